@@ -10,13 +10,13 @@ from control.calls import reports
 from hum.contract.errors import FieldError, InvalidRequest, InvalidState
 from storage import quarantine
 from storage.db import BUSY, UNAVAILABLE, Db, Tx
-from storage.quarantine import SetAside
+from storage.quarantine import ItemRow
 
 #: The number of fields in the key of each kind.
 KEYS = {"job": 1, "event": 2, "report": 3}
 
 
-def item_id(item: SetAside) -> str:
+def item_id(item: ItemRow) -> str:
     """Return an item's id, such as `job:17`, `event:usage:4711` or `report:media-1:30:2`."""
     return ":".join((item.kind, *item.key))
 
@@ -54,6 +54,6 @@ async def release_items(db: Db, id_texts: Sequence[str]) -> int:
 async def _release_jobs(tx: Tx, jobs: Sequence[int]) -> int:
     """Requeue dead letters, with as many attempts as new jobs."""
     dead_letters = await quarantine.lock_jobs(tx, jobs)
-    await quarantine.forget_attempts(tx, dead_letters)
+    await quarantine.delete_attempts(tx, dead_letters)
     await Queries(AsyncpgDriver(tx)).requeue_jobs([JobId(id) for id in dead_letters])  # type: ignore[arg-type]  # as in jobs.py
     return len(dead_letters)

@@ -47,7 +47,7 @@ async def read_released(db: Db, reader: Reader) -> bool:
         # Another process reads for this reader.
         if await events.lock_position(tx, reader.name, reader.start) is None:
             return False
-        id = await quarantine.take_event(tx, reader.name)
+        id = await quarantine.claim_event(tx, reader.name)
         if id is None:
             return False
         event = await events.find(tx, id)

@@ -300,7 +300,7 @@ async def detail(tx: Tx, id: UUID, most_turns: int | None = None) -> CallDetailR
         interventions=_items(row["interventions"]),
         voicemail=await voicemails.of_call(tx, id),
         transfers=await transfers.of_call(tx, id, MOST_TRANSFERS),
-        usage=(await usage.of_subjects(tx, [id])).get(id, []),
+        usage=(await usage.lines_of(tx, [id])).get(id, []),
     )
 
 

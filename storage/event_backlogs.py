@@ -1,7 +1,7 @@
 """Cursors of single organizations: a reader's backlog of an organization's events after the reader has moved on with all others.
 
 A cursor is a row of `event_cursors` named after the reader and the organization.  Only the holder of the reader's lock
-(`events.place`) changes it, and it is never ahead of the reader's own.
+(`events.lock_position`) changes it, and it is never ahead of the reader's own.
 """
 
 from collections.abc import Mapping, Sequence

@@ -96,7 +96,7 @@ class OrganizationRow:
 
 
 @dataclass(frozen=True, slots=True)
-class ListedRow:
+class OrganizationSummaryRow:
     """An organization, as an operator sees it."""
 
     id: UUID
@@ -174,9 +174,9 @@ async def organization(tx: Tx, id: UUID) -> OrganizationRow:
     return OrganizationRow(**row)
 
 
-async def page_organizations(tx: Tx, before: UUID | None, limit: int) -> list[ListedRow]:
+async def page_organizations(tx: Tx, before: UUID | None, limit: int) -> list[OrganizationSummaryRow]:
     """Return the deployment's organizations, newest first, below `before`.  Runs as the system."""
-    return [ListedRow(**row) for row in await tx.fetch(ORGANIZATIONS, before, limit)]
+    return [OrganizationSummaryRow(**row) for row in await tx.fetch(ORGANIZATIONS, before, limit)]
 
 
 async def create_organization(tx: Tx, id: UUID, name: str) -> None:

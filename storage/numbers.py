@@ -161,7 +161,7 @@ async def begin_release(tx: Tx, id: UUID) -> None:
     await tx.execute(BEGIN_RELEASE, id)
 
 
-async def keep(tx: Tx, id: UUID) -> None:
+async def cancel_release(tx: Tx, id: UUID) -> None:
     """Cancel a release that has begun."""
     await tx.execute(KEEP, id)
 
@@ -171,7 +171,7 @@ async def delete(tx: Tx, id: UUID) -> bool:
     return await tx.execute(DELETE, id) == "DELETE 1"
 
 
-async def hold(tx: Tx, id: UUID, e164: str, carrier_sid: str) -> bool:
+async def reserve(tx: Tx, id: UUID, e164: str, carrier_sid: str) -> bool:
     """Hold a number that is given back right after its purchase, so that no organization registers it meanwhile.
 
     Holding it again changes nothing.  Returns False if an organization has it.
@@ -180,8 +180,8 @@ async def hold(tx: Tx, id: UUID, e164: str, carrier_sid: str) -> bool:
     return is_held
 
 
-async def let_go(tx: Tx, carrier_sid: str) -> None:
-    """Undo `hold`."""
+async def cancel_reservation(tx: Tx, carrier_sid: str) -> None:
+    """Undo `reserve`."""
     await tx.execute(LET_GO, carrier_sid)
 
 

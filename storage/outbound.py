@@ -406,7 +406,7 @@ async def defer(tx: Tx, id: UUID, until: datetime, waits_for: str, *, wanted: bo
     await tx.execute(DEFER, id, until, waits_for, wanted)
 
 
-async def forget(tx: Tx, id: UUID) -> None:
+async def clear_due(tx: Tx, id: UUID) -> None:
     """Record that no attempt is due."""
     await tx.execute(CLEAR_DUE, id)
 
@@ -461,7 +461,7 @@ async def withdraw(tx: Tx, id: UUID) -> None:
     await tx.execute(WITHDRAW, id)
 
 
-async def looked(tx: Tx, id: UUID) -> None:
+async def record_lookup(tx: Tx, id: UUID) -> None:
     await tx.execute(SET_LOOKED_AT, id)
 
 
@@ -470,7 +470,7 @@ async def known_sids(tx: Tx, sids: Sequence[str]) -> set[str]:
     return {row["call_sid"] for row in await tx.fetch(KNOWN_SIDS, list(sids))}
 
 
-async def unknown(tx: Tx, after: timedelta) -> list[AttemptRow]:
+async def unconfirmed(tx: Tx, after: timedelta) -> list[AttemptRow]:
     """Return attempts that the carrier did not confirm, if it was last asked so long ago."""
     return [AttemptRow(**row) for row in await tx.fetch(UNKNOWN, after)]
 
@@ -495,6 +495,6 @@ async def set_answered_by(tx: Tx, call: UUID, word: str) -> bool:
     return await tx.fetchval(SET_ANSWERED_BY, call, word) is not None
 
 
-async def heard(tx: Tx, call: UUID) -> str:
+async def transcript(tx: Tx, call: UUID) -> str:
     """Return the other party's transcript so far."""
     return await tx.fetchval(CALLER_TRANSCRIPT, call) or ""

@@ -166,7 +166,7 @@ class DueRow:
 
 
 @dataclass(frozen=True, slots=True)
-class Settled:
+class Outcome:
     """The result of a due recipient."""
 
     id: UUID
@@ -231,7 +231,7 @@ async def lock_pending(tx: Tx, ids: Sequence[UUID]) -> set[UUID]:
     return {row["id"] for row in await tx.fetch(LOCK_PENDING, ids)}
 
 
-async def settle(tx: Tx, results: Sequence[Settled]) -> None:
+async def record_results(tx: Tx, results: Sequence[Outcome]) -> None:
     """Store the results of pending recipients, in one statement, since it locks the counts."""
     await tx.execute(
         SETTLE,

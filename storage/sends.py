@@ -207,7 +207,7 @@ _RULES = tuple(field.name for field in fields(RulesRow))
 _HEAD = tuple(field.name for field in fields(HeadRow) if field.name != "rules")
 
 
-async def wake(tx: Tx, number_e164: str) -> None:
+async def notify_workers(tx: Tx, number_e164: str) -> None:
     """Notify the workers that a text of this number is due, once this transaction is committed."""
     await notify(tx, CHANNEL, number_e164)
 
@@ -231,7 +231,7 @@ async def pace(tx: Tx, number_e164: str, seconds: float, setbacks: int) -> None:
     await tx.execute(PACE, number_e164, seconds, setbacks)
 
 
-async def hold(tx: Tx, number_e164: str, seconds: float) -> None:
+async def block(tx: Tx, number_e164: str, seconds: float) -> None:
     """Let a number send nothing for `seconds`, because the carrier asked for it."""
     await tx.execute(HOLD, number_e164, seconds)
 

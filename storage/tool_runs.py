@@ -252,7 +252,7 @@ async def has_acted(tx: Tx, run: UUID, since: datetime | None = None) -> bool:
     return bool(await tx.fetchval(HAS_ACTED, run, since))
 
 
-async def tell(tx: Tx, id: UUID, text: str) -> None:
+async def set_agent_text(tx: Tx, id: UUID, text: str) -> None:
     """Store the text that the call's agent is told about a hook."""
     await tx.execute(SET_TOLD, id, text)
 
@@ -291,12 +291,12 @@ async def report(tx: Tx, org: UUID, call: UUID, tool: ReportRow) -> None:
     await tx.execute(REPORT, ids.new(), org, call, *(getattr(tool, name) for name in ReportRow.__slots__))
 
 
-async def lose(tx: Tx, call: UUID, at: datetime) -> list[str]:
+async def end_orphaned(tx: Tx, call: UUID, at: datetime) -> list[str]:
     """End the reported tool calls of a locked call that have no end; return them, each a JSON object."""
     return [row["tool"] for row in await tx.fetch(LOSE, call, at)]
 
 
-async def forget(tx: Tx, keep: timedelta, limit: int) -> int:
+async def purge(tx: Tx, keep: timedelta, limit: int) -> int:
     """Purge expired runs, at most `limit` of each kind, and none of calls; return how many.  Runs as the system."""
     statuses = (await tx.execute(PURGE, keep, limit), await tx.execute(PURGE_BY_RETENTION, limit))
     return sum(int(status.rpartition(" ")[2]) for status in statuses)

@@ -278,7 +278,7 @@ class Place:
 
 
 @dataclass(frozen=True, slots=True)
-class CountedRow:
+class CountRow:
     """What is counted of an entry now."""
 
     key: tuple[UUID, UUID, str, str, str]
@@ -337,22 +337,22 @@ async def totals(tx: Tx, org: UUID, since: datetime, until: datetime) -> Totals:
 # --- entries ------------------------------------------------------------------------------------------------------
 
 
-async def grow(tx: Tx, owner: Owner, used: Iterable[Used], at: datetime | None) -> None:
+async def add(tx: Tx, owner: Owner, used: Iterable[Used], at: datetime | None) -> None:
     """Add to entries.  `at`: when it was used; None: by a live call, at its end."""
     await _write(tx, GROW, owner, used, at)
 
 
-async def put(tx: Tx, owner: Owner, used: Iterable[Used], at: datetime | None) -> None:
+async def upsert(tx: Tx, owner: Owner, used: Iterable[Used], at: datetime | None) -> None:
     """Store entries, replacing existing quantities."""
     await _write(tx, PUT, owner, used, at)
 
 
-async def put_numbered(tx: Tx, owner: Owner, used: Iterable[Used], at: datetime) -> None:
-    """Store entries, as `put` does, with the number of the call, or of the turn's conversation, looked up; it locks neither."""
+async def upsert_numbered(tx: Tx, owner: Owner, used: Iterable[Used], at: datetime) -> None:
+    """Store entries, as `upsert` does, with the number of the call, or of the turn's conversation, looked up; it locks neither."""
     await _write(tx, PUT_NUMBERED, owner, used, at)
 
 
-async def keep(tx: Tx, owner: Owner, used: Iterable[Used], at: datetime | None) -> None:
+async def store_missing(tx: Tx, owner: Owner, used: Iterable[Used], at: datetime | None) -> None:
     """Store entries, except where there are some already."""
     await _write(tx, KEEP, owner, used, at)
 
@@ -365,14 +365,14 @@ async def _write(tx: Tx, query: str, owner: Owner, used: Iterable[Used], at: dat
         await tx.execute(query, *subject, *map(list, zip(*(astuple(entry) for entry in entries), strict=True)))
 
 
-async def put_texts(tx: Tx, texts: Sequence[TextRow], meters: TextMeters, at: datetime) -> None:
+async def upsert_texts(tx: Tx, texts: Sequence[TextRow], meters: TextMeters, at: datetime) -> None:
     """Store texts' entries: one message each, and what the carrier bills: segments, or one message with files."""
     rows = [astuple(text) for text in texts]
     query, (id, *facts) = (PUT_TEXT, rows[0]) if len(rows) == 1 else (PUT_TEXTS, zip(*rows, strict=True))
     await tx.execute(query, id, at, meters.messages, meters.segments, meters.with_media, *facts)
 
 
-async def settle(tx: Tx, call: UUID, at: datetime) -> None:
+async def finalize(tx: Tx, call: UUID, at: datetime) -> None:
     """Date all usage of an ended call, and set its flow and number."""
     await tx.execute(SETTLE, call, at)
 
@@ -405,7 +405,7 @@ async def announce(tx: Tx, owner: Owner) -> None:
     await events.append(tx, owner.org_id, owner.subject_id, events_pb2.UsageRecordedEvent())
 
 
-async def of_subjects(tx: Tx, subjects: Sequence[UUID]) -> dict[UUID, list[LineRow]]:
+async def lines_of(tx: Tx, subjects: Sequence[UUID]) -> dict[UUID, list[LineRow]]:
     """Return what each of these has used so far.  Runs as the tenant."""
     lines: dict[UUID, list[LineRow]] = {}
     for row in await tx.fetch(OF_SUBJECTS, subjects):
@@ -445,7 +445,7 @@ async def next_entries(tx: Tx, after: EntryRow | None, limit: int) -> list[Entry
     return [EntryRow(**row) for row in await tx.fetch(NEXT_ENTRIES, *after_key, limit)]
 
 
-async def set_counted(tx: Tx, rows: Sequence[CountedRow]) -> None:
+async def set_counted(tx: Tx, rows: Sequence[CountRow]) -> None:
     if rows:
         values = [(*row.key, *astuple(row)[1:]) for row in rows]
         await tx.execute(SET_COUNTED, *map(list, zip(*values, strict=True)))

@@ -206,10 +206,10 @@ async def create(tx: Tx, deliveries: Sequence[NewDelivery], retries: int) -> Non
         [delivery.sequence for delivery in deliveries],
         retries,
     )
-    await wake(tx)
+    await notify_senders(tx)
 
 
-async def wake(tx: Tx) -> None:
+async def notify_senders(tx: Tx) -> None:
     """Notify the senders, when this transaction commits, that a delivery is due."""
     await notify(tx, CHANNEL, "")
 
@@ -261,10 +261,10 @@ async def replay(tx: Tx, webhook: UUID, since: datetime | None, states: Sequence
 
 async def _visit_now(tx: Tx, webhook: UUID) -> None:
     await tx.execute(VISIT_NOW, webhook)
-    await wake(tx)
+    await notify_senders(tx)
 
 
-async def forget(tx: Tx, before: datetime, limit: int) -> int:
+async def purge(tx: Tx, before: datetime, limit: int) -> int:
     """Purge some of the deliveries from before then; return how many.  Runs as the system."""
     status = await tx.execute(PURGE, ids.first_at(before), limit)
     await tx.execute(PURGE_STREAMS, before, limit)

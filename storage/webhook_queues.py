@@ -173,7 +173,7 @@ class QueueRow:
 
 
 @dataclass(frozen=True, slots=True)
-class TakenRow:
+class DeliveryRow:
     """A delivery to send now, with its destination and content; `data` is JSON, None if it was deleted at this moment."""
 
     id: UUID
@@ -234,7 +234,7 @@ class Dead:
     longest_seconds: float
 
 
-async def look(
+async def lock_due(
     tx: Tx, full: Sequence[UUID], full_orgs: Sequence[UUID], dead: Dead, may_try_dead: bool, limit: int
 ) -> list[QueueRow]:
     """Lock and return webhooks with due deliveries, the longest waiting first, except those without capacity."""
@@ -242,17 +242,17 @@ async def look(
     return [QueueRow(**row) for row in rows]
 
 
-async def take(
+async def claim(
     tx: Tx, rooms: dict[UUID, int], claim: UUID, lease_seconds: float, most_missed: int = 1000
-) -> list[TakenRow]:
+) -> list[DeliveryRow]:
     """Claim and return the next deliveries of these webhooks, up to each one's capacity, until the lease ends."""
     webhooks = list(rooms)
     await tx.execute(MISS, webhooks, most_missed)
     rows = await tx.fetch(CLAIM, webhooks, list(rooms.values()), claim, lease_seconds)
-    return [TakenRow(**row) for row in rows]
+    return [DeliveryRow(**row) for row in rows]
 
 
-async def look_again(tx: Tx, waits: dict[UUID, float]) -> None:
+async def schedule_visits(tx: Tx, waits: dict[UUID, float]) -> None:
     """Schedule the next visit of these webhooks: when a delivery is due, and not within so many seconds."""
     await tx.execute(SCHEDULE_VISITS, list(waits), list(waits.values()))
 
@@ -280,7 +280,7 @@ async def record(tx: Tx, outcomes: Sequence[OutcomeRow]) -> set[UUID]:
     return {row["delivery_id"] for row in rows}
 
 
-async def follow(tx: Tx, after: Sequence[tuple[UUID, UUID, int, float]]) -> None:
+async def delay_followers(tx: Tx, after: Sequence[tuple[UUID, UUID, int, float]]) -> None:
     """Delay the deliveries behind each (webhook, stream, sequence) by so many seconds from now."""
     await tx.execute(FOLLOW, *(list(column) for column in zip(*after, strict=True)))
 

@@ -178,10 +178,10 @@ async def disable(tx: Tx, id: UUID, reason: str) -> None:
 
 async def enable(tx: Tx, id: UUID) -> None:
     await tx.execute(ENABLE, id)
-    await forgive(tx, id)
+    await reset_failures(tx, id)
 
 
-async def forgive(tx: Tx, id: UUID) -> None:
+async def reset_failures(tx: Tx, id: UUID) -> None:
     """Reset a webhook's failures."""
     await tx.execute(RESET_FAILURES, id)
 

@@ -136,7 +136,7 @@ class CallAdmission:
         by_call = {pending.call: pending for pending in batch}
         async with self._db.system() as tx:
             await media_capacity.lock(tx)
-            rows = {row.id: row for row in await media_capacity.asking(tx, list(by_call))}
+            rows = {row.id: row for row in await media_capacity.lock_calls(tx, list(by_call))}
             requests = [
                 PlaceRequest(id, row.org_id, _caller(row.from_e164), is_new=not row.streams_offered, zone=pending.zone)
                 for id, pending in by_call.items()
@@ -148,7 +148,7 @@ class CallAdmission:
             free = await self._capacity(tx, list(by_call))
             if free.is_empty:
                 requests = [call for call in requests if by_call[call.id].accepts_unknown]
-            live_rows = await media_capacity.going_on(tx, list({call.org for call in requests}))
+            live_rows = await media_capacity.live_calls(tx, list({call.org for call in requests}))
             verdicts = capacity.assign(requests, free, _concurrent(live_rows, self._caps))
             offers = {
                 id: StreamOffer(secrets.new_token(), to.url) for id, to in verdicts.items() if isinstance(to, Place)
@@ -161,7 +161,7 @@ class CallAdmission:
         return offers | {id: refused for id, refused in verdicts.items() if isinstance(refused, Refusal)}
 
     async def _capacity(self, tx: Tx, excluded: Sequence[UUID]) -> Capacity:
-        occupied = await media_capacity.held(tx, excluded)
+        occupied = await media_capacity.in_use(tx, excluded)
         of_node = Counter({row.node: row.calls for row in occupied if row.node is not None})
         nodes = [
             Node(row.url, row.places, row.takes, of_node[row.node], row.zone, row.is_doubted)
@@ -170,7 +170,7 @@ class CallAdmission:
         return Capacity(nodes, {row.url: row.calls for row in occupied if row.url is not None})
 
 
-def _concurrent(live_rows: Sequence[media_capacity.GoingOnRow], caps: Caps) -> ConcurrentCalls:
+def _concurrent(live_rows: Sequence[media_capacity.LiveCallsRow], caps: Caps) -> ConcurrentCalls:
     return ConcurrentCalls([(row.org_id, _caller(row.from_e164), row.calls) for row in live_rows], caps)
 
 

@@ -40,7 +40,7 @@ from storage.db import Db, Tx
 async def stream_ended(tx: Tx, state: CallState, number: int, ended: runtime_pb2.StreamEnded, at: datetime) -> None:
     """Close or continue a locked call after a stream has ended, by the reason and by what the carrier has reported."""
     # All turns of the stream are final now.
-    await unfinished_turns.forget(tx, state.id, number)
+    await unfinished_turns.clear(tx, state.id, number)
     await usage.stream_ended(tx, state, number, at)
     # The call was closed as lost, without what this stream has reported since.
     if state.ended_at is not None:

@@ -210,7 +210,9 @@ class _Link:
         new = _node_state(state)
         try:
             async with self._db.system() as tx:
-                seq = await media_links.seen(tx, self.node, self._id, new, changed=new != self._stored.state)
+                seq = await media_links.record_heartbeat(
+                    tx, self.node, self._id, new, changed=new != self._stored.state
+                )
         except (*UNAVAILABLE, *BUSY) as error:
             LOG.warning(
                 "could not store a media process's state; the next one follows", node=self.node, error=repr(error)[:200]

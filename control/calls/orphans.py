@@ -20,7 +20,7 @@ from hum.observe.telemetry import log
 from hum.settings import CallsSettings
 from storage import calls, orphaned_calls
 from storage.db import Db
-from storage.orphaned_calls import LostRow
+from storage.orphaned_calls import OrphanedCallRow
 
 LOG = log(__name__)
 #: Most concurrent requests to the carrier, and most unanswered requests in a row before a sweep sends no more: while
@@ -45,7 +45,7 @@ async def sweep(db: Db, carrier: Carrier, settings: CallsSettings) -> int:
         )
     concurrent, queries = asyncio.Semaphore(MAX_CONCURRENT), _CarrierQueries(carrier)
 
-    async def close(row: LostRow) -> bool:
+    async def close(row: OrphanedCallRow) -> bool:
         async with concurrent:
             return await _close(db, queries, row)
 
@@ -58,7 +58,7 @@ async def sweep(db: Db, carrier: Carrier, settings: CallsSettings) -> int:
     return closed
 
 
-async def _close(db: Db, queries: "_CarrierQueries", row: LostRow) -> bool:
+async def _close(db: Db, queries: "_CarrierQueries", row: OrphanedCallRow) -> bool:
     carrier_call: CarrierCall | None = None
     try:
         carrier_call = await queries.get_call(row)
@@ -92,7 +92,7 @@ class _CarrierQueries:
     carrier: Carrier
     unanswered: int = 0  # in a row
 
-    async def get_call(self, row: LostRow) -> CarrierCall | None:
+    async def get_call(self, row: OrphanedCallRow) -> CarrierCall | None:
         """Return the carrier's record of a call; None if it has none.  Raises CarrierError."""
         if row.call_sid is None:
             return None

@@ -85,7 +85,7 @@ async def _apply_all(db: Db, node: str, batch: runtime_pb2.ReportBatch, acknowle
 
 async def store_again(tx: Tx, node: str, batch_seq: int, place: int) -> bool:
     """Store a quarantined report; return False if there is none.  Raises the error if it still can't be stored."""
-    serialized = await quarantine.take_report(tx, node, batch_seq, place)
+    serialized = await quarantine.claim_report(tx, node, batch_seq, place)
     if serialized is None:
         return False
     await _apply(tx, runtime_pb2.Report.FromString(serialized), is_new=False)
@@ -241,7 +241,7 @@ async def _set_recording(tx: Tx, state: CallState, stream: StreamState, report: 
     match report.WhichOneof("report"):
         case "recording_pause":
             pause = report.recording_pause
-            await pauses.put(tx, state.id, pause.start_ms, encode(pause))
+            await pauses.upsert(tx, state.id, pause.start_ms, encode(pause))
         case "recording_started":
             await recordings.begin(tx, state.id, stream.number, report.recording_started.path)
         case "recording" if file.path:

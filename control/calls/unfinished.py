@@ -39,7 +39,7 @@ async def store(db: Db, unfinished: Sequence[pb.CallUnderWay]) -> None:
         return
     try:
         async with db.system() as tx:
-            await unfinished_turns.keep(tx, streams)
+            await unfinished_turns.store(tx, streams)
     except (*UNAVAILABLE, *BUSY) as error:
         LOG.warning("could not store unfinished turns", calls=len(streams), error=repr(error)[:200])
 
@@ -49,7 +49,7 @@ async def finalize(tx: Tx, org: UUID, call: UUID, last_stream: int, at: datetime
 
     Return when the last stream's unfinished turns were reported; None if it had none.
     """
-    rows = await unfinished_turns.left(tx, call, last_stream)
+    rows = await unfinished_turns.of_call(tx, call, last_stream)
     reported_at = None
     for row in rows:
         turns = pb.CallUnderWay.FromString(row.under_way).turns
@@ -59,6 +59,6 @@ async def finalize(tx: Tx, org: UUID, call: UUID, last_stream: int, at: datetime
             report = rules.placed_in_call(pb.Report(turn=turn), row.number, row.offset_ms)
             await add_missing(tx, org, call, report.turn, at)
     if rows:
-        await unfinished_turns.forget(tx, call, last_stream)
+        await unfinished_turns.clear(tx, call, last_stream)
     await activity.end_lost(tx, call, at)
     return reported_at

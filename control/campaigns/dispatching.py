@@ -33,7 +33,7 @@ from storage import campaigns, conversations, events, recipients
 from storage.campaigns import CampaignRow, SenderRow
 from storage.conversations import ConversationState
 from storage.db import BUSY, UNAVAILABLE, Db, Tx
-from storage.recipients import DueRow, Settled
+from storage.recipients import DueRow, Outcome
 
 LOG = log(__name__)
 WRITTEN = Counter(
@@ -90,7 +90,7 @@ class Dispatcher:
                 row = await campaigns.get(tx, id, lock=True)
                 if row.status == "running":
                     for first in await recipients.due(tx, id, 1):
-                        await recipients.settle(tx, [Settled(first.id, "failed", "error")])
+                        await recipients.record_results(tx, [Outcome(first.id, "failed", "error")])
                 await campaigns.schedule_visit(tx, id, FAILED_SECONDS)
 
     async def _process(self, tx: Tx, row: CampaignRow, batch: int) -> None:
@@ -194,7 +194,7 @@ class Dispatcher:
         threads = await self._threads(tx, row, contacts)
         # Recipients that have opted out since are no longer pending.
         pending = await recipients.lock_pending(tx, list(decisions))
-        drafts, settlements = list[tuple[ConversationState, Draft]](), list[Settled]()
+        drafts, results = list[tuple[ConversationState, Draft]](), list[Outcome]()
         for id, (due, decision) in decisions.items():
             if id not in pending:
                 continue
@@ -202,16 +202,16 @@ class Dispatcher:
                 case Send(body):
                     drafts.append((threads[due.contact_e164], _draft(row, id, body)))
                 case Defer(until):
-                    settlements.append(Settled(id, "pending", "quiet_hours", due_at=until))
+                    results.append(Outcome(id, "pending", "quiet_hours", due_at=until))
                 case Skip(status, reason):
-                    settlements.append(Settled(id, status, reason))
+                    results.append(Outcome(id, status, reason))
         for new in await writing.write_all(tx, row.org_id, drafts, at) if drafts else ():
             assert new.recipient_id is not None, "the drafts are recipients'"
             status = "opted_out" if new.status == "opted_out" else "sending"
-            settlements.append(Settled(new.recipient_id, status, new.error_code, new.id))
-        await recipients.settle(tx, settlements)
-        for settlement in settlements:
-            WRITTEN.labels(settlement.status).inc()
+            results.append(Outcome(new.recipient_id, status, new.error_code, new.id))
+        await recipients.record_results(tx, results)
+        for result in results:
+            WRITTEN.labels(result.status).inc()
 
     async def _threads(
         self, tx: Tx, row: CampaignRow, contacts: Mapping[str, UUID | None]

@@ -34,14 +34,14 @@ class EventRunsServicer:
         rows, more = self._cursors.cut(
             request, await event_runs.page(ctx.tx, flow, after, count, filters), lambda row: (row.id,)
         )
-        used = await usage.of_subjects(ctx.tx, [row.id for row in rows])
+        used = await usage.lines_of(ctx.tx, [row.id for row in rows])
         return pb.ListEventRunsResponse(runs=[present.run(row, used.get(row.id, ())) for row in rows], next_cursor=more)
 
     async def GetEventRun(self, request: pb.GetEventRunRequest, ctx: TransactionContext) -> pb.GetEventRunResponse:
         flow, id = ids.require(Kind.FLOW, request.flow_id), ids.require(Kind.RUN, request.id)
         await event_runs.require_flow(ctx.tx, flow)
         row = await event_runs.get(ctx.tx, flow, id)
-        run = present.run(row, (await usage.of_subjects(ctx.tx, [id])).get(id, ()))
+        run = present.run(row, (await usage.lines_of(ctx.tx, [id])).get(id, ()))
         is_over = row.finished_at is not None
         activity = await tool_runs.of_run(ctx.tx, id, MOST_ACTIVITY)
         run.tool_activity.extend(executions.activity(row, is_over=is_over) for row in activity)

@@ -28,7 +28,7 @@ from hum.settings.httptools import HttpToolSettings
 from hum.v1 import calls_pb2
 from storage import calls, crm, http_tools, tool_runs
 from storage.db import BUSY, UNAVAILABLE, Db
-from storage.http_tools import CallerRow, UsedRow
+from storage.http_tools import ActiveBindingRow, CallerRow
 from storage.tool_runs import NewRun
 
 #: Calls whose hooks one process runs at once; those of more calls are left out.
@@ -46,7 +46,7 @@ Inform = Callable[[UUID, UUID], Coroutine[Any, Any, None]]
 class _Hook:
     """A hook of a call: its binding, its row, and the values for its templates."""
 
-    used: UsedRow
+    used: ActiveBindingRow
     run: NewRun
     values: Mapping[str, Any]
 
@@ -112,7 +112,7 @@ class Hooks:
             for (hook, outcome, took_ms), row in zip(results, rows, strict=True):
                 await tool_runs.finish(tx, hook.run.id, row, took_ms)
                 if outcome.text:
-                    await tool_runs.tell(tx, hook.run.id, without_secrets(outcome.text))
+                    await tool_runs.set_agent_text(tx, hook.run.id, without_secrets(outcome.text))
                 tool = calls_pb2.ToolActivity(
                     id=hook.run.tool_call_id,
                     name=hook.run.name,
@@ -187,7 +187,7 @@ class Hooks:
         )
 
 
-def _hook(used: UsedRow, place: int, call: UUID, caller: CallerRow) -> _Hook:
+def _hook(used: ActiveBindingRow, place: int, call: UUID, caller: CallerRow) -> _Hook:
     arguments = fixed_arguments(used.binding.overrides)
     run = NewRun(
         id=ids.new(),

@@ -60,7 +60,7 @@ class IdentityServicer:
         return pb.RevokeMySessionsResponse()
 
     async def ListSignIns(self, _: pb.ListSignInsRequest, ctx: SessionContext) -> pb.ListSignInsResponse:
-        return pb.ListSignInsResponse(sign_ins=[present_sign_in(row) for row in await sessions.mine(ctx.tx)])
+        return pb.ListSignInsResponse(sign_ins=[present_sign_in(row) for row in await sessions.own_accounts(ctx.tx)])
 
     async def RemoveSignIn(self, request: pb.RemoveSignInRequest, ctx: SessionContext) -> pb.RemoveSignInResponse:
         id = ids.require(Kind.SIGN_IN, request.id)

@@ -228,7 +228,7 @@ async def release(db: Db, carrier: Carrier, principal: Principal, id: UUID, requ
     except CarrierError as error:
         if is_refusal(error):
             async with db.tenant(principal.org_id) as tx:
-                await numbers.keep(tx, id)
+                await numbers.cancel_release(tx, id)
         raise
 
 

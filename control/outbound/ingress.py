@@ -71,7 +71,7 @@ class PlacedCallsServicer:
     ) -> pb.ReportAnsweredByResponse:
         async with self._db.system() as tx:
             call, _attempt = await attempts.of_webhook(tx, request.attempt_id, request.call_sid, None)
-            answered_by = outboundrules.answered_by(request.answered_by, await outbound.heard(tx, call.id))
+            answered_by = outboundrules.answered_by(request.answered_by, await outbound.transcript(tx, call.id))
             if not await outbound.set_answered_by(tx, call.id, answered_by):
                 return pb.ReportAnsweredByResponse()  # recorded and handled before
             session = await calls.session(tx, call.id)

@@ -70,7 +70,7 @@ async def sweep_media(db: Db, store: Files, most: int) -> int:
     async def delete(row: MediaFileRow) -> bool:
         DELETED.inc(await _as_undeleted(_remove_one, store, row.path))
         async with db.system() as tx:
-            await text_erasures.file_gone(tx, row.id)
+            await text_erasures.record_file_deletion(tx, row.id)
         return True
 
     async with db.system() as tx:

@@ -69,7 +69,7 @@ async def record_plain(tx: Tx, entries: Sequence[AttemptReport]) -> frozenset[in
     """Record the plain successes; return the indexes of those left to `statuses`, of which nothing is recorded."""
     ids = list(dict.fromkeys(entry.attempt for entry in entries))
     attempts = await text_attempts.lock_all(tx, ids)
-    histories = await text_attempts.words_of(tx, list(attempts))
+    histories = await text_attempts.reports_of(tx, list(attempts))
     superseded = await text_attempts.superseded(tx, list(attempts))
     candidates = {
         id: _Candidate(row, [(row.carrier_status or "", row.error_code), *histories[id]])
@@ -82,7 +82,7 @@ async def record_plain(tx: Tx, entries: Sequence[AttemptReport]) -> frozenset[in
     good = [candidate for candidate in candidates.values() if _is_good(candidate, entries)]
     if not good:
         return frozenset(range(len(entries)))
-    await text_attempts.say_all(
+    await text_attempts.append_reports(
         tx, [_status(candidate.attempt, entries[index]) for candidate in good for index in candidate.indexes]
     )
     accepted = [(candidate, candidate.standing) for candidate in good if candidate.standing is not None]

@@ -135,4 +135,4 @@ class Poster:
             await statuses.withdrawn(tx, attempt, code)
             if isinstance(error, CarrierBusy):
                 await sends.slow(tx, attempt.from_e164, attempt.started_at)
-            await sends.hold(tx, attempt.from_e164, wait_seconds)
+            await sends.block(tx, attempt.from_e164, wait_seconds)

@@ -29,12 +29,12 @@ async def begin(tx: Tx, new: NewTransfer) -> TransferRow:
 
 async def answered(tx: Tx, id: UUID, at: datetime) -> None:
     """Record that the dialled number has answered."""
-    await transfers.answered(tx, id, at)
+    await transfers.record_answer(tx, id, at)
 
 
 async def connected(tx: Tx, id: UUID, at: datetime) -> None:
     """Record that the caller is connected to the answering person, or about to be."""
-    if await transfers.connected(tx, id, at):
+    if await transfers.record_connection(tx, id, at):
         row = await _row(tx, id)
         await append_event(tx, row.call_id, at, transfer_connected=shown(row))
 

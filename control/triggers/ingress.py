@@ -86,7 +86,7 @@ class HooksIngressServicer:
                     id = await self._receive(tx, request, proposed, now())
             except BadHook as bad:
                 async with self._db.system() as tx:
-                    await triggers.note_refusal(tx, trigger, bad.what)
+                    await triggers.record_refusal(tx, trigger, bad.what)
                 HOOKS.labels(bad.what).inc()
                 raise _refusal(bad) from bad
         HOOKS.labels("new" if id is None else "repeated").inc()

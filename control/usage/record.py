@@ -68,9 +68,9 @@ async def ended(tx: Tx, state: CallState, at: datetime) -> None:
             estimates.append(Used(LEG, rules.MACHINE_DETECTIONS, rules.ANYTHING, 1))
         streams = await usage.streams(tx, state.id, at)
         estimates += [_stream_entry(number, seconds) for number, seconds in streams.items()]
-    await usage.put(tx, owner, counts, at)
-    await usage.keep(tx, owner, estimates, at)
-    await usage.settle(tx, state.id, at)
+    await usage.upsert(tx, owner, counts, at)
+    await usage.store_missing(tx, owner, estimates, at)
+    await usage.finalize(tx, state.id, at)
 
 
 async def lasted(tx: Tx, state: CallState, seconds: int) -> None:
@@ -80,7 +80,7 @@ async def lasted(tx: Tx, state: CallState, seconds: int) -> None:
 
 async def transferred(tx: Tx, state: CallState, transfer: UUID, to_e164: str, seconds: float) -> None:
     """Record our estimate of a transfer's duration."""
-    await usage.keep(
+    await usage.store_missing(
         tx, await _owner(tx, state), [_transfer_entry(transfer, to_e164, _seconds(seconds))], state.ended_at
     )
     await _announce(tx, state)
@@ -111,12 +111,12 @@ def _seconds(lasted: float) -> int:
 
 
 async def _grow(tx: Tx, state: CallState, used: list[Used]) -> None:
-    await usage.grow(tx, await _owner(tx, state), used, state.ended_at)
+    await usage.add(tx, await _owner(tx, state), used, state.ended_at)
     await _announce(tx, state)
 
 
 async def _put(tx: Tx, state: CallState, used: list[Used]) -> None:
-    await usage.put(tx, await _owner(tx, state), used, state.ended_at)
+    await usage.upsert(tx, await _owner(tx, state), used, state.ended_at)
     await _announce(tx, state)
 
 

@@ -69,7 +69,7 @@ class Recorder:
             recorded = await webhook_queues.record(tx, [outcome.row for outcome in batch])
             owned = [outcome for outcome in batch if outcome.row.id in recorded]
             if delays := [delay for outcome in owned if (delay := _delay_of_successors(outcome)) is not None]:
-                await webhook_queues.follow(tx, delays)
+                await webhook_queues.delay_followers(tx, delays)
             await webhook_queues.health(tx, _healths(batch), self._dead)
             gone = {outcome.claimed.row.webhook_id: outcome.claimed.row for outcome in owned if outcome.is_gone}
             for row in gone.values():

@@ -310,7 +310,7 @@ async def mcp_of(http: httpx.AsyncClient, owner: str, call: str, db: Db) -> dict
         row = ToolRow(
             tool, ids.require(Kind.MCP_SERVER, server), "t", "shop__t", "new", None, as_it_is, None, (None, None)
         )
-        await mcp.put_tool(tx, row)
+        await mcp.upsert_tool(tx, row)
         subject = Subject(ids.require(Kind.CALL, call), None, None, None, ids.require(Kind.FLOW, flow), 1)
         tool_call = ToolCall("t", "F wants t", "{}", "{}", "")
         await approvals.create(tx, approval, subject, tool_call, now() + timedelta(hours=1))
@@ -347,7 +347,7 @@ async def run_of(db: Db, org: UUID) -> str:
 async def leave_voicemail(db: Db, org: UUID, call: UUID) -> str:
     id = ids.new()
     async with db.tenant(org) as tx:
-        assert await voicemails.put(tx, id, org, call, "x.wav", 1000) == id
+        assert await voicemails.upsert(tx, id, org, call, "x.wav", 1000) == id
     return ids.show(Kind.VOICEMAIL, id)
 
 

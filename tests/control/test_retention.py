@@ -91,7 +91,7 @@ class World:
             await interruptions.add(tx, org, id, InterruptionRow(1, 1, 0, 0, 0, "cut", 1, None, None, None, None))
             await latencies.add(tx, org, id, LatencyRow(1, 2, 2, 500, 500, 5, 400))
             await call_events.append(tx, id, "transcript.turn", "{}")
-            await voicemails.put(tx, ids.new(), org, id, f"{path}-voicemail.wav", 1500)
+            await voicemails.upsert(tx, ids.new(), org, id, f"{path}-voicemail.wav", 1500)
             await quarantine.add_report(tx, "m", int(id) % 2**60, 0, id, b"My number", "reason")
             await events.append(tx, org, id, events_pb2.CallCompletedEvent(from_e164=phone), at=at)
         return id

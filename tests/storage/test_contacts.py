@@ -55,7 +55,7 @@ async def test_a_voicemail_is_stored_once_and_told(two: Two) -> None:
             call,
             two.mine,
         )
-        stored = [await voicemails.put(tx, ids.new(), two.mine, call, "v.wav", 1200) for _ in range(2)]
+        stored = [await voicemails.upsert(tx, ids.new(), two.mine, call, "v.wav", 1200) for _ in range(2)]
         assert stored[0] is not None and stored[1] is None
         told = await tx.fetch("SELECT data->>'call_id' AS call FROM events WHERE type = 'voicemail.received'")
         assert [row["call"] for row in told] == [ids.show(ids.Kind.CALL, call)]

@@ -214,7 +214,7 @@ async def test_which_text_is_next_is_read_from_an_index(planner: Planner) -> Non
         (lambda tx: sends.talks(tx, number, 8), "messages_due"),
         (lambda tx: sends.campaigns(tx, number), "messages_due_campaign"),
         (lambda tx: sends.of_campaign(tx, number, campaign, 8), "messages_due_campaign"),
-        (lambda tx: text_attempts.unknown(tx, timedelta(seconds=60), 50), "message_attempts"),
+        (lambda tx: text_attempts.unconfirmed(tx, timedelta(seconds=60), 50), "message_attempts"),
         (lambda tx: text_attempts.retries(tx, 50), "message_attempts"),
     ]
     for question, index in questions:

@@ -268,11 +268,11 @@ def killing(what, *, after):
     return killed
 
 match step:
-    case "before it is on its way": billing.begin_telling = killing(billing.begin_telling, after=False)
-    case "in the transaction": billing.begin_telling = killing(billing.begin_telling, after=True)
+    case "before it is on its way": billing.begin_report = killing(billing.begin_report, after=False)
+    case "in the transaction": billing.begin_report = killing(billing.begin_report, after=True)
     case "on its way": Stripe.report_usage = killing(Stripe.report_usage, after=False)
     case "answered": Stripe.report_usage = killing(Stripe.report_usage, after=True)
-    case "recorded": billing.told = killing(billing.told, after=True)
+    case "recorded": billing.record_report = killing(billing.record_report, after=True)
 
 async def main():
     settings = BillingSettings(stripe_api_key=stock.KEY, stripe_api_base=api)

@@ -130,7 +130,7 @@ class Office:
         owner = Owner(self.org, ids.new(), self.flows[0])
         async with self.db.system() as tx:
             used = [Used("attempt 1", rules.SEGMENTS_SENT, "US", segments), Used("", rules.MESSAGES_SENT, "", 1)]
-            await usage.put(tx, owner, used, at)
+            await usage.upsert(tx, owner, used, at)
             await usage.announce(tx, owner)
         self.used[rules.SEGMENTS_SENT, "US"] += segments
         self.used[rules.MESSAGES_SENT, ""] += 1
