@@ -30,8 +30,10 @@ ENDED_CALLS = f"""
 """
 DELETED_CALLS = "calls c WHERE c.id = ANY ($1::uuid[]) AND c.ended_at IS NOT NULL"
 NO_FLOW = "'00000000-0000-0000-0000-000000000000'::uuid"
-FORGET_CALLS = f"DELETE FROM call_rollups r USING {QUARTERS} WHERE (r.org_id, r.quarter_at) = (q.org_id, q.quarter_at)"
-FORGET_LATENCIES = (
+DELETE_CALL_ROLLUPS = (
+    f"DELETE FROM call_rollups r USING {QUARTERS} WHERE (r.org_id, r.quarter_at) = (q.org_id, q.quarter_at)"
+)
+DELETE_LATENCY_ROLLUPS = (
     f"DELETE FROM latency_rollups r USING {QUARTERS} WHERE (r.org_id, r.quarter_at) = (q.org_id, q.quarter_at)"
 )
 CALLS = f"""
@@ -66,14 +68,14 @@ COUNT_LATENCIES = f"""
      GROUP BY 1, 2, 3, 4, 5
 """
 # Always in this order, so that two deletions don't deadlock.
-KEEP_CALLS = f"""
+RETAIN_CALLS = f"""
     INSERT INTO erased_call_rollups AS e
     SELECT {CALLS} FROM {DELETED_CALLS} GROUP BY 1, 2, 3, 4, 5, 6 ORDER BY 1, 2, 3, 4, 5, 6
     ON CONFLICT (org_id, quarter_at, flow_id, direction, status, outcome) DO UPDATE
        SET calls = e.calls + excluded.calls, answered = e.answered + excluded.answered,
            talk_seconds = e.talk_seconds + excluded.talk_seconds, interruptions = e.interruptions + excluded.interruptions
 """
-KEEP_LATENCIES = f"""
+RETAIN_LATENCIES = f"""
     INSERT INTO erased_latency_rollups AS e
     SELECT {MEASURED} FROM (SELECT * FROM {DELETED_CALLS}) AS c {TURNS} GROUP BY 1, 2, 3, 4, 5 ORDER BY 1, 2, 3, 4, 5
     ON CONFLICT (org_id, quarter_at, flow_id, measure, band) DO UPDATE SET turns = e.turns + excluded.turns
@@ -175,8 +177,8 @@ async def recount_grown(tx: Tx, call: UUID) -> None:
 
 async def retain_counts(tx: Tx, calls: Sequence[UUID]) -> None:
     """Add calls to the counts of deleted calls, in the transaction that deletes them.  Runs as the tenant."""
-    await tx.execute(KEEP_CALLS, calls)
-    await tx.execute(KEEP_LATENCIES, calls)
+    await tx.execute(RETAIN_CALLS, calls)
+    await tx.execute(RETAIN_LATENCIES, calls)
 
 
 async def rebuild(tx: Tx) -> int:
@@ -190,8 +192,8 @@ async def rebuild(tx: Tx) -> int:
 
 
 async def _recount(tx: Tx, orgs: Sequence[UUID], quarters: Sequence[datetime]) -> None:
-    await tx.execute(FORGET_CALLS, orgs, quarters)
-    await tx.execute(FORGET_LATENCIES, orgs, quarters)
+    await tx.execute(DELETE_CALL_ROLLUPS, orgs, quarters)
+    await tx.execute(DELETE_LATENCY_ROLLUPS, orgs, quarters)
     await tx.execute(COUNT_CALLS, orgs, quarters)
     await tx.execute(COUNT_LATENCIES, orgs, quarters)
 

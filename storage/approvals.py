@@ -83,12 +83,12 @@ TOUCH_STALE = """
                    ORDER BY a.touched_at LIMIT $3 FOR UPDATE OF a SKIP LOCKED)
     RETURNING id, org_id
 """
-NEWS = f"""
+UNDELIVERED = f"""
     SELECT {COLUMNS} FROM approvals a
      WHERE a.conversation_id = $1 AND a.state IN ('done', 'failed', 'denied', 'expired') AND a.told_at IS NULL
      ORDER BY a.id LIMIT $2
 """
-RUN_NEWS = f"""
+UNDELIVERED_OF_RUN = f"""
     SELECT {COLUMNS} FROM approvals a
      WHERE a.event_run_id = $1 AND a.state IN ('done', 'failed', 'denied', 'expired') AND a.told_at IS NULL
      ORDER BY a.id
@@ -255,12 +255,12 @@ async def stalled(tx: Tx, before: datetime, newest: timedelta, limit: int) -> li
 
 async def undelivered(tx: Tx, conversation: UUID, limit: int) -> list[ApprovalRow]:
     """Return results that a conversation's agent was not told yet, oldest first."""
-    return [_read(dict(row)) for row in await tx.fetch(NEWS, conversation, limit)]
+    return [_read(dict(row)) for row in await tx.fetch(UNDELIVERED, conversation, limit)]
 
 
 async def undelivered_of_run(tx: Tx, event_run: UUID) -> list[ApprovalRow]:
     """Return results that the agent of an event's run was not told yet, oldest first."""
-    return [_read(dict(row)) for row in await tx.fetch(RUN_NEWS, event_run)]
+    return [_read(dict(row)) for row in await tx.fetch(UNDELIVERED_OF_RUN, event_run)]
 
 
 async def is_undecided(tx: Tx, event_run: UUID) -> bool:

@@ -135,7 +135,7 @@ ANSWER = "UPDATE calls SET status = 'in_progress', answered_at = coalesce(answer
 FINISH = """
     UPDATE calls SET status = $2, ended_at = $3, end_reason = $4, end_detail = $5, token_hash = NULL WHERE id = $1
 """
-SET_OWED = "UPDATE calls SET owed = $2, owed_due = $3 WHERE id = $1"
+SET_NEXT_STEP = "UPDATE calls SET owed = $2, owed_due = $3 WHERE id = $1"
 LEAVE_STREAM = """
     UPDATE calls SET owed_due = owed IS NOT NULL, streams_left = streams_left + 1, node = NULL WHERE id = $1
 """
@@ -426,7 +426,7 @@ async def finish(tx: Tx, id: UUID, status: str, at: datetime, reason: str, detai
 
 async def set_next_step(tx: Tx, id: UUID, step: str | None, *, due: bool = False) -> None:
     """Store the call's next step, JSON, due once its stream is left for it, or at once (`due`); None clears it."""
-    await tx.execute(SET_OWED, id, step, due)
+    await tx.execute(SET_NEXT_STEP, id, step, due)
 
 
 async def leave_stream(tx: Tx, id: UUID) -> None:

@@ -109,7 +109,7 @@ COUNT_LOOKUP = """
     INSERT INTO lookup_days AS d (org_id, day, count) SELECT $1, current_date, 1 WHERE $2 > 0
     ON CONFLICT (org_id, day) DO UPDATE SET count = d.count + 1 WHERE d.count < $2
 """
-LOOKUPS_OF_TODAY = "SELECT count FROM lookup_days WHERE org_id = hum.org_id() AND day = current_date"
+COUNT_LOOKUPS = "SELECT count FROM lookup_days WHERE org_id = hum.org_id() AND day = current_date"
 FLAG_UNTEXTABLE = """
     UPDATE contacts SET untextable_code = $3 WHERE org_id = $1 AND phone_e164 = $2
 """
@@ -373,7 +373,7 @@ async def count_lookup(tx: Tx, org: UUID, limit: int) -> bool:
 
 async def count_lookups(tx: Tx) -> int:
     """Return how many lookups the organization has made today."""
-    return await tx.fetchval(LOOKUPS_OF_TODAY) or 0
+    return await tx.fetchval(COUNT_LOOKUPS) or 0
 
 
 async def release_lookup(tx: Tx, id: UUID) -> None:

@@ -31,7 +31,7 @@ ENDED = "SELECT id FROM deleted_organizations WHERE id = ANY($1) AND ended_at IS
 COUNT = "UPDATE deleted_organizations SET rows = rows + $2 WHERE id = $1"
 # A file that arrives late reopens a deletion, which continues until that file is gone, too.
 REOPEN = "UPDATE deleted_organizations SET ended_at = NULL WHERE id = $1"
-OWE_FILES = """
+SCHEDULE_FILES = """
     INSERT INTO erased_calls (org_id, call_id, called_at, paths) VALUES ($1, $2, now(), '{}')
     ON CONFLICT (call_id) DO UPDATE SET files_gone_at = NULL
 """
@@ -68,7 +68,7 @@ AUDIT = ("audit_log", "audit_seals")
 DELETE_AUDIT = "SELECT hum.delete_audit_of($1, $2::text::regclass, $3)"
 DELETE_ORGANIZATION = "DELETE FROM organizations WHERE org_id = $1"
 #: Tables that list the files to delete; they are deleted after the files.
-OWED = ("erased_calls", "dropped_recordings", "erased_media")
+FILE_TABLES = ("erased_calls", "dropped_recordings", "erased_media")
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,8 +148,8 @@ async def tables(tx: Tx) -> Sequence[str]:
     names = {row["name"] for row in rows}
     # Safe, because no deletion from another table cascades to the lists of files.
     graph = TopologicalSorter({row["name"]: names.intersection(row["parents"]) for row in rows})
-    ordered = [name for name in reversed(list(graph.static_order())) if name not in OWED]
-    return [*ordered, *OWED]
+    ordered = [name for name in reversed(list(graph.static_order())) if name not in FILE_TABLES]
+    return [*ordered, *FILE_TABLES]
 
 
 async def delete_rows(tx: Tx, org: UUID, table: str, limit: int) -> int:
@@ -172,7 +172,7 @@ async def schedule_late_files(tx: Tx, org: UUID, call: UUID) -> bool:
     """Schedule the deletion of a call's late files; return False if no such organization was deleted."""
     if await tx.execute(REOPEN, org) != "UPDATE 1":
         return False
-    await tx.execute(OWE_FILES, org, call)
+    await tx.execute(SCHEDULE_FILES, org, call)
     return True
 
 

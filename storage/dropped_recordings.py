@@ -22,7 +22,7 @@ CLAIM = """
                                 LIMIT $1 FOR UPDATE SKIP LOCKED)
     RETURNING call_id, path
 """
-SET_GONE = "UPDATE dropped_recordings SET gone_at = now() WHERE call_id = $1 AND path = $2"
+RECORD_DELETION = "UPDATE dropped_recordings SET gone_at = now() WHERE call_id = $1 AND path = $2"
 WAIT_SECONDS = """
     SELECT coalesce(extract(epoch FROM now() - min(dropped_at)), 0)::float8 FROM dropped_recordings WHERE gone_at IS NULL
 """
@@ -74,7 +74,7 @@ async def claim(tx: Tx, limit: int) -> list[DroppedRow]:
 
 async def record_deletion(tx: Tx, row: DroppedRow) -> None:
     """Record that a file is no longer in the store.  Runs as the system."""
-    await tx.execute(SET_GONE, row.call_id, row.path)
+    await tx.execute(RECORD_DELETION, row.call_id, row.path)
 
 
 async def wait_seconds(tx: Tx) -> float:

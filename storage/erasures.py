@@ -16,29 +16,29 @@ OVER = "status NOT IN ('queued', 'ringing', 'in_progress')"
 
 #: Outbound calls stay for a day, since they count for the limits of outbound calls, and as long as the carrier may still have an
 #: attempt.
-HELD_BACK = """(direction = 'outbound' AND (coalesce(ended_at, created_at) > now() - interval '1 day' OR EXISTS (
+DEFERRED = """(direction = 'outbound' AND (coalesce(ended_at, created_at) > now() - interval '1 day' OR EXISTS (
             SELECT FROM outbound_attempts a WHERE a.call_id = calls.id AND a.status IN ('dialling', 'under_way'))))"""
 
 # --- calls
 # A call may have been ordered long before it was placed.
 OLD_CALLS = f"""
     SELECT id FROM calls
-     WHERE org_id = hum.org_id() AND created_at < $1 AND coalesce(ended_at, created_at) < $1 AND {OVER} AND NOT {HELD_BACK}
+     WHERE org_id = hum.org_id() AND created_at < $1 AND coalesce(ended_at, created_at) < $1 AND {OVER} AND NOT {DEFERRED}
      ORDER BY created_at, id
      LIMIT $2 FOR UPDATE
 """
 CALLS_WITH = f"""
     SELECT id FROM calls
-     WHERE org_id = hum.org_id() AND contact_e164 = $1 AND created_at <= $2 AND {OVER} AND NOT {HELD_BACK}
+     WHERE org_id = hum.org_id() AND contact_e164 = $1 AND created_at <= $2 AND {OVER} AND NOT {DEFERRED}
      ORDER BY created_at, id
      LIMIT $3 FOR UPDATE
 """
 LIVE_WITH = f"""
     SELECT EXISTS (SELECT FROM calls
-                    WHERE org_id = hum.org_id() AND contact_e164 = $1 AND (NOT ({OVER}) OR {HELD_BACK}))
+                    WHERE org_id = hum.org_id() AND contact_e164 = $1 AND (NOT ({OVER}) OR {DEFERRED}))
 """
-IS_HELD_BACK = f"SELECT {HELD_BACK} FROM calls WHERE id = $1"
-OWE_FILES = """
+IS_DEFERRED = f"SELECT {DEFERRED} FROM calls WHERE id = $1"
+SCHEDULE_FILES = """
     INSERT INTO erased_calls (org_id, call_id, called_at, paths)
     SELECT c.org_id, c.id, c.created_at,
            array_remove(ARRAY[c.recording_path, v.audio_path] || ARRAY(
@@ -65,7 +65,7 @@ CLAIM_FILES = """
                         LIMIT $1 FOR UPDATE SKIP LOCKED)
     RETURNING org_id, call_id, paths
 """
-FILES_GONE = "UPDATE erased_calls SET files_gone_at = now() WHERE call_id = $1"
+RECORD_DELETION = "UPDATE erased_calls SET files_gone_at = now() WHERE call_id = $1"
 FILES_BACK = "UPDATE erased_calls SET files_gone_at = NULL WHERE call_id = $1"
 FILES_WAIT_SECONDS = """
     SELECT coalesce(extract(epoch FROM now() - min(erased_at)), 0)::float8 FROM erased_calls WHERE files_gone_at IS NULL
@@ -107,7 +107,7 @@ OVERDUE = f"""
       FROM organizations o
      WHERE o.retention_days IS NOT NULL
 """
-KEEP_DAYS = "SELECT retention_days FROM organizations WHERE org_id = hum.org_id()"
+RETENTION_DAYS = "SELECT retention_days FROM organizations WHERE org_id = hum.org_id()"
 
 # --- a contact
 UNLINK = "SELECT set_config('hum.unlinking', 'on', true)"
@@ -165,7 +165,7 @@ async def is_live_with(tx: Tx, phone_e164: str) -> bool:
 async def erase(tx: Tx, calls: Sequence[UUID]) -> int:
     """Delete locked calls and the payloads of their events, and schedule the deletion of their files; return how many events."""
     voicemails = [row["id"] for row in await tx.fetch(VOICEMAILS_OF, calls)]
-    await tx.execute(OWE_FILES, calls)
+    await tx.execute(SCHEDULE_FILES, calls)
     await analytics.retain_counts(tx, calls)
     emptied = await empty_events(tx, [*calls, *voicemails])
     await tx.execute(DELETE_REPORTS, calls)
@@ -173,9 +173,9 @@ async def erase(tx: Tx, calls: Sequence[UUID]) -> int:
     return emptied
 
 
-async def is_held_back(tx: Tx, id: UUID) -> bool:
+async def is_deferred(tx: Tx, id: UUID) -> bool:
     """Return whether a call must not be deleted yet, though it is over."""
-    return bool(await tx.fetchval(IS_HELD_BACK, id))
+    return bool(await tx.fetchval(IS_DEFERRED, id))
 
 
 async def empty_events(tx: Tx, subjects: Sequence[UUID]) -> int:
@@ -200,7 +200,7 @@ async def claim_files(tx: Tx, limit: int) -> list[FilesRow]:
 
 async def record_deletion(tx: Tx, call: UUID) -> None:
     """Record that a deleted call has no files any more.  Runs as the system."""
-    await tx.execute(FILES_GONE, call)
+    await tx.execute(RECORD_DELETION, call)
 
 
 async def schedule_late_files(tx: Tx, call: UUID) -> bool:
@@ -264,7 +264,7 @@ async def purge(tx: Tx, keep: timedelta) -> None:
 
 async def retention_days(tx: Tx) -> int | None:
     """Return for how many days the organization keeps its calls; None: for ever."""
-    days: int | None = await tx.fetchval(KEEP_DAYS)
+    days: int | None = await tx.fetchval(RETENTION_DAYS)
     return days
 
 

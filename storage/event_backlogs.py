@@ -22,7 +22,7 @@ FIND = """
     SELECT substr(reader, length($1) + 2)::uuid AS org, xid::text AS xid, id
       FROM event_cursors WHERE reader ^@ ($1 || ' ') ORDER BY reader
 """
-KEEP = """
+STORE = """
     INSERT INTO event_cursors (reader, xid, id) VALUES ($1, $2::text::xid8, $3)
     ON CONFLICT (reader) DO UPDATE SET xid = excluded.xid, id = excluded.id
 """
@@ -71,7 +71,7 @@ async def find(tx: Tx, reader: str) -> dict[UUID, Place]:
 
 async def store(tx: Tx, reader: str, positions: Mapping[UUID, Place], finished: Sequence[UUID]) -> None:
     """Store organizations' positions; those in `finished` have no backlog any more."""
-    await tx.executemany(KEEP, [(f"{reader} {org}", *position) for org, position in positions.items()])
+    await tx.executemany(STORE, [(f"{reader} {org}", *position) for org, position in positions.items()])
     await tx.executemany(CLOSE, [(f"{reader} {org}",) for org in finished])
 
 

@@ -25,7 +25,7 @@ PAGE = f"""
      ORDER BY s.id DESC LIMIT $2
 """
 COUNT = "SELECT count(*) FROM mcp_servers"
-SLUG_TAKEN = "SELECT EXISTS (SELECT FROM mcp_servers WHERE slug = $1 AND id <> $2)"
+SLUG_USED = "SELECT EXISTS (SELECT FROM mcp_servers WHERE slug = $1 AND id <> $2)"
 CREATE = """
     INSERT INTO mcp_servers (id, org_id, name, slug, transport, url, sealed_headers, sealed_bearer, oauth_token_url,
                              oauth_client_id, sealed_oauth_secret, oauth_scope, allowed_tools, auto_approve_tools,
@@ -217,7 +217,7 @@ async def count(tx: Tx) -> int:
 
 async def is_slug_used(tx: Tx, slug: str, id: UUID) -> bool:
     """Return whether another server has this slug, the prefix of its tools' names."""
-    return bool(await tx.fetchval(SLUG_TAKEN, slug, id))
+    return bool(await tx.fetchval(SLUG_USED, slug, id))
 
 
 async def create(tx: Tx, id: UUID, name: str, slug: str, access: Access, rights: Rights) -> None:

@@ -19,7 +19,7 @@ NODES = """
       FROM media_links
      WHERE link IS NOT NULL AND seen_at > statement_timestamp() - $1::interval AND 'phone' = ANY (media_links.takes)
 """
-LOCK_ASKING = """
+LOCK_CALLS = """
     SELECT id, org_id, CASE direction WHEN 'inbound' THEN from_e164 ELSE 'ours' END AS from_e164, streams_offered,
            CASE WHEN token_hash IS NOT NULL THEN media_url END AS not_opened_at
       FROM calls
@@ -122,7 +122,7 @@ async def nodes(tx: Tx, silent: timedelta) -> list[NodeRow]:
 
 async def lock_calls(tx: Tx, ids: Sequence[UUID]) -> list[CallRow]:
     """Lock and return those of these calls that are live, without calls locked elsewhere."""
-    return [CallRow(**row) for row in await tx.fetch(LOCK_ASKING, list(ids))]
+    return [CallRow(**row) for row in await tx.fetch(LOCK_CALLS, list(ids))]
 
 
 async def doubt(tx: Tx, urls: Sequence[str]) -> None:

@@ -42,10 +42,10 @@ IS_BUSY = """
                     WHERE number_id = $1 AND status IN ('ringing', 'in_progress') AND ended_at IS NULL)
 """
 BEGIN_RELEASE = "UPDATE numbers SET status = 'releasing', releasing_since = now() WHERE id = $1"
-KEEP = "UPDATE numbers SET status = 'active', releasing_since = NULL WHERE id = $1 AND status = 'releasing'"
+CANCEL_RELEASE = "UPDATE numbers SET status = 'active', releasing_since = NULL WHERE id = $1 AND status = 'releasing'"
 DELETE = "DELETE FROM numbers WHERE id = $1 AND status = 'releasing'"
 #: The unique index over all tenants decides between a hold and a registration.
-HOLD = """
+RESERVE = """
     WITH made AS (INSERT INTO numbers (id, org_id, e164, carrier_sid, capabilities, status, releasing_since)
                   VALUES ($1, hum.org_id(), $2, $3, '{}', 'releasing', now())
                   ON CONFLICT (e164) DO NOTHING
@@ -163,7 +163,7 @@ async def begin_release(tx: Tx, id: UUID) -> None:
 
 async def cancel_release(tx: Tx, id: UUID) -> None:
     """Cancel a release that has begun."""
-    await tx.execute(KEEP, id)
+    await tx.execute(CANCEL_RELEASE, id)
 
 
 async def delete(tx: Tx, id: UUID) -> bool:
@@ -176,7 +176,7 @@ async def reserve(tx: Tx, id: UUID, e164: str, carrier_sid: str) -> bool:
 
     Holding it again changes nothing.  Returns False if an organization has it.
     """
-    is_held: bool = await tx.fetchval(HOLD, id, e164, carrier_sid)
+    is_held: bool = await tx.fetchval(RESERVE, id, e164, carrier_sid)
     return is_held
 
 

@@ -8,7 +8,7 @@ from storage.db import Tx
 
 # The call's media process is gone, or there never was one.  An outbound call that was not answered belongs to its attempt
 # (`storage.outbound`).
-LOST = """
+CLAIM = """
     UPDATE calls SET lost_at = coalesce(lost_at, now()), looked_at = now()
      WHERE id IN (SELECT c.id
                     FROM calls c
@@ -51,4 +51,4 @@ async def claim(tx: Tx, silent: timedelta, between: timedelta, long: timedelta, 
     `long`, unless its stream may still open.  A call in a dial reports nothing until the dial is over: it is claimed `dialled`
     times more rarely.
     """
-    return [OrphanedCallRow(**row) for row in await tx.fetch(LOST, silent, between, long, dialled)]
+    return [OrphanedCallRow(**row) for row in await tx.fetch(CLAIM, silent, between, long, dialled)]

@@ -37,7 +37,7 @@ ADD_EVENT = """
 RELEASE_EVENT = """
     UPDATE events_set_aside SET released_at = now() WHERE reader = $1 AND event_id = $2 AND released_at IS NULL
 """
-TAKE_EVENT = """
+CLAIM_EVENT = """
     DELETE FROM events_set_aside s
      WHERE (s.reader, s.event_id) = (SELECT reader, event_id FROM events_set_aside
                                       WHERE reader = $1 AND released_at IS NOT NULL
@@ -49,7 +49,7 @@ ADD_REPORT = """
     INSERT INTO reports_set_aside (node, batch_seq, place, call_id, report, reason) VALUES ($1, $2, $3, $4, $5, $6)
     ON CONFLICT (node, batch_seq, place) DO NOTHING
 """
-TAKE_REPORT = "DELETE FROM reports_set_aside WHERE node = $1 AND batch_seq = $2 AND place = $3 RETURNING report"
+CLAIM_REPORT = "DELETE FROM reports_set_aside WHERE node = $1 AND batch_seq = $2 AND place = $3 RETURNING report"
 PURGE_REPORTS = "DELETE FROM reports_set_aside WHERE at < now() - $1::interval"
 
 
@@ -91,7 +91,7 @@ async def release_event(tx: Tx, reader: str, event: int) -> bool:
 
 async def claim_event(tx: Tx, reader: str) -> int | None:
     """Remove and return a released event that no other process has, or None."""
-    event: int | None = await tx.fetchval(TAKE_EVENT, reader)
+    event: int | None = await tx.fetchval(CLAIM_EVENT, reader)
     return event
 
 
@@ -104,7 +104,7 @@ async def add_report(
 
 async def claim_report(tx: Tx, node: str, batch_seq: int, place: int) -> bytes | None:
     """Remove and return a report, unchanged; None if it is not in quarantine."""
-    report: bytes | None = await tx.fetchval(TAKE_REPORT, node, batch_seq, place)
+    report: bytes | None = await tx.fetchval(CLAIM_REPORT, node, batch_seq, place)
     return report
 
 

@@ -64,7 +64,7 @@ DUE = """
 LOCK_PENDING = """
     SELECT id FROM campaign_recipients WHERE id = ANY ($1) AND status = 'pending' ORDER BY id FOR NO KEY UPDATE
 """
-SETTLE = """
+RECORD_RESULTS = """
     UPDATE campaign_recipients r
        SET status = given.status, reason = given.reason, message_id = given.message,
            due_at = coalesce(given.due_at, r.due_at), changed_at = clock_timestamp()
@@ -234,7 +234,7 @@ async def lock_pending(tx: Tx, ids: Sequence[UUID]) -> set[UUID]:
 async def record_results(tx: Tx, results: Sequence[Outcome]) -> None:
     """Store the results of pending recipients, in one statement, since it locks the counts."""
     await tx.execute(
-        SETTLE,
+        RECORD_RESULTS,
         [result.id for result in results],
         [result.status for result in results],
         [result.reason for result in results],

@@ -17,7 +17,7 @@ BEGIN = """
     INSERT INTO sign_ins (state_hash, nonce, code_verifier, return_to, links_user_id, expires_at)
     VALUES ($1, $2, $3, $4, $5, now() + $6::interval)
 """
-TAKE_SIGN_IN = """
+CLAIM_SIGN_IN = """
     DELETE FROM sign_ins WHERE state_hash = $1
     RETURNING nonce, code_verifier, return_to, links_user_id, expires_at > now() AS young
 """
@@ -104,7 +104,7 @@ async def store_sign_in(tx: Tx, state_hash: bytes, row: SignInRow, lasts: timede
 
 async def claim_sign_in(tx: Tx, state_hash: bytes) -> SignInRow | None:
     """Remove and return a sign-in; None if it is unknown, used or expired."""
-    row = await tx.fetchrow(TAKE_SIGN_IN, state_hash)
+    row = await tx.fetchrow(CLAIM_SIGN_IN, state_hash)
     if row is None or not row["young"]:
         return None
     return SignInRow(row["nonce"], row["code_verifier"], row["return_to"], row["links_user_id"])

@@ -74,8 +74,8 @@ CLAIM_FILES = """
      WHERE id IN (SELECT id FROM erased_media ORDER BY tried_at NULLS FIRST LIMIT $1 FOR UPDATE SKIP LOCKED)
     RETURNING id, org_id, path
 """
-OWE_FILE = "INSERT INTO erased_media (org_id, path) VALUES ($1, $2)"
-FILE_GONE = "DELETE FROM erased_media WHERE id = $1"
+SCHEDULE_FILE = "INSERT INTO erased_media (org_id, path) VALUES ($1, $2)"
+DELETE_FILE = "DELETE FROM erased_media WHERE id = $1"
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,9 +141,9 @@ async def claim_files(tx: Tx, limit: int) -> list[MediaFileRow]:
 
 async def schedule_file(tx: Tx, org: UUID, path: str) -> None:
     """Schedule the deletion of a file that belongs to no message.  Runs as the system."""
-    await tx.execute(OWE_FILE, org, path)
+    await tx.execute(SCHEDULE_FILE, org, path)
 
 
 async def record_file_deletion(tx: Tx, id: int) -> None:
     """Record that a file is deleted.  Runs as the system."""
-    await tx.execute(FILE_GONE, id)
+    await tx.execute(DELETE_FILE, id)

@@ -41,7 +41,7 @@ HAS_ACTED = """
     SELECT EXISTS (SELECT FROM tool_runs
                     WHERE run_id = $1 AND kind <> 'built_in' AND ($2::timestamptz IS NULL OR started_at >= $2))
 """
-SET_TOLD = "UPDATE tool_runs SET told = $2 WHERE id = $1"
+SET_AGENT_TEXT = "UPDATE tool_runs SET told = $2 WHERE id = $1"
 GET = """
     SELECT status, output, leaves, switches_to, switches_to_version, digits
       FROM tool_runs WHERE call_id = $1 AND tool_call_id = $2
@@ -254,7 +254,7 @@ async def has_acted(tx: Tx, run: UUID, since: datetime | None = None) -> bool:
 
 async def set_agent_text(tx: Tx, id: UUID, text: str) -> None:
     """Store the text that the call's agent is told about a hook."""
-    await tx.execute(SET_TOLD, id, text)
+    await tx.execute(SET_AGENT_TEXT, id, text)
 
 
 async def get(tx: Tx, call: UUID, tool_call_id: str) -> RunRow:

@@ -42,7 +42,7 @@ PUT_NUMBERED = _entries(
     """.strip(),
 )
 # Leaves existing entries as they are.
-KEEP = _entries("SET quantity = e.quantity WHERE false")
+STORE_MISSING = _entries("SET quantity = e.quantity WHERE false")
 
 
 def _put_texts(texts: str) -> str:
@@ -75,7 +75,7 @@ def _put_texts(texts: str) -> str:
 PUT_TEXT = _put_texts("(VALUES ($1::uuid, $6::text, $7::text, $8::int))")
 PUT_TEXTS = _put_texts("unnest($1::uuid[], $6::text[], $7::text[], $8::int[])")
 # Dates all usage of an ended call, including streams without a reported end.
-SETTLE = f"""
+FINALIZE = f"""
     UPDATE usage_entries e SET used_at = $2, flow_id = coalesce(c.flow_id, {NO_ID}), number_id = coalesce(c.number_id, {NO_ID})
       FROM calls c
      WHERE c.id = $1 AND e.org_id = c.org_id AND e.subject_id = c.id AND e.used_at IS NULL
@@ -354,7 +354,7 @@ async def upsert_numbered(tx: Tx, owner: Owner, used: Iterable[Used], at: dateti
 
 async def store_missing(tx: Tx, owner: Owner, used: Iterable[Used], at: datetime | None) -> None:
     """Store entries, except where there are some already."""
-    await _write(tx, KEEP, owner, used, at)
+    await _write(tx, STORE_MISSING, owner, used, at)
 
 
 async def _write(tx: Tx, query: str, owner: Owner, used: Iterable[Used], at: datetime | None) -> None:
@@ -374,7 +374,7 @@ async def upsert_texts(tx: Tx, texts: Sequence[TextRow], meters: TextMeters, at:
 
 async def finalize(tx: Tx, call: UUID, at: datetime) -> None:
     """Date all usage of an ended call, and set its flow and number."""
-    await tx.execute(SETTLE, call, at)
+    await tx.execute(FINALIZE, call, at)
 
 
 async def call(tx: Tx, id: UUID) -> CallFacts:

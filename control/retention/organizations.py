@@ -94,7 +94,7 @@ async def _delete_rows(db: Db, org: UUID) -> int:
         if not await deleted_organizations.lock_open(tx, org):
             return 0
         for table in await deleted_organizations.tables(tx):
-            if table in deleted_organizations.OWED and await deleted_organizations.has_files(tx, org):
+            if table in deleted_organizations.FILE_TABLES and await deleted_organizations.has_files(tx, org):
                 break
             deleted += await deleted_organizations.delete_rows(tx, org, table, rules.ROWS - deleted)
             if deleted >= rules.ROWS:

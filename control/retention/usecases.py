@@ -31,7 +31,7 @@ async def erase_call(tx: Tx, id: UUID) -> None:
     state = await calls.lock(tx, id)
     if state.status in LIVE:
         raise InvalidState(NOT_OVER)
-    if await erasures.is_held_back(tx, id):
+    if await erasures.is_deferred(tx, id):
         raise InvalidState(HELD_BACK)
     await erase(tx, [id])
 
