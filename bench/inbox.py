@@ -58,7 +58,7 @@ class InboxBench:
 
         async def waiting(tx: Tx, _: Random) -> Sequence[Any]:
             # As many as the smallest size has, since each is counted.
-            return [await inbox_changes.waiting(tx, min(1000, self._smallest // 100), 200)]
+            return [await inbox_changes.unread_counts(tx, min(1000, self._smallest // 100), 200)]
 
         return {
             "inbox: the latest": listed(Filter()),

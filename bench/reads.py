@@ -59,7 +59,7 @@ async def run(times: int, home: Path) -> list[Reads]:
 
 async def _measure(db: Db, times: int) -> list[Reads]:
     org, other = ids.new(), ids.new()
-    rows = [contacts.Imported(f"+1317555{n:04d}", {"name": f"Ann {n}"}, None, []) for n in range(200)]
+    rows = [contacts.ImportedContact(f"+1317555{n:04d}", {"name": f"Ann {n}"}, None, []) for n in range(200)]
     async with db.system() as tx:
         for id in (org, other):
             await identity.create_organization(tx, id, str(id))

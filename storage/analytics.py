@@ -131,7 +131,7 @@ class FiguresRow:
 
 
 @dataclass(slots=True)
-class Grouped:
+class GroupedFigures:
     """Figures of the same calls, grouped in several ways."""
 
     total: FiguresRow
@@ -154,7 +154,7 @@ class BandRow:
 
 
 @dataclass(frozen=True, slots=True)
-class NowRow:
+class CurrentCountsRow:
     live_calls: int
     unheard_voicemails: int
     numbers: int
@@ -198,9 +198,9 @@ async def _recount(tx: Tx, orgs: Sequence[UUID], quarters: Sequence[datetime]) -
     await tx.execute(COUNT_LATENCIES, orgs, quarters)
 
 
-async def figures(tx: Tx, span: Span) -> Grouped:
+async def figures(tx: Tx, span: Span) -> GroupedFigures:
     """Return the figures of the tenant's calls in a span."""
-    grouped = Grouped(FiguresRow(), {}, {}, {}, {}, {})
+    grouped = GroupedFigures(FiguresRow(), {}, {}, {}, {}, {})
     for row in await tx.fetch(FIGURES, span.since, span.until, span.time_zone, span.flow):
         row_figures = FiguresRow(*(row[name] or 0 for name in FiguresRow.__slots__))
         # A bit for each column that was aggregated away: day, hour, flow, outcome, status.
@@ -226,8 +226,8 @@ async def latencies(tx: Tx, span: Span) -> list[BandRow]:
     return [BandRow(**row) for row in rows]
 
 
-async def now(tx: Tx) -> NowRow:
+async def current_counts(tx: Tx) -> CurrentCountsRow:
     """Return the organization's counts at this moment."""
     row = await tx.fetchrow(NOW)
     assert row is not None
-    return NowRow(**row)
+    return CurrentCountsRow(**row)

@@ -169,7 +169,7 @@ class ApprovalRow:
 
 
 @dataclass(frozen=True, slots=True)
-class Pending:
+class PendingCounts:
     """Counts of pending approvals: `all` of the organization, and `each` of one call or conversation (of an event's run: all
     requests); `same`: one asks for the same tool call.
     """
@@ -199,14 +199,14 @@ async def get_many(tx: Tx, ids: Sequence[UUID]) -> list[ApprovalRow]:
     return [_read(dict(row)) for row in await tx.fetch(BY_IDS, ids)]
 
 
-async def pending(tx: Tx, subject: Subject, tool_call: ToolCall) -> Pending:
+async def pending(tx: Tx, subject: Subject, tool_call: ToolCall) -> PendingCounts:
     """Return the counts of pending approvals, which no other transaction changes before this one ends."""
     await tx.execute(COUNT_LOCK)
     row = await tx.fetchrow(
         PENDING, subject.call_id, subject.conversation_id, subject.event_run_id, tool_call.tool, tool_call.arguments
     )
     assert row is not None
-    return Pending(row["all_of_them"], row["each"], row["same"])
+    return PendingCounts(row["all_of_them"], row["each"], row["same"])
 
 
 async def create(tx: Tx, id: UUID, subject: Subject, tool_call: ToolCall, expires_at: datetime) -> None:
@@ -220,12 +220,12 @@ async def decide(
     return await _notify_listeners(tx, await tx.fetch(DECIDE, id, state, by, reason, arguments))
 
 
-async def expired(tx: Tx, at: datetime, limit: int) -> list[tuple[UUID, UUID]]:
+async def lock_expired(tx: Tx, at: datetime, limit: int) -> list[tuple[UUID, UUID]]:
     """Lock and return expired pending approvals (organization, id).  Runs as the system."""
     return [(row["org_id"], row["id"]) for row in await tx.fetch(EXPIRED, at, limit)]
 
 
-async def void(tx: Tx, limit: int) -> list[tuple[UUID, UUID]]:
+async def lock_void(tx: Tx, limit: int) -> list[tuple[UUID, UUID]]:
     """Lock and return pending approvals (organization, id) of ended calls.  Runs as the system."""
     return [(row["org_id"], row["id"]) for row in await tx.fetch(VOID, limit)]
 
@@ -284,7 +284,7 @@ async def after(tx: Tx, position: tuple[int, UUID], below: int, limit: int) -> l
     return [(int(row["xid"]), _read({name: row[name] for name in row.keys() if name != "xid"})) for row in rows]  # noqa: SIM118
 
 
-async def is_more(tx: Tx, below: int) -> bool:
+async def has_more(tx: Tx, below: int) -> bool:
     """Return whether there are changes that can't be read before an older transaction has ended."""
     return bool(await tx.fetchval(IS_MORE, str(below)))
 

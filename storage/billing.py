@@ -357,7 +357,7 @@ async def set_customer(tx: Tx, org: UUID, customer_id: str) -> None:
     await tx.execute(SET_CUSTOMER, org, customer_id)
 
 
-async def name(tx: Tx, org: UUID) -> str:
+async def organization_name(tx: Tx, org: UUID) -> str:
     name: str = await tx.fetchval(NAME, org)
     return name
 
@@ -424,7 +424,7 @@ async def end_checkout(tx: Tx, id: UUID) -> None:
 # --- meters -------------------------------------------------------------------------------------------------------
 
 
-async def meter_due(tx: Tx, lease: timedelta, limit: int) -> list[DueReportRow]:
+async def claim_due_reports(tx: Tx, lease: timedelta, limit: int) -> list[DueReportRow]:
     """Claim the organizations that are due for a report of their usage.  Runs as the system."""
     return [DueReportRow(**row) for row in await tx.fetch(METER_DUE, lease, limit)]
 

@@ -8,7 +8,7 @@ from typing import Any
 from uuid import UUID
 
 from hum.contract.errors import NotFound
-from storage.contacts import Imported
+from storage.contacts import ImportedContact
 from storage.db import Tx
 
 COLUMNS = """
@@ -149,7 +149,7 @@ async def file(tx: Tx, id: UUID) -> bytes | None:
     return contents
 
 
-async def stage(tx: Tx, id: UUID, rows: Sequence[Imported]) -> int:
+async def stage(tx: Tx, id: UUID, rows: Sequence[ImportedContact]) -> int:
     """Stage rows of different numbers, merged into staged rows of the same numbers; return how many were merged."""
     entries = [{"phone_e164": r.phone_e164, "fields": r.fields, "notes": r.notes, "tags": list(r.tags)} for r in rows]
     return int(await tx.fetchval(STAGE, id, json.dumps(entries)))
@@ -165,10 +165,10 @@ async def drop_file(tx: Tx, id: UUID) -> None:
     await tx.execute(DROP_FILE, id)
 
 
-async def unstage(tx: Tx, id: UUID, limit: int) -> list[Imported]:
+async def unstage(tx: Tx, id: UUID, limit: int) -> list[ImportedContact]:
     """Remove and return the next staged rows, in the order of their numbers."""
     rows = sorted(await tx.fetch(UNSTAGE, id, limit), key=lambda row: str(row["phone_e164"]))
-    return [Imported(row["phone_e164"], json.loads(row["fields"]), row["notes"], row["tags"]) for row in rows]
+    return [ImportedContact(row["phone_e164"], json.loads(row["fields"]), row["notes"], row["tags"]) for row in rows]
 
 
 async def add_counts(tx: Tx, id: UUID, created: int, updated: int, unchanged: int) -> None:

@@ -201,7 +201,7 @@ class ContactRow:
 
 
 @dataclass(frozen=True, slots=True)
-class Imported:
+class ImportedContact:
     """A contact of an imported file; unset fields remain unchanged."""
 
     phone_e164: str
@@ -301,7 +301,7 @@ async def by_number(tx: Tx, after: str, limit: int) -> list[ContactRow]:
     return [_row(row) for row in await tx.fetch(BY_NUMBER, after, limit)]
 
 
-async def import_contacts(tx: Tx, rows: Sequence[Imported], *, dry_run: bool) -> dict[UUID, bool]:
+async def import_contacts(tx: Tx, rows: Sequence[ImportedContact], *, dry_run: bool) -> dict[UUID, bool]:
     """Import contacts; return those that were created (True) or changed (False): the others were up to date.
 
     The numbers must be distinct.  A dry run returns the same and changes nothing.

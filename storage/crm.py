@@ -163,7 +163,7 @@ class ConnectorRow:
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class ConnectorConfig:
     """A connector's configuration."""
 
     name: str
@@ -242,7 +242,7 @@ async def reorder(tx: Tx, ids: Sequence[UUID]) -> None:
     await tx.execute(REORDER, ids)
 
 
-async def create(tx: Tx, id: UUID, wanted: Wanted, secret: bytes) -> None:
+async def create(tx: Tx, id: UUID, wanted: ConnectorConfig, secret: bytes) -> None:
     """Create a connector; `reorder` gives it a position."""
     await tx.execute(
         CREATE,
@@ -258,7 +258,7 @@ async def create(tx: Tx, id: UUID, wanted: Wanted, secret: bytes) -> None:
     )
 
 
-async def change(tx: Tx, id: UUID, wanted: Wanted) -> None:
+async def change(tx: Tx, id: UUID, wanted: ConnectorConfig) -> None:
     await tx.execute(
         CHANGE,
         id,

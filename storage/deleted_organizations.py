@@ -82,7 +82,7 @@ class HindrancesRow:
 
 
 @dataclass(frozen=True, slots=True)
-class DeletedRow:
+class DeletionRow:
     """A deletion that is in progress or done; `rows`: how many were deleted so far."""
 
     name: str
@@ -116,10 +116,10 @@ async def begin(tx: Tx, org: UUID, actor: str) -> Sequence[UUID]:
     return ended
 
 
-async def get(tx: Tx, org: UUID) -> DeletedRow | None:
+async def get(tx: Tx, org: UUID) -> DeletionRow | None:
     """Return a deletion that has begun, or None."""
     row = await tx.fetchrow(GET, org)
-    return DeletedRow(**row) if row else None
+    return DeletionRow(**row) if row else None
 
 
 async def lock_open(tx: Tx, org: UUID) -> bool:

@@ -202,7 +202,7 @@ class RunRow:
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class Filter:
     """The filters of a list of runs; None matches all."""
 
     status: str | None = None
@@ -308,9 +308,9 @@ async def require_flow(tx: Tx, flow: UUID) -> None:
         raise NotFound("There is no such flow.")
 
 
-async def page(tx: Tx, flow: UUID, before: UUID | None, limit: int, filters: Wanted) -> list[RunRow]:
+async def page(tx: Tx, flow: UUID, before: UUID | None, limit: int, filters: Filter) -> list[RunRow]:
     """Return runs newest first, below `before`."""
-    rows = await tx.fetch(PAGE, flow, before, limit, *(getattr(filters, name) for name in Wanted.__slots__))
+    rows = await tx.fetch(PAGE, flow, before, limit, *(getattr(filters, name) for name in Filter.__slots__))
     return [RunRow(**row) for row in rows]
 
 

@@ -176,7 +176,7 @@ async def append(
 
 
 @dataclass(frozen=True, slots=True)
-class New:
+class NewEvent:
     """An event to append with others; `id` as in `append`."""
 
     org: UUID
@@ -185,7 +185,7 @@ class New:
     id: UUID | None = None
 
 
-async def append_all(tx: Tx, new_events: Sequence[New]) -> None:
+async def append_all(tx: Tx, new_events: Sequence[NewEvent]) -> None:
     """Append several events, as `append` does."""
     first: dict[UUID, tuple[object, ...]] = {}
     for new in new_events:

@@ -262,7 +262,7 @@ async def count(tx: Tx) -> int:
     return int(await tx.fetchval(COUNT))
 
 
-async def called(tx: Tx, name: str) -> UUID | None:
+async def by_name(tx: Tx, name: str) -> UUID | None:
     """Return the tool with this name, or None."""
     tool: UUID | None = await tx.fetchval(BY_NAME, name)
     return tool

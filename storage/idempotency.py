@@ -65,7 +65,7 @@ class KeyRow:
 
 
 @dataclass(frozen=True, slots=True)
-class Keyed:
+class KeyedRequest:
     """A request with an idempotency key."""
 
     key: str
@@ -85,13 +85,13 @@ async def find(tx: Tx, key: str, keep: timedelta, *, personal: bool = False) -> 
     return KeyRow(**row) if row else None
 
 
-async def store(tx: Tx, keyed: Keyed, answer: bytes, *, personal: bool = False) -> None:
+async def store(tx: Tx, keyed: KeyedRequest, answer: bytes, *, personal: bool = False) -> None:
     """Store an answer, in the transaction of its effect."""
     statement = STORE_PERSONAL if personal else STORE
     await tx.execute(statement, keyed.key, keyed.actor, keyed.method, keyed.body_hash, answer)
 
 
-async def claim(tx: Tx, keyed: Keyed, claim: UUID, by: str, lease: timedelta) -> None:
+async def claim(tx: Tx, keyed: KeyedRequest, claim: UUID, by: str, lease: timedelta) -> None:
     """Claim a free key; the caller holds its lock."""
     await tx.execute(CLAIM, keyed.key, keyed.actor, keyed.method, keyed.body_hash, claim, by, lease)
 

@@ -126,7 +126,7 @@ class InvitationRow:
 
 
 @dataclass(frozen=True, slots=True)
-class PendingRow:
+class OwnRequestRow:
     """A requested organization."""
 
     id: UUID
@@ -250,8 +250,8 @@ async def request_organization(tx: Tx, id: UUID, name: str) -> datetime:
     return at
 
 
-async def my_requests(tx: Tx) -> list[PendingRow]:
-    return [PendingRow(**row) for row in await tx.fetch(MY_REQUESTS)]
+async def my_requests(tx: Tx) -> list[OwnRequestRow]:
+    return [OwnRequestRow(**row) for row in await tx.fetch(MY_REQUESTS)]
 
 
 async def page_requests(tx: Tx, after: UUID | None, limit: int) -> list[RequestRow]:

@@ -98,7 +98,7 @@ class Change:
 
 
 @dataclass(frozen=True, slots=True)
-class Waiting:
+class UnreadCounts:
     """Numbers of unread open conversations; each count stops at one above its limit."""
 
     all: int
@@ -128,7 +128,7 @@ async def changed(tx: Tx, orgs: Sequence[UUID], since: str) -> tuple[Sequence[UU
     return row["orgs"], row["below"]
 
 
-async def is_more(tx: Tx, below: int) -> bool:
+async def has_more(tx: Tx, below: int) -> bool:
     """Return whether the organization has changes that can't be read before an older transaction has ended."""
     return bool(await tx.fetchval(IS_MORE, str(below)))
 
@@ -151,10 +151,10 @@ async def purge(tx: Tx, keep: timedelta, limit: int) -> int:
     return purged
 
 
-async def waiting(tx: Tx, limit: int, members: int) -> Waiting:
+async def unread_counts(tx: Tx, limit: int, members: int) -> UnreadCounts:
     """Count unread open conversations, each count up to `limit` + 1, and for at most `members` members."""
     rows = await tx.fetch(COUNT_UNREAD, limit, members)
     by = {row["whose"]: row["unread"] for row in rows}
-    return Waiting(
+    return UnreadCounts(
         by["all"], by["nobody"], {row["assignee_id"]: row["unread"] for row in rows if row["whose"] == "member"}
     )

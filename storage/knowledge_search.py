@@ -81,7 +81,7 @@ class Place(NamedTuple):
     position: int
 
 
-class Made(NamedTuple):
+class VectorVersion(NamedTuple):
     """A version of a document's vectors: when they were created."""
 
     document: UUID
@@ -106,13 +106,13 @@ async def by_words(tx: Tx, documents: Sequence[UUID], question: str, limit: int)
     return [Place(*row) for row in await tx.fetch(BY_WORDS, list(documents), question, limit)]
 
 
-async def made(tx: Tx, documents: Sequence[UUID], model: str) -> list[Made]:
+async def vector_versions(tx: Tx, documents: Sequence[UUID], model: str) -> list[VectorVersion]:
     """Return which of these documents have vectors of this model."""
-    return [Made(*row) for row in await tx.fetch(VECTOR_VERSIONS, list(documents), model)]
+    return [VectorVersion(*row) for row in await tx.fetch(VECTOR_VERSIONS, list(documents), model)]
 
 
-async def vectors(tx: Tx, documents: Sequence[UUID]) -> dict[Made, bytes]:
-    return {Made(row[0], row[1]): row[2] for row in await tx.fetch(VECTORS, list(documents))}
+async def vectors(tx: Tx, documents: Sequence[UUID]) -> dict[VectorVersion, bytes]:
+    return {VectorVersion(row[0], row[1]): row[2] for row in await tx.fetch(VECTORS, list(documents))}
 
 
 async def texts(tx: Tx, places: Sequence[Place]) -> dict[Place, PassageRow]:

@@ -178,7 +178,7 @@ class AttemptRow:
 
 
 @dataclass(frozen=True, slots=True)
-class InvitedRow:
+class InvitedAddressRow:
     """An invited address, and the invitations sent within a day: by the organization, and to the address."""
 
     to_address: str
@@ -274,7 +274,7 @@ async def sent_this_hour(tx: Tx, user: UUID) -> int:
     return number
 
 
-async def waiting(tx: Tx, row: DueRow) -> list[tuple[UUID, str]]:
+async def due_notices(tx: Tx, row: DueRow) -> list[tuple[UUID, str]]:
     """Return a member's due notices, each with its kind, oldest first."""
     return [(notice["id"], notice["kind"]) for notice in await tx.fetch(DUE_NOTICES, row.org_id, row.user_id)]
 
@@ -288,11 +288,11 @@ async def add(tx: Tx, new: NewEmail, notices: Sequence[UUID] = ()) -> None:
         await tx.execute(ASSIGN, new.id, notices)
 
 
-async def invited(tx: Tx, org: UUID, invite: UUID) -> InvitedRow | None:
+async def invited(tx: Tx, org: UUID, invite: UUID) -> InvitedAddressRow | None:
     """Return an invitation's address and counts, or None if it is gone; locks the organization's invitations."""
     await tx.execute(LOCK_ORGANIZATION, str(org))
     row = await tx.fetchrow(INVITED, invite)
-    return InvitedRow(**row) if row else None
+    return InvitedAddressRow(**row) if row else None
 
 
 async def begin(tx: Tx, org: UUID, id: UUID) -> AttemptRow | None:

@@ -186,13 +186,13 @@ async def cancel_reservation(tx: Tx, carrier_sid: str) -> None:
 
 
 @dataclass(frozen=True, slots=True)
-class Releasing:
+class ReleaseRow:
     id: UUID
     org_id: UUID
     e164: str
     carrier_sid: str
 
 
-async def unreleased(tx: Tx, older: timedelta) -> list[Releasing]:
+async def unreleased(tx: Tx, older: timedelta) -> list[ReleaseRow]:
     """Claim releases that have been idle for longer than `older`.  Runs as the system."""
-    return [Releasing(**row) for row in await tx.fetch(UNRELEASED, older)]
+    return [ReleaseRow(**row) for row in await tx.fetch(UNRELEASED, older)]

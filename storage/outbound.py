@@ -450,7 +450,7 @@ async def end(tx: Tx, id: UUID, status: str, at: datetime, carrier_code: str | N
     await tx.execute(END, id, status, at, carrier_code)
 
 
-async def queue_again(tx: Tx, call: UUID) -> None:
+async def requeue(tx: Tx, call: UUID) -> None:
     """Queue the call for another attempt."""
     await tx.execute(SET_SID, call, None)
     await tx.execute(SET_STATUS, call, "queued")

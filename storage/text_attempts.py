@@ -317,7 +317,7 @@ async def retry(tx: Tx, attempt: AttemptRow) -> None:
     await tx.execute(SET_DUE, attempt.message_id)
 
 
-async def send_again(tx: Tx, message: UUID, at: datetime, expires_at: datetime) -> None:
+async def reschedule(tx: Tx, message: UUID, at: datetime, expires_at: datetime) -> None:
     """Make a failed message due at `at` again; it expires at the later of `expires_at` and its own expiry."""
     await tx.execute(SEND_AGAIN, message, at, expires_at)
 

@@ -221,7 +221,7 @@ class ActivityRow:
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class Filter:
     """The filters of a list of runs; None matches all."""
 
     flow: UUID | None = None
@@ -265,9 +265,9 @@ async def get(tx: Tx, call: UUID, tool_call_id: str) -> RunRow:
     return RunRow(**row)
 
 
-async def page(tx: Tx, before: UUID | None, limit: int, filters: Wanted, keep: timedelta) -> list[ExecutionRow]:
+async def page(tx: Tx, before: UUID | None, limit: int, filters: Filter, keep: timedelta) -> list[ExecutionRow]:
     """Return runs of at most this age, newest first, below `before`."""
-    rows = await tx.fetch(PAGE, before, limit, *(getattr(filters, name) for name in Wanted.__slots__), keep)
+    rows = await tx.fetch(PAGE, before, limit, *(getattr(filters, name) for name in Filter.__slots__), keep)
     return [ExecutionRow(**row) for row in rows]
 
 

@@ -190,7 +190,7 @@ class Owner:
 
 
 @dataclass(frozen=True, slots=True, order=True)
-class Used:
+class Usage:
     """A quantity on a meter.  `part`: which part of the subject used it; empty: the subject itself."""
 
     part: str
@@ -317,7 +317,7 @@ class LineRow:
 
 
 @dataclass(frozen=True, slots=True)
-class Grouped:
+class GroupedLines:
     """The same lines summed in total, and by day, flow or number (all zeros: none)."""
 
     total: list[LineRow]
@@ -337,27 +337,27 @@ async def totals(tx: Tx, org: UUID, since: datetime, until: datetime) -> Totals:
 # --- entries ------------------------------------------------------------------------------------------------------
 
 
-async def add(tx: Tx, owner: Owner, used: Iterable[Used], at: datetime | None) -> None:
+async def add(tx: Tx, owner: Owner, used: Iterable[Usage], at: datetime | None) -> None:
     """Add to entries.  `at`: when it was used; None: by a live call, at its end."""
     await _write(tx, GROW, owner, used, at)
 
 
-async def upsert(tx: Tx, owner: Owner, used: Iterable[Used], at: datetime | None) -> None:
+async def upsert(tx: Tx, owner: Owner, used: Iterable[Usage], at: datetime | None) -> None:
     """Store entries, replacing existing quantities."""
     await _write(tx, PUT, owner, used, at)
 
 
-async def upsert_numbered(tx: Tx, owner: Owner, used: Iterable[Used], at: datetime) -> None:
+async def upsert_numbered(tx: Tx, owner: Owner, used: Iterable[Usage], at: datetime) -> None:
     """Store entries, as `upsert` does, with the number of the call, or of the turn's conversation, looked up; it locks neither."""
     await _write(tx, PUT_NUMBERED, owner, used, at)
 
 
-async def store_missing(tx: Tx, owner: Owner, used: Iterable[Used], at: datetime | None) -> None:
+async def store_missing(tx: Tx, owner: Owner, used: Iterable[Usage], at: datetime | None) -> None:
     """Store entries, except where there are some already."""
     await _write(tx, STORE_MISSING, owner, used, at)
 
 
-async def _write(tx: Tx, query: str, owner: Owner, used: Iterable[Used], at: datetime | None) -> None:
+async def _write(tx: Tx, query: str, owner: Owner, used: Iterable[Usage], at: datetime | None) -> None:
     # All writers use one order, so that two don't deadlock.
     entries = sorted(entry for entry in used if entry.quantity > 0)
     if entries:
@@ -377,7 +377,7 @@ async def finalize(tx: Tx, call: UUID, at: datetime) -> None:
     await tx.execute(FINALIZE, call, at)
 
 
-async def call(tx: Tx, id: UUID) -> CallFacts:
+async def call_facts(tx: Tx, id: UUID) -> CallFacts:
     """Return the facts by which the carrier's part of a locked call is metered."""
     row = await tx.fetchrow(CALL, id)
     assert row is not None, "the call is locked"
@@ -414,14 +414,14 @@ async def lines_of(tx: Tx, subjects: Sequence[UUID]) -> dict[UUID, list[LineRow]
     return lines
 
 
-async def grouped(tx: Tx, query: str, since: datetime, until: datetime, time_zone: str) -> Grouped:
+async def grouped_lines(tx: Tx, query: str, since: datetime, until: datetime, time_zone: str) -> GroupedLines:
     """Return the tenant's usage in a span; `query`: `BY_DAY`, `BY_FLOW` or `BY_NUMBER`."""
     total: list[LineRow] = []
     groups: dict[date | UUID, list[LineRow]] = {}
     for row in await tx.fetch(query, since, until, time_zone):
         line = LineRow(*(row[name] for name in LineRow.__slots__))
         (total if row["is_total"] else groups.setdefault(row["key"], [])).append(line)
-    return Grouped(total, groups)
+    return GroupedLines(total, groups)
 
 
 async def unread_since(tx: Tx) -> datetime | None:

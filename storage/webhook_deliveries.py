@@ -178,7 +178,7 @@ async def subscribers(tx: Tx, orgs: Sequence[UUID]) -> list[SubscriberRow]:
     return [SubscriberRow(**row) for row in await tx.fetch(SUBSCRIBERS, orgs)]
 
 
-async def places(
+async def numbers_and_flows(
     tx: Tx, calls: Sequence[UUID], conversations: Sequence[UUID]
 ) -> dict[UUID, tuple[UUID | None, UUID | None]]:
     """Return the number and the flow of these calls and conversations."""
@@ -187,7 +187,7 @@ async def places(
     return {row["id"]: (row["number_id"], row["flow_id"]) for row in rows}
 
 
-async def advance(tx: Tx, more: dict[UUID, tuple[UUID, int]]) -> dict[UUID, int]:
+async def reserve_sequences(tx: Tx, more: dict[UUID, tuple[UUID, int]]) -> dict[UUID, int]:
     """Reserve sequence numbers: so many for each stream (organization, count); return each stream's last one."""
     orgs, counts = [org for org, _ in more.values()], [count for _, count in more.values()]
     return {row["stream_id"]: row["sequence"] for row in await tx.fetch(ADVANCE, list(more), orgs, counts)}

@@ -226,7 +226,7 @@ class HealthRow:
 
 
 @dataclass(frozen=True, slots=True)
-class Dead:
+class DeadBackOff:
     """The back-off of dead webhooks: the failures in a row from which it applies, and its first and longest delay."""
 
     failures: int
@@ -235,7 +235,7 @@ class Dead:
 
 
 async def lock_due(
-    tx: Tx, full: Sequence[UUID], full_orgs: Sequence[UUID], dead: Dead, may_try_dead: bool, limit: int
+    tx: Tx, full: Sequence[UUID], full_orgs: Sequence[UUID], dead: DeadBackOff, may_try_dead: bool, limit: int
 ) -> list[QueueRow]:
     """Lock and return webhooks with due deliveries, the longest waiting first, except those without capacity."""
     rows = await tx.fetch(DUE, full, full_orgs, dead.failures, may_try_dead, limit)
@@ -285,7 +285,7 @@ async def delay_followers(tx: Tx, after: Sequence[tuple[UUID, UUID, int, float]]
     await tx.execute(FOLLOW, *(list(column) for column in zip(*after, strict=True)))
 
 
-async def health(tx: Tx, results: Sequence[HealthRow], dead: Dead) -> None:
+async def health(tx: Tx, results: Sequence[HealthRow], dead: DeadBackOff) -> None:
     """Record the health of these webhooks, and schedule their next visits."""
     await tx.execute(
         HEALTH,

@@ -97,8 +97,8 @@ def _edited(before: ApprovalRow, arguments_json: str) -> str | None:
 async def close_overdue(db: Db) -> None:
     """Expire approvals that were not decided in time, and void those of ended calls."""
     async with db.system() as tx:
-        overdue = [(org, id, "void") for org, id in await approvals.void(tx, BATCH)]
-        overdue += [(org, id, "expired") for org, id in await approvals.expired(tx, now(), BATCH)]
+        overdue = [(org, id, "void") for org, id in await approvals.lock_void(tx, BATCH)]
+        overdue += [(org, id, "expired") for org, id in await approvals.lock_expired(tx, now(), BATCH)]
         for org, id, state in {id: (org, id, state) for org, id, state in reversed(overdue)}.values():
             await decide(tx, id, state, None)
             subject = ids.show(Kind.APPROVAL, id)

@@ -53,7 +53,7 @@ class Accounts:
     async def customer(self, org: UUID) -> str:
         """Return the organization's customer, created if there is none.  Raises PaymentError."""
         async with self._db.tenant(org) as tx:
-            account, name = await billing.open_account(tx, org), await billing.name(tx, org)
+            account, name = await billing.open_account(tx, org), await billing.organization_name(tx, org)
         if account.customer_id is not None:
             return account.customer_id
         customer_id = await self._find_customer(account) or await self._create(account, name)

@@ -54,7 +54,7 @@ class Metering:
         """Send unconfirmed reports again, then new ones; return how many rows were handled."""
         async with self._db.system() as tx:
             unconfirmed = await billing.reports_in_flight(tx, self._again, list(self._events), RESENDS, self._last)
-            organizations = await billing.meter_due(tx, self._again, ORGANIZATIONS)
+            organizations = await billing.claim_due_reports(tx, self._again, ORGANIZATIONS)
         # Move on, so that reports which can't be confirmed do not block the others.
         self._last = unconfirmed[-1] if len(unconfirmed) == RESENDS else None
         count = await each_row("unconfirmed meter events", unconfirmed, self._confirm)

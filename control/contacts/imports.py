@@ -24,7 +24,7 @@ from hum.v1 import contacts_pb2 as pb
 from hum.v1 import events_pb2
 from storage import contact_imports, contacts, events
 from storage.contact_imports import BatchCounts, ImportRow
-from storage.contacts import Imported
+from storage.contacts import ImportedContact
 from storage.db import Db, Tx
 
 #: Unfinished imports of an organization.
@@ -110,7 +110,7 @@ def _resume_sheet(file: bytes, row: ImportRow) -> tuple[Sheet, int]:
 
 
 async def _stage_batch(tx: Tx, row: ImportRow, batch: Batch) -> None:
-    rows = [Imported(e.phone_e164, e.fields, e.notes, e.tags) for e in batch.entries.values()]
+    rows = [ImportedContact(e.phone_e164, e.fields, e.notes, e.tags) for e in batch.entries.values()]
     restaged = await contact_imports.stage(tx, row.id, rows)
     errors = [problem._asdict() for problem in batch.problems[: max(0, MOST_ERRORS - len(row.errors))]]
     counts = BatchCounts(batch.passed, batch.rows, batch.bad_rows, batch.duplicates + restaged, errors)

@@ -35,7 +35,7 @@ from hum.v1 import identity_pb2 as pb
 from hum.v1 import options_pb2, runtime_pb2
 from storage import identity, quarantine, sessions
 from storage.db import Db, Tx
-from storage.identity import ApiKeyRow, InvitationRow, MembershipRow, OrganizationRow, PendingRow, RequestRow
+from storage.identity import ApiKeyRow, InvitationRow, MembershipRow, OrganizationRow, OwnRequestRow, RequestRow
 from storage.sessions import AccountRow
 
 
@@ -84,7 +84,7 @@ class IdentityServicer:
         self, request: pb.OnboardOrganizationRequest, ctx: SessionContext
     ) -> pb.OnboardOrganizationResponse:
         result = await usecases.onboard(ctx, request.name, self._onboarding)
-        if isinstance(result, PendingRow):
+        if isinstance(result, OwnRequestRow):
             return pb.OnboardOrganizationResponse(organization=present_pending(result))
         return pb.OnboardOrganizationResponse(organization=present(await identity.organization(ctx.tx, result)))
 
@@ -352,7 +352,7 @@ def present_request(row: RequestRow) -> pb.OrganizationRequest:
     )
 
 
-def present_pending(row: PendingRow) -> pb.Organization:
+def present_pending(row: OwnRequestRow) -> pb.Organization:
     """Show a requested organization, of which only id, name, status and time exist."""
     return pb.Organization(
         id=ids.show(Kind.ORGANIZATION, row.id),

@@ -29,7 +29,7 @@ class SmsInboxServicer:
         )
 
     async def GetInbox(self, _: pb.GetInboxRequest, ctx: TransactionContext) -> pb.GetInboxResponse:
-        waiting = await inbox_changes.waiting(ctx.tx, MOST, MEMBERS)
+        waiting = await inbox_changes.unread_counts(ctx.tx, MOST, MEMBERS)
         is_person = ctx.principal.session_id is not None and ctx.principal.user_id is not None
         return pb.GetInboxResponse(
             unread=_count(waiting.all),

@@ -16,7 +16,7 @@ from hum import ids
 from hum.observe.telemetry import log
 from storage import knowledge_search
 from storage.db import BUSY, UNAVAILABLE, Db
-from storage.knowledge_search import Made, PassageRow, Place
+from storage.knowledge_search import PassageRow, Place, VectorVersion
 from storage.usage import Owner
 
 LOG = log(__name__)
@@ -115,13 +115,15 @@ class Lookups:
         assert self._embedder is not None
         with SECONDS.labels("meaning").time():
             async with self._db.tenant(org) as tx:
-                keys = await knowledge_search.made(tx, scope, self._embedder.name)
+                keys = await knowledge_search.vector_versions(tx, scope, self._embedder.name)
                 missing = [key.document for key in keys if self._cache.get(key) is None]
                 stored = await knowledge_search.vectors(tx, missing) if missing else {}
             # In a thread: the event loop serves calls.
             return await asyncio.to_thread(self._nearest, keys, stored, vector)
 
-    def _nearest(self, keys: Sequence[Made], stored: Mapping[Made, bytes], vector: Vectors) -> list[Place]:
+    def _nearest(
+        self, keys: Sequence[VectorVersion], stored: Mapping[VectorVersion, bytes], vector: Vectors
+    ) -> list[Place]:
         documents = list[tuple[UUID, Vectors]]()
         for key in keys:
             rows = self._cache.get(key)

@@ -13,7 +13,7 @@ from hum.ids import Kind
 from hum.v1 import knowledge_pb2 as pb
 from storage import knowledge
 from storage.db import Db
-from storage.knowledge import DocumentRow, New
+from storage.knowledge import DocumentRow, NewDocument
 
 
 class KnowledgeServicer:
@@ -32,7 +32,7 @@ class KnowledgeServicer:
     ) -> pb.CreateKnowledgeResponse:
         language = request.language or rules.DEFAULT_LANGUAGE
         url = request.url if request.HasField("url") else None
-        values = New(
+        values = NewDocument(
             request.name,
             language,
             rules.config(language),

@@ -107,7 +107,7 @@ class Notifier:
         # Check again under the lock: two organizations may notify the same person.
         if await notifications.sent_this_hour(tx, row.user_id) >= self._policy.per_hour:
             return False
-        notices = await notifications.waiting(tx, row)
+        notices = await notifications.due_notices(tx, row)
         if not notices:  # another worker was first
             return False
         new = NewEmail(

@@ -14,12 +14,12 @@ from hum.objects.files import Files
 from hum.observe.telemetry import log
 from storage import deleted_organizations, revocations
 from storage.db import Db, Tx
-from storage.deleted_organizations import DeletedRow
+from storage.deleted_organizations import DeletionRow
 
 LOG = log(__name__)
 
 
-async def delete(db: Db, store: Files, org: UUID, name: str, seconds: float) -> DeletedRow:
+async def delete(db: Db, store: Files, org: UUID, name: str, seconds: float) -> DeletionRow:
     """Delete an organization, as an operator; a repetition continues the deletion.  Return its progress after `seconds`.
 
     `name` confirms the deletion.  Raises NotFound, InvalidRequest for another name, InvalidState while something hinders it.
@@ -37,7 +37,7 @@ async def sweep(db: Db, store: Files, seconds: float) -> int:
     return sum([(await resume(db, store, org, seconds)).is_done for org in open_deletions])
 
 
-async def resume(db: Db, store: Files, org: UUID, seconds: float) -> DeletedRow:
+async def resume(db: Db, store: Files, org: UUID, seconds: float) -> DeletionRow:
     """Continue a deletion, a batch per transaction; return its progress.
 
     It returns when it is finished, when only files are left that can't be deleted now, or after `seconds`.

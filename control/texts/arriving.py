@@ -147,7 +147,7 @@ def _row(arrival: _Arrival, threads: Mapping[str, ConversationState]) -> tuple[U
 
 def _events(
     arrival: _Arrival, threads: Mapping[str, ConversationState], first: set[UUID], at: datetime
-) -> list[events.New]:
+) -> list[events.NewEvent]:
     thread = threads[arrival.text.sender]
     is_first, reopened = thread.id in first, thread.status == "closed"
     return outbox.received_events(

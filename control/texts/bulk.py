@@ -17,7 +17,7 @@ from hum.clock import now
 from hum.v1.events_pb2 import UsageRecordedEvent
 from storage import contacts, events, text_attempts
 from storage.db import Db, Tx
-from storage.events import New
+from storage.events import NewEvent
 from storage.text_attempts import AttemptRow
 
 #: Statuses per transaction, which locks the rows of their texts.
@@ -130,7 +130,7 @@ async def _count(tx: Tx, good: Sequence[_Candidate]) -> None:
     # The others get a `sms.sent` event, from which the usage is read as well.
     late = [attempt for attempt, text in texts if text is not None and attempt.sent_at is not None]
     await events.append_all(
-        tx, [New(candidate.org_id, candidate.message_id, UsageRecordedEvent()) for candidate in late]
+        tx, [NewEvent(candidate.org_id, candidate.message_id, UsageRecordedEvent()) for candidate in late]
     )
 
 
@@ -146,7 +146,7 @@ async def _set_messages(
             for candidate, standing in changed
         ],
     )
-    new_events = list[New]()
+    new_events = list[NewEvent]()
     for candidate, standing in changed:
         attempt = candidate.attempt
         sent_at, delivered_at = times[attempt.message_id]

@@ -11,7 +11,7 @@ from hum import ids
 from hum.clock import now
 from storage import usage
 from storage.db import Tx
-from storage.usage import Owner, TextMeters, TextRow, Used
+from storage.usage import Owner, TextMeters, TextRow, Usage
 
 SENT = TextMeters(rules.MESSAGES_SENT, rules.SEGMENTS_SENT, rules.MEDIA_SENT)
 RECEIVED = TextMeters(rules.MESSAGES_RECEIVED, rules.SEGMENTS_RECEIVED, rules.MEDIA_RECEIVED)
@@ -23,7 +23,7 @@ TRIAL = "trial"
 LOOKED_UP = ("caller_name", "line_type_intelligence")
 
 
-def of_model(part: str, spent: ModelUsage) -> list[Used]:
+def of_model(part: str, spent: ModelUsage) -> list[Usage]:
     quantities = {
         rules.TEXT_IN: spent.text_in,
         rules.CACHED_TEXT_IN: spent.cached_text_in,
@@ -31,7 +31,9 @@ def of_model(part: str, spent: ModelUsage) -> list[Used]:
         rules.AUDIO_IN: spent.audio_in,
         rules.TRANSCRIPTION_MS: spent.heard_ms,
     }
-    return [Used(part, meter, spent.model[: rules.MOST_ITEM_CHARS], quantity) for meter, quantity in quantities.items()]
+    return [
+        Usage(part, meter, spent.model[: rules.MOST_ITEM_CHARS], quantity) for meter, quantity in quantities.items()
+    ]
 
 
 def attempt_part(number: int) -> str:
@@ -73,7 +75,7 @@ async def turn_taken(tx: Tx, owner: Owner, attempt: int, spent: list[ModelUsage]
 async def looked_up(tx: Tx, org: UUID) -> None:
     """Record a look-up at the carrier, without its number."""
     owner = Owner(org, ids.new())
-    await usage.upsert(tx, owner, [Used("", rules.LOOKUPS, item, 1) for item in LOOKED_UP], now())
+    await usage.upsert(tx, owner, [Usage("", rules.LOOKUPS, item, 1) for item in LOOKED_UP], now())
     await usage.announce(tx, owner)
 
 
@@ -105,5 +107,5 @@ async def tried(tx: Tx, org: UUID, flow: UUID | None, spent: Sequence[ModelUsage
 async def spoken(tx: Tx, org: UUID, flow: UUID | None, model: str, audio_bytes: int) -> None:
     """Record a rendered sentence: of a flow, or a preview of a voice."""
     owner, length_ms = Owner(org, ids.new(), flow), -(-audio_bytes // BYTES_PER_MS)
-    await usage.upsert(tx, owner, [Used("", rules.SPEECH_MS, model[: rules.MOST_ITEM_CHARS], length_ms)], now())
+    await usage.upsert(tx, owner, [Usage("", rules.SPEECH_MS, model[: rules.MOST_ITEM_CHARS], length_ms)], now())
     await usage.announce(tx, owner)

@@ -11,7 +11,7 @@ from hum.clock import monotonic_ms
 from hum.observe.telemetry import log
 from storage import webhook_queues
 from storage.db import BUSY, UNAVAILABLE, Db
-from storage.webhook_queues import Dead, HealthRow
+from storage.webhook_queues import DeadBackOff, HealthRow
 
 LOG = log(__name__)
 
@@ -31,7 +31,7 @@ class Recorder:
     While the database is unavailable it retains outcomes until their leases end; then another process may claim the deliveries.
     """
 
-    def __init__(self, db: Db, dead: Dead, pace: Pace, at_step: AtStep = go_on) -> None:
+    def __init__(self, db: Db, dead: DeadBackOff, pace: Pace, at_step: AtStep = go_on) -> None:
         self._db, self._dead = db, dead
         self._pace, self._at_step = pace, at_step
         self._queue: list[Outcome] = []

@@ -22,7 +22,7 @@ from hum.clock import monotonic_ms, now
 from hum.observe.telemetry import log
 from storage import webhook_queues
 from storage.db import Db
-from storage.webhook_queues import Dead, DeliveryRow, QueueRow
+from storage.webhook_queues import DeadBackOff, DeliveryRow, QueueRow
 
 LOG = log(__name__)
 LAG = Histogram(
@@ -43,7 +43,7 @@ class SendLimits:
     organization_width: int
     endpoint_width: int
     dead_width: int
-    dead: Dead
+    dead: DeadBackOff
     request_seconds: float
     lease_seconds: float
     batch_seconds: float

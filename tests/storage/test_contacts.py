@@ -7,7 +7,7 @@ from hum import ids
 from hum.clock import now
 from storage import call_events, calls, contacts, voicemails
 from storage.calls import NewCall
-from storage.contacts import Imported
+from storage.contacts import ImportedContact
 from tests.storage.conftest import Two
 
 ORG = UUID(int=1)
@@ -36,7 +36,9 @@ async def test_a_caller_an_import_and_a_person_at_once_make_one(two: Two) -> Non
 
     async def take() -> None:
         async with two.db.tenant(two.mine) as tx:
-            rows = [Imported(f"+1317555019{n}", {"email": "a@x.example"}, None, ["vip"]) for n in range(9, 0, -1)]
+            rows = [
+                ImportedContact(f"+1317555019{n}", {"email": "a@x.example"}, None, ["vip"]) for n in range(9, 0, -1)
+            ]
             await contacts.import_contacts(tx, rows, dry_run=False)
 
     await asyncio.gather(*(each() for each in (call, take) * 10))

@@ -11,7 +11,7 @@ from hum import ids
 from hum.clock import now
 from hum.v1 import events_pb2
 from storage import erasures, event_months, events
-from storage.events import New, Start
+from storage.events import NewEvent, Start
 from tests.storage.conftest import Two
 
 TICK = events_pb2.ContactsImportedEvent(created=1)
@@ -154,7 +154,9 @@ async def test_an_event_with_a_repeated_id_is_stored_once(two: Two) -> None:
     for _ in range(2):
         async with two.db.tenant(two.mine) as tx:
             await events.append(tx, two.mine, ids.new(), TICK, id=public)
-            await events.append_all(tx, [New(two.mine, subject, TICK, id=public), New(two.mine, subject, TICK)])
+            await events.append_all(
+                tx, [NewEvent(two.mine, subject, TICK, id=public), NewEvent(two.mine, subject, TICK)]
+            )
     async with two.db.tenant(two.mine) as tx:
         assert await tx.fetchval("SELECT count(*) FROM events WHERE public_id = $1", public) == 1
         assert await tx.fetchval("SELECT count(*) FROM events") == 3

@@ -235,7 +235,7 @@ async def test_two_workers_tell_it_once(metered: Desks) -> None:
         await use(metered.db, metered.org, hours_ago(hours), minutes=hours)
     async with metered.db.system() as tx:
         await tx.execute("UPDATE billing_accounts SET meter_at = now()")
-        (row,) = await billing.meter_due(tx, timedelta(0), 10)
+        (row,) = await billing.claim_due_reports(tx, timedelta(0), 10)
     await asyncio.gather(*(meter(metered)._report_organization(replace(row)) for _ in range(4)))
     assert told(metered) == sum(range(2, 12))
     assert len(metered.stripe.book.meter_events) == 10

@@ -61,7 +61,7 @@ async def test_newer_content_overtakes_a_conversion(house: House, monkeypatch: p
     conversions = house.conversions()
     made = conversions._convert
 
-    async def overtaken(row: knowledge.DocumentRow, content: Content | None) -> knowledge.Converted:
+    async def overtaken(row: knowledge.DocumentRow, content: Content | None) -> knowledge.Conversion:
         found = await made(row, content)
         async with house.db.tenant(house.mine) as tx:
             before = await knowledge.get(tx, id, lock=True)
@@ -82,7 +82,7 @@ async def test_a_document_is_found_as_it_was_named_while_it_was_converted(
     conversions = house.conversions()
     made = conversions._convert
 
-    async def renamed(row: knowledge.DocumentRow, content: Content | None) -> knowledge.Converted:
+    async def renamed(row: knowledge.DocumentRow, content: Content | None) -> knowledge.Conversion:
         found = await made(row, content)
         async with house.db.tenant(house.mine) as tx:
             before = await knowledge.get(tx, id, lock=True)
