@@ -66,7 +66,7 @@ class InboxBench:
             "inbox: closed, 1 %": listed(Filter(status="closed")),
             "inbox: unread, 2 %": listed(Filter(unread=True)),
             "inbox: put off, 1 %": listed(Filter(snoozed=True)),
-            "inbox: nobody's": listed(Filter(nobody=True)),
+            "inbox: nobody's": listed(Filter(unassigned=True)),
             "inbox: a member's, none": listed(Filter(assignee_id=ids.new())),
             "inbox: how much is unread": waiting,
             "messages of a conversation": lambda tx, random: inbox.messages_of(tx, _thread(random, size), None, PAGE),

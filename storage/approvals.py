@@ -170,13 +170,13 @@ class ApprovalRow:
 
 @dataclass(frozen=True, slots=True)
 class PendingCounts:
-    """Counts of pending approvals: `all` of the organization, and `each` of one call or conversation (of an event's run: all
-    requests); `same`: one asks for the same tool call.
+    """Counts of pending approvals: of the `organization`, and of the `subject`, a call or a conversation (of an event's run: all
+    requests); `is_duplicate`: one asks for the same tool call.
     """
 
-    all: int
-    each: int
-    same: bool
+    organization: int
+    subject: int
+    is_duplicate: bool
 
 
 async def get(tx: Tx, id: UUID, *, lock: bool = False) -> ApprovalRow:

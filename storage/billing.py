@@ -123,7 +123,7 @@ METER_DUE = """
 METERED = "UPDATE billing_accounts SET metered_until = greatest(metered_until, $2), meter_at = $3 WHERE org_id = $1"
 # $2: the meter's name in usage; $3: ours.  A roll-up's quarter lies within one hour.
 UNREPORTED = """
-    SELECT u.hour_at, u.quantity - coalesce(h.quantity, 0) AS more, coalesce(h.quantity, 0) AS known
+    SELECT u.hour_at, u.quantity - coalesce(h.quantity, 0) AS missing, coalesce(h.quantity, 0) AS reported
       FROM (SELECT date_trunc('hour', quarter_at, 'UTC') AS hour_at, sum(quantity)::bigint AS quantity
               FROM usage_rollups
              WHERE org_id = $1 AND meter = $2 AND quarter_at >= $4 AND quarter_at < $5
@@ -248,11 +248,11 @@ class DueReportRow:
 
 @dataclass(frozen=True, slots=True)
 class UnreportedRow:
-    """An hour of which a meter has `known`, and lacks `more`."""
+    """An hour of which a meter has `reported`, and lacks `missing`."""
 
     hour_at: datetime
-    more: int
-    known: int
+    missing: int
+    reported: int
 
 
 @dataclass(frozen=True, slots=True)

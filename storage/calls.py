@@ -36,7 +36,7 @@ CREATE = """
 """
 STATE = """
     SELECT id, org_id, call_sid, direction, to_e164, status, created_at, answered_at, ended_at, end_reason, carrier_ended_at,
-           streams_offered, streams_opened, streams_left, node, owed, owed_due, carrier_account,
+           streams_offered, streams_opened, streams_left, node, owed AS next_step, owed_due AS next_step_due, carrier_account,
            (SELECT count(*) FROM call_streams s WHERE s.call_id = calls.id AND s.opened_at > now() - interval '1 minute')
                AS streams_lately
       FROM calls
@@ -199,8 +199,8 @@ class CallState:
     streams_lately: int
     node: str | None
     #: The call's next step, JSON, and whether its stream was left for that.
-    owed: str | None
-    owed_due: bool
+    next_step: str | None
+    next_step_due: bool
     #: The carrier account that holds the call; empty: ours.
     carrier_account: str
 

@@ -58,8 +58,8 @@ class DroppedRow:
 class FileStatusRow:
     """A file's status: its owner exists, or it was deleted."""
 
-    there: bool
-    dropped: bool
+    exists: bool
+    is_deleted: bool
 
 
 async def drop(tx: Tx, call: UUID, paths: Sequence[str]) -> None:

@@ -101,8 +101,8 @@ class Change:
 class UnreadCounts:
     """Numbers of unread open conversations; each count stops at one above its limit."""
 
-    all: int
-    nobody: int
+    total: int
+    unassigned: int
     members: dict[UUID, int]
 
 

@@ -98,12 +98,12 @@ async def park(tx: Tx, kind: str, org: UUID, rows: Sequence[UUID]) -> None:
     await tx.execute(PARK, org, kind, rows)
 
 
-async def unpark(tx: Tx, kind: str, org: UUID, room: int, besides: int | None = None) -> list[UUID]:
-    """Remove and return parked jobs until `room` are ready or running, not counting the job `besides`.
+async def unpark(tx: Tx, kind: str, org: UUID, capacity: int, besides: int | None = None) -> list[UUID]:
+    """Remove and return parked jobs until `capacity` are ready or running, not counting the job `besides`.
 
     Runs as the system.
     """
-    return [row["row_id"] for row in await tx.fetch(UNPARK, kind, org, room, besides)]
+    return [row["row_id"] for row in await tx.fetch(UNPARK, kind, org, capacity, besides)]
 
 
 async def waiting_seconds(tx: Tx) -> float:

@@ -15,7 +15,7 @@ LOCK = "SELECT pg_advisory_xact_lock(hashtextextended('media places', 0))"
 # A process that missed two heartbeats in a row accepts no calls, although it may still be alive.
 NODES = """
     SELECT node, url, places, zone, coalesce(doubted_at >= seen_at, false) AS is_doubted,
-           refuses IS NULL AND seen_at > statement_timestamp() - least($1::interval, beat * 2.5) AS takes
+           refuses IS NULL AND seen_at > statement_timestamp() - least($1::interval, beat * 2.5) AS accepts_calls
       FROM media_links
      WHERE link IS NOT NULL AND seen_at > statement_timestamp() - $1::interval AND 'phone' = ANY (media_links.takes)
 """
@@ -67,7 +67,7 @@ class NodeRow:
     zone: str
     #: A stream did not open there, and no heartbeat has arrived since.
     is_doubted: bool
-    takes: bool
+    accepts_calls: bool
 
 
 @dataclass(frozen=True, slots=True)

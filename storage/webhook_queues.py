@@ -39,10 +39,10 @@ MISS = """
      WHERE d.id = m.id
 """
 CLAIM = """
-    WITH room AS (SELECT * FROM unnest($1::uuid[], $2::int[]) AS r (webhook_id, room)),
+    WITH capacity AS (SELECT * FROM unnest($1::uuid[], $2::int[]) AS r (webhook_id, capacity)),
     chosen AS (
         SELECT d.id, d.claim_id AS lost_claim, d.due_at AS lease_until
-          FROM room r
+          FROM capacity r
           JOIN webhooks w ON w.id = r.webhook_id AND w.disabled_reason IS NULL
          CROSS JOIN LATERAL (
                SELECT d.id, d.claim_id, d.due_at
@@ -53,7 +53,7 @@ CLAIM = """
                                        WHERE e.webhook_id = d.webhook_id AND e.stream_id = d.stream_id
                                          AND e.sequence < d.sequence AND e.due_at IS NOT NULL))
                 ORDER BY d.due_at, d.id
-                LIMIT r.room) d),
+                LIMIT r.capacity) d),
     taken AS (
         UPDATE webhook_deliveries d
            SET claim_id = $3, due_at = now() + make_interval(secs => $4), attempts = d.attempts + 1
@@ -243,12 +243,12 @@ async def lock_due(
 
 
 async def claim(
-    tx: Tx, rooms: dict[UUID, int], claim: UUID, lease_seconds: float, most_missed: int = 1000
+    tx: Tx, capacities: dict[UUID, int], claim: UUID, lease_seconds: float, most_missed: int = 1000
 ) -> list[DeliveryRow]:
     """Claim and return the next deliveries of these webhooks, up to each one's capacity, until the lease ends."""
-    webhooks = list(rooms)
+    webhooks = list(capacities)
     await tx.execute(MISS, webhooks, most_missed)
-    rows = await tx.fetch(CLAIM, webhooks, list(rooms.values()), claim, lease_seconds)
+    rows = await tx.fetch(CLAIM, webhooks, list(capacities.values()), claim, lease_seconds)
     return [DeliveryRow(**row) for row in rows]
 
 

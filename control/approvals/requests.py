@@ -59,10 +59,10 @@ class ApprovalRequester:
 
     async def _complaint(self, tx: Tx, subject: Subject, tool_call: ToolCall) -> str | None:
         pending = await approvals.pending(tx, subject, tool_call)
-        if pending.same:
+        if pending.is_duplicate:
             return rules.SAME
         settings = self._settings
-        is_full = pending.all >= APPROVALS_PENDING or pending.each >= settings.approvals_pending_each
+        is_full = pending.organization >= APPROVALS_PENDING or pending.subject >= settings.approvals_pending_each
         return rules.FULL if is_full else None
 
     async def _create_deferred(self, org: UUID, id: UUID, subject: Subject, tool_call: ToolCall, tx: Tx) -> None:

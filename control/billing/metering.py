@@ -80,10 +80,12 @@ class Metering:
     async def _report(self, row: DueReportRow, resource: str, event: str, hour: UnreportedRow) -> bool:
         """Report an hour; return False if Stripe refuses it.  Raises PaymentError: the report stays in flight."""
         async with self._db.system() as tx:
-            report = await billing.begin_report(tx, row.org_id, resource, hour.hour_at, hour.more, hour.known)
+            report = await billing.begin_report(tx, row.org_id, resource, hour.hour_at, hour.missing, hour.reported)
         if report is not None:
             number, at = report
-            sending = ReportRow(row.org_id, resource, hour.hour_at, hour.known, number, hour.more, at, row.customer_id)
+            sending = ReportRow(
+                row.org_id, resource, hour.hour_at, hour.reported, number, hour.missing, at, row.customer_id
+            )
             return await self._send(sending, event)
         return True  # another process reports it
 

@@ -164,7 +164,7 @@ class CallAdmission:
         occupied = await media_capacity.in_use(tx, excluded)
         of_node = Counter({row.node: row.calls for row in occupied if row.node is not None})
         nodes = [
-            Node(row.url, row.places, row.takes, of_node[row.node], row.zone, row.is_doubted)
+            Node(row.url, row.places, row.accepts_calls, of_node[row.node], row.zone, row.is_doubted)
             for row in await media_capacity.nodes(tx, self._silent)
         ]
         return Capacity(nodes, {row.url: row.calls for row in occupied if row.url is not None})

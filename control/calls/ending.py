@@ -50,7 +50,7 @@ async def stream_ended(tx: Tx, state: CallState, number: int, ended: runtime_pb2
     if number < state.streams_opened:
         return
     # A late report: the carrier has requested the next step already.
-    if state.node is None and state.owed_due:
+    if state.node is None and state.next_step_due:
         return
     if _continues(state, ended.reason):
         if state.carrier_ended_at is None:
@@ -73,15 +73,15 @@ def _continues(state: CallState, reason: str) -> bool:
 
     It does if the stream was left for a pending step, or if the carrier was told to redirect the call for a transfer.
     """
-    step = decode(state.owed)
+    step = decode(state.next_step)
     if reason in LEAVES:
         return step is not None
-    return reason == "caller" and state.owed_due and isinstance(step, Transfer)
+    return reason == "caller" and state.next_step_due and isinstance(step, Transfer)
 
 
 async def over_at_carrier(tx: Tx, state: CallState, at: datetime) -> None:
     """Record the carrier's end of a call that had a stream, and close it unless the stream's end is still due."""
-    if state.owed_due and state.node is None:
+    if state.next_step_due and state.node is None:
         reason = await record.reason(tx, state.id)
         await finish(tx, state, "completed", at, reason)
     elif state.node is None and state.carrier_ended_at is not None:

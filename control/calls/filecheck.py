@@ -21,7 +21,7 @@ async def check(db: Db, paths: Sequence[str]) -> tuple[list[str], list[str]]:
     rows_by_path = {path: (owner, rows[path.removesuffix(PEAKS)]) for path, owner in owners.items()}
     unwanted = [path for path, (owner, row) in rows_by_path.items() if _is_unwanted(owner, row)]
     unknown = [path for path in paths if path not in rows_by_path]
-    unknown += [path for path, (_, row) in rows_by_path.items() if not row.there and path not in unwanted]
+    unknown += [path for path, (_, row) in rows_by_path.items() if not row.exists and path not in unwanted]
     return unwanted, unknown
 
 
@@ -31,4 +31,4 @@ def _is_unwanted(owner: Owner, row: FileStatusRow) -> bool:
     Deletions are recorded for `KEEP_ERASED`; an older owner without a row was deleted.  The file of a younger one
     without a row is retained, since the database may have been restored from a backup.
     """
-    return row.dropped or (not row.there and owner.id < ids.first_at(now() - KEEP_ERASED))
+    return row.is_deleted or (not row.exists and owner.id < ids.first_at(now() - KEEP_ERASED))

@@ -126,7 +126,7 @@ async def next_step(db: Db, context: RoutingContext, request: runtime_pb2.NextSt
         state = await calls.lock(tx, ids.require(Kind.CALL, request.call_id))
         if (state.call_sid, state.to_e164) != (request.call_sid, request.to_e164):
             raise NotFound("There is no such call.")
-        if request.carrier_status in CARRIER_ENDINGS and state.owed_due and state.status in LIVE:
+        if request.carrier_status in CARRIER_ENDINGS and state.next_step_due and state.status in LIVE:
             # The caller hung up while the stream was left.
             await finish(tx, state, "completed", now(), "caller")
             return _hang_up()
@@ -331,8 +331,8 @@ def _streams(state: CallState) -> rules.Streams:
 
 
 def _due(state: CallState) -> NextStep | None:
-    step = decode(state.owed)
-    return step if is_due(step, marked=state.owed_due) else None
+    step = decode(state.next_step)
+    return step if is_due(step, marked=state.next_step_due) else None
 
 
 def _refusal_step(decision: rules.Refuse | rules.Reject) -> Step:

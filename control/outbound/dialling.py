@@ -139,7 +139,7 @@ class Dialler:
 
         Otherwise a callee might answer to silence.
         """
-        open_nodes = [node for node in await media_capacity.nodes(tx, self._dial_limits.silent) if node.takes]
+        open_nodes = [node for node in await media_capacity.nodes(tx, self._dial_limits.silent) if node.accepts_calls]
         if any(node.places is None for node in open_nodes):
             return True
         nodes, urls = {node.node for node in open_nodes}, {node.url for node in open_nodes}

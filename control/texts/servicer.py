@@ -114,7 +114,7 @@ def _filter(request: pb.ListConversationsRequest, principal: Principal) -> Filte
     return Filter(
         status=word(pb.ConversationStatus, request.status),
         assignee_id=_assignee(request.assignee, principal),
-        nobody=request.assignee == "none",
+        unassigned=request.assignee == "none",
         unread=request.unread if request.HasField("unread") else None,
         snoozed=request.snoozed if request.HasField("snoozed") else None,
         number_id=_id(Kind.NUMBER, request.number_id),

@@ -66,7 +66,7 @@ async def reason(tx: Tx, call: UUID) -> str:
 async def fall_back(tx: Tx, state: CallState, row: TransferRow, at: datetime, *, has_voicemail: bool) -> None:
     """Return the call to its agent, or to the mailbox, after an unanswered transfer.  A newer pending step is kept."""
     await add_system_turn(tx, state, rules.outcome_text(row.label, row.to_e164, row.state), at)
-    step = decode(state.owed)
+    step = decode(state.next_step)
     if step is None or (isinstance(step, Transfer) and step.id == row.id):
         to_mailbox = row.unanswered != AGENT and has_voicemail
         await calls.set_next_step(tx, state.id, encode(Message("unanswered")) if to_mailbox else None, due=to_mailbox)
@@ -74,10 +74,10 @@ async def fall_back(tx: Tx, state: CallState, row: TransferRow, at: datetime, *,
 
 async def discard_next_step(tx: Tx, state: CallState, at: datetime) -> None:
     """Discard a call's pending step, as the last stream died before it was left for it; inform the next stream's agent."""
-    if state.owed is None:
+    if state.next_step is None:
         return
     await calls.set_next_step(tx, state.id, None)
-    if isinstance(step := decode(state.owed), Transfer):
+    if isinstance(step := decode(state.next_step), Transfer):
         await add_system_turn(tx, state, rules.fault_text(step.label, step.to_e164), at)
 
 
