@@ -430,7 +430,7 @@ async def set_next_step(tx: Tx, id: UUID, step: str | None, *, due: bool = False
 
 
 async def leave_stream(tx: Tx, id: UUID) -> None:
-    """Record that the stream was left for the owed step, so that no media process has the call."""
+    """Record that the stream was left for the next step, so that no media process has the call."""
     await tx.execute(LEAVE_STREAM, id)
 
 

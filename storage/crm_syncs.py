@@ -1,8 +1,8 @@
 """The queue of contacts, calls and conversations to report to CRM connectors, each once.
 
-States: owed ──▶ queued as a job ──▶ claimed by a worker ──▶ done, failed, or owed again for later.
-Example: a call ends at 10:00 and is owed until its summary is stored at 10:01; a job claims it, the connector times out, and it
-is owed again for 10:02.
+States: scheduled ──▶ queued as a job ──▶ claimed by a worker ──▶ done, failed, or scheduled again for later.
+Example: a call ends at 10:00 and is scheduled until its summary is stored at 10:01; a job claims it, the connector times out, and it
+is scheduled again for 10:02.
 """
 
 from dataclasses import dataclass
@@ -182,7 +182,7 @@ async def is_contact_scheduled(tx: Tx, connector: UUID, contact: UUID, within: t
 
 
 async def fail_overdue(tx: Tx, after: timedelta, limit: int) -> None:
-    """End syncs that have been owed for longer than `after` as failed.  Runs as the system."""
+    """End syncs that have been scheduled for longer than `after` as failed.  Runs as the system."""
     await tx.execute(GIVE_UP, after, limit)
 
 
