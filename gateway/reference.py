@@ -22,12 +22,12 @@ def policy(nonce: str) -> str:
     """Return the page's content security policy.
 
     Redoc needs no more than: its script, the style elements that it inserts (by nonce: style attributes from text stay
-    forbidden), the document, and images that its styles hold as `data:`.  What it would fetch from its maker's hosts
-    (telemetry, icons) is forbidden, whatever its options are.  No form, no worker, no frame.
+    forbidden), the document, and images and a font that its styles hold as `data:`.  What it would fetch from its
+    maker's hosts (telemetry, a logo) is forbidden, whatever its options are.  No form, no worker, no frame.
     """
     return (
         f"default-src 'none'; script-src 'self'; style-src 'nonce-{nonce}'; connect-src 'self'; img-src 'self' data:; "
-        "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+        "font-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
     )
 
 

@@ -110,7 +110,10 @@ BEGIN_CHECKOUT = """
 CHECKOUT_MADE = """
     UPDATE billing_checkouts SET session_id = $2, url = $3, expires_at = $4 WHERE id = $1 AND ended_at IS NULL
 """
-END_CHECKOUT = "UPDATE billing_checkouts SET ended_at = now() WHERE id = $1 AND ended_at IS NULL"
+END_CHECKOUT = """
+    UPDATE billing_checkouts SET ended_at = now()
+     WHERE id = $1 AND session_id IS NOT DISTINCT FROM $2 AND ended_at IS NULL
+"""
 
 # --- meters
 
@@ -417,8 +420,9 @@ async def record_checkout(tx: Tx, id: UUID, session_id: str, url: str | None, ex
     return await tx.execute(CHECKOUT_MADE, id, session_id, url, expires_at) != "UPDATE 0"
 
 
-async def end_checkout(tx: Tx, id: UUID) -> None:
-    await tx.execute(END_CHECKOUT, id)
+async def end_checkout(tx: Tx, row: CheckoutRow) -> bool:
+    """End a checkout; return False if it has ended, or if its page was opened since the row was read."""
+    return await tx.execute(END_CHECKOUT, row.id, row.session_id) != "UPDATE 0"
 
 
 # --- meters -------------------------------------------------------------------------------------------------------

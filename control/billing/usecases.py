@@ -50,7 +50,7 @@ class StripeRequests:
         contract = await accounts.contract(principal.org_id)
         if contract is not None and contract.status not in rules.OVER:
             async with self._db.tenant(principal.org_id) as tx:
-                await billing.end_checkout(tx, row.id)
+                await billing.end_checkout(tx, row)
             raise InvalidState(HAS_SUBSCRIPTION)
         page = await self._open(principal, row, customer_id, plan)
         async with self._db.tenant(principal.org_id) as tx:
@@ -97,9 +97,9 @@ class StripeRequests:
             if page.status == "open":
                 await self._expire(page)
         async with self._db.tenant(principal.org_id) as tx:
-            # A request that is still opening it finds it ended, and closes its page.
-            await billing.end_checkout(tx, current.id)
-            if await billing.begin_checkout(tx, principal.org_id, order):
+            # A request that is still opening it finds it ended, and closes its page.  One that has opened it meanwhile
+            # has told the page's URL: it stays.
+            if await billing.end_checkout(tx, current) and await billing.begin_checkout(tx, principal.org_id, order):
                 return order
         raise Conflict("Another request of your organization begins a checkout; try again.")
 
@@ -111,7 +111,7 @@ class StripeRequests:
             return await self._payments.open_checkout(self._order(row, customer_id, plan))
         except PaymentError:
             async with self._db.tenant(principal.org_id) as tx:
-                await billing.end_checkout(tx, row.id)
+                await billing.end_checkout(tx, row)
             raise
 
     async def _expire(self, page: CheckoutPage) -> None:

@@ -137,8 +137,8 @@ class McpServer:
     async def answer(self, request: Request, send: Send) -> None:
         """Answer an HTTP request."""
         if request.method != "POST":
-            message = f"{PATH} takes POST: this server has no sessions, and sends nothing on its own."
-            refusal = errors.refusal("METHOD_NOT_ALLOWED", message, credentials.request_id(request), {"Allow": "POST"})
+            why = f"{PATH} takes POST: this server has no sessions, and sends nothing on its own."
+            refusal = errors.refusal("METHOD_NOT_ALLOWED", why, credentials.request_id(request), {"Allow": "POST"})
             await refusal(request.scope, request.receive, send)
             return
         exchange, body = Exchange(), await self._body(request)

@@ -20,12 +20,14 @@ from hum.clock import now
 from hum.ids import Kind
 from sandbox.stripe import Fault, Stripe
 from storage import billing
+from storage.db import Tx
 from tests.contract.conftest import PUBLIC, Edge
 from tests.contract.test_carrier_webhooks import CALL, flow_with_number, post
 from tests.control.billing.test_metering import USE
 from tests.control.campaigns.conftest import LIMITS
 from tests.support import billing as stock
 from tests.support.billing import KEY, PLANS, SECRET
+from tests.support.waits import until
 
 NO_BILLING = "This deployment has no billing"
 
@@ -182,6 +184,36 @@ async def test_of_different_checkouts_one_can_be_paid(sold: Edge, stripe: Stripe
         assert [each["status"] for each in stripe.book.checkouts.values()].count("open") <= 1
         await checkout(http, "business")
         assert [each["status"] for each in stripe.book.checkouts.values()].count("open") == 1
+
+
+async def test_a_checkout_that_is_opened_while_another_looks_stays_the_only_one(
+    sold: Edge, stripe: Stripe, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read, answered = asyncio.Event(), asyncio.Event()
+    open_checkout, checkout_made = billing.open_checkout, billing.checkout_made
+
+    async def reads(tx: Tx, org: UUID) -> billing.CheckoutRow | None:
+        row = await open_checkout(tx, org)
+        read.set()
+        await answered.wait()
+        return row
+
+    async def made(tx: Tx, *page: Any) -> bool:
+        await read.wait()
+        return await checkout_made(tx, *page)
+
+    monkeypatch.setattr(billing, "open_checkout", reads)
+    monkeypatch.setattr(billing, "checkout_made", made)
+    async with await sold.client() as http:
+        first = asyncio.create_task(http.post("/api/billing/checkout", json={"plan": "starter"}))
+        await until(lambda: bool(stripe.book.checkouts))
+        second = asyncio.create_task(http.post("/api/billing/checkout", json={"plan": "business"}))
+        assert (await first).status_code == 201
+        answered.set()
+        assert (await second).status_code == 409
+        assert [each["status"] for each in stripe.book.checkouts.values()] == ["open"]
+        await checkout(http, "business")
+        assert [each["status"] for each in stripe.book.checkouts.values()] == ["expired", "open"]
 
 
 async def test_who_has_a_subscription_begins_no_other(sold: Edge, stripe: Stripe) -> None:

@@ -47,13 +47,12 @@ test("who signs out is out, in every tab", async ({ admin, context }) => {
   await expect(second).toHaveURL(/\/sign-in/);
 });
 
-test("the reference is found from the console, and leads back", async ({ admin }) => {
+test("the reference is found from the console", async ({ admin }) => {
   const { page } = admin;
   await admin.go("/api-keys");
   await page.getByRole("link", { name: "API reference" }).first().click();
   await expect(page.getByRole("heading", { name: /^HUM/, level: 1 })).toBeVisible();
-  await page.getByTestId("logo").getByRole("link").click();
-  await expect(page.getByRole("navigation", { name: "Pages" })).toBeVisible();
+  await expect(page.getByText("Idempotency").first()).toBeVisible();
 });
 
 test("what is set up elsewhere is shown without being asked for", async ({ admin }) => {

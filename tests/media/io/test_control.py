@@ -452,4 +452,8 @@ async def test_reports_of_a_call_arrive_after_control_was_away(
     assert ended.reason == "caller"
     reports = control.reports("call_t1")
     assert [each.seq for each in reports] == list(range(1, len(reports) + 1))
-    assert [each.digits.digits for each in reports if each.WhichOneof("report") == "digits"] == ["12#"]
+    assert [each.digits.digits for each in reports if each.WhichOneof("report") == "digits"] == [
+        "1",
+        "12",
+        "12#",
+    ]
