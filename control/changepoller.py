@@ -47,7 +47,7 @@ class ChangePoller:
 
     async def _read(self) -> None:
         async with self._db.system() as tx:
-            orgs, self._since = await inbox_changes.changed(tx, list(self._subscribers), self._since)
+            orgs, self._since = await inbox_changes.changed_organizations(tx, list(self._subscribers), self._since)
         for org in orgs:
             for wake in self._subscribers.get(org, ()):
                 wake.set()

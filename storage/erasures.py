@@ -147,12 +147,12 @@ class FilesRow:
 # --- calls --------------------------------------------------------------------------------------------------------
 
 
-async def old_calls(tx: Tx, before: datetime, limit: int) -> list[UUID]:
+async def lock_old_calls(tx: Tx, before: datetime, limit: int) -> list[UUID]:
     """Lock and return the oldest calls from before a time; never a live one."""
     return [row["id"] for row in await tx.fetch(OLD_CALLS, before, limit)]
 
 
-async def calls_with(tx: Tx, phone_e164: str, until: datetime, limit: int) -> list[UUID]:
+async def lock_calls_with(tx: Tx, phone_e164: str, until: datetime, limit: int) -> list[UUID]:
     """Lock and return calls from or to a number up to a time; never a live one."""
     return [row["id"] for row in await tx.fetch(CALLS_WITH, phone_e164, until, limit)]
 

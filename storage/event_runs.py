@@ -213,7 +213,7 @@ class Filter:
 # --- as the system ------------------------------------------------------------------------------------------------
 
 
-async def listening(tx: Tx, organizations: Sequence[UUID]) -> list[Listener]:
+async def listeners(tx: Tx, organizations: Sequence[UUID]) -> list[Listener]:
     """Return the flows of these organizations that events start."""
     return [Listener(**row) for row in await tx.fetch(LISTENING, organizations)]
 

@@ -118,7 +118,7 @@ async def after(tx: Tx, position: tuple[int, int], below: int, limit: int) -> Se
     return [Change(**{**row, "xid": int(row["xid"])}) for row in rows]
 
 
-async def changed(tx: Tx, orgs: Sequence[UUID], since: str) -> tuple[Sequence[UUID], str]:
+async def changed_organizations(tx: Tx, orgs: Sequence[UUID], since: str) -> tuple[Sequence[UUID], str]:
     """Return those of these organizations with changes of transaction `since` or later, and the `since` of the next query.
 
     Runs as the system.

@@ -121,7 +121,7 @@ async def update(tx: Tx, row: NumberRow) -> None:
     await tx.execute(UPDATE, row.id, row.friendly_name, row.flow_id, row.sms_flow_id, row.sms_enabled)
 
 
-async def all_locked(tx: Tx) -> list[NumberRow]:
+async def lock_all(tx: Tx) -> list[NumberRow]:
     """Lock and return all numbers of the organization."""
     return [NumberRow(**row) for row in await tx.fetch(PAGE_ALL)]
 
@@ -193,6 +193,6 @@ class ReleaseRow:
     carrier_sid: str
 
 
-async def unreleased(tx: Tx, older: timedelta) -> list[ReleaseRow]:
+async def claim_releases(tx: Tx, older: timedelta) -> list[ReleaseRow]:
     """Claim releases that have been idle for longer than `older`.  Runs as the system."""
     return [ReleaseRow(**row) for row in await tx.fetch(UNRELEASED, older)]

@@ -485,7 +485,7 @@ async def close_ended(tx: Tx, after: timedelta) -> None:
     await tx.execute(CLOSE_ENDED, after)
 
 
-async def unanswered(tx: Tx) -> int:
+async def count_unanswered(tx: Tx) -> int:
     """Return how many open attempts have no answer yet."""
     return await tx.fetchval(UNANSWERED) or 0
 

@@ -191,7 +191,7 @@ async def add(tx: Tx, org: UUID, campaign: UUID, people: Sequence[NewRecipient])
     return len(rows), sum(row["bad"] for row in rows)
 
 
-async def tagged(tx: Tx, org: UUID, tag: str) -> int:
+async def count_tagged(tx: Tx, org: UUID, tag: str) -> int:
     """Return how many contacts have a tag."""
     return int(await tx.fetchval(TAGGED, org, tag))
 
@@ -243,7 +243,7 @@ async def record_results(tx: Tx, results: Sequence[Outcome]) -> None:
     )
 
 
-async def waiting(tx: Tx, campaign: UUID) -> int:
+async def count_waiting(tx: Tx, campaign: UUID) -> int:
     """Return how many texts wait for the sender; those that wait for their hours don't count."""
     return int(await tx.fetchval(WAITING, campaign))
 

@@ -28,7 +28,7 @@ async def count_use(tx: Tx, kind: str, day: date, limit: int) -> bool:
     return await tx.fetchval(COUNT_USE, kind, day, limit) is not None
 
 
-async def used(tx: Tx, day: date) -> dict[str, int]:
+async def uses(tx: Tx, day: date) -> dict[str, int]:
     """Return how often each kind was used on a day, without unused kinds."""
     return {row["kind"]: row["used"] for row in await tx.fetch(USES, day)}
 

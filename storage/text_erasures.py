@@ -96,12 +96,12 @@ class MediaFileRow:
     path: str
 
 
-async def old(tx: Tx, before: datetime, limit: int) -> list[MessageRow]:
+async def lock_old(tx: Tx, before: datetime, limit: int) -> list[MessageRow]:
     """Lock and return the oldest messages from before a time."""
     return [MessageRow(**row) for row in await tx.fetch(OLD, before, limit)]
 
 
-async def of_contact(tx: Tx, phone_e164: str, until: datetime, limit: int) -> list[MessageRow]:
+async def lock_of_contact(tx: Tx, phone_e164: str, until: datetime, limit: int) -> list[MessageRow]:
     """Lock and return messages from and to a number up to a time, including unsent ones."""
     return [MessageRow(**row) for row in await tx.fetch(OF_CONTACT, phone_e164, until, limit)]
 

@@ -206,7 +206,7 @@ async def unknown(tx: Tx, numbers: Sequence[UUID], flows: Sequence[UUID]) -> tup
     return set(numbers) - known_numbers, set(flows) - known_flows
 
 
-async def failing(tx: Tx, first_seconds: float, next_seconds: float, limit: int) -> list[FailingRow]:
+async def lock_failing(tx: Tx, first_seconds: float, next_seconds: float, limit: int) -> list[FailingRow]:
     """Lock and return webhooks that have failed so long that a warning is due, the first or a later one.  Runs as the system."""
     return [FailingRow(**row) for row in await tx.fetch(FAILING, first_seconds, next_seconds, limit)]
 

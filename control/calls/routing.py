@@ -194,7 +194,7 @@ async def _find_route(tx: Tx, request: runtime_pb2.RouteCallRequest) -> calls.Ro
     route_tags = route.definition.get("route_tags_json")
     name = rules.route_tag(route_tags, route.tags) if route_tags and is_usable("route_tags_json", route_tags) else None
     flow = ids.parse(Kind.FLOW, name) if name else None
-    return (await routes.tagged(tx, route, flow) if flow else None) or route
+    return (await routes.with_flow(tx, route, flow) if flow else None) or route
 
 
 async def _routing_facts(tx: Tx, route: calls.RouteRow) -> rules.Facts:

@@ -138,7 +138,7 @@ class Dispatcher:
         elif (shut_seconds := _shut_seconds(row, sender, at)) > 0:
             await campaigns.schedule_visit(tx, row.id, min(shut_seconds, LONGEST_SECONDS))
             return
-        backlog = await recipients.waiting(tx, row.id)
+        backlog = await recipients.count_waiting(tx, row.id)
         capacity = rules.window(self._limits, row.throttle_per_minute) - backlog
         plan = await limits.find(tx, row.org_id, "messages")
         if plan is not None and plan.left < capacity:

@@ -114,7 +114,7 @@ class Purchases:
     async def sweep(self, older: timedelta) -> int:
         """Finish the attempts that have been idle for longer than `older`; return how many were finished."""
         async with self._db.system() as tx:
-            abandoned = {attempt.id: attempt for attempt in await purchases.abandoned(tx, older)}
+            abandoned = {attempt.id: attempt for attempt in await purchases.claim_abandoned(tx, older)}
 
         async def resume(id: UUID) -> bool:
             await self._resume(abandoned[id])

@@ -144,7 +144,7 @@ class Dialler:
             return True
         nodes, urls = {node.node for node in open_nodes}, {node.url for node in open_nodes}
         live = sum(row.calls for row in await media_capacity.in_use(tx, []) if row.node in nodes or row.url in urls)
-        return sum(node.places or 0 for node in open_nodes) > live + await outbound.unanswered(tx)
+        return sum(node.places or 0 for node in open_nodes) > live + await outbound.count_unanswered(tx)
 
     async def _decide(self, tx: Tx, id: UUID) -> ClaimedCall | None:
         """Begin an attempt at a due call; if it may not be placed now, defer or finish it and return None."""

@@ -67,10 +67,10 @@ async def step(tx: Tx, row: ErasureRow, at: datetime) -> bool:
     if days is None:  # retention was switched off meanwhile
         return await _end(tx, row)
     before = rules.cutoff(at, days)
-    if call_ids := await erasures.old_calls(tx, before, rules.CALLS):
+    if call_ids := await erasures.lock_old_calls(tx, before, rules.CALLS):
         await erasures.count(tx, row.id, calls=len(call_ids), events=await erase(tx, call_ids))
         return False
-    if texts := await text_erasures.old(tx, before, rules.MESSAGES):
+    if texts := await text_erasures.lock_old(tx, before, rules.MESSAGES):
         await _erase_texts(tx, row, texts, before)
         return False
     if await text_erasures.empty_old(tx, before, rules.MESSAGES):
@@ -85,7 +85,7 @@ async def step(tx: Tx, row: ErasureRow, at: datetime) -> bool:
 async def _erase_calls_of(tx: Tx, row: ErasureRow) -> bool:
     """Delete a batch of a contact's calls; return whether there may be more."""
     assert row.phone_e164 is not None, "a contact's erasure has its number until it is done"
-    call_ids = await erasures.calls_with(tx, row.phone_e164, row.created_at, rules.CALLS)
+    call_ids = await erasures.lock_calls_with(tx, row.phone_e164, row.created_at, rules.CALLS)
     if call_ids:
         await erasures.count(tx, row.id, calls=len(call_ids), events=await erase(tx, call_ids))
     return len(call_ids) == rules.CALLS
@@ -94,7 +94,7 @@ async def _erase_calls_of(tx: Tx, row: ErasureRow) -> bool:
 async def _erase_texts_of(tx: Tx, row: ErasureRow) -> bool:
     """Delete a batch of a contact's texts; return whether there may be more."""
     assert row.phone_e164 is not None, "a contact's erasure has its number until it is done"
-    texts = await text_erasures.of_contact(tx, row.phone_e164, row.created_at, rules.MESSAGES)
+    texts = await text_erasures.lock_of_contact(tx, row.phone_e164, row.created_at, rules.MESSAGES)
     if texts:
         await _erase_texts(tx, row, texts, row.created_at)
     return len(texts) == rules.MESSAGES

@@ -62,7 +62,7 @@ class UsageServicer:
         )
 
     async def _quotas(self, tx: Tx, day: date) -> list[pb.UsageQuota]:
-        used = {OF_STUDIO[kind]: count for kind, count in (await studio.used(tx, day)).items()}
+        used = {OF_STUDIO[kind]: count for kind, count in (await studio.uses(tx, day)).items()}
         used[pb.USAGE_QUOTA_KIND_LOOKUPS] = await contacts.count_lookups(tx)
         return [pb.UsageQuota(kind=kind, used=used.get(kind, 0), limit=limit) for kind, limit in self._limits.items()]
 

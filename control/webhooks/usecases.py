@@ -229,7 +229,7 @@ async def check_failing(db: Db, warn_days: Sequence[float], disable_days: float)
     async with db.system() as tx:
         first = min((*warn_days, disable_days)) * 86_400
         later = min((days for days in (*warn_days[1:], disable_days)), default=disable_days) * 86_400
-        for row in await webhooks.failing(tx, first, later, FAILING_AT_ONCE):
+        for row in await webhooks.lock_failing(tx, first, later, FAILING_AT_ONCE):
             failing_seconds = (row.last_failed_at - row.failing_since).total_seconds()
             step = rules.step_due(failing_seconds, row.warnings, warn_days, disable_days)
             if step is None:

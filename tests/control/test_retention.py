@@ -357,8 +357,8 @@ async def test_a_call_that_was_ordered_long_ago_is_as_old_as_its_end(world: Worl
         await tx.execute("UPDATE calls SET ended_at = now() - interval '2 days' WHERE id = $1", id)
         await tx.execute("UPDATE organizations SET retention_days = 30")
     async with world.db.tenant(world.mine) as tx:
-        assert await erasures.old_calls(tx, now() - timedelta(days=30), 10) == []
-        assert await erasures.old_calls(tx, now() - timedelta(days=1), 10) == [id]
+        assert await erasures.lock_old_calls(tx, now() - timedelta(days=30), 10) == []
+        assert await erasures.lock_old_calls(tx, now() - timedelta(days=1), 10) == [id]
 
 
 async def test_all_of_a_contact_goes_many_calls_by_a_job(world: World, monkeypatch: pytest.MonkeyPatch) -> None:

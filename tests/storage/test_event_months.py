@@ -97,9 +97,9 @@ async def test_an_event_without_a_month_is_there_and_gets_one(
     assert await root.fetchval("SELECT count(*) FROM events_unplaced") == 1
     assert await read(two, "before") == [public]
     async with two.db.system() as tx:
-        assert await event_months.make(tx, 2, 5) == 1
+        assert await event_months.create(tx, 2, 5) == 1
     async with two.db.system() as tx:
-        assert await event_months.make(tx, 2, 5) == 0
+        assert await event_months.create(tx, 2, 5) == 0
     assert (
         await root.fetchval("SELECT tableoid::regclass::text FROM events WHERE public_id = $1", public)
         == "events_2020_12"

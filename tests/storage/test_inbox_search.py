@@ -112,7 +112,7 @@ class Inbox:
 
     async def erase(self, tx: Tx) -> None:
         thread = self._random.choice(self.threads)
-        found = await text_erasures.of_contact(tx, thread.contact_e164, now(), 100)
+        found = await text_erasures.lock_of_contact(tx, thread.contact_e164, now(), 100)
         gone = [each for each in found if self._random.random() < 0.5]
         await text_erasures.erase(tx, gone, now())
         for each in gone:
