@@ -114,7 +114,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         for name in VARIANTS:
             figures[name].append(measure(name, options.turns))
     core = "compiled" if native.prefer() else "interpreted"
-    print(f"{platform.machine()}, Python {platform.python_version()}, core {core}, BLAS {blas.described()}")
+    print(f"{platform.machine()}, Python {platform.python_version()}, core {core}, BLAS {blas.description()}")
     for name, values in figures.items():
         ratio = statistics.median(value / bare for value, bare in zip(values, figures["bare"], strict=True))
         print(f"{name:<40} {statistics.median(values):6.3f} ms a second of call, {ratio:5.2f} times the bare call")

@@ -23,8 +23,8 @@ PLANES = {
 }
 ROLES = ("viewer", "operator", "admin")
 INTERRUPTED = 130  # the same as shells'
-MOST_LISTED = 200  # the limit of ListOrganizations
-MOST_SET_ASIDE = 1_000  # the limit of ListSetAside
+MAX_LISTED = 200  # the limit of ListOrganizations
+MAX_QUARANTINED = 1_000  # the limit of ListSetAside
 
 
 def main() -> None:
@@ -137,7 +137,7 @@ def _add_admin(commands: "argparse._SubParsersAction[_Parser]") -> None:
     reseal.add_argument("--dry-run", action="store_true", help="count what there is to do")
     _command(admin, "rebuild-usage", "estimate costs anew, and rebuild the usage", _rebuild_usage)
     jobs = _command(admin, "jobs", "list jobs, events and reports that could not be handled, or release them", _jobs)
-    jobs.add_argument("--limit", type=int, default=100, help=f"1 to {MOST_SET_ASIDE}")
+    jobs.add_argument("--limit", type=int, default=100, help=f"1 to {MAX_QUARANTINED}")
     jobs.add_argument("--release", nargs="+", metavar="ID", default=[], help="have these handled again")
     assign = _command(admin, "assign-number", "give a number of the carrier account to an organization", _assign_number)
     assign.add_argument("--e164", required=True)
@@ -169,7 +169,7 @@ def _plane(arguments: argparse.Namespace) -> int:
         from hum import settings
         from hum.process import hugepages
 
-        os.execve(sys.executable, command, hugepages.preferring(settings.environment()))  # noqa: S606 - as below
+        os.execve(sys.executable, command, hugepages.preferred_environment(settings.environment()))  # noqa: S606 - as below
     os.execv(sys.executable, command)  # noqa: S606 - replaces this process with the plane
 
 
@@ -190,8 +190,8 @@ def _seconds(text: str) -> float:
 
 
 def _page(text: str) -> int:
-    if not (text.isdecimal() and 1 <= int(text) <= MOST_LISTED):
-        raise argparse.ArgumentTypeError(f"must be a number from 1 to {MOST_LISTED}")
+    if not (text.isdecimal() and 1 <= int(text) <= MAX_LISTED):
+        raise argparse.ArgumentTypeError(f"must be a number from 1 to {MAX_LISTED}")
     return int(text)
 
 

@@ -81,10 +81,12 @@ async def rebuild_usage() -> int:
 async def jobs(limit: int) -> int:
     """Print the quarantined jobs, events and reports, oldest first."""
     request = runtime_pb2.ListSetAsideRequest(limit=limit)
-    return await _call("ListSetAside", request, lambda answer: {"set_aside": list(map(_set_aside, answer.set_aside))})
+    return await _call(
+        "ListSetAside", request, lambda answer: {"set_aside": list(map(_quarantine_json, answer.set_aside))}
+    )
 
 
-def _set_aside(entry: runtime_pb2.SetAside) -> dict[str, Any]:
+def _quarantine_json(entry: runtime_pb2.SetAside) -> dict[str, Any]:
     at, org = entry.at.ToJsonString(), entry.organization_id or None
     return {"id": entry.id, "about": entry.about, "organization_id": org, "at": at, "reason": entry.reason}
 

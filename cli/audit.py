@@ -16,7 +16,7 @@ def verify(file: str, contains: str) -> int:
     except OSError as error:
         sys.stderr.write(f"hum: {error}\n")
         return 2
-    except audit.Broken as error:
+    except audit.BrokenChain as error:
         sys.stderr.write(f"hum: the audit log was tampered with or is incomplete: {error}\n")
         return 1
     sys.stdout.write(json.dumps(asdict(head)) + "\n")

@@ -38,7 +38,7 @@ def command(program: Path, on_path: Path | None, here: Path) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Chosen:
+class ExternalSystems:
     """The outside systems that the operator has set, without secrets; empty if not set, so that a stand-in runs."""
 
     database: str
@@ -47,7 +47,7 @@ class Chosen:
     issuer: str
 
 
-def outside(chosen: Chosen, addresses: Mapping[str, Any], home: Path) -> list[str]:
+def external_systems(systems: ExternalSystems, addresses: Mapping[str, Any], home: Path) -> list[str]:
     """Return a line for each outside system: whether it is real or a stand-in, and its address."""
     numbers = ", ".join(addresses.get("numbers", ()))
     stand_ins = {
@@ -57,10 +57,10 @@ def outside(chosen: Chosen, addresses: Mapping[str, Any], home: Path) -> list[st
         "provider": f"a stand-in; anybody can sign in as anybody, {addresses.get('signin_url')}",
     }
     real = {
-        "database": chosen.database,
-        "carrier": chosen.carrier and f"real, calls cost money: {chosen.carrier}",
-        "model": chosen.model and f"real, calls cost money: {chosen.model}",
-        "provider": chosen.issuer
+        "database": systems.database,
+        "carrier": systems.carrier and f"real, calls cost money: {systems.carrier}",
+        "model": systems.model and f"real, calls cost money: {systems.model}",
+        "provider": systems.issuer
         or ("" if "signin_url" in addresses else "none; set HUM_OIDC_ISSUER, or use API keys"),
     }
     return [_row(name, real[name] or stand_in) for name, stand_in in stand_ins.items()]

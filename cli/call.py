@@ -16,7 +16,7 @@ from grpc import aio
 
 from cli import conversation, simulate
 from cli.operator import operator, sentence
-from cli.simulate import NoSpeech, Target
+from cli.simulate import CallTarget, NoSpeech
 from hum import settings
 from hum.process import home
 from hum.settings import UpSettings
@@ -24,7 +24,7 @@ from sandbox.speech import Speech
 from sandbox.twilio import Call
 
 #: Lines for the carrier's events.
-SEEN = {
+CARRIER_EVENTS = {
     "call.status": "status {status}",
     "stream.started": "stream open",
     "clear": "interrupted: the carrier dropped its queued audio",
@@ -33,19 +33,19 @@ SEEN = {
     "error": "error {code}: {message}",
 }
 #: Further lines, if the conversation is not printed.
-HEARD = {
+AUDIO_EVENTS = {
     "agent.audible": "agent speaks",
     "agent.silent": "agent silent",
     "caller.said": "caller, line {step}: {phase}",
 }
 #: Events of the call's own stream that repeat the carrier's.
-SAID_ALREADY = frozenset({"call.state", "call.ended"})
+REPEATED_EVENTS = frozenset({"call.state", "call.ended"})
 #: The wait for the record of a call that is over.
 RECORD_SECONDS = 10.0
 
 
 @dataclass
-class Transcript:
+class LiveTranscript:
     """The conversation so far; `fault` is the reason if the rest is missing."""
 
     quiet: bool
@@ -56,7 +56,7 @@ class Transcript:
     def add(self, name: str, data: dict[str, Any]) -> None:
         if name == "transcript.turn":
             self.turns.append(data)
-        if not self.quiet and name not in SAID_ALREADY:
+        if not self.quiet and name not in REPEATED_EVENTS:
             for line in conversation.lines(name, data):
                 _print(line)
 
@@ -75,17 +75,17 @@ async def run(to: str, from_: str, wavs: Sequence[str], lines: Sequence[str], *,
     finally:
         speech.close()
     config = settings.load(UpSettings)
-    target = Target.find(config)
+    target = CallTarget.find(config)
     if not target.auth_token:
         sys.stderr.write(
             "hum: no platform is running on this machine; start `hum up` first, or set HUM_PUBLIC_URL, "
             "TWILIO_ACCOUNT_SID and TWILIO_AUTH_TOKEN\n"
         )
         return 2
-    call = await simulate.ring(target, to, from_, simulate.one_after_the_other(caller_audio))
-    transcript = Transcript(quiet=as_json)
+    call = await simulate.ring(target, to, from_, simulate.sequential_steps(caller_audio))
+    transcript = LiveTranscript(quiet=as_json)
     await _follow(call, config, transcript)
-    await simulate.over(call)
+    await simulate.wait_until_ended(call)
     facts = _call_facts(call, target, transcript)
     if transcript.fault:
         sys.stderr.write(f"hum: the conversation is not complete: {transcript.fault}\n")
@@ -94,7 +94,7 @@ async def run(to: str, from_: str, wavs: Sequence[str], lines: Sequence[str], *,
     return 0 if facts["call_id"] and not facts["errors"] else 1
 
 
-async def _follow(call: Call, config: UpSettings, transcript: Transcript) -> None:
+async def _follow(call: Call, config: UpSettings, transcript: LiveTranscript) -> None:
     """Print the call's events until it is over and its record is complete."""
     reading: asyncio.Task[None] | None = None
     is_here = "control_address" in home.read_run(config.home)
@@ -112,7 +112,7 @@ async def _follow(call: Call, config: UpSettings, transcript: Transcript) -> Non
         await asyncio.gather(reading, return_exceptions=True)
 
 
-async def _listen(config: UpSettings, call_id: str, transcript: Transcript) -> None:
+async def _listen(config: UpSettings, call_id: str, transcript: LiveTranscript) -> None:
     async with operator(config, "hum-call") as control:
         try:
             async for name, data in control.follow(call_id):
@@ -122,7 +122,7 @@ async def _listen(config: UpSettings, call_id: str, transcript: Transcript) -> N
 
 
 def _line(event: dict[str, Any], *, follows: bool) -> str:
-    template = SEEN.get(event["event"]) or (None if follows else HEARD.get(event["event"]))
+    template = CARRIER_EVENTS.get(event["event"]) or (None if follows else AUDIO_EVENTS.get(event["event"]))
     if template is None:
         return ""
     at = f"{event['stream_ms'] / 1000:8.2f} s" if event.get("stream_ms") is not None else " " * 10
@@ -130,7 +130,7 @@ def _line(event: dict[str, Any], *, follows: bool) -> str:
     return f"{at}         -- {template.format_map(defaults | event)}"
 
 
-def _call_facts(call: Call, target: Target, transcript: Transcript) -> dict[str, Any]:
+def _call_facts(call: Call, target: CallTarget, transcript: LiveTranscript) -> dict[str, Any]:
     id = simulate.call_id(call)
     heard_bytes = sum(len(segment.payload) for stream in call.streams for segment in stream.playout.segments)
     return {
@@ -151,7 +151,7 @@ def _last_lines(facts: dict[str, Any]) -> list[str]:
     lines = [
         f"{facts['status']} after {facts['duration_s']} s; the agent was heard for {facts['agent_audio_ms'] / 1000:.1f} s"
     ]
-    if heard_lines := conversation.heard(facts["transcript"]):
+    if heard_lines := conversation.heard_lines(facts["transcript"]):
         lines += ["What the caller heard of the agent:", *heard_lines]
     return lines + ([facts["url"]] if facts["url"] else [])
 

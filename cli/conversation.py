@@ -58,7 +58,7 @@ def _overlap(event: Event) -> list[str]:
     ]
 
 
-def heard(turns: Sequence[Event]) -> list[str]:
+def heard_lines(turns: Sequence[Event]) -> list[str]:
     """Return the heard part of the agent's turns, a line for each turn of which the caller heard anything."""
     lines_heard = []
     for turn in turns:

@@ -21,13 +21,13 @@ import aiohttp
 from grpc import aio
 
 from cli import banner, conversation, simulate
-from cli.lock import AlreadyRuns
+from cli.lock import AlreadyRunning
 from cli.operator import operator, sentence
 from cli.platform import Platform
-from cli.simulate import NoSpeech, Target
+from cli.simulate import CallTarget, NoSpeech
 from hum.clock import monotonic_ms
 from hum.process import home
-from hum.process.programs import DidNotStart
+from hum.process.programs import StartFailed
 from hum.process.signals import Signals
 from hum.settings import UpSettings, load
 from hum.settings import environment as own_environment
@@ -73,8 +73,8 @@ KEEP_SECONDS = 600.0
 INTERRUPTED = 130  # the same as shells'
 
 
-class Missing(Exception):  # noqa: N818
-    """Part of a call's record is missing."""
+class DemoFailed(Exception):  # noqa: N818
+    """The demo can't go on, or part of its call's record is missing."""
 
 
 @dataclass
@@ -99,14 +99,14 @@ class Client:
     async def _read(self, answer: aiohttp.ClientResponse) -> dict[str, Any]:
         body: dict[str, Any] = await answer.json()
         if answer.status >= 400:
-            raise Missing(f"{answer.method} {answer.url.path} returned {answer.status}: {body}")
+            raise DemoFailed(f"{answer.method} {answer.url.path} returned {answer.status}: {body}")
         return body
 
     async def events(self, path: str) -> AsyncIterator[tuple[str, dict[str, Any]]]:
         """Yield a stream's events as (name, data)."""
         async with self.http.get(self.url + path) as answer:
             if answer.content_type != "text/event-stream":
-                raise Missing(f"GET {path} returned {answer.status}, {answer.content_type}; not a stream of events")
+                raise DemoFailed(f"GET {path} returned {answer.status}, {answer.content_type}; not a stream of events")
             name = ""
             async for line in answer.content:
                 field, _, value = line.decode().rstrip("\n").partition(": ")
@@ -132,61 +132,61 @@ class Demo:
     async def run(self) -> None:
         """Run the demo.
 
-        Raises Missing, NoSpeech, AlreadyRuns, DidNotStart, and CancelledError if it is interrupted.
+        Raises DemoFailed, NoSpeech, AlreadyRunning, StartFailed, and CancelledError if it is interrupted.
         """
-        self._say("Starting everything on this machine:")
+        self._print("Starting everything on this machine:")
         speech, started_ms = Speech(), monotonic_ms()
         try:
             caller_lines = await simulate.speak(LINES, speech)
         finally:
             speech.close()
-        self._say(banner.started("the caller's voice", monotonic_ms() - started_ms))
+        self._print(banner.started("the caller's voice", monotonic_ms() - started_ms))
         number = f"+1317555{secrets.randbelow(9000) + 1000}"  # new, as a number has one owner
         with tempfile.TemporaryDirectory() as scratch:
             script = Path(scratch, "script.json")
             script.write_text(json.dumps(SCRIPT))  # noqa: ASYNC240 - small
             environment = ENVIRONMENT | own_environment()
             platform = Platform(self.settings, (number,), script, PLANES, environment)
-            platform.programs.serves = lambda name, ms: self._say(banner.started(name, ms))
+            platform.programs.on_started = lambda name, ms: self._print(banner.started(name, ms))
             try:
                 await platform.start()
-                self._say(f"HUM is up ({(monotonic_ms() - self.started_ms) / 1000:.1f} s).")
+                self._print(f"HUM is up ({(monotonic_ms() - self.started_ms) / 1000:.1f} s).")
                 try:
                     await self._call(platform, number, caller_lines)
-                except Missing:
+                except DemoFailed:
                     if self.record:
-                        await self._keep(platform, "The record is not complete.")
+                        await self._run_on(platform, "The record is not complete.")
                     raise
-                await self._keep(platform, "The record is complete.")
+                await self._run_on(platform, "The record is complete.")
             finally:
-                await platform.stop(self.signals.hurry)
+                await platform.stop(self.signals.end_now)
 
     async def _call(self, platform: Platform, number: str, lines: list[bytes]) -> None:
-        key, number_id = await self._clinic(number)
+        key, number_id = await self._create_clinic(number)
         headers = {"Authorization": f"Bearer {key}"}
         timeout = aiohttp.ClientTimeout(total=None, sock_connect=5)
         async with aiohttp.ClientSession(headers=headers, timeout=timeout) as http:
             client = Client(http, platform.where["gateway_url"])
             flow = await client.post("/api/flows", FLOW)
             await client.patch(f"/api/numbers/{number_id}", {"flow_id": flow["id"]})
-            call = await simulate.ring(Target.find(self.settings), number, "+13175550199", _steps(lines))
-            id = await _connected(call)
-            self._say(f"A caller rings {number}.\n")
+            call = await simulate.ring(CallTarget.find(self.settings), number, "+13175550199", _steps(lines))
+            id = await _wait_for_connection(call)
+            self._print(f"A caller rings {number}.\n")
             turns = 0
             async for name, data in client.events(f"/api/calls/{id}/stream"):
                 turns += name == "transcript.turn"
                 for line in conversation.lines(name, data):
-                    self._say(line)
-            await simulate.over(call)
-            record = await _summarized(client, id)
+                    self._print(line)
+            await simulate.wait_until_ended(call)
+            record = await _wait_for_summary(client, id)
             self.record = f"/api/calls/{id}"
             self._report(record, call)
             if turns < len(record["transcript"]):
-                raise Missing(f"{turns} of {len(record['transcript'])} turns were streamed while the call went on")
+                raise DemoFailed(f"{turns} of {len(record['transcript'])} turns were streamed while the call went on")
             await self._check(record, call)
 
-    async def _clinic(self, number: str) -> tuple[str, str]:
-        """Create an organization as `hum admin` does; return its key and its number's id.  Raises Missing."""
+    async def _create_clinic(self, number: str) -> tuple[str, str]:
+        """Create an organization as `hum admin` does; return its key and its number's id.  Raises DemoFailed."""
         async with operator(self.settings, "hum-demo") as control:
             try:
                 org = await control.stub.CreateOrganization(
@@ -202,30 +202,30 @@ class Demo:
                     runtime_pb2.AssignNumberRequest(organization_id=org.id, e164=number), metadata=control.metadata
                 )
             except aio.AioRpcError as error:
-                raise Missing(sentence(error, control.address)) from error
+                raise DemoFailed(sentence(error, control.address)) from error
             return str(key.key), str(number_row.id)
 
-    async def _keep(self, platform: Platform, verdict: str) -> None:
+    async def _run_on(self, platform: Platform, verdict: str) -> None:
         """Print where the record is, and keep everything running for `keep_seconds`, or until a signal."""
-        self._say(verdict)
+        self._print(verdict)
         if self.keep_seconds <= 0:
             return
         addresses, path = platform.where, await self._page(platform.where["public_url"])
-        self._say(f"\nFor {_duration(self.keep_seconds)}, or until Ctrl-C, everything runs on:")
+        self._print(f"\nFor {_duration(self.keep_seconds)}, or until Ctrl-C, everything runs on:")
         if "signin_url" in addresses:
-            await self._introduce(addresses["signin_url"])
-            self._say(f"  the record  {addresses['public_url']}/auth/login?{urlencode({'return_to': path})}")
-            self._say(f"              (choose {self.owner}; the sign-in is a stand-in)")
+            await self._create_owner(addresses["signin_url"])
+            self._print(f"  the record  {addresses['public_url']}/auth/login?{urlencode({'return_to': path})}")
+            self._print(f"              (choose {self.owner}; the sign-in is a stand-in)")
         else:
-            self._say(f"  the record  {addresses['public_url']}{path}   (sign in as {self.owner})")
-        self._say(f"  the API     {addresses['public_url']}/docs")
+            self._print(f"  the record  {addresses['public_url']}{path}   (sign in as {self.owner})")
+        self._print(f"  the API     {addresses['public_url']}/docs")
         try:
             async with asyncio.timeout(self.keep_seconds):
                 await self.signals.stop.wait()
         except TimeoutError:
-            self._say("The time is over; everything stops.")
+            self._print("The time is over; everything stops.")
         else:
-            self._say("Everything stops.")
+            self._print("Everything stops.")
 
     async def _page(self, public_url: str) -> str:
         """Return the path that shows the record: the console's page or, if the console is not built, the API's answer."""
@@ -233,7 +233,7 @@ class Demo:
         async with aiohttp.ClientSession() as http, http.get(public_url + page) as answer:
             return page if answer.ok else self.record
 
-    async def _introduce(self, signin_url: str) -> None:
+    async def _create_owner(self, signin_url: str) -> None:
         """Register the owner's name at the stand-in for the sign-in provider."""
         async with aiohttp.ClientSession() as http:
             person = {"email": self.owner, "name": "Demo Clinic"}
@@ -242,36 +242,36 @@ class Demo:
 
     # -- output
 
-    def _say(self, text: str) -> None:
+    def _print(self, text: str) -> None:
         sys.stdout.write(text + "\n")
         sys.stdout.flush()
 
     def _report(self, record: dict[str, Any], call: Call) -> None:
-        self._say("\nLatency, from the caller's last voiced frame to the first frame of the answer that was heard:")
+        self._print("\nLatency, from the caller's last voiced frame to the first frame of the answer that was heard:")
         for turn in (record["latency"] or {}).get("turns", []):
-            self._say(
+            self._print(
                 f"  turn {turn['turn_seq']}: {turn['first_answer_ms']} ms, of which HUM's own {turn['ours_ms']} ms, "
                 f"the model's {turn['model_ms']} ms"
             )
         for interruption in record["interruptions"]:
             truth = simulate.heard_before_clear(call, interruption["at_ms"])
             carrier_note = f"; the carrier really played {truth:.0f} ms" if truth is not None else ""
-            self._say(
+            self._print(
                 f"Interruption: cleared {interruption['reaction_ms']} ms after the caller's voice; "
                 f"heard {interruption['heard_ms']} ms of the answer{carrier_note}"
             )
         summary = record["summary"] or {}
-        self._say(f"Summary: {summary.get('text')}")
+        self._print(f"Summary: {summary.get('text')}")
         for title, items in (("Key points", summary.get("key_points")), ("Next actions", summary.get("next_actions"))):
-            self._say(f"{title}: {'; '.join(items or []) or 'none'}")
+            self._print(f"{title}: {'; '.join(items or []) or 'none'}")
 
     async def _check(self, record: dict[str, Any], call: Call) -> None:
-        """Check that the call's record is complete.  Raises Missing."""
+        """Check that the call's record is complete.  Raises DemoFailed."""
         roles = [turn["role"] for turn in record["transcript"]]
         heard = [turn["text"] for turn in record["transcript"] if turn["role"] == "caller"]
         recordings = sorted((self.settings.recordings_dir).rglob(f"{record['id']}*.wav"))
         if recordings:
-            self._say(f"Recording: {recordings[0]}  ({recordings[0].stat().st_size // 1024} KiB)")
+            self._print(f"Recording: {recordings[0]}  ({recordings[0].stat().st_size // 1024} KiB)")
         expected = {
             "a call that is completed": record["status"] == "completed",
             "two turns of the caller": roles.count("caller") >= 2 and all(heard),
@@ -284,7 +284,7 @@ class Demo:
             "a call without carrier errors": not call.errors,
         }
         if missing := [name for name, is_present in expected.items() if not is_present]:
-            raise Missing("missing: " + ", ".join(missing))
+            raise DemoFailed("missing: " + ", ".join(missing))
 
 
 def _steps(lines: list[bytes]) -> list[dict[str, Any]]:
@@ -301,15 +301,15 @@ def _steps(lines: list[bytes]) -> list[dict[str, Any]]:
     ]
 
 
-async def _connected(call: Call) -> str:
-    """Wait until the stream is open, and return HUM's id of the call.  Raises Missing."""
+async def _wait_for_connection(call: Call) -> str:
+    """Wait until the stream is open, and return HUM's id of the call.  Raises DemoFailed."""
     async for event in call.events():
         if event["event"] == "stream.started":
             return simulate.call_id(call)
-    raise Missing(f"the call was not connected: {call.errors or call.sentences}")
+    raise DemoFailed(f"the call was not connected: {call.errors or call.sentences}")
 
 
-async def _summarized(client: Client, id: str) -> dict[str, Any]:
+async def _wait_for_summary(client: Client, id: str) -> dict[str, Any]:
     """Return the call's record, once it has a summary or SUMMARY_SECONDS have passed."""
     deadline_ms = monotonic_ms() + SUMMARY_SECONDS * 1000
     while True:
@@ -344,10 +344,10 @@ async def run(keep_seconds: float | None = None) -> int:
         await running
     except asyncio.CancelledError:
         return INTERRUPTED
-    except AlreadyRuns as error:
+    except AlreadyRunning as error:
         sys.stderr.write(f"hum demo: {error}\n")
         return 2
-    except (Missing, NoSpeech, DidNotStart, aiohttp.ClientError) as error:
+    except (DemoFailed, NoSpeech, StartFailed, aiohttp.ClientError) as error:
         sys.stderr.write(f"hum demo: {error}\n")
         return 1
     finally:

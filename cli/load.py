@@ -3,7 +3,7 @@
 import argparse
 import sys
 
-from cli.simulate import Target
+from cli.simulate import CallTarget
 from hum.process import home
 from hum.settings import UpSettings
 from hum.settings import load as load_settings
@@ -13,10 +13,10 @@ from sandbox.load import harness
 async def run(arguments: argparse.Namespace) -> int:
     """Place the calls and check the thresholds; return 0 if met, 1 if not, 2 if the calls can't be placed."""
     settings = load_settings(UpSettings)
-    target = Target.find(settings)
+    target = CallTarget.find(settings)
     if arguments.url:
         tokens = settings.twilio_auth_tokens
-        target = Target(arguments.url.rstrip("/"), settings.twilio_account_sid, tokens[0] if tokens else "")
+        target = CallTarget(arguments.url.rstrip("/"), settings.twilio_account_sid, tokens[0] if tokens else "")
     arguments.to = arguments.to or next(iter(home.read_run(settings.home).get("numbers", ())), "")
     if not target.auth_token or not arguments.to:
         sys.stderr.write(

@@ -10,13 +10,13 @@ from typing import IO, Any
 
 from hum.clock import now
 from hum.process import private
-from hum.process.signals import LEAVE
+from hum.process.signals import DRAIN
 
 POLL_SECONDS = 0.05
 HAND_OVER_SECONDS = 30.0
 
 
-class AlreadyRuns(Exception):  # noqa: N818 - it says what is the case
+class AlreadyRunning(Exception):  # noqa: N818 - it says what is the case
     """Another process runs the platform of this home; the message names the process and says what to do."""
 
 
@@ -34,7 +34,7 @@ class Lock:
     async def acquire(self, *, replace: bool = False) -> None:
         """Acquire the lock; with `replace`, first ask its holder to release it and to leave its programs running.
 
-        Raises AlreadyRuns.
+        Raises AlreadyRunning.
         """
         private.create_home(self._home)
         file = os.fdopen(os.open(self._home / "up.lock", os.O_RDWR | os.O_CREAT, private.FILE), "r+")
@@ -42,7 +42,7 @@ class Lock:
             if not _try_lock(file):
                 holder = _holder_facts(file)
                 if not (replace and await self._wait_for_hand_over(file, holder)):
-                    raise AlreadyRuns(self._sentence(holder))
+                    raise AlreadyRunning(self._already_runs_message(holder))
         except BaseException:
             file.close()
             raise
@@ -65,7 +65,7 @@ class Lock:
 
     async def _wait_for_hand_over(self, file: IO[str], holder: dict[str, Any]) -> bool:
         with suppress(ProcessLookupError, KeyError):
-            os.kill(holder["pid"], LEAVE)
+            os.kill(holder["pid"], DRAIN)
         with suppress(TimeoutError):
             async with asyncio.timeout(HAND_OVER_SECONDS):
                 while not _try_lock(file):  # noqa: ASYNC110 - nothing signals the release of a lock
@@ -73,7 +73,7 @@ class Lock:
                 return True
         return False
 
-    def _sentence(self, holder: dict[str, Any]) -> str:
+    def _already_runs_message(self, holder: dict[str, Any]) -> str:
         holder_text = f"process {holder['pid']}, since {holder['since']}" if holder else "another process"
         url_text = f", at {holder['url']}" if holder.get("url") else ""
         return (

@@ -45,6 +45,11 @@ def _name(member: str) -> str:
 async def operator(settings: UpSettings, name: str = "hum-admin") -> AsyncIterator[Operator]:
     """Connect to the control of this machine (`run.json`), else of the settings; `name` appears in its log."""
     address = home.read_run(settings.home).get("control_address", settings.control_address)
+    if not settings.node_key and not (settings.home / "node.key").exists():  # reading it would create it
+        refuse(
+            f"no `hum up` has run in {settings.home} (HUM_HOME), so that its key is not there; set HUM_HOME to the "
+            "directory of the one that runs, or HUM_CONTROL_ADDRESS and HUM_NODE_KEY"
+        )
     try:
         identity = rpc.NodeIdentity(home.node_key(settings), "admin", name)
     except OSError as error:

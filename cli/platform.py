@@ -21,11 +21,11 @@ from urllib.parse import urlsplit
 
 from cli.lock import Lock
 from hum.process import home, hugepages, production
-from hum.process.network import INHERITED, Listen, parse_listen
-from hum.process.processes import Command
-from hum.process.programs import GOODBYE_SECONDS, DidNotStart, Program, Programs
+from hum.process.network import INHERITED, SocketAddress, parse_listen
+from hum.process.processes import ProcessSpec
+from hum.process.programs import GOODBYE_SECONDS, Program, Programs, StartFailed
 from hum.process.refusal import STATUS, refuse
-from hum.process.sockets import bound, free_port, is_free, listening
+from hum.process.sockets import bind_socket, free_port, is_free, listening_socket
 from hum.process.workers import has_orphans
 from hum.settings import UpSettings
 from hum.settings import environment as own_environment
@@ -55,7 +55,7 @@ TOGETHER = (
 )
 
 
-def say(sentence: str) -> None:
+def print_message(sentence: str) -> None:
     """Print a message for the operator; ignore a closed terminal."""
     with suppress(OSError):
         sys.stderr.write(f"hum: {sentence}\n")
@@ -76,7 +76,7 @@ class Platform:
     metrics: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self.programs = Programs(say, self._changed)
+        self.programs = Programs(print_message, self._changed)
         self._lock = Lock(self.settings.home)
         self._sockets: dict[str, socket.socket] = {}
         self._secrets: dict[str, str] = {}
@@ -94,7 +94,7 @@ class Platform:
     async def start(self, *, replace: bool = False) -> None:
         """Start everything, or take over running programs; with `replace`, also from a living `hum up`.
 
-        Raises AlreadyRuns, DidNotStart.
+        Raises AlreadyRunning, StartFailed.
         """
         await self._lock.acquire(replace=replace)
         recorded = home.read_facts(self.settings.home, PROGRAMS)
@@ -106,7 +106,7 @@ class Platform:
         home.secret_keys(self.settings)
         await self._start_outside()
         await self._start_planes()
-        await self.programs.end_unclaimed()
+        await self.programs.end_orphans()
         running = {
             program.process.pid: program.command.arguments[1] for program in self.programs.all if program.process
         }
@@ -114,20 +114,22 @@ class Platform:
             home.write_run(self.settings.home, {**self.where, "programs": running})
         # As in `_changed`.
         except OSError as error:
-            say(f"could not write {home.RUN}, so `hum call` and other commands do not find this: {error.strerror}")
+            print_message(
+                f"could not write {home.RUN}, so `hum call` and other commands do not find this: {error.strerror}"
+            )
 
-    async def stop(self, hurry: asyncio.Event | None = None) -> None:
-        """Stop everything; calls may go on for HUM_DRAIN_SECONDS, or until `hurry` is set."""
+    async def stop(self, end_now: asyncio.Event | None = None) -> None:
+        """Stop everything; calls may go on for HUM_DRAIN_SECONDS, or until `end_now` is set."""
         if not self._lock.is_acquired:
             return
-        await self.programs.stop(hurry)
+        await self.programs.stop(end_now)
         for file in (home.RUN, PROGRAMS):
             (self.settings.home / file).unlink(missing_ok=True)
         self._release()
 
     async def hand_over(self) -> None:
         """Hand all running programs over to the next `hum up`."""
-        await self.programs.abandon()
+        await self.programs.hand_over()
         self._release()
 
     def _release(self) -> None:
@@ -142,7 +144,7 @@ class Platform:
             home.write_facts(self.settings.home, PROGRAMS, {"sockets": sockets, "programs": self.programs.running()})
         # A full disk must not keep programs from being restarted and stopped.
         except OSError as error:
-            say(f"could not write {PROGRAMS}, which is out of date: {error.strerror}")
+            print_message(f"could not write {PROGRAMS}, which is out of date: {error.strerror}")
 
     # -- sockets
 
@@ -155,9 +157,9 @@ class Platform:
         for plane, variable in LISTENS.items():
             listen = parse_listen(getattr(self.settings, f"{plane}_listen"))
             if listen.host == INHERITED:
-                self._sockets[plane] = listening(str(listen), variable)
+                self._sockets[plane] = listening_socket(str(listen), variable)
                 host, port = self._sockets[plane].getsockname()[:2]
-                chosen[plane] = str(Listen(host, port))
+                chosen[plane] = str(SocketAddress(host, port))
             else:
                 chosen[plane] = str(self._open(plane, listen, earlier_sockets.get(plane, "")))
             self.environment[variable] = chosen[plane]
@@ -182,12 +184,12 @@ class Platform:
             "metrics_urls": {plane: f"http://{listen}/metrics" for plane, listen in self.metrics.items()},
         }
 
-    def _open(self, plane: str, listen: Listen, earlier_text: str) -> Listen:
+    def _open(self, plane: str, listen: SocketAddress, earlier_text: str) -> SocketAddress:
         """Bind a plane's socket.
 
         The plane itself listens, as connections that are queued before it accepts would wait.
 
-        Raises DidNotStart.
+        Raises StartFailed.
         """
         earlier = parse_listen(earlier_text) if earlier_text else None
         if listen.port == 0:
@@ -195,13 +197,13 @@ class Platform:
             listen = earlier if earlier is not None and keeps else listen._replace(port=free_port(listen.host))
         is_ours = listen == earlier or has_orphans(self.settings.home, plane, listen.port)
         if not is_ours and not is_free(listen):
-            raise DidNotStart(
+            raise StartFailed(
                 f"{listen} ({LISTENS[plane]}) is taken by another program; stop it, or set another socket", STATUS
             )
         try:
-            self._sockets[plane] = bound(listen, shared=True)
+            self._sockets[plane] = bind_socket(listen, shared=True)
         except OSError as error:
-            raise DidNotStart(f"can't listen on {listen} ({LISTENS[plane]}): {error.strerror}", STATUS) from error
+            raise StartFailed(f"can't listen on {listen} ({LISTENS[plane]}): {error.strerror}", STATUS) from error
         return listen
 
     def _default(self, variable: str, value: str) -> None:
@@ -250,7 +252,7 @@ class Platform:
 
     def _listen_arguments(self, name: str) -> tuple[str, str]:
         """Return arguments with a fixed port of this home: planes and people's sign-ins depend on a stand-in's URL."""
-        earlier = self.programs.announced(name).get("url")
+        earlier = self.programs.announcement(name).get("url")
         port = urlsplit(earlier).port if earlier else home.stand_in_port(self.settings.home, name)
         return "--listen", f"127.0.0.1:{port}"
 
@@ -263,7 +265,7 @@ class Platform:
             "signin": "HUM_OIDC_ISSUER",
         }
         assert program.process is not None
-        url = program.process.announced["url"]
+        url = program.process.announcement["url"]
         self.environment[variable[program.name]] = url
         if program.name == "postgres":
             self.where["database_url"] = url
@@ -298,11 +300,11 @@ class Platform:
     def _stand_in(self, name: str, *arguments: str) -> Program:
         return Program(name, self._command(name, arguments, supervised=False))
 
-    def _command(self, name: str, arguments: tuple[str, ...], **options: Any) -> Command:
+    def _command(self, name: str, arguments: tuple[str, ...], **options: Any) -> ProcessSpec:
         log = self.settings.home / "log" / f"{name}.log"
         environment = dict(self.environment)
         if name in ("media", "browser"):
-            environment = hugepages.preferring(environment)  # spares an exec
+            environment = hugepages.preferred_environment(environment)  # spares an exec
         if name in self.metrics:
             environment["HUM_METRICS_LISTEN"] = self.metrics[name]
-        return Command(("-m", *arguments), environment, log, **options)
+        return ProcessSpec(("-m", *arguments), environment, log, **options)

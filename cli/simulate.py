@@ -24,7 +24,7 @@ class NoSpeech(Exception):  # noqa: N818
 
 
 @dataclass(frozen=True, slots=True)
-class Target:
+class CallTarget:
     """The gateway to call, and the carrier account to act for."""
 
     public_url: str
@@ -32,7 +32,7 @@ class Target:
     auth_token: str
 
     @classmethod
-    def find(cls, settings: UpSettings) -> "Target":
+    def find(cls, settings: UpSettings) -> "CallTarget":
         """Return the platform that runs on this machine (`run.json`), else that of the environment."""
         run = home.read_run(settings.home)
         tokens = settings.twilio_auth_tokens
@@ -43,7 +43,7 @@ class Target:
         )
 
 
-async def ring(target: Target, to: str, from_: str, steps: Sequence[dict[str, Any]]) -> Call:
+async def ring(target: CallTarget, to: str, from_: str, steps: Sequence[dict[str, Any]]) -> Call:
     """Call a number; return while it rings."""
     return await simulate_call(
         f"{target.public_url}/twilio/voice",
@@ -56,7 +56,7 @@ async def ring(target: Target, to: str, from_: str, steps: Sequence[dict[str, An
     )
 
 
-async def over(call: Call) -> None:
+async def wait_until_ended(call: Call) -> None:
     """Wait until a call is over, its last callbacks are delivered, and its resources are released."""
     await call.ended()
     if call.released is not None:
@@ -64,7 +64,9 @@ async def over(call: Call) -> None:
 
 
 async def speak(lines: Sequence[str], speech: Speech) -> list[bytes]:
-    """Speak lines; return mu-law at 8 kHz.  Raises NoSpeech."""
+    """Speak lines; return mu-law at 8 kHz.  Raises NoSpeech, and ValueError if a line has no words."""
+    if not all(line.strip() for line in lines):
+        raise ValueError("--say needs words")
     if lines and not Speech.available():
         raise NoSpeech("the extra `speech` is not installed: pip install 'hum[speech]', or use --wav")
     return [await speech.say(line, CALLER_VOICE) for line in lines]
@@ -80,7 +82,7 @@ def read_wav(path: Path) -> bytes:
     return sound.encode(sound.resample(samples, rate_hz, 8000))
 
 
-def one_after_the_other(lines: Sequence[bytes]) -> list[dict[str, Any]]:
+def sequential_steps(lines: Sequence[bytes]) -> list[dict[str, Any]]:
     """Return steps that say each line once the agent has finished, and then wait until it finishes again."""
     listen = {"do": "wait_for_agent_to_finish", "quiet_ms": 900, "timeout_ms": 30_000}
     return [step for line in lines for step in (listen, say(line))] + [listen]

@@ -12,14 +12,14 @@ from pathlib import Path
 from grpc import aio
 
 from cli import banner
-from cli.lock import AlreadyRuns
+from cli.lock import AlreadyRunning
 from cli.operator import operator
-from cli.platform import Platform, say
+from cli.platform import Platform, print_message
 from hum import settings
 from hum.process import home, refusal
 from hum.process.lifetime import notify
-from hum.process.network import shown_url
-from hum.process.programs import DidNotStart
+from hum.process.network import redacted_url
+from hum.process.programs import StartFailed
 from hum.process.signals import Signals
 from hum.settings import UpSettings
 from hum.v1 import runtime_pb2
@@ -39,7 +39,7 @@ async def run(*, replace: bool = False) -> int:
     platform = Platform(settings.load(UpSettings))
     platform.require_settings()
     home.require(platform.settings.home)
-    platform.programs.serves = lambda name, ms: _print([banner.started(name, ms)])
+    platform.programs.on_started = lambda name, ms: _print([banner.started(name, ms)])
     starting = asyncio.create_task(platform.start(replace=replace))
     stopping = asyncio.create_task(signals.stop.wait())
     try:
@@ -50,22 +50,22 @@ async def run(*, replace: bool = False) -> int:
         await _print_addresses(platform)
         notify()
         await _wait_for_stop(platform, stopping)
-    except AlreadyRuns as error:
-        say(str(error))
+    except AlreadyRunning as error:
+        print_message(str(error))
         return 2
-    except DidNotStart as error:
-        say(str(error))
-        await _abort(platform)
+    except StartFailed as error:
+        print_message(str(error))
+        await _end_started(platform)
         return refusal.STATUS if error.status == refusal.STATUS else 1
     except OSError as error:
-        say(str(error))
-        await _abort(platform)
+        print_message(str(error))
+        await _end_started(platform)
         return 1
     finally:
         stopping.cancel()
-    if signals.leave.is_set() and not signals.hurry.is_set():
+    if signals.drain.is_set() and not signals.end_now.is_set():
         await platform.hand_over()
-        say("another `hum up` has taken over; everything goes on")
+        print_message("another `hum up` has taken over; everything goes on")
         return 0
     await _stop(platform, signals)
     return 0
@@ -91,15 +91,15 @@ async def _interrupted(platform: Platform, starting: "asyncio.Task[None]") -> in
     starting.cancel()
     with suppress(asyncio.CancelledError):
         await starting
-    await _abort(platform)
+    await _end_started(platform)
     return 130
 
 
-async def _abort(platform: Platform) -> None:
+async def _end_started(platform: Platform) -> None:
     """End what was started, unless programs were taken over: these run on, or their successors do."""
     if platform.programs.adopted:
         await platform.hand_over()
-        say("what ran before goes on; `hum up` again takes it over")
+        print_message("what ran before goes on; `hum up` again takes it over")
         return
     at_once = asyncio.Event()
     at_once.set()
@@ -108,8 +108,8 @@ async def _abort(platform: Platform) -> None:
 
 async def _stop(platform: Platform, signals: Signals) -> None:
     reporting = asyncio.create_task(_report_calls(platform))
-    platform.programs.stopped = lambda name, ms: _print([banner.stopped(name, ms)])
-    await platform.stop(signals.hurry)
+    platform.programs.on_stopped = lambda name, ms: _print([banner.stopped(name, ms)])
+    await platform.stop(signals.end_now)
     reporting.cancel()
 
 
@@ -117,12 +117,12 @@ async def _report_calls(platform: Platform) -> None:
     """Print the number of calls in progress, at once and whenever it changes."""
     reported = 0
     if not platform.programs.calls:
-        say("stopping; no call is open.  Ctrl-C or SIGTERM again ends everything at once")
+        print_message("stopping; no call is open.  Ctrl-C or SIGTERM again ends everything at once")
     while True:
         calls = platform.programs.calls
         if calls != reported:
             reported = calls
-            say(
+            print_message(
                 f"waiting for {calls} call{'' if calls == 1 else 's'} to end, for up to "
                 f"{platform.settings.drain_seconds:g} s; Ctrl-C or SIGTERM again ends them at once"
                 if calls
@@ -134,18 +134,20 @@ async def _report_calls(platform: Platform) -> None:
 async def _print_addresses(platform: Platform) -> None:
     addresses, home_dir = platform.where, platform.settings.home
     number = addresses["numbers"][0] if "numbers" in addresses else "<your number>"
-    lines = banner.urls(addresses, home_dir) + banner.outside(_chosen(platform.settings), addresses, home_dir)
+    lines = banner.urls(addresses, home_dir) + banner.external_systems(
+        _external_systems(platform.settings), addresses, home_dir
+    )
     lines += banner.next_steps(_command(platform.settings), number, await _organization(platform.settings))
     _print(lines)
 
 
-def _chosen(config: UpSettings) -> banner.Chosen:
+def _external_systems(config: UpSettings) -> banner.ExternalSystems:
     has_carrier = config.is_set("TWILIO_ACCOUNT_SID") or config.is_set("TWILIO_API_BASE_URL")
     has_model = config.is_set("OPENAI_API_KEY") or config.is_set("OPENAI_BASE_URL")
-    return banner.Chosen(
-        shown_url(config.database_url) if config.is_set("HUM_DATABASE_URL") else "",
-        f"account {config.twilio_account_sid} at {shown_url(config.twilio_api_base_url)}" if has_carrier else "",
-        f"{config.realtime_model} at {shown_url(config.openai_base_url)}" if has_model else "",
+    return banner.ExternalSystems(
+        redacted_url(config.database_url) if config.is_set("HUM_DATABASE_URL") else "",
+        f"account {config.twilio_account_sid} at {redacted_url(config.twilio_api_base_url)}" if has_carrier else "",
+        f"{config.realtime_model} at {redacted_url(config.openai_base_url)}" if has_model else "",
         config.oidc_issuer if config.is_set("HUM_OIDC_ISSUER") else "",
     )
 

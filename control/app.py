@@ -72,10 +72,10 @@ from hum.process.refusal import refuse
 from hum.process.signals import Signals
 from hum.secrets import Keyring
 from hum.settings import ControlSettings
-from storage.db import AWAY, BUSY, Addresses, Db, require
+from storage.db import BUSY, UNAVAILABLE, Addresses, Db, require
 from storage.embedded import EmbeddedPostgres
 from storage.migrate import CannotMigrate, migrate
-from storage.servers import Patience
+from storage.servers import Timeouts
 from storage.walls import NotWalled, check_walls
 
 #: Seconds that a request with an Idempotency-Key may take at the carrier; after that its key is free again.
@@ -157,7 +157,7 @@ def addresses(settings: ControlSettings, url: str) -> Addresses:
         url,
         settings.database_app_url,
         settings.database_system_url,
-        Patience(DATABASE_CONNECT_SECONDS, DATABASE_NEXT_HOST_SECONDS, settings.database_silent_seconds),
+        Timeouts(DATABASE_CONNECT_SECONDS, DATABASE_NEXT_HOST_SECONDS, settings.database_silent_seconds),
     )
 
 
@@ -224,7 +224,7 @@ async def composed(
     """Yield all features, ready for a server or a worker; `calls_idle` idle connections stay open for calls."""
     database_addresses = addresses(settings, database_url)
     try:
-        await migrate(database_url, patience=database_addresses.patience)
+        await migrate(database_url, timeouts=database_addresses.timeouts)
     except CannotMigrate as error:
         refuse(str(error))
     opened = partial(
@@ -317,11 +317,11 @@ async def build(
     settings: ControlSettings, database_url: str, clients: ExternalClients | None = None, signals: Signals | None = None
 ) -> AsyncIterator[Control]:
     """Start a control plane; at the end drain and close it, without draining if a signal says so."""
-    leave, hurry = (signals.leave, signals.hurry) if signals else (None, None)
+    drain, end_now = (signals.drain, signals.end_now) if signals else (None, None)
     composition = composed(settings, database_url, clients, calls_idle=CALLS_IDLE)
     async with (
         composition as (deps, bus, features),
-        monitoring.serving(settings, partial(_missing, deps.stopping, deps.db), leave) as metrics,
+        monitoring.serve(settings, partial(_missing, deps.stopping, deps.db), drain) as metrics,
     ):
         services = {service: servicer for feature in features for service, servicer in feature.services.items()}
         server = ControlServer(settings, deps.boundary, services)
@@ -332,7 +332,7 @@ async def build(
             yield Control(deps.db, bus, server, metrics)
         finally:
             deps.stopping.set()
-            async with when(hurry, server.cancel_all):
+            async with when(end_now, server.cancel_all):
                 await server.drain(settings.drain_seconds)
             await bus.stop()
 
@@ -359,7 +359,7 @@ async def _missing(stopping: asyncio.Event, db: Db) -> list[str]:
         return ["it is shutting down"]
     try:
         await db.check()
-    except (*AWAY, *BUSY) as error:
+    except (*UNAVAILABLE, *BUSY) as error:
         return [f"the database doesn't answer: {error!r}"[:200]]
     return []
 
@@ -367,11 +367,11 @@ async def _missing(stopping: asyncio.Event, db: Db) -> list[str]:
 async def run_control(settings: ControlSettings) -> None:
     """Serve until SIGTERM or SIGINT."""
     lifetime = Lifetime(settings)
-    alive = watchdog.over_loop(settings.stuck_seconds)
+    alive = watchdog.watch_loop(settings.stuck_seconds)
     async with alive, database(settings) as url, build(settings, url, signals=lifetime.signals) as control:
         LOG.info("control is serving", port=control.port)
-        lifetime.ready()
-        await lifetime.over()
+        lifetime.report_ready()
+        await lifetime.wait_for_shutdown()
         LOG.info("control is draining")
 
 
@@ -379,12 +379,12 @@ async def run_worker(settings: ControlSettings) -> None:
     """Work until SIGTERM or SIGINT; if the database becomes unavailable after the start, wait for it."""
     lifetime, stopping = Lifetime(settings), asyncio.Event()
     working = asyncio.create_task(_work(settings, lifetime, stopping), name="work")
-    leaving = asyncio.create_task(lifetime.over(), name="leave")
-    leaving.add_done_callback(lambda _: stopping.set())
+    shutdown = asyncio.create_task(lifetime.wait_for_shutdown(), name="shutdown")
+    shutdown.add_done_callback(lambda _: stopping.set())
     # Cancelled jobs are retried by another worker.
-    async with when(lifetime.signals.hurry, working.cancel):
+    async with when(lifetime.signals.end_now, working.cancel):
         await asyncio.wait([working])
-    leaving.cancel()
+    shutdown.cancel()
     if not working.cancelled():
         working.result()
 
@@ -398,8 +398,8 @@ async def _work(settings: ControlSettings, lifetime: Lifetime, stopping: asyncio
         return await working[0].missing() if working else ["it is waiting for its database"]
 
     async with (
-        watchdog.over_loop(settings.stuck_seconds),
-        monitoring.serving(settings, missing, lifetime.signals.leave),
+        watchdog.watch_loop(settings.stuck_seconds),
+        monitoring.serve(settings, missing, lifetime.signals.drain),
         database(settings) as url,
     ):
         is_running = False
@@ -407,11 +407,11 @@ async def _work(settings: ControlSettings, lifetime: Lifetime, stopping: asyncio
             try:
                 async with build_worker(settings, url) as worker:
                     LOG.info("worker is running")
-                    lifetime.ready()
+                    lifetime.report_ready()
                     is_running = True
                     working[:] = [worker]
                     await worker.run(stopping)
-            except AWAY as error:
+            except UNAVAILABLE as error:
                 if not is_running:
                     raise
                 LOG.warning("the database is unavailable; retrying", error=repr(error)[:200])

@@ -5,7 +5,7 @@ from uuid import UUID
 
 from hum.clock import monotonic_ms
 from hum.observe.telemetry import log
-from hum.secrets import Keyring, Place, Unsealable
+from hum.secrets import Keyring, SealContext, Unsealable
 from storage import sealed
 from storage.db import Db
 from storage.sealed import Column, SealedRow
@@ -32,7 +32,7 @@ async def reseal(db: Db, keyring: Keyring, seconds: float, batch: int = BATCH) -
         after = LOWEST
         while monotonic_ms() < until_ms:
             async with db.system() as tx:
-                rows = await sealed.not_newest(tx, column, keyring.newest, after, batch)
+                rows = await sealed.lock_outdated(tx, column, keyring.newest, after, batch)
                 resealed_rows = [
                     sealed_row for row in rows if (sealed_row := _reseal(keyring, column, row)) is not None
                 ]
@@ -51,7 +51,7 @@ async def count_left(db: Db, keyring: Keyring) -> int:
 
 
 def _reseal(keyring: Keyring, column: Column, row: SealedRow) -> SealedRow | None:
-    place = Place(column.place, row.id, row.org_id)
+    place = SealContext(column.place, row.id, row.org_id)
     try:
         return replace(row, blob=keyring.seal(keyring.open(row.blob, place), place))
     except Unsealable as error:

@@ -7,20 +7,20 @@ proxies wrote it: the client may have written anything to the left of that.
 from collections.abc import Sequence
 from ipaddress import IPv4Network, IPv6Network
 
-from hum.process.network import counted, parse_address
+from hum.process.network import limit_key, parse_address
 
 Networks = Sequence[IPv4Network | IPv6Network]
 MAX_HOPS = 20
 
 
 def client_of(peer: str, forwarded: str, trusted: Networks) -> str:
-    """Return the client's address in the form of `counted`: the peer's, or the one that trusted proxies report."""
+    """Return the client's address in the form of `limit_key`: the peer's, or the one that trusted proxies report."""
     address = peer
     for hop in reversed(forwarded.rsplit(",", MAX_HOPS)[-MAX_HOPS:]):
         if not is_in(address, trusted) or parse_address(hop) is None:
             break
         address = hop
-    return counted(address)
+    return limit_key(address)
 
 
 def is_in(address: str, networks: Networks) -> bool:

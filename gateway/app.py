@@ -24,21 +24,21 @@ from starlette.routing import Route
 from gateway import compression, contract, credentials, errors, openapi, pages, transcode
 from gateway.auth import SignIn
 from gateway.bodies import Bodies
+from gateway.connectionlimit import ConnectionLimit
 from gateway.console import STATIC, Console
+from gateway.controlclient import RetryingClient
 from gateway.csrf import SameOrigin
-from gateway.held import RetryingClient
-from gateway.hooks import Hooks, shown_path
+from gateway.hooks import TriggerHooks, redacted_path
 from gateway.landing import Landing
 from gateway.mcpserver.catalogue import Catalogue
 from gateway.mcpserver.execution import Execution
 from gateway.mcpserver.server import McpServer
 from gateway.middleware import AccessLog, SecurityHeaders
-from gateway.postponed import RetryQueue
 from gateway.reference import Reference
-from gateway.room import ConnectionLimit
-from gateway.server import ClientLimits, Connection, Server, SlowReaders
+from gateway.requestlimit import RequestLimit
+from gateway.retryqueue import RetryQueue
+from gateway.server import ClientLimits, GatewayServer, HttpConnection, SlowReaders
 from gateway.stripe import StripeWebhook
-from gateway.turnstile import ConcurrencyLimit
 from gateway.twilio import CarrierWebhooks
 from hum.contract import rpc
 from hum.contract.errors import Refused
@@ -48,9 +48,9 @@ from hum.process import descriptors, home, production, program, sockets, watchdo
 from hum.process.lifetime import Lifetime, when
 from hum.process.refusal import refuse
 from hum.process.signals import Signals
-from hum.process.workers import Shared, supervise
+from hum.process.workers import WorkerSpec, supervise
 from hum.settings import GatewaySettings
-from hum.spool import take_spool
+from hum.spool import acquire_spool
 from hum.v1 import runtime_pb2, runtime_pb2_grpc
 
 #: Seconds to wait for a response for which control asks the model.
@@ -71,7 +71,7 @@ class Gateway:
 
 
 @dataclass(frozen=True, slots=True)
-class Ports:
+class GatewayPorts:
     """The ports of a running gateway."""
 
     public: int
@@ -80,11 +80,11 @@ class Ports:
 
 def build(settings: GatewaySettings, channel: aio.Channel, carrier_channel: aio.Channel, slow: SlowReaders) -> Gateway:
     """Build the HTTP application over its channels to control; the carrier's webhooks have a channel of their own."""
-    _refuse(settings)
+    _require_consistent(settings)
     identity = rpc.NodeIdentity(home.node_key(settings), "gateway", telemetry.node_name(settings, "gateway"))
     closing = asyncio.Event()
     bodies = _bodies(settings)
-    retry_queue = RetryQueue(take_spool(settings.postponed_dir, fsync=True), settings)
+    retry_queue = RetryQueue(acquire_spool(settings.postponed_dir, fsync=True), settings)
     webhooks = CarrierWebhooks(settings, carrier_channel, identity, retry_queue)
 
     async def missing() -> list[str]:
@@ -100,8 +100,8 @@ def build(settings: GatewaySettings, channel: aio.Channel, carrier_channel: aio.
     mcp = _mcp(settings, endpoints, bodies)
     gateway, landing = Gateway(Starlette(), closing, missing, webhooks, mcp), Landing(settings, channel, client)
     console_dir = settings.console_dir or STATIC
-    console = Console.built(console_dir)
-    is_ready = monitoring.cached(settings, missing)
+    console = Console.load(console_dir)
+    is_ready = monitoring.cached_readiness(settings, missing)
 
     async def healthz(_: Request) -> Response:
         return Response("ok\n", media_type="text/plain")
@@ -115,7 +115,7 @@ def build(settings: GatewaySettings, channel: aio.Channel, carrier_channel: aio.
             *webhooks.routes(),  # tried in order: most frequent first
             *transcode.routes(endpoints),
             *StripeWebhook(channel, settings, RetryingClient(settings, identity)).routes(),
-            *Hooks(settings, channel, identity, bodies).routes(),
+            *TriggerHooks(settings, channel, identity, bodies).routes(),
             *SignIn(settings, channel, client).routes(),
             *mcp.routes(),
             *Reference(console_dir).routes(),
@@ -126,7 +126,7 @@ def build(settings: GatewaySettings, channel: aio.Channel, carrier_channel: aio.
             *(console or landing).routes(),
         ],
         middleware=_middleware(settings, cookies, lambda: bodies.evict_one() or slow.evict_one()),
-        exception_handlers={HTTPException: _http_error, Refused: _refused, Exception: _bug},
+        exception_handlers={HTTPException: _http_error, Refused: _refusal, Exception: _bug},
     )
     gateway.app.router.redirect_slashes = False  # a redirected POST loses its body
     return gateway
@@ -134,8 +134,8 @@ def build(settings: GatewaySettings, channel: aio.Channel, carrier_channel: aio.
 
 def _limits(
     settings: GatewaySettings, bodies: Bodies, client: credentials.ClientCredentials, closing: asyncio.Event
-) -> transcode.Limits:
-    return transcode.Limits(
+) -> transcode.EndpointLimits:
+    return transcode.EndpointLimits(
         settings.control_seconds,
         CONTROL_MODEL_SECONDS,
         settings.heartbeat_seconds,
@@ -153,7 +153,7 @@ def _middleware(
         Middleware(AccessLog),
         Middleware(SecurityHeaders, public_url=settings.public_url),
         Middleware(
-            ConcurrencyLimit,
+            RequestLimit,
             max_requests=settings.max_connections - settings.carrier_connections,
             max_of_address=settings.connections_per_address,
             proxies=settings.proxy_networks,
@@ -194,8 +194,8 @@ def _as_json(public_url: str) -> bytes:
 def _document_routes(public_url: str) -> list[Route]:
     """Return the routes of the OpenAPI document."""
     as_json = _as_json(public_url)
-    as_gzip = _Once(lambda: gzip.compress(as_json, mtime=0))
-    as_yaml = _Once(lambda: yaml.dump(_document(public_url), Dumper=_Plain, sort_keys=False).encode())
+    as_gzip = _LazyDocument(lambda: gzip.compress(as_json, mtime=0))
+    as_yaml = _LazyDocument(lambda: yaml.dump(_document(public_url), Dumper=_PlainDumper, sort_keys=False).encode())
 
     async def openapi_json(request: Request) -> Response:
         headers, body = {"Vary": "Accept-Encoding"}, as_json
@@ -220,7 +220,7 @@ def _catalogue(public_url: str) -> Catalogue:
     return Catalogue(_bindings(), _document(public_url))
 
 
-def _refuse(settings: GatewaySettings) -> None:
+def _require_consistent(settings: GatewaySettings) -> None:
     """Exit if settings contradict one another or, in production, are weak."""
     production.require(settings)
     if settings.production and settings.oidc_issuer and not settings.oidc_issuer.startswith("https://"):
@@ -233,7 +233,7 @@ def _refuse(settings: GatewaySettings) -> None:
         refuse("HUM_OIDC_ISSUER is set but HUM_OIDC_CLIENT_ID is not; set both")
 
 
-class _Once:
+class _LazyDocument:
     """A document that is slow to render: rendered once, on first use, off the event loop."""
 
     def __init__(self, render: Callable[[], bytes]) -> None:
@@ -247,7 +247,7 @@ class _Once:
         return self._text
 
 
-class _Plain(yaml.SafeDumper):
+class _PlainDumper(yaml.SafeDumper):
     """YAML without anchors: an example that is shared in memory is written out each time."""
 
     def ignore_aliases(self, data: Any) -> bool:  # noqa: ARG002 - the base class calls it
@@ -274,14 +274,14 @@ async def _http_error(request: Request, error: Exception) -> Response:
     )
 
 
-async def _refused(request: Request, error: Exception) -> Response:
+async def _refusal(request: Request, error: Exception) -> Response:
     assert isinstance(error, Refused)
-    return errors.refused(error, credentials.request_id(request))
+    return errors.refusal_of(error, credentials.request_id(request))
 
 
 async def _bug(request: Request, error: Exception) -> Response:
     request_id = credentials.request_id(request)
-    LOG.error("unhandled exception", path=shown_path(request.url.path), request_id=request_id, exc_info=error)
+    LOG.error("unhandled exception", path=redacted_path(request.url.path), request_id=request_id, exc_info=error)
     return errors.answer(500, "INTERNAL", f"Internal error; please quote {request_id} when you report it.", request_id)
 
 
@@ -292,28 +292,28 @@ def _connections(settings: GatewaySettings, slow_readers: SlowReaders) -> Any:
             f"max_connections={settings.max_connections} exceeds the limit of {max_files} open files less {descriptors.OF_A_GATEWAY} "
             "for other uses; raise the limit (ulimit -Hn, LimitNOFILE)"
         )
-    connection_limit = ConnectionLimit[Connection](settings.max_connections, settings.connections_per_address)
+    connection_limit = ConnectionLimit[HttpConnection](settings.max_connections, settings.connections_per_address)
     # Read the rest of a file that is somewhat too large, so that its sender gets to read the refusal.
     rest_bytes = 2 * max(settings.body_bytes, settings.import_bytes)
     client_limits = ClientLimits(settings.head_seconds, settings.send_seconds, rest_bytes)
-    return partial(Connection, connection_limit, slow_readers, client_limits, settings.proxy_networks)
+    return partial(HttpConnection, connection_limit, slow_readers, client_limits, settings.proxy_networks)
 
 
 @asynccontextmanager
 async def serve(
     settings: GatewaySettings, *, shared_port: bool = False, signals: Signals | None = None
-) -> AsyncIterator[Ports]:
-    """Serve on the gateway's sockets and yield their ports; drain at the end, which `signals.hurry` cuts short.
+) -> AsyncIterator[GatewayPorts]:
+    """Serve on the gateway's sockets and yield their ports; drain at the end, which `signals.end_now` cuts short.
 
     With `shared_port` other processes may listen on the same public port.
     """
-    listening = sockets.listening(settings.gateway_listen, "HUM_GATEWAY_LISTEN", shared=shared_port)
+    listening = sockets.listening_socket(settings.gateway_listen, "HUM_GATEWAY_LISTEN", shared=shared_port)
     channel, carrier_channel = rpc.channel(settings), rpc.channel(settings)
     slow_readers = SlowReaders()
     gateway, connections = build(settings, channel, carrier_channel, slow_readers), _connections(settings, slow_readers)
-    leave_signal, hurry_signal = (signals.leave, signals.hurry) if signals else (None, None)
-    async with monitoring.serving(settings, gateway.missing, leave_signal) as metrics_port, gateway.mcp.running():
-        server = Server(
+    drain_signal, end_signal = (signals.drain, signals.end_now) if signals else (None, None)
+    async with monitoring.serve(settings, gateway.missing, drain_signal) as metrics_port, gateway.mcp.serve():
+        server = GatewayServer(
             gateway.app, connections, drain_seconds=settings.drain_seconds, linger_seconds=settings.linger_seconds
         )
         delivering = asyncio.create_task(gateway.webhooks.deliver_queued(), name="postponed webhooks")
@@ -324,14 +324,16 @@ async def serve(
                 refuse("the gateway ended before it served")
             await asyncio.sleep(0.01)
         try:
-            yield Ports(listening.getsockname()[1], metrics_port)
+            yield GatewayPorts(listening.getsockname()[1], metrics_port)
         finally:
             gateway.closing.set()
             server.stop()
-            async with when(hurry_signal, server.end_at_once):
+            async with when(end_signal, server.end_now):
                 await serving
-            delivered = asyncio.create_task(gateway.webhooks.delivered(), name="the rest of the postponed webhooks")
-            async with when(hurry_signal, delivered.cancel):
+            delivered = asyncio.create_task(
+                gateway.webhooks.wait_until_delivered(), name="the rest of the postponed webhooks"
+            )
+            async with when(end_signal, delivered.cancel):
                 await asyncio.wait({delivered})
             delivering.cancel()
             await asyncio.gather(delivering, return_exceptions=True)
@@ -343,12 +345,12 @@ async def run(settings: GatewaySettings, *, worker: bool = False) -> None:
     """Serve until SIGTERM or SIGINT; a worker also stops when its supervisor is gone."""
     lifetime = Lifetime(settings, tied=worker)
     async with (
-        watchdog.over_loop(settings.stuck_seconds),
+        watchdog.watch_loop(settings.stuck_seconds),
         serve(settings, shared_port=worker, signals=lifetime.signals) as ports,
     ):
         LOG.info("gateway is serving", port=ports.public)
-        lifetime.ready()
-        await lifetime.over()
+        lifetime.report_ready()
+        await lifetime.wait_for_shutdown()
         LOG.info("gateway is draining")
 
 
@@ -363,8 +365,8 @@ def main() -> None:
     count = arguments.workers or settings.gateway_workers
     if count > 1 and not arguments.worker:
         listen, seconds = settings.gateway_listen, settings.drain_seconds
-        shared = Shared("gateway", "gateway.app", "HUM_GATEWAY_LISTEN", listen, seconds)
-        sys.exit(uvloop.run(supervise(settings, shared, count)))
+        spec = WorkerSpec("gateway", "gateway.app", "HUM_GATEWAY_LISTEN", listen, seconds)
+        sys.exit(uvloop.run(supervise(settings, spec, count)))
     uvloop.run(run(settings, worker=arguments.worker))
 
 

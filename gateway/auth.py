@@ -45,9 +45,9 @@ class SignIn:
 
     def routes(self) -> list[Route]:
         return [
-            Route("/auth/login", _for_people(self._login)),
-            Route("/auth/link", _for_people(self._link), methods=["POST"]),
-            Route(CALLBACK, _for_people(self._callback)),
+            Route("/auth/login", _with_error_pages(self._login)),
+            Route("/auth/link", _with_error_pages(self._link), methods=["POST"]),
+            Route(CALLBACK, _with_error_pages(self._callback)),
             Route("/auth/logout", self._logout, methods=["POST"]),
         ]
 
@@ -85,12 +85,12 @@ class SignIn:
     async def _callback(self, request: Request) -> Response:
         request_id, query = credentials.request_id(request), dict(request.query_params)
         state, browser_state = query.get("state", ""), self._cookies.get(request, credentials.SIGN_IN)
-        if self._issuer is None or not state or not secrets.same(state.encode(), browser_state.encode()):
+        if self._issuer is None or not state or not secrets.is_equal(state.encode(), browser_state.encode()):
             # Any page can send a browser here, so keep the cookie of a sign-in that is in progress.
             answer = _begin_again("This sign-in was not started in this browser.", request_id)
         else:
             answer = await self._open_session(request, self._issuer, state, query)
-            self._cookies.drop(answer, credentials.SIGN_IN)
+            self._cookies.delete(answer, credentials.SIGN_IN)
         answer.headers["Cache-Control"] = "no-store"
         return answer
 
@@ -136,17 +136,17 @@ class SignIn:
                 await self._control.CloseWebSession(pb.CloseWebSessionRequest(token=token), **self._call(request))
             except aio.AioRpcError as error:
                 return errors.rpc_error(error, credentials.request_id(request), errors.Rename())
-        self._cookies.drop(answer, credentials.SESSION)
+        self._cookies.delete(answer, credentials.SESSION)
         return answer
 
     def _call(self, request: Request) -> dict[str, Any]:
         return {"metadata": self._client.node_metadata(request), "timeout": self._settings.control_seconds}
 
 
-def _for_people(endpoint: Endpoint) -> Endpoint:
+def _with_error_pages(endpoint: Endpoint) -> Endpoint:
     """Wrap an endpoint so that its errors are pages for browsers, and JSON for programs."""
 
-    async def shown(request: Request) -> Response:
+    async def answer_or_page(request: Request) -> Response:
         answer = await endpoint(request)
         if answer.status_code < errors.BAD or pages.HTML not in request.headers.get("accept", ""):
             return answer
@@ -159,7 +159,7 @@ def _for_people(endpoint: Endpoint) -> Endpoint:
         page.raw_headers += [(name, value) for name, value in answer.raw_headers if name == b"set-cookie"]
         return page
 
-    return shown
+    return answer_or_page
 
 
 def _begin_again(reason: str, request_id: str) -> Response:

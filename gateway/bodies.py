@@ -17,7 +17,7 @@ class BadBody(Refused):
         self.reason = reason
 
 
-class ClientLeft(Refused):
+class ClientDisconnected(Refused):
     """The client left before its body was complete."""
 
     code = reason = "CANCELLED"
@@ -44,7 +44,7 @@ class Bodies:
         return self._max_bytes
 
     async def read(self, request: Request, max_bytes: int | None = None) -> bytes:
-        """Read the body.  Raises BadBody, and ClientLeft, whose answer is only for the log."""
+        """Read the body.  Raises BadBody, and ClientDisconnected, whose answer is only for the log."""
         max_bytes = max_bytes or self._max_bytes
         if int(request.headers.get("content-length") or 0) > max_bytes:
             raise BadBody("PAYLOAD_TOO_LARGE", f"The body is larger than {max_bytes} bytes.")
@@ -66,7 +66,7 @@ class Bodies:
                 raise BadBody("UNAVAILABLE", "Another request needed the place of this one; try again.") from error
             raise BadBody("REQUEST_TIMEOUT", f"The body did not arrive within {self._seconds:g} s.") from error
         except ClientDisconnect as error:
-            raise ClientLeft from error
+            raise ClientDisconnected from error
         finally:
             self._stop_reading(address, deadline)
             self._count_bytes(address, -size_bytes)

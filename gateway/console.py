@@ -111,7 +111,7 @@ class Console:
         self._assets = {name: Asset(root / name, name) for name in served}
 
     @classmethod
-    def built(cls, root: Path) -> "Console | None":
+    def load(cls, root: Path) -> "Console | None":
         """Return the console, or None if it was not built here."""
         return cls(root) if (root / "index.html").exists() else None
 

@@ -106,7 +106,7 @@ class Binding:
         return str(self.method.GetOptions().Extensions[options_pb2.rest].text_field)
 
     @cached_property
-    def masked(self) -> bool:
+    def has_update_mask(self) -> bool:
         """Whether the body's members are the update's mask."""
         return self.method.input_type.fields_by_name.get(MASK) is not None
 

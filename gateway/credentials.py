@@ -20,7 +20,7 @@ SESSION: Final = "session"
 SIGN_IN: Final = "sign_in"
 IDEMPOTENCY_KEY: Final = "[ -~]{1,255}"
 MAX_ID_CHARS: Final = 100
-#: Key in a request's scope: the client's address, in the form of `network.counted`.
+#: Key in a request's scope: the client's address, in the form of `network.limit_key`.
 ADDRESS: Final = "hum.address"
 #: Key in a request's scope: the request's id.
 REQUEST_ID: Final = "hum.request_id"
@@ -68,7 +68,7 @@ class Cookies:
             self._prefix + name, value, max_age_seconds, path="/", secure=self._secure, httponly=True, samesite="lax"
         )
 
-    def drop(self, answer: Response, name: str) -> None:
+    def delete(self, answer: Response, name: str) -> None:
         answer.delete_cookie(self._prefix + name, path="/", secure=self._secure, httponly=True, samesite="lax")
 
 
@@ -83,7 +83,7 @@ def request_id(request: Request) -> str:
 
 def correlation(request: Request) -> Metadata:
     """Return the metadata that ties a call to control to this request: the request id, and the trace if there is one."""
-    return ((rpc.REQUEST_ID, request_id(request)), *tracing.carried())
+    return ((rpc.REQUEST_ID, request_id(request)), *tracing.metadata())
 
 
 class ClientCredentials:
@@ -110,7 +110,7 @@ class ClientCredentials:
 
         It has the correlation, the address, the credential, the idempotency key, and the organization.
         """
-        pairs = [*correlation(request), *self._identity.vouching(request.scope[ADDRESS])]
+        pairs = [*correlation(request), *self._identity.vouching_metadata(request.scope[ADDRESS])]
         if (key := _bearer(request)) is not None:
             pairs.append((rpc.CREDENTIAL, rpc.BEARER_SCHEME + key))
         else:
@@ -143,7 +143,7 @@ def require_key(request: Request, missing: str) -> None:
         raise ApiKeyRequired(missing if key is None else BAD_KEY)
 
 
-def by_cookie(request: Request, cookies: Cookies) -> bool:
+def is_cookie_authenticated(request: Request, cookies: Cookies) -> bool:
     """Tell whether only a cookie authenticates the request."""
     return _bearer(request) is None and bool(cookies.get(request, SESSION))
 

@@ -25,7 +25,7 @@ class SameOrigin:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http" and scope["method"] not in SAFE:
             request = Request(scope)
-            if credentials.by_cookie(request, self._cookies) and not self._is_same_origin(request):
+            if credentials.is_cookie_authenticated(request, self._cookies) and not self._is_same_origin(request):
                 message = f"A request that a cookie authenticates must come from {self._origin}."
                 answer = errors.refusal("CSRF_FAILED", message, credentials.request_id(request))
                 await answer(scope, receive, send)

@@ -52,7 +52,7 @@ BY_REASON: Mapping[str, int] = {
     "STORE_UNAVAILABLE": 503,
 }
 TIMED_OUT = 504
-CLIENT_LEFT = 499  # nginx's status; HTTP defines none
+CLIENT_CLOSED_REQUEST = 499  # nginx's status; HTTP defines none
 BY_CODE: Mapping[StatusCode, int] = {
     StatusCode.INVALID_ARGUMENT: 400,
     StatusCode.OUT_OF_RANGE: 400,
@@ -62,7 +62,7 @@ BY_CODE: Mapping[StatusCode, int] = {
     StatusCode.NOT_FOUND: 404,
     StatusCode.ALREADY_EXISTS: 409,
     StatusCode.ABORTED: 409,
-    StatusCode.CANCELLED: CLIENT_LEFT,
+    StatusCode.CANCELLED: CLIENT_CLOSED_REQUEST,
     StatusCode.UNIMPLEMENTED: 501,
     StatusCode.UNAVAILABLE: 503,
     StatusCode.DEADLINE_EXCEEDED: TIMED_OUT,
@@ -76,10 +76,10 @@ STEP = re.compile(r'([^.\[\]]+)((?:\["(?:[^"\\]|\\.)*"\]|\[[^\]]*\])*)')
 
 
 #: Key in a request's scope: the status of a stream that control cut off; its client sees an ordinary end.
-CUT = "hum.cut"
+CUT_STATUS = "hum.cut"
 
 
-class Cut(Exception):  # noqa: N818
+class TruncatedResponse(Exception):  # noqa: N818
     """A file can't be finished after its headers were sent: its client must see that it is incomplete."""
 
     def __init__(self, status: int) -> None:
@@ -87,9 +87,9 @@ class Cut(Exception):  # noqa: N818
         self.status = status
 
 
-def cut(error: AioRpcError) -> Cut:
+def truncated_response(error: AioRpcError) -> TruncatedResponse:
     """Return the error with which control cut off a stream or a file, as a status."""
-    return Cut(BY_CODE.get(error.code(), INTERNAL))
+    return TruncatedResponse(BY_CODE.get(error.code(), INTERNAL))
 
 
 def answer(
@@ -113,7 +113,7 @@ def refusal(reason: str, message: str, request_id: str, headers: Mapping[str, st
     return answer(BY_REASON[reason], reason, message, request_id, headers=headers)
 
 
-def refused(error: Refused, request_id: str) -> Response:
+def refusal_of(error: Refused, request_id: str) -> Response:
     """Return a refusal that was raised in the gateway as a REST answer."""
     if error.fields:
         return bad_fields(error.fields, request_id)
@@ -121,12 +121,12 @@ def refused(error: Refused, request_id: str) -> Response:
     return answer(status, error.reason, str(error), request_id)
 
 
-def late(request_id: str) -> Response:
+def timeout(request_id: str) -> Response:
     """Return the error for a control that did not begin its answer in time."""
     return answer(TIMED_OUT, StatusCode.DEADLINE_EXCEEDED.name, UNAVAILABLE, request_id)
 
 
-def shortened(problems: Sequence[FieldError]) -> list[FieldError]:
+def truncate(problems: Sequence[FieldError]) -> list[FieldError]:
     """Return the first MAX_FIELDS of these errors, with paths and reasons of bounded length.
 
     Names and values come from the client, so an answer that repeats them must not be larger than the request.
@@ -136,7 +136,7 @@ def shortened(problems: Sequence[FieldError]) -> list[FieldError]:
 
 def bad_fields(fields: Sequence[FieldError], request_id: str, headers: Mapping[str, str] | None = None) -> Response:
     """Return a 400 that names the bad fields."""
-    details = [error._asdict() for error in shortened(fields)]
+    details = [error._asdict() for error in truncate(fields)]
     return answer(400, "INVALID_REQUEST", "Some fields are invalid.", request_id, details, headers)
 
 
@@ -155,7 +155,7 @@ def rpc_error(error: AioRpcError, request_id: str, rename: "Rename") -> Response
     reason, metadata, fields = _details(error)
     status = BY_REASON.get(reason, 0) or BY_CODE.get(error.code(), INTERNAL)
     if fields:
-        renamed = [FieldError(rename(field.field), field.reason) for field in shortened(fields)]
+        renamed = [FieldError(rename(field.field), field.reason) for field in truncate(fields)]
         return bad_fields(renamed, request_id, answer_headers(error.trailing_metadata()))
     details = [dict(metadata)] if metadata else []
     message = error.details() or ""
@@ -191,7 +191,7 @@ class Rename:
         for name, subscript in steps:
             field = descriptor.fields_by_name.get(name) if descriptor is not None else None
             names.append((jsonnames.rest_name(field) if field is not None else name) + subscript)
-            descriptor = jsonnames.held(field) if field is not None else None
+            descriptor = jsonnames.message_type(field) if field is not None else None
         return ".".join(names)
 
 

@@ -12,8 +12,8 @@ from starlette.routing import Route
 
 from gateway import credentials, errors
 from gateway.bodies import Bodies
+from gateway.controlclient import ControlUnavailable, RetryingClient
 from gateway.errors import Rename
-from gateway.held import ControlUnavailable, RetryingClient
 from hum import ids, secrets
 from hum.contract import rpc
 from hum.contract.errors import NotFound
@@ -37,7 +37,7 @@ SIGNATURE = {
 }
 
 
-class Hooks:
+class TriggerHooks:
     """The endpoint of triggers."""
 
     def __init__(
@@ -88,6 +88,6 @@ def _unavailable(error: ControlUnavailable, request_id: str) -> Response:
     return errors.refusal("UNAVAILABLE", message, request_id, {"Retry-After": str(RETRY_SECONDS)})
 
 
-def shown_path(path: str) -> str:
+def redacted_path(path: str) -> str:
     """Return a path as logs may hold it, without a trigger's token."""
     return f"{HOOKS}..." if path.startswith(HOOKS) else path

@@ -48,7 +48,9 @@ class Landing:
     async def _person(self, request: Request) -> tuple[pb.GetMeResponse | None, int]:
         """Return the person who is signed in; or None and, if control can't tell now, a status."""
         session = self._client.cookies.get(request, credentials.SESSION)
-        if not credentials.by_cookie(request, self._client.cookies) or not secrets.looks_like_token(session):
+        if not credentials.is_cookie_authenticated(request, self._client.cookies) or not secrets.looks_like_token(
+            session
+        ):
             return None, 0
         call: dict[str, Any] = {"metadata": self._client.metadata(request), "timeout": self._seconds}
         try:

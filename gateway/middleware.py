@@ -13,7 +13,7 @@ from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from gateway import credentials, errors
-from gateway.errors import Cut
+from gateway.errors import TruncatedResponse
 from hum.clock import monotonic_ms
 from hum.observe import tracing
 from hum.observe.telemetry import FAST_BUCKETS, log
@@ -82,26 +82,26 @@ class AccessLog:
     async def _observe(self, answer: "_Answer", scope: Scope, receive: Receive, send: Send) -> None:
         async def observing(message: Message) -> None:
             if message["type"] == "http.response.start":
-                answer.head(message["status"])
+                answer.record_start(message["status"])
             await send(message)
             if message["type"] == "http.response.body" and not message.get("more_body", False):
-                answer.is_whole = True
+                answer.is_complete = True
 
         try:
             await self._app(scope, receive, observing)
-        except Cut as cut:  # the server closes the connection
-            answer.cut(cut.status)
+        except TruncatedResponse as error:  # the server closes the connection
+            answer.record_cut(error.status)
         except asyncio.CancelledError:
-            answer.cut(errors.CLIENT_LEFT)
+            answer.record_cut(errors.CLIENT_CLOSED_REQUEST)
             raise
         except Exception:
-            answer.cut(errors.INTERNAL)
+            answer.record_cut(errors.INTERNAL)
             raise
         else:
-            if errors.CUT in scope:
-                answer.cut(scope[errors.CUT])
-            elif not answer.is_whole:  # the client left a stream
-                answer.cut(errors.CLIENT_LEFT)
+            if errors.CUT_STATUS in scope:
+                answer.record_cut(scope[errors.CUT_STATUS])
+            elif not answer.is_complete:  # the client left a stream
+                answer.record_cut(errors.CLIENT_CLOSED_REQUEST)
         finally:
             answer.log()
 
@@ -113,18 +113,18 @@ class _Answer:
         self._scope, self._started_ms = scope, monotonic_ms()
         # A client must not decide what is traced: its trace is not continued.  A webhook's span belongs to its call.
         is_webhook = scope["path"].startswith(WEBHOOKS)
-        self.span = INVALID_SPAN if is_webhook else tracing.served("http", {})
+        self.span = INVALID_SPAN if is_webhook else tracing.server_span("http", {})
         self._status = 0
-        self.is_whole = False
+        self.is_complete = False
 
-    def head(self, status: int) -> None:
+    def record_start(self, status: int) -> None:
         self._status = status
         SECONDS.labels(self._method(), self._route(), status).observe(self._age_ms() / 1000)
 
-    def cut(self, status: int) -> None:
+    def record_cut(self, status: int) -> None:
         """Count the answer as cut off, and log it under this status whatever status was sent."""
         if not self._status:
-            self.head(status)
+            self.record_start(status)
         CUT.labels(self._method(), self._route(), status).inc()
         self._status = status
 

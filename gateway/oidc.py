@@ -262,7 +262,11 @@ async def _read(answer: aiohttp.ClientResponse) -> bytes:
 
 
 def _json(body: bytes) -> dict[str, Any]:
-    payload = json.loads(body)
+    """Return the JSON object in an answer.  Raises ValueError."""
+    try:
+        payload = json.loads(body)
+    except RecursionError as error:
+        raise ValueError("nested too deep") from error
     if not isinstance(payload, dict):
         raise ValueError("not a JSON object")  # noqa: TRY004 - the issuer's text is wrong, not a type of ours
     return payload

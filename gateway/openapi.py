@@ -111,7 +111,7 @@ def _operation(binding: Binding) -> Schema:
         role = {"role": options_pb2.Role.Name(access.role)[5:].lower()} if access.role else {}
         operation["x-hum-access"] = {**role, "scope": access.scope}
     if binding.body_type is not None:
-        shape = "patch" if binding.masked else "input"
+        shape = "patch" if binding.has_update_mask else "input"
         content: Schema = {
             "application/json": {
                 "schema": schemas.reference(binding.body_type, shape),
@@ -127,7 +127,7 @@ def _operation(binding: Binding) -> Schema:
             }
             content[forms.MEDIA_TYPE] = {"schema": _form(binding)}
         operation["requestBody"] = {
-            "required": binding.masked or binding.verb == "PATCH" or bool(schemas.required(binding.body_type)),
+            "required": binding.has_update_mask or binding.verb == "PATCH" or bool(schemas.required(binding.body_type)),
             "content": content,
         }
     return operation
@@ -153,13 +153,13 @@ def _sentences(description: str) -> tuple[str, str]:
 def body_example(binding: Binding) -> Schema:
     """Return a valid body: the required fields and a few more; for an update, one or two changes."""
     assert binding.body_type is not None, "the operation has a body"
-    shape = "patch" if binding.masked else "input"
+    shape = "patch" if binding.has_update_mask else "input"
     writable = [field for field in binding.body_type.fields if shape in schemas.shapes(field)]
     if binding.whole_body:
         writable = [field for field in writable if field.name not in binding.path_fields]
-    required = [field.name for field in writable if schemas.behaves(field, field_behavior_pb2.REQUIRED)]
+    required = [field.name for field in writable if schemas.has_behaviour(field, field_behavior_pb2.REQUIRED)]
     optional = [field.name for field in writable if field.name not in required and field.name in examples.TEXTS]
-    chosen = required[:2] if binding.masked else required
+    chosen = required[:2] if binding.has_update_mask else required
     return examples.of_message(binding.body_type, only={*chosen, *optional[: 2 if chosen else 3]})
 
 

@@ -105,11 +105,11 @@ def as_markdown() -> str:
     return "\n".join(parts)
 
 
-def written(page: str) -> str:
+def regenerate(page: str) -> str:
     """Return the page with its section regenerated."""
     return page.partition(f"\n{HEADING}\n")[0] + "\n" + as_markdown()
 
 
 if __name__ == "__main__":
     path = Path(sys.argv[1])
-    path.write_text(written(path.read_text()))
+    path.write_text(regenerate(path.read_text()))

@@ -66,7 +66,7 @@ ERROR_BODY: Schema = {
         # No enum: clients that were generated earlier must accept the codes of later releases.
         "code": {
             "type": "string",
-            "description": f"What a program goes by. Among others: {', '.join(f'`{each}`' for each in errors.known())}.",
+            "description": f"What a program goes by. Among others: {', '.join(f'`{each}`' for each in errors.error_codes())}.",
         },
         "message": {"type": "string", "description": "A sentence for people."},
         "details": {"type": "array", "items": {"$ref": f"{SCHEMAS}ErrorDetail"}},
@@ -103,7 +103,7 @@ def _enums(bindings: Iterable[Binding]) -> dict[str, Schema]:
     seen = {message.full_name for message in pending}
     while pending:
         for field in pending.pop().fields:
-            inner = jsonnames.held(field)
+            inner = jsonnames.message_type(field)
             if inner is not None and inner.full_name not in seen:
                 seen.add(inner.full_name)
                 pending.append(inner)
@@ -156,7 +156,7 @@ def _schemas(bindings: Iterable[Binding]) -> dict[str, Schema]:
     pending: list[tuple[Descriptor, str]] = [(event.message, "output") for event in sent_types()]
     for binding in bindings:
         if binding.body_type is not None:
-            pending.append((binding.body_type, "patch" if binding.masked else "input"))
+            pending.append((binding.body_type, "patch" if binding.has_update_mask else "input"))
         if binding.answer_type is not None and not binding.is_stream and binding.status != 204:
             pending.append((binding.answer_type, "output"))
         if binding.is_stream:
@@ -169,8 +169,10 @@ def _schemas(bindings: Iterable[Binding]) -> dict[str, Schema]:
         if name in schemas:
             continue
         schemas[name] = _message(descriptor, shape)
-        inner_types = (jsonnames.held(field) for field in descriptor.fields)
-        pending += [(inner, shape) for inner in inner_types if inner is not None and jsonvalues.plain(inner) is None]
+        inner_types = (jsonnames.message_type(field) for field in descriptor.fields)
+        pending += [
+            (inner, shape) for inner in inner_types if inner is not None and jsonvalues.plain_writer(inner) is None
+        ]
     return dict(sorted(schemas.items()))
 
 
@@ -194,14 +196,16 @@ def shapes(field: FieldDescriptor) -> set[str]:
     """Return the shapes that include a field: answers, bodies of creates, bodies of updates."""
     if jsonnames.is_read_only(field):
         return {"output"}
-    return {"output", "input"} if behaves(field, field_behavior_pb2.IMMUTABLE) else {"output", "input", "patch"}
+    return {"output", "input"} if has_behaviour(field, field_behavior_pb2.IMMUTABLE) else {"output", "input", "patch"}
 
 
 def required(descriptor: Descriptor) -> list[str]:
-    return [jsonnames.rest_name(field) for field in descriptor.fields if behaves(field, field_behavior_pb2.REQUIRED)]
+    return [
+        jsonnames.rest_name(field) for field in descriptor.fields if has_behaviour(field, field_behavior_pb2.REQUIRED)
+    ]
 
 
-def behaves(field: FieldDescriptor, behaviour: int) -> bool:
+def has_behaviour(field: FieldDescriptor, behaviour: int) -> bool:
     return behaviour in field.GetOptions().Extensions[field_behavior_pb2.field_behavior]
 
 
@@ -215,7 +219,7 @@ def description_of(field: FieldDescriptor) -> str:
 
 
 def _property(field: FieldDescriptor, shape: str) -> Schema:
-    is_required = behaves(field, field_behavior_pb2.REQUIRED)
+    is_required = has_behaviour(field, field_behavior_pb2.REQUIRED)
     if shape == "output":
         is_required = is_required or field.GetOptions().Extensions[options_pb2.always]
     nullable = not is_required and not field.is_repeated and (field.has_presence or field.enum_type is not None)

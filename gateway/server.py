@@ -7,7 +7,7 @@ uvicorn waits without limit for the rest of a head or a body and for a client to
 connections refuses every new one.  Here every wait for a client has a deadline, and `ConnectionLimit` selects the
 connection to close at the limit (docs/decisions/0019-the-public-socket.md).
 
-A connection is in one `Phase`: it waits for a head, for a body, for the rest of a body after the response was sent, or
+A connection is in one `ConnectionPhase`: it waits for a head, for a body, for the rest of a body after the response, or
 for nothing from its client.  Arriving bytes and sent responses change the phase.  Except for `BODY`, a phase that waits
 has a timer of `head_seconds`.  A second timer of `send_seconds` runs while the client has bytes to read.  Example: a
 client asks for a large file and stops reading.  `pause_writing` adds the connection to `SlowReaders` and starts the
@@ -32,8 +32,8 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from gateway import addresses
 from gateway.addresses import Networks
-from gateway.room import ConnectionLimit
-from hum.process.network import counted
+from gateway.connectionlimit import ConnectionLimit
+from hum.process.network import limit_key
 
 OPEN = Gauge("hum_http_connections", "Open connections of the public socket")
 CLOSED = Counter("hum_http_connections_closed", "Connections that the gateway closed, by reason", ["reason"])
@@ -88,7 +88,7 @@ class _Parser(h11.Connection):
         return event
 
 
-class Phase(Enum):
+class ConnectionPhase(Enum):
     """What a connection waits for."""
 
     HEAD = "head"
@@ -101,15 +101,15 @@ class SlowReaders:
     """The connections with clients that have stopped reading a response, in the order in which they stopped."""
 
     def __init__(self) -> None:
-        self._connections: dict[Connection, None] = {}
+        self._connections: dict[HttpConnection, None] = {}
 
-    def add(self, connection: "Connection") -> None:
+    def add(self, connection: "HttpConnection") -> None:
         self._connections[connection] = None
 
-    def remove(self, connection: "Connection") -> None:
+    def remove(self, connection: "HttpConnection") -> None:
         self._connections.pop(connection, None)
 
-    def __contains__(self, connection: "Connection") -> bool:
+    def __contains__(self, connection: "HttpConnection") -> bool:
         return connection in self._connections
 
     def __len__(self) -> int:
@@ -123,7 +123,7 @@ class SlowReaders:
         return connection is not None
 
 
-class Connection(H11Protocol):
+class HttpConnection(H11Protocol):
     """One connection.
 
     All connections share `limit` and `slow_readers`; those of `proxies` have no limit per address.
@@ -131,7 +131,7 @@ class Connection(H11Protocol):
 
     def __init__(
         self,
-        limit: "ConnectionLimit[Connection]",
+        limit: "ConnectionLimit[HttpConnection]",
         slow_readers: SlowReaders,
         client_limits: ClientLimits,
         proxies: Networks,
@@ -141,7 +141,7 @@ class Connection(H11Protocol):
         self.conn = _Parser(MAX_HEAD_BYTES)
         self._limit, self._slow_readers = limit, slow_readers
         self._client_limits, self._proxies = client_limits, proxies
-        self._phase = Phase.NOTHING
+        self._phase = ConnectionPhase.NOTHING
         self._rest_bytes = 0
         self._timer: asyncio.TimerHandle | None = None
         self._send_timer: asyncio.TimerHandle | None = None
@@ -150,22 +150,22 @@ class Connection(H11Protocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
         super().connection_made(transport)
         peer = self.client[0] if self.client else ""
-        evicted = self._limit.add(self, None if addresses.is_in(peer, self._proxies) else counted(peer))
+        evicted = self._limit.add(self, None if addresses.is_in(peer, self._proxies) else limit_key(peer))
         if evicted is not None:
             evicted.abort("crowded")
-        self._set_phase(Phase.HEAD)
+        self._set_phase(ConnectionPhase.HEAD)
         OPEN.set(len(self._limit))
 
     def connection_lost(self, exc: Exception | None) -> None:
         super().connection_lost(exc)
         self._limit.remove(self)
-        self._set_phase(Phase.NOTHING)
+        self._set_phase(ConnectionPhase.NOTHING)
         self._cancel_send_timer()
         OPEN.set(len(self._limit))
 
     def data_received(self, data: bytes) -> None:
         super().data_received(data)
-        if self._phase is Phase.REST:
+        if self._phase is ConnectionPhase.REST:
             self._rest_bytes += len(data)
             if self._rest_bytes > self._client_limits.rest_bytes:
                 self.abort("rest")
@@ -191,7 +191,7 @@ class Connection(H11Protocol):
     def resume_writing(self) -> None:
         super().resume_writing()
         self._cancel_send_timer()
-        if self._phase is Phase.NOTHING:
+        if self._phase is ConnectionPhase.NOTHING:
             self._limit.mark_complete(self)
         elif self._timer is not None:
             self._start_timer()
@@ -207,23 +207,23 @@ class Connection(H11Protocol):
         """Update the phase after bytes arrived or a response was sent."""
         match self.conn.their_state:
             case h11.IDLE:
-                phase = Phase.HEAD
+                phase = ConnectionPhase.HEAD
             case h11.SEND_BODY:
-                phase = Phase.REST if self.cycle.response_complete else Phase.BODY
+                phase = ConnectionPhase.REST if self.cycle.response_complete else ConnectionPhase.BODY
             case _:
-                phase = Phase.NOTHING
+                phase = ConnectionPhase.NOTHING
         if phase is not self._phase:
             self._set_phase(phase)
 
-    def _set_phase(self, phase: Phase) -> None:
+    def _set_phase(self, phase: ConnectionPhase) -> None:
         self._phase, self._rest_bytes = phase, 0
         self._cancel_timer()
-        if phase is Phase.NOTHING:
+        if phase is ConnectionPhase.NOTHING:
             if self not in self._slow_readers:
                 self._limit.mark_complete(self)
             return
         self._limit.mark_waiting(self)
-        if phase is not Phase.BODY:
+        if phase is not ConnectionPhase.BODY:
             self._start_timer()
 
     def _start_timer(self) -> None:
@@ -269,7 +269,7 @@ class Connection(H11Protocol):
             self._send_timer = None
 
 
-class Server(uvicorn.Server):
+class GatewayServer(uvicorn.Server):
     """uvicorn without its own signal handlers: `run` decides when it drains, which begins at once, not at a tick.
 
     uvicorn closes idle connections as soon as it drains, and loses a request that is on its way over one of them.  This
@@ -284,7 +284,7 @@ class Server(uvicorn.Server):
         drain_seconds: float,
         linger_seconds: float,
     ) -> None:
-        """Serve an application; `connections` makes a `Connection` of uvicorn's options."""
+        """Serve an application; `connections` makes an `HttpConnection` of uvicorn's options."""
         config = uvicorn.Config(
             app,
             http=connections,
@@ -312,7 +312,7 @@ class Server(uvicorn.Server):
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._stopping.wait(), TICK_SECONDS)
 
-    def end_at_once(self) -> None:
+    def end_now(self) -> None:
         self.force_exit = True
         self.stop()
 

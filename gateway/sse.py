@@ -65,7 +65,7 @@ async def _events(call: Any, heartbeat_seconds: float, closing: asyncio.Event, s
             yield event(message)
             reading = asyncio.ensure_future(call.read())
     except AioRpcError as error:  # the client reconnects
-        scope[errors.CUT] = errors.cut(error).status
+        scope[errors.CUT_STATUS] = errors.truncated_response(error).status
     finally:
         ending.cancel()
         reading.cancel()

@@ -18,7 +18,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from gateway.bodies import Bodies
-from gateway.held import ControlUnavailable, RetryingClient
+from gateway.controlclient import ControlUnavailable, RetryingClient
 from hum.clock import now
 from hum.contract.errors import Forbidden
 from hum.observe.telemetry import log

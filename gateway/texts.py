@@ -16,8 +16,8 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from gateway import textforms, twiml
-from gateway.held import ControlUnavailable, RetryingClient
-from gateway.postponed import RetryQueue, Webhook
+from gateway.controlclient import ControlUnavailable, RetryingClient
+from gateway.retryqueue import RetryQueue, StoredWebhook
 from gateway.signed import SignedForms
 from hum.clock import now
 from hum.observe import tracing
@@ -46,21 +46,21 @@ class TextWebhooks:
 
     def routes(self) -> list[Route]:
         return [
-            Route(TEXTS, self._received, methods=["POST"]),
-            Route(FALLBACK, self._fell_back, methods=["POST"]),
-            Route(STATUS + "{attempt_id}", self._reported, methods=["POST"]),
+            Route(TEXTS, self._receive, methods=["POST"]),
+            Route(FALLBACK, self._receive_fallback, methods=["POST"]),
+            Route(STATUS + "{attempt_id}", self._report, methods=["POST"]),
         ]
 
-    async def _received(self, request: Request) -> Response:
+    async def _receive(self, request: Request) -> Response:
         form = await self._forms.read(request)
         message = textforms.receive_request(form)
         return await self._process(request, form, lambda: self._ask(self._ingress.ReceiveText, message, request))
 
-    async def _fell_back(self, request: Request) -> Response:
+    async def _receive_fallback(self, request: Request) -> Response:
         """Queue a text that the carrier could not deliver a moment ago, without asking control."""
         return await self._process(request, await self._forms.read(request), None)
 
-    async def _reported(self, request: Request) -> Response:
+    async def _report(self, request: Request) -> Response:
         form = await self._forms.read(request)
         message = textforms.report_request(form, request.path_params["attempt_id"])
         return await self._process(request, form, lambda: self._ask(self._ingress.ReportText, message, request))
@@ -71,7 +71,7 @@ class TextWebhooks:
         if not twiml.is_sid(sid):
             return _done(request, "no_text")  # not about a text
         path = STATUS + "{attempt_id}" if attempt else request.url.path
-        with tracing.text_webhook(attempt or sid, f"POST {path}", first=attempt is None) as span:
+        with tracing.text_webhook_span(attempt or sid, f"POST {path}", first=attempt is None) as span:
             response = await self._deliver_or_queue(request, form, deliver)
             span.set_attribute("http.response.status_code", response.status_code)
             return response
@@ -95,7 +95,7 @@ class TextWebhooks:
             return Response(status_code=503)
         return _done(request, "kept")
 
-    async def deliver(self, webhook: Webhook, form: dict[str, str]) -> None:
+    async def deliver(self, webhook: StoredWebhook, form: dict[str, str]) -> None:
         """Deliver a queued webhook to control.  Raises ControlUnavailable, AioRpcError."""
         if webhook.path.startswith(STATUS):
             report = textforms.report_request(form, webhook.path.removeprefix(STATUS))

@@ -37,7 +37,7 @@ IN_PATH = "is given by the path; leave it out of the body"
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class EndpointLimits:
     """Time limits, and what all endpoints share: the reader of bodies, the clients' credentials, the drain."""
 
     control_seconds: float
@@ -52,7 +52,7 @@ class Limits:
     text_bytes: int
 
 
-def endpoints(bindings: Sequence[Binding], channel: aio.Channel, limits: Limits) -> Endpoints:
+def endpoints(bindings: Sequence[Binding], channel: aio.Channel, limits: EndpointLimits) -> Endpoints:
     """Return an endpoint for each RPC, which routes and agents share."""
     return {(binding.path, binding.verb): endpoint(binding, channel, limits) for binding in bindings}
 
@@ -89,7 +89,7 @@ class _Dispatch:
         await answer(scope, receive, send)
 
 
-def endpoint(binding: Binding, channel: aio.Channel, limits: Limits) -> Endpoint:
+def endpoint(binding: Binding, channel: aio.Channel, limits: EndpointLimits) -> Endpoint:
     """Return the endpoint of an RPC; a request's path variables are in `path_params`."""
     rename = errors.Rename(binding.method.input_type, binding.body_field)
     open_call = (channel.unary_stream if binding.method.server_streaming else channel.unary_unary)(
@@ -104,7 +104,7 @@ def endpoint(binding: Binding, channel: aio.Channel, limits: Limits) -> Endpoint
             limits.client.require(request)  # before the body is read
             message = await _fill(binding, request, limits, rename)
         except Refused as error:
-            return errors.refused(error, request_id)
+            return errors.refusal_of(error, request_id)
         seconds = limits.model_seconds if binding.asks_model else limits.control_seconds
         # Streams have no time limit, and files take as long as their client: only the wait for each part is limited.
         timeout = None if binding.method.server_streaming else seconds
@@ -120,7 +120,7 @@ def endpoint(binding: Binding, channel: aio.Channel, limits: Limits) -> Endpoint
             return errors.rpc_error(error, request_id, rename)
         except TimeoutError:
             call.cancel()
-            return errors.late(request_id)
+            return errors.timeout(request_id)
 
     return answer
 
@@ -128,7 +128,7 @@ def endpoint(binding: Binding, channel: aio.Channel, limits: Limits) -> Endpoint
 # --- the request --------------------------------------------------------------------------------------------------
 
 
-async def _fill(binding: Binding, request: Request, limits: Limits, rename: errors.Rename) -> Message:
+async def _fill(binding: Binding, request: Request, limits: EndpointLimits, rename: errors.Rename) -> Message:
     """Return the RPC's request.  Raises InvalidRequest, and as `Bodies.read`."""
     message, problems = binding.request_type(), list[FieldError]()
     query_fields = binding.query_fields
@@ -153,7 +153,7 @@ async def _fill(binding: Binding, request: Request, limits: Limits, rename: erro
             setattr(message, contract.EVENT_ID, sequence)
     if contract.RANGE in fields:
         setattr(message, contract.RANGE, request.headers.get("range", ""))
-    if problems := errors.shortened(problems):
+    if problems := errors.truncate(problems):
         # Control will not see this request, so report its findings here too, except about a list or an object that
         # lacks its bad value: that value would be reported twice.
         holes = {prefix for problem in problems for prefix in errors.prefixes(problem.field)}
@@ -167,7 +167,7 @@ def _media_type(request: Request) -> str:
 
 
 async def _body(
-    binding: Binding, request: Request, limits: Limits, message: Message, problems: list[FieldError]
+    binding: Binding, request: Request, limits: EndpointLimits, message: Message, problems: list[FieldError]
 ) -> None:
     if binding.body_type is None and binding.verb == "GET":
         return  # HTTP gives it no meaning
@@ -175,7 +175,7 @@ async def _body(
     if text and _media_type(request) not in JSON_TYPES:
         types = " or ".join((JSON_TYPES[0], *((binding.text_type, forms.MEDIA_TYPE) if binding.text_type else ())))
         raise BadBody("UNSUPPORTED_MEDIA_TYPE", f"The body must be {types}.")
-    if binding.masked and not text:
+    if binding.has_update_mask and not text:
         raise BadBody("INVALID_JSON", "The body is missing; send an object with what is to change.")
     target = _body_target(binding, message)
     try:
@@ -186,7 +186,7 @@ async def _body(
         problems += [FieldError(name, IN_PATH) for name in binding.path_fields if name in members]
     if binding.body_field:
         target.SetInParent()
-    if binding.masked:
+    if binding.has_update_mask:
         getattr(message, contract.MASK).paths.extend(members)
 
 
@@ -199,7 +199,7 @@ def _body_target(binding: Binding, message: Message) -> Message:
 
 
 async def _form(
-    binding: Binding, request: Request, limits: Limits, message: Message, problems: list[FieldError]
+    binding: Binding, request: Request, limits: EndpointLimits, message: Message, problems: list[FieldError]
 ) -> None:
     """Read a form: one part is the text of a field, as a file or plain, and the others are like query parameters."""
     body = await limits.bodies.read(request, limits.text_bytes + forms.MOST_BYTES_AROUND)
@@ -279,9 +279,9 @@ async def _file(call: Any, seconds: float, closing: asyncio.Event, *, bodiless: 
                 async with asyncio.timeout(seconds):
                     part = await call.read()
         except aio.AioRpcError as error:
-            raise errors.cut(error) from error
+            raise errors.truncated_response(error) from error
         except TimeoutError as error:
-            raise errors.Cut(errors.TIMED_OUT) from error
+            raise errors.TruncatedResponse(errors.TIMED_OUT) from error
         finally:
             call.cancel()
 

@@ -14,8 +14,8 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from gateway import credentials, errors, twiml
-from gateway.held import ControlUnavailable, RetryingClient
-from gateway.postponed import RetryQueue, Webhook
+from gateway.controlclient import ControlUnavailable, RetryingClient
+from gateway.retryqueue import RetryQueue, StoredWebhook
 from gateway.signed import SignedForms, forbidden
 from gateway.texts import TEXTS, TextWebhooks
 from hum.contract import rpc
@@ -70,12 +70,12 @@ class CarrierWebhooks:
             form = await self._forms.read(request)
             if not twiml.is_sid(form.get("CallSid", "")):
                 return Response(status_code=204)  # not about a call
-            with tracing.webhook(form["CallSid"], f"POST {path}", first=path == VOICE) as span:
+            with tracing.webhook_span(form["CallSid"], f"POST {path}", first=path == VOICE) as span:
                 try:
                     response = await handler(request, form)
                 except aio.AioRpcError as error:
                     LOG.warning("control refused a carrier webhook", path=request.url.path, code=error.code().name)
-                    response = errors.refused(
+                    response = errors.refusal_of(
                         forbidden(request, "There is no such call."), credentials.request_id(request)
                     )
                 span.set_attribute("http.response.status_code", response.status_code)
@@ -183,7 +183,7 @@ class CarrierWebhooks:
 
     # -- queued webhooks
 
-    async def delivered(self) -> None:
+    async def wait_until_delivered(self) -> None:
         """Wait until the retry queue is delivered, unless control is unavailable."""
         await self._retry_queue.wait_until_delivered(2 * self._settings.ingress_seconds)
 
@@ -194,7 +194,7 @@ class CarrierWebhooks:
         finally:
             self._retry_queue.close()
 
-    async def _deliver(self, webhook: Webhook) -> None:
+    async def _deliver(self, webhook: StoredWebhook) -> None:
         form = {twiml.readable(name): twiml.readable(value) for name, value in twiml.form(webhook.form)}
         if webhook.path.startswith(TEXTS):
             await self._texts.deliver(webhook, form)

@@ -18,7 +18,7 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class AuditEntry:
     """One change, as it is stored."""
 
     organization: str  # `org_...`
@@ -31,11 +31,11 @@ class Entry:
     request_id: str
 
 
-class Broken(Exception):  # noqa: N818 - the chain is broken, not the code
+class BrokenChain(Exception):  # noqa: N818 - the chain is broken, not the code
     """The chain is broken; the message names the first bad line."""
 
 
-def link(previous: bytes, seq: int, entry: Entry) -> bytes:
+def link(previous: bytes, seq: int, entry: AuditEntry) -> bytes:
     """Return the SHA-256 hash of an entry with this number and predecessor."""
     parts = (
         str(seq),
@@ -56,7 +56,7 @@ def link(previous: bytes, seq: int, entry: Entry) -> bytes:
     return digest.digest()
 
 
-def line(seq: int, entry: Entry, previous: bytes, hash: bytes) -> bytes:
+def line(seq: int, entry: AuditEntry, previous: bytes, hash: bytes) -> bytes:
     """Return an entry as a line of the export: one JSON object and a newline."""
     members: dict[str, Any] = {
         "seq": seq,
@@ -85,7 +85,7 @@ class Head:
 
 
 def verify(lines: Iterable[str | bytes], *, expected: str = "") -> Head:
-    """Check an export and return its head.  Raises Broken.
+    """Check an export and return its head.  Raises BrokenChain.
 
     `expected` is a hash, in hexadecimal, that was recorded earlier and must be among the entries: an export that was
     truncated or forged from the start has a valid chain, but not that hash.
@@ -95,19 +95,19 @@ def verify(lines: Iterable[str | bytes], *, expected: str = "") -> Head:
         members = _members(number, text)
         seq, entry, recorded = members["seq"], _entry(number, members), members["hash"]
         if seq != number:
-            raise Broken(f"line {number}: the entry is number {seq}; entries are missing or were added")
+            raise BrokenChain(f"line {number}: the entry is number {seq}; entries are missing or were added")
         if members["previous_hash"] != previous.hex():
-            raise Broken(f"line {number}: it does not follow the line before it")
+            raise BrokenChain(f"line {number}: it does not follow the line before it")
         if head is not None and entry.organization != head.organization:
-            raise Broken(f"line {number}: it belongs to another organization")
+            raise BrokenChain(f"line {number}: it belongs to another organization")
         computed = link(previous, seq, entry)
         if recorded != computed.hex():
-            raise Broken(f"line {number}: it was changed after it was sealed")
+            raise BrokenChain(f"line {number}: it was changed after it was sealed")
         previous, head, seen = computed, Head(entry.organization, seq, recorded), seen or recorded == expected
     if head is None:
-        raise Broken("there are no entries")
+        raise BrokenChain("there are no entries")
     if not seen:
-        raise Broken("the expected hash is not in this chain")
+        raise BrokenChain("the expected hash is not in this chain")
     return head
 
 
@@ -115,25 +115,25 @@ def _members(number: int, text: str | bytes) -> Mapping[str, Any]:
     try:
         members = json.loads(text)
     except ValueError as error:
-        raise Broken(f"line {number}: it is not JSON") from error
+        raise BrokenChain(f"line {number}: it is not JSON") from error
     if not isinstance(members, dict):
-        raise Broken(f"line {number}: it is not a JSON object")
+        raise BrokenChain(f"line {number}: it is not a JSON object")
     return members
 
 
-def _entry(number: int, members: Mapping[str, Any]) -> Entry:
+def _entry(number: int, members: Mapping[str, Any]) -> AuditEntry:
     try:
         at = _EPOCH + int(members["at_us"]) * datetime.resolution
-        entry = Entry(
+        entry = AuditEntry(
             at=at,
             fields=[str(field) for field in members["fields"]],
             **{name: str(members[name]) for name in _TEXTS},
         )
         if members["at"] != at.isoformat(timespec="microseconds").replace("+00:00", "Z"):
-            raise Broken(f"line {number}: `at` and `at_us` differ")
+            raise BrokenChain(f"line {number}: `at` and `at_us` differ")
         _ = members["seq"], members["hash"], members["previous_hash"]
     except (KeyError, TypeError, ValueError, OverflowError) as error:
-        raise Broken(f"line {number}: a member is missing or invalid: {error}") from error
+        raise BrokenChain(f"line {number}: a member is missing or invalid: {error}") from error
     return entry
 
 

@@ -73,15 +73,15 @@ class Kind(StrEnum):
 
 def new(at: datetime | None = None) -> UUID:
     """Return a new ULID as a UUID, with the current time or `at`."""
-    return UUID(int=first_at(at or now()).int | secrets.randbits(80))
+    return UUID(int=lowest_at(at or now()).int | secrets.randbits(80))
 
 
-def first_at(at: datetime) -> UUID:
+def lowest_at(at: datetime) -> UUID:
     """Return the least id that may be made at this time."""
     return UUID(int=int(at.timestamp() * 1000) << 80)
 
 
-def made_at(id: UUID) -> datetime | None:
+def created_at(id: UUID) -> datetime | None:
     """Return when an id was made; None if its time is implausible, as in an id that was not made here."""
     ms = id.int >> 80
     return (

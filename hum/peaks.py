@@ -22,7 +22,7 @@ MS, SAMPLES = 1000 // PER_SECOND, 8_000 // PER_SECOND
 Array = npt.NDArray[np.uint8]
 
 
-def beside(recording: Path) -> Path:
+def path_for(recording: Path) -> Path:
     """Return the path of a recording's peaks."""
     return recording.with_name(recording.name + PEAKS)
 

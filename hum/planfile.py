@@ -9,7 +9,7 @@ from hum.process.refusal import refuse
 MOST_FILE_BYTES = 1 << 20
 
 
-def packaged() -> Plans:
+def packaged_plans() -> Plans:
     return parse((files("hum") / "plans.json").read_text())
 
 
@@ -19,7 +19,7 @@ def read(path: Path | None) -> Plans:
     Raises ValueError, OSError.
     """
     if path is None:
-        return packaged()
+        return packaged_plans()
     with path.open("rb") as file:
         content = file.read(MOST_FILE_BYTES + 1)
     if len(content) > MOST_FILE_BYTES:

@@ -17,7 +17,7 @@ _OF_TEXT = re.compile(r"(org_\w+)/texts/(\w+)\.[0-9]{1,3}")
 TOKEN_BYTES = 8
 
 
-class Owner(NamedTuple):
+class RecordingOwner(NamedTuple):
     """The owner of a file: a call, or a message."""
 
     org_id: UUID
@@ -40,15 +40,15 @@ def unique_names(organization_id: str, call_id: str) -> Iterator[str]:
         yield f"{organization_id}/{call_id}.{secrets.token_hex(TOKEN_BYTES)}.wav"
 
 
-def beginning(organization_id: str, call_id: str) -> str:
+def prefix(organization_id: str, call_id: str) -> str:
     """Return the prefix of the paths of all recordings of a call, and of no other call's."""
     return f"{organization_id}/{call_id}."
 
 
-def owner(path: str) -> Owner | None:
+def owner(path: str) -> RecordingOwner | None:
     """Return the owner of a file, by its path; None for a path that is not in our format."""
     for pattern, kind in ((_OF_CALL, Kind.CALL), (_OF_TEXT, Kind.MESSAGE)):
         if (match := pattern.fullmatch(path)) is not None:
             org, id = ids.parse(Kind.ORGANIZATION, match[1]), ids.parse(kind, match[2])
-            return Owner(org, kind, id) if org is not None and id is not None else None
+            return RecordingOwner(org, kind, id) if org is not None and id is not None else None
     return None

@@ -32,14 +32,14 @@ class Unsealable(Exception):  # noqa: N818
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class SealContext:
     """The row to which a sealed secret belongs."""
 
     table: str
     row: UUID
     organization: UUID
 
-    def associated(self, version: int) -> bytes:
+    def associated_data(self, version: int) -> bytes:
         return f"{self.table}\0{self.row}\0{self.organization}\0{version}".encode()
 
 
@@ -71,20 +71,20 @@ class Keyring:
         """The prefix of the blobs that it seals."""
         return self._newest.to_bytes(2)
 
-    def seal(self, secret: bytes, place: Place) -> bytes:
+    def seal(self, secret: bytes, context: SealContext) -> bytes:
         """Encrypt a secret; return version (2 bytes), nonce, ciphertext and tag."""
         nonce = secrets.token_bytes(NONCE_BYTES)
         cipher = self._ciphers[self._newest]
-        return self.newest + nonce + cipher.encrypt(nonce, secret, place.associated(self._newest))
+        return self.newest + nonce + cipher.encrypt(nonce, secret, context.associated_data(self._newest))
 
-    def open(self, blob: bytes, place: Place) -> bytes:
+    def open(self, blob: bytes, context: SealContext) -> bytes:
         """Decrypt a blob.  Raises Unsealable."""
         version, nonce, sealed = int.from_bytes(blob[:2]), blob[2 : 2 + NONCE_BYTES], blob[2 + NONCE_BYTES :]
         cipher = self._ciphers.get(version)
         if cipher is None:
             raise Unsealable(f"HUM_SECRET_KEYS has no key of version {version}")
         try:
-            return cipher.decrypt(nonce, sealed, place.associated(version))
+            return cipher.decrypt(nonce, sealed, context.associated_data(version))
         except (InvalidTag, ValueError) as error:
             raise Unsealable("the secret is damaged or was sealed for another place") from error
 
@@ -119,6 +119,6 @@ def sign(key: bytes, message: bytes) -> bytes:
     return hmac.digest(key, message, "sha256")
 
 
-def same(one: bytes, other: bytes) -> bool:
+def is_equal(one: bytes, other: bytes) -> bool:
     """Compare in constant time."""
     return hmac.compare_digest(one, other)

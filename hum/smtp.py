@@ -33,16 +33,16 @@ class NotSent(Exception):  # noqa: N818 - it says what happened
     """The server did not accept an e-mail; a later attempt may succeed."""
 
 
-class Refused(Exception):  # noqa: N818
+class Rejected(Exception):  # noqa: N818
     """The server refused this e-mail permanently."""
 
 
-class Bounced(Refused):
+class Bounced(Rejected):
     """The server accepts nothing for this address."""
 
 
 @dataclass(frozen=True, slots=True)
-class Server:
+class SmtpServer:
     """The SMTP server.  `seconds` is the time limit of a whole delivery."""
 
     host: str
@@ -73,8 +73,8 @@ def read_url(url: str) -> tuple[str, int, Security]:
     return parts.hostname, parts.port or port, security
 
 
-async def send(server: Server, message: EmailMessage) -> None:
-    """Send an e-mail.  Raises NotSent, Refused, Bounced; after NotSent the server may have accepted it all the same."""
+async def send(server: SmtpServer, message: EmailMessage) -> None:
+    """Send an e-mail.  Raises NotSent, Rejected, Bounced; after NotSent the server may have accepted it all the same."""
     try:
         async with asyncio.timeout(server.seconds):
             client = await _connect(server)
@@ -84,17 +84,17 @@ async def send(server: Server, message: EmailMessage) -> None:
                 client.close()
     except SMTPRecipientsRefused as error:
         first = error.recipients[0]
-        raise _error_of(first.code, first.message, Bounced if _is_about_mailbox(first) else Refused) from error
+        raise _error_of(first.code, first.message, Bounced if _is_about_mailbox(first) else Rejected) from error
     # The operator's mistake, not the e-mail's: a later attempt may succeed.
     except (SMTPAuthenticationError, SMTPSenderRefused) as error:
         raise NotSent(_text(error)) from error
     except SMTPResponseException as error:
-        raise _error_of(error.code, error.message, Refused) from error
+        raise _error_of(error.code, error.message, Rejected) from error
     except (SMTPException, OSError, TimeoutError, ValueError) as error:
         raise NotSent(_text(error)) from error
 
 
-async def check(server: Server) -> None:
+async def check(server: SmtpServer) -> None:
     """Connect, encrypt, sign in and disconnect.  Raises NotSent."""
     try:
         async with asyncio.timeout(server.seconds):
@@ -107,7 +107,7 @@ async def check(server: Server) -> None:
         raise NotSent(_text(error)) from error
 
 
-async def _connect(server: Server) -> aiosmtplib.SMTP:
+async def _connect(server: SmtpServer) -> aiosmtplib.SMTP:
     client = aiosmtplib.SMTP(
         hostname=server.host,
         port=server.port,
@@ -131,7 +131,7 @@ def _is_about_mailbox(refused: SMTPResponseException) -> bool:
     return refused.code in NO_MAILBOX and not refused.message.startswith(POLICY)
 
 
-def _error_of(code: int, message: str, permanent: type[Refused]) -> Exception:
+def _error_of(code: int, message: str, permanent: type[Rejected]) -> Exception:
     text = f"{code} {message}"[:ERROR_CHARS]
     return permanent(text) if code >= PERMANENT else NotSent(text)
 

@@ -38,10 +38,8 @@ class Spool:
         """Open or create the spool.  Raises BlockingIOError if another process owns it."""
         private.directory(directory)
         self.directory, self._fsync, self._segment_bytes = directory, fsync, segment_bytes
-        self._lock = FileIO(directory / "lock", "w", opener=private.opener)
-        fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        self._done_file = os.open(directory / "done", os.O_RDWR | os.O_CREAT, private.FILE)
-        self.done = self.noted = self._read_done()
+        self._lock, self._done_file = _take(directory)
+        self.done = self.done_on_disk = self._read_done()
         #: Number and size of the oldest pending records, which have their payloads on disk only.
         self._shed: deque[tuple[int, int]] = deque()
         self._waiting: deque[tuple[int, bytes]] = deque()
@@ -58,18 +56,11 @@ class Spool:
 
     def append(self, payload: bytes) -> int:
         """Store a record; return its number.  Raises OSError, leaving the spool unchanged, if the write fails."""
+        self.restore()
         number = self.last + 1
-        segment = self._segment or self._open_segment(number)
-        start = segment.tell()
-        try:
-            self._write(segment, _HEAD.pack(len(payload), zlib.crc32(payload)) + payload)
-        except BaseException:
-            self._abandon(segment, start)
-            raise
-        if segment.tell() >= self._segment_bytes:
-            self._end_segment()
+        self._store(number, payload)
         self.last = number
-        self._remember(number, payload)
+        self._add_pending(number, payload)
         return number
 
     def pending(self, after: int = 0) -> Iterator[tuple[int, bytes]]:
@@ -87,7 +78,7 @@ class Spool:
             record_number, payload = self._waiting.popleft()
             self._shed.append((record_number, len(payload)))
 
-    def beyond(self, most_bytes: int) -> int:
+    def last_excess(self, most_bytes: int) -> int:
         """Return the number up to which records must be finished so that the others have at most `most_bytes`."""
         number, over_bytes = self.done, self._waiting_bytes - most_bytes
         for record_number, size_bytes in chain(
@@ -101,15 +92,15 @@ class Spool:
     def finish(self, number: int) -> None:
         """Mark records up to this one as done, and free their space.
 
-        Raises OSError if the disk does not accept that; `noted` is then less than `done`, and another call tries again.
+        Raises OSError if the disk does not accept that; `done_on_disk` is then less than `done`, and another call tries again.
         """
         self.done = max(self.done, min(number, self.last))
         self.shed(self.done)
         while self._shed and self._shed[0][0] <= self.done:
             self._waiting_bytes -= self._shed.popleft()[1]
-        if self.noted < self.done:
+        if self.done_on_disk < self.done:
             self._write_done()
-            self.noted = self.done
+            self.done_on_disk = self.done
             self.drop_done_segments()
 
     def skip(self, number: int) -> None:
@@ -118,12 +109,45 @@ class Spool:
             self._end_segment()  # a segment's numbers have no gaps
             self.last = number
 
+    def restore(self) -> None:
+        """Create the directory again if it was deleted, and write into it the records in memory.  Raises OSError."""
+        with suppress(FileNotFoundError):
+            if os.path.samestat((self.directory / "lock").stat(), os.fstat(self._lock.fileno())):
+                return
+        private.directory(self.directory)
+        lock, done_file = _take(self.directory)
+        self._lock.close()
+        os.close(self._done_file)
+        self._lock, self._done_file = lock, done_file
+        self._write_done()
+        self._end_segment()
+        next_number = 0
+        for number, payload in tuple(self._waiting):
+            if number != next_number:
+                self._end_segment()  # a segment's numbers have no gaps
+            self._store(number, payload)
+            next_number = number + 1
+        if next_number != self.last + 1:
+            self._end_segment()
+
     def close(self) -> None:
         self._end_segment()
         os.close(self._done_file)
         self._lock.close()
 
-    def _remember(self, number: int, payload: bytes) -> None:
+    def _store(self, number: int, payload: bytes) -> None:
+        """Write a record to the current segment.  Raises OSError."""
+        segment = self._segment or self._open_segment(number)
+        start = segment.tell()
+        try:
+            self._write(segment, _HEAD.pack(len(payload), zlib.crc32(payload)) + payload)
+        except BaseException:
+            self._abandon(segment, start)
+            raise
+        if segment.tell() >= self._segment_bytes:
+            self._end_segment()
+
+    def _add_pending(self, number: int, payload: bytes) -> None:
         self._waiting.append((number, payload))
         self._waiting_bytes += len(payload)
 
@@ -152,7 +176,7 @@ class Spool:
         end = 0
         for number, payload, end in _records(first, path, next_first):  # noqa: B007 - used below
             if number > self.done:
-                self._remember(number, payload)
+                self._add_pending(number, payload)
             self.last = max(self.last, number)
         if not end:  # empty; a new segment needs its name
             path.unlink()
@@ -218,6 +242,13 @@ class Spool:
                 path.unlink()
 
 
+def _take(directory: Path) -> tuple[FileIO, int]:
+    """Return the held lock of a spool, and its open file `done`.  Raises BlockingIOError if another process owns it."""
+    lock = FileIO(directory / "lock", "w", opener=private.opener)
+    fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    return lock, os.open(directory / "done", os.O_RDWR | os.O_CREAT, private.FILE)
+
+
 def _records(first: int, path: Path, next_first: int | None) -> Iterator[tuple[int, bytes, int]]:
     """Yield a segment's whole records, as number, payload and end offset.
 
@@ -234,7 +265,7 @@ def _records(first: int, path: Path, next_first: int | None) -> Iterator[tuple[i
         number += 1
 
 
-def take_spool(root: Path, *, fsync: bool) -> Spool:
+def acquire_spool(root: Path, *, fsync: bool) -> Spool:
     """Open the first spool below `root` that no living process owns, and move the records of dead processes into it.
 
     So these are sent even if no other process ever starts.
@@ -242,14 +273,14 @@ def take_spool(root: Path, *, fsync: bool) -> Spool:
     spool = next(_free_spools(root, range(MAX_SPOOLS), fsync=fsync), None)
     if spool is None:
         refuse(f"all {MAX_SPOOLS} spools below {root} are in use; stop some processes, or use another HUM_HOME")
-    take_left(spool, fsync=fsync)
+    adopt_orphans(spool, fsync=fsync)
     return spool
 
 
-def take_left(target: Spool, *, fsync: bool, most: int | None = None) -> int:
+def adopt_orphans(target: Spool, *, fsync: bool, most: int | None = None) -> int:
     """Move up to `most` records of ended processes from the spools beside this one into it; return how many."""
     count = 0
-    for orphan in left_beside(target.directory, fsync=fsync):
+    for orphan in orphaned_spools(target.directory, fsync=fsync):
         # A full disk must not keep a process from starting: records that can't be moved stay for the next one.
         with suppress(OSError):
             for number, record in islice(orphan.pending(), None if most is None else most - count):
@@ -260,7 +291,7 @@ def take_left(target: Spool, *, fsync: bool, most: int | None = None) -> int:
     return count
 
 
-def left_beside(own_directory: Path, *, fsync: bool) -> Iterator[Spool]:
+def orphaned_spools(own_directory: Path, *, fsync: bool) -> Iterator[Spool]:
     """Yield the spools beside this one with pending records and without a living owner; the caller closes them."""
     numbers = sorted(int(folder.name) for folder in own_directory.parent.iterdir() if folder.name.isdecimal())
     for orphan in _free_spools(own_directory.parent, numbers, fsync=fsync):

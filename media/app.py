@@ -20,9 +20,9 @@ from hum.process.lifetime import Lifetime
 from hum.process.refusal import refuse
 from hum.process.signals import Signals
 from hum.process.watchdog import Watchdog
-from hum.process.workers import Shared, supervise
+from hum.process.workers import WorkerSpec, supervise
 from hum.settings import MediaSettings
-from hum.spool import take_spool
+from hum.spool import acquire_spool
 from hum.v1 import calls_pb2
 from media.carrierlistener import CarrierListener
 from media.io.control import ControlLink
@@ -80,7 +80,7 @@ async def build(
     """
     channel = rpc.channel(settings)
     key, name = home.node_key(settings), telemetry.node_name(settings, "media")
-    link = ControlLink(settings, channel, key, name, take_spool(settings.spool_dir, fsync=False))
+    link = ControlLink(settings, channel, key, name, acquire_spool(settings.spool_dir, fsync=False))
     silero = Silero.load() if settings.vad_confirm else None
     listening_socket = (
         _no_listening_socket(settings) if browser else _open_listening_socket(settings, shared_port, predecessor)
@@ -101,8 +101,8 @@ async def build(
     link.on_command = server.command
     link.beat.refuses, link.beat.places = server.refuses, listening_socket.capacity.calls
     link.beat.calls = lambda: server.streams.calls
-    leave, hurry = (signals.leave, signals.hurry) if signals else (None, asyncio.Event())
-    async with monitoring.serving(settings, partial(_missing, server), leave) as metrics_port:
+    drain, end_now = (signals.drain, signals.end_now) if signals else (None, asyncio.Event())
+    async with monitoring.serve(settings, partial(_missing, server), drain) as metrics_port:
         callers, listener = AsyncExitStack(), None
         if isinstance(listening_socket, ListeningSocket):
             listener = await callers.enter_async_context(_carrier(server, listening_socket, settings))
@@ -111,14 +111,14 @@ async def build(
         async with (
             _linked(link, pacer, channel),
             _writing(files),
-            _storing(settings, link, hurry),
+            _storing(settings, link, end_now),
             _succession(server, listener, signals, predecessor),
         ):
             try:
                 yield MediaPlane(server, link, listener.port if listener is not None else 0, metrics_port)
             finally:
                 await callers.aclose()
-                await _drain(server, ports, hurry)
+                await _drain(server, ports, end_now)
 
 
 @asynccontextmanager
@@ -169,7 +169,7 @@ def _open_listening_socket(
     if predecessor is not None:
         opened = predecessor.listening
     else:
-        opened = sockets.listening(settings.media_listen, "HUM_MEDIA_LISTEN", shared=shared_port)
+        opened = sockets.listening_socket(settings.media_listen, "HUM_MEDIA_LISTEN", shared=shared_port)
     listening_socket = ListeningSocket(opened, capacity(settings, descriptors.free()))
     if listening_socket.capacity.calls < settings.max_calls:
         LOG.warning(
@@ -203,7 +203,7 @@ async def _succession(
         receiver = HandoverReceiver(predecessor, server) if predecessor is not None else None
         # Under a supervisor, the supervisor decides when this process stops.
         if signals is not None and settings.supervisor_fd is None:
-            sender.leave = signals.ask_to_leave
+            sender.leave = signals.request_drain
         tasks.append(asyncio.create_task(_hand_over(server.ports.link, sender, receiver)))
     try:
         yield
@@ -254,8 +254,8 @@ async def _browsers(
 
 
 @asynccontextmanager
-async def _storing(settings: MediaSettings, link: ControlLink, hurry: asyncio.Event) -> AsyncIterator[None]:
-    """Upload recordings to the bucket, if one is set; on exit, upload the rest unless `hurry` is set."""
+async def _storing(settings: MediaSettings, link: ControlLink, end_now: asyncio.Event) -> AsyncIterator[None]:
+    """Upload recordings to the bucket, if one is set; on exit, upload the rest unless `end_now` is set."""
     if settings.bucket is None:
         yield
         return
@@ -268,15 +268,15 @@ async def _storing(settings: MediaSettings, link: ControlLink, hurry: asyncio.Ev
         yield
     finally:
         await _cancel(running)
-        await uploader.finish(0 if hurry.is_set() else STORE_DRAIN_SECONDS)
+        await uploader.finish(0 if end_now.is_set() else STORE_DRAIN_SECONDS)
 
 
-async def _drain(server: MediaServer, ports: Ports, hurry: asyncio.Event) -> None:
+async def _drain(server: MediaServer, ports: Ports, end_now: asyncio.Event) -> None:
     """Wait for the calls to end, and send control their last reports."""
     drain_seconds = ports.settings.drain_seconds
     lingers = min(ports.settings.linger_seconds, drain_seconds)
-    await server.linger(lingers, hurry)
-    await server.drain(drain_seconds - lingers, CLOSE_SECONDS, hurry)
+    await server.linger(lingers, end_now)
+    await server.drain(drain_seconds - lingers, CLOSE_SECONDS, end_now)
     await _send_rest(ports)
 
 
@@ -317,11 +317,11 @@ async def run(settings: MediaSettings, *, worker: bool = False, browser: bool = 
         # Imported objects live as long as the process: unless frozen, each full collection walks them (40 ms) and delays calls.
         gc.collect()
         gc.freeze()
-        LOG.info("media is serving", port=media.port, node=media.link.node, blas=blas.described())
-        media.server.streams.on_calls = lifetime.calls
+        LOG.info("media is serving", port=media.port, node=media.link.node, blas=blas.description())
+        media.server.streams.on_calls = lifetime.report_calls
         await _linked_or(lifetime.signals.stop, media.link)
-        lifetime.ready()
-        await lifetime.over()
+        lifetime.report_ready()
+        await lifetime.wait_for_shutdown()
         LOG.info("media is draining", calls=len(media.server))
     watchdog.stop()
 
@@ -357,8 +357,8 @@ def main() -> None:
     if count > 1 and arguments.takeover:
         refuse("--takeover is for one process, and there are to be several (--workers, HUM_MEDIA_WORKERS)")
     if count > 1 and not arguments.worker:
-        shared = Shared("media", "media.app", "HUM_MEDIA_LISTEN", settings.media_listen, settings.drain_seconds)
-        sys.exit(uvloop.run(supervise(settings, shared, count)))
+        spec = WorkerSpec("media", "media.app", "HUM_MEDIA_LISTEN", settings.media_listen, settings.drain_seconds)
+        sys.exit(uvloop.run(supervise(settings, spec, count)))
     uvloop.run(run(settings, worker=arguments.worker, takeover=arguments.takeover))
 
 

@@ -16,7 +16,7 @@ def main() -> None:
     facts = {
         "compiled": native.prefer(),
         "interpreted": media_interpreted(),
-        "blas": blas.described(),
+        "blas": blas.description(),
         "blas_threads": max(threads, default=0),
     }
     sys.stdout.write(json.dumps(facts) + "\n")

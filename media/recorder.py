@@ -135,7 +135,7 @@ class WavFile:
         if self._file < 0:
             return
         self.close()
-        path = peaks.beside(self._path)
+        path = peaks.path_for(self._path)
         try:
             with open(path, "wb", opener=private.opener) as file:
                 file.write(peaks.pack(self._peaks.all()))

@@ -27,13 +27,13 @@ class CallTrace:
     def begin(self, carrier_call_id: str) -> None:
         """Start the stream's span."""
         self._carrier_call_id = carrier_call_id
-        self._stream = tracing.of_call(carrier_call_id, "stream")
+        self._stream = tracing.call_span(carrier_call_id, "stream")
         self._began_ns = round(now().timestamp() * 1000) * _NS_PER_MS
 
     @contextmanager
     def opening(self) -> Iterator[None]:
         """Trace the opening of the session; control's spans get this one as their parent."""
-        span = tracing.below(self._stream, "session.open", kind=SpanKind.CLIENT)
+        span = tracing.child_span(self._stream, "session.open", kind=SpanKind.CLIENT)
         with use_span(span, end_on_exit=True, record_exception=False):
             yield
 
@@ -48,7 +48,7 @@ class CallTrace:
     def resume(self, state: TraceState, call_id: str) -> None:
         """Continue a stream of another process, in a new span."""
         self._carrier_call_id = state.carrier_call_id
-        self._stream = tracing.of_call(state.carrier_call_id, "stream")
+        self._stream = tracing.call_span(state.carrier_call_id, "stream")
         self._stream.set_attribute("hum.call", call_id)
         self._began_ns, self._answer_ms = state.began_ns, state.answer_ms
 
@@ -65,7 +65,7 @@ class CallTrace:
                 facts = {"hum.turn_seq": seq, "hum.ours_ms": event.ours_ms, "hum.model_ms": event.model_ms}
                 self._add_span("wait", self._answer_ms - event.total_ms, self._answer_ms, facts)
             case ToolCalled(tool_call_id):
-                self._tools[tool_call_id] = tracing.below(self._stream, "tool", kind=SpanKind.CLIENT)
+                self._tools[tool_call_id] = tracing.child_span(self._stream, "tool", kind=SpanKind.CLIENT)
             case ToolFinished(tool_call_id):
                 span = self._tools.pop(tool_call_id, INVALID_SPAN)
                 span.set_attribute("hum.status", event.status)
@@ -77,7 +77,7 @@ class CallTrace:
 
     def tool(self, tool_call_id: str) -> str:
         """Return a running tool's span as a `traceparent` for control; empty if it has none."""
-        return tracing.carried_of(self._tools.get(tool_call_id, INVALID_SPAN))
+        return tracing.traceparent(self._tools.get(tool_call_id, INVALID_SPAN))
 
     def end(self) -> None:
         """End all open spans.  May be called repeatedly."""
@@ -89,6 +89,6 @@ class CallTrace:
     def _add_span(self, name: str, start_ms: int, end_ms: int, facts: tracing.Attributes) -> None:
         """Add a span of the past, with times on the stream's clock."""
         start_ns = self._began_ns + start_ms * _NS_PER_MS
-        span = tracing.below(self._stream, name, start_ns=start_ns)
+        span = tracing.child_span(self._stream, name, start_ns=start_ns)
         span.set_attributes(facts)
         span.end(start_ns + max(0, end_ms - start_ms) * _NS_PER_MS)

@@ -25,8 +25,8 @@ import asyncpg
 
 from hum.process import private
 from hum.process.home import private_text
-from hum.process.network import Listen
-from hum.process.processes import Known
+from hum.process.network import SocketAddress
+from hum.process.processes import ProcessIdentity
 from hum.process.sockets import free_port, is_free
 
 SUPERUSER = "hum"
@@ -131,7 +131,7 @@ class EmbeddedPostgres:
         path = self._home / "port"
         with suppress(FileNotFoundError, ValueError):
             previous = int(path.read_text())
-            if is_free(Listen(HOST, previous)):
+            if is_free(SocketAddress(HOST, previous)):
                 return previous
         port = free_port(HOST)
         with private.writer(path) as file:
@@ -215,7 +215,7 @@ class EmbeddedPostgres:
     def _running_pid(self) -> int | None:
         """Return the server's process id, or None if it has exited; the file may remain and its id be reused by another process."""
         pid = self._pid_file(0)
-        if pid is None or Known.of(pid) is None:
+        if pid is None or ProcessIdentity.of(pid) is None:
             return None
         with suppress(OSError):
             if str(self._data).encode() in Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0"):
@@ -256,7 +256,7 @@ class EmbeddedPostgres:
             with suppress(OSError):
                 works_here = (folder / "cwd").readlink() == self._data
                 is_server = (folder / "exe").readlink().name.startswith("postgres")  # " (deleted)" after an upgrade
-                if works_here and is_server and Known.of(int(folder.name)) is not None:
+                if works_here and is_server and ProcessIdentity.of(int(folder.name)) is not None:
                     pids.append(int(folder.name))
         return pids
 

@@ -12,9 +12,9 @@ import asyncpg
 
 from hum import settings
 from hum.clock import now
-from hum.process.network import shown_url
+from hum.process.network import redacted_url
 from hum.settings import DatabaseSettings
-from storage.db import AWAY, REFUSED
+from storage.db import REFUSED, UNAVAILABLE
 from storage.migrate import APPLIED, MISSING_ROLES, migrations
 from storage.servers import Server
 
@@ -53,7 +53,7 @@ NUMBERS = "SELECT e164 FROM numbers WHERE status = 'active' ORDER BY e164 LIMIT 
 
 
 async def facts(url: str) -> dict[str, Any]:
-    """Return the facts, in the shape of `cli.doctor.facts.Database`."""
+    """Return the facts, in the shape of `cli.doctor.facts.DatabaseFacts`."""
     try:
         async with asyncio.timeout(TIMEOUT_SECONDS):
             connection = await _connect(Server(url))
@@ -61,8 +61,8 @@ async def facts(url: str) -> dict[str, Any]:
                 return await _facts(connection)
             finally:
                 await connection.close(timeout=1)
-    except (*AWAY, *REFUSED, asyncpg.PostgresError, TimeoutError) as error:
-        return {"fault": f"can't use {shown_url(url)}: {error or type(error).__name__}"}
+    except (*UNAVAILABLE, *REFUSED, asyncpg.PostgresError, TimeoutError) as error:
+        return {"fault": f"can't use {redacted_url(url)}: {error or type(error).__name__}"}
 
 
 async def _connect(server: Server) -> "asyncpg.Connection[asyncpg.Record]":

@@ -84,5 +84,5 @@ async def routes(tx: Tx, texts: Sequence[tuple[str, str, str, str]]) -> dict[int
 
 async def replies_since(tx: Tx, conversation: UUID, since: datetime) -> int:
     """Return how many automatic answers of the rules were stored in a conversation since then."""
-    count: int = await tx.fetchval(REPLIES_SINCE, conversation, ids.first_at(since))
+    count: int = await tx.fetchval(REPLIES_SINCE, conversation, ids.lowest_at(since))
     return count

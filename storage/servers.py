@@ -15,14 +15,14 @@ from urllib.parse import parse_qs, urlsplit
 
 import asyncpg
 
-from hum.process.network import Listen, database_hosts
+from hum.process.network import SocketAddress, database_hosts
 
 #: Unanswered keepalive probes in a row after which an idle connection is lost.
 PROBES = 3
 
 
 @dataclass(frozen=True, slots=True)
-class Patience:
+class Timeouts:
     """Timeouts of a silent server: to connect, for each host; before the next host is tried in parallel; and on an established
     connection.
     """
@@ -35,10 +35,10 @@ class Patience:
 class Server:
     """The database of a URL, on whichever of its hosts is the primary."""
 
-    def __init__(self, url: str, patience: Patience | None = None) -> None:
+    def __init__(self, url: str, timeouts: Timeouts | None = None) -> None:
         """Parse the URL's hosts.  Raises ValueError if they can't be read."""
-        self.url, self._patience = url, patience or Patience()
-        self._hosts = deque[Listen | None](database_hosts(url))
+        self.url, self._timeouts = url, timeouts or Timeouts()
+        self._hosts = deque[SocketAddress | None](database_hosts(url))
         if not self._hosts:
             # asyncpg's default host.
             self._hosts.append(None)
@@ -55,7 +55,7 @@ class Server:
             while untried or attempts:
                 if untried:
                     attempts.add(asyncio.create_task(self._connect(untried.popleft(), options), name="connect"))
-                wait_seconds = self._patience.next_host_seconds if untried else None
+                wait_seconds = self._timeouts.next_host_seconds if untried else None
                 done, _pending = await asyncio.wait(attempts, timeout=wait_seconds, return_when=asyncio.FIRST_COMPLETED)
                 for task in done:
                     if (error := task.exception()) is None:
@@ -68,15 +68,17 @@ class Server:
         assert failure is not None, "there is at least one host"
         raise failure
 
-    async def _connect(self, host: Listen | None, options: dict[str, Any]) -> "asyncpg.Connection[asyncpg.Record]":
+    async def _connect(
+        self, host: SocketAddress | None, options: dict[str, Any]
+    ) -> "asyncpg.Connection[asyncpg.Record]":
         arguments = dict(options)
         if host is not None:
             arguments |= {"host": host.host, "port": host.port or None}
         if not self._names_target:
             arguments.setdefault("target_session_attrs", "read-write")
-        arguments.setdefault("timeout", self._patience.connect_seconds)
+        arguments.setdefault("timeout", self._timeouts.connect_seconds)
         connection: asyncpg.Connection[asyncpg.Record] = await asyncpg.connect(self.url, **arguments)
-        _limit_silence(connection, self._patience.silent_seconds)
+        _limit_silence(connection, self._timeouts.silent_seconds)
         # The next connection tries this host first.
         if host is not None and self._hosts[0] != host:
             self._hosts.remove(host)

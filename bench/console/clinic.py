@@ -233,7 +233,7 @@ def record(recordings: Path, name: str, minutes: int) -> tuple[str, int]:
         for _ in range(minutes):
             wav.write(part.tobytes())
             all_peaks.add(peaks.of_pcm(part))
-    peaks.beside(file).write_bytes(peaks.pack(all_peaks.all()))
+    peaks.path_for(file).write_bytes(peaks.pack(all_peaks.all()))
     return file.name, file.stat().st_size
 
 

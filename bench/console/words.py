@@ -13,7 +13,7 @@ from collections.abc import Sequence
 
 from cli import simulate
 from cli.operator import operator
-from cli.simulate import Target
+from cli.simulate import CallTarget
 from hum.settings import UpSettings, load
 from hum.v1 import calls_pb2, runtime_pb2
 from sandbox.speech import Speech
@@ -32,7 +32,7 @@ async def run(to: str, lines: Sequence[str]) -> None:
         spoken = await simulate.speak(lines, speech)
     finally:
         speech.close()
-    call = await simulate.ring(Target.find(settings), to, "+13175559001", simulate.one_after_the_other(spoken))
+    call = await simulate.ring(CallTarget.find(settings), to, "+13175559001", simulate.sequential_steps(spoken))
     deltas = list[dict[str, object]]()
     following: asyncio.Task[None] | None = None
     async with operator(settings, "bench-console") as control:
@@ -60,7 +60,7 @@ async def run(to: str, lines: Sequence[str]) -> None:
                 id = simulate.call_id(call)
                 following = asyncio.create_task(follow(id))
                 print(id, flush=True)
-        await simulate.over(call)
+        await simulate.wait_until_ended(call)
         if following is not None:
             await asyncio.wait({following}, timeout=10)
     for delta in deltas:

@@ -112,7 +112,7 @@ def refuse_idle_spinning(measured: Mapping[str, Sequence[Figures]]) -> None:
     for side in ("product", "bare"):
         if (busiest := max((figures["busy_threads"] for figures in measured[side]), default=0)) > 1:
             raise SystemExit(
-                f"bench: {busiest} busy threads in a process of the {side}, where one should be; BLAS: {blas.described()}"
+                f"bench: {busiest} busy threads in a process of the {side}, where one should be; BLAS: {blas.description()}"
             )
 
 
@@ -166,11 +166,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
             "cpus": os.cpu_count(),
             "system": platform.platform(),
             "python": sys.version.split()[0],
-            "blas": blas.described(),
+            "blas": blas.description(),
         }
         options.json.write_text(json.dumps({"machine": machine, "calls": options.calls, **measured}, indent=1) + "\n")
     print(f"{options.calls} calls, {options.seconds:.0f} s, {options.rounds} rounds, the quietest of each")
-    print(f"BLAS: {blas.described()}; {os.cpu_count()} cores\n")
+    print(f"BLAS: {blas.description()}; {os.cpu_count()} cores\n")
     print(table(best(measured.pop("product")), best(measured.pop("bare"))))
     if measured:
         print(peers_table({name: best(rounds) for name, rounds in measured.items()}))

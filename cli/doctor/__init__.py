@@ -10,7 +10,7 @@ from typing import Any
 import aiohttp
 
 from cli.doctor import billing, bus, probes, rules
-from cli.doctor.facts import Answer, Database, Line
+from cli.doctor.facts import DatabaseFacts, NumberWebhooks, ProbeAnswer
 from cli.doctor.finding import Finding, verdict
 from cli.doctor.probes import Web
 from hum import settings as environment
@@ -42,7 +42,7 @@ async def _run_checks(config: UpSettings, *, as_json: bool) -> list[Finding]:
     seconds = config.doctor_seconds
     async with aiohttp.ClientSession(trust_env=False) as http:
         doctor = Doctor(
-            as_running(config, run, home.read_facts(config.home, "sandbox.keys") if run else {}), Web(http, seconds)
+            running_config(config, run, home.read_facts(config.home, "sandbox.keys") if run else {}), Web(http, seconds)
         )
         checks = doctor.checks(is_up=bool(run) or config.production or config.is_set("HUM_CONTROL_ADDRESS"))
         tasks = [asyncio.create_task(_bounded(name, check, seconds)) for name, check in checks.items()]
@@ -70,7 +70,7 @@ def _show(findings: list[Finding], *, as_json: bool) -> None:
         sys.stdout.flush()
 
 
-def as_running(config: UpSettings, run: Mapping[str, Any], stand_ins: Mapping[str, Any]) -> UpSettings:
+def running_config(config: UpSettings, run: Mapping[str, Any], stand_ins: Mapping[str, Any]) -> UpSettings:
     """Return the settings of this machine's planes: those of the operator, with the defaults that `hum up` has chosen."""
     names = {
         "database_url": "database_url",
@@ -94,8 +94,8 @@ class Doctor:
 
     def __init__(self, config: UpSettings, web: Web) -> None:
         self._config, self._web = config, web
-        self._answers: dict[str, list[Answer]] = {}
-        self._database: asyncio.Future[Database | None] = asyncio.get_running_loop().create_future()
+        self._answers: dict[str, list[ProbeAnswer]] = {}
+        self._database: asyncio.Future[DatabaseFacts | None] = asyncio.get_running_loop().create_future()
 
     def checks(self, *, is_up: bool) -> dict[str, Check]:
         """Return the checks by name, in their order; without a running platform, only those that need none."""
@@ -164,7 +164,7 @@ class Doctor:
             raise
         self._database.set_result(None if facts.fault else facts)
         if not facts.fault:
-            self._answers["database"] = [Answer(0, skew_seconds=facts.skew_seconds)]
+            self._answers["database"] = [ProbeAnswer(0, skew_seconds=facts.skew_seconds)]
         return rules.database(facts, self._config)
 
     async def _bus(self) -> list[Finding]:
@@ -186,7 +186,7 @@ class Doctor:
 
     async def _carrier(self) -> list[Finding]:
         config = self._config
-        answer, lines = Answer(0), list[Line]()
+        answer, lines = ProbeAnswer(0), list[NumberWebhooks]()
         if config.twilio_account_sid and config.twilio_auth_tokens:
             answer, lines = await probes.carrier_numbers(self._web, config)
         self._answers["carrier"] = [answer]

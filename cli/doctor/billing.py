@@ -3,15 +3,15 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from cli.doctor.facts import Answer
+from cli.doctor.facts import ProbeAnswer
 from cli.doctor.finding import Finding
 from hum.plans import Plans
-from hum.process.network import shown_url
+from hum.process.network import redacted_url
 from hum.settings import UpSettings
 
 ABOUT = "billing"
 OK, UNAUTHORIZED, FORBIDDEN, NOT_FOUND = 200, 401, 403, 404
-NOT_ASKED = Answer(0)
+NOT_ASKED = ProbeAnswer(0)
 TEST_KEYS = ("sk_test_", "rk_test_")
 #: The path of the gateway's webhook for Stripe, and the events that Stripe must send.
 PATH = "/stripe/webhook"
@@ -30,9 +30,9 @@ class StripeFacts:
 
     plans: Plans | None
     fault: str = ""
-    prices: Mapping[str, Answer] = field(default_factory=dict)
-    meters: Answer = NOT_ASKED
-    endpoints: Answer = NOT_ASKED
+    prices: Mapping[str, ProbeAnswer] = field(default_factory=dict)
+    meters: ProbeAnswer = NOT_ASKED
+    endpoints: ProbeAnswer = NOT_ASKED
 
 
 def judge(config: UpSettings, facts: StripeFacts) -> list[Finding]:
@@ -43,7 +43,7 @@ def judge(config: UpSettings, facts: StripeFacts) -> list[Finding]:
         return [Finding(ABOUT, "no key of Stripe's is set: there are no plans, and no limits")]
     if facts.plans is None:
         return [Finding(ABOUT, f"the plans can't be read: {facts.fault}", "correct HUM_PLANS_FILE")]
-    url = shown_url(config.stripe_api_base)
+    url = redacted_url(config.stripe_api_base)
     answers = [*facts.prices.values(), facts.meters]
     if any(answer.status == UNAUTHORIZED for answer in answers):
         return [Finding(ABOUT, f"{url} refuses the key", "correct STRIPE_API_KEY")]

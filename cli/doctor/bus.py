@@ -26,14 +26,14 @@ FAULTS = {
 
 
 @dataclass(frozen=True, slots=True)
-class Bus:
+class BusFacts:
     """The output of `python -m control.busfacts`; `fault` is the reason if there is none."""
 
     servers: Sequence[Mapping[str, str]] = ()
     fault: str = ""
 
 
-def judge(facts: Bus) -> list[Finding]:
+def judge(facts: BusFacts) -> list[Finding]:
     """Return a finding for each faulty server, or one that all are well."""
     if facts.fault:
         return [

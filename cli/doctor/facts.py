@@ -6,7 +6,7 @@ from typing import Any
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class ProbeAnswer:
     """An HTTP answer.
 
     `status` 0: there was none, for the reason in `fault`; `skew_seconds`: how far its clock is ahead.
@@ -20,7 +20,7 @@ class Answer:
 
 
 @dataclass(frozen=True, slots=True)
-class Waiting:
+class RecordingBacklog:
     """Recordings on this machine that are not uploaded to the bucket yet."""
 
     files: int
@@ -29,7 +29,7 @@ class Waiting:
 
 
 @dataclass(frozen=True, slots=True)
-class Database:
+class DatabaseFacts:
     """The output of `python -m storage.facts`; `fault` is the reason if there is none."""
 
     fault: str = ""
@@ -53,7 +53,7 @@ class Database:
 
 
 @dataclass(frozen=True, slots=True)
-class Certificate:
+class CertificateFacts:
     """The certificate that planes show each other.  `fault` is the reason if it can't be used, as a sentence."""
 
     fault: str = ""
@@ -62,7 +62,7 @@ class Certificate:
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class NumberWebhooks:
     """A number at the carrier, with the URLs for its calls and their status."""
 
     e164: str
@@ -71,7 +71,7 @@ class Line:
 
 
 @dataclass(frozen=True, slots=True)
-class Engine:
+class EngineFacts:
     """The output of `python -m media.facts` about the core and BLAS; `fault` is the reason if there is none."""
 
     fault: str = ""

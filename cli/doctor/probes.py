@@ -20,8 +20,8 @@ from cryptography.hazmat.primitives import serialization
 from grpc import aio
 
 from cli.doctor.billing import StripeFacts
-from cli.doctor.bus import Bus
-from cli.doctor.facts import Answer, Certificate, Database, Engine, Line, Waiting
+from cli.doctor.bus import BusFacts
+from cli.doctor.facts import CertificateFacts, DatabaseFacts, EngineFacts, NumberWebhooks, ProbeAnswer, RecordingBacklog
 from cli.operator import operator
 from hum import carrier, planfile, recordings, smtp
 from hum.clock import now
@@ -43,7 +43,7 @@ class Web:
     http: aiohttp.ClientSession
     seconds: float
 
-    async def ask(self, method: str, url: str, **options: Any) -> Answer:
+    async def ask(self, method: str, url: str, **options: Any) -> ProbeAnswer:
         """Send a request and return the answer, whatever it is; do not follow redirects."""
         try:
             async with (
@@ -53,25 +53,25 @@ class Web:
                 skew_seconds = _skew_seconds(answer.headers.get("Date", ""))
                 body = await _read(answer.content)
         except TimeoutError:
-            return Answer(0, fault=f"no answer within {self.seconds:g} s")
+            return ProbeAnswer(0, fault=f"no answer within {self.seconds:g} s")
         except (aiohttp.ClientError, ValueError) as error:
-            return Answer(0, fault=_fault(error))
+            return ProbeAnswer(0, fault=_fault(error))
         json_body = None
         with suppress(ValueError):
             json_body = json.loads(body)
-        return Answer(answer.status, body.decode(errors="replace"), skew_seconds=skew_seconds, json=json_body)
+        return ProbeAnswer(answer.status, body.decode(errors="replace"), skew_seconds=skew_seconds, json=json_body)
 
-    async def upgrade(self, url: str, headers: Mapping[str, str]) -> Answer:
+    async def upgrade(self, url: str, headers: Mapping[str, str]) -> ProbeAnswer:
         """Request a WebSocket upgrade and return its status; close the socket at once."""
         try:
             async with asyncio.timeout(self.seconds), self.http.ws_connect(url, headers=headers):
-                return Answer(101)
+                return ProbeAnswer(101)
         except TimeoutError:
-            return Answer(0, fault=f"no answer within {self.seconds:g} s")
+            return ProbeAnswer(0, fault=f"no answer within {self.seconds:g} s")
         except aiohttp.WSServerHandshakeError as error:
-            return Answer(error.status)
+            return ProbeAnswer(error.status)
         except (aiohttp.ClientError, ValueError) as error:
-            return Answer(0, fault=_fault(error))
+            return ProbeAnswer(0, fault=_fault(error))
 
 
 async def _read(content: aiohttp.StreamReader) -> bytes:
@@ -103,7 +103,7 @@ def _fault(error: Exception) -> str:
 # --- the systems outside ------------------------------------------------------------------------------------------
 
 
-async def carrier_numbers(web: Web, config: UpSettings) -> tuple[Answer, list[Line]]:
+async def carrier_numbers(web: Web, config: UpSettings) -> tuple[ProbeAnswer, list[NumberWebhooks]]:
     """List the account's numbers; return the last answer, and the numbers."""
     base, account = config.twilio_api_base_url.rstrip("/"), config.twilio_account_sid
     tokens = config.twilio_auth_tokens
@@ -111,13 +111,13 @@ async def carrier_numbers(web: Web, config: UpSettings) -> tuple[Answer, list[Li
         config.twilio_api_key or account, config.twilio_api_secret or (tokens[0] if tokens else "")
     )
     path = f"/2010-04-01/Accounts/{account}/IncomingPhoneNumbers.json?PageSize={PAGE}"
-    lines: list[Line] = []
-    answer = Answer(0, fault="nothing was asked")
+    lines: list[NumberWebhooks] = []
+    answer = ProbeAnswer(0, fault="nothing was asked")
     for _ in range(MOST_PAGES):
         answer = await web.ask("GET", base + path, headers={"Authorization": login})
         page = answer.json if isinstance(answer.json, dict) else {}
         lines += [
-            Line(number["phone_number"], number.get("voice_url") or "", number.get("status_callback") or "")
+            NumberWebhooks(number["phone_number"], number.get("voice_url") or "", number.get("status_callback") or "")
             for number in page.get("incoming_phone_numbers", ())
         ]
         path = page.get("next_page_uri") or ""
@@ -126,7 +126,7 @@ async def carrier_numbers(web: Web, config: UpSettings) -> tuple[Answer, list[Li
     return answer, lines
 
 
-async def models(web: Web, config: UpSettings, names: Mapping[str, str]) -> dict[str, Answer]:
+async def models(web: Web, config: UpSettings, names: Mapping[str, str]) -> dict[str, ProbeAnswer]:
     """Return the model API's answer about each model, by variable."""
     headers = {"Authorization": f"Bearer {config.openai_api_key}"}
     base = config.openai_base_url.rstrip("/")
@@ -136,7 +136,7 @@ async def models(web: Web, config: UpSettings, names: Mapping[str, str]) -> dict
     return dict(zip(names, answers, strict=True))
 
 
-async def issuer(web: Web, config: UpSettings) -> Answer | None:
+async def issuer(web: Web, config: UpSettings) -> ProbeAnswer | None:
     if not config.oidc_issuer:
         return None
     return await web.ask("GET", config.oidc_issuer.rstrip("/") + "/.well-known/openid-configuration")
@@ -171,7 +171,7 @@ async def stripe(web: Web, config: UpSettings) -> StripeFacts:
 # --- the way from outside -----------------------------------------------------------------------------------------
 
 
-async def webhook(web: Web, config: UpSettings) -> tuple[Answer, Answer]:
+async def webhook(web: Web, config: UpSettings) -> tuple[ProbeAnswer, ProbeAnswer]:
     """Request `/healthz` at the public URL, and a webhook about no call, signed like the carrier's; return the answers."""
     health = await web.ask("GET", f"{config.public_url}/healthz")
     url, token = config.public_url + STATUS, next(iter(config.twilio_auth_tokens), "")
@@ -184,7 +184,7 @@ async def webhook(web: Web, config: UpSettings) -> tuple[Answer, Answer]:
     return health, await web.ask("POST", url, data=urlencode(form).encode(), headers=headers)
 
 
-async def stream(web: Web, config: UpSettings) -> Answer:
+async def stream(web: Web, config: UpSettings) -> ProbeAnswer:
     """Request a WebSocket upgrade, signed like the carrier's."""
     url, token = config.media_url + STREAM, next(iter(config.twilio_auth_tokens), "")
     return await web.upgrade(url, {"X-Twilio-Signature": carrier.sign(token, url, ())})
@@ -204,21 +204,21 @@ async def control(config: UpSettings, seconds: float) -> str:
 # --- this machine -------------------------------------------------------------------------------------------------
 
 
-async def database(config: UpSettings, seconds: float) -> Database:
+async def database(config: UpSettings, seconds: float) -> DatabaseFacts:
     """Return the facts of `storage.facts`, as only storage contains SQL."""
     facts = await _program("storage.facts", seconds, HUM_DATABASE_URL=config.database_url)
-    return Database(fault=facts) if isinstance(facts, str) else Database(**facts)
+    return DatabaseFacts(fault=facts) if isinstance(facts, str) else DatabaseFacts(**facts)
 
 
-async def bus(config: UpSettings, seconds: float) -> Bus:
+async def bus(config: UpSettings, seconds: float) -> BusFacts:
     """Return the facts of `control.busfacts`, which uses control's own client."""
     facts = await _program("control.busfacts", seconds, HUM_BUS_URL=config.bus_url)
-    return Bus(fault=facts) if isinstance(facts, str) else Bus(**facts)
+    return BusFacts(fault=facts) if isinstance(facts, str) else BusFacts(**facts)
 
 
-async def engine(seconds: float) -> Engine:
+async def engine(seconds: float) -> EngineFacts:
     facts = await _program("media.facts", seconds)
-    return Engine(fault=facts) if isinstance(facts, str) else Engine(**facts)
+    return EngineFacts(fault=facts) if isinstance(facts, str) else EngineFacts(**facts)
 
 
 async def _program(module: str, seconds: float, **variables: str) -> dict[str, Any] | str:
@@ -245,7 +245,7 @@ async def _program(module: str, seconds: float, **variables: str) -> dict[str, A
     return facts
 
 
-def certificate(config: UpSettings) -> Certificate | None:
+def certificate(config: UpSettings) -> CertificateFacts | None:
     """Read the certificate that this plane shows others, and check that its key and its authority belong to it."""
     if config.tls_cert is None:
         return None
@@ -254,17 +254,17 @@ def certificate(config: UpSettings) -> Certificate | None:
         if config.tls_key is not None:
             key = serialization.load_pem_private_key(config.tls_key.read_bytes(), None)
             if key.public_key() != chain[0].public_key():
-                return Certificate("HUM_TLS_KEY is not the key of HUM_TLS_CERT")
+                return CertificateFacts("HUM_TLS_KEY is not the key of HUM_TLS_CERT")
         if config.tls_ca is not None:
             authorities = x509.load_pem_x509_certificates(config.tls_ca.read_bytes())
             if not any(_issued(chain[-1], authority) for authority in authorities):
-                return Certificate("HUM_TLS_CA is not the authority that issued HUM_TLS_CERT")
+                return CertificateFacts("HUM_TLS_CA is not the authority that issued HUM_TLS_CERT")
     except OSError as error:
-        return Certificate(f"{error.filename}: {error.strerror}")
+        return CertificateFacts(f"{error.filename}: {error.strerror}")
     except (ValueError, TypeError, UnsupportedAlgorithm) as error:
-        return Certificate(f"it can't be read: {str(error)[:200]}")
+        return CertificateFacts(f"it can't be read: {str(error)[:200]}")
     expiry = min(authority.not_valid_after_utc for authority in chain) - now()
-    return Certificate(names=_names(chain[0]), days_left=expiry.total_seconds() / 86_400)
+    return CertificateFacts(names=_names(chain[0]), days_left=expiry.total_seconds() / 86_400)
 
 
 def _issued(certificate: x509.Certificate, authority: x509.Certificate) -> bool:
@@ -300,17 +300,17 @@ def home_fault(home: Path) -> tuple[str, int]:
 async def store_fault(config: UpSettings, seconds: float) -> str:
     """Return why the bucket does not store, return and delete an object; empty if it does."""
     assert config.bucket is not None, "without a bucket there is nothing to look at"
-    from hum.objects.bucket import StoreFault, opened, probe
+    from hum.objects.bucket import StoreFault, open_bucket, probe
 
     try:
         without_retries = config.model_copy(update={"s3_retries": 0, "s3_request_seconds": seconds})
-        await probe(opened(without_retries, config.bucket))
+        await probe(open_bucket(without_retries, config.bucket))
     except StoreFault as error:
         return error.fault
     return ""
 
 
-def waiting_recordings(config: UpSettings) -> Waiting:
+def waiting_recordings(config: UpSettings) -> RecordingBacklog:
     """Return this machine's recordings that are not uploaded to the bucket yet."""
     sizes, now_seconds = 0, now().timestamp()
     oldest = now_seconds
@@ -319,10 +319,10 @@ def waiting_recordings(config: UpSettings) -> Waiting:
         with suppress(FileNotFoundError):  # it is uploaded by now
             status = file.stat()
             sizes, oldest = sizes + status.st_size, min(oldest, status.st_mtime)
-    return Waiting(len(files), sizes, max(0.0, now_seconds - oldest))
+    return RecordingBacklog(len(files), sizes, max(0.0, now_seconds - oldest))
 
 
-def skews(answers: Mapping[str, Sequence[Answer]]) -> dict[str, float]:
+def skews(answers: Mapping[str, Sequence[ProbeAnswer]]) -> dict[str, float]:
     """Return how far the clocks of the systems that answered are ahead of ours, in seconds."""
     by_name = {
         name: next((answer.skew_seconds for answer in of_system if answer.skew_seconds is not None), None)

@@ -4,10 +4,10 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from cli.doctor.facts import Answer, Certificate, Database, Engine, Line, Waiting
+from cli.doctor.facts import CertificateFacts, DatabaseFacts, EngineFacts, NumberWebhooks, ProbeAnswer, RecordingBacklog
 from cli.doctor.finding import Finding
 from hum.process import descriptors, production
-from hum.process.network import shown_url
+from hum.process.network import redacted_url
 from hum.settings import UpSettings
 
 OLDEST_POSTGRES = 15
@@ -42,7 +42,7 @@ def settings(sentences: Sequence[str], config: UpSettings | None) -> list[Findin
     """Judge the settings.  `sentences` are the errors in reading them."""
     if config is None:
         return [Finding("settings", "can't be read", sentence) for sentence in sentences]
-    problems = [*sentences, *production.complaints(config)]
+    problems = [*sentences, *production.problems(config)]
     if config.oidc_issuer and not config.oidc_client_id:
         problems.append("HUM_OIDC_ISSUER is set but HUM_OIDC_CLIENT_ID is not; set both")
     if config.carrier_connections >= config.max_connections:
@@ -79,7 +79,7 @@ def home(config: UpSettings, fault: str, free_bytes: int) -> Finding:
     return Finding("home", f"{config.home} can be written, {free_bytes >> 20} MiB are free")
 
 
-def recordings(config: UpSettings, waiting: Waiting, fault: str) -> Finding:
+def recordings(config: UpSettings, waiting: RecordingBacklog, fault: str) -> Finding:
     """Judge the bucket.  `fault` is the reason if it does not store, return and delete an object."""
     backlog = f"{waiting.files} files of {waiting.size_bytes >> 20} MiB wait on this machine"
     if fault:
@@ -91,8 +91,8 @@ def recordings(config: UpSettings, waiting: Waiting, fault: str) -> Finding:
     return Finding("recordings", f"{config.recordings_url} takes, gives and deletes an object; {backlog}")
 
 
-def database(facts: Database, config: UpSettings) -> list[Finding]:
-    url = shown_url(config.database_url)
+def database(facts: DatabaseFacts, config: UpSettings) -> list[Finding]:
+    url = redacted_url(config.database_url)
     if facts.fault:
         return [Finding("database", facts.fault, "start it, or correct HUM_DATABASE_URL")]
     version = f"PostgreSQL {facts.version // 10_000}.{facts.version % 10_000} at {url}"
@@ -107,7 +107,7 @@ def database(facts: Database, config: UpSettings) -> list[Finding]:
     return findings or [Finding("database", f"{version}, up to date")]
 
 
-def _database_version(facts: Database, version: str) -> list[Finding]:
+def _database_version(facts: DatabaseFacts, version: str) -> list[Finding]:
     findings = []
     if facts.version // 10_000 < OLDEST_POSTGRES:
         findings.append(Finding("database", version, f"use PostgreSQL {OLDEST_POSTGRES} or later"))
@@ -120,7 +120,7 @@ def _database_version(facts: Database, version: str) -> list[Finding]:
     return findings
 
 
-def _database_settings(facts: Database, config: UpSettings) -> list[Finding]:
+def _database_settings(facts: DatabaseFacts, config: UpSettings) -> list[Finding]:
     values = facts.settings or {}
     findings = []
     if facts.encoding != "UTF8":
@@ -153,9 +153,9 @@ def control(fault: str, config: UpSettings) -> Finding:
     return Finding("control", f"does not answer at {address} ({fault})", "start it, or correct HUM_CONTROL_ADDRESS")
 
 
-def carrier(config: UpSettings, answer: Answer) -> Finding | None:
+def carrier(config: UpSettings, answer: ProbeAnswer) -> Finding | None:
     """Return what is wrong with the account, or None.  `answer` is the carrier's list of numbers."""
-    url = shown_url(config.twilio_api_base_url)
+    url = redacted_url(config.twilio_api_base_url)
     if not config.twilio_account_sid:
         fix = "set TWILIO_ACCOUNT_SID and TWILIO_AUTH_TOKEN"
         return Finding("carrier", "no account is set", fix)
@@ -172,7 +172,7 @@ def carrier(config: UpSettings, answer: Answer) -> Finding | None:
     return None
 
 
-def numbers(config: UpSettings, lines: Sequence[Line], ours: Sequence[str] | None) -> list[Finding]:
+def numbers(config: UpSettings, lines: Sequence[NumberWebhooks], ours: Sequence[str] | None) -> list[Finding]:
     """Judge the numbers.
 
     `lines` are the carrier's; `ours` those of organizations, None if the database did not answer.
@@ -203,7 +203,7 @@ def numbers(config: UpSettings, lines: Sequence[Line], ours: Sequence[str] | Non
     return findings or [Finding("numbers", f"the account holds {len(lines)}; {count} of HUM's point here")]
 
 
-def agents(facts: Database) -> Finding:
+def agents(facts: DatabaseFacts) -> Finding:
     """Judge whether an agent answers each number."""
     if facts.silent:
         fix = "give each a flow: PATCH /api/numbers/{id} {flow_id}"
@@ -216,7 +216,7 @@ def agents(facts: Database) -> Finding:
 
 
 def media(processes: Sequence[Mapping[str, Any]], config: UpSettings) -> Finding:
-    """Judge the media processes that are linked to control, in the form of `Database.media`."""
+    """Judge the media processes that are linked to control, in the form of `DatabaseFacts.media`."""
     accepting = [process for process in processes if not process["refuses"]]
     if not processes:
         fix = "start `hum media`; its HUM_CONTROL_ADDRESS and HUM_NODE_KEY must be control's"
@@ -254,7 +254,7 @@ def _ago(seconds: float) -> str:
     return f"{seconds:.0f} s"
 
 
-def certificate(facts: Certificate | None, config: UpSettings) -> Finding:
+def certificate(facts: CertificateFacts | None, config: UpSettings) -> Finding:
     """Judge the certificate that planes show each other (HUM_TLS_CERT); None if none is set."""
     host = config.control_address.rpartition(":")[0].strip("[]")
     if facts is None:
@@ -271,14 +271,14 @@ def certificate(facts: Certificate | None, config: UpSettings) -> Finding:
     return Finding("TLS", f"{', '.join(facts.names)}, for {facts.days_left:.0f} more days")
 
 
-def _webhook_urls(line: Line) -> tuple[str, str]:
+def _webhook_urls(line: NumberWebhooks) -> tuple[str, str]:
     """Return a number's URLs without connection overrides."""
     return line.voice_url.partition("#")[0], line.status_url.partition("#")[0]
 
 
-def model(config: UpSettings, answers: Mapping[str, Answer]) -> list[Finding]:
+def model(config: UpSettings, answers: Mapping[str, ProbeAnswer]) -> list[Finding]:
     """Judge the models.  `answers` has the API's answer about each model, by its variable."""
-    url, names = shown_url(config.openai_base_url), models(config)
+    url, names = redacted_url(config.openai_base_url), models(config)
     if not config.openai_api_key:
         return [Finding("model", "no key is set", "set OPENAI_API_KEY")]
     findings = []
@@ -302,7 +302,7 @@ def models(config: UpSettings) -> dict[str, str]:
     }
 
 
-def sign_in(config: UpSettings, answer: Answer | None) -> Finding:
+def sign_in(config: UpSettings, answer: ProbeAnswer | None) -> Finding:
     """Judge the sign-in.  `answer` is the issuer's discovery document; None if no issuer is set."""
     if answer is None:
         return Finding("sign-in", "no issuer is set: API keys work, and people can't sign in")
@@ -324,7 +324,7 @@ def email(config: UpSettings, fault: str) -> Finding:
     return Finding("e-mail", f"{config.smtp_url} answers; e-mails are from {config.smtp_from}")
 
 
-def public_url(config: UpSettings, health: Answer, signed: Answer) -> Finding:
+def public_url(config: UpSettings, health: ProbeAnswer, signed: ProbeAnswer) -> Finding:
     """Judge the public URL by the answers to `/healthz` and to a signed webhook about no call."""
     url = config.public_url
     if health.status != OK or health.text.strip() != "ok":
@@ -337,7 +337,7 @@ def public_url(config: UpSettings, health: Answer, signed: Answer) -> Finding:
     return Finding("public URL", f"{url} answers, and signed webhooks arrive unchanged")
 
 
-def media_url(config: UpSettings, answer: Answer) -> Finding:
+def media_url(config: UpSettings, answer: ProbeAnswer) -> Finding:
     """Judge the media URL by the answer to a signed WebSocket upgrade, which was closed at once."""
     url = f"{config.media_url}/media/twilio"
     if answer.status == SWITCHING:
@@ -361,7 +361,7 @@ def clocks(skews_seconds: Mapping[str, float]) -> Finding:
     return Finding("clock", f"within {MOST_SKEW_SECONDS:g} s of {', '.join(skews_seconds)}")
 
 
-def engine(facts: Engine, config: UpSettings) -> list[Finding]:
+def engine(facts: EngineFacts, config: UpSettings) -> list[Finding]:
     """Judge BLAS and the core of a media process."""
     if facts.fault:
         return [Finding("core", facts.fault, "install HUM anew: make")]
@@ -389,7 +389,7 @@ def open_files(config: UpSettings, limit: int) -> Finding:
     return Finding("open files", f"{limit} are allowed, {needed} are needed", fix)
 
 
-def _unanswered(about: str, url: str, answer: Answer, what_to_check: str) -> Finding:
+def _unanswered(about: str, url: str, answer: ProbeAnswer, what_to_check: str) -> Finding:
     fault = answer.fault or f"it answered {answer.status}"
     return Finding(
         about, f"{url} is not as it should be ({fault})", f"check that it runs, the network, and {what_to_check}"

@@ -75,9 +75,9 @@ async def seal(db: Db) -> int:
         sealed += batch
 
 
-def entry(row: EntryRow) -> chain.Entry:
+def entry(row: EntryRow) -> chain.AuditEntry:
     """Return the part of a row that is hashed and exported."""
-    return chain.Entry(
+    return chain.AuditEntry(
         organization=ids.show(Kind.ORGANIZATION, row.org_id),
         at=row.at,
         actor=row.actor,

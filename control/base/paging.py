@@ -12,7 +12,7 @@ from uuid import UUID
 from google.protobuf.message import Message
 
 from hum.contract.errors import InvalidCursor
-from hum.secrets import same, sign
+from hum.secrets import is_equal, sign
 
 Part = int | str | UUID | datetime
 RowT = TypeVar("RowT")
@@ -52,7 +52,7 @@ class Cursors:
         except (binascii.Error, ValueError) as error:
             raise InvalidCursor("The cursor is invalid.") from error
         body, tag = blob[:-TAG_BYTES], blob[-TAG_BYTES:]
-        if not same(tag, self._tag(request, body)):
+        if not is_equal(tag, self._tag(request, body)):
             raise InvalidCursor("The cursor is invalid, or belongs to another list or filter.")
         return [_unpack(part) for part in json.loads(body)]
 

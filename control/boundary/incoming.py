@@ -41,7 +41,7 @@ class IncomingRequest:
         metadata = {name: str(value) for name, value in context.invocation_metadata() or ()}
         request_id = ids.request_id(metadata.get(rpc.REQUEST_ID, ""))
         structlog.contextvars.bind_contextvars(request_id=request_id)
-        span = tracing.served(method.name, metadata)
+        span = tracing.server_span(method.name, metadata)
         trailing = {rpc.REQUEST_ID: request_id}
         return cls(method, context, metadata, request_id, clock, clock(), trailing, span)
 

@@ -75,7 +75,7 @@ class CallsServicer:
     async def ListCallTurns(
         self, request: pb.ListCallTurnsRequest, ctx: TransactionContext
     ) -> pb.ListCallTurnsResponse:
-        id = (await calls.look(ctx.tx, ids.require(Kind.CALL, request.call_id))).id
+        id = (await calls.get(ctx.tx, ids.require(Kind.CALL, request.call_id))).id
         rows = await call_records.latest_turns(ctx.tx, id, self._cursors.after(request), paging.rows_to_fetch(request))
         page, more = self._cursors.cut(request, rows, lambda row: (row.seq,))
         return pb.ListCallTurnsResponse(turns=[present.turn(row) for row in page], next_cursor=more)
@@ -116,7 +116,7 @@ class CallsServicer:
                 async for pcm in pieces:
                     yield httpbody_pb2.HttpBody(content_type="audio/wav", data=pcm)
         finally:
-            await rpc.to_its_end(self._supervision.end_listening(ctx, id))
+            await rpc.run_to_completion(self._supervision.end_listening(ctx, id))
 
     async def DeleteCall(self, request: pb.DeleteCallRequest, ctx: TransactionContext) -> pb.DeleteCallResponse:
         await erasing.erase_call(ctx.tx, ids.require(Kind.CALL, request.id))

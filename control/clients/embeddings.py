@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from control.clients.openai import ModelError, ModelUsage, retry_after_seconds
-from hum.settings import Model as ModelSettings
+from hum.settings import ModelSettings
 
 Vectors = NDArray[np.float32]
 """A row per text, each of length 1."""

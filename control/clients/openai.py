@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
-from hum.settings import Model as ModelSettings
+from hum.settings import ModelSettings
 
 with warnings.catch_warnings():
     # Removed from the standard library in 3.13, where audioop-lts provides it under the same name.

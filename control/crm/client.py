@@ -18,7 +18,7 @@ from hum import ids
 from hum.clock import monotonic_ms, now
 from hum.ids import Kind
 from hum.observe.telemetry import log
-from hum.secrets import Keyring, Place, Unsealable, new_token, sign
+from hum.secrets import Keyring, SealContext, Unsealable, new_token, sign
 from hum.settings.crm import CrmSettings
 from storage import crm
 from storage.crm import ConnectorRow, LogRow
@@ -58,9 +58,9 @@ class Exchange:
     retry_after_seconds: float = 0.0
 
 
-def place(id: UUID, org: UUID) -> Place:
+def place(id: UUID, org: UUID) -> SealContext:
     """Return the place to which a connector's secrets are sealed."""
-    return Place("crm_connectors", id, org)
+    return SealContext("crm_connectors", id, org)
 
 
 def new_secret() -> str:
@@ -82,7 +82,7 @@ class ConnectorClient:
             return False
         during = timedelta(milliseconds=2 * connector.timeout_ms)
         async with self._db.tenant(connector.org_id) as tx:
-            return await crm.try_again(tx, connector.id, during)
+            return await crm.claim_probe(tx, connector.id, during)
 
     def is_busy(self, connector: UUID) -> bool:
         """Return whether this process has reached its limit of requests in flight to a connector."""

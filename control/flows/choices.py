@@ -6,7 +6,7 @@ from typing import Any
 
 from hum.contract.errors import FieldError
 from hum.observe.telemetry import log
-from hum.settings import Model
+from hum.settings import ModelSettings
 from hum.v1 import flows_pb2 as pb
 
 LOG = log(__name__)
@@ -20,7 +20,7 @@ class Choices:
     models: tuple[str, ...]
 
     @classmethod
-    def of(cls, settings: Model) -> "Choices":
+    def of(cls, settings: ModelSettings) -> "Choices":
         return cls(settings.voice_names, settings.realtime_model_names)
 
     def problems(self, flow: pb.Flow, before: pb.Flow) -> Iterator[FieldError]:

@@ -19,7 +19,7 @@ from control.httptools.templates import CannotRender
 from control.tools import dumped
 from hum.clock import monotonic_ms
 from hum.observe.telemetry import log
-from hum.secrets import Keyring, Place, Unsealable
+from hum.secrets import Keyring, SealContext, Unsealable
 from hum.settings.httptools import HttpToolSettings
 from storage import http_tools
 from storage.db import Db
@@ -131,7 +131,7 @@ class Requests:
             if row.host != host:
                 raise _NotSent(f"The secret {row.name} is for another host.")
             try:
-                secrets[row.name] = self._keyring.open(row.secret, Place(TABLE, row.id, org)).decode()
+                secrets[row.name] = self._keyring.open(row.secret, SealContext(TABLE, row.id, org)).decode()
             except Unsealable as error:
                 LOG.exception("could not open a tool's secret; set it again", secret=str(row.id))
                 raise _NotSent(f"HUM can't open the secret {row.name} any more; set it again.") from error

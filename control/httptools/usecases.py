@@ -18,7 +18,7 @@ from hum import ids
 from hum.contract.errors import AlreadyExists, FieldError, InUse, InvalidRequest, NotFound, PlanLimit
 from hum.contract.principal import Principal
 from hum.ids import Kind
-from hum.secrets import Keyring, Place
+from hum.secrets import Keyring, SealContext
 from hum.settings.httptools import HttpToolSettings
 from hum.v1 import events_pb2
 from hum.v1 import tools_pb2 as pb
@@ -93,7 +93,7 @@ class Tools:
             raise InvalidRequest(problems)
         name = definition["name"]
         self._require_free(name)
-        if await http_tools.called(tx, name) not in {None, id}:
+        if await http_tools.by_name(tx, name) not in {None, id}:
             raise AlreadyExists(f"There is a tool {name!r} already.")
         if id is not None:
             await _require_apart(await http_tools.names(tx, id, None), {id: name}, tx, id)
@@ -266,7 +266,7 @@ async def create_secret(tx: Tx, principal: Principal, keyring: Keyring, secret: 
         raise AlreadyExists(f"There is a secret {secret.name!r} already.")
     id = ids.new()
     await http_tools.create_secret(
-        tx, id, secret.name, host, keyring.seal(secret.value.encode(), Place(TABLE, id, principal.org_id))
+        tx, id, secret.name, host, keyring.seal(secret.value.encode(), SealContext(TABLE, id, principal.org_id))
     )
     return await http_tools.secret(tx, id)
 
@@ -287,7 +287,9 @@ async def change_secret(
         problems.append(FieldError("tool_secret.value", "is needed: what was stored is never read back"))
     if problems:
         raise InvalidRequest(problems)
-    await http_tools.change_secret(tx, id, host, keyring.seal(after.value.encode(), Place(TABLE, id, principal.org_id)))
+    await http_tools.change_secret(
+        tx, id, host, keyring.seal(after.value.encode(), SealContext(TABLE, id, principal.org_id))
+    )
     return await http_tools.secret(tx, id)
 
 

@@ -19,7 +19,7 @@ from hum.plans import FREE
 from hum.v1 import events_pb2
 from storage import audit, billing, calls, events, identity, sessions
 from storage.db import Db, Tx
-from storage.identity import ApiKeyRow, OrganizationRow, PendingRow
+from storage.identity import ApiKeyRow, OrganizationRow, OwnRequestRow
 
 PREFIX_CHARS = len(secrets.API_KEY_PREFIX) + 6
 
@@ -53,19 +53,19 @@ async def create_organization(db: Db, name: str, owner_email: str, *, same_name:
 async def follow_call(db: Db, id: UUID) -> tuple[UUID, UUID]:
     """Note in the organization's audit log that an operator follows a call; return both ids.  Raises NotFound."""
     async with db.system() as tx:
-        org = (await calls.look(tx, id)).org_id
+        org = (await calls.get(tx, id)).org_id
         await append_operator_action(tx, org, "followCall", ids.show(Kind.CALL, id))
     return org, id
 
 
-async def onboard(ctx: SessionContext, name: str, policy: Onboarding) -> UUID | PendingRow:
+async def onboard(ctx: SessionContext, name: str, policy: Onboarding) -> UUID | OwnRequestRow:
     """Create an organization with the signed-in person as its first admin, and switch the session to it; if a site
     admin must approve it, only request it.  Raises Forbidden, PlanLimit, InvalidRequest.
     """
     tx, principal = ctx.tx, ctx.principal
-    if rules.needs_approval(principal, policy, await identity.founded(tx)):
+    if rules.needs_approval(principal, policy, await identity.count_created(tx)):
         id, name = ids.new(), _stripped(name)
-        return PendingRow(id, name, await identity.request_organization(tx, id, name))
+        return OwnRequestRow(id, name, await identity.request_organization(tx, id, name))
     org = await _create(tx, principal, name, ctx.user_id, FREE, None, "onboardOrganization", ctx.request_id)
     await identity.switch(tx, ctx.session_id, org)
     return org
@@ -92,7 +92,7 @@ async def _create(
     tx: Tx, principal: Principal, name: str, admin: UUID, plan: str, notes: str | None, action: str, request_id: str
 ) -> UUID:
     org, name = ids.new(), _stripped(name)
-    await identity.found(tx, org, name, admin, plan, notes)
+    await identity.create_own_organization(tx, org, name, admin, plan, notes)
     await _append_founding(tx, principal, org, name, action, request_id)
     return org
 

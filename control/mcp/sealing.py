@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from uuid import UUID
 
-from hum.secrets import Keyring, Place
+from hum.secrets import Keyring, SealContext
 from storage.mcp import ServerRow
 
 HEADERS, BEARER, OAUTH = "mcp_servers.headers", "mcp_servers.bearer", "mcp_servers.oauth"
@@ -48,7 +48,7 @@ class Sealer:
         )
 
     def _seal(self, text: str | None, place: str, id: UUID, org: UUID) -> bytes | None:
-        return self._keyring.seal(text.encode(), Place(place, id, org)) if text else None
+        return self._keyring.seal(text.encode(), SealContext(place, id, org)) if text else None
 
     def _open(self, blob: bytes | None, place: str, row: ServerRow) -> str | None:
-        return None if blob is None else self._keyring.open(blob, Place(place, row.id, row.org_id)).decode()
+        return None if blob is None else self._keyring.open(blob, SealContext(place, row.id, row.org_id)).decode()

@@ -148,7 +148,7 @@ def require_signed(
         :MOST_SIGNATURES
     ]
     expected = [standardwebhooks.signature(key, signed.id, signed.timestamp, body) for key in keys]
-    if not any(secrets.same(one, other) for one in expected for other in sent):
+    if not any(secrets.is_equal(one, other) for one in expected for other in sent):
         raise BadHook("signature", "webhook-signature is not a signature of this body.")
 
 

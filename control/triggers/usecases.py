@@ -8,7 +8,7 @@ from control.base import standardwebhooks
 from hum import ids, secrets
 from hum.contract.errors import FieldError, InvalidRequest, PlanLimit
 from hum.contract.principal import Principal
-from hum.secrets import Keyring, Place
+from hum.secrets import Keyring, SealContext
 from hum.v1 import events_pb2
 from storage import events, triggers
 from storage.db import Tx
@@ -41,7 +41,7 @@ async def create(tx: Tx, principal: Principal, keyring: Keyring, fields: Fields,
     if await triggers.count(tx) >= most:
         raise PlanLimit(f"The organization has {most} triggers, which is the limit.")
     id, token, key = ids.new(), secrets.new_token(), standardwebhooks.new_key()
-    sealed = keyring.seal(key, Place(TABLE, id, principal.org_id)) if signed else None
+    sealed = keyring.seal(key, SealContext(TABLE, id, principal.org_id)) if signed else None
     row = await triggers.create(
         tx,
         principal.org_id,
@@ -83,7 +83,7 @@ async def rotate_secret(
     if key is None:
         raise InvalidRequest([FieldError("secret", "must be `whsec_` and 24 to 64 bytes in base64")])
     row = await triggers.get(tx, id, lock=True)
-    await triggers.set_secret(tx, id, keyring.seal(key, Place(TABLE, id, row.org_id)), overlap)
+    await triggers.set_secret(tx, id, keyring.seal(key, SealContext(TABLE, id, row.org_id)), overlap)
     await _note_change(tx, principal, id)
     return Issued(await triggers.get(tx, id), secret=standardwebhooks.secret(key))
 

@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping
 from uuid import UUID
 
-from hum.secrets import Keyring, Place
+from hum.secrets import Keyring, SealContext
 
 #: The newest and the previous secret have the same place, as a rotation moves the one to the other.
 SECRET, HEADERS = "webhooks.secret", "webhooks.headers"
@@ -17,18 +17,18 @@ class Sealer:
         self._keyring = keyring
 
     def seal_secret(self, secret: str, webhook: UUID, org: UUID) -> bytes:
-        return self._keyring.seal(secret.encode(), Place(SECRET, webhook, org))
+        return self._keyring.seal(secret.encode(), SealContext(SECRET, webhook, org))
 
     def secret(self, blob: bytes, webhook: UUID, org: UUID) -> str:
-        return self._keyring.open(blob, Place(SECRET, webhook, org)).decode()
+        return self._keyring.open(blob, SealContext(SECRET, webhook, org)).decode()
 
     def seal_headers(self, headers: Mapping[str, str], webhook: UUID, org: UUID) -> bytes | None:
         if not headers:
             return None
-        return self._keyring.seal(json.dumps(headers).encode(), Place(HEADERS, webhook, org))
+        return self._keyring.seal(json.dumps(headers).encode(), SealContext(HEADERS, webhook, org))
 
     def headers(self, blob: bytes | None, webhook: UUID, org: UUID) -> Mapping[str, str]:
         if blob is None:
             return {}
-        headers: dict[str, str] = json.loads(self._keyring.open(blob, Place(HEADERS, webhook, org)))
+        headers: dict[str, str] = json.loads(self._keyring.open(blob, SealContext(HEADERS, webhook, org)))
         return headers

@@ -11,7 +11,7 @@ from typing import Any, Final
 from gateway.contract import Binding
 from gateway.mcpserver.consequences import needs_confirmation
 from gateway.schemas import SCHEMAS
-from hum.contract.authorization import Caller, may
+from hum.contract.authorization import CallerKind, allowed_callers
 from hum.contract.comments import about
 from hum.json import names as jsonnames
 
@@ -84,7 +84,7 @@ class Catalogue:
         self._for_people = set[str]()
         for binding in bindings:
             spec = document["paths"][binding.path][binding.verb.lower()]
-            if Caller.ADMIN_KEY in may(binding.method):
+            if CallerKind.ADMIN_KEY in allowed_callers(binding.method):
                 # A second path of the same method is the same operation.
                 self._operations.setdefault(spec["operationId"], self._operation(binding, spec))
             else:

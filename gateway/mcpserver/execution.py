@@ -105,7 +105,7 @@ class Execution:
                 body += part if isinstance(part, bytes) else str(part).encode()
                 if len(body) > self._max_bytes:
                     return bytes(body[: self._max_bytes]), False
-        except errors.Cut:
+        except errors.TruncatedResponse:
             return bytes(body), False
         finally:
             await _close(answer)

@@ -33,7 +33,7 @@ _CAPITAL: Final = re.compile(r"(?=[A-Z])")
 
 
 @dataclass(frozen=True, slots=True)
-class Document:
+class SearchDocument:
     """A searchable operation: texts with the weight of their words, and the kind of thing that it does."""
 
     id: str
@@ -44,7 +44,7 @@ class Document:
 class Index:
     """All documents, split into weighted stems."""
 
-    def __init__(self, documents: Sequence[Document]) -> None:
+    def __init__(self, documents: Sequence[SearchDocument]) -> None:
         self._kinds = {document.id: document.kind for document in documents}
         self._ids = {" ".join(_words(document.id)): document.id for document in documents}
         self._distinctive = {stem for document in documents for stem in _stems(document.id)}.union(*_SYNONYMS.values())
@@ -81,7 +81,7 @@ class Index:
         return [*([exact] if exact else []), *(id for _, id in ranked if id != exact)][:most]
 
 
-def _average_lengths(documents: Sequence[Document]) -> Mapping[float, float]:
+def _average_lengths(documents: Sequence[SearchDocument]) -> Mapping[float, float]:
     """Return the average number of words in the texts of each weight."""
     lengths: dict[float, list[int]] = defaultdict(list)
     for document in documents:
@@ -90,7 +90,7 @@ def _average_lengths(documents: Sequence[Document]) -> Mapping[float, float]:
     return {weight: max(1.0, sum(document) / len(document)) for weight, document in lengths.items()}
 
 
-def _weigh(document: Document, averages: Mapping[float, float]) -> Mapping[str, float]:
+def _weigh(document: SearchDocument, averages: Mapping[float, float]) -> Mapping[str, float]:
     """Return BM25F's combined frequency of each stem in a document."""
     combined = defaultdict[str, float](float)
     for weight, text in document.texts:
@@ -107,7 +107,7 @@ def _words(text: str) -> list[str]:
 
 
 def _stems(text: str) -> list[str]:
-    return [stem(word) for word in _words(text) if word not in words.EMPTY]
+    return [stem(word) for word in _words(text) if word not in words.STOP_WORDS]
 
 
 @lru_cache(maxsize=10_000)
@@ -126,10 +126,10 @@ def _meanings(goal: str) -> list[Mapping[str, float]]:
         )
         phrase, remaining = remaining[:length], remaining[length:]
         synonyms = dict.fromkeys(_SYNONYMS.get(_key(phrase), ()), SYNONYM)
-        if length == 1 and phrase[0] in words.EMPTY:
+        if length == 1 and phrase[0] in words.STOP_WORDS:
             continue
         own_stems = dict.fromkeys(
-            (stem(word) for word in phrase if word not in words.EMPTY), 1.0 if length == 1 else SYNONYM
+            (stem(word) for word in phrase if word not in words.STOP_WORDS), 1.0 if length == 1 else SYNONYM
         )
         all_meanings.append({**synonyms, **own_stems})
     return all_meanings

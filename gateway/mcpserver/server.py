@@ -25,7 +25,7 @@ from starlette.types import Message, Receive, Scope, Send
 
 from gateway import credentials, errors
 from gateway.bodies import BadBody, Bodies
-from gateway.mcpserver import finding, search
+from gateway.mcpserver import search, searchindex
 from gateway.mcpserver.catalogue import Catalogue, Operation
 from gateway.mcpserver.execution import Execution
 from hum.contract.errors import Forbidden
@@ -33,7 +33,7 @@ from hum.json import values
 
 PATH: Final = "/mcp"
 SEARCH, EXECUTE = "search_hum_api", "execute_hum_api"
-#: Key in a request's scope: its `Exchange`.
+#: Key in a request's scope: its `McpExchange`.
 EXCHANGE: Final = "hum.mcp"
 #: Levels of a message around an operation's arguments: the message, `params`, `arguments`, and `arguments` again.
 ENVELOPE_LEVELS: Final = 4
@@ -74,12 +74,12 @@ class Execute(msgspec.Struct, forbid_unknown_fields=True):
     ] = False
 
 
-class Exchange:
+class McpExchange:
     """One HTTP request: the SDK's answer so far, or the answer that replaces it."""
 
     def __init__(self) -> None:
         self.messages: list[Message] = []
-        self.instead: Response | None = None
+        self.replacement: Response | None = None
         self.is_admitted = False
 
     async def send(self, message: Message) -> None:
@@ -96,7 +96,7 @@ class McpServer:
         self, catalogue: Catalogue, execution: Execution, bodies: Bodies, public_url: str, version: str
     ) -> None:
         self._catalogue, self._execution, self._bodies = catalogue, execution, bodies
-        self._index, self._origin = finding.index(catalogue), public_url
+        self._index, self._origin = searchindex.index(catalogue), public_url
         self._tools = _tools()
         server: Server[Any] = Server(
             "hum",
@@ -117,7 +117,7 @@ class McpServer:
         return [Route(PATH, _Endpoint(self), methods=None)]
 
     @asynccontextmanager
-    async def running(self) -> AsyncIterator[None]:
+    async def serve(self) -> AsyncIterator[None]:
         """Run the SDK's manager during the context, in its own task: one task must enter and exit a task group."""
         started = asyncio.Event()
 
@@ -141,15 +141,15 @@ class McpServer:
             refusal = errors.refusal("METHOD_NOT_ALLOWED", why, credentials.request_id(request), {"Allow": "POST"})
             await refusal(request.scope, request.receive, send)
             return
-        exchange, body = Exchange(), await self._body(request)
+        exchange, body = McpExchange(), await self._body(request)
         pending: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
 
         async def receive() -> Message:
             return pending.pop() if pending else await request.receive()
 
         await self._manager.handle_request({**request.scope, EXCHANGE: exchange}, receive, exchange.send)
-        if exchange.instead is not None:
-            await exchange.instead(request.scope, request.receive, send)
+        if exchange.replacement is not None:
+            await exchange.replacement(request.scope, request.receive, send)
             return
         for sent in exchange.messages:
             await send(sent)
@@ -162,7 +162,7 @@ class McpServer:
         body = await self._bodies.read(request)
         try:
             values.require_shallow(msgspec.json.decode(body), values.DEEPEST + ENVELOPE_LEVELS)
-        except values.Bad as error:
+        except values.InvalidValue as error:
             raise BadBody("INVALID_JSON", f"The body {error}.") from error
         except RecursionError as error:
             raise BadBody("INVALID_JSON", "The body is nested too deep.") from error
@@ -190,11 +190,11 @@ class McpServer:
             raise
 
     async def _require_admission(self, request: Request) -> None:
-        exchange: Exchange = request.scope[EXCHANGE]
-        if exchange.is_admitted or exchange.instead is not None:
+        exchange: McpExchange = request.scope[EXCHANGE]
+        if exchange.is_admitted or exchange.replacement is not None:
             return
         if (refused := await self._execution.refusal(request)) is not None:
-            _answer_instead(request, refused)
+            _replace_answer(request, refused)
         exchange.is_admitted = True
 
     async def _list_tools(self, *_: Any) -> types.ListToolsResult:
@@ -214,13 +214,13 @@ class McpServer:
         try:
             goal = msgspec.convert(arguments, Search).query
         except msgspec.ValidationError as error:
-            return _refused("invalid_request", f"The arguments of {SEARCH} are wrong: {error}.", request)
-        return _result(msgspec.json.encode({"operations": self._found(goal)}))
+            return _refusal("invalid_request", f"The arguments of {SEARCH} are wrong: {error}.", request)
+        return _result(msgspec.json.encode({"operations": self._search(goal)}))
 
-    def _found(self, goal: str) -> list[dict[str, Any]]:
-        operations = [self._catalogue.get(id) for id in self._index.find(goal, finding.FOUND)]
+    def _search(self, goal: str) -> list[dict[str, Any]]:
+        operations = [self._catalogue.get(id) for id in self._index.find(goal, searchindex.MAX_RESULTS)]
         return [
-            finding.entry(self._catalogue, operation, whole=rank < finding.WHOLE)
+            searchindex.entry(self._catalogue, operation, detailed=rank < searchindex.MAX_DETAILED)
             for rank, operation in enumerate(operations)
             if operation is not None
         ]
@@ -229,34 +229,34 @@ class McpServer:
         try:
             call = msgspec.convert(arguments, Execute)
         except msgspec.ValidationError as error:
-            refused = _refused("invalid_request", f"The arguments of {EXECUTE} are wrong: {error}.", request)
-            return await self._admit_then(request, refused)
+            refused = _refusal("invalid_request", f"The arguments of {EXECUTE} are wrong: {error}.", request)
+            return await self._return_admitted(request, refused)
         operation = self._catalogue.get(call.operation_id)
         if operation is None:
-            return await self._admit_then(request, self._unknown(request, call.operation_id))
+            return await self._return_admitted(request, self._unknown_operation(request, call.operation_id))
         if operation.only_over_http:
             url = self._execution.url(operation, call.arguments)
             message = f"{operation.only_over_http} Fetch {url} with the same API key in the header Authorization."
-            return await self._admit_then(request, _refused("only_over_http", message, request))
+            return await self._return_admitted(request, _refusal("only_over_http", message, request))
         if operation.needs_confirmation and not call.confirm:
-            return await self._admit_then(request, _unconfirmed(request, operation, call.arguments))
+            return await self._return_admitted(request, _confirmation_required(request, operation, call.arguments))
         answer = await self._execution.run(operation, call.arguments, request)
         if answer.status_code == errors.UNAUTHENTICATED:
-            _answer_instead(request, answer)
+            _replace_answer(request, answer)
         return _result(await self._execution.as_text(answer), is_error=answer.status_code >= errors.BAD)
 
-    async def _admit_then(self, request: Request, refused: types.CallToolResult) -> types.CallToolResult:
+    async def _return_admitted(self, request: Request, refused: types.CallToolResult) -> types.CallToolResult:
         """Return the result of an execution that does not ask control, after control has accepted the key."""
         await self._require_admission(request)
         return refused
 
-    def _unknown(self, request: Request, operation_id: str) -> types.CallToolResult:
+    def _unknown_operation(self, request: Request, operation_id: str) -> types.CallToolResult:
         if self._catalogue.is_for_people(operation_id):
             message = f"{operation_id} is for people who have signed in; no API key may call it."
-            return _refused("forbidden", message, request)
-        similar = [{"operation_id": id} for id in self._index.find(operation_id, finding.WHOLE)]
+            return _refusal("forbidden", message, request)
+        similar = [{"operation_id": id} for id in self._index.find(operation_id, searchindex.MAX_DETAILED)]
         message = f"There is no operation with this id; describe the goal to {SEARCH}."
-        return _refused("not_found", message, request, similar)
+        return _refusal("not_found", message, request, similar)
 
 
 class _Endpoint:
@@ -308,9 +308,9 @@ def _request(context: ServerRequestContext[Any, Any]) -> Request:
     return request
 
 
-def _answer_instead(request: Request, answer: Response) -> None:
+def _replace_answer(request: Request, answer: Response) -> None:
     """Replace the HTTP answer, whatever the SDK makes of the raised error."""
-    request.scope[EXCHANGE].instead = answer
+    request.scope[EXCHANGE].replacement = answer
     raise MCPError(types.INVALID_REQUEST, "The request was refused.")
 
 
@@ -318,13 +318,13 @@ def _result(text: bytes, *, is_error: bool = False) -> types.CallToolResult:
     return types.CallToolResult(content=[types.TextContent(type="text", text=text.decode())], is_error=is_error)
 
 
-def _refused(code: str, message: str, request: Request, details: Any = ()) -> types.CallToolResult:
+def _refusal(code: str, message: str, request: Request, details: Any = ()) -> types.CallToolResult:
     """Return an error in the shape of REST's."""
     error = {"code": code, "message": message, "details": list(details), "request_id": credentials.request_id(request)}
     return _result(msgspec.json.encode({"error": error}), is_error=True)
 
 
-def _unconfirmed(request: Request, operation: Operation, arguments: dict[str, Any]) -> types.CallToolResult:
+def _confirmation_required(request: Request, operation: Operation, arguments: dict[str, Any]) -> types.CallToolResult:
     """Return the refusal of an unconfirmed execution, which says what it would do."""
     message = (
         f"Nothing was done: {operation.id} needs a confirmation. It would do this: {operation.summary}. "
@@ -339,4 +339,4 @@ def _unconfirmed(request: Request, operation: Operation, arguments: dict[str, An
         if len(arguments_text) <= ARGUMENTS_CHARS
         else f"{arguments_text[:ARGUMENTS_CHARS]} ...",
     }
-    return _refused("confirmation_required", message, request, [preview])
+    return _refusal("confirmation_required", message, request, [preview])

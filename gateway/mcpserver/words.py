@@ -3,7 +3,7 @@
 from typing import Final
 
 #: Stop words, which say nothing about the operation.
-EMPTY: Final = frozenset(
+STOP_WORDS: Final = frozenset(
     [
         "a",
         "about",

@@ -2,7 +2,7 @@
 
     python -m hum.contract.authorization > docs/authorization.md
 
-A test calls every method as every kind of caller and compares the results with `may`.
+A test calls every method as every kind of caller and compares the results with `allowed_callers`.
 """
 
 import sys
@@ -16,7 +16,7 @@ from hum.contract.services import services
 from hum.v1 import options_pb2
 
 
-class Caller(StrEnum):
+class CallerKind(StrEnum):
     """Every kind of caller, from one without a credential to the deployment's other planes."""
 
     NOBODY = "nobody"
@@ -32,13 +32,13 @@ class Caller(StrEnum):
     HUM_ADMIN = "`hum admin`"
 
 
-ROLES = (Caller.VIEWER, Caller.OPERATOR, Caller.ADMIN)
+ROLES = (CallerKind.VIEWER, CallerKind.OPERATOR, CallerKind.ADMIN)
 NODES = {
-    options_pb2.PLANE_GATEWAY: Caller.GATEWAY,
-    options_pb2.PLANE_MEDIA: Caller.MEDIA,
-    options_pb2.PLANE_ADMIN: Caller.HUM_ADMIN,
+    options_pb2.PLANE_GATEWAY: CallerKind.GATEWAY,
+    options_pb2.PLANE_MEDIA: CallerKind.MEDIA,
+    options_pb2.PLANE_ADMIN: CallerKind.HUM_ADMIN,
 }
-PEOPLE = {*ROLES, Caller.GUEST, Caller.SITE_ADMIN}
+PEOPLE = {*ROLES, CallerKind.GUEST, CallerKind.SITE_ADMIN}
 
 
 def access_of(method: MethodDescriptor) -> options_pb2.Access:
@@ -54,17 +54,17 @@ def scoped_accesses() -> tuple[options_pb2.Access, ...]:
     return tuple(access for access in accesses if access.scope and not access.session_only)
 
 
-def may(method: MethodDescriptor) -> set[Caller]:
+def allowed_callers(method: MethodDescriptor) -> set[CallerKind]:
     """Return the callers that a method allows."""
     access = access_of(method)
     if access.audience == options_pb2.AUDIENCE_NODE:
         return {NODES[plane] for plane in access.planes}
     if access.scope == "site:admin":
-        return {Caller.SITE_ADMIN}
+        return {CallerKind.SITE_ADMIN}
     if access.audience == options_pb2.AUDIENCE_SIGNED_IN:
-        return PEOPLE if access.session_only else PEOPLE | {Caller.ADMIN_KEY, Caller.NARROW_KEY}
+        return PEOPLE if access.session_only else PEOPLE | {CallerKind.ADMIN_KEY, CallerKind.NARROW_KEY}
     # A site admin is not a member of any organization as such, and only members may access one.
-    return {*ROLES[access.role - 1 :], *(() if access.session_only else (Caller.ADMIN_KEY,))}
+    return {*ROLES[access.role - 1 :], *(() if access.session_only else (CallerKind.ADMIN_KEY,))}
 
 
 def page() -> str:
@@ -107,9 +107,9 @@ def _row(method: MethodDescriptor) -> str:
 
 def _who(method: MethodDescriptor) -> str:
     """Return the least caller of those that a method allows, as a word."""
-    callers, access = may(method), access_of(method)
-    if access.audience == options_pb2.AUDIENCE_NODE or callers == {Caller.SITE_ADMIN}:
-        return ", ".join(caller for caller in Caller if caller in callers)
+    callers, access = allowed_callers(method), access_of(method)
+    if access.audience == options_pb2.AUDIENCE_NODE or callers == {CallerKind.SITE_ADMIN}:
+        return ", ".join(caller for caller in CallerKind if caller in callers)
     if access.audience == options_pb2.AUDIENCE_SIGNED_IN:
         return "person" if access.session_only else "signed in"
     return f"{ROLES[access.role - 1]}{', in person' if access.session_only else ''}"

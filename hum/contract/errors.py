@@ -207,7 +207,7 @@ class CarrierBusy(CarrierError):  # noqa: N818 - named for what happened, like t
         self.retry_after_seconds = retry_after_seconds
 
 
-def known() -> list[str]:
+def error_codes() -> list[str]:
     """List the error codes of this module's refusals, such as `not_found`."""
     refusals = (kind for kind in globals().values() if isinstance(kind, type) and issubclass(kind, Refused))
     return sorted({refusal.reason.lower() for refusal in refusals})

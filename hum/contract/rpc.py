@@ -15,7 +15,7 @@ from joserfc.errors import JoseError
 from joserfc.jwk import OctKey
 
 from hum.clock import monotonic_ms, now
-from hum.process.network import counted, parse_listen
+from hum.process.network import limit_key, parse_listen
 from hum.process.sockets import refuse_address
 from hum.settings import Common
 
@@ -117,7 +117,7 @@ class NodeIdentity:
         self.node = Node(plane, name)
         self._token, self._token_made_ms = "", -math.inf
 
-    def vouching(self, address: str) -> tuple[tuple[str, str], ...]:
+    def vouching_metadata(self, address: str) -> tuple[tuple[str, str], ...]:
         """Return metadata that vouches for a client's address, next to the client's own credential."""
         return (CLIENT_ADDRESS, address), (GATEWAY, self._current_token())
 
@@ -173,7 +173,7 @@ def _issued(key: bytes, token: str) -> tuple[Node, int, int] | None:
 def host_of(peer: str) -> str:
     """Return the key by which limits count a gRPC peer: `ipv4:10.0.0.1:50123`, `ipv6:%5B::1%5D:50123`, `unix:path`."""
     kind, _, address = unquote(peer).partition(":")
-    return counted(address.rpartition(":")[0]) if kind in {"ipv4", "ipv6"} else peer
+    return limit_key(address.rpartition(":")[0]) if kind in {"ipv4", "ipv6"} else peer
 
 
 def channel(settings: Common, address: str = "") -> aio.Channel:
@@ -214,7 +214,7 @@ def bind(server: aio.Server, settings: Common, listen: str) -> int:
         refuse_address(listen, "HUM_CONTROL_LISTEN", "gRPC can't bind it")
 
 
-async def to_its_end(work: Coroutine[None, None, None]) -> None:
+async def run_to_completion(work: Coroutine[None, None, None]) -> None:
     """Run a stream's cleanup to its end, even if the stream is cancelled meanwhile; then raise CancelledError.
 
     A stream may be cancelled twice when its client is gone: reading or writing raises CancelledError, and a moment

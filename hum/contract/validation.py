@@ -58,7 +58,7 @@ def _too_long(message: Message, prefix: str) -> Iterator[FieldError]:
     for field, value in message.ListFields():
         if field.is_repeated and (most := jsonnames.most_items(field)) and len(value) > most:
             yield FieldError(prefix + field.name, jsonnames.too_many(most))
-        elif jsonnames.held(field) is not None:
+        elif jsonnames.message_type(field) is not None:
             for path, nested in _values(field, value, prefix + field.name):
                 yield from _too_long(nested, f"{path}.")
 
@@ -80,7 +80,7 @@ def _reason(descriptor: Descriptor, violation: Any) -> str:
     for element in violation.field.elements:
         assert message is not None, "a violation's path leads through messages"
         field = message.fields_by_name[element.field_name]
-        message = jsonnames.held(field)
+        message = jsonnames.message_type(field)
     assert field is not None, "a pattern is a field's"
     return f"must be {field.GetOptions().Extensions[options_pb2.must_be]}"
 
@@ -124,7 +124,7 @@ def _missing(message: Message, prefix: str) -> Iterator[FieldError]:
 
 
 def _missing_inside(field: FieldDescriptor, value: Any, path: str) -> Iterator[FieldError]:
-    inner = jsonnames.held(field)
+    inner = jsonnames.message_type(field)
     if inner is not None and inner.file.package != WELL_KNOWN:
         for nested_path, nested in _values(field, value, path):
             yield from _missing(nested, f"{nested_path}.")
@@ -197,14 +197,14 @@ def _texts(message: Message, prefix: str) -> Iterator[FieldError]:
             yield from _bad_value(field, path, text)
         if jsonnames.is_map(field) and any(isinstance(key, str) and "\0" in key for key in value):
             yield FieldError(prefix + field.name, f"a key {_NUL}")
-        if jsonnames.held(field) is not None:
+        if jsonnames.message_type(field) is not None:
             for path, nested in _values(field, value, prefix + field.name):
                 yield from _texts(nested, f"{path}.")
 
 
 def _bad_value(field: FieldDescriptor, path: str, value: Any) -> Iterator[FieldError]:
     """Yield what is wrong with one value of a field, except inside a nested message."""
-    owner, inner_type = field.containing_type, jsonnames.held(field)
+    owner, inner_type = field.containing_type, jsonnames.message_type(field)
     assert owner is not None, "a message's field"
     if inner_type is not None:
         check = VALUES.get(inner_type.full_name)

@@ -38,7 +38,7 @@ def is_map(field: FieldDescriptor) -> bool:
 
 
 @cache
-def held(field: FieldDescriptor) -> Descriptor | None:
+def message_type(field: FieldDescriptor) -> Descriptor | None:
     """Return the message type of a field, of its items or of its map's values; None for a scalar."""
     if is_map(field) and field.message_type is not None:
         return field.message_type.fields_by_name["value"].message_type

@@ -146,7 +146,7 @@ def bad_json(text: str) -> str | None:
     if len(text.encode()) > RAW_JSON_BYTES:
         return f"is larger than {RAW_JSON_BYTES} bytes"
     try:
-        value = parsed(text)
+        value = parse(text)
     except json.JSONDecodeError as error:
         return f"is not JSON: line {error.lineno}, column {error.colno}: {error.msg[:1].lower()}{error.msg[1:]}"
     except (ValueError, RecursionError):
@@ -170,7 +170,7 @@ def _inside(value: Any) -> list[Any]:
     return value if isinstance(value, list) else []
 
 
-def parsed(text: str) -> Any:
+def parse(text: str) -> Any:
     """Parse JSON that every parser reads alike: without NaN, and without numbers that overflow (`1e999`).
 
     Raises ValueError, RecursionError.

@@ -63,7 +63,7 @@ _DECIMAL = re.compile(r"-?[0-9]{1,400}(\.[0-9]{1,400})?([eE][+-]?[0-9]{1,4})?")
 _ON_ONE_LINE = {ord("\n"): " ", ord("\r"): " "}
 
 
-class Bad(Exception):  # noqa: N818 - about a value, not an error in the code
+class InvalidValue(Exception):  # noqa: N818 - about a value, not an error in the code
     """A value is invalid; the message says why."""
 
 
@@ -75,20 +75,20 @@ class Unsupported(Exception):  # noqa: N818
 
 
 def decode(raw: bytes) -> Any:
-    """Decode a JSON value.  Raises Bad."""
+    """Decode a JSON value.  Raises InvalidValue."""
     try:
         return msgspec.json.decode(raw)
     except msgspec.ValidationError as error:  # a number beyond a float's range
-        raise Bad("is out of range") from error
+        raise InvalidValue("is out of range") from error
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
-        raise Bad("is not JSON") from error
+        raise InvalidValue("is not JSON") from error
 
 
 # --- scalars ------------------------------------------------------------------------------------------------------
 
 
 def reader(field: FieldDescriptor) -> Reader:
-    """Return a function from a decoded JSON value to a scalar or an enum's number; it raises Bad."""
+    """Return a function from a decoded JSON value to a scalar or an enum's number; it raises InvalidValue."""
     if field.enum_type is not None:
         enum_words = _enum_words(field)
         return lambda value: _read_enum(enum_words, value)
@@ -120,30 +120,30 @@ def writer(field: FieldDescriptor) -> Writer:
 
 
 def of_text(field: FieldDescriptor, text: str) -> Any:
-    """Convert a query parameter's text to a value that the field's `reader` accepts.  Raises Bad."""
+    """Convert a query parameter's text to a value that the field's `reader` accepts.  Raises InvalidValue."""
     if field.type in INTEGERS:
         if not text.removeprefix("-").isascii() or not text.removeprefix("-").isdecimal():
-            raise Bad("must be a whole number")
+            raise InvalidValue("must be a whole number")
         return int(text[:LONGEST_INTEGER])
     if field.type in FLOATS:
         if not _DECIMAL.fullmatch(text):
-            raise Bad("must be a number")
+            raise InvalidValue("must be a number")
         return float(text)
     return text
 
 
 def read_raw(raw: bytes | str) -> str:
-    """Return free-form JSON as it was written; unwrap a string that contains JSON.  Raises Bad."""
+    """Return free-form JSON as it was written; unwrap a string that contains JSON.  Raises InvalidValue."""
     text = raw.decode() if isinstance(raw, bytes) else raw
     if text.startswith('"'):
         return str(decode(text.encode())).strip()
     if not text.startswith(("{", "[")):
-        raise Bad("must be an object, an array, or a string that holds one")
+        raise InvalidValue("must be an object, an array, or a string that holds one")
     return text
 
 
 def key_reader(field: FieldDescriptor) -> Reader:
-    """Return a function from a member's name to a map key; it raises Bad."""
+    """Return a function from a member's name to a map key; it raises InvalidValue."""
     if field.type == FieldDescriptor.TYPE_BOOL:
         return lambda text: _read_enum({"true": True, "false": False}, text)
     if field.type in INTEGERS:
@@ -159,7 +159,7 @@ def key_text(key: Any) -> str:
 
 def _canonical(text: str, number: int) -> int:
     if text != str(number):  # else `1` and `01` would be one key
-        raise Bad("must be a whole number without leading zeros")
+        raise InvalidValue("must be a whole number without leading zeros")
     return number
 
 
@@ -174,35 +174,35 @@ def _enum_words(field: FieldDescriptor) -> Mapping[str, int]:
 
 def _read_enum(allowed: Mapping[str, int], value: Any) -> int:
     if not isinstance(value, str) or value not in allowed:
-        raise Bad(f"must be one of {', '.join(allowed)}")
+        raise InvalidValue(f"must be one of {', '.join(allowed)}")
     return allowed[value]
 
 
 def _read_flag(value: Any) -> bool:
     if isinstance(value, bool | int | str) and value in FLAGS:
         return FLAGS[value]
-    raise Bad("must be true or false")
+    raise InvalidValue("must be true or false")
 
 
 def _read_integer(limits: tuple[int, int], value: Any) -> int:
     if isinstance(value, float) and value.is_integer():
         value = int(value)
     if isinstance(value, bool) or not isinstance(value, int):
-        raise Bad("must be a whole number")
+        raise InvalidValue("must be a whole number")
     if not limits[0] <= value <= limits[1]:
-        raise Bad(f"must be between {limits[0]} and {limits[1]}")
+        raise InvalidValue(f"must be between {limits[0]} and {limits[1]}")
     return value
 
 
 def _read_double(value: Any) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float):
-        raise Bad("must be a number")
+        raise InvalidValue("must be a number")
     try:
         number = float(value)
     except OverflowError as error:
-        raise Bad("is out of range") from error
+        raise InvalidValue("is out of range") from error
     if not math.isfinite(number):
-        raise Bad("is out of range")
+        raise InvalidValue("is out of range")
     return number
 
 
@@ -210,14 +210,14 @@ def _read_float(value: Any) -> float:
     try:
         packed = struct.pack("<f", _read_double(value))
     except OverflowError as error:
-        raise Bad("is out of range") from error
+        raise InvalidValue("is out of range") from error
     number: float = struct.unpack("<f", packed)[0]
     return number
 
 
 def _read_text(value: Any) -> str:
     if not isinstance(value, str):
-        raise Bad("must be a string")
+        raise InvalidValue("must be a string")
     return value
 
 
@@ -226,7 +226,7 @@ def _read_bytes(value: Any) -> bytes:
     try:
         return base64.b64decode(text + "=" * (-len(text) % 4), validate=True)
     except (binascii.Error, ValueError) as error:
-        raise Bad("must be base64") from error
+        raise InvalidValue("must be base64") from error
 
 
 def _same(value: Any) -> Any:
@@ -255,7 +255,7 @@ def _as_float32(value: float) -> float | None:
 
 
 def filler(descriptor: Descriptor) -> Filler | None:
-    """Return a function that fills a well-known type from a decoded JSON value, or raises Bad; None for other types."""
+    """Return a function that fills a well-known type from a decoded JSON value, or raises InvalidValue; None for other types."""
     if (wrapped := _wrapped(descriptor)) is not None:
         read = reader(wrapped)
         return lambda value, into: setattr(into, "value", read(value))
@@ -263,14 +263,14 @@ def filler(descriptor: Descriptor) -> Filler | None:
 
 
 def text_filler(descriptor: Descriptor) -> Filler | None:
-    """Return a function that fills a well-known type from a query parameter, or raises Bad; None if it can't be one."""
+    """Return a function that fills a well-known type from a query parameter, or raises InvalidValue; None if it can't be one."""
     if (wrapped := _wrapped(descriptor)) is not None:
         read = reader(wrapped)
         return lambda text, into: setattr(into, "value", read(of_text(wrapped, text)))
     return None if descriptor.file.name == "google/protobuf/struct.proto" else _FILLERS.get(descriptor.full_name)
 
 
-def plain(descriptor: Descriptor) -> Writer | None:
+def plain_writer(descriptor: Descriptor) -> Writer | None:
     """Return a function from a message of a well-known type to a value for msgspec; None for other types."""
     if (wrapped := _wrapped(descriptor)) is not None:
         write = writer(wrapped)
@@ -278,9 +278,9 @@ def plain(descriptor: Descriptor) -> Writer | None:
     return _PLAIN.get(descriptor.full_name)
 
 
-def is_carried(descriptor: Descriptor) -> bool:
+def is_supported(descriptor: Descriptor) -> bool:
     """Tell whether this module can represent a message of the package google.protobuf in JSON."""
-    return descriptor.full_name == "google.protobuf.Empty" or plain(descriptor) is not None
+    return descriptor.full_name == "google.protobuf.Empty" or plain_writer(descriptor) is not None
 
 
 def _wrapped(descriptor: Descriptor) -> FieldDescriptor | None:
@@ -298,11 +298,11 @@ def _fill_duration(value: Any, into: Any) -> None:
 
 def _fill_text(pattern: re.Pattern[str], problem: str, value: Any, into: Any) -> None:
     if not isinstance(value, str) or not pattern.fullmatch(value):
-        raise Bad(problem)
+        raise InvalidValue(problem)
     try:
         into.FromJsonString(value)
     except ValueError as error:
-        raise Bad(problem) from error
+        raise InvalidValue(problem) from error
 
 
 def _fill_mask(value: Any, into: Any) -> None:
@@ -312,19 +312,19 @@ def _fill_mask(value: Any, into: Any) -> None:
 def _fill_struct(kind: type, problem: str) -> Filler:
     def fill(value: Any, into: Any) -> None:
         if not isinstance(value, kind):
-            raise Bad(problem)
+            raise InvalidValue(problem)
         require_shallow(value)
         json_value: Any = value
         try:
             json_format.ParseDict(json_value, into)
         except (json_format.ParseError, OverflowError, ValueError) as error:
-            raise Bad("holds a number that is out of range") from error
+            raise InvalidValue("holds a number that is out of range") from error
 
     return fill
 
 
 def require_shallow(value: Any, levels: int = DEEPEST) -> None:
-    """Raise Bad if objects and lists are nested deeper than `levels`."""
+    """Raise InvalidValue if objects and lists are nested deeper than `levels`."""
     level = [value]
     for _ in range(levels + 1):
         level = [
@@ -334,7 +334,7 @@ def require_shallow(value: Any, levels: int = DEEPEST) -> None:
             for inner in (part.values() if isinstance(part, dict) else part)
         ]
     if level:
-        raise Bad(f"is nested deeper than {levels} levels")
+        raise InvalidValue(f"is nested deeper than {levels} levels")
 
 
 def _plain_value(value: Any) -> Any:

@@ -23,7 +23,7 @@ from google.protobuf.message import Message
 from hum.contract.errors import FieldError
 from hum.json import names as jsonnames
 from hum.json import values as jsonvalues
-from hum.json.values import DEEPEST, Bad, Unsupported
+from hum.json.values import DEEPEST, InvalidValue, Unsupported
 
 MOST_PROBLEMS = 100
 PATH_CHARACTERS = 100  # of each of the client's names in a path
@@ -98,7 +98,7 @@ def _read_query_value(field: FieldDescriptor, text: str, into: Message, reader: 
         fill = jsonvalues.text_filler(field.message_type)
         assert fill is not None, "require_in_query has checked"
         fill(text, field_reader.target(into))
-    except Bad as bad:
+    except InvalidValue as bad:
         reader.report(str(bad))
 
 
@@ -128,7 +128,7 @@ def _members(raw: bytes) -> dict[str, msgspec.Raw]:
     try:
         return _RAW_MEMBERS.decode(raw)
     except (msgspec.DecodeError, RecursionError) as error:
-        raise Bad("must be an object") from error
+        raise InvalidValue("must be an object") from error
 
 
 def _read_members(members: Mapping[str, msgspec.Raw], into: Message, reader: _Reader, seen: list[str]) -> None:
@@ -150,7 +150,7 @@ def _read_members(members: Mapping[str, msgspec.Raw], into: Message, reader: _Re
             continue
         try:
             _field_reader(field)(bytes(raw), into, inner)
-        except Bad as bad:
+        except InvalidValue as bad:
             inner.report(str(bad))
 
 
@@ -159,7 +159,7 @@ FieldReader = Callable[[bytes, Message, _Reader], None]
 
 @cache
 def _field_reader(field: FieldDescriptor) -> FieldReader:
-    """Return a function that sets a field from raw JSON; it raises Bad, and reports problems in nested values."""
+    """Return a function that sets a field from raw JSON; it raises InvalidValue, and reports problems in nested values."""
     if jsonnames.is_map(field):
         return _map_reader(field)
     fill = _single(field)
@@ -170,14 +170,14 @@ def _field_reader(field: FieldDescriptor) -> FieldReader:
         try:
             items = _RAW_ITEMS.decode(raw)
         except (msgspec.DecodeError, RecursionError) as error:
-            raise Bad("must be a list") from error
+            raise InvalidValue("must be a list") from error
         if (most := jsonnames.most_items(field)) and len(items) > most:
-            raise Bad(jsonnames.too_many(most))  # none of them is read
+            raise InvalidValue(jsonnames.too_many(most))  # none of them is read
         for place, item in enumerate(items):
             inner = reader.item(place)
             try:
                 fill.read(bytes(item), into, inner)
-            except Bad as bad:
+            except InvalidValue as bad:
                 inner.report(str(bad))
                 fill.fill_gap(into, place)
 
@@ -194,7 +194,7 @@ def _map_reader(field: FieldDescriptor) -> FieldReader:
             inner = reader.item(name)
             try:
                 value.read_entry(bytes(item), getattr(into, field.name), read_key(name), inner)
-            except Bad as bad:
+            except InvalidValue as bad:
                 inner.report(str(bad))
 
     return read_entries
@@ -305,7 +305,7 @@ def write_field(message: Message, name: str) -> bytes:
 
 @cache
 def _encoder(descriptor: Descriptor) -> Callable[[Message], Any]:
-    if (plain := jsonvalues.plain(descriptor)) is not None:
+    if (plain := jsonvalues.plain_writer(descriptor)) is not None:
         return plain
     writers: list[tuple[str, jsonvalues.Writer]] = []
 
@@ -350,7 +350,7 @@ def require_supported(descriptors: Iterable[Descriptor]) -> None:
     pending, seen = list(descriptors), set[str]()
     while pending:
         descriptor = pending.pop()
-        if descriptor.full_name in seen or jsonvalues.plain(descriptor) is not None:
+        if descriptor.full_name in seen or jsonvalues.plain_writer(descriptor) is not None:
             continue
         seen.add(descriptor.full_name)
         names: dict[str, FieldDescriptor] = {}
@@ -375,7 +375,7 @@ def _require_field(field: FieldDescriptor) -> None:
         raise Unsupported(field, "is raw_json but not a string")
     if field.type == FieldDescriptor.TYPE_GROUP:
         raise Unsupported(field, "is a group, which JSON can't represent")
-    if inner is not None and inner.file.package == "google.protobuf" and not jsonvalues.is_carried(inner):
+    if inner is not None and inner.file.package == "google.protobuf" and not jsonvalues.is_supported(inner):
         raise Unsupported(field, f"is a {inner.full_name}, which JSON can't represent")
     if inner is None:
         jsonvalues.reader(field)  # raises for an unsupported enum or type

@@ -97,17 +97,17 @@ class Bucket:
         except FileNotFoundError:
             return
 
-    async def named(self, beginning: str) -> list[str]:
+    async def list_paths(self, prefix: str) -> list[str]:
         """Return the paths with this prefix, which must contain a folder."""
-        folder = self._prefix + beginning.rpartition("/")[0]
+        folder = self._prefix + prefix.rpartition("/")[0]
         # List after this key: a text just before the first path with the prefix.
-        offset = self._prefix + beginning[:-1] + chr(ord(beginning[-1]) - 1)
+        offset = self._prefix + prefix[:-1] + chr(ord(prefix[-1]) - 1)
         matches: list[str] = []
         with _faults():
             async for chunk in obstore.list(self._store, folder, offset=offset, chunk_size=LIST_CHUNK):
                 paths = [entry["path"].removeprefix(self._prefix) for entry in chunk]
-                matches += [path for path in paths if path.startswith(beginning)]
-                if paths and paths[-1] > beginning and not paths[-1].startswith(beginning):
+                matches += [path for path in paths if path.startswith(prefix)]
+                if paths and paths[-1] > prefix and not paths[-1].startswith(prefix):
                     break
         return matches
 
@@ -144,7 +144,7 @@ def _line(error: BaseError) -> str:
     return " ".join(str(error).split())[:MAX_FAULT_CHARS]
 
 
-def opened(settings: RecordingSettings, name: BucketName) -> Bucket:
+def open_bucket(settings: RecordingSettings, name: BucketName) -> Bucket:
     """Return the bucket of this deployment, without a request to it."""
     config: S3Config = {"region": settings.s3_region, "checksum_algorithm": CHECKSUM}
     if settings.s3_access_key_id:

@@ -44,9 +44,9 @@ class Files:
         if settings.bucket is None:
             return cls(settings.recordings_dir)
         # Imported late: the client is large, and only buckets need it.
-        from hum.objects.bucket import opened
+        from hum.objects.bucket import open_bucket
 
-        return cls(settings.recordings_dir, opened(settings, settings.bucket), STORE_WAIT)
+        return cls(settings.recordings_dir, open_bucket(settings, settings.bucket), STORE_WAIT)
 
     # Reading.
 
@@ -131,7 +131,7 @@ class Files:
         """Return the paths of a call's existing recordings, in order."""
         if self._bucket is None:
             return await asyncio.to_thread(_existing, self._directory, recordings.names(organization_id, call_id))
-        paths = await self._bucket.named(recordings.beginning(organization_id, call_id))
+        paths = await self._bucket.list_paths(recordings.prefix(organization_id, call_id))
         return list(dict.fromkeys(path.removesuffix(recordings.PEAKS) for path in paths))
 
     # Whole organizations, in a directory.  In a bucket, files without a row are for its owner to delete.
@@ -177,14 +177,14 @@ def _remove(directory: Path, path: str) -> bool:
     """Delete a file, and its peaks before and after: peaks that were being computed are written a moment later."""
     if not directory.is_dir():
         raise OSError(f"there are files to delete, but no folder {directory}: is its disk mounted?")
-    beside = peaks.beside(directory / path)
-    beside.unlink(missing_ok=True)
+    peaks_path = peaks.path_for(directory / path)
+    peaks_path.unlink(missing_ok=True)
     try:
         (directory / path).unlink()
     except FileNotFoundError:
         return False
     finally:
-        beside.unlink(missing_ok=True)
+        peaks_path.unlink(missing_ok=True)
     return True
 
 

@@ -65,8 +65,8 @@ class Uploads:
         settings, path = self._settings, f"{self._base.path}/{self._name.bucket}" + (f"/{key}" if key else "")
         encoded = "&".join(f"{_encoded(name)}={_encoded(value)}" for name, value in sorted(query.items()))
         url = f"{self._base.scheme}://{self._base.netloc}{quote(path)}?{encoded}"
-        headers = signed(
-            Request(method, self._base.netloc, quote(path), encoded),
+        headers = sign_request(
+            SignableRequest(method, self._base.netloc, quote(path), encoded),
             settings.s3_access_key_id,
             settings.s3_secret_access_key,
             settings.s3_region,
@@ -83,7 +83,7 @@ class Uploads:
             raise StoreFault(f"no answer when asked for uploads in parts: {error!r}"[:300]) from error
 
 
-class Request(NamedTuple):
+class SignableRequest(NamedTuple):
     """The signed parts of a request without a body; `path` and `query` as they are sent."""
 
     method: str
@@ -92,7 +92,7 @@ class Request(NamedTuple):
     query: str
 
 
-def signed(request: Request, key_id: str, secret: str, region: str, at: datetime) -> dict[str, str]:
+def sign_request(request: SignableRequest, key_id: str, secret: str, region: str, at: datetime) -> dict[str, str]:
     """Return the headers of a request, by AWS Signature Version 4."""
     stamp = at.astimezone(UTC).strftime("%Y%m%dT%H%M%SZ")
     scope = f"{stamp[:8]}/{region}/s3/aws4_request"

@@ -13,7 +13,7 @@ from hum.clock import Clock, monotonic_ms
 from hum.observe import telemetry
 from hum.observe.vitals import Vitals
 from hum.process.lifetime import when
-from hum.process.sockets import listening
+from hum.process.sockets import listening_socket
 from hum.settings import Common
 
 LOG = telemetry.log(__name__)
@@ -24,7 +24,7 @@ Ready = Callable[[], Awaitable[Sequence[str]]]
 """Returns the reasons why this process can't take work, one sentence each; none if it is ready."""
 
 
-def cached(settings: Common, ready: Ready, clock: Clock = monotonic_ms) -> Ready:
+def cached_readiness(settings: Common, ready: Ready, clock: Clock = monotonic_ms) -> Ready:
     """Return a `Ready` that asks `ready` at most once per `ready_cache_seconds`; concurrent probes share one answer.
 
     If `ready` does not answer within `ready_seconds`, that is the reason why the process is not ready.  It is then not
@@ -54,16 +54,16 @@ def cached(settings: Common, ready: Ready, clock: Clock = monotonic_ms) -> Ready
 
 
 @asynccontextmanager
-async def serving(settings: Common, ready: Ready, leave: asyncio.Event | None = None) -> AsyncIterator[int]:
+async def serve(settings: Common, ready: Ready, drain: asyncio.Event | None = None) -> AsyncIterator[int]:
     """Listen on HUM_METRICS_LISTEN while the context is open; yield the port.  Exits if the port is in use.
 
-    Once `leave` is set, the socket is closed for the successor.
+    Once `drain` is set, the socket is closed for the successor.
 
     `/healthz` is 200 while the event loop runs.  `/readyz` is 200, or 503 with the reasons that `ready` returns, one
     per line.
     """
     runner = web.AppRunner(
-        _app(cached(settings, ready), Vitals(settings)),
+        _app(cached_readiness(settings, ready), Vitals(settings)),
         access_log=None,
         keepalive_timeout=KEEP_ALIVE_SECONDS,
         shutdown_timeout=CLOSE_SECONDS,
@@ -72,11 +72,11 @@ async def serving(settings: Common, ready: Ready, leave: asyncio.Event | None = 
     try:
         # A supervised process may have a successor on the same port.
         supervised = settings.supervisor_fd is not None
-        site = web.SockSite(runner, listening(settings.metrics_listen, "HUM_METRICS_LISTEN", shared=supervised))
+        site = web.SockSite(runner, listening_socket(settings.metrics_listen, "HUM_METRICS_LISTEN", shared=supervised))
         await site.start()
         host, port = runner.addresses[0][:2]
         LOG.info("metrics are being served", host=host, port=port)
-        async with when(leave, site.stop):
+        async with when(drain, site.stop):
             yield port
     finally:
         await runner.cleanup()

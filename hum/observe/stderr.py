@@ -39,7 +39,7 @@ def wrap(plane: str) -> None:
     os.dup2(write_end, STANDARD)
     os.close(write_end)
     _LogTarget.descriptor = log
-    threading.Thread(target=wrapper.keep, name="standard error", daemon=True).start()
+    threading.Thread(target=wrapper.supervise, name="standard error", daemon=True).start()
     atexit.register(wrapper.end)
 
 
@@ -65,7 +65,7 @@ class _Wrapper:
             return False
         return True
 
-    def keep(self) -> None:
+    def supervise(self) -> None:
         """Start another process whenever one dies, until `end`."""
         while self._process is not None:
             self._process.wait()

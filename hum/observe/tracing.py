@@ -75,7 +75,7 @@ def stop() -> None:
     _Tracing.tracer = None
 
 
-def served(name: str, metadata: Mapping[str, str]) -> Span:
+def server_span(name: str, metadata: Mapping[str, str]) -> Span:
     """Start a span for an incoming request, a child of the sender's span (W3C Trace Context).
 
     The caller must end it.
@@ -85,26 +85,26 @@ def served(name: str, metadata: Mapping[str, str]) -> Span:
     return _Tracing.tracer.start_span(name, context=_W3C.extract(dict(metadata)), kind=SpanKind.SERVER)
 
 
-def carried() -> tuple[tuple[str, str], ...]:
+def metadata() -> tuple[tuple[str, str], ...]:
     """Return the current span as metadata for an RPC to another plane; empty if nothing is traced."""
     headers: dict[str, str] = {}
     _W3C.inject(headers)
     return tuple(headers.items())
 
 
-def carried_of(span: Span) -> str:
+def traceparent(span: Span) -> str:
     """Return the span as a `traceparent`; empty if nothing is traced."""
     headers: dict[str, str] = {}
     _W3C.inject(headers, context=trace.set_span_in_context(span, Context()))
     return headers.get("traceparent", "")
 
 
-def webhook(carrier_call_id: str, name: str, *, first: bool) -> AbstractContextManager[Span]:
+def webhook_span(carrier_call_id: str, name: str, *, first: bool) -> AbstractContextManager[Span]:
     """Make a span current while a call's webhook is answered; the `first` webhook's is the root of the call's trace."""
     return _span_of(_CALLS + carrier_call_id, name, SpanKind.SERVER, first=first)
 
 
-def text_webhook(text_id: str, name: str, *, first: bool) -> AbstractContextManager[Span]:
+def text_webhook_span(text_id: str, name: str, *, first: bool) -> AbstractContextManager[Span]:
     """Make a span current while a text's webhook is answered.
 
     `text_id` is the carrier's id of an inbound text, or the shown id of an outbound one's attempt.
@@ -112,7 +112,7 @@ def text_webhook(text_id: str, name: str, *, first: bool) -> AbstractContextMana
     return _span_of(_TEXTS + text_id, name, SpanKind.SERVER, first=first)
 
 
-def text_step(text_id: str, name: str, *, first: bool = False) -> AbstractContextManager[Span]:
+def text_step_span(text_id: str, name: str, *, first: bool = False) -> AbstractContextManager[Span]:
     """Make a span current during a step of a text; the `first` step's is the root of the text's trace."""
     return _span_of(_TEXTS + text_id, name, SpanKind.INTERNAL, first=first)
 
@@ -131,7 +131,7 @@ def _span_of(subject: str, name: str, kind: SpanKind, *, first: bool) -> Iterato
         yield span
 
 
-def of_call(carrier_call_id: str, name: str) -> Span:
+def call_span(carrier_call_id: str, name: str) -> Span:
     """Start a span directly below the root of a call's trace.  The caller must end it."""
     if _Tracing.tracer is None:
         return INVALID_SPAN
@@ -140,7 +140,7 @@ def of_call(carrier_call_id: str, name: str) -> Span:
     )
 
 
-def below(parent: Span, name: str, *, start_ns: int | None = None, kind: SpanKind = SpanKind.INTERNAL) -> Span:
+def child_span(parent: Span, name: str, *, start_ns: int | None = None, kind: SpanKind = SpanKind.INTERNAL) -> Span:
     """Start a child span.  The caller must end it."""
     if _Tracing.tracer is None:
         return INVALID_SPAN

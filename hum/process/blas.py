@@ -13,7 +13,7 @@ THREADS = 1
 _LIMITS = threadpool_limits(limits=THREADS, user_api="blas")
 
 
-def described() -> str:
+def description() -> str:
     """Return library, version, kernel and threads of each BLAS in this process, for logs and benchmarks."""
     return ", ".join(
         f"{library['internal_api']} {library['version']} ({library.get('architecture', 'unknown kernel')}, "

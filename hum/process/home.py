@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from hum.process import private, production, sockets
-from hum.process.network import Listen
+from hum.process.network import SocketAddress
 from hum.process.refusal import refuse
 from hum.settings import Common, ControlSettings
 from hum.settings.base import listed
@@ -79,7 +79,7 @@ def stand_in_port(home: Path, name: str) -> int:
     """Return a stand-in's port on 127.0.0.1: its earlier one in this home, unless another program uses that now."""
     ports: dict[str, int] = read_facts(home, STAND_IN_PORTS)
     port = ports.get(name, 0)
-    if not port or not sockets.is_free(Listen("127.0.0.1", port)):
+    if not port or not sockets.is_free(SocketAddress("127.0.0.1", port)):
         port = sockets.free_port("127.0.0.1")
         write_facts(home, STAND_IN_PORTS, ports | {name: port})
     return port

@@ -26,18 +26,18 @@ def prefer(kernel: Path = KERNEL) -> None:
     Call it before anything is opened or started.  An operator's own value of either variable is kept.
     """
     current = environment()
-    preferred = preferring(current, kernel)
+    preferred = preferred_environment(current, kernel)
     if preferred != current:
         os.execve(sys.executable, sys.orig_argv, preferred)  # noqa: S606 - ourselves
 
 
-def preferring(current: dict[str, str], kernel: Path = KERNEL) -> dict[str, str]:
+def preferred_environment(current: dict[str, str], kernel: Path = KERNEL) -> dict[str, str]:
     """Return the environment for a program that prefers huge pages, so that it need not exec itself again."""
-    preferred = with_huge_pages(current)
+    preferred = huge_page_environment(current)
     return preferred if preferred is not None and _is_supported(kernel) else current
 
 
-def with_huge_pages(current: dict[str, str]) -> dict[str, str] | None:
+def huge_page_environment(current: dict[str, str]) -> dict[str, str] | None:
     """Return the environment that asks for huge pages; None if it does already, or the operator has decided otherwise."""
     tunables = current.get(TUNABLES, "")
     if "glibc.malloc.hugetlb" in tunables or current.get(ALLOCATOR, "malloc") != "malloc":

@@ -9,10 +9,10 @@ to which the process writes lines:
 
 The supervisor answers by signals (hum/process/signals.py), which a later supervisor can send as well.  A process without a
 supervisor, or with one that is gone, shuts down at once when it is asked to stop.  A worker with a dead supervisor
-serves on for `successor_seconds`, or until the next supervisor has started its successor and sends LEAVE.
+serves on for `successor_seconds`, or until the next supervisor has started its successor and sends DRAIN.
 
 Example, a deploy: SIGTERM reaches a worker, which writes `leaving` and goes on serving.  The supervisor starts a
-successor process and reads its `ready`, then sends LEAVE to the old worker, which drains and ends.
+successor process and reads its `ready`, then sends DRAIN to the old worker, which drains and ends.
 """
 
 import asyncio
@@ -26,7 +26,8 @@ from contextlib import asynccontextmanager, suppress
 from hum.process.signals import Signals
 from hum.settings import Common, notify_socket
 
-READY, LEAVING, CALLS = "ready", "leaving", "calls"
+#: The words of the lines; a supervisor of an earlier release reads them, too.
+READY, STOPPING, CALLS = "ready", "leaving", "calls"
 
 
 class Lifetime:
@@ -47,12 +48,12 @@ class Lifetime:
             except OSError:  # it is closed
                 self._supervisor = None
 
-    def ready(self) -> None:
+    def report_ready(self) -> None:
         """Report that this process serves, to systemd as well."""
         self._write(READY)
         notify()
 
-    def calls(self, count: int) -> None:
+    def report_calls(self, count: int) -> None:
         """Report the number of open calls."""
         self._write(f"{CALLS} {count}")
 
@@ -61,16 +62,16 @@ class Lifetime:
         self._is_orphaned = True
         self.signals.stop.set()
 
-    async def over(self) -> None:
+    async def wait_for_shutdown(self) -> None:
         """Wait until the process must shut down: it was asked to stop, and its successor serves, if one does in time."""
         await self.signals.stop.wait()
-        if self.signals.leave.is_set():
+        if self.signals.drain.is_set():
             return
-        self._write(LEAVING)
+        self._write(STOPPING)
         if self._supervisor is not None or self._is_orphaned:
             with suppress(TimeoutError):
                 async with asyncio.timeout(self._successor_seconds):
-                    await self.signals.leave.wait()
+                    await self.signals.drain.wait()
 
     def _write(self, line: str) -> None:
         if self._supervisor is None:

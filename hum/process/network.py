@@ -5,11 +5,11 @@ from typing import NamedTuple
 from urllib.parse import parse_qs, unquote, urlsplit
 
 IPv6_PREFIX = 64  # the smallest block of one customer
-#: The host of a `Listen` for an inherited descriptor, which has the descriptor's number as its port.
+#: The host of a `SocketAddress` for an inherited descriptor, which has the descriptor's number as its port.
 INHERITED = "fd"
 
 
-class Listen(NamedTuple):
+class SocketAddress(NamedTuple):
     """A socket to listen on; port 0 means any free port, host `fd` a socket that this process inherited."""
 
     host: str
@@ -18,17 +18,17 @@ class Listen(NamedTuple):
     def __str__(self) -> str:
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
-    def plus(self, count: int) -> "Listen":
+    def plus(self, count: int) -> "SocketAddress":
         """Return the address with its port increased by `count`; port 0 stays 0."""
         return self._replace(port=self.port + count) if self.port else self
 
 
-def parse_listen(text: str) -> Listen:
+def parse_listen(text: str) -> SocketAddress:
     """Parse `host:port`, with an IPv6 host in brackets, or `fd:number`.  Raises ValueError."""
     host, _, port = text.rpartition(":")
     if not host or not port.isdecimal() or int(port) > 65535:
         raise ValueError(f"{text!r} is not host:port, for example 127.0.0.1:8080")
-    return Listen(host.strip("[]"), int(port))
+    return SocketAddress(host.strip("[]"), int(port))
 
 
 def parse_networks(text: str) -> tuple[IPv4Network | IPv6Network, ...]:
@@ -45,7 +45,7 @@ def parse_networks(text: str) -> tuple[IPv4Network | IPv6Network, ...]:
     return tuple(networks)
 
 
-def counted(address: str) -> str:
+def limit_key(address: str) -> str:
     """Return the key by which limits count an address: the /64 of an IPv6 address, IPv4 for an IPv4-mapped one."""
     parsed = parse_address(address)
     if isinstance(parsed, IPv6Address):
@@ -75,7 +75,7 @@ def base_url(url: str, *schemes: str) -> str:
     return url.rstrip("/")
 
 
-def database_hosts(url: str) -> list[Listen]:
+def database_hosts(url: str) -> list[SocketAddress]:
     """Return the hosts in a URL of PostgreSQL, from its authority or `?host=`; port 0 if it names none.
 
     Raises ValueError if they can't be parsed.
@@ -91,16 +91,16 @@ def database_hosts(url: str) -> list[Listen]:
     if len(ports) not in {1, len(hosts)}:
         raise ValueError(f"{len(hosts)} hosts have {len(ports)} ports; name one port, or one for each")
     ports = ports * len(hosts) if len(ports) == 1 else ports
-    return [Listen(host, _port(port)) for host, port in zip(hosts, ports, strict=True)]
+    return [SocketAddress(host, _port(port)) for host, port in zip(hosts, ports, strict=True)]
 
 
-def _database_host(text: str) -> Listen:
+def _database_host(text: str) -> SocketAddress:
     host, has_port, port = text.rpartition(":")
     if not has_port or text.endswith("]"):  # IPv6 without a port
         host, port = text, ""
     if not host:
         raise ValueError("a host is missing; separate several hosts by single commas")
-    return Listen(unquote(host.strip("[]")), _port(port))
+    return SocketAddress(unquote(host.strip("[]")), _port(port))
 
 
 def _port(text: str) -> int:
@@ -109,7 +109,7 @@ def _port(text: str) -> int:
     return int(text or 0)
 
 
-def shown_url(url: str) -> str:
+def redacted_url(url: str) -> str:
     """Return the host and path of a URL, without its secrets; nothing of a text that is no URL, as it may be a secret."""
     parts = urlsplit(url)
     return f"{parts.netloc.rpartition('@')[2]}{parts.path}" if parts.netloc else "an address that is not a URL"

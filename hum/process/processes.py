@@ -19,25 +19,25 @@ from typing import IO, Any
 
 from hum.observe import stderr
 from hum.process import private
-from hum.process.lifetime import CALLS, LEAVING, READY
+from hum.process.lifetime import CALLS, READY, STOPPING
 from hum.process.network import INHERITED
-from hum.process.signals import HURRY, LEAVE
+from hum.process.signals import DRAIN, END_NOW
 
 POLL_SECONDS = 0.05
-#: A process that has not ended so long after HURRY is killed.
-HURRY_SECONDS = 5.0
+#: A process that has not ended so long after END_NOW is killed.
+END_SECONDS = 5.0
 MAX_LINE_BYTES = 64 << 10
 
 
 @dataclass(frozen=True, slots=True)
-class Known:
+class ProcessIdentity:
     """The identity of a process: its id and start time, as ids are reused."""
 
     pid: int
     began_ticks: int
 
     @classmethod
-    def of(cls, pid: int) -> "Known | None":
+    def of(cls, pid: int) -> "ProcessIdentity | None":
         """Return the process that has this id; None if it is gone or waits to be reaped (proc(5), fields 3 and 22)."""
         try:
             fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
@@ -45,22 +45,24 @@ class Known:
             return None
         return None if fields[0] in {"Z", "X"} else cls(pid, int(fields[19]))
 
-    def lives(self) -> bool:
-        return Known.of(self.pid) == self
+    def is_alive(self) -> bool:
+        return ProcessIdentity.of(self.pid) == self
 
 
 class Process:
-    """One process.  `is_ready`, `is_leaving`, `calls` and `announced` are what it has reported so far.
+    """One process.  `is_ready`, `is_stopping`, `calls` and `announcement` are what it has reported so far.
 
-    `leaves`: it handles the signals LEAVE and HURRY; any other program is stopped by SIGTERM.
+    `handles_drain`: it handles the signals DRAIN and END_NOW; any other program is stopped by SIGTERM.
     """
 
-    def __init__(self, identity: Known, child: "subprocess.Popen[bytes] | None" = None, *, leaves: bool = True) -> None:
+    def __init__(
+        self, identity: ProcessIdentity, child: "subprocess.Popen[bytes] | None" = None, *, handles_drain: bool = True
+    ) -> None:
         self.identity = identity
-        self.is_ready = self.is_leaving = False
+        self.is_ready = self.is_stopping = False
         self.calls = 0
-        self.announced: dict[str, Any] = {}
-        self.leaves = leaves
+        self.announcement: dict[str, Any] = {}
+        self.handles_drain = handles_drain
         self._child = child
         self._partial_line = b""
 
@@ -73,29 +75,29 @@ class Process:
         """Its exit status; None while it runs, and for a process that is not a child of ours."""
         return self._child.poll() if self._child is not None else None
 
-    def lives(self) -> bool:
-        return self.status is None if self._child is not None else self.identity.lives()
+    def is_alive(self) -> bool:
+        return self.status is None if self._child is not None else self.identity.is_alive()
 
-    async def ended(self) -> None:
-        while self.lives():  # noqa: ASYNC110 - nothing signals the end of a process that is not a child
+    async def wait(self) -> None:
+        while self.is_alive():  # noqa: ASYNC110 - nothing signals the end of a process that is not a child
             await asyncio.sleep(POLL_SECONDS)
 
     # Requests to the process.
 
-    def leave(self) -> None:
+    def drain(self) -> None:
         """Ask it to drain and end in its own time.  Idempotent."""
-        self._signal(LEAVE if self.leaves else signal.SIGTERM)
+        self._signal(DRAIN if self.handles_drain else signal.SIGTERM)
 
     async def end(self) -> None:
         """Ask it to end at once, and kill it if it does not."""
-        self._signal(HURRY if self.leaves else signal.SIGTERM)
+        self._signal(END_NOW if self.handles_drain else signal.SIGTERM)
         with suppress(TimeoutError):
-            await asyncio.wait_for(self.ended(), HURRY_SECONDS)
+            await asyncio.wait_for(self.wait(), END_SECONDS)
         self._signal(signal.SIGKILL)
-        await self.ended()
+        await self.wait()
 
     def _signal(self, number: int) -> None:
-        if self.lives():
+        if self.is_alive():
             with suppress(ProcessLookupError):
                 os.kill(self.pid, number)
 
@@ -123,16 +125,16 @@ class Process:
         word, _, rest = line.partition(" ")
         if word == READY:
             self.is_ready = True
-        elif word == LEAVING:
-            self.is_leaving = True
+        elif word == STOPPING:
+            self.is_stopping = True
         elif word == CALLS and rest.isdecimal():
             self.calls = int(rest)
         elif line.startswith("{"):
-            self.announced, self.is_ready = json.loads(line), True
+            self.announcement, self.is_ready = json.loads(line), True
 
 
 @dataclass(frozen=True, slots=True)
-class Command:
+class ProcessSpec:
     """How a process is started.
 
     `listener` is the socket for the setting `listens`, which the process inherits.  A plane that is `supervised`
@@ -158,7 +160,9 @@ class Command:
             raise
         finally:
             os.close(write_end)
-        process = Process(Known.of(child.pid) or Known(child.pid, 0), child, leaves=self.supervised)
+        process = Process(
+            ProcessIdentity.of(child.pid) or ProcessIdentity(child.pid, 0), child, handles_drain=self.supervised
+        )
         process.listen(read_end)
         return process
 

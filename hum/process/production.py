@@ -24,11 +24,11 @@ def make_keys() -> dict[str, str]:
 
 def require(settings: Common) -> None:
     """End the process with a sentence for each setting that is not acceptable in production."""
-    if sentences := complaints(settings):
+    if sentences := problems(settings):
         refuse(*sentences)
 
 
-def complaints(settings: Common) -> list[str]:
+def problems(settings: Common) -> list[str]:
     """Return a sentence for each setting that is not acceptable in production; none in development."""
     if not settings.production:
         return []

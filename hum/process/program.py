@@ -26,7 +26,7 @@ def begin(settings: Common, plane: str) -> None:
 
     Call it once, before anything else is opened.
     """
-    end_soon()
+    skip_last_collection()
     production.require(settings)
     os.umask(private.UMASK)
     descriptors.raise_limit()
@@ -37,6 +37,6 @@ def begin(settings: Common, plane: str) -> None:
     tracing.start(settings, plane)
 
 
-def end_soon() -> None:
+def skip_last_collection() -> None:
     """Freeze the garbage collector at exit: a last collection takes half a second, and the system frees all memory."""
     atexit.register(gc.freeze)

@@ -6,7 +6,7 @@ from typing import NoReturn
 STATUS = 2  # the same as argparse's
 
 
-class Refusal(SystemExit):
+class StartupRefusal(SystemExit):
     """An exit with status 2, after the message has been printed."""
 
     def __init__(self, text: str) -> None:
@@ -18,4 +18,4 @@ def refuse(*sentences: str) -> NoReturn:
     """Print the sentences, one per line, and end the process."""
     for sentence in sentences:
         sys.stderr.write(f"hum: {sentence}\n")
-    raise Refusal("\n".join(sentences))
+    raise StartupRefusal("\n".join(sentences))

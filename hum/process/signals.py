@@ -1,44 +1,44 @@
-"""The signals to a process: stop, leave to the successor, end at once."""
+"""The signals to a process: stop, drain for the successor, end at once."""
 
 import asyncio
 import signal
 
-#: From the supervisor: drain and end now, as a successor serves.  Idempotent.
-LEAVE = signal.SIGUSR1
+#: From the supervisor: drain and end now, as a successor serves; `hum up` hands over instead.  Idempotent.
+DRAIN = signal.SIGUSR1
 #: From the supervisor: end at once.
-HURRY = signal.SIGUSR2
+END_NOW = signal.SIGUSR2
 
 
 class Signals:
     """Events that signals set; construct it in the running loop.
 
-    `stop` is set by every signal, `hurry` by the second SIGTERM or SIGINT or by HURRY, `leave` by LEAVE and with
-    `hurry`.
+    `stop` is set by every signal, `end_now` by the second SIGTERM or SIGINT or by END_NOW, `drain` by DRAIN and with
+    `end_now`.
     """
 
     def __init__(self) -> None:
-        self.stop, self.leave, self.hurry = asyncio.Event(), asyncio.Event(), asyncio.Event()
+        self.stop, self.drain, self.end_now = asyncio.Event(), asyncio.Event(), asyncio.Event()
         self._stop_count = 0
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._on_stop)
-        loop.add_signal_handler(LEAVE, self.ask_to_leave)
-        loop.add_signal_handler(HURRY, self._on_hurry)
+        loop.add_signal_handler(DRAIN, self.request_drain)
+        loop.add_signal_handler(END_NOW, self._on_end_now)
 
     def _on_stop(self) -> None:
         self._stop_count += 1
         self.stop.set()
         if self._stop_count > 1:
-            self._on_hurry()
+            self._on_end_now()
 
-    def ask_to_leave(self) -> None:
-        """Set the events that LEAVE sets."""
-        self.leave.set()
+    def request_drain(self) -> None:
+        """Set the events that DRAIN sets."""
+        self.drain.set()
         self.stop.set()
 
-    def _on_hurry(self) -> None:
-        self.hurry.set()
-        self.ask_to_leave()
+    def _on_end_now(self) -> None:
+        self.end_now.set()
+        self.request_drain()
 
 
 def stop_signal() -> asyncio.Event:

@@ -6,7 +6,7 @@ import socket
 from contextlib import suppress
 from typing import NoReturn
 
-from hum.process.network import INHERITED, Listen, parse_listen
+from hum.process.network import INHERITED, SocketAddress, parse_listen
 from hum.process.refusal import refuse
 
 #: Outgoing connections get higher ports: from 32768 on Linux (`net.ipv4.ip_local_port_range`).
@@ -21,19 +21,19 @@ def free_port(host: str, count: int = 1) -> int:
     """Return the first of `count` consecutive ports that are free and that outgoing connections do not get."""
     for _ in range(ATTEMPTS):
         ports = [LISTENING_PORTS[next(_next_offsets) % len(LISTENING_PORTS)] for _ in range(count)]
-        if ports[-1] - ports[0] == count - 1 and all(is_free(Listen(host, port)) for port in ports):
+        if ports[-1] - ports[0] == count - 1 and all(is_free(SocketAddress(host, port)) for port in ports):
             return ports[0]
     return refuse(f"no free port on {host}")
 
 
-def is_free(listen: Listen) -> bool:
+def is_free(listen: SocketAddress) -> bool:
     """Tell whether a socket can be bound there; connections that linger from an earlier listener don't count."""
-    with suppress(OSError), bound(listen, shared=False):
+    with suppress(OSError), bind_socket(listen, shared=False):
         return True
     return False
 
 
-def bound(listen: Listen, *, shared: bool) -> socket.socket:
+def bind_socket(listen: SocketAddress, *, shared: bool) -> socket.socket:
     """Return a socket that is bound and does not listen yet.
 
     `shared`: others may bind it too, if all set SO_REUSEPORT.
@@ -55,7 +55,7 @@ def bound(listen: Listen, *, shared: bool) -> socket.socket:
     return new_socket
 
 
-def listening(text: str, variable: str, *, shared: bool = False) -> socket.socket:
+def listening_socket(text: str, variable: str, *, shared: bool = False) -> socket.socket:
     """Return a listening socket for the setting `variable`: `host:port`, or `fd:N` for an inherited one.
 
     An inherited socket is the same in every process that has it: when one process ends, the next accepts the
@@ -63,7 +63,9 @@ def listening(text: str, variable: str, *, shared: bool = False) -> socket.socke
     """
     listen = parse_listen(text)
     try:
-        new_socket = socket.socket(fileno=listen.port) if listen.host == INHERITED else bound(listen, shared=shared)
+        new_socket = (
+            socket.socket(fileno=listen.port) if listen.host == INHERITED else bind_socket(listen, shared=shared)
+        )
         new_socket.listen(BACKLOG)
     except OSError as error:
         refuse_address(text, variable, error.strerror)
@@ -71,7 +73,7 @@ def listening(text: str, variable: str, *, shared: bool = False) -> socket.socke
     return new_socket
 
 
-def reserved(text: str, variable: str) -> socket.socket:
+def reserve_socket(text: str, variable: str) -> socket.socket:
     """Return a bound socket that reserves the port of the setting `variable` for other processes, and does not listen.
 
     It is the inherited socket `fd:N`, or one that others may bind too.  Only processes that accept should listen: a
@@ -79,7 +81,7 @@ def reserved(text: str, variable: str) -> socket.socket:
     """
     listen = parse_listen(text)
     try:
-        new_socket = socket.socket(fileno=listen.port) if listen.host == INHERITED else bound(listen, shared=True)
+        new_socket = socket.socket(fileno=listen.port) if listen.host == INHERITED else bind_socket(listen, shared=True)
     except OSError as error:
         refuse_address(text, variable, error.strerror)
     new_socket.set_inheritable(False)

@@ -58,7 +58,7 @@ class Watchdog:
 
 
 @asynccontextmanager
-async def over_loop(seconds: float) -> AsyncIterator[None]:
+async def watch_loop(seconds: float) -> AsyncIterator[None]:
     """Watch the running event loop while the context lasts."""
     watchdog, loop = Watchdog(seconds), asyncio.get_running_loop()
     timer: asyncio.Handle

@@ -7,7 +7,7 @@ Each worker is a whole process of its plane.  One that dies is restarted, and on
 is asked to stop serves until its successor does.  SIGTERM drains all.
 
 Workers notice the death of their supervisor (end of file on standard input) and serve on.  The next supervisor finds
-them in a file below HUM_HOME, and asks them to leave once its own workers serve.  If none starts within
+them in a file below HUM_HOME, and asks them to drain once its own workers serve.  If none starts within
 `successor_seconds`, they drain, so that none is left on the port.
 """
 
@@ -24,16 +24,16 @@ from hum.observe.telemetry import log
 from hum.process import home
 from hum.process.lifetime import Lifetime
 from hum.process.network import parse_listen
-from hum.process.processes import POLL_SECONDS, Command, Known
-from hum.process.programs import GOODBYE_SECONDS, DidNotStart, Program, Programs
-from hum.process.sockets import reserved
+from hum.process.processes import POLL_SECONDS, ProcessIdentity, ProcessSpec
+from hum.process.programs import GOODBYE_SECONDS, Program, Programs, StartFailed
+from hum.process.sockets import reserve_socket
 from hum.settings import Common, environment
 
 LOG = log(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class Shared:
+class WorkerSpec:
     """The program of every worker, the setting of the shared socket, and the time limit of a drain."""
 
     plane: str
@@ -43,20 +43,20 @@ class Shared:
     drain_seconds: float
 
 
-async def supervise(settings: Common, shared: Shared, count: int) -> int:
+async def supervise(settings: Common, spec: WorkerSpec, count: int) -> int:
     """Run `count` workers until SIGTERM or SIGINT; return the exit status, which is not 0 if they don't start."""
     lifetime = Lifetime(settings)
-    with reserved(shared.listen, shared.variable) as port:
-        roster = Roster(settings.home, f"{shared.plane}-{port.getsockname()[1]}")
+    with reserve_socket(spec.listen, spec.variable) as port:
+        roster = Roster(settings.home, f"{spec.plane}-{port.getsockname()[1]}")
         programs = roster.programs
         programs.adopt(roster.orphans(count))
         metrics = parse_listen(settings.metrics_listen)
-        workers = [_worker(shared, number, port, str(metrics.plus(number))) for number in range(count)]
+        workers = [_worker(spec, number, port, str(metrics.plus(number))) for number in range(count)]
         running = asyncio.create_task(_run(lifetime, programs, workers), name="workers")
         reporting = asyncio.create_task(_report_calls(lifetime, programs), name="calls")
-        LOG.info("workers are supervised", plane=shared.plane, workers=count, port=port.getsockname()[1])
+        LOG.info("workers are supervised", plane=spec.plane, workers=count, port=port.getsockname()[1])
         await asyncio.wait({running, reporting}, return_when=asyncio.FIRST_COMPLETED)
-        await programs.stop(lifetime.signals.hurry)
+        await programs.stop(lifetime.signals.end_now)
         reporting.cancel()
         roster.close()
         return await running
@@ -73,7 +73,7 @@ class Roster:
         """Begin a roster.  `port` is the plane and the port that its supervisors share."""
         self.programs = Programs(LOG.warning, self._write)
         self._home, self._port = folder, port
-        self._supervisor = Known.of(os.getpid())
+        self._supervisor = ProcessIdentity.of(os.getpid())
         self._name = f"workers-{port}-{os.getpid()}.json"
 
     def orphans(self, count: int) -> list[dict[str, Any]]:
@@ -110,13 +110,13 @@ def has_orphans(folder: Path, plane: str, port: int) -> bool:
     """Tell whether workers from an earlier supervisor still serve on this port, for which the next starts successors."""
     all_facts = [home.read_facts(folder, path.name) for path in folder.glob(f"workers-{plane}-{port}-*.json")]
     workers = [worker for facts in all_facts for worker in facts.get("workers", [])]
-    return any(Known(worker["pid"], worker["began_ticks"]).lives() for worker in workers)
+    return any(ProcessIdentity(worker["pid"], worker["began_ticks"]).is_alive() for worker in workers)
 
 
 def _is_alive(facts: dict[str, Any]) -> bool:
     """Tell whether the supervisor that wrote these facts still runs."""
     supervisor = facts.get("supervisor", {})
-    return Known(supervisor.get("pid", 0), supervisor.get("began_ticks", 0)).lives()
+    return ProcessIdentity(supervisor.get("pid", 0), supervisor.get("began_ticks", 0)).is_alive()
 
 
 def _name(number: int) -> str:
@@ -130,16 +130,16 @@ async def _run(lifetime: Lifetime, programs: Programs, workers: list[Program]) -
     await asyncio.wait({starting, stopping}, return_when=asyncio.FIRST_COMPLETED)
     if not starting.done():
         starting.cancel()
-        with suppress(asyncio.CancelledError, DidNotStart):
+        with suppress(asyncio.CancelledError, StartFailed):
             await starting
         return 0
     stopping.cancel()
-    if isinstance(error := starting.exception(), DidNotStart):
+    if isinstance(error := starting.exception(), StartFailed):
         LOG.error("could not start a worker", error=str(error))
         return abs(error.status or 1)
     starting.result()
-    lifetime.ready()
-    await lifetime.over()
+    lifetime.report_ready()
+    await lifetime.wait_for_shutdown()
     return 0
 
 
@@ -149,19 +149,19 @@ async def _report_calls(lifetime: Lifetime, programs: Programs) -> None:
     while True:
         if programs.calls != reported:
             reported = programs.calls
-            lifetime.calls(reported)
+            lifetime.report_calls(reported)
         await asyncio.sleep(POLL_SECONDS)
 
 
-def _worker(shared: Shared, number: int, port: socket.socket, metrics: str) -> Program:
+def _worker(spec: WorkerSpec, number: int, port: socket.socket, metrics: str) -> Program:
     worker_environment = environment() | {"HUM_METRICS_LISTEN": metrics}
-    command = Command(
-        ("-m", shared.module, "--worker"),
+    command = ProcessSpec(
+        ("-m", spec.module, "--worker"),
         worker_environment,
         log=None,
         tied=True,
-        listens=shared.variable,
+        listens=spec.variable,
         listener=port,
     )
     # No time limit: a worker that can't reach control yet is not ready, and must not be ended for that.
-    return Program(_name(number), command, start_seconds=None, stop_seconds=shared.drain_seconds + GOODBYE_SECONDS)
+    return Program(_name(number), command, start_seconds=None, stop_seconds=spec.drain_seconds + GOODBYE_SECONDS)

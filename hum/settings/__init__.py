@@ -14,7 +14,7 @@ from pydantic import ValidationError
 from pydantic.fields import FieldInfo
 
 from hum.process.refusal import refuse
-from hum.settings.base import Carrier, Common, Model, UploadSettings, constant, environment
+from hum.settings.base import CarrierSettings, Common, ModelSettings, UploadSettings, constant, environment
 from hum.settings.billing import BillingSettings
 from hum.settings.control import (
     CallsSettings,
@@ -33,7 +33,7 @@ from hum.settings.media import MediaSettings
 from hum.settings.overrides import OVERRIDES, Malformed
 from hum.settings.overrides import parse as parse_overrides
 from hum.settings.recordings import RecordingSettings
-from hum.settings.secretfiles import VARIABLE, Unreadable, stored
+from hum.settings.secretfiles import VARIABLE, UnreadableSecret, read_secrets
 
 SettingsT = TypeVar("SettingsT", bound=Common)
 _TRUE = frozenset({"1", "true", "yes", "on", "t", "y"})
@@ -41,7 +41,7 @@ _TRUE = frozenset({"1", "true", "yes", "on", "t", "y"})
 __all__ = [
     "BillingSettings",
     "CallsSettings",
-    "Carrier",
+    "CarrierSettings",
     "Common",
     "ControlSettings",
     "DatabaseSettings",
@@ -51,7 +51,7 @@ __all__ = [
     "ImportSettings",
     "InboundTextSettings",
     "MediaSettings",
-    "Model",
+    "ModelSettings",
     "NumbersSettings",
     "PublicSocketSettings",
     "RecordingSettings",
@@ -77,7 +77,7 @@ class UpSettings(ControlSettings, GatewaySettings, MediaSettings):
 
     def is_set(self, variable: str) -> bool:
         """Tell whether the operator set the variable to a non-empty string."""
-        return bool(os.environ.get(variable) or stored(self.secrets_dir).get(variable))
+        return bool(os.environ.get(variable) or read_secrets(self.secrets_dir).get(variable))
 
 
 def variables() -> Mapping[str, FieldInfo]:
@@ -108,9 +108,9 @@ def load(kind: type[SettingsT]) -> SettingsT:
 def read(kind: type[SettingsT]) -> tuple[SettingsT | None, list[str]]:
     """Return the settings, or None if they can't be read; and messages about all errors."""
     try:
-        stored_values = stored(os.environ.get(VARIABLE))
+        stored_values = read_secrets(os.environ.get(VARIABLE))
         overrides = parse_overrides(os.environ.get(OVERRIDES) or stored_values.get(OVERRIDES, ""))
-    except (Unreadable, Malformed) as error:
+    except (UnreadableSecret, Malformed) as error:
         return None, [str(error)]
     strange = [_no_constant(name) for name in overrides if name not in constants()]
     sentences = unknown({*os.environ, *stored_values}) + [f"{OVERRIDES}: {sentence}" for sentence in strange]

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from hum.process.network import base_url, parse_listen
 from hum.settings.overrides import OVERRIDES, parse
-from hum.settings.secretfiles import VARIABLE, stored
+from hum.settings.secretfiles import VARIABLE, read_secrets
 
 
 def setting(name: str, default: Any, doc: str, **rules: Any) -> Any:
@@ -35,7 +35,7 @@ class Common(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore", populate_by_name=True)
 
     def __init__(self, **values: Any) -> None:
-        """Read the settings.  Raises ValidationError for invalid values, Unreadable and Malformed."""
+        """Read the settings.  Raises ValidationError for invalid values, UnreadableSecret and Malformed."""
         super().__init__(**values, **_read(type(self), values.keys()))
 
     env: Literal["development", "production"] = setting(
@@ -156,7 +156,7 @@ def _read(kind: type[BaseModel], explicit: Collection[str]) -> dict[str, str]:
     An empty variable counts as unset.
     """
     variables = {name.lower(): value for name, value in environment().items()}
-    stored_values = stored(variables.get(VARIABLE.lower()))
+    stored_values = read_secrets(variables.get(VARIABLE.lower()))
 
     def value_of(variable: str) -> str:
         return variables.get(variable.lower()) or stored_values.get(variable, "")
@@ -174,7 +174,7 @@ def _read(kind: type[BaseModel], explicit: Collection[str]) -> dict[str, str]:
     return values
 
 
-class Carrier(Common):
+class CarrierSettings(Common):
     """The carrier's account."""
 
     twilio_account_sid: str = setting("TWILIO_ACCOUNT_SID", "", "the account that holds the numbers")
@@ -207,7 +207,7 @@ class Carrier(Common):
         return "https://lookups.twilio.com" if is_real else self.twilio_api_base_url
 
 
-class Model(Common):
+class ModelSettings(Common):
     """The model's account."""
 
     openai_api_key: str = setting("OPENAI_API_KEY", "", "API key of the model")

@@ -7,7 +7,7 @@ from pydantic import field_validator
 
 from hum.process.network import parse_networks
 from hum.settings.approvals import ApprovalSettings
-from hum.settings.base import Carrier, Common, Model, UploadSettings, constant, listed, setting
+from hum.settings.base import CarrierSettings, Common, ModelSettings, UploadSettings, constant, listed, setting
 from hum.settings.billing import BillingSettings
 from hum.settings.bus import BusSettings
 from hum.settings.campaigns import CampaignSettings
@@ -110,7 +110,7 @@ class IdentitySettings(Common):
         return self.onboarding or ("approval" if self.production else "open")
 
 
-class CallsSettings(Model, RecordingSettings):
+class CallsSettings(ModelSettings, RecordingSettings):
     """Calls at control."""
 
     outbound_countries: str = setting(
@@ -258,7 +258,7 @@ class EgressSettings(Common):
 
 
 class ControlSettings(
-    Carrier,
+    CarrierSettings,
     IdentitySettings,
     CallsSettings,
     NumbersSettings,

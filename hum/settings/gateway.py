@@ -6,7 +6,7 @@ from pathlib import Path
 from pydantic import field_validator
 
 from hum.process.network import parse_networks
-from hum.settings.base import Carrier, Common, UploadSettings, constant, setting
+from hum.settings.base import CarrierSettings, Common, UploadSettings, constant, setting
 from hum.settings.billing import StripeWebhookSettings
 from hum.settings.mcpserver import McpServerSettings
 
@@ -54,7 +54,7 @@ class PublicSocketSettings(Common):
         return parse_networks(self.trusted_proxies)
 
 
-class GatewaySettings(Carrier, PublicSocketSettings, StripeWebhookSettings, UploadSettings, McpServerSettings):
+class GatewaySettings(CarrierSettings, PublicSocketSettings, StripeWebhookSettings, UploadSettings, McpServerSettings):
     """`hum gateway`."""
 
     gateway_listen: str = setting(

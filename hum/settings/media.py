@@ -2,12 +2,12 @@
 
 from pathlib import Path
 
-from hum.settings.base import Carrier, Model, constant, setting
+from hum.settings.base import CarrierSettings, ModelSettings, constant, setting
 from hum.settings.browser import BrowserSettings
 from hum.settings.recordings import StoringSettings
 
 
-class MediaSettings(Carrier, Model, StoringSettings, BrowserSettings):
+class MediaSettings(CarrierSettings, ModelSettings, StoringSettings, BrowserSettings):
     """`hum media`."""
 
     media_listen: str = setting(

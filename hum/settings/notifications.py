@@ -55,10 +55,10 @@ class NotificationSettings(Common):
         return self
 
     @property
-    def smtp_server(self) -> smtp.Server | None:
+    def smtp_server(self) -> smtp.SmtpServer | None:
         """The SMTP server; None if no e-mails are sent."""
         if not self.smtp_url:
             return None
         host, port, security = smtp.read_url(self.smtp_url)
         ca_file = Path(self.smtp_ca) if self.smtp_ca else None
-        return smtp.Server(host, port, security, self.smtp_user, self.smtp_password, ca_file, SMTP_SECONDS)
+        return smtp.SmtpServer(host, port, security, self.smtp_user, self.smtp_password, ca_file, SMTP_SECONDS)

@@ -10,27 +10,27 @@ VARIABLE = "HUM_SECRETS_DIR"
 MAX_BYTES = 64 << 10
 
 
-class Unreadable(Exception):  # noqa: N818
+class UnreadableSecret(Exception):  # noqa: N818
     """The directory can't be read; the message says why."""
 
 
-def stored(directory: str | Path | None) -> Mapping[str, str]:
-    """Return the directory's values by variable; empty without a directory.  Raises Unreadable."""
+def read_secrets(directory: str | Path | None) -> Mapping[str, str]:
+    """Return the directory's values by variable; empty without a directory.  Raises UnreadableSecret."""
     if not directory:
         return {}
     try:
         files = [file for file in sorted(Path(directory).iterdir()) if file.name.isidentifier() and file.is_file()]
         return {file.name: _value(file) for file in files}
     except OSError as error:
-        raise Unreadable(f"{VARIABLE}: {error.filename}: {error.strerror}") from error
+        raise UnreadableSecret(f"{VARIABLE}: {error.filename}: {error.strerror}") from error
 
 
 def _value(file: Path) -> str:
     with file.open("rb") as stream:
         content = stream.read(MAX_BYTES + 1)
     if len(content) > MAX_BYTES:
-        raise Unreadable(f"{VARIABLE}: {file} is longer than {MAX_BYTES} bytes")
+        raise UnreadableSecret(f"{VARIABLE}: {file} is longer than {MAX_BYTES} bytes")
     try:
         return content.decode().strip()
     except UnicodeDecodeError as error:
-        raise Unreadable(f"{VARIABLE}: {file} is not UTF-8") from error
+        raise UnreadableSecret(f"{VARIABLE}: {file} is not UTF-8") from error

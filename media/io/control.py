@@ -24,7 +24,7 @@ from hum.observe import tracing
 from hum.observe.telemetry import log
 from hum.process.release import release
 from hum.settings import MediaSettings
-from hum.spool import Spool, left_beside
+from hum.spool import Spool, orphaned_spools
 from hum.v1 import runtime_pb2 as pb
 from hum.v1 import runtime_pb2_grpc
 from media import metrics
@@ -143,7 +143,7 @@ class ControlLink:
             return await self._stub.OpenSession(
                 request,
                 timeout=self._settings.session_seconds,
-                metadata=(self._identity.metadata(), *tracing.carried()),
+                metadata=(self._identity.metadata(), *tracing.metadata()),
                 wait_for_ready=True,
             )
         except aio.AioRpcError as error:
@@ -360,7 +360,7 @@ def _finish_spool(spool: Spool, number: int) -> None:
 
 
 def _first_orphaned_spool(own: Path) -> Spool | None:
-    for spool in left_beside(own, fsync=False):
+    for spool in orphaned_spools(own, fsync=False):
         return spool
     return None
 

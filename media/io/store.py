@@ -31,7 +31,7 @@ class Store:
         self._unsaved: deque[tuple[int, bytes]] = deque()  # the newest batches
         #: Numbers up to which batches were acknowledged, and when.
         self._acknowledged_at_ms: deque[tuple[int, float]] = deque()
-        self._purgeable = spool.noted
+        self._purgeable = spool.done_on_disk
         #: The total bytes that need no memory any more: they are on disk, or purged.  Other threads read this and `fault`.
         self.released_bytes = 0
         #: Why the disk can't be written; empty if it can.
@@ -49,7 +49,7 @@ class Store:
     @property
     def purged(self) -> int:
         """The number up to which batches are purged; any thread may read it."""
-        return self._spool.noted
+        return self._spool.done_on_disk
 
     def append(self, payload: bytes) -> None:
         """Store a batch as number `last + 1`: on disk, or else in memory."""
@@ -89,7 +89,7 @@ class Store:
         until_ms = now_ms - KEEP_ACKNOWLEDGED_SECONDS * 1000
         while at_ms and (at_ms[0][1] <= until_ms or self.fault):
             self._purgeable = at_ms.popleft()[0]
-        surplus = min(acknowledged, self._spool.beyond(self._settings.keep_acknowledged_bytes))
+        surplus = min(acknowledged, self._spool.last_excess(self._settings.keep_acknowledged_bytes))
         self._purgeable = max(self._purgeable, surplus)
         if self._purgeable > self.purged:
             self.purge(self._purgeable)
@@ -105,7 +105,9 @@ class Store:
             self._spool.finish(number)
 
     def check_disk(self) -> None:
-        """Check the disk, and write some of the unsaved batches."""
+        """Check the disk, and write some of the unsaved batches; create the directory again if it was deleted."""
+        with suppress(OSError):  # the check says why
+            self._spool.restore()
         self.fault = self._disk.fault()
         self._save(SAVE_BYTES)
 

@@ -14,7 +14,7 @@ from contextlib import suppress
 from datetime import timedelta
 
 from hum.clock import monotonic_ms, now
-from hum.objects.bucket import Bucket, StoreFault, opened
+from hum.objects.bucket import Bucket, StoreFault, open_bucket
 from hum.objects.multipart import Uploads
 from hum.observe.telemetry import log
 from hum.settings import MediaSettings
@@ -272,4 +272,4 @@ def build_uploader(settings: MediaSettings, name: BucketName, check: Check) -> U
     Without keys, with a machine's role, it can't abort abandoned uploads: the bucket needs a lifecycle rule for that.
     """
     uploads = Uploads(settings, name) if settings.s3_access_key_id else None
-    return Uploader(settings, opened(settings, name), check, uploads)
+    return Uploader(settings, open_bucket(settings, name), check, uploads)

@@ -85,6 +85,6 @@ async def test_a_clinic(database_url: str, tmp_path: Path) -> None:
 
 def is_recorded_for(minutes: int, directory: Path) -> None:
     (wav,) = directory.glob("*.wav")
-    drawn = peaks.unpack(peaks.beside(wav).read_bytes())
+    drawn = peaks.unpack(peaks.path_for(wav).read_bytes())
     assert wav.stat().st_size == HEADER.size + minutes * 60_000 * BYTES_PER_MS
     assert drawn is not None and drawn.shape == (2, minutes * 60 * peaks.PER_SECOND) and drawn[0].max() > 0

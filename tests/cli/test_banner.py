@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from cli import _parser, banner
-from cli.banner import Chosen
+from cli.banner import ExternalSystems
 
 HOME = Path("/srv/hum/var")
 WHERE = {
@@ -39,13 +39,15 @@ def test_every_address_is_there() -> None:
 
 
 def test_what_is_real_and_what_is_a_stand_in() -> None:
-    nothing = banner.outside(Chosen("", "", "", ""), WHERE | STAND_INS, HOME)
+    nothing = banner.external_systems(ExternalSystems("", "", "", ""), WHERE | STAND_INS, HOME)
     assert [("a stand-in" in line or "embedded" in line) for line in nothing] == [True] * 4
     assert "+13175550100" in nothing[1]
-    everything = banner.outside(Chosen("db/hum", "account AC1", "gpt", "https://id.example.com"), WHERE, HOME)
+    everything = banner.external_systems(
+        ExternalSystems("db/hum", "account AC1", "gpt", "https://id.example.com"), WHERE, HOME
+    )
     assert not any("stand-in" in line or "embedded" in line for line in everything)
     assert ["cost money" in line for line in everything] == [False, True, True, False]
-    assert "HUM_OIDC_ISSUER" in banner.outside(Chosen("db/hum", "AC1", "gpt", ""), WHERE, HOME)[3]
+    assert "HUM_OIDC_ISSUER" in banner.external_systems(ExternalSystems("db/hum", "AC1", "gpt", ""), WHERE, HOME)[3]
 
 
 @pytest.mark.parametrize(

@@ -27,7 +27,7 @@ def test_what_was_heard_of_the_agent() -> None:
         turn("agent", "Never heard.", interrupted=True, heard_text=""),
         turn("agent", "Goodbye."),
     ]
-    assert [line.strip() for line in conversation.heard(turns)] == ["Welcome.", "We are ...", "Goodbye."]
+    assert [line.strip() for line in conversation.heard_lines(turns)] == ["Welcome.", "We are ...", "Goodbye."]
 
 
 def test_an_overlap_is_told_with_its_onset_and_its_verdict() -> None:

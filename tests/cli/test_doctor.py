@@ -13,8 +13,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from cli.doctor import as_running, probes, rules
-from cli.doctor.facts import Answer, Database, Engine, Line, Waiting
+from cli.doctor import probes, rules, running_config
+from cli.doctor.facts import DatabaseFacts, EngineFacts, NumberWebhooks, ProbeAnswer, RecordingBacklog
 from cli.doctor.finding import Finding, verdict
 from hum import ids
 from hum.ids import Kind
@@ -32,7 +32,7 @@ GOOD = {
     "database_url": "postgresql://hum:database-secret@db.example.com/hum",
 }
 NAMES = ("max_connections", "fsync", "full_page_writes", "synchronous_commit", "autovacuum")
-DATABASE = Database(
+DATABASE = DatabaseFacts(
     version=170002,
     encoding="UTF8",
     settings=dict.fromkeys(NAMES, "on") | {"max_connections": "100", "default_transaction_read_only": "off"},
@@ -116,65 +116,67 @@ def test_control() -> None:
 @pytest.mark.parametrize(
     ("changes", "answer", "parts"),
     [
-        ({"twilio_account_sid": ""}, Answer(0), ("TWILIO_ACCOUNT_SID",)),
-        ({"twilio_auth_token": ""}, Answer(0), ("TWILIO_AUTH_TOKEN",)),
-        ({}, Answer(401), ("refuses account AC1", "correct TWILIO_AUTH_TOKEN")),
-        ({"twilio_api_key": "SK1"}, Answer(401), ("TWILIO_API_SECRET",)),
-        ({}, Answer(404), ("no account AC1",)),
-        ({}, Answer(503), ("answered 503",)),
-        ({}, Answer(0, fault="no answer within 1 s"), ("no answer within 1 s", "TWILIO_API_BASE_URL")),
+        ({"twilio_account_sid": ""}, ProbeAnswer(0), ("TWILIO_ACCOUNT_SID",)),
+        ({"twilio_auth_token": ""}, ProbeAnswer(0), ("TWILIO_AUTH_TOKEN",)),
+        ({}, ProbeAnswer(401), ("refuses account AC1", "correct TWILIO_AUTH_TOKEN")),
+        ({"twilio_api_key": "SK1"}, ProbeAnswer(401), ("TWILIO_API_SECRET",)),
+        ({}, ProbeAnswer(404), ("no account AC1",)),
+        ({}, ProbeAnswer(503), ("answered 503",)),
+        ({}, ProbeAnswer(0, fault="no answer within 1 s"), ("no answer within 1 s", "TWILIO_API_BASE_URL")),
     ],
 )
-def test_the_carriers_account(changes: dict[str, Any], answer: Answer, parts: tuple[str, ...]) -> None:
+def test_the_carriers_account(changes: dict[str, Any], answer: ProbeAnswer, parts: tuple[str, ...]) -> None:
     found = rules.carrier(config(**changes), answer)
     assert found is not None and told([found], *parts)
-    assert rules.carrier(config(), Answer(200)) is None
+    assert rules.carrier(config(), ProbeAnswer(200)) is None
 
 
 def test_numbers() -> None:
-    here, astray = Line("+1", *HOOKS), Line("+2", "https://old.example.com/twilio/voice", HOOKS[1])
-    silent, free = Line("+3", HOOKS[0], ""), Line("+4", "https://demo.example.com/hello", "")
+    here, astray = NumberWebhooks("+1", *HOOKS), NumberWebhooks("+2", "https://old.example.com/twilio/voice", HOOKS[1])
+    silent, free = NumberWebhooks("+3", HOOKS[0], ""), NumberWebhooks("+4", "https://demo.example.com/hello", "")
     assert fixes(rules.numbers(config(), [here, astray, free], ["+1"])) == []
     assert told(rules.numbers(config(), [here, astray], ["+1", "+2"]), "+2", "https://old.example.com", HOOKS[0][:-5])
     assert told(rules.numbers(config(), [here, silent], ["+3"]), "+3", "status to nowhere")
     assert told(rules.numbers(config(), [here], ["+1", "+5"]), "does not hold +5")
     assert told(rules.numbers(config(), [here, astray, free], None), "+2"), "by their URLs, if the database is away"
-    many = [Line(f"+{n}", "", "") for n in range(1000)]
+    many = [NumberWebhooks(f"+{n}", "", "") for n in range(1000)]
     assert len(fixes(rules.numbers(config(), many, [each.e164 for each in many]))) == rules.MOST_NAMED + 1
 
 
 def test_the_model() -> None:
     names = rules.models(config())
-    well = dict.fromkeys(names, Answer(200))
+    well = dict.fromkeys(names, ProbeAnswer(200))
     assert fixes(rules.model(config(), well)) == []
     assert told(rules.model(config(openai_api_key=""), well), "OPENAI_API_KEY")
-    assert told(rules.model(config(), dict.fromkeys(names, Answer(401))), "refuses the key")
-    unknown = rules.model(config(), well | {"HUM_TEXT_MODEL": Answer(404)})
+    assert told(rules.model(config(), dict.fromkeys(names, ProbeAnswer(401))), "refuses the key")
+    unknown = rules.model(config(), well | {"HUM_TEXT_MODEL": ProbeAnswer(404)})
     assert told(unknown, f"no {config().text_model}", "correct HUM_TEXT_MODEL")
-    assert told(rules.model(config(), dict.fromkeys(names, Answer(0, fault="refused"))), "refused", "OPENAI_BASE_URL")
+    assert told(
+        rules.model(config(), dict.fromkeys(names, ProbeAnswer(0, fault="refused"))), "refused", "OPENAI_BASE_URL"
+    )
 
 
 def test_sign_in() -> None:
     given = config(oidc_issuer="https://id.example.com", oidc_client_id="hum")
     assert fixes([rules.sign_in(config(), None)]) == []
-    assert fixes([rules.sign_in(given, Answer(200, json={"issuer": "https://id.example.com"}))]) == []
-    other = Answer(200, json={"issuer": "https://id.example.com/"})
+    assert fixes([rules.sign_in(given, ProbeAnswer(200, json={"issuer": "https://id.example.com"}))]) == []
+    other = ProbeAnswer(200, json={"issuer": "https://id.example.com/"})
     assert told([rules.sign_in(given, other)], "https://id.example.com/", "exactly that")
-    assert told([rules.sign_in(given, Answer(200, "hello"))], "HUM_OIDC_ISSUER")
+    assert told([rules.sign_in(given, ProbeAnswer(200, "hello"))], "HUM_OIDC_ISSUER")
     plain = config(env="production", oidc_issuer="http://id.example.com")
-    assert told([rules.sign_in(plain, Answer(200))], "https")
+    assert told([rules.sign_in(plain, ProbeAnswer(200))], "https")
 
 
 def test_public_urls() -> None:
-    health, arrived = Answer(200, "ok\n"), Answer(204)
-    assert fixes([rules.public_url(config(), health, arrived), rules.media_url(config(), Answer(101))]) == []
-    assert told([rules.public_url(config(), Answer(200, "a parked domain"), arrived)], "HUM_PUBLIC_URL")
-    assert told([rules.public_url(config(), Answer(0, fault="ssl"), arrived)], "ssl")
-    assert told([rules.public_url(config(), health, Answer(403))], "unchanged", "proxy")
-    assert told([rules.public_url(config(), health, Answer(301))], "301")
-    assert told([rules.media_url(config(), Answer(403))], "unchanged", "proxy")
-    assert told([rules.media_url(config(), Answer(503))], "/readyz")
-    assert told([rules.media_url(config(), Answer(400))], "WebSockets")
+    health, arrived = ProbeAnswer(200, "ok\n"), ProbeAnswer(204)
+    assert fixes([rules.public_url(config(), health, arrived), rules.media_url(config(), ProbeAnswer(101))]) == []
+    assert told([rules.public_url(config(), ProbeAnswer(200, "a parked domain"), arrived)], "HUM_PUBLIC_URL")
+    assert told([rules.public_url(config(), ProbeAnswer(0, fault="ssl"), arrived)], "ssl")
+    assert told([rules.public_url(config(), health, ProbeAnswer(403))], "unchanged", "proxy")
+    assert told([rules.public_url(config(), health, ProbeAnswer(301))], "301")
+    assert told([rules.media_url(config(), ProbeAnswer(403))], "unchanged", "proxy")
+    assert told([rules.media_url(config(), ProbeAnswer(503))], "/readyz")
+    assert told([rules.media_url(config(), ProbeAnswer(400))], "WebSockets")
 
 
 def test_clocks() -> None:
@@ -184,14 +186,14 @@ def test_clocks() -> None:
 
 
 def test_the_core() -> None:
-    one = Engine(compiled=True, blas="openblas", blas_threads=1)
+    one = EngineFacts(compiled=True, blas="openblas", blas_threads=1)
     production = config(env="production")
     assert fixes(rules.engine(one, production)) == []
     assert told(rules.engine(replace(one, blas_threads=8), config()), "OPENBLAS_NUM_THREADS=1")
     assert fixes(rules.engine(replace(one, compiled=False), config())) == [], "a slower core is no fault at home"
     assert told(rules.engine(replace(one, compiled=False), production), "gcc")
     assert told(rules.engine(replace(one, compiled=False, interpreted=True), production), "HUM_MEDIA_INTERPRETED")
-    assert told(rules.engine(Engine(fault="ended with status 1"), config()), "status 1")
+    assert told(rules.engine(EngineFacts(fault="ended with status 1"), config()), "status 1")
 
 
 def test_agents_and_media() -> None:
@@ -291,15 +293,15 @@ def test_open_files() -> None:
 
 def test_stand_ins_are_looked_at_as_the_planes_have_them() -> None:
     run = {"carrier_url": "http://127.0.0.1:1", "twilio_auth_token": "t", "model_url": "http://127.0.0.1:2/v1"}
-    seen = as_running(UpSettings(), run, {"OPENAI_API_KEY": "k"})
+    seen = running_config(UpSettings(), run, {"OPENAI_API_KEY": "k"})
     assert (seen.twilio_api_base_url, seen.twilio_auth_token) == ("http://127.0.0.1:1", "t")
     assert (seen.openai_base_url, seen.openai_api_key) == ("http://127.0.0.1:2/v1", "k")
-    assert as_running(config(), {}, {}) == config()
+    assert running_config(config(), {}, {}) == config()
 
 
 def test_a_bucket_that_takes_nothing_and_recordings_that_wait() -> None:
     bucket = config(recordings_url="s3://calls/hum", s3_access_key_id="AK1", s3_secret_access_key="bucket-secret")
-    nothing, much = Waiting(0, 0, 0.0), Waiting(3, 5 << 20, 7_200.0)
+    nothing, much = RecordingBacklog(0, 0, 0.0), RecordingBacklog(3, 5 << 20, 7_200.0)
     assert rules.recordings(bucket, nothing, "").is_ok
     assert told(
         [rules.recordings(bucket, much, "the store refuses our key")], "refuses our key", "3 files of 5 MiB wait"
@@ -310,7 +312,7 @@ def test_a_bucket_that_takes_nothing_and_recordings_that_wait() -> None:
 
 def test_what_waits_for_the_bucket_is_counted(tmp_path: Path) -> None:
     bucket = config(home=tmp_path, recordings_url="s3://calls/hum")
-    assert probes.waiting_recordings(bucket) == Waiting(0, 0, 0.0)
+    assert probes.waiting_recordings(bucket) == RecordingBacklog(0, 0, 0.0)
     org, call = ids.show(Kind.ORGANIZATION, ids.new()), ids.show(Kind.CALL, ids.new())
     folder = bucket.recordings_dir / org
     folder.mkdir(parents=True)

@@ -24,7 +24,7 @@ from gateway.contract import Binding
 from hum import ids, secrets
 from hum.clock import now
 from hum.contract import authorization, rpc
-from hum.contract.authorization import Caller
+from hum.contract.authorization import CallerKind
 from hum.contract.services import services
 from hum.ids import Kind
 from hum.process import home
@@ -32,7 +32,7 @@ from hum.v1 import identity_pb2, options_pb2
 from hum.v1 import identity_pb2_grpc as identity_grpc
 from storage import approvals, event_runs, mcp, sessions, voicemails
 from storage import identity as people
-from storage.approvals import Subject, Wish
+from storage.approvals import Subject, ToolCall
 from storage.db import Db
 from storage.event_runs import NewRun
 from storage.mcp import Definition, ToolRow
@@ -74,20 +74,22 @@ class Everybody:
     async def of(cls, edge: Edge) -> "Everybody":
         return cls(edge, await identity.create_organization(edge.plane.control.db, "Clinic", "owner@clinic.example"))
 
-    async def metadata(self, caller: Caller, method: MethodDescriptor) -> Metadata:
+    async def metadata(self, caller: CallerKind, method: MethodDescriptor) -> Metadata:
         match caller:
-            case Caller.NOBODY:
+            case CallerKind.NOBODY:
                 return ()
-            case Caller.GATEWAY | Caller.MEDIA | Caller.HUM_ADMIN:
-                plane = {Caller.GATEWAY: "gateway", Caller.MEDIA: "media", Caller.HUM_ADMIN: "admin"}[caller]
+            case CallerKind.GATEWAY | CallerKind.MEDIA | CallerKind.HUM_ADMIN:
+                plane = {CallerKind.GATEWAY: "gateway", CallerKind.MEDIA: "media", CallerKind.HUM_ADMIN: "admin"}[
+                    caller
+                ]
                 return (rpc.NodeIdentity(home.node_key(self._edge.plane.settings), plane, "n1").metadata(),)
-            case Caller.ADMIN_KEY:
+            case CallerKind.ADMIN_KEY:
                 return await self._key(["*"])
-            case Caller.NARROW_KEY:
+            case CallerKind.NARROW_KEY:
                 wanted = authorization.access_of(method).scope.partition(":")[0]
                 return await self._key(["billing:read" if wanted != "billing" else "team:read"])
-            case Caller.GUEST | Caller.SITE_ADMIN:
-                return await self._session(None, site_admin=caller is Caller.SITE_ADMIN)
+            case CallerKind.GUEST | CallerKind.SITE_ADMIN:
+                return await self._session(None, site_admin=caller is CallerKind.SITE_ADMIN)
             case _:
                 return await self._session(str(caller))
 
@@ -141,17 +143,17 @@ async def ask(channel: aio.Channel, method: MethodDescriptor, metadata: Metadata
     return grpc.StatusCode.OK
 
 
-@pytest.mark.parametrize("caller", list(Caller))
-async def test_each_method_lets_in_whom_it_should(edge: Edge, caller: Caller) -> None:
+@pytest.mark.parametrize("caller", list(CallerKind))
+async def test_each_method_lets_in_whom_it_should(edge: Edge, caller: CallerKind) -> None:
     everybody, wrong = await Everybody.of(edge), []
     credential: Metadata = ()
     for method in methods():
-        if caller is Caller.MEDIA and method.client_streaming:
+        if caller is CallerKind.MEDIA and method.client_streaming:
             continue  # a media plane's own link, which tests/control drives
-        if not credential or caller is Caller.NARROW_KEY:
+        if not credential or caller is CallerKind.NARROW_KEY:
             credential = await everybody.metadata(caller, method)
         code = await ask(edge.plane.channel, method, credential)
-        expected = caller in authorization.may(method)
+        expected = caller in authorization.allowed_callers(method)
         if expected:
             credential = ()  # the call may have ended it
         if (code not in REFUSED) != expected:
@@ -160,9 +162,11 @@ async def test_each_method_lets_in_whom_it_should(edge: Edge, caller: Caller) ->
     assert wrong == []
 
 
-def scopes_of(caller: Caller) -> set[str]:
+def scopes_of(caller: CallerKind) -> set[str]:
     """Of the methods that it may call, but for a person's own settings."""
-    accesses = [authorization.access_of(method) for method in methods() if caller in authorization.may(method)]
+    accesses = [
+        authorization.access_of(method) for method in methods() if caller in authorization.allowed_callers(method)
+    ]
     return {access.scope for access in accesses if not access.session_only} - {""}
 
 
@@ -171,11 +175,18 @@ async def me_says(edge: Edge, metadata: Metadata) -> list[str]:
     return list((await stub.GetMe(identity_pb2.GetMeRequest(), metadata=metadata)).permissions)
 
 
-PERSONS = (Caller.VIEWER, Caller.OPERATOR, Caller.ADMIN, Caller.ADMIN_KEY, Caller.GUEST, Caller.SITE_ADMIN)
+PERSONS = (
+    CallerKind.VIEWER,
+    CallerKind.OPERATOR,
+    CallerKind.ADMIN,
+    CallerKind.ADMIN_KEY,
+    CallerKind.GUEST,
+    CallerKind.SITE_ADMIN,
+)
 
 
 @pytest.mark.parametrize("caller", PERSONS)
-async def test_permissions_are_the_scopes_of_what_one_may_call(edge: Edge, caller: Caller) -> None:
+async def test_permissions_are_the_scopes_of_what_one_may_call(edge: Edge, caller: CallerKind) -> None:
     everybody = await Everybody.of(edge)
     metadata = await everybody.metadata(caller, methods()[0])
     assert await me_says(edge, metadata) == sorted(scopes_of(caller))
@@ -183,7 +194,7 @@ async def test_permissions_are_the_scopes_of_what_one_may_call(edge: Edge, calle
 
 async def test_a_keys_permissions_are_within_its_scopes_and_its_role(edge: Edge) -> None:
     org = await identity.create_organization(edge.plane.control.db, "Clinic", "owner@clinic.example")
-    table = {str(caller): scopes_of(caller) for caller in (Caller.VIEWER, Caller.OPERATOR, Caller.ADMIN)}
+    table = {str(caller): scopes_of(caller) for caller in (CallerKind.VIEWER, CallerKind.OPERATOR, CallerKind.ADMIN)}
     areas = {scope.partition(":")[0] for scope in table["admin"]}
     assert len(areas) > 10
     for role, scopes in table.items():
@@ -197,8 +208,8 @@ async def test_a_keys_permissions_are_within_its_scopes_and_its_role(edge: Edge)
 @pytest.mark.sampled
 async def test_credentials_that_are_no_longer_good_open_nothing(edge: Edge) -> None:
     everybody, db = await Everybody.of(edge), edge.plane.control.db
-    session = await everybody.metadata(Caller.ADMIN, methods()[0])
-    key = await everybody.metadata(Caller.ADMIN_KEY, methods()[0])
+    session = await everybody.metadata(CallerKind.ADMIN, methods()[0])
+    key = await everybody.metadata(CallerKind.ADMIN_KEY, methods()[0])
     async with db.system() as tx:
         await tx.execute("UPDATE sessions SET expires_at = now()")
         await tx.execute("UPDATE api_keys SET expires_at = now()")
@@ -310,10 +321,10 @@ async def mcp_of(http: httpx.AsyncClient, owner: str, call: str, db: Db) -> dict
         row = ToolRow(
             tool, ids.require(Kind.MCP_SERVER, server), "t", "shop__t", "new", None, as_it_is, None, (None, None)
         )
-        await mcp.put_tool(tx, row)
+        await mcp.upsert_tool(tx, row)
         subject = Subject(ids.require(Kind.CALL, call), None, None, None, ids.require(Kind.FLOW, flow), 1)
-        wish = Wish("t", "F wants t", "{}", "{}", "")
-        await approvals.create(tx, approval, subject, wish, now() + timedelta(hours=1))
+        tool_call = ToolCall("t", "F wants t", "{}", "{}", "")
+        await approvals.create(tx, approval, subject, tool_call, now() + timedelta(hours=1))
     return {
         "mcp-servers": server,
         "mcp-servers/tools": ids.show(Kind.MCP_TOOL, tool),
@@ -347,7 +358,7 @@ async def run_of(db: Db, org: UUID) -> str:
 async def leave_voicemail(db: Db, org: UUID, call: UUID) -> str:
     id = ids.new()
     async with db.tenant(org) as tx:
-        assert await voicemails.put(tx, id, org, call, "x.wav", 1000) == id
+        assert await voicemails.upsert(tx, id, org, call, "x.wav", 1000) == id
     return ids.show(Kind.VOICEMAIL, id)
 
 

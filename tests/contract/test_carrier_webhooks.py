@@ -6,6 +6,7 @@ from typing import Any
 import httpx
 import pytest
 from grpc import aio
+from structlog.testing import capture_logs
 
 from hum.v1 import runtime_pb2, runtime_pb2_grpc
 from sandbox.twilio import sign
@@ -115,6 +116,14 @@ async def test_a_bad_signature_changes_nothing(edge: Edge, path: str, how: dict[
     answer = await post(edge, path, CALL, **how)
     assert (answer.status_code, answer.json()["error"]["code"]) == (403, "forbidden")
     assert (await http.get("/api/calls")).json()["calls"] == []
+
+
+async def test_what_is_logged_of_a_stranger_is_short(edge: Edge) -> None:
+    with capture_logs() as lines:
+        answer = await post(edge, "/twilio/voice/next/" + "x" * 50_000, CALL, token="other")
+    assert answer.status_code == 403
+    assert any(line["event"] == "carrier webhook refused" for line in lines)
+    assert all(len(str(line)) < 1_000 for line in lines)
 
 
 async def test_an_unknown_number_is_refused_in_words(edge: Edge) -> None:
@@ -273,6 +282,17 @@ async def test_silly_values_do_no_harm(edge: Edge, silly: str) -> None:
 
 
 # --- who vouches for the caller -----------------------------------------------------------------------------------
+
+
+async def test_a_forged_number_gives_no_contact_a_name(edge: Edge) -> None:
+    http = await flow_with_number(edge)
+    names = []
+    for number, word in enumerate(("TN-Validation-Failed-C", "TN-Validation-Passed-A")):
+        form = {**CALL, "CallSid": f"CA{number}", "CallerName": "YOUR BANK", "StirVerstat": word}
+        assert (await post(edge, "/twilio/voice", form)).status_code == 200
+        (contact,) = (await http.get("/api/contacts")).json()["contacts"]
+        names.append((contact["name"], contact["caller_name"]))
+    assert names == [(None, None), ("YOUR BANK", "YOUR BANK")]
 
 
 @pytest.mark.parametrize(

@@ -26,7 +26,7 @@ def requests(binding: Binding, told: dict[str, Any]) -> Iterator[dict[str, Any]]
     query = {each["name"]: each for each in told["parameters"] if each["in"] == "query" and "example" in each}
     beside_text = {names.rest_name(field): field for field in binding.fields_beside_text}
     must = [
-        name for name, field in beside_text.items() if schemas.behaves(field, field_behavior_pb2.REQUIRED)
+        name for name, field in beside_text.items() if schemas.has_behaviour(field, field_behavior_pb2.REQUIRED)
     ]  # as a member of the other kind of body
     needed = {name: shown(query[name]["example"]) for name in must}
     json: dict[str, Any] = {}

@@ -40,7 +40,7 @@ async def test_a_request_is_one_trace(edge: Edge, exporter: InMemorySpanExporter
 
 
 async def test_without_an_endpoint_nothing_is_carried(edge: Edge) -> None:
-    assert tracing.carried() == ()
+    assert tracing.metadata() == ()
     assert (await (await edge.client()).get("/api/flows")).status_code == 200
 
 
@@ -48,13 +48,16 @@ async def test_webhooks_of_texts_belong_to_the_texts(edge: Edge, exporter: InMem
     """One that came in by the carrier's id, one that went out by its attempt's."""
     await set_up(edge)
     attempt = "send_01M89B3YABZKHEB9X59C9JX1YY"
-    with tracing.text_step(attempt, "text.send", first=True):
+    with tracing.text_step_span(attempt, "text.send", first=True):
         pass
     exporter.clear()
     assert (await post(edge, TEXT)).status_code == 200
     status = {"MessageSid": "SM2", "AccountSid": TEXT["AccountSid"], "MessageStatus": "delivered"}
     assert (await post(edge, status, f"/twilio/sms/status/{attempt}")).status_code == 204
-    with tracing.text_step(attempt, "text.send", first=True), tracing.text_step(TEXT["MessageSid"], "text.turn"):
+    with (
+        tracing.text_step_span(attempt, "text.send", first=True),
+        tracing.text_step_span(TEXT["MessageSid"], "text.turn"),
+    ):
         pass
     spans = by_name(exporter.get_finished_spans())
     came, told = spans["POST /twilio/sms"], spans["/hum.v1.TextsIngressService/ReceiveText"]

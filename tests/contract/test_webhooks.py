@@ -91,7 +91,7 @@ async def test_failing_is_shown_and_what_failed_since_a_time_is_sent_again(edge:
         await tx.execute(
             "UPDATE webhook_deliveries SET id = $2 WHERE id = $1",
             ids.require(Kind.DELIVERY, sent[0]),
-            ids.first_at(now() - timedelta(days=3)),
+            ids.lowest_at(now() - timedelta(days=3)),
         )
     shown = (await http.get(path)).json()
     assert shown["status"] == "failing" and shown["last_failed_at"]

@@ -12,7 +12,7 @@ import trustme
 from nats.aio.msg import Msg
 
 from cli.doctor import bus
-from cli.doctor.bus import Bus
+from cli.doctor.bus import BusFacts
 from control import busfacts
 from hum.process.sockets import free_port
 from hum.settings.bus import BusSettings
@@ -33,7 +33,7 @@ async def look(cluster: Cluster, urls: list[str], **more: Any) -> list[str]:
     given = {name: Path(cluster.path(file)) for name, file in files.items()} | more
     settings = BusSettings(bus_url=",".join(urls), bus_silent_seconds=3, **given)
     found = await busfacts.facts(settings)
-    lines = [each.line() for each in bus.judge(Bus(**found))]
+    lines = [each.line() for each in bus.judge(BusFacts(**found))]
     assert PASSWORD not in " ".join(lines)
     return lines
 

@@ -45,12 +45,12 @@ def recorded(root: Path, ms: int = 7_330, call: str = "c") -> str:
 
 async def test_the_recorder_writes_the_peaks_of_what_it_wrote(tmp_path: Path) -> None:
     path = tmp_path / recorded(tmp_path)
-    kept = peaks.unpack(peaks.beside(path).read_bytes())
+    kept = peaks.unpack(peaks.path_for(path).read_bytes())
     assert kept is not None and kept.shape == (2, 147)
     assert (kept == of_wav(path)).all()
-    assert oct(peaks.beside(path).stat().st_mode & 0o777) == "0o600"
+    assert oct(peaks.path_for(path).stat().st_mode & 0o777) == "0o600"
     packed = await PeaksReader(Files(tmp_path)).of_call([RecordingRow("o/c.wav", 0)])
-    assert packed == peaks.beside(path).read_bytes()
+    assert packed == peaks.path_for(path).read_bytes()
     assert packed[:12] == b"HUMP\x01\x02\x14\x00\x93\x00\x00\x00"
 
 
@@ -59,7 +59,7 @@ async def test_without_peaks_they_are_computed_once(
     tmp_path: Path, kept: bytes | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = tmp_path / recorded(tmp_path)
-    beside = peaks.beside(path)
+    beside = peaks.path_for(path)
     written = beside.read_bytes()
     beside.unlink() if kept is None else beside.write_bytes(kept)
     monkeypatch.setattr(reading, "CHUNK_BYTES", 4 * 1_111)

@@ -165,3 +165,14 @@ def test_nobody_is_reached_but_as_the_policies_say() -> None:
 
 def test_one_proxy_is_both() -> None:
     assert (DEPLOY / "compose/haproxy.cfg").read_text() == (KUBERNETES / "haproxy.cfg").read_text()
+
+
+@pytest.mark.parametrize("unit", sorted((DEPLOY / "systemd").glob("*.service")), ids=lambda unit: unit.stem)
+def test_no_unit_is_ever_given_up(unit: Path) -> None:
+    """However often a plane dies, systemd starts it again; a wrong setting (status 2) waits for a person."""
+    lines = unit.read_text().splitlines()
+    assert {"Restart=on-failure", "StartLimitIntervalSec=0", "RestartPreventExitStatus=2"} <= set(lines)
+
+
+def test_each_plane_has_a_unit_of_its_own() -> None:
+    assert {f"hum-{plane}@" for plane in PLANES} <= {unit.stem for unit in (DEPLOY / "systemd").glob("*.service")}

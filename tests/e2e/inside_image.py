@@ -57,7 +57,7 @@ def call() -> dict[str, Any]:
 
 def main() -> None:
     importlib.import_module("media.legs.peer")  # browsers' calls
-    told: dict[str, Any] = {"uid": os.getuid(), "core": vad.__file__, "console": Console.built(STATIC) is not None}
+    told: dict[str, Any] = {"uid": os.getuid(), "core": vad.__file__, "console": Console.load(STATIC) is not None}
     with subprocess.Popen(["hum", "up"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as platform:
         try:
             told |= used(platform, json.loads(sys.argv[1]))

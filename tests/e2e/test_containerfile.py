@@ -76,7 +76,7 @@ def test_its_steps_make_a_platform(tmp_path: Path) -> None:
         ["python", "-c", core], cwd="/", env=inside, capture_output=True, text=True, check=True
     ).stdout
     assert "site-packages/media/_native" in where and ".so" in where, "the core is machine code"
-    console = "from gateway.console import STATIC, Console; assert Console.built(STATIC)"
+    console = "from gateway.console import STATIC, Console; assert Console.load(STATIC)"
     subprocess.run(["python", "-c", console], cwd="/", env=inside, check=True)
     browsers = "import aiortc, media.legs.peer"
     subprocess.run(["python", "-c", browsers], cwd="/", env=inside, check=True, timeout=60)

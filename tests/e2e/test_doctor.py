@@ -11,7 +11,7 @@ import pytest
 
 from cli import doctor
 from cli.doctor import probes
-from cli.doctor.facts import Database, Engine
+from cli.doctor.facts import DatabaseFacts, EngineFacts
 from hum.process import home
 from hum.process.sockets import free_port
 from hum.settings import UpSettings
@@ -59,8 +59,8 @@ async def settings(house: House, issuer: Issuer, monkeypatch: pytest.MonkeyPatch
 def engine(monkeypatch: pytest.MonkeyPatch) -> None:
     """A media process that is as it should be: to look takes a second."""
 
-    async def found(_: float) -> Engine:
-        return Engine(compiled=True, blas="openblas", blas_threads=1)
+    async def found(_: float) -> EngineFacts:
+        return EngineFacts(compiled=True, blas="openblas", blas_threads=1)
 
     monkeypatch.setattr(probes, "engine", found)
 
@@ -69,8 +69,8 @@ def engine(monkeypatch: pytest.MonkeyPatch) -> None:
 def database(monkeypatch: pytest.MonkeyPatch) -> None:
     """The database is looked at from here: a program of its own takes half a second each time."""
 
-    async def found(config: UpSettings, _: float) -> Database:
-        return Database(**await facts(config.database_url))
+    async def found(config: UpSettings, _: float) -> DatabaseFacts:
+        return DatabaseFacts(**await facts(config.database_url))
 
     monkeypatch.setattr(probes, "database", found)
 

@@ -85,6 +85,13 @@ async def test_without_control_the_call_goes_on_and_what_is_missing_is_said(
     assert "completed after" in printed.out
 
 
+@pytest.mark.parametrize("line", ["", " \n"])
+async def test_no_words_are_one_sentence(line: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert await call.run(NUMBER, "+13175550199", [], ["Hello.", line], as_json=False) == 2
+    printed = capsys.readouterr()
+    assert (printed.out, printed.err) == ("", "hum: --say needs words\n")
+
+
 @pytest.mark.parametrize("file", [b"", b"RIFF", b"no sound at all" * 100])
 async def test_a_file_that_is_no_sound_is_one_sentence(
     file: bytes, tmp_path: Path, capsys: pytest.CaptureFixture[str]

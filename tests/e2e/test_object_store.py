@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from hum import recordings
-from hum.objects.bucket import Bucket, opened
+from hum.objects.bucket import Bucket, open_bucket
 from hum.settings import ControlSettings
 from sandbox.openai import Script
 from sandbox.twilio import say
@@ -52,12 +52,12 @@ def script() -> Script:
 def bucket_of(house: House, store: Store) -> Bucket:
     settings = ControlSettings(**store.settings(prefix=house.home.name))
     assert settings.bucket is not None
-    return opened(settings, settings.bucket)
+    return open_bucket(settings, settings.bucket)
 
 
 async def beginning_of(house: House, call_id: str) -> str:
     """What the names of a call's objects begin with."""
-    return recordings.beginning((await house.http.get("/api/me")).json()["organization"]["id"], call_id)
+    return recordings.prefix((await house.http.get("/api/me")).json()["organization"]["id"], call_id)
 
 
 async def test_a_recording_is_heard_as_soon_as_it_is_there_and_gone_with_its_call(house: House, store: Store) -> None:
@@ -84,10 +84,10 @@ async def test_a_recording_is_heard_as_soon_as_it_is_there_and_gone_with_its_cal
     assert (await house.http.get(url)).content == sound
     bucket = bucket_of(house, store)
     beginning = await beginning_of(house, record["id"])
-    assert len(await bucket.named(beginning)) == 2
+    assert len(await bucket.list_paths(beginning)) == 2
     (await house.http.delete(f"/api/calls/{record['id']}")).raise_for_status()
     async with patience():
-        while await bucket.named(beginning):
+        while await bucket.list_paths(beginning):
             await asyncio.sleep(0.05)
     assert (await house.http.get(url)).status_code == 404
 
@@ -105,5 +105,5 @@ async def test_a_message_that_is_left_is_transcribed_from_the_bucket_and_deleted
     assert (await house.http.get(left["audio_url"])).status_code == 404
     bucket, beginning = bucket_of(house, store), await beginning_of(house, left["call_id"])
     async with patience():
-        while await bucket.named(beginning):
+        while await bucket.list_paths(beginning):
             await asyncio.sleep(0.05)

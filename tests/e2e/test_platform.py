@@ -14,14 +14,14 @@ import pytest
 from cli.platform import Platform
 from control.identity import usecases as identity
 from hum.process import home, production
-from hum.process.processes import Command
-from hum.process.programs import DidNotStart, Program, Programs
+from hum.process.processes import ProcessSpec
+from hum.process.programs import Program, Programs, StartFailed
 from hum.settings import UpSettings, environment
 from sandbox.openai import Model, Script
 from sandbox.signin import Issuer
 from sandbox.speech import Speech
 from sandbox.twilio import Carrier, say
-from storage.db import AWAY, Db
+from storage.db import UNAVAILABLE, Db
 from tests.e2e.conftest import ACCOUNT, CALLER, KEY, NUMBER, TOKEN, listen_settings
 from tests.hum.test_private import open_to_others
 from tests.media.browsers import Caller
@@ -224,7 +224,7 @@ async def test_a_database_that_is_killed_comes_back_where_it_was(
                     db = await Db.open(platform.where["database_url"], size=2)
                     made = await identity.create_organization(db, "Clinic", "o@clinic.example")
                     await db.close()
-                except AWAY:
+                except UNAVAILABLE:
                     await asyncio.sleep(0.1)
         assert int(pid_file.read_text().split("\n")[0]) != killed
         async with (
@@ -281,10 +281,10 @@ async def test_a_program_that_can_not_start_says_why_and_is_gone(tmp_path: Path)
         ("import sys; sys.exit('the reason')", "the reason"),
         ("import time; time.sleep(60)", "was not ready after"),
     ):
-        program = Program("p", Command(("-c", code), environment(), tmp_path / "p.log"), start_seconds=1.0)
-        with pytest.raises(DidNotStart, match=words):
+        program = Program("p", ProcessSpec(("-c", code), environment(), tmp_path / "p.log"), start_seconds=1.0)
+        with pytest.raises(StartFailed, match=words):
             await Programs(print).start(program)
-        assert not any(each.lives() for each in program.processes)
+        assert not any(each.is_alive() for each in program.processes)
 
 
 async def test_production_refuses_stand_ins(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from prometheus_client import REGISTRY
 from control import app as control
 from control.identity import usecases as identity
 from gateway import app as gateway
-from gateway.postponed import Webhook
+from gateway.retryqueue import StoredWebhook
 from gateway.twilio import APOLOGY
 from hum.clock import now
 from hum.process.sockets import free_port
@@ -218,7 +218,7 @@ async def test_a_full_spool_loses_records_and_nothing_else(deployment: Deploymen
 async def test_a_record_that_can_not_be_read_is_lost_and_no_other(deployment: Deployment) -> None:
     spool = Spool(deployment.home / "webhooks" / "0")
     spool.append(b'{"path": "/twilio/voice"}')
-    spool.append(msgspec.json.encode(Webhook("/twilio/voice", b"a=1&" * 300, now())))
+    spool.append(msgspec.json.encode(StoredWebhook("/twilio/voice", b"a=1&" * 300, now())))
     spool.close()
     lost = counted_as_lost()
     async with deployment.gateway(ingress_seconds=0.2) as carrier:
@@ -273,7 +273,7 @@ async def test_a_gateway_that_delivers_nothing_any_more_is_not_ready(
     async def broken(*_: Any) -> None:
         raise RuntimeError
 
-    monkeypatch.setattr("gateway.postponed.RetryQueue._finish", broken)
+    monkeypatch.setattr("gateway.retryqueue.RetryQueue._finish", broken)
     async with deployment.gateway(ready_cache_seconds=0, ingress_seconds=0.2) as carrier:
         assert APOLOGY in (await carrier.post("/twilio/voice", "CA1")).text
         async with deployment.control():

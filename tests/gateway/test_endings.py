@@ -18,7 +18,7 @@ from starlette.routing import Route
 from structlog.testing import capture_logs
 
 from gateway import contract, errors, sse, transcode
-from gateway.bodies import Bodies, ClientLeft
+from gateway.bodies import Bodies, ClientDisconnected
 from gateway.credentials import ADDRESS, ClientCredentials, Cookies
 from gateway.middleware import AccessLog
 from hum import secrets
@@ -164,7 +164,7 @@ async def download(parts: int, seconds: float, control_seconds: float) -> tuple[
 
     (binding,) = [each for each in contract.bindings() if each.method.name == "GetRecording"]
     caller = ClientCredentials(Cookies("http://test"), rpc.NodeIdentity(b"k" * 32, "gateway", "g"))
-    limits = transcode.Limits(
+    limits = transcode.EndpointLimits(
         control_seconds, control_seconds, 10.0, Bodies(1000, 1000, 1.0), caller, asyncio.Event(), 1000
     )
     endpoint = transcode.endpoint(binding, Channel(), limits)  # type: ignore[arg-type]
@@ -191,9 +191,9 @@ async def test_a_file_that_never_comes_is_late() -> None:
 async def test_half_a_body_is_no_request() -> None:
     async def endpoint(request: Request) -> Response:
         request.scope[ADDRESS] = "203.0.113.7"
-        with pytest.raises(ClientLeft) as left:
+        with pytest.raises(ClientDisconnected) as left:
             await Bodies(1000, 1000, 1.0).read(request)
-        return errors.refused(left.value, "req_1")
+        return errors.refusal_of(left.value, "req_1")
 
     before = heads(499)
     body: list[dict[str, Any]] = [

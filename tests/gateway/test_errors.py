@@ -7,7 +7,7 @@ from pathlib import Path
 from grpc import StatusCode
 
 from gateway import errors
-from gateway.bodies import BadBody, ClientLeft
+from gateway.bodies import BadBody, ClientDisconnected
 from hum.contract import errors as hum
 from hum.contract.errors import FieldError
 from hum.v1 import calls_pb2, flows_pb2
@@ -60,12 +60,12 @@ def test_what_holds_a_path() -> None:
 def test_a_refusal_that_is_raised_is_answered_by_its_reason_or_its_code() -> None:
     for error, status, code in (
         (BadBody("PAYLOAD_TOO_LARGE", "The body is too large."), 413, "payload_too_large"),
-        (ClientLeft(), 499, "cancelled"),
+        (ClientDisconnected(), 499, "cancelled"),
         (hum.Forbidden(), 403, "forbidden"),
         (hum.SessionRequired(), 401, "session_required"),
         (hum.InvalidRequest([FieldError("limit", "is too large")]), 400, "invalid_request"),
     ):
-        answer = errors.refused(error, "req_1")
+        answer = errors.refusal_of(error, "req_1")
         told = json.loads(bytes(answer.body))["error"]
         assert (answer.status_code, told["code"], told["request_id"]) == (status, code, "req_1")
         assert told["message"]

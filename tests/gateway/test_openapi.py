@@ -54,7 +54,7 @@ def test_an_example_body_is_a_valid_request(binding: Binding) -> None:
     members = wire.read_body(msgspec.json.encode(openapi.body_example(binding)), target, problems)
     if binding.body_field:
         target.SetInParent()
-    if binding.masked:
+    if binding.has_update_mask:
         getattr(message, contract.MASK).paths.extend(members)
     assert [*problems, *validation.check(message)] == []
 
@@ -109,7 +109,7 @@ def test_every_pattern_is_said_in_words() -> None:
                 rules = field.GetOptions().Extensions[validate_pb2.field]
                 patterns = (rules.string.pattern, rules.repeated.items.string.pattern, rules.map.values.string.pattern)
                 assert not any(patterns) or field.GetOptions().Extensions[options_pb2.must_be], field.full_name
-                if (held := jsonnames.held(field)) is not None and held not in waiting:
+                if (held := jsonnames.message_type(field)) is not None and held not in waiting:
                     waiting.append(held)
     parts: list[Any] = [jsonschemas.schema(name) for name in jsonschemas.names()]
     for part in parts:

@@ -12,9 +12,9 @@ import uvicorn
 from starlette.types import Receive, Scope, Send
 from uvicorn.server import ServerState
 
-from gateway.room import ConnectionLimit
-from gateway.server import ClientLimits, Connection, SlowReaders
-from gateway.turnstile import ConcurrencyLimit
+from gateway.connectionlimit import ConnectionLimit
+from gateway.requestlimit import RequestLimit
+from gateway.server import ClientLimits, HttpConnection, SlowReaders
 from tests.support.waits import patience, until
 
 #: More than what lies between two programs on one machine.
@@ -64,14 +64,14 @@ async def answer(scope: Scope, _: Receive, send: Send) -> None:
 
 @asynccontextmanager
 async def serving(
-    room: ConnectionLimit[Connection], places: int, timers: Timers | None = None, buffer_bytes: int = 1 << 18
+    limit: ConnectionLimit[HttpConnection], places: int, timers: Timers | None = None, buffer_bytes: int = 1 << 18
 ) -> AsyncIterator[tuple[int, SlowReaders]]:
-    """A port, and who does not read there; with room for so many requests at once."""
+    """A port, and who does not read there; `places` requests are admitted at once."""
     unread = SlowReaders()
-    app = ConcurrencyLimit(answer, max_requests=places, max_of_address=100, proxies=(), evict_one=unread.evict_one)
+    app = RequestLimit(answer, max_requests=places, max_of_address=100, proxies=(), evict_one=unread.evict_one)
     config = uvicorn.Config(app, ws="none", lifespan="off", access_log=False, log_config=None)
     config.load()
-    made = partial(Connection, room, unread, ClientLimits(HEAD_S, SEND_S, 1000), (), _loop=timers)
+    made = partial(HttpConnection, limit, unread, ClientLimits(HEAD_S, SEND_S, 1000), (), _loop=timers)
     mine = socket.create_server(("127.0.0.1", 0))
     mine.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, buffer_bytes)
     server = await asyncio.get_running_loop().create_server(
@@ -128,7 +128,7 @@ async def status(port: int) -> bytes:
 
 @pytest.mark.parametrize(("path", "times"), [(b"large", 1), (b"whole", 3)], ids=["pieces", "pipelined"])
 async def test_at_the_limit_of_connections_the_one_that_reads_least_makes_room(path: bytes, times: int) -> None:
-    async with serving(ConnectionLimit[Connection](3, 100), 100) as (port, unread):
+    async with serving(ConnectionLimit[HttpConnection](3, 100), 100) as (port, unread):
         crowd = await strangers(port, unread, 3, path, times)
         for _ in range(2):
             assert await status(port) == b"200"
@@ -140,7 +140,7 @@ async def test_at_the_limit_of_connections_the_one_that_reads_least_makes_room(p
 
 
 async def test_one_address_holds_no_more_than_its_share_of_unread_answers() -> None:
-    async with serving(ConnectionLimit[Connection](100, 2), 100) as (port, unread):
+    async with serving(ConnectionLimit[HttpConnection](100, 2), 100) as (port, unread):
         crowd = await strangers(port, unread, 2)
         crowd.append(await asked(port, b"large"))
         assert await read(crowd[0], LARGE_BYTES) < LARGE_BYTES
@@ -149,7 +149,7 @@ async def test_one_address_holds_no_more_than_its_share_of_unread_answers() -> N
 
 
 async def test_when_no_request_more_is_taken_the_one_that_reads_least_ends() -> None:
-    async with serving(ConnectionLimit[Connection](100, 100), 2) as (port, unread):
+    async with serving(ConnectionLimit[HttpConnection](100, 100), 2) as (port, unread):
         crowd = await strangers(port, unread, 2)
         assert await status(port) == b"200"
         assert await read(crowd[0], LARGE_BYTES) < LARGE_BYTES
@@ -159,7 +159,7 @@ async def test_when_no_request_more_is_taken_the_one_that_reads_least_ends() -> 
 
 
 async def test_who_reads_on_is_answered_like_any_other() -> None:
-    async with serving(ConnectionLimit[Connection](2, 100), 100) as (port, unread):
+    async with serving(ConnectionLimit[HttpConnection](2, 100), 100) as (port, unread):
         (slow,) = await strangers(port, unread, 1)
         size = await read(slow, LARGE_BYTES // 2)
         others = [await asked(port, b"large")]
@@ -173,7 +173,7 @@ async def test_who_reads_on_is_answered_like_any_other() -> None:
 
 async def test_who_reads_an_answer_of_one_piece_is_waited_for_as_for_any_other() -> None:
     timers = Timers()
-    async with serving(ConnectionLimit[Connection](2, 100), 100, timers) as (port, unread):
+    async with serving(ConnectionLimit[HttpConnection](2, 100), 100, timers) as (port, unread):
         (slow,) = await strangers(port, unread, 1, b"whole")
         assert timers.pass_by(HEAD_S) == 1, "its next request's deadline, which begins with the end of this answer"
         size = 0
@@ -190,7 +190,7 @@ async def test_who_reads_an_answer_of_one_piece_is_waited_for_as_for_any_other()
 
 async def test_who_stops_within_an_answer_of_one_piece_is_left() -> None:
     timers = Timers()
-    async with serving(ConnectionLimit[Connection](2, 100), 100, timers) as (port, unread):
+    async with serving(ConnectionLimit[HttpConnection](2, 100), 100, timers) as (port, unread):
         (slow,) = await strangers(port, unread, 1, b"whole")
         size = await read(slow, 1 << 20)
         assert timers.pass_by(SEND_S) == 1 and timers.pass_by(SEND_S) == 1
@@ -200,10 +200,10 @@ async def test_who_stops_within_an_answer_of_one_piece_is_left() -> None:
 
 
 async def test_who_reads_nothing_of_an_answer_for_which_no_connection_is_paused_is_left_too() -> None:
-    timers, room = Timers(), ConnectionLimit[Connection](2, 100)
-    async with serving(room, 100, timers, buffer_bytes=8192) as (port, unread):
+    timers, limit = Timers(), ConnectionLimit[HttpConnection](2, 100)
+    async with serving(limit, 100, timers, buffer_bytes=8192) as (port, unread):
         slow = await asked(port, b"short", last=True)
         await until(lambda: timers.pass_by(SEND_S))
-        await until(lambda: not len(room))
+        await until(lambda: not len(limit))
         assert not unread
         slow.close()

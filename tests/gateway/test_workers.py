@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from cli import _parser
-from hum.process.processes import Known
+from hum.process.processes import ProcessIdentity
 from hum.process.sockets import free_port
 from hum.settings import environment
 from tests.support.processes import children
@@ -24,7 +24,7 @@ pytestmark = pytest.mark.chaos
 
 
 def living(pids: list[int]) -> list[int]:
-    return [pid for pid in pids if Known.of(pid)]
+    return [pid for pid in pids if ProcessIdentity.of(pid)]
 
 
 class Supervised:

@@ -191,12 +191,12 @@ def well_known(message: Any) -> tuple[Any] | None:
     if message.DESCRIPTOR.file.name == "google/protobuf/wrappers.proto":
         field = message.DESCRIPTOR.fields_by_name["value"]
         return (one(field, message.value, json_format.MessageToDict(message)),)
-    return (json_format.MessageToDict(message),) if jsonvalues.plain(message.DESCRIPTOR) is not None else None
+    return (json_format.MessageToDict(message),) if jsonvalues.plain_writer(message.DESCRIPTOR) is not None else None
 
 
 def forget(message: Any) -> None:
     """Remove from a message what is not read back: what is written as null, and what clients can't write."""
-    if jsonvalues.plain(message.DESCRIPTOR) is not None:
+    if jsonvalues.plain_writer(message.DESCRIPTOR) is not None:
         return
     for field in message.DESCRIPTOR.fields:
         held = getattr(message, field.name)
@@ -270,10 +270,10 @@ def without_read_only(message: Message) -> bytes:
 
 
 def trim(descriptor: Descriptor, written: Any) -> Any:
-    if written is None or jsonvalues.plain(descriptor) is not None:
+    if written is None or jsonvalues.plain_writer(descriptor) is not None:
         return written
     for field in descriptor.fields:
-        name, inner = jsonnames.rest_name(field), jsonnames.held(field)
+        name, inner = jsonnames.rest_name(field), jsonnames.message_type(field)
         if jsonnames.is_read_only(field):
             written.pop(name)
         elif inner is None:

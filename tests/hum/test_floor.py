@@ -15,10 +15,10 @@ from hum.contract import rpc, validation
 from hum.contract.errors import NotFound
 from hum.ids import Kind
 from hum.json import schemas
-from hum.secrets import Keyring, Place, Unsealable
+from hum.secrets import Keyring, SealContext, Unsealable
 from hum.v1 import flows_pb2, identity_pb2
 
-PLACE = Place("webhooks", UUID(int=1), UUID(int=2))
+PLACE = SealContext("webhooks", UUID(int=1), UUID(int=2))
 
 
 @given(st.uuids())
@@ -59,9 +59,9 @@ def test_a_secret_opens_only_where_it_was_sealed(secret: bytes) -> None:
     with pytest.raises(Unsealable):
         before.open(rotated.seal(secret, PLACE), PLACE)
     for other in (
-        Place("tokens", PLACE.row, PLACE.organization),
-        Place("webhooks", UUID(int=3), PLACE.organization),
-        Place("webhooks", PLACE.row, UUID(int=3)),
+        SealContext("tokens", PLACE.row, PLACE.organization),
+        SealContext("webhooks", UUID(int=3), PLACE.organization),
+        SealContext("webhooks", PLACE.row, UUID(int=3)),
     ):
         with pytest.raises(Unsealable):
             rotated.open(blob, other)

@@ -31,15 +31,15 @@ print(os.environ.get("PYTHONMALLOC"), os.environ.get("GLIBC_TUNABLES"), sys.argv
     ],
 )
 def test_what_is_asked_for(own: dict[str, str], wanted: dict[str, str] | None) -> None:
-    assert hugepages.with_huge_pages(own) == wanted
+    assert hugepages.huge_page_environment(own) == wanted
 
 
 def test_whoever_starts_a_program_may_ask_for_it(tmp_path: Path) -> None:
     kernel = tmp_path / "enabled"
-    assert hugepages.preferring({"A": "b"}, kernel) == {"A": "b"}
+    assert hugepages.preferred_environment({"A": "b"}, kernel) == {"A": "b"}
     kernel.write_text("always [madvise] never\n")
-    assert hugepages.preferring({"A": "b"}, kernel) == {"A": "b", **ASKS}
-    assert hugepages.preferring(ASKS, kernel) == ASKS
+    assert hugepages.preferred_environment({"A": "b"}, kernel) == {"A": "b", **ASKS}
+    assert hugepages.preferred_environment(ASKS, kernel) == ASKS
 
 
 def run(tmp_path: Path, kernel: str) -> list[str]:

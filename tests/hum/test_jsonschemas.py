@@ -132,7 +132,7 @@ def test_every_field_that_is_written_has_a_schema_and_each_schema_a_field() -> N
         seen.add(descriptor.full_name)
         named |= set(jsonschemas.of_fields(descriptor).values())
         without += fields(descriptor)
-        waiting += [inner for field in descriptor.fields if (inner := names.held(field)) is not None]
+        waiting += [inner for field in descriptor.fields if (inner := names.message_type(field)) is not None]
     assert without == []
     assert named == set(jsonschemas.names())
 

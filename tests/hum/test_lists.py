@@ -20,7 +20,7 @@ def lists(descriptor: Descriptor, seen: set[str]) -> Iterator[FieldDescriptor]:
     for field in descriptor.fields:
         if field.is_repeated:
             yield field
-        if (held := names.held(field)) is not None:
+        if (held := names.message_type(field)) is not None:
             yield from lists(held, seen)
 
 

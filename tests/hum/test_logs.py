@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 
 from hum.observe import lines
-from hum.process.network import Listen
-from hum.process.sockets import bound, free_port
+from hum.process.network import SocketAddress
+from hum.process.sockets import bind_socket, free_port
 from hum.settings import environment
 from tests.hum.test_production import PROGRAMS
 from tests.support.processes import is_wrapper
@@ -83,8 +83,8 @@ def test_a_database_that_is_not_there(plane: str, tmp_path: Path) -> None:
 @pytest.mark.chaos
 @pytest.mark.parametrize(("plane", "variable"), [("gateway", "HUM_GATEWAY_LISTEN"), ("media", "HUM_MEDIA_LISTEN")])
 def test_a_port_that_is_taken(plane: str, variable: str, tmp_path: Path) -> None:
-    listen = Listen("127.0.0.1", free_port("127.0.0.1"))
-    with bound(listen, shared=False) as taken:
+    listen = SocketAddress("127.0.0.1", free_port("127.0.0.1"))
+    with bind_socket(listen, shared=False) as taken:
         taken.listen()
         program = start("-m", *PROGRAMS[plane], home=tmp_path, **dict[str, Any]({variable: str(listen)}), **LOUD)
         log = log_of(program)
@@ -94,8 +94,8 @@ def test_a_port_that_is_taken(plane: str, variable: str, tmp_path: Path) -> None
 
 @pytest.mark.chaos
 def test_a_port_that_control_finds_taken(tmp_path: Path, database_url: str) -> None:
-    listen = Listen("127.0.0.1", free_port("127.0.0.1"))
-    with bound(listen, shared=False) as taken:
+    listen = SocketAddress("127.0.0.1", free_port("127.0.0.1"))
+    with bind_socket(listen, shared=False) as taken:
         taken.listen()
         settings: dict[str, Any] = {"HUM_CONTROL_LISTEN": str(listen), "HUM_DATABASE_URL": database_url}
         program = start("-m", *PROGRAMS["control"], home=tmp_path, **settings)

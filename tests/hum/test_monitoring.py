@@ -8,7 +8,7 @@ import httpx
 import pytest
 
 from hum.observe import monitoring
-from hum.process.network import Listen
+from hum.process.network import SocketAddress
 from hum.settings import Common
 
 
@@ -18,7 +18,7 @@ async def test_readiness_says_what_is_missing_and_metrics_are_prometheus(tmp_pat
     async def ready() -> list[str]:
         return missing
 
-    async with monitoring.serving(Common(home=tmp_path, ready_cache_seconds=0), ready) as port:
+    async with monitoring.serve(Common(home=tmp_path, ready_cache_seconds=0), ready) as port:
         async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", trust_env=False) as http:
             page = await http.get("/metrics")
             assert page.headers["content-type"].startswith("text/plain") and "python_info" in page.text
@@ -39,7 +39,7 @@ async def test_an_answer_is_repeated_for_a_moment_and_asked_for_once() -> None:
         await asyncio.sleep(0.01)
         return [f"answer {asked}"]
 
-    cached = monitoring.cached(Common(ready_cache_seconds=1), ready, lambda: now_ms)
+    cached = monitoring.cached_readiness(Common(ready_cache_seconds=1), ready, lambda: now_ms)
     assert await asyncio.gather(*(cached() for _ in range(50))) == [["answer 1"]] * 50
     now_ms = 999.0
     assert await cached() == ["answer 1"]
@@ -59,7 +59,7 @@ async def test_what_does_not_answer_is_missing_until_it_does() -> None:
                 await answers.wait()
         return ["an answer"]
 
-    cached = monitoring.cached(Common(ready_seconds=0.05, ready_cache_seconds=0), ready)
+    cached = monitoring.cached_readiness(Common(ready_seconds=0.05, ready_cache_seconds=0), ready)
     for _ in range(3):
         (sentence,) = await cached()
         assert "did not answer within 0.05 s" in sentence
@@ -72,13 +72,13 @@ async def test_a_taken_port_ends_the_process_with_a_sentence(tmp_path: Path) -> 
     async def ready() -> list[str]:
         return []
 
-    async with monitoring.serving(Common(home=tmp_path), ready) as port:
+    async with monitoring.serve(Common(home=tmp_path), ready) as port:
         taken = Common(home=tmp_path, metrics_listen=f"127.0.0.1:{port}")
         with pytest.raises(SystemExit, match=rf"127\.0\.0\.1:{port} \(HUM_METRICS_LISTEN\)"):
-            async with monitoring.serving(taken, ready):
+            async with monitoring.serve(taken, ready):
                 pass
 
 
 def test_sockets_are_counted_up_from_a_port_but_not_from_none() -> None:
-    assert str(Listen("127.0.0.1", 9400).plus(2)) == "127.0.0.1:9402"
-    assert str(Listen("127.0.0.1", 0).plus(2)) == "127.0.0.1:0"
+    assert str(SocketAddress("127.0.0.1", 9400).plus(2)) == "127.0.0.1:9402"
+    assert str(SocketAddress("127.0.0.1", 0).plus(2)) == "127.0.0.1:0"

@@ -10,7 +10,7 @@ from aiohttp import web
 
 from hum.objects import multipart
 from hum.objects.bucket import StoreFault
-from hum.objects.multipart import Request, Upload, Uploads, _parsed, signed
+from hum.objects.multipart import SignableRequest, Upload, Uploads, _parsed, sign_request
 from hum.settings import RecordingSettings
 from tests.support.present import present
 
@@ -22,9 +22,9 @@ LISTED = b"""<?xml version="1.0" encoding="UTF-8"?>
 
 
 def test_the_signature_is_the_one_in_the_standards_example() -> None:
-    request = Request("GET", "examplebucket.s3.amazonaws.com", "/", "lifecycle=")
+    request = SignableRequest("GET", "examplebucket.s3.amazonaws.com", "/", "lifecycle=")
     secret = "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY"
-    headers = signed(request, "AKIAIOSFODNN7EXAMPLE", secret, "us-east-1", datetime(2013, 5, 24, tzinfo=UTC))
+    headers = sign_request(request, "AKIAIOSFODNN7EXAMPLE", secret, "us-east-1", datetime(2013, 5, 24, tzinfo=UTC))
     assert headers["authorization"] == (
         "AWS4-HMAC-SHA256 Credential=AKIAIOSFODNN7EXAMPLE/20130524/us-east-1/s3/aws4_request, "
         "SignedHeaders=host;x-amz-content-sha256;x-amz-date, "

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from hum import planfile, plans
-from hum.process.refusal import Refusal
+from hum.process.refusal import StartupRefusal
 
 FREE = {"id": "free", "name": "Free", "numbers": 1, "minutes": 0, "messages": None, "seats": 1}
 
@@ -18,7 +18,7 @@ def text(*more: dict[str, Any], **members: Any) -> str:
 
 
 def test_the_packaged_plans_can_be_read() -> None:
-    found = planfile.packaged()
+    found = planfile.packaged_plans()
     assert found.get("free") is not None
     assert not any(plan.is_for_sale for plan in found.plans), "prices are the operator's"
 
@@ -56,9 +56,9 @@ def test_what_is_wrong_with_a_file_is_said(broken: str, complaint: str) -> None:
 def test_a_file_that_cant_be_used_ends_the_process(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "plans.json").write_text("[]")
     for path in (tmp_path / "plans.json", tmp_path / "none.json", tmp_path):
-        with pytest.raises(Refusal):
+        with pytest.raises(StartupRefusal):
             planfile.require(path)
         assert f"HUM_PLANS_FILE {path}" in capsys.readouterr().err
     (tmp_path / "large.json").write_text(" " * (planfile.MOST_FILE_BYTES + 1))
-    with pytest.raises(Refusal):
+    with pytest.raises(StartupRefusal):
         planfile.require(tmp_path / "large.json")

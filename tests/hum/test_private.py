@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from hum.process import home, private
-from hum.process.processes import Command
+from hum.process.processes import ProcessSpec
 from hum.process.programs import Program
 from hum.settings import environment
 from hum.spool import Spool
@@ -40,7 +40,7 @@ async def test_keys_addresses_logs_and_spools(tmp_path: Path) -> None:
     home.private_text(root / "node.key", "secret")
     home.write_run(root, {"twilio_auth_token": "secret"})
     code = "import time; print('{}', flush=True); time.sleep(60)"
-    command = Command(("-c", code), environment(), root / "log" / "p.log", supervised=False)
+    command = ProcessSpec(("-c", code), environment(), root / "log" / "p.log", supervised=False)
     process = await Program("p", command).launch(lambda: None)
     await process.end()
     spool = Spool(root / "spool" / "0", fsync=False)

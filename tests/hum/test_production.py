@@ -83,10 +83,10 @@ def test_node_keys(key: str, is_good: bool) -> None:
 
 
 def test_development_may_be_anything() -> None:
-    assert production.complaints(ControlSettings(node_key="x", secret_keys="garbage")) == []
+    assert production.problems(ControlSettings(node_key="x", secret_keys="garbage")) == []
     named: dict[str, Any] = {"public_url": URLS["HUM_PUBLIC_URL"], "media_url": URLS["HUM_MEDIA_URL"]}
     assert (
-        production.complaints(MediaSettings(env="production", node_key=production.make_keys()["HUM_NODE_KEY"], **named))
+        production.problems(MediaSettings(env="production", node_key=production.make_keys()["HUM_NODE_KEY"], **named))
         == []
     )
 

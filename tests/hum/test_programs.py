@@ -1,4 +1,4 @@
-"""Who watches over programs: a successor before each leave, what an earlier supervisor left, a hurry."""
+"""Who watches over programs: a successor before each drain, the orphans of an earlier supervisor, an end at once."""
 
 import asyncio
 import os
@@ -14,14 +14,14 @@ from cli import up
 from cli.platform import LISTENS, Platform
 from hum.process import home, programs
 from hum.process.descriptors import free
-from hum.process.processes import Command, Known, Process
-from hum.process.programs import DidNotStart, Program, Programs
+from hum.process.processes import Process, ProcessIdentity, ProcessSpec
+from hum.process.programs import Program, Programs, StartFailed
 from hum.settings import UpSettings, environment
 from tests.support.present import present
 from tests.support.programs import variables
 from tests.support.waits import until
 
-#: Serves until it has to leave, then takes as long as it is told to; notes in a file what it does.
+#: Serves until it has to drain, then takes as long as it is told to; notes in a file what it does.
 PLANE = """
 import asyncio, os, sys
 from hum.process.lifetime import Lifetime
@@ -33,16 +33,16 @@ async def main(notes, leaves_seconds):
         with open(notes, "a") as file:
             file.write(f"{os.getpid()} {word}\\n")
     note("begins")
-    lifetime.ready()
-    lifetime.calls(2)
-    await lifetime.over()
+    lifetime.report_ready()
+    lifetime.report_calls(2)
+    await lifetime.wait_for_shutdown()
     note("leaves")
     try:
-        await asyncio.wait_for(lifetime.signals.hurry.wait(), leaves_seconds)
-        note("hurries")
+        await asyncio.wait_for(lifetime.signals.end_now.wait(), leaves_seconds)
+        note("ends")
     except TimeoutError:
         pass
-    lifetime.calls(0)
+    lifetime.report_calls(0)
 
 asyncio.run(main(sys.argv[1], float(sys.argv[2])))
 """
@@ -63,7 +63,7 @@ class House:
 
     def plane(self, leaves_seconds: float = 0.0, code: str = PLANE, **settings: str) -> Program:
         arguments = ("-c", code, str(self.folder / "notes"), str(leaves_seconds))
-        return Program("plane", Command(arguments, variables(environment() | settings), self.folder / "plane.log"))
+        return Program("plane", ProcessSpec(arguments, variables(environment() | settings), self.folder / "plane.log"))
 
     def notes(self) -> list[tuple[int, str]]:
         lines = (self.folder / "notes").read_text().splitlines() if (self.folder / "notes").exists() else []
@@ -74,9 +74,9 @@ class House:
 async def house(tmp_path: Path) -> AsyncIterator[House]:
     made = House(tmp_path)
     yield made
-    hurry = asyncio.Event()
-    hurry.set()
-    await made.programs.stop(hurry)
+    end_now = asyncio.Event()
+    end_now.set()
+    await made.programs.stop(end_now)
 
 
 async def test_a_successor_serves_before_a_process_leaves(house: House) -> None:
@@ -96,7 +96,7 @@ async def test_one_that_gets_no_successor_serves_on_and_leaves_after_a_while(hou
     plane = house.plane(successor_seconds="8")
     await house.programs.start(plane)
     first = present(plane.process).pid
-    plane.command = Command(("-c", "import sys; sys.exit('a bug')"), environment(), house.folder / "plane.log")
+    plane.command = ProcessSpec(("-c", "import sys; sys.exit('a bug')"), environment(), house.folder / "plane.log")
     os.kill(first, signal.SIGTERM)
     await until(lambda: any("a bug" in sentence for sentence in house.said))
     assert house.notes() == [(first, "begins")]
@@ -110,40 +110,40 @@ async def test_a_second_signal_ends_a_process_at_once(house: House) -> None:
     first = present(plane.process).pid
     os.kill(first, signal.SIGTERM)
     await until(lambda: (first, "leaves") in house.notes())
-    plane.processes[0].leave()  # asked again to leave, it takes its time
-    plane.processes[0].leave()
+    plane.processes[0].drain()  # asked again to drain, it takes its time
+    plane.processes[0].drain()
     await asyncio.sleep(0.2)
-    assert Known.of(first)
+    assert ProcessIdentity.of(first)
     os.kill(first, signal.SIGTERM)
-    await until(lambda: Known.of(first) is None)
-    assert (first, "hurries") in house.notes()
+    await until(lambda: ProcessIdentity.of(first) is None)
+    assert (first, "ends") in house.notes()
 
 
 @pytest.mark.chaos
-async def test_a_hurry_ends_all_that_are_left_together() -> None:
+async def test_end_now_ends_all_that_are_left_together() -> None:
     """By their order, each in its own time; after a second Ctrl-C nobody waits for the one before."""
 
     class Slow:
         def __init__(self, name: str, stop_order: int) -> None:
             self.name, self.stop_order = name, stop_order
 
-        async def stop(self, hurry: asyncio.Event) -> None:
+        async def stop(self, end_now: asyncio.Event) -> None:
             began.append(self.name)
-            await hurry.wait()
+            await end_now.wait()
             await all_stop.wait()  # it ends only if all of them are being ended
             ended.append(self.name)
 
     began: list[str] = []
     ended: list[str] = []
-    all_stop, hurry = asyncio.Barrier(3), asyncio.Event()
+    all_stop, end_now = asyncio.Barrier(3), asyncio.Event()
     several = Programs(lambda _: None)
     several.all += [cast("Program", Slow(name, order)) for order, name in enumerate("abc")]
-    stopping = asyncio.create_task(several.stop(hurry))
+    stopping = asyncio.create_task(several.stop(end_now))
     await until(lambda: began)
     for _ in range(20):
         await asyncio.sleep(0)
     assert began == ["c"]
-    hurry.set()
+    end_now.set()
     await asyncio.wait_for(stopping, 60)
     assert began == ["c", "b", "a"] and sorted(ended) == ["a", "b", "c"]
 
@@ -160,8 +160,8 @@ async def test_one_that_is_killed_is_restarted(house: House) -> None:
 @pytest.mark.chaos
 async def test_one_that_is_killed_before_it_serves_ends_nobody(house: House) -> None:
     killed_twice = PLANE.replace(
-        "    lifetime.ready()",
-        '    open(notes).read().count("begins") > 2 or os.kill(os.getpid(), 9)\n    lifetime.ready()',
+        "    lifetime.report_ready()",
+        '    open(notes).read().count("begins") > 2 or os.kill(os.getpid(), 9)\n    lifetime.report_ready()',
     )
     plane = house.plane(code=killed_twice)
     await house.programs.start(plane)
@@ -172,7 +172,7 @@ async def test_one_that_is_killed_before_it_serves_ends_nobody(house: House) -> 
 @pytest.mark.chaos
 async def test_one_that_is_killed_at_each_start_is_given_up(house: House) -> None:
     plane = house.plane(code="import os; os.kill(os.getpid(), 9)")
-    with pytest.raises(DidNotStart):
+    with pytest.raises(StartFailed):
         await house.programs.start(plane)
     assert len(house.said) == programs.KILLED_STARTS - 1
 
@@ -185,14 +185,14 @@ async def test_one_that_keeps_dying_waits_and_ends_nobody(house: House, monkeypa
     other.name = "other"
     await house.programs.start(plane, other)
     first, pid, works = present(plane.process).pid, present(other.process).pid, plane.command
-    plane.command = Command(("-c", "import sys; sys.exit('a bug')"), environment(), house.folder / "plane.log")
+    plane.command = ProcessSpec(("-c", "import sys; sys.exit('a bug')"), environment(), house.folder / "plane.log")
     os.kill(first, signal.SIGKILL)
     await until(lambda: sum("keeps exiting" in sentence for sentence in house.said) >= 6)
     waits = [sentence.rpartition(" in ")[2] for sentence in house.said if "keeps exiting" in sentence]
     assert waits[:3] == ["0.2 s", "0.4 s", "0.4 s"] and "a bug" in house.said[-1]
     plane.command = works
-    await until(lambda: present(plane.process).is_ready and present(plane.process).lives())
-    assert present(other.process).pid == pid and present(other.process).lives()
+    await until(lambda: present(plane.process).is_ready and present(plane.process).is_alive())
+    assert present(other.process).pid == pid and present(other.process).is_alive()
 
 
 @pytest.mark.chaos
@@ -242,7 +242,7 @@ async def test_a_process_that_can_not_be_started_leaves_no_descriptor(house: Hou
     plane = house.plane()
     plane.command = replace(plane.command, log=Path("/dev/null/plane.log"))
     before = free()
-    with pytest.raises(DidNotStart, match="could not be started"):
+    with pytest.raises(StartFailed, match="could not be started"):
         await plane.launch(lambda: None)
     assert free() == before
 
@@ -252,19 +252,19 @@ async def test_what_an_earlier_supervisor_left_is_taken_over(house: House, tmp_p
     carrier = ("-c", STAND_IN)
     before = Programs(print)
     left = house.plane(leaves_seconds=1.0)
-    stand_in = Program("carrier", Command(carrier, environment(), tmp_path / "carrier.log", supervised=False))
-    unwanted = Program("model", Command(carrier, environment(), tmp_path / "model.log", supervised=False))
+    stand_in = Program("carrier", ProcessSpec(carrier, environment(), tmp_path / "carrier.log", supervised=False))
+    unwanted = Program("model", ProcessSpec(carrier, environment(), tmp_path / "model.log", supervised=False))
     await before.start(stand_in, unwanted, left)
     known = before.running()
-    await before.abandon()
+    await before.hand_over()
     gone = {"name": "plane", "pid": os.getpid(), "began_ticks": 1, "leaves": True, "arguments": [], "serves": True}
 
     house.programs.adopt([*known, gone | {"announced": {}}])
-    assert house.programs.announced("carrier") == {"url": "http://127.0.0.1:1"}
+    assert house.programs.announcement("carrier") == {"url": "http://127.0.0.1:1"}
     plane = house.plane()
     same = Program("carrier", stand_in.command)
     await house.programs.start(same, plane)
-    await house.programs.end_unclaimed()
+    await house.programs.end_orphans()
     assert present(same.process).pid == present(stand_in.process).pid
     assert present(unwanted.process).status is not None
     await until(lambda: len(plane.processes) == 1)
@@ -277,12 +277,12 @@ async def test_a_successor_that_can_not_start_leaves_what_runs(house: House) -> 
     before = Programs(print)
     left = house.plane()
     await before.start(left)
-    await before.abandon()
+    await before.hand_over()
     house.programs.adopt(before.running())
     broken = house.plane(code="import sys; sys.exit('a bug')")
-    with pytest.raises(DidNotStart, match="a bug"):
+    with pytest.raises(StartFailed, match="a bug"):
         await house.programs.start(broken)
-    assert present(left.process).lives()
+    assert present(left.process).is_alive()
     assert house.notes() == [(present(left.process).pid, "begins")]
     later = Programs(print)
     later.adopt(house.programs.running())
@@ -291,7 +291,7 @@ async def test_a_successor_that_can_not_start_leaves_what_runs(house: House) -> 
 
 async def test_only_the_end_of_a_log_is_repeated(house: House) -> None:
     plane = house.plane(code="import sys; sys.exit('x' * 10_000 + 'the reason')")
-    with pytest.raises(DidNotStart, match=r"x+the reason$") as failed:
+    with pytest.raises(StartFailed, match=r"x+the reason$") as failed:
         await plane.launch(lambda: None)
     assert len(str(failed.value)) < 700
 
@@ -299,7 +299,7 @@ async def test_only_the_end_of_a_log_is_repeated(house: House) -> None:
 @pytest.mark.chaos
 async def test_those_of_one_order_leave_together_and_each_is_told(house: House) -> None:
     told: list[str] = []
-    house.programs.stopped = lambda name, _ms: told.append(name)
+    house.programs.on_stopped = lambda name, _ms: told.append(name)
     first, second, last = house.plane(leaves_seconds=2.0), house.plane(leaves_seconds=2.0), house.plane()
     first.name, first.stop_order = "first", 1
     second.name, second.stop_order = "second", 1
@@ -315,10 +315,10 @@ async def test_those_of_one_order_leave_together_and_each_is_told(house: House) 
 
 
 async def test_what_is_not_written_by_a_program_is_no_harm(tmp_path: Path) -> None:
-    command = Command(("-c", "print('not for us')"), environment(), tmp_path / "log", supervised=False)
-    with pytest.raises(DidNotStart):
+    command = ProcessSpec(("-c", "print('not for us')"), environment(), tmp_path / "log", supervised=False)
+    with pytest.raises(StartFailed):
         await Programs(print).start(Program("p", command))
-    process = Process(Known(os.getpid(), 0))
+    process = Process(ProcessIdentity(os.getpid(), 0))
     process._process_line("calls many")
     process._process_line("")
     assert (process.calls, process.is_ready) == (0, False)

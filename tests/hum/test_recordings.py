@@ -28,7 +28,7 @@ def test_each_name_says_whose_it_is() -> None:
         assert len(set(made)) == 5
         for name in (*made, made[0] + recordings.PEAKS):
             assert recordings.owner(name) == (ORG_ID, Kind.CALL, CALL_ID)
-            assert name.startswith(recordings.beginning(ORG, CALL))
+            assert name.startswith(recordings.prefix(ORG, CALL))
     assert recordings.owner(f"{ORG}/texts/{TEXT}.3") == (ORG_ID, Kind.MESSAGE, TEXT_ID)
 
 
@@ -93,4 +93,4 @@ def test_half_a_bucket_is_refused(more: dict[str, Any], wrong: str) -> None:
 )
 def test_in_production_no_call_crosses_the_network_in_the_clear(endpoint: str, is_fine: bool) -> None:
     settings = MediaSettings(env="production", recordings_url="s3://calls", s3_endpoint=endpoint)
-    assert any("HUM_S3_ENDPOINT" in each for each in production.complaints(settings)) is not is_fine
+    assert any("HUM_S3_ENDPOINT" in each for each in production.problems(settings)) is not is_fine

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from hum.process.network import Listen
-from hum.process.sockets import bound, free_port
+from hum.process.network import SocketAddress
+from hum.process.sockets import bind_socket, free_port
 from hum.settings import environment
 
 
@@ -62,8 +62,8 @@ def test_production_names_everything_that_is_missing(tmp_path: Path) -> None:
 
 @pytest.mark.chaos
 def test_a_socket_that_is_taken(tmp_path: Path) -> None:
-    listen = Listen("127.0.0.1", free_port("127.0.0.1"))
-    with bound(listen, shared=False) as taken:
+    listen = SocketAddress("127.0.0.1", free_port("127.0.0.1"))
+    with bind_socket(listen, shared=False) as taken:
         taken.listen()
         status, lines = hum(tmp_path, "up", HUM_GATEWAY_LISTEN=str(listen))
     assert (status, len(lines)) == (2, 1), lines

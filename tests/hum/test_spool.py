@@ -3,6 +3,7 @@
 import errno
 import os
 import resource
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -128,6 +129,26 @@ def test_a_record_whose_sync_failed_is_no_record(tmp_path: Path, monkeypatch: py
     assert list(open_spool(tmp_path).pending()) == expected
 
 
+@pytest.mark.parametrize("finished", [0, 1, 2])
+def test_a_deleted_directory_is_made_again_with_what_waits(tmp_path: Path, finished: int) -> None:
+    path = tmp_path / "spools" / "0"
+    spool = open_spool(path)
+    for payload in (b"one", b"two"):
+        spool.append(payload)
+    spool.finish(finished)
+    spool.skip(7)
+    shutil.rmtree(path.parent)
+    assert spool.append(b"eight") == 8
+    with pytest.raises(BlockingIOError):
+        open_spool(path)
+    spool.finish(finished)
+    spool.close()
+    again = open_spool(path)
+    assert list(again.pending()) == [(1, b"one"), (2, b"two"), (8, b"eight")][finished:]
+    assert again.done == finished
+    again.close()
+
+
 class Machine(RuleBasedStateMachine):
     """Any sequence of appends, failures, completions, crashes and reopens leaves exactly what is not done."""
 
@@ -196,8 +217,6 @@ class Machine(RuleBasedStateMachine):
         assert len(self.spool) == len(self.model)
 
     def teardown(self) -> None:
-        import shutil
-
         self.spool.close()
         shutil.rmtree(self.path)
 

@@ -28,7 +28,7 @@ def traced(share: float) -> set[str]:
     kept = set()
     for call in CALLS:
         exporter.clear()
-        with tracing.webhook(call, "status", first=False):
+        with tracing.webhook_span(call, "status", first=False):
             pass
         kept |= {call} if exporter.get_finished_spans() else set()
     tracing.stop()
@@ -36,11 +36,11 @@ def traced(share: float) -> set[str]:
 
 
 def test_whatever_comes_first_the_parts_belong_together(exporter: InMemorySpanExporter) -> None:
-    tracing.of_call(CALLS[0], "stream").end()
-    with tracing.webhook(CALLS[0], "status", first=False):
+    tracing.call_span(CALLS[0], "stream").end()
+    with tracing.webhook_span(CALLS[0], "status", first=False):
         pass
-    with tracing.webhook(CALLS[0], "voice", first=True):
-        tracing.served("below", dict(tracing.carried())).end()
+    with tracing.webhook_span(CALLS[0], "voice", first=True):
+        tracing.server_span("below", dict(tracing.metadata())).end()
     stream, status, below, voice = exporter.get_finished_spans()
     assert [each.name for each in (stream, status, below, voice)] == ["stream", "status", "below", "voice"]
     assert len({each.context.trace_id for each in (stream, status, below, voice)}) == 1
@@ -50,9 +50,9 @@ def test_whatever_comes_first_the_parts_belong_together(exporter: InMemorySpanEx
 
 def test_another_call_and_a_request_are_other_traces(exporter: InMemorySpanExporter) -> None:
     for call in CALLS[:2]:
-        with tracing.webhook(call, "voice", first=True):
+        with tracing.webhook_span(call, "voice", first=True):
             pass
-    tracing.served("http", {}).end()
+    tracing.server_span("http", {}).end()
     assert len({each.context.trace_id for each in exporter.get_finished_spans()}) == 3
 
 
@@ -64,8 +64,8 @@ def test_a_share_is_the_same_for_all() -> None:
 
 
 def test_without_an_endpoint_no_span_is_made() -> None:
-    with tracing.webhook(CALLS[0], "voice", first=True) as span:
-        assert span is INVALID_SPAN and tracing.carried() == ()
-    assert tracing.served("http", {"traceparent": f"00-{1:032x}-{1:016x}-01"}) is INVALID_SPAN
-    assert tracing.below(tracing.of_call(CALLS[0], "stream"), "answer") is INVALID_SPAN
-    assert tracing.carried_of(INVALID_SPAN) == ""
+    with tracing.webhook_span(CALLS[0], "voice", first=True) as span:
+        assert span is INVALID_SPAN and tracing.metadata() == ()
+    assert tracing.server_span("http", {"traceparent": f"00-{1:032x}-{1:016x}-01"}) is INVALID_SPAN
+    assert tracing.child_span(tracing.call_span(CALLS[0], "stream"), "answer") is INVALID_SPAN
+    assert tracing.traceparent(INVALID_SPAN) == ""

@@ -15,7 +15,7 @@ import asyncio, re, signal, sys, time
 from hum.process import watchdog
 
 async def main():
-    async with watchdog.over_loop(float(sys.argv[1])):
+    async with watchdog.watch_loop(float(sys.argv[1])):
         print("runs", flush=True)
         await asyncio.sleep(float(sys.argv[1]) * 3)
         exec(sys.argv[2])

@@ -66,7 +66,7 @@ async def test_a_hurry_closes_calls_with_a_frame_and_reports_their_end(
     media = Plane(given, await serving.__aenter__())
     async with media.joined() as line:
         await until(lambda: "started" in control.kinds())
-        signals.hurry.set()
+        signals.end_now.set()
         draining = asyncio.ensure_future(serving.__aexit__(None, None, None))
         assert await line.closed(15) == 1000
         await asyncio.wait_for(draining, 60)

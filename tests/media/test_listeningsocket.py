@@ -214,7 +214,7 @@ from media.listeningsocket import Capacity, ListeningSocket
 
 async def main():
     telemetry.start(Common(), "test")
-    listening_socket = ListeningSocket(sockets.listening("127.0.0.1:0", "HUM_MEDIA_LISTEN"), Capacity(100, 100))
+    listening_socket = ListeningSocket(sockets.listening_socket("127.0.0.1:0", "HUM_MEDIA_LISTEN"), Capacity(100, 100))
     await ws_create_server(lambda request: WSListener(), sock=listening_socket, backlog=100)
     held = []
     resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64))

@@ -14,7 +14,7 @@ import pytest
 from cli.doctor import probes
 from hum import ids, recordings
 from hum.ids import Kind
-from hum.objects.bucket import Bucket, StoreFault, opened
+from hum.objects.bucket import Bucket, StoreFault, open_bucket
 from hum.objects.files import Files
 from hum.objects.multipart import Uploads
 from hum.settings import MediaSettings, UpSettings
@@ -54,7 +54,7 @@ def media(home: Path, store: Store, endpoint: str = "", **more: Any) -> MediaSet
 
 def stores(settings: MediaSettings) -> tuple[Uploader, Bucket]:
     assert settings.bucket is not None
-    return build_uploader(settings, settings.bucket, wanted), opened(settings, settings.bucket)
+    return build_uploader(settings, settings.bucket, wanted), open_bucket(settings, settings.bucket)
 
 
 def recorded(settings: MediaSettings, size: int) -> tuple[str, bytes]:
@@ -89,7 +89,7 @@ async def test_it_is_there_byte_for_byte_and_any_part_of_it(store: Store, tmp_pa
     for first, length in ((0, 1), (size // 2, 1_000_000), (max(0, size - 10), 10)):
         part = b"".join([chunk async for chunk in files.read(path, first, min(length, size - first))])
         assert part == content[first : first + length]
-    assert await bucket.named(path.rpartition(".wav")[0][:-10]) == [path]
+    assert await bucket.list_paths(path.rpartition(".wav")[0][:-10]) == [path]
 
 
 @pytest.mark.parametrize(
@@ -115,7 +115,7 @@ async def test_the_doctor_puts_gets_and_deletes_and_says_what_is_wrong(store: St
     good = store.settings(prefix=tmp_path.name)
     assert await probes.store_fault(UpSettings(**good), 10) == ""
     _, bucket = stores(media(tmp_path, store))
-    assert await bucket.named("hum-probe-") == []
+    assert await bucket.list_paths("hum-probe-") == []
     for wrong, why in (
         ({"s3_secret_access_key": "x" * 40}, "check HUM_S3_ACCESS_KEY_ID"),
         ({"s3_endpoint": "http://127.0.0.1:1"}, "http://127.0.0.1:1"),

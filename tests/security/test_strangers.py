@@ -117,7 +117,7 @@ async def test_over_grpc_nobody_names_an_address_but_a_gateway(
     flows = flows_pb2_grpc.FlowsServiceStub(edge.plane.channel)
     codes = []
     for count in range(BURST + 6):
-        forged = rpc.NodeIdentity(key, kind, "n").vouching(f"203.0.113.{count}")
+        forged = rpc.NodeIdentity(key, kind, "n").vouching_metadata(f"203.0.113.{count}")
         metadata = ((rpc.CREDENTIAL, rpc.BEARER_SCHEME + secrets.new_api_key()), *forged)
         with pytest.raises(aio.AioRpcError) as refused:
             await flows.ListFlows(flows_pb2.ListFlowsRequest(), metadata=metadata)

@@ -82,6 +82,9 @@ async def test_rows_survive_a_kill_and_the_home_is_used_again(open_home: Path) -
     assert url == first_url, "its clients keep using this URL"
     await put(url, 2)
     assert await kept(url) == [1, 2]
+    connection = await asyncpg.connect(url)
+    assert await connection.fetchval("SHOW recovery_init_sync_method") == "syncfs", "thousands of files take seconds"
+    await connection.close()
     await again.stop()
 
 

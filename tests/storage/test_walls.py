@@ -7,7 +7,7 @@ import asyncpg
 import pytest
 
 from control.app import database
-from hum.process.refusal import Refusal
+from hum.process.refusal import StartupRefusal
 from hum.settings import ControlSettings
 from storage.db import Addresses, Db
 from storage.walls import NotWalled, check_walls
@@ -73,7 +73,7 @@ async def test_a_policy_that_lets_everything_through_is_found(database_url: str)
 
 @pytest.mark.parametrize("variable", ["HUM_DATABASE_APP_URL", "HUM_DATABASE_SYSTEM_URL"])
 async def test_a_pooler_alone_is_not_enough(variable: str, tmp_path: Path) -> None:
-    with pytest.raises(Refusal, match="HUM_DATABASE_URL is not set; beside a pooler"):
+    with pytest.raises(StartupRefusal, match="HUM_DATABASE_URL is not set; beside a pooler"):
         async with database(
             ControlSettings(**dict[str, Any](HUM_HOME=tmp_path, **{variable: "postgresql://pooler:6432/hum"}))
         ):

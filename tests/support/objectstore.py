@@ -15,7 +15,7 @@ import aiohttp
 from yarl import URL
 
 from hum.clock import now
-from hum.objects.multipart import EMPTY, Request, signed
+from hum.objects.multipart import EMPTY, SignableRequest, sign_request
 from hum.process.sockets import free_port
 from tests.support.waits import patience
 
@@ -49,7 +49,9 @@ class Store:
 
     async def ask(self, method: str, path: str) -> int:
         """The status of a signed request without a query."""
-        headers = signed(Request(method, f"127.0.0.1:{self.port}", path, ""), KEY_ID, SECRET, REGION, now())
+        headers = sign_request(
+            SignableRequest(method, f"127.0.0.1:{self.port}", path, ""), KEY_ID, SECRET, REGION, now()
+        )
         assert headers["x-amz-content-sha256"] == EMPTY
         async with (
             aiohttp.ClientSession(trust_env=False) as http,

@@ -90,6 +90,16 @@ async def test_a_worker_does_what_was_sent(office: Office) -> None:
     assert await office.count("events WHERE type = 'contacts.imported'") == 1
 
 
+async def test_of_many_bad_rows_so_many_are_told(office: Office, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Over all batches together; the others are counted."""
+    monkeypatch.setattr(imports, "MOST_ERRORS", 7)
+    monkeypatch.setattr(imports, "ROWS", 100)
+    id = await office.send()
+    async with office.working():
+        row = await office.ended(id)
+    assert (row.bad_rows, len(row.errors)) == (WANTED[2], 7)
+
+
 class Killed(BaseException):
     """The process is gone at this moment; what it had not committed, too."""
 

@@ -14,7 +14,7 @@ import pytest
 import trustme
 from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
 
-from hum.smtp import Security, Server
+from hum.smtp import Security, SmtpServer
 
 USER, PASSWORD = "hum", "s3cret: it has a space"
 
@@ -84,13 +84,13 @@ def ca() -> trustme.CA:
 
 
 @pytest.fixture
-def server_of(ca: trustme.CA, tmp_path: Path) -> Callable[..., Server]:
+def server_of(ca: trustme.CA, tmp_path: Path) -> Callable[..., SmtpServer]:
     """The settings of a server on this machine."""
     file = tmp_path / "ca.pem"
     ca.cert_pem.write_to_path(str(file))
 
-    def made(port: int, security: Security = "none", **fields: Any) -> Server:
+    def made(port: int, security: Security = "none", **fields: Any) -> SmtpServer:
         defaults = {"user": "", "password": "", "ca_file": file, "seconds": 10.0}
-        return Server("localhost", port, security, **{**defaults, **fields})
+        return SmtpServer("localhost", port, security, **{**defaults, **fields})
 
     return made

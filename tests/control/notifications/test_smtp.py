@@ -12,10 +12,10 @@ from cli.doctor import probes, rules
 from hum import smtp
 from hum.settings import UpSettings
 from hum.settings.notifications import NotificationSettings
-from hum.smtp import Bounced, NotSent, Refused, Security, Server
+from hum.smtp import Bounced, NotSent, Rejected, Security, SmtpServer
 from tests.control.notifications.conftest import PASSWORD, USER, serving
 
-ServerOf = Callable[..., Server]
+ServerOf = Callable[..., SmtpServer]
 
 
 def mail() -> EmailMessage:
@@ -62,9 +62,9 @@ async def test_nothing_goes_to_a_server_that_is_not_the_one(ca: trustme.CA, serv
     [
         ("550 No such user", "", Bounced),
         ("550 5.1.1 No such user", "", Bounced),
-        ("550 5.7.1 Relaying denied", "", Refused),
+        ("550 5.7.1 Relaying denied", "", Rejected),
         ("450 Greylisted", "", NotSent),
-        ("", "554 Looks like spam", Refused),
+        ("", "554 Looks like spam", Rejected),
         ("", "451 Later", NotSent),
     ],
 )

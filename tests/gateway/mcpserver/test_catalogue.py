@@ -7,9 +7,9 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from gateway import contract, openapi
-from gateway.mcpserver import finding
+from gateway.mcpserver import searchindex
 from gateway.mcpserver.catalogue import Catalogue, Operation
-from hum.contract.authorization import Caller, may
+from hum.contract.authorization import CallerKind, allowed_callers
 
 BINDINGS = contract.bindings()
 DOCUMENT = openapi.document(BINDINGS, "https://hum.example")
@@ -43,7 +43,7 @@ def operation(id: str) -> Operation:
 
 
 def test_it_has_what_a_key_may_call_and_nothing_else() -> None:
-    may_call = {each.method.name for each in BINDINGS if Caller.ADMIN_KEY in may(each.method)}
+    may_call = {each.method.name for each in BINDINGS if CallerKind.ADMIN_KEY in allowed_callers(each.method)}
     assert {each.binding.method.name for each in CATALOGUE} == may_call
     assert CATALOGUE.get("revokeMySessions") is None and CATALOGUE.is_for_people("revokeMySessions")
     assert not CATALOGUE.is_for_people("createContact") and not CATALOGUE.is_for_people("nothing")
@@ -101,12 +101,12 @@ def test_a_name_that_is_both_a_parameter_and_a_member_fails_at_start() -> None:
 
 
 def test_an_agent_gets_what_it_needs() -> None:
-    found = finding.entry(CATALOGUE, operation("sendMessage"), whole=True)
+    found = searchindex.entry(CATALOGUE, operation("sendMessage"), detailed=True)
     assert found["request"] == "POST /api/sms/conversations/{conversation_id}/messages" and found["needs_confirm"]
     assert (found["role"], found["scope"]) == ("operator", "sms:write")
     assert "conversation_id" in found["arguments"]["required"]
-    assert "arguments" not in finding.entry(CATALOGUE, operation("sendMessage"), whole=False)
+    assert "arguments" not in searchindex.entry(CATALOGUE, operation("sendMessage"), detailed=False)
     assert (
         "Its answer is an event stream"
-        in finding.entry(CATALOGUE, operation("streamCall"), whole=True)["only_over_http"]
+        in searchindex.entry(CATALOGUE, operation("streamCall"), detailed=True)["only_over_http"]
     )

@@ -5,13 +5,13 @@ import re
 import pytest
 
 from gateway import contract, openapi
-from gateway.mcpserver import finding, search, words
+from gateway.mcpserver import search, searchindex, words
 from gateway.mcpserver.catalogue import Catalogue
 from tests.gateway.mcpserver.goals import HELD_OUT, TUNED
 
 BINDINGS = contract.bindings()
 CATALOGUE = Catalogue(BINDINGS, openapi.document(BINDINGS, "https://hum.example"))
-INDEX = finding.index(CATALOGUE)
+INDEX = searchindex.index(CATALOGUE)
 AMONG = 3
 
 
@@ -62,14 +62,14 @@ def test_a_long_goal_is_bounded() -> None:
 
 
 def test_ties_have_an_order() -> None:
-    twins = [search.Document(id, "look", [(1.0, "same words")]) for id in ("b", "a", "c")]
+    twins = [search.SearchDocument(id, "look", [(1.0, "same words")]) for id in ("b", "a", "c")]
     assert search.Index(twins).find("words", 3) == ["a", "b", "c"]
 
 
 def test_the_kind_of_thing_decides_between_operations_about_the_same() -> None:
     texts = [(1.0, "contact")]
     kinds = {"make": "createContact", "remove": "deleteContact", "change": "updateContact", "look": "getContact"}
-    index = search.Index([search.Document(id, kind, texts) for kind, id in kinds.items()])
+    index = search.Index([search.SearchDocument(id, kind, texts) for kind, id in kinds.items()])
     for goal, right in (
         ("get rid of the contact", "deleteContact"),
         ("register the contact", "createContact"),

@@ -14,7 +14,7 @@ import pytest
 from hum.contract import rpc
 from hum.process.release import release
 from hum.settings import MediaSettings
-from hum.spool import Spool, take_spool
+from hum.spool import Spool, acquire_spool
 from hum.v1 import runtime_pb2 as pb
 from media.io import toolrequests
 from media.io.control import ControlLink, Heartbeat
@@ -35,7 +35,7 @@ def digits(call_id: str, seq: int) -> pb.Report:
 async def link(settings: MakeSettings) -> AsyncIterator[ControlLink]:
     given = settings()
     channel = rpc.channel(given)
-    made = ControlLink(given, channel, NODE_KEY.encode(), "media-test", take_spool(given.spool_dir, fsync=False))
+    made = ControlLink(given, channel, NODE_KEY.encode(), "media-test", acquire_spool(given.spool_dir, fsync=False))
     running = asyncio.create_task(made.run())
     yield made
     running.cancel()
@@ -101,7 +101,7 @@ async def test_what_a_process_left_is_sent_by_one_that_serves(
 ) -> None:
     """It left while control was away, and its successor had begun before that: none may start again soon."""
     monkeypatch.setattr("media.io.control.ORPHAN_BATCHES", 2)
-    other = take_spool(settings().spool_dir, fsync=False)
+    other = acquire_spool(settings().spool_dir, fsync=False)
     for seq in range(1, 6):
         other.append(pb.ReportBatch(reports=[digits("call_b", seq)]).SerializeToString())
     await until(lambda: link.up)
@@ -136,10 +136,12 @@ async def test_the_event_loop_closes_no_spool_that_a_process_left(
             closed.append(("close", threading.current_thread().name))
             super().close()
 
-    other = take_spool(settings().spool_dir, fsync=False)
+    other = acquire_spool(settings().spool_dir, fsync=False)
     other.append(pb.ReportBatch(reports=[digits("call_b", 1)]).SerializeToString())
     other.close()
-    monkeypatch.setattr("media.io.control.left_beside", lambda own, **_: iter([Watched(other.directory, fsync=False)]))
+    monkeypatch.setattr(
+        "media.io.control.orphaned_spools", lambda own, **_: iter([Watched(other.directory, fsync=False)])
+    )
     await until(lambda: link.up)
     assert await link._adopt_orphaned_batches() == 1
     assert closed == [("finish", "reports"), ("close", "reports")]
@@ -307,7 +309,7 @@ async def test_a_quiet_link_stays_up(settings: MakeSettings, control: FakeContro
     """Forty keepalives without a word from either side."""
     given = settings(keepalive_seconds=0.05, keepalive_timeout_seconds=20)
     channel = rpc.channel(given)
-    link = ControlLink(given, channel, NODE_KEY.encode(), "media-test", take_spool(given.spool_dir, fsync=False))
+    link = ControlLink(given, channel, NODE_KEY.encode(), "media-test", acquire_spool(given.spool_dir, fsync=False))
     running = asyncio.create_task(link.run())
     await until(lambda: link.up)
     await asyncio.sleep(2)
@@ -321,7 +323,7 @@ async def test_a_quiet_link_stays_up(settings: MakeSettings, control: FakeContro
 async def test_control_learns_whether_calls_are_taken(settings: MakeSettings, control: FakeControl) -> None:
     given = settings(link_beat_ms=200)
     channel = rpc.channel(given)
-    link = ControlLink(given, channel, NODE_KEY.encode(), "media-test", take_spool(given.spool_dir, fsync=False))
+    link = ControlLink(given, channel, NODE_KEY.encode(), "media-test", acquire_spool(given.spool_dir, fsync=False))
     link.beat.refuses = lambda: "full"
     running = asyncio.create_task(link.run())
     await until(lambda: link.up)
@@ -360,8 +362,8 @@ KILLED = """
 import os, signal, sys
 from pathlib import Path
 from hum.v1 import runtime_pb2 as pb
-from hum.spool import take_spool
-spool = take_spool(Path(sys.argv[1]), fsync=False)
+from hum.spool import acquire_spool
+spool = acquire_spool(Path(sys.argv[1]), fsync=False)
 for seq in range(1, 11):
     report = pb.Report(call_id=sys.argv[2], seq=seq, digits=pb.DigitsPressed(digits="1"))
     spool.append(pb.ReportBatch(reports=[report]).SerializeToString())
@@ -379,13 +381,13 @@ async def test_what_killed_processes_left_is_taken_over_and_arrives(
     settings: MakeSettings, control: FakeControl
 ) -> None:
     given = settings()
-    living = take_spool(given.spool_dir, fsync=False)  # so that the process that is killed gets another folder
+    living = acquire_spool(given.spool_dir, fsync=False)  # so that the process that is killed gets another folder
     killed(given.spool_dir, "call_a")
     living.close()
     killed(given.spool_dir, "call_b")
     assert sorted(each.name for each in given.spool_dir.iterdir()) == ["0", "1"]
     channel = rpc.channel(given)
-    link = ControlLink(given, channel, NODE_KEY.encode(), "media-test", take_spool(given.spool_dir, fsync=False))
+    link = ControlLink(given, channel, NODE_KEY.encode(), "media-test", acquire_spool(given.spool_dir, fsync=False))
     running = asyncio.create_task(link.run())
     await asyncio.wait_for(link.wait_until_stored(), 30)
     for call_id in ("call_a", "call_b"):
@@ -401,7 +403,7 @@ async def test_what_killed_processes_left_is_taken_over_and_arrives(
 def test_a_full_disk_leaves_what_killed_processes_left_where_it_is(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    living = take_spool(tmp_path, fsync=False)
+    living = acquire_spool(tmp_path, fsync=False)
     killed(tmp_path, "call_a")
     living.close()
 
@@ -410,8 +412,8 @@ def test_a_full_disk_leaves_what_killed_processes_left_where_it_is(
 
     with monkeypatch.context() as patch:
         patch.setattr(Spool, "append", full)
-        take_spool(tmp_path, fsync=False).close()
-    mine = take_spool(tmp_path, fsync=False)
+        acquire_spool(tmp_path, fsync=False).close()
+    mine = acquire_spool(tmp_path, fsync=False)
     assert len(mine) == 10
     mine.close()
 
@@ -424,7 +426,7 @@ def test_a_living_process_keeps_its_spool(tmp_path: Path) -> None:
         while not list(tmp_path.glob("0/*.seg")):
             os.sched_yield()
             assert other.poll() is None
-        mine = take_spool(tmp_path, fsync=False)
+        mine = acquire_spool(tmp_path, fsync=False)
         assert mine.directory.name == "1"
         mine.close()
     finally:

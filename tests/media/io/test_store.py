@@ -4,6 +4,7 @@ import asyncio
 import errno
 import os
 import resource
+import shutil
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -149,7 +150,19 @@ def test_little_space_is_told_before_there_is_none(tmp_path: Path) -> None:
     assert made.released_bytes == 3, "what there is, is used"
 
 
-def test_a_directory_that_is_gone_or_without_descriptors_is_a_fault_and_no_exception(
+def test_a_directory_that_is_deleted_is_made_again(tmp_path: Path) -> None:
+    """Else no call is taken until somebody restarts the process."""
+    made = store(tmp_path / "media" / "0")
+    made.append(b"one")
+    shutil.rmtree(tmp_path / "media")
+    made.check_disk()
+    assert not made.fault
+    made.append(b"two")
+    made.close()
+    assert kept(tmp_path / "media" / "0") == [b"one", b"two"]
+
+
+def test_without_descriptors_the_disk_has_a_fault_and_nothing_is_raised(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made = store(tmp_path / "spool")
@@ -230,7 +243,7 @@ def test_a_spool_notes_what_is_done_when_the_disk_takes_it_again(tmp_path: Path,
     with full_disk():
         with pytest.raises(OSError):
             spool.finish(number)
-        assert (spool.done, spool.noted, len(spool)) == (number, 0, 3 - number)
+        assert (spool.done, spool.done_on_disk, len(spool)) == (number, 0, 3 - number)
     spool.finish(number)
     spool.close()
     assert len(kept(tmp_path)) == 3 - number

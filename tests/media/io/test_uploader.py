@@ -87,7 +87,7 @@ class Machine:
         )
 
     async def there(self) -> list[str]:
-        return sorted(await self.bucket.named(f"{ORG}/call_"))
+        return sorted(await self.bucket.list_paths(f"{ORG}/call_"))
 
 
 @pytest.fixture

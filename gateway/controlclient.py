@@ -1,4 +1,4 @@
-"""Requests to control for webhooks: retried while control restarts, for as long as the carrier waits."""
+"""The client of control for webhooks, which retries while control restarts, for as long as the carrier waits."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -22,7 +22,7 @@ FINAL = {StatusCode.NOT_FOUND, StatusCode.INVALID_ARGUMENT, StatusCode.FAILED_PR
 Answer_co = TypeVar("Answer_co", covariant=True)
 
 
-class Method(Protocol[Answer_co]):
+class UnaryMethod(Protocol[Answer_co]):
     """A stub's unary method."""
 
     def __call__(
@@ -35,7 +35,7 @@ class ControlUnavailable(Exception):  # noqa: N818 - it says what happened
 
 
 async def ask(
-    method: Method[Answer_co],
+    method: UnaryMethod[Answer_co],
     request: Any,
     metadata: Callable[[], Metadata],
     *,
@@ -67,7 +67,7 @@ class RetryingClient:
         self._settings, self._identity = settings, identity
         self._zone = ((rpc.ZONE, settings.zone),) if settings.zone else ()
 
-    async def ask(self, method: Method[Answer_co], message: Message, request: Request | None) -> Answer_co:
+    async def ask(self, method: UnaryMethod[Answer_co], message: Message, request: Request | None) -> Answer_co:
         """Return control's answer, waiting while control restarts.  Raises as the function `ask` does."""
 
         def metadata() -> credentials.Metadata:

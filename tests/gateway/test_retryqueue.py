@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from gateway.held import ControlUnavailable
-from gateway.postponed import MAX_ADOPTED, MAX_ATTEMPTS, RetryQueue, Webhook
+from gateway.controlclient import ControlUnavailable
+from gateway.retryqueue import MAX_ADOPTED, MAX_ATTEMPTS, RetryQueue, StoredWebhook
 from hum.settings import GatewaySettings
 from hum.spool import Spool
 from tests.support.waits import patience, until
@@ -22,7 +22,7 @@ class Control:
         self.tries = 0
         self.told: list[str] = []
 
-    async def tell(self, webhook: Webhook) -> None:
+    async def tell(self, webhook: StoredWebhook) -> None:
         if webhook.path == "/first":
             self.tries += 1
             if self.tries <= self._fails:
@@ -39,35 +39,35 @@ class Control:
 async def test_a_webhook_that_fails_is_tried_again_and_then_given_up(
     tmp_path: Path, fails: int, told: list[str], how: Callable[[], Exception]
 ) -> None:
-    postponed = RetryQueue(Spool(tmp_path / "spool"), GatewaySettings(home=tmp_path, postponed_retry_seconds=0.01))
+    queue = RetryQueue(Spool(tmp_path / "spool"), GatewaySettings(home=tmp_path, postponed_retry_seconds=0.01))
     control = Control(fails, how)
     for path in ("/first", "/second"):
-        assert await postponed.add(path, b"")
-    running = asyncio.create_task(postponed.run(control.tell))
+        assert await queue.add(path, b"")
+    running = asyncio.create_task(queue.run(control.tell))
     async with patience():
         while "/second" not in control.told:
             await asyncio.sleep(0.01)
     running.cancel()
     assert control.told == told
     assert control.tries == min(fails + 1, MAX_ATTEMPTS)
-    assert not postponed.fault
-    postponed.close()
+    assert not queue.fault
+    queue.close()
 
 
 async def test_what_another_version_wrote_holds_up_nothing(tmp_path: Path) -> None:
     spool = Spool(tmp_path / "spool")
     for record in (b"\xff", b"{}", b'{"path":"/first"}'):
         spool.append(record)
-    postponed = RetryQueue(spool, GatewaySettings(home=tmp_path))
+    queue = RetryQueue(spool, GatewaySettings(home=tmp_path))
     control = Control(0, ZeroDivisionError)
-    assert await postponed.add("/second", b"")
-    running = asyncio.create_task(postponed.run(control.tell))
+    assert await queue.add("/second", b"")
+    running = asyncio.create_task(queue.run(control.tell))
     async with patience():
         while not control.told:
             await asyncio.sleep(0.01)
     running.cancel()
     assert control.told == ["/second"]
-    postponed.close()
+    queue.close()
 
 
 class FullDisk(Spool):
@@ -85,49 +85,49 @@ async def test_what_the_carrier_would_not_send_again_is_held_while_the_disk_is_f
     """And is told in the order of its arrival, from memory or from the disk that has room again."""
     spool, control = FullDisk(tmp_path / "spool"), Control(0, ZeroDivisionError)
     spool.is_full = False
-    postponed = RetryQueue(spool, GatewaySettings(home=tmp_path, postponed_webhooks=4))
-    assert await postponed.add("/stored", b"")
+    queue = RetryQueue(spool, GatewaySettings(home=tmp_path, postponed_webhooks=4))
+    assert await queue.add("/stored", b"")
     spool.is_full = True
-    assert not await postponed.add("/sent again", b""), "the carrier is told to send it again"
-    assert [await postponed.add(f"/held {n}", b"", keep_in_memory=True) for n in range(4)] == [
+    assert not await queue.add("/sent again", b""), "the carrier is told to send it again"
+    assert [await queue.add(f"/held {n}", b"", keep_in_memory=True) for n in range(4)] == [
         True,
         True,
         True,
         False,
     ], "bounded"
-    assert len(postponed) == 4 and len(spool) == 1 and postponed.has_backlog
-    running = asyncio.create_task(postponed.run(control.tell))
+    assert len(queue) == 4 and len(spool) == 1 and queue.has_backlog
+    running = asyncio.create_task(queue.run(control.tell))
     await until(lambda: len(control.told) == 4)
     running.cancel()
-    assert control.told == ["/stored", "/held 0", "/held 1", "/held 2"] and len(postponed) == 0
-    assert await postponed.add("/held again", b"", keep_in_memory=True)
+    assert control.told == ["/stored", "/held 0", "/held 1", "/held 2"] and len(queue) == 0
+    assert await queue.add("/held again", b"", keep_in_memory=True)
     spool.is_full = False
-    assert await postponed.add("/last", b"")
+    assert await queue.add("/last", b"")
     assert len(spool) == 2, "both are on the disk"
-    postponed.close()
+    queue.close()
 
 
 async def test_what_is_held_is_stored_at_the_end_if_the_disk_takes_it(tmp_path: Path) -> None:
     spool = FullDisk(tmp_path / "spool")
-    postponed = RetryQueue(spool, GatewaySettings(home=tmp_path))
-    assert await postponed.add("/held", b"", keep_in_memory=True)
+    queue = RetryQueue(spool, GatewaySettings(home=tmp_path))
+    assert await queue.add("/held", b"", keep_in_memory=True)
     spool.is_full = False
-    postponed.close()
+    queue.close()
     assert len(Spool(tmp_path / "spool")) == 1
 
 
 async def test_whoever_leaves_delivers_what_it_has_unless_control_takes_nothing(tmp_path: Path) -> None:
-    postponed = RetryQueue(Spool(tmp_path / "webhooks/0"), GatewaySettings(home=tmp_path, postponed_retry_seconds=0.01))
+    queue = RetryQueue(Spool(tmp_path / "webhooks/0"), GatewaySettings(home=tmp_path, postponed_retry_seconds=0.01))
     told, takes = list[str](), asyncio.Semaphore(0)
 
-    async def tell(webhook: Webhook) -> None:
+    async def tell(webhook: StoredWebhook) -> None:
         await takes.acquire()
         told.append(webhook.path)
 
-    running = asyncio.create_task(postponed.run(tell))
+    running = asyncio.create_task(queue.run(tell))
     for path in ("/first", "/second"):
-        assert await postponed.add(path, b"")
-    leaving = asyncio.create_task(postponed.wait_until_delivered(60))
+        assert await queue.add(path, b"")
+    leaving = asyncio.create_task(queue.wait_until_delivered(60))
     takes.release()
     await until(lambda: told == ["/first"])
     assert not leaving.done()
@@ -135,18 +135,18 @@ async def test_whoever_leaves_delivers_what_it_has_unless_control_takes_nothing(
     await leaving
     assert told == ["/first", "/second"]
 
-    assert await postponed.add("/third", b"")
-    await postponed.wait_until_delivered(0.05)  # a deadline that is meant to run out
-    assert len(postponed) == 1, "it stays on disk"
+    assert await queue.add("/third", b"")
+    await queue.wait_until_delivered(0.05)  # a deadline that is meant to run out
+    assert len(queue) == 1, "it stays on disk"
     running.cancel()
     await asyncio.gather(running, return_exceptions=True)
-    postponed.close()
+    queue.close()
 
 
 async def test_what_a_gateway_leaves_is_told_by_one_that_serves_beside_it(tmp_path: Path) -> None:
     settings, told = GatewaySettings(home=tmp_path, postponed_retry_seconds=0.01), list[str]()
 
-    async def tell(webhook: Webhook) -> None:
+    async def tell(webhook: StoredWebhook) -> None:
         told.append(webhook.path)
 
     leaves, serves = (RetryQueue(Spool(tmp_path / f"webhooks/{number}"), settings) for number in (0, 1))

@@ -19,7 +19,7 @@ LOG = log(__name__)
 UNLIMITED = ("/twilio/", "/healthz", "/readyz")
 
 
-class ConcurrencyLimit:
+class RequestLimit:
     """Middleware that refuses requests beyond the limits, and stores the client's address in the scope.
 
     `evict_one` ends a request that waits for its client, and returns False if there is none.

@@ -18,11 +18,11 @@ import msgspec
 from grpc import aio
 from prometheus_client import Counter, Gauge
 
-from gateway.held import ControlUnavailable
+from gateway.controlclient import ControlUnavailable
 from hum.clock import now
 from hum.observe.telemetry import log
 from hum.settings import GatewaySettings
-from hum.spool import Spool, take_left
+from hum.spool import Spool, adopt_orphans
 
 LOG = log(__name__)
 WAITING = Gauge("hum_webhooks_waiting", "Webhooks that are not delivered to control yet")
@@ -33,7 +33,7 @@ MAX_ATTEMPTS = 5
 MAX_ADOPTED = 100
 
 
-class Webhook(msgspec.Struct, frozen=True):
+class StoredWebhook(msgspec.Struct, frozen=True):
     """A signed request of the carrier as it came."""
 
     path: str
@@ -41,7 +41,7 @@ class Webhook(msgspec.Struct, frozen=True):
     at: datetime
 
 
-Deliver = Callable[[Webhook], Awaitable[None]]
+Deliver = Callable[[StoredWebhook], Awaitable[None]]
 """Delivers a webhook to control.  Raises ControlUnavailable, and AioRpcError for a webhook that control refuses."""
 
 
@@ -76,7 +76,7 @@ class RetryQueue:
             LOG.error("could not queue a webhook for control: the queue is full", waiting=len(self))
             ENDED.labels("lost").inc()
             return False
-        record = msgspec.json.encode(Webhook(path, form, at or now()))
+        record = msgspec.json.encode(StoredWebhook(path, form, at or now()))
         async with self._write_lock:
             try:
                 await self._store_in_memory()
@@ -112,7 +112,7 @@ class RetryQueue:
                 if not len(self._spool) and self._in_memory:
                     await self._deliver_from_memory(deliver)
                 if not len(self):
-                    await self._adopt_left()
+                    await self._adopt_orphans()
                 if not len(self):
                     with suppress(TimeoutError):
                         async with asyncio.timeout(self._settings.postponed_retry_seconds):
@@ -122,11 +122,11 @@ class RetryQueue:
             LOG.exception("stopped delivering postponed webhooks; restart this gateway")
             self.fault = f"postponed webhooks are not delivered to control any more: {error!r}"[:200]
 
-    async def _adopt_left(self) -> None:
+    async def _adopt_orphans(self) -> None:
         """Adopt the webhooks that gateways which shut down, or died, could not deliver."""
         async with self._write_lock:
             with suppress(OSError):
-                count = await asyncio.to_thread(take_left, self._spool, fsync=True, most=MAX_ADOPTED)
+                count = await asyncio.to_thread(adopt_orphans, self._spool, fsync=True, most=MAX_ADOPTED)
                 if count:
                     LOG.info("adopted the webhooks of a gateway that ended", webhooks=count)
         WAITING.set(len(self))
@@ -150,7 +150,7 @@ class RetryQueue:
 
     async def _deliver(self, deliver: Deliver, number: int, record: bytes) -> None:
         try:
-            webhook = msgspec.json.decode(record, type=Webhook)
+            webhook = msgspec.json.decode(record, type=StoredWebhook)
         # Another version may have written it; those behind it are delivered.
         except (msgspec.DecodeError, UnicodeDecodeError):
             LOG.exception("could not read a stored webhook; it is dropped", number=number)

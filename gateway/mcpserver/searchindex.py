@@ -6,13 +6,13 @@ from typing import Any, Final
 
 from gateway.mcpserver import words
 from gateway.mcpserver.catalogue import Catalogue, Operation, texts_of
-from gateway.mcpserver.search import Document, Index
+from gateway.mcpserver.search import Index, SearchDocument
 
 #: The weight of a word by the part of an operation that contains it.
 NAME, PATH, SUMMARY, DESCRIPTION, ARGUMENT, ABOUT = 8.0, 2.0, 3.0, 1.0, 0.8, 0.3
 #: The most operations in an answer, and how many of them come with their arguments.
-FOUND: Final = 8
-WHOLE: Final = 3
+MAX_RESULTS: Final = 8
+MAX_DETAILED: Final = 3
 
 
 @lru_cache(maxsize=1)
@@ -21,7 +21,7 @@ def index(catalogue: Catalogue) -> Index:
     return Index([_document(operation) for operation in catalogue])
 
 
-def _document(operation: Operation) -> Document:
+def _document(operation: Operation) -> SearchDocument:
     method = operation.binding.method.name
     arguments = " ".join((*operation.properties, *texts_of(operation.properties)))
     texts: Sequence[tuple[float, str]] = (
@@ -32,10 +32,10 @@ def _document(operation: Operation) -> Document:
         (ARGUMENT, arguments),
         (ABOUT, operation.about),
     )
-    return Document(operation.id, words.kind_of(operation.binding.verb, method), texts)
+    return SearchDocument(operation.id, words.kind_of(operation.binding.verb, method), texts)
 
 
-def entry(catalogue: Catalogue, operation: Operation, *, whole: bool) -> dict[str, Any]:
+def entry(catalogue: Catalogue, operation: Operation, *, detailed: bool) -> dict[str, Any]:
     """Return an operation as an entry of a search's answer."""
     brief = {
         "operation_id": operation.id,
@@ -43,7 +43,7 @@ def entry(catalogue: Catalogue, operation: Operation, *, whole: bool) -> dict[st
         "summary": operation.summary,
         "needs_confirm": operation.needs_confirmation,
     }
-    if not whole:
+    if not detailed:
         return brief
     details = {"description": operation.description, "only_over_http": operation.only_over_http}
     return {
