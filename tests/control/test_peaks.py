@@ -130,7 +130,7 @@ def test_a_full_disk_costs_the_peaks_and_not_the_recording(tmp_path: Path, monke
     def full(_: Path) -> Path:
         return tmp_path / "no/such/folder"
 
-    monkeypatch.setattr(peaks, "beside", full)
+    monkeypatch.setattr(peaks, "path_for", full)
     path = recorded(tmp_path)
     assert [each.name for each in (tmp_path / "o").iterdir()] == [Path(path).name]
 

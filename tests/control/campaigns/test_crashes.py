@@ -18,8 +18,8 @@ from tests.support.waits import patience
 RECIPIENTS = 60
 #: Each function that a dispatcher calls between two of its steps, as `module:name`.
 STEPS = (
-    "storage.campaigns:next_to_look",
-    "storage.campaigns:pace",
+    "storage.campaigns:lock_next",
+    "storage.campaigns:set_pace",
     "storage.campaigns:start",
     "storage.recipients:outcomes",
     "storage.recipients:due",
@@ -29,9 +29,9 @@ STEPS = (
     "storage.conversations:touch_all",
     "storage.events:append_all",
     "control.texts.writing:write_all",
-    "storage.recipients:settle",
+    "storage.recipients:record_results",
     "storage.recipients:end_erased",
-    "storage.campaigns:look_in",
+    "storage.campaigns:schedule_visit",
     "storage.campaigns:complete",
 )
 
