@@ -33,18 +33,23 @@ LATEST_TURNS = """
 """
 # An outcome that the agent itself reported takes precedence over one that is judged afterwards.
 SET_SUMMARY = """
-    UPDATE calls c SET summary = $2, outcome = coalesce(c.outcome, $3), outcome_label = $4
-      FROM (SELECT id, outcome IS NOT NULL AS judged FROM calls WHERE id = $1) before
-     WHERE c.id = before.id AND c.summary IS NULL
-    RETURNING before.judged
+    UPDATE calls c
+       SET summary = $2, outcome_label = $4, summarized_seq = $5,
+           outcome = CASE WHEN before.reported THEN c.outcome ELSE coalesce($3, c.outcome) END,
+           outcome_is_judged = NOT before.reported
+      FROM (SELECT id, outcome IS NOT NULL AND NOT outcome_is_judged AS reported FROM calls WHERE id = $1) before
+     WHERE c.id = before.id AND (c.summary IS NULL OR c.summarized_seq < $5)
+    RETURNING before.reported
 """
-SET_OUTCOME = "UPDATE calls SET outcome = $2 WHERE id = $1"
+SET_OUTCOME = "UPDATE calls SET outcome = $2, outcome_is_judged = false WHERE id = $1"
 INDEX = "SELECT hum.index_call($1)"
 AFTER_CALL = """
-    SELECT c.status, c.direction, c.summary IS NOT NULL AS summarized,
-           c.outcome IS NOT NULL AS judged, v.definition,
+    SELECT c.status, c.direction, c.summary IS NOT NULL AND coalesce(c.summarized_seq, last.seq) >= last.seq AS summarized,
+           c.outcome IS NOT NULL AND NOT c.outcome_is_judged AS reported, v.definition, last.seq AS turn_seq,
            c.event_seq > coalesce((SELECT e.seq FROM call_events e WHERE e.call_id = c.id AND e.type = 'call.ended'), c.event_seq) AS grew
       FROM calls c
+     CROSS JOIN LATERAL (SELECT coalesce(max(e.seq), 0) AS seq FROM call_events e
+                          WHERE e.call_id = c.id AND e.type = 'transcript.turn') last
       LEFT JOIN flow_versions v ON v.flow_id = coalesce(c.agent_flow_id, c.flow_id)
                                AND v.version = coalesce(c.agent_flow_version, c.flow_version)
      WHERE c.id = $1
@@ -197,9 +202,10 @@ class AfterCallRow:
 
     status: str
     direction: str
-    summarized: bool
-    judged: bool
+    summarized: bool  # with all its turns
+    reported: bool  # The agent itself has reported the outcome.
     definition: dict[str, Any]
+    turn_seq: int  # The event of the call's stream with its last turn.
     grew: bool
 
 
@@ -226,14 +232,14 @@ async def _detail_turns(tx: Tx, id: UUID, limit: int | None) -> tuple[list[TurnR
 
 
 async def set_summary(
-    tx: Tx, id: UUID, summary: Mapping[str, Any], outcome: str | None, label: str | None
+    tx: Tx, id: UUID, summary: Mapping[str, Any], outcome: str | None, label: str | None, turn_seq: int = 0
 ) -> bool | None:
     """Store the summary of a locked call; return whether the agent had reported an outcome, which stays.
 
-    Returns None if the call has a summary already.
+    Returns None if the call has a summary already that includes the turn of the event `turn_seq`.
     """
-    judged: bool | None = await tx.fetchval(SET_SUMMARY, id, json.dumps(summary), outcome, label)
-    return judged
+    reported: bool | None = await tx.fetchval(SET_SUMMARY, id, json.dumps(summary), outcome, label, turn_seq)
+    return reported
 
 
 async def set_outcome(tx: Tx, id: UUID, outcome: str) -> None:

@@ -1,6 +1,7 @@
 """The job `after_call`, which summarizes and judges an ended call, and indexes it for search.
 
-It runs again when a call grew after its end: it was closed as lost, and its media process came back with the rest.
+It runs again when a call grew after its end: it was closed as lost, and its media process came back with the rest.  If
+that includes turns, the call is summarized anew.
 """
 
 import json
@@ -35,9 +36,9 @@ appointment, wrong_number.\
 
 
 async def after_call(db: Db, writer: Writer, org: UUID, id: UUID) -> bool:
-    """Index a call, and summarize it once.  Raises ModelError.
+    """Index a call, and summarize it once for the turns that it has.  Raises ModelError.
 
-    Return False if the call is gone, is summarized already, or awaits a message's transcript.
+    Return False if the call is gone, is summarized with all its turns, or awaits a message's transcript.
     """
     async with db.tenant(org) as tx:
         call = await call_records.after_call(tx, id)
@@ -52,7 +53,7 @@ async def after_call(db: Db, writer: Writer, org: UUID, id: UUID) -> bool:
     if call is None or call.summarized or is_awaited:
         return False
     has_speech = any(turn.role == "caller" and turn.text for turn in turns) or (message and message.transcript)
-    outcome_schema = None if call.judged else outcome_of(usable(call.definition))
+    outcome_schema = None if call.reported else outcome_of(usable(call.definition))
     expected = schema(outcome_schema)
     response = await writer.write(INSTRUCTIONS, transcript(turns, message), expected) if has_speech else None
     answer = _validated(response.answer, expected) if response else None
@@ -64,7 +65,7 @@ async def after_call(db: Db, writer: Writer, org: UUID, id: UUID) -> bool:
             summary = {name: answer[name] for name in ("text", "key_points", "next_actions")}
             outcome = json.dumps(answer["outcome"]) if "outcome" in answer else None
             label = str(answer["label"]).strip().lower().replace(" ", "_")[:LABEL_CHARS] or None
-            reported = await call_records.set_summary(tx, id, summary, outcome, label)
+            reported = await call_records.set_summary(tx, id, summary, outcome, label, call.turn_seq)
             if reported is None:
                 return False  # another worker was first
             call_id = ids.show(Kind.CALL, id)

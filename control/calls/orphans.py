@@ -5,13 +5,15 @@ it can't be asked, a call is closed after `link_lost_seconds` unless a media pro
 """
 
 import asyncio
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
 from control.calls import rules
 from control.calls.ending import finish
 from control.clients.twilio import Carrier, CarrierCall, is_refusal
-from control.livecall.rules import LIVE
+from control.livecall.rules import ANSWERED, LIVE
 from control.rows import each_row
 from control.transfers import record
 from hum.clock import now
@@ -26,6 +28,9 @@ LOG = log(__name__)
 #: Most concurrent requests to the carrier, and most unanswered requests in a row before a sweep sends no more: while
 #: the carrier's API hangs, each takes `carrier_seconds`, and a sweep must not take longer the more calls there are.
 MAX_CONCURRENT, MAX_UNANSWERED = 100, 10
+#: From how many orphaned calls of a carrier's account its calls in progress are listed first: most of the orphaned
+#: calls are among them when a media process was cut off, and are not asked about one by one.
+LISTED_FROM = 10
 #: How often the carrier is asked about an orphaned call within `link_lost_seconds`.
 CHECKS = 2
 #: How many times less often the carrier is asked about a call in a dial, which no media process has for as long as it
@@ -44,6 +49,7 @@ async def sweep(db: Db, carrier: Carrier, settings: CallsSettings) -> int:
             tx, timedelta(seconds=settings.link_silent_seconds), lost_after / CHECKS, lost_after, DIALLED_BACK_OFF
         )
     concurrent, queries = asyncio.Semaphore(MAX_CONCURRENT), _CarrierQueries(carrier)
+    await queries.list_calls(rows)
 
     async def close(row: OrphanedCallRow) -> bool:
         async with concurrent:
@@ -91,11 +97,28 @@ class _CarrierQueries:
 
     carrier: Carrier
     unanswered: int = 0  # in a row
+    #: The listed calls in progress.
+    in_progress: frozenset[str] = frozenset()
+
+    async def list_calls(self, rows: Sequence[LostRow]) -> None:
+        """List the calls in progress of each account with many orphaned calls; those of others are asked about singly."""
+        orphaned = Counter(row.carrier_account for row in rows if row.call_sid is not None)
+        accounts = [account for account, count in orphaned.items() if count >= LISTED_FROM]
+        self.in_progress = frozenset[str]().union(*await asyncio.gather(*map(self._list, accounts)))
+
+    async def _list(self, account: str) -> frozenset[str]:
+        try:
+            return await self.carrier.calls_in_progress(account)
+        except CarrierError as error:
+            LOG.warning("could not list the carrier's calls in progress", account=account, error=str(error)[:200])
+            return frozenset()
 
     async def get_call(self, row: OrphanedCallRow) -> CarrierCall | None:
         """Return the carrier's record of a call; None if it has none.  Raises CarrierError."""
         if row.call_sid is None:
             return None
+        if row.call_sid in self.in_progress:
+            return CarrierCall(ANSWERED, None, row.call_sid)
         if self.unanswered >= MAX_UNANSWERED:
             raise CarrierError("It did not answer about other calls, and is not asked about this one.")
         try:

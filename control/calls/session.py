@@ -14,6 +14,7 @@ from control.flows import rules as flow_rules
 from control.flows.choices import Choices
 from control.flows.definitions import usable
 from control.livecall.nextsteps import Message, decode
+from control.livecall.rules import is_vouched_for
 from control.tools import Definition, FlowVersion, Registry, Situation, ToolChannel
 from control.voicemail.usecases import Mailboxes
 from hum import ids, secrets
@@ -212,9 +213,10 @@ async def _load_history(tx: Tx, spent: SpentToken) -> _History:
 def _contact(row: SessionRow) -> dict[str, str | None]:
     """Return the fields of the caller for the prompt's `# Caller Context`.
 
-    If caller ID failed STIR/SHAKEN, withhold the contact's details: the number may be spoofed.
+    Unless the network vouches for the caller ID, withhold the contact's details: the number may be spoofed.
     """
-    if row.caller_verification == "failed":
+    is_known = row.contact_phone is not None
+    if is_known and not is_vouched_for(row.caller_verification, row.direction, row.from_e164, row.to_e164):
         return {
             "phone": row.contact_phone,
             "warning": "the phone network does not vouch for this number; it may be forged",

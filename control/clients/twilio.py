@@ -45,6 +45,8 @@ NOT_IN_PROGRESS = 21220
 CALL_EVENTS = ("initiated", "ringing", "answered", "completed")
 #: The latest calls between two numbers that are searched.
 MOST_CALLS = 50
+#: The calls in progress that one request lists: the largest page.
+MOST_IN_PROGRESS = 1_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,6 +173,10 @@ class Carrier(Protocol):
 
     async def find_call(self, call_sid: str, account: str = "") -> CarrierCall | None:
         """Return a call's state; None if the carrier does not know it."""
+        ...
+
+    async def calls_in_progress(self, account: str = "") -> frozenset[str]:
+        """Return the ids of an account's answered calls that go on, at most the newest `MOST_IN_PROGRESS`."""
         ...
 
     async def place_call(self, placement: Placement) -> str:
@@ -309,6 +315,12 @@ class Twilio:
                 raise
             return None
         return CarrierCall(call.status, call.end_time, call_sid)
+
+    async def calls_in_progress(self, account: str = "") -> frozenset[str]:
+        calls = await perform(
+            self._calls(account).list_async(status="in-progress", limit=MOST_IN_PROGRESS, page_size=MOST_IN_PROGRESS)
+        )
+        return frozenset(call.sid for call in calls)
 
     async def place_call(self, placement: Placement) -> str:
         detection = {"machine_detection": "DetectMessageEnd", "async_amd": "true"} if placement.amd_url else {}

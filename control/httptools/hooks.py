@@ -19,6 +19,7 @@ from control.httptools.agents import bound, fixed_arguments
 from control.httptools.requests import Requests
 from control.httptools.rules import Outcome
 from control.livecall import activity
+from control.livecall.rules import is_vouched_for
 from control.tools import Result, bounded, dumped
 from hum import ids
 from hum.clock import monotonic_ms, now
@@ -37,7 +38,6 @@ HOOK_CALLS = 200
 LOG = log(__name__)
 LATE = "It did not answer in time."
 UNAPPROVED = "A person must approve each use of this tool, which is not possible before a call."
-FORGED = "failed"
 Inform = Callable[[UUID, UUID], Coroutine[Any, Any, None]]
 """Update the context of a live call's agent, by organization and call."""
 
@@ -207,8 +207,9 @@ def _hook(used: ActiveBindingRow, place: int, call: UUID, caller: CallerRow) -> 
         arguments=dumped(without_secrets(arguments)),
         place=place,
     )
-    # If caller ID failed STIR/SHAKEN, withhold the number from the tools: it may be spoofed.
-    phone = caller.phone_e164 if caller.caller_verification != FORGED else None
+    # The agent is told what the hook finds: unless the network vouches for the caller ID, withhold it from the hook.
+    is_vouched = is_vouched_for(caller.caller_verification, caller.direction, caller.from_e164, caller.to_e164)
+    phone = caller.phone_e164 if is_vouched else None
     facts = {
         "id": ids.show(Kind.CALL, call),
         "direction": caller.direction,

@@ -9,7 +9,7 @@ from uuid import UUID
 
 from control.flows.definitions import usable
 from control.livecall.nextsteps import Transfer
-from control.livecall.rules import ANSWERED, AWAY_REASON, CARRIER_ENDINGS, LIVE
+from control.livecall.rules import ANSWERED, AWAY_REASON, CARRIER_ENDINGS, LIVE, is_vouched_for
 from control.transfers import record, rules
 from control.transfers.whisper import whisper
 from control.usage import record as usage
@@ -75,8 +75,10 @@ async def hear(db: Db, request: pb.WhisperRequest, key_seconds: int) -> pb.Whisp
 async def _whisper(tx: Tx, call: UUID, row: TransferRow, key_seconds: int) -> pb.SayToAnswerer:
     session, leg = await calls.session(tx, call), await calls.leg(tx, call)
     flow = usable(session.definition) if session else {}
-    # If caller ID failed STIR/SHAKEN, withhold the contact's name: the number may be spoofed.
-    is_trusted = session is not None and session.caller_verification != "failed"
+    # Unless the network vouches for the caller ID, withhold the contact's name: the number may be spoofed.
+    is_trusted = session is not None and is_vouched_for(
+        session.caller_verification, leg.direction, leg.from_e164, leg.to_e164
+    )
     parties = rules.Parties.of(leg.direction, leg.from_e164, leg.to_e164)
     words = whisper(
         flow.get("language"),

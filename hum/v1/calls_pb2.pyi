@@ -102,7 +102,10 @@ class _CallerVerificationEnumTypeWrapper(enum_type_wrapper._EnumTypeWrapper[_Cal
     """The number may be forged: the agent is told nothing of the contact whose it is."""
 
 class CallerVerification(_CallerVerification, metaclass=_CallerVerificationEnumTypeWrapper):
-    """Whether the network vouches for the caller's number (STIR/SHAKEN)."""
+    """Whether the network vouches for the caller's number (STIR/SHAKEN): null for attestation C, which says nothing of the
+    number, and without a verdict.  If it is null on a call from or to a number of +1, the agent is told no more of the
+    contact than if it is `failed`.
+    """
 
 CALLER_VERIFICATION_UNSPECIFIED: CallerVerification.ValueType  # 0
 CALLER_VERIFICATION_PASSED: CallerVerification.ValueType  # 1

@@ -367,7 +367,7 @@ class CallOutcomeEvent(message.Message):
 
 @typing.final
 class CallSummaryEvent(message.Message):
-    """A call was summarized."""
+    """A call was summarized; again, and perhaps with another outcome, when turns have arrived since."""
 
     DESCRIPTOR: descriptor.Descriptor
 

@@ -242,6 +242,8 @@ class Call:
                 fields |= {prefix + part: value for part, value in place_of(number).items()}
         if self.parent_sid:
             fields["ParentCallSid"] = self.parent_sid
+        if self.direction == "inbound" and self.to.startswith("+1"):
+            fields["StirVerstat"] = "TN-Validation-Passed-A"
         return fields
 
     def _divert(self, instruction: Instruction | None, by: str | None) -> None:

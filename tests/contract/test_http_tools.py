@@ -499,7 +499,8 @@ async def rows_when(http: httpx.AsyncClient, count: int, **query: Any) -> list[d
             await asyncio.sleep(0.05)
 
 
-async def test_a_hook_runs_once_and_learns_no_number_that_may_be_forged(edge: Edge) -> None:
+@pytest.mark.parametrize("word", ["TN-Validation-Failed-C", "TN-Validation-Passed-C", ""])
+async def test_a_hook_runs_once_and_learns_no_number_that_nobody_vouches_for(edge: Edge, word: str) -> None:
     http = await flow_with_number(edge)
     flow = await flow_of(http)
     async with serving() as shop:
@@ -511,7 +512,7 @@ async def test_a_hook_runs_once_and_learns_no_number_that_may_be_forged(edge: Ed
         tool = await made(http, "/api/tools", TOOL | body)
         await made(http, f"/api/flows/{flow}/tools", {"tool_id": tool["id"], "mode": "pre_call"})
         for _ in range(3):  # the carrier repeats its webhook
-            await post(edge, "/twilio/voice", CALL | {"StirVerstat": "TN-Validation-Failed-C"})
+            await post(edge, "/twilio/voice", CALL | {"StirVerstat": word})
         (row,) = await rows_when(http, 1)
         await asyncio.sleep(0.3)
         assert (row["status"], row["purpose"]) == ("ok", "hook")

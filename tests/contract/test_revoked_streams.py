@@ -13,6 +13,7 @@ from control.identity import usecases as identity
 from hum.contract.errors import Refused
 from storage import audit, revocations
 from tests.contract.conftest import Browser, Edge
+from tests.contract.test_deletion import colleague, recorded
 from tests.contract.test_power import key_of, set_role
 from tests.contract.test_team import ADA, GRACE, members, team
 from tests.support.waits import patience
@@ -188,3 +189,22 @@ async def test_a_change_that_is_rolled_back_ends_nothing(edge: Edge) -> None:
         async with patience():
             assert "resource.changed" in await next_event(lines)
     assert ADA in await members(owner)
+
+
+async def test_a_download_ends_with_the_key(edge: Edge) -> None:
+    """A file without an end in any reader's patience: only the revocation ends its download."""
+    size = 1 << 40
+    http, id, file = await recorded(edge, b"")
+    with file.open("r+b") as sparse:
+        sparse.truncate(size)
+    viewer = await colleague(edge, http, "viewer")
+    keys = (await http.get("/api/api-keys")).json()["api_keys"]
+    theirs = next(each["id"] for each in keys if each["name"] == "viewer")
+    async with patience(), viewer.stream("GET", f"/api/calls/{id}/recording") as answer:
+        assert answer.status_code == 200
+        chunks = answer.aiter_raw(256 << 10)
+        await anext(chunks)
+        assert (await http.delete(f"/api/api-keys/{theirs}")).status_code == 204
+        with pytest.raises(httpx.HTTPError):
+            async for _ in chunks:
+                pass

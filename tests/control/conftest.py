@@ -52,6 +52,8 @@ class FakeCarrier:
     redirected: list[tuple[str, str]] = field(default_factory=list)
     calls: dict[str, CarrierCall] = field(default_factory=dict)
     asked: list[str] = field(default_factory=list)
+    #: The accounts whose calls in progress were listed.
+    listed: list[str] = field(default_factory=list)
     #: The account that was named with each call that was ended, moved or looked up.
     accounts: list[str] = field(default_factory=list)
     bought: list[str] = field(default_factory=list)
@@ -138,6 +140,12 @@ class FakeCarrier:
             for sid, each in reversed(self.placed.items())
             if (each.account, each.from_e164, each.to_e164) == (account, from_e164, to_e164)
         ]
+
+    async def calls_in_progress(self, account: str = "") -> frozenset[str]:
+        self.listed.append(account)
+        if self.fail:
+            raise self.fail
+        return frozenset(sid for sid, call in self.calls.items() if call.status == "in-progress")
 
     async def find_call(self, call_sid: str, account: str = "") -> CarrierCall | None:
         self.asked.append(call_sid)

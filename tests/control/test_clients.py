@@ -14,6 +14,7 @@ from hum.settings import ControlSettings
 from sandbox.audio import decode
 from sandbox.openai import Faults, Model
 from sandbox.twilio import Carrier, Listing
+from tests.support.waits import until
 
 ACCOUNT, TOKEN, NUMBER = "AC" + "2" * 32, "token", "+13175550100"
 
@@ -170,11 +171,14 @@ async def test_a_call_is_looked_up_and_ended(carrier: Carrier) -> None:
     standing = await twilio.find_call(call.sid)
     assert standing is not None
     assert standing.status in {"ringing", "in-progress"} and standing.ended_at is None
+    await until(lambda: call.status == "in-progress")
+    assert await twilio.calls_in_progress() == await twilio.calls_in_progress(ACCOUNT) == {call.sid}
     assert await twilio.end_call(call.sid)
     await call.ended()
     over = await twilio.find_call(call.sid)
     assert over is not None and call.ended_at is not None and over.ended_at is not None
     assert abs((over.ended_at - call.ended_at).total_seconds()) <= 1
+    assert await twilio.calls_in_progress() == set()
     assert not await twilio.end_call(call.sid), "it was over already"
     unknown = "CA" + "f" * 32
     assert await twilio.find_call(unknown) is None

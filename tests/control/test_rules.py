@@ -14,6 +14,7 @@ from control.calls.prompts import Prompt, localized
 from control.flows import rules as flows
 from control.identity import rules as identity
 from control.livecall.nextsteps import Message
+from control.livecall.rules import is_vouched_for
 from hum.contract.errors import Forbidden, InsufficientScope, InvalidCursor
 from hum.contract.principal import Principal
 from hum.v1 import calls_pb2, flows_pb2, runtime_pb2
@@ -351,3 +352,28 @@ def test_masks() -> None:
     assert masks.masked(before, flows_pb2.Flow(name="b"), []) == flows_pb2.Flow(
         name="b", greeting="g", filler_phrases=["x"], voicemail_enabled=True
     )
+
+
+@pytest.mark.parametrize(
+    ("verification", "direction", "from_e164", "to_e164", "is_told"),
+    [
+        ("passed", "inbound", "+13175550199", "+13175550100", True),
+        ("failed", "inbound", "+4930901820", "+4930901821", False),
+        (None, "inbound", "+13175550199", "+13175550100", False),  # Attestation C, or none.
+        (None, "inbound", "+4930901820", "+13175550100", False),  # A carrier of the called country could have vouched.
+        (
+            None,
+            "inbound",
+            "+13175550199",
+            "+4930901821",
+            False,
+        ),  # An American number that no American carrier vouches for.
+        (None, "inbound", "+4930901820", "+4930901821", True),
+        (None, "inbound", "browser", "", True),
+        (None, "outbound", "+13175550100", "+13175550199", True),
+    ],
+)
+def test_who_is_vouched_for(
+    verification: str | None, direction: str, from_e164: str, to_e164: str, is_told: bool
+) -> None:
+    assert is_vouched_for(verification, direction, from_e164, to_e164) is is_told

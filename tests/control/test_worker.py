@@ -24,6 +24,7 @@ from control.contacts import usecases as contact_usecases
 from control.feature import ExternalClients
 from control.flows import usecases as flow_usecases
 from control.flows.choices import Choices
+from control.livecall import turns as livecall_turns
 from control.voicemail.usecases import Mailboxes
 from control.worker import Worker
 from hum import ids
@@ -380,7 +381,7 @@ async def test_a_late_report_does_not_open_a_closed_call(world: World) -> None:
 async def test_what_is_reported_after_a_call_was_closed_as_lost_counts(
     world: World, said: tuple[tuple[str, str], ...]
 ) -> None:
-    """It is found, counted once, and summarized, unless it was when it was closed."""
+    """It is found, counted once, and summarized, anew if it was when it was closed; a repeated report changes nothing."""
     async with world.working():
         id = await world.ended_call(*said)
         async with world.db.system() as tx:
@@ -415,7 +416,58 @@ async def test_what_is_reported_after_a_call_was_closed_as_lost_counts(
         query, everything = call_records.Query("burst"), call_records.Filter()
         assert [found.id for found in await call_records.search(tx, query, everything, None, 5)] == [id]
         kinds = [row["type"] for row in await tx.fetch("SELECT type FROM events WHERE subject_id = $1", id)]
-    assert (kinds.count("call.completed"), kinds.count("call.summary"), len(world.model.read)) == (1, 1, 1)
+    summaries = len(said) + 1
+    assert (kinds.count("call.completed"), kinds.count("call.summary"), len(world.model.read)) == (
+        1,
+        summaries,
+        summaries,
+    )
+
+
+async def late_turn(world: World, id: UUID, seq: int, text: str) -> None:
+    async with world.db.tenant(world.org) as tx:
+        await calls.lock(tx, id)
+        turn = calls_pb2.Turn(seq=seq, role=calls_pb2.SPEAKER_CALLER, text=text, item_id=f"i{seq}")
+        await livecall_turns.add(tx, world.org, id, turn, now())
+
+
+@pytest.mark.parametrize("reported", [False, True])
+async def test_turns_that_arrive_after_the_summary_change_it_and_its_outcome(world: World, reported: bool) -> None:
+    """The outcome that the agent itself reported stays."""
+    schema = {"type": "object", "properties": {"booked": {"type": "boolean"}}}
+    flow = await world.flow(outcome_schema_json=json.dumps(schema))
+    world.model.outcome = {"booked": False}
+    id = await world.ended_call(("caller", "Is Monday free?"), flow=flow)
+    if reported:
+        async with world.db.tenant(world.org) as tx:
+            await call_records.set_outcome(tx, id, '{"booked": false}')
+    assert await after.after_call(world.db, world.model, world.org, id)
+    world.model.outcome = {"booked": True}
+    for seq, text in ((7, "Monday it is"), (8, "Thank you")):
+        await late_turn(world, id, seq, text)
+    assert await after.after_call(world.db, world.model, world.org, id)
+    assert not await after.after_call(world.db, world.model, world.org, id), "once for both turns"
+    assert world.model.read[1:] == ["caller: Is Monday free?\ncaller: Monday it is\ncaller: Thank you"]
+    async with world.db.tenant(world.org) as tx:
+        row = await call_records.detail(tx, id)
+        kinds = [each["type"] for each in await tx.fetch("SELECT type FROM events WHERE subject_id = $1", id)]
+    assert json.loads(row.outcome or "") == {"booked": not reported}
+    assert (kinds.count("call.summary"), kinds.count("call.outcome")) == (2, 0 if reported else 2)
+
+
+async def test_a_summary_of_fewer_turns_replaces_none_of_more(world: World) -> None:
+    """A worker read the call before the last turns arrived, and its model was slow."""
+    id = await world.ended_call(("caller", "Hello"))
+
+    class Overtaken(FakeModel):
+        async def write(self, instructions: str, text: str, schema: Mapping[str, Any]) -> WrittenAnswer:
+            await late_turn(world, id, 7, "A burst pipe")
+            assert await after.after_call(world.db, world.model, world.org, id)
+            return await world.model.write(instructions, text, schema)
+
+    assert not await after.after_call(world.db, Overtaken(), world.org, id)
+    assert not await after.after_call(world.db, world.model, world.org, id)
+    assert world.model.read == ["caller: Hello\ncaller: A burst pipe", "caller: Hello"]
 
 
 def test_what_the_model_is_asked_for_is_a_schema() -> None:
