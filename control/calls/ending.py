@@ -3,10 +3,10 @@
 | event | function | next |
 | --- | --- | --- |
 | the media process reports the stream's end | `stream_ended` | the pending step, or the carrier's report, or `finish` |
-| the carrier requests the next step | `routing.next_step`, `routing.after_dial` | a dial, or another stream, or `finish` |
-| the carrier reports the call's end | `routing.carrier_status`, `outbound.attempts.ended`, `over_at_carrier` | the stream's end, or `finish` |
+| the carrier requests the next step | `carriersteps.next_step`, `carriersteps.after_dial` | a dial, or another stream, or `finish` |
+| the carrier reports the call's end | `carriersteps.carrier_status`, `outbound.attempts.ended`, `over_at_carrier` | the stream's end, or `finish` |
 | a person hangs up a call that no media process has | `hang_up` | `finish` |
-| a call can't be connected | `routing.route_inbound`, `routing.offer`, `browser.end_unjoined` | `finish` |
+| a call can't be connected | `carriersteps.route_inbound`, `carriersteps.offer`, `browser.end_unjoined` | `finish` |
 | the stream's end is not reported in time | `sweep` | `finish` |
 | neither a media process nor the carrier has the call | `orphans.sweep` | `finish` |
 | the call is finished | `jobs.after_call` | its summary |

@@ -46,7 +46,7 @@ Step = runtime_pb2.CarrierStep
 
 
 @dataclass(frozen=True, slots=True)
-class RoutingContext:
+class StepContext:
     """The dependencies and limits of an answer to the carrier."""
 
     admission: CallAdmission
@@ -58,14 +58,14 @@ class RoutingContext:
     zone: str = ""
 
 
-class RoutingContexts:
+class StepContexts:
     """The composed dependencies of answers to the carrier."""
 
     def __init__(self, db: Db, bus: Bus, settings: CallsSettings) -> None:
         self._admission, self._settings = CallAdmission(db, bus, settings), settings
         self._mailboxes = Mailboxes(Choices.of(settings))
 
-    def context(self, ctx: RequestContext) -> RoutingContext:
+    def context(self, ctx: RequestContext) -> StepContext:
         """Return the context of an answer, with a wait for a place that ends before the gateway's deadline.
 
         So the caller hears our prompt for a full deployment, not the gateway's apology.
@@ -74,11 +74,11 @@ class RoutingContexts:
         if left_seconds is not None:
             wait = max(0.0, min(wait, left_seconds - PLACE_REPLY_SECONDS))
         until_ms = monotonic_ms() + wait * 1000
-        return RoutingContext(self._admission, self._mailboxes, TRANSFER_RING_SECONDS, until_ms, ctx.zone)
+        return StepContext(self._admission, self._mailboxes, TRANSFER_RING_SECONDS, until_ms, ctx.zone)
 
 
 async def route_inbound(
-    db: Db, context: RoutingContext, request: runtime_pb2.RouteCallRequest, lookup_keep: timedelta = timedelta(0)
+    db: Db, context: StepContext, request: runtime_pb2.RouteCallRequest, lookup_keep: timedelta = timedelta(0)
 ) -> Step:
     """Route an inbound call and return the carrier's next step; idempotent.
 
@@ -120,7 +120,7 @@ async def record_apology(db: Db, request: runtime_pb2.RouteCallRequest, at: date
             await _create_call(tx, route, request, apology, at, timedelta(0))
 
 
-async def next_step(db: Db, context: RoutingContext, request: runtime_pb2.NextStepRequest) -> Step:
+async def next_step(db: Db, context: StepContext, request: runtime_pb2.NextStepRequest) -> Step:
     """Return the next step for a call with a closed stream.  Raises NotFound."""
     async with db.system() as tx:
         state = await calls.lock(tx, ids.require(Kind.CALL, request.call_id))
@@ -134,7 +134,7 @@ async def next_step(db: Db, context: RoutingContext, request: runtime_pb2.NextSt
     return step or await offer(db, context, state.id, again=True)
 
 
-async def after_dial(db: Db, context: RoutingContext, request: runtime_pb2.EndDialRequest) -> Step:
+async def after_dial(db: Db, context: StepContext, request: runtime_pb2.EndDialRequest) -> Step:
     """Return the next step for a call after its dial; idempotent.  Raises NotFound."""
     async with db.system() as tx:
         state = await _end_dial(tx, request, now(), apologized=False)
@@ -258,7 +258,7 @@ async def _upsert_caller(tx: Tx, org: UUID, request: runtime_pb2.RouteCallReques
     return await contacts.find_or_create(tx, ids.new(), org, request.from_e164, name)
 
 
-async def _take_step(tx: Tx, context: RoutingContext, state: CallState) -> Step | None:
+async def _take_step(tx: Tx, context: StepContext, state: CallState) -> Step | None:
     """Take the next step of a locked call and return it; None to offer another stream."""
     language, due = await calls.language(tx, state.id), _due(state)
     if isinstance(due, Transfer) and state.status in LIVE:
@@ -278,13 +278,13 @@ async def _take_step(tx: Tx, context: RoutingContext, state: CallState) -> Step 
     return await _closing_step(tx, context, state, due)
 
 
-async def _closing_step(tx: Tx, context: RoutingContext, state: CallState, due: NextStep | None) -> Step:
+async def _closing_step(tx: Tx, context: StepContext, state: CallState, due: NextStep | None) -> Step:
     """Hang up a call that is over, after the mailbox's closing prompt if its stream could not play it."""
     last = await context.mailboxes.parting(tx, state.id, due, state.end_reason) if isinstance(due, Message) else None
     return Step(say=last) if last is not None else _hang_up()
 
 
-async def offer(db: Db, context: RoutingContext, id: UUID, *, again: bool = False) -> Step:
+async def offer(db: Db, context: StepContext, id: UUID, *, again: bool = False) -> Step:
     """Have the carrier open a stream of a live call, or end the call if there is no place for it."""
     result = await context.admission.place(id, context.until_ms, again=again, zone=context.zone)
     if isinstance(result, StreamOffer):
