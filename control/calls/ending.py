@@ -7,8 +7,8 @@
 | the carrier reports the call's end | `carriersteps.carrier_status`, `outbound.attempts.ended`, `over_at_carrier` | the stream's end, or `finish` |
 | a person hangs up a call that no media process has | `hang_up` | `finish` |
 | a call can't be connected | `carriersteps.route_inbound`, `carriersteps.offer`, `browser.end_unjoined` | `finish` |
-| the stream's end is not reported in time | `sweep` | `finish` |
-| neither a media process nor the carrier has the call | `orphans.sweep` | `finish` |
+| the stream's end is not reported in time | `close_stale_calls` | `finish` |
+| neither a media process nor the carrier has the call | `orphans.close_orphaned_calls` | `finish` |
 | the call is finished | `jobs.after_call` | its summary |
 
 For example: the caller hangs up.  The media process reports that the stream ended with `caller`, and `stream_ended`
@@ -104,7 +104,7 @@ async def hang_up(db: Db, carrier: Carrier, state: CallState) -> None:
             await finish(tx, state, status, now(), reason)
 
 
-async def sweep(db: Db, lost_seconds: float) -> int:
+async def close_stale_calls(db: Db, lost_seconds: float) -> int:
     """Close calls that the carrier ended `lost_seconds` ago and that lack their stream's end; return how many."""
 
     async def close(id: UUID) -> bool:

@@ -46,9 +46,13 @@ def feature(settings: ControlSettings, deps: Deps) -> Feature:
         },
         jobs={AFTER_CALL: partial(after_call, deps.db, deps.clients.writer)},
         sweeps=[
-            Sweep("calls", partial(ending.sweep, deps.db, settings.link_lost_seconds), settings.sweep_seconds),
             Sweep(
-                "lost_calls", partial(orphans.sweep, deps.db, deps.clients.carrier, settings), settings.sweep_seconds
+                "calls", partial(ending.close_stale_calls, deps.db, settings.link_lost_seconds), settings.sweep_seconds
+            ),
+            Sweep(
+                "lost_calls",
+                partial(orphans.close_orphaned_calls, deps.db, deps.clients.carrier, settings),
+                settings.sweep_seconds,
             ),
             Sweep("left_over_reports", prune, settings.sweep_seconds),
         ],

@@ -33,7 +33,7 @@ CHECKS = 2
 DIALLED_BACK_OFF = 8
 
 
-async def sweep(db: Db, carrier: Carrier, settings: CallsSettings) -> int:
+async def close_orphaned_calls(db: Db, carrier: Carrier, settings: CallsSettings) -> int:
     """Close the orphaned calls that the carrier no longer has either; return how many.
 
     Raises UNAVAILABLE, after all calls in flight are processed.

@@ -143,7 +143,7 @@ async def _end(tx: Tx, org: UUID, row: ImportRow) -> None:
         await events.append(tx, org, org, event)
 
 
-async def sweep(db: Db, stuck_seconds: float) -> int:
+async def close_stuck_imports(db: Db, stuck_seconds: float) -> int:
     """Close imports without progress for `stuck_seconds`, and prune old ones; return how many were closed."""
 
     async def close(id: UUID) -> bool:

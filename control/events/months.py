@@ -40,7 +40,7 @@ class Unarchived(Exception):  # noqa: N818 - names the failure
     """A month could not be archived, and is kept.  Not an OSError, which means an unavailable database."""
 
 
-async def sweep(db: Db, files: Files, settings: ControlSettings) -> None:
+async def maintain_months(db: Db, files: Files, settings: ControlSettings) -> None:
     """Create the next months; archive and drop the oldest if it is old enough and no reader needs it."""
     try:
         await _create_months(db)

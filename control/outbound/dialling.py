@@ -274,7 +274,7 @@ class Dialler:
 
     # -- reconciling unknown outcomes
 
-    async def sweep(self) -> int:
+    async def look_up_unconfirmed_attempts(self) -> int:
         """Look up the calls of attempts with unknown outcomes; return how many."""
         least_age = max(self._dial_limits.look_up, timedelta(seconds=self._dial_limits.request_seconds))
         async with self._db.system() as tx:

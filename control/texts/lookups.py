@@ -57,7 +57,7 @@ class Lookups:
     def __init__(self, db: Db, carrier: Carrier, times: ReconciliationTimes) -> None:
         self._db, self._carrier, self._times = db, carrier, times
 
-    async def sweep(self) -> int:
+    async def look_up_unconfirmed_texts(self) -> int:
         """Look up the texts of unconfirmed attempts; return how many."""
         async with self._db.system() as tx:
             attempts = await text_attempts.unconfirmed(tx, max(self._times.look_up, self._times.request), MOST_LOOKS)

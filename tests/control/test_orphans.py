@@ -86,7 +86,7 @@ class Desk:
             )
 
     async def sweep(self) -> int:
-        return await orphans.sweep(self.db, self.carrier, self.settings)
+        return await orphans.close_orphaned_calls(self.db, self.carrier, self.settings)
 
     async def later(self, seconds: float) -> None:
         """Let time pass for what the sweep has noted."""

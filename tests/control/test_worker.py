@@ -342,7 +342,7 @@ async def test_the_sweep_closes_what_nobody_reported(world: World) -> None:
         )
         await tx.execute("UPDATE calls SET streams_opened = 1, answered_at = now()")
     await carriersteps.carrier_status(world.db, "CAlost", "+2", "completed")
-    assert await ending.sweep(world.db, 30) == 0, "the media plane still has time"
+    assert await ending.close_stale_calls(world.db, 30) == 0, "the media plane still has time"
     async with world.db.system() as tx:
         await tx.execute("UPDATE calls SET carrier_ended_at = now() - $1::interval", timedelta(seconds=31))
     settings = world.settings.model_copy(update={"link_lost_seconds": 30.0})

@@ -102,9 +102,9 @@ async def test_by_age_with_files_and_events(texting: Texting, tmp_path: Path) ->
         assert await erasures.overdue(tx) == [] or all(seconds <= 0 for _, seconds in await erasures.overdue(tx))
         assert await tx.fetchval("SELECT count(*) FROM events WHERE data::text LIKE $1", f"%{CONTACT}%") == 0
         assert await tx.fetchval("SELECT count(*) FROM opt_outs WHERE contact_e164 = $1", CONTACT) == 1
-    assert await files.sweep_media(texting.db, Files(tmp_path), rules.FILES) == 1
+    assert await files.delete_files_of_messages(texting.db, Files(tmp_path), rules.FILES) == 1
     assert len(list(tmp_path.iterdir())) == 1  # noqa: ASYNC240
-    assert await files.sweep_media(texting.db, Files(tmp_path), rules.FILES) == 0
+    assert await files.delete_files_of_messages(texting.db, Files(tmp_path), rules.FILES) == 0
 
 
 async def test_a_person_goes_with_their_texts(texting: Texting) -> None:

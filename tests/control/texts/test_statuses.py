@@ -255,7 +255,7 @@ async def unknown(desk: TextDesk) -> Any:
     desk.carrier.fail = CarrierError("away")
     await desk.send()
     await desk.later(3700)
-    await desk.lookups.sweep()
+    await desk.lookups.look_up_unconfirmed_texts()
     assert (await desk.state(message))[0] == "unknown"
     return message
 
