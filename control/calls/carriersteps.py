@@ -11,7 +11,7 @@ from control.boundary import RequestContext
 from control.bus import Bus
 from control.calls import rules
 from control.calls.admission import CallAdmission, StreamOffer
-from control.calls.ending import finish, over_at_carrier
+from control.calls.ending import end_call, over_at_carrier
 from control.calls.prompts import Prompt, localized
 from control.contacts.rules import LOOK_UP_CONTACT, is_lookup_due
 from control.flows.choices import Choices
@@ -112,7 +112,7 @@ async def record_apology(db: Db, request: runtime_pb2.RouteCallRequest, at: date
             # Control routed the call, but its answer came too late.  If the call has a stream, or was created after the
             # apology, the carrier has requested again and got an answer.
             if not state.streams_opened and state.created_at <= at:
-                await finish(tx, state, "failed", at, AWAY_REASON)
+                await end_call(tx, state, "failed", at, AWAY_REASON)
             return
         route = await _find_route(tx, request)
         if route is not None:
@@ -128,7 +128,7 @@ async def next_step(db: Db, context: StepContext, request: runtime_pb2.NextStepR
             raise NotFound("There is no such call.")
         if request.carrier_status in CARRIER_ENDINGS and state.next_step_due and state.status in LIVE:
             # The caller hung up while the stream was left.
-            await finish(tx, state, "completed", now(), "caller")
+            await end_call(tx, state, "completed", now(), "caller")
             return _hang_up()
         step = await _take_step(tx, context, state)
     return step or await offer(db, context, state.id, again=True)
@@ -156,7 +156,7 @@ async def _end_dial(tx: Tx, request: runtime_pb2.EndDialRequest, at: datetime, *
     state, ended = await dialing.ended(tx, request, at, apologized=apologized)
     if ended is None:
         return state
-    await finish(tx, state, ended.status, at, ended.reason)
+    await end_call(tx, state, ended.status, at, ended.reason)
     return await calls.lock(tx, state.id)
 
 
@@ -177,7 +177,7 @@ async def carrier_status(
         if state is None or state.status not in LIVE:
             return
         if not state.streams_opened:
-            await finish(tx, state, ended, now(), "caller")
+            await end_call(tx, state, ended, now(), "caller")
         else:
             await over_at_carrier(tx, state, now())
 
@@ -242,7 +242,7 @@ async def _create_call(
         if isinstance(decision, Message):
             await calls.set_next_step(tx, call.id, encode(decision), due=True)
         elif not isinstance(decision, rules.Connect):
-            await finish(tx, await calls.lock(tx, call.id), decision.status, at, decision.reason)
+            await end_call(tx, await calls.lock(tx, call.id), decision.status, at, decision.reason)
         return await calls.lock(tx, call.id)
     state = await calls.lock_by_sid(tx, request.call_sid)
     assert state is not None, "a call that was not created exists already"
@@ -273,7 +273,7 @@ async def _take_step(tx: Tx, context: StepContext, state: CallState) -> Step | N
             await record.discard_next_step(tx, state, now())
             return None
         case rules.Refuse() as apology:
-            await finish(tx, state, apology.status, now(), apology.reason)
+            await end_call(tx, state, apology.status, now(), apology.reason)
             return _refusal_step(apology) if state.direction == "inbound" else _hang_up()
     return await _closing_step(tx, context, state, due)
 
@@ -302,7 +302,7 @@ async def offer(db: Db, context: StepContext, id: UUID, *, again: bool = False) 
         if again:
             after = rules.after_stream(state.status, _streams(state), language, _due(state), full=True)
             refusal = after if isinstance(after, rules.Refuse) else refusal
-        await finish(tx, state, refusal.status, now(), refusal.reason)
+        await end_call(tx, state, refusal.status, now(), refusal.reason)
     # The prompt asks the caller to call again, which makes no sense to the party of an outbound call.
     return _refusal_step(refusal) if state.direction == "inbound" else _hang_up()
 

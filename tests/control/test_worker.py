@@ -139,7 +139,7 @@ class World:
                 await calls.add_turn(
                     tx, self.org, id, TurnRow(seq, role, text, None, seq * 1000, seq * 1000 + 500, False)
                 )
-            await ending.finish(tx, await calls.lock(tx, id), "completed", now(), "caller")
+            await ending.end_call(tx, await calls.lock(tx, id), "completed", now(), "caller")
         return id
 
     @asynccontextmanager
