@@ -101,7 +101,7 @@ class Lookups:
                 ],
             )
             if text is not None:
-                await statuses.record(tx, locked, _report(text))
+                await statuses.apply_report(tx, locked, _report(text))
             elif attempt.looked_at is None:
                 await text_attempts.record_lookup(tx, attempt.id)
             else:
@@ -129,7 +129,7 @@ class Lookups:
                 return True  # a callback has settled it
             text = _match(locked, [candidate for candidate in listed if candidate.sid not in known_sids])
             if text is not None:
-                await statuses.record(tx, locked, _report(text))
+                await statuses.apply_report(tx, locked, _report(text))
         return text is not None
 
     async def retry_due(self) -> int:
@@ -165,7 +165,7 @@ class Lookups:
                 )
             elif text.status != locked.carrier_status:
                 DRIFT.labels("status").inc()
-                await statuses.record(tx, locked, _report(text))
+                await statuses.apply_report(tx, locked, _report(text))
         return True
 
 

@@ -71,7 +71,7 @@ async def results(
                 for batch in batches:
                     left = await bulk.record_plain(tx, batch) if len(batch) > 1 else {0}
                     for place in sorted(left):
-                        await statuses.lock_and_record(
+                        await statuses.lock_and_apply_report(
                             tx, batch[place].attempt, batch[place].report, batch[place].to_e164
                         )
                 found.add(await final(tx))
