@@ -70,7 +70,7 @@ class DecisionExecutor:
         before = now() - timedelta(days=APPROVAL_DAYS)
         while True:
             async with self._db.system() as tx:
-                if await approvals.purge(tx, before, BATCH) < BATCH:
+                if await approvals.prune(tx, before, BATCH) < BATCH:
                     return
 
     # --- the tool -------------------------------------------------------------------------------------------------

@@ -33,8 +33,8 @@ def feature(settings: ControlSettings, deps: Deps) -> Feature:
 
     async def prune() -> None:
         async with deps.db.system() as tx:
-            await quarantine.purge_reports(tx, rules.KEEP_SET_ASIDE)
-            await media_links.purge(tx, rules.KEEP_LINKS)
+            await quarantine.prune_reports(tx, rules.KEEP_SET_ASIDE)
+            await media_links.prune(tx, rules.KEEP_LINKS)
 
     return Feature(
         services={
