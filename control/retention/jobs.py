@@ -28,7 +28,7 @@ async def erase(db: Db, store: Files, settings: ControlSettings, org: UUID, id: 
         began_ms = monotonic_ms()
         async with db.tenant(org) as tx:
             row = await erasures.lock_open(tx, id)
-            is_done = row is None or await usecases.step(tx, row, now())
+            is_done = row is None or await usecases.delete_batch(tx, row, now())
         await files.delete_files_of_calls(db, store, rules.FILES)
         if is_done:
             return
@@ -37,7 +37,7 @@ async def erase(db: Db, store: Files, settings: ControlSettings, org: UUID, id: 
         await jobs.enqueue(tx, rules.ERASE, org, id)
 
 
-async def enqueue_due(db: Db) -> None:
+async def begin_due_retention(db: Db) -> None:
     """Begin the due deletions, and enqueue jobs for open deletions without one, also after a job was quarantined."""
     async with db.system() as tx:
         overdue = await erasures.overdue(tx)

@@ -118,7 +118,7 @@ class World:
 
     async def owed(self) -> list[tuple[UUID, UUID]]:
         """The deletions that the sweep finds to be due."""
-        await jobs.enqueue_due(self.db)
+        await jobs.begin_due_retention(self.db)
         async with self.db.system() as tx:
             return await erasures.unfinished(tx)
 
@@ -475,10 +475,10 @@ async def test_it_is_forgotten_in_the_end_that_a_call_was_deleted(world: World) 
         await usecases.erase_call(tx, id)
     async with world.db.system() as tx:
         await tx.execute("UPDATE erased_calls SET erased_at = $1", datetime(2020, 1, 1, tzinfo=now().tzinfo))
-    await jobs.enqueue_due(world.db)
+    await jobs.begin_due_retention(world.db)
     assert await world.number("erased_calls") == 1, "its files are not gone yet"
     await jobs.delete_files(world.db, world.store)
-    await jobs.enqueue_due(world.db)
+    await jobs.begin_due_retention(world.db)
     assert await world.number("erased_calls") == 0
 
 

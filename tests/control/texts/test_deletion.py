@@ -77,7 +77,7 @@ async def retain(texting: Texting) -> None:
     for _ in range(20):
         async with texting.db.tenant(texting.org) as tx:
             row = await erasures.lock_open(tx, id)
-            if row is None or await usecases.step(tx, row, now()):
+            if row is None or await usecases.delete_batch(tx, row, now()):
                 return
     raise AssertionError("it never ends")
 
@@ -143,7 +143,7 @@ async def test_many_texts_go_step_by_step(texting: Texting, monkeypatch: pytest.
         async with texting.db.tenant(texting.org) as tx:
             again = await erasures.lock_open(tx, row.id)
             assert again is not None
-            if await usecases.step(tx, again, now()):
+            if await usecases.delete_batch(tx, again, now()):
                 break
     async with texting.db.system() as tx:
         assert await left(tx) == NOTHING
