@@ -12,7 +12,7 @@ from control.calls.listenerstreams import ListenerStreams
 from control.calls.servicer import CallsServicer
 from control.calls.session import Sessions
 from control.calls.switching import transfer_to_flow
-from control.calls.toolruns import CallTools
+from control.calls.toolruns import ToolRuns
 from control.calls.tools import END_CALL, PAUSE_RECORDING, RESUME_RECORDING, report_outcome, send_digits
 from control.feature import Deps, Feature, Sweep
 from control.livecall import channels
@@ -28,7 +28,7 @@ def feature(settings: ControlSettings, deps: Deps) -> Feature:
     offers = Offers(deps.calls_db, settings.token_seconds)
     listeners, lookups = ListenerStreams(), callers(settings, deps)
     sessions = Sessions(deps.calls_db, settings, deps.tools)
-    tools = CallTools(deps.calls_db, deps.tools, sessions, settings.tool_seconds)
+    tools = ToolRuns(deps.calls_db, deps.tools, sessions, settings.tool_seconds)
     tool_ms = round(settings.tool_seconds * 1000)
 
     async def prune() -> None:
