@@ -124,11 +124,11 @@ class Worker:
 
     async def _sweep_jobs(self) -> None:
         async with self._db.system() as tx:
-            await queue.purge_attempts(tx, KEEP_COUNTS)
-        purged = LOG_BATCH
-        while purged == LOG_BATCH:
+            await queue.prune_attempts(tx, KEEP_COUNTS)
+        pruned = LOG_BATCH
+        while pruned == LOG_BATCH:
             async with self._db.system() as tx:
-                purged = await queue.purge_log(tx, KEEP_COUNTS, LOG_BATCH)
+                pruned = await queue.prune_log(tx, KEEP_COUNTS, LOG_BATCH)
         # Jobs may stay deferred when a worker died, or after a race with a transaction that enqueued.
         for job in self._jobs:
             async with self._db.system() as tx:

@@ -39,7 +39,11 @@ Handler = Callable[[Request, dict[str, str]], Awaitable[Response]]
 
 
 class CarrierWebhooks:
-    """The carrier's voice webhooks, with those of texts."""
+    """The routes that the carrier calls: for a call's next instructions (TwiML), and to report what happened to it.
+
+    `_answer_…` asks control for the next step and answers with it; `_accept_…` passes a report on and answers 204 without
+    content.  The routes of texts are included.
+    """
 
     def __init__(
         self, settings: GatewaySettings, channel: aio.Channel, identity: rpc.NodeIdentity, retry_queue: RetryQueue
@@ -53,15 +57,15 @@ class CarrierWebhooks:
 
     def routes(self) -> list[Route]:
         return [
-            self._route(VOICE, self._voice),
-            self._route("/twilio/voice/status", self._status),
-            self._route("/twilio/voice/next/{call_id}", self._next),
-            self._route(f"{TRANSFER}{{transfer_id}}", self._transfer),
-            self._route(f"{TRANSFER}{{transfer_id}}{STATUS}", self._transfer_status),
-            self._route("/twilio/voice/whisper/{transfer_id}", self._whisper),
-            self._route("/twilio/voice/placed/{attempt_id}", self._placed),
-            self._route(PLACED_STATUS + "{attempt_id}", self._placed_status),
-            self._route("/twilio/voice/amd/{attempt_id}", self._answered_by),
+            self._route(VOICE, self._answer_incoming_call),
+            self._route("/twilio/voice/status", self._accept_call_status),
+            self._route("/twilio/voice/next/{call_id}", self._answer_next_step),
+            self._route(f"{TRANSFER}{{transfer_id}}", self._answer_dial_end),
+            self._route(f"{TRANSFER}{{transfer_id}}{STATUS}", self._accept_dial_status),
+            self._route("/twilio/voice/whisper/{transfer_id}", self._answer_whisper),
+            self._route("/twilio/voice/placed/{attempt_id}", self._answer_placed_call),
+            self._route(PLACED_STATUS + "{attempt_id}", self._accept_placed_call_status),
+            self._route("/twilio/voice/amd/{attempt_id}", self._accept_answered_by),
             *self._texts.routes(),
         ]
 
@@ -85,25 +89,25 @@ class CarrierWebhooks:
 
     # -- inbound calls, and every call's stream
 
-    async def _voice(self, request: Request, form: dict[str, str]) -> Response:
+    async def _answer_incoming_call(self, request: Request, form: dict[str, str]) -> Response:
         try:
             answer = await self._ask(self._ingress.RouteCall, twiml.route_request(form), request)
         except ControlUnavailable as error:
             LOG.warning("control did not answer a carrier webhook", question="voice", error=str(error))
             await self._retry_queue.add(request.url.path, urlencode(form).encode(), keep_in_memory=True)
             return Response(twiml.say(APOLOGY), media_type=XML)
-        return self._step(answer.step)
+        return self._render_step(answer.step)
 
-    async def _next(self, request: Request, form: dict[str, str]) -> Response:
+    async def _answer_next_step(self, request: Request, form: dict[str, str]) -> Response:
         message = twiml.next_request(form, request.path_params["call_id"])
         try:
             answer = await self._ask(self._ingress.NextStep, message, request)
         except (ControlUnavailable, aio.AioRpcError) as error:
             LOG.warning("control did not answer a carrier webhook", question="next", error=_reason(error))
             return Response(twiml.say(APOLOGY), media_type=XML)
-        return self._step(answer.step)
+        return self._render_step(answer.step)
 
-    async def _status(self, request: Request, form: dict[str, str]) -> Response:
+    async def _accept_call_status(self, request: Request, form: dict[str, str]) -> Response:
         try:
             await self._ask(self._ingress.ReportCallStatus, twiml.status_request(form), request)
         except ControlUnavailable as error:
@@ -114,7 +118,7 @@ class CarrierWebhooks:
 
     # -- the webhooks of a transfer
 
-    async def _transfer(self, request: Request, form: dict[str, str]) -> Response:
+    async def _answer_dial_end(self, request: Request, form: dict[str, str]) -> Response:
         message = twiml.end_dial_request(form, request.path_params["transfer_id"])
         try:
             answer = await self._ask(self._ingress.EndDial, message, request)
@@ -123,9 +127,9 @@ class CarrierWebhooks:
             await self._retry_queue.add(request.url.path, urlencode(form).encode(), keep_in_memory=True)
             text = twiml.hang_up() if twiml.is_bridged(form) else twiml.say(APOLOGY)
             return Response(text, media_type=XML)
-        return self._step(answer.step)
+        return self._render_step(answer.step)
 
-    async def _transfer_status(self, request: Request, form: dict[str, str]) -> Response:
+    async def _accept_dial_status(self, request: Request, form: dict[str, str]) -> Response:
         message = twiml.report_dial_request(form, request.path_params["transfer_id"])
         try:
             await self._ask(self._ingress.ReportDial, message, request)
@@ -135,7 +139,7 @@ class CarrierWebhooks:
                 return Response(status_code=503)  # the carrier retries
         return Response(status_code=204)
 
-    async def _whisper(self, request: Request, form: dict[str, str]) -> Response:
+    async def _answer_whisper(self, request: Request, form: dict[str, str]) -> Response:
         id = request.path_params["transfer_id"]
         try:
             step = await self._ask(self._ingress.Whisper, twiml.whisper_request(form, id), request)
@@ -147,7 +151,7 @@ class CarrierWebhooks:
 
     # -- calls that we placed
 
-    async def _placed(self, request: Request, form: dict[str, str]) -> Response:
+    async def _answer_placed_call(self, request: Request, form: dict[str, str]) -> Response:
         message = twiml.placed_request(form, request.path_params["attempt_id"])
         try:
             answer = await self._ask(self._placed_calls.AnswerPlacedCall, message, request)
@@ -155,9 +159,9 @@ class CarrierWebhooks:
         except ControlUnavailable as error:
             LOG.warning("control did not answer a carrier webhook", question="placed", error=str(error))
             return Response(twiml.hang_up(), media_type=XML)
-        return self._step(answer.step)
+        return self._render_step(answer.step)
 
-    async def _placed_status(self, request: Request, form: dict[str, str]) -> Response:
+    async def _accept_placed_call_status(self, request: Request, form: dict[str, str]) -> Response:
         message = twiml.placed_status_request(form, request.path_params["attempt_id"])
         try:
             await self._ask(self._placed_calls.ReportPlacedCall, message, request)
@@ -167,7 +171,7 @@ class CarrierWebhooks:
                 return Response(status_code=503)  # the carrier retries
         return Response(status_code=204)
 
-    async def _answered_by(self, request: Request, form: dict[str, str]) -> Response:
+    async def _accept_answered_by(self, request: Request, form: dict[str, str]) -> Response:
         message = twiml.answered_by_request(form, request.path_params["attempt_id"])
         try:
             await self._ask(self._placed_calls.ReportAnsweredBy, message, request)
@@ -177,7 +181,7 @@ class CarrierWebhooks:
             return Response(status_code=503)
         return Response(status_code=204)
 
-    def _step(self, step: pb.CarrierStep) -> Response:
+    def _render_step(self, step: pb.CarrierStep) -> Response:
         text = twiml.render(step, self._settings.media_url, self._settings.public_url)
         return Response(text, media_type=XML)
 
@@ -190,11 +194,11 @@ class CarrierWebhooks:
     async def deliver_queued(self) -> None:
         """Deliver queued webhooks to control until cancelled."""
         try:
-            await self._retry_queue.run(self._deliver)
+            await self._retry_queue.run(self._deliver_webhook)
         finally:
             self._retry_queue.close()
 
-    async def _deliver(self, webhook: StoredWebhook) -> None:
+    async def _deliver_webhook(self, webhook: StoredWebhook) -> None:
         form = {twiml.readable(name): twiml.readable(value) for name, value in twiml.form(webhook.form)}
         if webhook.path.startswith(TEXTS):
             await self._texts.deliver(webhook, form)

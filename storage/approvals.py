@@ -94,7 +94,7 @@ UNDELIVERED_OF_RUN = f"""
      ORDER BY a.id
 """
 IS_UNDECIDED = "SELECT EXISTS (SELECT FROM approvals WHERE event_run_id = $1 AND state IN ('pending', 'approved'))"
-PURGE = """
+PRUNE = """
     DELETE FROM approvals WHERE id IN (SELECT id FROM approvals WHERE created_at < $1 AND state <> 'pending' LIMIT $2)
     RETURNING true
 """
@@ -268,9 +268,9 @@ async def is_undecided(tx: Tx, event_run: UUID) -> bool:
     return bool(await tx.fetchval(IS_UNDECIDED, event_run))
 
 
-async def purge(tx: Tx, before: datetime, limit: int) -> int:
-    """Purge decided approvals from before then; return how many.  Runs as the system."""
-    return len(await tx.fetch(PURGE, before, limit))
+async def prune(tx: Tx, before: datetime, limit: int) -> int:
+    """Prune decided approvals from before then; return how many.  Runs as the system."""
+    return len(await tx.fetch(PRUNE, before, limit))
 
 
 async def horizon(tx: Tx) -> int:

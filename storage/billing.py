@@ -69,7 +69,7 @@ SET_CUSTOMER = """
 NAME = "SELECT name FROM organizations WHERE org_id = $1"
 OF_CUSTOMER = "SELECT org_id FROM billing_accounts WHERE customer_id = $1"
 ADD_EVENT = "INSERT INTO billing_events (id, org_id, type) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING"
-PURGE_EVENTS = "DELETE FROM billing_events WHERE received_at < now() - $1::interval"
+PRUNE_EVENTS = "DELETE FROM billing_events WHERE received_at < now() - $1::interval"
 NOTICE = "UPDATE billing_accounts SET notices = notices + 1, fetch_at = now() WHERE org_id = $1"
 
 
@@ -376,8 +376,8 @@ async def add_event(tx: Tx, id: str, org: UUID, type: str) -> bool:
     return await tx.execute(ADD_EVENT, id, org, type) != "INSERT 0 0"
 
 
-async def purge_events(tx: Tx, older: timedelta) -> None:
-    await tx.execute(PURGE_EVENTS, older)
+async def prune_events(tx: Tx, older: timedelta) -> None:
+    await tx.execute(PRUNE_EVENTS, older)
 
 
 async def schedule_fetch(tx: Tx, org: UUID) -> None:

@@ -132,7 +132,7 @@ LATEST_UTTERANCES = """
 """
 SET_REPORT_SEQ = "UPDATE call_streams SET report_seq = $3 WHERE call_id = $1 AND number = $2"
 ANSWER = "UPDATE calls SET status = 'in_progress', answered_at = coalesce(answered_at, $2) WHERE id = $1"
-FINISH = """
+END = """
     UPDATE calls SET status = $2, ended_at = $3, end_reason = $4, end_detail = $5, token_hash = NULL WHERE id = $1
 """
 SET_NEXT_STEP = "UPDATE calls SET owed = $2, owed_due = $3 WHERE id = $1"
@@ -420,8 +420,8 @@ async def answer(tx: Tx, id: UUID, at: datetime) -> None:
     await tx.execute(ANSWER, id, at)
 
 
-async def finish(tx: Tx, id: UUID, status: str, at: datetime, reason: str, detail: str | None) -> None:
-    await tx.execute(FINISH, id, status, at, reason, detail)
+async def end(tx: Tx, id: UUID, status: str, at: datetime, reason: str, detail: str | None) -> None:
+    await tx.execute(END, id, status, at, reason, detail)
 
 
 async def set_next_step(tx: Tx, id: UUID, step: str | None, *, due: bool = False) -> None:

@@ -70,7 +70,7 @@ STUCK = """
      LIMIT 100
 """
 DROP_ROWS = "DELETE FROM contact_import_rows WHERE import_id = $1"
-PURGE = "DELETE FROM contact_imports WHERE ended_at < now() - $1::interval"
+PRUNE = "DELETE FROM contact_imports WHERE ended_at < now() - $1::interval"
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,6 +186,6 @@ async def stalled(tx: Tx, idle: timedelta) -> list[UUID]:
     return [row["id"] for row in await tx.fetch(STUCK, idle)]
 
 
-async def purge(tx: Tx, keep: timedelta) -> None:
-    """Purge imports that ended longer than `keep` ago.  Runs as the system."""
-    await tx.execute(PURGE, keep)
+async def prune(tx: Tx, keep: timedelta) -> None:
+    """Prune imports that ended longer than `keep` ago.  Runs as the system."""
+    await tx.execute(PRUNE, keep)

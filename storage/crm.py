@@ -122,12 +122,12 @@ LOGS_OF_CALL = f"""
      ORDER BY id DESC
      LIMIT $3
 """
-PURGE_LOGS = """
+PRUNE_LOGS = """
     DELETE FROM crm_logs WHERE id IN (SELECT id FROM crm_logs WHERE created_at < now() - $1::interval
                                        ORDER BY created_at LIMIT $2)
 """
 # The organization's retention time applies if it is shorter.
-PURGE_LOGS_BY_RETENTION = """
+PRUNE_LOGS_BY_RETENTION = """
     DELETE FROM crm_logs WHERE id IN (
         SELECT l.id FROM organizations o
          CROSS JOIN LATERAL (SELECT id FROM crm_logs
@@ -379,7 +379,7 @@ async def logs(tx: Tx, connector: UUID, before: UUID | None, limit: int, call: U
     return [LogRow(**row) for row in rows]
 
 
-async def purge_logs(tx: Tx, keep: timedelta, limit: int) -> int:
-    """Purge expired log entries, at most `limit` of each kind; return how many.  Runs as the system."""
-    statuses = (await tx.execute(PURGE_LOGS, keep, limit), await tx.execute(PURGE_LOGS_BY_RETENTION, limit))
+async def prune_logs(tx: Tx, keep: timedelta, limit: int) -> int:
+    """Prune expired log entries, at most `limit` of each kind; return how many.  Runs as the system."""
+    statuses = (await tx.execute(PRUNE_LOGS, keep, limit), await tx.execute(PRUNE_LOGS_BY_RETENTION, limit))
     return sum(int(status.rpartition(" ")[2]) for status in statuses)

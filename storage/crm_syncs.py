@@ -83,7 +83,7 @@ GIVE_UP = """
      WHERE id IN (SELECT id FROM crm_syncs WHERE state = 'owed' AND created_at < now() - $1::interval LIMIT $2)
 """
 # A contact's row is kept as long as the contact, so that it is not created twice.
-PURGE = """
+PRUNE = """
     DELETE FROM crm_syncs WHERE id IN (SELECT id FROM crm_syncs
                                         WHERE state <> 'owed' AND ended_at < now() - $1::interval AND kind <> 'contact'
                                         ORDER BY ended_at LIMIT $2)
@@ -186,9 +186,9 @@ async def fail_overdue(tx: Tx, after: timedelta, limit: int) -> None:
     await tx.execute(GIVE_UP, after, limit)
 
 
-async def purge(tx: Tx, keep: timedelta, limit: int) -> None:
-    """Purge syncs that ended longer than `keep` ago.  Runs as the system."""
-    await tx.execute(PURGE, keep, limit)
+async def prune(tx: Tx, keep: timedelta, limit: int) -> None:
+    """Prune syncs that ended longer than `keep` ago.  Runs as the system."""
+    await tx.execute(PRUNE, keep, limit)
 
 
 async def call(tx: Tx, id: UUID) -> CallFacts | None:

@@ -70,7 +70,7 @@ FILES_BACK = "UPDATE erased_calls SET files_gone_at = NULL WHERE call_id = $1"
 FILES_WAIT_SECONDS = """
     SELECT coalesce(extract(epoch FROM now() - min(erased_at)), 0)::float8 FROM erased_calls WHERE files_gone_at IS NULL
 """
-PURGE_CALLS = "DELETE FROM erased_calls WHERE erased_at < now() - $1::interval AND files_gone_at IS NOT NULL"
+PRUNE_CALLS = "DELETE FROM erased_calls WHERE erased_at < now() - $1::interval AND files_gone_at IS NOT NULL"
 
 # --- deletions in progress
 COLUMNS = "id, org_id, kind, contact_id, phone_e164, calls, events, messages, created_at"
@@ -86,7 +86,7 @@ LOCK_OPEN = f"SELECT {COLUMNS} FROM erasures WHERE id = $1 AND ended_at IS NULL 
 COUNT = "UPDATE erasures SET calls = calls + $2, events = events + $3, messages = messages + $4 WHERE id = $1"
 END = "UPDATE erasures SET ended_at = now(), phone_e164 = NULL WHERE id = $1"
 OPEN = "SELECT id, org_id FROM erasures WHERE ended_at IS NULL ORDER BY org_id, id"
-PURGE = "DELETE FROM erasures WHERE ended_at < now() - $1::interval"
+PRUNE = "DELETE FROM erasures WHERE ended_at < now() - $1::interval"
 # For each organization with a retention time: the oldest call and message that are over, and the oldest event with a
 # payload.
 OVERDUE = f"""
@@ -256,10 +256,10 @@ async def unfinished(tx: Tx) -> list[tuple[UUID, UUID]]:
     return [(row["org_id"], row["id"]) for row in await tx.fetch(OPEN)]
 
 
-async def purge(tx: Tx, keep: timedelta) -> None:
-    """Purge deletions that ended, and deleted calls without files, longer than `keep` ago.  Runs as the system."""
-    await tx.execute(PURGE, keep)
-    await tx.execute(PURGE_CALLS, keep)
+async def prune(tx: Tx, keep: timedelta) -> None:
+    """Prune deletions that ended, and deleted calls without files, longer than `keep` ago.  Runs as the system."""
+    await tx.execute(PRUNE, keep)
+    await tx.execute(PRUNE_CALLS, keep)
 
 
 async def retention_days(tx: Tx) -> int | None:

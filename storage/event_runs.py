@@ -93,7 +93,7 @@ PAGE = f"""
 """
 GET = f"SELECT {COLUMNS} FROM event_runs WHERE id = $2 AND flow_id = $1"
 OF_EVENTS = "SELECT event_id, id, flow_id FROM event_runs WHERE event_id = ANY ($1::uuid[]) ORDER BY id"
-PURGE = """
+PRUNE = """
     DELETE FROM event_runs
      WHERE id IN (SELECT id FROM event_runs WHERE created_at < now() - $1::interval AND finished_at IS NOT NULL
                    ORDER BY created_at LIMIT $2)
@@ -241,9 +241,9 @@ async def release_orphaned(tx: Tx, before: datetime, limit: int) -> list[tuple[U
     return [(row["id"], row["org_id"]) for row in await tx.fetch(RESTART_STALE, before, limit)]
 
 
-async def purge(tx: Tx, keep: timedelta, limit: int) -> None:
-    """Purge finished runs older than `keep`."""
-    await tx.execute(PURGE, keep, limit)
+async def prune(tx: Tx, keep: timedelta, limit: int) -> None:
+    """Prune finished runs older than `keep`."""
+    await tx.execute(PRUNE, keep, limit)
 
 
 # --- as the tenant ------------------------------------------------------------------------------------------------

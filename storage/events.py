@@ -58,7 +58,7 @@ APPEND_ONCE = """
       FROM brought
      WHERE NOT once OR public_id IN (SELECT public_id FROM noted)
 """
-PURGE_IDS = """
+PRUNE_IDS = """
     DELETE FROM event_ids
      WHERE (org_id, public_id) IN (SELECT org_id, public_id FROM event_ids WHERE noted_at < now() - $1::interval
                                     ORDER BY noted_at LIMIT $2)
@@ -217,9 +217,9 @@ async def position_of(tx: Tx, public_id: UUID) -> tuple[str, int] | None:
     return (row["xid"], row["id"]) if row else None
 
 
-async def purge_ids(tx: Tx, keep: timedelta, limit: int) -> int:
-    """Purge idempotency ids older than `keep`: a later event with such an id counts as new.  Runs as the system."""
-    return int((await tx.execute(PURGE_IDS, keep, limit)).split()[-1])
+async def prune_ids(tx: Tx, keep: timedelta, limit: int) -> int:
+    """Prune idempotency ids older than `keep`: a later event with such an id counts as new.  Runs as the system."""
+    return int((await tx.execute(PRUNE_IDS, keep, limit)).split()[-1])
 
 
 async def page(

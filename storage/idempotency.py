@@ -38,7 +38,7 @@ ANSWER = """
      WHERE key = $1 AND claim = $2
 """
 RELEASE = "DELETE FROM idempotency_keys WHERE key = $1 AND claim = $2"
-PURGE = "DELETE FROM idempotency_keys WHERE created_at < now() - $1::interval"
+PRUNE = "DELETE FROM idempotency_keys WHERE created_at < now() - $1::interval"
 TRY_LOCK_PERSONAL = "SELECT pg_try_advisory_xact_lock(hashtextextended(hum.user_id()::text || $1, 0))"
 FIND_PERSONAL = """
     SELECT actor, method, body_hash, answer, false AS leased FROM personal_idempotency_keys
@@ -50,7 +50,7 @@ STORE_PERSONAL = """
     ON CONFLICT (user_id, key) DO UPDATE
        SET actor = excluded.actor, method = excluded.method, body_hash = excluded.body_hash, answer = excluded.answer, created_at = now()
 """
-PURGE_PERSONAL = "DELETE FROM personal_idempotency_keys WHERE created_at < now() - $1::interval"
+PRUNE_PERSONAL = "DELETE FROM personal_idempotency_keys WHERE created_at < now() - $1::interval"
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +106,7 @@ async def release(tx: Tx, key: str, claim: UUID) -> None:
     await tx.execute(RELEASE, key, claim)
 
 
-async def purge(tx: Tx, keep: timedelta) -> None:
-    """Purge the keys of all organizations that are older than `keep`.  Runs as the system."""
-    await tx.execute(PURGE, keep)
-    await tx.execute(PURGE_PERSONAL, keep)
+async def prune(tx: Tx, keep: timedelta) -> None:
+    """Prune the keys of all organizations that are older than `keep`.  Runs as the system."""
+    await tx.execute(PRUNE, keep)
+    await tx.execute(PRUNE_PERSONAL, keep)

@@ -37,7 +37,7 @@ AFTER = """
 IS_MORE = "SELECT EXISTS (SELECT FROM inbox_changes WHERE org_id = (SELECT hum.org_id()) AND xid >= $1::text::xid8)"
 MESSAGES = f"SELECT {COLUMNS} FROM messages m WHERE m.id = ANY ($1)"
 THREADS = f"SELECT {SHOWN} FROM conversations c LEFT JOIN contacts k ON k.id = c.contact_id WHERE c.id = ANY ($1)"
-PURGE = """
+PRUNE = """
     WITH old AS (
         DELETE FROM inbox_changes
          WHERE id IN (SELECT id FROM inbox_changes WHERE changed_at < now() - $1::interval ORDER BY changed_at LIMIT $2)
@@ -80,7 +80,7 @@ COUNT_UNREAD = """
 
 @dataclass(frozen=True, slots=True)
 class Horizon:
-    """`below`: all transactions before this one have ended.  `floor`: changes up to this one may be purged."""
+    """`below`: all transactions before this one have ended.  `floor`: changes up to this one may be pruned."""
 
     below: int
     floor: int
@@ -145,10 +145,10 @@ async def threads(tx: Tx, ids: Sequence[UUID]) -> dict[UUID, ThreadRow]:
     return {row.id: row for row in rows}
 
 
-async def purge(tx: Tx, keep: timedelta, limit: int) -> int:
-    """Purge at most `limit` changes that are older than `keep`; return how many.  Runs as the system."""
-    purged: int = await tx.fetchval(PURGE, keep, limit)
-    return purged
+async def prune(tx: Tx, keep: timedelta, limit: int) -> int:
+    """Prune at most `limit` changes that are older than `keep`; return how many.  Runs as the system."""
+    pruned: int = await tx.fetchval(PRUNE, keep, limit)
+    return pruned
 
 
 async def unread_counts(tx: Tx, limit: int, members: int) -> UnreadCounts:

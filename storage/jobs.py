@@ -16,9 +16,9 @@ BEGIN = """
     RETURNING attempts
 """
 DELETE_ATTEMPTS = "DELETE FROM job_attempts WHERE job_id = $1"
-PURGE_ATTEMPTS = "DELETE FROM job_attempts WHERE last_at < now() - $1::interval"
+PRUNE_ATTEMPTS = "DELETE FROM job_attempts WHERE last_at < now() - $1::interval"
 # The library logs each step of each job and deletes nothing.  The log of a dead-lettered job is kept: it has the reason.
-PURGE_LOG = """
+PRUNE_LOG = """
     DELETE FROM pgqueuer_log
      WHERE id IN (SELECT l.id FROM pgqueuer_log l
                    WHERE l.created < now() - $1::interval
@@ -67,14 +67,14 @@ async def delete_attempts(tx: Tx, job: int) -> None:
     await tx.execute(DELETE_ATTEMPTS, job)
 
 
-async def purge_attempts(tx: Tx, keep: timedelta) -> None:
-    """Purge attempt counts with a last attempt longer than `keep` ago."""
-    await tx.execute(PURGE_ATTEMPTS, keep)
+async def prune_attempts(tx: Tx, keep: timedelta) -> None:
+    """Prune attempt counts with a last attempt longer than `keep` ago."""
+    await tx.execute(PRUNE_ATTEMPTS, keep)
 
 
-async def purge_log(tx: Tx, keep: timedelta, limit: int) -> int:
-    """Purge at most `limit` rows of the job log that are older than `keep`; return how many."""
-    return int((await tx.execute(PURGE_LOG, keep, limit)).removeprefix("DELETE "))
+async def prune_log(tx: Tx, keep: timedelta, limit: int) -> int:
+    """Prune at most `limit` rows of the job log that are older than `keep`; return how many."""
+    return int((await tx.execute(PRUNE_LOG, keep, limit)).removeprefix("DELETE "))
 
 
 async def active(tx: Tx, kind: str, org: UUID) -> int:

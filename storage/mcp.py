@@ -78,7 +78,7 @@ PUT_TOOL = """
            now_schema = excluded.now_schema, now_hash = excluded.now_hash, reason = excluded.reason,
            accepted_by = excluded.accepted_by, accepted_at = excluded.accepted_at, changed_at = clock_timestamp()
 """
-PURGE_GONE = "DELETE FROM mcp_tools WHERE server_id = $1 AND state = 'gone' AND hash IS NULL"
+DELETE_REMOVED = "DELETE FROM mcp_tools WHERE server_id = $1 AND state = 'gone' AND hash IS NULL"
 FLOW = "SELECT FROM flows WHERE id = $1 AND deleted_at IS NULL"
 FLOW_PAGE = f"""
     {SHOWN} JOIN mcp_flows f ON f.server_id = s.id
@@ -281,9 +281,9 @@ async def upsert_tool(tx: Tx, row: ToolRow) -> None:
     )
 
 
-async def purge_removed(tx: Tx, server: UUID) -> None:
-    """Purge tools that a server no longer has and that were never accepted: it may list new ones each time."""
-    await tx.execute(PURGE_GONE, server)
+async def delete_removed(tx: Tx, server: UUID) -> None:
+    """Delete tools that a server no longer has and that were never accepted: it may list new ones each time."""
+    await tx.execute(DELETE_REMOVED, server)
 
 
 async def require_flow(tx: Tx, flow: UUID, *, lock: bool = False) -> None:

@@ -42,7 +42,7 @@ HEARTBEAT = """
 """
 CLOSE = "UPDATE media_links SET link = NULL, seen_at = now() WHERE node = $1 AND link = $2"
 IS_THERE = "SELECT link IS NOT NULL AND seen_at > now() - $2::interval FROM media_links WHERE node = $1"
-PURGE = "DELETE FROM media_links WHERE seen_at < now() - $1::interval"
+PRUNE = "DELETE FROM media_links WHERE seen_at < now() - $1::interval"
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +107,6 @@ async def is_alive(tx: Tx, node: str, silent: timedelta) -> bool:
     return bool(await tx.fetchval(IS_THERE, node, silent))
 
 
-async def purge(tx: Tx, keep: timedelta) -> None:
-    """Purge processes without a heartbeat for `keep`: process names are unique, so none of them returns."""
-    await tx.execute(PURGE, keep)
+async def prune(tx: Tx, keep: timedelta) -> None:
+    """Prune processes without a heartbeat for `keep`: process names are unique, so none of them returns."""
+    await tx.execute(PRUNE, keep)

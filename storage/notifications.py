@@ -332,7 +332,7 @@ async def end(tx: Tx, id: UUID, state: str, error: str | None = None) -> None:
     await tx.execute(DELETE_NOTICES, id)
 
 
-async def purge(tx: Tx, stale: timedelta, give_up: timedelta, keep: timedelta) -> None:
+async def prune(tx: Tx, stale: timedelta, give_up: timedelta, keep: timedelta) -> None:
     """Delete stale notices and old e-mails, and end unsent e-mails as failed after twice `give_up`."""
     await tx.execute(DELETE_STALE, stale)
     await tx.execute(GIVE_UP, give_up)

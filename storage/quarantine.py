@@ -50,7 +50,7 @@ ADD_REPORT = """
     ON CONFLICT (node, batch_seq, place) DO NOTHING
 """
 CLAIM_REPORT = "DELETE FROM reports_set_aside WHERE node = $1 AND batch_seq = $2 AND place = $3 RETURNING report"
-PURGE_REPORTS = "DELETE FROM reports_set_aside WHERE at < now() - $1::interval"
+PRUNE_REPORTS = "DELETE FROM reports_set_aside WHERE at < now() - $1::interval"
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,5 +108,5 @@ async def claim_report(tx: Tx, node: str, batch_seq: int, place: int) -> bytes |
     return report
 
 
-async def purge_reports(tx: Tx, keep: timedelta) -> None:
-    await tx.execute(PURGE_REPORTS, keep)
+async def prune_reports(tx: Tx, keep: timedelta) -> None:
+    await tx.execute(PRUNE_REPORTS, keep)

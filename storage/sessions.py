@@ -74,8 +74,8 @@ OPEN = """
 """
 CLOSE = "DELETE FROM sessions WHERE token_hash = $1 RETURNING id"
 CLOSE_ALL_OF = "DELETE FROM sessions WHERE user_id = $1"
-PURGE_SIGN_INS = "DELETE FROM sign_ins WHERE expires_at < now()"
-PURGE_SESSIONS = "DELETE FROM sessions WHERE expires_at < now() OR last_seen_at < now() - idle"
+PRUNE_SIGN_INS = "DELETE FROM sign_ins WHERE expires_at < now()"
+PRUNE_SESSIONS = "DELETE FROM sessions WHERE expires_at < now() OR last_seen_at < now() - idle"
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,7 +213,7 @@ async def close_all_of(tx: Tx, user: UUID) -> None:
     await revocations.publish(tx, user)
 
 
-async def purge(tx: Tx) -> None:
-    """Purge expired sign-ins and sessions."""
-    await tx.execute(PURGE_SIGN_INS)
-    await tx.execute(PURGE_SESSIONS)
+async def prune(tx: Tx) -> None:
+    """Prune expired sign-ins and sessions."""
+    await tx.execute(PRUNE_SIGN_INS)
+    await tx.execute(PRUNE_SESSIONS)

@@ -17,7 +17,7 @@ PREVIEW = "SELECT audio_ulaw FROM voice_previews WHERE hash = $1"
 STORE_PREVIEW = """
     INSERT INTO voice_previews (org_id, hash, audio_ulaw) VALUES (hum.org_id(), $1, $2) ON CONFLICT DO NOTHING
 """
-PURGE_PREVIEWS = """
+PRUNE_PREVIEWS = """
     DELETE FROM voice_previews WHERE (org_id, hash) IN (
         SELECT org_id, hash FROM voice_previews WHERE created_at < now() - $1::interval ORDER BY created_at LIMIT $2)
 """
@@ -43,6 +43,6 @@ async def store_preview(tx: Tx, hash: bytes, audio_ulaw: bytes) -> None:
     await tx.execute(STORE_PREVIEW, hash, audio_ulaw)
 
 
-async def purge_previews(tx: Tx, age: timedelta, limit: int) -> None:
-    """Purge previews older than `age`.  Runs as the system."""
-    await tx.execute(PURGE_PREVIEWS, age, limit)
+async def prune_previews(tx: Tx, age: timedelta, limit: int) -> None:
+    """Prune previews older than `age`.  Runs as the system."""
+    await tx.execute(PRUNE_PREVIEWS, age, limit)

@@ -103,14 +103,14 @@ LOSE = f"""
     SELECT {REPORTED} AS tool FROM lost r ORDER BY r.report_at, r.id
 """
 # Those of calls and conversations go with them.
-PURGE = """
+PRUNE = """
     DELETE FROM tool_runs WHERE id IN (
         SELECT r.id FROM tool_runs r
          WHERE r.started_at < now() - $1::interval AND r.call_id IS NULL AND r.conversation_id IS NULL
          ORDER BY r.started_at LIMIT $2)
 """
 # The organization's retention time applies if it is shorter; of conversations, it alone does.
-PURGE_BY_RETENTION = """
+PRUNE_BY_RETENTION = """
     DELETE FROM tool_runs WHERE id IN (
         SELECT l.id FROM organizations o
          CROSS JOIN LATERAL (SELECT r.id FROM tool_runs r
@@ -296,7 +296,7 @@ async def end_orphaned(tx: Tx, call: UUID, at: datetime) -> list[str]:
     return [row["tool"] for row in await tx.fetch(LOSE, call, at)]
 
 
-async def purge(tx: Tx, keep: timedelta, limit: int) -> int:
-    """Purge expired runs, at most `limit` of each kind, and none of calls; return how many.  Runs as the system."""
-    statuses = (await tx.execute(PURGE, keep, limit), await tx.execute(PURGE_BY_RETENTION, limit))
+async def prune(tx: Tx, keep: timedelta, limit: int) -> int:
+    """Prune expired runs, at most `limit` of each kind, and none of calls; return how many.  Runs as the system."""
+    statuses = (await tx.execute(PRUNE, keep, limit), await tx.execute(PRUNE_BY_RETENTION, limit))
     return sum(int(status.rpartition(" ")[2]) for status in statuses)

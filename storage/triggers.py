@@ -275,8 +275,8 @@ async def body(tx: Tx, trigger: UUID, delivery: UUID) -> tuple[str, bytes]:
     return row["media_type"], row["body"]
 
 
-async def purge(tx: Tx, keep_bodies: timedelta, keep_deliveries: timedelta, limit: int) -> bool:
-    """Purge expired bodies and deliveries, and deleted triggers; return whether there may be more.  Runs as the system."""
+async def prune(tx: Tx, keep_bodies: timedelta, keep_deliveries: timedelta, limit: int) -> bool:
+    """Prune expired bodies and deliveries, and deleted triggers; return whether there may be more.  Runs as the system."""
     statuses = [
         await tx.execute(EMPTY_OLD, keep_bodies, limit),
         await tx.execute(DELETE_OLD, keep_deliveries, limit),

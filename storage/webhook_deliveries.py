@@ -97,12 +97,12 @@ REPLAY = """
       FROM again a
      WHERE d.id = a.id
 """
-# --- purged, as the system
-PURGE = """
+# --- pruned, as the system
+PRUNE = """
     DELETE FROM webhook_deliveries
      WHERE id IN (SELECT id FROM webhook_deliveries WHERE id < $1 AND state <> 'pending' ORDER BY id LIMIT $2)
 """
-PURGE_STREAMS = """
+PRUNE_STREAMS = """
     DELETE FROM webhook_streams
      WHERE stream_id IN (SELECT s.stream_id FROM webhook_streams s
                           WHERE s.touched_at < $1 AND NOT EXISTS (SELECT FROM conversations c WHERE c.id = s.stream_id)
@@ -264,8 +264,8 @@ async def _visit_now(tx: Tx, webhook: UUID) -> None:
     await notify_senders(tx)
 
 
-async def purge(tx: Tx, before: datetime, limit: int) -> int:
-    """Purge some of the deliveries from before then; return how many.  Runs as the system."""
-    status = await tx.execute(PURGE, ids.lowest_at(before), limit)
-    await tx.execute(PURGE_STREAMS, before, limit)
+async def prune(tx: Tx, before: datetime, limit: int) -> int:
+    """Prune some of the deliveries from before then; return how many.  Runs as the system."""
+    status = await tx.execute(PRUNE, ids.lowest_at(before), limit)
+    await tx.execute(PRUNE_STREAMS, before, limit)
     return int(status.removeprefix("DELETE "))

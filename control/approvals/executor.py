@@ -57,7 +57,7 @@ class DecisionExecutor:
         if row.state in rules.DECIDED and row.told_at is None and row.subject.call_id is not None:
             await self._inform(row, row.subject.call_id)
 
-    async def sweep(self) -> None:
+    async def close_or_requeue_approvals(self) -> None:
         """Close overdue approvals, and enqueue jobs again for decided ones that are stuck."""
         await usecases.close_overdue(self._db)
         async with self._db.system() as tx:
@@ -70,7 +70,7 @@ class DecisionExecutor:
         before = now() - timedelta(days=APPROVAL_DAYS)
         while True:
             async with self._db.system() as tx:
-                if await approvals.purge(tx, before, BATCH) < BATCH:
+                if await approvals.prune(tx, before, BATCH) < BATCH:
                     return
 
     # --- the tool -------------------------------------------------------------------------------------------------

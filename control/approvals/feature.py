@@ -22,7 +22,7 @@ def feature(settings: ControlSettings, deps: Deps) -> Feature:
         },
         jobs={rules.WORK: executor.execute},
         sweeps=[
-            Sweep("approvals", executor.sweep, settings.approval_look_seconds),
+            Sweep("approvals", executor.close_or_requeue_approvals, settings.approval_look_seconds),
             Sweep("approvals_old", executor.prune, settings.sweep_seconds),
         ],
         channels=[CHANGED],

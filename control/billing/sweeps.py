@@ -57,7 +57,7 @@ class LimitWarner:
         """Check the next organizations; return how many."""
         async with self._db.system() as tx:
             organizations = await billing.organizations(tx, self._after, BATCH)
-            await billing.purge_events(tx, KEEP_EVENTS)
+            await billing.prune_events(tx, KEEP_EVENTS)
         self._after = organizations[-1] if len(organizations) == BATCH else UUID(int=0)
 
         async def check(org: UUID) -> bool:

@@ -68,13 +68,13 @@ class Idempotency:
         deadline = asyncio.timeout(self._lease.total_seconds())
         try:
             async with deadline:
-                return await self._claimed(ctx, ctx.key, act)
+                return await self._act_under_claim(ctx, ctx.key, act)
         except TimeoutError:
             if deadline.expired():
                 raise Unavailable("The request took too long and was stopped; try again with the same key.") from None
             raise
 
-    async def _claimed(self, ctx: ActionContext, key: str, act: Act) -> Message:
+    async def _act_under_claim(self, ctx: ActionContext, key: str, act: Act) -> Message:
         incoming, claim, org = ctx.incoming, ids.new(), ctx.organization
         keyed = KeyedRequest(key, actor(ctx.principal), incoming.method.name, ctx.body_hash)
         async with self._db.tenant(org) as tx:

@@ -149,7 +149,7 @@ class CallAdmission:
             if free.is_empty:
                 requests = [call for call in requests if by_call[call.id].accepts_unknown]
             live_rows = await media_capacity.live_calls(tx, list({call.org for call in requests}))
-            verdicts = capacity.assign(requests, free, _concurrent(live_rows, self._caps))
+            verdicts = capacity.assign_media_processes(requests, free, _concurrent(live_rows, self._caps))
             offers = {
                 id: StreamOffer(secrets.new_token(), to.url) for id, to in verdicts.items() if isinstance(to, Place)
             }

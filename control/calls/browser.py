@@ -17,7 +17,7 @@ from control.audit.usecases import append_action
 from control.billing import limits
 from control.bus import Bus
 from control.calls import rules, sdp
-from control.calls.ending import finish
+from control.calls.ending import end_call
 from control.crm.lookups import Callers
 from control.livecall.channels import BROWSERS, COMMANDS
 from control.livecall.rules import LIVE
@@ -170,4 +170,4 @@ async def end_unjoined(tx: Tx, id: UUID, result: ResultRow) -> None:
     state = await calls.lock(tx, id)
     if state.status in LIVE and not state.streams_opened:
         status, reason = rules.not_connected(result.refusal)
-        await finish(tx, state, status, now(), reason, result.detail)
+        await end_call(tx, state, status, now(), reason, result.detail)

@@ -95,7 +95,7 @@ class Capacity:
             if url in self._addresses:
                 self._addresses[url].free -= calls
 
-    def acquire(self, zone: str = "") -> Place | None:
+    def acquire_place(self, zone: str = "") -> Place | None:
         """Acquire a place; None if there is none.
 
         Prefer processes that are not doubted, then those in this zone, then those with the largest free share.
@@ -154,7 +154,7 @@ class Refusal:
     reason: str
 
 
-def assign(
+def assign_media_processes(
     requests: Sequence[PlaceRequest], capacity: Capacity, concurrent: ConcurrentCalls
 ) -> dict[UUID, Place | Refusal]:
     """Assign places to these calls in their order, and return the result by call."""
@@ -162,7 +162,7 @@ def assign(
     for call in requests:
         if (reason := concurrent.excess(call)) is not None:
             verdicts[call.id] = Refusal(reason)
-        elif (place := Place("") if capacity.is_empty else capacity.acquire(call.zone)) is not None:
+        elif (place := Place("") if capacity.is_empty else capacity.acquire_place(call.zone)) is not None:
             concurrent.add(call)
             verdicts[call.id] = place
         else:

@@ -1,14 +1,14 @@
-"""The end of calls: each event leads downwards to `finish`, which closes a call once, whatever comes first.
+"""The end of calls: each event leads downwards to `end_call`, which closes a call once, whatever comes first.
 
 | event | function | next |
 | --- | --- | --- |
-| the media process reports the stream's end | `stream_ended` | the pending step, or the carrier's report, or `finish` |
-| the carrier requests the next step | `routing.next_step`, `routing.after_dial` | a dial, or another stream, or `finish` |
-| the carrier reports the call's end | `routing.carrier_status`, `outbound.attempts.ended`, `over_at_carrier` | the stream's end, or `finish` |
-| a person hangs up a call that no media process has | `hang_up` | `finish` |
-| a call can't be connected | `routing.route_inbound`, `routing.offer`, `browser.end_unjoined` | `finish` |
-| the stream's end is not reported in time | `sweep` | `finish` |
-| neither a media process nor the carrier has the call | `orphans.sweep` | `finish` |
+| the media process reports the stream's end | `stream_ended` | the pending step, or the carrier's report, or `end_call` |
+| the carrier requests the next step | `carriersteps.next_step`, `carriersteps.after_dial` | a dial, or another stream, or `end_call` |
+| the carrier reports the call's end | `carriersteps.carrier_status`, `outbound.attempts.ended`, `over_at_carrier` | the stream's end, or `end_call` |
+| a person hangs up a call that no media process has | `hang_up` | `end_call` |
+| a call can't be connected | `carriersteps.route_inbound`, `carriersteps.offer`, `browser.end_unjoined` | `end_call` |
+| the stream's end is not reported in time | `close_stale_calls` | `end_call` |
+| neither a media process nor the carrier has the call | `orphans.close_orphaned_calls` | `end_call` |
 | the call is finished | `jobs.after_call` | its summary |
 
 For example: the caller hangs up.  The media process reports that the stream ended with `caller`, and `stream_ended`
@@ -56,13 +56,13 @@ async def stream_ended(tx: Tx, state: CallState, number: int, ended: runtime_pb2
         if state.carrier_ended_at is None:
             await calls.leave_stream(tx, state.id)
         else:
-            await finish(tx, state, "completed", at, "caller")
+            await end_call(tx, state, "completed", at, "caller")
         return
     detail = without_nul(ended.detail) if ended.HasField("detail") else None
     if (status := rules.ENDINGS.get(ended.reason)) is not None:
-        await finish(tx, state, status, at, ended.reason, detail)
+        await end_call(tx, state, status, at, ended.reason, detail)
     elif state.carrier_ended_at is not None:
-        await finish(tx, state, "completed", at, "stream_lost")
+        await end_call(tx, state, "completed", at, "stream_lost")
     else:
         # The carrier requests the next step, or reports that the call is over.
         await calls.lose_stream(tx, state.id)
@@ -83,10 +83,10 @@ async def over_at_carrier(tx: Tx, state: CallState, at: datetime) -> None:
     """Record the carrier's end of a call that had a stream, and close it unless the stream's end is still due."""
     if state.next_step_due and state.node is None:
         reason = await record.reason(tx, state.id)
-        await finish(tx, state, "completed", at, reason)
+        await end_call(tx, state, "completed", at, reason)
     elif state.node is None and state.carrier_ended_at is not None:
         # The media process reported that it lost the stream.
-        await finish(tx, state, "completed", at, "stream_lost")
+        await end_call(tx, state, "completed", at, "stream_lost")
     else:
         await calls.set_carrier_ended(tx, state.id)
 
@@ -101,10 +101,10 @@ async def hang_up(db: Db, carrier: Carrier, state: CallState) -> None:
             status, reason = rules.hung_up(
                 joined=state.streams_opened > 0, was_going_on=was_going_on, placed=is_outbound
             )
-            await finish(tx, state, status, now(), reason)
+            await end_call(tx, state, status, now(), reason)
 
 
-async def sweep(db: Db, lost_seconds: float) -> int:
+async def close_stale_calls(db: Db, lost_seconds: float) -> int:
     """Close calls that the carrier ended `lost_seconds` ago and that lack their stream's end; return how many."""
 
     async def close(id: UUID) -> bool:
@@ -112,7 +112,7 @@ async def sweep(db: Db, lost_seconds: float) -> int:
             state = await calls.lock_if_stale(tx, id, lost_seconds)
             if state is None:
                 return False
-            await finish(tx, state, "completed", state.carrier_ended_at or now(), "stream_lost")
+            await end_call(tx, state, "completed", state.carrier_ended_at or now(), "stream_lost")
         return True
 
     async with db.system() as tx:
@@ -120,13 +120,13 @@ async def sweep(db: Db, lost_seconds: float) -> int:
     return await each_row("calls", stale, close)
 
 
-async def finish(tx: Tx, state: CallState, status: str, at: datetime, reason: str, detail: str | None = None) -> None:
+async def end_call(tx: Tx, state: CallState, status: str, at: datetime, reason: str, detail: str | None = None) -> None:
     """Close a locked call, unless it is closed, and enqueue its after-call job."""
     if state.ended_at is not None:
         return
     await unfinished.finalize(tx, state.org_id, state.id, state.streams_opened, at)
     await record.break_off(tx, state, at)
-    await calls.finish(tx, state.id, status, at, reason, detail)
+    await calls.end(tx, state.id, status, at, reason, detail)
     await usage.ended(tx, state, at)
     duration_seconds = int((at - state.answered_at).total_seconds()) if state.answered_at else None
     ended = calls_pb2.CallEnded(

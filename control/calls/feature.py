@@ -12,7 +12,7 @@ from control.calls.listenerstreams import ListenerStreams
 from control.calls.servicer import CallsServicer
 from control.calls.session import Sessions
 from control.calls.switching import transfer_to_flow
-from control.calls.toolruns import CallTools
+from control.calls.toolruns import ToolRuns
 from control.calls.tools import END_CALL, PAUSE_RECORDING, RESUME_RECORDING, report_outcome, send_digits
 from control.feature import Deps, Feature, Sweep
 from control.livecall import channels
@@ -28,13 +28,13 @@ def feature(settings: ControlSettings, deps: Deps) -> Feature:
     offers = Offers(deps.calls_db, settings.token_seconds)
     listeners, lookups = ListenerStreams(), callers(settings, deps)
     sessions = Sessions(deps.calls_db, settings, deps.tools)
-    tools = CallTools(deps.calls_db, deps.tools, sessions, settings.tool_seconds)
+    tools = ToolRuns(deps.calls_db, deps.tools, sessions, settings.tool_seconds)
     tool_ms = round(settings.tool_seconds * 1000)
 
     async def prune() -> None:
         async with deps.db.system() as tx:
-            await quarantine.purge_reports(tx, rules.KEEP_SET_ASIDE)
-            await media_links.purge(tx, rules.KEEP_LINKS)
+            await quarantine.prune_reports(tx, rules.KEEP_SET_ASIDE)
+            await media_links.prune(tx, rules.KEEP_LINKS)
 
     return Feature(
         services={
@@ -46,9 +46,13 @@ def feature(settings: ControlSettings, deps: Deps) -> Feature:
         },
         jobs={AFTER_CALL: partial(after_call, deps.db, deps.clients.writer)},
         sweeps=[
-            Sweep("calls", partial(ending.sweep, deps.db, settings.link_lost_seconds), settings.sweep_seconds),
             Sweep(
-                "lost_calls", partial(orphans.sweep, deps.db, deps.clients.carrier, settings), settings.sweep_seconds
+                "calls", partial(ending.close_stale_calls, deps.db, settings.link_lost_seconds), settings.sweep_seconds
+            ),
+            Sweep(
+                "lost_calls",
+                partial(orphans.close_orphaned_calls, deps.db, deps.clients.carrier, settings),
+                settings.sweep_seconds,
             ),
             Sweep("left_over_reports", prune, settings.sweep_seconds),
         ],

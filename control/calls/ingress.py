@@ -7,7 +7,7 @@ from uuid import UUID
 from control.base.wire import moment
 from control.boundary import NodeContext
 from control.bus import Bus
-from control.calls import routing
+from control.calls import carriersteps
 from control.crm.lookups import Callers
 from control.livecall.channels import CHANGED, LINKS
 from control.transfers import dialing
@@ -28,15 +28,15 @@ class IngressServicer:
 
     def __init__(self, db: Db, bus: Bus, settings: CallsSettings, callers: Callers) -> None:
         self._db, self._bus, self._settings, self._callers = db, bus, settings, callers
-        self._routing = routing.RoutingContexts(db, bus, settings)
+        self._contexts = carriersteps.StepContexts(db, bus, settings)
         self._silent = timedelta(seconds=settings.link_silent_seconds)
 
     async def RouteCall(self, request: pb.RouteCallRequest, ctx: NodeContext) -> pb.RouteCallResponse:
         if request.HasField("apologized_at"):
-            await routing.record_apology(self._db, request, moment(request.apologized_at))
+            await carriersteps.record_apology(self._db, request, moment(request.apologized_at))
             return pb.RouteCallResponse()
         keep = timedelta(days=self._settings.lookup_days)
-        step = await routing.route_inbound(self._db, self._routing.context(ctx), request, keep)
+        step = await carriersteps.route_inbound(self._db, self._contexts.context(ctx), request, keep)
         if step.HasField("connect"):
             self._callers.begin(ids.require(Kind.CALL, step.connect.call_id))
         return pb.RouteCallResponse(step=step)
@@ -45,21 +45,21 @@ class IngressServicer:
         self, request: pb.ReportCallStatusRequest, _: NodeContext
     ) -> pb.ReportCallStatusResponse:
         lasted_seconds = request.lasted_seconds if request.HasField("lasted_seconds") else None
-        await routing.carrier_status(
+        await carriersteps.carrier_status(
             self._db, request.call_sid, request.to_e164, request.carrier_status, lasted_seconds
         )
         return pb.ReportCallStatusResponse()
 
     async def NextStep(self, request: pb.NextStepRequest, ctx: NodeContext) -> pb.NextStepResponse:
         await self._wait_for_report(ids.require(Kind.CALL, request.call_id))
-        step = await routing.next_step(self._db, self._routing.context(ctx), request)
+        step = await carriersteps.next_step(self._db, self._contexts.context(ctx), request)
         return pb.NextStepResponse(step=step)
 
     async def EndDial(self, request: pb.EndDialRequest, ctx: NodeContext) -> pb.EndDialResponse:
         if request.HasField("apologized_at"):
-            await routing.record_dial(self._db, request, moment(request.apologized_at))
+            await carriersteps.record_dial(self._db, request, moment(request.apologized_at))
             return pb.EndDialResponse()
-        step = await routing.after_dial(self._db, self._routing.context(ctx), request)
+        step = await carriersteps.after_dial(self._db, self._contexts.context(ctx), request)
         return pb.EndDialResponse(step=step)
 
     async def ReportDial(self, request: pb.ReportDialRequest, _: NodeContext) -> pb.ReportDialResponse:

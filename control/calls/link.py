@@ -23,7 +23,7 @@ from control.calls import filecheck, reports, takeover, unfinished
 from control.calls.browser import Offers
 from control.calls.listenerstreams import ListenerStreams
 from control.calls.session import Sessions
-from control.calls.toolruns import CallTools
+from control.calls.toolruns import ToolRuns
 from control.livecall.channels import ANSWERS, COMMANDS, DELTAS
 from control.tools import dumped, failed
 from hum.contract import rpc
@@ -61,7 +61,7 @@ class MediaServicer:
         db: Db,
         bus: Bus,
         sessions: Sessions,
-        tools: CallTools,
+        tools: ToolRuns,
         listeners: ListenerStreams,
         offers: Offers,
         stopping: asyncio.Event,
@@ -129,7 +129,7 @@ class _StoredState:
 class _Link:
     """The traffic of a link.  Tools that run when it is lost continue, and a repeated request gets their results."""
 
-    def __init__(self, db: Db, bus: Bus, tools: CallTools, node: str, offers: Offers) -> None:
+    def __init__(self, db: Db, bus: Bus, tools: ToolRuns, node: str, offers: Offers) -> None:
         self.node, self._offers = node, offers
         self.downs: asyncio.Queue[pb.LinkDown | None] = asyncio.Queue(MAX_DOWNS)
         self._db, self._bus, self._tools = db, bus, tools

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from control.calls import rules
-from control.calls.ending import finish
+from control.calls.ending import end_call
 from control.clients.twilio import Carrier, CarrierCall, is_refusal
 from control.livecall.rules import ANSWERED, LIVE
 from control.rows import each_row
@@ -38,7 +38,7 @@ CHECKS = 2
 DIALLED_BACK_OFF = 8
 
 
-async def sweep(db: Db, carrier: Carrier, settings: CallsSettings) -> int:
+async def close_orphaned_calls(db: Db, carrier: Carrier, settings: CallsSettings) -> int:
     """Close the orphaned calls that the carrier no longer has either; return how many.
 
     Raises UNAVAILABLE, after all calls in flight are processed.
@@ -87,7 +87,7 @@ async def _close(db: Db, queries: "_CarrierQueries", row: OrphanedCallRow) -> bo
         if state.status not in LIVE or state.streams_opened != row.streams_opened:
             return False  # it ended or was joined
         ended_at = (carrier_call.ended_at if carrier_call else None) or row.seen_at or now()
-        await finish(tx, state, outcome[0], max(ended_at, state.answered_at or state.created_at), outcome[1])
+        await end_call(tx, state, outcome[0], max(ended_at, state.answered_at or state.created_at), outcome[1])
     return True
 
 

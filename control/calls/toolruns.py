@@ -24,8 +24,8 @@ MAX_ID_CHARS = 200
 NO_SUCH_TOOL = "There is no such tool."
 
 
-class CallTools:
-    """The tools of calls, with one run for each tool call: a repeated request gets the first run's result."""
+class ToolRuns:
+    """The runs of the tools of calls, one for each tool call: a repeated request gets the first run's result."""
 
     def __init__(self, db: Db, registry: Registry, sessions: Sessions, wait_seconds: float) -> None:
         self._db, self._registry, self._sessions, self._wait_seconds = db, registry, sessions, wait_seconds

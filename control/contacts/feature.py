@@ -26,6 +26,10 @@ def feature(settings: ControlSettings, deps: Deps) -> Feature:
             rules.IMPORT_CONTACTS: partial(imports.import_contacts, deps.db, settings.import_rest),
         },
         sweeps=[
-            Sweep("imports", partial(imports.sweep, deps.db, settings.import_stuck_seconds), settings.sweep_seconds)
+            Sweep(
+                "imports",
+                partial(imports.close_stuck_imports, deps.db, settings.import_stuck_seconds),
+                settings.sweep_seconds,
+            )
         ],
     )

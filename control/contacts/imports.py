@@ -143,7 +143,7 @@ async def _end(tx: Tx, org: UUID, row: ImportRow) -> None:
         await events.append(tx, org, org, event)
 
 
-async def sweep(db: Db, stuck_seconds: float) -> int:
+async def close_stuck_imports(db: Db, stuck_seconds: float) -> int:
     """Close imports without progress for `stuck_seconds`, and prune old ones; return how many were closed."""
 
     async def close(id: UUID) -> bool:
@@ -154,6 +154,6 @@ async def sweep(db: Db, stuck_seconds: float) -> int:
         return True
 
     async with db.system() as tx:
-        await contact_imports.purge(tx, rules.KEEP_IMPORTS)
+        await contact_imports.prune(tx, rules.KEEP_IMPORTS)
         stuck = await contact_imports.stalled(tx, timedelta(seconds=stuck_seconds))
     return await each_row("contact_imports", stuck, close)

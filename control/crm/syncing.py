@@ -34,7 +34,7 @@ CRM_RETRY_HOURS = 24.0
 CRM_LOG_DAYS = 30.0
 
 LOG = log(__name__)
-#: Rows that one sweep enqueues; rows of each kind that one sweep purges.
+#: Rows that one sweep enqueues; rows of each kind that one sweep prunes.
 BATCH, PRUNED_ROWS = 100, 1000
 #: Failed look-ups after which a call is synced without its contact's id.
 LOOK_UPS = 4
@@ -82,8 +82,8 @@ class Syncing:
         retry_for = timedelta(hours=CRM_RETRY_HOURS)
         async with self._db.system() as tx:
             await crm_syncs.fail_overdue(tx, retry_for + rules.JOB_LOST, PRUNED_ROWS)
-            await crm_syncs.purge(tx, keep, PRUNED_ROWS)
-            await crm.purge_logs(tx, keep, PRUNED_ROWS)
+            await crm_syncs.prune(tx, keep, PRUNED_ROWS)
+            await crm.prune_logs(tx, keep, PRUNED_ROWS)
 
     async def sync(self, org: UUID, id: UUID) -> None:
         """Make one attempt at a sync; a failed one is due again later."""

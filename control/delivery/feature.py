@@ -51,7 +51,7 @@ def feature(settings: ControlSettings, deps: Deps) -> Feature:
         services={service: SmsDeliveryServicer(deps.cursors)},
         sweeps=[
             Sweep("texts", sender.send_due, settings.text_seconds, sender.woken),
-            Sweep("text_attempts", lookups.sweep, settings.sweep_seconds),
+            Sweep("text_attempts", lookups.look_up_unconfirmed_texts, settings.sweep_seconds),
             Sweep("text_retries", lookups.retry_due, settings.sweep_seconds),
             Sweep("text_statuses", lookups.reconcile, settings.sweep_seconds),
         ],

@@ -15,5 +15,7 @@ EVENTS_POLL_SECONDS = 300.0
 def feature(settings: ControlSettings, deps: Deps) -> Feature:
     return Feature(
         services={events_pb2.DESCRIPTOR.services_by_name["EventsService"]: EventsServicer()},
-        sweeps=[Sweep("event_months", partial(months.sweep, deps.db, deps.files, settings), EVENTS_POLL_SECONDS)],
+        sweeps=[
+            Sweep("event_months", partial(months.maintain_months, deps.db, deps.files, settings), EVENTS_POLL_SECONDS)
+        ],
     )

@@ -32,15 +32,15 @@ UNPLACED = Gauge("hum_events_unplaced", "Events without a month, at the last swe
 OVERDUE = Gauge("hum_events_overdue_seconds", "How much longer than HUM_EVENTS_MONTHS the oldest month was kept")
 ARCHIVED = Counter("hum_events_archived_total", "Events that were archived")
 DROPPED = Counter("hum_event_months_dropped_total", "Months of events that were dropped")
-#: Events per archive file, and event ids purged per sweep.
-FILE_EVENTS, PURGED_IDS = 5_000, 10_000
+#: Events per archive file, and event ids pruned per sweep.
+FILE_EVENTS, PRUNED_IDS = 5_000, 10_000
 
 
 class Unarchived(Exception):  # noqa: N818 - names the failure
     """A month could not be archived, and is kept.  Not an OSError, which means an unavailable database."""
 
 
-async def sweep(db: Db, files: Files, settings: ControlSettings) -> None:
+async def maintain_months(db: Db, files: Files, settings: ControlSettings) -> None:
     """Create the next months; archive and drop the oldest if it is old enough and no reader needs it."""
     try:
         await _create_months(db)
@@ -64,7 +64,7 @@ async def _create_months(db: Db) -> None:
 
 async def _prune_ids(db: Db) -> None:
     async with db.system() as tx:
-        await events.purge_ids(tx, timedelta(days=EVENT_ID_DAYS), PURGED_IDS)
+        await events.prune_ids(tx, timedelta(days=EVENT_ID_DAYS), PRUNED_IDS)
 
 
 async def _drop_old(db: Db, files: Files, settings: ControlSettings) -> None:

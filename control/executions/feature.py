@@ -1,4 +1,4 @@
-"""The feature `executions`: its service, and the sweep that purges old rows."""
+"""The feature `executions`: its service, and the sweep that prunes old rows."""
 
 from datetime import timedelta
 
@@ -11,7 +11,7 @@ from storage import tool_runs
 #: Days for which executions of tools are listed.
 TOOL_RUN_DAYS = 90.0
 
-#: Rows purged per sweep.
+#: Rows pruned per sweep.
 PRUNED_ROWS = 1000
 
 
@@ -20,7 +20,7 @@ def feature(settings: ControlSettings, deps: Deps) -> Feature:
 
     async def prune() -> None:
         async with deps.db.system() as tx:
-            await tool_runs.purge(tx, keep, PRUNED_ROWS)
+            await tool_runs.prune(tx, keep, PRUNED_ROWS)
 
     services = tool_executions_pb2.DESCRIPTOR.services_by_name
     return Feature(

@@ -35,6 +35,6 @@ def feature(settings: ControlSettings, deps: Deps) -> Feature:
     return Feature(
         services={knowledge_pb2.DESCRIPTOR.services_by_name["KnowledgeService"]: servicer},
         jobs={rules.CONVERT: conversions.convert, rules.EMBED: conversions.embed},
-        sweeps=[Sweep("knowledge", conversions.sweep, settings.sweep_seconds)],
+        sweeps=[Sweep("knowledge", conversions.enqueue_due_documents, settings.sweep_seconds)],
         tools=[tool],
     )

@@ -96,7 +96,7 @@ class Conversions:
             if current.revision == row.revision and current.passages == len(vectors):
                 await knowledge_search.embed(tx, id, self._embedder.name, packed(vectors))
 
-    async def sweep(self) -> None:
+    async def enqueue_due_documents(self) -> None:
         """Enqueue documents that are due, fail stuck ones, and enqueue those without vectors of the present model."""
         settings = self._settings
         async with self._db.system() as tx:

@@ -90,7 +90,7 @@ class Serving:
             if tool.state == "changed":
                 suspended = events_pb2.McpToolSuspendedEvent(server_id=public_id, tool=tool.name, name=row.name)
                 await events.append(tx, row.org_id, row.id, suspended)
-        await mcp.purge_removed(tx, row.id)
+        await mcp.delete_removed(tx, row.id)
         await mcp.record_reading(tx, row.id, version)
         return await mcp.get(tx, row.id)
 

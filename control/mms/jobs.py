@@ -8,7 +8,7 @@ from prometheus_client import Counter
 from control.clients.twilio import Carrier, MediaRefused
 from control.mms import files, rules
 from control.mms.rules import FileLimits
-from control.retention.files import sweep_media
+from control.retention.files import delete_files_of_messages
 from hum import ids
 from hum.clock import now
 from hum.contract.errors import CarrierError
@@ -82,7 +82,7 @@ async def _fetch_one(
     if not exists:
         async with db.system() as tx:
             await text_erasures.schedule_file(tx, org, path)
-        await sweep_media(db, store, OWED)
+        await delete_files_of_messages(db, store, OWED)
         return 0
     FILES.labels("stored").inc()
     return len(content)

@@ -23,7 +23,11 @@ def feature(settings: ControlSettings, deps: Deps) -> Feature:
     return Feature(
         services={numbers_pb2.DESCRIPTOR.services_by_name["NumbersService"]: servicer},
         sweeps=[
-            Sweep("purchases", partial(purchases.sweep, abandoned), settings.sweep_seconds),
-            Sweep("releases", partial(usecases.sweep_releases, deps.db, carrier, abandoned), settings.sweep_seconds),
+            Sweep("purchases", partial(purchases.finish_abandoned_purchases, abandoned), settings.sweep_seconds),
+            Sweep(
+                "releases",
+                partial(usecases.finish_abandoned_releases, deps.db, carrier, abandoned),
+                settings.sweep_seconds,
+            ),
         ],
     )

@@ -111,7 +111,7 @@ class Purchases:
         await limits.require(tx, principal.org_id, "numbers")
         return flow_id, sms_flow_id
 
-    async def sweep(self, older: timedelta) -> int:
+    async def finish_abandoned_purchases(self, older: timedelta) -> int:
         """Finish the attempts that have been idle for longer than `older`; return how many were finished."""
         async with self._db.system() as tx:
             abandoned = {attempt.id: attempt for attempt in await purchases.claim_abandoned(tx, older)}

@@ -239,7 +239,7 @@ async def _finish_release(db: Db, carrier: Carrier, org: UUID, id: UUID, sid: st
             await events.append(tx, org, id, events_pb2.NumberReleasedEvent())
 
 
-async def sweep_releases(db: Db, carrier: Carrier, older: timedelta) -> int:
+async def finish_abandoned_releases(db: Db, carrier: Carrier, older: timedelta) -> int:
     """Finish the releases that have been idle for longer than `older`; return how many."""
     async with db.system() as tx:
         unreleased = {row.id: row for row in await numbers.claim_releases(tx, older)}

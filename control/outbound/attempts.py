@@ -6,7 +6,7 @@ Webhooks name the attempt, so its `call_sid` is known even if the answer to the 
 from datetime import datetime
 from uuid import UUID
 
-from control.calls.ending import finish, over_at_carrier
+from control.calls.ending import end_call, over_at_carrier
 from control.livecall.stream import append_event
 from control.outbound import rules
 from hum import ids
@@ -79,4 +79,4 @@ async def ended(
             requeued = calls_pb2.CallStateChanged(status=calls_pb2.CALL_STATUS_QUEUED, reason=result)
             await append_event(tx, call.id, at, state=requeued)
         case rules.End(status, reason):
-            await finish(tx, call, status, at, reason, carrier_code)
+            await end_call(tx, call, status, at, reason, carrier_code)

@@ -14,7 +14,7 @@ from uuid import UUID
 from prometheus_client import Counter
 
 from control.billing import limits
-from control.calls.ending import finish
+from control.calls.ending import end_call
 from control.clients.twilio import Carrier, CarrierCall, Placement, is_refusal, was_not_sent
 from control.flows.definitions import usable
 from control.outbound import attempts, rules
@@ -165,7 +165,7 @@ class Dialler:
                 await outbound.organization_waits(tx, call.org_id, seconds)
             case rules.End(status, reason):
                 await outbound.clear_due(tx, id)
-                await finish(tx, call, status, at, reason)
+                await end_call(tx, call, status, at, reason)
         return None
 
     def _placement(self, attempt: AttemptRow, row: FactsRow) -> Placement:
@@ -274,7 +274,7 @@ class Dialler:
 
     # -- reconciling unknown outcomes
 
-    async def sweep(self) -> int:
+    async def look_up_unconfirmed_attempts(self) -> int:
         """Look up the calls of attempts with unknown outcomes; return how many."""
         least_age = max(self._dial_limits.look_up, timedelta(seconds=self._dial_limits.request_seconds))
         async with self._db.system() as tx:

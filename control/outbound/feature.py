@@ -59,6 +59,6 @@ def feature(settings: ControlSettings, deps: Deps) -> Feature:
         },
         sweeps=[
             Sweep("outbound_calls", dialler.place_due, OUTBOUND_SECONDS),
-            Sweep("outbound_attempts", dialler.sweep, settings.sweep_seconds),
+            Sweep("outbound_attempts", dialler.look_up_unconfirmed_attempts, settings.sweep_seconds),
         ],
     )

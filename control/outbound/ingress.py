@@ -4,7 +4,7 @@ from uuid import UUID
 
 from control.boundary import NodeContext
 from control.bus import Bus
-from control.calls import outboundrules, routing
+from control.calls import carriersteps, outboundrules
 from control.clients.twilio import Carrier
 from control.crm.lookups import Callers
 from control.flows.definitions import usable
@@ -30,7 +30,7 @@ class PlacedCallsServicer:
     def __init__(self, db: Db, bus: Bus, carrier: Carrier, settings: CallsSettings, callers: Callers) -> None:
         self._db, self._bus, self._carrier, self._settings = db, bus, carrier, settings
         self._callers = callers
-        self._routing = routing.RoutingContexts(db, bus, settings)
+        self._contexts = carriersteps.StepContexts(db, bus, settings)
 
     async def AnswerPlacedCall(
         self, request: pb.AnswerPlacedCallRequest, ctx: NodeContext
@@ -42,8 +42,8 @@ class PlacedCallsServicer:
         if attempt.status != "under_way" or call.ended_at is not None:
             return pb.AnswerPlacedCallResponse(step=HANG_UP)
         self._callers.begin(call.id)
-        context = self._routing.context(ctx)
-        return pb.AnswerPlacedCallResponse(step=await routing.offer(self._db, context, call.id))
+        context = self._contexts.context(ctx)
+        return pb.AnswerPlacedCallResponse(step=await carriersteps.offer(self._db, context, call.id))
 
     async def ReportPlacedCall(
         self, request: pb.ReportPlacedCallRequest, _: NodeContext

@@ -29,14 +29,14 @@ class FileDeletionError(Exception):
     """A failure to delete files.  It is no OSError, which would mean that the database is unavailable."""
 
 
-async def sweep_all(db: Db, store: Files, most: int) -> int:
+async def delete_owed_files(db: Db, store: Files, most: int) -> int:
     """Do all owed deletions of files; return the number of calls, dropped files and messages."""
-    swept = await sweep(db, store, most)
-    swept += await sweep_dropped(db, store, most)
-    return swept + await sweep_media(db, store, most)
+    swept = await delete_files_of_calls(db, store, most)
+    swept += await delete_dropped_files(db, store, most)
+    return swept + await delete_files_of_messages(db, store, most)
 
 
-async def sweep(db: Db, store: Files, most: int) -> int:
+async def delete_files_of_calls(db: Db, store: Files, most: int) -> int:
     """Delete the files of deleted calls; return the number of calls.  Failures are retried."""
 
     async def delete(row: FilesRow) -> bool:
@@ -50,7 +50,7 @@ async def sweep(db: Db, store: Files, most: int) -> int:
     return await each_row("files of deleted calls", owed, delete)
 
 
-async def sweep_dropped(db: Db, store: Files, most: int) -> int:
+async def delete_dropped_files(db: Db, store: Files, most: int) -> int:
     """Delete the files that calls have dropped; return how many.  Failures are retried."""
 
     async def delete(row: DroppedRow) -> bool:
@@ -64,7 +64,7 @@ async def sweep_dropped(db: Db, store: Files, most: int) -> int:
     return await each_row("files that calls have dropped", owed, delete)
 
 
-async def sweep_media(db: Db, store: Files, most: int) -> int:
+async def delete_files_of_messages(db: Db, store: Files, most: int) -> int:
     """Delete the files of deleted messages; return how many.  Failures are retried."""
 
     async def delete(row: MediaFileRow) -> bool:
@@ -78,7 +78,7 @@ async def sweep_media(db: Db, store: Files, most: int) -> int:
     return await each_row("files of deleted messages", owed, delete)
 
 
-async def sweep_remaining(db: Db, store: Files, most: int) -> int:
+async def delete_files_of_organizations(db: Db, store: Files, most: int) -> int:
     """Delete the remaining files of deleted organizations, such as those never reported; return how many.
 
     The folder of an unknown organization is kept: the database may have been restored from a backup.

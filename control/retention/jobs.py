@@ -28,8 +28,8 @@ async def erase(db: Db, store: Files, settings: ControlSettings, org: UUID, id: 
         began_ms = monotonic_ms()
         async with db.tenant(org) as tx:
             row = await erasures.lock_open(tx, id)
-            is_done = row is None or await usecases.step(tx, row, now())
-        await files.sweep(db, store, rules.FILES)
+            is_done = row is None or await usecases.delete_batch(tx, row, now())
+        await files.delete_files_of_calls(db, store, rules.FILES)
         if is_done:
             return
         await asyncio.sleep((monotonic_ms() - began_ms) / 1000 * settings.erase_rest)
@@ -37,14 +37,14 @@ async def erase(db: Db, store: Files, settings: ControlSettings, org: UUID, id: 
         await jobs.enqueue(tx, rules.ERASE, org, id)
 
 
-async def enqueue_due(db: Db) -> None:
+async def begin_due_retention(db: Db) -> None:
     """Begin the due deletions, and enqueue jobs for open deletions without one, also after a job was quarantined."""
     async with db.system() as tx:
         overdue = await erasures.overdue(tx)
         OVERDUE.set(max((seconds for _, seconds in overdue), default=0))
         for org, _ in overdue:
             await erasures.begin_retention(tx, ids.new(), org)
-        await erasures.purge(tx, rules.KEEP_ERASED)
+        await erasures.prune(tx, rules.KEEP_ERASED)
         open_erasures = await erasures.unfinished(tx)
     for org, id in open_erasures:
         async with db.system() as tx:
@@ -54,10 +54,10 @@ async def enqueue_due(db: Db) -> None:
                 await jobs.enqueue(tx, rules.ERASE, org, id)
 
 
-async def sweep_files(db: Db, store: Files) -> int:
+async def delete_files(db: Db, store: Files) -> int:
     """Do all owed deletions of files, and delete the remaining files of deleted organizations; return how many."""
-    swept = await files.sweep_all(db, store, rules.FILES)
-    swept += await files.sweep_remaining(db, store, rules.FILES)
+    swept = await files.delete_owed_files(db, store, rules.FILES)
+    swept += await files.delete_files_of_organizations(db, store, rules.FILES)
     async with db.system() as tx:
         FILES_WAIT.set(max(await erasures.files_wait_seconds(tx), await dropped_recordings.wait_seconds(tx)))
     return swept

@@ -30,7 +30,7 @@ async def delete(db: Db, store: Files, org: UUID, name: str, seconds: float) -> 
     return await resume(db, store, org, seconds)
 
 
-async def sweep(db: Db, store: Files, seconds: float) -> int:
+async def continue_deletions(db: Db, store: Files, seconds: float) -> int:
     """Continue the open deletions; return how many have finished."""
     async with db.system() as tx:
         open_deletions = await deleted_organizations.unfinished(tx)
@@ -45,7 +45,7 @@ async def resume(db: Db, store: Files, org: UUID, seconds: float) -> DeletionRow
     began_ms = monotonic_ms()
     while monotonic_ms() - began_ms < seconds * 1000:
         progressed = await _erase_calls(db, org) or await _delete_rows(db, org)
-        swept = await files.sweep_all(db, store, rules.FILES)
+        swept = await files.delete_owed_files(db, store, rules.FILES)
         if not progressed and (await _end(db, org) or not swept):
             break
     async with db.system() as tx:

@@ -58,11 +58,19 @@ async def begin_of_contact(tx: Tx, id: UUID) -> ErasureRow | None:
     return None
 
 
-async def step(tx: Tx, row: ErasureRow, at: datetime) -> bool:
-    """Delete a batch of an erasure and record the progress; return whether it was the last."""
-    if row.kind == "contact":
-        more = await _erase_calls_of(tx, row) or await _erase_texts_of(tx, row)
-        return not more and await _end_of_contact(tx, row)
+async def delete_batch(tx: Tx, row: ErasureRow, at: datetime) -> bool:
+    """Delete a batch of a deletion and record the progress; return whether it was the last."""
+    return await (_erase_batch(tx, row) if row.kind == "contact" else _prune_batch(tx, row, at))
+
+
+async def _erase_batch(tx: Tx, row: ErasureRow) -> bool:
+    """Delete a batch of a contact's data; return whether it was the last."""
+    more = await _erase_calls_of(tx, row) or await _erase_texts_of(tx, row)
+    return not more and await _end_of_contact(tx, row)
+
+
+async def _prune_batch(tx: Tx, row: ErasureRow, at: datetime) -> bool:
+    """Delete a batch of an organization's data that is older than its retention; return whether it was the last."""
     days = await erasures.retention_days(tx)
     if days is None:  # retention was switched off meanwhile
         return await _end(tx, row)

@@ -86,7 +86,7 @@ class Voices:
     async def prune(self) -> None:
         """Delete old previews."""
         async with self._db.system() as tx:
-            await studio.purge_previews(tx, timedelta(hours=STUDIO_PREVIEW_HOURS), BATCH)
+            await studio.prune_previews(tx, timedelta(hours=STUDIO_PREVIEW_HOURS), BATCH)
 
 
 # --- hours --------------------------------------------------------------------------------------------------------

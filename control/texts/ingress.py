@@ -6,8 +6,8 @@ from control.base.wire import moment
 from control.boundary import NodeContext
 from control.texts import receiving
 from control.texts.arriving import Arrivals
-from control.texts.bulk import AttemptReport, Recorder
 from control.texts.receiving import Limits, Received
+from control.texts.statusbatches import AttemptReport, Recorder
 from control.texts.statuses import CarrierReport
 from hum import ids
 from hum.ids import Kind

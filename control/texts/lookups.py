@@ -57,7 +57,7 @@ class Lookups:
     def __init__(self, db: Db, carrier: Carrier, times: ReconciliationTimes) -> None:
         self._db, self._carrier, self._times = db, carrier, times
 
-    async def sweep(self) -> int:
+    async def look_up_unconfirmed_texts(self) -> int:
         """Look up the texts of unconfirmed attempts; return how many."""
         async with self._db.system() as tx:
             attempts = await text_attempts.unconfirmed(tx, max(self._times.look_up, self._times.request), MOST_LOOKS)
@@ -101,7 +101,7 @@ class Lookups:
                 ],
             )
             if text is not None:
-                await statuses.record(tx, locked, _report(text))
+                await statuses.apply_report(tx, locked, _report(text))
             elif attempt.looked_at is None:
                 await text_attempts.record_lookup(tx, attempt.id)
             else:
@@ -129,7 +129,7 @@ class Lookups:
                 return True  # a callback has settled it
             text = _match(locked, [candidate for candidate in listed if candidate.sid not in known_sids])
             if text is not None:
-                await statuses.record(tx, locked, _report(text))
+                await statuses.apply_report(tx, locked, _report(text))
         return text is not None
 
     async def retry_due(self) -> int:
@@ -165,7 +165,7 @@ class Lookups:
                 )
             elif text.status != locked.carrier_status:
                 DRIFT.labels("status").inc()
-                await statuses.record(tx, locked, _report(text))
+                await statuses.apply_report(tx, locked, _report(text))
         return True
 
 

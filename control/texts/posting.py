@@ -8,9 +8,9 @@ from prometheus_client import Counter
 
 from control.clients.twilio import Carrier, Text, is_refusal, was_not_sent
 from control.texts import delivery_rules, statuses
-from control.texts.bulk import AttemptReport, Recorder
 from control.texts.claims import ClaimedText, SendLimits
 from control.texts.lookups import Lookups
+from control.texts.statusbatches import AttemptReport, Recorder
 from control.texts.statuses import CarrierReport
 from hum import ids
 from hum.carrier import OVERRIDES

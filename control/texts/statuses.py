@@ -49,17 +49,17 @@ class CarrierReport:
     price: tuple[Decimal, str] | None = None
 
 
-async def lock_and_record(tx: Tx, id: UUID, report: CarrierReport, to_e164: str | None) -> None:
-    """Record a status.  Raises NotFound if the attempt does not exist or does not match: the carrier did not send that."""
+async def lock_and_apply_report(tx: Tx, id: UUID, report: CarrierReport, to_e164: str | None) -> None:
+    """Apply a report to its attempt.  Raises NotFound if the attempt does not exist or does not match: the carrier did not send that."""
     attempt = await text_attempts.lock(tx, id)
     if attempt.carrier_sid not in {None, report.sid} or to_e164 not in {None, attempt.to_e164}:
         LOG.warning("a callback does not match its attempt", attempt=ids.show(Kind.SEND, id))
         raise NotFound("There is no such attempt.")
-    await record(tx, attempt, report)
+    await apply_report(tx, attempt, report)
 
 
-async def record(tx: Tx, attempt: AttemptRow, report: CarrierReport) -> None:
-    """Record a status of a locked attempt, and what follows from it."""
+async def apply_report(tx: Tx, attempt: AttemptRow, report: CarrierReport) -> None:
+    """Apply a report to a locked attempt: store its status, and what follows from it."""
     await _count(tx, attempt, report)
     words = await text_attempts.reports(tx, attempt.id, delivery_rules.MOST_WORDS)
     if len(words) < delivery_rules.MOST_WORDS:

@@ -7,7 +7,7 @@ from control import jobs
 from control.clients.openai import ModelError, Transcriber
 from control.livecall.rules import AFTER_CALL
 from control.livecall.turns import without_nul
-from control.retention.files import sweep_dropped
+from control.retention.files import delete_dropped_files
 from control.usage import record as usage
 from control.voicemail import files, rules
 from hum import ids
@@ -54,7 +54,7 @@ async def create(db: Db, store: Files, least_ms: int, org: UUID, call: UUID) -> 
             if id is not None:
                 await jobs.enqueue(tx, rules.TRANSCRIBE, org, id)
     if path is None:
-        await sweep_dropped(db, store, len(parts))
+        await delete_dropped_files(db, store, len(parts))
     return path is not None
 
 
@@ -123,5 +123,5 @@ async def erase(db: Db, store: Files, org: UUID, id: UUID) -> bool:
         paths = dict.fromkeys((audio.audio_path, *(part.audio_path for part in parts)))
         await dropped_recordings.drop(tx, audio.call_id, list(paths))
         await voicemails.delete_rows(tx, id, audio.call_id)
-    await sweep_dropped(db, store, len(paths))
+    await delete_dropped_files(db, store, len(paths))
     return True

@@ -264,5 +264,5 @@ async def prune(db: Db, keep: timedelta, batch: int = 2000) -> None:
     """Delete the deliveries that are older than `keep`."""
     while True:
         async with db.system() as tx:
-            if await webhook_deliveries.purge(tx, now() - keep, batch) < batch:
+            if await webhook_deliveries.prune(tx, now() - keep, batch) < batch:
                 return

@@ -250,7 +250,7 @@ class Conversation(Talk):
                 self._apologize(HangUp("model_lost", exhausted), now_ms)
         self._floor.missing(now_ms)
         voice.advance(now_ms)
-        self._floor.settle(now_ms)
+        self._floor.carry_out_verdict(now_ms)
         self._finish_entry(now_ms)
         self._follow_tools(now_ms)
         quiet = not (model.input_audio.speaking or self._floor.vad.speaking)
@@ -289,7 +289,7 @@ class Conversation(Talk):
             case Mark(number):
                 self._require_started()
                 self._voice.mark(number, now_ms)
-                self._floor.settle(now_ms)
+                self._floor.carry_out_verdict(now_ms)
             case Stopped(reason):
                 self._end(HangUp(reason), now_ms)
             case Broken(detail):

@@ -1,12 +1,12 @@
 """The floor: who may speak, and the outcome of each overlap of the caller's voice with the agent's.
 
 Theory of operation.  `frame` brings 20 ms of caller audio, `missing` stands in for frames that do not come, and
-`settle` is called whenever the position at which the caller stopped hearing may have become known.
+`carry_out_verdict` is called whenever the position at which the caller stopped hearing may have become known.
 
     FREE       no overlap
     OVERLAP    the agent was silenced at the onset (`clear`); the verdict is pending
     CUTTING    verdict "cut"; the heard position is pending
-    RESUMING   verdict "resume"; the heard position is pending
+    RESUMING   verdict "resume", a false interruption; the heard position is pending
     DROPPING   the agent was silenced for good; the heard position is pending
 
     FREE      ── onset over an audible, interruptible agent; not its echo ──▶ OVERLAP
@@ -197,15 +197,15 @@ class Floor:
             case Verdict.CLEAR:
                 self._clear(now_ms)
             case _ if self._echo.was_agent(now_ms):
-                self._resume("echo", now_ms)
+                self._decide_resume("echo", now_ms)
             case Verdict.CUT:
                 self._phase = FloorPhase.CUTTING
                 self._record_verdict("kept_speaking", now_ms)
                 self._model.cut()
             case Verdict.RESUME:
                 self._echo.overlap_resumed()
-                self._resume("no_audio" if missing else "fell_silent", now_ms)
-        self.settle(now_ms)
+                self._decide_resume("no_audio" if missing else "fell_silent", now_ms)
+        self.carry_out_verdict(now_ms)
         return True
 
     def _is_caller(self, now_ms: float) -> bool:
@@ -217,8 +217,8 @@ class Floor:
         echo.refusals.refused(self._clock.call_ms(now_ms), vad.why)
         return False
 
-    def _resume(self, reason: Reason, now_ms: float) -> None:
-        """Decide to resume, for this reason."""
+    def _decide_resume(self, reason: Reason, now_ms: float) -> None:
+        """Decide that the agent resumes, as the interruption was a false one, for this reason."""
         self._phase = FloorPhase.RESUMING
         self._record_verdict(reason, now_ms)
         self._model.overlap_resumed(free=self._is_unsaid())
@@ -257,9 +257,9 @@ class Floor:
         if self._phase is _FREE:
             self._voice.clear(now_ms)
         self._phase = FloorPhase.DROPPING
-        self.settle(now_ms)
+        self.carry_out_verdict(now_ms)
 
-    def settle(self, now_ms: float) -> None:
+    def carry_out_verdict(self, now_ms: float) -> None:
         """Carry out the verdict once the position at which the caller stopped hearing is known."""
         if self._phase is _FREE or self._phase is _OVERLAP or not self._voice.settled(now_ms):
             return

@@ -27,7 +27,7 @@ async def test_a_call_that_nobody_has_is_looked_up_where_it_is(edge: Edge, accou
     plane = edge.plane
     async with plane.control.db.system() as tx:
         await tx.execute("UPDATE calls SET created_at = now() - interval '1 hour'")
-    assert await orphans.sweep(plane.control.db, plane.carrier, plane.settings) == 1
+    assert await orphans.close_orphaned_calls(plane.control.db, plane.carrier, plane.settings) == 1
     assert (plane.carrier.asked, plane.carrier.accounts) == (["CA1"], [account])
 
 

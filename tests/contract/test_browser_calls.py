@@ -309,17 +309,17 @@ async def test_a_call_whose_process_dies_is_over_and_one_that_still_connects_is_
                 while (await http.get(f"/api/calls/{joined}")).json()["status"] != "in_progress":
                     await asyncio.sleep(0.05)
         await asyncio.sleep(0.1)
-        await orphans.sweep(control.db, edge.plane.carrier, settings)
+        await orphans.close_orphaned_calls(control.db, edge.plane.carrier, settings)
         going_on = (await http.get(f"/api/calls/{joined}")).json()["status"]
         assert going_on == "in_progress", "its process may only have lost the link"
         await asyncio.sleep(0.1)
-        await orphans.sweep(control.db, edge.plane.carrier, settings)
+        await orphans.close_orphaned_calls(control.db, edge.plane.carrier, settings)
         over = (await http.get(f"/api/calls/{joined}")).json()
         assert (over["status"], over["end_reason"]) == ("failed", "stream_lost")
         assert (await http.get(f"/api/calls/{connecting}")).json()["status"] == "ringing"
         async with control.db.system() as tx:
             await tx.execute("UPDATE calls SET token_expires_at = now() - interval '1 s', looked_at = NULL")
-        await orphans.sweep(control.db, edge.plane.carrier, settings)
+        await orphans.close_orphaned_calls(control.db, edge.plane.carrier, settings)
         never = (await http.get(f"/api/calls/{connecting}")).json()
         assert (never["status"], never["end_reason"]) == ("failed", "no_stream")
         assert edge.plane.carrier.asked == []

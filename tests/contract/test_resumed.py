@@ -150,7 +150,7 @@ async def test_a_call_that_nobody_takes_up_again_keeps_its_last_sentence(edge: E
     await post(edge, "/twilio/voice/status", {**CALL, "CallStatus": "completed"})
     async with edge.plane.control.db.system() as tx:
         await tx.execute("UPDATE calls SET carrier_ended_at = now() - interval '1 hour'")
-    assert await ending.sweep(edge.plane.control.db, 30) == 1
+    assert await ending.close_stale_calls(edge.plane.control.db, 30) == 1
     assert (await transcript(http, call_id))[-1]["heard_text"] == "We open at"
 
 
@@ -256,5 +256,5 @@ async def test_a_call_of_two_streams_is_one_recording_on_the_clock_of_its_transc
     assert (part.status_code, part.content) == (206, sound[spoken - 400 : spoken])
 
     assert (await http.delete(f"/api/calls/{call_id}")).status_code == 204
-    await files.sweep(edge.plane.control.db, Files(folder), 10)
+    await files.delete_files_of_calls(edge.plane.control.db, Files(folder), 10)
     assert list(folder.rglob("*.wav")) == []

@@ -56,11 +56,11 @@ async def test_a_person_decides_about_an_unknown_message(edge: Edge) -> None:
     lookups = await send(edge)
     async with edge.plane.control.db.system() as tx:
         await tx.execute("UPDATE message_attempts SET started_at = started_at - $1::interval", timedelta(hours=2))
-    await lookups.sweep()
+    await lookups.look_up_unconfirmed_texts()
     assert (await http.get("/api/sms/unknown")).json()["messages"] == [], "it was looked for once"
     async with edge.plane.control.db.system() as tx:
         await tx.execute("UPDATE message_attempts SET sought_at = sought_at - $1::interval", timedelta(hours=2))
-    await lookups.sweep()
+    await lookups.look_up_unconfirmed_texts()
     listed = (await http.get("/api/sms/unknown")).json()
     assert [(each["id"], each["status"]) for each in listed["messages"]] == [(id, "unknown")]
     assert (await other.get("/api/sms/unknown")).json()["messages"] == []

@@ -352,14 +352,14 @@ async def test_a_call_in_a_dial_is_not_lost(edge: Edge) -> None:
             await tx.execute(
                 "UPDATE calls SET created_at = now() - interval '1 hour', lost_at = now() - interval '1 hour', looked_at = NULL"
             )
-        return await orphans.sweep(plane.control.db, plane.carrier, plane.settings)
+        return await orphans.close_orphaned_calls(plane.control.db, plane.carrier, plane.settings)
 
     plane.carrier.fail = CarrierError("no answer")
     assert await look() == 0
     plane.carrier.fail = None
     plane.carrier.calls["CA1"] = CarrierCall("in-progress", None)
     assert await look() == 0
-    assert await orphans.sweep(plane.control.db, plane.carrier, plane.settings) == 0
+    assert await orphans.close_orphaned_calls(plane.control.db, plane.carrier, plane.settings) == 0
     asked = len(plane.carrier.asked)
     assert (await dial.row())["state"] == "connected"
     plane.carrier.calls["CA1"] = CarrierCall("completed", None)

@@ -17,7 +17,7 @@ from control.calls.capacity import (
     Place,
     PlaceRequest,
     Refusal,
-    assign,
+    assign_media_processes,
 )
 
 ORG, OTHER = UUID(int=1), UUID(int=2)
@@ -55,7 +55,7 @@ def free(nodes: list[Node], in_flight: dict[str, int]) -> Counter[str]:
 @given(NODES, st.dictionaries(st.sampled_from(URLS), st.integers(0, 9)), st.integers(0, 40))
 def test_every_place_is_given_away_and_none_twice(nodes: list[Node], in_flight: dict[str, int], calls: int) -> None:
     uncapped = ConcurrentCalls((), Caps(1_000, 1_000))
-    given = assign([asking(n) for n in range(calls)], Capacity(nodes, in_flight), uncapped)
+    given = assign_media_processes([asking(n) for n in range(calls)], Capacity(nodes, in_flight), uncapped)
     taken = Counter(each.url for each in given.values() if isinstance(each, Place))
     if not nodes:
         assert taken == Counter({"": calls} if calls else {}), "where nobody is known, the carrier finds out"
@@ -78,7 +78,7 @@ def test_a_call_stays_in_its_zone_while_that_has_room_and_is_refused_only_where_
     capacity, left = Capacity(nodes, in_flight), free(nodes, in_flight)
     taking = [each for each in nodes if each.takes]
     for zone in zones:
-        place = capacity.acquire(zone)
+        place = capacity.acquire_place(zone)
         if place is None:
             assert not left.total(), "refused while there is a place"
             continue
@@ -96,7 +96,9 @@ def test_a_call_stays_in_its_zone_while_that_has_room_and_is_refused_only_where_
 def test_caps_hold_for_calls_of_the_same_instant(caps: Caps, calls: list[tuple[UUID, str | None, bool]]) -> None:
     wanted = [asking(n, org, caller, is_new=is_new) for n, (org, caller, is_new) in enumerate(calls)]
     concurrent = [(each.org, each.caller, 1) for each in wanted if not each.is_new]
-    given = assign(wanted, Capacity([Node("wss://a", None, True, 0)], {}), ConcurrentCalls(concurrent, caps))
+    given = assign_media_processes(
+        wanted, Capacity([Node("wss://a", None, True, 0)], {}), ConcurrentCalls(concurrent, caps)
+    )
     assert all(isinstance(given[each.id], Place) for each in wanted if not each.is_new), "a call keeps its place"
     for org in (ORG, OTHER):
         before = sum(count for each, _, count in concurrent if each == org)
@@ -114,7 +116,7 @@ def test_caps_hold_for_calls_of_the_same_instant(caps: Caps, calls: list[tuple[U
 def test_withheld_numbers_share_half_of_an_organizations_calls() -> None:
     caps = Caps(of_organization=20, of_caller=3)
     wanted = [asking(n, ORG, None, is_new=True) for n in range(25)]
-    given = assign(wanted, Capacity([Node("wss://a", None, True, 0)], {}), ConcurrentCalls([], caps))
+    given = assign_media_processes(wanted, Capacity([Node("wss://a", None, True, 0)], {}), ConcurrentCalls([], caps))
     assert [given[each.id] for each in wanted[10:]] == [Refusal(OF_CALLER)] * 15
     assert all(isinstance(given[each.id], Place) for each in wanted[:10])
 
@@ -125,7 +127,7 @@ def test_calls_are_spread_by_what_is_free() -> None:
     capacity = Capacity([Node("wss://a", 50, True, 40), Node("wss://b", 50, True, 0)], {"wss://b": 10})
     assert Counter(taken(capacity) for _ in range(30)) == {"wss://b": 30}, "the emptier one first"
     assert Counter(taken(capacity) for _ in range(20)) == {"wss://a": 10, "wss://b": 10}
-    assert capacity.acquire() is None
+    assert capacity.acquire_place() is None
 
 
 def test_processes_that_share_a_port_share_their_places() -> None:
@@ -144,8 +146,8 @@ def test_a_zone_is_filled_by_share_and_then_left() -> None:
     )
     assert Counter(taken(capacity, "east") for _ in range(9)) == {"wss://big": 6, "wss://small": 3}
     assert Counter(taken(capacity, "east") for _ in range(5)) == {"wss://big": 2, "wss://small": 1, "wss://far": 2}
-    assert capacity.acquire("east") == Place("wss://far", is_far=True)
-    assert capacity.acquire("west") == Place("wss://far") == capacity.acquire()
+    assert capacity.acquire_place("east") == Place("wss://far", is_far=True)
+    assert capacity.acquire_place("west") == Place("wss://far") == capacity.acquire_place()
 
 
 def test_where_a_stream_did_not_come_about_others_go_first() -> None:
@@ -159,5 +161,5 @@ def test_where_a_stream_did_not_come_about_others_go_first() -> None:
 
 
 def taken(capacity: Capacity, zone: str = "") -> str | None:
-    place = capacity.acquire(zone)
+    place = capacity.acquire_place(zone)
     return None if place is None else place.url

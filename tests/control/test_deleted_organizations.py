@@ -174,7 +174,7 @@ async def test_a_deletion_that_was_broken_off_is_carried_on(plane: Plane) -> Non
     org = await organization(plane, "Mine")
     db, store = plane.control.db, Files.of(plane.settings)
     assert not (await organizations.delete(db, store, org, "Mine", 0)).is_done
-    assert await organizations.sweep(db, store, 60) == 1
+    assert await organizations.continue_deletions(db, store, 60) == 1
     assert (await organizations.delete(db, store, org, "Mine", 0)).is_done
 
 
@@ -193,7 +193,7 @@ async def test_what_is_being_deleted_gets_no_key_and_no_number(plane: Plane) -> 
     async with plane.control.db.system() as tx:
         for table in ("api_keys", "numbers"):
             assert await tx.fetchval(f"SELECT count(*) FROM {table} WHERE org_id = $1", org) == 0
-    assert await organizations.sweep(plane.control.db, Files.of(plane.settings), 60) == 1
+    assert await organizations.continue_deletions(plane.control.db, Files.of(plane.settings), 60) == 1
     with pytest.raises(aio.AioRpcError) as unknown:
         await admin.IssueApiKey(key, metadata=who)
     assert unknown.value.code() == grpc.StatusCode.NOT_FOUND
@@ -218,11 +218,11 @@ async def test_a_recording_that_is_told_of_after_the_deletion_goes_too(plane: Pl
         for org, path in paths.items()
     ]
     await reports.apply_batch(db, "m", runtime_pb2.ReportBatch(seq=1, reports=told))
-    assert await organizations.sweep(db, store, 60) == 1
+    assert await organizations.continue_deletions(db, store, 60) == 1
     assert not (root / paths[mine]).exists() and (root / paths[yours]).exists()
     async with db.system() as tx:
         assert await tx.fetchval("SELECT count(*) FROM erased_calls") == 0
-    assert await organizations.sweep(db, store, 60) == 0
+    assert await organizations.continue_deletions(db, store, 60) == 0
 
 
 async def test_files_of_which_nobody_ever_tells_go_with_their_organization(plane: Plane) -> None:
@@ -241,9 +241,9 @@ async def test_files_of_which_nobody_ever_tells_go_with_their_organization(plane
     def left(org: UUID) -> int:
         return sum(path.is_file() for path in (root / ids.show(Kind.ORGANIZATION, org)).rglob("*"))
 
-    assert await files.sweep_remaining(db, store, 100) == 0
+    assert await files.delete_files_of_organizations(db, store, 100) == 0
     assert (await organizations.delete(db, store, mine, "Mine", 60)).is_done
     assert left(mine) == 5
-    assert [await files.sweep_remaining(db, store, 2) for _ in range(4)] == [2, 2, 1, 0]
+    assert [await files.delete_files_of_organizations(db, store, 2) for _ in range(4)] == [2, 2, 1, 0]
     assert not (root / ids.show(Kind.ORGANIZATION, mine)).exists()
     assert left(yours) == left(unknown) == 5

@@ -60,9 +60,9 @@ async def test_an_old_month_is_archived_in_parts_and_dropped(
     places = [await old_event(root, two.mine, each, two.yours) for each in public]
     async with two.db.tenant(two.mine) as tx:
         await events.append(tx, two.mine, ids.new(), TICK)
-    await months.sweep(two.db, Files(tmp_path), settings(months=0))
+    await months.maintain_months(two.db, Files(tmp_path), settings(months=0))
     assert await is_there(root), "months are kept unless the operator says otherwise"
-    await months.sweep(two.db, Files(tmp_path), settings())
+    await months.maintain_months(two.db, Files(tmp_path), settings())
     assert not await is_there(root)
     written = [line for path in written_to(tmp_path) for line in lines(path)]
     assert [line["public_id"] for line in written] == [str(each) for each in public]
@@ -76,7 +76,7 @@ async def test_an_old_month_is_archived_in_parts_and_dropped(
         "SELECT archive_files, dropped_at IS NOT NULL AS dropped FROM event_months WHERE month = $1", OLD
     )
     assert row is not None and tuple(row) == (3, True)
-    await months.sweep(two.db, Files(tmp_path), settings())
+    await months.maintain_months(two.db, Files(tmp_path), settings())
 
 
 @pytest.mark.parametrize(("archive", "found"), [("bare", [None]), ("none", [])])
@@ -84,7 +84,7 @@ async def test_payloads_are_archived_only_if_the_operator_wants_them(
     two: Two, root: "asyncpg.Connection[asyncpg.Record]", tmp_path: Path, archive: str, found: list[None]
 ) -> None:
     await old_event(root, two.mine, ids.new(), ids.new())
-    await months.sweep(two.db, Files(tmp_path), settings(archive=archive))
+    await months.maintain_months(two.db, Files(tmp_path), settings(archive=archive))
     assert not await is_there(root)
     assert [line["data"] for path in written_to(tmp_path) for line in lines(path)] == found
 
@@ -95,10 +95,10 @@ async def test_a_month_that_can_not_be_archived_stays(
     await old_event(root, two.mine, ids.new(), ids.new())
     (tmp_path / "events").write_text("no folder")
     with pytest.raises(Unarchived):
-        await months.sweep(two.db, Files(tmp_path), settings())
+        await months.maintain_months(two.db, Files(tmp_path), settings())
     assert await is_there(root)
     (tmp_path / "events").unlink()
-    await months.sweep(two.db, Files(tmp_path), settings())
+    await months.maintain_months(two.db, Files(tmp_path), settings())
     assert len(lines(tmp_path / PATH)) == 1 and not await is_there(root)
 
 
@@ -108,9 +108,9 @@ async def test_a_month_that_a_reader_has_not_read_stays(
     await old_event(root, two.mine, ids.new(), ids.new())
     async with two.db.system() as tx:
         await events.lock_position(tx, "slow", Start.BEGINNING)
-    await months.sweep(two.db, Files(tmp_path), settings())
+    await months.maintain_months(two.db, Files(tmp_path), settings())
     assert await is_there(root) and not written_to(tmp_path)
     async with two.db.system() as tx:
         assert len(await events.read_behind_horizon(tx, "slow", Start.BEGINNING)) == 1
-    await months.sweep(two.db, Files(tmp_path), settings())
+    await months.maintain_months(two.db, Files(tmp_path), settings())
     assert not await is_there(root)

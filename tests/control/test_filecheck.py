@@ -80,14 +80,14 @@ async def test_a_deleted_call_leaves_nothing_in_a_bucket_that_was_away(
         await usecases.erase_call(tx, call)
     bucket.is_away = True
     for _ in range(2):
-        assert await jobs.sweep_files(world.db, store) == 0
+        assert await jobs.delete_files(world.db, store) == 0
     assert jobs.FILES_WAIT._value.get() > 0 and await bucket.size(mine[0]) == 4
     bucket.is_away = False
-    assert await jobs.sweep_files(world.db, store) == 1
+    assert await jobs.delete_files(world.db, store) == 1
     assert [await bucket.size(path) for path in mine] == [None] * 3
     assert [await bucket.size(path) for path in paths(world.mine, other)] == [4, 4]
     asked = len(bucket.deleted)
-    assert await jobs.sweep_files(world.db, store) == 0 and len(bucket.deleted) == asked, "once"
+    assert await jobs.delete_files(world.db, store) == 0 and len(bucket.deleted) == asked, "once"
     assert jobs.FILES_WAIT._value.get() == 0
 
 
@@ -101,10 +101,10 @@ async def test_a_message_that_is_dropped_goes_once_the_store_is_back_and_stays_u
         await dropped_recordings.drop(tx, call, [path, path])
         await dropped_recordings.drop(tx, call, [path])
     bucket.is_away = True
-    assert await deletion.sweep_dropped(world.db, store, 10) == 0
+    assert await deletion.delete_dropped_files(world.db, store, 10) == 0
     bucket.is_away = False
-    assert await deletion.sweep_dropped(world.db, store, 10) == 1
-    assert await deletion.sweep_dropped(world.db, store, 10) == 0
+    assert await deletion.delete_dropped_files(world.db, store, 10) == 1
+    assert await deletion.delete_dropped_files(world.db, store, 10) == 0
     assert await bucket.size(path) is None
     # A machine that comes back with it later learns that it is wanted no more, before and after the call is deleted.
     assert await filecheck.check(world.db, [path]) == ([path], [])

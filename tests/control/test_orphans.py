@@ -8,7 +8,7 @@ from uuid import UUID, uuid4
 import pytest
 
 from control.calls import orphans, takeover
-from control.calls.ending import finish
+from control.calls.ending import end_call
 from control.calls.link import _Link
 from control.calls.reports import LostReports, apply_batch
 from control.clients.twilio import CarrierCall
@@ -87,7 +87,7 @@ class Desk:
             )
 
     async def sweep(self) -> int:
-        return await orphans.sweep(self.db, self.carrier, self.settings)
+        return await orphans.close_orphaned_calls(self.db, self.carrier, self.settings)
 
     async def later(self, seconds: float) -> None:
         """Let time pass for what the sweep has noted."""
@@ -224,7 +224,7 @@ async def test_a_call_that_ends_while_the_carrier_is_asked_keeps_its_end(
     async def meanwhile(*_: str) -> None:
         async with desk.db.system() as tx:
             state = await calls.lock(tx, await tx.fetchval("SELECT id FROM calls"))
-            await finish(tx, state, "completed", now(), "agent")
+            await end_call(tx, state, "completed", now(), "agent")
 
     monkeypatch.setattr(desk.carrier, "find_call", meanwhile)
     assert await desk.sweep() == 0

@@ -118,7 +118,7 @@ class World:
 
     async def owed(self) -> list[tuple[UUID, UUID]]:
         """The deletions that the sweep finds to be due."""
-        await jobs.enqueue_due(self.db)
+        await jobs.begin_due_retention(self.db)
         async with self.db.system() as tx:
             return await erasures.unfinished(tx)
 
@@ -250,7 +250,7 @@ async def test_a_deletion_that_is_killed_anywhere_goes_on(
         if await world.number("erasures WHERE ended_at IS NULL") == 0:
             break
     monkeypatch.setattr(objects, "_remove", real_remove)
-    await jobs.sweep_files(world.db, world.store)  # what a worker does that is started after the death
+    await jobs.delete_files(world.db, world.store)  # what a worker does that is started after the death
     assert deaths > 5
     assert [await world.is_gone(each) for each in made] == [True] * 5
     assert await world.is_whole(kept)
@@ -335,7 +335,7 @@ async def test_a_call_goes_on_request_unless_it_is_live_or_anothers(world: World
     async with world.db.tenant(world.mine) as tx:
         await usecases.erase_call(tx, id)
     assert (await world.hanging_on(id))["files"] == 5, "until the sweep"
-    assert await jobs.sweep_files(world.db, world.store) == 1
+    assert await jobs.delete_files(world.db, world.store) == 1
     assert await world.is_gone(id) and await world.is_whole(live) and await world.is_whole(theirs)
 
 
@@ -437,13 +437,13 @@ async def test_a_report_that_comes_after_the_deletion_leaves_no_file(world: Worl
     id = await world.call(world.mine, 1)
     async with world.db.tenant(world.mine) as tx:
         await usecases.erase_call(tx, id)
-    await jobs.sweep_files(world.db, world.store)
+    await jobs.delete_files(world.db, world.store)
     path = f"{ids.show(Kind.ORGANIZATION, world.mine)}/{ids.show(Kind.CALL, id)}.wav"
     (world.root / path).write_bytes(b"RIFF")
     recording = runtime_pb2.RecordingStored(path=path, duration_ms=5, size_bytes=4)
     report = runtime_pb2.Report(call_id=ids.show(Kind.CALL, id), seq=9, stream_number=1, recording=recording)
     await reports.apply_batch(world.db, "m", runtime_pb2.ReportBatch(seq=1, reports=[report]))
-    assert await jobs.sweep_files(world.db, world.store) == 1
+    assert await jobs.delete_files(world.db, world.store) == 1
     assert await world.is_gone(id)
 
 
@@ -452,10 +452,10 @@ async def test_files_wait_for_a_folder_that_is_not_there(world: World) -> None:
     async with world.db.tenant(world.mine) as tx:
         await usecases.erase_call(tx, id)
     away = world.root.rename(world.root.with_name("unmounted"))
-    assert await jobs.sweep_files(world.db, world.store) == 0
+    assert await jobs.delete_files(world.db, world.store) == 0
     assert jobs.FILES_WAIT._value.get() > 0
     away.rename(world.root)
-    assert await jobs.sweep_files(world.db, world.store) == 1
+    assert await jobs.delete_files(world.db, world.store) == 1
     assert await world.is_gone(id) and jobs.FILES_WAIT._value.get() == 0
 
 
@@ -475,10 +475,10 @@ async def test_it_is_forgotten_in_the_end_that_a_call_was_deleted(world: World) 
         await usecases.erase_call(tx, id)
     async with world.db.system() as tx:
         await tx.execute("UPDATE erased_calls SET erased_at = $1", datetime(2020, 1, 1, tzinfo=now().tzinfo))
-    await jobs.enqueue_due(world.db)
+    await jobs.begin_due_retention(world.db)
     assert await world.number("erased_calls") == 1, "its files are not gone yet"
-    await jobs.sweep_files(world.db, world.store)
-    await jobs.enqueue_due(world.db)
+    await jobs.delete_files(world.db, world.store)
+    await jobs.begin_due_retention(world.db)
     assert await world.number("erased_calls") == 0
 
 

@@ -11,7 +11,7 @@ import pytest
 from prometheus_client import REGISTRY
 
 from control.calls.session import Sessions
-from control.calls.toolruns import CallTools
+from control.calls.toolruns import ToolRuns
 from control.executions.runner import LONG_CHARS, Executions, ToolRequest, redact_off_loop
 from control.tools import (
     MAX_OUTPUT_BYTES,
@@ -190,7 +190,7 @@ async def test_a_run_whose_owner_died_is_never_done_again(call: tuple[Db, UUID, 
 
     registry = Registry()
     registry.add([tool(count)])
-    tools = CallTools(db, registry, Sessions(db, ControlSettings(), registry), wait_seconds=0.3)
+    tools = ToolRuns(db, registry, Sessions(db, ControlSettings(), registry), wait_seconds=0.3)
 
     def asked(tool_call_id: str) -> runtime_pb2.RunTool:
         return runtime_pb2.RunTool(

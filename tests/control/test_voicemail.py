@@ -78,7 +78,7 @@ class Node:
 
 async def over(world: World, call: UUID) -> None:
     async with world.db.system() as tx:
-        await ending.finish(tx, await calls.lock(tx, call), "completed", now(), "stream_lost")
+        await ending.end_call(tx, await calls.lock(tx, call), "completed", now(), "stream_lost")
 
 
 STORED = "SELECT duration_ms FROM voicemails"

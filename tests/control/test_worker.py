@@ -15,9 +15,9 @@ from jsonschema import Draft202012Validator
 from prometheus_client import REGISTRY
 
 from control.app import build_worker
-from control.calls import ending, present, reports, routing
+from control.calls import carriersteps, ending, present, reports
 from control.calls import jobs as after
-from control.calls.routing import RoutingContext
+from control.calls.carriersteps import StepContext
 from control.clients.openai import ModelError, ModelUsage, Transcript, WrittenAnswer
 from control.clients.twilio import Lookup
 from control.contacts import usecases as contact_usecases
@@ -140,7 +140,7 @@ class World:
                 await calls.add_turn(
                     tx, self.org, id, TurnRow(seq, role, text, None, seq * 1000, seq * 1000 + 500, False)
                 )
-            await ending.finish(tx, await calls.lock(tx, id), "completed", now(), "caller")
+            await ending.end_call(tx, await calls.lock(tx, id), "completed", now(), "caller")
         return id
 
     @asynccontextmanager
@@ -342,8 +342,8 @@ async def test_the_sweep_closes_what_nobody_reported(world: World) -> None:
             tx, NewCall(id, world.org, "CAlost", "inbound", "in_progress", "+1", "+2", None, None, None, None)
         )
         await tx.execute("UPDATE calls SET streams_opened = 1, answered_at = now()")
-    await routing.carrier_status(world.db, "CAlost", "+2", "completed")
-    assert await ending.sweep(world.db, 30) == 0, "the media plane still has time"
+    await carriersteps.carrier_status(world.db, "CAlost", "+2", "completed")
+    assert await ending.close_stale_calls(world.db, 30) == 0, "the media plane still has time"
     async with world.db.system() as tx:
         await tx.execute("UPDATE calls SET carrier_ended_at = now() - $1::interval", timedelta(seconds=31))
     settings = world.settings.model_copy(update={"link_lost_seconds": 30.0})
@@ -492,8 +492,8 @@ async def test_a_caller_is_looked_up_by_the_worker(world: World) -> None:
         )
     asked = runtime_pb2.RouteCallRequest(call_sid="CA1", from_e164="+13175550199", to_e164="+13175550100")
     mailboxes = Mailboxes(Choices.of(world.settings))
-    step = await routing.route_inbound(
-        world.db, RoutingContext(call_admission(world.db), mailboxes, 20), asked, timedelta(days=30)
+    step = await carriersteps.route_inbound(
+        world.db, StepContext(call_admission(world.db), mailboxes, 20), asked, timedelta(days=30)
     )
     assert (step.WhichOneof("step"), world.lookups.asked) == ("connect", []), "the call does not wait for it"
     async with world.working():

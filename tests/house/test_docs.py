@@ -48,7 +48,7 @@ def bad_names(text: str) -> Iterator[str]:
         if not (ROOT / name.split("/")[0]).is_dir() or name.startswith((".", *BUILT)):
             continue  # a path of somewhere else: in an API, in HUM_HOME, in an image
         file = ROOT / name
-        module = file.with_name(file.name.split(".")[0] + ".py")  # `control/calls/routing.route_inbound`
+        module = file.with_name(file.name.split(".")[0] + ".py")  # `control/calls/carriersteps.route_inbound`
         if not file.exists() and not (module.exists() and file.suffix != ".py"):
             yield name
         elif function and function not in functions(file):

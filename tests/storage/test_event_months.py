@@ -161,8 +161,8 @@ async def test_an_event_with_a_repeated_id_is_stored_once(two: Two) -> None:
         assert await tx.fetchval("SELECT count(*) FROM events WHERE public_id = $1", public) == 1
         assert await tx.fetchval("SELECT count(*) FROM events") == 3
     async with two.db.system() as tx:
-        assert await events.purge_ids(tx, timedelta(days=1), 10) == 0
-        assert await events.purge_ids(tx, timedelta(0), 10) == 1
+        assert await events.prune_ids(tx, timedelta(days=1), 10) == 0
+        assert await events.prune_ids(tx, timedelta(0), 10) == 1
 
 
 async def test_erasure_reaches_every_month(two: Two, root: "asyncpg.Connection[asyncpg.Record]") -> None:

@@ -122,7 +122,7 @@ async def test_a_worker_that_dies_while_the_tool_runs_leaves_what_nobody_knows_a
     await office.work(row.id)
     assert (await office.only()).state == "approved", "its worker may still be at it"
     await age(office, timedelta(minutes=1))
-    await office.executor.sweep()
+    await office.executor.close_or_requeue_approvals()
     await office.work(row.id)
     row = await office.only()
     assert row.state == "failed" and "not known whether" in (row.result or "") and len(office.ran) == 1

@@ -63,7 +63,7 @@ async def test_what_nobody_can_tell_is_unknown_and_is_not_sent_again(campaigning
     desk.carrier.fail = CarrierError("The carrier did not respond.")
     await desk.send()
     await desk.later(3700)
-    await desk.lookups.sweep()
+    await desk.lookups.look_up_unconfirmed_texts()
     row = await campaigning.dispatch(id)
     assert (row.status, row.unknown, row.sent) == ("completed", 1, 1)
     assert len(desk.carrier.texted) == 2
@@ -162,7 +162,7 @@ async def test_a_text_that_a_person_sends_again_ends_with_its_campaign(campaigni
     desk.carrier.fail = CarrierError("The carrier did not respond.")
     await desk.send()
     await desk.later(3700)
-    await desk.lookups.sweep()
+    await desk.lookups.look_up_unconfirmed_texts()
     assert (await campaigning.dispatch(id)).status == "completed"
     async with campaigning.db.tenant(campaigning.org) as tx:
         message = await tx.fetchval("SELECT id FROM messages")

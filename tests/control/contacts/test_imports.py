@@ -167,7 +167,7 @@ async def test_an_import_that_moves_no_more_has_failed(office: Office) -> None:
         await tx.execute(
             "UPDATE contact_imports SET status = 'running', moved_at = now() - interval '2 hours' WHERE id = $1", id
         )
-    assert await imports.sweep(office.db, 3600) == 1
+    assert await imports.close_stuck_imports(office.db, 3600) == 1
     row = await office.row(id)
     assert (row.status, row.failure is not None, row.ended_at is not None) == ("failed", True, True)
     await imports.import_contacts(office.db, 0, office.org, id)  # a worker that comes to it late
@@ -175,7 +175,7 @@ async def test_an_import_that_moves_no_more_has_failed(office: Office) -> None:
     assert (await office.row(waiting)).status == "queued"
     async with office.db.system() as tx:
         await tx.execute("UPDATE contact_imports SET ended_at = now() - interval '31 days' WHERE id = $1", id)
-    await imports.sweep(office.db, 3600)
+    await imports.close_stuck_imports(office.db, 3600)
     assert await office.count("contact_imports") == 1
 
 
@@ -191,5 +191,5 @@ async def test_an_import_whose_job_fails_at_once_is_closed_too(office: Office, m
         await imports.import_contacts(office.db, 0, office.org, id)
     async with office.db.system() as tx:
         await tx.execute("UPDATE contact_imports SET moved_at = now() - interval '2 hours'")
-    assert await imports.sweep(office.db, 3600) == 1
+    assert await imports.close_stuck_imports(office.db, 3600) == 1
     assert (await office.row(id)).status == "failed"

@@ -11,8 +11,8 @@ import asyncpg
 import pytest
 
 from control import jobs as owed
-from control.calls import routing
-from control.calls.routing import RoutingContext
+from control.calls import carriersteps
+from control.calls.carriersteps import StepContext
 from control.clients.twilio import Lookup, Twilio
 from control.contacts import jobs, rules
 from control.flows.choices import Choices
@@ -40,7 +40,7 @@ class World:
 
     async def ring(self, caller: str = CALLER, keep: timedelta = MONTH) -> None:
         asked = runtime_pb2.RouteCallRequest(call_sid=f"CA{ids.new().hex}", from_e164=caller, to_e164=OURS)
-        await routing.route_inbound(self.db, RoutingContext(call_admission(self.db), MAILBOXES, 20), asked, keep)
+        await carriersteps.route_inbound(self.db, StepContext(call_admission(self.db), MAILBOXES, 20), asked, keep)
 
     async def past_calls(self, count: int, *, numbers: int) -> None:
         """Calls of so many numbers, none of which has a contact."""

@@ -185,7 +185,7 @@ class World:
         at = now()
         async with self.db.tenant(self.org) as tx:
             await tx.execute("UPDATE calls SET answered_at = $2 WHERE id = $1", call, at - timedelta(seconds=130))
-            await calls.finish(tx, call, "completed", at, "caller", None)
+            await calls.end(tx, call, "completed", at, "caller", None)
             await events.append(
                 tx, self.org, call, events_pb2.CallCompletedEvent(call_id=ids.show(ids.Kind.CALL, call))
             )

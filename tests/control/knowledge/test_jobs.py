@@ -135,7 +135,7 @@ async def test_a_page_is_fetched_again_and_made_anew_only_if_it_changed(house: H
                 assert await knowledge.claim_due(tx, 10) == []
                 await tx.execute("UPDATE knowledge_documents SET next_fetch_at = now()")
             before = await queued(house, "convert_knowledge")
-            await asyncio.gather(conversions.sweep(), conversions.sweep())
+            await asyncio.gather(conversions.enqueue_due_documents(), conversions.enqueue_due_documents())
             assert await queued(house, "convert_knowledge") == min(before + 1, 2)
             assert (await house.row(house.mine, id)).status == "pending"
 
@@ -187,9 +187,9 @@ async def test_a_server_that_misbehaves_is_a_clean_failure(house: House, handler
 
 async def test_what_no_worker_finishes_has_failed(house: House) -> None:
     id = await house.add(house.mine, "Hours", OLD)
-    await house.conversions().sweep()
+    await house.conversions().enqueue_due_documents()
     assert (await house.row(house.mine, id)).status == "pending"
-    await house.conversions(knowledge_stuck_seconds=0).sweep()
+    await house.conversions(knowledge_stuck_seconds=0).enqueue_due_documents()
     assert (await house.row(house.mine, id)).failure == "No worker finished its conversion."
     assert await told(house) == ["knowledge.failed"]
     async with house.db.tenant(house.mine) as tx:
@@ -198,7 +198,7 @@ async def test_what_no_worker_finishes_has_failed(house: House) -> None:
 
 async def test_a_page_that_no_worker_converted_is_fetched_again(house: House) -> None:
     page, text = await house.add(house.mine, "Page", url="http://127.0.0.1:9/"), await house.add(house.mine, "T", OLD)
-    await house.conversions(knowledge_stuck_seconds=0).sweep()
+    await house.conversions(knowledge_stuck_seconds=0).enqueue_due_documents()
     row = await house.row(house.mine, page)
     assert row.status == "failed" and row.next_fetch_at is not None
     assert row.next_fetch_at - row.updated_at >= timedelta(hours=1)
@@ -206,7 +206,7 @@ async def test_a_page_that_no_worker_converted_is_fetched_again(house: House) ->
     async with house.db.system() as tx:
         await tx.execute("UPDATE knowledge_documents SET next_fetch_at = now() WHERE id = $1", page)
     before = await queued(house, "convert_knowledge")
-    await house.conversions().sweep()
+    await house.conversions().enqueue_due_documents()
     assert (await house.row(house.mine, page)).status == "pending"
     assert await queued(house, "convert_knowledge") == before + 1
 
@@ -266,13 +266,13 @@ async def test_embeddings_that_failed_or_are_another_models_are_made_again(house
     async with house.db.system() as tx:
         await tx.execute("UPDATE knowledge_documents SET embed_at = now()")
     before = await queued(house, "embed_knowledge")
-    await conversions.sweep()
+    await conversions.enqueue_due_documents()
     assert await queued(house, "embed_knowledge") == before, "nothing is missing"
     newer = StandIn(name="newer/256")
     async with house.db.system() as tx:
         await tx.execute("DELETE FROM pgqueuer")
-    await house.conversions(embedder=newer).sweep()
-    await house.conversions(embedder=newer).sweep()
+    await house.conversions(embedder=newer).enqueue_due_documents()
+    await house.conversions(embedder=newer).enqueue_due_documents()
     assert await queued(house, "embed_knowledge") == 1
     await house.conversions(embedder=newer).embed(house.mine, id)
     assert (await house.row(house.mine, id)).embedded_by == "newer/256"

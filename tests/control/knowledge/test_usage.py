@@ -85,7 +85,7 @@ async def test_a_calls_look_ups_are_its_own_while_it_goes_on_and_after_its_end(h
     await office.count()
     assert (await office.sums())[rules.TEXT_IN, "stand-in"] == 2 * TOKENS, "it does not wait for the call's end"
     async with house.db.system() as tx:
-        await ending.finish(tx, await calls.lock(tx, call), "completed", now(), "caller")
+        await ending.end_call(tx, await calls.lock(tx, call), "completed", now(), "caller")
     assert (await asked.look_up(call_id=call)).ok, "a tool that ran when the call ended"
     assert await entries(house) == [(call, flow, number, "stand-in", 3 * TOKENS)]
     await office.count()

@@ -12,7 +12,7 @@ from control.clients.twilio import MediaRefused
 from control.clients.twilio_media import File
 from control.mms import files, jobs, rules
 from control.mms.rules import FileLimits
-from control.retention.files import sweep_media
+from control.retention.files import delete_files_of_messages
 from hum import ids
 from hum.clock import now
 from hum.contract.errors import CarrierBusy, CarrierError
@@ -167,7 +167,7 @@ async def test_a_file_whose_job_died_goes_with_its_message(desk: Desk) -> None:
     async with desk.texting.db.tenant(desk.texting.org) as tx:
         await tx.execute("DELETE FROM messages WHERE id = $1", message)
     assert await desk.fetch(message) == 0
-    await sweep_media(desk.texting.db, Files(desk.directory), 10)
+    await delete_files_of_messages(desk.texting.db, Files(desk.directory), 10)
     assert desk.on_disk() == []
 
 
@@ -176,7 +176,7 @@ async def test_a_file_whose_job_died_goes_when_the_carrier_has_it_no_more(desk: 
     desk.carrier.files.clear()
     assert await desk.fetch(message) == 0
     assert [status for status, _, _ in await desk.kept(message)] == ["lost"]
-    await sweep_media(desk.texting.db, Files(desk.directory), 10)
+    await delete_files_of_messages(desk.texting.db, Files(desk.directory), 10)
     assert desk.on_disk() == []
 
 

@@ -288,7 +288,7 @@ async def test_records_go_in_the_end(world: World) -> None:
     await world.work()
     async with world.db.system() as tx:
         await tx.execute("UPDATE emails SET created_at = created_at - interval '3 days'")
-        await notifications.purge(tx, HOUR, DAY, 7 * DAY)
+        await notifications.prune(tx, HOUR, DAY, 7 * DAY)
         assert await tx.fetchval("SELECT count(*) FROM emails") == 2
-        await notifications.purge(tx, HOUR, DAY, DAY)
+        await notifications.prune(tx, HOUR, DAY, DAY)
         assert await tx.fetchval("SELECT count(*) FROM emails") == 0

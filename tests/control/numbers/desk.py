@@ -54,11 +54,11 @@ class Desk:
         await usecases.assign(self.plane.control.db, self.carrier, here, org, e164)
 
     async def sweep(self) -> None:
-        await self.purchases.sweep(AT_ONCE)
+        await self.purchases.finish_abandoned_purchases(AT_ONCE)
         await self.sweep_releases()
 
     async def sweep_releases(self) -> None:
-        await usecases.sweep_releases(self.plane.control.db, self.carrier, AT_ONCE)
+        await usecases.finish_abandoned_releases(self.plane.control.db, self.carrier, AT_ONCE)
 
     async def attempts(self) -> list[str]:
         async with self.plane.control.db.system() as tx:

@@ -156,7 +156,7 @@ async def test_killed_before_the_carrier_was_asked(desk: Desk) -> None:
     for _ in range(2):
         assert (await desk.state(call))[2] == ["dialling"]
         await desk.later(call, 3)
-        await desk.dialler().sweep()
+        await desk.dialler().look_up_unconfirmed_attempts()
     assert (await desk.state(call))[2] == ["not_placed"]
     assert desk.carrier.asked == [CALLEE, CALLEE]
     await desk.paces()
@@ -185,10 +185,10 @@ async def test_killed_after_the_carrier_was_asked(desk: Desk, *, webhook_first: 
     else:
         await run(desk.dialler())
         await desk.later(call, 3)
-        await desk.dialler().sweep()
+        await desk.dialler().look_up_unconfirmed_attempts()
     assert (await desk.state(call))[2] == ["under_way"]
     await desk.later(call, 3)
-    await desk.dialler().sweep()
+    await desk.dialler().look_up_unconfirmed_attempts()
     await run(desk.dialler())
     assert list(desk.carrier.placed) == [sid]
     assert (await desk.answers(sid)).connect.call_id == call.id
@@ -209,10 +209,10 @@ async def test_an_answer_is_lost_and_so_is_the_look(desk: Desk) -> None:
     await run(desk.dialler())
     assert (await desk.state(call))[2] == ["dialling"]
     await desk.later(call, 3)
-    await desk.dialler().sweep()  # it is still away
+    await desk.dialler().look_up_unconfirmed_attempts()  # it is still away
     assert (await desk.state(call))[2] == ["dialling"]
     desk.carrier.fail = None
-    await desk.dialler().sweep()
+    await desk.dialler().look_up_unconfirmed_attempts()
     assert (await desk.state(call))[2] == ["under_way"]
     assert len(desk.carrier.placed) == 1
 
@@ -224,7 +224,7 @@ async def test_a_call_that_the_carrier_has_after_all_reaches_nobody(desk: Desk) 
     assert claimed is not None
     for _ in range(2):
         await desk.later(call, 3)
-        await desk.dialler().sweep()
+        await desk.dialler().look_up_unconfirmed_attempts()
     desk.carrier.placed["CAghost"] = claimed.placement
     await desk.says("CAghost", "ringing")
     assert desk.carrier.ended == ["CAghost"]
@@ -241,7 +241,7 @@ async def test_an_older_call_between_the_numbers_is_not_taken_for_the_lost_one(d
     assert (await desk.dialler()._claim(""))[1] is not None
     for _ in range(2):
         await desk.later(second, 3)
-        await desk.dialler().sweep()
+        await desk.dialler().look_up_unconfirmed_attempts()
     assert (await desk.state(second))[2] == ["not_placed"]
     assert (await desk.state(first))[2] == ["completed"]
 
@@ -267,7 +267,7 @@ async def test_a_call_that_was_placed_since_the_backup_is_not_placed_again(desk:
     await desk.later(call, 60)
     await desk.later(other, 60)
     await run(desk.dialler())
-    await desk.dialler().sweep()
+    await desk.dialler().look_up_unconfirmed_attempts()
     assert sorted(each.to_e164 for each in desk.carrier.placed.values()) == sorted([CALLEE, "+13175550198"])
     assert (await desk.state(call))[2][-1] == (await desk.state(other))[2][-1] == "under_way"
 
@@ -279,11 +279,11 @@ async def test_the_last_word_on_a_call_is_lost(desk: Desk) -> None:
     await desk.says(sid, "ringing")
     desk.carrier.calls[sid] = CarrierCall("ringing", None, sid)
     await desk.later(call, 7)
-    await desk.dialler().sweep()
+    await desk.dialler().look_up_unconfirmed_attempts()
     assert (await desk.state(call))[0] == "ringing", "the carrier says so"
     desk.carrier.calls[sid] = CarrierCall("no-answer", now(), sid)
     await desk.later(call, 7)
-    await desk.dialler().sweep()
+    await desk.dialler().look_up_unconfirmed_attempts()
     assert await desk.state(call) == ("no_answer", "no_answer", ["no_answer"])
 
 

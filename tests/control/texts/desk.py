@@ -6,12 +6,12 @@ from typing import Any
 from uuid import UUID
 
 from control.texts import writing
-from control.texts.bulk import AttemptReport, Recorder
 from control.texts.claims import Claim, Claims, Recovery, SendLimits
 from control.texts.lookups import Lookups, ReconciliationTimes
 from control.texts.paces import Paces
 from control.texts.posting import AtStep, Poster, _go_on
 from control.texts.sender import Sender
+from control.texts.statusbatches import AttemptReport, Recorder
 from control.texts.statuses import CarrierReport
 from control.texts.writing import Draft
 from hum import ids

@@ -77,7 +77,7 @@ async def retain(texting: Texting) -> None:
     for _ in range(20):
         async with texting.db.tenant(texting.org) as tx:
             row = await erasures.lock_open(tx, id)
-            if row is None or await usecases.step(tx, row, now()):
+            if row is None or await usecases.delete_batch(tx, row, now()):
                 return
     raise AssertionError("it never ends")
 
@@ -102,9 +102,9 @@ async def test_by_age_with_files_and_events(texting: Texting, tmp_path: Path) ->
         assert await erasures.overdue(tx) == [] or all(seconds <= 0 for _, seconds in await erasures.overdue(tx))
         assert await tx.fetchval("SELECT count(*) FROM events WHERE data::text LIKE $1", f"%{CONTACT}%") == 0
         assert await tx.fetchval("SELECT count(*) FROM opt_outs WHERE contact_e164 = $1", CONTACT) == 1
-    assert await files.sweep_media(texting.db, Files(tmp_path), rules.FILES) == 1
+    assert await files.delete_files_of_messages(texting.db, Files(tmp_path), rules.FILES) == 1
     assert len(list(tmp_path.iterdir())) == 1  # noqa: ASYNC240
-    assert await files.sweep_media(texting.db, Files(tmp_path), rules.FILES) == 0
+    assert await files.delete_files_of_messages(texting.db, Files(tmp_path), rules.FILES) == 0
 
 
 async def test_a_person_goes_with_their_texts(texting: Texting) -> None:
@@ -143,7 +143,7 @@ async def test_many_texts_go_step_by_step(texting: Texting, monkeypatch: pytest.
         async with texting.db.tenant(texting.org) as tx:
             again = await erasures.lock_open(tx, row.id)
             assert again is not None
-            if await usecases.step(tx, again, now()):
+            if await usecases.delete_batch(tx, again, now()):
                 break
     async with texting.db.system() as tx:
         assert await left(tx) == NOTHING

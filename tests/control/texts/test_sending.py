@@ -61,7 +61,7 @@ async def test_killed_before_the_carrier_was_asked(desk: TextDesk) -> None:
     for _ in range(2):
         assert (await desk.state(message))[2] == ["posting"]
         await desk.later(61)
-        await desk.lookups.sweep()
+        await desk.lookups.look_up_unconfirmed_texts()
     assert await desk.state(message) == ("queued", None, ["absent"])
     await desk.send()
     assert desk.bodies == ["Hello"]
@@ -84,10 +84,10 @@ async def test_killed_after_the_carrier_was_asked(desk: TextDesk, *, callback_fi
         await desk.says(sid, "sent")
     else:
         await desk.later(61)
-        await desk.lookups.sweep()
+        await desk.lookups.look_up_unconfirmed_texts()
     assert await desk.state(message) == ("sent", None, ["accepted"])
     await desk.later(61)
-    await desk.lookups.sweep()
+    await desk.lookups.look_up_unconfirmed_texts()
     await desk.send()
     assert list(desk.carrier.texted) == [sid]
     assert await desk.events(message) == ["sms.sent"]
@@ -110,7 +110,7 @@ async def test_a_process_that_dies_at_a_step_sends_nothing_twice(desk: TextDesk,
                 await dying._poster.send(claimed)
     for _ in range(4):
         await desk.later(61)
-        await desk.lookups.sweep()
+        await desk.lookups.look_up_unconfirmed_texts()
         await desk.send()
     assert desk.bodies == ["One", "Two"]
     assert (await desk.state(message))[0] == (await desk.state(other))[0] == "sent"
@@ -130,10 +130,10 @@ async def test_nobody_can_tell(desk: TextDesk) -> None:
     desk.carrier.fail = CarrierError("The carrier did not respond.")
     await desk.send()
     await desk.later(120)
-    await desk.lookups.sweep()
+    await desk.lookups.look_up_unconfirmed_texts()
     assert await desk.state(message) == ("queued", None, ["posting"])
     await desk.later(3600)
-    await desk.lookups.sweep()
+    await desk.lookups.look_up_unconfirmed_texts()
     assert await desk.state(message) == ("unknown", None, ["unknown"])
     await desk.send()
     assert desk.bodies == ["Hello"]
@@ -147,7 +147,7 @@ async def test_a_text_that_nobody_sends_is_seen_by_its_age_and_an_unknown_one_is
     message = await desk.write()
     await desk.write("later", contact="+13175551235", scheduled_at=now() + timedelta(hours=3))
     await desk.later(90)
-    await desk.lookups.sweep()
+    await desk.lookups.look_up_unconfirmed_texts()
     assert 90 <= measured("hum_texts_waiting_seconds") < 3600
     desk.carrier.lose_texts = [CarrierError("", http_status="503")]
     desk.carrier.fail = CarrierError("The carrier did not respond.")
@@ -155,8 +155,8 @@ async def test_a_text_that_nobody_sends_is_seen_by_its_age_and_an_unknown_one_is
     await desk.later(3600)
     for _ in range(2):
         await desk.later(61)
-        await desk.lookups.sweep()
-    await desk.lookups.sweep()
+        await desk.lookups.look_up_unconfirmed_texts()
+    await desk.lookups.look_up_unconfirmed_texts()
     assert (await desk.state(message))[0] == "unknown"
     assert (measured("hum_texts_waiting_seconds"), measured("hum_texts_unknown")) == (0, 1)
 
@@ -173,7 +173,7 @@ async def test_the_carrier_has_a_text_after_all(desk: TextDesk) -> None:
     (claimed,) = (await desk.claim()).attempts
     for _ in range(2):
         await desk.later(61)
-        await desk.lookups.sweep()
+        await desk.lookups.look_up_unconfirmed_texts()
     assert await desk.state(message) == ("queued", None, ["absent"])
     desk.carrier.texted["SMghost"] = desk.poster()._text(claimed)
     await desk.says("SMghost", "sent")
@@ -192,7 +192,7 @@ async def test_an_older_text_with_the_same_words_is_not_taken_for_the_lost_one(d
     desk.carrier.texted["SMelse"] = next(iter(desk.carrier.texted.values()))
     for _ in range(2):
         await desk.later(61)
-        await desk.lookups.sweep()
+        await desk.lookups.look_up_unconfirmed_texts()
     assert await desk.state(second) == ("queued", None, ["absent"])
 
 
@@ -434,10 +434,10 @@ async def test_after_a_night_without_workers_one_look_in_vain_decides_nothing(de
     assert (await desk.claim()).attempts
     await desk.later(12 * 3600)
     desk.carrier.fail = CarrierError("The carrier did not respond.")
-    await desk.lookups.sweep()
+    await desk.lookups.look_up_unconfirmed_texts()
     assert await desk.state(message) == ("queued", None, ["posting"])
     await desk.later(3700)
-    await desk.lookups.sweep()
+    await desk.lookups.look_up_unconfirmed_texts()
     assert await desk.state(message) == ("unknown", None, ["unknown"])
 
 

@@ -37,7 +37,7 @@ async def test_whatever_goes_wrong_on_the_way_each_contact_gets_its_text_once(te
             if not any(status == "queued" for status, _, _ in states):
                 break
             await desk.later(61)
-            await desk.lookups.sweep()
+            await desk.lookups.look_up_unconfirmed_texts()
         await carrier.texts_settled()
         assert sum(each.times for each in carrier.exchange.faults.pending if each.do == "cut") < 6, (
             "something went wrong"

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from control.delivery import usecases
-from control.texts import bulk, statuses
-from control.texts.bulk import AttemptReport
+from control.texts import statusbatches, statuses
 from control.texts.lookups import DRIFT
+from control.texts.statusbatches import AttemptReport
 from control.texts.statuses import CarrierReport
 from hum import ids
 from hum.contract.errors import CarrierError, InvalidState, NotFound
@@ -69,9 +69,9 @@ async def results(
             async with desk.db.system() as tx:
                 await tx.execute("SAVEPOINT before")
                 for batch in batches:
-                    left = await bulk.record_plain(tx, batch) if len(batch) > 1 else {0}
+                    left = await statusbatches.record_plain(tx, batch) if len(batch) > 1 else {0}
                     for place in sorted(left):
-                        await statuses.lock_and_record(
+                        await statuses.lock_and_apply_report(
                             tx, batch[place].attempt, batch[place].report, batch[place].to_e164
                         )
                 found.add(await final(tx))
@@ -255,7 +255,7 @@ async def unknown(desk: TextDesk) -> Any:
     desk.carrier.fail = CarrierError("away")
     await desk.send()
     await desk.later(3700)
-    await desk.lookups.sweep()
+    await desk.lookups.look_up_unconfirmed_texts()
     assert (await desk.state(message))[0] == "unknown"
     return message
 

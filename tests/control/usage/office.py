@@ -119,7 +119,7 @@ class Office:
         async with self.db.system() as tx:
             state = await calls.lock(tx, call)
             opened = state.answered_at or state.created_at
-            await ending.finish(tx, state, "completed", opened + timedelta(seconds=seconds), "caller")
+            await ending.end_call(tx, state, "completed", opened + timedelta(seconds=seconds), "caller")
         self.used[rules.CALLS, ""] += 1
         if state.answered_at:
             self.used[rules.CALL_SECONDS, ""] += seconds

@@ -1,4 +1,4 @@
-"""An interruption that is taken back, over and over, on a line without jitter: not a sample is lost, none is heard twice."""
+"""A false interruption, after which the agent resumes, over and over, on a line without jitter: not a sample is lost, none is heard twice."""
 
 from collections.abc import Callable
 from dataclasses import replace

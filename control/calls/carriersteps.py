@@ -11,7 +11,7 @@ from control.boundary import RequestContext
 from control.bus import Bus
 from control.calls import rules
 from control.calls.admission import CallAdmission, StreamOffer
-from control.calls.ending import finish, over_at_carrier
+from control.calls.ending import end_call, over_at_carrier
 from control.calls.prompts import Prompt, localized
 from control.contacts.rules import LOOK_UP_CONTACT, is_lookup_due
 from control.flows.choices import Choices
@@ -46,7 +46,7 @@ Step = runtime_pb2.CarrierStep
 
 
 @dataclass(frozen=True, slots=True)
-class RoutingContext:
+class StepContext:
     """The dependencies and limits of an answer to the carrier."""
 
     admission: CallAdmission
@@ -58,14 +58,14 @@ class RoutingContext:
     zone: str = ""
 
 
-class RoutingContexts:
+class StepContexts:
     """The composed dependencies of answers to the carrier."""
 
     def __init__(self, db: Db, bus: Bus, settings: CallsSettings) -> None:
         self._admission, self._settings = CallAdmission(db, bus, settings), settings
         self._mailboxes = Mailboxes(Choices.of(settings))
 
-    def context(self, ctx: RequestContext) -> RoutingContext:
+    def context(self, ctx: RequestContext) -> StepContext:
         """Return the context of an answer, with a wait for a place that ends before the gateway's deadline.
 
         So the caller hears our prompt for a full deployment, not the gateway's apology.
@@ -74,11 +74,11 @@ class RoutingContexts:
         if left_seconds is not None:
             wait = max(0.0, min(wait, left_seconds - PLACE_REPLY_SECONDS))
         until_ms = monotonic_ms() + wait * 1000
-        return RoutingContext(self._admission, self._mailboxes, TRANSFER_RING_SECONDS, until_ms, ctx.zone)
+        return StepContext(self._admission, self._mailboxes, TRANSFER_RING_SECONDS, until_ms, ctx.zone)
 
 
 async def route_inbound(
-    db: Db, context: RoutingContext, request: runtime_pb2.RouteCallRequest, lookup_keep: timedelta = timedelta(0)
+    db: Db, context: StepContext, request: runtime_pb2.RouteCallRequest, lookup_keep: timedelta = timedelta(0)
 ) -> Step:
     """Route an inbound call and return the carrier's next step; idempotent.
 
@@ -112,7 +112,7 @@ async def record_apology(db: Db, request: runtime_pb2.RouteCallRequest, at: date
             # Control routed the call, but its answer came too late.  If the call has a stream, or was created after the
             # apology, the carrier has requested again and got an answer.
             if not state.streams_opened and state.created_at <= at:
-                await finish(tx, state, "failed", at, AWAY_REASON)
+                await end_call(tx, state, "failed", at, AWAY_REASON)
             return
         route = await _find_route(tx, request)
         if route is not None:
@@ -120,7 +120,7 @@ async def record_apology(db: Db, request: runtime_pb2.RouteCallRequest, at: date
             await _create_call(tx, route, request, apology, at, timedelta(0))
 
 
-async def next_step(db: Db, context: RoutingContext, request: runtime_pb2.NextStepRequest) -> Step:
+async def next_step(db: Db, context: StepContext, request: runtime_pb2.NextStepRequest) -> Step:
     """Return the next step for a call with a closed stream.  Raises NotFound."""
     async with db.system() as tx:
         state = await calls.lock(tx, ids.require(Kind.CALL, request.call_id))
@@ -128,13 +128,13 @@ async def next_step(db: Db, context: RoutingContext, request: runtime_pb2.NextSt
             raise NotFound("There is no such call.")
         if request.carrier_status in CARRIER_ENDINGS and state.next_step_due and state.status in LIVE:
             # The caller hung up while the stream was left.
-            await finish(tx, state, "completed", now(), "caller")
+            await end_call(tx, state, "completed", now(), "caller")
             return _hang_up()
         step = await _take_step(tx, context, state)
     return step or await offer(db, context, state.id, again=True)
 
 
-async def after_dial(db: Db, context: RoutingContext, request: runtime_pb2.EndDialRequest) -> Step:
+async def after_dial(db: Db, context: StepContext, request: runtime_pb2.EndDialRequest) -> Step:
     """Return the next step for a call after its dial; idempotent.  Raises NotFound."""
     async with db.system() as tx:
         state = await _end_dial(tx, request, now(), apologized=False)
@@ -156,7 +156,7 @@ async def _end_dial(tx: Tx, request: runtime_pb2.EndDialRequest, at: datetime, *
     state, ended = await dialing.ended(tx, request, at, apologized=apologized)
     if ended is None:
         return state
-    await finish(tx, state, ended.status, at, ended.reason)
+    await end_call(tx, state, ended.status, at, ended.reason)
     return await calls.lock(tx, state.id)
 
 
@@ -177,7 +177,7 @@ async def carrier_status(
         if state is None or state.status not in LIVE:
             return
         if not state.streams_opened:
-            await finish(tx, state, ended, now(), "caller")
+            await end_call(tx, state, ended, now(), "caller")
         else:
             await over_at_carrier(tx, state, now())
 
@@ -242,7 +242,7 @@ async def _create_call(
         if isinstance(decision, Message):
             await calls.set_next_step(tx, call.id, encode(decision), due=True)
         elif not isinstance(decision, rules.Connect):
-            await finish(tx, await calls.lock(tx, call.id), decision.status, at, decision.reason)
+            await end_call(tx, await calls.lock(tx, call.id), decision.status, at, decision.reason)
         return await calls.lock(tx, call.id)
     state = await calls.lock_by_sid(tx, request.call_sid)
     assert state is not None, "a call that was not created exists already"
@@ -258,7 +258,7 @@ async def _upsert_caller(tx: Tx, org: UUID, request: runtime_pb2.RouteCallReques
     return await contacts.find_or_create(tx, ids.new(), org, request.from_e164, name)
 
 
-async def _take_step(tx: Tx, context: RoutingContext, state: CallState) -> Step | None:
+async def _take_step(tx: Tx, context: StepContext, state: CallState) -> Step | None:
     """Take the next step of a locked call and return it; None to offer another stream."""
     language, due = await calls.language(tx, state.id), _due(state)
     if isinstance(due, Transfer) and state.status in LIVE:
@@ -273,18 +273,18 @@ async def _take_step(tx: Tx, context: RoutingContext, state: CallState) -> Step 
             await record.discard_next_step(tx, state, now())
             return None
         case rules.Refuse() as apology:
-            await finish(tx, state, apology.status, now(), apology.reason)
+            await end_call(tx, state, apology.status, now(), apology.reason)
             return _refusal_step(apology) if state.direction == "inbound" else _hang_up()
     return await _closing_step(tx, context, state, due)
 
 
-async def _closing_step(tx: Tx, context: RoutingContext, state: CallState, due: NextStep | None) -> Step:
+async def _closing_step(tx: Tx, context: StepContext, state: CallState, due: NextStep | None) -> Step:
     """Hang up a call that is over, after the mailbox's closing prompt if its stream could not play it."""
     last = await context.mailboxes.parting(tx, state.id, due, state.end_reason) if isinstance(due, Message) else None
     return Step(say=last) if last is not None else _hang_up()
 
 
-async def offer(db: Db, context: RoutingContext, id: UUID, *, again: bool = False) -> Step:
+async def offer(db: Db, context: StepContext, id: UUID, *, again: bool = False) -> Step:
     """Have the carrier open a stream of a live call, or end the call if there is no place for it."""
     result = await context.admission.place(id, context.until_ms, again=again, zone=context.zone)
     if isinstance(result, StreamOffer):
@@ -302,7 +302,7 @@ async def offer(db: Db, context: RoutingContext, id: UUID, *, again: bool = Fals
         if again:
             after = rules.after_stream(state.status, _streams(state), language, _due(state), full=True)
             refusal = after if isinstance(after, rules.Refuse) else refusal
-        await finish(tx, state, refusal.status, now(), refusal.reason)
+        await end_call(tx, state, refusal.status, now(), refusal.reason)
     # The prompt asks the caller to call again, which makes no sense to the party of an outbound call.
     return _refusal_step(refusal) if state.direction == "inbound" else _hang_up()
 

@@ -50,7 +50,7 @@ class Recorder:
 
     async def _one(self, entry: AttemptReport) -> None:
         async with self._db.system() as tx:
-            await statuses.lock_and_record(tx, entry.attempt, entry.report, entry.to_e164)
+            await statuses.lock_and_apply_report(tx, entry.attempt, entry.report, entry.to_e164)
 
 
 @dataclass(slots=True)
