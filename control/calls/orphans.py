@@ -100,7 +100,7 @@ class _CarrierQueries:
     #: The listed calls in progress.
     in_progress: frozenset[str] = frozenset()
 
-    async def list_calls(self, rows: Sequence[LostRow]) -> None:
+    async def list_calls(self, rows: Sequence[OrphanedCallRow]) -> None:
         """List the calls in progress of each account with many orphaned calls; those of others are asked about singly."""
         orphaned = Counter(row.carrier_account for row in rows if row.call_sid is not None)
         accounts = [account for account, count in orphaned.items() if count >= LISTED_FROM]

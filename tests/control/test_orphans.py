@@ -19,8 +19,8 @@ from hum.ids import Kind
 from hum.v1 import calls_pb2, calls_pb2_grpc, numbers_pb2, numbers_pb2_grpc, runtime_pb2
 from storage import call_records, calls, media_links
 from storage.call_records import CallRow
-from storage.lost_calls import LostRow
 from storage.media_links import NodeState
+from storage.orphaned_calls import OrphanedCallRow
 from tests.control.conftest import Plane
 from tests.support.endings import ends_are_told
 from tests.support.present import present
@@ -257,10 +257,10 @@ async def test_a_carrier_that_hangs_is_asked_about_all_at_once(desk: Desk, monke
 async def test_a_sweep_that_fails_leaves_nothing_running(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     asked, ended = asyncio.Event(), list[str]()
 
-    async def found(*_: object) -> list[LostRow]:
-        return [LostRow(ids.new(), sid, "", 1, False, False, None) for sid in ("away", "slow")]
+    async def found(*_: object) -> list[OrphanedCallRow]:
+        return [OrphanedCallRow(ids.new(), sid, "", 1, False, False, None) for sid in ("away", "slow")]
 
-    async def close(_db: object, _carrier: object, row: LostRow) -> bool:
+    async def close(_db: object, _carrier: object, row: OrphanedCallRow) -> bool:
         if row.call_sid == "away":
             await asked.wait()
             raise ConnectionRefusedError
