@@ -118,6 +118,12 @@ class EmbeddedPostgres:
             await asyncio.sleep(0.02)
         self._lock.close()
 
+    def running_url(self) -> str | None:
+        """Return the URL of the server that runs here, whichever process started it; None if none does."""
+        if self._running_pid() is None:
+            return None
+        return _url((self._home / "password").read_text().strip(), self._pid_file(3) or 0)
+
     async def ended(self) -> None:
         """Wait until the server has exited, whichever process started it."""
         while self._runs():  # noqa: ASYNC110 - as in `stop`
