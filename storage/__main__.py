@@ -13,7 +13,7 @@ from pathlib import Path
 from hum import settings
 from hum.process import program
 from hum.process.refusal import refuse
-from hum.process.signals import stop_signal
+from hum.process.signals import PREPARE, stop_signal
 from hum.settings import ControlSettings
 from storage.backup import CannotBackUp, back_up, restore
 from storage.embedded import CannotStart, EmbeddedPostgres
@@ -26,11 +26,14 @@ async def run_postgres(config: ControlSettings) -> None:
     Raises CannotStart if the server exits by itself; started again, it has the same URL.
     """
     stop = stop_signal()
-    server = EmbeddedPostgres(config.home)
+    server, checkpoints = EmbeddedPostgres(config.home), set[asyncio.Task[None]]()
     try:
         url = await server.start()
         sys.stdout.write(json.dumps({"url": url}) + "\n")
         sys.stdout.flush()
+        asyncio.get_running_loop().add_signal_handler(
+            PREPARE, lambda: checkpoints.add(asyncio.create_task(server.checkpoint()))
+        )
         stopping, exited = asyncio.create_task(stop.wait()), asyncio.create_task(server.ended())
         await asyncio.wait({stopping, exited}, return_when=asyncio.FIRST_COMPLETED)
         if not stop.is_set():

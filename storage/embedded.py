@@ -101,6 +101,15 @@ class EmbeddedPostgres:
         await self._clean_up_killed_server()
         return await self._launch(password, wait_seconds)
 
+    async def checkpoint(self) -> None:
+        """Write everything to disk now, so that a stop that follows has little left to write: a new database has 1,100 files."""
+        if (url := self.running_url()) is None:
+            return
+        with suppress(OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
+            connection = await asyncpg.connect(url, timeout=5)
+            await connection.execute("CHECKPOINT")
+            await connection.close()
+
     async def stop(self) -> None:
         """Stop the server and wait for its exit: clients are disconnected, nothing is lost.
 
