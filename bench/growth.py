@@ -112,8 +112,8 @@ class GrowingDatabase:
             return lambda tx, random: contacts.search(tx, *ask(random), None, None, PAGE)
 
         async def behind(tx: Tx, random: Random) -> Sequence[Any]:
-            await events.place(tx, "bench", events.Start.BEGINNING)
-            await events.move(tx, "bench", "0", random.randrange(size))
+            await events.lock_position(tx, "bench", events.Start.BEGINNING)
+            await events.advance(tx, "bench", "0", random.randrange(size))
             return await events.read_behind_horizon(tx, "bench", events.Start.BEGINNING, 100)
 
         return {

@@ -58,7 +58,7 @@ class InboxBench:
 
         async def waiting(tx: Tx, _: Random) -> Sequence[Any]:
             # As many as the smallest size has, since each is counted.
-            return [await inbox_changes.waiting(tx, min(1000, self._smallest // 100), 200)]
+            return [await inbox_changes.unread_counts(tx, min(1000, self._smallest // 100), 200)]
 
         return {
             "inbox: the latest": listed(Filter()),
@@ -66,7 +66,7 @@ class InboxBench:
             "inbox: closed, 1 %": listed(Filter(status="closed")),
             "inbox: unread, 2 %": listed(Filter(unread=True)),
             "inbox: put off, 1 %": listed(Filter(snoozed=True)),
-            "inbox: nobody's": listed(Filter(nobody=True)),
+            "inbox: nobody's": listed(Filter(unassigned=True)),
             "inbox: a member's, none": listed(Filter(assignee_id=ids.new())),
             "inbox: how much is unread": waiting,
             "messages of a conversation": lambda tx, random: inbox.messages_of(tx, _thread(random, size), None, PAGE),

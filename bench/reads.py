@@ -59,12 +59,12 @@ async def run(times: int, home: Path) -> list[Reads]:
 
 async def _measure(db: Db, times: int) -> list[Reads]:
     org, other = ids.new(), ids.new()
-    rows = [contacts.Imported(f"+1317555{n:04d}", {"name": f"Ann {n}"}, None, []) for n in range(200)]
+    rows = [contacts.ImportedContact(f"+1317555{n:04d}", {"name": f"Ann {n}"}, None, []) for n in range(200)]
     async with db.system() as tx:
         for id in (org, other):
             await identity.create_organization(tx, id, str(id))
     async with db.tenant(org) as tx:
-        first, *_ = await contacts.take(tx, rows, dry_run=False)
+        first, *_ = await contacts.import_contacts(tx, rows, dry_run=False)
         call = await _call(tx, org)
     questions: Sequence[tuple[str, str, Sequence[Any]]] = (
         ("one row", contacts.GET, (first,)),

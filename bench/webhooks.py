@@ -28,7 +28,7 @@ from hum.v1 import events_pb2
 from sandbox.receiver import Fault, Receiver, Reply
 from storage import events
 from storage.db import Db
-from storage.events import New
+from storage.events import NewEvent
 from tests.support.runningplatform import Platform, start_platform
 from tests.support.waits import until
 
@@ -66,7 +66,7 @@ async def write(db: Db, org: UUID, per_second: float, seconds: float) -> dict[st
         due = min(total, int((loop.time() - began) * per_second) + 1)
         batch = [(ids.new(), *kinds[n % len(kinds)]) for n in range(written, due)]
         async with db.system() as tx:
-            await events.append_all(tx, [New(org, id, message, id) for id, _, message in batch])
+            await events.append_all(tx, [NewEvent(org, id, message, id) for id, _, message in batch])
         at = loop.time()
         committed |= {ids.show(Kind.EVENT, id): (type, at) for id, type, _ in batch}
         written = due

@@ -72,10 +72,10 @@ from hum.process.refusal import refuse
 from hum.process.signals import Signals
 from hum.secrets import Keyring
 from hum.settings import ControlSettings
-from storage.db import AWAY, BUSY, Addresses, Db, require
+from storage.db import BUSY, UNAVAILABLE, Addresses, Db, require
 from storage.embedded import EmbeddedPostgres
 from storage.migrate import CannotMigrate, migrate
-from storage.servers import Patience
+from storage.servers import Timeouts
 from storage.walls import NotWalled, check_walls
 
 #: Seconds that a request with an Idempotency-Key may take at the carrier; after that its key is free again.
@@ -157,7 +157,7 @@ def addresses(settings: ControlSettings, url: str) -> Addresses:
         url,
         settings.database_app_url,
         settings.database_system_url,
-        Patience(DATABASE_CONNECT_SECONDS, DATABASE_NEXT_HOST_SECONDS, settings.database_silent_seconds),
+        Timeouts(DATABASE_CONNECT_SECONDS, DATABASE_NEXT_HOST_SECONDS, settings.database_silent_seconds),
     )
 
 
@@ -224,7 +224,7 @@ async def composed(
     """Yield all features, ready for a server or a worker; `calls_idle` idle connections stay open for calls."""
     database_addresses = addresses(settings, database_url)
     try:
-        await migrate(database_url, patience=database_addresses.patience)
+        await migrate(database_url, timeouts=database_addresses.timeouts)
     except CannotMigrate as error:
         refuse(str(error))
     opened = partial(
@@ -359,7 +359,7 @@ async def _missing(stopping: asyncio.Event, db: Db) -> list[str]:
         return ["it is shutting down"]
     try:
         await db.check()
-    except (*AWAY, *BUSY) as error:
+    except (*UNAVAILABLE, *BUSY) as error:
         return [f"the database doesn't answer: {error!r}"[:200]]
     return []
 
@@ -411,7 +411,7 @@ async def _work(settings: ControlSettings, lifetime: Lifetime, stopping: asyncio
                     is_running = True
                     working[:] = [worker]
                     await worker.run(stopping)
-            except AWAY as error:
+            except UNAVAILABLE as error:
                 if not is_running:
                     raise
                 LOG.warning("the database is unavailable; retrying", error=repr(error)[:200])

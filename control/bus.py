@@ -17,7 +17,7 @@ from google.protobuf.message import DecodeError, Message
 from prometheus_client import Counter, Gauge
 
 from hum.observe.telemetry import log
-from storage.db import AWAY, Db, notify
+from storage.db import UNAVAILABLE, Db, notify
 
 LOG = log(__name__)
 DROPPED = Counter("hum_bus_dropped_total", "Messages on the bus that were not delivered", ["channel", "why"])
@@ -207,7 +207,7 @@ class PostgresBus:
                 await self._listen()
                 LOG.warning("the bus lost its connection; retrying")
                 continue
-            except (*AWAY, asyncpg.PostgresError) as error:
+            except (*UNAVAILABLE, asyncpg.PostgresError) as error:
                 LOG.warning("the bus can't listen; retrying", error=repr(error)[:200])
             except Exception:
                 # A bug must not end the bus, without which no listener is woken in time.
@@ -227,7 +227,7 @@ class PostgresBus:
             await lost.wait()
         finally:
             self._up.set(0)
-            with suppress(*AWAY, asyncpg.PostgresError):
+            with suppress(*UNAVAILABLE, asyncpg.PostgresError):
                 await connection.close(timeout=1)
 
     def _receive(self, _connection: Any, _pid: int, channel: str, payload: object) -> None:

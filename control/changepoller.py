@@ -7,7 +7,7 @@ from uuid import UUID
 
 from hum.observe.telemetry import log
 from storage import inbox_changes
-from storage.db import AWAY, BUSY, Db
+from storage.db import BUSY, UNAVAILABLE, Db
 
 LOG = log(__name__)
 
@@ -38,7 +38,7 @@ class ChangePoller:
             while self._subscribers:
                 try:
                     await self._read()
-                except (*AWAY, *BUSY) as error:
+                except (*UNAVAILABLE, *BUSY) as error:
                     # Nothing is missed, since the next query begins at the same transaction.
                     LOG.warning("could not query changed inboxes; retrying", error=repr(error)[:200])
                 await asyncio.sleep(self._poll_seconds)
@@ -47,7 +47,7 @@ class ChangePoller:
 
     async def _read(self) -> None:
         async with self._db.system() as tx:
-            orgs, self._since = await inbox_changes.changed(tx, list(self._subscribers), self._since)
+            orgs, self._since = await inbox_changes.changed_organizations(tx, list(self._subscribers), self._since)
         for org in orgs:
             for wake in self._subscribers.get(org, ()):
                 wake.set()

@@ -113,7 +113,7 @@ class ChangeStream(Generic[Event]):
         changes = await inbox_changes.after(tx, position, horizon.below, BATCH)
         if len(changes) == BATCH:
             return await self._present(tx, changes, is_all=False), (changes[-1].xid, changes[-1].id), 0
-        more = await inbox_changes.is_more(tx, horizon.below)
+        more = await inbox_changes.has_more(tx, horizon.below)
         wait_seconds = intervals.poll_seconds if more else intervals.idle_seconds
         return await self._present(tx, changes, is_all=True), (horizon.below - 1, _END_OF_TRANSACTION), wait_seconds
 

@@ -8,15 +8,15 @@ from pgqueuer.queries import Queries
 
 from control.calls import reports
 from hum.contract.errors import FieldError, InvalidRequest, InvalidState
-from storage import set_aside
-from storage.db import AWAY, BUSY, Db, Tx
-from storage.set_aside import SetAside
+from storage import quarantine
+from storage.db import BUSY, UNAVAILABLE, Db, Tx
+from storage.quarantine import ItemRow
 
 #: The number of fields in the key of each kind.
 KEYS = {"job": 1, "event": 2, "report": 3}
 
 
-def item_id(item: SetAside) -> str:
+def item_id(item: ItemRow) -> str:
     """Return an item's id, such as `job:17`, `event:usage:4711` or `report:media-1:30:2`."""
     return ":".join((item.kind, *item.key))
 
@@ -39,12 +39,12 @@ async def release_items(db: Db, id_texts: Sequence[str]) -> int:
     async with db.system() as tx:
         released += await _release_jobs(tx, [int(key[0]) for kind, key in keys_by_kind if kind == "job"])
         for reader, event in [key for kind, key in keys_by_kind if kind == "event"]:
-            released += await set_aside.release_event(tx, reader, int(event))
+            released += await quarantine.release_event(tx, reader, int(event))
     for node, batch_seq, place in [key for kind, key in keys_by_kind if kind == "report"]:
         try:
             async with db.system() as tx:
                 released += await reports.store_again(tx, node, int(batch_seq), int(place))
-        except (*AWAY, *BUSY):
+        except (*UNAVAILABLE, *BUSY):
             raise
         except Exception as error:
             raise InvalidState(f"A report can't be stored still: {error!r}"[:500]) from error
@@ -53,7 +53,7 @@ async def release_items(db: Db, id_texts: Sequence[str]) -> int:
 
 async def _release_jobs(tx: Tx, jobs: Sequence[int]) -> int:
     """Requeue dead letters, with as many attempts as new jobs."""
-    dead_letters = await set_aside.lock_jobs(tx, jobs)
-    await set_aside.forget_attempts(tx, dead_letters)
+    dead_letters = await quarantine.lock_jobs(tx, jobs)
+    await quarantine.delete_attempts(tx, dead_letters)
     await Queries(AsyncpgDriver(tx)).requeue_jobs([JobId(id) for id in dead_letters])  # type: ignore[arg-type]  # as in jobs.py
     return len(dead_letters)

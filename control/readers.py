@@ -9,7 +9,7 @@ from prometheus_client import Counter
 from control.feature import Reader
 from hum.contract import eventtypes
 from hum.observe.telemetry import log
-from storage import event_backlogs, events, set_aside
+from storage import event_backlogs, events, quarantine
 from storage.db import Db, Tx
 from storage.event_backlogs import Place
 from storage.events import Event
@@ -45,9 +45,9 @@ async def read_released(db: Db, reader: Reader) -> bool:
     """
     async with db.system() as tx:
         # Another process reads for this reader.
-        if await events.place(tx, reader.name, reader.start) is None:
+        if await events.lock_position(tx, reader.name, reader.start) is None:
             return False
-        id = await set_aside.take_event(tx, reader.name)
+        id = await quarantine.claim_event(tx, reader.name)
         if id is None:
             return False
         event = await events.find(tx, id)
@@ -66,12 +66,12 @@ async def _read_shared(tx: Tx, reader: Reader, batch: int) -> list[Event]:
 
     A backlog has a cursor of its own.  While other events are pending, it takes no more than a share of a batch.
     """
-    position = await events.place(tx, reader.name, reader.start)
+    position = await events.lock_position(tx, reader.name, reader.start)
     if position is None:
         return []
     backlogs = await event_backlogs.find(tx, reader.name)
     while True:
-        read = await event_backlogs.others(tx, position, list(backlogs), batch)
+        read = await event_backlogs.of_others(tx, position, list(backlogs), batch)
         if read.events or read.is_all:
             break
         position = read.end  # all these events are in backlogs
@@ -84,7 +84,7 @@ async def _read_shared(tx: Tx, reader: Reader, batch: int) -> list[Event]:
             last[org] = event.xid, event.id
         else:
             backlogs.setdefault(org, last[org])
-    await events.move(tx, reader.name, *read.end)
+    await events.advance(tx, reader.name, *read.end)
     remaining = max(SHARE, batch - len(rows) if read.is_all else 0)
     return rows + await _read_backlogs(tx, reader, backlogs, read.end, remaining)
 
@@ -102,7 +102,7 @@ async def _read_backlogs(
             finished.append(org)
         else:
             places[org] = backlog_events[-1].xid, backlog_events[-1].id
-    await event_backlogs.keep(tx, reader.name, places, finished)
+    await event_backlogs.store(tx, reader.name, places, finished)
     return rows
 
 
@@ -126,7 +126,7 @@ async def _handle(tx: Tx, reader: Reader, rows: Sequence[Event], failures: int =
         if failures >= MAX_SET_ASIDE:
             raise
         LOG.exception("an event was quarantined", reader=reader.name, event_id=rows[0].id, type=rows[0].type)
-        await set_aside.add_event(tx, reader.name, rows[0].id, repr(error)[:500])
+        await quarantine.add_event(tx, reader.name, rows[0].id, repr(error)[:500])
         return failures + 1
     await tx.execute("RELEASE SAVEPOINT batch")
     return failures

@@ -32,7 +32,7 @@ async def reseal(db: Db, keyring: Keyring, seconds: float, batch: int = BATCH) -
         after = LOWEST
         while monotonic_ms() < until_ms:
             async with db.system() as tx:
-                rows = await sealed.not_newest(tx, column, keyring.newest, after, batch)
+                rows = await sealed.lock_outdated(tx, column, keyring.newest, after, batch)
                 resealed_rows = [
                     sealed_row for row in rows if (sealed_row := _reseal(keyring, column, row)) is not None
                 ]

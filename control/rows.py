@@ -6,7 +6,7 @@ from typing import TypeVar
 from prometheus_client import Counter
 
 from hum.observe.telemetry import log
-from storage.db import AWAY
+from storage.db import UNAVAILABLE
 
 LOG = log(__name__)
 FAILED = Counter("hum_swept_rows_failed_total", "Rows that a sweep could not finish", ["sweep"])
@@ -15,12 +15,12 @@ T = TypeVar("T")
 
 
 async def each_row(sweep: str, rows: Iterable[T], step: Callable[[T], Awaitable[bool]]) -> int:
-    """Run the step for each row; return for how many it did something.  Raises only AWAY."""
+    """Run the step for each row; return for how many it did something.  Raises only UNAVAILABLE."""
     done = 0
     for row in rows:
         try:
             done += await step(row)
-        except AWAY:
+        except UNAVAILABLE:
             raise
         except Exception:
             FAILED.labels(sweep).inc()

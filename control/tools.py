@@ -24,7 +24,7 @@ from hum.json import customer_schemas
 from hum.json import schemas as jsonschemas
 from hum.observe.telemetry import log
 from hum.v1.runtime_pb2 import RECORDING_SWITCH_UNSPECIFIED, RecordingSwitch
-from storage.db import AWAY, BUSY, Tx
+from storage.db import BUSY, UNAVAILABLE, Tx
 
 LOG = log(__name__)
 SECONDS = Histogram("hum_tool_seconds", "Seconds that a tool took", ["tool", "status"])
@@ -294,7 +294,7 @@ class Registry:
             return failed("This took too long. It is not known whether it was done.")
         except Refused as refusal:
             return failed(str(refusal))
-        except (*AWAY, *BUSY):
+        except (*UNAVAILABLE, *BUSY):
             return failed("This can't be done at the moment.")
         except Exception:
             # A tool's bug must end neither the call nor the media process's link.

@@ -20,7 +20,7 @@ from hum.observe.telemetry import log
 from hum.settings import WorkerSettings
 from storage import event_backlogs, events, health
 from storage import jobs as queue
-from storage.db import AWAY, BUSY, Db
+from storage.db import BUSY, UNAVAILABLE, Db
 
 #: Seconds between checks of the certificates of the public URLs.
 CERTIFICATE_POLL_SECONDS = 3600.0
@@ -74,7 +74,7 @@ class Worker:
         try:
             await self._db.check()
             return [reason for feature in self._features if feature.missing for reason in await feature.missing()]
-        except (*AWAY, *BUSY) as error:
+        except (*UNAVAILABLE, *BUSY) as error:
             return [f"the database doesn't answer: {error!r}"[:200]]
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -124,11 +124,11 @@ class Worker:
 
     async def _sweep_jobs(self) -> None:
         async with self._db.system() as tx:
-            await queue.forget(tx, KEEP_COUNTS)
+            await queue.purge_attempts(tx, KEEP_COUNTS)
         purged = LOG_BATCH
         while purged == LOG_BATCH:
             async with self._db.system() as tx:
-                purged = await queue.forget_log(tx, KEEP_COUNTS, LOG_BATCH)
+                purged = await queue.purge_log(tx, KEEP_COUNTS, LOG_BATCH)
         # Jobs may stay deferred when a worker died, or after a race with a transaction that enqueued.
         for job in self._jobs:
             async with self._db.system() as tx:
@@ -139,7 +139,7 @@ class Worker:
         """Measure the backlogs of jobs and readers; the figures are the same in every worker."""
         async with self._db.system() as tx:
             WAITING.set(await queue.waiting_seconds(tx))
-            HELD.set(await queue.held(tx))
+            HELD.set(await queue.count_dead_letters(tx))
             for reader in [reader for feature in self._features for reader in feature.readers]:
                 LAG.labels(reader.name).set(await events.lag_seconds(tx, reader.name))
                 BACKLOG.labels(reader.name).set(await event_backlogs.lag_seconds(tx, reader.name))
@@ -168,7 +168,7 @@ class Worker:
             try:
                 await step()
                 failures = 0
-            except (*AWAY, *BUSY) as error:
+            except (*UNAVAILABLE, *BUSY) as error:
                 LOG.warning("a step was postponed: database unavailable or busy", step=name, error=repr(error)[:200])
             except Exception:
                 failures += 1
@@ -193,14 +193,14 @@ class Worker:
     async def _work(self) -> None:
         """Run the queue until asked to stop, and restart it when it fails.
 
-        Raises AWAY, after every connection is lost.
+        Raises UNAVAILABLE, after every connection is lost.
         """
         failures = 0
         while not self._stop.is_set():
             began = asyncio.get_running_loop().time()
             try:
                 await self._run_queue()
-            except AWAY:
+            except UNAVAILABLE:
                 raise
             except Exception:
                 lasted_seconds = asyncio.get_running_loop().time() - began
@@ -237,7 +237,7 @@ class Worker:
                     raise RetryRequested(delay=later, reason="no room")
                 attempt = await queue.begin(tx, queued.id)
             await self._do(job, handler, queued.id, attempt, org, row)
-        except (*AWAY, *BUSY) as error:
+        except (*UNAVAILABLE, *BUSY) as error:
             raise RetryRequested(delay=later, reason=type(error).__name__) from error
         finally:
             await self._admit(job, org, queued.id)
@@ -247,7 +247,7 @@ class Worker:
         try:
             async with self._db.system() as tx:
                 await jobs.admit(tx, job, org, excluded=ended)
-        except (*AWAY, *BUSY) as error:
+        except (*UNAVAILABLE, *BUSY) as error:
             LOG.warning("could not enqueue deferred jobs; the sweep will retry", job=job.name, error=repr(error)[:200])
 
     async def _do(self, job: Job, handler: Handler, id: int, attempt: int, org: UUID, row: UUID) -> None:
@@ -267,7 +267,7 @@ class Worker:
             DONE.labels(job.name, "retried").inc()
             raise RetryRequested(delay=self._delay(attempt, error), reason=type(error).__name__) from error
         async with self._db.system() as tx:
-            await queue.done(tx, id)
+            await queue.delete_attempts(tx, id)
         DONE.labels(job.name, "done").inc()
 
     def _delay(self, attempt: int, error: Exception) -> timedelta:

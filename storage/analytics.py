@@ -30,8 +30,10 @@ ENDED_CALLS = f"""
 """
 DELETED_CALLS = "calls c WHERE c.id = ANY ($1::uuid[]) AND c.ended_at IS NOT NULL"
 NO_FLOW = "'00000000-0000-0000-0000-000000000000'::uuid"
-FORGET_CALLS = f"DELETE FROM call_rollups r USING {QUARTERS} WHERE (r.org_id, r.quarter_at) = (q.org_id, q.quarter_at)"
-FORGET_LATENCIES = (
+DELETE_CALL_ROLLUPS = (
+    f"DELETE FROM call_rollups r USING {QUARTERS} WHERE (r.org_id, r.quarter_at) = (q.org_id, q.quarter_at)"
+)
+DELETE_LATENCY_ROLLUPS = (
     f"DELETE FROM latency_rollups r USING {QUARTERS} WHERE (r.org_id, r.quarter_at) = (q.org_id, q.quarter_at)"
 )
 CALLS = f"""
@@ -66,14 +68,14 @@ COUNT_LATENCIES = f"""
      GROUP BY 1, 2, 3, 4, 5
 """
 # Always in this order, so that two deletions don't deadlock.
-KEEP_CALLS = f"""
+RETAIN_CALLS = f"""
     INSERT INTO erased_call_rollups AS e
     SELECT {CALLS} FROM {DELETED_CALLS} GROUP BY 1, 2, 3, 4, 5, 6 ORDER BY 1, 2, 3, 4, 5, 6
     ON CONFLICT (org_id, quarter_at, flow_id, direction, status, outcome) DO UPDATE
        SET calls = e.calls + excluded.calls, answered = e.answered + excluded.answered,
            talk_seconds = e.talk_seconds + excluded.talk_seconds, interruptions = e.interruptions + excluded.interruptions
 """
-KEEP_LATENCIES = f"""
+RETAIN_LATENCIES = f"""
     INSERT INTO erased_latency_rollups AS e
     SELECT {MEASURED} FROM (SELECT * FROM {DELETED_CALLS}) AS c {TURNS} GROUP BY 1, 2, 3, 4, 5 ORDER BY 1, 2, 3, 4, 5
     ON CONFLICT (org_id, quarter_at, flow_id, measure, band) DO UPDATE SET turns = e.turns + excluded.turns
@@ -129,7 +131,7 @@ class FiguresRow:
 
 
 @dataclass(slots=True)
-class Grouped:
+class GroupedFigures:
     """Figures of the same calls, grouped in several ways."""
 
     total: FiguresRow
@@ -152,7 +154,7 @@ class BandRow:
 
 
 @dataclass(frozen=True, slots=True)
-class NowRow:
+class CurrentCountsRow:
     live_calls: int
     unheard_voicemails: int
     numbers: int
@@ -169,19 +171,19 @@ async def recount(tx: Tx, calls: Sequence[UUID]) -> None:
 async def recount_grown(tx: Tx, call: UUID) -> None:
     """Recount a call that grew without an event; idempotent.  Runs as the system."""
     # Two concurrent recounts of a quarter of an hour would conflict on its key.
-    await events.hold(tx, READER)
+    await events.lock_reader(tx, READER)
     await recount(tx, [call])
 
 
-async def keep_counts(tx: Tx, calls: Sequence[UUID]) -> None:
+async def retain_counts(tx: Tx, calls: Sequence[UUID]) -> None:
     """Add calls to the counts of deleted calls, in the transaction that deletes them.  Runs as the tenant."""
-    await tx.execute(KEEP_CALLS, calls)
-    await tx.execute(KEEP_LATENCIES, calls)
+    await tx.execute(RETAIN_CALLS, calls)
+    await tx.execute(RETAIN_LATENCIES, calls)
 
 
 async def rebuild(tx: Tx) -> int:
     """Recount everything; return how many quarters of an hour contain calls.  Runs as the system."""
-    await events.hold(tx, READER)
+    await events.lock_reader(tx, READER)
     await tx.execute("DELETE FROM call_rollups")
     await tx.execute("DELETE FROM latency_rollups")
     quarters = await tx.fetch(EVERYTHING)
@@ -190,15 +192,15 @@ async def rebuild(tx: Tx) -> int:
 
 
 async def _recount(tx: Tx, orgs: Sequence[UUID], quarters: Sequence[datetime]) -> None:
-    await tx.execute(FORGET_CALLS, orgs, quarters)
-    await tx.execute(FORGET_LATENCIES, orgs, quarters)
+    await tx.execute(DELETE_CALL_ROLLUPS, orgs, quarters)
+    await tx.execute(DELETE_LATENCY_ROLLUPS, orgs, quarters)
     await tx.execute(COUNT_CALLS, orgs, quarters)
     await tx.execute(COUNT_LATENCIES, orgs, quarters)
 
 
-async def figures(tx: Tx, span: Span) -> Grouped:
+async def figures(tx: Tx, span: Span) -> GroupedFigures:
     """Return the figures of the tenant's calls in a span."""
-    grouped = Grouped(FiguresRow(), {}, {}, {}, {}, {})
+    grouped = GroupedFigures(FiguresRow(), {}, {}, {}, {}, {})
     for row in await tx.fetch(FIGURES, span.since, span.until, span.time_zone, span.flow):
         row_figures = FiguresRow(*(row[name] or 0 for name in FiguresRow.__slots__))
         # A bit for each column that was aggregated away: day, hour, flow, outcome, status.
@@ -224,8 +226,8 @@ async def latencies(tx: Tx, span: Span) -> list[BandRow]:
     return [BandRow(**row) for row in rows]
 
 
-async def now(tx: Tx) -> NowRow:
+async def current_counts(tx: Tx) -> CurrentCountsRow:
     """Return the organization's counts at this moment."""
     row = await tx.fetchrow(NOW)
     assert row is not None
-    return NowRow(**row)
+    return CurrentCountsRow(**row)

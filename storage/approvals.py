@@ -83,12 +83,12 @@ TOUCH_STALE = """
                    ORDER BY a.touched_at LIMIT $3 FOR UPDATE OF a SKIP LOCKED)
     RETURNING id, org_id
 """
-NEWS = f"""
+UNDELIVERED = f"""
     SELECT {COLUMNS} FROM approvals a
      WHERE a.conversation_id = $1 AND a.state IN ('done', 'failed', 'denied', 'expired') AND a.told_at IS NULL
      ORDER BY a.id LIMIT $2
 """
-RUN_NEWS = f"""
+UNDELIVERED_OF_RUN = f"""
     SELECT {COLUMNS} FROM approvals a
      WHERE a.event_run_id = $1 AND a.state IN ('done', 'failed', 'denied', 'expired') AND a.told_at IS NULL
      ORDER BY a.id
@@ -122,7 +122,7 @@ class Subject:
 
 
 @dataclass(frozen=True, slots=True)
-class Wish:
+class ToolCall:
     """The tool call that the agent asks for; arguments and schema are JSON.  `origin`: the exact tool at that time."""
 
     tool: str
@@ -147,7 +147,7 @@ class ApprovalRow:
     id: UUID
     org_id: UUID
     subject: Subject
-    wish: Wish
+    tool_call: ToolCall
     state: str
     decision: Decision
     begun_at: datetime | None
@@ -169,14 +169,14 @@ class ApprovalRow:
 
 
 @dataclass(frozen=True, slots=True)
-class Pending:
-    """Counts of pending approvals: `all` of the organization, and `each` of one call or conversation (of an event's run: all
-    requests); `same`: one asks for the same tool call.
+class PendingCounts:
+    """Counts of pending approvals: of the `organization`, and of the `subject`, a call or a conversation (of an event's run: all
+    requests); `is_duplicate`: one asks for the same tool call.
     """
 
-    all: int
-    each: int
-    same: bool
+    organization: int
+    subject: int
+    is_duplicate: bool
 
 
 async def get(tx: Tx, id: UUID, *, lock: bool = False) -> ApprovalRow:
@@ -194,23 +194,23 @@ async def page(
     return [_read(dict(row)) for row in await tx.fetch(PAGE, before, state, *of, limit)]
 
 
-async def some(tx: Tx, ids: Sequence[UUID]) -> list[ApprovalRow]:
+async def get_many(tx: Tx, ids: Sequence[UUID]) -> list[ApprovalRow]:
     """Return those of these approvals that exist."""
     return [_read(dict(row)) for row in await tx.fetch(BY_IDS, ids)]
 
 
-async def pending(tx: Tx, subject: Subject, wish: Wish) -> Pending:
+async def pending(tx: Tx, subject: Subject, tool_call: ToolCall) -> PendingCounts:
     """Return the counts of pending approvals, which no other transaction changes before this one ends."""
     await tx.execute(COUNT_LOCK)
     row = await tx.fetchrow(
-        PENDING, subject.call_id, subject.conversation_id, subject.event_run_id, wish.tool, wish.arguments
+        PENDING, subject.call_id, subject.conversation_id, subject.event_run_id, tool_call.tool, tool_call.arguments
     )
     assert row is not None
-    return Pending(row["all_of_them"], row["each"], row["same"])
+    return PendingCounts(row["all_of_them"], row["each"], row["same"])
 
 
-async def create(tx: Tx, id: UUID, subject: Subject, wish: Wish, expires_at: datetime) -> None:
-    await _notify_listeners(tx, await tx.fetch(CREATE, id, *_values(subject), *_values(wish), expires_at))
+async def create(tx: Tx, id: UUID, subject: Subject, tool_call: ToolCall, expires_at: datetime) -> None:
+    await _notify_listeners(tx, await tx.fetch(CREATE, id, *_values(subject), *_values(tool_call), expires_at))
 
 
 async def decide(
@@ -220,12 +220,12 @@ async def decide(
     return await _notify_listeners(tx, await tx.fetch(DECIDE, id, state, by, reason, arguments))
 
 
-async def expired(tx: Tx, at: datetime, limit: int) -> list[tuple[UUID, UUID]]:
+async def lock_expired(tx: Tx, at: datetime, limit: int) -> list[tuple[UUID, UUID]]:
     """Lock and return expired pending approvals (organization, id).  Runs as the system."""
     return [(row["org_id"], row["id"]) for row in await tx.fetch(EXPIRED, at, limit)]
 
 
-async def void(tx: Tx, limit: int) -> list[tuple[UUID, UUID]]:
+async def lock_void(tx: Tx, limit: int) -> list[tuple[UUID, UUID]]:
     """Lock and return pending approvals (organization, id) of ended calls.  Runs as the system."""
     return [(row["org_id"], row["id"]) for row in await tx.fetch(VOID, limit)]
 
@@ -240,12 +240,12 @@ async def finish(tx: Tx, id: UUID, state: str, result: str, arguments: str) -> b
     return await _notify_listeners(tx, await tx.fetch(FINISH, id, state, result, arguments))
 
 
-async def tell(tx: Tx, ids: Sequence[UUID]) -> None:
+async def record_delivery(tx: Tx, ids: Sequence[UUID]) -> None:
     """Record that the agent was told the results of these approvals."""
     await _notify_listeners(tx, await tx.fetch(SET_TOLD, list(ids)))
 
 
-async def left(tx: Tx, before: datetime, newest: timedelta, limit: int) -> list[tuple[UUID, UUID]]:
+async def stalled(tx: Tx, before: datetime, newest: timedelta, limit: int) -> list[tuple[UUID, UUID]]:
     """Return approvals (organization, id) that are to run, or with a result that the call's agent lacks, untouched since `before`.
 
     Those decided more than `newest` before that are left out.  Runs as the system.
@@ -253,14 +253,14 @@ async def left(tx: Tx, before: datetime, newest: timedelta, limit: int) -> list[
     return [(row["org_id"], row["id"]) for row in await tx.fetch(TOUCH_STALE, before, before - newest, limit)]
 
 
-async def news(tx: Tx, conversation: UUID, limit: int) -> list[ApprovalRow]:
+async def undelivered(tx: Tx, conversation: UUID, limit: int) -> list[ApprovalRow]:
     """Return results that a conversation's agent was not told yet, oldest first."""
-    return [_read(dict(row)) for row in await tx.fetch(NEWS, conversation, limit)]
+    return [_read(dict(row)) for row in await tx.fetch(UNDELIVERED, conversation, limit)]
 
 
-async def run_news(tx: Tx, event_run: UUID) -> list[ApprovalRow]:
+async def undelivered_of_run(tx: Tx, event_run: UUID) -> list[ApprovalRow]:
     """Return results that the agent of an event's run was not told yet, oldest first."""
-    return [_read(dict(row)) for row in await tx.fetch(RUN_NEWS, event_run)]
+    return [_read(dict(row)) for row in await tx.fetch(UNDELIVERED_OF_RUN, event_run)]
 
 
 async def is_undecided(tx: Tx, event_run: UUID) -> bool:
@@ -268,7 +268,7 @@ async def is_undecided(tx: Tx, event_run: UUID) -> bool:
     return bool(await tx.fetchval(IS_UNDECIDED, event_run))
 
 
-async def forget(tx: Tx, before: datetime, limit: int) -> int:
+async def purge(tx: Tx, before: datetime, limit: int) -> int:
     """Purge decided approvals from before then; return how many.  Runs as the system."""
     return len(await tx.fetch(PURGE, before, limit))
 
@@ -284,7 +284,7 @@ async def after(tx: Tx, position: tuple[int, UUID], below: int, limit: int) -> l
     return [(int(row["xid"]), _read({name: row[name] for name in row.keys() if name != "xid"})) for row in rows]  # noqa: SIM118
 
 
-async def is_more(tx: Tx, below: int) -> bool:
+async def has_more(tx: Tx, below: int) -> bool:
     """Return whether there are changes that can't be read before an older transaction has ended."""
     return bool(await tx.fetchval(IS_MORE, str(below)))
 
@@ -296,19 +296,19 @@ async def _notify_listeners(tx: Tx, changed: Sequence[asyncpg.Record]) -> bool:
     return bool(changed)
 
 
-def _values(row: Subject | Wish) -> list[object]:
+def _values(row: Subject | ToolCall) -> list[object]:
     return [getattr(row, name) for name in type(row).__slots__]
 
 
 def _read(row: dict[str, object]) -> ApprovalRow:
     # The types are those of the columns.
     subject = Subject(**{name: row.pop(name) for name in Subject.__slots__})  # type: ignore[arg-type]
-    wish = Wish(**{name: row.pop(name) for name in Wish.__slots__})  # type: ignore[arg-type]
+    tool_call = ToolCall(**{name: row.pop(name) for name in ToolCall.__slots__})  # type: ignore[arg-type]
     decision = [row.pop(name) for name in ("edited", "decided_by", "decided_at", "reason")]
     times = (row.pop("created_at"), row.pop("expires_at"), row.pop("told_at"))
     return ApprovalRow(
         subject=subject,
-        wish=wish,
+        tool_call=tool_call,
         decision=Decision(*decision),  # type: ignore[arg-type]
         times=times,  # type: ignore[arg-type]
         **row,  # type: ignore[arg-type]

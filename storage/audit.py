@@ -132,7 +132,7 @@ async def seal(tx: Tx, link: Callable[[bytes, int, EntryRow], bytes], limit: int
 
     `link` makes a hash from previous hash, sequence and entry.  The reader's row is locked, so one worker seals at a time.
     """
-    at = await events.place(tx, READER, Start.BEGINNING)
+    at = await events.lock_position(tx, READER, Start.BEGINNING)
     rows = await tx.fetch(UNSEALED, *at, limit) if at else []
     if not rows:
         return 0
@@ -146,5 +146,5 @@ async def seal(tx: Tx, link: Callable[[bytes, int, EntryRow], bytes], limit: int
         seals.append((entry.org_id, seq + 1, entry.id, previous, hash))
         heads[entry.org_id] = (seq + 1, hash)
     await tx.executemany(SEAL, seals)
-    await events.move(tx, READER, rows[-1]["xid"], rows[-1]["id"])
+    await events.advance(tx, READER, rows[-1]["xid"], rows[-1]["id"])
     return len(rows)

@@ -126,7 +126,7 @@ METER_DUE = """
 METERED = "UPDATE billing_accounts SET metered_until = greatest(metered_until, $2), meter_at = $3 WHERE org_id = $1"
 # $2: the meter's name in usage; $3: ours.  A roll-up's quarter lies within one hour.
 UNREPORTED = """
-    SELECT u.hour_at, u.quantity - coalesce(h.quantity, 0) AS more, coalesce(h.quantity, 0) AS known
+    SELECT u.hour_at, u.quantity - coalesce(h.quantity, 0) AS missing, coalesce(h.quantity, 0) AS reported
       FROM (SELECT date_trunc('hour', quarter_at, 'UTC') AS hour_at, sum(quantity)::bigint AS quantity
               FROM usage_rollups
              WHERE org_id = $1 AND meter = $2 AND quarter_at >= $4 AND quarter_at < $5
@@ -240,7 +240,7 @@ class CheckoutRow:
 
 
 @dataclass(frozen=True, slots=True)
-class MeteredRow:
+class DueReportRow:
     """An organization with usage to report."""
 
     org_id: UUID
@@ -250,16 +250,16 @@ class MeteredRow:
 
 
 @dataclass(frozen=True, slots=True)
-class UntoldRow:
-    """An hour of which a meter has `known`, and lacks `more`."""
+class UnreportedRow:
+    """An hour of which a meter has `reported`, and lacks `missing`."""
 
     hour_at: datetime
-    more: int
-    known: int
+    missing: int
+    reported: int
 
 
 @dataclass(frozen=True, slots=True)
-class SendingRow:
+class ReportRow:
     """Usage of an hour that is in flight to a meter, which has `quantity` already."""
 
     org_id: UUID
@@ -328,7 +328,7 @@ async def organizations(tx: Tx, after: UUID, limit: int) -> list[UUID]:
     return [row["org_id"] for row in await tx.fetch(ORGANIZATIONS, after, limit)]
 
 
-async def warn(tx: Tx, org: UUID, resource: str, period_starts_at: datetime, percent: int) -> bool:
+async def record_warning(tx: Tx, org: UUID, resource: str, period_starts_at: datetime, percent: int) -> bool:
     """Record a warning; return False if it was recorded before."""
     return await tx.execute(WARN, org, resource, period_starts_at, percent) != "INSERT 0 0"
 
@@ -350,7 +350,7 @@ async def open_account(tx: Tx, org: UUID) -> AccountRow:
     return row
 
 
-async def customer_asked(tx: Tx, org: UUID, faults: int) -> None:
+async def record_customer_failure(tx: Tx, org: UUID, faults: int) -> None:
     """Record that a request for a customer failed, after `faults` others; it may have created one."""
     await tx.execute(CUSTOMER_ASKED, org, faults)
 
@@ -360,7 +360,7 @@ async def set_customer(tx: Tx, org: UUID, customer_id: str) -> None:
     await tx.execute(SET_CUSTOMER, org, customer_id)
 
 
-async def name(tx: Tx, org: UUID) -> str:
+async def organization_name(tx: Tx, org: UUID) -> str:
     name: str = await tx.fetchval(NAME, org)
     return name
 
@@ -376,11 +376,11 @@ async def add_event(tx: Tx, id: str, org: UUID, type: str) -> bool:
     return await tx.execute(ADD_EVENT, id, org, type) != "INSERT 0 0"
 
 
-async def forget_events(tx: Tx, older: timedelta) -> None:
+async def purge_events(tx: Tx, older: timedelta) -> None:
     await tx.execute(PURGE_EVENTS, older)
 
 
-async def notice(tx: Tx, org: UUID) -> None:
+async def schedule_fetch(tx: Tx, org: UUID) -> None:
     """Record that something has changed at Stripe; a fetch is due when this transaction has committed."""
     await tx.execute(NOTICE, org)
 
@@ -415,7 +415,7 @@ async def begin_checkout(tx: Tx, org: UUID, row: CheckoutRow) -> bool:
     return status != "INSERT 0 0"
 
 
-async def checkout_made(tx: Tx, id: UUID, session_id: str, url: str | None, expires_at: datetime) -> bool:
+async def record_checkout(tx: Tx, id: UUID, session_id: str, url: str | None, expires_at: datetime) -> bool:
     """Store a checkout's session and page; return False if it has ended meanwhile."""
     return await tx.execute(CHECKOUT_MADE, id, session_id, url, expires_at) != "UPDATE 0"
 
@@ -428,24 +428,24 @@ async def end_checkout(tx: Tx, row: CheckoutRow) -> bool:
 # --- meters -------------------------------------------------------------------------------------------------------
 
 
-async def meter_due(tx: Tx, lease: timedelta, limit: int) -> list[MeteredRow]:
+async def claim_due_reports(tx: Tx, lease: timedelta, limit: int) -> list[DueReportRow]:
     """Claim the organizations that are due for a report of their usage.  Runs as the system."""
-    return [MeteredRow(**row) for row in await tx.fetch(METER_DUE, lease, limit)]
+    return [DueReportRow(**row) for row in await tx.fetch(METER_DUE, lease, limit)]
 
 
-async def metered(tx: Tx, org: UUID, until: datetime, again_at: datetime) -> None:
+async def record_metered(tx: Tx, org: UUID, until: datetime, again_at: datetime) -> None:
     """Record that all hours before `until` were reported."""
     await tx.execute(METERED, org, until, again_at)
 
 
-async def untold(
+async def unreported(
     tx: Tx, org: UUID, meter: str, resource: str, since: datetime, until: datetime, limit: int
-) -> list[UntoldRow]:
+) -> list[UnreportedRow]:
     """Return hours of which the meter has less than was used, except those in flight.  `meter`: its name in usage."""
-    return [UntoldRow(**row) for row in await tx.fetch(UNREPORTED, org, meter, resource, since, until, limit)]
+    return [UnreportedRow(**row) for row in await tx.fetch(UNREPORTED, org, meter, resource, since, until, limit)]
 
 
-async def begin_telling(
+async def begin_report(
     tx: Tx, org: UUID, resource: str, hour_at: datetime, quantity: int, reported: int
 ) -> tuple[int, datetime] | None:
     """Begin a report to a meter that has `reported`; return its sequence in the hour and time, or None if another began."""
@@ -453,19 +453,19 @@ async def begin_telling(
     return (row["sequence"], row["sending_at"]) if row else None
 
 
-async def told(tx: Tx, row: SendingRow) -> None:
+async def record_report(tx: Tx, row: ReportRow) -> None:
     """Record that the meter has accepted a report."""
     await tx.execute(REPORTED, row.org_id, row.resource, row.hour_at, row.sequence)
 
 
-async def not_told(tx: Tx, row: SendingRow) -> None:
+async def record_refusal(tx: Tx, row: ReportRow) -> None:
     """Record that the meter has refused a report."""
     await tx.execute(REPORT_REFUSED, row.org_id, row.resource, row.hour_at, row.sequence)
 
 
-async def sending(
-    tx: Tx, older: timedelta, resources: Sequence[str], limit: int, last: SendingRow | None = None
-) -> list[SendingRow]:
+async def reports_in_flight(
+    tx: Tx, older: timedelta, resources: Sequence[str], limit: int, last: ReportRow | None = None
+) -> list[ReportRow]:
     """Return reports in flight for longer than `older`, oldest first, after `last`.  Runs as the system."""
     position = (last.sending_at, last.org_id, last.resource, last.hour_at) if last else (None,) * 4
-    return [SendingRow(**row) for row in await tx.fetch(SENDING, older, resources, limit, *position)]
+    return [ReportRow(**row) for row in await tx.fetch(SENDING, older, resources, limit, *position)]

@@ -29,7 +29,7 @@ CREATE = """
     VALUES ($1, $2, 'inbound', 'browser', 'ringing', 'browser', '', $3, $4)
 """
 ADD = "INSERT INTO browser_calls (org_id, call_id, caller, node, offer) VALUES ($1, $2, $3, $4, $5)"
-TAKE_OFFER = """
+CLAIM_OFFER = """
     WITH taken AS (SELECT call_id, offer FROM browser_calls
                     WHERE call_id = $1 AND node = $2 AND offer IS NOT NULL FOR NO KEY UPDATE),
          emptied AS (UPDATE browser_calls b SET offer = NULL FROM taken WHERE b.call_id = taken.call_id)
@@ -99,9 +99,9 @@ async def create(
     await tx.execute(ADD, org, id, caller, node, offer)
 
 
-async def take(tx: Tx, id: UUID, node: str) -> str | None:
+async def claim(tx: Tx, id: UUID, node: str) -> str | None:
     """Remove and return the offer for this media process.  Runs as the system."""
-    offer: str | None = await tx.fetchval(TAKE_OFFER, id, node)
+    offer: str | None = await tx.fetchval(CLAIM_OFFER, id, node)
     return offer
 
 
@@ -123,6 +123,6 @@ async def result(tx: Tx, id: UUID) -> ResultRow:
     return ResultRow(**row) if row else ResultRow(None, None, None)
 
 
-async def forget(tx: Tx, id: UUID) -> None:
+async def delete(tx: Tx, id: UUID) -> None:
     """Delete offer and answer, which were delivered or are no longer needed."""
     await tx.execute(CLEAR, id)

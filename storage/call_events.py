@@ -41,7 +41,7 @@ async def append(tx: Tx, call: UUID, type: str, data: str, at: datetime | None =
     return seq
 
 
-async def wake(tx: Tx, call: UUID) -> None:
+async def notify_listeners(tx: Tx, call: UUID) -> None:
     """Wake the listeners of a call without a new event, because a media process has it now."""
     await notify(tx, CHANNEL, str(call))
 

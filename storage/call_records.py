@@ -255,7 +255,7 @@ async def page(tx: Tx, by: Filter, before: tuple[datetime, UUID] | None, limit: 
     return [CallRow(**row) for row in rows]
 
 
-async def some(tx: Tx, ids: Sequence[UUID]) -> list[CallRow]:
+async def get_many(tx: Tx, ids: Sequence[UUID]) -> list[CallRow]:
     """Return those of these calls that exist."""
     return [CallRow(**row) for row in await tx.fetch(BY_IDS, ids)]
 
@@ -300,7 +300,7 @@ async def detail(tx: Tx, id: UUID, most_turns: int | None = None) -> CallDetailR
         interventions=_items(row["interventions"]),
         voicemail=await voicemails.of_call(tx, id),
         transfers=await transfers.of_call(tx, id, MOST_TRANSFERS),
-        usage=(await usage.of_subjects(tx, [id])).get(id, []),
+        usage=(await usage.lines_of(tx, [id])).get(id, []),
     )
 
 

@@ -36,7 +36,7 @@ CREATE = """
 """
 STATE = """
     SELECT id, org_id, call_sid, direction, to_e164, status, created_at, answered_at, ended_at, end_reason, carrier_ended_at,
-           streams_offered, streams_opened, streams_left, node, owed, owed_due, carrier_account,
+           streams_offered, streams_opened, streams_left, node, owed AS next_step, owed_due AS next_step_due, carrier_account,
            (SELECT count(*) FROM call_streams s WHERE s.call_id = calls.id AND s.opened_at > now() - interval '1 minute')
                AS streams_lately
       FROM calls
@@ -135,7 +135,7 @@ ANSWER = "UPDATE calls SET status = 'in_progress', answered_at = coalesce(answer
 FINISH = """
     UPDATE calls SET status = $2, ended_at = $3, end_reason = $4, end_detail = $5, token_hash = NULL WHERE id = $1
 """
-SET_OWED = "UPDATE calls SET owed = $2, owed_due = $3 WHERE id = $1"
+SET_NEXT_STEP = "UPDATE calls SET owed = $2, owed_due = $3 WHERE id = $1"
 LEAVE_STREAM = """
     UPDATE calls SET owed_due = owed IS NOT NULL, streams_left = streams_left + 1, node = NULL WHERE id = $1
 """
@@ -199,8 +199,8 @@ class CallState:
     streams_lately: int
     node: str | None
     #: The call's next step, JSON, and whether its stream was left for that.
-    owed: str | None
-    owed_due: bool
+    next_step: str | None
+    next_step_due: bool
     #: The carrier account that holds the call; empty: ours.
     carrier_account: str
 
@@ -327,7 +327,7 @@ async def create(tx: Tx, call: NewCall) -> bool:
     return await tx.fetchval(CREATE, *values) is not None
 
 
-async def by_sid(tx: Tx, call_sid: str) -> CallState | None:
+async def lock_by_sid(tx: Tx, call_sid: str) -> CallState | None:
     """Lock the call with the carrier's id, and return its state."""
     row = await tx.fetchrow(BY_SID, call_sid)
     return CallState(**row) if row else None
@@ -338,7 +338,7 @@ async def lock(tx: Tx, id: UUID) -> CallState:
     return _state(await tx.fetchrow(LOCK_BY_ID, id))
 
 
-async def look(tx: Tx, id: UUID) -> CallState:
+async def get(tx: Tx, id: UUID) -> CallState:
     """Return a call's state without locking it.  Raises NotFound."""
     return _state(await tx.fetchrow(BY_ID, id))
 
@@ -394,7 +394,7 @@ async def stream(tx: Tx, id: UUID, number: int) -> StreamState | None:
     return StreamState(**row) if row else None
 
 
-async def heard(tx: Tx, id: UUID, limit: int) -> list[tuple[str, str]]:
+async def utterances(tx: Tx, id: UUID, limit: int) -> list[tuple[str, str]]:
     """Return the last `limit` turns as (role, text), oldest first; of an agent's turn, the part that was heard.
 
     What people told the agent is included as `hint`, results of approvals as `news`, keypad entries as the caller's.
@@ -424,13 +424,13 @@ async def finish(tx: Tx, id: UUID, status: str, at: datetime, reason: str, detai
     await tx.execute(FINISH, id, status, at, reason, detail)
 
 
-async def owe(tx: Tx, id: UUID, step: str | None, *, due: bool = False) -> None:
+async def set_next_step(tx: Tx, id: UUID, step: str | None, *, due: bool = False) -> None:
     """Store the call's next step, JSON, due once its stream is left for it, or at once (`due`); None clears it."""
-    await tx.execute(SET_OWED, id, step, due)
+    await tx.execute(SET_NEXT_STEP, id, step, due)
 
 
 async def leave_stream(tx: Tx, id: UUID) -> None:
-    """Record that the stream was left for the owed step, so that no media process has the call."""
+    """Record that the stream was left for the next step, so that no media process has the call."""
     await tx.execute(LEAVE_STREAM, id)
 
 
@@ -444,7 +444,7 @@ async def lose_stream(tx: Tx, id: UUID) -> None:
     await tx.execute(LOSE_STREAM, id)
 
 
-async def carrier_ended(tx: Tx, id: UUID) -> None:
+async def set_carrier_ended(tx: Tx, id: UUID) -> None:
     await tx.execute(CARRIER_ENDED, id)
 
 
@@ -464,5 +464,5 @@ async def add_missing_turn(tx: Tx, org: UUID, id: UUID, turn: TurnRow) -> bool:
     return await tx.fetchval(ADD_MISSING_TURN, org, id, *values) is not None
 
 
-async def announced(tx: Tx, id: UUID, at_ms: int) -> None:
+async def set_announced(tx: Tx, id: UUID, at_ms: int) -> None:
     await tx.execute(SET_ANNOUNCED, id, at_ms)

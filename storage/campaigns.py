@@ -190,7 +190,7 @@ async def get(tx: Tx, id: UUID, *, lock: bool = False) -> CampaignRow:
     return CampaignRow(**row)
 
 
-async def some(tx: Tx, ids: Sequence[UUID]) -> dict[UUID, CampaignRow]:
+async def get_many(tx: Tx, ids: Sequence[UUID]) -> dict[UUID, CampaignRow]:
     """Return those of these campaigns that exist, by id."""
     rows = [CampaignRow(**row) for row in await tx.fetch(BY_IDS, ids)]
     return {row.id: row for row in rows}
@@ -245,7 +245,7 @@ async def stop(tx: Tx, id: UUID, status: str, reason: str | None) -> None:
 # --- dispatching --------------------------------------------------------------------------------------------------
 
 
-async def next_to_look(tx: Tx) -> UUID | None:
+async def lock_next(tx: Tx) -> UUID | None:
     """Lock the campaign that has waited longest for the dispatcher; return None if none waits that is not locked."""
     campaign: UUID | None = await tx.fetchval(NEXT)
     return campaign
@@ -255,12 +255,12 @@ async def start(tx: Tx, id: UUID) -> None:
     await tx.execute(START, id)
 
 
-async def look_in(tx: Tx, id: UUID, seconds: float) -> None:
+async def schedule_visit(tx: Tx, id: UUID, seconds: float) -> None:
     """Schedule the dispatcher's next visit in `seconds`."""
     await tx.execute(SCHEDULE_VISIT, id, seconds)
 
 
-async def settled(tx: Tx, id: UUID) -> None:
+async def cancel_visits(tx: Tx, id: UUID) -> None:
     """Cancel the dispatcher's visits: it has nothing more to do for the campaign."""
     await tx.execute(CANCEL_VISITS, id)
 
@@ -283,15 +283,15 @@ async def stopped_code(tx: Tx, id: UUID) -> str | None:
     return code
 
 
-async def pace(tx: Tx, id: UUID, per_minute: int | None) -> None:
+async def set_pace(tx: Tx, id: UUID, per_minute: int | None) -> None:
     """Let the sender send the campaign's texts at this pace; a blocked pace continues where it was."""
     await (tx.execute(PACE, id, per_minute) if per_minute else tx.execute(DELETE_PACE, id))
 
 
-async def stand_still(tx: Tx, id: UUID) -> None:
+async def block_pace(tx: Tx, id: UUID) -> None:
     """Block the campaign's texts in the sender."""
     await tx.execute(BLOCK_PACE, id)
 
 
-async def no_pace(tx: Tx, id: UUID) -> None:
+async def clear_pace(tx: Tx, id: UUID) -> None:
     await tx.execute(DELETE_PACE, id)

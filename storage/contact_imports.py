@@ -8,7 +8,7 @@ from typing import Any
 from uuid import UUID
 
 from hum.contract.errors import NotFound
-from storage.contacts import Imported
+from storage.contacts import ImportedContact
 from storage.db import Tx
 
 COLUMNS = """
@@ -97,7 +97,7 @@ class ImportRow:
 
 
 @dataclass(frozen=True, slots=True)
-class Passed:
+class BatchCounts:
     """The counts of a batch of a file's rows, beside the staged entries.  `errors` are JSON objects."""
 
     passed: int
@@ -149,13 +149,13 @@ async def file(tx: Tx, id: UUID) -> bytes | None:
     return contents
 
 
-async def stage(tx: Tx, id: UUID, rows: Sequence[Imported]) -> int:
+async def stage(tx: Tx, id: UUID, rows: Sequence[ImportedContact]) -> int:
     """Stage rows of different numbers, merged into staged rows of the same numbers; return how many were merged."""
     entries = [{"phone_e164": r.phone_e164, "fields": r.fields, "notes": r.notes, "tags": list(r.tags)} for r in rows]
     return int(await tx.fetchval(STAGE, id, json.dumps(entries)))
 
 
-async def move(tx: Tx, id: UUID, batch: Passed) -> None:
+async def record_batch(tx: Tx, id: UUID, batch: BatchCounts) -> None:
     """Count a batch of the file's rows as read."""
     errors = json.dumps(batch.errors)
     await tx.execute(COUNT_READ, id, batch.passed, batch.rows, batch.bad_rows, batch.duplicates, errors)
@@ -165,13 +165,13 @@ async def drop_file(tx: Tx, id: UUID) -> None:
     await tx.execute(DROP_FILE, id)
 
 
-async def unstage(tx: Tx, id: UUID, limit: int) -> list[Imported]:
+async def unstage(tx: Tx, id: UUID, limit: int) -> list[ImportedContact]:
     """Remove and return the next staged rows, in the order of their numbers."""
     rows = sorted(await tx.fetch(UNSTAGE, id, limit), key=lambda row: str(row["phone_e164"]))
-    return [Imported(row["phone_e164"], json.loads(row["fields"]), row["notes"], row["tags"]) for row in rows]
+    return [ImportedContact(row["phone_e164"], json.loads(row["fields"]), row["notes"], row["tags"]) for row in rows]
 
 
-async def count_taken(tx: Tx, id: UUID, created: int, updated: int, unchanged: int) -> None:
+async def add_counts(tx: Tx, id: UUID, created: int, updated: int, unchanged: int) -> None:
     await tx.execute(COUNT_IMPORTED, id, created, updated, unchanged)
 
 
@@ -181,11 +181,11 @@ async def end(tx: Tx, id: UUID, status: str, failure: str | None = None) -> None
     await tx.execute(DROP_ROWS, id)
 
 
-async def stuck(tx: Tx, idle: timedelta) -> list[UUID]:
+async def stalled(tx: Tx, idle: timedelta) -> list[UUID]:
     """Return running imports that have not moved for `idle`.  Runs as the system."""
     return [row["id"] for row in await tx.fetch(STUCK, idle)]
 
 
-async def forget(tx: Tx, keep: timedelta) -> None:
+async def purge(tx: Tx, keep: timedelta) -> None:
     """Purge imports that ended longer than `keep` ago.  Runs as the system."""
     await tx.execute(PURGE, keep)

@@ -109,7 +109,7 @@ COUNT_LOOKUP = """
     INSERT INTO lookup_days AS d (org_id, day, count) SELECT $1, current_date, 1 WHERE $2 > 0
     ON CONFLICT (org_id, day) DO UPDATE SET count = d.count + 1 WHERE d.count < $2
 """
-LOOKUPS_OF_TODAY = "SELECT count FROM lookup_days WHERE org_id = hum.org_id() AND day = current_date"
+COUNT_LOOKUPS = "SELECT count FROM lookup_days WHERE org_id = hum.org_id() AND day = current_date"
 FLAG_UNTEXTABLE = """
     UPDATE contacts SET untextable_code = $3 WHERE org_id = $1 AND phone_e164 = $2
 """
@@ -201,7 +201,7 @@ class ContactRow:
 
 
 @dataclass(frozen=True, slots=True)
-class Imported:
+class ImportedContact:
     """A contact of an imported file; unset fields remain unchanged."""
 
     phone_e164: str
@@ -211,7 +211,7 @@ class Imported:
 
 
 @dataclass(frozen=True, slots=True)
-class Met:
+class CallerContact:
     """The contact of a caller."""
 
     id: UUID
@@ -301,7 +301,7 @@ async def by_number(tx: Tx, after: str, limit: int) -> list[ContactRow]:
     return [_row(row) for row in await tx.fetch(BY_NUMBER, after, limit)]
 
 
-async def take(tx: Tx, rows: Sequence[Imported], *, dry_run: bool) -> dict[UUID, bool]:
+async def import_contacts(tx: Tx, rows: Sequence[ImportedContact], *, dry_run: bool) -> dict[UUID, bool]:
     """Import contacts; return those that were created (True) or changed (False): the others were up to date.
 
     The numbers must be distinct.  A dry run returns the same and changes nothing.
@@ -329,7 +329,7 @@ async def own_number(tx: Tx) -> str | None:
 # --- data of the carrier and the CRM -------------------------------------------------------------------------------
 
 
-async def meet(tx: Tx, id: UUID, org: UUID, phone_e164: str, caller_name: str | None) -> Met:
+async def find_or_create(tx: Tx, id: UUID, org: UUID, phone_e164: str, caller_name: str | None) -> CallerContact:
     """Return a caller's contact; create it if there is none, with the carrier's name for the caller.  Runs as the system.
 
     A contact to which the carrier adds nothing is only read.
@@ -338,10 +338,10 @@ async def meet(tx: Tx, id: UUID, org: UUID, phone_e164: str, caller_name: str | 
     if contact is None or (caller_name and contact["caller_name"] != caller_name):
         fields = {"name": caller_name, "caller_name": caller_name} if caller_name else {}
         id = await tx.fetchval(UPSERT_CALLER, id, org, phone_e164, json.dumps(fields))
-    return Met(contact["id"], contact["looked_up_at"]) if contact else Met(id, None)
+    return CallerContact(contact["id"], contact["looked_up_at"]) if contact else CallerContact(id, None)
 
 
-async def meet_these(tx: Tx, org: UUID, phones: Sequence[str]) -> dict[str, UUID]:
+async def find_or_create_all(tx: Tx, org: UUID, phones: Sequence[str]) -> dict[str, UUID]:
     """Return the contacts with these numbers; create the missing ones, which are most.  Runs as the system."""
     if not phones:
         return {}
@@ -360,7 +360,7 @@ async def flag_untextable(tx: Tx, org: UUID, phone_e164: str, code: str) -> None
     await tx.execute(FLAG_UNTEXTABLE, org, phone_e164, code)
 
 
-async def textable(tx: Tx, contacts: Sequence[tuple[UUID, str]]) -> None:
+async def mark_textable(tx: Tx, contacts: Sequence[tuple[UUID, str]]) -> None:
     """Record that these organizations' contacts can be texted: texts came from them or reached them.  Runs as the system."""
     if contacts:
         await tx.execute(TEXTABLE, *(list(column) for column in zip(*sorted(set(contacts)), strict=True)))
@@ -371,9 +371,9 @@ async def count_lookup(tx: Tx, org: UUID, limit: int) -> bool:
     return bool(await tx.execute(COUNT_LOOKUP, org, limit) == "INSERT 0 1")
 
 
-async def lookups_of_today(tx: Tx) -> int:
+async def count_lookups(tx: Tx) -> int:
     """Return how many lookups the organization has made today."""
-    return await tx.fetchval(LOOKUPS_OF_TODAY) or 0
+    return await tx.fetchval(COUNT_LOOKUPS) or 0
 
 
 async def release_lookup(tx: Tx, id: UUID) -> None:
@@ -385,7 +385,7 @@ async def record_lookup(tx: Tx, id: UUID, fields: Mapping[str, str]) -> None:
     await tx.execute(RECORD_LOOKUP, id, json.dumps(fields))
 
 
-async def crm_says(tx: Tx, id: UUID, fields: Mapping[str, str | None]) -> None:
+async def set_from_crm(tx: Tx, id: UUID, fields: Mapping[str, str | None]) -> None:
     """Set the data of the organization's CRM; None clears a field."""
     await tx.execute(SET_CRM_DATA, id, json.dumps(fields))
 
@@ -428,7 +428,7 @@ async def callers(tx: Tx, backfill: BackfillRow, limit: int) -> list[CallerRow]:
     return [CallerRow(**row) for row in await tx.fetch(CALLS_BELOW, backfill.before_at, backfill.before_id, limit)]
 
 
-async def meet_all(tx: Tx, phones: Mapping[str, UUID]) -> int:
+async def create_missing(tx: Tx, phones: Mapping[str, UUID]) -> int:
     """Create the missing contacts of these numbers, with these ids; return how many were created."""
     status = await tx.execute(CREATE_MISSING, list(phones.values()), list(phones))
     return int(status.rpartition(" ")[2])
@@ -439,7 +439,7 @@ async def link_calls(tx: Tx, calls: Sequence[UUID]) -> int:
     return int((await tx.execute(LINK_CALLS, calls)).rpartition(" ")[2])
 
 
-async def move_backfill(tx: Tx, id: UUID, calls: Sequence[CallerRow], created: int, linked: int) -> None:
+async def advance_backfill(tx: Tx, id: UUID, calls: Sequence[CallerRow], created: int, linked: int) -> None:
     last = calls[-1]
     await tx.execute(MOVE_BACKFILL, id, last.created_at, last.id, len(calls), created, linked)
 
@@ -449,7 +449,7 @@ async def never_looked_up(tx: Tx, after: UUID, limit: int) -> list[UUID]:
     return [row["id"] for row in await tx.fetch(NEVER_LOOKED_UP, after, limit)]
 
 
-async def move_lookups(tx: Tx, id: UUID, contacts: Sequence[UUID]) -> None:
+async def advance_lookups(tx: Tx, id: UUID, contacts: Sequence[UUID]) -> None:
     await tx.execute(MOVE_LOOKUPS, id, contacts[-1], len(contacts))
 
 

@@ -163,7 +163,7 @@ class ConnectorRow:
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class ConnectorConfig:
     """A connector's configuration."""
 
     name: str
@@ -242,7 +242,7 @@ async def reorder(tx: Tx, ids: Sequence[UUID]) -> None:
     await tx.execute(REORDER, ids)
 
 
-async def create(tx: Tx, id: UUID, wanted: Wanted, secret: bytes) -> None:
+async def create(tx: Tx, id: UUID, wanted: ConnectorConfig, secret: bytes) -> None:
     """Create a connector; `reorder` gives it a position."""
     await tx.execute(
         CREATE,
@@ -258,7 +258,7 @@ async def create(tx: Tx, id: UUID, wanted: Wanted, secret: bytes) -> None:
     )
 
 
-async def change(tx: Tx, id: UUID, wanted: Wanted) -> None:
+async def change(tx: Tx, id: UUID, wanted: ConnectorConfig) -> None:
     await tx.execute(
         CHANGE,
         id,
@@ -298,7 +298,7 @@ async def fail(
     await tx.execute(FAIL, connector.id, failure, threshold, rest, longest, connector.failures)
 
 
-async def try_again(tx: Tx, id: UUID, during: timedelta) -> bool:
+async def claim_probe(tx: Tx, id: UUID, during: timedelta) -> bool:
     """Claim the one request that probes a connector after its back-off; return False if it is not due, or claimed."""
     return await tx.execute(CLAIM_PROBE, id, during) == "UPDATE 1"
 
@@ -323,12 +323,12 @@ async def of_turn(tx: Tx, run: UUID, keep: timedelta) -> TexterRow | None:
     return TexterRow(**row) if row else None
 
 
-async def know(tx: Tx, connector: UUID, contact: UUID, external_id: str | None) -> None:
+async def set_external_id(tx: Tx, connector: UUID, contact: UUID, external_id: str | None) -> None:
     """Store a connector's answer about a contact: its id there, None if it is unknown there."""
     await tx.execute(SET_EXTERNAL_ID, connector, contact, external_id)
 
 
-async def known(tx: Tx, connector: UUID, contact: UUID) -> tuple[str | None] | None:
+async def external_id(tx: Tx, connector: UUID, contact: UUID) -> tuple[str | None] | None:
     """Return a contact's id at a connector as a 1-tuple; None if the connector has not answered yet."""
     row = await tx.fetchrow(EXTERNAL_ID, contact, connector)
     return (row["external_id"],) if row else None
@@ -379,7 +379,7 @@ async def logs(tx: Tx, connector: UUID, before: UUID | None, limit: int, call: U
     return [LogRow(**row) for row in rows]
 
 
-async def forget_logs(tx: Tx, keep: timedelta, limit: int) -> int:
+async def purge_logs(tx: Tx, keep: timedelta, limit: int) -> int:
     """Purge expired log entries, at most `limit` of each kind; return how many.  Runs as the system."""
     statuses = (await tx.execute(PURGE_LOGS, keep, limit), await tx.execute(PURGE_LOGS_BY_RETENTION, limit))
     return sum(int(status.rpartition(" ")[2]) for status in statuses)

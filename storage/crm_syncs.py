@@ -1,8 +1,8 @@
 """The queue of contacts, calls and conversations to report to CRM connectors, each once.
 
-States: owed ──▶ queued as a job ──▶ claimed by a worker ──▶ done, failed, or owed again for later.
-Example: a call ends at 10:00 and is owed until its summary is stored at 10:01; a job claims it, the connector times out, and it
-is owed again for 10:02.
+States: scheduled ──▶ queued as a job ──▶ claimed by a worker ──▶ done, failed, or scheduled again for later.
+Example: a call ends at 10:00 and is scheduled until its summary is stored at 10:01; a job claims it, the connector times out, and it
+is scheduled again for 10:02.
 """
 
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from storage.db import Tx
 
 #: Requests to one connector at once, over all workers.
 AT_ONCE = 2
-OWE_CONTACT = """
+SCHEDULE_CONTACT = """
     INSERT INTO crm_syncs (id, org_id, connector_id, kind, contact_id, due_at)
     SELECT $1, hum.org_id(), c.id, 'contact', k.id, now() FROM crm_connectors c, contacts k WHERE c.id = $2 AND k.id = $3
     ON CONFLICT (contact_id, connector_id) WHERE kind = 'contact' DO UPDATE
@@ -22,7 +22,7 @@ OWE_CONTACT = """
      WHERE crm_syncs.state = 'failed'
 """
 # For each connector with `sync_calls`.  If the caller spoke or left a voicemail, a summary will follow, which makes this due.
-OWE_CALL = """
+SCHEDULE_CALL = """
     INSERT INTO crm_syncs (id, org_id, connector_id, kind, contact_id, call_id, due_at)
     SELECT gen_random_uuid(), c.org_id, c.id, 'call', a.contact_id, a.id,
            now() + CASE WHEN a.summary IS NULL
@@ -34,7 +34,7 @@ OWE_CALL = """
     ON CONFLICT (call_id, connector_id) WHERE kind = 'call' DO UPDATE SET due_at = least(crm_syncs.due_at, excluded.due_at)
      WHERE crm_syncs.state = 'owed' AND crm_syncs.attempts = 0 AND NOT crm_syncs.queued
 """
-OWE_CONVERSATION = """
+SCHEDULE_CONVERSATION = """
     INSERT INTO crm_syncs (id, org_id, connector_id, kind, contact_id, conversation_id, event_id, due_at)
     SELECT gen_random_uuid(), c.org_id, c.id, 'conversation', t.contact_id, t.id, $2, now()
       FROM conversations t JOIN crm_connectors c ON c.org_id = t.org_id
@@ -73,7 +73,7 @@ END = """
     UPDATE crm_syncs SET state = $3, queued = false, claim = NULL, ended_at = now()
      WHERE id = $1 AND claim = $2 AND state = 'owed'
 """
-IS_CONTACT_OWED = """
+IS_CONTACT_SCHEDULED = """
     SELECT EXISTS (SELECT FROM crm_syncs
                     WHERE contact_id = $1 AND connector_id = $2 AND kind = 'contact' AND state = 'owed'
                       AND created_at > now() - $3::interval)
@@ -140,19 +140,19 @@ class ConversationFacts:
     last_at: datetime | None
 
 
-async def owe_contact(tx: Tx, id: UUID, connector: UUID, contact: UUID) -> None:
+async def schedule_contact(tx: Tx, id: UUID, connector: UUID, contact: UUID) -> None:
     """Queue the creation of a contact at a connector, unless it was created there before."""
-    await tx.execute(OWE_CONTACT, id, connector, contact)
+    await tx.execute(SCHEDULE_CONTACT, id, connector, contact)
 
 
-async def owe_call(tx: Tx, call: UUID, wait: timedelta) -> None:
+async def schedule_call(tx: Tx, call: UUID, wait: timedelta) -> None:
     """Queue the report of a call to the organization's connectors, due with its summary or after `wait`.  Runs as the system."""
-    await tx.execute(OWE_CALL, call, wait)
+    await tx.execute(SCHEDULE_CALL, call, wait)
 
 
-async def owe_conversation(tx: Tx, conversation: UUID, event: int) -> None:
+async def schedule_conversation(tx: Tx, conversation: UUID, event: int) -> None:
     """Queue the report of a conversation that was closed by this event.  Runs as the system."""
-    await tx.execute(OWE_CONVERSATION, conversation, event)
+    await tx.execute(SCHEDULE_CONVERSATION, conversation, event)
 
 
 async def queue(tx: Tx, at: datetime, lost_at: datetime, limit: int) -> list[tuple[UUID, UUID]]:
@@ -160,13 +160,13 @@ async def queue(tx: Tx, at: datetime, lost_at: datetime, limit: int) -> list[tup
     return [(row["org_id"], row["id"]) for row in await tx.fetch(QUEUE, at, lost_at, AT_ONCE, limit)]
 
 
-async def take(tx: Tx, id: UUID, claim: UUID, lost_at: datetime) -> SyncRow | None:
+async def claim(tx: Tx, id: UUID, claim: UUID, lost_at: datetime) -> SyncRow | None:
     """Begin an attempt; return None if another worker did, or the sync is over."""
     row = await tx.fetchrow(CLAIM, id, claim, lost_at)
     return SyncRow(**row) if row else None
 
 
-async def later(tx: Tx, id: UUID, claim: UUID, due_at: datetime, *, counts: bool) -> None:
+async def defer(tx: Tx, id: UUID, claim: UUID, due_at: datetime, *, counts: bool) -> None:
     """Defer a sync until `due_at`; an attempt that made no request does not count."""
     await tx.execute(DEFER, id, claim, due_at, counts)
 
@@ -176,17 +176,17 @@ async def end(tx: Tx, id: UUID, claim: UUID, state: str) -> None:
     await tx.execute(END, id, claim, state)
 
 
-async def is_contact_owed(tx: Tx, connector: UUID, contact: UUID, within: timedelta) -> bool:
+async def is_contact_scheduled(tx: Tx, connector: UUID, contact: UUID, within: timedelta) -> bool:
     """Return whether a connector is about to create a contact, queued at most `within` ago."""
-    return bool(await tx.fetchval(IS_CONTACT_OWED, contact, connector, within))
+    return bool(await tx.fetchval(IS_CONTACT_SCHEDULED, contact, connector, within))
 
 
-async def give_up(tx: Tx, after: timedelta, limit: int) -> None:
-    """End syncs that have been owed for longer than `after` as failed.  Runs as the system."""
+async def fail_overdue(tx: Tx, after: timedelta, limit: int) -> None:
+    """End syncs that have been scheduled for longer than `after` as failed.  Runs as the system."""
     await tx.execute(GIVE_UP, after, limit)
 
 
-async def forget(tx: Tx, keep: timedelta, limit: int) -> None:
+async def purge(tx: Tx, keep: timedelta, limit: int) -> None:
     """Purge syncs that ended longer than `keep` ago.  Runs as the system."""
     await tx.execute(PURGE, keep, limit)
 

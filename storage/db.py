@@ -16,7 +16,7 @@ import asyncpg
 from hum.contract.principal import Principal
 from hum.process.network import redacted_url
 from hum.process.refusal import refuse
-from storage.servers import Patience, Server, far_side
+from storage.servers import Server, Timeouts, far_side
 
 if TYPE_CHECKING:
     from asyncpg.pool import PoolConnectionProxy
@@ -28,7 +28,7 @@ else:
     Pool = asyncpg.Pool
 
 #: Raised while the server is unavailable, starting, shutting down or failing over: a later retry can succeed.
-AWAY = (
+UNAVAILABLE = (
     OSError,  # and TimeoutError
     asyncpg.PostgresConnectionError,
     asyncpg.InterfaceError,
@@ -85,7 +85,7 @@ class Addresses:
     direct: str
     app: str = ""
     system: str = ""
-    patience: Patience = field(default_factory=Patience)
+    timeouts: Timeouts = field(default_factory=Timeouts)
 
 
 async def require(addresses: Addresses) -> None:
@@ -99,8 +99,8 @@ async def require(addresses: Addresses) -> None:
         if not url:
             continue
         try:
-            connection = await Server(url, addresses.patience).connect()
-        except (*AWAY, *REFUSED) as error:
+            connection = await Server(url, addresses.timeouts).connect()
+        except (*UNAVAILABLE, *REFUSED) as error:
             refuse(f"can't use the database at {redacted_url(url)} ({variable}): {error or type(error).__name__}")
         await connection.close()
 
@@ -125,18 +125,18 @@ class Db:
     ) -> Self:
         """Connect, with `idle` open connections in each pool.
 
-        The direct login must be a member of hum_app and hum_system.  Raises the errors of AWAY and REFUSED.
+        The direct login must be a member of hum_app and hum_system.  Raises the errors of UNAVAILABLE and REFUSED.
         """
         addresses = Addresses(database) if isinstance(database, str) else database
         limits = {
             "statement_timeout": str(int(statement_seconds * 1000)),
             "lock_timeout": str(int(lock_seconds * 1000)),
             "idle_in_transaction_session_timeout": str(int(statement_seconds * 4000)),
-            **far_side(addresses.patience.silent_seconds),
+            **far_side(addresses.timeouts.silent_seconds),
         }
 
         async def pool(role: str, pooled_url: str, idle: int = idle) -> Pool:
-            server = Server(pooled_url or addresses.direct, addresses.patience)
+            server = Server(pooled_url or addresses.direct, addresses.timeouts)
             return await asyncpg.create_pool(
                 server.url,
                 min_size=idle,
@@ -155,7 +155,7 @@ class Db:
             if addresses.system:
                 pools.append(await pool("hum_system", "", idle=0))
             opened.pop_all()
-        return cls(Server(addresses.direct, addresses.patience), pools[0], pools[1], pools[-1])
+        return cls(Server(addresses.direct, addresses.timeouts), pools[0], pools[1], pools[-1])
 
     async def close(self) -> None:
         for pool in {self._app, self._system, self._queue}:
@@ -190,7 +190,7 @@ class Db:
             yield tx
 
     async def check(self) -> None:
-        """Return when the database answers.  Raises the errors of AWAY and BUSY."""
+        """Return when the database answers.  Raises the errors of UNAVAILABLE and BUSY."""
         async with self.system() as tx:
             await tx.execute("SELECT 1")
 
@@ -272,7 +272,7 @@ class _OneLine(logging.Filter):
     """A log filter that replaces a pool's tracebacks with one line: while no primary answers, every attempt logs one."""
 
     def filter(self, record: logging.LogRecord) -> bool:
-        if record.exc_info and isinstance(error := record.exc_info[1], AWAY):
+        if record.exc_info and isinstance(error := record.exc_info[1], UNAVAILABLE):
             record.msg, record.args, record.exc_info = "%s: %.200r", (record.getMessage(), error), None
         return True
 

@@ -31,7 +31,7 @@ ENDED = "SELECT id FROM deleted_organizations WHERE id = ANY($1) AND ended_at IS
 COUNT = "UPDATE deleted_organizations SET rows = rows + $2 WHERE id = $1"
 # A file that arrives late reopens a deletion, which continues until that file is gone, too.
 REOPEN = "UPDATE deleted_organizations SET ended_at = NULL WHERE id = $1"
-OWE_FILES = """
+SCHEDULE_FILES = """
     INSERT INTO erased_calls (org_id, call_id, called_at, paths) VALUES ($1, $2, now(), '{}')
     ON CONFLICT (call_id) DO UPDATE SET files_gone_at = NULL
 """
@@ -68,7 +68,7 @@ AUDIT = ("audit_log", "audit_seals")
 DELETE_AUDIT = "SELECT hum.delete_audit_of($1, $2::text::regclass, $3)"
 DELETE_ORGANIZATION = "DELETE FROM organizations WHERE org_id = $1"
 #: Tables that list the files to delete; they are deleted after the files.
-OWED = ("erased_calls", "dropped_recordings", "erased_media")
+FILE_TABLES = ("erased_calls", "dropped_recordings", "erased_media")
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +82,7 @@ class HindrancesRow:
 
 
 @dataclass(frozen=True, slots=True)
-class DeletedRow:
+class DeletionRow:
     """A deletion that is in progress or done; `rows`: how many were deleted so far."""
 
     name: str
@@ -116,10 +116,10 @@ async def begin(tx: Tx, org: UUID, actor: str) -> Sequence[UUID]:
     return ended
 
 
-async def get(tx: Tx, org: UUID) -> DeletedRow | None:
+async def get(tx: Tx, org: UUID) -> DeletionRow | None:
     """Return a deletion that has begun, or None."""
     row = await tx.fetchrow(GET, org)
-    return DeletedRow(**row) if row else None
+    return DeletionRow(**row) if row else None
 
 
 async def lock_open(tx: Tx, org: UUID) -> bool:
@@ -127,7 +127,7 @@ async def lock_open(tx: Tx, org: UUID) -> bool:
     return bool(await tx.fetchval(LOCK_OPEN, org))
 
 
-async def open_ones(tx: Tx) -> Sequence[UUID]:
+async def unfinished(tx: Tx) -> Sequence[UUID]:
     """Return the organizations with an unfinished deletion."""
     return [row["id"] for row in await tx.fetch(OPEN)]
 
@@ -148,8 +148,8 @@ async def tables(tx: Tx) -> Sequence[str]:
     names = {row["name"] for row in rows}
     # Safe, because no deletion from another table cascades to the lists of files.
     graph = TopologicalSorter({row["name"]: names.intersection(row["parents"]) for row in rows})
-    ordered = [name for name in reversed(list(graph.static_order())) if name not in OWED]
-    return [*ordered, *OWED]
+    ordered = [name for name in reversed(list(graph.static_order())) if name not in FILE_TABLES]
+    return [*ordered, *FILE_TABLES]
 
 
 async def delete_rows(tx: Tx, org: UUID, table: str, limit: int) -> int:
@@ -163,16 +163,16 @@ async def count(tx: Tx, org: UUID, rows: int) -> None:
     await tx.execute(COUNT, org, rows)
 
 
-async def files_left(tx: Tx, org: UUID) -> bool:
+async def has_files(tx: Tx, org: UUID) -> bool:
     """Return whether files of the organization may still exist."""
     return bool(await tx.fetchval(FILES_LEFT, org))
 
 
-async def files_back(tx: Tx, org: UUID, call: UUID) -> bool:
+async def schedule_late_files(tx: Tx, org: UUID, call: UUID) -> bool:
     """Schedule the deletion of a call's late files; return False if no such organization was deleted."""
     if await tx.execute(REOPEN, org) != "UPDATE 1":
         return False
-    await tx.execute(OWE_FILES, org, call)
+    await tx.execute(SCHEDULE_FILES, org, call)
     return True
 
 

@@ -22,7 +22,7 @@ CLAIM = """
                                 LIMIT $1 FOR UPDATE SKIP LOCKED)
     RETURNING call_id, path
 """
-SET_GONE = "UPDATE dropped_recordings SET gone_at = now() WHERE call_id = $1 AND path = $2"
+RECORD_DELETION = "UPDATE dropped_recordings SET gone_at = now() WHERE call_id = $1 AND path = $2"
 WAIT_SECONDS = """
     SELECT coalesce(extract(epoch FROM now() - min(dropped_at)), 0)::float8 FROM dropped_recordings WHERE gone_at IS NULL
 """
@@ -55,11 +55,11 @@ class DroppedRow:
 
 
 @dataclass(frozen=True, slots=True)
-class KnownRow:
+class FileStatusRow:
     """A file's status: its owner exists, or it was deleted."""
 
-    there: bool
-    dropped: bool
+    exists: bool
+    is_deleted: bool
 
 
 async def drop(tx: Tx, call: UUID, paths: Sequence[str]) -> None:
@@ -72,9 +72,9 @@ async def claim(tx: Tx, limit: int) -> list[DroppedRow]:
     return [DroppedRow(**row) for row in await tx.fetch(CLAIM, limit)]
 
 
-async def gone(tx: Tx, row: DroppedRow) -> None:
+async def record_deletion(tx: Tx, row: DroppedRow) -> None:
     """Record that a file is no longer in the store.  Runs as the system."""
-    await tx.execute(SET_GONE, row.call_id, row.path)
+    await tx.execute(RECORD_DELETION, row.call_id, row.path)
 
 
 async def wait_seconds(tx: Tx) -> float:
@@ -83,13 +83,15 @@ async def wait_seconds(tx: Tx) -> float:
     return seconds
 
 
-async def known(tx: Tx, files: Sequence[tuple[str, RecordingOwner]]) -> dict[str, KnownRow]:
+async def statuses(tx: Tx, files: Sequence[tuple[str, RecordingOwner]]) -> dict[str, FileStatusRow]:
     """Return each file's status, by its path.  Runs as the system."""
-    statuses: dict[str, KnownRow] = {}
+    statuses: dict[str, FileStatusRow] = {}
     for kind, query in ((Kind.CALL, OF_CALLS), (Kind.MESSAGE, OF_MESSAGES)):
         of_kind = [(path, owner) for path, owner in files if owner.kind is kind]
         if of_kind:
             orgs, ids, paths = zip(*((owner.org_id, owner.id, path) for path, owner in of_kind), strict=True)
             rows = await tx.fetch(query, orgs, ids, paths)
-            statuses |= {path: KnownRow(row["there"], row["dropped"]) for path, row in zip(paths, rows, strict=True)}
+            statuses |= {
+                path: FileStatusRow(row["there"], row["dropped"]) for path, row in zip(paths, rows, strict=True)
+            }
     return statuses

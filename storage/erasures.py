@@ -16,29 +16,29 @@ OVER = "status NOT IN ('queued', 'ringing', 'in_progress')"
 
 #: Outbound calls stay for a day, since they count for the limits of outbound calls, and as long as the carrier may still have an
 #: attempt.
-HELD_BACK = """(direction = 'outbound' AND (coalesce(ended_at, created_at) > now() - interval '1 day' OR EXISTS (
+DEFERRED = """(direction = 'outbound' AND (coalesce(ended_at, created_at) > now() - interval '1 day' OR EXISTS (
             SELECT FROM outbound_attempts a WHERE a.call_id = calls.id AND a.status IN ('dialling', 'under_way'))))"""
 
 # --- calls
 # A call may have been ordered long before it was placed.
 OLD_CALLS = f"""
     SELECT id FROM calls
-     WHERE org_id = hum.org_id() AND created_at < $1 AND coalesce(ended_at, created_at) < $1 AND {OVER} AND NOT {HELD_BACK}
+     WHERE org_id = hum.org_id() AND created_at < $1 AND coalesce(ended_at, created_at) < $1 AND {OVER} AND NOT {DEFERRED}
      ORDER BY created_at, id
      LIMIT $2 FOR UPDATE
 """
 CALLS_WITH = f"""
     SELECT id FROM calls
-     WHERE org_id = hum.org_id() AND contact_e164 = $1 AND created_at <= $2 AND {OVER} AND NOT {HELD_BACK}
+     WHERE org_id = hum.org_id() AND contact_e164 = $1 AND created_at <= $2 AND {OVER} AND NOT {DEFERRED}
      ORDER BY created_at, id
      LIMIT $3 FOR UPDATE
 """
 LIVE_WITH = f"""
     SELECT EXISTS (SELECT FROM calls
-                    WHERE org_id = hum.org_id() AND contact_e164 = $1 AND (NOT ({OVER}) OR {HELD_BACK}))
+                    WHERE org_id = hum.org_id() AND contact_e164 = $1 AND (NOT ({OVER}) OR {DEFERRED}))
 """
-IS_HELD_BACK = f"SELECT {HELD_BACK} FROM calls WHERE id = $1"
-OWE_FILES = """
+IS_DEFERRED = f"SELECT {DEFERRED} FROM calls WHERE id = $1"
+SCHEDULE_FILES = """
     INSERT INTO erased_calls (org_id, call_id, called_at, paths)
     SELECT c.org_id, c.id, c.created_at,
            array_remove(ARRAY[c.recording_path, v.audio_path] || ARRAY(
@@ -65,7 +65,7 @@ CLAIM_FILES = """
                         LIMIT $1 FOR UPDATE SKIP LOCKED)
     RETURNING org_id, call_id, paths
 """
-FILES_GONE = "UPDATE erased_calls SET files_gone_at = now() WHERE call_id = $1"
+RECORD_DELETION = "UPDATE erased_calls SET files_gone_at = now() WHERE call_id = $1"
 FILES_BACK = "UPDATE erased_calls SET files_gone_at = NULL WHERE call_id = $1"
 FILES_WAIT_SECONDS = """
     SELECT coalesce(extract(epoch FROM now() - min(erased_at)), 0)::float8 FROM erased_calls WHERE files_gone_at IS NULL
@@ -107,7 +107,7 @@ OVERDUE = f"""
       FROM organizations o
      WHERE o.retention_days IS NOT NULL
 """
-KEEP_DAYS = "SELECT retention_days FROM organizations WHERE org_id = hum.org_id()"
+RETENTION_DAYS = "SELECT retention_days FROM organizations WHERE org_id = hum.org_id()"
 
 # --- a contact
 UNLINK = "SELECT set_config('hum.unlinking', 'on', true)"
@@ -147,12 +147,12 @@ class FilesRow:
 # --- calls --------------------------------------------------------------------------------------------------------
 
 
-async def old_calls(tx: Tx, before: datetime, limit: int) -> list[UUID]:
+async def lock_old_calls(tx: Tx, before: datetime, limit: int) -> list[UUID]:
     """Lock and return the oldest calls from before a time; never a live one."""
     return [row["id"] for row in await tx.fetch(OLD_CALLS, before, limit)]
 
 
-async def calls_with(tx: Tx, phone_e164: str, until: datetime, limit: int) -> list[UUID]:
+async def lock_calls_with(tx: Tx, phone_e164: str, until: datetime, limit: int) -> list[UUID]:
     """Lock and return calls from or to a number up to a time; never a live one."""
     return [row["id"] for row in await tx.fetch(CALLS_WITH, phone_e164, until, limit)]
 
@@ -165,17 +165,17 @@ async def is_live_with(tx: Tx, phone_e164: str) -> bool:
 async def erase(tx: Tx, calls: Sequence[UUID]) -> int:
     """Delete locked calls and the payloads of their events, and schedule the deletion of their files; return how many events."""
     voicemails = [row["id"] for row in await tx.fetch(VOICEMAILS_OF, calls)]
-    await tx.execute(OWE_FILES, calls)
-    await analytics.keep_counts(tx, calls)
+    await tx.execute(SCHEDULE_FILES, calls)
+    await analytics.retain_counts(tx, calls)
     emptied = await empty_events(tx, [*calls, *voicemails])
     await tx.execute(DELETE_REPORTS, calls)
     await tx.execute(DELETE, calls)
     return emptied
 
 
-async def is_held_back(tx: Tx, id: UUID) -> bool:
+async def is_deferred(tx: Tx, id: UUID) -> bool:
     """Return whether a call must not be deleted yet, though it is over."""
-    return bool(await tx.fetchval(IS_HELD_BACK, id))
+    return bool(await tx.fetchval(IS_DEFERRED, id))
 
 
 async def empty_events(tx: Tx, subjects: Sequence[UUID]) -> int:
@@ -198,12 +198,12 @@ async def claim_files(tx: Tx, limit: int) -> list[FilesRow]:
     return [FilesRow(**row) for row in await tx.fetch(CLAIM_FILES, limit)]
 
 
-async def files_gone(tx: Tx, call: UUID) -> None:
+async def record_deletion(tx: Tx, call: UUID) -> None:
     """Record that a deleted call has no files any more.  Runs as the system."""
-    await tx.execute(FILES_GONE, call)
+    await tx.execute(RECORD_DELETION, call)
 
 
-async def files_back(tx: Tx, call: UUID) -> bool:
+async def schedule_late_files(tx: Tx, call: UUID) -> bool:
     """Record that a deleted call may have a file again; return False if no such call was deleted lately.  Runs as the system."""
     return bool(await tx.execute(FILES_BACK, call) == "UPDATE 1")
 
@@ -251,20 +251,20 @@ async def end(tx: Tx, id: UUID) -> None:
     await tx.execute(END, id)
 
 
-async def open_ones(tx: Tx) -> list[tuple[UUID, UUID]]:
+async def unfinished(tx: Tx) -> list[tuple[UUID, UUID]]:
     """Return the deletions that are not done, each as organization and id.  Runs as the system."""
     return [(row["org_id"], row["id"]) for row in await tx.fetch(OPEN)]
 
 
-async def forget(tx: Tx, keep: timedelta) -> None:
+async def purge(tx: Tx, keep: timedelta) -> None:
     """Purge deletions that ended, and deleted calls without files, longer than `keep` ago.  Runs as the system."""
     await tx.execute(PURGE, keep)
     await tx.execute(PURGE_CALLS, keep)
 
 
-async def keep_days(tx: Tx) -> int | None:
+async def retention_days(tx: Tx) -> int | None:
     """Return for how many days the organization keeps its calls; None: for ever."""
-    days: int | None = await tx.fetchval(KEEP_DAYS)
+    days: int | None = await tx.fetchval(RETENTION_DAYS)
     return days
 
 
@@ -273,7 +273,7 @@ async def unlink(tx: Tx) -> None:
     await tx.execute(UNLINK)
 
 
-async def contact_again(tx: Tx, phone_e164: str) -> UUID | None:
+async def delete_recreated_contact(tx: Tx, phone_e164: str) -> UUID | None:
     """Delete a contact that has this number again without a call or conversation; return its id, or None."""
     id: UUID | None = await tx.fetchval(CONTACT_AGAIN, phone_e164)
     return id

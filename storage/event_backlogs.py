@@ -1,7 +1,7 @@
 """Cursors of single organizations: a reader's backlog of an organization's events after the reader has moved on with all others.
 
 A cursor is a row of `event_cursors` named after the reader and the organization.  Only the holder of the reader's lock
-(`events.place`) changes it, and it is never ahead of the reader's own.
+(`events.lock_position`) changes it, and it is never ahead of the reader's own.
 """
 
 from collections.abc import Mapping, Sequence
@@ -22,7 +22,7 @@ FIND = """
     SELECT substr(reader, length($1) + 2)::uuid AS org, xid::text AS xid, id
       FROM event_cursors WHERE reader ^@ ($1 || ' ') ORDER BY reader
 """
-KEEP = """
+STORE = """
     INSERT INTO event_cursors (reader, xid, id) VALUES ($1, $2::text::xid8, $3)
     ON CONFLICT (reader) DO UPDATE SET xid = excluded.xid, id = excluded.id
 """
@@ -56,7 +56,7 @@ OF_ORGANIZATION = f"""
 
 
 @dataclass(frozen=True, slots=True)
-class Read:
+class Batch:
     """The next events, the position after them, and whether that is the end."""
 
     events: Sequence[Event]
@@ -69,13 +69,13 @@ async def find(tx: Tx, reader: str) -> dict[UUID, Place]:
     return {row["org"]: (row["xid"], row["id"]) for row in await tx.fetch(FIND, reader)}
 
 
-async def keep(tx: Tx, reader: str, positions: Mapping[UUID, Place], finished: Sequence[UUID]) -> None:
+async def store(tx: Tx, reader: str, positions: Mapping[UUID, Place], finished: Sequence[UUID]) -> None:
     """Store organizations' positions; those in `finished` have no backlog any more."""
-    await tx.executemany(KEEP, [(f"{reader} {org}", *position) for org, position in positions.items()])
+    await tx.executemany(STORE, [(f"{reader} {org}", *position) for org, position in positions.items()])
     await tx.executemany(CLOSE, [(f"{reader} {org}",) for org in finished])
 
 
-async def others(tx: Tx, at: Place, behind: Sequence[UUID], limit: int) -> Read:
+async def of_others(tx: Tx, at: Place, behind: Sequence[UUID], limit: int) -> Batch:
     """Return the next events of all organizations except those that are `behind`."""
     least = await tx.fetchval(events.UNREAD, at[0])
     window_limit = WINDOW if behind else limit
@@ -86,7 +86,7 @@ async def others(tx: Tx, at: Place, behind: Sequence[UUID], limit: int) -> Read:
     rest = [events.of_row(row) for row in rows]
     if len(rest) == limit:
         end = rest[-1].xid, rest[-1].id
-    return Read(rest, end, is_all=len(rest) < limit and (window is None or window["count"] < window_limit))
+    return Batch(rest, end, is_all=len(rest) < limit and (window is None or window["count"] < window_limit))
 
 
 async def of_organization(tx: Tx, org: UUID, at: Place, end: Place, limit: int) -> list[Event]:

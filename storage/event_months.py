@@ -89,7 +89,7 @@ class ArchivedRow:
     data: str | None
 
 
-async def make(tx: Tx, ahead: int, lock_seconds: float) -> int:
+async def create(tx: Tx, ahead: int, lock_seconds: float) -> int:
     """Create this month and those ahead; return how many events had no month before."""
     await _limit_locks(tx, lock_seconds)
     unplaced: int = await tx.fetchval(MAKE, ahead)
@@ -126,7 +126,7 @@ async def part(tx: Tx, row: MonthRow, limit: int, *, with_payloads: bool) -> lis
     return [ArchivedRow(**event) for event in events]
 
 
-async def archived(tx: Tx, row: MonthRow, last: int, files: int, *, whole: bool) -> bool:
+async def record_progress(tx: Tx, row: MonthRow, last: int, files: int, *, whole: bool) -> bool:
     """Record a month's archiving progress; return False if another process was faster."""
     status = await tx.execute(ARCHIVED, row.month, row.archive_files, last, files, whole)
     return bool(status == "UPDATE 1")

@@ -202,7 +202,7 @@ class RunRow:
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class Filter:
     """The filters of a list of runs; None matches all."""
 
     status: str | None = None
@@ -213,7 +213,7 @@ class Wanted:
 # --- as the system ------------------------------------------------------------------------------------------------
 
 
-async def listening(tx: Tx, organizations: Sequence[UUID]) -> list[Listener]:
+async def listeners(tx: Tx, organizations: Sequence[UUID]) -> list[Listener]:
     """Return the flows of these organizations that events start."""
     return [Listener(**row) for row in await tx.fetch(LISTENING, organizations)]
 
@@ -236,12 +236,12 @@ async def create(tx: Tx, runs: Sequence[NewRun]) -> list[tuple[UUID, UUID]]:
     return [(row["id"], row["org_id"]) for row in created if row["status"] == "waiting"]
 
 
-async def left(tx: Tx, before: datetime, limit: int) -> list[tuple[UUID, UUID]]:
+async def release_orphaned(tx: Tx, before: datetime, limit: int) -> list[tuple[UUID, UUID]]:
     """Return the runs (id, organization) of dead workers, and let them wait for a worker again."""
     return [(row["id"], row["org_id"]) for row in await tx.fetch(RESTART_STALE, before, limit)]
 
 
-async def forget(tx: Tx, keep: timedelta, limit: int) -> None:
+async def purge(tx: Tx, keep: timedelta, limit: int) -> None:
     """Purge finished runs older than `keep`."""
     await tx.execute(PURGE, keep, limit)
 
@@ -255,12 +255,12 @@ async def claim(tx: Tx, id: UUID) -> Claim | None:
     return Claim(**row) if row else None
 
 
-async def wait(tx: Tx, claim: Claim) -> None:
+async def release(tx: Tx, claim: Claim) -> None:
     """End an attempt so that a later one can begin."""
     await tx.execute(WAIT, claim.id, claim.attempts)
 
 
-async def hold(tx: Tx, claim: Claim) -> bool:
+async def lock_claimed(tx: Tx, claim: Claim) -> bool:
     """Lock a run; return False if it is over or gone, or a later attempt has it."""
     row = await tx.fetchrow(LOCK_ATTEMPT, claim.id)
     return row is not None and (row["attempts"], row["resumed_at"]) == (claim.attempts, claim.resumed_at)
@@ -272,7 +272,7 @@ async def material(tx: Tx, run: UUID) -> MaterialRow:
     return MaterialRow(**row)
 
 
-async def asked(tx: Tx, run: UUID, version: int, model: str) -> None:
+async def set_model(tx: Tx, run: UUID, version: int, model: str) -> None:
     """Record the flow version and model, before the model is called."""
     await tx.execute(SET_MODEL, run, version, model)
 
@@ -308,9 +308,9 @@ async def require_flow(tx: Tx, flow: UUID) -> None:
         raise NotFound("There is no such flow.")
 
 
-async def page(tx: Tx, flow: UUID, before: UUID | None, limit: int, filters: Wanted) -> list[RunRow]:
+async def page(tx: Tx, flow: UUID, before: UUID | None, limit: int, filters: Filter) -> list[RunRow]:
     """Return runs newest first, below `before`."""
-    rows = await tx.fetch(PAGE, flow, before, limit, *(getattr(filters, name) for name in Wanted.__slots__))
+    rows = await tx.fetch(PAGE, flow, before, limit, *(getattr(filters, name) for name in Filter.__slots__))
     return [RunRow(**row) for row in rows]
 
 

@@ -17,12 +17,12 @@ from google.protobuf.message import Message
 from hum import ids
 from hum.contract import eventtypes
 from hum.json import wire
-from storage.db import AWAY, BUSY, Tx
+from storage.db import BUSY, UNAVAILABLE, Tx
 
 #: An event's id is its month, counted from the year 0, shifted by this many bits, plus a sequence.
 MONTH_BITS = 48
 #: Errors that are not the event's fault: a later retry can succeed.
-LATER = (*AWAY, *BUSY)
+LATER = (*UNAVAILABLE, *BUSY)
 
 
 class Start(Enum):
@@ -176,7 +176,7 @@ async def append(
 
 
 @dataclass(frozen=True, slots=True)
-class New:
+class NewEvent:
     """An event to append with others; `id` as in `append`."""
 
     org: UUID
@@ -185,7 +185,7 @@ class New:
     id: UUID | None = None
 
 
-async def append_all(tx: Tx, new_events: Sequence[New]) -> None:
+async def append_all(tx: Tx, new_events: Sequence[NewEvent]) -> None:
     """Append several events, as `append` does."""
     first: dict[UUID, tuple[object, ...]] = {}
     for new in new_events:
@@ -207,7 +207,7 @@ def _values(
     return (id or ids.new(), org, name, type.version, subject, wire.write(event).decode(), at)
 
 
-async def place_of(tx: Tx, public_id: UUID) -> tuple[str, int] | None:
+async def position_of(tx: Tx, public_id: UUID) -> tuple[str, int] | None:
     """Return the position of an event of the tenant, or None if there is no such event."""
     row = None
     if (at := ids.created_at(public_id)) is not None:
@@ -217,7 +217,7 @@ async def place_of(tx: Tx, public_id: UUID) -> tuple[str, int] | None:
     return (row["xid"], row["id"]) if row else None
 
 
-async def forget_ids(tx: Tx, keep: timedelta, limit: int) -> int:
+async def purge_ids(tx: Tx, keep: timedelta, limit: int) -> int:
     """Purge idempotency ids older than `keep`: a later event with such an id counts as new.  Runs as the system."""
     return int((await tx.execute(PURGE_IDS, keep, limit)).split()[-1])
 
@@ -247,7 +247,7 @@ async def _newest(tx: Tx, before: tuple[str, int], filters: tuple[Sequence[str],
     return await tx.fetch(PAGE_NEWEST_FIRST, *before, *filters)
 
 
-async def place(tx: Tx, reader: str, start: Start) -> tuple[str, int] | None:
+async def lock_position(tx: Tx, reader: str, start: Start) -> tuple[str, int] | None:
     """Lock a reader until the transaction ends; return its position as (xid, id), or None while another process has the lock.
 
     A new reader starts at `start`.
@@ -262,12 +262,12 @@ async def place(tx: Tx, reader: str, start: Start) -> tuple[str, int] | None:
     return cursor["xid"], cursor["id"]
 
 
-async def hold(tx: Tx, reader: str) -> None:
+async def lock_reader(tx: Tx, reader: str) -> None:
     """Lock a reader until the transaction ends; wait for a process that has the lock."""
     await tx.execute(LOCK, reader)
 
 
-async def move(tx: Tx, reader: str, xid: str, id: int) -> None:
+async def advance(tx: Tx, reader: str, xid: str, id: int) -> None:
     """Advance the reader to this position, in this transaction."""
     await tx.execute(MOVE, reader, xid, id)
 
@@ -277,13 +277,13 @@ async def read_behind_horizon(tx: Tx, reader: str, start: Start, limit: int = 50
 
     The reader is locked, so one process at a time works for it; the others get nothing.
     """
-    at = await place(tx, reader, start)
+    at = await lock_position(tx, reader, start)
     if at is None:
         return []
     rows = await tx.fetch(BEHIND_HORIZON, *at, limit, await tx.fetchval(UNREAD, at[0]))
     await tx.execute(PLAN_AS_EVER)
     if rows:
-        await move(tx, reader, rows[-1]["xid"], rows[-1]["id"])
+        await advance(tx, reader, rows[-1]["xid"], rows[-1]["id"])
     return [of_row(row) for row in rows]
 
 

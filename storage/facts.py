@@ -14,7 +14,7 @@ from hum import settings
 from hum.clock import now
 from hum.process.network import redacted_url
 from hum.settings import DatabaseSettings
-from storage.db import AWAY, REFUSED
+from storage.db import REFUSED, UNAVAILABLE
 from storage.migrate import APPLIED, MISSING_ROLES, migrations
 from storage.servers import Server
 
@@ -61,7 +61,7 @@ async def facts(url: str) -> dict[str, Any]:
                 return await _facts(connection)
             finally:
                 await connection.close(timeout=1)
-    except (*AWAY, *REFUSED, asyncpg.PostgresError, TimeoutError) as error:
+    except (*UNAVAILABLE, *REFUSED, asyncpg.PostgresError, TimeoutError) as error:
         return {"fault": f"can't use {redacted_url(url)}: {error or type(error).__name__}"}
 
 

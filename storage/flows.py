@@ -129,7 +129,7 @@ async def get(tx: Tx, id: UUID, *, lock: bool = False) -> FlowRow:
     return _row(row)
 
 
-async def known(tx: Tx, ids: Sequence[UUID]) -> set[UUID]:
+async def lock_existing(tx: Tx, ids: Sequence[UUID]) -> set[UUID]:
     """Return those of these flows that exist; they are not deleted before the transaction ends."""
     return {row["id"] for row in await tx.fetch(LOCK_EXISTING, list(ids))}
 

@@ -52,7 +52,7 @@ TEXTS = f"""
 
 
 @dataclass(frozen=True, slots=True)
-class LeftOut:
+class Exclusions:
     """Number prefixes that are not texted: `always`, or for `strangers`, contacts without a conversation."""
 
     always: Sequence[str] = ()
@@ -84,18 +84,18 @@ class Area:
     count: int
 
 
-async def counts(tx: Tx, campaign: UUID, left_out: LeftOut) -> CountsRow:
+async def counts(tx: Tx, campaign: UUID, left_out: Exclusions) -> CountsRow:
     row = await tx.fetchrow(COUNTS, campaign, left_out.always, left_out.strangers)
     assert row is not None, "an aggregate has a row"
     return CountsRow(**row)
 
 
-async def areas(tx: Tx, campaign: UUID, limit: int, left_out: LeftOut) -> list[Area]:
+async def areas(tx: Tx, campaign: UUID, limit: int, left_out: Exclusions) -> list[Area]:
     """Return the recipients that would be texted, by area; the largest areas first."""
     return [Area(**row) for row in await tx.fetch(AREAS, campaign, left_out.always, left_out.strangers, limit)]
 
 
-async def texts(tx: Tx, campaign: UUID, limit: int, left_out: LeftOut, *, own_only: bool) -> Sequence[DueRow]:
+async def texts(tx: Tx, campaign: UUID, limit: int, left_out: Exclusions, *, own_only: bool) -> Sequence[DueRow]:
     """Return the first recipients that would be texted; `own_only`: only those with a text of their own."""
     rows = await tx.fetch(TEXTS, campaign, left_out.always, left_out.strangers, limit, own_only)
     return [DueRow(**{**row, "variables": json.loads(row["variables"] or "{}")}) for row in rows]

@@ -188,7 +188,7 @@ class BindingRow:
 
 
 @dataclass(frozen=True, slots=True)
-class UsedRow:
+class ActiveBindingRow:
     """An enabled binding, with what it binds; without definition: a connector."""
 
     binding: BindingRow
@@ -262,7 +262,7 @@ async def count(tx: Tx) -> int:
     return int(await tx.fetchval(COUNT))
 
 
-async def called(tx: Tx, name: str) -> UUID | None:
+async def by_name(tx: Tx, name: str) -> UUID | None:
     """Return the tool with this name, or None."""
     tool: UUID | None = await tx.fetchval(BY_NAME, name)
     return tool
@@ -351,10 +351,10 @@ async def copy_bindings(tx: Tx, flow: UUID, to: UUID, new_ids: Sequence[UUID]) -
     await tx.execute(COPY_BINDINGS, flow, to, new_ids)
 
 
-async def in_use(tx: Tx, organization: UUID, flow: UUID, mode: str) -> list[UsedRow]:
+async def in_use(tx: Tx, organization: UUID, flow: UUID, mode: str) -> list[ActiveBindingRow]:
     """Return the enabled bindings of a flow for a mode, in order."""
     return [
-        UsedRow(
+        ActiveBindingRow(
             _binding(row),
             row["shown_name"],
             row["used_version"],

@@ -65,7 +65,7 @@ class KeyRow:
 
 
 @dataclass(frozen=True, slots=True)
-class Keyed:
+class KeyedRequest:
     """A request with an idempotency key."""
 
     key: str
@@ -85,13 +85,13 @@ async def find(tx: Tx, key: str, keep: timedelta, *, personal: bool = False) -> 
     return KeyRow(**row) if row else None
 
 
-async def store(tx: Tx, keyed: Keyed, answer: bytes, *, personal: bool = False) -> None:
+async def store(tx: Tx, keyed: KeyedRequest, answer: bytes, *, personal: bool = False) -> None:
     """Store an answer, in the transaction of its effect."""
     statement = STORE_PERSONAL if personal else STORE
     await tx.execute(statement, keyed.key, keyed.actor, keyed.method, keyed.body_hash, answer)
 
 
-async def claim(tx: Tx, keyed: Keyed, claim: UUID, by: str, lease: timedelta) -> None:
+async def claim(tx: Tx, keyed: KeyedRequest, claim: UUID, by: str, lease: timedelta) -> None:
     """Claim a free key; the caller holds its lock."""
     await tx.execute(CLAIM, keyed.key, keyed.actor, keyed.method, keyed.body_hash, claim, by, lease)
 
@@ -106,7 +106,7 @@ async def release(tx: Tx, key: str, claim: UUID) -> None:
     await tx.execute(RELEASE, key, claim)
 
 
-async def forget(tx: Tx, keep: timedelta) -> None:
+async def purge(tx: Tx, keep: timedelta) -> None:
     """Purge the keys of all organizations that are older than `keep`.  Runs as the system."""
     await tx.execute(PURGE, keep)
     await tx.execute(PURGE_PERSONAL, keep)

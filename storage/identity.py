@@ -96,7 +96,7 @@ class OrganizationRow:
 
 
 @dataclass(frozen=True, slots=True)
-class ListedRow:
+class OrganizationSummaryRow:
     """An organization, as an operator sees it."""
 
     id: UUID
@@ -126,7 +126,7 @@ class InvitationRow:
 
 
 @dataclass(frozen=True, slots=True)
-class PendingRow:
+class OwnRequestRow:
     """A requested organization."""
 
     id: UUID
@@ -174,9 +174,9 @@ async def organization(tx: Tx, id: UUID) -> OrganizationRow:
     return OrganizationRow(**row)
 
 
-async def page_organizations(tx: Tx, before: UUID | None, limit: int) -> list[ListedRow]:
+async def page_organizations(tx: Tx, before: UUID | None, limit: int) -> list[OrganizationSummaryRow]:
     """Return the deployment's organizations, newest first, below `before`.  Runs as the system."""
-    return [ListedRow(**row) for row in await tx.fetch(ORGANIZATIONS, before, limit)]
+    return [OrganizationSummaryRow(**row) for row in await tx.fetch(ORGANIZATIONS, before, limit)]
 
 
 async def create_organization(tx: Tx, id: UUID, name: str) -> None:
@@ -231,12 +231,14 @@ async def switch(tx: Tx, session: UUID, org: UUID) -> None:
         raise NotFound("You are not a member of this organization.")
 
 
-async def found(tx: Tx, org: UUID, name: str, first_admin: UUID, plan: str, notes: str | None) -> None:
+async def create_own_organization(
+    tx: Tx, org: UUID, name: str, first_admin: UUID, plan: str, notes: str | None
+) -> None:
     """Create an organization as this transaction's person, and switch the transaction to it."""
     await tx.execute(FOUND_ORGANIZATION, org, name, first_admin, plan, notes)
 
 
-async def founded(tx: Tx) -> int:
+async def count_created(tx: Tx) -> int:
     """Return how many organizations the person has created or requested; locked until the transaction ends."""
     count: int = await tx.fetchval(COUNT_FOUNDED)
     return count
@@ -248,8 +250,8 @@ async def request_organization(tx: Tx, id: UUID, name: str) -> datetime:
     return at
 
 
-async def my_requests(tx: Tx) -> list[PendingRow]:
-    return [PendingRow(**row) for row in await tx.fetch(MY_REQUESTS)]
+async def my_requests(tx: Tx) -> list[OwnRequestRow]:
+    return [OwnRequestRow(**row) for row in await tx.fetch(MY_REQUESTS)]
 
 
 async def page_requests(tx: Tx, after: UUID | None, limit: int) -> list[RequestRow]:

@@ -115,8 +115,7 @@ class Filter:
 
     status: str | None = None
     assignee_id: UUID | None = None
-    #: Only unassigned ones.
-    nobody: bool = False
+    unassigned: bool = False
     unread: bool | None = None
     snoozed: bool | None = None
     number_id: UUID | None = None
@@ -135,7 +134,7 @@ async def page(tx: Tx, by: Filter, before: tuple[datetime, UUID] | None, limit: 
     at, id = before or (None, None)
     await tx.execute(PLAN_ANEW)
     rows = await tx.fetch(
-        PAGE, at, id, limit, by.status, by.assignee_id, by.nobody, by.unread, by.snoozed, by.number_id
+        PAGE, at, id, limit, by.status, by.assignee_id, by.unassigned, by.unread, by.snoozed, by.number_id
     )
     return [ThreadRow(**row) for row in rows]
 
@@ -146,7 +145,18 @@ async def search(
     """Return conversations, as `page` does, with these words or digits in the contact's data or in a message."""
     at, id = before or (None, None)
     rows = await tx.fetch(
-        SEARCH, words, digits, at, id, limit, by.status, by.assignee_id, by.nobody, by.unread, by.snoozed, by.number_id
+        SEARCH,
+        words,
+        digits,
+        at,
+        id,
+        limit,
+        by.status,
+        by.assignee_id,
+        by.unassigned,
+        by.unread,
+        by.snoozed,
+        by.number_id,
     )
     return [ThreadRow(**row) for row in rows]
 
@@ -197,6 +207,6 @@ async def resume_ai(tx: Tx, id: UUID) -> None:
     await tx.execute(RESUME_AI, id)
 
 
-async def wake(tx: Tx, limit: int) -> int:
+async def end_snoozes(tx: Tx, limit: int) -> int:
     """End expired snoozes; return how many.  Runs as the system."""
     return int((await tx.execute(WAKE, limit)).rpartition(" ")[2])

@@ -98,11 +98,11 @@ class Change:
 
 
 @dataclass(frozen=True, slots=True)
-class Waiting:
+class UnreadCounts:
     """Numbers of unread open conversations; each count stops at one above its limit."""
 
-    all: int
-    nobody: int
+    total: int
+    unassigned: int
     members: dict[UUID, int]
 
 
@@ -118,7 +118,7 @@ async def after(tx: Tx, position: tuple[int, int], below: int, limit: int) -> Se
     return [Change(**{**row, "xid": int(row["xid"])}) for row in rows]
 
 
-async def changed(tx: Tx, orgs: Sequence[UUID], since: str) -> tuple[Sequence[UUID], str]:
+async def changed_organizations(tx: Tx, orgs: Sequence[UUID], since: str) -> tuple[Sequence[UUID], str]:
     """Return those of these organizations with changes of transaction `since` or later, and the `since` of the next query.
 
     Runs as the system.
@@ -128,7 +128,7 @@ async def changed(tx: Tx, orgs: Sequence[UUID], since: str) -> tuple[Sequence[UU
     return row["orgs"], row["below"]
 
 
-async def is_more(tx: Tx, below: int) -> bool:
+async def has_more(tx: Tx, below: int) -> bool:
     """Return whether the organization has changes that can't be read before an older transaction has ended."""
     return bool(await tx.fetchval(IS_MORE, str(below)))
 
@@ -145,16 +145,16 @@ async def threads(tx: Tx, ids: Sequence[UUID]) -> dict[UUID, ThreadRow]:
     return {row.id: row for row in rows}
 
 
-async def forget(tx: Tx, keep: timedelta, limit: int) -> int:
+async def purge(tx: Tx, keep: timedelta, limit: int) -> int:
     """Purge at most `limit` changes that are older than `keep`; return how many.  Runs as the system."""
     purged: int = await tx.fetchval(PURGE, keep, limit)
     return purged
 
 
-async def waiting(tx: Tx, limit: int, members: int) -> Waiting:
+async def unread_counts(tx: Tx, limit: int, members: int) -> UnreadCounts:
     """Count unread open conversations, each count up to `limit` + 1, and for at most `members` members."""
     rows = await tx.fetch(COUNT_UNREAD, limit, members)
     by = {row["whose"]: row["unread"] for row in rows}
-    return Waiting(
+    return UnreadCounts(
         by["all"], by["nobody"], {row["assignee_id"]: row["unread"] for row in rows if row["whose"] == "member"}
     )

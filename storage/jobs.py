@@ -63,16 +63,16 @@ async def begin(tx: Tx, job: int) -> int:
     return attempts
 
 
-async def done(tx: Tx, job: int) -> None:
+async def delete_attempts(tx: Tx, job: int) -> None:
     await tx.execute(DELETE_ATTEMPTS, job)
 
 
-async def forget(tx: Tx, keep: timedelta) -> None:
+async def purge_attempts(tx: Tx, keep: timedelta) -> None:
     """Purge attempt counts with a last attempt longer than `keep` ago."""
     await tx.execute(PURGE_ATTEMPTS, keep)
 
 
-async def forget_log(tx: Tx, keep: timedelta, limit: int) -> int:
+async def purge_log(tx: Tx, keep: timedelta, limit: int) -> int:
     """Purge at most `limit` rows of the job log that are older than `keep`; return how many."""
     return int((await tx.execute(PURGE_LOG, keep, limit)).removeprefix("DELETE "))
 
@@ -98,12 +98,12 @@ async def park(tx: Tx, kind: str, org: UUID, rows: Sequence[UUID]) -> None:
     await tx.execute(PARK, org, kind, rows)
 
 
-async def unpark(tx: Tx, kind: str, org: UUID, room: int, besides: int | None = None) -> list[UUID]:
-    """Remove and return parked jobs until `room` are ready or running, not counting the job `besides`.
+async def unpark(tx: Tx, kind: str, org: UUID, capacity: int, besides: int | None = None) -> list[UUID]:
+    """Remove and return parked jobs until `capacity` are ready or running, not counting the job `besides`.
 
     Runs as the system.
     """
-    return [row["row_id"] for row in await tx.fetch(UNPARK, kind, org, room, besides)]
+    return [row["row_id"] for row in await tx.fetch(UNPARK, kind, org, capacity, besides)]
 
 
 async def waiting_seconds(tx: Tx) -> float:
@@ -112,7 +112,7 @@ async def waiting_seconds(tx: Tx) -> float:
     return seconds
 
 
-async def held(tx: Tx) -> int:
+async def count_dead_letters(tx: Tx) -> int:
     """Return how many jobs are dead letters, which wait for an operator.  Runs as the system."""
     count: int = await tx.fetchval(COUNT_DEAD_LETTERS)
     return count

@@ -10,7 +10,7 @@ ENTRIES = "SELECT keypad_entries FROM calls WHERE id = $1"
 SET_ENTRIES = "UPDATE calls SET keypad_entries = $2 WHERE id = $1"
 
 
-async def put(tx: Tx, id: UUID, at_ms: int, entry: str, limit: int) -> bool:
+async def upsert(tx: Tx, id: UUID, at_ms: int, entry: str, limit: int) -> bool:
     """Store a keypad entry, a JSON object; it replaces a shorter one that began at the same time, `at_ms`.
 
     Return False without a change if there is none shorter, or if the call has `limit` entries already.

@@ -157,7 +157,7 @@ class Content:
 
 
 @dataclass(frozen=True, slots=True)
-class New:
+class NewDocument:
     """A document before it is stored."""
 
     name: str
@@ -169,7 +169,7 @@ class New:
 
 
 @dataclass(frozen=True, slots=True)
-class Converted:
+class Conversion:
     """A converted document.  `passages`: headings and texts; None: the content is unchanged."""
 
     format: str
@@ -178,7 +178,7 @@ class Converted:
     passages: Sequence[tuple[str, str]] | None
 
 
-async def create(tx: Tx, id: UUID, new: New, content: Content | None) -> DocumentRow:
+async def create(tx: Tx, id: UUID, new: NewDocument, content: Content | None) -> DocumentRow:
     row = await tx.fetchrow(
         CREATE,
         id,
@@ -217,7 +217,7 @@ async def page(tx: Tx, before: UUID | None, limit: int) -> list[DocumentRow]:
     return [DocumentRow(**row) for row in await tx.fetch(PAGE, before, limit)]
 
 
-async def change(tx: Tx, before: DocumentRow, new: New) -> DocumentRow:
+async def change(tx: Tx, before: DocumentRow, new: NewDocument) -> DocumentRow:
     """Change a locked document, and index its passages by the new name and language."""
     row = await tx.fetchrow(CHANGE, before.id, new.name, new.language, new.config, new.refetch_hours)
     assert row is not None
@@ -254,7 +254,7 @@ async def named_by(tx: Tx, shown: str) -> str | None:
     return name
 
 
-async def known(tx: Tx, ids: Sequence[UUID]) -> set[UUID]:
+async def lock_existing(tx: Tx, ids: Sequence[UUID]) -> set[UUID]:
     """Return those of these documents that the organization has; none of them is deleted before this transaction ends."""
     return {row["id"] for row in await tx.fetch(LOCK_EXISTING, list(ids))}
 
@@ -269,7 +269,7 @@ async def others_passages(tx: Tx, id: UUID) -> int:
     return total
 
 
-async def store(tx: Tx, row: DocumentRow, new: Converted, embed_within: timedelta) -> bool:
+async def store(tx: Tx, row: DocumentRow, new: Conversion, embed_within: timedelta) -> bool:
     """Store a conversion; return False if the document was changed meanwhile."""
     number = None if new.passages is None else len(new.passages)
     document = await tx.fetchrow(
@@ -294,7 +294,7 @@ async def fail(tx: Tx, row: DocumentRow, failure: str) -> bool:
     return True
 
 
-async def take_due(tx: Tx, limit: int) -> list[tuple[UUID, UUID]]:
+async def claim_due(tx: Tx, limit: int) -> list[tuple[UUID, UUID]]:
     """Claim documents (organization, id) that are due to be fetched again.  Runs as the system."""
     return [(row["org_id"], row["id"]) for row in await tx.fetch(DUE, limit)]
 

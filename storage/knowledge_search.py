@@ -81,7 +81,7 @@ class Place(NamedTuple):
     position: int
 
 
-class Made(NamedTuple):
+class VectorVersion(NamedTuple):
     """A version of a document's vectors: when they were created."""
 
     document: UUID
@@ -89,7 +89,7 @@ class Made(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class FoundRow:
+class PassageRow:
     place: Place
     name: str
     heading: str
@@ -106,18 +106,18 @@ async def by_words(tx: Tx, documents: Sequence[UUID], question: str, limit: int)
     return [Place(*row) for row in await tx.fetch(BY_WORDS, list(documents), question, limit)]
 
 
-async def made(tx: Tx, documents: Sequence[UUID], model: str) -> list[Made]:
+async def vector_versions(tx: Tx, documents: Sequence[UUID], model: str) -> list[VectorVersion]:
     """Return which of these documents have vectors of this model."""
-    return [Made(*row) for row in await tx.fetch(VECTOR_VERSIONS, list(documents), model)]
+    return [VectorVersion(*row) for row in await tx.fetch(VECTOR_VERSIONS, list(documents), model)]
 
 
-async def vectors(tx: Tx, documents: Sequence[UUID]) -> dict[Made, bytes]:
-    return {Made(row[0], row[1]): row[2] for row in await tx.fetch(VECTORS, list(documents))}
+async def vectors(tx: Tx, documents: Sequence[UUID]) -> dict[VectorVersion, bytes]:
+    return {VectorVersion(row[0], row[1]): row[2] for row in await tx.fetch(VECTORS, list(documents))}
 
 
-async def texts(tx: Tx, places: Sequence[Place]) -> dict[Place, FoundRow]:
+async def texts(tx: Tx, places: Sequence[Place]) -> dict[Place, PassageRow]:
     rows = await tx.fetch(TEXTS, [place.document for place in places], [place.position for place in places])
-    passages = (FoundRow(Place(row[0], row[1]), row["name"], row["heading"], row["text"]) for row in rows)
+    passages = (PassageRow(Place(row[0], row[1]), row["name"], row["heading"], row["text"]) for row in rows)
     return {passage.place: passage for passage in passages}
 
 
@@ -127,6 +127,6 @@ async def embed(tx: Tx, document: UUID, model: str, embeddings: bytes) -> None:
     await tx.execute(EMBEDDED, document, model)
 
 
-async def take_to_embed(tx: Tx, model: str, again_after: timedelta, limit: int) -> list[tuple[UUID, UUID]]:
+async def claim_unembedded(tx: Tx, model: str, again_after: timedelta, limit: int) -> list[tuple[UUID, UUID]]:
     """Claim documents (organization, id) that lack vectors of this model.  Runs as the system."""
     return [(row["org_id"], row["id"]) for row in await tx.fetch(TO_EMBED, model, again_after, limit)]

@@ -25,7 +25,7 @@ PAGE = f"""
      ORDER BY s.id DESC LIMIT $2
 """
 COUNT = "SELECT count(*) FROM mcp_servers"
-SLUG_TAKEN = "SELECT EXISTS (SELECT FROM mcp_servers WHERE slug = $1 AND id <> $2)"
+SLUG_USED = "SELECT EXISTS (SELECT FROM mcp_servers WHERE slug = $1 AND id <> $2)"
 CREATE = """
     INSERT INTO mcp_servers (id, org_id, name, slug, transport, url, sealed_headers, sealed_bearer, oauth_token_url,
                              oauth_client_id, sealed_oauth_secret, oauth_scope, allowed_tools, auto_approve_tools,
@@ -215,9 +215,9 @@ async def count(tx: Tx) -> int:
     return number
 
 
-async def is_taken(tx: Tx, slug: str, id: UUID) -> bool:
+async def is_slug_used(tx: Tx, slug: str, id: UUID) -> bool:
     """Return whether another server has this slug, the prefix of its tools' names."""
-    return bool(await tx.fetchval(SLUG_TAKEN, slug, id))
+    return bool(await tx.fetchval(SLUG_USED, slug, id))
 
 
 async def create(tx: Tx, id: UUID, name: str, slug: str, access: Access, rights: Rights) -> None:
@@ -239,11 +239,11 @@ async def due(tx: Tx, every: timedelta, at: datetime, limit: int) -> list[tuple[
     return [(row["org_id"], row["id"]) for row in await tx.fetch(DUE, at - every, limit)]
 
 
-async def was_read(tx: Tx, id: UUID, protocol_version: str) -> None:
+async def record_reading(tx: Tx, id: UUID, protocol_version: str) -> None:
     await tx.execute(SET_READ, id, protocol_version)
 
 
-async def has_failed(tx: Tx, id: UUID, failure: str) -> None:
+async def record_failure(tx: Tx, id: UUID, failure: str) -> None:
     await tx.execute(SET_FAILURE, id, failure)
 
 
@@ -265,7 +265,7 @@ async def tool(tx: Tx, server: UUID, id: UUID) -> ToolRow:
     return _tool(dict(row))
 
 
-async def put_tool(tx: Tx, row: ToolRow) -> None:
+async def upsert_tool(tx: Tx, row: ToolRow) -> None:
     accepted = _values(row.accepted) if row.accepted else (None, None, None)
     await tx.execute(
         PUT_TOOL,
@@ -281,7 +281,7 @@ async def put_tool(tx: Tx, row: ToolRow) -> None:
     )
 
 
-async def forget_gone(tx: Tx, server: UUID) -> None:
+async def purge_removed(tx: Tx, server: UUID) -> None:
     """Purge tools that a server no longer has and that were never accepted: it may list new ones each time."""
     await tx.execute(PURGE_GONE, server)
 

@@ -83,7 +83,7 @@ async def set_takes(tx: Tx, node: str, origins: Sequence[str]) -> None:
     await tx.execute(SET_TAKES, node, list(origins))
 
 
-async def seen(tx: Tx, node: str, link: UUID, state: NodeState, *, changed: bool) -> int | None:
+async def record_heartbeat(tx: Tx, node: str, link: UUID, state: NodeState, *, changed: bool) -> int | None:
     """Record a process's heartbeat and state; return its last stored batch, or None if this is not its current link."""
     last: int | None = await tx.fetchval(HEARTBEAT, node, link, state.refuses, state.places, state.url, state.beat)
     if changed:
@@ -97,16 +97,16 @@ async def close(tx: Tx, node: str, link: UUID) -> None:
     await notify(tx, CHANNEL, node)
 
 
-async def take(tx: Tx, call: UUID, from_node: str, node: str) -> bool:
+async def move_call(tx: Tx, call: UUID, from_node: str, node: str) -> bool:
     """Move a live call from one media process to another; return False if it was not `from_node`'s."""
     return bool(await tx.fetchval(MOVE_CALL, call, from_node, node))
 
 
-async def is_there(tx: Tx, node: str, silent: timedelta) -> bool:
+async def is_alive(tx: Tx, node: str, silent: timedelta) -> bool:
     """Return whether a media process is alive; one without a heartbeat for `silent` is not."""
     return bool(await tx.fetchval(IS_THERE, node, silent))
 
 
-async def forget(tx: Tx, keep: timedelta) -> None:
+async def purge(tx: Tx, keep: timedelta) -> None:
     """Purge processes without a heartbeat for `keep`: process names are unique, so none of them returns."""
     await tx.execute(PURGE, keep)

@@ -39,7 +39,7 @@ FIND = """
 
 
 @dataclass(frozen=True, slots=True)
-class FetchingRow:
+class PendingFileRow:
     """A file that is still at the carrier; `stored_bytes`: size of the message's stored files."""
 
     index: int
@@ -58,22 +58,22 @@ class FileRow:
     size_bytes: int
 
 
-async def fetching(tx: Tx, message: UUID) -> list[FetchingRow]:
+async def pending(tx: Tx, message: UUID) -> list[PendingFileRow]:
     """Return a message's files that are still to be fetched.  Runs as the tenant."""
-    return [FetchingRow(**row) for row in await tx.fetch(FETCHING, message)]
+    return [PendingFileRow(**row) for row in await tx.fetch(FETCHING, message)]
 
 
-async def named(tx: Tx, message: UUID, index: int, path: str) -> bool:
+async def set_path(tx: Tx, message: UUID, index: int, path: str) -> bool:
     """Record the path of a file before it is written; return False if the message is gone."""
     return bool(await tx.execute(SET_PATH, message, index, path) == "UPDATE 1")
 
 
-async def stored(tx: Tx, message: UUID, index: int, content_type: str, path: str, size_bytes: int) -> bool:
+async def record_stored(tx: Tx, message: UUID, index: int, content_type: str, path: str, size_bytes: int) -> bool:
     """Record that a file is on disk; return False if the message is gone."""
     return bool(await tx.execute(SET_STORED, message, index, content_type, path, size_bytes) == "UPDATE 1")
 
 
-async def failed(tx: Tx, message: UUID, index: int, status: str) -> None:
+async def record_failure(tx: Tx, message: UUID, index: int, status: str) -> None:
     """Record that a file is not kept: it is `refused` or `lost`; schedule the deletion of a partly written one."""
     await tx.execute(SET_FAILED, message, index, status)
 

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import asyncpg
 
-from storage.servers import Patience, Server
+from storage.servers import Server, Timeouts
 
 LOCK_ID = 0x48554D  # "HUM"
 
@@ -99,7 +99,7 @@ async def migrate(
     *,
     lock_seconds: float = 30.0,
     statement_seconds: float = 300.0,
-    patience: Patience | None = None,
+    timeouts: Timeouts | None = None,
     restored: bool = False,
 ) -> list[str]:
     """Bring the database up to date; return the names of the applied migrations.  Raises CannotMigrate.
@@ -110,7 +110,7 @@ async def migrate(
     """
     limits = {"lock_timeout": f"{lock_seconds:.0f}s", "statement_timeout": f"{statement_seconds:.0f}s"}
     try:
-        connection = await Server(url, patience).connect(server_settings=limits)
+        connection = await Server(url, timeouts).connect(server_settings=limits)
     except asyncpg.ProtocolViolationError as error:
         raise CannotMigrate(POOLED.format(error)) from error
     try:

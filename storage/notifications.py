@@ -121,7 +121,7 @@ DELETE_OLD = """
 
 
 @dataclass(frozen=True, slots=True)
-class WishesRow:
+class PreferencesRow:
     """A member's preferences; None: the role's default."""
 
     voicemails: bool | None
@@ -165,7 +165,7 @@ class NewEmail:
 
 
 @dataclass(frozen=True, slots=True)
-class QueuedRow:
+class AttemptRow:
     """An e-mail at the start of an attempt."""
 
     id: UUID
@@ -178,7 +178,7 @@ class QueuedRow:
 
 
 @dataclass(frozen=True, slots=True)
-class InvitedRow:
+class InvitedAddressRow:
     """An invited address, and the invitations sent within a day: by the organization, and to the address."""
 
     to_address: str
@@ -219,12 +219,12 @@ class NoticeRow:
     contact_name: str | None
 
 
-async def wishes(tx: Tx, user: UUID) -> WishesRow:
+async def preferences(tx: Tx, user: UUID) -> PreferencesRow:
     row = await tx.fetchrow(WISHES, user)
-    return WishesRow(**row) if row else WishesRow(None, None, None)
+    return PreferencesRow(**row) if row else PreferencesRow(None, None, None)
 
 
-async def set_wishes(tx: Tx, user: UUID, row: WishesRow) -> None:
+async def set_preferences(tx: Tx, user: UUID, row: PreferencesRow) -> None:
     await tx.execute(SET_WISHES, user, row.voicemails, row.webhooks, row.limits)
 
 
@@ -238,7 +238,7 @@ async def page(tx: Tx, before: UUID | None, limit: int) -> list[EmailRow]:
     return [EmailRow(**row) for row in await tx.fetch(PAGE, before, limit)]
 
 
-async def note(
+async def store_notice(
     tx: Tx,
     org: UUID,
     kind: str,
@@ -259,7 +259,7 @@ async def wants_transcripts(tx: Tx, org: UUID) -> bool:
     return bool(await tx.fetchval(WANTS_TRANSCRIPTS, org))
 
 
-async def hurry(tx: Tx, org: UUID, subject: UUID) -> None:
+async def make_due(tx: Tx, org: UUID, subject: UUID) -> None:
     """Make the notices about a subject due now."""
     await tx.execute(MAKE_DUE, subject, org)
 
@@ -274,7 +274,7 @@ async def sent_this_hour(tx: Tx, user: UUID) -> int:
     return number
 
 
-async def waiting(tx: Tx, row: DueRow) -> list[tuple[UUID, str]]:
+async def due_notices(tx: Tx, row: DueRow) -> list[tuple[UUID, str]]:
     """Return a member's due notices, each with its kind, oldest first."""
     return [(notice["id"], notice["kind"]) for notice in await tx.fetch(DUE_NOTICES, row.org_id, row.user_id)]
 
@@ -288,17 +288,17 @@ async def add(tx: Tx, new: NewEmail, notices: Sequence[UUID] = ()) -> None:
         await tx.execute(ASSIGN, new.id, notices)
 
 
-async def invited(tx: Tx, org: UUID, invite: UUID) -> InvitedRow | None:
+async def invited(tx: Tx, org: UUID, invite: UUID) -> InvitedAddressRow | None:
     """Return an invitation's address and counts, or None if it is gone; locks the organization's invitations."""
     await tx.execute(LOCK_ORGANIZATION, str(org))
     row = await tx.fetchrow(INVITED, invite)
-    return InvitedRow(**row) if row else None
+    return InvitedAddressRow(**row) if row else None
 
 
-async def begin(tx: Tx, org: UUID, id: UUID) -> QueuedRow | None:
+async def begin(tx: Tx, org: UUID, id: UUID) -> AttemptRow | None:
     """Count an attempt; return None if the e-mail has ended."""
     row = await tx.fetchrow(BEGIN, id, org)
-    return QueuedRow(**row) if row else None
+    return AttemptRow(**row) if row else None
 
 
 async def invitation(tx: Tx, invite: UUID) -> InvitationRow | None:
@@ -332,7 +332,7 @@ async def end(tx: Tx, id: UUID, state: str, error: str | None = None) -> None:
     await tx.execute(DELETE_NOTICES, id)
 
 
-async def forget(tx: Tx, stale: timedelta, give_up: timedelta, keep: timedelta) -> None:
+async def purge(tx: Tx, stale: timedelta, give_up: timedelta, keep: timedelta) -> None:
     """Delete stale notices and old e-mails, and end unsent e-mails as failed after twice `give_up`."""
     await tx.execute(DELETE_STALE, stale)
     await tx.execute(GIVE_UP, give_up)

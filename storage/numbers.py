@@ -42,10 +42,10 @@ IS_BUSY = """
                     WHERE number_id = $1 AND status IN ('ringing', 'in_progress') AND ended_at IS NULL)
 """
 BEGIN_RELEASE = "UPDATE numbers SET status = 'releasing', releasing_since = now() WHERE id = $1"
-KEEP = "UPDATE numbers SET status = 'active', releasing_since = NULL WHERE id = $1 AND status = 'releasing'"
+CANCEL_RELEASE = "UPDATE numbers SET status = 'active', releasing_since = NULL WHERE id = $1 AND status = 'releasing'"
 DELETE = "DELETE FROM numbers WHERE id = $1 AND status = 'releasing'"
 #: The unique index over all tenants decides between a hold and a registration.
-HOLD = """
+RESERVE = """
     WITH made AS (INSERT INTO numbers (id, org_id, e164, carrier_sid, capabilities, status, releasing_since)
                   VALUES ($1, hum.org_id(), $2, $3, '{}', 'releasing', now())
                   ON CONFLICT (e164) DO NOTHING
@@ -121,7 +121,7 @@ async def update(tx: Tx, row: NumberRow) -> None:
     await tx.execute(UPDATE, row.id, row.friendly_name, row.flow_id, row.sms_flow_id, row.sms_enabled)
 
 
-async def all_locked(tx: Tx) -> list[NumberRow]:
+async def lock_all(tx: Tx) -> list[NumberRow]:
     """Lock and return all numbers of the organization."""
     return [NumberRow(**row) for row in await tx.fetch(PAGE_ALL)]
 
@@ -161,9 +161,9 @@ async def begin_release(tx: Tx, id: UUID) -> None:
     await tx.execute(BEGIN_RELEASE, id)
 
 
-async def keep(tx: Tx, id: UUID) -> None:
+async def cancel_release(tx: Tx, id: UUID) -> None:
     """Cancel a release that has begun."""
-    await tx.execute(KEEP, id)
+    await tx.execute(CANCEL_RELEASE, id)
 
 
 async def delete(tx: Tx, id: UUID) -> bool:
@@ -171,28 +171,28 @@ async def delete(tx: Tx, id: UUID) -> bool:
     return await tx.execute(DELETE, id) == "DELETE 1"
 
 
-async def hold(tx: Tx, id: UUID, e164: str, carrier_sid: str) -> bool:
+async def reserve(tx: Tx, id: UUID, e164: str, carrier_sid: str) -> bool:
     """Hold a number that is given back right after its purchase, so that no organization registers it meanwhile.
 
     Holding it again changes nothing.  Returns False if an organization has it.
     """
-    is_held: bool = await tx.fetchval(HOLD, id, e164, carrier_sid)
+    is_held: bool = await tx.fetchval(RESERVE, id, e164, carrier_sid)
     return is_held
 
 
-async def let_go(tx: Tx, carrier_sid: str) -> None:
-    """Undo `hold`."""
+async def cancel_reservation(tx: Tx, carrier_sid: str) -> None:
+    """Undo `reserve`."""
     await tx.execute(LET_GO, carrier_sid)
 
 
 @dataclass(frozen=True, slots=True)
-class Releasing:
+class ReleaseRow:
     id: UUID
     org_id: UUID
     e164: str
     carrier_sid: str
 
 
-async def unreleased(tx: Tx, older: timedelta) -> list[Releasing]:
+async def claim_releases(tx: Tx, older: timedelta) -> list[ReleaseRow]:
     """Claim releases that have been idle for longer than `older`.  Runs as the system."""
-    return [Releasing(**row) for row in await tx.fetch(UNRELEASED, older)]
+    return [ReleaseRow(**row) for row in await tx.fetch(UNRELEASED, older)]

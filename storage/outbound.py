@@ -406,7 +406,7 @@ async def defer(tx: Tx, id: UUID, until: datetime, waits_for: str, *, wanted: bo
     await tx.execute(DEFER, id, until, waits_for, wanted)
 
 
-async def forget(tx: Tx, id: UUID) -> None:
+async def clear_due(tx: Tx, id: UUID) -> None:
     """Record that no attempt is due."""
     await tx.execute(CLEAR_DUE, id)
 
@@ -450,7 +450,7 @@ async def end(tx: Tx, id: UUID, status: str, at: datetime, carrier_code: str | N
     await tx.execute(END, id, status, at, carrier_code)
 
 
-async def queue_again(tx: Tx, call: UUID) -> None:
+async def requeue(tx: Tx, call: UUID) -> None:
     """Queue the call for another attempt."""
     await tx.execute(SET_SID, call, None)
     await tx.execute(SET_STATUS, call, "queued")
@@ -461,7 +461,7 @@ async def withdraw(tx: Tx, id: UUID) -> None:
     await tx.execute(WITHDRAW, id)
 
 
-async def looked(tx: Tx, id: UUID) -> None:
+async def record_lookup(tx: Tx, id: UUID) -> None:
     await tx.execute(SET_LOOKED_AT, id)
 
 
@@ -470,7 +470,7 @@ async def known_sids(tx: Tx, sids: Sequence[str]) -> set[str]:
     return {row["call_sid"] for row in await tx.fetch(KNOWN_SIDS, list(sids))}
 
 
-async def unknown(tx: Tx, after: timedelta) -> list[AttemptRow]:
+async def unconfirmed(tx: Tx, after: timedelta) -> list[AttemptRow]:
     """Return attempts that the carrier did not confirm, if it was last asked so long ago."""
     return [AttemptRow(**row) for row in await tx.fetch(UNKNOWN, after)]
 
@@ -485,7 +485,7 @@ async def close_ended(tx: Tx, after: timedelta) -> None:
     await tx.execute(CLOSE_ENDED, after)
 
 
-async def unanswered(tx: Tx) -> int:
+async def count_unanswered(tx: Tx) -> int:
     """Return how many open attempts have no answer yet."""
     return await tx.fetchval(UNANSWERED) or 0
 
@@ -495,6 +495,6 @@ async def set_answered_by(tx: Tx, call: UUID, word: str) -> bool:
     return await tx.fetchval(SET_ANSWERED_BY, call, word) is not None
 
 
-async def heard(tx: Tx, call: UUID) -> str:
+async def transcript(tx: Tx, call: UUID) -> str:
     """Return the other party's transcript so far."""
     return await tx.fetchval(CALLER_TRANSCRIPT, call) or ""

@@ -10,7 +10,7 @@ PAUSES = "SELECT recording_pauses FROM calls WHERE id = $1"
 SET_PAUSES = "UPDATE calls SET recording_pauses = $2 WHERE id = $1"
 
 
-async def put(tx: Tx, call: UUID, start_ms: int, pause: str) -> None:
+async def upsert(tx: Tx, call: UUID, start_ms: int, pause: str) -> None:
     """Store a pause, a JSON object; it replaces one with the same start, and keeps that one's cause."""
     pauses: list[dict[str, Any]] = json.loads(await tx.fetchval(PAUSES, call))
     if pauses and pauses[-1].get("start_ms", 0) == start_ms:

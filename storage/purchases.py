@@ -121,6 +121,6 @@ async def end(tx: Tx, id: UUID, status: str, *, carrier_sid: str | None = None, 
     await tx.execute(END, id, status, carrier_sid, number_id)
 
 
-async def abandoned(tx: Tx, older: timedelta) -> list[PurchaseRow]:
+async def claim_abandoned(tx: Tx, older: timedelta) -> list[PurchaseRow]:
     """Claim attempts that have been idle for longer than `older`.  Runs as the system."""
     return [PurchaseRow(**row) for row in await tx.fetch(ABANDONED, older)]

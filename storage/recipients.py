@@ -64,7 +64,7 @@ DUE = """
 LOCK_PENDING = """
     SELECT id FROM campaign_recipients WHERE id = ANY ($1) AND status = 'pending' ORDER BY id FOR NO KEY UPDATE
 """
-SETTLE = """
+RECORD_RESULTS = """
     UPDATE campaign_recipients r
        SET status = given.status, reason = given.reason, message_id = given.message,
            due_at = coalesce(given.due_at, r.due_at), changed_at = clock_timestamp()
@@ -166,7 +166,7 @@ class DueRow:
 
 
 @dataclass(frozen=True, slots=True)
-class Settled:
+class Outcome:
     """The result of a due recipient."""
 
     id: UUID
@@ -191,7 +191,7 @@ async def add(tx: Tx, org: UUID, campaign: UUID, people: Sequence[NewRecipient])
     return len(rows), sum(row["bad"] for row in rows)
 
 
-async def tagged(tx: Tx, org: UUID, tag: str) -> int:
+async def count_tagged(tx: Tx, org: UUID, tag: str) -> int:
     """Return how many contacts have a tag."""
     return int(await tx.fetchval(TAGGED, org, tag))
 
@@ -231,10 +231,10 @@ async def lock_pending(tx: Tx, ids: Sequence[UUID]) -> set[UUID]:
     return {row["id"] for row in await tx.fetch(LOCK_PENDING, ids)}
 
 
-async def settle(tx: Tx, results: Sequence[Settled]) -> None:
+async def record_results(tx: Tx, results: Sequence[Outcome]) -> None:
     """Store the results of pending recipients, in one statement, since it locks the counts."""
     await tx.execute(
-        SETTLE,
+        RECORD_RESULTS,
         [result.id for result in results],
         [result.status for result in results],
         [result.reason for result in results],
@@ -243,7 +243,7 @@ async def settle(tx: Tx, results: Sequence[Settled]) -> None:
     )
 
 
-async def waiting(tx: Tx, campaign: UUID) -> int:
+async def count_waiting(tx: Tx, campaign: UUID) -> int:
     """Return how many texts wait for the sender; those that wait for their hours don't count."""
     return int(await tx.fetchval(WAITING, campaign))
 

@@ -67,7 +67,7 @@ class SealedRow:
     blob: bytes
 
 
-async def not_newest(tx: Tx, column: Column, newest: bytes, after: UUID, limit: int) -> list[SealedRow]:
+async def lock_outdated(tx: Tx, column: Column, newest: bytes, after: UUID, limit: int) -> list[SealedRow]:
     """Lock and return the column's next rows that are not sealed by version `newest` (two bytes), without rows locked elsewhere.
 
     Runs as the system.

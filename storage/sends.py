@@ -59,7 +59,7 @@ PACE = """
            slowed_at = CASE WHEN setbacks = $3 THEN slowed_at ELSE now() END, stopped_code = NULL, stopped_at = NULL
      WHERE number_e164 = $1
 """
-HOLD = """
+BLOCK = """
     UPDATE text_paces SET next_at = greatest(next_at, clock_timestamp() + make_interval(secs => $2)) WHERE number_e164 = $1
 """
 # Attempts that were in flight when the number was slowed don't count again.
@@ -207,7 +207,7 @@ _RULES = tuple(field.name for field in fields(RulesRow))
 _HEAD = tuple(field.name for field in fields(HeadRow) if field.name != "rules")
 
 
-async def wake(tx: Tx, number_e164: str) -> None:
+async def notify_workers(tx: Tx, number_e164: str) -> None:
     """Notify the workers that a text of this number is due, once this transaction is committed."""
     await notify(tx, CHANNEL, number_e164)
 
@@ -231,9 +231,9 @@ async def pace(tx: Tx, number_e164: str, seconds: float, setbacks: int) -> None:
     await tx.execute(PACE, number_e164, seconds, setbacks)
 
 
-async def hold(tx: Tx, number_e164: str, seconds: float) -> None:
+async def block(tx: Tx, number_e164: str, seconds: float) -> None:
     """Let a number send nothing for `seconds`, because the carrier asked for it."""
-    await tx.execute(HOLD, number_e164, seconds)
+    await tx.execute(BLOCK, number_e164, seconds)
 
 
 async def slow(tx: Tx, number_e164: str, begun_at: datetime) -> None:

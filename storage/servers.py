@@ -22,7 +22,7 @@ PROBES = 3
 
 
 @dataclass(frozen=True, slots=True)
-class Patience:
+class Timeouts:
     """Timeouts of a silent server: to connect, for each host; before the next host is tried in parallel; and on an established
     connection.
     """
@@ -35,9 +35,9 @@ class Patience:
 class Server:
     """The database of a URL, on whichever of its hosts is the primary."""
 
-    def __init__(self, url: str, patience: Patience | None = None) -> None:
+    def __init__(self, url: str, timeouts: Timeouts | None = None) -> None:
         """Parse the URL's hosts.  Raises ValueError if they can't be read."""
-        self.url, self._patience = url, patience or Patience()
+        self.url, self._timeouts = url, timeouts or Timeouts()
         self._hosts = deque[SocketAddress | None](database_hosts(url))
         if not self._hosts:
             # asyncpg's default host.
@@ -55,7 +55,7 @@ class Server:
             while untried or attempts:
                 if untried:
                     attempts.add(asyncio.create_task(self._connect(untried.popleft(), options), name="connect"))
-                wait_seconds = self._patience.next_host_seconds if untried else None
+                wait_seconds = self._timeouts.next_host_seconds if untried else None
                 done, _pending = await asyncio.wait(attempts, timeout=wait_seconds, return_when=asyncio.FIRST_COMPLETED)
                 for task in done:
                     if (error := task.exception()) is None:
@@ -76,9 +76,9 @@ class Server:
             arguments |= {"host": host.host, "port": host.port or None}
         if not self._names_target:
             arguments.setdefault("target_session_attrs", "read-write")
-        arguments.setdefault("timeout", self._patience.connect_seconds)
+        arguments.setdefault("timeout", self._timeouts.connect_seconds)
         connection: asyncpg.Connection[asyncpg.Record] = await asyncpg.connect(self.url, **arguments)
-        _limit_silence(connection, self._patience.silent_seconds)
+        _limit_silence(connection, self._timeouts.silent_seconds)
         # The next connection tries this host first.
         if host is not None and self._hosts[0] != host:
             self._hosts.remove(host)

@@ -17,7 +17,7 @@ BEGIN = """
     INSERT INTO sign_ins (state_hash, nonce, code_verifier, return_to, links_user_id, expires_at)
     VALUES ($1, $2, $3, $4, $5, now() + $6::interval)
 """
-TAKE_SIGN_IN = """
+CLAIM_SIGN_IN = """
     DELETE FROM sign_ins WHERE state_hash = $1
     RETURNING nonce, code_verifier, return_to, links_user_id, expires_at > now() AS young
 """
@@ -97,20 +97,20 @@ class AccountRow:
     used_at: datetime | None
 
 
-async def begin(tx: Tx, state_hash: bytes, row: SignInRow, lasts: timedelta) -> None:
+async def store_sign_in(tx: Tx, state_hash: bytes, row: SignInRow, lasts: timedelta) -> None:
     """Store a sign-in that begins."""
     await tx.execute(BEGIN, state_hash, row.nonce, row.code_verifier, row.return_to, row.links_user, lasts)
 
 
-async def take(tx: Tx, state_hash: bytes) -> SignInRow | None:
+async def claim_sign_in(tx: Tx, state_hash: bytes) -> SignInRow | None:
     """Remove and return a sign-in; None if it is unknown, used or expired."""
-    row = await tx.fetchrow(TAKE_SIGN_IN, state_hash)
+    row = await tx.fetchrow(CLAIM_SIGN_IN, state_hash)
     if row is None or not row["young"]:
         return None
     return SignInRow(row["nonce"], row["code_verifier"], row["return_to"], row["links_user_id"])
 
 
-async def whose(tx: Tx, token_hash: bytes, fresh: timedelta) -> tuple[UUID, bool] | None:
+async def owner(tx: Tx, token_hash: bytes, fresh: timedelta) -> tuple[UUID, bool] | None:
     """Return the person of an open session, and whether it was opened within `fresh`."""
     row = await tx.fetchrow(SESSION_OWNER, token_hash, fresh)
     return (row["user_id"], row["young"]) if row else None
@@ -135,7 +135,7 @@ async def link(tx: Tx, issuer: str, subject: str, user: UUID) -> tuple[UUID, UUI
     return user if owner is None else owner, id
 
 
-async def used(tx: Tx, issuer: str, subject: str, email: str | None) -> None:
+async def record_use(tx: Tx, issuer: str, subject: str, email: str | None) -> None:
     """Record a sign-in with this account, and the verified address that the issuer gives today."""
     await tx.execute(SET_USED, issuer, subject, email)
 
@@ -145,7 +145,7 @@ async def is_fresh(tx: Tx, session: UUID, fresh: timedelta) -> bool:
     return bool(await tx.fetchval(IS_FRESH, session, fresh))
 
 
-async def mine(tx: Tx) -> list[AccountRow]:
+async def own_accounts(tx: Tx) -> list[AccountRow]:
     """Return the person's own linked accounts."""
     return [AccountRow(**row) for row in await tx.fetch(MY_ACCOUNTS)]
 
@@ -160,7 +160,7 @@ async def remove(tx: Tx, id: UUID, user: UUID, session: UUID) -> None:
     await revocations.publish(tx, user)
 
 
-async def note_sign_in(tx: Tx, user: UUID, name: str, email: str | None) -> None:
+async def record_sign_in(tx: Tx, user: UUID, name: str, email: str | None) -> None:
     """Record a sign-in, with the name and the verified address that the issuer gives today."""
     await tx.execute(SET_SIGNED_IN, user, name)
     if email is not None:
@@ -213,7 +213,7 @@ async def close_all_of(tx: Tx, user: UUID) -> None:
     await revocations.publish(tx, user)
 
 
-async def forget(tx: Tx) -> None:
+async def purge(tx: Tx) -> None:
     """Purge expired sign-ins and sessions."""
     await tx.execute(PURGE_SIGN_INS)
     await tx.execute(PURGE_SESSIONS)

@@ -23,12 +23,12 @@ PURGE_PREVIEWS = """
 """
 
 
-async def take(tx: Tx, kind: str, day: date, limit: int) -> bool:
+async def count_use(tx: Tx, kind: str, day: date, limit: int) -> bool:
     """Count a use; return False if the day had `limit` of them already."""
     return await tx.fetchval(COUNT_USE, kind, day, limit) is not None
 
 
-async def used(tx: Tx, day: date) -> dict[str, int]:
+async def uses(tx: Tx, day: date) -> dict[str, int]:
     """Return how often each kind was used on a day, without unused kinds."""
     return {row["kind"]: row["used"] for row in await tx.fetch(USES, day)}
 
@@ -39,10 +39,10 @@ async def preview(tx: Tx, hash: bytes) -> bytes | None:
     return None if audio is None else bytes(audio)
 
 
-async def keep_preview(tx: Tx, hash: bytes, audio_ulaw: bytes) -> None:
+async def store_preview(tx: Tx, hash: bytes, audio_ulaw: bytes) -> None:
     await tx.execute(STORE_PREVIEW, hash, audio_ulaw)
 
 
-async def forget_previews(tx: Tx, age: timedelta, limit: int) -> None:
+async def purge_previews(tx: Tx, age: timedelta, limit: int) -> None:
     """Purge previews older than `age`.  Runs as the system."""
     await tx.execute(PURGE_PREVIEWS, age, limit)

@@ -157,7 +157,7 @@ class AttemptRow:
 
 
 @dataclass(frozen=True, slots=True)
-class WordRow:
+class ReportRow:
     """A status that the carrier reported on an attempt."""
 
     attempt_id: UUID
@@ -183,12 +183,12 @@ def _attempt(row: object) -> AttemptRow:
     return AttemptRow(**row)  # type: ignore[arg-type]
 
 
-async def words(tx: Tx, id: UUID, limit: int) -> list[tuple[str, str | None]]:
+async def reports(tx: Tx, id: UUID, limit: int) -> list[tuple[str, str | None]]:
     """Return what the carrier has reported on an attempt: statuses and codes."""
     return [(row["carrier_status"], row["error_code"]) for row in await tx.fetch(REPORTS, id, limit)]
 
 
-async def say(tx: Tx, attempt: AttemptRow, carrier_status: str, error_code: str | None, told_by: str) -> None:
+async def append_report(tx: Tx, attempt: AttemptRow, carrier_status: str, error_code: str | None, told_by: str) -> None:
     await tx.execute(ADD_REPORT, attempt.org_id, attempt.id, carrier_status, error_code, told_by)
 
 
@@ -197,12 +197,12 @@ async def lock_all(tx: Tx, ids: Sequence[UUID]) -> dict[UUID, AttemptRow]:
     return {row["id"]: AttemptRow(**row) for row in await tx.fetch(LOCK_ALL, ids)}
 
 
-async def words_of(tx: Tx, ids: Sequence[UUID]) -> dict[UUID, list[tuple[str, str | None]]]:
-    """Return the reports on several locked attempts, as `words` does."""
-    reports: dict[UUID, list[tuple[str, str | None]]] = {id: [] for id in ids}
+async def reports_of(tx: Tx, ids: Sequence[UUID]) -> dict[UUID, list[tuple[str, str | None]]]:
+    """Return the reports on several locked attempts, as `reports` does."""
+    by_attempt: dict[UUID, list[tuple[str, str | None]]] = {id: [] for id in ids}
     for row in await tx.fetch(REPORTS_OF, ids):
-        reports[row["attempt_id"]].append((row["carrier_status"], row["error_code"]))
-    return reports
+        by_attempt[row["attempt_id"]].append((row["carrier_status"], row["error_code"]))
+    return by_attempt
 
 
 async def superseded(tx: Tx, ids: Sequence[UUID]) -> frozenset[UUID]:
@@ -210,10 +210,10 @@ async def superseded(tx: Tx, ids: Sequence[UUID]) -> frozenset[UUID]:
     return frozenset(row["id"] for row in await tx.fetch(SUPERSEDED, ids))
 
 
-async def say_all(tx: Tx, words: Sequence[tuple[AttemptRow, str, str | None, str]]) -> None:
-    """Store several reports, as `say` does: attempt, status, code, and source."""
-    if words:
-        columns = zip(*((attempt.org_id, attempt.id, *report) for attempt, *report in words), strict=True)
+async def append_reports(tx: Tx, reports: Sequence[tuple[AttemptRow, str, str | None, str]]) -> None:
+    """Store several reports, as `append_report` does: attempt, status, code, and source."""
+    if reports:
+        columns = zip(*((attempt.org_id, attempt.id, *report) for attempt, *report in reports), strict=True)
         await tx.execute(ADD_REPORTS, *(list(column) for column in columns))
 
 
@@ -272,21 +272,21 @@ async def set_message(
     return row["sent_at"], row["delivered_at"]
 
 
-async def due_again(tx: Tx, id: UUID) -> None:
+async def make_due(tx: Tx, id: UUID) -> None:
     """Make the message of an attempt that came to nothing due as before."""
     await tx.execute(DUE_AGAIN, id)
 
 
-async def forget_withdrawn(tx: Tx, attempt: AttemptRow) -> None:
+async def delete_withdrawn(tx: Tx, attempt: AttemptRow) -> None:
     """Delete all but the latest of the attempts that the carrier did not accept: there may be very many."""
     await tx.execute(DELETE_WITHDRAWN, attempt.message_id, attempt.id)
 
 
-async def looked(tx: Tx, id: UUID) -> None:
+async def record_lookup(tx: Tx, id: UUID) -> None:
     await tx.execute(SET_LOOKED_AT, id)
 
 
-async def sought_for(tx: Tx, id: UUID) -> timedelta:
+async def lookup_age(tx: Tx, id: UUID) -> timedelta:
     """Return for how long the carrier has been searched for an attempt, even in vain."""
     return await tx.fetchval(SET_SOUGHT_AT, id) or timedelta(0)
 
@@ -296,7 +296,7 @@ async def known_sids(tx: Tx, sids: Sequence[str]) -> frozenset[str]:
     return frozenset(row["carrier_sid"] for row in await tx.fetch(KNOWN_SIDS, list(sids)))
 
 
-async def unknown(tx: Tx, after: timedelta, limit: int) -> list[AttemptRow]:
+async def unconfirmed(tx: Tx, after: timedelta, limit: int) -> list[AttemptRow]:
     """Return attempts that the carrier did not confirm, if it was last asked so long ago."""
     return [AttemptRow(**row) for row in await tx.fetch(UNKNOWN, after, limit)]
 
@@ -317,7 +317,7 @@ async def retry(tx: Tx, attempt: AttemptRow) -> None:
     await tx.execute(SET_DUE, attempt.message_id)
 
 
-async def send_again(tx: Tx, message: UUID, at: datetime, expires_at: datetime) -> None:
+async def reschedule(tx: Tx, message: UUID, at: datetime, expires_at: datetime) -> None:
     """Make a failed message due at `at` again; it expires at the later of `expires_at` and its own expiry."""
     await tx.execute(SEND_AGAIN, message, at, expires_at)
 
@@ -327,9 +327,9 @@ async def of_message(tx: Tx, message: UUID, limit: int) -> list[AttemptRow]:
     return [AttemptRow(**row) for row in reversed(await tx.fetch(OF_MESSAGE, message, limit))]
 
 
-async def ledger(tx: Tx, attempts: Sequence[UUID]) -> list[WordRow]:
+async def ledger(tx: Tx, attempts: Sequence[UUID]) -> list[ReportRow]:
     """Return all reports of the carrier on these attempts, in the order of arrival."""
-    return [WordRow(**row) for row in await tx.fetch(LEDGER, attempts)]
+    return [ReportRow(**row) for row in await tx.fetch(LEDGER, attempts)]
 
 
 async def count_unknown(tx: Tx) -> int:

@@ -74,12 +74,12 @@ CLAIM_FILES = """
      WHERE id IN (SELECT id FROM erased_media ORDER BY tried_at NULLS FIRST LIMIT $1 FOR UPDATE SKIP LOCKED)
     RETURNING id, org_id, path
 """
-OWE_FILE = "INSERT INTO erased_media (org_id, path) VALUES ($1, $2)"
-FILE_GONE = "DELETE FROM erased_media WHERE id = $1"
+SCHEDULE_FILE = "INSERT INTO erased_media (org_id, path) VALUES ($1, $2)"
+DELETE_FILE = "DELETE FROM erased_media WHERE id = $1"
 
 
 @dataclass(frozen=True, slots=True)
-class FoundRow:
+class MessageRow:
     """A message that is to be deleted, locked."""
 
     id: UUID
@@ -96,14 +96,14 @@ class MediaFileRow:
     path: str
 
 
-async def old(tx: Tx, before: datetime, limit: int) -> list[FoundRow]:
+async def lock_old(tx: Tx, before: datetime, limit: int) -> list[MessageRow]:
     """Lock and return the oldest messages from before a time."""
-    return [FoundRow(**row) for row in await tx.fetch(OLD, before, limit)]
+    return [MessageRow(**row) for row in await tx.fetch(OLD, before, limit)]
 
 
-async def of_contact(tx: Tx, phone_e164: str, until: datetime, limit: int) -> list[FoundRow]:
+async def lock_of_contact(tx: Tx, phone_e164: str, until: datetime, limit: int) -> list[MessageRow]:
     """Lock and return messages from and to a number up to a time, including unsent ones."""
-    return [FoundRow(**row) for row in await tx.fetch(OF_CONTACT, phone_e164, until, limit)]
+    return [MessageRow(**row) for row in await tx.fetch(OF_CONTACT, phone_e164, until, limit)]
 
 
 async def is_sending_to(tx: Tx, phone_e164: str) -> bool:
@@ -111,7 +111,7 @@ async def is_sending_to(tx: Tx, phone_e164: str) -> bool:
     return bool(await tx.fetchval(IS_SENDING_TO, phone_e164))
 
 
-async def erase(tx: Tx, rows: Sequence[FoundRow], runs_before: datetime) -> None:
+async def erase(tx: Tx, rows: Sequence[MessageRow], runs_before: datetime) -> None:
     """Delete locked messages, and the AI's turns in their conversations from before a time."""
     messages = [row.id for row in rows]
     await tx.execute(ANONYMIZE_RECIPIENTS, [row.recipient_id for row in rows if row.recipient_id], messages)
@@ -139,11 +139,11 @@ async def claim_files(tx: Tx, limit: int) -> list[MediaFileRow]:
     return [MediaFileRow(**row) for row in await tx.fetch(CLAIM_FILES, limit)]
 
 
-async def owe_file(tx: Tx, org: UUID, path: str) -> None:
+async def schedule_file(tx: Tx, org: UUID, path: str) -> None:
     """Schedule the deletion of a file that belongs to no message.  Runs as the system."""
-    await tx.execute(OWE_FILE, org, path)
+    await tx.execute(SCHEDULE_FILE, org, path)
 
 
-async def file_gone(tx: Tx, id: int) -> None:
+async def record_file_deletion(tx: Tx, id: int) -> None:
     """Record that a file is deleted.  Runs as the system."""
-    await tx.execute(FILE_GONE, id)
+    await tx.execute(DELETE_FILE, id)

@@ -218,7 +218,7 @@ async def config(tx: Tx, conversation: UUID) -> str | None:
     return json_text
 
 
-async def owe(tx: Tx, conversation: UUID, at: datetime, debounce: timedelta, ceiling: timedelta) -> None:
+async def schedule(tx: Tx, conversation: UUID, at: datetime, debounce: timedelta, ceiling: timedelta) -> None:
     """Schedule a turn: `debounce` after the last message, but not later than `ceiling` after the turn was first scheduled."""
     await tx.execute(SCHEDULE, conversation, at, debounce, ceiling)
 
@@ -228,8 +228,8 @@ async def configs(tx: Tx, threads: Sequence[UUID]) -> dict[UUID, str]:
     return {row["id"]: row["config"] for row in await tx.fetch(CONFIGS, threads)}
 
 
-async def owe_all(tx: Tx, debounces: Mapping[UUID, timedelta], at: datetime, ceiling: timedelta) -> None:
-    """Schedule turns in several locked conversations, as `owe` does."""
+async def schedule_all(tx: Tx, debounces: Mapping[UUID, timedelta], at: datetime, ceiling: timedelta) -> None:
+    """Schedule turns in several locked conversations, as `schedule` does."""
     await tx.execute(SCHEDULE_ALL, list(debounces), list(debounces.values()), at, ceiling)
 
 
@@ -252,7 +252,7 @@ async def create(tx: Tx, runs: Sequence[tuple[UUID, UUID, UUID]]) -> None:
     await tx.execute(CREATE, ids, orgs, threads)
 
 
-async def left(tx: Tx, before: datetime, limit: int) -> list[tuple[UUID, UUID]]:
+async def claim_stalled(tx: Tx, before: datetime, limit: int) -> list[tuple[UUID, UUID]]:
     """Return the turns (id, organization) that were not touched since `before`, and touch them.  Runs as the system."""
     return [(row["id"], row["org_id"]) for row in await tx.fetch(TOUCH_STALE, before, limit)]
 
@@ -272,12 +272,12 @@ async def of_run(tx: Tx, id: UUID) -> tuple[UUID, bool] | None:
     return (row["conversation_id"], row["is_our_own"]) if row else None
 
 
-async def hold(tx: Tx, claim: Claim) -> bool:
+async def lock_claimed(tx: Tx, claim: Claim) -> bool:
     """Lock a turn; return False if it is over, or a later attempt has it."""
     return bool(await tx.fetchval(LOCK_ATTEMPT, claim.id) == claim.attempts)
 
 
-async def asked(tx: Tx, id: UUID, flow: UUID, version: int, model: str) -> None:
+async def set_model(tx: Tx, id: UUID, flow: UUID, version: int, model: str) -> None:
     """Record flow version and model, before the model is called."""
     await tx.execute(SET_MODEL, id, flow, version, model)
 
@@ -295,7 +295,7 @@ async def finish(tx: Tx, id: UUID, end: Finish) -> None:
     )
 
 
-async def forget(tx: Tx, id: UUID) -> None:
+async def delete(tx: Tx, id: UUID) -> None:
     """Delete a turn in which nothing happened."""
     await tx.execute(DELETE, id)
 

@@ -41,7 +41,7 @@ HAS_ACTED = """
     SELECT EXISTS (SELECT FROM tool_runs
                     WHERE run_id = $1 AND kind <> 'built_in' AND ($2::timestamptz IS NULL OR started_at >= $2))
 """
-SET_TOLD = "UPDATE tool_runs SET told = $2 WHERE id = $1"
+SET_AGENT_TEXT = "UPDATE tool_runs SET told = $2 WHERE id = $1"
 GET = """
     SELECT status, output, leaves, switches_to, switches_to_version, digits
       FROM tool_runs WHERE call_id = $1 AND tool_call_id = $2
@@ -221,7 +221,7 @@ class ActivityRow:
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class Filter:
     """The filters of a list of runs; None matches all."""
 
     flow: UUID | None = None
@@ -252,9 +252,9 @@ async def has_acted(tx: Tx, run: UUID, since: datetime | None = None) -> bool:
     return bool(await tx.fetchval(HAS_ACTED, run, since))
 
 
-async def tell(tx: Tx, id: UUID, text: str) -> None:
+async def set_agent_text(tx: Tx, id: UUID, text: str) -> None:
     """Store the text that the call's agent is told about a hook."""
-    await tx.execute(SET_TOLD, id, text)
+    await tx.execute(SET_AGENT_TEXT, id, text)
 
 
 async def get(tx: Tx, call: UUID, tool_call_id: str) -> RunRow:
@@ -265,9 +265,9 @@ async def get(tx: Tx, call: UUID, tool_call_id: str) -> RunRow:
     return RunRow(**row)
 
 
-async def page(tx: Tx, before: UUID | None, limit: int, filters: Wanted, keep: timedelta) -> list[ExecutionRow]:
+async def page(tx: Tx, before: UUID | None, limit: int, filters: Filter, keep: timedelta) -> list[ExecutionRow]:
     """Return runs of at most this age, newest first, below `before`."""
-    rows = await tx.fetch(PAGE, before, limit, *(getattr(filters, name) for name in Wanted.__slots__), keep)
+    rows = await tx.fetch(PAGE, before, limit, *(getattr(filters, name) for name in Filter.__slots__), keep)
     return [ExecutionRow(**row) for row in rows]
 
 
@@ -291,12 +291,12 @@ async def report(tx: Tx, org: UUID, call: UUID, tool: ReportRow) -> None:
     await tx.execute(REPORT, ids.new(), org, call, *(getattr(tool, name) for name in ReportRow.__slots__))
 
 
-async def lose(tx: Tx, call: UUID, at: datetime) -> list[str]:
+async def end_orphaned(tx: Tx, call: UUID, at: datetime) -> list[str]:
     """End the reported tool calls of a locked call that have no end; return them, each a JSON object."""
     return [row["tool"] for row in await tx.fetch(LOSE, call, at)]
 
 
-async def forget(tx: Tx, keep: timedelta, limit: int) -> int:
+async def purge(tx: Tx, keep: timedelta, limit: int) -> int:
     """Purge expired runs, at most `limit` of each kind, and none of calls; return how many.  Runs as the system."""
     statuses = (await tx.execute(PURGE, keep, limit), await tx.execute(PURGE_BY_RETENTION, limit))
     return sum(int(status.rpartition(" ")[2]) for status in statuses)

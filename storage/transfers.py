@@ -123,12 +123,12 @@ async def count(tx: Tx, call: UUID) -> int:
     return number
 
 
-async def answered(tx: Tx, id: UUID, at: datetime) -> bool:
+async def record_answer(tx: Tx, id: UUID, at: datetime) -> bool:
     """Record an answer; return False if it was recorded before, or the transfer is over."""
     return await tx.fetchval(ANSWERED, id, at) is not None
 
 
-async def connected(tx: Tx, id: UUID, at: datetime) -> bool:
+async def record_connection(tx: Tx, id: UUID, at: datetime) -> bool:
     """Record that both parties are connected; return False if it was recorded before, or the transfer is over."""
     return await tx.fetchval(CONNECTED, id, at) is not None
 
@@ -138,7 +138,7 @@ async def end(tx: Tx, id: UUID, state: str, at: datetime) -> bool:
     return await tx.fetchval(END, id, state, at) is not None
 
 
-async def dialled(tx: Tx, id: UUID) -> None:
+async def record_dial(tx: Tx, id: UUID) -> None:
     """Record that the carrier dials for the call, so that no media process has it."""
     await tx.execute(DIALLED, id)
 

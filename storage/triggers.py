@@ -234,7 +234,7 @@ async def find(tx: Tx, token_hash: bytes) -> TriggerRow | None:
     return TriggerRow(**row) if row else None
 
 
-async def note_refusal(tx: Tx, id: UUID, why: str) -> None:
+async def record_refusal(tx: Tx, id: UUID, why: str) -> None:
     """Record that a request to a trigger was refused."""
     await tx.execute(SET_REFUSED, id, why)
 
@@ -275,7 +275,7 @@ async def body(tx: Tx, trigger: UUID, delivery: UUID) -> tuple[str, bytes]:
     return row["media_type"], row["body"]
 
 
-async def forget(tx: Tx, keep_bodies: timedelta, keep_deliveries: timedelta, limit: int) -> bool:
+async def purge(tx: Tx, keep_bodies: timedelta, keep_deliveries: timedelta, limit: int) -> bool:
     """Purge expired bodies and deliveries, and deleted triggers; return whether there may be more.  Runs as the system."""
     statuses = [
         await tx.execute(EMPTY_OLD, keep_bodies, limit),

@@ -42,7 +42,7 @@ PUT_NUMBERED = _entries(
     """.strip(),
 )
 # Leaves existing entries as they are.
-KEEP = _entries("SET quantity = e.quantity WHERE false")
+STORE_MISSING = _entries("SET quantity = e.quantity WHERE false")
 
 
 def _put_texts(texts: str) -> str:
@@ -75,7 +75,7 @@ def _put_texts(texts: str) -> str:
 PUT_TEXT = _put_texts("(VALUES ($1::uuid, $6::text, $7::text, $8::int))")
 PUT_TEXTS = _put_texts("unnest($1::uuid[], $6::text[], $7::text[], $8::int[])")
 # Dates all usage of an ended call, including streams without a reported end.
-SETTLE = f"""
+FINALIZE = f"""
     UPDATE usage_entries e SET used_at = $2, flow_id = coalesce(c.flow_id, {NO_ID}), number_id = coalesce(c.number_id, {NO_ID})
       FROM calls c
      WHERE c.id = $1 AND e.org_id = c.org_id AND e.subject_id = c.id AND e.used_at IS NULL
@@ -190,7 +190,7 @@ class Owner:
 
 
 @dataclass(frozen=True, slots=True, order=True)
-class Used:
+class Usage:
     """A quantity on a meter.  `part`: which part of the subject used it; empty: the subject itself."""
 
     part: str
@@ -278,7 +278,7 @@ class Place:
 
 
 @dataclass(frozen=True, slots=True)
-class CountedRow:
+class CountRow:
     """What is counted of an entry now."""
 
     key: tuple[UUID, UUID, str, str, str]
@@ -317,7 +317,7 @@ class LineRow:
 
 
 @dataclass(frozen=True, slots=True)
-class Grouped:
+class GroupedLines:
     """The same lines summed in total, and by day, flow or number (all zeros: none)."""
 
     total: list[LineRow]
@@ -337,27 +337,27 @@ async def totals(tx: Tx, org: UUID, since: datetime, until: datetime) -> Totals:
 # --- entries ------------------------------------------------------------------------------------------------------
 
 
-async def grow(tx: Tx, owner: Owner, used: Iterable[Used], at: datetime | None) -> None:
+async def add(tx: Tx, owner: Owner, used: Iterable[Usage], at: datetime | None) -> None:
     """Add to entries.  `at`: when it was used; None: by a live call, at its end."""
     await _write(tx, GROW, owner, used, at)
 
 
-async def put(tx: Tx, owner: Owner, used: Iterable[Used], at: datetime | None) -> None:
+async def upsert(tx: Tx, owner: Owner, used: Iterable[Usage], at: datetime | None) -> None:
     """Store entries, replacing existing quantities."""
     await _write(tx, PUT, owner, used, at)
 
 
-async def put_numbered(tx: Tx, owner: Owner, used: Iterable[Used], at: datetime) -> None:
-    """Store entries, as `put` does, with the number of the call, or of the turn's conversation, looked up; it locks neither."""
+async def upsert_numbered(tx: Tx, owner: Owner, used: Iterable[Usage], at: datetime) -> None:
+    """Store entries, as `upsert` does, with the number of the call, or of the turn's conversation, looked up; it locks neither."""
     await _write(tx, PUT_NUMBERED, owner, used, at)
 
 
-async def keep(tx: Tx, owner: Owner, used: Iterable[Used], at: datetime | None) -> None:
+async def store_missing(tx: Tx, owner: Owner, used: Iterable[Usage], at: datetime | None) -> None:
     """Store entries, except where there are some already."""
-    await _write(tx, KEEP, owner, used, at)
+    await _write(tx, STORE_MISSING, owner, used, at)
 
 
-async def _write(tx: Tx, query: str, owner: Owner, used: Iterable[Used], at: datetime | None) -> None:
+async def _write(tx: Tx, query: str, owner: Owner, used: Iterable[Usage], at: datetime | None) -> None:
     # All writers use one order, so that two don't deadlock.
     entries = sorted(entry for entry in used if entry.quantity > 0)
     if entries:
@@ -365,19 +365,19 @@ async def _write(tx: Tx, query: str, owner: Owner, used: Iterable[Used], at: dat
         await tx.execute(query, *subject, *map(list, zip(*(astuple(entry) for entry in entries), strict=True)))
 
 
-async def put_texts(tx: Tx, texts: Sequence[TextRow], meters: TextMeters, at: datetime) -> None:
+async def upsert_texts(tx: Tx, texts: Sequence[TextRow], meters: TextMeters, at: datetime) -> None:
     """Store texts' entries: one message each, and what the carrier bills: segments, or one message with files."""
     rows = [astuple(text) for text in texts]
     query, (id, *facts) = (PUT_TEXT, rows[0]) if len(rows) == 1 else (PUT_TEXTS, zip(*rows, strict=True))
     await tx.execute(query, id, at, meters.messages, meters.segments, meters.with_media, *facts)
 
 
-async def settle(tx: Tx, call: UUID, at: datetime) -> None:
+async def finalize(tx: Tx, call: UUID, at: datetime) -> None:
     """Date all usage of an ended call, and set its flow and number."""
-    await tx.execute(SETTLE, call, at)
+    await tx.execute(FINALIZE, call, at)
 
 
-async def call(tx: Tx, id: UUID) -> CallFacts:
+async def call_facts(tx: Tx, id: UUID) -> CallFacts:
     """Return the facts by which the carrier's part of a locked call is metered."""
     row = await tx.fetchrow(CALL, id)
     assert row is not None, "the call is locked"
@@ -405,7 +405,7 @@ async def announce(tx: Tx, owner: Owner) -> None:
     await events.append(tx, owner.org_id, owner.subject_id, events_pb2.UsageRecordedEvent())
 
 
-async def of_subjects(tx: Tx, subjects: Sequence[UUID]) -> dict[UUID, list[LineRow]]:
+async def lines_of(tx: Tx, subjects: Sequence[UUID]) -> dict[UUID, list[LineRow]]:
     """Return what each of these has used so far.  Runs as the tenant."""
     lines: dict[UUID, list[LineRow]] = {}
     for row in await tx.fetch(OF_SUBJECTS, subjects):
@@ -414,14 +414,14 @@ async def of_subjects(tx: Tx, subjects: Sequence[UUID]) -> dict[UUID, list[LineR
     return lines
 
 
-async def grouped(tx: Tx, query: str, since: datetime, until: datetime, time_zone: str) -> Grouped:
+async def grouped_lines(tx: Tx, query: str, since: datetime, until: datetime, time_zone: str) -> GroupedLines:
     """Return the tenant's usage in a span; `query`: `BY_DAY`, `BY_FLOW` or `BY_NUMBER`."""
     total: list[LineRow] = []
     groups: dict[date | UUID, list[LineRow]] = {}
     for row in await tx.fetch(query, since, until, time_zone):
         line = LineRow(*(row[name] for name in LineRow.__slots__))
         (total if row["is_total"] else groups.setdefault(row["key"], [])).append(line)
-    return Grouped(total, groups)
+    return GroupedLines(total, groups)
 
 
 async def unread_since(tx: Tx) -> datetime | None:
@@ -445,7 +445,7 @@ async def next_entries(tx: Tx, after: EntryRow | None, limit: int) -> list[Entry
     return [EntryRow(**row) for row in await tx.fetch(NEXT_ENTRIES, *after_key, limit)]
 
 
-async def set_counted(tx: Tx, rows: Sequence[CountedRow]) -> None:
+async def set_counted(tx: Tx, rows: Sequence[CountRow]) -> None:
     if rows:
         values = [(*row.key, *astuple(row)[1:]) for row in rows]
         await tx.execute(SET_COUNTED, *map(list, zip(*values, strict=True)))

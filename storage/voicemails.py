@@ -138,7 +138,7 @@ class MessageRow:
         return self.transcript is None and not self.failed
 
 
-async def put(tx: Tx, id: UUID, org: UUID, call: UUID, audio_path: str, duration_ms: int) -> UUID | None:
+async def upsert(tx: Tx, id: UUID, org: UUID, call: UUID, audio_path: str, duration_ms: int) -> UUID | None:
     """Store a call's voicemail, with its event, or its longer audio; return its id, or None if nothing has changed."""
     if await tx.execute(ADD, id, org, call, audio_path, duration_ms) == "INSERT 0 0":
         changed: UUID | None = await tx.fetchval(GROW, call, audio_path, duration_ms)
@@ -150,7 +150,7 @@ async def put(tx: Tx, id: UUID, org: UUID, call: UUID, audio_path: str, duration
     return id
 
 
-async def write_down(tx: Tx, org: UUID, id: UUID, audio_path: str, transcript: str) -> UUID | None:
+async def store_transcript(tx: Tx, org: UUID, id: UUID, audio_path: str, transcript: str) -> UUID | None:
     """Store the transcript of this audio, once, with its event; return the call, or None if it is no longer awaited."""
     call: UUID | None = await tx.fetchval(SET_TRANSCRIPT, id, transcript, audio_path)
     if call is not None:
@@ -179,7 +179,7 @@ async def page(tx: Tx, heard: bool | None, before: UUID | None, limit: int) -> l
     return [VoicemailRow(**row) for row in await tx.fetch(statement, before, limit)]
 
 
-async def some(tx: Tx, ids: Sequence[UUID]) -> list[VoicemailRow]:
+async def get_many(tx: Tx, ids: Sequence[UUID]) -> list[VoicemailRow]:
     """Return those of these voicemails that exist."""
     return [VoicemailRow(**row) for row in await tx.fetch(BY_IDS, ids)]
 
@@ -212,7 +212,7 @@ async def delete(tx: Tx, id: UUID) -> UUID:
     return call
 
 
-async def forget(tx: Tx, id: UUID, call: UUID) -> None:
+async def delete_rows(tx: Tx, id: UUID, call: UUID) -> None:
     """Delete the rows of a deleted voicemail, after its files."""
     await tx.execute(DROP_PARTS, call)
     await tx.execute(DELETE_ROW, id)

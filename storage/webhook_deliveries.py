@@ -178,7 +178,7 @@ async def subscribers(tx: Tx, orgs: Sequence[UUID]) -> list[SubscriberRow]:
     return [SubscriberRow(**row) for row in await tx.fetch(SUBSCRIBERS, orgs)]
 
 
-async def places(
+async def numbers_and_flows(
     tx: Tx, calls: Sequence[UUID], conversations: Sequence[UUID]
 ) -> dict[UUID, tuple[UUID | None, UUID | None]]:
     """Return the number and the flow of these calls and conversations."""
@@ -187,7 +187,7 @@ async def places(
     return {row["id"]: (row["number_id"], row["flow_id"]) for row in rows}
 
 
-async def advance(tx: Tx, more: dict[UUID, tuple[UUID, int]]) -> dict[UUID, int]:
+async def reserve_sequences(tx: Tx, more: dict[UUID, tuple[UUID, int]]) -> dict[UUID, int]:
     """Reserve sequence numbers: so many for each stream (organization, count); return each stream's last one."""
     orgs, counts = [org for org, _ in more.values()], [count for _, count in more.values()]
     return {row["stream_id"]: row["sequence"] for row in await tx.fetch(ADVANCE, list(more), orgs, counts)}
@@ -206,10 +206,10 @@ async def create(tx: Tx, deliveries: Sequence[NewDelivery], retries: int) -> Non
         [delivery.sequence for delivery in deliveries],
         retries,
     )
-    await wake(tx)
+    await notify_senders(tx)
 
 
-async def wake(tx: Tx) -> None:
+async def notify_senders(tx: Tx) -> None:
     """Notify the senders, when this transaction commits, that a delivery is due."""
     await notify(tx, CHANNEL, "")
 
@@ -261,10 +261,10 @@ async def replay(tx: Tx, webhook: UUID, since: datetime | None, states: Sequence
 
 async def _visit_now(tx: Tx, webhook: UUID) -> None:
     await tx.execute(VISIT_NOW, webhook)
-    await wake(tx)
+    await notify_senders(tx)
 
 
-async def forget(tx: Tx, before: datetime, limit: int) -> int:
+async def purge(tx: Tx, before: datetime, limit: int) -> int:
     """Purge some of the deliveries from before then; return how many.  Runs as the system."""
     status = await tx.execute(PURGE, ids.lowest_at(before), limit)
     await tx.execute(PURGE_STREAMS, before, limit)

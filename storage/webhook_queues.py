@@ -39,10 +39,10 @@ MISS = """
      WHERE d.id = m.id
 """
 CLAIM = """
-    WITH room AS (SELECT * FROM unnest($1::uuid[], $2::int[]) AS r (webhook_id, room)),
+    WITH capacity AS (SELECT * FROM unnest($1::uuid[], $2::int[]) AS r (webhook_id, capacity)),
     chosen AS (
         SELECT d.id, d.claim_id AS lost_claim, d.due_at AS lease_until
-          FROM room r
+          FROM capacity r
           JOIN webhooks w ON w.id = r.webhook_id AND w.disabled_reason IS NULL
          CROSS JOIN LATERAL (
                SELECT d.id, d.claim_id, d.due_at
@@ -53,7 +53,7 @@ CLAIM = """
                                        WHERE e.webhook_id = d.webhook_id AND e.stream_id = d.stream_id
                                          AND e.sequence < d.sequence AND e.due_at IS NOT NULL))
                 ORDER BY d.due_at, d.id
-                LIMIT r.room) d),
+                LIMIT r.capacity) d),
     taken AS (
         UPDATE webhook_deliveries d
            SET claim_id = $3, due_at = now() + make_interval(secs => $4), attempts = d.attempts + 1
@@ -173,7 +173,7 @@ class QueueRow:
 
 
 @dataclass(frozen=True, slots=True)
-class TakenRow:
+class DeliveryRow:
     """A delivery to send now, with its destination and content; `data` is JSON, None if it was deleted at this moment."""
 
     id: UUID
@@ -226,7 +226,7 @@ class HealthRow:
 
 
 @dataclass(frozen=True, slots=True)
-class Dead:
+class DeadBackOff:
     """The back-off of dead webhooks: the failures in a row from which it applies, and its first and longest delay."""
 
     failures: int
@@ -234,25 +234,25 @@ class Dead:
     longest_seconds: float
 
 
-async def look(
-    tx: Tx, full: Sequence[UUID], full_orgs: Sequence[UUID], dead: Dead, may_try_dead: bool, limit: int
+async def lock_due(
+    tx: Tx, full: Sequence[UUID], full_orgs: Sequence[UUID], dead: DeadBackOff, may_try_dead: bool, limit: int
 ) -> list[QueueRow]:
     """Lock and return webhooks with due deliveries, the longest waiting first, except those without capacity."""
     rows = await tx.fetch(DUE, full, full_orgs, dead.failures, may_try_dead, limit)
     return [QueueRow(**row) for row in rows]
 
 
-async def take(
-    tx: Tx, rooms: dict[UUID, int], claim: UUID, lease_seconds: float, most_missed: int = 1000
-) -> list[TakenRow]:
+async def claim(
+    tx: Tx, capacities: dict[UUID, int], claim: UUID, lease_seconds: float, most_missed: int = 1000
+) -> list[DeliveryRow]:
     """Claim and return the next deliveries of these webhooks, up to each one's capacity, until the lease ends."""
-    webhooks = list(rooms)
+    webhooks = list(capacities)
     await tx.execute(MISS, webhooks, most_missed)
-    rows = await tx.fetch(CLAIM, webhooks, list(rooms.values()), claim, lease_seconds)
-    return [TakenRow(**row) for row in rows]
+    rows = await tx.fetch(CLAIM, webhooks, list(capacities.values()), claim, lease_seconds)
+    return [DeliveryRow(**row) for row in rows]
 
 
-async def look_again(tx: Tx, waits: dict[UUID, float]) -> None:
+async def schedule_visits(tx: Tx, waits: dict[UUID, float]) -> None:
     """Schedule the next visit of these webhooks: when a delivery is due, and not within so many seconds."""
     await tx.execute(SCHEDULE_VISITS, list(waits), list(waits.values()))
 
@@ -280,12 +280,12 @@ async def record(tx: Tx, outcomes: Sequence[OutcomeRow]) -> set[UUID]:
     return {row["delivery_id"] for row in rows}
 
 
-async def follow(tx: Tx, after: Sequence[tuple[UUID, UUID, int, float]]) -> None:
+async def delay_followers(tx: Tx, after: Sequence[tuple[UUID, UUID, int, float]]) -> None:
     """Delay the deliveries behind each (webhook, stream, sequence) by so many seconds from now."""
     await tx.execute(FOLLOW, *(list(column) for column in zip(*after, strict=True)))
 
 
-async def health(tx: Tx, results: Sequence[HealthRow], dead: Dead) -> None:
+async def health(tx: Tx, results: Sequence[HealthRow], dead: DeadBackOff) -> None:
     """Record the health of these webhooks, and schedule their next visits."""
     await tx.execute(
         HEALTH,

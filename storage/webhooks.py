@@ -178,10 +178,10 @@ async def disable(tx: Tx, id: UUID, reason: str) -> None:
 
 async def enable(tx: Tx, id: UUID) -> None:
     await tx.execute(ENABLE, id)
-    await forgive(tx, id)
+    await reset_failures(tx, id)
 
 
-async def forgive(tx: Tx, id: UUID) -> None:
+async def reset_failures(tx: Tx, id: UUID) -> None:
     """Reset a webhook's failures."""
     await tx.execute(RESET_FAILURES, id)
 
@@ -206,7 +206,7 @@ async def unknown(tx: Tx, numbers: Sequence[UUID], flows: Sequence[UUID]) -> tup
     return set(numbers) - known_numbers, set(flows) - known_flows
 
 
-async def failing(tx: Tx, first_seconds: float, next_seconds: float, limit: int) -> list[FailingRow]:
+async def lock_failing(tx: Tx, first_seconds: float, next_seconds: float, limit: int) -> list[FailingRow]:
     """Lock and return webhooks that have failed so long that a warning is due, the first or a later one.  Runs as the system."""
     return [FailingRow(**row) for row in await tx.fetch(FAILING, first_seconds, next_seconds, limit)]
 

@@ -34,7 +34,7 @@ from sandbox.openai import Model
 from storage import identity, knowledge
 from storage.db import Db
 from storage.embedded import EmbeddedPostgres
-from storage.knowledge import Content, New
+from storage.knowledge import Content, NewDocument
 from storage.migrate import migrate
 
 FILLER_PASSAGES, SENTENCE_WORDS = 500, 14
@@ -65,7 +65,7 @@ class House:
 
     async def add(self, name: str, body: bytes) -> int:
         """Add a document; return its number of passages."""
-        new = New(name, "en", rules.config("en"), None, 0)
+        new = NewDocument(name, "en", rules.config("en"), None, 0)
         async with self.db.tenant(self.org) as tx:
             row = await knowledge.create(tx, ids.new(), new, Content(rules.format_of(body, name), body))
         await self.conversions.convert(self.org, row.id)

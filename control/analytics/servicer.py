@@ -48,7 +48,7 @@ class AnalyticsServicer:
         time_zone = (await identity.organization(ctx.tx, ctx.organization)).time_zone
         window = days.window(days.today(now(), time_zone), DASHBOARD_DAYS)
         week = await _analytics(ctx, window, time_zone, None)
-        current = await analytics.now(ctx.tx)
+        current = await analytics.current_counts(ctx.tx)
         recent = await call_records.page(ctx.tx, call_records.Filter(), None, RECENT_CALLS)
         return pb.GetDashboardResponse(
             time_zone=time_zone,

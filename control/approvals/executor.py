@@ -62,7 +62,7 @@ class DecisionExecutor:
         await usecases.close_overdue(self._db)
         async with self._db.system() as tx:
             before = now() - timedelta(seconds=self._settings.approval_stuck_seconds)
-            for org, id in await approvals.left(tx, before, rules.NEWEST, BATCH):
+            for org, id in await approvals.stalled(tx, before, rules.NEWEST, BATCH):
                 await jobs.enqueue(tx, rules.WORK, org, id)
 
     async def prune(self) -> None:
@@ -70,7 +70,7 @@ class DecisionExecutor:
         before = now() - timedelta(days=APPROVAL_DAYS)
         while True:
             async with self._db.system() as tx:
-                if await approvals.forget(tx, before, BATCH) < BATCH:
+                if await approvals.purge(tx, before, BATCH) < BATCH:
                     return
 
     # --- the tool -------------------------------------------------------------------------------------------------
@@ -84,7 +84,7 @@ class DecisionExecutor:
             return row  # another worker is running it
         async with self._db.tenant(row.org_id) as tx:
             state = "done" if result.ok else "failed"
-            output, arguments = dumped(redaction.masked(result.output)), redaction.masked_json(row.wish.arguments)
+            output, arguments = dumped(redaction.masked(result.output)), redaction.masked_json(row.tool_call.arguments)
             finished = await approvals.finish(tx, row.id, state, output, arguments)
             if finished and result.at_end is not None:
                 await result.at_end(tx)
@@ -99,10 +99,12 @@ class DecisionExecutor:
         if context is None:
             return failed(GONE)
         channel = _channel(row.subject)
-        origin = self._registry.origin(channel, row.wish.tool, context.situation)
-        if origin is not None and str(origin) != row.wish.origin:
+        origin = self._registry.origin(channel, row.tool_call.tool, context.situation)
+        if origin is not None and str(origin) != row.tool_call.origin:
             return failed(rules.CHANGED)
-        request = ToolRequest(ids.show(Kind.APPROVAL, row.id), row.wish.tool, row.wish.arguments, approval=row.id)
+        request = ToolRequest(
+            ids.show(Kind.APPROVAL, row.id), row.tool_call.tool, row.tool_call.arguments, approval=row.id
+        )
         return await self._executions.run(channel, request, context)
 
     async def _context(self, tx: Tx, row: ApprovalRow) -> ToolContext | None:
@@ -153,7 +155,7 @@ class DecisionExecutor:
             async with self._db.tenant(row.org_id) as tx:
                 state = await calls.lock(tx, call)
                 if await interventions.find(tx, call, command_id) is not None:
-                    await approvals.tell(tx, [row.id])
+                    await approvals.record_delivery(tx, [row.id])
                     return
             if state.status not in LIVE:
                 return

@@ -71,7 +71,7 @@ class LiveApprovals:
         ]
         if not is_all:
             return events, (rows[-1][0], rows[-1][1].id), 0
-        more = await approvals.is_more(tx, below)
+        more = await approvals.has_more(tx, below)
         return events, (below - 1, _ALL), self._intervals.poll_seconds if more else self._intervals.idle_seconds
 
     async def _wake_on_stop(self) -> None:

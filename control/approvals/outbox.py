@@ -16,8 +16,8 @@ def shown_id(kind: Kind, id: UUID | None) -> str | None:
 def requested_event(row: ApprovalRow) -> events_pb2.ApprovalRequestedEvent:
     return events_pb2.ApprovalRequestedEvent(
         approval_id=ids.show(Kind.APPROVAL, row.id),
-        tool=row.wish.tool,
-        summary=row.wish.summary,
+        tool=row.tool_call.tool,
+        summary=row.tool_call.summary,
         call_id=shown_id(Kind.CALL, row.subject.call_id),
         conversation_id=shown_id(Kind.CONVERSATION, row.subject.conversation_id),
         run_id=shown_id(Kind.RUN, row.subject.event_run_id),
@@ -30,7 +30,7 @@ def decided_event(row: ApprovalRow) -> events_pb2.ApprovalDecidedEvent:
     """Build the event of an approval that was just decided."""
     return events_pb2.ApprovalDecidedEvent(
         approval_id=ids.show(Kind.APPROVAL, row.id),
-        tool=row.wish.tool,
+        tool=row.tool_call.tool,
         decision=row.state,
         by=row.decision.by,
         edited=row.decision.edited,

@@ -11,7 +11,7 @@ from hum import ids
 from hum.clock import now
 from hum.settings.approvals import ApprovalSettings
 from storage import approvals, events
-from storage.approvals import Subject, Wish
+from storage.approvals import Subject, ToolCall
 from storage.db import Db, Tx
 
 #: Seconds without a decision after which an approval is denied, for an agent of texts or events.
@@ -35,42 +35,43 @@ class ApprovalRequester:
         thread, run = (turn.conversation, turn.run) if turn else (None, None)
         subject = Subject(context.call_id, thread, run, context.event_run, flow.id, flow.version)
         name = context.situation.definition.get("name") or "The agent"
-        wish = Wish(
+        tool_call = ToolCall(
             request.tool.name,
             rules.summary(name, request.tool.name, request.tool.description, request.tool.fixed),
             dumped(request.arguments),
             json.dumps(request.schema, ensure_ascii=False),
             str(request.tool.origin),
         )
-        if len(wish.arguments.encode()) > rules.MOST_ARGUMENTS_BYTES:
+        if len(tool_call.arguments.encode()) > rules.MOST_ARGUMENTS_BYTES:
             return failed(rules.LONG)
         org, id = context.organization, ids.new()
         async with self._db.tenant(org) as tx:
-            if (complaint := await self._complaint(tx, subject, wish)) is not None:
+            if (complaint := await self._complaint(tx, subject, tool_call)) is not None:
                 return failed(complaint)
             if context.call_id is not None:
-                await self._create(org, id, subject, wish, tx)
+                await self._create(org, id, subject, tool_call, tx)
         if context.call_id is not None:
             return Result(rules.ON_CALL)
         return Result(
-            rules.IN_TEXT if turn else rules.FOR_EVENT, at_end=partial(self._create_deferred, org, id, subject, wish)
+            rules.IN_TEXT if turn else rules.FOR_EVENT,
+            at_end=partial(self._create_deferred, org, id, subject, tool_call),
         )
 
-    async def _complaint(self, tx: Tx, subject: Subject, wish: Wish) -> str | None:
-        pending = await approvals.pending(tx, subject, wish)
-        if pending.same:
+    async def _complaint(self, tx: Tx, subject: Subject, tool_call: ToolCall) -> str | None:
+        pending = await approvals.pending(tx, subject, tool_call)
+        if pending.is_duplicate:
             return rules.SAME
         settings = self._settings
-        is_full = pending.all >= APPROVALS_PENDING or pending.each >= settings.approvals_pending_each
+        is_full = pending.organization >= APPROVALS_PENDING or pending.subject >= settings.approvals_pending_each
         return rules.FULL if is_full else None
 
-    async def _create_deferred(self, org: UUID, id: UUID, subject: Subject, wish: Wish, tx: Tx) -> None:
+    async def _create_deferred(self, org: UUID, id: UUID, subject: Subject, tool_call: ToolCall, tx: Tx) -> None:
         """Create a request as a turn or run ends, unless it is a duplicate or beyond the limits by then."""
-        if await self._complaint(tx, subject, wish) is None:
-            await self._create(org, id, subject, wish, tx)
+        if await self._complaint(tx, subject, tool_call) is None:
+            await self._create(org, id, subject, tool_call, tx)
 
-    async def _create(self, org: UUID, id: UUID, subject: Subject, wish: Wish, tx: Tx) -> None:
+    async def _create(self, org: UUID, id: UUID, subject: Subject, tool_call: ToolCall, tx: Tx) -> None:
         settings = self._settings
         seconds = settings.approval_call_seconds if subject.call_id else APPROVAL_TEXT_SECONDS
-        await approvals.create(tx, id, subject, wish, now() + timedelta(seconds=seconds))
+        await approvals.create(tx, id, subject, tool_call, now() + timedelta(seconds=seconds))
         await events.append(tx, org, id, outbox.requested_event(await approvals.get(tx, id)))

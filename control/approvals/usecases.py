@@ -42,7 +42,7 @@ async def decide(
     """Decide a locked, pending approval, and schedule what follows: its job, or the agent's next turn or run."""
     # The tool will not run, so its arguments are stored masked.
     if state != "approved":
-        arguments = redaction.masked_json((await approvals.get(tx, id)).wish.arguments)
+        arguments = redaction.masked_json((await approvals.get(tx, id)).tool_call.arguments)
     await approvals.decide(tx, id, state, by, reason, arguments)
     row = await approvals.get(tx, id)
     await events.append(tx, row.org_id, id, outbox.decided_event(row))
@@ -84,9 +84,9 @@ async def _pending(tx: Tx, id: UUID) -> ApprovalRow:
 
 def _edited(before: ApprovalRow, arguments_json: str) -> str | None:
     """Return the edited arguments, or None if they equal the original ones.  Raises InvalidRequest."""
-    original: Any = json.loads(before.wish.arguments)
+    original: Any = json.loads(before.tool_call.arguments)
     arguments = rules.restored(json.loads(arguments_json), original)
-    errors = customer_schemas.errors(json.loads(before.wish.schema), arguments)
+    errors = customer_schemas.errors(json.loads(before.tool_call.schema), arguments)
     if errors:
         raise InvalidRequest(
             [FieldError("arguments" + error.json_path.removeprefix("$"), error.message[:300]) for error in errors]
@@ -97,8 +97,8 @@ def _edited(before: ApprovalRow, arguments_json: str) -> str | None:
 async def close_overdue(db: Db) -> None:
     """Expire approvals that were not decided in time, and void those of ended calls."""
     async with db.system() as tx:
-        overdue = [(org, id, "void") for org, id in await approvals.void(tx, BATCH)]
-        overdue += [(org, id, "expired") for org, id in await approvals.expired(tx, now(), BATCH)]
+        overdue = [(org, id, "void") for org, id in await approvals.lock_void(tx, BATCH)]
+        overdue += [(org, id, "expired") for org, id in await approvals.lock_expired(tx, now(), BATCH)]
         for org, id, state in {id: (org, id, state) for org, id, state in reversed(overdue)}.values():
             await decide(tx, id, state, None)
             subject = ids.show(Kind.APPROVAL, id)

@@ -53,7 +53,7 @@ class Accounts:
     async def customer(self, org: UUID) -> str:
         """Return the organization's customer, created if there is none.  Raises PaymentError."""
         async with self._db.tenant(org) as tx:
-            account, name = await billing.open_account(tx, org), await billing.name(tx, org)
+            account, name = await billing.open_account(tx, org), await billing.organization_name(tx, org)
         if account.customer_id is not None:
             return account.customer_id
         customer_id = await self._find_customer(account) or await self._create(account, name)
@@ -80,7 +80,7 @@ class Accounts:
             raise
         except PaymentError:
             async with self._db.tenant(account.org_id) as tx:
-                await billing.customer_asked(tx, account.org_id, account.customer_faults)
+                await billing.record_customer_failure(tx, account.org_id, account.customer_faults)
             raise
 
     # -- its subscription
@@ -94,7 +94,7 @@ class Accounts:
                 return
             is_new = await billing.add_event(tx, event_id, org, type)
             if is_new:
-                await billing.notice(tx, org)
+                await billing.schedule_fetch(tx, org)
         NOTICES.labels("fresh" if is_new else "repeated").inc()
 
     async def fetch_due(self) -> int:

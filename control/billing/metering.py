@@ -21,7 +21,7 @@ from hum.observe.telemetry import log
 from hum.plans import Plans
 from hum.settings import BillingSettings
 from storage import billing
-from storage.billing import MeteredRow, SendingRow, UntoldRow
+from storage.billing import DueReportRow, ReportRow, UnreportedRow
 from storage.db import Db
 
 #: Seconds after the end of an hour before its usage is told to Stripe.
@@ -48,13 +48,13 @@ class Metering:
         self._again = timedelta(seconds=settings.stripe_seconds * (settings.stripe_retries + 1) + 30)
         self._pause = timedelta(seconds=settings.meter_seconds)
         #: The cursor in the unconfirmed reports; None: at the oldest.
-        self._last: SendingRow | None = None
+        self._last: ReportRow | None = None
 
     async def report_due(self) -> int:
         """Send unconfirmed reports again, then new ones; return how many rows were handled."""
         async with self._db.system() as tx:
-            unconfirmed = await billing.sending(tx, self._again, list(self._events), RESENDS, self._last)
-            organizations = await billing.meter_due(tx, self._again, ORGANIZATIONS)
+            unconfirmed = await billing.reports_in_flight(tx, self._again, list(self._events), RESENDS, self._last)
+            organizations = await billing.claim_due_reports(tx, self._again, ORGANIZATIONS)
         # Move on, so that reports which can't be confirmed do not block the others.
         self._last = unconfirmed[-1] if len(unconfirmed) == RESENDS else None
         count = await each_row("unconfirmed meter events", unconfirmed, self._confirm)
@@ -62,32 +62,34 @@ class Metering:
             count += await each_row("meters", [row], self._report_organization)
         return count
 
-    async def _report_organization(self, row: MeteredRow) -> bool:
+    async def _report_organization(self, row: DueReportRow) -> bool:
         """Report an organization's finished hours, up to `HOURS` per resource."""
         since, until = rules.hours_to_check(row.metered_from, row.metered_until, now(), self._settle)
         full, complete = False, True
         for resource, event in self._events.items():
             async with self._db.system() as tx:
-                hours = await billing.untold(tx, row.org_id, METERS[resource], resource, since, until, HOURS)
+                hours = await billing.unreported(tx, row.org_id, METERS[resource], resource, since, until, HOURS)
             full = full or len(hours) == HOURS
             for hour in hours:
                 complete = await self._report(row, resource, event, hour) and complete
         again_at = now() if full and complete else now() + self._pause
         async with self._db.system() as tx:
-            await billing.metered(tx, row.org_id, until if complete and not full else since, again_at)
+            await billing.record_metered(tx, row.org_id, until if complete and not full else since, again_at)
         return True
 
-    async def _report(self, row: MeteredRow, resource: str, event: str, hour: UntoldRow) -> bool:
+    async def _report(self, row: DueReportRow, resource: str, event: str, hour: UnreportedRow) -> bool:
         """Report an hour; return False if Stripe refuses it.  Raises PaymentError: the report stays in flight."""
         async with self._db.system() as tx:
-            report = await billing.begin_telling(tx, row.org_id, resource, hour.hour_at, hour.more, hour.known)
+            report = await billing.begin_report(tx, row.org_id, resource, hour.hour_at, hour.missing, hour.reported)
         if report is not None:
             number, at = report
-            sending = SendingRow(row.org_id, resource, hour.hour_at, hour.known, number, hour.more, at, row.customer_id)
+            sending = ReportRow(
+                row.org_id, resource, hour.hour_at, hour.reported, number, hour.missing, at, row.customer_id
+            )
             return await self._send(sending, event)
         return True  # another process reports it
 
-    async def _confirm(self, row: SendingRow) -> bool:
+    async def _confirm(self, row: ReportRow) -> bool:
         """Confirm a report by sending it again, or by the meter's total once Stripe may have forgotten its identifier.
 
         Raises PaymentError, also if Stripe refuses to return the total: the report then stays in flight.
@@ -101,7 +103,7 @@ class Metering:
             return True
         return await self._send(row, event)
 
-    async def _send(self, row: SendingRow, event: str) -> bool:
+    async def _send(self, row: ReportRow, event: str) -> bool:
         """Send a report; return False if Stripe refuses it.  Raises PaymentError."""
         name = rules.identifier(ids.show(Kind.ORGANIZATION, row.org_id), row.resource, row.hour_at, row.sequence)
         try:
@@ -110,7 +112,7 @@ class Metering:
             # Stripe counted nothing: the hour is unreported again, and the next sweep retries it.
             LOG.exception("could not report usage: Stripe's meter refused it; the next sweep retries", meter=event)
             async with self._db.system() as tx:
-                await billing.not_told(tx, row)
+                await billing.record_refusal(tx, row)
             TOLD.labels("refused").inc()
             return False
         except PaymentError:
@@ -120,7 +122,7 @@ class Metering:
             await self._record(row, "told")
             return True
 
-    async def _record(self, row: SendingRow, outcome: str) -> None:
+    async def _record(self, row: ReportRow, outcome: str) -> None:
         async with self._db.system() as tx:
-            await billing.told(tx, row)
+            await billing.record_report(tx, row)
         TOLD.labels(outcome).inc()

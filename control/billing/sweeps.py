@@ -57,7 +57,7 @@ class LimitWarner:
         """Check the next organizations; return how many."""
         async with self._db.system() as tx:
             organizations = await billing.organizations(tx, self._after, BATCH)
-            await billing.forget_events(tx, KEEP_EVENTS)
+            await billing.purge_events(tx, KEEP_EVENTS)
         self._after = organizations[-1] if len(organizations) == BATCH else UUID(int=0)
 
         async def check(org: UUID) -> bool:
@@ -79,7 +79,9 @@ async def warn(tx: Tx, org: UUID) -> None:
             continue
         used = await limits.used(tx, org, resource, period)
         reached = rules.warnings(used, limit)
-        new = [percent for percent in reached if await billing.warn(tx, org, resource, period.starts_at, percent)]
+        new = [
+            percent for percent in reached if await billing.record_warning(tx, org, resource, period.starts_at, percent)
+        ]
         # Only the highest share: an organization over its limit needs no warning that it is near it.
         if new and new[-1] == reached[-1]:
             event = events_pb2.LimitWarningEvent(

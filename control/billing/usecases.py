@@ -54,7 +54,7 @@ class StripeRequests:
             raise InvalidState(HAS_SUBSCRIPTION)
         page = await self._open(principal, row, customer_id, plan)
         async with self._db.tenant(principal.org_id) as tx:
-            is_current = await billing.checkout_made(tx, row.id, page.id, page.url, page.expires_at)
+            is_current = await billing.record_checkout(tx, row.id, page.id, page.url, page.expires_at)
             fields = ("plan", "extra_seats") if row.extra_seats else ("plan",)
             await append_action(
                 tx,

@@ -19,7 +19,7 @@ from hum.contract import rpc
 from hum.contract.errors import ApiKeyRequired, Forbidden, OrganizationChanged, Refused, SessionRequired
 from hum.contract.principal import Principal
 from hum.v1 import options_pb2
-from storage.db import AWAY, BUSY, Db, Tx
+from storage.db import BUSY, UNAVAILABLE, Db, Tx
 
 #: Most credentials that are remembered as valid; the least recently used ones are dropped first.
 MAX_RECENT_CREDENTIALS = 10_000
@@ -138,7 +138,7 @@ class Admission:
             async with self._db.as_credential(credential) as (_, principal):
                 if principal is None or scheme != _scheme(principal):
                     raise _unknown(scheme)
-        except (*AWAY, *BUSY):
+        except (*UNAVAILABLE, *BUSY):
             # The credential was not checked, and an outage must not exhaust the limit of the address.
             self._limits.unknown.refund(address)
             raise

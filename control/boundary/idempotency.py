@@ -20,8 +20,8 @@ from hum.contract import rpc
 from hum.contract.errors import IdempotencyInProgress, IdempotencyMismatch, Unavailable
 from hum.observe.telemetry import log
 from storage import idempotency
-from storage.db import AWAY, Db
-from storage.idempotency import Keyed
+from storage.db import UNAVAILABLE, Db
+from storage.idempotency import KeyedRequest
 
 LOG = log(__name__)
 #: Runs the servicer.
@@ -45,7 +45,7 @@ class Idempotency:
         if key is None:
             return await act()
         personal = incoming.method.personal and ctx.principal.user_id is not None
-        keyed = Keyed(key, actor(ctx.principal), incoming.method.name, hash_of(request))
+        keyed = KeyedRequest(key, actor(ctx.principal), incoming.method.name, hash_of(request))
         if not await idempotency.try_lock(ctx.tx, key, personal=personal):
             raise IdempotencyInProgress
         row = await idempotency.find(ctx.tx, key, self._keep, personal=personal)
@@ -76,7 +76,7 @@ class Idempotency:
 
     async def _claimed(self, ctx: ActionContext, key: str, act: Act) -> Message:
         incoming, claim, org = ctx.incoming, ids.new(), ctx.organization
-        keyed = Keyed(key, actor(ctx.principal), incoming.method.name, ctx.body_hash)
+        keyed = KeyedRequest(key, actor(ctx.principal), incoming.method.name, ctx.body_hash)
         async with self._db.tenant(org) as tx:
             if not await idempotency.try_lock(tx, key):
                 raise IdempotencyInProgress
@@ -97,7 +97,7 @@ class Idempotency:
         try:
             async with self._db.tenant(org) as tx:
                 await idempotency.release(tx, key, claim)
-        except AWAY as error:
+        except UNAVAILABLE as error:
             LOG.warning(
                 "could not release an idempotency key; it is free when its lease expires", error=repr(error)[:200]
             )
@@ -113,7 +113,7 @@ def _stored_answer(incoming: IncomingRequest, answer: Message) -> bytes:
     return b"" if incoming.method.access.answers_secret else answer.SerializeToString()
 
 
-def _replay(incoming: IncomingRequest, row: idempotency.KeyRow | None, keyed: Keyed) -> Message | None:
+def _replay(incoming: IncomingRequest, row: idempotency.KeyRow | None, keyed: KeyedRequest) -> Message | None:
     """Return the answer to replay; None if the request may act.  Raises IdempotencyMismatch, IdempotencyInProgress."""
     if row is None:
         return None

@@ -27,7 +27,7 @@ from hum.contract.errors import Refused
 from hum.observe.telemetry import log
 from hum.v1 import options_pb2
 from storage import revocations
-from storage.db import AWAY, BUSY
+from storage.db import BUSY, UNAVAILABLE
 
 LOG = log(__name__)
 #: The key, person or session that lost rights; sent by the transaction that revoked them.
@@ -152,7 +152,7 @@ class OpenStreams:
         except Exception as error:
             for stream, _ in streams:
                 stream.is_due = True
-            if isinstance(error, (*AWAY, *BUSY)):
+            if isinstance(error, (*UNAVAILABLE, *BUSY)):
                 LOG.warning("could not check whether open streams may continue; retrying", error=repr(error)[:200])
             else:
                 LOG.exception("could not check whether open streams may continue: this is a bug")

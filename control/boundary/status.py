@@ -9,7 +9,7 @@ from google.rpc import error_details_pb2, status_pb2
 
 from hum.contract import rpc
 from hum.contract.errors import Conflict, FieldError, Refused, Unavailable
-from storage.db import AWAY
+from storage.db import UNAVAILABLE
 
 #: A status travels as trailing metadata, of which gRPC accepts 8 KiB in all: its message (percent-encoded), and the
 #: whole status again in base64.  These limits on the message and the field errors keep it below that.
@@ -23,7 +23,7 @@ def refusal(error: Exception) -> Refused | None:
         return error
     if isinstance(error, asyncpg.LockNotAvailableError | asyncpg.DeadlockDetectedError | asyncpg.SerializationError):
         return Conflict()
-    return Unavailable("The database is not available; try again.") if isinstance(error, AWAY) else None
+    return Unavailable("The database is not available; try again.") if isinstance(error, UNAVAILABLE) else None
 
 
 def status(refused: Refused | None, request_id: str) -> status_pb2.Status:

@@ -120,7 +120,7 @@ class BrowserCalls:
                     async with self._db.system() as tx:
                         result = await browser_calls.result(tx, id)
         async with self._db.system() as tx:
-            await browser_calls.forget(tx, id)
+            await browser_calls.delete(tx, id)
             if result.answer is None:
                 await end_unjoined(tx, id, result)
         return result
@@ -139,7 +139,7 @@ class Offers:
             return None
         async with self._db.system() as tx:
             state = await calls.lock(tx, id)
-            offer = await browser_calls.take(tx, id, node)
+            offer = await browser_calls.claim(tx, id, node)
             if offer is None or state.status not in LIVE:
                 return None
             token = secrets.new_token()

@@ -32,8 +32,7 @@ from control.usage import record as usage
 from control.voicemail.rules import KEEP
 from hum.clock import now
 from hum.v1 import calls_pb2, runtime_pb2
-from storage import calls, voicemails
-from storage import under_way as unfinished_turns
+from storage import calls, unfinished_turns, voicemails
 from storage.calls import CallState
 from storage.db import Db, Tx
 
@@ -41,7 +40,7 @@ from storage.db import Db, Tx
 async def stream_ended(tx: Tx, state: CallState, number: int, ended: runtime_pb2.StreamEnded, at: datetime) -> None:
     """Close or continue a locked call after a stream has ended, by the reason and by what the carrier has reported."""
     # All turns of the stream are final now.
-    await unfinished_turns.forget(tx, state.id, number)
+    await unfinished_turns.clear(tx, state.id, number)
     await usage.stream_ended(tx, state, number, at)
     # The call was closed as lost, without what this stream has reported since.
     if state.ended_at is not None:
@@ -51,7 +50,7 @@ async def stream_ended(tx: Tx, state: CallState, number: int, ended: runtime_pb2
     if number < state.streams_opened:
         return
     # A late report: the carrier has requested the next step already.
-    if state.node is None and state.owed_due:
+    if state.node is None and state.next_step_due:
         return
     if _continues(state, ended.reason):
         if state.carrier_ended_at is None:
@@ -74,22 +73,22 @@ def _continues(state: CallState, reason: str) -> bool:
 
     It does if the stream was left for a pending step, or if the carrier was told to redirect the call for a transfer.
     """
-    step = decode(state.owed)
+    step = decode(state.next_step)
     if reason in LEAVES:
         return step is not None
-    return reason == "caller" and state.owed_due and isinstance(step, Transfer)
+    return reason == "caller" and state.next_step_due and isinstance(step, Transfer)
 
 
 async def over_at_carrier(tx: Tx, state: CallState, at: datetime) -> None:
     """Record the carrier's end of a call that had a stream, and close it unless the stream's end is still due."""
-    if state.owed_due and state.node is None:
+    if state.next_step_due and state.node is None:
         reason = await record.reason(tx, state.id)
         await finish(tx, state, "completed", at, reason)
     elif state.node is None and state.carrier_ended_at is not None:
         # The media process reported that it lost the stream.
         await finish(tx, state, "completed", at, "stream_lost")
     else:
-        await calls.carrier_ended(tx, state.id)
+        await calls.set_carrier_ended(tx, state.id)
 
 
 async def hang_up(db: Db, carrier: Carrier, state: CallState) -> None:

@@ -19,7 +19,7 @@ from control.livecall import channels
 from control.livecall.rules import AFTER_CALL
 from hum.settings import ControlSettings
 from hum.v1 import calls_pb2, runtime_pb2
-from storage import media_links, set_aside
+from storage import media_links, quarantine
 
 
 def feature(settings: ControlSettings, deps: Deps) -> Feature:
@@ -33,8 +33,8 @@ def feature(settings: ControlSettings, deps: Deps) -> Feature:
 
     async def prune() -> None:
         async with deps.db.system() as tx:
-            await set_aside.forget_reports(tx, rules.KEEP_SET_ASIDE)
-            await media_links.forget(tx, rules.KEEP_LINKS)
+            await quarantine.purge_reports(tx, rules.KEEP_SET_ASIDE)
+            await media_links.purge(tx, rules.KEEP_LINKS)
 
     return Feature(
         services={

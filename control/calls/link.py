@@ -34,7 +34,7 @@ from hum.observe.telemetry import log
 from hum.v1 import calls_pb2
 from hum.v1 import runtime_pb2 as pb
 from storage import media_links
-from storage.db import AWAY, BUSY, Db
+from storage.db import BUSY, UNAVAILABLE, Db
 from storage.media_links import NodeState
 
 LOG = log(__name__)
@@ -155,7 +155,7 @@ class _Link:
             self._begin(self._offer(message.browser_call_id), "browser's offer")
 
     async def read(self, ups: AsyncIterator[pb.LinkUp]) -> None:
-        """Handle the media process's messages until it sends no more.  Raises LostReports, AWAY, BUSY."""
+        """Handle the media process's messages until it sends no more.  Raises LostReports, UNAVAILABLE, BUSY."""
         try:
             async for up in ups:
                 match up.WhichOneof("up"):
@@ -210,8 +210,10 @@ class _Link:
         new = _node_state(state)
         try:
             async with self._db.system() as tx:
-                seq = await media_links.seen(tx, self.node, self._id, new, changed=new != self._stored.state)
-        except (*AWAY, *BUSY) as error:
+                seq = await media_links.record_heartbeat(
+                    tx, self.node, self._id, new, changed=new != self._stored.state
+                )
+        except (*UNAVAILABLE, *BUSY) as error:
             LOG.warning(
                 "could not store a media process's state; the next one follows", node=self.node, error=repr(error)[:200]
             )
@@ -225,7 +227,7 @@ class _Link:
         try:
             async with self._db.system() as tx:
                 await media_links.close(tx, self.node, self._id)
-        except (*AWAY, *BUSY) as error:
+        except (*UNAVAILABLE, *BUSY) as error:
             # The media process counts as unavailable once it has been silent for a time.
             LOG.warning("could not record that a media link closed", node=self.node, error=repr(error)[:200])
 
@@ -244,7 +246,7 @@ class _Link:
     async def _publish_answer(self, answer: pb.CommandAnswer) -> None:
         try:
             await self._bus.publish(ANSWERS, answer)
-        except (*AWAY, *BUSY) as error:
+        except (*UNAVAILABLE, *BUSY) as error:
             # The process that sent the command reports its outcome as unknown.
             LOG.warning("could not publish a command's answer", node=self.node, error=repr(error)[:200])
 
@@ -257,7 +259,7 @@ class _Link:
         """Send a hand-over with the agent of the flow that it names: the bus carries only the flow's id."""
         try:
             command.switch.CopyFrom(await self._tools.successor(command.call_id, command.switch))
-        except (*AWAY, *BUSY, NotFound) as error:
+        except (*UNAVAILABLE, *BUSY, NotFound) as error:
             # The process that sent the command reports its outcome as unknown.
             LOG.warning("could not hand over a call", call=command.call_id, error=repr(error)[:200])
         else:
@@ -267,7 +269,7 @@ class _Link:
         """Send an agent the current caller context, which the bus does not carry."""
         try:
             command.caller.text = await self._tools.caller_context(command.call_id)
-        except (*AWAY, *BUSY, NotFound) as error:
+        except (*UNAVAILABLE, *BUSY, NotFound) as error:
             # The process that sent the command gets no answer, and retries.
             LOG.warning("could not update an agent's caller context", call=command.call_id, error=repr(error)[:200])
         else:
@@ -277,7 +279,7 @@ class _Link:
         """Send an agent the outcome of an approval, which the bus does not carry."""
         try:
             command.news.text = await self._tools.approval_outcome(command.call_id, command.news.approval_id)
-        except (*AWAY, *BUSY, NotFound) as error:
+        except (*UNAVAILABLE, *BUSY, NotFound) as error:
             # The process that sent the command gets no answer, and retries.
             LOG.warning("could not send an agent an approval's outcome", call=command.call_id, error=repr(error)[:200])
         else:
@@ -288,7 +290,7 @@ class _Link:
     async def _offer(self, call_id: str) -> None:
         try:
             offer = await self._offers.claim(self.node, call_id)
-        except (*AWAY, *BUSY) as error:
+        except (*UNAVAILABLE, *BUSY) as error:
             # The request that placed the call times out.
             LOG.warning("could not send a browser's offer", call=call_id, error=repr(error)[:200])
             return
@@ -308,7 +310,7 @@ class _Link:
         try:
             with use_span(span, end_on_exit=True, record_exception=False, set_status_on_exception=False):
                 result = await self._tools.run(request)
-        except (*AWAY, *BUSY) as error:
+        except (*UNAVAILABLE, *BUSY) as error:
             LOG.warning("could not run a tool", call=request.call_id, tool=request.name[:100], error=repr(error)[:200])
             result = _busy(request)
         except Exception:
@@ -336,7 +338,7 @@ class _Link:
                 try:
                     if not await self._bus.publish(DELTAS, batch):
                         DELTAS_DROPPED.inc(len(batch.deltas))
-                except (*AWAY, *BUSY):
+                except (*UNAVAILABLE, *BUSY):
                     DELTAS_DROPPED.inc(len(batch.deltas))
                 except Exception:
                     # Drop only this batch.

@@ -101,7 +101,7 @@ class Listening:
         attached.stack.close()
         attached.sound = None
         async with self._db.tenant(org) as tx:
-            state = await calls.look(tx, id)
+            state = await calls.get(tx, id)
             stream = await calls.stream(tx, id, state.streams_opened)
         if state.status not in LIVE:
             return False

@@ -123,7 +123,7 @@ class LiveCall:
         The lease is never cancelled, since other clients may follow the call too.
         """
         async with self._db.system() as tx:
-            state = await calls.look(tx, self._id)
+            state = await calls.get(tx, self._id)
         if state.node is not None and state.status in LIVE:
             watch = runtime_pb2.WatchCall(for_ms=round(WATCH_SECONDS * 1000))
             command = runtime_pb2.CallCommand(call_id=self._public_id, watch=watch)

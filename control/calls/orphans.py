@@ -18,9 +18,9 @@ from hum.clock import now
 from hum.contract.errors import CarrierError
 from hum.observe.telemetry import log
 from hum.settings import CallsSettings
-from storage import calls, lost_calls
+from storage import calls, orphaned_calls
 from storage.db import Db
-from storage.lost_calls import LostRow
+from storage.orphaned_calls import OrphanedCallRow
 
 LOG = log(__name__)
 #: Most concurrent requests to the carrier, and most unanswered requests in a row before a sweep sends no more: while
@@ -36,16 +36,16 @@ DIALLED_BACK_OFF = 8
 async def sweep(db: Db, carrier: Carrier, settings: CallsSettings) -> int:
     """Close the orphaned calls that the carrier no longer has either; return how many.
 
-    Raises AWAY, after all calls in flight are processed.
+    Raises UNAVAILABLE, after all calls in flight are processed.
     """
     lost_after = timedelta(seconds=settings.link_lost_seconds)
     async with db.system() as tx:
-        rows = await lost_calls.claim(
+        rows = await orphaned_calls.claim(
             tx, timedelta(seconds=settings.link_silent_seconds), lost_after / CHECKS, lost_after, DIALLED_BACK_OFF
         )
     concurrent, queries = asyncio.Semaphore(MAX_CONCURRENT), _CarrierQueries(carrier)
 
-    async def close(row: LostRow) -> bool:
+    async def close(row: OrphanedCallRow) -> bool:
         async with concurrent:
             return await _close(db, queries, row)
 
@@ -58,7 +58,7 @@ async def sweep(db: Db, carrier: Carrier, settings: CallsSettings) -> int:
     return closed
 
 
-async def _close(db: Db, queries: "_CarrierQueries", row: LostRow) -> bool:
+async def _close(db: Db, queries: "_CarrierQueries", row: OrphanedCallRow) -> bool:
     carrier_call: CarrierCall | None = None
     try:
         carrier_call = await queries.get_call(row)
@@ -92,7 +92,7 @@ class _CarrierQueries:
     carrier: Carrier
     unanswered: int = 0  # in a row
 
-    async def get_call(self, row: LostRow) -> CarrierCall | None:
+    async def get_call(self, row: OrphanedCallRow) -> CarrierCall | None:
         """Return the carrier's record of a call; None if it has none.  Raises CarrierError."""
         if row.call_sid is None:
             return None

@@ -32,12 +32,12 @@ from storage import (
     media_links,
     onsets,
     pauses,
+    quarantine,
     recordings,
-    set_aside,
     voicemails,
 )
 from storage.calls import CallState, StreamState
-from storage.db import AWAY, BUSY, Db, Tx
+from storage.db import BUSY, UNAVAILABLE, Db, Tx
 from storage.interruptions import InterruptionRow
 from storage.latencies import LatencyRow
 
@@ -60,11 +60,11 @@ async def apply_batch(db: Db, node: str, batch: runtime_pb2.ReportBatch, acknowl
     """Store a batch of reports once.  A report that can't be stored is quarantined, and those after it are stored.
 
     `acknowledged`: the last batch that this process knows to be stored.  Raises LostReports if the database lacks it,
-    and AWAY, BUSY.
+    and UNAVAILABLE, BUSY.
     """
     try:
         await _apply_all(db, node, batch, acknowledged)
-    except (*AWAY, *BUSY, LostReports):
+    except (*UNAVAILABLE, *BUSY, LostReports):
         raise
     except Exception as error:  # noqa: BLE001 - storing each alone shows which failed
         LOG.warning("could not store a batch of reports as a whole", node=node, seq=batch.seq, error=repr(error)[:300])
@@ -85,7 +85,7 @@ async def _apply_all(db: Db, node: str, batch: runtime_pb2.ReportBatch, acknowle
 
 async def store_again(tx: Tx, node: str, batch_seq: int, place: int) -> bool:
     """Store a quarantined report; return False if there is none.  Raises the error if it still can't be stored."""
-    serialized = await set_aside.take_report(tx, node, batch_seq, place)
+    serialized = await quarantine.claim_report(tx, node, batch_seq, place)
     if serialized is None:
         return False
     await _apply(tx, runtime_pb2.Report.FromString(serialized), is_new=False)
@@ -100,7 +100,7 @@ async def _apply_each(db: Db, node: str, batch: runtime_pb2.ReportBatch) -> None
             await tx.execute("SAVEPOINT report")
             try:
                 await _apply(tx, report)
-            except (*AWAY, *BUSY):
+            except (*UNAVAILABLE, *BUSY):
                 raise
             except Exception as error:
                 kind = report.WhichOneof("report") or "none"
@@ -109,7 +109,7 @@ async def _apply_each(db: Db, node: str, batch: runtime_pb2.ReportBatch) -> None
                 await tx.execute("ROLLBACK TO SAVEPOINT report")
                 reason = repr(error)[:500]
                 call = ids.parse(Kind.CALL, report.call_id)
-                await set_aside.add_report(tx, node, batch.seq, place, call, report.SerializeToString(), reason)
+                await quarantine.add_report(tx, node, batch.seq, place, call, report.SerializeToString(), reason)
         await media_links.set_seq(tx, node, batch.seq)
 
 
@@ -141,13 +141,15 @@ async def _owe_files_again(tx: Tx, id: UUID, report: runtime_pb2.Report) -> bool
 
     Return False if neither was deleted.
     """
-    if await erasures.files_back(tx, id):
+    if await erasures.schedule_late_files(tx, id):
         return True
     kind = report.WhichOneof("report")
     if kind not in WITH_FILE:
         return False
     owner = recording_names.owner(getattr(report, kind).path)
-    return owner is not None and owner.id == id and await deleted_organizations.files_back(tx, owner.org_id, id)
+    return (
+        owner is not None and owner.id == id and await deleted_organizations.schedule_late_files(tx, owner.org_id, id)
+    )
 
 
 async def _store(tx: Tx, state: CallState, stream: StreamState, report: runtime_pb2.Report, at: datetime) -> None:
@@ -168,7 +170,7 @@ async def _store(tx: Tx, state: CallState, stream: StreamState, report: runtime_
         case "model_used":
             await usage.model_used(tx, state, stream.number, report.model_used)
         case "announcement_played":
-            await calls.announced(tx, state.id, report.announcement_played.at_ms)
+            await calls.set_announced(tx, state.id, report.announcement_played.at_ms)
         case "recording_started" | "recording" | "recording_pause":
             await _set_recording(tx, state, stream, report)
         case "message_started" | "message_stored":
@@ -223,7 +225,7 @@ async def _add_keys(tx: Tx, state: CallState, pressed: runtime_pb2.DigitsPressed
     if not pressed.digits:
         # The recording was paused during the entry.
         await keypad.remove(tx, state.id, entry.at_ms)
-    elif entry.keys and await keypad.put(tx, state.id, entry.at_ms, encode(entry), rules.MAX_KEYPAD_ENTRIES):
+    elif entry.keys and await keypad.upsert(tx, state.id, entry.at_ms, encode(entry), rules.MAX_KEYPAD_ENTRIES):
         await append_event(tx, state.id, at, keypad_entry=entry)
 
 
@@ -239,7 +241,7 @@ async def _set_recording(tx: Tx, state: CallState, stream: StreamState, report: 
     match report.WhichOneof("report"):
         case "recording_pause":
             pause = report.recording_pause
-            await pauses.put(tx, state.id, pause.start_ms, encode(pause))
+            await pauses.upsert(tx, state.id, pause.start_ms, encode(pause))
         case "recording_started":
             await recordings.begin(tx, state.id, stream.number, report.recording_started.path)
         case "recording" if file.path:

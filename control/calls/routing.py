@@ -33,7 +33,7 @@ from hum.settings import CallsSettings
 from hum.v1 import calls_pb2, runtime_pb2
 from storage import calls, contacts, routes
 from storage.calls import CallState, NewCall
-from storage.contacts import Met
+from storage.contacts import CallerContact
 from storage.db import Db, Tx
 
 #: Seconds before the gateway's patience ends at which a caller is told that there is no place.
@@ -126,7 +126,7 @@ async def next_step(db: Db, context: RoutingContext, request: runtime_pb2.NextSt
         state = await calls.lock(tx, ids.require(Kind.CALL, request.call_id))
         if (state.call_sid, state.to_e164) != (request.call_sid, request.to_e164):
             raise NotFound("There is no such call.")
-        if request.carrier_status in CARRIER_ENDINGS and state.owed_due and state.status in LIVE:
+        if request.carrier_status in CARRIER_ENDINGS and state.next_step_due and state.status in LIVE:
             # The caller hung up while the stream was left.
             await finish(tx, state, "completed", now(), "caller")
             return _hang_up()
@@ -194,7 +194,7 @@ async def _find_route(tx: Tx, request: runtime_pb2.RouteCallRequest) -> calls.Ro
     route_tags = route.definition.get("route_tags_json")
     name = rules.route_tag(route_tags, route.tags) if route_tags and is_usable("route_tags_json", route_tags) else None
     flow = ids.parse(Kind.FLOW, name) if name else None
-    return (await routes.tagged(tx, route, flow) if flow else None) or route
+    return (await routes.with_flow(tx, route, flow) if flow else None) or route
 
 
 async def _routing_facts(tx: Tx, route: calls.RouteRow) -> rules.Facts:
@@ -240,22 +240,22 @@ async def _create_call(
         if caller and not isinstance(decision, rules.Reject) and is_lookup_due(caller.looked_up_at, at, lookup_keep):
             await jobs.enqueue(tx, LOOK_UP_CONTACT, route.org_id, caller.id)
         if isinstance(decision, Message):
-            await calls.owe(tx, call.id, encode(decision), due=True)
+            await calls.set_next_step(tx, call.id, encode(decision), due=True)
         elif not isinstance(decision, rules.Connect):
             await finish(tx, await calls.lock(tx, call.id), decision.status, at, decision.reason)
         return await calls.lock(tx, call.id)
-    state = await calls.by_sid(tx, request.call_sid)
+    state = await calls.lock_by_sid(tx, request.call_sid)
     assert state is not None, "a call that was not created exists already"
     return state
 
 
-async def _upsert_caller(tx: Tx, org: UUID, request: runtime_pb2.RouteCallRequest) -> Met | None:
+async def _upsert_caller(tx: Tx, org: UUID, request: runtime_pb2.RouteCallRequest) -> CallerContact | None:
     """Create or update the caller's contact; return None if the number is withheld."""
     if bad_e164(request.from_e164):
         return None
     is_forged = request.caller_verification == calls_pb2.CALLER_VERIFICATION_FAILED
     name = request.caller_name if request.HasField("caller_name") and not is_forged else None
-    return await contacts.meet(tx, ids.new(), org, request.from_e164, name)
+    return await contacts.find_or_create(tx, ids.new(), org, request.from_e164, name)
 
 
 async def _take_step(tx: Tx, context: RoutingContext, state: CallState) -> Step | None:
@@ -319,7 +319,7 @@ async def _prepare_message(db: Db, mailboxes: Mailboxes, id: UUID) -> runtime_pb
 
 async def _lock_by_sid(tx: Tx, call_sid: str, to_e164: str) -> CallState | None:
     """Lock and return a stored call; None if there is none.  Raises NotFound if the number is not the call's."""
-    state = await calls.by_sid(tx, call_sid)
+    state = await calls.lock_by_sid(tx, call_sid)
     if state is not None and state.to_e164 != to_e164:
         LOG.warning("refused a call's id with another number", call=ids.show(Kind.CALL, state.id))
         raise NotFound("There is no such call to this number.")
@@ -332,8 +332,8 @@ def _streams(state: CallState) -> rules.Streams:
 
 
 def _due(state: CallState) -> NextStep | None:
-    step = decode(state.owed)
-    return step if is_due(step, marked=state.owed_due) else None
+    step = decode(state.next_step)
+    return step if is_due(step, marked=state.next_step_due) else None
 
 
 def _refusal_step(decision: rules.Refuse | rules.Reject) -> Step:

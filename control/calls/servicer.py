@@ -75,7 +75,7 @@ class CallsServicer:
     async def ListCallTurns(
         self, request: pb.ListCallTurnsRequest, ctx: TransactionContext
     ) -> pb.ListCallTurnsResponse:
-        id = (await calls.look(ctx.tx, ids.require(Kind.CALL, request.call_id))).id
+        id = (await calls.get(ctx.tx, ids.require(Kind.CALL, request.call_id))).id
         rows = await call_records.latest_turns(ctx.tx, id, self._cursors.after(request), paging.rows_to_fetch(request))
         page, more = self._cursors.cut(request, rows, lambda row: (row.seq,))
         return pb.ListCallTurnsResponse(turns=[present.turn(row) for row in page], next_cursor=more)

@@ -66,7 +66,7 @@ class Sessions:
             row = await calls.session(tx, spent.id) if spent else None
             history = await _load_history(tx, spent) if spent else _History()
             if spent:
-                await call_events.wake(tx, spent.id)
+                await call_events.notify_listeners(tx, spent.id)
             due = decode(spent.due) if spent else None
             if spent and row and isinstance(due, Message):
                 return await self._mailbox(tx, spent, row, due)
@@ -206,7 +206,7 @@ async def _load_history(tx: Tx, spent: SpentToken) -> _History:
     if spent.stream_number == 1:
         return _History()
     interrupted_at = await unfinished.finalize(tx, spent.org_id, spent.id, spent.stream_number - 1, now())
-    return _History(rules.recent_turns(await calls.heard(tx, spent.id, rules.RECENT_TURNS)), interrupted_at)
+    return _History(rules.recent_turns(await calls.utterances(tx, spent.id, rules.RECENT_TURNS)), interrupted_at)
 
 
 def _contact(row: SessionRow) -> dict[str, str | None]:

@@ -25,7 +25,7 @@ from hum.v1 import calls_pb2
 from hum.v1 import runtime_pb2 as pb
 from storage import flow_switches, flows, interventions
 from storage.calls import CallState
-from storage.db import AWAY, BUSY, Db
+from storage.db import BUSY, UNAVAILABLE, Db
 
 LOG = log(__name__)
 MAX_NAME_CHARS = 100
@@ -122,7 +122,7 @@ class Supervision:
                 await append_action(
                     tx, org, ctx.principal, "stopListeningToCall", ids.show(Kind.CALL, id), (), ctx.request_id
                 )
-        except (*AWAY, *BUSY) as error:
+        except (*UNAVAILABLE, *BUSY) as error:
             LOG.warning(
                 "could not record the end of listening in the audit log",
                 call=ids.show(Kind.CALL, id),

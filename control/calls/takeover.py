@@ -22,5 +22,5 @@ async def reassign(db: Db, from_node: str, node: str, call_ids: Sequence[str]) -
         if id is not None:
             # One transaction for each row: reports lock rows of the same calls in any order.
             async with db.system() as tx:
-                count += await media_links.take(tx, id, from_node, node)
+                count += await media_links.move_call(tx, id, from_node, node)
     LOG.info("a media process has taken calls over", node=node, from_node=from_node, calls=count)

@@ -32,7 +32,7 @@ class CallTools:
         self._executions = Executions(db, registry)
 
     async def run(self, request: pb.RunTool) -> pb.ToolResult:
-        """Run a tool.  A bad request gets a failed result, not an exception.  Raises AWAY, BUSY."""
+        """Run a tool.  A bad request gets a failed result, not an exception.  Raises UNAVAILABLE, BUSY."""
         result = await self._result(request)
         return pb.ToolResult(
             call_id=request.call_id,

@@ -16,8 +16,8 @@ from hum import ids
 from hum.ids import Kind
 from hum.observe.telemetry import log
 from hum.v1 import runtime_pb2 as pb
-from storage import under_way
-from storage.db import AWAY, BUSY, Db, Tx
+from storage import unfinished_turns
+from storage.db import BUSY, UNAVAILABLE, Db, Tx
 
 LOG = log(__name__)
 #: Per call; a longer report is ignored.
@@ -39,8 +39,8 @@ async def store(db: Db, unfinished: Sequence[pb.CallUnderWay]) -> None:
         return
     try:
         async with db.system() as tx:
-            await under_way.keep(tx, streams)
-    except (*AWAY, *BUSY) as error:
+            await unfinished_turns.store(tx, streams)
+    except (*UNAVAILABLE, *BUSY) as error:
         LOG.warning("could not store unfinished turns", calls=len(streams), error=repr(error)[:200])
 
 
@@ -49,7 +49,7 @@ async def finalize(tx: Tx, org: UUID, call: UUID, last_stream: int, at: datetime
 
     Return when the last stream's unfinished turns were reported; None if it had none.
     """
-    rows = await under_way.left(tx, call, last_stream)
+    rows = await unfinished_turns.of_call(tx, call, last_stream)
     reported_at = None
     for row in rows:
         turns = pb.CallUnderWay.FromString(row.under_way).turns
@@ -59,6 +59,6 @@ async def finalize(tx: Tx, org: UUID, call: UUID, last_stream: int, at: datetime
             report = rules.placed_in_call(pb.Report(turn=turn), row.number, row.offset_ms)
             await add_missing(tx, org, call, report.turn, at)
     if rows:
-        await under_way.forget(tx, call, last_stream)
+        await unfinished_turns.clear(tx, call, last_stream)
     await activity.end_lost(tx, call, at)
     return reported_at

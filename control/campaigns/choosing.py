@@ -11,7 +11,7 @@ from control.texts.gate import Stop, Wait
 from control.texts.rules import MEDIA_COUNTRIES
 from control.texts.templates import Template
 from storage.campaigns import CampaignRow, SenderRow
-from storage.forecasts import LeftOut
+from storage.forecasts import Exclusions
 from storage.messages import RulesRow
 from storage.recipients import DueRow
 
@@ -87,15 +87,15 @@ def _takes_no_media(campaign: CampaignRow, contact_e164: str) -> bool:
     return bool(campaign.media_urls) and phone.country(contact_e164) not in MEDIA_COUNTRIES
 
 
-def left_out(campaign: CampaignRow, example_numbers: Iterable[str], countries: frozenset[str]) -> LeftOut:
+def left_out(campaign: CampaignRow, example_numbers: Iterable[str], countries: frozenset[str]) -> Exclusions:
     """Return the areas in which no contact is texted, and those in which only contacts with a conversation are.
 
     `example_numbers`: a number of each area.
     """
     numbers = list(example_numbers)
-    always = tuple(LeftOut.area(number) for number in numbers if _takes_no_media(campaign, number))
-    return LeftOut(
-        always, tuple(LeftOut.area(number) for number in numbers if _is_foreign(campaign, number, countries))
+    always = tuple(Exclusions.area(number) for number in numbers if _takes_no_media(campaign, number))
+    return Exclusions(
+        always, tuple(Exclusions.area(number) for number in numbers if _is_foreign(campaign, number, countries))
     )
 
 

@@ -32,8 +32,8 @@ from hum.v1 import events_pb2
 from storage import campaigns, conversations, events, recipients
 from storage.campaigns import CampaignRow, SenderRow
 from storage.conversations import ConversationState
-from storage.db import AWAY, BUSY, Db, Tx
-from storage.recipients import DueRow, Settled
+from storage.db import BUSY, UNAVAILABLE, Db, Tx
+from storage.recipients import DueRow, Outcome
 
 LOG = log(__name__)
 WRITTEN = Counter(
@@ -64,10 +64,10 @@ class Dispatcher:
         id = None
         try:
             async with self._db.system() as tx:
-                id = await campaigns.next_to_look(tx)
+                id = await campaigns.lock_next(tx)
                 if id is not None:
                     await self._process(tx, await campaigns.get(tx, id), rules.BATCH)
-        except (*AWAY, *BUSY):
+        except (*UNAVAILABLE, *BUSY):
             raise
         except Exception:
             if id is None:
@@ -82,7 +82,7 @@ class Dispatcher:
         try:
             async with self._db.system() as tx:
                 await self._process(tx, await campaigns.get(tx, id, lock=True), 1)
-        except (*AWAY, *BUSY):
+        except (*UNAVAILABLE, *BUSY):
             raise
         except Exception:
             LOG.exception("could not write a recipient's text", campaign=str(id))
@@ -90,12 +90,12 @@ class Dispatcher:
                 row = await campaigns.get(tx, id, lock=True)
                 if row.status == "running":
                     for first in await recipients.due(tx, id, 1):
-                        await recipients.settle(tx, [Settled(first.id, "failed", "error")])
-                await campaigns.look_in(tx, id, FAILED_SECONDS)
+                        await recipients.record_results(tx, [Outcome(first.id, "failed", "error")])
+                await campaigns.schedule_visit(tx, id, FAILED_SECONDS)
 
     async def _process(self, tx: Tx, row: CampaignRow, batch: int) -> None:
         if row.status == "queued":
-            await campaigns.pace(tx, row.id, row.throttle_per_minute)
+            await campaigns.set_pace(tx, row.id, row.throttle_per_minute)
             await campaigns.start(tx, row.id)
             await self._run(tx, row, batch)
         elif row.status == "running":
@@ -107,7 +107,7 @@ class Dispatcher:
 
     async def _finalize(self, tx: Tx, row: CampaignRow) -> None:
         """Withdraw the texts that wait for the sender, also those that it has put back since the campaign stopped."""
-        await campaigns.stand_still(tx, row.id)
+        await campaigns.block_pace(tx, row.id)
         if row.status == "paused":
             withdrawn = await recipients.withdraw(tx, row.id, "paused", rules.BULK)
         else:
@@ -115,11 +115,11 @@ class Dispatcher:
         await recipients.end_erased(tx, row.id)
         after = await campaigns.get(tx, row.id)
         if after.sending or (after.pending and row.status != "paused"):
-            await campaigns.look_in(tx, row.id, 0 if withdrawn >= rules.BULK else SOON_SECONDS)
+            await campaigns.schedule_visit(tx, row.id, 0 if withdrawn >= rules.BULK else SOON_SECONDS)
             return
         if row.status != "paused":
-            await campaigns.no_pace(tx, row.id)
-        await campaigns.settled(tx, row.id)
+            await campaigns.clear_pace(tx, row.id)
+        await campaigns.cancel_visits(tx, row.id)
 
     # -- a campaign that runs
 
@@ -133,12 +133,12 @@ class Dispatcher:
             return
         if row.expires_at is not None and row.expires_at <= at:
             if await recipients.end_pending(tx, row.id, "skipped", "expired", rules.BULK) == rules.BULK:
-                await campaigns.look_in(tx, row.id, 0)
+                await campaigns.schedule_visit(tx, row.id, 0)
                 return
         elif (shut_seconds := _shut_seconds(row, sender, at)) > 0:
-            await campaigns.look_in(tx, row.id, min(shut_seconds, LONGEST_SECONDS))
+            await campaigns.schedule_visit(tx, row.id, min(shut_seconds, LONGEST_SECONDS))
             return
-        backlog = await recipients.waiting(tx, row.id)
+        backlog = await recipients.count_waiting(tx, row.id)
         capacity = rules.window(self._limits, row.throttle_per_minute) - backlog
         plan = await limits.find(tx, row.org_id, "messages")
         if plan is not None and plan.left < capacity:
@@ -166,18 +166,18 @@ class Dispatcher:
     async def _schedule(self, tx: Tx, id: UUID, *, full: bool) -> None:
         """Schedule the campaign's next piece of work, or complete it."""
         if full:
-            await campaigns.look_in(tx, id, 0)
+            await campaigns.schedule_visit(tx, id, 0)
             return
         await recipients.end_erased(tx, id)
         after = await campaigns.get(tx, id)
         if after.sending:
-            await campaigns.look_in(tx, id, SOON_SECONDS)
+            await campaigns.schedule_visit(tx, id, SOON_SECONDS)
         elif after.pending:
             due_seconds = await recipients.next_due_seconds(tx, id)
-            await campaigns.look_in(tx, id, min(max(due_seconds or 0, 0), LONGEST_SECONDS))
+            await campaigns.schedule_visit(tx, id, min(max(due_seconds or 0, 0), LONGEST_SECONDS))
         else:
             await campaigns.complete(tx, id)
-            await campaigns.no_pace(tx, id)
+            await campaigns.clear_pace(tx, id)
             event = events_pb2.CampaignCompletedEvent(campaign_id=ids.show(Kind.CAMPAIGN, id))
             await events.append(tx, after.org_id, id, event)
 
@@ -194,7 +194,7 @@ class Dispatcher:
         threads = await self._threads(tx, row, contacts)
         # Recipients that have opted out since are no longer pending.
         pending = await recipients.lock_pending(tx, list(decisions))
-        drafts, settlements = list[tuple[ConversationState, Draft]](), list[Settled]()
+        drafts, results = list[tuple[ConversationState, Draft]](), list[Outcome]()
         for id, (due, decision) in decisions.items():
             if id not in pending:
                 continue
@@ -202,16 +202,16 @@ class Dispatcher:
                 case Send(body):
                     drafts.append((threads[due.contact_e164], _draft(row, id, body)))
                 case Defer(until):
-                    settlements.append(Settled(id, "pending", "quiet_hours", due_at=until))
+                    results.append(Outcome(id, "pending", "quiet_hours", due_at=until))
                 case Skip(status, reason):
-                    settlements.append(Settled(id, status, reason))
+                    results.append(Outcome(id, status, reason))
         for new in await writing.write_all(tx, row.org_id, drafts, at) if drafts else ():
             assert new.recipient_id is not None, "the drafts are recipients'"
             status = "opted_out" if new.status == "opted_out" else "sending"
-            settlements.append(Settled(new.recipient_id, status, new.error_code, new.id))
-        await recipients.settle(tx, settlements)
-        for settlement in settlements:
-            WRITTEN.labels(settlement.status).inc()
+            results.append(Outcome(new.recipient_id, status, new.error_code, new.id))
+        await recipients.record_results(tx, results)
+        for result in results:
+            WRITTEN.labels(result.status).inc()
 
     async def _threads(
         self, tx: Tx, row: CampaignRow, contacts: Mapping[str, UUID | None]

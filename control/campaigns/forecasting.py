@@ -13,7 +13,7 @@ from control.texts.paces import Paces
 from storage import campaigns, forecasts
 from storage.campaigns import CampaignRow, SenderRow
 from storage.db import Tx
-from storage.forecasts import Area, CountsRow, LeftOut
+from storage.forecasts import Area, CountsRow, Exclusions
 from storage.recipients import DueRow
 
 #: Most texts that are rendered one by one, and how many of them before yielding to other tasks.
@@ -75,9 +75,9 @@ class Forecast:
 async def forecast(tx: Tx, row: CampaignRow, paces: Paces, countries: frozenset[str], at: datetime) -> Forecast:
     """Forecast a launch at this time.  `countries`: those that may be texted first, besides the number's own."""
     sender = await campaigns.sender(tx, row.id)
-    areas = await forecasts.areas(tx, row.id, MAX_AREAS, LeftOut())
+    areas = await forecasts.areas(tx, row.id, MAX_AREAS, Exclusions())
     left_out = choosing.left_out(row, [area.example for area in areas], countries)
-    if left_out != LeftOut():
+    if left_out != Exclusions():
         areas = await forecasts.areas(tx, row.id, MAX_AREAS, left_out)
     counts = await forecasts.counts(tx, row.id, left_out)
     texts = await _texts(tx, row, sender, counts, left_out)
@@ -100,7 +100,7 @@ async def forecast(tx: Tx, row: CampaignRow, paces: Paces, countries: frozenset[
     )
 
 
-async def _texts(tx: Tx, row: CampaignRow, sender: SenderRow, counts: CountsRow, left_out: LeftOut) -> TextCost:
+async def _texts(tx: Tx, row: CampaignRow, sender: SenderRow, counts: CountsRow, left_out: Exclusions) -> TextCost:
     """Return the cost of the texts: exact if all are alike or few differ, else extrapolated from the first ones."""
     template = choosing.parsed(row.body_template)
     are_alike = SHARED.issuperset(template.names)

@@ -11,7 +11,7 @@ from storage.db import Tx
 
 
 async def _campaigns(tx: Tx, ids: Sequence[UUID]) -> dict[UUID, campaigns_pb2.Campaign]:
-    return {id: present.campaign(row) for id, row in (await campaigns.some(tx, ids)).items()}
+    return {id: present.campaign(row) for id, row in (await campaigns.get_many(tx, ids)).items()}
 
 
 CAMPAIGN = Presentation(_campaigns, "campaign_updated", "campaign_updated")

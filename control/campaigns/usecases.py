@@ -137,7 +137,7 @@ async def add(tx: Tx, id: UUID, new_recipients: Sequence[pb.NewRecipient], tag: 
     rules.may_change(row.status)
     if new_recipients:
         return await _add(tx, row, new_recipients, limits)
-    count = await recipients.tagged(tx, row.org_id, tag)
+    count = await recipients.count_tagged(tx, row.org_id, tag)
     _require_capacity(row, count, limits)
     added = await recipients.add_tagged(tx, row.org_id, id, tag)
     return await _record_duplicates(tx, row, AddCounts(added, count - added, 0))

@@ -38,15 +38,15 @@ def visible_to(principal: Principal) -> dict[str, Presentation]:
 
 
 async def _calls(tx: Tx, ids_wanted: Sequence[UUID]) -> dict[UUID, calls_pb2.Call]:
-    return {row.id: present.listed(row) for row in await call_records.some(tx, ids_wanted)}
+    return {row.id: present.listed(row) for row in await call_records.get_many(tx, ids_wanted)}
 
 
 async def _voicemails(tx: Tx, ids_wanted: Sequence[UUID]) -> dict[UUID, review_pb2.Voicemail]:
-    return {row.id: present.voicemail(row) for row in await voicemails.some(tx, ids_wanted)}
+    return {row.id: present.voicemail(row) for row in await voicemails.get_many(tx, ids_wanted)}
 
 
 async def _approvals(tx: Tx, ids_wanted: Sequence[UUID]) -> dict[UUID, approvals_pb2.Approval]:
-    return {row.id: presented.approval(row, listed=True) for row in await approvals.some(tx, ids_wanted)}
+    return {row.id: presented.approval(row, listed=True) for row in await approvals.get_many(tx, ids_wanted)}
 
 
 def _resource(kind: pb.ResourceKind.ValueType, prefix: Kind, id: UUID) -> pb.ChangedResource:

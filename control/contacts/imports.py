@@ -23,8 +23,8 @@ from hum.settings import ImportSettings
 from hum.v1 import contacts_pb2 as pb
 from hum.v1 import events_pb2
 from storage import contact_imports, contacts, events
-from storage.contact_imports import ImportRow, Passed
-from storage.contacts import Imported
+from storage.contact_imports import BatchCounts, ImportRow
+from storage.contacts import ImportedContact
 from storage.db import Db, Tx
 
 #: Unfinished imports of an organization.
@@ -110,11 +110,11 @@ def _resume_sheet(file: bytes, row: ImportRow) -> tuple[Sheet, int]:
 
 
 async def _stage_batch(tx: Tx, row: ImportRow, batch: Batch) -> None:
-    rows = [Imported(e.phone_e164, e.fields, e.notes, e.tags) for e in batch.entries.values()]
+    rows = [ImportedContact(e.phone_e164, e.fields, e.notes, e.tags) for e in batch.entries.values()]
     restaged = await contact_imports.stage(tx, row.id, rows)
     errors = [problem._asdict() for problem in batch.problems[: max(0, MOST_ERRORS - len(row.errors))]]
-    counts = Passed(batch.passed, batch.rows, batch.bad_rows, batch.duplicates + restaged, errors)
-    await contact_imports.move(tx, row.id, counts)
+    counts = BatchCounts(batch.passed, batch.rows, batch.bad_rows, batch.duplicates + restaged, errors)
+    await contact_imports.record_batch(tx, row.id, counts)
 
 
 async def _import_batch(db: Db, org: UUID, id: UUID) -> bool:
@@ -127,10 +127,10 @@ async def _import_batch(db: Db, org: UUID, id: UUID) -> bool:
         if not rows:
             await _end(tx, org, row)
             return False
-        imported = await contacts.take(tx, rows, dry_run=row.dry_run)
+        imported = await contacts.import_contacts(tx, rows, dry_run=row.dry_run)
         updated = [contact for contact, created in imported.items() if not created]
         created = len(imported) - len(updated)
-        await contact_imports.count_taken(tx, id, created, len(updated), len(rows) - len(imported))
+        await contact_imports.add_counts(tx, id, created, len(updated), len(rows) - len(imported))
         if not row.dry_run:
             await jobs.enqueue_all(tx, rules.INDEX_CONTACT, org, updated)
     return True
@@ -154,6 +154,6 @@ async def sweep(db: Db, stuck_seconds: float) -> int:
         return True
 
     async with db.system() as tx:
-        await contact_imports.forget(tx, rules.KEEP_IMPORTS)
-        stuck = await contact_imports.stuck(tx, timedelta(seconds=stuck_seconds))
+        await contact_imports.purge(tx, rules.KEEP_IMPORTS)
+        stuck = await contact_imports.stalled(tx, timedelta(seconds=stuck_seconds))
     return await each_row("contact_imports", stuck, close)

@@ -98,14 +98,14 @@ async def _next_batch(db: Db, org: UUID, id: UUID) -> bool:
             return False
         if calls := await contacts.callers(tx, backfill, BATCH):
             open_calls = [call for call in calls if call.contact_id is None and not bad_e164(call.contact_e164)]
-            created = await contacts.meet_all(tx, {call.contact_e164: ids.new() for call in open_calls})
+            created = await contacts.create_missing(tx, {call.contact_e164: ids.new() for call in open_calls})
             linked = await contacts.link_calls(tx, [call.id for call in open_calls])
-            await contacts.move_backfill(tx, id, calls, created, linked)
+            await contacts.advance_backfill(tx, id, calls, created, linked)
             return True
         pending = await contacts.never_looked_up(tx, backfill.after_contact, BATCH) if backfill.lookup else []
         if not pending:
             await contacts.end_backfill(tx, id)
             return False
         await jobs.enqueue_all(tx, rules.LOOK_UP_CONTACT, org, pending)
-        await contacts.move_lookups(tx, id, pending)
+        await contacts.advance_lookups(tx, id, pending)
         return True

@@ -82,7 +82,7 @@ class ConnectorClient:
             return False
         during = timedelta(milliseconds=2 * connector.timeout_ms)
         async with self._db.tenant(connector.org_id) as tx:
-            return await crm.try_again(tx, connector.id, during)
+            return await crm.claim_probe(tx, connector.id, during)
 
     def is_busy(self, connector: UUID) -> bool:
         """Return whether this process has reached its limit of requests in flight to a connector."""

@@ -23,7 +23,7 @@ from hum.settings.crm import CrmSettings
 from hum.v1 import events_pb2
 from storage import contacts, crm, crm_syncs, events
 from storage.crm import ConnectorRow
-from storage.db import AWAY, BUSY, Db, Tx
+from storage.db import BUSY, UNAVAILABLE, Db, Tx
 
 #: Hours in which a contact who texts is not looked up again in a CRM; who calls always is.
 CRM_KNOWN_HOURS = 24.0
@@ -135,7 +135,7 @@ class Lookups:
         """Call `_query`, and contain any failure: it must not affect the other connectors."""
         try:
             return await self._query(connector, caller)
-        except (*AWAY, *BUSY) as error:
+        except (*UNAVAILABLE, *BUSY) as error:
             LOG.warning("could not ask a CRM connector: the database is unavailable or busy", error=repr(error)[:200])
         except Exception:
             LOG.exception("could not ask a CRM connector: this is a bug", connector=str(connector.id))
@@ -167,9 +167,9 @@ class Lookups:
 
 async def record_answer(tx: Tx, connector: ConnectorRow, contact: UUID, reply: Reply) -> None:
     """Store a connector's id of the contact; if it does not know the contact, schedule its creation there."""
-    await crm.know(tx, connector.id, contact, reply.contact.id if reply.contact else None)
+    await crm.set_external_id(tx, connector.id, contact, reply.contact.id if reply.contact else None)
     if reply.contact is None and connector.create_contacts:
-        await crm_syncs.owe_contact(tx, ids.new(), connector.id, contact)
+        await crm_syncs.schedule_contact(tx, ids.new(), connector.id, contact)
 
 
 async def apply(tx: Tx, org: UUID, contact: UUID, connector: str, crm_contact: CrmContact | None) -> None:
@@ -181,7 +181,7 @@ async def apply(tx: Tx, org: UUID, contact: UUID, connector: str, crm_contact: C
     fields = crm_contact.fields if crm_contact else {}
     if dict(fields) == before.said_by_crm:
         return
-    await contacts.crm_says(tx, contact, {name: fields.get(name) for name in rules.FIELDS})
+    await contacts.set_from_crm(tx, contact, {name: fields.get(name) for name in rules.FIELDS})
     await index_if_renamed(tx, org, before, await contacts.get(tx, contact))
     await events.append(tx, org, contact, events_pb2.ContactUpdatedEvent(by=f"CRM: {connector}"))
 
@@ -190,7 +190,7 @@ async def _guarded(work: Coroutine[Any, Any, None]) -> None:
     """Run a look-up, and contain any failure: the call continues without it."""
     try:
         await work
-    except (*AWAY, *BUSY) as error:
+    except (*UNAVAILABLE, *BUSY) as error:
         LOG.warning("could not look up a caller", error=repr(error)[:200])
     except Exception:
         LOG.exception("a caller's look-up failed: this is a bug")

@@ -63,9 +63,9 @@ class Syncing:
         wait = timedelta(seconds=CRM_SUMMARY_SECONDS)
         for event in stored:
             if event.type in CALL_TYPES:
-                await crm_syncs.owe_call(tx, event.subject_id, wait)
+                await crm_syncs.schedule_call(tx, event.subject_id, wait)
             else:
-                await crm_syncs.owe_conversation(tx, event.subject_id, event.id)
+                await crm_syncs.schedule_conversation(tx, event.subject_id, event.id)
 
     async def enqueue_due(self) -> int:
         """Enqueue jobs for the rows that are due; return how many."""
@@ -81,22 +81,22 @@ class Syncing:
         keep = timedelta(days=CRM_LOG_DAYS)
         retry_for = timedelta(hours=CRM_RETRY_HOURS)
         async with self._db.system() as tx:
-            await crm_syncs.give_up(tx, retry_for + rules.JOB_LOST, PRUNED_ROWS)
-            await crm_syncs.forget(tx, keep, PRUNED_ROWS)
-            await crm.forget_logs(tx, keep, PRUNED_ROWS)
+            await crm_syncs.fail_overdue(tx, retry_for + rules.JOB_LOST, PRUNED_ROWS)
+            await crm_syncs.purge(tx, keep, PRUNED_ROWS)
+            await crm.purge_logs(tx, keep, PRUNED_ROWS)
 
     async def sync(self, org: UUID, id: UUID) -> None:
         """Make one attempt at a sync; a failed one is due again later."""
         claim, at = uuid4(), now()
         async with self._db.tenant(org) as tx:
-            row = await crm_syncs.take(tx, id, claim, at + rules.JOB_LOST)
+            row = await crm_syncs.claim(tx, id, claim, at + rules.JOB_LOST)
             connector = await crm.get(tx, row.connector_id) if row else None
         if row is None or connector is None:
             return
         if not connector.enabled or not await self._connector_client.may_request(connector):
             rests_until = connector.rests_until or at
             async with self._db.tenant(org) as tx:
-                await crm_syncs.later(tx, id, claim, max(rests_until, at + timedelta(seconds=1)), counts=False)
+                await crm_syncs.defer(tx, id, claim, max(rests_until, at + timedelta(seconds=1)), counts=False)
             return
         attempt = await self._attempt(connector, row)
         async with self._db.tenant(org) as tx:
@@ -108,9 +108,9 @@ class Syncing:
         external_id: str | None = None
         if row.contact_id is not None:
             async with self._db.tenant(row.org_id) as tx:
-                if await crm_syncs.is_contact_owed(tx, connector.id, row.contact_id, rules.CONTACT_FIRST):
+                if await crm_syncs.is_contact_scheduled(tx, connector.id, row.contact_id, rules.CONTACT_FIRST):
                     return Attempt(None, rules.CONTACT_FIRST_SECONDS)
-                answer = await crm.known(tx, connector.id, row.contact_id)
+                answer = await crm.external_id(tx, connector.id, row.contact_id)
             if answer is not None:
                 external_id = answer[0]
             elif row.attempts <= LOOK_UPS:
@@ -167,14 +167,14 @@ class Syncing:
         if exchange is None:
             if attempt.later_seconds:
                 due_at = at + timedelta(seconds=attempt.later_seconds)
-                await crm_syncs.later(tx, row.id, claim, due_at, counts=attempt.counts)
+                await crm_syncs.defer(tx, row.id, claim, due_at, counts=attempt.counts)
             else:
                 # The call, conversation or contact is deleted.
                 await crm_syncs.end(tx, row.id, claim, "failed")
             return
         if not exchange.reply.failed:
             if row.kind == "contact" and row.contact_id is not None and exchange.reply.contact is not None:
-                await crm.know(tx, connector.id, row.contact_id, exchange.reply.contact.id)
+                await crm.set_external_id(tx, connector.id, row.contact_id, exchange.reply.contact.id)
             await crm_syncs.end(tx, row.id, claim, "done")
             return
         retry_for = timedelta(hours=CRM_RETRY_HOURS)
@@ -189,7 +189,7 @@ class Syncing:
             )
             await crm_syncs.end(tx, row.id, claim, "failed")
         else:
-            await crm_syncs.later(tx, row.id, claim, next_at, counts=True)
+            await crm_syncs.defer(tx, row.id, claim, next_at, counts=True)
 
 
 def _request(event: Event, body: dict[str, Any], row: SyncRow) -> ConnectorRequest:

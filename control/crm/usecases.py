@@ -12,7 +12,7 @@ from hum.secrets import Keyring
 from hum.settings.crm import CrmSettings
 from hum.v1 import crm_pb2 as pb
 from storage import crm, http_tools
-from storage.crm import ConnectorRow, Wanted
+from storage.crm import ConnectorConfig, ConnectorRow
 from storage.db import Tx
 
 #: Hours in which a CRM connector's old secret is still tried.
@@ -25,7 +25,7 @@ class Connectors:
 
     async def create(self, tx: Tx, org: UUID, connector: pb.CrmConnector) -> tuple[ConnectorRow, str]:
         """Create a connector; return it with its secret.  Raises InvalidRequest, PlanLimit."""
-        values = Wanted(
+        values = ConnectorConfig(
             name=connector.name,
             base_url=rules.base_url(connector.base_url),
             enabled=connector.enabled if connector.HasField("enabled") else True,
@@ -46,7 +46,7 @@ class Connectors:
         """Set the fields in `paths`, unset ones to their defaults.  Raises NotFound, InvalidRequest."""
         order = await crm.order(tx)
         before = await crm.get(tx, id, lock=True)
-        values = Wanted(
+        values = ConnectorConfig(
             name=connector.name if "name" in paths else before.name,
             base_url=rules.base_url(connector.base_url) if "base_url" in paths else before.base_url,
             enabled=_flag(connector, "enabled", paths, before.enabled, default=True),

@@ -28,8 +28,8 @@ async def resolve(tx: Tx, id: UUID, resolution: str) -> MessageRow:
     if resolution == "send_again":
         at = now()
         await text_attempts.set(tx, attempt.id, "absent")
-        await text_attempts.send_again(tx, id, at, at + writing.KEEPS)
-        await sends.wake(tx, attempt.from_e164)
+        await text_attempts.reschedule(tx, id, at, at + writing.KEEPS)
+        await sends.notify_workers(tx, attempt.from_e164)
     else:
         await statuses.set_status(tx, attempt, resolution, GIVEN_UP if resolution == "failed" else None)
     return await messages.get(tx, id)

@@ -54,7 +54,7 @@ def feature(settings: ControlSettings, deps: Deps) -> Feature:
 
     async def prune() -> None:
         async with deps.db.system() as tx:
-            await event_runs.forget(tx, timedelta(days=EVENT_RUN_DAYS), PRUNED_ROWS)
+            await event_runs.purge(tx, timedelta(days=EVENT_RUN_DAYS), PRUNED_ROWS)
 
     return Feature(
         services={event_runs_pb2.DESCRIPTOR.services_by_name["EventRunsService"]: EventRunsServicer(deps.cursors)},

@@ -89,7 +89,7 @@ class Runs:
     async def requeue_stuck(self) -> int:
         """Enqueue a new job for each run of a dead worker; return how many."""
         async with self._db.system() as tx:
-            stuck_runs = await event_runs.left(tx, now() - self._stuck, BATCH)
+            stuck_runs = await event_runs.release_orphaned(tx, now() - self._stuck, BATCH)
             await starting.enqueue(tx, stuck_runs)
         return len(stuck_runs)
 
@@ -126,14 +126,14 @@ class Runs:
                     await event_runs.finish(tx, run, Finish("skipped", reason))
                 return reason
             assert material.flow_id is not None and material.flow_version is not None
-            await event_runs.asked(tx, run, material.flow_version, self._responder.text_model)
+            await event_runs.set_model(tx, run, material.flow_version, self._responder.text_model)
             own_tools = await self._dialogue.own_tools(tx, org, material.flow_id)
             flow, definition = FlowVersion(material.flow_id, material.flow_version), json.loads(material.definition)
             before = list[ActivityRow]()
             if claim.resumed_at is not None:
                 rows = await tool_runs.of_run(tx, run, MOST_BEFORE)
                 before = [row for row in rows if row.approval_id is None and row.started_at < claim.resumed_at]
-            outcomes = await approvals.run_news(tx, run)
+            outcomes = await approvals.undelivered_of_run(tx, run)
             return _Attempt(claim, flow, usable(definition), material, own_tools, before, outcomes)
 
     def _work(self, attempt: _Attempt) -> EventWork:
@@ -161,7 +161,9 @@ class Runs:
             items=[{"role": "user", "content": event}, *_earlier_items(attempt)],
             run=claim.id,
             limit=self._limits.tool_calls,
-            at_end=[partial(approvals.tell, ids=[row.id for row in attempt.outcomes])] if attempt.outcomes else [],
+            at_end=[partial(approvals.record_delivery, ids=[row.id for row in attempt.outcomes])]
+            if attempt.outcomes
+            else [],
         )
 
     async def _fail(self, attempt: _Attempt, work: EventWork, reason: str, error: Exception) -> str | None:
@@ -170,7 +172,7 @@ class Runs:
             is_last = claim.attempts >= self._limits.attempts or work.has_acted
             if not is_last:
                 await _count(tx, attempt, work)
-                await event_runs.wait(tx, claim)
+                await event_runs.release(tx, claim)
         if not is_last:
             raise ModelError(f"the model failed on an event: {error!r}"[:300]) from error
         LOG.warning(
@@ -185,7 +187,7 @@ class Runs:
         claim = attempt.claim
         async with self._db.tenant(claim.org_id) as tx:
             await _count(tx, attempt, work)
-            if not await event_runs.hold(tx, claim):
+            if not await event_runs.lock_claimed(tx, claim):
                 return
             end = Finish(status, reason, result, *work.tokens)
             if status == "completed":

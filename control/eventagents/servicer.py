@@ -10,7 +10,7 @@ from hum import ids
 from hum.ids import Kind
 from hum.v1 import event_runs_pb2 as pb
 from storage import event_runs, tool_runs, usage
-from storage.event_runs import Wanted
+from storage.event_runs import Filter
 
 #: More tool calls than a run may have.
 MOST_ACTIVITY = 200
@@ -24,7 +24,7 @@ class EventRunsServicer:
         self, request: pb.ListEventRunsRequest, ctx: TransactionContext
     ) -> pb.ListEventRunsResponse:
         flow = ids.require(Kind.FLOW, request.flow_id)
-        filters = Wanted(
+        filters = Filter(
             status=word(pb.EventRunStatus, request.status),
             event_type=request.type or None,
             event_id=ids.require(Kind.EVENT, request.event_id) if request.event_id else None,
@@ -34,14 +34,14 @@ class EventRunsServicer:
         rows, more = self._cursors.cut(
             request, await event_runs.page(ctx.tx, flow, after, count, filters), lambda row: (row.id,)
         )
-        used = await usage.of_subjects(ctx.tx, [row.id for row in rows])
+        used = await usage.lines_of(ctx.tx, [row.id for row in rows])
         return pb.ListEventRunsResponse(runs=[present.run(row, used.get(row.id, ())) for row in rows], next_cursor=more)
 
     async def GetEventRun(self, request: pb.GetEventRunRequest, ctx: TransactionContext) -> pb.GetEventRunResponse:
         flow, id = ids.require(Kind.FLOW, request.flow_id), ids.require(Kind.RUN, request.id)
         await event_runs.require_flow(ctx.tx, flow)
         row = await event_runs.get(ctx.tx, flow, id)
-        run = present.run(row, (await usage.of_subjects(ctx.tx, [id])).get(id, ()))
+        run = present.run(row, (await usage.lines_of(ctx.tx, [id])).get(id, ()))
         is_over = row.finished_at is not None
         activity = await tool_runs.of_run(ctx.tx, id, MOST_ACTIVITY)
         run.tool_activity.extend(executions.activity(row, is_over=is_over) for row in activity)

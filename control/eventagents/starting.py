@@ -23,7 +23,7 @@ SKIPPED = Metric("hum_event_runs_skipped_total", "Events that a flow's agent did
 
 async def start(tx: Tx, batch: Sequence[Event], *, limits: Limits) -> None:
     """Create the runs of these events, in the transaction that moves the reader's cursor."""
-    listeners = await event_runs.listening(tx, list({event.org_id for event in batch}))
+    listeners = await event_runs.listeners(tx, list({event.org_id for event in batch}))
     starts = list(_starts(batch, listeners))
     if not starts:
         return

@@ -53,7 +53,7 @@ async def sweep(db: Db, files: Files, settings: ControlSettings) -> None:
 
 async def _create_months(db: Db) -> None:
     async with db.system() as tx:
-        unplaced = await event_months.make(tx, EVENTS_MONTHS_AHEAD, EVENTS_LOCK_SECONDS)
+        unplaced = await event_months.create(tx, EVENTS_MONTHS_AHEAD, EVENTS_LOCK_SECONDS)
         await event_months.close(tx, timedelta(hours=EVENTS_CLOSE_HOURS))
     UNPLACED.set(unplaced)
     if unplaced:
@@ -64,7 +64,7 @@ async def _create_months(db: Db) -> None:
 
 async def _prune_ids(db: Db) -> None:
     async with db.system() as tx:
-        await events.forget_ids(tx, timedelta(days=EVENT_ID_DAYS), PURGED_IDS)
+        await events.purge_ids(tx, timedelta(days=EVENT_ID_DAYS), PURGED_IDS)
 
 
 async def _drop_old(db: Db, files: Files, settings: ControlSettings) -> None:
@@ -94,7 +94,7 @@ async def _archive(db: Db, files: Files, row: MonthRow, with_payloads: bool) -> 
             await _write(files, f"events/{row.name}/{row.archive_files + 1:06d}.jsonl.gz", batch)
         last_id, is_whole = batch[-1].id if batch else row.archived_id, len(batch) < FILE_EVENTS
         async with db.system() as tx:
-            if not await event_months.archived(tx, row, last_id, 1 if batch else 0, whole=is_whole):
+            if not await event_months.record_progress(tx, row, last_id, 1 if batch else 0, whole=is_whole):
                 return False
             ARCHIVED.inc(len(batch))
         if is_whole:

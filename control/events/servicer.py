@@ -28,7 +28,7 @@ async def _place(tx: Tx, after: str, start: tuple[str, int]) -> tuple[str, int]:
     if not after:
         return start
     id = ids.parse(Kind.EVENT, after)
-    place = await events.place_of(tx, id) if id else None
+    place = await events.position_of(tx, id) if id else None
     if place is None:
         raise InvalidCursor
     return place

@@ -8,7 +8,7 @@ MOST_OUTCOME_CHARS = 8_000
 
 def outcome(row: ApprovalRow) -> str:
     """Describe an approval's outcome for the agent."""
-    about = f"What became of your wish to use the tool {row.wish.tool} with {redaction.masked_json(row.wish.arguments)[:1000]}: "
+    about = f"What became of your wish to use the tool {row.tool_call.tool} with {redaction.masked_json(row.tool_call.arguments)[:1000]}: "
     match row.state:
         case "done":
             edits = " with these arguments, which the person has changed," if row.decision.edited else ""

@@ -20,7 +20,7 @@ def feature(settings: ControlSettings, deps: Deps) -> Feature:
 
     async def prune() -> None:
         async with deps.db.system() as tx:
-            await tool_runs.forget(tx, keep, PRUNED_ROWS)
+            await tool_runs.purge(tx, keep, PRUNED_ROWS)
 
     services = tool_executions_pb2.DESCRIPTOR.services_by_name
     return Feature(

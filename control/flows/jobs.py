@@ -51,5 +51,5 @@ async def render_clips(db: Db, speech: Speech, choices: Choices, most_a_day: int
 async def _count(db: Db, org: UUID, most_a_day: int) -> None:
     at = now().astimezone(UTC)
     async with db.tenant(org) as tx:
-        if not await studio.take(tx, KIND, at.date(), most_a_day):
+        if not await studio.count_use(tx, KIND, at.date(), most_a_day):
             raise NoMoreToday(most_a_day, at)

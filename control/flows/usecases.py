@@ -129,7 +129,9 @@ async def _require_known(tx: Tx, flow: pb.Flow, before: pb.Flow, choices: Choice
     types, and for bad numbers.  The flows that it names stay locked, so that none is deleted before the commit.
     """
     ids_by_path = {path: ids.parse(Kind.FLOW, id) for path, id in rules.references(flow, before).items()}
-    existing = await flows.known(tx, [id for id in ids_by_path.values() if id is not None]) if ids_by_path else set()
+    existing = (
+        await flows.lock_existing(tx, [id for id in ids_by_path.values() if id is not None]) if ids_by_path else set()
+    )
     missing = [path for path, id in ids_by_path.items() if id not in existing]
     problems = [FieldError(f"flow.{path}", "is not a flow of this organization") for path in missing]
     problems += (FieldError(f"flow.{path}", reason) for path, reason in rules.bad_numbers(flow, before).items())
@@ -153,7 +155,7 @@ async def _bad_events(tx: Tx, flow: pb.Flow, before: pb.Flow) -> list[FieldError
 async def _unknown_knowledge(tx: Tx, flow: pb.Flow) -> list[FieldError]:
     """Return errors for unknown documents that the flow names.  Known ones stay locked until the commit."""
     documents = [ids.parse(Kind.KNOWLEDGE, text) for text in flow.knowledge_ids]
-    existing = await knowledge.known(tx, [id for id in documents if id is not None])
+    existing = await knowledge.lock_existing(tx, [id for id in documents if id is not None])
     return [
         FieldError(f"flow.knowledge_ids[{n}]", "is not knowledge of this organization")
         for n, id in enumerate(documents)

@@ -14,7 +14,7 @@ from hum import ids
 from hum.ids import Kind
 from storage import http_tools
 from storage.db import Tx
-from storage.http_tools import Overrides, UsedRow
+from storage.http_tools import ActiveBindingRow, Overrides
 
 EVERYWHERE = frozenset(ToolChannel)
 #: The tool's fields that a binding may override.
@@ -30,7 +30,7 @@ class BoundTools:
         rows = await http_tools.in_use(tx, organization, flow, "in_call")
         return [self._tool(row) for row in rows if row.definition is not None]
 
-    def _tool(self, used: UsedRow) -> Tool:
+    def _tool(self, used: ActiveBindingRow) -> Tool:
         definition, fixed = bound(used), fixed_arguments(used.binding.overrides)
         timeout_ms = definition.get("timeout_ms", rules.DEFAULT_TIMEOUT_MS)
         schema = rules.parameters(definition, fixed)
@@ -74,7 +74,7 @@ def _fingerprint(*parts: Mapping[str, Any]) -> str:
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
 
-def bound(used: UsedRow) -> dict[str, Any]:
+def bound(used: ActiveBindingRow) -> dict[str, Any]:
     """Return a tool's definition with its binding's overrides."""
     return merged(used.definition or {}, used.binding.overrides)
 

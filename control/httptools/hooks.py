@@ -27,8 +27,8 @@ from hum.observe.telemetry import log
 from hum.settings.httptools import HttpToolSettings
 from hum.v1 import calls_pb2
 from storage import calls, crm, http_tools, tool_runs
-from storage.db import AWAY, BUSY, Db
-from storage.http_tools import CallerRow, UsedRow
+from storage.db import BUSY, UNAVAILABLE, Db
+from storage.http_tools import ActiveBindingRow, CallerRow
 from storage.tool_runs import NewRun
 
 #: Calls whose hooks one process runs at once; those of more calls are left out.
@@ -46,7 +46,7 @@ Inform = Callable[[UUID, UUID], Coroutine[Any, Any, None]]
 class _Hook:
     """A hook of a call: its binding, its row, and the values for its templates."""
 
-    used: UsedRow
+    used: ActiveBindingRow
     run: NewRun
     values: Mapping[str, Any]
 
@@ -74,7 +74,7 @@ class Hooks:
         """Run the hooks, and contain any failure: the call continues without them."""
         try:
             await self._of_call(call)
-        except (*AWAY, *BUSY) as error:
+        except (*UNAVAILABLE, *BUSY) as error:
             LOG.warning("could not run a call's hooks", error=repr(error)[:200])
         except Exception:
             LOG.exception("a call's hooks failed: this is a bug")
@@ -112,7 +112,7 @@ class Hooks:
             for (hook, outcome, took_ms), row in zip(results, rows, strict=True):
                 await tool_runs.finish(tx, hook.run.id, row, took_ms)
                 if outcome.text:
-                    await tool_runs.tell(tx, hook.run.id, without_secrets(outcome.text))
+                    await tool_runs.set_agent_text(tx, hook.run.id, without_secrets(outcome.text))
                 tool = calls_pb2.ToolActivity(
                     id=hook.run.tool_call_id,
                     name=hook.run.name,
@@ -138,7 +138,7 @@ class Hooks:
                 outcome = await ask(caller, hook, limit_ms)
         except TimeoutError:
             outcome = await _timed_out(hook)
-        except (*AWAY, *BUSY):
+        except (*UNAVAILABLE, *BUSY):
             outcome = await _fallback(hook, "This can't be done at the moment.")
         return outcome, round(monotonic_ms() - began_ms)
 
@@ -187,7 +187,7 @@ class Hooks:
         )
 
 
-def _hook(used: UsedRow, place: int, call: UUID, caller: CallerRow) -> _Hook:
+def _hook(used: ActiveBindingRow, place: int, call: UUID, caller: CallerRow) -> _Hook:
     arguments = fixed_arguments(used.binding.overrides)
     run = NewRun(
         id=ids.new(),

@@ -93,7 +93,7 @@ class Tools:
             raise InvalidRequest(problems)
         name = definition["name"]
         self._require_free(name)
-        if await http_tools.called(tx, name) not in {None, id}:
+        if await http_tools.by_name(tx, name) not in {None, id}:
             raise AlreadyExists(f"There is a tool {name!r} already.")
         if id is not None:
             await _require_apart(await http_tools.names(tx, id, None), {id: name}, tx, id)

@@ -33,8 +33,8 @@ def feature(settings: ControlSettings, deps: Deps) -> Feature:
 
     async def prune() -> None:
         async with deps.db.system() as tx:
-            await idempotency.forget(tx, timedelta(hours=settings.idempotency_hours))
-            await sessions.forget(tx)
+            await idempotency.purge(tx, timedelta(hours=settings.idempotency_hours))
+            await sessions.purge(tx)
 
     return Feature(
         services={

@@ -33,9 +33,9 @@ from hum.plans import FREE
 from hum.secrets import Keyring
 from hum.v1 import identity_pb2 as pb
 from hum.v1 import options_pb2, runtime_pb2
-from storage import identity, sessions, set_aside
+from storage import identity, quarantine, sessions
 from storage.db import Db, Tx
-from storage.identity import ApiKeyRow, InvitationRow, MembershipRow, OrganizationRow, PendingRow, RequestRow
+from storage.identity import ApiKeyRow, InvitationRow, MembershipRow, OrganizationRow, OwnRequestRow, RequestRow
 from storage.sessions import AccountRow
 
 
@@ -60,7 +60,7 @@ class IdentityServicer:
         return pb.RevokeMySessionsResponse()
 
     async def ListSignIns(self, _: pb.ListSignInsRequest, ctx: SessionContext) -> pb.ListSignInsResponse:
-        return pb.ListSignInsResponse(sign_ins=[present_sign_in(row) for row in await sessions.mine(ctx.tx)])
+        return pb.ListSignInsResponse(sign_ins=[present_sign_in(row) for row in await sessions.own_accounts(ctx.tx)])
 
     async def RemoveSignIn(self, request: pb.RemoveSignInRequest, ctx: SessionContext) -> pb.RemoveSignInResponse:
         id = ids.require(Kind.SIGN_IN, request.id)
@@ -84,7 +84,7 @@ class IdentityServicer:
         self, request: pb.OnboardOrganizationRequest, ctx: SessionContext
     ) -> pb.OnboardOrganizationResponse:
         result = await usecases.onboard(ctx, request.name, self._onboarding)
-        if isinstance(result, PendingRow):
+        if isinstance(result, OwnRequestRow):
             return pb.OnboardOrganizationResponse(organization=present_pending(result))
         return pb.OnboardOrganizationResponse(organization=present(await identity.organization(ctx.tx, result)))
 
@@ -235,7 +235,7 @@ class AdminServicer:
     ) -> runtime_pb2.ListSetAsideResponse:
         validation.require_valid(request)
         async with self._db.system() as tx:
-            rows = await set_aside.page(tx, request.limit)
+            rows = await quarantine.page(tx, request.limit)
         return runtime_pb2.ListSetAsideResponse(
             set_aside=[
                 runtime_pb2.SetAside(
@@ -352,7 +352,7 @@ def present_request(row: RequestRow) -> pb.OrganizationRequest:
     )
 
 
-def present_pending(row: PendingRow) -> pb.Organization:
+def present_pending(row: OwnRequestRow) -> pb.Organization:
     """Show a requested organization, of which only id, name, status and time exist."""
     return pb.Organization(
         id=ids.show(Kind.ORGANIZATION, row.id),

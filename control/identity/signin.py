@@ -35,12 +35,12 @@ class SignInServicer:
         async with self._db.system() as tx:
             links_user = await self._linking(tx, request.linking_token) if request.linking_token else None
             row = SignInRow(request.nonce, request.code_verifier, request.return_to, links_user)
-            await sessions.begin(tx, secrets.token_hash(request.state), row, timedelta(seconds=SIGN_IN_SECONDS))
+            await sessions.store_sign_in(tx, secrets.token_hash(request.state), row, timedelta(seconds=SIGN_IN_SECONDS))
         return pb.BeginSignInResponse()
 
     async def TakeSignIn(self, request: pb.TakeSignInRequest, _: NodeContext) -> pb.TakeSignInResponse:
         async with self._db.system() as tx:
-            row = await sessions.take(tx, secrets.token_hash(request.state))
+            row = await sessions.claim_sign_in(tx, secrets.token_hash(request.state))
         if row is None:
             raise NotFound("The sign-in is unknown, expired or already used.")
         return pb.TakeSignInResponse(
@@ -58,8 +58,8 @@ class SignInServicer:
                 user = await self._link(tx, request, ctx.request_id)
             else:
                 user = await _person(tx, request.issuer, request.subject, email)
-            await sessions.used(tx, request.issuer, request.subject, email)
-            await sessions.note_sign_in(tx, user, request.name, email)
+            await sessions.record_use(tx, request.issuer, request.subject, email)
+            await sessions.record_sign_in(tx, user, request.name, email)
             if request.previous_token:
                 await sessions.close(tx, secrets.token_hash(request.previous_token))
             await sessions.open(
@@ -77,7 +77,7 @@ class SignInServicer:
 
     async def _linking(self, tx: Tx, token: str) -> UUID:
         """Return the user of a fresh session.  Raises SessionRequired, Forbidden."""
-        session = await sessions.whose(tx, secrets.token_hash(token), timedelta(seconds=self._settings.linking_seconds))
+        session = await sessions.owner(tx, secrets.token_hash(token), timedelta(seconds=self._settings.linking_seconds))
         if session is None:
             raise SessionRequired("Sign in first; then link the other account.")
         user, is_fresh = session

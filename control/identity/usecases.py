@@ -19,7 +19,7 @@ from hum.plans import FREE
 from hum.v1 import events_pb2
 from storage import audit, billing, calls, events, identity, sessions
 from storage.db import Db, Tx
-from storage.identity import ApiKeyRow, OrganizationRow, PendingRow
+from storage.identity import ApiKeyRow, OrganizationRow, OwnRequestRow
 
 PREFIX_CHARS = len(secrets.API_KEY_PREFIX) + 6
 
@@ -57,8 +57,8 @@ async def follow_call(db: Db, call_id: str, call_sid: str) -> tuple[UUID, UUID]:
     """
     async with db.system() as tx:
         if call_id:
-            state = await calls.look(tx, ids.require(Kind.CALL, call_id))
-        elif (found := await calls.by_sid(tx, call_sid)) is not None:
+            state = await calls.get(tx, ids.require(Kind.CALL, call_id))
+        elif (found := await calls.lock_by_sid(tx, call_sid)) is not None:
             state = found
         else:
             raise NotFound("There is no such call.")
@@ -66,14 +66,14 @@ async def follow_call(db: Db, call_id: str, call_sid: str) -> tuple[UUID, UUID]:
     return state.org_id, state.id
 
 
-async def onboard(ctx: SessionContext, name: str, policy: Onboarding) -> UUID | PendingRow:
+async def onboard(ctx: SessionContext, name: str, policy: Onboarding) -> UUID | OwnRequestRow:
     """Create an organization with the signed-in person as its first admin, and switch the session to it; if a site
     admin must approve it, only request it.  Raises Forbidden, PlanLimit, InvalidRequest.
     """
     tx, principal = ctx.tx, ctx.principal
-    if rules.needs_approval(principal, policy, await identity.founded(tx)):
+    if rules.needs_approval(principal, policy, await identity.count_created(tx)):
         id, name = ids.new(), _stripped(name)
-        return PendingRow(id, name, await identity.request_organization(tx, id, name))
+        return OwnRequestRow(id, name, await identity.request_organization(tx, id, name))
     org = await _create(tx, principal, name, ctx.user_id, FREE, None, "onboardOrganization", ctx.request_id)
     await identity.switch(tx, ctx.session_id, org)
     return org
@@ -100,7 +100,7 @@ async def _create(
     tx: Tx, principal: Principal, name: str, admin: UUID, plan: str, notes: str | None, action: str, request_id: str
 ) -> UUID:
     org, name = ids.new(), _stripped(name)
-    await identity.found(tx, org, name, admin, plan, notes)
+    await identity.create_own_organization(tx, org, name, admin, plan, notes)
     await _append_founding(tx, principal, org, name, action, request_id)
     return org
 

@@ -14,7 +14,7 @@ async def prune_changes(db: Db, keep: timedelta) -> int:
     pruned = 0
     while True:
         async with db.system() as tx:
-            count = await inbox_changes.forget(tx, keep, PRUNED_ROWS)
+            count = await inbox_changes.purge(tx, keep, PRUNED_ROWS)
         pruned += count
         if count < PRUNED_ROWS:
             return pruned

@@ -29,15 +29,15 @@ class SmsInboxServicer:
         )
 
     async def GetInbox(self, _: pb.GetInboxRequest, ctx: TransactionContext) -> pb.GetInboxResponse:
-        waiting = await inbox_changes.waiting(ctx.tx, MOST, MEMBERS)
+        counts = await inbox_changes.unread_counts(ctx.tx, MOST, MEMBERS)
         is_person = ctx.principal.session_id is not None and ctx.principal.user_id is not None
         return pb.GetInboxResponse(
-            unread=_count(waiting.all),
-            mine=_count(waiting.members.get(ctx.principal.user_id, 0) if is_person and ctx.principal.user_id else 0),
-            unassigned=_count(waiting.nobody),
+            unread=_count(counts.total),
+            mine=_count(counts.members.get(ctx.principal.user_id, 0) if is_person and ctx.principal.user_id else 0),
+            unassigned=_count(counts.unassigned),
             assignees=[
                 pb.AssigneeUnread(assignee_id=ids.show(Kind.USER, member), unread=_count(unread))
-                for member, unread in waiting.members.items()
+                for member, unread in counts.members.items()
             ],
         )
 

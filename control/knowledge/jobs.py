@@ -32,7 +32,7 @@ from hum.settings.knowledge import KnowledgeSettings
 from hum.v1 import events_pb2
 from storage import events, knowledge, knowledge_search
 from storage.db import Db
-from storage.knowledge import Content, Converted, DocumentRow
+from storage.knowledge import Content, Conversion, DocumentRow
 
 #: Seconds to wait for the embeddings of a batch of passages.
 EMBEDDING_SECONDS = 30.0
@@ -100,18 +100,18 @@ class Conversions:
         """Enqueue documents that are due, fail stuck ones, and enqueue those without vectors of the present model."""
         settings = self._settings
         async with self._db.system() as tx:
-            for org, id in await knowledge.take_due(tx, MOST):
+            for org, id in await knowledge.claim_due(tx, MOST):
                 await jobs.enqueue(tx, rules.CONVERT, org, id)
             for org, id in await knowledge.fail_stuck(tx, timedelta(seconds=settings.knowledge_stuck_seconds)):
                 await events.append(tx, org, id, _failed(id, knowledge.STUCK_FAILURE))
             if self._embedder is not None:
                 again = timedelta(seconds=EMBEDDING_RETRY_SECONDS)
-                for org, id in await knowledge_search.take_to_embed(tx, self._embedder.name, again, MOST):
+                for org, id in await knowledge_search.claim_unembedded(tx, self._embedder.name, again, MOST):
                     await jobs.enqueue(tx, rules.EMBED, org, id)
 
     # --- converting -----------------------------------------------------------------------------------------------
 
-    async def _convert(self, row: DocumentRow, content: Content | None) -> Converted:
+    async def _convert(self, row: DocumentRow, content: Content | None) -> Conversion:
         """Fetch and convert a document; passages are None if its content is unchanged.  Raises Unreadable."""
         media_type, form = "", row.named_format if content is None else content.format
         if content is not None:
@@ -124,12 +124,12 @@ class Conversions:
         form = form or rules.format_of(body, row.url or row.name, media_type)
         hash = hashlib.sha256(form.encode() + b"\0" + body).digest()
         if hash == row.content_hash and row.passages:
-            return Converted(form, len(body), hash, None)
+            return Conversion(form, len(body), hash, None)
         blocks = await self._converter.blocks(body, form)
         passages = await asyncio.to_thread(rules.passages, blocks)
         if not passages:
             raise Unreadable("There is no text in the document.")
-        return Converted(form, len(body), hash, [(passage.heading, passage.text) for passage in passages])
+        return Conversion(form, len(body), hash, [(passage.heading, passage.text) for passage in passages])
 
     async def _fetch(self, org: UUID, url: str) -> FetchedDocument:
         """Fetch a document from its URL.  Raises Unreadable."""
@@ -152,7 +152,7 @@ class Conversions:
             raise Unreadable("The server's answer is empty.")
         return FetchedDocument(answer.body, answer.headers.get("content-type", ""))
 
-    async def _store(self, row: DocumentRow, converted: Converted) -> None:
+    async def _store(self, row: DocumentRow, converted: Conversion) -> None:
         async with self._db.tenant(row.org_id) as tx:
             limit = self._settings.knowledge_passages - await knowledge.others_passages(tx, row.id)
             if converted.passages is not None and len(converted.passages) > limit:

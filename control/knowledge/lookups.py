@@ -15,8 +15,8 @@ from control.usage import other
 from hum import ids
 from hum.observe.telemetry import log
 from storage import knowledge_search
-from storage.db import AWAY, BUSY, Db
-from storage.knowledge_search import FoundRow, Made, Place
+from storage.db import BUSY, UNAVAILABLE, Db
+from storage.knowledge_search import PassageRow, Place, VectorVersion
 from storage.usage import Owner
 
 LOG = log(__name__)
@@ -25,7 +25,7 @@ SECONDS = Histogram("hum_knowledge_lookup_seconds", "Seconds that a look-up in t
 
 @dataclass(frozen=True, slots=True)
 class Hit:
-    row: FoundRow
+    row: PassageRow
     #: The rank in each order, from 1; None if it is not in it.
     by_words: int | None
     by_meaning: int | None
@@ -86,7 +86,7 @@ class Lookups:
         try:
             async with self._db.tenant(owner.org_id) as tx:
                 await other.asked(tx, owner, spent)
-        except (*AWAY, *BUSY) as error:  # the answer is returned anyway
+        except (*UNAVAILABLE, *BUSY) as error:  # the answer is returned anyway
             LOG.warning("could not record the usage of a look-up", error=repr(error)[:200])
 
     async def _embed(self, question: str) -> EmbeddingAnswer | None:
@@ -115,13 +115,15 @@ class Lookups:
         assert self._embedder is not None
         with SECONDS.labels("meaning").time():
             async with self._db.tenant(org) as tx:
-                keys = await knowledge_search.made(tx, scope, self._embedder.name)
+                keys = await knowledge_search.vector_versions(tx, scope, self._embedder.name)
                 missing = [key.document for key in keys if self._cache.get(key) is None]
                 stored = await knowledge_search.vectors(tx, missing) if missing else {}
             # In a thread: the event loop serves calls.
             return await asyncio.to_thread(self._nearest, keys, stored, vector)
 
-    def _nearest(self, keys: Sequence[Made], stored: Mapping[Made, bytes], vector: Vectors) -> list[Place]:
+    def _nearest(
+        self, keys: Sequence[VectorVersion], stored: Mapping[VectorVersion, bytes], vector: Vectors
+    ) -> list[Place]:
         documents = list[tuple[UUID, Vectors]]()
         for key in keys:
             rows = self._cache.get(key)

@@ -13,7 +13,7 @@ from hum.ids import Kind
 from hum.v1 import knowledge_pb2 as pb
 from storage import knowledge
 from storage.db import Db
-from storage.knowledge import DocumentRow, New
+from storage.knowledge import DocumentRow, NewDocument
 
 
 class KnowledgeServicer:
@@ -32,7 +32,7 @@ class KnowledgeServicer:
     ) -> pb.CreateKnowledgeResponse:
         language = request.language or rules.DEFAULT_LANGUAGE
         url = request.url if request.HasField("url") else None
-        values = New(
+        values = NewDocument(
             request.name,
             language,
             rules.config(language),
@@ -98,7 +98,7 @@ class KnowledgeServicer:
         documents = [id for id in parsed if id is not None] if parsed else None
         if documents is not None:
             async with self._db.tenant(ctx.organization) as tx:
-                existing = await knowledge.known(tx, documents)
+                existing = await knowledge.lock_existing(tx, documents)
             missing = [n for n, id in enumerate(parsed) if id not in existing]
             if missing:
                 raise InvalidRequest(

@@ -15,7 +15,7 @@ from hum.settings.knowledge import KnowledgeSettings
 from hum.v1 import events_pb2
 from storage import events, knowledge
 from storage.db import Tx
-from storage.knowledge import Content, DocumentRow, New
+from storage.knowledge import Content, DocumentRow, NewDocument
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +36,7 @@ class Bounds:
     policy: Policy
 
 
-async def create(tx: Tx, principal: Principal, new: New, source: Source, bounds: Bounds) -> DocumentRow:
+async def create(tx: Tx, principal: Principal, new: NewDocument, source: Source, bounds: Bounds) -> DocumentRow:
     """Create a document and enqueue its conversion.  Raises InvalidRequest, PlanLimit."""
     settings = bounds.settings
     content = _content(source, new.name, settings, may_be_url=True)
@@ -52,7 +52,7 @@ async def create(tx: Tx, principal: Principal, new: New, source: Source, bounds:
     return row
 
 
-async def change(tx: Tx, principal: Principal, before: DocumentRow, new: New) -> DocumentRow:
+async def change(tx: Tx, principal: Principal, before: DocumentRow, new: NewDocument) -> DocumentRow:
     """Change a document's name, language and interval of fetching.  Raises InvalidRequest."""
     if new.refetch_hours and before.url is None:
         raise InvalidRequest([FieldError("document.refetch_hours", "is only for a document with a url")])
@@ -130,7 +130,7 @@ def _check_url(url: str, policy: Policy) -> None:
         raise InvalidRequest([FieldError("url", refusal)])
 
 
-def with_changes(before: DocumentRow, *, name: str, language: str, refetch_hours: int) -> New:
+def with_changes(before: DocumentRow, *, name: str, language: str, refetch_hours: int) -> NewDocument:
     """Return a document's values with a change applied."""
-    current = New(before.name, before.language, before.config, before.url, before.refetch_hours)
+    current = NewDocument(before.name, before.language, before.config, before.url, before.refetch_hours)
     return replace(current, name=name, language=language, config=rules.config(language), refetch_hours=refetch_hours)

@@ -8,7 +8,7 @@ from uuid import UUID
 import numpy as np
 
 from control.clients.embeddings import Vectors
-from storage.knowledge_search import Made, Place
+from storage.knowledge_search import Place, VectorVersion
 
 #: Half precision: half the bytes of the compared form, and angles change by less than a thousandth.
 STORED = "<f2"
@@ -46,16 +46,16 @@ class VectorCache:
         self._most_bytes = most_bytes
         self._lock = Lock()
         self._bytes = 0
-        self._rows = OrderedDict[Made, Vectors]()
+        self._rows = OrderedDict[VectorVersion, Vectors]()
 
-    def get(self, key: Made) -> Vectors | None:
+    def get(self, key: VectorVersion) -> Vectors | None:
         with self._lock:
             rows = self._rows.get(key)
             if rows is not None:
                 self._rows.move_to_end(key)
             return rows
 
-    def put(self, key: Made, rows: Vectors) -> None:
+    def put(self, key: VectorVersion, rows: Vectors) -> None:
         with self._lock:
             if key in self._rows or rows.nbytes > self._most_bytes:
                 return

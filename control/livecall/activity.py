@@ -20,7 +20,7 @@ async def add(tx: Tx, org: UUID, call: UUID, activity: calls_pb2.ToolActivity, a
 
 async def end_lost(tx: Tx, call: UUID, at: datetime) -> None:
     """End the running tools of a locked call as `lost`."""
-    for tool in await tool_runs.lose(tx, call, at):
+    for tool in await tool_runs.end_orphaned(tx, call, at):
         await append_event(tx, call, at, tool_finished=decode(tool, calls_pb2.ToolActivity()))
 
 

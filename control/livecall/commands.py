@@ -48,7 +48,7 @@ class Commands:
         if state.node is None:
             return False
         async with self._db.system() as tx:
-            return await media_links.is_there(tx, state.node, self._silent)
+            return await media_links.is_alive(tx, state.node, self._silent)
 
     async def carry_out(self, node: str, command: pb.CallCommand) -> str | None:
         """Send a command, and return its outcome; None if no answer came in time."""

@@ -71,7 +71,7 @@ class Serving:
                     version = await connection.protocol_version()
         except (Unusable, TimeoutError) as error:
             async with self._db.tenant(org) as tx:
-                await mcp.has_failed(tx, id, str(error) or SILENT)
+                await mcp.record_failure(tx, id, str(error) or SILENT)
                 return await mcp.get(tx, id)
         async with self._db.tenant(org) as tx:
             return await self._apply(tx, row, listed, version)
@@ -86,12 +86,12 @@ class Serving:
         for tool in pinning.changes(row, await mcp.tools(tx, row.id), listed, new_ids):
             if tool.state == "accepted" and tool.by[1] is None:
                 tool = pinning.first(tool, now())
-            await mcp.put_tool(tx, tool)
+            await mcp.upsert_tool(tx, tool)
             if tool.state == "changed":
                 suspended = events_pb2.McpToolSuspendedEvent(server_id=public_id, tool=tool.name, name=row.name)
                 await events.append(tx, row.org_id, row.id, suspended)
-        await mcp.forget_gone(tx, row.id)
-        await mcp.was_read(tx, row.id, version)
+        await mcp.purge_removed(tx, row.id)
+        await mcp.record_reading(tx, row.id, version)
         return await mcp.get(tx, row.id)
 
     # --- agents' tools --------------------------------------------------------------------------------------------

@@ -59,7 +59,7 @@ async def change(tx: Tx, before: ServerRow, server: pb.McpServer, sealer: Sealer
         if is_other_origin:
             state = "new" if row.state in {"accepted", "changed"} else row.state
             renamed = replace(renamed, accepted=None, by=(None, None), state=state)
-        await mcp.put_tool(tx, renamed)
+        await mcp.upsert_tool(tx, renamed)
     return await mcp.get(tx, before.id)
 
 
@@ -70,7 +70,7 @@ async def accept(tx: Tx, org: UUID, server: UUID, tool: UUID, hash: str, by: str
         raise InvalidState(row.reason or "The server has it no longer.")
     if row.now.hash != hash:
         raise Conflict("The tool has changed again. Look at it once more.")
-    await mcp.put_tool(tx, replace(row, state="accepted", accepted=row.now, by=(by, now())))
+    await mcp.upsert_tool(tx, replace(row, state="accepted", accepted=row.now, by=(by, now())))
     event = events_pb2.McpToolAcceptedEvent(server_id=ids.show(Kind.MCP_SERVER, server), tool=row.name, by=by)
     await events.append(tx, org, server, event)
     return await mcp.tool(tx, server, tool)
@@ -91,7 +91,7 @@ async def bind(tx: Tx, flow: UUID, server: str, limits: Limits) -> ServerRow:
 
 async def _slug(tx: Tx, name: str, id: UUID) -> str:
     slug = pinning.slug(name)
-    if await mcp.is_taken(tx, slug, id):
+    if await mcp.is_slug_used(tx, slug, id):
         raise AlreadyExists(f"Another MCP server's tools have names that begin with {slug}__.")
     return slug
 

@@ -17,7 +17,7 @@ from hum.objects.files import Files
 from hum.observe.telemetry import log
 from storage import message_media, text_erasures
 from storage.db import Db
-from storage.message_media import FetchingRow
+from storage.message_media import PendingFileRow
 
 LOG = log(__name__)
 #: Owed deletions of files done at once; a sweep does the rest.
@@ -28,7 +28,7 @@ FILES = Counter("hum_text_files_total", "Files of inbound texts, by outcome", ["
 async def fetch(db: Db, carrier: Carrier, store: Files, limits: FileLimits, org: UUID, message: UUID) -> int:
     """Fetch a message's files; return how many were stored.  Raises CarrierError if one could not be fetched yet."""
     async with db.tenant(org) as tx:
-        pending = await message_media.fetching(tx, message)
+        pending = await message_media.pending(tx, message)
     left_bytes = limits.message_bytes - (pending[0].stored_bytes if pending else 0)
     stored, errors = 0, list[CarrierError]()
     for row in pending:
@@ -54,7 +54,7 @@ async def _fetch_one(
     limits: FileLimits,
     org: UUID,
     message: UUID,
-    row: FetchingRow,
+    row: PendingFileRow,
     left_bytes: int,
 ) -> int:
     """Fetch and store a file; return its size in bytes, 0 if it is not stored.  Raises CarrierError, OSError."""
@@ -72,25 +72,25 @@ async def _fetch_one(
     path = files.path_of(org, message, row.index)
     # Name the file before storing it, so a crash in between leaves no file without a row.
     async with db.tenant(org) as tx:
-        exists = await message_media.named(tx, message, row.index, path)
+        exists = await message_media.set_path(tx, message, row.index, path)
     if not exists:
         return 0
     await store.put(path, content)
     async with db.tenant(org) as tx:
-        exists = await message_media.stored(tx, message, row.index, media_type, path, len(content))
+        exists = await message_media.record_stored(tx, message, row.index, media_type, path, len(content))
     # The message was deleted meanwhile, with the row that names the file: owe the file's deletion.
     if not exists:
         async with db.system() as tx:
-            await text_erasures.owe_file(tx, org, path)
+            await text_erasures.schedule_file(tx, org, path)
         await sweep_media(db, store, OWED)
         return 0
     FILES.labels("stored").inc()
     return len(content)
 
 
-async def _give_up(db: Db, org: UUID, message: UUID, row: FetchingRow, status: str, why: str) -> int:
+async def _give_up(db: Db, org: UUID, message: UUID, row: PendingFileRow, status: str, why: str) -> int:
     LOG.warning("could not keep a text's file", message=ids.show(Kind.MESSAGE, message), status=status, why=why[:200])
     FILES.labels(status).inc()
     async with db.tenant(org) as tx:
-        await message_media.failed(tx, message, row.index, status)
+        await message_media.record_failure(tx, message, row.index, status)
     return 0

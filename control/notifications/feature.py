@@ -49,7 +49,7 @@ def feature(settings: ControlSettings, deps: Deps) -> Feature:
 
     async def prune() -> None:
         async with deps.db.system() as tx:
-            await notifications.forget(tx, max_age, hours, timedelta(days=EMAIL_DAYS))
+            await notifications.purge(tx, max_age, hours, timedelta(days=EMAIL_DAYS))
 
     service = notifications_pb2.DESCRIPTOR.services_by_name["NotificationsService"]
     return Feature(

@@ -50,14 +50,14 @@ class Notifier:
             if event.type == rules.INVITED:
                 await self._invite(tx, event)
             elif event.type == rules.TRANSCRIBED:
-                await notifications.hurry(tx, event.org_id, event.subject_id)
+                await notifications.make_due(tx, event.org_id, event.subject_id)
             else:
                 await self._add_notices(tx, event)
 
     async def _add_notices(self, tx: Tx, event: Event) -> None:
         kind = rules.KINDS[event.type]
         waits = event.type == rules.RECEIVED and await notifications.wants_transcripts(tx, event.org_id)
-        await notifications.note(
+        await notifications.store_notice(
             tx,
             event.org_id,
             kind,
@@ -107,7 +107,7 @@ class Notifier:
         # Check again under the lock: two organizations may notify the same person.
         if await notifications.sent_this_hour(tx, row.user_id) >= self._policy.per_hour:
             return False
-        notices = await notifications.waiting(tx, row)
+        notices = await notifications.due_notices(tx, row)
         if not notices:  # another worker was first
             return False
         new = NewEmail(

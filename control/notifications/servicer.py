@@ -13,7 +13,7 @@ from hum.ids import Kind
 from hum.v1 import notifications_pb2 as pb
 from storage import notifications
 from storage.db import Tx
-from storage.notifications import EmailRow, WishesRow
+from storage.notifications import EmailRow, PreferencesRow
 
 #: The fields of a person's settings, and their kinds of notices.
 FIELDS = {"voicemails": rules.VOICEMAIL, "webhooks": rules.WEBHOOK, "limits": rules.LIMIT}
@@ -28,22 +28,22 @@ class NotificationsServicer:
     async def GetMyNotifications(
         self, _: pb.GetMyNotificationsRequest, ctx: TransactionContext
     ) -> pb.GetMyNotificationsResponse:
-        wishes = await notifications.wishes(ctx.tx, _person(ctx.principal))
-        return pb.GetMyNotificationsResponse(notifications=await self._present(ctx.tx, ctx.principal, wishes))
+        preferences = await notifications.preferences(ctx.tx, _person(ctx.principal))
+        return pb.GetMyNotificationsResponse(notifications=await self._present(ctx.tx, ctx.principal, preferences))
 
     async def UpdateMyNotifications(
         self, request: pb.UpdateMyNotificationsRequest, ctx: TransactionContext
     ) -> pb.UpdateMyNotificationsResponse:
         user, sent = _person(ctx.principal), request.notifications
-        before = await notifications.wishes(ctx.tx, user)
+        before = await notifications.preferences(ctx.tx, user)
         changed = set(request.update_mask.paths) or {field.name for field, _ in sent.ListFields()}
-        after = WishesRow(
+        after = PreferencesRow(
             **{name: _choice(sent, name) if name in changed else getattr(before, name) for name in FIELDS}
         )
         for name in changed & FIELDS.keys():
             if getattr(after, name) and ctx.principal.role not in rules.ALLOWED[FIELDS[name]]:
                 raise Forbidden(f"Only an admin gets e-mails of {name}.")
-        await notifications.set_wishes(ctx.tx, user, after)
+        await notifications.set_preferences(ctx.tx, user, after)
         return pb.UpdateMyNotificationsResponse(notifications=await self._present(ctx.tx, ctx.principal, after))
 
     async def ListEmails(self, request: pb.ListEmailsRequest, ctx: TransactionContext) -> pb.ListEmailsResponse:
@@ -51,11 +51,11 @@ class NotificationsServicer:
         rows, more = self._cursors.cut(request, page, lambda row: (row.id,))
         return pb.ListEmailsResponse(emails=[present_email(row) for row in rows], next_cursor=more)
 
-    async def _present(self, tx: Tx, principal: Principal, wishes: WishesRow) -> pb.Notifications:
+    async def _present(self, tx: Tx, principal: Principal, preferences: PreferencesRow) -> pb.Notifications:
         return pb.Notifications(
-            voicemails=_effective(principal, wishes.voicemails, rules.VOICEMAIL),
-            webhooks=_effective(principal, wishes.webhooks, rules.WEBHOOK),
-            limits=_effective(principal, wishes.limits, rules.LIMIT),
+            voicemails=_effective(principal, preferences.voicemails, rules.VOICEMAIL),
+            webhooks=_effective(principal, preferences.webhooks, rules.WEBHOOK),
+            limits=_effective(principal, preferences.limits, rules.LIMIT),
             email=await notifications.address(tx, _person(principal)),
             available=self._is_on,
         )

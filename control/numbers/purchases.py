@@ -114,7 +114,7 @@ class Purchases:
     async def sweep(self, older: timedelta) -> int:
         """Finish the attempts that have been idle for longer than `older`; return how many were finished."""
         async with self._db.system() as tx:
-            abandoned = {attempt.id: attempt for attempt in await purchases.abandoned(tx, older)}
+            abandoned = {attempt.id: attempt for attempt in await purchases.claim_abandoned(tx, older)}
 
         async def resume(id: UUID) -> bool:
             await self._resume(abandoned[id])
@@ -175,13 +175,13 @@ class Purchases:
         The buyer holds it until then, so it can't be assigned during the carrier's request.
         """
         async with self._db.tenant(attempt.org_id) as tx:
-            is_held = await numbers.hold(tx, ids.new(), attempt.e164, sid)
+            is_held = await numbers.reserve(tx, ids.new(), attempt.e164, sid)
         if not is_held and await self._is_owned(sid):
             await self._end(attempt, "failed")
             return
         await self._carrier.release_number(sid)
         async with self._db.tenant(attempt.org_id) as tx:
-            await numbers.let_go(tx, sid)
+            await numbers.cancel_reservation(tx, sid)
             await purchases.end(tx, attempt.id, "returned")
 
     async def _is_owned(self, sid: str) -> bool:

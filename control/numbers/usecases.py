@@ -146,7 +146,7 @@ async def sync(db: Db, carrier: Carrier, webhooks: Webhooks, principal: Principa
     """Synchronize the organization's numbers with the carrier account.  A repetition changes nothing."""
     at_carrier = {number.e164: number for number in await carrier.list_numbers()}
     async with db.tenant(principal.org_id) as tx:
-        own = await numbers.all_locked(tx)
+        own = await numbers.lock_all(tx)
         synced, changed = await _refresh(tx, own, at_carrier)
         if await numbers.is_only_organization(tx):
             allowance = await limits.find(tx, principal.org_id, "numbers")
@@ -228,7 +228,7 @@ async def release(db: Db, carrier: Carrier, principal: Principal, id: UUID, requ
     except CarrierError as error:
         if is_refusal(error):
             async with db.tenant(principal.org_id) as tx:
-                await numbers.keep(tx, id)
+                await numbers.cancel_release(tx, id)
         raise
 
 
@@ -242,7 +242,7 @@ async def _finish_release(db: Db, carrier: Carrier, org: UUID, id: UUID, sid: st
 async def sweep_releases(db: Db, carrier: Carrier, older: timedelta) -> int:
     """Finish the releases that have been idle for longer than `older`; return how many."""
     async with db.system() as tx:
-        unreleased = {row.id: row for row in await numbers.unreleased(tx, older)}
+        unreleased = {row.id: row for row in await numbers.claim_releases(tx, older)}
 
     async def finish(id: UUID) -> bool:
         row = unreleased[id]

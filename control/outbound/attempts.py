@@ -74,7 +74,7 @@ async def ended(
         return
     match rules.after_attempt(result, attempt.made, attempt.max_attempts, attempt.retry_after_seconds, at):
         case rules.Retry(due):
-            await outbound.queue_again(tx, call.id)
+            await outbound.requeue(tx, call.id)
             await outbound.defer(tx, call.id, due, "retry", wanted=True)
             requeued = calls_pb2.CallStateChanged(status=calls_pb2.CALL_STATUS_QUEUED, reason=result)
             await append_event(tx, call.id, at, state=requeued)

@@ -26,7 +26,7 @@ from hum.clock import monotonic_ms, now
 from hum.contract.errors import CarrierBusy, CarrierError
 from hum.ids import Kind
 from hum.observe.telemetry import log
-from storage import calls, outbound, places
+from storage import calls, media_capacity, outbound
 from storage.db import Db, Tx
 from storage.outbound import AttemptRow, FactsRow
 
@@ -139,18 +139,18 @@ class Dialler:
 
         Otherwise a callee might answer to silence.
         """
-        open_nodes = [node for node in await places.nodes(tx, self._dial_limits.silent) if node.takes]
+        open_nodes = [node for node in await media_capacity.nodes(tx, self._dial_limits.silent) if node.accepts_calls]
         if any(node.places is None for node in open_nodes):
             return True
         nodes, urls = {node.node for node in open_nodes}, {node.url for node in open_nodes}
-        live = sum(row.calls for row in await places.held(tx, []) if row.node in nodes or row.url in urls)
-        return sum(node.places or 0 for node in open_nodes) > live + await outbound.unanswered(tx)
+        live = sum(row.calls for row in await media_capacity.in_use(tx, []) if row.node in nodes or row.url in urls)
+        return sum(node.places or 0 for node in open_nodes) > live + await outbound.count_unanswered(tx)
 
     async def _decide(self, tx: Tx, id: UUID) -> ClaimedCall | None:
         """Begin an attempt at a due call; if it may not be placed now, defer or finish it and return None."""
         call, at = await calls.lock(tx, id), now()
         if call.status != "queued":
-            await outbound.forget(tx, id)  # it was canceled
+            await outbound.clear_due(tx, id)  # it was canceled
             return None
         row = await outbound.facts(tx, id)
         within_plan = await limits.has_quota(tx, call.org_id, "minutes")
@@ -164,7 +164,7 @@ class Dialler:
             case rules.Pass(seconds):
                 await outbound.organization_waits(tx, call.org_id, seconds)
             case rules.End(status, reason):
-                await outbound.forget(tx, id)
+                await outbound.clear_due(tx, id)
                 await finish(tx, call, status, at, reason)
         return None
 
@@ -194,7 +194,7 @@ class Dialler:
             LOG.exception("could not record the outcome of an attempt", attempt=str(claimed.attempt.id))
 
     async def dial(self, claimed: ClaimedCall) -> None:
-        """Ask the carrier for a call, once, and record its answer.  Raises AWAY, BUSY, CarrierError."""
+        """Ask the carrier for a call, once, and record its answer.  Raises UNAVAILABLE, BUSY, CarrierError."""
         attempt = claimed.attempt
         if claimed.doubtful_since is not None and not await self._is_new(attempt, claimed.doubtful_since):
             return
@@ -279,7 +279,7 @@ class Dialler:
         least_age = max(self._dial_limits.look_up, timedelta(seconds=self._dial_limits.request_seconds))
         async with self._db.system() as tx:
             await outbound.close_ended(tx, least_age)
-            unknown = await outbound.unknown(tx, least_age)
+            unknown = await outbound.unconfirmed(tx, least_age)
             silent = await outbound.silent(tx, least_age, self._dial_limits.ring_slack_seconds)
         count = await each_row("outbound attempts", unknown, self._look_up)
         return count + await each_row("silent attempts", silent, self._query_status)
@@ -295,7 +295,7 @@ class Dialler:
             if latest.status != "dialling":
                 return True  # a webhook was first
             if attempt.looked_at is None:
-                await outbound.looked(tx, attempt.id)
+                await outbound.record_lookup(tx, attempt.id)
                 return True
             await outbound.end(tx, attempt.id, "not_placed", now())
             if call.status == "queued":
@@ -307,7 +307,7 @@ class Dialler:
         assert attempt.call_sid is not None, "the carrier has it"
         carrier_call = await self._carrier.find_call(attempt.call_sid, attempt.account)
         async with self._db.system() as tx:
-            await outbound.looked(tx, attempt.id)
+            await outbound.record_lookup(tx, attempt.id)
             call, latest = await attempts.lock(tx, attempt.id)
             ended_at: datetime = (carrier_call.ended_at if carrier_call else None) or now()
             await attempts.progressed(tx, call, latest, carrier_call.status if carrier_call else "failed", ended_at)

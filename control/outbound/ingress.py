@@ -71,7 +71,7 @@ class PlacedCallsServicer:
     ) -> pb.ReportAnsweredByResponse:
         async with self._db.system() as tx:
             call, _attempt = await attempts.of_webhook(tx, request.attempt_id, request.call_sid, None)
-            answered_by = outboundrules.answered_by(request.answered_by, await outbound.heard(tx, call.id))
+            answered_by = outboundrules.answered_by(request.answered_by, await outbound.transcript(tx, call.id))
             if not await outbound.set_answered_by(tx, call.id, answered_by):
                 return pb.ReportAnsweredByResponse()  # recorded and handled before
             session = await calls.session(tx, call.id)
@@ -83,7 +83,7 @@ class PlacedCallsServicer:
     async def _command(self, id: UUID, command: pb.ForMachine) -> None:
         """Send a command to the call's media process, which keeps it if the session is still being opened."""
         async with self._db.system() as tx:
-            call = await calls.look(tx, id)
+            call = await calls.get(tx, id)
         if call.node is not None and call.ended_at is None:
             message = pb.CallCommand(call_id=ids.show(Kind.CALL, id), machine=command)
             await self._bus.publish(COMMANDS, pb.NodeCommand(node=call.node, command=message))

@@ -59,7 +59,7 @@ class Orders:
         await self._admit(tx, order.to_e164, caller)
         await limits.require(tx, principal.org_id, "minutes")
         flow = await flows.get(tx, flow_id)
-        contact = await contacts.meet(tx, ids.new(), principal.org_id, order.to_e164, None)
+        contact = await contacts.find_or_create(tx, ids.new(), principal.org_id, order.to_e164, None)
         call = NewCall(
             id=ids.new(),
             org_id=principal.org_id,

@@ -42,7 +42,7 @@ async def sweep(db: Db, store: Files, most: int) -> int:
     async def delete(row: FilesRow) -> bool:
         DELETED.inc(await _as_undeleted(remove, store, row))
         async with db.system() as tx:
-            await erasures.files_gone(tx, row.call_id)
+            await erasures.record_deletion(tx, row.call_id)
         return True
 
     async with db.system() as tx:
@@ -56,7 +56,7 @@ async def sweep_dropped(db: Db, store: Files, most: int) -> int:
     async def delete(row: DroppedRow) -> bool:
         DELETED.inc(await _as_undeleted(_remove_one, store, row.path))
         async with db.system() as tx:
-            await dropped_recordings.gone(tx, row)
+            await dropped_recordings.record_deletion(tx, row)
         return True
 
     async with db.system() as tx:
@@ -70,7 +70,7 @@ async def sweep_media(db: Db, store: Files, most: int) -> int:
     async def delete(row: MediaFileRow) -> bool:
         DELETED.inc(await _as_undeleted(_remove_one, store, row.path))
         async with db.system() as tx:
-            await text_erasures.file_gone(tx, row.id)
+            await text_erasures.record_file_deletion(tx, row.id)
         return True
 
     async with db.system() as tx:

@@ -44,8 +44,8 @@ async def enqueue_due(db: Db) -> None:
         OVERDUE.set(max((seconds for _, seconds in overdue), default=0))
         for org, _ in overdue:
             await erasures.begin_retention(tx, ids.new(), org)
-        await erasures.forget(tx, rules.KEEP_ERASED)
-        open_erasures = await erasures.open_ones(tx)
+        await erasures.purge(tx, rules.KEEP_ERASED)
+        open_erasures = await erasures.unfinished(tx)
     for org, id in open_erasures:
         async with db.system() as tx:
             if not await queue.active(tx, rules.ERASE.name, org) and not await queue.is_parked(

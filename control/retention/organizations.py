@@ -14,12 +14,12 @@ from hum.objects.files import Files
 from hum.observe.telemetry import log
 from storage import deleted_organizations, revocations
 from storage.db import Db, Tx
-from storage.deleted_organizations import DeletedRow
+from storage.deleted_organizations import DeletionRow
 
 LOG = log(__name__)
 
 
-async def delete(db: Db, store: Files, org: UUID, name: str, seconds: float) -> DeletedRow:
+async def delete(db: Db, store: Files, org: UUID, name: str, seconds: float) -> DeletionRow:
     """Delete an organization, as an operator; a repetition continues the deletion.  Return its progress after `seconds`.
 
     `name` confirms the deletion.  Raises NotFound, InvalidRequest for another name, InvalidState while something hinders it.
@@ -33,11 +33,11 @@ async def delete(db: Db, store: Files, org: UUID, name: str, seconds: float) -> 
 async def sweep(db: Db, store: Files, seconds: float) -> int:
     """Continue the open deletions; return how many have finished."""
     async with db.system() as tx:
-        open_deletions = await deleted_organizations.open_ones(tx)
+        open_deletions = await deleted_organizations.unfinished(tx)
     return sum([(await resume(db, store, org, seconds)).is_done for org in open_deletions])
 
 
-async def resume(db: Db, store: Files, org: UUID, seconds: float) -> DeletedRow:
+async def resume(db: Db, store: Files, org: UUID, seconds: float) -> DeletionRow:
     """Continue a deletion, a batch per transaction; return its progress.
 
     It returns when it is finished, when only files are left that can't be deleted now, or after `seconds`.
@@ -94,7 +94,7 @@ async def _delete_rows(db: Db, org: UUID) -> int:
         if not await deleted_organizations.lock_open(tx, org):
             return 0
         for table in await deleted_organizations.tables(tx):
-            if table in deleted_organizations.OWED and await deleted_organizations.files_left(tx, org):
+            if table in deleted_organizations.FILE_TABLES and await deleted_organizations.has_files(tx, org):
                 break
             deleted += await deleted_organizations.delete_rows(tx, org, table, rules.ROWS - deleted)
             if deleted >= rules.ROWS:
@@ -107,7 +107,7 @@ async def _end(db: Db, org: UUID) -> bool:
     async with db.system() as tx:
         if not await deleted_organizations.lock_open(tx, org):
             return True
-        if await deleted_organizations.files_left(tx, org):
+        if await deleted_organizations.has_files(tx, org):
             return False
         await deleted_organizations.end(tx, org)
     LOG.warning("an organization is deleted", organization_id=ids.show(Kind.ORGANIZATION, org))

@@ -14,7 +14,7 @@ from hum.ids import Kind
 from storage import audit, calls, contact_imports, contacts, erasures, text_erasures
 from storage.db import Tx
 from storage.erasures import ErasureRow
-from storage.text_erasures import FoundRow
+from storage.text_erasures import MessageRow
 
 ERASED = Counter("hum_erased_total", "Rows deleted by retention or on request", ["what"])
 NOT_OVER = "The call is not over yet."
@@ -31,7 +31,7 @@ async def erase_call(tx: Tx, id: UUID) -> None:
     state = await calls.lock(tx, id)
     if state.status in LIVE:
         raise InvalidState(NOT_OVER)
-    if await erasures.is_held_back(tx, id):
+    if await erasures.is_deferred(tx, id):
         raise InvalidState(HELD_BACK)
     await erase(tx, [id])
 
@@ -63,14 +63,14 @@ async def step(tx: Tx, row: ErasureRow, at: datetime) -> bool:
     if row.kind == "contact":
         more = await _erase_calls_of(tx, row) or await _erase_texts_of(tx, row)
         return not more and await _end_of_contact(tx, row)
-    days = await erasures.keep_days(tx)
+    days = await erasures.retention_days(tx)
     if days is None:  # retention was switched off meanwhile
         return await _end(tx, row)
     before = rules.cutoff(at, days)
-    if call_ids := await erasures.old_calls(tx, before, rules.CALLS):
+    if call_ids := await erasures.lock_old_calls(tx, before, rules.CALLS):
         await erasures.count(tx, row.id, calls=len(call_ids), events=await erase(tx, call_ids))
         return False
-    if texts := await text_erasures.old(tx, before, rules.MESSAGES):
+    if texts := await text_erasures.lock_old(tx, before, rules.MESSAGES):
         await _erase_texts(tx, row, texts, before)
         return False
     if await text_erasures.empty_old(tx, before, rules.MESSAGES):
@@ -85,7 +85,7 @@ async def step(tx: Tx, row: ErasureRow, at: datetime) -> bool:
 async def _erase_calls_of(tx: Tx, row: ErasureRow) -> bool:
     """Delete a batch of a contact's calls; return whether there may be more."""
     assert row.phone_e164 is not None, "a contact's erasure has its number until it is done"
-    call_ids = await erasures.calls_with(tx, row.phone_e164, row.created_at, rules.CALLS)
+    call_ids = await erasures.lock_calls_with(tx, row.phone_e164, row.created_at, rules.CALLS)
     if call_ids:
         await erasures.count(tx, row.id, calls=len(call_ids), events=await erase(tx, call_ids))
     return len(call_ids) == rules.CALLS
@@ -94,13 +94,13 @@ async def _erase_calls_of(tx: Tx, row: ErasureRow) -> bool:
 async def _erase_texts_of(tx: Tx, row: ErasureRow) -> bool:
     """Delete a batch of a contact's texts; return whether there may be more."""
     assert row.phone_e164 is not None, "a contact's erasure has its number until it is done"
-    texts = await text_erasures.of_contact(tx, row.phone_e164, row.created_at, rules.MESSAGES)
+    texts = await text_erasures.lock_of_contact(tx, row.phone_e164, row.created_at, rules.MESSAGES)
     if texts:
         await _erase_texts(tx, row, texts, row.created_at)
     return len(texts) == rules.MESSAGES
 
 
-async def _erase_texts(tx: Tx, row: ErasureRow, texts: Sequence[FoundRow], runs_before: datetime) -> None:
+async def _erase_texts(tx: Tx, row: ErasureRow, texts: Sequence[MessageRow], runs_before: datetime) -> None:
     await text_erasures.erase(tx, texts, runs_before)
     ERASED.labels("messages").inc(len(texts))
     await erasures.count(tx, row.id, messages=len(texts))
@@ -118,7 +118,7 @@ async def _end_of_texts(tx: Tx, row: ErasureRow) -> None:
 async def _end_of_contact(tx: Tx, row: ErasureRow) -> bool:
     await _end_of_texts(tx, row)
     # A backfill may have recreated the contact from calls that were left.
-    if row.phone_e164 and (recreated := await erasures.contact_again(tx, row.phone_e164)) is not None:
+    if row.phone_e164 and (recreated := await erasures.delete_recreated_contact(tx, row.phone_e164)) is not None:
         await erasures.empty_events(tx, [recreated])
     return await _end(tx, row)
 

@@ -167,7 +167,7 @@ class ReviewServicer:
 
 async def _call(ctx: TransactionContext, id: str) -> UUID:
     """Return the id of the call in a request.  Raises NotFound."""
-    return (await calls.look(ctx.tx, ids.require(Kind.CALL, id))).id
+    return (await calls.get(ctx.tx, ids.require(Kind.CALL, id))).id
 
 
 async def _append(ctx: TransactionContext, subject: UUID, event: Message) -> None:

@@ -44,7 +44,7 @@ class ConcurrencyLimit:
 async def count_request(tx: Tx, kind: str, most: int) -> None:
     """Count a request against today's limit.  Raises RateLimited."""
     at = now().astimezone(UTC)
-    if not await studio.take(tx, kind, at.date(), most):
+    if not await studio.count_use(tx, kind, at.date(), most):
         raise RateLimited(
             f"Your organization has had {most} {WORDS[kind]} today (UTC), which is the limit.",
             retry_after_seconds=str(days.seconds_left(at)),

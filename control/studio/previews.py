@@ -79,14 +79,14 @@ class Voices:
             LOG.warning("could not render a preview of a voice", error=repr(error)[:300])
             raise Unavailable(SILENT) from error
         async with self._db.tenant(org) as tx:
-            await studio.keep_preview(tx, hash, audio_ulaw)
+            await studio.store_preview(tx, hash, audio_ulaw)
             await usage.spoken(tx, org, None, self._speech.speech_model, len(audio_ulaw))
         return audio_ulaw
 
     async def prune(self) -> None:
         """Delete old previews."""
         async with self._db.system() as tx:
-            await studio.forget_previews(tx, timedelta(hours=STUDIO_PREVIEW_HOURS), BATCH)
+            await studio.purge_previews(tx, timedelta(hours=STUDIO_PREVIEW_HOURS), BATCH)
 
 
 # --- hours --------------------------------------------------------------------------------------------------------

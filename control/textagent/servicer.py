@@ -20,7 +20,7 @@ class TextRunsServicer:
         page = await text_runs.page(ctx.tx, conversation, self._cursors.after(request), paging.rows_to_fetch(request))
         rows, more = self._cursors.cut(request, page, lambda row: (row.id,))
         ids_of_rows = [row.id for row in rows]
-        used = await usage.of_subjects(ctx.tx, ids_of_rows)
+        used = await usage.lines_of(ctx.tx, ids_of_rows)
         tools = await tool_runs.of_turns(ctx.tx, ids_of_rows)
         runs = [present.run(row, tools.get(row.id, ()), used.get(row.id, ())) for row in rows]
         return pb.ListTextRunsResponse(runs=runs, next_cursor=more)

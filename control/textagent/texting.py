@@ -14,7 +14,7 @@ from hum.clock import now
 from hum.ids import Kind
 from hum.v1 import calls_pb2
 from hum.v1 import runtime_pb2 as pb
-from storage import call_records, calls, conversations, text_runs, under_way
+from storage import call_records, calls, conversations, text_runs, unfinished_turns
 from storage.db import Db
 
 NAME = "send_text"
@@ -108,7 +108,7 @@ async def _caller_turns(db: Db, org: UUID, call: UUID) -> Sequence[str]:
     """Return the caller's turns so far, including unfinished ones."""
     async with db.tenant(org) as tx:
         turns = [turn.text for turn in await call_records.turns(tx, call) if turn.role == "caller"]
-        rows = await under_way.left(tx, call, LAST_STREAM)
+        rows = await unfinished_turns.of_call(tx, call, LAST_STREAM)
     unfinished = [turn for row in rows for turn in pb.CallUnderWay.FromString(row.under_way).turns]
     return turns + [turn.text for turn in unfinished if turn.role == calls_pb2.SPEAKER_CALLER]
 

@@ -91,7 +91,7 @@ class Turns:
             due = [(ids.new(), org, thread) for thread, org in await text_runs.due(tx, at, BATCH)]
             if due:
                 await text_runs.create(tx, due)
-            stuck = await text_runs.left(tx, at - self._stuck, BATCH)
+            stuck = await text_runs.claim_stalled(tx, at - self._stuck, BATCH)
             for run, org in [*((run, org) for run, org, _ in due), *stuck]:
                 await jobs.enqueue(tx, rules.TURN, org, run)
         return len(due) + len(stuck)
@@ -164,7 +164,7 @@ class Turns:
                     return "model_failed"
                 case Defer(until):
                     await text_runs.postpone(tx, thread.id, until)
-                    await text_runs.forget(tx, run)
+                    await text_runs.delete(tx, run)
                     return "hours"
                 case HandOver(reason, falls_back):
                     assert config is not None
@@ -172,9 +172,9 @@ class Turns:
                     return reason
                 case Respond():
                     assert config is not None and material.flow is not None
-                    await text_runs.asked(tx, run, *material.flow[:2], self._responder.text_model)
+                    await text_runs.set_model(tx, run, *material.flow[:2], self._responder.text_model)
                     own_tools = await self._dialogue.own_tools(tx, org, material.flow[0])
-                    decided = await approvals.news(tx, thread.id, MOST_RESULTS)
+                    decided = await approvals.undelivered(tx, thread.id, MOST_RESULTS)
                     return _ActiveTurn(claim, thread, material, history, config, own_tools, decided)
 
     def _prepare(self, active: _ActiveTurn) -> Turn:
@@ -205,7 +205,9 @@ class Turns:
                 *prompt.items(active.history),
                 *prompt.approval_results([decisions.outcome(row) for row in active.approvals]),
             ],
-            at_end=[partial(approvals.tell, ids=[row.id for row in active.approvals])] if active.approvals else [],
+            at_end=[partial(approvals.record_delivery, ids=[row.id for row in active.approvals])]
+            if active.approvals
+            else [],
         )
 
     # --- after the model ------------------------------------------------------------------------------------------
@@ -214,7 +216,7 @@ class Turns:
         async with self._db.tenant(active.thread.org_id) as tx:
             thread = await conversations.lock(tx, active.thread.id)
             await _count(tx, active, turn)
-            if not await text_runs.hold(tx, active.claim):
+            if not await text_runs.lock_claimed(tx, active.claim):
                 return None
             at = now()
             reason = await self._drop_reason(tx, active, turn, thread, at)
@@ -260,7 +262,7 @@ class Turns:
         async with self._db.tenant(active.thread.org_id) as tx:
             thread = await conversations.lock(tx, active.thread.id)
             await _count(tx, active, turn)
-            if not await text_runs.hold(tx, active.claim):
+            if not await text_runs.lock_claimed(tx, active.claim):
                 return None
             reason = await self._drop_reason(tx, active, turn, thread, now())
             if reason is not None:

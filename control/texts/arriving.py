@@ -112,7 +112,7 @@ async def _receive_group(tx: Tx, group: Sequence[_Arrival], limits: Limits, at: 
     """Store texts to one number, each from a different contact."""
     route, to_e164 = group[0].route, group[0].text.to_e164
     contact_ids = {arrival.text.sender: arrival.route.contact_id for arrival in group}
-    new_contacts = await contacts.meet_these(
+    new_contacts = await contacts.find_or_create_all(
         tx, route.org_id, [sender for sender, id in contact_ids.items() if id is None]
     )
     contact_of = {sender: id or new_contacts[sender] for sender, id in contact_ids.items()}
@@ -127,7 +127,9 @@ async def _receive_group(tx: Tx, group: Sequence[_Arrival], limits: Limits, at: 
     await usage.texts_received(tx, {arrival.message: arrival.segments for arrival in stored}, to_e164, at)
     bodies = {threads[arrival.text.sender].id: arrival.text.body for arrival in stored}
     await conversations.touch_all(tx, bodies, at, "inbound", opens=True)
-    await contacts.textable(tx, [(route.org_id, arrival.text.sender) for arrival in stored if arrival.route.untextable])
+    await contacts.mark_textable(
+        tx, [(route.org_id, arrival.text.sender) for arrival in stored if arrival.route.untextable]
+    )
     await events.append_all(tx, [event for arrival in stored for event in _events(arrival, threads, first, at)])
     answered = [(arrival.route, threads[arrival.text.sender]) for arrival in stored if not arrival.route.opted_out]
     await turns.schedule_all(tx, [thread for route, thread in answered if receiving.may_answer(route, thread)], at)
@@ -145,7 +147,7 @@ def _row(arrival: _Arrival, threads: Mapping[str, ConversationState]) -> tuple[U
 
 def _events(
     arrival: _Arrival, threads: Mapping[str, ConversationState], first: set[UUID], at: datetime
-) -> list[events.New]:
+) -> list[events.NewEvent]:
     thread = threads[arrival.text.sender]
     is_first, reopened = thread.id in first, thread.status == "closed"
     return outbox.received_events(

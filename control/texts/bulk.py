@@ -17,7 +17,7 @@ from hum.clock import now
 from hum.v1.events_pb2 import UsageRecordedEvent
 from storage import contacts, events, text_attempts
 from storage.db import Db, Tx
-from storage.events import New
+from storage.events import NewEvent
 from storage.text_attempts import AttemptRow
 
 #: Statuses per transaction, which locks the rows of their texts.
@@ -69,7 +69,7 @@ async def record_plain(tx: Tx, entries: Sequence[AttemptReport]) -> frozenset[in
     """Record the plain successes; return the indexes of those left to `statuses`, of which nothing is recorded."""
     ids = list(dict.fromkeys(entry.attempt for entry in entries))
     attempts = await text_attempts.lock_all(tx, ids)
-    histories = await text_attempts.words_of(tx, list(attempts))
+    histories = await text_attempts.reports_of(tx, list(attempts))
     superseded = await text_attempts.superseded(tx, list(attempts))
     candidates = {
         id: _Candidate(row, [(row.carrier_status or "", row.error_code), *histories[id]])
@@ -82,7 +82,7 @@ async def record_plain(tx: Tx, entries: Sequence[AttemptReport]) -> frozenset[in
     good = [candidate for candidate in candidates.values() if _is_good(candidate, entries)]
     if not good:
         return frozenset(range(len(entries)))
-    await text_attempts.say_all(
+    await text_attempts.append_reports(
         tx, [_status(candidate.attempt, entries[index]) for candidate in good for index in candidate.indexes]
     )
     accepted = [(candidate, candidate.standing) for candidate in good if candidate.standing is not None]
@@ -130,7 +130,7 @@ async def _count(tx: Tx, good: Sequence[_Candidate]) -> None:
     # The others get a `sms.sent` event, from which the usage is read as well.
     late = [attempt for attempt, text in texts if text is not None and attempt.sent_at is not None]
     await events.append_all(
-        tx, [New(candidate.org_id, candidate.message_id, UsageRecordedEvent()) for candidate in late]
+        tx, [NewEvent(candidate.org_id, candidate.message_id, UsageRecordedEvent()) for candidate in late]
     )
 
 
@@ -146,7 +146,7 @@ async def _set_messages(
             for candidate, standing in changed
         ],
     )
-    new_events = list[New]()
+    new_events = list[NewEvent]()
     for candidate, standing in changed:
         attempt = candidate.attempt
         sent_at, delivered_at = times[attempt.message_id]
@@ -156,7 +156,7 @@ async def _set_messages(
             new_events.append(delivery_outbox.delivered_event(attempt, delivered_at))
     await events.append_all(tx, new_events)
     arrived = [candidate.attempt for candidate, standing in changed if standing.status == "delivered"]
-    await contacts.textable(tx, [(attempt.org_id, attempt.to_e164) for attempt in arrived])
+    await contacts.mark_textable(tx, [(attempt.org_id, attempt.to_e164) for attempt in arrived])
 
 
 def _changes(candidate: _Candidate, standing: AttemptState) -> bool:

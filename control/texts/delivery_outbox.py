@@ -13,7 +13,7 @@ from hum.ids import Kind
 from hum.v1 import events_pb2, sms_pb2
 from storage import events
 from storage.db import Tx
-from storage.events import New
+from storage.events import NewEvent
 from storage.sends import HeadRow
 from storage.text_attempts import AttemptRow
 
@@ -23,7 +23,7 @@ async def sent(tx: Tx, attempt: AttemptRow, segments: int, at: datetime) -> None
     await events.append_all(tx, [sent_event(attempt, segments, at)])
 
 
-def sent_event(attempt: AttemptRow, segments: int, at: datetime) -> New:
+def sent_event(attempt: AttemptRow, segments: int, at: datetime) -> NewEvent:
     event = events_pb2.SmsSentEvent(
         number_id=ids.show(Kind.NUMBER, attempt.number_id) if attempt.number_id else None,
         body=attempt.body,
@@ -39,7 +39,7 @@ async def delivered(tx: Tx, attempt: AttemptRow, at: datetime) -> None:
     await events.append_all(tx, [delivered_event(attempt, at)])
 
 
-def delivered_event(attempt: AttemptRow, at: datetime) -> New:
+def delivered_event(attempt: AttemptRow, at: datetime) -> NewEvent:
     event = events_pb2.SmsDeliveredEvent(delivered_at=timestamp(at), **_common(attempt))
     return _new(attempt, event, "delivered")
 
@@ -89,8 +89,8 @@ def _common(attempt: AttemptRow) -> dict[str, Any]:
     }
 
 
-def _new(attempt: AttemptRow, event: Message, state: str) -> New:
-    return New(attempt.org_id, attempt.message_id, event, event_id(attempt.message_id, state))
+def _new(attempt: AttemptRow, event: Message, state: str) -> NewEvent:
+    return NewEvent(attempt.org_id, attempt.message_id, event, event_id(attempt.message_id, state))
 
 
 def event_id(message: UUID, state: str) -> UUID:

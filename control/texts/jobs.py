@@ -10,7 +10,7 @@ async def wake(db: Db) -> int:
     woken = 0
     while True:
         async with db.system() as tx:
-            count = await inbox.wake(tx, rules.WAKES)
+            count = await inbox.end_snoozes(tx, rules.WAKES)
         woken += count
         if count < rules.WAKES:
             return woken

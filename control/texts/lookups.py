@@ -60,20 +60,20 @@ class Lookups:
     async def sweep(self) -> int:
         """Look up the texts of unconfirmed attempts; return how many."""
         async with self._db.system() as tx:
-            attempts = await text_attempts.unknown(tx, max(self._times.look_up, self._times.request), MOST_LOOKS)
+            attempts = await text_attempts.unconfirmed(tx, max(self._times.look_up, self._times.request), MOST_LOOKS)
             UNKNOWN.set(await text_attempts.count_unknown(tx))
             WAITING.set(await sends.waiting_seconds(tx))
         return await each_row("text attempts", attempts, self._look_up_or_give_up)
 
     async def _look_up_or_give_up(self, attempt: AttemptRow) -> bool:
-        """Look up an attempt's text, or mark it unknown after failing for too long.  Raises AWAY."""
+        """Look up an attempt's text, or mark it unknown after failing for too long.  Raises UNAVAILABLE."""
         try:
             await self.look_up(attempt)
         except CarrierError as error:
             LOG.warning("could not look up a text at the carrier", error=str(error)[:200])
             async with self._db.system() as tx:
                 locked = await text_attempts.lock(tx, attempt.id)
-                if await text_attempts.sought_for(tx, attempt.id) > self._times.unknown:
+                if await text_attempts.lookup_age(tx, attempt.id) > self._times.unknown:
                     await statuses.unknown(tx, locked)
         return True
 
@@ -84,7 +84,7 @@ class Lookups:
             listed = await self._carrier.sent_texts(attempt.account, attempt.from_e164, attempt.to_e164, since)
         except CarrierError:
             async with self._db.system() as tx:
-                await text_attempts.sought_for(tx, attempt.id)
+                await text_attempts.lookup_age(tx, attempt.id)
             raise
         until = attempt.started_at + self._times.request * 2 + CLOCK_SLACK
         async with self._db.system() as tx:
@@ -103,14 +103,14 @@ class Lookups:
             if text is not None:
                 await statuses.record(tx, locked, _report(text))
             elif attempt.looked_at is None:
-                await text_attempts.looked(tx, attempt.id)
+                await text_attempts.record_lookup(tx, attempt.id)
             else:
                 LOG.warning(
                     "the carrier does not have the text; it is due again",
                     message=ids.show(Kind.MESSAGE, attempt.message_id),
                 )
                 await statuses.absent(tx, locked)
-                await sends.wake(tx, locked.from_e164)
+                await sends.notify_workers(tx, locked.from_e164)
 
     async def sent_before(self, id: UUID, since: datetime) -> bool:
         """Look up a text that was sent before the database was restored, and record it as this attempt's.
@@ -141,7 +141,7 @@ class Lookups:
                 attempt = await text_attempts.lock(tx, id)
                 if attempt.retry_at is not None and attempt.status == "sent":
                     await text_attempts.retry(tx, attempt)
-                    await sends.wake(tx, attempt.from_e164)
+                    await sends.notify_workers(tx, attempt.from_e164)
         return len(attempt_ids)
 
     async def reconcile(self) -> int:
@@ -156,7 +156,7 @@ class Lookups:
         text = await self._carrier.find_text(attempt.carrier_sid, attempt.account)
         async with self._db.system() as tx:
             locked = await text_attempts.lock(tx, attempt.id)
-            await text_attempts.looked(tx, attempt.id)
+            await text_attempts.record_lookup(tx, attempt.id)
             if text is None:
                 DRIFT.labels("missing").inc()
                 LOG.warning(

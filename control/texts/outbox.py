@@ -11,7 +11,7 @@ from hum.v1 import events_pb2, sms_pb2
 from storage import events
 from storage.conversations import ConversationState
 from storage.db import Tx
-from storage.events import New
+from storage.events import NewEvent
 
 
 async def started(tx: Tx, thread: ConversationState, direction: str) -> None:
@@ -21,7 +21,7 @@ async def started(tx: Tx, thread: ConversationState, direction: str) -> None:
 
 async def started_all(tx: Tx, org: UUID, threads: Iterable[ConversationState], direction: str) -> None:
     """Do as `started`, for several threads of an organization."""
-    await events.append_all(tx, [New(org, thread.id, _started(thread, direction)) for thread in threads])
+    await events.append_all(tx, [NewEvent(org, thread.id, _started(thread, direction)) for thread in threads])
 
 
 def _started(thread: ConversationState, direction: str) -> events_pb2.ConversationStartedEvent:
@@ -40,10 +40,10 @@ async def begun(tx: Tx, thread: ConversationState, *, is_first: bool, reopened: 
     await events.append_all(tx, _begun(thread, is_first=is_first, reopened=reopened))
 
 
-def _begun(thread: ConversationState, *, is_first: bool, reopened: bool) -> list[New]:
+def _begun(thread: ConversationState, *, is_first: bool, reopened: bool) -> list[NewEvent]:
     started = [_started(thread, "inbound")] if is_first else []
     return [
-        New(thread.org_id, thread.id, event)
+        NewEvent(thread.org_id, thread.id, event)
         for event in (*started, *([_reopened(thread, "contact")] if reopened else []))
     ]
 
@@ -73,7 +73,7 @@ def received_events(
     *,
     is_first: bool,
     reopened: bool,
-) -> list[New]:
+) -> list[NewEvent]:
     event = events_pb2.SmsReceivedEvent(
         message_id=ids.show(Kind.MESSAGE, message),
         conversation_id=_id(thread),
@@ -85,7 +85,7 @@ def received_events(
         contact_id=ids.show(Kind.CONTACT, thread.contact_id) if thread.contact_id else None,
         received_at=timestamp(at),
     )
-    return [*_begun(thread, is_first=is_first, reopened=reopened), New(thread.org_id, thread.id, event)]
+    return [*_begun(thread, is_first=is_first, reopened=reopened), NewEvent(thread.org_id, thread.id, event)]
 
 
 async def closed(tx: Tx, thread: ConversationState, by: str, reason: str | None) -> None:

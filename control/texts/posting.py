@@ -46,7 +46,7 @@ class Poster:
         self._setbacks = Counts[str]()
 
     async def send(self, claimed: ClaimedText) -> None:
-        """Send a text through the carrier, once, and record its answer.  Raises AWAY, BUSY, CarrierError."""
+        """Send a text through the carrier, once, and record its answer.  Raises UNAVAILABLE, BUSY, CarrierError."""
         # The carrier returns the id with each status.
         attempt = ids.show(Kind.SEND, claimed.attempt)
         with tracing.text_step_span(attempt, "text.send", first=True) as span:
@@ -135,4 +135,4 @@ class Poster:
             await statuses.withdrawn(tx, attempt, code)
             if isinstance(error, CarrierBusy):
                 await sends.slow(tx, attempt.from_e164, attempt.started_at)
-            await sends.hold(tx, attempt.from_e164, wait_seconds)
+            await sends.block(tx, attempt.from_e164, wait_seconds)

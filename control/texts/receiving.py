@@ -95,7 +95,7 @@ async def receive(tx: Tx, text: Received, limits: Limits, now: datetime) -> bool
         await conversations.close(tx, thread.id)
     await conversations.touch(tx, thread.id, at, text.body, "inbound", opens=not route.blocked)
     if route.untextable:
-        await contacts.textable(tx, [(route.org_id, text.sender)])
+        await contacts.mark_textable(tx, [(route.org_id, text.sender)])
     if text.media:
         await jobs.enqueue(tx, FETCH, thread.org_id, message)
     word = keywords.read(text.body, text.carrier_type) if is_person else None
@@ -119,7 +119,7 @@ async def _meet(tx: Tx, route: RouteRow, sender: str) -> UUID:
     """Return the sender's contact, created if there is none."""
     if route.contact_id is not None:
         return route.contact_id
-    return (await contacts.meet(tx, ids.new(), route.org_id, sender, None)).id
+    return (await contacts.find_or_create(tx, ids.new(), route.org_id, sender, None)).id
 
 
 def may_answer(route: RouteRow, thread: ConversationState) -> bool:

@@ -13,7 +13,7 @@ from control.texts.posting import Poster
 from hum.clock import monotonic_ms
 from hum.observe.telemetry import log
 from storage import sends
-from storage.db import AWAY, BUSY, Db
+from storage.db import BUSY, UNAVAILABLE, Db
 
 LOG = log(__name__)
 #: Numbers per poll of due texts.
@@ -94,7 +94,7 @@ class Sender:
         _, task = self._lines.pop(number_e164)
         self.woken.set()
         if not task.cancelled() and (error := task.exception()) is not None:
-            is_expected = isinstance(error, (*AWAY, *BUSY))
+            is_expected = isinstance(error, (*UNAVAILABLE, *BUSY))
             LOG.warning(
                 "a number's texts are delayed", error=repr(error)[:200], exc_info=None if is_expected else error
             )

@@ -59,7 +59,7 @@ class SmsServicer:
         id = ids.require(Kind.CONVERSATION, request.conversation_id)
         page = await inbox.messages_of(ctx.tx, id, self._cursors.after(request), paging.rows_to_fetch(request))
         rows, more = self._cursors.cut(request, page, lambda row: (row.id,))
-        used = await usage.of_subjects(ctx.tx, [row.id for row in rows])
+        used = await usage.lines_of(ctx.tx, [row.id for row in rows])
         messages = [present.message(row, used.get(row.id, ())) for row in rows]
         return pb.ListMessagesResponse(messages=messages, next_cursor=more)
 
@@ -114,7 +114,7 @@ def _filter(request: pb.ListConversationsRequest, principal: Principal) -> Filte
     return Filter(
         status=word(pb.ConversationStatus, request.status),
         assignee_id=_assignee(request.assignee, principal),
-        nobody=request.assignee == "none",
+        unassigned=request.assignee == "none",
         unread=request.unread if request.HasField("unread") else None,
         snoozed=request.snoozed if request.HasField("snoozed") else None,
         number_id=_id(Kind.NUMBER, request.number_id),

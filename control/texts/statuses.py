@@ -61,9 +61,9 @@ async def lock_and_record(tx: Tx, id: UUID, report: CarrierReport, to_e164: str 
 async def record(tx: Tx, attempt: AttemptRow, report: CarrierReport) -> None:
     """Record a status of a locked attempt, and what follows from it."""
     await _count(tx, attempt, report)
-    words = await text_attempts.words(tx, attempt.id, delivery_rules.MOST_WORDS)
+    words = await text_attempts.reports(tx, attempt.id, delivery_rules.MOST_WORDS)
     if len(words) < delivery_rules.MOST_WORDS:
-        await text_attempts.say(tx, attempt, report.status, report.error_code, report.by)
+        await text_attempts.append_report(tx, attempt, report.status, report.error_code, report.by)
     history = [(attempt.carrier_status or "", attempt.error_code), *words]
     new_standing = standing([*history, (report.status, report.error_code)])
     if new_standing is None:
@@ -249,8 +249,8 @@ async def withdrawn(tx: Tx, attempt: AttemptRow, error_code: str | None) -> None
     if attempt.state != "posting":
         return
     await text_attempts.set(tx, attempt.id, "withdrawn", error_code=error_code)
-    await text_attempts.forget_withdrawn(tx, attempt)
-    await text_attempts.due_again(tx, attempt.id)
+    await text_attempts.delete_withdrawn(tx, attempt)
+    await text_attempts.make_due(tx, attempt.id)
     if delivery_rules.cure(error_code).stops and error_code is not None:
         await apply_error(tx, attempt, error_code)
 
@@ -258,7 +258,7 @@ async def withdrawn(tx: Tx, attempt: AttemptRow, error_code: str | None) -> None
 async def absent(tx: Tx, attempt: AttemptRow) -> None:
     """Make the text due again, after two look-ups have not found it at the carrier."""
     await text_attempts.set(tx, attempt.id, "absent")
-    await text_attempts.due_again(tx, attempt.id)
+    await text_attempts.make_due(tx, attempt.id)
 
 
 async def unknown(tx: Tx, attempt: AttemptRow) -> None:

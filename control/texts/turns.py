@@ -15,7 +15,7 @@ CEILING = timedelta(seconds=10)
 async def schedule_now(tx: Tx, thread: ConversationState, at: datetime) -> None:
     """Schedule a turn at once in a locked conversation, for the result of something that the AI requested."""
     if thread.ai_paused_reason is None and await text_runs.config(tx, thread.id) is not None:
-        await text_runs.owe(tx, thread.id, at, timedelta(), CEILING)
+        await text_runs.schedule(tx, thread.id, at, timedelta(), CEILING)
 
 
 async def schedule_all(tx: Tx, threads: Sequence[ConversationState], at: datetime) -> None:
@@ -28,7 +28,7 @@ async def schedule_all(tx: Tx, threads: Sequence[ConversationState], at: datetim
         id: timedelta(milliseconds=smsconfig.config(config_json).debounce_ms) for id, config_json in configs.items()
     }
     if debounces:
-        await text_runs.owe_all(tx, debounces, at, CEILING)
+        await text_runs.schedule_all(tx, debounces, at, CEILING)
 
 
 async def schedule(tx: Tx, thread: ConversationState, at: datetime) -> None:
@@ -41,4 +41,4 @@ async def schedule(tx: Tx, thread: ConversationState, at: datetime) -> None:
     stored = await text_runs.config(tx, thread.id)
     if stored is not None:
         debounce = timedelta(milliseconds=smsconfig.config(stored).debounce_ms)
-        await text_runs.owe(tx, thread.id, at, debounce, CEILING)
+        await text_runs.schedule(tx, thread.id, at, debounce, CEILING)

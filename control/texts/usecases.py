@@ -44,7 +44,7 @@ async def start(
         raise InvalidRequest([FieldError("contact_e164", bad)])
     if request is not None:
         _check(request, contact_e164, "initial_message.")
-    contact = await contacts.meet(tx, ids.new(), principal.org_id, contact_e164, None)
+    contact = await contacts.find_or_create(tx, ids.new(), principal.org_id, contact_e164, None)
     thread, is_new = await conversations.find_or_create(
         tx, ids.new(), principal.org_id, number_row.id, number_row.e164, contact_e164, contact.id
     )

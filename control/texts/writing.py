@@ -57,7 +57,7 @@ async def write(tx: Tx, thread: ConversationState, draft: Draft, at: datetime) -
     if first:
         await outbox.started(tx, thread, "outbound")
     if new.status == "queued":
-        await sends.wake(tx, thread.number_e164)
+        await sends.notify_workers(tx, thread.number_e164)
     return written
 
 
@@ -80,7 +80,7 @@ async def write_all(
     )
     await outbox.started_all(tx, org, (threads[id] for id in threads if id in first), "outbound")
     for number in {new.number_e164 for new in new_messages if new.status == "queued"}:
-        await sends.wake(tx, number)
+        await sends.notify_workers(tx, number)
     return new_messages
 
 

@@ -30,7 +30,7 @@ async def dial(tx: Tx, state: CallState, transfer: Transfer, ring_seconds: int) 
     if row is None:
         at = now()
         await record.break_off(tx, state, at)  # of an earlier transfer
-        await transfers.dialled(tx, state.id)
+        await transfers.record_dial(tx, state.id)
         leg = await calls.leg(tx, state.id)
         new = NewTransfer(
             id=transfer.id,

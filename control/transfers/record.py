@@ -29,12 +29,12 @@ async def begin(tx: Tx, new: NewTransfer) -> TransferRow:
 
 async def answered(tx: Tx, id: UUID, at: datetime) -> None:
     """Record that the dialled number has answered."""
-    await transfers.answered(tx, id, at)
+    await transfers.record_answer(tx, id, at)
 
 
 async def connected(tx: Tx, id: UUID, at: datetime) -> None:
     """Record that the caller is connected to the answering person, or about to be."""
-    if await transfers.connected(tx, id, at):
+    if await transfers.record_connection(tx, id, at):
         row = await _row(tx, id)
         await append_event(tx, row.call_id, at, transfer_connected=shown(row))
 
@@ -66,18 +66,18 @@ async def reason(tx: Tx, call: UUID) -> str:
 async def fall_back(tx: Tx, state: CallState, row: TransferRow, at: datetime, *, has_voicemail: bool) -> None:
     """Return the call to its agent, or to the mailbox, after an unanswered transfer.  A newer pending step is kept."""
     await add_system_turn(tx, state, rules.outcome_text(row.label, row.to_e164, row.state), at)
-    step = decode(state.owed)
+    step = decode(state.next_step)
     if step is None or (isinstance(step, Transfer) and step.id == row.id):
         to_mailbox = row.unanswered != AGENT and has_voicemail
-        await calls.owe(tx, state.id, encode(Message("unanswered")) if to_mailbox else None, due=to_mailbox)
+        await calls.set_next_step(tx, state.id, encode(Message("unanswered")) if to_mailbox else None, due=to_mailbox)
 
 
 async def discard_next_step(tx: Tx, state: CallState, at: datetime) -> None:
     """Discard a call's pending step, as the last stream died before it was left for it; inform the next stream's agent."""
-    if state.owed is None:
+    if state.next_step is None:
         return
-    await calls.owe(tx, state.id, None)
-    if isinstance(step := decode(state.owed), Transfer):
+    await calls.set_next_step(tx, state.id, None)
+    if isinstance(step := decode(state.next_step), Transfer):
         await add_system_turn(tx, state, rules.fault_text(step.label, step.to_e164), at)
 
 

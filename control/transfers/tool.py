@@ -81,8 +81,8 @@ async def _run(db: Db, context: ToolContext, arguments: Mapping[str, Any]) -> Re
         state = await calls.lock(tx, context.call)
         if state.status not in LIVE:
             return failed("The call is over.")
-        step = decode(state.owed)
+        step = decode(state.next_step)
         if isinstance(step, Transfer) and step.asked_by != AGENT:
             return Result({"transferring": "A person is transferring the call already."}, leaves=TRANSFER)
-        await calls.owe(tx, context.call, encode(transfer))
+        await calls.set_next_step(tx, context.call, encode(transfer))
     return Result({"transferring_to": label}, leaves=TRANSFER)

@@ -63,7 +63,7 @@ class Transfers:
                 return  # a retry after a lost response
             transfer = await self._transfer(tx, state, own, request, actor(ctx.principal))
             has_stream = await self._commands.reaches(state)
-            await calls.owe(tx, id, encode(transfer), due=not has_stream)
+            await calls.set_next_step(tx, id, encode(transfer), due=not has_stream)
             fields = [name for name in TransferRequest.__slots__ if getattr(request, name) and name != "whispers"]
             await append_action(
                 tx, ctx.organization, ctx.principal, action, ids.show(Kind.CALL, id), fields, ctx.request_id
@@ -157,12 +157,12 @@ class Transfers:
         """Restore the step that was pending before the transfer, unless another has replaced it."""
         async with self._db.tenant(state.org_id) as tx:
             now = await calls.lock(tx, state.id)
-            if decode(now.owed) == transfer:
-                await calls.owe(tx, state.id, state.owed, due=state.owed_due)
+            if decode(now.next_step) == transfer:
+                await calls.set_next_step(tx, state.id, state.next_step, due=state.next_step_due)
 
 
 async def _is_begun(tx: Tx, state: CallState, id: UUID) -> bool:
     """Return whether a transfer has begun, or begins with the next step of this locked call."""
-    step = decode(state.owed)
-    is_due = state.owed_due and isinstance(step, Transfer) and step.id == id
+    step = decode(state.next_step)
+    is_due = state.next_step_due and isinstance(step, Transfer) and step.id == id
     return is_due or await transfers.get(tx, id) is not None

@@ -27,7 +27,7 @@ from hum.secrets import Keyring, SealContext
 from hum.v1 import events_pb2
 from hum.v1 import runtime_pb2 as pb
 from storage import events, triggers
-from storage.db import AWAY, BUSY, Db, Tx
+from storage.db import BUSY, UNAVAILABLE, Db, Tx
 from storage.triggers import NewDelivery, TriggerRow
 
 HOOKS = Counter("hum_hooks_total", "Posts of other systems to triggers, by outcome", ["how"])
@@ -86,7 +86,7 @@ class HooksIngressServicer:
                     id = await self._receive(tx, request, proposed, now())
             except BadHook as bad:
                 async with self._db.system() as tx:
-                    await triggers.note_refusal(tx, trigger, bad.what)
+                    await triggers.record_refusal(tx, trigger, bad.what)
                 HOOKS.labels(bad.what).inc()
                 raise _refusal(bad) from bad
         HOOKS.labels("new" if id is None else "repeated").inc()
@@ -113,7 +113,7 @@ class HooksIngressServicer:
         try:
             async with self._db.system() as tx:
                 row = await self._find(tx, request.token_hash)
-        except (*AWAY, *BUSY):  # an outage costs the client nothing
+        except (*UNAVAILABLE, *BUSY):  # an outage costs the client nothing
             self._bounds.unknown.refund(address)
             raise
         self._bounds.unknown.refund(address)

@@ -13,5 +13,5 @@ async def prune(db: Db, keep_bodies: timedelta, keep_deliveries: timedelta) -> N
     """Delete old bodies, old deliveries, and those of deleted triggers, in a batch per transaction."""
     for _ in range(STEPS):
         async with db.system() as tx:
-            if not await triggers.forget(tx, keep_bodies, keep_deliveries, MOST):
+            if not await triggers.purge(tx, keep_bodies, keep_deliveries, MOST):
                 return

@@ -11,7 +11,7 @@ from hum import ids
 from hum.clock import now
 from storage import usage
 from storage.db import Tx
-from storage.usage import Owner, TextMeters, TextRow, Used
+from storage.usage import Owner, TextMeters, TextRow, Usage
 
 SENT = TextMeters(rules.MESSAGES_SENT, rules.SEGMENTS_SENT, rules.MEDIA_SENT)
 RECEIVED = TextMeters(rules.MESSAGES_RECEIVED, rules.SEGMENTS_RECEIVED, rules.MEDIA_RECEIVED)
@@ -23,7 +23,7 @@ TRIAL = "trial"
 LOOKED_UP = ("caller_name", "line_type_intelligence")
 
 
-def of_model(part: str, spent: ModelUsage) -> list[Used]:
+def of_model(part: str, spent: ModelUsage) -> list[Usage]:
     quantities = {
         rules.TEXT_IN: spent.text_in,
         rules.CACHED_TEXT_IN: spent.cached_text_in,
@@ -31,7 +31,9 @@ def of_model(part: str, spent: ModelUsage) -> list[Used]:
         rules.AUDIO_IN: spent.audio_in,
         rules.TRANSCRIPTION_MS: spent.heard_ms,
     }
-    return [Used(part, meter, spent.model[: rules.MOST_ITEM_CHARS], quantity) for meter, quantity in quantities.items()]
+    return [
+        Usage(part, meter, spent.model[: rules.MOST_ITEM_CHARS], quantity) for meter, quantity in quantities.items()
+    ]
 
 
 def attempt_part(number: int) -> str:
@@ -45,14 +47,14 @@ def sent_text(message: UUID, attempt: int, to_e164: str, segments: int) -> TextR
 async def texts_sent(tx: Tx, texts: Sequence[TextRow], at: datetime) -> None:
     """Record texts that the carrier has accepted, or newly counted the segments of."""
     if texts:
-        await usage.put_texts(tx, texts, SENT, at)
+        await usage.upsert_texts(tx, texts, SENT, at)
 
 
 async def texts_received(tx: Tx, segments: Mapping[UUID, int], number_e164: str, at: datetime) -> None:
     """Record inbound messages with their segments."""
     country = rules.country(number_e164)
     texts = [TextRow(message, "", country, count) for message, count in segments.items()]
-    await usage.put_texts(tx, texts, RECEIVED, at)
+    await usage.upsert_texts(tx, texts, RECEIVED, at)
 
 
 async def text_priced(tx: Tx, org: UUID, message: UUID, attempt: int, price: tuple[Decimal, str]) -> None:
@@ -65,7 +67,7 @@ async def text_priced(tx: Tx, org: UUID, message: UUID, attempt: int, price: tup
 async def turn_taken(tx: Tx, owner: Owner, attempt: int, spent: list[ModelUsage]) -> None:
     """Record the model's usage in an attempt at a turn, step by step."""
     for step in spent:
-        await usage.grow(tx, owner, of_model(attempt_part(attempt), step), now())
+        await usage.add(tx, owner, of_model(attempt_part(attempt), step), now())
     if spent:
         await usage.announce(tx, owner)
 
@@ -73,7 +75,7 @@ async def turn_taken(tx: Tx, owner: Owner, attempt: int, spent: list[ModelUsage]
 async def looked_up(tx: Tx, org: UUID) -> None:
     """Record a look-up at the carrier, without its number."""
     owner = Owner(org, ids.new())
-    await usage.put(tx, owner, [Used("", rules.LOOKUPS, item, 1) for item in LOOKED_UP], now())
+    await usage.upsert(tx, owner, [Usage("", rules.LOOKUPS, item, 1) for item in LOOKED_UP], now())
     await usage.announce(tx, owner)
 
 
@@ -81,7 +83,7 @@ async def embedded(tx: Tx, org: UUID, spent: Sequence[ModelUsage]) -> None:
     """Record the embedding of a document's passages."""
     owner = Owner(org, ids.new())
     for step in spent:
-        await usage.grow(tx, owner, of_model("", step), now())
+        await usage.add(tx, owner, of_model("", step), now())
     await usage.announce(tx, owner)
 
 
@@ -89,7 +91,7 @@ async def asked(tx: Tx, owner: Owner, spent: ModelUsage) -> None:
     """Record the embedding of a question to the knowledge, without a lock, as the call that asks goes on meanwhile."""
     used = of_model(f"question {ids.new()}", spent)
     if any(entry.quantity for entry in used):
-        await usage.put_numbered(tx, owner, used, now())
+        await usage.upsert_numbered(tx, owner, used, now())
         await usage.announce(tx, owner)
 
 
@@ -97,7 +99,7 @@ async def tried(tx: Tx, org: UUID, flow: UUID | None, spent: Sequence[ModelUsage
     """Record the model's usage in a trial or a proposal of a flow."""
     owner = Owner(org, ids.new(), flow)
     for step in spent:
-        await usage.grow(tx, owner, of_model(TRIAL, step), now())
+        await usage.add(tx, owner, of_model(TRIAL, step), now())
     if spent:
         await usage.announce(tx, owner)
 
@@ -105,5 +107,5 @@ async def tried(tx: Tx, org: UUID, flow: UUID | None, spent: Sequence[ModelUsage
 async def spoken(tx: Tx, org: UUID, flow: UUID | None, model: str, audio_bytes: int) -> None:
     """Record a rendered sentence: of a flow, or a preview of a voice."""
     owner, length_ms = Owner(org, ids.new(), flow), -(-audio_bytes // BYTES_PER_MS)
-    await usage.put(tx, owner, [Used("", rules.SPEECH_MS, model[: rules.MOST_ITEM_CHARS], length_ms)], now())
+    await usage.upsert(tx, owner, [Usage("", rules.SPEECH_MS, model[: rules.MOST_ITEM_CHARS], length_ms)], now())
     await usage.announce(tx, owner)

@@ -9,7 +9,7 @@ from hum.v1 import runtime_pb2
 from storage import usage
 from storage.calls import CallState
 from storage.db import Tx
-from storage.usage import Owner, Used
+from storage.usage import Owner, Usage
 
 #: The part of the call's own leg.
 LEG = "leg"
@@ -31,7 +31,7 @@ async def model_used(tx: Tx, state: CallState, stream: int, used: runtime_pb2.Mo
         rules.TRANSCRIPTION_MS: used.transcription_ms,
     }
     model, part = used.model[: rules.MOST_ITEM_CHARS], stream_part(stream)
-    await _grow(tx, state, [Used(part, meter, model, quantity) for meter, quantity in quantities.items()])
+    await _grow(tx, state, [Usage(part, meter, model, quantity) for meter, quantity in quantities.items()])
 
 
 async def answered(tx: Tx, state: CallState, part: str, spent: ModelUsage) -> None:
@@ -42,7 +42,7 @@ async def answered(tx: Tx, state: CallState, part: str, spent: ModelUsage) -> No
 async def stream_ended(tx: Tx, state: CallState, stream: int, at: datetime) -> None:
     """Record the duration of a closed stream of the carrier."""
     opened_at = await usage.stream_opened_at(tx, state.id, stream)
-    facts = await usage.call(tx, state.id)
+    facts = await usage.call_facts(tx, state.id)
     if opened_at is not None and not facts.is_browser:
         await _put(tx, state, [_stream_entry(stream, (at - opened_at).total_seconds())])
 
@@ -52,35 +52,35 @@ async def ended(tx: Tx, state: CallState, at: datetime) -> None:
 
     The carrier's usage is estimated from the row where the carrier has not reported it.
     """
-    facts = await usage.call(tx, state.id)
+    facts = await usage.call_facts(tx, state.id)
     owner = Owner(state.org_id, state.id, facts.flow_id, facts.number_id)
     seconds_lasted = max(0, int((at - facts.answered_at).total_seconds())) if facts.answered_at else 0
     counts = [
-        Used("", rules.CALLS, "", 1),
-        Used("", rules.CALL_SECONDS, "", seconds_lasted),
-        Used("", rules.CALL_MINUTES, "", rules.minutes(seconds_lasted)),
+        Usage("", rules.CALLS, "", 1),
+        Usage("", rules.CALL_SECONDS, "", seconds_lasted),
+        Usage("", rules.CALL_MINUTES, "", rules.minutes(seconds_lasted)),
     ]
-    estimates = list[Used]()
+    estimates = list[Usage]()
     if not facts.is_browser:
         if facts.connected_at is not None:
             estimates.append(_leg_entry(facts, _seconds((at - facts.connected_at).total_seconds())))
         if facts.judged:
-            estimates.append(Used(LEG, rules.MACHINE_DETECTIONS, rules.ANYTHING, 1))
+            estimates.append(Usage(LEG, rules.MACHINE_DETECTIONS, rules.ANYTHING, 1))
         streams = await usage.streams(tx, state.id, at)
         estimates += [_stream_entry(number, seconds) for number, seconds in streams.items()]
-    await usage.put(tx, owner, counts, at)
-    await usage.keep(tx, owner, estimates, at)
-    await usage.settle(tx, state.id, at)
+    await usage.upsert(tx, owner, counts, at)
+    await usage.store_missing(tx, owner, estimates, at)
+    await usage.finalize(tx, state.id, at)
 
 
 async def lasted(tx: Tx, state: CallState, seconds: int) -> None:
     """Record the carrier's duration of the call."""
-    await _put(tx, state, [_leg_entry(await usage.call(tx, state.id), seconds)])
+    await _put(tx, state, [_leg_entry(await usage.call_facts(tx, state.id), seconds)])
 
 
 async def transferred(tx: Tx, state: CallState, transfer: UUID, to_e164: str, seconds: float) -> None:
     """Record our estimate of a transfer's duration."""
-    await usage.keep(
+    await usage.store_missing(
         tx, await _owner(tx, state), [_transfer_entry(transfer, to_e164, _seconds(seconds))], state.ended_at
     )
     await _announce(tx, state)
@@ -91,18 +91,18 @@ async def dial_lasted(tx: Tx, state: CallState, transfer: UUID, to_e164: str, se
     await _put(tx, state, [_transfer_entry(transfer, to_e164, seconds)])
 
 
-def _transfer_entry(transfer: UUID, to_e164: str, seconds: int) -> Used:
-    return Used(f"transfer {transfer}", rules.TRANSFER_SECONDS, rules.country(to_e164), seconds)
+def _transfer_entry(transfer: UUID, to_e164: str, seconds: int) -> Usage:
+    return Usage(f"transfer {transfer}", rules.TRANSFER_SECONDS, rules.country(to_e164), seconds)
 
 
-def _leg_entry(facts: usage.CallFacts, seconds: int) -> Used:
+def _leg_entry(facts: usage.CallFacts, seconds: int) -> Usage:
     if facts.direction == "outbound":
-        return Used(LEG, rules.OUTBOUND_SECONDS, rules.country(facts.to_e164), seconds)
-    return Used(LEG, rules.INBOUND_SECONDS, rules.country(facts.to_e164), seconds)
+        return Usage(LEG, rules.OUTBOUND_SECONDS, rules.country(facts.to_e164), seconds)
+    return Usage(LEG, rules.INBOUND_SECONDS, rules.country(facts.to_e164), seconds)
 
 
-def _stream_entry(stream: int, seconds: float) -> Used:
-    return Used(stream_part(stream), rules.STREAM_SECONDS, rules.ANYTHING, _seconds(seconds))
+def _stream_entry(stream: int, seconds: float) -> Usage:
+    return Usage(stream_part(stream), rules.STREAM_SECONDS, rules.ANYTHING, _seconds(seconds))
 
 
 def _seconds(lasted: float) -> int:
@@ -110,20 +110,20 @@ def _seconds(lasted: float) -> int:
     return max(0, -int(-lasted // 1))
 
 
-async def _grow(tx: Tx, state: CallState, used: list[Used]) -> None:
-    await usage.grow(tx, await _owner(tx, state), used, state.ended_at)
+async def _grow(tx: Tx, state: CallState, used: list[Usage]) -> None:
+    await usage.add(tx, await _owner(tx, state), used, state.ended_at)
     await _announce(tx, state)
 
 
-async def _put(tx: Tx, state: CallState, used: list[Used]) -> None:
-    await usage.put(tx, await _owner(tx, state), used, state.ended_at)
+async def _put(tx: Tx, state: CallState, used: list[Usage]) -> None:
+    await usage.upsert(tx, await _owner(tx, state), used, state.ended_at)
     await _announce(tx, state)
 
 
 async def _owner(tx: Tx, state: CallState) -> Owner:
     if state.ended_at is None:
         return Owner(state.org_id, state.id)  # the call's end sets the rest
-    facts = await usage.call(tx, state.id)
+    facts = await usage.call_facts(tx, state.id)
     return Owner(state.org_id, state.id, facts.flow_id, facts.number_id)
 
 

@@ -14,7 +14,7 @@ from hum.ids import Kind
 from hum.v1 import usage_pb2 as pb
 from storage import contacts, identity, studio, usage
 from storage.db import Tx
-from storage.usage import Grouped
+from storage.usage import GroupedLines
 
 ONE_DAY = timedelta(days=1)
 #: The limit of groups by flow or number: those that used most.
@@ -52,7 +52,7 @@ class UsageServicer:
         )
         since, until = midnight(days[0], time_zone), midnight(days[-1] + ONE_DAY, time_zone)
         unread_since = await usage.unread_since(ctx.tx)
-        grouped = await usage.grouped(ctx.tx, QUERIES[request.group_by], since, until, time_zone)
+        grouped = await usage.grouped_lines(ctx.tx, QUERIES[request.group_by], since, until, time_zone)
         return pb.GetUsageResponse(
             time_zone=time_zone,
             totals=present.figures(grouped.total),
@@ -62,12 +62,12 @@ class UsageServicer:
         )
 
     async def _quotas(self, tx: Tx, day: date) -> list[pb.UsageQuota]:
-        used = {OF_STUDIO[kind]: count for kind, count in (await studio.used(tx, day)).items()}
-        used[pb.USAGE_QUOTA_KIND_LOOKUPS] = await contacts.lookups_of_today(tx)
+        used = {OF_STUDIO[kind]: count for kind, count in (await studio.uses(tx, day)).items()}
+        used[pb.USAGE_QUOTA_KIND_LOOKUPS] = await contacts.count_lookups(tx)
         return [pb.UsageQuota(kind=kind, used=used.get(kind, 0), limit=limit) for kind, limit in self._limits.items()]
 
 
-def _groups(by: pb.UsageGrouping.ValueType, grouped: Grouped, days: Sequence[date]) -> list[pb.UsageGroup]:
+def _groups(by: pb.UsageGrouping.ValueType, grouped: GroupedLines, days: Sequence[date]) -> list[pb.UsageGroup]:
     if by in {pb.USAGE_GROUPING_UNSPECIFIED, pb.USAGE_GROUPING_DAY}:
         return [
             pb.UsageGroup(date=day.isoformat(), figures=present.figures(grouped.groups.get(day, []))) for day in days

@@ -8,7 +8,7 @@ from control.usage.rules import Prices, Worth
 from storage import events, usage
 from storage.db import Db, Tx
 from storage.events import Event
-from storage.usage import CountedRow, EntryRow
+from storage.usage import CountRow, EntryRow
 
 #: Events whose subject may have new entries.
 CHANGES = frozenset({"call.completed", "call.summary", "sms.received", "sms.sent", "usage.recorded"})
@@ -25,7 +25,7 @@ async def rebuild(db: Db, prices: Prices) -> int:
     """Estimate all entries anew by the current price table, and rebuild the roll-ups; return the number of entries."""
     counted, last = 0, None
     async with db.system() as tx:
-        await events.hold(tx, usage.READER)
+        await events.lock_reader(tx, usage.READER)
         await usage.unlimited(tx)
         while page := await usage.next_entries(tx, last, PAGE):
             await usage.set_counted(tx, [_counted(row, prices) for row in page if row.used_at is not None])
@@ -41,7 +41,7 @@ async def _count(tx: Tx, prices: Prices, rows: Sequence[EntryRow]) -> None:
     await usage.roll_up(tx, rules.changes(replacements))
 
 
-def _counted(row: EntryRow, prices: Prices) -> CountedRow:
+def _counted(row: EntryRow, prices: Prices) -> CountRow:
     assert row.used_at is not None
     estimate = None
     if row.meter not in rules.COUNTS:
@@ -49,7 +49,7 @@ def _counted(row: EntryRow, prices: Prices) -> CountedRow:
     price = (row.price, row.price_currency) if row.price is not None and row.price_currency is not None else None
     worth = rules.worth(row.quantity, price, estimate)
     amount, currency = estimate or (None, None)
-    return CountedRow(row.key, amount, currency, worth.quantity, worth.cost, worth.currency, worth.basis)
+    return CountRow(row.key, amount, currency, worth.quantity, worth.cost, worth.currency, worth.basis)
 
 
 def _before(row: EntryRow) -> Worth | None:
@@ -59,5 +59,5 @@ def _before(row: EntryRow) -> Worth | None:
     return Worth(row.counted_quantity, row.counted_cost, row.counted_currency, row.counted_basis)
 
 
-def _after(row: CountedRow) -> Worth:
+def _after(row: CountRow) -> Worth:
     return Worth(row.quantity, row.cost, row.currency, row.basis)

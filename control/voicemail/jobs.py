@@ -50,7 +50,7 @@ async def create(db: Db, store: Files, least_ms: int, org: UUID, call: UUID) -> 
             await voicemails.drop_parts(tx, call)
             await jobs.enqueue(tx, AFTER_CALL, org, call)  # the summary waits for it
         else:
-            id = await voicemails.put(tx, ids.new(), org, call, path, lasts_ms)
+            id = await voicemails.upsert(tx, ids.new(), org, call, path, lasts_ms)
             if id is not None:
                 await jobs.enqueue(tx, rules.TRANSCRIBE, org, id)
     if path is None:
@@ -96,7 +96,7 @@ async def transcribe(db: Db, transcriber: Transcriber, store: Files, org: UUID, 
     async with db.tenant(org) as tx:
         state = await calls.lock(tx, audio.call_id)
         await usage.answered(tx, state, "voicemail", transcript.spent)
-        call = await voicemails.write_down(tx, org, id, audio.audio_path, without_nul(transcript.text).strip())
+        call = await voicemails.store_transcript(tx, org, id, audio.audio_path, without_nul(transcript.text).strip())
         if call is not None:
             await call_records.index(tx, call)
             await jobs.enqueue(tx, AFTER_CALL, org, call)
@@ -122,6 +122,6 @@ async def erase(db: Db, store: Files, org: UUID, id: UUID) -> bool:
         parts = await voicemails.parts(tx, audio.call_id)
         paths = dict.fromkeys((audio.audio_path, *(part.audio_path for part in parts)))
         await dropped_recordings.drop(tx, audio.call_id, list(paths))
-        await voicemails.forget(tx, id, audio.call_id)
+        await voicemails.delete_rows(tx, id, audio.call_id)
     await sweep_dropped(db, store, len(paths))
     return True

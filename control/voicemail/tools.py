@@ -20,7 +20,7 @@ def take_voicemail(db: Db, timeout_ms: int) -> Tool:
             state = await require_live(tx, context.call)
             if state.call_sid is None:
                 return failed("Only callers on the phone can leave a message. Note down what they say instead.")
-            await calls.owe(tx, context.call, encode(Message("agent")))
+            await calls.set_next_step(tx, context.call, encode(Message("agent")))
         return Result({"taking_message": True}, leaves=VOICEMAIL)
 
     return Tool(

@@ -40,7 +40,7 @@ class Mailboxes:
         texts = mailbox.openings(definition, message.why, again=await voicemails.has_parts(tx, call))
         all_texts = {*texts, *_endings(definition).values()}
         by_carrier = len(await self._rendered(tx, row.org_id, definition, all_texts)) < len(all_texts)
-        await calls.owe(tx, call, encode(Message(message.why, by_carrier)), due=True)
+        await calls.set_next_step(tx, call, encode(Message(message.why, by_carrier)), due=True)
         if not by_carrier:
             return None
         if (flow := await flow_switches.current(tx, call)) is not None:

@@ -60,7 +60,7 @@ async def _sequences(tx: Tx, batch: Sequence[Event], streams: dict[int, Stream])
     if not counts:
         return {}
     orgs = {streams[event.id].id: event.org_id for event in batch if event.id in streams}
-    last = await webhook_deliveries.advance(tx, {id: (orgs[id], count) for id, count in counts.items()})
+    last = await webhook_deliveries.reserve_sequences(tx, {id: (orgs[id], count) for id, count in counts.items()})
     sequences = dict[int, int]()
     for event in reversed(batch):
         if (stream := streams.get(event.id)) is not None:
@@ -75,4 +75,6 @@ async def _places(
     """Return the number and flow of each stream that a webhook filters by them."""
     filtered = {streams[event.id] for event, row in matches if (row.number_ids or row.flow_ids) and event.id in streams}
     calls = [stream.id for stream in filtered if stream.is_call]
-    return await webhook_deliveries.places(tx, calls, [stream.id for stream in filtered if not stream.is_call])
+    return await webhook_deliveries.numbers_and_flows(
+        tx, calls, [stream.id for stream in filtered if not stream.is_call]
+    )

@@ -20,7 +20,7 @@ from hum.settings import ControlSettings
 from hum.v1 import webhooks_pb2
 from storage import webhook_deliveries
 from storage.events import Start
-from storage.webhook_queues import Dead
+from storage.webhook_queues import DeadBackOff
 
 #: Seconds in which a webhook's receiver must have answered.
 WEBHOOK_SECONDS = 15.0
@@ -99,7 +99,7 @@ def feature(settings: ControlSettings, deps: Deps) -> Feature:
 
 
 def sender_of(settings: ControlSettings, deps: Deps, at_step: AtStep = go_on) -> Sender:
-    dead = Dead(WEBHOOK_DEAD_FAILURES, WEBHOOK_REST_SECONDS, WEBHOOK_LONGEST_REST_SECONDS)
+    dead = DeadBackOff(WEBHOOK_DEAD_FAILURES, WEBHOOK_REST_SECONDS, WEBHOOK_LONGEST_REST_SECONDS)
     limits = SendLimits(
         width=WEBHOOK_WIDTH,
         organization_width=WEBHOOK_ORGANIZATION_WIDTH,

@@ -10,8 +10,8 @@ from control.webhooks.posting import AtStep, Outcome, go_on
 from hum.clock import monotonic_ms
 from hum.observe.telemetry import log
 from storage import webhook_queues
-from storage.db import AWAY, BUSY, Db
-from storage.webhook_queues import Dead, HealthRow
+from storage.db import BUSY, UNAVAILABLE, Db
+from storage.webhook_queues import DeadBackOff, HealthRow
 
 LOG = log(__name__)
 
@@ -31,7 +31,7 @@ class Recorder:
     While the database is unavailable it retains outcomes until their leases end; then another process may claim the deliveries.
     """
 
-    def __init__(self, db: Db, dead: Dead, pace: Pace, at_step: AtStep = go_on) -> None:
+    def __init__(self, db: Db, dead: DeadBackOff, pace: Pace, at_step: AtStep = go_on) -> None:
         self._db, self._dead = db, dead
         self._pace, self._at_step = pace, at_step
         self._queue: list[Outcome] = []
@@ -56,7 +56,7 @@ class Recorder:
             batch, self._queue = self._queue, []
             try:
                 await self._record(batch)
-            except (*AWAY, *BUSY) as error:
+            except (*UNAVAILABLE, *BUSY) as error:
                 LOG.warning("could not record webhooks' outcomes; they are retried", error=repr(error)[:200])
                 oldest_ms = monotonic_ms() - self._pace.lease_seconds * 1000
                 self._queue += [outcome for outcome in batch if outcome.claimed.began_ms > oldest_ms]
@@ -69,7 +69,7 @@ class Recorder:
             recorded = await webhook_queues.record(tx, [outcome.row for outcome in batch])
             owned = [outcome for outcome in batch if outcome.row.id in recorded]
             if delays := [delay for outcome in owned if (delay := _delay_of_successors(outcome)) is not None]:
-                await webhook_queues.follow(tx, delays)
+                await webhook_queues.delay_followers(tx, delays)
             await webhook_queues.health(tx, _healths(batch), self._dead)
             gone = {outcome.claimed.row.webhook_id: outcome.claimed.row for outcome in owned if outcome.is_gone}
             for row in gone.values():

@@ -22,7 +22,7 @@ from hum.clock import monotonic_ms, now
 from hum.observe.telemetry import log
 from storage import webhook_queues
 from storage.db import Db
-from storage.webhook_queues import Dead, QueueRow, TakenRow
+from storage.webhook_queues import DeadBackOff, DeliveryRow, QueueRow
 
 LOG = log(__name__)
 LAG = Histogram(
@@ -43,7 +43,7 @@ class SendLimits:
     organization_width: int
     endpoint_width: int
     dead_width: int
-    dead: Dead
+    dead: DeadBackOff
     request_seconds: float
     lease_seconds: float
     batch_seconds: float
@@ -60,12 +60,12 @@ class Traffic:
     dead: int = 0
     windows: dict[UUID, int] = field(default_factory=dict)
 
-    def begin(self, row: TakenRow, is_dead: bool) -> None:
+    def begin(self, row: DeliveryRow, is_dead: bool) -> None:
         self.by_webhook[row.webhook_id] += 1
         self.by_organization[row.org_id] += 1
         self.dead += is_dead
 
-    def end(self, row: TakenRow, is_dead: bool) -> None:
+    def end(self, row: DeliveryRow, is_dead: bool) -> None:
         for counts, id in ((self.by_webhook, row.webhook_id), (self.by_organization, row.org_id)):
             counts[id] -= 1
             if not counts[id]:
@@ -136,13 +136,13 @@ class Sender:
         dead_capacity = limits.dead_width - traffic.dead
         began_ms = monotonic_ms()
         async with self._db.system() as tx:
-            queues = await webhook_queues.look(tx, full, full_orgs, limits.dead, dead_capacity > 0, capacity)
+            queues = await webhook_queues.lock_due(tx, full, full_orgs, limits.dead, dead_capacity > 0, capacity)
             if not queues:
                 return []
             shares = self._shares(queues, capacity, dead_capacity)
             claim = ids.new()
-            rows = await webhook_queues.take(tx, shares, claim, limits.lease_seconds) if shares else []
-            await webhook_queues.look_again(tx, self._waits(queues, shares, rows))
+            rows = await webhook_queues.claim(tx, shares, claim, limits.lease_seconds) if shares else []
+            await webhook_queues.schedule_visits(tx, self._waits(queues, shares, rows))
         at, claimed = now(), list[tuple[ClaimedDelivery, bool]]()
         dead = {queue.webhook_id for queue in queues if queue.failures >= limits.dead.failures}
         for row in rows:
@@ -171,7 +171,7 @@ class Sender:
         shares = rules.share(capacity, left, demands)
         return {queue.webhook_id: count for queue, count in zip(queues, shares, strict=True) if count}
 
-    def _waits(self, queues: list[QueueRow], shares: dict[UUID, int], rows: list[TakenRow]) -> dict[UUID, float]:
+    def _waits(self, queues: list[QueueRow], shares: dict[UUID, int], rows: list[DeliveryRow]) -> dict[UUID, float]:
         """Return the seconds until each webhook is polled again.
 
         A webhook that used its whole share may have more due.  Any other has nothing due, or only what waits for requests in flight.

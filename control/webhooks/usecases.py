@@ -80,13 +80,13 @@ async def change(
     was_enabled = before.disabled_reason is None
     if requested.enabled and not was_enabled:
         await webhooks.enable(tx, before.id)
-        await webhook_deliveries.wake(tx)
+        await webhook_deliveries.notify_senders(tx)
     elif was_enabled and not requested.enabled:
         await webhooks.disable(tx, before.id, "person")
-        await webhook_deliveries.wake(tx)
+        await webhook_deliveries.notify_senders(tx)
     elif requested.url != before.url:
-        await webhooks.forgive(tx, before.id)
-        await webhook_deliveries.wake(tx)
+        await webhooks.reset_failures(tx, before.id)
+        await webhook_deliveries.notify_senders(tx)
     return await webhooks.get(tx, before.id)
 
 
@@ -229,7 +229,7 @@ async def check_failing(db: Db, warn_days: Sequence[float], disable_days: float)
     async with db.system() as tx:
         first = min((*warn_days, disable_days)) * 86_400
         later = min((days for days in (*warn_days[1:], disable_days)), default=disable_days) * 86_400
-        for row in await webhooks.failing(tx, first, later, FAILING_AT_ONCE):
+        for row in await webhooks.lock_failing(tx, first, later, FAILING_AT_ONCE):
             failing_seconds = (row.last_failed_at - row.failing_since).total_seconds()
             step = rules.step_due(failing_seconds, row.warnings, warn_days, disable_days)
             if step is None:
@@ -264,5 +264,5 @@ async def prune(db: Db, keep: timedelta, batch: int = 2000) -> None:
     """Delete the deliveries that are older than `keep`."""
     while True:
         async with db.system() as tx:
-            if await webhook_deliveries.forget(tx, now() - keep, batch) < batch:
+            if await webhook_deliveries.purge(tx, now() - keep, batch) < batch:
                 return

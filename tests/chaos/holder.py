@@ -3,14 +3,14 @@
 import asyncio
 import sys
 
-from storage import places
+from storage import media_capacity
 from storage.db import Db
 
 
 async def main(url: str) -> None:
     db = await Db.open(url, size=2)
     async with db.system() as tx:
-        await places.lock(tx)
+        await media_capacity.lock(tx)
         sys.stdout.write("held\n")
         sys.stdout.flush()
         await asyncio.Event().wait()

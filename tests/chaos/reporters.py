@@ -25,7 +25,7 @@ from hum import ids
 from hum.settings import WorkerSettings
 from hum.v1 import runtime_pb2 as pb
 from storage import identity, media_links
-from storage.db import AWAY, BUSY, Db
+from storage.db import BUSY, UNAVAILABLE, Db
 from storage.migrate import migrate
 from tests.support.stalls import Stalls
 
@@ -68,7 +68,7 @@ async def report(db: Db, node: str, seen: Seen, stop: asyncio.Event) -> None:
             has = await begun(db, node)
             seen.sent_again[node] += acknowledged - has
             acknowledged = has
-        except (*AWAY, *BUSY) as error:
+        except (*UNAVAILABLE, *BUSY) as error:
             seen.errors[type(error).__name__] += 1
             await asyncio.sleep(RETRY_SECONDS)
         else:
@@ -89,7 +89,7 @@ async def tell(bus: PostgresBus, seen: Seen, stop: asyncio.Event) -> None:
     while not stop.is_set():
         try:
             await bus.publish(NEWS, "news")
-        except (*AWAY, *BUSY) as error:
+        except (*UNAVAILABLE, *BUSY) as error:
             seen.errors[f"publish {type(error).__name__}"] += 1
         await asyncio.sleep(RETRY_SECONDS)
 
@@ -101,7 +101,7 @@ async def enqueue(db: Db, org: UUID, waiting: set[UUID], seen: Seen, stop: async
         try:
             async with db.system() as tx:
                 await jobs.enqueue(tx, JOB, org, row)
-        except (*AWAY, *BUSY) as error:
+        except (*UNAVAILABLE, *BUSY) as error:
             seen.errors[f"enqueue {type(error).__name__}"] += 1
             waiting.discard(row)
         else:
@@ -123,7 +123,7 @@ async def work(url: str, waiting: set[UUID], seen: Seen, stop: asyncio.Event) ->
                 await Worker(db, settings, [Feature(jobs={JOB: do})]).run(stop)
             finally:
                 await db.close()
-        except AWAY as error:
+        except UNAVAILABLE as error:
             seen.errors[f"worker {type(error).__name__}"] += 1
             await asyncio.sleep(RETRY_SECONDS)
 

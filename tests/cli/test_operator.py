@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from cli.operator import operator
-from hum.process.refusal import Refusal
+from hum.process.refusal import StartupRefusal
 from hum.settings import UpSettings
 
 
@@ -13,7 +13,7 @@ async def test_from_another_directory_it_says_so_and_leaves_no_key(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     home = tmp_path / "var"
-    with pytest.raises(Refusal):
+    with pytest.raises(StartupRefusal):
         async with operator(UpSettings(home=home)):
             pass
     assert f"no `hum up` has run in {home} (HUM_HOME)" in capsys.readouterr().err

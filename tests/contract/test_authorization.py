@@ -32,7 +32,7 @@ from hum.v1 import identity_pb2, options_pb2
 from hum.v1 import identity_pb2_grpc as identity_grpc
 from storage import approvals, event_runs, mcp, sessions, voicemails
 from storage import identity as people
-from storage.approvals import Subject, Wish
+from storage.approvals import Subject, ToolCall
 from storage.db import Db
 from storage.event_runs import NewRun
 from storage.mcp import Definition, ToolRow
@@ -321,10 +321,10 @@ async def mcp_of(http: httpx.AsyncClient, owner: str, call: str, db: Db) -> dict
         row = ToolRow(
             tool, ids.require(Kind.MCP_SERVER, server), "t", "shop__t", "new", None, as_it_is, None, (None, None)
         )
-        await mcp.put_tool(tx, row)
+        await mcp.upsert_tool(tx, row)
         subject = Subject(ids.require(Kind.CALL, call), None, None, None, ids.require(Kind.FLOW, flow), 1)
-        wish = Wish("t", "F wants t", "{}", "{}", "")
-        await approvals.create(tx, approval, subject, wish, now() + timedelta(hours=1))
+        tool_call = ToolCall("t", "F wants t", "{}", "{}", "")
+        await approvals.create(tx, approval, subject, tool_call, now() + timedelta(hours=1))
     return {
         "mcp-servers": server,
         "mcp-servers/tools": ids.show(Kind.MCP_TOOL, tool),
@@ -358,7 +358,7 @@ async def run_of(db: Db, org: UUID) -> str:
 async def leave_voicemail(db: Db, org: UUID, call: UUID) -> str:
     id = ids.new()
     async with db.tenant(org) as tx:
-        assert await voicemails.put(tx, id, org, call, "x.wav", 1000) == id
+        assert await voicemails.upsert(tx, id, org, call, "x.wav", 1000) == id
     return ids.show(Kind.VOICEMAIL, id)
 
 

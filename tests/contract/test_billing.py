@@ -190,7 +190,7 @@ async def test_a_checkout_that_is_opened_while_another_looks_stays_the_only_one(
     sold: Edge, stripe: Stripe, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     read, answered = asyncio.Event(), asyncio.Event()
-    open_checkout, checkout_made = billing.open_checkout, billing.checkout_made
+    open_checkout, record_checkout = billing.open_checkout, billing.record_checkout
 
     async def reads(tx: Tx, org: UUID) -> billing.CheckoutRow | None:
         row = await open_checkout(tx, org)
@@ -200,10 +200,10 @@ async def test_a_checkout_that_is_opened_while_another_looks_stays_the_only_one(
 
     async def made(tx: Tx, *page: Any) -> bool:
         await read.wait()
-        return await checkout_made(tx, *page)
+        return await record_checkout(tx, *page)
 
     monkeypatch.setattr(billing, "open_checkout", reads)
-    monkeypatch.setattr(billing, "checkout_made", made)
+    monkeypatch.setattr(billing, "record_checkout", made)
     async with await sold.client() as http:
         first = asyncio.create_task(http.post("/api/billing/checkout", json={"plan": "starter"}))
         await until(lambda: bool(stripe.book.checkouts))

@@ -26,7 +26,9 @@ async def ten_calls(edge: Edge) -> tuple[httpx.AsyncClient, list[str]]:
     made = []
     async with edge.plane.control.db.system() as tx:
         callers = [("+13175550199", "Ann O'Brien"), ("+442079460958", "Zoë Müller")]
-        known = [(phone, (await contacts.meet(tx, ids.new(), org, phone, name)).id) for phone, name in callers]
+        known = [
+            (phone, (await contacts.find_or_create(tx, ids.new(), org, phone, name)).id) for phone, name in callers
+        ]
         for n in range(10):
             (other, contact), inbound = known[n % 2], n % 3 != 0
             id = ids.new()

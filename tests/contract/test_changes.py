@@ -145,7 +145,7 @@ async def test_what_becomes_of_a_connector_and_a_server_is_told(edge: Edge) -> N
             await crm.recover(tx, connector)
         await changed(stream, "crm_connector", owned["crm-connectors"])
         async with edge.plane.control.db.tenant(org) as tx:
-            await mcp.has_failed(tx, server, "It has gone away.")
+            await mcp.record_failure(tx, server, "It has gone away.")
         await changed(stream, "mcp_server", owned["mcp-servers"])
 
 

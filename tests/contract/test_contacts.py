@@ -142,13 +142,13 @@ async def test_a_higher_source_wins_and_what_is_taken_back_uncovers_the_lower(ed
     await http.patch(path, json={"name": "Ann"})
     assert await told() == ("Ann", "user")
     async with db.tenant(org) as tx:
-        await contacts.crm_says(tx, contact, {"name": "Acme, Inc."})
+        await contacts.set_from_crm(tx, contact, {"name": "Acme, Inc."})
         await contacts.record_lookup(tx, contact, {"name": "ACME LLC"})
     assert await told() == ("Ann", "user")
     await http.patch(path, json={"name": None})
     assert await told() == ("Acme, Inc.", "crm")
     async with db.tenant(org) as tx:
-        await contacts.crm_says(tx, contact, {"name": None})
+        await contacts.set_from_crm(tx, contact, {"name": None})
     assert await told() == ("ACME LLC", "lookup")
 
 

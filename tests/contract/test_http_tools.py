@@ -624,7 +624,7 @@ async def test_executions_are_listed_for_a_time_and_a_calls_go_with_the_call(edg
     async def forget() -> tuple[int, int]:
         """How many executions are listed, and stored."""
         async with db.system() as tx:
-            await tool_runs.forget(tx, timedelta(days=90), 100)
+            await tool_runs.purge(tx, timedelta(days=90), 100)
             stored = await tx.fetchval("SELECT count(*) FROM tool_runs")
         return len(await executions(http)), stored
 

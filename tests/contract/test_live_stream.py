@@ -16,7 +16,7 @@ from control.calls.reports import apply_batch
 from hum import ids
 from hum.ids import Kind
 from hum.v1 import calls_pb2, runtime_pb2, runtime_pb2_grpc
-from storage.db import AWAY
+from storage.db import UNAVAILABLE
 from tests.contract.conftest import Edge
 from tests.contract.test_carrier_webhooks import CALL, flow_with_number, post
 from tests.support.endings import ends_are_told
@@ -370,7 +370,7 @@ async def test_a_report_waits_while_the_database_has_no_room(edge: Edge) -> None
     )
     report.at.FromDatetime(datetime.now(UTC))
     batch = runtime_pb2.ReportBatch(seq=2, reports=[report])
-    with pytest.raises(AWAY):
+    with pytest.raises(UNAVAILABLE):
         await apply_batch(edge.plane.control.db, "m2", batch)
     async with edge.plane.control.db.system() as tx:
         assert await tx.fetchval("SELECT count(*) FROM reports_set_aside") == 0

@@ -56,7 +56,7 @@ async def test_peaks_of_a_voicemail_are_asked_for_each_time(edge: Edge) -> None:
     made.caller(bytes(160) * 100, 0)
     stored, id = closed_message(made), ids.new()
     async with edge.plane.control.db.tenant(org := await organization(http)) as tx:
-        await voicemails.put(tx, id, org, ids.require(Kind.CALL, call_id), stored.path, stored.duration_ms)
+        await voicemails.upsert(tx, id, org, ids.require(Kind.CALL, call_id), stored.path, stored.duration_ms)
     voicemail = (await http.get("/api/voicemails")).json()["voicemails"][0]
     answer = await http.get(voicemail["peaks_url"])
     assert (answer.status_code, answer.headers["cache-control"]) == (200, "no-store")

@@ -93,11 +93,11 @@ async def voicemail(edge: Edge, http: httpx.AsyncClient, call: str, sound: bytes
     (folder / f"{call}.wav").write_bytes(sound)
     async with edge.plane.control.db.system() as tx:
         of_call, path = ids.require(Kind.CALL, call), f"{call}.wav"
-        id = await voicemails.put(tx, ids.new(), org, of_call, path, 1500)
+        id = await voicemails.upsert(tx, ids.new(), org, of_call, path, 1500)
         assert id is not None
-        assert await voicemails.put(tx, ids.new(), org, of_call, path, 1500) is None, "it is there"
-        assert await voicemails.write_down(tx, org, id, path, "Please call me back.") == of_call
-        assert await voicemails.write_down(tx, org, id, path, "Never mind.") is None, "once"
+        assert await voicemails.upsert(tx, ids.new(), org, of_call, path, 1500) is None, "it is there"
+        assert await voicemails.store_transcript(tx, org, id, path, "Please call me back.") == of_call
+        assert await voicemails.store_transcript(tx, org, id, path, "Never mind.") is None, "once"
     found: str = (await http.get("/api/voicemails")).json()["voicemails"][0]["id"]
     return found
 

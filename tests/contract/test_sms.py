@@ -316,8 +316,8 @@ async def test_a_snooze_ends_however_late_and_when_the_contact_writes(edge: Edge
     assert await listed(http, snoozed=True) == [BOB]
     assert (await http.get(f"/api/sms/conversations/{late['id']}")).json()["snoozed_until"] is None
     async with db.system() as tx:
-        assert await inbox.wake(tx, 10) == 1
-        assert await inbox.wake(tx, 10) == 0
+        assert await inbox.end_snoozes(tx, 10) == 1
+        assert await inbox.end_snoozes(tx, 10) == 0
     await receive(edge, early, org)
     assert await listed(http, snoozed=True) == []
 

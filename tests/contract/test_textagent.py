@@ -133,7 +133,7 @@ async def test_turns_are_listed_newest_first_in_pages(edge: Edge) -> None:
             await text_runs.create(tx, [(id, org, conversation)])
             await run_tool(tx, org, id, "a_failed_attempt")
             await tx.execute("UPDATE tool_runs SET started_at = now() - interval '1 second' WHERE run_id = $1", id)
-            await text_runs.asked(tx, id, ids.new(), 1, "m")
+            await text_runs.set_model(tx, id, ids.new(), 1, "m")
             await run_tool(tx, org, id, "report_outcome")
             await run_tool(tx, org, id, "approved_later", approval=ids.new())
             end = Finish("replied", None, ids.require(Kind.MESSAGE, output["message_id"]), 5, 6)

@@ -11,7 +11,7 @@ from control.usage.rules import Prices
 from hum import ids
 from hum.ids import Kind
 from storage import contacts, events, studio, usage
-from storage.usage import Owner, Used
+from storage.usage import Owner, Usage
 from tests.contract.conftest import Edge
 
 PRICES = Prices(rules.read('[[prices]]\nof = "US"\nfrom = 2026-01-01\ncurrency = "USD"\nsegments_sent = "0.01"\n'))
@@ -22,8 +22,8 @@ async def use(
 ) -> None:
     owner = Owner(org, subject or ids.new(), None, number)
     async with edge.plane.control.db.system() as tx:
-        used = [Used("", rules.MESSAGES_SENT, "", 1), Used("attempt 1", rules.SEGMENTS_SENT, "US", segments)]
-        await usage.put(tx, owner, [*used, Used("", rules.TEXT_IN, "new-model", 7)], at)
+        used = [Usage("", rules.MESSAGES_SENT, "", 1), Usage("attempt 1", rules.SEGMENTS_SENT, "US", segments)]
+        await usage.upsert(tx, owner, [*used, Usage("", rules.TEXT_IN, "new-model", 7)], at)
         event = events.Event(1, "1", org, "usage.recorded", owner.subject_id, None, at, ids.new())
         await usecases.count(tx, PRICES, [event])
 
@@ -80,10 +80,10 @@ async def test_what_is_limited_by_day_is_told_as_it_is_counted(edge: Edge) -> No
     today = datetime.now(UTC).date()
     async with edge.plane.control.db.tenant(org) as tx:
         # What is refused counts no more than what is allowed.
-        assert [await studio.take(tx, "clip", today, 2) for _ in range(3)] == [True, True, False]
+        assert [await studio.count_use(tx, "clip", today, 2) for _ in range(3)] == [True, True, False]
         assert [await contacts.count_lookup(tx, org, 1) for _ in range(2)] == [True, False]
         # Yesterday's are another day's.
-        assert await studio.take(tx, "preview", today - timedelta(days=1), 9)
+        assert await studio.count_use(tx, "preview", today - timedelta(days=1), 9)
     settings = edge.plane.settings
     limits = {
         "lookups": settings.lookups_per_day,

@@ -283,7 +283,7 @@ class TestPlaces:
             await runtime_pb2_grpc.MediaServiceStub(plane.channel).OpenSession(opening, metadata=plane.node())
             assert (await self.ring(plane, 3)).WhichOneof("step") == "say", "it is there"
             async with plane.control.db.system() as tx:
-                await ending.finish(tx, await calls.by_sid(tx, "CA1"), "completed", now(), "caller")  # type: ignore[arg-type]
+                await ending.finish(tx, await calls.lock_by_sid(tx, "CA1"), "completed", now(), "caller")  # type: ignore[arg-type]
             assert (await self.ring(plane, 4)).WhichOneof("step") == "connect"
 
     async def test_a_token_that_nobody_used_holds_no_place(self, plane: Plane, line: Line) -> None:
@@ -354,7 +354,7 @@ class TestPlaces:
         async with linked(plane, places=5, url="wss://one.example"):
             await self.ring(plane, 1)
             async with plane.control.db.system() as tx:
-                await calls.by_sid(tx, "CA1")
+                await calls.lock_by_sid(tx, "CA1")
                 waiting = asyncio.create_task(self.ring(plane, 1))  # the first question of the carrier, once more
                 assert (await asyncio.wait_for(self.ring(plane, 30), SOON)).WhichOneof("step") == "connect"
             assert (await asyncio.wait_for(waiting, SOON)).WhichOneof("step") == "connect"

@@ -57,7 +57,7 @@ async def test_a_message_is_transcribed_in_the_language_of_the_agent_that_asked_
     if switched:
         await handed_over(desk, call)
     async with desk.db.tenant(org) as tx:
-        message = await voicemails.put(tx, ids.new(), org, call, "a.wav", 4_000)
+        message = await voicemails.upsert(tx, ids.new(), org, call, "a.wav", 4_000)
         assert message is not None
         audio = await voicemails.audio(tx, message)
     assert audio is not None and audio.language == ("fr-CA" if switched else "de")

@@ -152,7 +152,7 @@ class Office:
             await tx.execute("UPDATE calls SET outcome_label = $2 WHERE id = $1", id, outcome)
             await events.append(tx, self.org, id, events_pb2.CallSummaryEvent())
 
-    async def grouped(self, zone: str, flow: UUID | None = None) -> analytics.Grouped:
+    async def grouped(self, zone: str, flow: UUID | None = None) -> analytics.GroupedFigures:
         span = Span(datetime(2026, 1, 1, tzinfo=UTC), datetime(2027, 1, 1, tzinfo=UTC), zone, flow)
         async with self.db.tenant(self.org) as tx:
             return await analytics.figures(tx, span)

@@ -107,7 +107,7 @@ async def test_a_month_that_a_reader_has_not_read_stays(
 ) -> None:
     await old_event(root, two.mine, ids.new(), ids.new())
     async with two.db.system() as tx:
-        await events.place(tx, "slow", Start.BEGINNING)
+        await events.lock_position(tx, "slow", Start.BEGINNING)
     await months.sweep(two.db, Files(tmp_path), settings())
     assert await is_there(root) and not written_to(tmp_path)
     async with two.db.system() as tx:

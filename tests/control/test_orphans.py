@@ -268,7 +268,7 @@ async def test_a_sweep_that_fails_leaves_nothing_running(desk: Desk, monkeypatch
         ended.append(row)
         return True
 
-    monkeypatch.setattr("storage.lost_calls.claim", found)
+    monkeypatch.setattr("storage.orphaned_calls.claim", found)
     monkeypatch.setattr(orphans, "_close", close)
     with pytest.raises(ConnectionRefusedError):
         await desk.sweep()

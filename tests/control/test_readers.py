@@ -131,7 +131,9 @@ class Street:
     async def happen(self, org: UUID, count: int = 1) -> None:
         first = self.counts.get(org, 0)
         self.counts[org] = first + count
-        new = [events.New(org, ids.new(), events_pb2.ContactsImportedEvent(created=first + n)) for n in range(count)]
+        new = [
+            events.NewEvent(org, ids.new(), events_pb2.ContactsImportedEvent(created=first + n)) for n in range(count)
+        ]
         async with self.db.system() as tx:
             await events.append_all(tx, new)
 

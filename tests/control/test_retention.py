@@ -31,7 +31,7 @@ from storage import (
     identity,
     interruptions,
     latencies,
-    set_aside,
+    quarantine,
     voicemails,
 )
 from storage.db import Db, Tx
@@ -91,8 +91,8 @@ class World:
             await interruptions.add(tx, org, id, InterruptionRow(1, 1, 0, 0, 0, "cut", 1, None, None, None, None))
             await latencies.add(tx, org, id, LatencyRow(1, 2, 2, 500, 500, 5, 400))
             await call_events.append(tx, id, "transcript.turn", "{}")
-            await voicemails.put(tx, ids.new(), org, id, f"{path}-voicemail.wav", 1500)
-            await set_aside.add_report(tx, "m", int(id) % 2**60, 0, id, b"My number", "reason")
+            await voicemails.upsert(tx, ids.new(), org, id, f"{path}-voicemail.wav", 1500)
+            await quarantine.add_report(tx, "m", int(id) % 2**60, 0, id, b"My number", "reason")
             await events.append(tx, org, id, events_pb2.CallCompletedEvent(from_e164=phone), at=at)
         return id
 
@@ -120,7 +120,7 @@ class World:
         """The deletions that the sweep finds to be due."""
         await jobs.enqueue_due(self.db)
         async with self.db.system() as tx:
-            return await erasures.open_ones(tx)
+            return await erasures.unfinished(tx)
 
     async def audited(self) -> list[tuple[str, list[str]]]:
         async with self.db.system() as tx:
@@ -305,12 +305,12 @@ async def test_old_events_lose_their_payload_and_are_still_a_place_to_go_on_afte
         old = await tx.fetch(
             "SELECT id, public_id FROM events WHERE org_id = $1 AND type = 'call.started' ORDER BY id", world.mine
         )
-        await set_aside.add_event(tx, "r", old[0]["id"], CALLER)
+        await quarantine.add_event(tx, "r", old[0]["id"], CALLER)
     ((org, id),) = await world.owed()
     await jobs.erase(world.db, world.store, world.settings, org, id)
     async with world.db.tenant(world.mine) as tx:
         (listed,) = await events.page(tx, ("0", 0), ["call.started"], 10)
-        place = await events.place_of(tx, old[1]["public_id"])
+        place = await events.position_of(tx, old[1]["public_id"])
         assert place is not None and [row.public_id for row in await events.page(tx, place, ["call.started"], 10)] == [
             listed.public_id
         ]
@@ -357,8 +357,8 @@ async def test_a_call_that_was_ordered_long_ago_is_as_old_as_its_end(world: Worl
         await tx.execute("UPDATE calls SET ended_at = now() - interval '2 days' WHERE id = $1", id)
         await tx.execute("UPDATE organizations SET retention_days = 30")
     async with world.db.tenant(world.mine) as tx:
-        assert await erasures.old_calls(tx, now() - timedelta(days=30), 10) == []
-        assert await erasures.old_calls(tx, now() - timedelta(days=1), 10) == [id]
+        assert await erasures.lock_old_calls(tx, now() - timedelta(days=30), 10) == []
+        assert await erasures.lock_old_calls(tx, now() - timedelta(days=1), 10) == [id]
 
 
 async def test_all_of_a_contact_goes_many_calls_by_a_job(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -382,7 +382,7 @@ async def test_all_of_a_contact_goes_many_calls_by_a_job(world: World, monkeypat
     async with world.db.tenant(
         world.mine
     ) as tx:  # a backfill meets the number once more, in a call that is still there
-        await contacts.meet_all(tx, {CALLER: ids.new()})
+        await contacts.create_missing(tx, {CALLER: ids.new()})
     for _ in range(2):  # the job comes twice
         await jobs.erase(world.db, world.store, world.settings, world.mine, row.id)
     assert [await world.is_gone(each) for each in made] == [True] * 5

@@ -14,7 +14,7 @@ from hum.clock import now
 from hum.ids import Kind
 from sandbox.mcp import McpServer, Tool
 from storage import approvals, mcp
-from storage.approvals import Subject, Wish
+from storage.approvals import Subject, ToolCall
 from storage.db import Db
 from tests.e2e.test_parts_die import Deployment, deployment
 from tests.support.waits import patience
@@ -56,8 +56,8 @@ async def wish_for(deployment: Deployment, url: str, database_url: str) -> str:
         subject = Subject(call, None, None, None, ids.require(Kind.FLOW, flow["id"]), flow["version"])
         (tool,) = await mcp.of_flow(tx, org, subject.flow_id, 10)
         origin = str(pinning.tool(tool, frozenset(), nobody).origin)
-        wish = Wish(tool.model_name, "It wants to use shop__refund", "{}", tool.schema, origin)
-        await approvals.create(tx, id, subject, wish, now() + timedelta(minutes=10))
+        tool_call = ToolCall(tool.model_name, "It wants to use shop__refund", "{}", tool.schema, origin)
+        await approvals.create(tx, id, subject, tool_call, now() + timedelta(minutes=10))
     await db.close()
     return ids.show(Kind.APPROVAL, id)
 

@@ -21,7 +21,7 @@ from sandbox.openai import Model, Script
 from sandbox.signin import Issuer
 from sandbox.speech import Speech
 from sandbox.twilio import Carrier, say
-from storage.db import AWAY, Db
+from storage.db import UNAVAILABLE, Db
 from tests.e2e.conftest import ACCOUNT, CALLER, KEY, NUMBER, TOKEN, listen_settings
 from tests.hum.test_private import open_to_others
 from tests.media.browsers import Caller
@@ -224,7 +224,7 @@ async def test_a_database_that_is_killed_comes_back_where_it_was(
                     db = await Db.open(platform.where["database_url"], size=2)
                     made = await identity.create_organization(db, "Clinic", "o@clinic.example")
                     await db.close()
-                except AWAY:
+                except UNAVAILABLE:
                     await asyncio.sleep(0.1)
         assert int(pid_file.read_text().split("\n")[0]) != killed
         async with (

@@ -13,7 +13,7 @@ ROOMS = ("media", "control", "gateway")
 FIELDS = 10
 #: Those that may have more, and why.
 EXCEPTIONS = {
-    "Bench": "views of a few buffers, made once, for numpy to write into",
+    "WindowBuffers": "views of a few buffers, made once, for numpy to write into",
 }
 
 

@@ -9,7 +9,7 @@ from hum import ids
 from hum.clock import now
 from storage import campaigns, forecasts, recipients
 from storage.db import Tx
-from storage.forecasts import LeftOut
+from storage.forecasts import Exclusions
 from tests.storage.conftest import Two
 from tests.storage.test_plans import EXPLAIN, Planner
 
@@ -73,7 +73,7 @@ async def test_no_question_reads_all_recipients(planner: Planner, analyzed: bool
         ("an opt-out", _opt_out, "campaign_recipients_contact", "hum_app"),
         (
             "a forecast",
-            lambda tx: forecasts.texts(tx, id, 100, LeftOut(), own_only=False),
+            lambda tx: forecasts.texts(tx, id, 100, Exclusions(), own_only=False),
             "campaign_recipients_",
             "hum_app",
         ),

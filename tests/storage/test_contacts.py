@@ -7,7 +7,7 @@ from hum import ids
 from hum.clock import now
 from storage import call_events, calls, contacts, voicemails
 from storage.calls import NewCall
-from storage.contacts import Imported
+from storage.contacts import ImportedContact
 from tests.storage.conftest import Two
 
 ORG = UUID(int=1)
@@ -32,12 +32,14 @@ async def test_a_caller_an_import_and_a_person_at_once_make_one(two: Two) -> Non
 
     async def call() -> None:
         async with two.db.system() as tx:
-            await contacts.meet(tx, ids.new(), two.mine, number, "ACME INC")
+            await contacts.find_or_create(tx, ids.new(), two.mine, number, "ACME INC")
 
     async def take() -> None:
         async with two.db.tenant(two.mine) as tx:
-            rows = [Imported(f"+1317555019{n}", {"email": "a@x.example"}, None, ["vip"]) for n in range(9, 0, -1)]
-            await contacts.take(tx, rows, dry_run=False)
+            rows = [
+                ImportedContact(f"+1317555019{n}", {"email": "a@x.example"}, None, ["vip"]) for n in range(9, 0, -1)
+            ]
+            await contacts.import_contacts(tx, rows, dry_run=False)
 
     await asyncio.gather(*(each() for each in (call, take) * 10))
     async with two.db.tenant(two.mine) as tx:
@@ -55,7 +57,7 @@ async def test_a_voicemail_is_stored_once_and_told(two: Two) -> None:
             call,
             two.mine,
         )
-        stored = [await voicemails.put(tx, ids.new(), two.mine, call, "v.wav", 1200) for _ in range(2)]
+        stored = [await voicemails.upsert(tx, ids.new(), two.mine, call, "v.wav", 1200) for _ in range(2)]
         assert stored[0] is not None and stored[1] is None
         told = await tx.fetch("SELECT data->>'call_id' AS call FROM events WHERE type = 'voicemail.received'")
         assert [row["call"] for row in told] == [ids.show(ids.Kind.CALL, call)]

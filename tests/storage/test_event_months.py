@@ -11,7 +11,7 @@ from hum import ids
 from hum.clock import now
 from hum.v1 import events_pb2
 from storage import erasures, event_months, events
-from storage.events import New, Start
+from storage.events import NewEvent, Start
 from tests.storage.conftest import Two
 
 TICK = events_pb2.ContactsImportedEvent(created=1)
@@ -97,9 +97,9 @@ async def test_an_event_without_a_month_is_there_and_gets_one(
     assert await root.fetchval("SELECT count(*) FROM events_unplaced") == 1
     assert await read(two, "before") == [public]
     async with two.db.system() as tx:
-        assert await event_months.make(tx, 2, 5) == 1
+        assert await event_months.create(tx, 2, 5) == 1
     async with two.db.system() as tx:
-        assert await event_months.make(tx, 2, 5) == 0
+        assert await event_months.create(tx, 2, 5) == 0
     assert (
         await root.fetchval("SELECT tableoid::regclass::text FROM events WHERE public_id = $1", public)
         == "events_2020_12"
@@ -120,11 +120,11 @@ async def test_readers_find_each_event_once_also_when_its_month_is_closed(
     assert await read(two, "quick") == [second, third], "it had not read all of the month when that was closed"
     assert await read(two, "new") == [first, second, third]
     async with two.db.system() as tx:
-        xid, _ = await events.place(tx, "quick", Start.NOW) or ("", 0)
+        xid, _ = await events.lock_position(tx, "quick", Start.NOW) or ("", 0)
         assert await tx.fetchval("SELECT hum.unread_id($1::text::xid8) = hum.month_id($2)", xid, OLD + 1)
         assert await tx.fetchval("SELECT hum.unread_id('1')") == 0
     async with two.db.tenant(two.mine) as tx:
-        place = await events.place_of(tx, first)
+        place = await events.position_of(tx, first)
         assert place is not None
         everything = await events.page(tx, place, ["*"], 10)
         assert [each.public_id for each in everything] == [second, third]
@@ -143,10 +143,10 @@ async def test_an_event_is_found_by_its_public_id_whatever_time_that_says(
     for public in (ids.new(), UUID(int=0), UUID(int=(1 << 128) - 1)):
         id = await old_event(root, two.mine, public, ids.new())
         async with two.db.tenant(two.mine) as tx:
-            found = await events.place_of(tx, public)
+            found = await events.position_of(tx, public)
             assert found is not None and found[1] == id
         async with two.db.tenant(two.yours) as tx:
-            assert await events.place_of(tx, public) is None
+            assert await events.position_of(tx, public) is None
 
 
 async def test_an_event_with_a_repeated_id_is_stored_once(two: Two) -> None:
@@ -154,13 +154,15 @@ async def test_an_event_with_a_repeated_id_is_stored_once(two: Two) -> None:
     for _ in range(2):
         async with two.db.tenant(two.mine) as tx:
             await events.append(tx, two.mine, ids.new(), TICK, id=public)
-            await events.append_all(tx, [New(two.mine, subject, TICK, id=public), New(two.mine, subject, TICK)])
+            await events.append_all(
+                tx, [NewEvent(two.mine, subject, TICK, id=public), NewEvent(two.mine, subject, TICK)]
+            )
     async with two.db.tenant(two.mine) as tx:
         assert await tx.fetchval("SELECT count(*) FROM events WHERE public_id = $1", public) == 1
         assert await tx.fetchval("SELECT count(*) FROM events") == 3
     async with two.db.system() as tx:
-        assert await events.forget_ids(tx, timedelta(days=1), 10) == 0
-        assert await events.forget_ids(tx, timedelta(0), 10) == 1
+        assert await events.purge_ids(tx, timedelta(days=1), 10) == 0
+        assert await events.purge_ids(tx, timedelta(0), 10) == 1
 
 
 async def test_erasure_reaches_every_month(two: Two, root: "asyncpg.Connection[asyncpg.Record]") -> None:
@@ -216,7 +218,7 @@ async def test_a_month_is_dropped_when_nobody_needs_it(two: Two, root: "asyncpg.
         assert await event_months.needed_by(tx, OLD) == []
         assert await event_months.drop(tx, OLD, 1)
     async with two.db.tenant(two.mine) as tx:
-        assert await events.place_of(tx, gone) is None and await events.place_of(tx, kept) is not None
+        assert await events.position_of(tx, gone) is None and await events.position_of(tx, kept) is not None
     assert await root.fetchval("SELECT count(*) FROM events_set_aside") == 0
     assert await root.fetchval("SELECT to_regclass('events_2020_12')") is None
     assert await read(two, "new") == [kept]

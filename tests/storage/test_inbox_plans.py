@@ -45,10 +45,10 @@ async def test_no_question_of_the_inbox_reads_a_big_table_whole(two: Two) -> Non
         "a number": (found("2000001234", "2000001234"), "text_search_words"),
         "a name": (found("name4711"), "text_search_words"),
         "messages": (lambda tx: inbox.messages_of(tx, some, None, 50), "conversations_pkey"),
-        "how much is unread": (lambda tx: inbox_changes.waiting(tx, 1000, 200), "conversations_waiting"),
+        "how much is unread": (lambda tx: inbox_changes.unread_counts(tx, 1000, 200), "conversations_waiting"),
         "changes": (lambda tx: inbox_changes.after(tx, (1, 0), 9, 200), "inbox_changes"),
-        "old messages": (lambda tx: text_erasures.old(tx, now() - timedelta(days=9999), 50), "messages_age"),
-        "a person's": (lambda tx: text_erasures.of_contact(tx, "+12000001234", now(), 50), "messages_thread"),
+        "old messages": (lambda tx: text_erasures.lock_old(tx, now() - timedelta(days=9999), 50), "messages_age"),
+        "a person's": (lambda tx: text_erasures.lock_of_contact(tx, "+12000001234", now(), 50), "messages_thread"),
     }
     for name, (question, index) in questions.items():
         plan = await planner.ask(question)

@@ -75,7 +75,7 @@ class Inbox:
 
     async def begin(self, tx: Tx) -> None:
         contact_e164, name = f"+1317555{self._random.randrange(10_000):04}", self._random.choice(NAMES)
-        met = await contacts.meet(tx, ids.new(), self._org, contact_e164, None)
+        met = await contacts.find_or_create(tx, ids.new(), self._org, contact_e164, None)
         row, created = await conversations.find_or_create(
             tx, ids.new(), self._org, self._number, self._e164, contact_e164, met.id
         )
@@ -112,7 +112,7 @@ class Inbox:
 
     async def erase(self, tx: Tx) -> None:
         thread = self._random.choice(self.threads)
-        found = await text_erasures.of_contact(tx, thread.contact_e164, now(), 100)
+        found = await text_erasures.lock_of_contact(tx, thread.contact_e164, now(), 100)
         gone = [each for each in found if self._random.random() < 0.5]
         await text_erasures.erase(tx, gone, now())
         for each in gone:

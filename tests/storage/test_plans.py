@@ -138,8 +138,8 @@ async def test_no_question_reads_a_big_table_whole(planner: Planner) -> None:
         assert not whole(plan), f"{name}:\n{plan}"
     old, doomed = now() - timedelta(days=1000), [ids.new()]
     deletions: list[tuple[str, Callable[[Tx], Awaitable[object]], str]] = [
-        ("old calls", lambda tx: erasures.old_calls(tx, old, 50), "calls_page"),
-        ("a person's calls", lambda tx: erasures.calls_with(tx, "+13175550199", now(), 50), "calls_contact_e164"),
+        ("old calls", lambda tx: erasures.lock_old_calls(tx, old, 50), "calls_page"),
+        ("a person's calls", lambda tx: erasures.lock_calls_with(tx, "+13175550199", now(), 50), "calls_contact_e164"),
         ("a person's live calls", lambda tx: erasures.is_live_with(tx, "+13175550199"), "calls_"),
         ("a deletion", lambda tx: erasures.erase(tx, doomed), "_org_id_subject_id_idx"),
         ("old events", lambda tx: erasures.empty_old_events(tx, old, 500), "_org_id_created_at_idx"),
@@ -214,7 +214,7 @@ async def test_which_text_is_next_is_read_from_an_index(planner: Planner) -> Non
         (lambda tx: sends.talks(tx, number, 8), "messages_due"),
         (lambda tx: sends.campaigns(tx, number), "messages_due_campaign"),
         (lambda tx: sends.of_campaign(tx, number, campaign, 8), "messages_due_campaign"),
-        (lambda tx: text_attempts.unknown(tx, timedelta(seconds=60), 50), "message_attempts"),
+        (lambda tx: text_attempts.unconfirmed(tx, timedelta(seconds=60), 50), "message_attempts"),
         (lambda tx: text_attempts.retries(tx, 50), "message_attempts"),
     ]
     for question, index in questions:

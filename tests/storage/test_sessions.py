@@ -17,10 +17,10 @@ async def test_of_two_who_move_to_one_address_at_once_one_keeps_the_old(two: Two
 
     async def sign_in_too() -> None:
         async with two.db.system() as tx:
-            await sessions.note_sign_in(tx, second, "Eve", NEW)
+            await sessions.record_sign_in(tx, second, "Eve", NEW)
 
     async with two.db.system() as tx:
-        await sessions.note_sign_in(tx, first, "Ada", NEW)
+        await sessions.record_sign_in(tx, first, "Ada", NEW)
         moving = asyncio.create_task(sign_in_too())
         async with patience():
             while not await tx.fetchval("SELECT count(*) FROM pg_locks WHERE NOT granted"):

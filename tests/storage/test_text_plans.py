@@ -59,7 +59,7 @@ async def test_no_question_reads_all_texts_or_all_opt_outs(planner: Planner) -> 
             "hum_system",
         ),
         (lambda tx: received.replies_since(tx, one, now()), "messages_system", "hum_system"),
-        (lambda tx: message_media.fetching(tx, one), "message_media", "hum_app"),
+        (lambda tx: message_media.pending(tx, one), "message_media", "hum_app"),
     ]
     for question, index, role in questions:
         plan = await planner.ask(question, role)

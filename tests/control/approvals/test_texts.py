@@ -31,7 +31,7 @@ async def test_the_turn_ends_and_the_decision_starts_another_with_the_result(off
     desk = office.desk
     await ask(office)
     row = await office.only()
-    assert (row.state, row.wish.tool, row.wish.summary) == (
+    assert (row.state, row.tool_call.tool, row.tool_call.summary) == (
         "pending",
         "refund",
         "Desk wants to use refund: Refunds an order.",
@@ -179,7 +179,11 @@ async def test_of_what_is_never_done_no_secret_is_kept(office: Office, decision:
         await office.desk.rows("UPDATE approvals SET expires_at = now() - interval '1 s' RETURNING id")
         await usecases.close_overdue(office.desk.db)
     row = await office.only()
-    assert (row.state, row.wish.arguments, row.decision.edited) == (decision, '{"order": 7, "pin": "[secret]"}', False)
+    assert (row.state, row.tool_call.arguments, row.decision.edited) == (
+        decision,
+        '{"order": 7, "pin": "[secret]"}',
+        False,
+    )
 
 
 async def test_a_turn_that_asks_many_times_asks_once_for_the_same_and_not_for_too_much(office: Office) -> None:
@@ -189,5 +193,5 @@ async def test_a_turn_that_asks_many_times_asks_once_for_the_same_and_not_for_to
     desk.model.answers[:] = [[call("refund", order=order) for order in orders], "Somebody has to look at that first."]
     assert await desk.take() == [None]
     rows = await office.all()
-    assert [json.loads(row.wish.arguments)["order"] for row in reversed(rows)] == list(range(7, 7 + most))
+    assert [json.loads(row.tool_call.arguments)["order"] for row in reversed(rows)] == list(range(7, 7 + most))
     assert len(await desk.rows("SELECT id FROM events WHERE type = 'approval.requested'")) == most

@@ -235,7 +235,7 @@ async def test_two_workers_tell_it_once(metered: Desks) -> None:
         await use(metered.db, metered.org, hours_ago(hours), minutes=hours)
     async with metered.db.system() as tx:
         await tx.execute("UPDATE billing_accounts SET meter_at = now()")
-        (row,) = await billing.meter_due(tx, timedelta(0), 10)
+        (row,) = await billing.claim_due_reports(tx, timedelta(0), 10)
     await asyncio.gather(*(meter(metered)._report_organization(replace(row)) for _ in range(4)))
     assert told(metered) == sum(range(2, 12))
     assert len(metered.stripe.book.meter_events) == 10
@@ -268,11 +268,11 @@ def killing(what, *, after):
     return killed
 
 match step:
-    case "before it is on its way": billing.begin_telling = killing(billing.begin_telling, after=False)
-    case "in the transaction": billing.begin_telling = killing(billing.begin_telling, after=True)
+    case "before it is on its way": billing.begin_report = killing(billing.begin_report, after=False)
+    case "in the transaction": billing.begin_report = killing(billing.begin_report, after=True)
     case "on its way": Stripe.report_usage = killing(Stripe.report_usage, after=False)
     case "answered": Stripe.report_usage = killing(Stripe.report_usage, after=True)
-    case "recorded": billing.told = killing(billing.told, after=True)
+    case "recorded": billing.record_report = killing(billing.record_report, after=True)
 
 async def main():
     settings = BillingSettings(stripe_api_key=stock.KEY, stripe_api_base=api)

@@ -278,7 +278,7 @@ async def test_old_texts_that_were_taken_back_take_no_recipient_along(campaignin
     await campaigning.pause(id)
     async with campaigning.db.tenant(campaigning.org) as tx:  # as retention does, while the campaign is paused for long
         later = now() + timedelta(minutes=1)
-        found = await text_erasures.old(tx, later, 10)
+        found = await text_erasures.lock_old(tx, later, 10)
         assert len(found) == 2
         await text_erasures.erase(tx, found, later)
     await campaigning.launch(id)

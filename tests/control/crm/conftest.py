@@ -150,7 +150,7 @@ class World:
         """A live call."""
         id = ids.new()
         async with self.db.system() as tx:
-            met = await contacts.meet(tx, ids.new(), self.org, CALLER, "CALLER ID")
+            met = await contacts.find_or_create(tx, ids.new(), self.org, CALLER, "CALLER ID")
             await calls.create(
                 tx,
                 NewCall(

@@ -146,7 +146,7 @@ async def test_a_worker_that_dies_leaves_its_call_to_another(world: World) -> No
     ((_, id),) = await world._jobs()
     claim, lost_at = uuid4(), now() + rules.JOB_LOST
     async with world.db.tenant(world.org) as tx:
-        assert await crm_syncs.take(tx, id, claim, lost_at) is not None
+        assert await crm_syncs.claim(tx, id, claim, lost_at) is not None
     await world.syncing.sync(world.org, id)  # the job is delivered twice
     assert not one.bodies(CALLS) and await world.syncing.enqueue_due() == 0
     await world.work()  # the first worker is gone for too long
@@ -204,7 +204,7 @@ async def test_a_conversation_is_told_each_time_that_it_is_closed_if_the_connect
     wants.paths[LOOKUP] = UNKNOWN
     number = ids.new()
     async with world.db.tenant(world.org) as tx:
-        met = await contacts.meet(tx, ids.new(), world.org, CALLER, None)
+        met = await contacts.find_or_create(tx, ids.new(), world.org, CALLER, None)
         row = NumberRow(number, OURS, "PN" + "0" * 32, None, None, None, True, ["sms"], "active", now(), None)
         await numbers.create(tx, row)
         thread, _ = await conversations.find_or_create(tx, ids.new(), world.org, number, OURS, CALLER, met.id)

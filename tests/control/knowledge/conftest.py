@@ -22,7 +22,7 @@ from hum.settings.knowledge import KnowledgeSettings
 from sandbox.openai import embeddings
 from storage import knowledge
 from storage.db import Db
-from storage.knowledge import Content, DocumentRow, New
+from storage.knowledge import Content, DocumentRow, NewDocument
 from tests.storage.conftest import Two, two
 
 __all__ = ["two"]
@@ -65,7 +65,7 @@ class House:
 
     async def add(self, org: UUID, name: str, text: str = "", language: str = "en", url: str | None = None) -> UUID:
         """A document that is pending."""
-        new = New(name, language, rules.config(language), url, 1 if url else 0)
+        new = NewDocument(name, language, rules.config(language), url, 1 if url else 0)
         content = None if url else Content("markdown", text.encode())
         async with self.db.tenant(org) as tx:
             return (await knowledge.create(tx, ids.new(), new, content)).id

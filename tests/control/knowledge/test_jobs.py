@@ -61,7 +61,7 @@ async def test_newer_content_overtakes_a_conversion(house: House, monkeypatch: p
     conversions = house.conversions()
     made = conversions._convert
 
-    async def overtaken(row: knowledge.DocumentRow, content: Content | None) -> knowledge.Converted:
+    async def overtaken(row: knowledge.DocumentRow, content: Content | None) -> knowledge.Conversion:
         found = await made(row, content)
         async with house.db.tenant(house.mine) as tx:
             before = await knowledge.get(tx, id, lock=True)
@@ -82,7 +82,7 @@ async def test_a_document_is_found_as_it_was_named_while_it_was_converted(
     conversions = house.conversions()
     made = conversions._convert
 
-    async def renamed(row: knowledge.DocumentRow, content: Content | None) -> knowledge.Converted:
+    async def renamed(row: knowledge.DocumentRow, content: Content | None) -> knowledge.Conversion:
         found = await made(row, content)
         async with house.db.tenant(house.mine) as tx:
             before = await knowledge.get(tx, id, lock=True)
@@ -132,7 +132,7 @@ async def test_a_page_is_fetched_again_and_made_anew_only_if_it_changed(house: H
             assert row.next_fetch_at is not None and row.converted_at is not None
             assert row.next_fetch_at - row.converted_at == timedelta(hours=1)
             async with house.db.system() as tx:
-                assert await knowledge.take_due(tx, 10) == []
+                assert await knowledge.claim_due(tx, 10) == []
                 await tx.execute("UPDATE knowledge_documents SET next_fetch_at = now()")
             before = await queued(house, "convert_knowledge")
             await asyncio.gather(conversions.sweep(), conversions.sweep())

@@ -16,7 +16,7 @@ from hum.clock import now
 from hum.ids import Kind
 from storage import knowledge
 from storage.knowledge import Content
-from storage.knowledge_search import Made, Place
+from storage.knowledge_search import Place, VectorVersion
 from tests.control.knowledge.conftest import House, StandIn
 
 RULES = """
@@ -121,7 +121,7 @@ def test_every_vector_is_compared() -> None:
 
 def test_vectors_are_held_up_to_a_bound() -> None:
     held, rows = VectorCache(1000), np.zeros((10, 10), dtype=np.float32)  # 400 bytes
-    a, b, c = (Made(ids.new(), now()) for _ in range(3))
+    a, b, c = (VectorVersion(ids.new(), now()) for _ in range(3))
     for each in (a, b, a):
         held.put(each, rows)
     assert held.get(a) is not None
@@ -176,7 +176,7 @@ async def test_an_agent_sees_its_flows_documents_as_quotes(house: House) -> None
 
 def test_look_ups_in_threads_share_what_is_held() -> None:
     held, rows = VectorCache(2_000), np.zeros((10, 10), dtype=np.float32)  # room for five of twenty
-    documents = [Made(ids.new(), now()) for _ in range(20)]
+    documents = [VectorVersion(ids.new(), now()) for _ in range(20)]
 
     def look_up(seed: int) -> None:
         chance = random.Random(seed)

@@ -24,7 +24,7 @@ from hum.v1 import events_pb2
 from storage import events, identity, notifications, voicemails
 from storage.db import Db
 from storage.events import Start
-from storage.notifications import WishesRow
+from storage.notifications import PreferencesRow
 
 DAY, HOUR = timedelta(days=1), timedelta(hours=1)
 POLICY = EmailLimits(
@@ -81,7 +81,7 @@ class World:
         (id,) = await self.voicemails(1)
         if words is not None:
             async with self.db.tenant(self.org) as tx:
-                await voicemails.write_down(tx, self.org, id, f"{id}.wav", words)
+                await voicemails.store_transcript(tx, self.org, id, f"{id}.wav", words)
         return id
 
     async def voicemails(self, count: int) -> list[UUID]:
@@ -95,7 +95,7 @@ class World:
                     call,
                     self.org,
                 )
-                assert await voicemails.put(tx, id, self.org, call, f"{id}.wav", 1200) == id
+                assert await voicemails.upsert(tx, id, self.org, call, f"{id}.wav", 1200) == id
                 made.append(id)
         return made
 
@@ -126,9 +126,9 @@ async def append(world: World, event: Any, **more: Any) -> None:
 
 
 async def wish(world: World, role: str, **wishes: bool) -> None:
-    row = WishesRow(**{"voicemails": None, "webhooks": None, "limits": None, **wishes})
+    row = PreferencesRow(**{"voicemails": None, "webhooks": None, "limits": None, **wishes})
     async with world.db.tenant(world.org) as tx:
-        await notifications.set_wishes(tx, world.people[role], row)
+        await notifications.set_preferences(tx, world.people[role], row)
 
 
 def to(world: World, role: str, subject: str) -> str:
@@ -288,7 +288,7 @@ async def test_records_go_in_the_end(world: World) -> None:
     await world.work()
     async with world.db.system() as tx:
         await tx.execute("UPDATE emails SET created_at = created_at - interval '3 days'")
-        await notifications.forget(tx, HOUR, DAY, 7 * DAY)
+        await notifications.purge(tx, HOUR, DAY, 7 * DAY)
         assert await tx.fetchval("SELECT count(*) FROM emails") == 2
-        await notifications.forget(tx, HOUR, DAY, DAY)
+        await notifications.purge(tx, HOUR, DAY, DAY)
         assert await tx.fetchval("SELECT count(*) FROM emails") == 0

@@ -19,7 +19,7 @@ async def connect(desk: Desk, one: Crm) -> None:
     async with desk.db.tenant(desk.org) as tx:
         connectors = Connectors(Keyring.parse(KEYS), ControlSettings())
         await connectors.create(tx, desk.org, pb.CrmConnector(name="Ours", base_url=one.url))
-        met = await contacts.meet(tx, ids.new(), desk.org, CONTACT, None)
+        met = await contacts.find_or_create(tx, ids.new(), desk.org, CONTACT, None)
         await tx.execute("UPDATE conversations SET contact_id = $1", met.id)
 
 

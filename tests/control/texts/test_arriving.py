@@ -79,7 +79,7 @@ async def furnish(db: Db, org: UUID, number: str) -> UUID:
             else:
                 await conversations.pause_ai(tx, thread.id, "human")
     async with db.system() as tx:
-        await contacts.meet(tx, ids.new(), org, UNTEXTABLE, None)
+        await contacts.find_or_create(tx, ids.new(), org, UNTEXTABLE, None)
         await contacts.flag_untextable(tx, org, UNTEXTABLE, "21614")
     return id
 

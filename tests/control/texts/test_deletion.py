@@ -25,7 +25,7 @@ async def conversation(texting: Texting, contact: str = CONTACT, age: timedelta 
     """A conversation with a text each way, a file, and an opt-out, so old."""
     at = now() - age
     async with texting.db.tenant(texting.org) as tx:
-        met = await contacts.meet(tx, ids.new(), texting.org, contact, None)
+        met = await contacts.find_or_create(tx, ids.new(), texting.org, contact, None)
         thread, _ = await conversations.find_or_create(
             tx, ids.new(), texting.org, texting.number, "+12125550100", contact, met.id
         )

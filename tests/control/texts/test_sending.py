@@ -444,7 +444,7 @@ async def test_after_a_night_without_workers_one_look_in_vain_decides_nothing(de
 @pytest.mark.parametrize("code", ["21211", "21614"])
 async def test_a_number_that_cant_be_texted_flags_its_contact_until_a_text_arrives(desk: TextDesk, code: str) -> None:
     async with desk.db.system() as tx:
-        await contacts.meet(tx, ids.new(), desk.org, CONTACT, None)
+        await contacts.find_or_create(tx, ids.new(), desk.org, CONTACT, None)
     desk.carrier.refuse_texts = [CarrierError("", carrier_status="400", carrier_code=code)]
     message = await desk.write()
     await desk.send()

@@ -19,7 +19,7 @@ from storage import calls, erasures, events, usage
 from storage.calls import NewCall
 from storage.db import Db
 from storage.events import Start
-from storage.usage import Owner, Used
+from storage.usage import Owner, Usage
 
 MODELS = ("gpt-realtime-2.1", "a-model-without-a-price")
 TOKENS = (
@@ -129,8 +129,8 @@ class Office:
     async def text(self, segments: int, at: datetime) -> Owner:
         owner = Owner(self.org, ids.new(), self.flows[0])
         async with self.db.system() as tx:
-            used = [Used("attempt 1", rules.SEGMENTS_SENT, "US", segments), Used("", rules.MESSAGES_SENT, "", 1)]
-            await usage.put(tx, owner, used, at)
+            used = [Usage("attempt 1", rules.SEGMENTS_SENT, "US", segments), Usage("", rules.MESSAGES_SENT, "", 1)]
+            await usage.upsert(tx, owner, used, at)
             await usage.announce(tx, owner)
         self.used[rules.SEGMENTS_SENT, "US"] += segments
         self.used[rules.MESSAGES_SENT, ""] += 1

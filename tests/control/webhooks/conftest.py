@@ -35,7 +35,7 @@ from storage import events, identity, webhook_deliveries, webhooks
 from storage.db import Db
 from storage.events import Start
 from storage.webhook_deliveries import DeliveryRow
-from storage.webhook_queues import Dead
+from storage.webhook_queues import DeadBackOff
 from storage.webhooks import WebhookRow
 from tests.support.waits import patience
 
@@ -45,7 +45,7 @@ LIMITS = SendLimits(
     organization_width=32,
     endpoint_width=16,
     dead_width=4,
-    dead=Dead(5, 0.2, 1.0),
+    dead=DeadBackOff(5, 0.2, 1.0),
     request_seconds=1.0,
     lease_seconds=20.0,
     batch_seconds=0.005,

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from sandbox.receiver import Reply
-from storage.db import AWAY, BUSY, Db
+from storage.db import BUSY, UNAVAILABLE, Db
 from tests.control.webhooks.conftest import Hooked, received
 from tests.support.relay import relayed
 from tests.support.waits import patience
@@ -32,7 +32,7 @@ async def test_nothing_is_lost_and_nothing_comes_a_third_time(hooked: Hooked, da
             while True:  # as a worker begins its step again
                 try:
                     await sender.send_due()
-                except (*AWAY, *BUSY):
+                except (*UNAVAILABLE, *BUSY):
                     await asyncio.sleep(0.1)
                 await asyncio.sleep(0.02)
 

@@ -351,7 +351,9 @@ async def test_a_noisy_organizations_webhooks_delay_no_others(hooked: Hooked) ->
     loud = await hooked.webhook(org=noisy)
     quiet = await hooked.webhook()
     async with hooked.db.system() as tx:
-        await events.append_all(tx, [events.New(noisy, ids.new(), received(conversation=thread)) for _ in range(2_000)])
+        await events.append_all(
+            tx, [events.NewEvent(noisy, ids.new(), received(conversation=thread)) for _ in range(2_000)]
+        )
     async with hooked.db.system() as tx:
         await events.append(tx, hooked.org, ids.new(), received())
     for _ in range(2):

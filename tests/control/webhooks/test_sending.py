@@ -18,7 +18,7 @@ from hum.clock import now
 from hum.ids import Kind
 from sandbox.receiver import Fault, ReceivedRequest, Reply
 from storage import identity, webhook_deliveries
-from storage.db import AWAY, Db
+from storage.db import UNAVAILABLE, Db
 from tests.control.webhooks.conftest import Hooked, received
 from tests.support.present import present
 from tests.support.waits import patience
@@ -194,7 +194,7 @@ async def test_an_answer_waits_for_a_database_that_is_away(hooked: Hooked) -> No
     await blocker.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE wait_event_type = 'Lock'")
     await blocker.execute("ROLLBACK")
     await blocker.close()
-    with suppress(*AWAY):  # a worker begins the step again
+    with suppress(*UNAVAILABLE):  # a worker begins the step again
         await sending
     assert [each.state for each in await hooked.deliveries(webhook)] == ["delivered"]
     assert len(hooked.receiver.requests) == 1

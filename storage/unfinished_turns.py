@@ -24,7 +24,7 @@ CLEAR = "UPDATE call_streams SET under_way = NULL WHERE call_id = $1 AND number 
 
 
 @dataclass(frozen=True, slots=True)
-class LeftRow:
+class StreamRow:
     """A stream's unfinished turns; `under_way` is a serialized `CallUnderWay`, reported at `under_way_at`."""
 
     number: int
@@ -33,16 +33,16 @@ class LeftRow:
     under_way_at: datetime
 
 
-async def keep(tx: Tx, streams: Sequence[tuple[UUID, int, bytes]]) -> None:
+async def store(tx: Tx, streams: Sequence[tuple[UUID, int, bytes]]) -> None:
     """Replace the unfinished turns of streams, each (call, number, serialized `CallUnderWay`).  Runs as the system."""
     calls, numbers, under_way = zip(*streams, strict=True)
     await tx.execute(REPLACE, list(calls), list(numbers), list(under_way))
 
 
-async def left(tx: Tx, call: UUID, last: int) -> list[LeftRow]:
+async def of_call(tx: Tx, call: UUID, last: int) -> list[StreamRow]:
     """Return the unfinished turns of a call's streams, up to stream `last`."""
-    return [LeftRow(**row) for row in await tx.fetch(UNFINISHED, call, last)]
+    return [StreamRow(**row) for row in await tx.fetch(UNFINISHED, call, last)]
 
 
-async def forget(tx: Tx, call: UUID, last: int) -> None:
+async def clear(tx: Tx, call: UUID, last: int) -> None:
     await tx.execute(CLEAR, call, last)

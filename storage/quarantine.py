@@ -37,7 +37,7 @@ ADD_EVENT = """
 RELEASE_EVENT = """
     UPDATE events_set_aside SET released_at = now() WHERE reader = $1 AND event_id = $2 AND released_at IS NULL
 """
-TAKE_EVENT = """
+CLAIM_EVENT = """
     DELETE FROM events_set_aside s
      WHERE (s.reader, s.event_id) = (SELECT reader, event_id FROM events_set_aside
                                       WHERE reader = $1 AND released_at IS NOT NULL
@@ -49,12 +49,12 @@ ADD_REPORT = """
     INSERT INTO reports_set_aside (node, batch_seq, place, call_id, report, reason) VALUES ($1, $2, $3, $4, $5, $6)
     ON CONFLICT (node, batch_seq, place) DO NOTHING
 """
-TAKE_REPORT = "DELETE FROM reports_set_aside WHERE node = $1 AND batch_seq = $2 AND place = $3 RETURNING report"
+CLAIM_REPORT = "DELETE FROM reports_set_aside WHERE node = $1 AND batch_seq = $2 AND place = $3 RETURNING report"
 PURGE_REPORTS = "DELETE FROM reports_set_aside WHERE at < now() - $1::interval"
 
 
 @dataclass(frozen=True, slots=True)
-class SetAside:
+class ItemRow:
     """An item in quarantine; `kind`: job, event or report; `key`: its key within its kind."""
 
     kind: str
@@ -65,9 +65,9 @@ class SetAside:
     reason: str | None
 
 
-async def page(tx: Tx, limit: int) -> list[SetAside]:
+async def page(tx: Tx, limit: int) -> list[ItemRow]:
     """Return the oldest items first."""
-    return [SetAside(**row) for row in await tx.fetch(LIST, limit)]
+    return [ItemRow(**row) for row in await tx.fetch(LIST, limit)]
 
 
 async def lock_jobs(tx: Tx, jobs: Sequence[int]) -> list[int]:
@@ -75,7 +75,7 @@ async def lock_jobs(tx: Tx, jobs: Sequence[int]) -> list[int]:
     return [row["id"] for row in await tx.fetch(LOCK_DEAD_LETTERS, jobs)]
 
 
-async def forget_attempts(tx: Tx, jobs: Sequence[int]) -> None:
+async def delete_attempts(tx: Tx, jobs: Sequence[int]) -> None:
     await tx.execute(DELETE_ATTEMPTS, jobs)
 
 
@@ -89,9 +89,9 @@ async def release_event(tx: Tx, reader: str, event: int) -> bool:
     return bool(await tx.execute(RELEASE_EVENT, reader, event) == "UPDATE 1")
 
 
-async def take_event(tx: Tx, reader: str) -> int | None:
+async def claim_event(tx: Tx, reader: str) -> int | None:
     """Remove and return a released event that no other process has, or None."""
-    event: int | None = await tx.fetchval(TAKE_EVENT, reader)
+    event: int | None = await tx.fetchval(CLAIM_EVENT, reader)
     return event
 
 
@@ -102,11 +102,11 @@ async def add_report(
     await tx.execute(ADD_REPORT, node, batch_seq, place, call, report, reason)
 
 
-async def take_report(tx: Tx, node: str, batch_seq: int, place: int) -> bytes | None:
+async def claim_report(tx: Tx, node: str, batch_seq: int, place: int) -> bytes | None:
     """Remove and return a report, unchanged; None if it is not in quarantine."""
-    report: bytes | None = await tx.fetchval(TAKE_REPORT, node, batch_seq, place)
+    report: bytes | None = await tx.fetchval(CLAIM_REPORT, node, batch_seq, place)
     return report
 
 
-async def forget_reports(tx: Tx, keep: timedelta) -> None:
+async def purge_reports(tx: Tx, keep: timedelta) -> None:
     await tx.execute(PURGE_REPORTS, keep)

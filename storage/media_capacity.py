@@ -15,11 +15,11 @@ LOCK = "SELECT pg_advisory_xact_lock(hashtextextended('media places', 0))"
 # A process that missed two heartbeats in a row accepts no calls, although it may still be alive.
 NODES = """
     SELECT node, url, places, zone, coalesce(doubted_at >= seen_at, false) AS is_doubted,
-           refuses IS NULL AND seen_at > statement_timestamp() - least($1::interval, beat * 2.5) AS takes
+           refuses IS NULL AND seen_at > statement_timestamp() - least($1::interval, beat * 2.5) AS accepts_calls
       FROM media_links
      WHERE link IS NOT NULL AND seen_at > statement_timestamp() - $1::interval AND 'phone' = ANY (media_links.takes)
 """
-LOCK_ASKING = """
+LOCK_CALLS = """
     SELECT id, org_id, CASE direction WHEN 'inbound' THEN from_e164 ELSE 'ours' END AS from_e164, streams_offered,
            CASE WHEN token_hash IS NOT NULL THEN media_url END AS not_opened_at
       FROM calls
@@ -67,11 +67,11 @@ class NodeRow:
     zone: str
     #: A stream did not open there, and no heartbeat has arrived since.
     is_doubted: bool
-    takes: bool
+    accepts_calls: bool
 
 
 @dataclass(frozen=True, slots=True)
-class AskingRow:
+class CallRow:
     """A call that asks for a place; its row is locked."""
 
     id: UUID
@@ -83,7 +83,7 @@ class AskingRow:
 
 
 @dataclass(frozen=True, slots=True)
-class HeldRow:
+class UsageRow:
     """The number of calls that a process has, or that are on their way to a URL."""
 
     node: str | None
@@ -92,7 +92,7 @@ class HeldRow:
 
 
 @dataclass(frozen=True, slots=True)
-class GoingOnRow:
+class LiveCallsRow:
     """The number of an organization's calls from one number."""
 
     org_id: UUID
@@ -120,9 +120,9 @@ async def nodes(tx: Tx, silent: timedelta) -> list[NodeRow]:
     return [NodeRow(**row) for row in await tx.fetch(NODES, silent)]
 
 
-async def asking(tx: Tx, ids: Sequence[UUID]) -> list[AskingRow]:
+async def lock_calls(tx: Tx, ids: Sequence[UUID]) -> list[CallRow]:
     """Lock and return those of these calls that are live, without calls locked elsewhere."""
-    return [AskingRow(**row) for row in await tx.fetch(LOCK_ASKING, list(ids))]
+    return [CallRow(**row) for row in await tx.fetch(LOCK_CALLS, list(ids))]
 
 
 async def doubt(tx: Tx, urls: Sequence[str]) -> None:
@@ -130,14 +130,14 @@ async def doubt(tx: Tx, urls: Sequence[str]) -> None:
     await tx.execute(DOUBT, list(urls))
 
 
-async def held(tx: Tx, but: Sequence[UUID]) -> list[HeldRow]:
+async def in_use(tx: Tx, but: Sequence[UUID]) -> list[UsageRow]:
     """Return the places in use, not counting these calls."""
-    return [HeldRow(**row) for row in await tx.fetch(IN_USE, list(but))]
+    return [UsageRow(**row) for row in await tx.fetch(IN_USE, list(but))]
 
 
-async def going_on(tx: Tx, orgs: Sequence[UUID]) -> list[GoingOnRow]:
+async def live_calls(tx: Tx, orgs: Sequence[UUID]) -> list[LiveCallsRow]:
     """Return the number of live calls of these organizations that were offered a stream, by caller."""
-    return [GoingOnRow(**row) for row in await tx.fetch(LIVE_CALLS, list(orgs))]
+    return [LiveCallsRow(**row) for row in await tx.fetch(LIVE_CALLS, list(orgs))]
 
 
 async def offer(tx: Tx, offers: Sequence[OfferRow], seconds: float) -> None:

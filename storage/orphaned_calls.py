@@ -8,7 +8,7 @@ from storage.db import Tx
 
 # The call's media process is gone, or there never was one.  An outbound call that was not answered belongs to its attempt
 # (`storage.outbound`).
-LOST = """
+CLAIM = """
     UPDATE calls SET lost_at = coalesce(lost_at, now()), looked_at = now()
      WHERE id IN (SELECT c.id
                     FROM calls c
@@ -30,7 +30,7 @@ LOST = """
 
 
 @dataclass(frozen=True, slots=True)
-class LostRow:
+class OrphanedCallRow:
     """An orphaned call."""
 
     id: UUID
@@ -44,11 +44,11 @@ class LostRow:
     seen_at: datetime | None
 
 
-async def claim(tx: Tx, silent: timedelta, between: timedelta, long: timedelta, dialled: int) -> list[LostRow]:
+async def claim(tx: Tx, silent: timedelta, between: timedelta, long: timedelta, dialled: int) -> list[OrphanedCallRow]:
     """Claim the orphaned calls, to ask the carrier about them.  Runs as the system.
 
     A media process without a heartbeat for `silent` has no calls.  A call is claimed again after `between`; it is long lost after
     `long`, unless its stream may still open.  A call in a dial reports nothing until the dial is over: it is claimed `dialled`
     times more rarely.
     """
-    return [LostRow(**row) for row in await tx.fetch(LOST, silent, between, long, dialled)]
+    return [OrphanedCallRow(**row) for row in await tx.fetch(CLAIM, silent, between, long, dialled)]
