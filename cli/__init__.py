@@ -86,10 +86,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     doctor.add_argument("--json", action="store_true", help="print one JSON array instead of lines")
 
-    migrate = _command(commands, "migrate", "bring the database up to date", _migrate)
-    migrate.add_argument("--print-roles", action="store_true", help="print the SQL that an administrator runs once")
-    migrate.add_argument("--restored", action="store_true", help="a backup was restored: look before sending again")
-
+    _add_database(commands)
     call = _command(commands, "call", "place a simulated call", _call)
     call.add_argument("--to", required=True, help="the number to call, E.164")
     call.add_argument("--from", dest="from_", default="+13175550199", help="the caller's number, E.164")
@@ -113,6 +110,20 @@ def _parser() -> argparse.ArgumentParser:
         "--contains", default="", metavar="HASH", help="a hash recorded earlier that the log must contain"
     )
     return parser
+
+
+def _add_database(commands: "argparse._SubParsersAction[_Parser]") -> None:
+    migrate = _command(commands, "migrate", "bring the database up to date", _migrate)
+    migrate.add_argument("--print-roles", action="store_true", help="print the SQL that an administrator runs once")
+    migrate.add_argument("--restored", action="store_true", help="a backup was restored: look before sending again")
+
+    for name, help in (
+        ("backup", "copy the database of `hum up`, recordings and keys to a new directory, while everything runs"),
+        ("restore", "restore what `hum backup` copied, into an empty HUM_HOME"),
+    ):
+        command = _command(commands, name, help, _backup)
+        command.add_argument("folder", metavar="FOLDER", help="the directory of the backup")
+        command.set_defaults(program=name)
 
 
 def _add_admin(commands: "argparse._SubParsersAction[_Parser]") -> None:
@@ -199,6 +210,11 @@ def _migrate(arguments: argparse.Namespace) -> int:
     chosen = {"--print-roles": arguments.print_roles, "--restored": arguments.restored}
     options = [option for option, is_given in chosen.items() if is_given]
     os.execv(sys.executable, [sys.executable, "-m", "storage", "migrate", *options])  # noqa: S606 - replaces us
+
+
+def _backup(arguments: argparse.Namespace) -> int:
+    command = [sys.executable, "-m", "storage", arguments.program, "--", arguments.folder]
+    os.execv(sys.executable, command)  # noqa: S606 - replaces us
 
 
 def _up(arguments: argparse.Namespace) -> int:

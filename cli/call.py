@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from grpc import aio
+from grpc import StatusCode, aio
 
 from cli import conversation, simulate
 from cli.operator import operator, sentence
@@ -52,6 +52,9 @@ class LiveTranscript:
     turns: list[dict[str, Any]] = field(default_factory=list)
     follows: bool = False
     fault: str = ""
+    #: The end of a call without an agent, as control recorded it, and a sentence about it.
+    end_reason: str | None = None
+    refusal: str = ""
 
     def add(self, name: str, data: dict[str, Any]) -> None:
         if name == "transcript.turn":
@@ -86,6 +89,8 @@ async def run(to: str, from_: str, wavs: Sequence[str], lines: Sequence[str], *,
     transcript = LiveTranscript(quiet=as_json)
     await _follow(call, config, transcript)
     await simulate.wait_until_ended(call)
+    if "control_address" in home.read_run(config.home) and not simulate.call_id(call) and not call.errors:
+        await _look_up_refusal(config, call, transcript)
     facts = _call_facts(call, target, transcript)
     if transcript.fault:
         sys.stderr.write(f"hum: the conversation is not complete: {transcript.fault}\n")
@@ -121,6 +126,25 @@ async def _listen(config: UpSettings, call_id: str, transcript: LiveTranscript) 
             transcript.fault = sentence(error, control.address)
 
 
+async def _look_up_refusal(config: UpSettings, call: Call, transcript: LiveTranscript) -> None:
+    """Find out how a call ended that the carrier was not told to connect."""
+    ended: dict[str, Any] | None = None
+    async with operator(config, "hum-call") as control:
+        try:
+            async with asyncio.timeout(RECORD_SECONDS):
+                async for name, data in control.follow(call_sid=call.sid):
+                    ended = data if name == "call.ended" else ended
+        except TimeoutError:
+            transcript.fault = f"control did not say within {RECORD_SECONDS:g} s how the call ended"
+            return
+        except aio.AioRpcError as error:
+            if error.code() is not StatusCode.NOT_FOUND:
+                transcript.fault = sentence(error, control.address)
+                return
+    transcript.end_reason = ended["reason"] if ended else None
+    transcript.refusal = conversation.refusal(call.to, ended)
+
+
 def _line(event: dict[str, Any], *, follows: bool) -> str:
     template = CARRIER_EVENTS.get(event["event"]) or (None if follows else AUDIO_EVENTS.get(event["event"]))
     if template is None:
@@ -138,6 +162,8 @@ def _call_facts(call: Call, target: CallTarget, transcript: LiveTranscript) -> d
         "call_id": id,
         "url": f"{target.public_url}/api/calls/{id}" if id else None,
         "status": call.status,
+        "end_reason": transcript.end_reason,
+        "refusal": transcript.refusal or None,
         "duration_s": call.duration_s,
         "said_by_carrier": call.sentences,
         "transcript": transcript.turns,
@@ -153,6 +179,8 @@ def _last_lines(facts: dict[str, Any]) -> list[str]:
     ]
     if heard_lines := conversation.heard_lines(facts["transcript"]):
         lines += ["What the caller heard of the agent:", *heard_lines]
+    if facts["refusal"]:
+        lines.append(facts["refusal"])
     return lines + ([facts["url"]] if facts["url"] else [])
 
 

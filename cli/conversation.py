@@ -58,6 +58,15 @@ def _overlap(event: Event) -> list[str]:
     ]
 
 
+def refusal(to: str, ended: Event | None) -> str:
+    """Return the sentence about a call without an agent, from its end; None if it was not recorded."""
+    if ended is None and not to.startswith("+"):
+        return f"no agent answered, and no call was recorded: {to} is not in E.164, which begins with +"
+    if ended is None:
+        return f"no agent answered, and no call was recorded: {to} is none of the platform's numbers"
+    return f"no agent answered: {ended['status']}, {ended['reason']}"
+
+
 def heard_lines(turns: Sequence[Event]) -> list[str]:
     """Return the heard part of the agent's turns, a line for each turn of which the caller heard anything."""
     lines_heard = []

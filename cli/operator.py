@@ -28,9 +28,9 @@ class Operator:
     def metadata(self) -> tuple[tuple[str, str], ...]:
         return (self._identity.metadata(),)
 
-    async def follow(self, call_id: str) -> AsyncIterator[tuple[str, dict[str, Any]]]:
+    async def follow(self, call_id: str = "", *, call_sid: str = "") -> AsyncIterator[tuple[str, dict[str, Any]]]:
         """Yield a call's events until it is over, as (name, data) in REST's form.  Raises AioRpcError."""
-        request = runtime_pb2.FollowCallRequest(call_id=call_id)
+        request = runtime_pb2.FollowCallRequest(call_id=call_id, call_sid=call_sid)
         async for response in self.stub.FollowCall(request, metadata=self.metadata):
             if (member := response.event.WhichOneof("event")) is not None:
                 yield _name(member), json.loads(wire.write(getattr(response.event, member)))

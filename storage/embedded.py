@@ -101,6 +101,15 @@ class EmbeddedPostgres:
         await self._clean_up_killed_server()
         return await self._launch(password, wait_seconds)
 
+    async def checkpoint(self) -> None:
+        """Write everything to disk now, so that a stop that follows has little left to write: a new database has 1,100 files."""
+        if (url := self.running_url()) is None:
+            return
+        with suppress(OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
+            connection = await asyncpg.connect(url, timeout=5)
+            await connection.execute("CHECKPOINT")
+            await connection.close()
+
     async def stop(self) -> None:
         """Stop the server and wait for its exit: clients are disconnected, nothing is lost.
 
@@ -117,6 +126,12 @@ class EmbeddedPostgres:
         while self._runs():  # noqa: ASYNC110 - nothing signals the end of a process that is not a child
             await asyncio.sleep(0.02)
         self._lock.close()
+
+    def running_url(self) -> str | None:
+        """Return the URL of the server that runs here, whichever process started it; None if none does."""
+        if self._running_pid() is None:
+            return None
+        return _url((self._home / "password").read_text().strip(), self._pid_file(3) or 0)
 
     async def ended(self) -> None:
         """Wait until the server has exited, whichever process started it."""

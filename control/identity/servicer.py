@@ -279,7 +279,7 @@ class AdminServicer:
     async def FollowCall(
         self, request: runtime_pb2.FollowCallRequest, _: NodeContext
     ) -> AsyncIterator[runtime_pb2.FollowCallResponse]:
-        org, id = await usecases.follow_call(self._db, ids.require(Kind.CALL, request.call_id))
+        org, id = await usecases.follow_call(self._db, request.call_id, request.call_sid)
         async with aclosing(self._live(org, id).events(0)) as events:
             async for event in events:
                 yield runtime_pb2.FollowCallResponse(event=event)

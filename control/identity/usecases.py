@@ -50,12 +50,20 @@ async def create_organization(db: Db, name: str, owner_email: str, *, same_name:
     return org
 
 
-async def follow_call(db: Db, id: UUID) -> tuple[UUID, UUID]:
-    """Note in the organization's audit log that an operator follows a call; return both ids.  Raises NotFound."""
+async def follow_call(db: Db, call_id: str, call_sid: str) -> tuple[UUID, UUID]:
+    """Note in the organization's audit log that an operator follows a call; return the ids of both.  Raises NotFound.
+
+    The call is that with the public id, or, if that is empty, with the carrier's.
+    """
     async with db.system() as tx:
-        org = (await calls.get(tx, id)).org_id
-        await append_operator_action(tx, org, "followCall", ids.show(Kind.CALL, id))
-    return org, id
+        if call_id:
+            state = await calls.get(tx, ids.require(Kind.CALL, call_id))
+        elif (found := await calls.lock_by_sid(tx, call_sid)) is not None:
+            state = found
+        else:
+            raise NotFound("There is no such call.")
+        await append_operator_action(tx, state.org_id, "followCall", ids.show(Kind.CALL, state.id))
+    return state.org_id, state.id
 
 
 async def onboard(ctx: SessionContext, name: str, policy: Onboarding) -> UUID | OwnRequestRow:

@@ -21,7 +21,7 @@ from hum.observe import stderr
 from hum.process import private
 from hum.process.lifetime import CALLS, READY, STOPPING
 from hum.process.network import INHERITED
-from hum.process.signals import DRAIN, END_NOW
+from hum.process.signals import DRAIN, END_NOW, PREPARE
 
 POLL_SECONDS = 0.05
 #: A process that has not ended so long after END_NOW is killed.
@@ -83,6 +83,11 @@ class Process:
             await asyncio.sleep(POLL_SECONDS)
 
     # Requests to the process.
+
+    def prepare(self) -> None:
+        """Tell it that everything begins to stop; planes hear of it when their turn comes."""
+        if not self.handles_drain:
+            self._signal(PREPARE)
 
     def drain(self) -> None:
         """Ask it to drain and end in its own time.  Idempotent."""

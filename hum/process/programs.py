@@ -238,6 +238,8 @@ class Programs:
         end_now = end_now or asyncio.Event()
         ending = asyncio.create_task(end_now.wait())
         stopping: set[asyncio.Task[None]] = set()
+        for process in (process for program in self.all for process in program.processes):
+            process.prepare()
         try:
             for order in sorted({program.stop_order for program in self.all}, reverse=True):
                 stopping |= {

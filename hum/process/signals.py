@@ -1,4 +1,4 @@
-"""The signals to a process: stop, drain for the successor, end at once."""
+"""The signals to a process: stop, drain for the successor, end at once, prepare to stop."""
 
 import asyncio
 import signal
@@ -7,6 +7,9 @@ import signal
 DRAIN = signal.SIGUSR1
 #: From the supervisor: end at once.
 END_NOW = signal.SIGUSR2
+#: From the supervisor, to a program that is no plane, when everything begins to stop: it may do ahead what its own stop
+#: would take long for.  Ignored by default, so by a program of an earlier release as well.
+PREPARE = signal.SIGURG
 
 
 class Signals:

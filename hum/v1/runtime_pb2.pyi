@@ -3304,15 +3304,19 @@ class FollowCallRequest(message.Message):
     DESCRIPTOR: descriptor.Descriptor
 
     CALL_ID_FIELD_NUMBER: builtins.int
+    CALL_SID_FIELD_NUMBER: builtins.int
     call_id: builtins.str
+    call_sid: builtins.str
+    """The carrier's id of the call, instead of `call_id`: a refused caller's carrier knows no other."""
     def __init__(
         self,
         *,
         call_id: builtins.str = ...,
+        call_sid: builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = typing.Literal["call_id", b"call_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = typing.Literal["call_id", b"call_id", "call_sid", b"call_sid"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -1,7 +1,9 @@
 """The commands of docs/backup.md, run while somebody calls, and restored in a second PostgreSQL."""
 
 import asyncio
+import json
 import re
+import signal
 import subprocess
 import sys
 from collections.abc import AsyncIterator
@@ -22,6 +24,8 @@ from sandbox.twilio import Carrier
 from storage.embedded import EmbeddedPostgres, find_binaries
 from storage.migrate import CannotMigrate, migrate
 from tests.e2e.conftest import ACCOUNT, CALLER, FAST, KEY, NUMBER, TOKEN, listen_settings
+from tests.e2e.test_hum_up import Up
+from tests.e2e.test_platform import free_sockets
 from tests.support.template import FAST as FAST_DATABASE
 from tests.support.waits import patience
 
@@ -191,6 +195,49 @@ async def test_a_backup_is_restored(open_home: Path) -> None:
                 await carrier.texts_settled()
                 assert {each: carrier.texting.book.sent_to[each] for each in RECIPIENTS} == dict.fromkeys(RECIPIENTS, 1)
         await second.stop()
+
+
+@pytest.mark.timeout(300)
+async def test_hum_backup_copies_a_running_platform_and_hum_restore_brings_it_back(open_home: Path) -> None:
+    before, after, backup = open_home / "before", open_home / "after", open_home / "backup"
+    recording = before / "recordings/2026/call.flac"
+
+    async def hum(home: Path, *arguments: str, status: int = 0) -> str:
+        program = [sys.executable, "-m", "cli", *arguments]
+        variables = environment() | {"HUM_HOME": str(home)}
+        done = await asyncio.to_thread(
+            subprocess.run, program, env=variables, capture_output=True, text=True, check=False
+        )
+        assert done.returncode == status, done
+        return str(done.stderr if status else done.stdout)
+
+    def sockets(home: Path) -> dict[str, str]:
+        return {"HUM_HOME": str(home), "HUM_DRAIN_SECONDS": "1", **free_sockets(home)}
+
+    async with Up.started(sockets(before)) as up:
+        await up.is_up()
+        first = json.loads(await hum(before, "admin", "create-org", "--name", "Clinic", "--owner-email", "o@c.example"))
+        recording.parent.mkdir(parents=True)
+        recording.write_bytes(b"sound")
+        assert await hum(before, "backup", str(backup)) == f"backed up {before} to {backup}\n"
+        assert "exists" in await hum(before, "backup", str(backup), status=2)
+        await hum(before, "admin", "create-org", "--name", "Later", "--owner-email", "l@c.example")
+        assert "(HUM_HOME) is not empty" in await hum(before, "restore", str(backup), status=2)
+        up.process.send_signal(signal.SIGTERM)
+        assert await up.exits(60) == 0, up.lines
+    assert backup.stat().st_mode & 0o077 == 0
+    keys = {path.name: path.read_bytes() for pattern in ("*.key", "*.keys") for path in before.glob(pattern)}
+    assert {"node.key", "secret.keys"} <= keys.keys()
+
+    assert f"restored {backup} to {after}" in await hum(after, "restore", str(backup))
+    assert {name: (after / name).read_bytes() for name in keys} == keys
+    assert (after / "recordings/2026/call.flac").read_bytes() == b"sound"
+    async with Up.started(sockets(after)) as up:
+        await up.is_up()
+        listed = json.loads(await hum(after, "admin", "list-orgs"))["organizations"]
+        assert [each["id"] for each in listed] == [first["id"]]
+        up.process.send_signal(signal.SIGTERM)
+        assert await up.exits(60) == 0, up.lines
 
 
 async def test_a_dump_into_another_server_is_refused(postgres: str, database_url: str, open_home: Path) -> None:

@@ -1,6 +1,7 @@
 """`hum call` beside a running platform: the conversation as it goes, and what was heard of it."""
 
 import json
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import numpy as np
@@ -8,11 +9,12 @@ import pytest
 import soundfile
 
 from cli import call
+from control.base.hours import WEEKDAYS
 from hum.process import home
 from sandbox.audio import decode
 from sandbox.openai import Script
 from sandbox.speech import Speech, sound
-from tests.e2e.conftest import ACCOUNT, NUMBER, TOKEN, House
+from tests.e2e.conftest import ACCOUNT, CALLER, NUMBER, TOKEN, House
 
 
 @pytest.fixture
@@ -83,6 +85,36 @@ async def test_without_control_the_call_goes_on_and_what_is_missing_is_said(
     printed = capsys.readouterr()
     assert printed.err.startswith("hum: the conversation is not complete: ")
     assert "completed after" in printed.out
+
+
+@pytest.mark.calls
+@pytest.mark.parametrize(
+    ("to", "said"),
+    [
+        ("+13175550177", "no agent answered, and no call was recorded: +13175550177 is none of the platform's numbers"),
+        (NUMBER[1:], f"no agent answered, and no call was recorded: {NUMBER[1:]} is not in E.164, which begins with +"),
+    ],
+)
+async def test_a_number_that_nobody_has_is_one_sentence(
+    here: House, to: str, said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    await here.answer_with()
+    assert await call.run(to, CALLER, [], [], as_json=False) == 1
+    assert capsys.readouterr().out.splitlines()[-1] == said
+
+
+@pytest.mark.calls
+async def test_a_refused_call_says_what_was_recorded_of_it(here: House, capsys: pytest.CaptureFixture[str]) -> None:
+    day = WEEKDAYS[(datetime.now(UTC) + timedelta(days=3)).weekday()]
+    await here.answer_with(business_hours_json={"time_zone": "UTC", "weekly": {day: [["00:00", "24:00"]]}})
+    assert await call.run(NUMBER, CALLER, [], [], as_json=False) == 1
+    assert capsys.readouterr().out.splitlines()[-1] == "no agent answered: completed, after_hours"
+    (await here.http.post("/api/blocklist", json={"phone_e164": CALLER})).raise_for_status()
+    assert await call.run(NUMBER, CALLER, [], [], as_json=False) == 1
+    assert capsys.readouterr().out.splitlines()[-1] == "no agent answered: blocked, blocked"
+    assert await call.run(NUMBER, CALLER, [], [], as_json=True) == 1
+    facts = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert (facts["end_reason"], facts["refusal"]) == ("blocked", "no agent answered: blocked, blocked")
 
 
 @pytest.mark.parametrize("line", ["", " \n"])

@@ -126,6 +126,7 @@ async def test_end_now_ends_all_that_are_left_together() -> None:
     class Slow:
         def __init__(self, name: str, stop_order: int) -> None:
             self.name, self.stop_order = name, stop_order
+            self.processes: list[Process] = []
 
         async def stop(self, end_now: asyncio.Event) -> None:
             began.append(self.name)
@@ -312,6 +313,26 @@ async def test_those_of_one_order_leave_together_and_each_is_told(house: House) 
     assert sorted(told[:2]) == ["first", "second"] and told[2:] == ["plane"]
     assert not first.processes
     assert not second.processes
+
+
+@pytest.mark.chaos
+async def test_others_than_planes_hear_of_a_stop_before_their_turn(house: House) -> None:
+    """The database then writes to disk while the planes still drain."""
+    prepares = STAND_IN.replace(
+        "signal.sigwait", "print(signal.sigwait([signal.SIGURG]).name, file=sys.stderr)\nsignal.sigwait"
+    )
+    block = "import signal\nsignal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGURG, signal.SIGTERM])"
+    log = house.folder / "stand-in.log"
+    stand_in = ProcessSpec(("-uc", block + prepares), environment(), log, supervised=False)
+    plane = house.plane(leaves_seconds=60.0)
+    plane.stop_order = 1
+    await house.programs.start(plane, Program("stand-in", stand_in))
+    end_now = asyncio.Event()
+    stopping = asyncio.create_task(house.programs.stop(end_now))
+    await until(lambda: "SIGURG" in log.read_text())
+    assert plane.process is not None and plane.process.is_alive()
+    end_now.set()
+    await stopping
 
 
 async def test_what_is_not_written_by_a_program_is_no_harm(tmp_path: Path) -> None:

@@ -1,21 +1,25 @@
 """The embedded PostgreSQL: reuse, kill -9, an inaccessible home folder, any folder of binaries."""
 
 import asyncio
+import json
 import os
 import signal
 import socket
 import stat
+import sys
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import asyncpg
 import pytest
 
-from hum.settings import ControlSettings
+from hum.process.signals import PREPARE
+from hum.settings import ControlSettings, environment
 from storage import embedded
 from storage.__main__ import run_migrate
 from storage.embedded import CannotStart, EmbeddedPostgres, find_binaries
 from storage.migrate import CannotMigrate, migrate
+from tests.support.waits import patience
 
 FAST = {"fsync": "off"}
 DEBIAN = sorted(Path("/usr/lib/postgresql").glob("*/bin"))
@@ -33,6 +37,30 @@ async def kept(url: str) -> list[int]:
     rows = await connection.fetch("SELECT n FROM kept ORDER BY n")
     await connection.close()
     return [row["n"] for row in rows]
+
+
+@pytest.mark.chaos
+async def test_its_program_writes_to_disk_when_everything_begins_to_stop(open_home: Path) -> None:
+    program = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "storage", "postgres"),
+        env=environment() | {"HUM_HOME": str(open_home)},
+        stdout=asyncio.subprocess.PIPE,
+    )
+    try:
+        assert program.stdout is not None
+        connection = await asyncpg.connect(json.loads(await program.stdout.readline())["url"])
+        await connection.execute("CREATE TABLE kept (n int)")
+        redo = "SELECT redo_lsn FROM pg_control_checkpoint()"
+        before = await connection.fetchval(redo)
+        program.send_signal(PREPARE)
+        async with patience():
+            while await connection.fetchval(redo) == before:
+                await asyncio.sleep(0.02)
+        await connection.close()
+    finally:
+        program.terminate()
+        await program.wait()
+    assert EmbeddedPostgres(open_home).running_url() is None
 
 
 @pytest.mark.chaos

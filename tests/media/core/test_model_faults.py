@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 import pytest
 
+from control.flows.rules import clip_texts
 from media.core.leg import HangUp
 from media.core.realtime import MAX_ANSWER_AUDIO_BYTES, MAX_EVENT_BYTES, MAX_TEXT_CHARS
 from media.core.reconnectbudget import ReconnectBudget
@@ -99,6 +100,28 @@ def test_a_model_that_stays_away_ends_the_call_with_hold_phrases_and_an_apology(
     assert max(silences(phone)) <= 4_200
     assert silences(phone)[0] <= 2_200
     assert 2 <= len(dials(phone)) <= 20
+
+
+@pytest.mark.parametrize(
+    ("language", "announcement", "hold"),
+    [
+        ("de-AT", "Dieser Anruf wird möglicherweise aufgezeichnet.", "Einen Moment, bitte."),
+        ("fr-CA", "Cet appel peut être enregistré.", "Un instant, s'il vous plaît."),
+    ],
+)
+def test_the_announcement_and_the_hold_phrase_are_in_the_flows_language(
+    make_phone: Callable[..., Phone], language: str, announcement: str, hold: str
+) -> None:
+    texts = dict(clip_texts({"language": language, "greeting": "?", "announce_recording": True}))
+    spoken = {kind: Prompt(texts[kind], Random(texts[kind]).randbytes(8_000)) for kind in PromptKind if kind in texts}
+    phone = make_phone(replace(PLAN, prompts=spoken, recording=True, announce_recording=True))
+    phone.fate = "hangs"
+    phone.after(2_500)
+    phone.speak(600)
+    phone.after(4_500)
+    assert [turn.text for turn in phone.told(TurnEnded)] == [announcement, "?"]
+    expected = [Random(text).randbytes(8_000) for text in (announcement, "?", hold)]
+    assert heard(phone).startswith(b"".join(expected))
 
 
 def test_a_caller_who_asks_while_the_model_is_away_hears_the_hold_phrase_and_then_the_answer(

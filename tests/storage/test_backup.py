@@ -1,0 +1,56 @@
+"""What `hum backup` and `hum restore` refuse, each in one sentence, and leave as it was."""
+
+from pathlib import Path
+
+import pytest
+
+from hum.settings import ControlSettings
+from storage.backup import CannotBackUp, back_up, restore
+
+
+def names(folder: Path) -> list[str]:
+    return [path.name for path in folder.iterdir()]
+
+
+def made_backup(folder: Path, version: str = "1") -> Path:
+    data = folder / "postgres/data"
+    data.mkdir(parents=True)
+    (data / "backup_manifest").write_text("{}")
+    (data / "PG_VERSION").write_text(f"{version}\n")
+    return folder
+
+
+async def test_a_backup_needs_a_running_database_of_its_own_and_a_new_directory(tmp_path: Path) -> None:
+    config, folder = ControlSettings(home=tmp_path / "var"), tmp_path / "backup"
+    with pytest.raises(CannotBackUp, match=r"no `hum up` runs in .*/var \(HUM_HOME\); start it"):
+        await back_up(config, folder)
+    with pytest.raises(CannotBackUp, match=r"HUM_DATABASE_URL is set: .* docs/backup.md"):
+        await back_up(config.model_copy(update={"database_url": "postgresql://db.example/hum"}), folder)
+    assert names(tmp_path) == []
+    folder.mkdir()
+    with pytest.raises(CannotBackUp, match="backup exists; name a directory that does not"):
+        await back_up(config, folder)
+
+
+async def test_a_restore_needs_a_backup_and_an_empty_home(tmp_path: Path) -> None:
+    config, folder = ControlSettings(home=tmp_path / "var"), tmp_path / "backup"
+    with pytest.raises(CannotBackUp, match="backup is no backup that `hum backup` has made"):
+        await restore(config, folder)
+    made_backup(folder)
+    with pytest.raises(CannotBackUp, match="HUM_DATABASE_URL is set"):
+        await restore(config.model_copy(update={"database_url": "postgresql://db.example/hum"}), folder)
+    with pytest.raises(CannotBackUp, match="backup is of PostgreSQL 1, and this machine has"):
+        await restore(config, folder)
+    config.home.mkdir()
+    (config.home / "up.lock").touch()
+    with pytest.raises(CannotBackUp, match=r"var \(HUM_HOME\) is not empty; set HUM_HOME to a directory that is empty"):
+        await restore(config, folder)
+    assert names(config.home) == ["up.lock"]
+
+
+async def test_a_damaged_backup_leaves_the_home_empty(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("storage.backup.EmbeddedPostgres.version", lambda _: 1)
+    config, folder = ControlSettings(home=tmp_path / "var"), made_backup(tmp_path / "backup")
+    with pytest.raises(CannotBackUp, match=r"^pg_verifybackup failed: "):
+        await restore(config, folder)
+    assert names(config.home) == []
