@@ -165,8 +165,9 @@ class Caller:
             await present(self.line).say("dtmf", dtmf={"digit": digit})
 
     def digits(self) -> list[str]:
-        found = (each.digits.digits for each in self.control.reports(f"call_{self.token}"))
-        return [each for each in found if each]
+        """Each entry's longest report: keys are reported as they are pressed."""
+        reports = (each.digits for each in self.control.reports(f"call_{self.token}"))
+        return list({each.at_ms: each.digits for each in reports if each.digits}.values())
 
     async def hang_up(self) -> pb.StreamEnded:
         await present(self.line).say("stop")
