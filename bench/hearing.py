@@ -35,6 +35,7 @@ SYLLABLES_MS = (150, 200, 250, 300, 350)
 HUM_NOISES_DB = (40, 20, 10, 5)  # below -22 dBFS
 #: A caller at -22 dBFS is 14 to 26 dB louder.
 TELEVISIONS_DB = (-36, -42, -48)
+TURN_SECONDS, REST_SECONDS = 20.0, 2.0
 HUMS_HZ = (50, 60, 75, 100, 120, 150, 180, 200, 240, 300, 400)
 LEAD_SECONDS, SAID_SECONDS, MAX_ONSET_MS = 0.8, 1.5, 1_000.0
 WARM_SECONDS = 3.0
@@ -266,22 +267,23 @@ def hums_in_noise(corpus: Corpus, seconds: float, silero: Silero) -> Iterator[Al
 
 
 def televisions(corpus: Corpus, seconds: float, silero: Silero) -> Iterator[Alarms]:
-    """Yield rows of an endless background voice, in a room with 0.3 s of reverberation."""
+    """Yield rows of an endless background voice, in a room with 0.3 s of reverberation.
+
+    The caller takes a turn every TURN_SECONDS, and the agent rests after each cut.  Only the agent's speech counts.
+    """
     prompts = [prompt for voice in corpus.voices.values() for prompt in voice]
     said = joined([prompt.wave for prompt in prompts], -22.0)[: round(seconds * RATE_HZ)]
     reverberant = np.convolve(said, room(0.0))[: len(said)]
+    turn = prompts[0].wave[: 2 * RATE_HZ]
     for level_db in TELEVISIONS_DB:
-        line = SimulatedCaller(corpus.agent, silero)
         sound = sounds.at_level(reverberant, level_db)
-        reaction = warm(line, sounds.mix(sound, sounds.white(len(sound) / RATE_HZ + 0.01, -75.0)))
-        hours = line.seconds / 3600
-        yield Alarms(
-            f"a television, {level_db} dBFS",
-            line.seconds,
-            len(reaction.clears),
-            len(reaction.cuts),
-            len(reaction.clears) / hours,
-        )
+        wave = sounds.mix(sound, sounds.white(len(sound) / RATE_HZ + 0.01, -75.0))
+        line = SimulatedCaller(corpus.agent, silero, rest_seconds=REST_SECONDS)
+        for begin in range(0, len(wave) - len(turn), round(TURN_SECONDS * RATE_HZ)):
+            line.take_turn(wave[begin : begin + len(turn)] + turn)
+            line.play(wave[begin + len(turn) : begin + round(TURN_SECONDS * RATE_HZ)])
+        clears, cuts = len(line.reactions.clears), len(line.reactions.cuts)
+        yield Alarms(f"a television, {level_db} dBFS", line.seconds, clears, cuts, clears * 3600 / line.seconds)
 
 
 def echoes(corpus: Corpus, seconds: float, silero: Silero) -> Iterator[Echoes]:
@@ -333,7 +335,7 @@ TITLES = {
     "syllables": "Syllables",
     "alarms": "What is no speech",
     "hums": "Hums in noise",
-    "televisions": "A television: reported, not judged",
+    "televisions": "A television",
     "echoes": "The agent's echo alone",
 }
 

@@ -7,6 +7,7 @@ from functools import cache
 import numpy as np
 
 from media.core.audio import FRAME_MS, SILENT_DB, pcm_level_db
+from media.core.background import Background
 from media.core.bargein import BargeIn, Verdict
 from media.core.echo import ECHO_SPAN_MS, EchoGate
 from media.core.vad import Vad
@@ -109,12 +110,14 @@ def _level_db(wave: Wave) -> float:
 
 
 class SimulatedCaller:
-    """A caller over an agent that says `says`."""
+    """A caller over an agent that says `says`, and is silent for `rest_seconds` after a cut."""
 
-    def __init__(self, says: Wave, silero: Silero, echo: EchoPath | None = None) -> None:
+    def __init__(self, says: Wave, silero: Silero, echo: EchoPath | None = None, *, rest_seconds: float = 0.0) -> None:
         self.agent, self._echo = Agent(says), echo
+        self._rest_frames, self._resting = round(rest_seconds * 1000 / FRAME_MS), 0
         self._vad, self._bargein = Vad(silero.detector()), BargeIn()
-        self._gate = EchoGate(self.agent, self._vad.history, lambda _: None)
+        self._gate = EchoGate(self.agent, self._vad.history)
+        self._background = Background()
         self._frames = 0
         self.reactions = Reactions()
 
@@ -128,7 +131,23 @@ class SimulatedCaller:
             self._frame(wave[begin : begin + FRAME])
         return self.reactions
 
+    def take_turn(self, wave: Wave) -> None:
+        """Play the caller's sound while the agent is silent."""
+        for begin in range(0, len(wave) // FRAME * FRAME, FRAME):
+            self._turn_frame(wave[begin : begin + FRAME])
+
+    def _turn_frame(self, said: Wave) -> None:
+        self.agent.frame(held=True)
+        self._frames += 1
+        voiced, _ = self._vad.caller_frame(sounds.ulaw(said), False)
+        if voiced:
+            self._background.turn_frame(self._vad.level_db)
+
     def _frame(self, said: Wave) -> None:
+        if self._resting:
+            self._resting -= 1
+            self._turn_frame(said)
+            return
         bargein = self._bargein
         self.agent.frame(held=bargein.undecided)
         line = said if self._echo is None else said + self.agent.echo(self._echo)
@@ -138,6 +157,7 @@ class SimulatedCaller:
                 self.reactions.clears.append(self.seconds)
             case Verdict.CUT if not self._gate.was_agent(self._frames * FRAME_MS):
                 self.reactions.cuts.append(self.seconds)
+                self._resting = self._rest_frames
             case Verdict.RESUME if not self._gate.was_agent(self._frames * FRAME_MS):
                 self._gate.overlap_resumed()
             case _:
@@ -145,10 +165,15 @@ class SimulatedCaller:
 
     def _judge(self, ulaw: bytes) -> Verdict | None:
         voiced, onset = self._vad.caller_frame(ulaw, True)
-        now_ms = self._frames * FRAME_MS
+        now_ms, level_db = self._frames * FRAME_MS, self._vad.level_db
+        self._background.frame(level_db, loud=self._vad.loud_frames > 0)
         if not self._bargein.undecided:
-            self._gate.frame(self._vad.level_db, now_ms, voiced=voiced)
-            onset = onset and self._gate.passes(self._vad.level_db, self._vad.loud_frames, now_ms)
+            self._gate.frame(level_db, now_ms, voiced=voiced)
+            onset = (
+                onset
+                and self._background.passes(level_db)
+                and self._gate.passes(level_db, self._vad.loud_frames, now_ms)
+            )
         return self._bargein.caller_frame(onset, voiced, True, FRAME_MS, now_ms)
 
 

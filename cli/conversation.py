@@ -20,7 +20,10 @@ REASONS = {
     "no_audio": "no more audio came from the caller",
     "call_ended": "the call ended",
 }
-REFUSALS = {"echo": "as loud as the agent's own echo, or a copy of it"}
+REFUSALS = {
+    "echo": "as loud as the agent's own echo, or a copy of it",
+    "background": "a voice that goes on in the caller's room",
+}
 OUTCOMES = {"cut": "cut", "resumed": "taken back, the agent goes on"}
 
 

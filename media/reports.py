@@ -173,8 +173,8 @@ def _over_the_agent(event: BargedIn | RefusedOnset | OnsetsRefused) -> dict[str,
     match event:
         case BargedIn():
             return {"interruption": _interruption(event)}
-        case RefusedOnset(at_ms, until_ms, onset):
-            refused = calls_pb2.RefusedOnset(at_ms=_ms(at_ms), until_ms=_ms(until_ms), onset=onset, reason="echo")
+        case RefusedOnset(at_ms, until_ms, onset, reason):
+            refused = calls_pb2.RefusedOnset(at_ms=_ms(at_ms), until_ms=_ms(until_ms), onset=onset, reason=reason)
             return {"refused_onset": refused}
         case OnsetsRefused(more):
             return {"onsets_refused": pb.OnsetsRefused(more=more)}

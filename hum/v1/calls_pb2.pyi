@@ -691,7 +691,9 @@ class RefusedOnset(message.Message):
     onset: builtins.str
     """By what, as in an interruption."""
     reason: builtins.str
-    """Why it did not stop the agent: `echo` (as loud as the agent's own voice may come back, or a copy of it)."""
+    """Why it did not stop the agent: `echo` (as loud as the agent's own voice may come back, or a copy of it), or `background` (a voice that
+    goes on in the caller's room, much softer than the caller).
+    """
     def __init__(
         self,
         *,

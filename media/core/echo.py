@@ -26,8 +26,6 @@ import numpy.typing as npt
 
 from media.core.audio import FRAME_BYTES, FRAME_MS, SILENT_DB, level_db, to_linear
 from media.core.backlog import Backlog
-from media.core.refusals import Refusals
-from media.core.types import Emit
 
 Floats = npt.NDArray[np.float32]
 
@@ -144,13 +142,11 @@ class EchoGate:
         "_played",
         "_second",
         "_seconds",
-        "refusals",
     )
 
-    def __init__(self, played: Played, history: Backlog, emit: Emit) -> None:
+    def __init__(self, played: Played, history: Backlog) -> None:
         """Create the gate of a line; `history` has the line's newest frames."""
         self._played, self._history = played, history
-        self.refusals = Refusals(emit)
         self._second = _Second(0.0)
         self._seconds: list[float] = []  # coupling in each of the last seconds
         # Seconds in a row with a voice that was not the agent's.

@@ -33,13 +33,15 @@ from enum import Enum, auto
 from typing import Final, Literal
 
 from media.core.audio import BYTES_PER_MS, FRAME_MS
+from media.core.background import Background
 from media.core.bargein import BargeIn, Verdict
 from media.core.carrierclock import CarrierClock
 from media.core.echo import EchoGate
 from media.core.hearing import Confirm
 from media.core.leg import Audio
 from media.core.modelside import ModelSide
-from media.core.types import BargedIn, CallPlan, Emit, Onset, Reason
+from media.core.refusals import Refusals
+from media.core.types import BargedIn, CallPlan, Emit, Onset, Reason, Refusal
 from media.core.vad import FIRST_STAGE_MS, Vad
 from media.core.voice import Voice
 
@@ -98,12 +100,14 @@ class Floor:
 
     __slots__ = (
         "_arrivals",
+        "_background",
         "_bargein",
         "_clock",
         "_echo",
         "_model",
         "_overlap",
         "_phase",
+        "_refusals",
         "_voice",
         "interruptible",
         "vad",
@@ -122,7 +126,9 @@ class Floor:
         self.interruptible = plan.interruptible
         self._clock, self._voice, self._model = clock, voice, model
         self.vad = Vad(confirm)
-        self._echo = EchoGate(voice.playout, self.vad.history, emit)
+        self._echo = EchoGate(voice.playout, self.vad.history)
+        self._background = Background()
+        self._refusals = Refusals(emit)
         self._bargein = BargeIn(plan.cut_after_ms, plan.resume_after_ms, FIRST_STAGE_MS if confirm is None else 0)
         self._phase, self._overlap = FloorPhase.FREE, _Overlap()
         self._arrivals = _Arrivals()
@@ -150,8 +156,12 @@ class Floor:
         audible = playout.audible(now_ms)
         # While a response is pending, only a voice may delay it and not noise: `hearing` judges then, too.
         voiced, onset = vad.caller_frame(payload, audible or model.responses.owed or model.responses.active)
-        if audible and self._phase is _FREE:
-            self._echo.frame(vad.level_db, now_ms, voiced=voiced)
+        if audible:
+            self._background.frame(vad.level_db, loud=vad.loud_frames > 0)
+            if self._phase is _FREE:
+                self._echo.frame(vad.level_db, now_ms, voiced=voiced)
+        elif voiced:
+            self._background.turn_frame(vad.level_db)
         model.input_audio.frame(payload, at_ms, now_ms, voiced=voiced, speaking=voiced or vad.speaking)
         if not vad.recent:
             self._arrivals.voiced_ms = None
@@ -160,9 +170,8 @@ class Floor:
         if onset and not playout.sounds:
             model.responses.spoke_in_silence()
         changed = playout.turn_gate.update_voice(vad.speaking, now_ms)
-        refusals = self._echo.refusals
-        if refusals.pending:
-            refusals.advance(self._clock.call_ms(now_ms))
+        if self._refusals.pending:
+            self._refusals.advance(self._clock.call_ms(now_ms))
         if onset or self._phase is _OVERLAP:
             return self._judge(onset, voiced, audible, len(payload) // BYTES_PER_MS, now_ms) or changed
         return changed
@@ -209,12 +218,15 @@ class Floor:
         return True
 
     def _is_caller(self, now_ms: float) -> bool:
-        """Return whether an onset is the caller's voice and not the agent's echo."""
-        echo, vad = self._echo, self.vad
-        if echo.passes(vad.level_db, vad.loud_frames, now_ms):
-            echo.refusals.passed()
+        """Return whether an onset is the caller's voice, and neither from their room nor the agent's echo."""
+        vad = self.vad
+        reason: Refusal = "echo"
+        if not self._background.passes(vad.level_db):
+            reason = "background"
+        elif self._echo.passes(vad.level_db, vad.loud_frames, now_ms):
+            self._refusals.passed()
             return True
-        echo.refusals.refused(self._clock.call_ms(now_ms), vad.why)
+        self._refusals.refused(self._clock.call_ms(now_ms), vad.why, reason)
         return False
 
     def _decide_resume(self, reason: Reason, now_ms: float) -> None:
@@ -295,7 +307,7 @@ class Floor:
 
     def end(self, now_ms: float) -> None:
         """End the call: report a pending overlap as it stands.  The agent is not heard again."""
-        self._echo.refusals.end()
+        self._refusals.end()
         if self._phase is _FREE or self._phase is FloorPhase.DROPPING:
             return
         if self._phase is _OVERLAP:

@@ -84,18 +84,20 @@ HISSED: Final = 0.6
 BREATHED: Final = 0.6
 BREATHED_FRAMES: Final = 2
 
-#: Relative change of a period: a smaller one is none, and one larger than JUMP is another note.  A voice moves by 1 to 12 % in 20 ms.
+#: Relative change of a period: a smaller one is none, and one larger than JUMP is another note.  A voice moves by 1 to 14 % in 20 ms.
 STILL: Final = 0.01
-JUMP: Final = 0.12
+JUMP: Final = 0.14
 #: The least change that is evidence of a voice: the first notes of a plucked string move by 1.1 %.
 MOVED: Final = 0.012
-#: Ratio of two periods beyond which one counts as the double of the other.
+#: Ratio of two periods beyond which one counts as a multiple of the other.
 OCTAVE: Final = 1.9
 #: Two periods that differ by less are those of a tone; a voice's seldom do.
 EXACT: Final = 0.002
 #: In noise that is less than this much softer, a step of the pitch up to NOISY_STILL may be the noise's (docs/benchmarks/vad.md, "Hums in noise").
 NOISY_DB: Final = 20.0
 NOISY_STILL: Final = 0.03
+#: The same for the pitch before it was lost.
+LOST_STILL: Final = 0.015
 #: Frames in a comparison of pitches.
 PITCHES: Final = 4
 #: A voice's probability while its pitch moves in each of three steps: the detector is slow with nasals
@@ -138,18 +140,23 @@ def is_tone(periods: list[float], *, noisy: bool = False) -> bool:
     """Return whether the pitch stood still from frame to frame like that of a tone or a hum, or may yet turn out to.
 
     The first frame with a pitch has nothing to compare it with; a second one decides only if it is exactly the same.
+    In noise the tracker loses a hum's period, too, or takes a multiple for it.
     """
     if not periods[-1]:
-        return False
+        return noisy and _steps(periods, LOST_STILL, LOST_STILL) == (0, STOOD)
     moved, stood = _steps(periods, NOISY_STILL, NOISY_STILL) if noisy else _steps(periods)
     if stood >= STOOD and stood >= TONE * moved:
         return True
-    return not moved and (not periods[-2] or abs(periods[-1] / periods[-2] - 1) <= (NOISY_STILL if noisy else EXACT))
+    if moved:
+        return False
+    return not periods[-2] or abs(_folded(periods[-1] / periods[-2]) - 1) <= (NOISY_STILL if noisy else EXACT)
 
 
-def glides(periods: list[float]) -> bool:
-    """Return whether the pitch moved like a voice's in each step."""
-    return _steps(periods)[0] == PITCHES - 1
+def glides(periods: list[float], *, noisy: bool = False) -> bool:
+    """Return whether the pitch moved like a voice's in each step; in noise, in one direction."""
+    if _steps(periods)[0] < PITCHES - 1:
+        return False
+    return not noisy or periods in (sorted(periods), sorted(periods, reverse=True))
 
 
 def has_moved(periods: list[float]) -> bool:
@@ -163,13 +170,18 @@ def _steps(periods: list[float], moves: float = STILL, still: float = STILL) -> 
     last = 0.0
     for newest in periods:
         if last and newest:
-            ratio = newest / last
-            # The tracker may take two periods for one, or one for two.
-            change = abs((ratio / 2 if ratio > OCTAVE else ratio * 2 if ratio < 1 / OCTAVE else ratio) - 1)
+            change = abs(_folded(newest / last) - 1)
             moved += moves < change < JUMP
             stood += change <= still
         last = newest
     return moved, stood
+
+
+def _folded(ratio: float) -> float:
+    """Return the ratio of two periods where the tracker took several for one, or one for several, without that."""
+    if ratio > OCTAVE:
+        return ratio / round(ratio)
+    return ratio * round(1 / ratio) if ratio < 1 / OCTAVE else ratio
 
 
 class LineEvidence:
@@ -247,7 +259,7 @@ class LineEvidence:
             return "breath"
         if probability >= LIKELY:
             return "pitch" if has_moved(self.periods()) else None
-        if probability < GLIDING or not glides(self.periods()):
+        if probability < GLIDING or not glides(self.periods(), noisy=self._is_noisy):
             return None
         return "pitch" if crossings(newest) * self._periods[-1] > HARMONICS * FRAME_BYTES else None
 
@@ -256,7 +268,11 @@ class LineEvidence:
         periods = self.periods()
         if self._loud_frames > PITCHLESS_FRAMES and not periods[-2] and (self.broke or self.leaps):
             return False
-        return is_tone(periods, noisy=self._levels_db[-1] - self._noise_db < NOISY_DB)
+        return is_tone(periods, noisy=self._is_noisy)
+
+    @property
+    def _is_noisy(self) -> bool:
+        return self._levels_db[-1] - self._noise_db < NOISY_DB
 
     def periods(self) -> list[float]:
         """Return the pitch periods of the last frames; 0.0 is none."""

@@ -1,9 +1,9 @@
-"""Refused onsets: sounds like a voice over the agent that the echo gate ignored, reported for diagnosis."""
+"""Refused onsets: sounds like a voice over the agent that did not stop it, reported for diagnosis."""
 
 from typing import Final
 
 from media.core.hearing import SOUND_GAP_MS
-from media.core.types import Emit, Onset, OnsetsRefused, RefusedOnset, Report
+from media.core.types import Emit, Onset, OnsetsRefused, Refusal, RefusedOnset, Report
 
 #: Reported one by one; on a line with a loud echo, each word of the agent would be another.
 MOST: Final = 50
@@ -14,19 +14,20 @@ DOUBT_MS: Final = 100
 class Refusals:
     """Refused onsets, joined to sounds, each of which is reported once it is over."""
 
-    __slots__ = ("_emit", "_from_ms", "_listed", "_more", "_onset", "_to_ms", "pending")
+    __slots__ = ("_emit", "_from_ms", "_listed", "_more", "_onset", "_reason", "_to_ms", "pending")
 
     def __init__(self, emit: Emit) -> None:
         self._emit = emit
         self.pending = False  # whether a sound is not over yet
         self._from_ms = self._to_ms = 0
         self._onset: Onset = "voice"
+        self._reason: Refusal = "echo"  # of the first of this sound
         self._listed = self._more = 0
 
-    def refused(self, at_ms: int, onset: Onset) -> None:
+    def refused(self, at_ms: int, onset: Onset, reason: Refusal) -> None:
         """Add an onset that was refused."""
         if not self.pending:
-            self.pending, self._from_ms, self._onset = True, at_ms, onset
+            self.pending, self._from_ms, self._onset, self._reason = True, at_ms, onset, reason
         self._to_ms = at_ms
 
     def passed(self) -> None:
@@ -54,4 +55,4 @@ class Refusals:
             self._more += 1
             return
         self._listed += 1
-        self._emit(Report(RefusedOnset(self._from_ms, self._to_ms, self._onset)))
+        self._emit(Report(RefusedOnset(self._from_ms, self._to_ms, self._onset, self._reason)))

@@ -311,6 +311,8 @@ Onset = Literal["voice", "pitch", "breath", "hiss", "webrtcvad"]
 #: The reason for an overlap's verdict: the caller spoke for long enough, fell silent before, it was the agent's own echo, no more audio
 #: came from the caller, or the call ended.
 Reason = Literal["kept_speaking", "fell_silent", "echo", "no_audio", "call_ended"]
+#: Why an onset did not silence the agent: it was taken for the agent's echo, or for a voice from the caller's room.
+Refusal = Literal["echo", "background"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -336,11 +338,12 @@ class BargedIn:
 
 @dataclass(frozen=True, slots=True)
 class RefusedOnset:
-    """A sound like a voice that the echo gate took for the agent's own; its first and last onset were at these times."""
+    """A sound like a voice that did not stop the agent; its first and last onset were at these times."""
 
     at_ms: int
     until_ms: int
     onset: Onset
+    reason: Refusal = "echo"
 
 
 @dataclass(frozen=True, slots=True)

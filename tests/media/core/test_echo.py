@@ -50,7 +50,7 @@ class Agent:
 class Call:
     def __init__(self) -> None:
         self.agent, self.history = Agent(), Backlog()
-        self.gate = EchoGate(cast("Any", self.agent), self.history, lambda _: None)
+        self.gate = EchoGate(cast("Any", self.agent), self.history)
         self.now = 100
 
     def hears(self, frames: list[bytes], voiced: bool = False) -> bool:

@@ -281,6 +281,13 @@ def test_in_noise_a_pitch_that_trembles_by_it_stands_still() -> None:
     trembling = [0.0, 66.3, 67.1, 65.9]  # a hum of 120 Hz, 10 dB over noise
     assert not is_tone(trembling) and is_tone(trembling, noisy=True)
     assert not is_tone([66.3, 63.0, 60.1, 57.2], noisy=True)  # a voice
+    lost, tripled = [80.4, 80.1, 80.2, 0.0], [0.0, 0.0, 39.6, 119.7]
+    assert is_tone(lost, noisy=True) and not is_tone(lost), "the noise hides a period, and a voice ends with breath"
+    assert is_tone(tripled, noisy=True)
+    assert not is_tone([66.3, 63.0, 60.1, 0.0], noisy=True)
+    trembles = [78.9, 81.1, 79.2, 81.3]
+    assert glides(trembles) and not glides(trembles, noisy=True)
+    assert glides([85.0, 83.0, 81.5, 80.0], noisy=True)
 
 
 @pytest.mark.parametrize("hz", [120, 150, 180])

@@ -1,4 +1,4 @@
-"""What is told of sounds that the echo gate kept from stopping the agent."""
+"""What is told of sounds that did not stop the agent."""
 
 import pytest
 
@@ -22,7 +22,7 @@ def refusals(told: list[Event]) -> Refusals:
 
 def test_the_onsets_of_one_sound_are_told_once_when_it_is_over(refusals: Refusals, told: list[Event]) -> None:
     for at_ms in range(1_000, 1_200, 20):
-        refusals.refused(at_ms, "voice")
+        refusals.refused(at_ms, "voice", "echo")
     refusals.advance(1_560)
     assert told == [] and refusals.pending
     refusals.advance(1_580)
@@ -30,8 +30,8 @@ def test_the_onsets_of_one_sound_are_told_once_when_it_is_over(refusals: Refusal
 
 
 def test_what_was_only_doubted_is_an_interruption_and_no_refusal(refusals: Refusals, told: list[Event]) -> None:
-    refusals.refused(1_000, "hiss")
-    refusals.refused(1_020, "voice")
+    refusals.refused(1_000, "hiss", "echo")
+    refusals.refused(1_020, "voice", "echo")
     refusals.passed()
     refusals.advance(9_000)
     refusals.end()
@@ -39,16 +39,23 @@ def test_what_was_only_doubted_is_an_interruption_and_no_refusal(refusals: Refus
 
 
 def test_who_was_refused_for_long_before_they_were_heard_is_told(refusals: Refusals, told: list[Event]) -> None:
-    refusals.refused(1_000, "voice")
-    refusals.refused(1_000 + DOUBT_MS, "voice")
+    refusals.refused(1_000, "voice", "echo")
+    refusals.refused(1_000 + DOUBT_MS, "voice", "echo")
     refusals.passed()
     assert told == [RefusedOnset(1_000, 1_000 + DOUBT_MS, "voice")]
 
 
 def test_of_a_call_with_a_loud_echo_the_rest_is_counted(refusals: Refusals, told: list[Event]) -> None:
     for n in range(MOST + 7):
-        refusals.refused(1_000 * n, "voice")
+        refusals.refused(1_000 * n, "voice", "echo")
         refusals.advance(1_000 * n + 500)
-    refusals.refused(1_000_000, "pitch")
+    refusals.refused(1_000_000, "pitch", "echo")
     refusals.end()
     assert len(told) == MOST + 1 and told[-1] == OnsetsRefused(8)
+
+
+def test_the_first_reason_of_a_sound_is_told(refusals: Refusals, told: list[Event]) -> None:
+    refusals.refused(1_000, "voice", "background")
+    refusals.refused(1_100, "voice", "echo")
+    refusals.end()
+    assert told == [RefusedOnset(1_000, 1_100, "voice", "background")]
