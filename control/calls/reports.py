@@ -1,6 +1,7 @@
 """The media plane's reports on calls, which are stored once and in order."""
 
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 from prometheus_client import Counter
@@ -253,10 +254,14 @@ async def _set_recording(tx: Tx, state: CallState, stream: StreamState, report: 
 
 
 async def _set_message(tx: Tx, state: CallState, stream: StreamState, report: runtime_pb2.Report, at: datetime) -> None:
-    """Store the state of a mailbox's file; a late report of a call that has ended also enqueues the voicemail."""
+    """Store the state of a mailbox's file; a late report of a call that has ended also enqueues the voicemail.
+
+    The stream of such a call has ended, too: its last event is that of the end.
+    """
+    event: dict[str, Any]
     if report.WhichOneof("report") == "message_started":
         await voicemails.begin_part(tx, state.org_id, state.id, stream.number, report.message_started.path)
-        await append_event(tx, state.id, at, message_begun=calls_pb2.MessageBegun())
+        event = {"message_begun": calls_pb2.MessageBegun()}
     else:
         file = report.message_stored
         if file.path:
@@ -265,8 +270,10 @@ async def _set_message(tx: Tx, state: CallState, stream: StreamState, report: ru
             await voicemails.drop_part(tx, state.id, stream.number)
         if file.fault:
             await recordings.fail(tx, state.id, file.fault[:MAX_FAULT_CHARS])
-        await append_event(tx, state.id, at, message_over=calls_pb2.MessageOver(duration_ms=file.duration_ms))
-    if state.ended_at is not None:
+        event = {"message_over": calls_pb2.MessageOver(duration_ms=file.duration_ms)}
+    if state.ended_at is None:
+        await append_event(tx, state.id, at, **event)
+    else:
         await jobs.enqueue(tx, KEEP, state.org_id, state.id)
 
 

@@ -131,6 +131,8 @@ async def test_the_parts_of_lost_streams_are_one_message(world: World) -> None:
     async with world.db.system() as tx:
         assert await tx.fetchval("SELECT count(*) FROM events WHERE type = 'voicemail.received'") == 1
         assert await tx.fetchval("SELECT audio_path FROM voicemails") == path
+        last = await tx.fetchval("SELECT type FROM call_events WHERE call_id = $1 ORDER BY seq DESC LIMIT 1", call)
+    assert last == "call.ended", "nobody follows the call any more"
 
 
 async def test_what_nobody_said_is_nothing_and_the_summary_does_not_wait_for_it(world: World) -> None:
