@@ -25,7 +25,8 @@ def test_it_measures(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
 @pytest.mark.timeout(60)
 def test_reads(capsys: pytest.CaptureFixture[str]) -> None:
     assert reads.main(["--times", "20"]) == 0
-    assert capsys.readouterr().out.count("|\n") == 8
+    table = capsys.readouterr().out
+    assert all(f"| {read}, a tenant's |" in table for read in ("one row", "a call"))
 
 
 @pytest.mark.bench
