@@ -103,8 +103,8 @@ PITCHES: Final = 4
 #: A voice's probability while its pitch moves in each of three steps: the detector is slow with nasals
 #: (docs/benchmarks/vad.md, "What the onset waits for").
 GLIDING: Final = 0.1
-#: Changes of sign in a period of a voice: its harmonics make them; a sine that glides has two.
-HARMONICS: Final = 3.0
+#: Changes of sign in a period of a voice, at least: its harmonics make them; a sine that glides has two.
+HARMONICS: Final = 2.5
 #: A tone has a pitch in its third frame at the latest: a sound with a later pitch is not a tone.
 PITCHLESS_FRAMES: Final = 3
 #: A tone's pitch stood still in at least two of the three steps, and in three times as many as it moved.
