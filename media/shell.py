@@ -451,7 +451,7 @@ class Shell:
             self._carry(self._talk.redial(self._ports.clock()))
 
     def detach(self) -> None:
-        """Drop this process's copy of a call that another process has taken over: send nothing and report nothing."""
+        """Drop this process's copy of a call that was handed over to another process: send nothing and report nothing."""
         if self._phase is not ShellPhase.GONE:
             talk, self._talk, self._phase = self._talk, None, ShellPhase.GONE
             self._model_connection.detach()

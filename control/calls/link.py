@@ -19,7 +19,7 @@ from prometheus_client import Counter
 from control.base.wire import word
 from control.boundary import NodeContext
 from control.bus import MAX_PAYLOAD_BYTES, Bus
-from control.calls import filecheck, reports, takeover, unfinished
+from control.calls import filecheck, handover, reports, unfinished
 from control.calls.browser import Offers
 from control.calls.listenerstreams import ListenerStreams
 from control.calls.session import Sessions
@@ -100,7 +100,7 @@ class MediaServicer:
         return pb.CheckFilesResponse(unwanted=unwanted, unknown=unknown)
 
     async def TakeCalls(self, request: pb.TakeCallsRequest, ctx: NodeContext) -> pb.TakeCallsResponse:
-        await takeover.reassign(self._db, request.from_node, ctx.node.name, request.call_ids)
+        await handover.reassign(self._db, request.from_node, ctx.node.name, request.call_ids)
         return pb.TakeCallsResponse()
 
     async def Overhear(
