@@ -296,8 +296,8 @@ class Registry:
             return failed(str(refusal))
         except (*UNAVAILABLE, *BUSY):
             return failed("This can't be done at the moment.")
+        # A tool's bug must end neither the call nor the media process's link.
         except Exception:
-            # A tool's bug must end neither the call nor the media process's link.
             LOG.exception("a tool failed", tool=tool.name)
             return failed("Something went wrong. It is not known whether it was done.")
 

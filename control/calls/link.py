@@ -313,8 +313,8 @@ class _Link:
         except (*UNAVAILABLE, *BUSY) as error:
             LOG.warning("could not run a tool", call=request.call_id, tool=request.name[:100], error=repr(error)[:200])
             result = _busy(request)
+        # The call waits for a result in any case.
         except Exception:
-            # The call waits for a result in any case.
             LOG.exception("a tool failed: this is a bug", call=request.call_id, tool=request.name[:100])
             result = _busy(request)
         self._down(pb.LinkDown(tool_result=result))
@@ -340,8 +340,8 @@ class _Link:
                         DELTAS_DROPPED.inc(len(batch.deltas))
                 except (*UNAVAILABLE, *BUSY):
                     DELTAS_DROPPED.inc(len(batch.deltas))
+                # The boundary of one batch: those after it are published.
                 except Exception:
-                    # Drop only this batch.
                     LOG.exception("could not publish transcript deltas: this is a bug")
                     DELTAS_DROPPED.inc(len(batch.deltas))
 
