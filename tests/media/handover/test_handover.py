@@ -11,6 +11,7 @@ from unittest.mock import AsyncMock
 
 import pytest
 import websockets
+from structlog.testing import capture_logs
 
 from hum.process.sockets import free_port
 from hum.v1 import runtime_pb2 as pb
@@ -349,6 +350,19 @@ async def test_a_call_that_is_joining_moves_once_it_talks(first: Plane, control:
             await until(lambda: len(second.media.server) == 1)
             await caller.speak_until(lambda: "response.create" in model.types())
             assert not caller.is_closed
+
+
+async def test_a_bug_in_handovers_is_logged_and_ends_no_call(
+    plane: StartPlane, control: FakeControl, model: FakeModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(HandoverSender, "offer", AsyncMock(side_effect=RuntimeError("a bug")))
+    control.offer("t1")
+    with capture_logs() as lines:
+        started = await plane(HUM_DRAIN_SECONDS=20, linger_seconds=0.1)
+        await until(lambda: [line for line in lines if line["event"].startswith("no more calls are handed over")])
+    async with calling(started) as caller:
+        await caller.speak_until(lambda: "response.create" in model.types())
+        assert not caller.is_closed
 
 
 async def test_nobody_there_is_no_predecessor(tmp_path: Path) -> None:
