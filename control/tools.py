@@ -129,7 +129,7 @@ class Result:
     #: The reason with which the call leaves its stream after the agent has finished speaking, for the step that the
     #: tool has stored as owed.
     leaves: str | None = None
-    #: The flow to which the call is handed over after the agent has finished speaking.
+    #: The flow to which the call switches after the agent has finished speaking.
     switches_to: FlowVersion | None = None
     #: Keys to press as tones after the agent has finished speaking.
     digits: str | None = None

@@ -144,7 +144,7 @@ class _Link:
         if message.WhichOneof("message") == "command":
             match message.command.WhichOneof("command"):
                 case "switch":
-                    self._begin(self._hand_over(message.command), "hand-over")
+                    self._begin(self._send_switch(message.command), "flow switch")
                 case "caller":
                     self._begin(self._inform(message.command), "caller's context")
                 case "news":
@@ -255,13 +255,13 @@ class _Link:
         self._running.add(task)
         task.add_done_callback(self._running.discard)
 
-    async def _hand_over(self, command: pb.CallCommand) -> None:
-        """Send a hand-over with the agent of the flow that it names: the bus carries only the flow's id."""
+    async def _send_switch(self, command: pb.CallCommand) -> None:
+        """Send a flow switch with the agent of the flow that it names: the bus carries only the flow's id."""
         try:
             command.switch.CopyFrom(await self._tools.successor(command.call_id, command.switch))
         except (*UNAVAILABLE, *BUSY, NotFound) as error:
             # The process that sent the command reports its outcome as unknown.
-            LOG.warning("could not hand over a call", call=command.call_id, error=repr(error)[:200])
+            LOG.warning("could not switch a call to another flow", call=command.call_id, error=repr(error)[:200])
         else:
             self._down(pb.LinkDown(command=command))
 
