@@ -1,4 +1,4 @@
-"""The command python -m bench.extras: the cost of a tool in every turn, a recording, a hand-over and a transfer beside a bare call.
+"""The command python -m bench.extras: the cost of a tool in every turn, a recording, a flow switch and a transfer beside a bare call.
 
 The core's own CPU time, measured around each call of the conversation, in virtual time; sockets and the stand-ins do not
 count.  The variants take turns within each round, and each is compared with the bare call of its own round.

@@ -61,15 +61,15 @@ def _parser() -> argparse.ArgumentParser:
 
     for plane in PLANES:
         command = _command(commands, plane, f"run the {plane} plane, as production does", _plane)
-        command.set_defaults(plane=plane, options=(), takeover=())
+        command.set_defaults(plane=plane, options=(), handover=())
         if plane in {"gateway", "media"}:
             command.add_argument("--workers", type=_workers, dest="options", help="processes that share the port")
         if plane == "media":
             command.add_argument(
-                "--takeover",
+                "--handover",
                 action="store_const",
-                const=("--takeover",),
-                help="take over the port and the live calls of the process that serves here",
+                const=("--handover",),
+                help="receive the port and the live calls of the process that serves here",
             )
     up = _command(commands, "up", "run the whole platform on this machine, until stopped", _up)
     up.add_argument("--replace", action="store_true", help="take the place of the one that runs; its calls go on")
@@ -175,7 +175,7 @@ def _command(
 
 
 def _plane(arguments: argparse.Namespace) -> int:
-    command = [sys.executable, "-m", *PLANES[arguments.plane], *arguments.options, *arguments.takeover]
+    command = [sys.executable, "-m", *PLANES[arguments.plane], *arguments.options, *arguments.handover]
     if arguments.plane == "media":
         from hum import settings
         from hum.process import hugepages

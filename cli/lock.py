@@ -43,6 +43,7 @@ class Lock:
                 holder = _holder_facts(file)
                 if not (replace and await self._wait_for_hand_over(file, holder)):
                     raise AlreadyRunning(self._already_runs_message(holder))
+        # Also a cancellation while it waits: a file that stays open could hold the lock.
         except BaseException:
             file.close()
             raise

@@ -149,8 +149,8 @@ class Listeners:
     def _call(self, address: tuple[str, str], listener: Callable[[Any], None], message: object) -> None:
         try:
             listener(message)
+        # A bug in a listener must not affect the others.
         except Exception:
-            # A bug in a listener must not affect the others.
             LOG.exception("a listener on the bus failed", channel=address[0])
 
 
@@ -209,8 +209,8 @@ class PostgresBus:
                 continue
             except (*UNAVAILABLE, asyncpg.PostgresError) as error:
                 LOG.warning("the bus can't listen; retrying", error=repr(error)[:200])
+            # A bug must not end the bus, without which no listener is woken in time.
             except Exception:
-                # A bug must not end the bus, without which no listener is woken in time.
                 LOG.exception("the bus failed: this is a bug")
             await asyncio.sleep(self._retry_seconds)
 

@@ -140,8 +140,8 @@ class NatsBus:
                     server=without_credentials(url),
                     error=repr(error)[:200],
                 )
+            # A bug must not end the bus, without which no listener is woken in time.
             except Exception:
-                # A bug must not end the bus, without which no listener is woken in time.
                 LOG.exception("the bus failed: this is a bug")
             # Try the next server, and rest after the last.
             self._server_urls.rotate(-1)

@@ -46,6 +46,7 @@ async def release_items(db: Db, id_texts: Sequence[str]) -> int:
                 released += await reports.store_again(tx, node, int(batch_seq), int(place))
         except (*UNAVAILABLE, *BUSY):
             raise
+        # The operator who asked for it is told whatever it is.
         except Exception as error:
             raise InvalidState(f"A report can't be stored still: {error!r}"[:500]) from error
     return released

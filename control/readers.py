@@ -118,6 +118,7 @@ async def _handle(tx: Tx, reader: Reader, rows: Sequence[Event], failures: int =
         await reader.handle(tx, rows)
     except events.LATER:
         raise
+    # Any event may reveal a bug: the halves show which one, and it is kept for an operator.
     except Exception as error:
         await tx.execute("ROLLBACK TO SAVEPOINT batch")
         if len(rows) > 1:

@@ -22,6 +22,7 @@ async def each_row(sweep: str, rows: Iterable[T], step: Callable[[T], Awaitable[
             done += await step(row)
         except UNAVAILABLE:
             raise
+        # The boundary of one row: the sweep goes on with the next.
         except Exception:
             FAILED.labels(sweep).inc()
             LOG.exception("could not sweep a row", sweep=sweep, row=str(row))

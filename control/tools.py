@@ -129,7 +129,7 @@ class Result:
     #: The reason with which the call leaves its stream after the agent has finished speaking, for the step that the
     #: tool has stored as owed.
     leaves: str | None = None
-    #: The flow to which the call is handed over after the agent has finished speaking.
+    #: The flow to which the call switches after the agent has finished speaking.
     switches_to: FlowVersion | None = None
     #: Keys to press as tones after the agent has finished speaking.
     digits: str | None = None
@@ -296,8 +296,8 @@ class Registry:
             return failed(str(refusal))
         except (*UNAVAILABLE, *BUSY):
             return failed("This can't be done at the moment.")
+        # A tool's bug must end neither the call nor the media process's link.
         except Exception:
-            # A tool's bug must end neither the call nor the media process's link.
             LOG.exception("a tool failed", tool=tool.name)
             return failed("Something went wrong. It is not known whether it was done.")
 

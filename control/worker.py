@@ -170,6 +170,7 @@ class Worker:
                 failures = 0
             except (*UNAVAILABLE, *BUSY) as error:
                 LOG.warning("a step was postponed: database unavailable or busy", step=name, error=repr(error)[:200])
+            # The boundary of one step: the worker's other steps go on, and this one is repeated.
             except Exception:
                 failures += 1
                 FAILED.labels(name).inc()
@@ -202,6 +203,7 @@ class Worker:
                 await self._run_queue()
             except UNAVAILABLE:
                 raise
+            # No error may end the queue, on which all jobs depend.
             except Exception:
                 lasted_seconds = asyncio.get_running_loop().time() - began
                 failures = 1 if lasted_seconds > self._settings.step_retry_seconds else failures + 1
@@ -258,6 +260,7 @@ class Worker:
         try:
             async with asyncio.timeout(job.timeout_seconds):
                 await handler(org, row)
+        # Whatever the handler raises, its job is retried, and held after the last attempt.
         except Exception as error:
             if attempt >= max_attempts:
                 LOG.exception("job held", job=job.name, id=id, attempt=attempt)

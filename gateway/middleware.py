@@ -94,6 +94,7 @@ class AccessLog:
         except asyncio.CancelledError:
             answer.record_cut(errors.CLIENT_CLOSED_REQUEST)
             raise
+        # Only recorded here, and raised again: the application logs it.
         except Exception:
             answer.record_cut(errors.INTERNAL)
             raise

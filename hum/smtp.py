@@ -120,6 +120,7 @@ async def _connect(server: SmtpServer) -> aiosmtplib.SMTP:
     )
     try:
         await client.connect()
+    # Also a cancellation: the connection must not stay open.
     except BaseException:
         client.close()
         raise

@@ -141,6 +141,7 @@ class Spool:
         start = segment.tell()
         try:
             self._write(segment, _HEAD.pack(len(payload), zlib.crc32(payload)) + payload)
+        # Whatever interrupts it, no record may follow one that is half written.
         except BaseException:
             self._abandon(segment, start)
             raise

@@ -25,6 +25,8 @@ from hum.settings import MediaSettings
 from hum.spool import acquire_spool
 from hum.v1 import calls_pb2
 from media.carrierlistener import CarrierListener
+from media.handover.receiver import HandoverReceiver, Predecessor
+from media.handover.sender import HandoverSender
 from media.io.control import ControlLink
 from media.io.filework import FileThread, result
 from media.io.listenerstreams import ListenerStreams
@@ -34,8 +36,6 @@ from media.listeningsocket import Capacity, ListeningSocket, NoListeningSocket, 
 from media.pacer import Pacer
 from media.ports import Ports
 from media.server import MediaServer
-from media.takeover.receiver import HandoverReceiver, Predecessor
-from media.takeover.sender import HandoverSender
 
 #: Milliseconds between the pacer's ticks.
 PACER_MS = 20.0
@@ -75,7 +75,7 @@ async def build(
     """Start a whole media plane; on exit, drain and close it, at once if a signal says so.
 
     With `shared_port`, other processes may listen on the same port.  `ticked` is called on each tick of the pacer.
-    With `browser`, the plane takes browsers' calls only, and none of the carrier's.  With a `predecessor`, it takes over
+    With `browser`, the plane takes browsers' calls only, and none of the carrier's.  With a `predecessor`, it receives
     that process's listening socket and its calls.
     """
     channel = rpc.channel(settings)
@@ -195,7 +195,7 @@ async def _carrier(
 async def _succession(
     server: MediaServer, listener: CarrierListener | None, signals: Signals | None, predecessor: Predecessor | None
 ) -> AsyncIterator[None]:
-    """Once the link is up, take over the predecessor's calls; then wait for a successor, even while this process drains."""
+    """Once the link is up, receive the predecessor's calls; then wait for a successor, even while this process drains."""
     settings = server.ports.settings
     tasks = []
     if listener is not None:
@@ -214,16 +214,18 @@ async def _succession(
 
 
 async def _hand_over(link: ControlLink, sender: HandoverSender, receiver: HandoverReceiver | None) -> None:
-    """Take over the predecessor's calls, if there is a predecessor; offer this process's calls to successors."""
+    """Receive the predecessor's calls, if there is a predecessor; offer this process's calls to successors."""
     while not link.up:  # noqa: ASYNC110 - once, at the start
         await asyncio.sleep(LOOK_SECONDS)
-    if receiver is None:
-        await sender.offer()
-        return
-    async with asyncio.TaskGroup() as group:
-        group.create_task(receiver.run(), name="handover receiver")
-        await receiver.predecessor_stopped.wait()
-        group.create_task(sender.offer(), name="handover sender")
+    try:
+        async with asyncio.TaskGroup() as group:
+            if receiver is not None:
+                group.create_task(receiver.run(), name="handover receiver")
+                await receiver.predecessor_stopped.wait()
+            group.create_task(sender.offer(), name="handover sender")
+    # The boundary of handovers: this process goes on with its calls, and drains without a successor.
+    except Exception:
+        LOG.exception("no more calls are handed over: this is a bug")
 
 
 @asynccontextmanager
@@ -292,17 +294,19 @@ async def _send_rest(ports: Ports) -> None:
     await ports.listener_streams.close()
 
 
-async def run(settings: MediaSettings, *, worker: bool = False, browser: bool = False, takeover: bool = False) -> None:
-    """Serve until SIGTERM or SIGINT, or until a successor has taken over all calls.
+async def run(settings: MediaSettings, *, worker: bool = False, browser: bool = False, handover: bool = False) -> None:
+    """Serve until SIGTERM or SIGINT, or until all calls are handed over to a successor.
 
     A worker also stops when its supervisor dies.
     """
     lifetime, watchdog = Lifetime(settings, tied=worker), Watchdog(settings.stuck_seconds)
     predecessor = None
-    if takeover:
-        predecessor = await Predecessor.connect(settings.takeover_path, settings.takeover_seconds)
+    if handover:
+        predecessor = await Predecessor.connect(settings.handover_path, settings.handover_seconds)
         LOG.info(
-            "taking over live calls" if predecessor else "no process to take calls over from: starting without any"
+            "receiving live calls"
+            if predecessor
+            else "no process serves here that could hand over calls: starting without any"
         )
     building = build(
         settings,
@@ -340,7 +344,7 @@ def main() -> None:
     )
     parser.add_argument("--browser", action="store_true", help="take calls from browsers, and none of the carrier's")
     parser.add_argument(
-        "--takeover", action="store_true", help="take over the port and the live calls of the process that serves here"
+        "--handover", action="store_true", help="receive the port and the live calls of the process that serves here"
     )
     parser.add_argument("--worker", action="store_true", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
@@ -349,17 +353,19 @@ def main() -> None:
     if arguments.browser:
         if arguments.workers > 1:
             refuse("a process with --browser has no workers: it shares no port; start one for each core")
-        if arguments.takeover:
-            refuse("calls from browsers can't be taken over: start the successor without --takeover, and stop this one")
+        if arguments.handover:
+            refuse(
+                "calls from browsers can't be handed over: start the successor without --handover, and stop this one"
+            )
         uvloop.run(run(settings, browser=True))
         return
     count = arguments.workers or settings.media_workers
-    if count > 1 and arguments.takeover:
-        refuse("--takeover is for one process, and there are to be several (--workers, HUM_MEDIA_WORKERS)")
+    if count > 1 and arguments.handover:
+        refuse("--handover is for one process, and there are to be several (--workers, HUM_MEDIA_WORKERS)")
     if count > 1 and not arguments.worker:
         spec = WorkerSpec("media", "media.app", "HUM_MEDIA_LISTEN", settings.media_listen, settings.drain_seconds)
         sys.exit(uvloop.run(supervise(settings, spec, count)))
-    uvloop.run(run(settings, worker=arguments.worker, takeover=arguments.takeover))
+    uvloop.run(run(settings, worker=arguments.worker, handover=arguments.handover))
 
 
 if __name__ == "__main__":

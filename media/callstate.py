@@ -1,4 +1,4 @@
-"""The state of a call without its sockets, from which another process resumes it (media/takeover/)."""
+"""The state of a call without its sockets, from which another process resumes it (media/handover/)."""
 
 from dataclasses import dataclass
 from typing import NamedTuple

@@ -65,7 +65,7 @@ class ModelConnection:
         return self._attempt is not None and not self._attempt.done()
 
     def detach(self) -> None:
-        """Drop this process's copy of the socket: another process has taken it over."""
+        """Drop this process's copy of the socket: it was handed over to another process."""
         socket, self.socket = self.socket, None
         if socket is not None:
             socket.detach()

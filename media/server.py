@@ -14,10 +14,10 @@ from hum.observe.telemetry import log
 from hum.v1 import runtime_pb2 as pb
 from media import metrics
 from media.core.talk import Talk, due
+from media.handovercalls import HandoverCalls
 from media.leg import Leg
 from media.legs import twilio
 from media.listeningsocket import ListeningSocket, NoListeningSocket
-from media.movingcalls import MovingCalls
 from media.pacer import LoopLoad
 from media.ports import Ports
 from media.shell import Shell
@@ -38,7 +38,7 @@ class MediaServer:
         self.ports, self._load, self.listening_socket = ports, load, listening_socket
         self.leaving = self.draining = False
         self.streams = Streams()
-        self.moving = MovingCalls()
+        self.handover = HandoverCalls()
         self._talking: dict[Talk, Shell] = {}
         #: Commands for calls that may still be joining.  The oldest are dropped first: they are likeliest to be obsolete.
         self._early_commands: deque[pb.CallCommand] = deque(maxlen=MAX_EARLY_COMMANDS)
@@ -134,21 +134,21 @@ class MediaServer:
                 self.ports.link.answer(command.command_id, "over")
             self._early_commands.clear()
 
-    # From one process to another (media/takeover/).
+    # From one process to another (media/handover/).
 
     def begin_move(self, shell: Shell, talk: Talk) -> None:
         """Suspend a call that is offered to the successor: no ticks, and its commands are queued."""
         self._talking.pop(talk, None)
-        self.moving.calls[shell] = []
+        self.handover.calls[shell] = []
 
     def cancel_move(self, shell: Shell, talk: Talk) -> None:
         """Resume a call that does not move, and deliver the commands that were queued for it."""
         self._talking[talk] = shell
-        for command in self.moving.calls.pop(shell):
+        for command in self.handover.calls.pop(shell):
             shell.command(command)
 
     def resume(self, shell: Shell, talk: Talk) -> None:
-        """Register a call that was taken over from another process."""
+        """Register a call that another process has handed over."""
         self.streams.add(shell, self.listening_socket.capacity.pending)
         self.streams.start(shell)
         self._talking[talk] = shell
@@ -161,7 +161,7 @@ class MediaServer:
         for shell in [talking[talk] for talk in due(talking, now_ms)]:
             shell.tick(now_ms)
         if len(talking) < len(self):
-            for shell in self.streams.open.difference(talking.values(), self.moving.calls):
+            for shell in self.streams.open.difference(talking.values(), self.handover.calls):
                 shell.tick(now_ms)
         link = self.ports.link
         if link.outbox.awaited or now_ms >= self._flushed_ms + FLUSH_MS:
@@ -172,9 +172,9 @@ class MediaServer:
         """Deliver a command from control to its call; queue it if the call may still be joining."""
         shells = [shell for shell in self.streams.open if shell.call_id == command.call_id]
         for shell in shells:
-            if not self.moving.queue(shell, command):
+            if not self.handover.queue(shell, command):
                 shell.command(command)
-        if shells or self.moving.forward(command):
+        if shells or self.handover.forward(command):
             return
         if any(not shell.call_id for shell in self.streams.open):
             self._early_commands.append(command)
@@ -198,11 +198,11 @@ class MediaServer:
             return
         LOG.info("ending the open calls", calls=len(self), at_once=hurry.is_set())
         if not hurry.is_set():
-            for shell in self.streams.open.difference(self.moving.calls):
+            for shell in self.streams.open.difference(self.handover.calls):
                 shell.end("drained", spoken=True)
             if await self.streams.wait_until_empty(close_seconds, hurry):
                 return
-        for shell in self.streams.open.difference(self.moving.calls):
+        for shell in self.streams.open.difference(self.handover.calls):
             shell.end("drained")
         await self.streams.wait_until_empty(close_seconds, asyncio.Event())
 

@@ -123,7 +123,7 @@ class Shell:
         """Handle a message from the carrier; None stands for one that only shows that the connection is alive."""
         try:
             self._from_leg(event)
-        except Exception:  # as `_guarded`, but cheaper
+        except Exception:  # as in `_guarded`, but cheaper
             LOG.exception(BUG, call=self.call_id)
             self.fail()
 
@@ -170,7 +170,7 @@ class Shell:
         """Advance time: called on each tick of the pacer, and while talking only on the ticks that the core asks for."""
         try:
             self._tick(now_ms)
-        except Exception:
+        except Exception:  # as in `_guarded`
             LOG.exception(BUG, call=self.call_id)
             self.fail()
 
@@ -416,7 +416,7 @@ class Shell:
         try:
             if socket is self._model_connection.socket and self._talk is not None:
                 self._carry(self._talk.from_model(payload, self._ports.clock()))
-        except Exception:
+        except Exception:  # as in `_guarded`
             LOG.exception(BUG, call=self.call_id)
             self.fail()
 
@@ -451,7 +451,7 @@ class Shell:
             self._carry(self._talk.redial(self._ports.clock()))
 
     def detach(self) -> None:
-        """Drop this process's copy of a call that another process has taken over: send nothing and report nothing."""
+        """Drop this process's copy of a call that was handed over to another process: send nothing and report nothing."""
         if self._phase is not ShellPhase.GONE:
             talk, self._talk, self._phase = self._talk, None, ShellPhase.GONE
             self._model_connection.detach()

@@ -38,6 +38,7 @@ async def back_up(config: ControlSettings, folder: Path) -> None:
         private.directory(draft)
         await asyncio.to_thread(_copy_out, config, binaries, url, draft)
         draft.rename(folder)
+    # Also a cancellation: no draft may be left.
     except BaseException as error:
         shutil.rmtree(draft, ignore_errors=True)
         if isinstance(error, OSError):
@@ -58,6 +59,7 @@ async def restore(config: ControlSettings, folder: Path) -> list[str]:
             return await migrate(await postgres.start(), restored=True)
         finally:
             await postgres.stop()
+    # Also a cancellation: a HUM_HOME that is half restored must not start.
     except BaseException as error:
         _empty(config.home)
         if isinstance(error, (OSError, CannotStart, CannotMigrate)):

@@ -208,6 +208,7 @@ class Db:
             # The server was demoted, and may keep its connections open.
             tx.terminate()
             raise
+        # Also a cancellation: the connection goes back to its pool, and may not be in a transaction there.
         except BaseException:
             if not tx.is_closed():
                 await tx.execute("ROLLBACK")

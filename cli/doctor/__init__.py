@@ -159,6 +159,7 @@ class Doctor:
     async def _check_database(self) -> list[Finding]:
         try:
             facts = await probes.database(self._config, self._web.seconds)
+        # Also a cancellation: the checks that wait for the database's facts must not wait for ever.
         except BaseException:
             self._database.set_result(None)
             raise

@@ -103,7 +103,8 @@ class Boundary:
         except asyncio.CancelledError:
             incoming.end_cancelled()
             raise
-        except Exception as error:  # noqa: BLE001 - bugs become statuses here
+        # The boundary of an RPC: `_refuse` makes a status of whatever it is, and logs a bug.
+        except Exception as error:  # noqa: BLE001
             await _refuse(incoming, error)
         context.set_trailing_metadata(tuple(incoming.trailing.items()))
         incoming.end("OK")
@@ -126,7 +127,8 @@ class Boundary:
         except asyncio.CancelledError:
             incoming.end_cancelled()
             raise
-        except Exception as error:  # noqa: BLE001 - as above
+        # As above.
+        except Exception as error:  # noqa: BLE001
             await _refuse(incoming, error)
         context.set_trailing_metadata(tuple(incoming.trailing.items()))
         incoming.end("OK")

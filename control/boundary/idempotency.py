@@ -86,6 +86,7 @@ class Idempotency:
             await idempotency.claim(tx, keyed, claim, incoming.request_id, self._lease)
         try:
             answer = await act()
+        # Any failure frees the key.  A cancellation does not: whether the action had its effect is unknown then.
         except Exception:
             await self._release(org, key, claim)
             raise

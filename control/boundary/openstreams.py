@@ -149,6 +149,7 @@ class OpenStreams:
             stream.is_due = False
         try:
             principal = await self._admission.current(credential)
+        # The boundary of one credential: the streams of the others are checked all the same, and these once more.
         except Exception as error:
             for stream, _ in streams:
                 stream.is_due = True

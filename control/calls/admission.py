@@ -120,6 +120,7 @@ class CallAdmission:
             batch = [pending for pending in batch if not pending.answer.done()]
             try:
                 answers = await self._assign(batch)
+            # Whatever it is, the RPCs that wait must get it, and log it; a cancellation ends this task as well.
             except BaseException as error:
                 for pending in batch:
                     if not pending.answer.done():

@@ -19,7 +19,7 @@ from prometheus_client import Counter
 from control.base.wire import word
 from control.boundary import NodeContext
 from control.bus import MAX_PAYLOAD_BYTES, Bus
-from control.calls import filecheck, reports, takeover, unfinished
+from control.calls import filecheck, handover, reports, unfinished
 from control.calls.browser import Offers
 from control.calls.listenerstreams import ListenerStreams
 from control.calls.session import Sessions
@@ -100,7 +100,7 @@ class MediaServicer:
         return pb.CheckFilesResponse(unwanted=unwanted, unknown=unknown)
 
     async def TakeCalls(self, request: pb.TakeCallsRequest, ctx: NodeContext) -> pb.TakeCallsResponse:
-        await takeover.reassign(self._db, request.from_node, ctx.node.name, request.call_ids)
+        await handover.reassign(self._db, request.from_node, ctx.node.name, request.call_ids)
         return pb.TakeCallsResponse()
 
     async def Overhear(
@@ -144,7 +144,7 @@ class _Link:
         if message.WhichOneof("message") == "command":
             match message.command.WhichOneof("command"):
                 case "switch":
-                    self._begin(self._hand_over(message.command), "hand-over")
+                    self._begin(self._send_switch(message.command), "flow switch")
                 case "caller":
                     self._begin(self._inform(message.command), "caller's context")
                 case "news":
@@ -255,13 +255,13 @@ class _Link:
         self._running.add(task)
         task.add_done_callback(self._running.discard)
 
-    async def _hand_over(self, command: pb.CallCommand) -> None:
-        """Send a hand-over with the agent of the flow that it names: the bus carries only the flow's id."""
+    async def _send_switch(self, command: pb.CallCommand) -> None:
+        """Send a flow switch with the agent of the flow that it names: the bus carries only the flow's id."""
         try:
             command.switch.CopyFrom(await self._tools.successor(command.call_id, command.switch))
         except (*UNAVAILABLE, *BUSY, NotFound) as error:
             # The process that sent the command reports its outcome as unknown.
-            LOG.warning("could not hand over a call", call=command.call_id, error=repr(error)[:200])
+            LOG.warning("could not switch a call to another flow", call=command.call_id, error=repr(error)[:200])
         else:
             self._down(pb.LinkDown(command=command))
 
@@ -313,8 +313,8 @@ class _Link:
         except (*UNAVAILABLE, *BUSY) as error:
             LOG.warning("could not run a tool", call=request.call_id, tool=request.name[:100], error=repr(error)[:200])
             result = _busy(request)
+        # The call waits for a result in any case.
         except Exception:
-            # The call waits for a result in any case.
             LOG.exception("a tool failed: this is a bug", call=request.call_id, tool=request.name[:100])
             result = _busy(request)
         self._down(pb.LinkDown(tool_result=result))
@@ -340,8 +340,8 @@ class _Link:
                         DELTAS_DROPPED.inc(len(batch.deltas))
                 except (*UNAVAILABLE, *BUSY):
                     DELTAS_DROPPED.inc(len(batch.deltas))
+                # The boundary of one batch: those after it are published.
                 except Exception:
-                    # Drop only this batch.
                     LOG.exception("could not publish transcript deltas: this is a bug")
                     DELTAS_DROPPED.inc(len(batch.deltas))
 

@@ -67,7 +67,8 @@ async def apply_batch(db: Db, node: str, batch: runtime_pb2.ReportBatch, acknowl
         await _apply_all(db, node, batch, acknowledged)
     except (*UNAVAILABLE, *BUSY, LostReports):
         raise
-    except Exception as error:  # noqa: BLE001 - storing each alone shows which failed
+    # Any report may have a bug in it: storing each alone shows which one.
+    except Exception as error:  # noqa: BLE001
         LOG.warning("could not store a batch of reports as a whole", node=node, seq=batch.seq, error=repr(error)[:300])
         await _apply_each(db, node, batch)
 
@@ -103,6 +104,7 @@ async def _apply_each(db: Db, node: str, batch: runtime_pb2.ReportBatch) -> None
                 await _apply(tx, report)
             except (*UNAVAILABLE, *BUSY):
                 raise
+            # The boundary of one report: it is kept for an operator, and those after it are stored.
             except Exception as error:
                 kind = report.WhichOneof("report") or "none"
                 LOG.exception("a report was quarantined", node=node, call=report.call_id, kind=kind)

@@ -124,14 +124,14 @@ class CallsServicer:
 
     async def TransferCall(self, request: pb.TransferCallRequest, ctx: ActionContext) -> pb.TransferCallResponse:
         if request.flow_id:
-            return pb.TransferCallResponse(call=await self._hand_over(request, ctx))
+            return pb.TransferCallResponse(call=await self._switch_flow(request, ctx))
         return pb.TransferCallResponse(call=await self._transfer(request, ctx, "transferCall"))
 
-    async def _hand_over(self, request: pb.TransferCallRequest, ctx: ActionContext) -> pb.CallDetail:
+    async def _switch_flow(self, request: pb.TransferCallRequest, ctx: ActionContext) -> pb.CallDetail:
         if request.to_e164 or request.label:
             raise InvalidRequest([FieldError("flow_id", "give either this, to or label")])
         id = ids.require(Kind.CALL, request.id)
-        await self._supervision.hand_over(ctx, id, request.flow_id)
+        await self._supervision.switch_flow(ctx, id, request.flow_id)
         async with self._db.tenant(ctx.organization) as tx:
             return present.detailed(await call_records.detail(tx, id))
 

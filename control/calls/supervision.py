@@ -83,8 +83,8 @@ class Supervision:
             raise Unavailable(UNKNOWN)
         raise InvalidState(NO_AGENT)
 
-    async def hand_over(self, ctx: ActionContext, id: UUID, flow_id: str) -> None:
-        """Hand the call over to another flow's agent.  Raises NotFound, InvalidState, InvalidRequest, Unavailable."""
+    async def switch_flow(self, ctx: ActionContext, id: UUID, flow_id: str) -> None:
+        """Switch the call to another flow's agent.  Raises NotFound, InvalidState, InvalidRequest, Unavailable."""
         async with self._db.tenant(ctx.organization) as tx:
             try:
                 flow = await flows.get(tx, ids.require(Kind.FLOW, flow_id))

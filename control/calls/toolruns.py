@@ -43,7 +43,7 @@ class ToolRuns:
         )
 
     async def successor(self, call_id: str, switch: pb.SwitchFlow) -> pb.SwitchFlow:
-        """Return the agent of the flow that a hand-over names by id and version.  Raises NotFound."""
+        """Return the agent of the flow that a flow switch names by id and version.  Raises NotFound."""
         flow = FlowVersion(ids.require(Kind.FLOW, switch.flow_id), switch.flow_version)
         return await self._sessions.of_flow(ids.require(Kind.CALL, call_id), flow)
 

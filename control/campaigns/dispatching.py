@@ -69,6 +69,7 @@ class Dispatcher:
                     await self._process(tx, await campaigns.get(tx, id), rules.BATCH)
         except (*UNAVAILABLE, *BUSY):
             raise
+        # A recipient's row may have a bug in it: the next attempt is for one recipient alone.
         except Exception:
             if id is None:
                 raise
@@ -84,6 +85,7 @@ class Dispatcher:
                 await self._process(tx, await campaigns.get(tx, id, lock=True), 1)
         except (*UNAVAILABLE, *BUSY):
             raise
+        # The boundary of one recipient: the campaign goes on with the next.
         except Exception:
             LOG.exception("could not write a recipient's text", campaign=str(id))
             async with self._db.system() as tx:

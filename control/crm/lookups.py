@@ -137,6 +137,7 @@ class Lookups:
             return await self._query(connector, caller)
         except (*UNAVAILABLE, *BUSY) as error:
             LOG.warning("could not ask a CRM connector: the database is unavailable or busy", error=repr(error)[:200])
+        # The boundary of one connector: the answers of the others count.
         except Exception:
             LOG.exception("could not ask a CRM connector: this is a bug", connector=str(connector.id))
         return rules.failed("internal", "Something went wrong on our side.")
@@ -192,5 +193,6 @@ async def _guarded(work: Coroutine[Any, Any, None]) -> None:
         await work
     except (*UNAVAILABLE, *BUSY) as error:
         LOG.warning("could not look up a caller", error=repr(error)[:200])
+    # The boundary of one look-up: without it, the call goes on.
     except Exception:
         LOG.exception("a caller's look-up failed: this is a bug")

@@ -76,6 +76,7 @@ class Hooks:
             await self._of_call(call)
         except (*UNAVAILABLE, *BUSY) as error:
             LOG.warning("could not run a call's hooks", error=repr(error)[:200])
+        # The boundary of one call's hooks: without them, the call goes on.
         except Exception:
             LOG.exception("a call's hooks failed: this is a bug")
 

@@ -23,8 +23,10 @@ from control.clients.http import GuardedClient
 from control.mcp.pinning import ListedTool, is_name, visible
 from control.mcp.transport import OUTCOME, GuardedTransport, Limits, OAuthClient, Outcome, Tokens
 from hum.clock import monotonic_ms
+from hum.observe.telemetry import log
 from hum.settings.mcp import McpSettings
 
+LOG = log(__name__)
 #: These libraries log what servers send.
 for _name in ("mcp", "httpx2"):
     logging.getLogger(_name).setLevel(logging.CRITICAL)
@@ -158,9 +160,12 @@ class Connection:
                 self._transport.begin()
                 self._ready.set_result(client)
                 await self._closing.wait()
+        # Whatever it is, the users that wait must get it; a cancellation ends this task as well.
         except BaseException as error:
+            failure = self._transport.background.failure
+            self._log_unexpected(error, failure)
             if not self._ready.done():
-                self._ready.set_exception(Unusable(_sentence(error, self._transport.background.failure)))
+                self._ready.set_exception(Unusable(_sentence(error, failure)))
             if not isinstance(error, Exception):
                 raise
         finally:
@@ -220,13 +225,21 @@ class Connection:
             had_no_effect = (is_closed and only_reads) or (outcome.session_unknown and not is_silent)
             failure = outcome.failure or (self._transport.background.failure if is_closed else None)
             raise (NotExecuted if had_no_effect else Unusable)(_sentence(error, failure)) from error
+        # The SDK lists no errors that an invalid answer causes.  Also a cancellation retires the connection.
         except BaseException as error:
             self.retire()
+            self._log_unexpected(error, outcome.failure)
             if not isinstance(error, Exception):
                 raise
             raise Unusable(_sentence(error, outcome.failure)) from error
         finally:
             OUTCOME.reset(token)
+
+    def _log_unexpected(self, error: BaseException, failure: EgressError | None) -> None:
+        """Log an error of the SDK that no user is told in words: an invalid answer, or a bug."""
+        expected = EgressError | MCPError | TimeoutError
+        if failure is None and isinstance(error, Exception) and not isinstance(error, expected):
+            LOG.warning("an MCP client failed", server=str(self.endpoint.server), error=", ".join(_kinds(error)))
 
 
 def _sentence(error: BaseException, failure: EgressError | None) -> str:
@@ -240,6 +253,13 @@ def _sentence(error: BaseException, failure: EgressError | None) -> str:
     if isinstance(error, MCPError) and error.code != REQUEST_TIMEOUT:
         return f"The MCP server answered with an error: {visible(error.error.message)}"[:300]
     return SILENT if isinstance(error, TimeoutError | MCPError) else "The MCP server's answer is not valid."
+
+
+def _kinds(error: BaseException) -> list[str]:
+    """Return the type of an error, or the types in a group of errors; their texts may quote what the server sent."""
+    if isinstance(error, BaseExceptionGroup):
+        return [kind for inner in error.exceptions for kind in _kinds(inner)]
+    return [type(error).__name__]
 
 
 def _is_closed(error: MCPError) -> bool:

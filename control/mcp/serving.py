@@ -57,7 +57,8 @@ class Serving:
             await self.refresh(org, id)
         except NotFound:
             pass
-        except Exception:  # go on with the other servers
+        # The boundary of one server: the tools of the others are read.
+        except Exception:
             LOG.exception("could not read an MCP server's tools", server=str(id))
 
     async def refresh(self, org: UUID, id: UUID) -> ServerRow:

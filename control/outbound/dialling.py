@@ -190,7 +190,8 @@ class Dialler:
     async def _dial(self, claimed: ClaimedCall) -> None:
         try:
             await self.dial(claimed)
-        except Exception:  # the sweep looks up the call
+        # The boundary of one attempt: the others go on, and a sweep looks up this one's call at the carrier.
+        except Exception:
             LOG.exception("could not record the outcome of an attempt", attempt=str(claimed.attempt.id))
 
     async def dial(self, claimed: ClaimedCall) -> None:

@@ -51,7 +51,8 @@ class Batcher(Generic[T]):
         remaining: Collection[int] = range(len(batch))
         try:
             remaining = await self._all([item for item, _ in batch])
-        except Exception as error:  # noqa: BLE001 - its item raises it again
+        # Any item may have made the batch fail: one by one, that item raises its error again.
+        except Exception as error:  # noqa: BLE001
             if len(batch) > 1:
                 LOG.warning(
                     "a batch failed; its items are processed one by one", count=len(batch), error=repr(error)[:200]
@@ -61,7 +62,8 @@ class Batcher(Generic[T]):
             if index in remaining:
                 try:
                     await self._one(item)
-                except Exception as error:  # noqa: BLE001 - raised in `do`
+                # The item's own: `process` raises it.
+                except Exception as error:  # noqa: BLE001
                     failed = error
             if done.done():
                 continue  # the caller was canceled

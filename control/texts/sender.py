@@ -146,5 +146,6 @@ class Sender:
     async def _send(self, claimed: ClaimedText) -> None:
         try:
             await self._poster.send(claimed)
-        except Exception:  # a sweep looks up the outcome
+        # The boundary of one attempt: the line goes on, and a sweep looks up this one's outcome at the carrier.
+        except Exception:
             LOG.exception("could not record the outcome of an attempt", attempt=str(claimed.attempt))

@@ -196,7 +196,8 @@ class Sender:
             outcome = await self._poster.send(claimed)
             self._traffic.widen(row.webhook_id, limits.endpoint_width, outcome.row.state == "delivered")
             self._recorder.enqueue(outcome)
-        except Exception:  # retried when the lease ends
+        # The boundary of one delivery: the others go on, and this one is retried when its lease ends.
+        except Exception:
             LOG.exception("could not make an attempt at a webhook's delivery", delivery=str(row.id))
         finally:
             self._traffic.end(row, is_dead)

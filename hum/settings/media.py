@@ -48,15 +48,15 @@ class MediaSettings(CarrierSettings, ModelSettings, StoringSettings, BrowserSett
         "seconds that whoever is connected already has for a last request during a drain",
         ge=0,
     )
-    takeover_calls: int = constant(
+    handover_calls: int = constant(
         5, "calls that are on their way to a successor at once: each is silent meanwhile", ge=1
     )
-    takeover_answer_ms: float = constant(
+    handover_answer_ms: float = constant(
         1000.0,
         "milliseconds that a successor has to say that a call runs; then the call stays where it is",
         gt=0,
     )
-    takeover_seconds: float = constant(
+    handover_seconds: float = constant(
         10.0,
         "seconds that a successor waits for an answer; and seconds without a call that moves, before those which can't move yet "
         "are left to drain in the process that has them",
@@ -182,8 +182,8 @@ class MediaSettings(CarrierSettings, ModelSettings, StoringSettings, BrowserSett
     vad_confirm: bool = constant(True, "whether a second detector (Silero) must agree before a sound stops the agent")
 
     @property
-    def takeover_path(self) -> Path:
-        return self.home / "media.takeover"
+    def handover_path(self) -> Path:
+        return self.home / "media.handover"
 
     @property
     def spool_dir(self) -> Path:

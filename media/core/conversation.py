@@ -207,7 +207,7 @@ class Conversation(Talk):
                 else:
                     self._end(outcome, now_ms)
             case SwitchFlow():
-                self._hand_over(command, now_ms)
+                self._request_switch(command, now_ms)
             case Watch(for_ms):
                 self._model.supervision.watch(now_ms + for_ms)
             case Instruct() | Say() | DecisionResult() | Inform():
@@ -218,8 +218,8 @@ class Conversation(Talk):
                 self._machine(reason, now_ms, message=message)
         return self._drain()
 
-    def _hand_over(self, switch: SwitchFlow, now_ms: float) -> None:
-        """Let another agent take over the call, on a person's command: once for each id."""
+    def _request_switch(self, switch: SwitchFlow, now_ms: float) -> None:
+        """Request a switch to another flow's agent, on a person's command: once for each id."""
         tools = self._model.tools
         closing = self._ending.closing or tools.requested_outcome is not None
         self._actions.append(Report(CommandReply(switch.id, "over" if closing else "done")))
@@ -448,14 +448,14 @@ class Conversation(Talk):
         return heard and self._ending.last is None
 
     def _switch(self, to: SwitchFlow, now_ms: float) -> None:
-        """Hand the call to another agent, and dial its session while the last words of this one are played."""
+        """Switch to another flow's agent, and dial its session while the last words of this one are played."""
         self.plan, self._model.tools.successor = to.plan, None
         self._voice.follow(to.plan)
         self._floor.follow(to.plan)
         self._ending.idle_timer.follow(to.plan.idle_after_ms, to.plan.idle_prompt_count, to.plan.idle_gaps_ms)
         at_ms = self._clock.call_ms(now_ms)
         self._actions.append(Report(FlowSwitched(to.flow_id, to.flow_version, at_ms)))
-        self._model.hand_over(to.plan, at_ms, now_ms)
+        self._model.follow(to.plan, at_ms, now_ms)
         self._model.dial(now_ms)
 
     def _apologize(self, outcome: Outcome, now_ms: float) -> None:

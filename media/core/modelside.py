@@ -92,8 +92,8 @@ class ModelSide:
         self._drop_session(now_ms)
         self.dial(now_ms)
 
-    def hand_over(self, plan: CallPlan, at_ms: int, now_ms: float) -> None:
-        """Let another agent take over: its session knows what was said so far, and speaks first."""
+    def follow(self, plan: CallPlan, at_ms: int, now_ms: float) -> None:
+        """Follow another agent's plan: its session knows what was said so far, and speaks first."""
         self._drop_session(now_ms)
         self.session.follow(plan)
         self.tools.follow(plan)

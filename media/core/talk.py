@@ -1,9 +1,10 @@
 """The interface between a core and the shell around it, for agents and mailboxes alike.
 
-Timestamped events in, actions out; a core does no I/O, reads no clock, and never raises for a peer's bad input.  A
-class and not a protocol, since it is called with every frame: of a class, compiled code knows each method's address.
+Timestamped events in, actions out; a core does no I/O, reads no clock, and never raises for a peer's bad input.  An
+abstract class and not a protocol, since it is called with every frame: of a class, compiled code knows each method's place.
 """
 
+from abc import ABCMeta, abstractmethod
 from typing import Any
 
 from media.core.commands import Command, DecisionResult, Inform, Instruct, LeaveStream, Say, Sequel, SwitchFlow
@@ -11,7 +12,8 @@ from media.core.leg import LegEvent, MoveOn, Outcome
 from media.core.types import Action, CommandReply, Moment, Report, ToolStatus
 
 
-class Talk:
+# By its metaclass and not from ABC: a base that is not compiled would give every core a `__dict__`.
+class Talk(metaclass=ABCMeta):
     """A core: create one for each stream, feed it all events, and carry out the actions that it returns, in order.
 
     A core ignores the events that do not concern it.
@@ -20,38 +22,38 @@ class Talk:
     due_ms: float  # earlier ticks find nothing to do
 
     @property
+    @abstractmethod
     def ended(self) -> bool:
         """Whether nothing follows."""
-        raise NotImplementedError
 
     @property
     def model(self) -> str:
         """The model that a DialModel means."""
         return ""
 
+    @abstractmethod
     def abandon(self) -> None:
         """End without further actions.  Every tick stays due, so that the owner can finish closing."""
-        raise NotImplementedError
 
     # Inputs.  Each returns the actions to carry out now.
 
+    @abstractmethod
     def from_leg(self, event: LegEvent, now_ms: float) -> list[Action]:
         """Process one event from the caller's side."""
-        raise NotImplementedError
 
+    @abstractmethod
     def leg_gone(self, now_ms: float, outcome: Outcome) -> list[Action]:
         """End the call: the leg is gone."""
-        raise NotImplementedError
 
+    @abstractmethod
     def tick(self, now_ms: float) -> list[Action]:
         """Advance the time.  Due every 20 ms or so; may be skipped until `due_ms`."""
-        raise NotImplementedError
 
+    @abstractmethod
     def command(self, command: Command, now_ms: float) -> list[Action]:
         """Carry out a command from control."""
-        raise NotImplementedError
 
-    def written(self, moment: Moment, now_ms: float) -> None:
+    def written(self, moment: Moment, now_ms: float) -> None:  # noqa: B027 - by default there is nothing to do, as below
         """Record that the actions before a Stamp were written."""
 
     def from_model(self, payload: bytes, now_ms: float) -> list[Action]:  # noqa: ARG002

@@ -162,7 +162,7 @@ class ControlLink:
             raise Unavailable(error.code().name) from error
 
     async def take_calls(self, from_node: str, call_ids: Sequence[str]) -> None:
-        """Report to control that this process has taken over calls from another node.  Raises Unavailable."""
+        """Report to control that another node has handed over calls to this process.  Raises Unavailable."""
         request = pb.TakeCallsRequest(from_node=from_node, call_ids=call_ids)
         try:
             await self._stub.TakeCalls(

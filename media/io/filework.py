@@ -55,7 +55,8 @@ async def result(files: FileWork, work: Callable[[], T]) -> T:
     def attempt() -> Callable[[], None]:
         try:
             return partial(future.set_result, work())
-        except Exception as error:  # noqa: BLE001 - the waiter's
+        # Whatever it is, the waiter gets it.
+        except Exception as error:  # noqa: BLE001
             return partial(future.set_exception, error)
 
     def resolve(settle: Callable[[], None]) -> None:

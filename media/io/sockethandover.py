@@ -143,7 +143,8 @@ class _HandshakeProtocol(asyncio.BufferedProtocol):
             buffer[: len(answer)] = answer
             del buffer
             self._protocol.buffer_updated(len(answer))
-        except Exception as error:  # noqa: BLE001 - the future raises it
+        # The protocol is another's code: whatever it raises, the future's waiter gets it.
+        except Exception as error:  # noqa: BLE001
             inner.abort()
             self._handshake.set_exception(error)
         else:

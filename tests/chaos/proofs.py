@@ -40,7 +40,7 @@ PROOFS = (
     Proof("recordings in SeaweedFS", ("media/test_uploader.py", "e2e/test_object_store.py")),
     Proof("calls through HAProxy, nginx, Caddy", ("e2e/test_proxies.py",)),
     Proof("several media processes, one dies", ("e2e/test_several_media.py",)),
-    Proof("live calls handed to a new process", ("media/takeover/test_*.py", "bench/test_takeover.py")),
+    Proof("live calls handed to a new process", ("media/handover/test_*.py", "bench/test_handover.py")),
     Proof("the whole on three nodes", ("bench/test_whole_nodes.py",)),
     Proof("manifests, proxies, alerts are valid", ("deploy/test_deploy_files.py", "deploy/test_monitoring_files.py")),
     Proof("units replace planes under systemd", ("e2e/test_systemd.py",)),

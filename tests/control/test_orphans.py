@@ -7,7 +7,7 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from control.calls import orphans, takeover
+from control.calls import handover, orphans
 from control.calls.ending import end_call
 from control.calls.link import _Link
 from control.calls.reports import LostReports, apply_batch
@@ -352,21 +352,21 @@ async def test_a_report_that_is_stored_changes_nothing(desk: Desk) -> None:
     assert counts[0][:2] == [1, 1] and counts[0] == counts[1]
 
 
-async def test_a_call_that_another_process_has_taken_over_is_that_ones(desk: Desk) -> None:
+async def test_a_call_that_was_handed_over_to_another_process_is_that_ones(desk: Desk) -> None:
     await desk.call_of("media-1")
     calls = [ids.show(Kind.CALL, desk.call), ids.show(Kind.CALL, ids.new()), "nonsense"]
     desk.carrier.calls[SID] = CarrierCall("in-progress", None)
     assert await desk.sweep() == 0  # and notes that nobody has it
     for _ in range(2):  # whoever asks again changes nothing
-        await takeover.reassign(desk.db, "media-1", "media-2", calls)
+        await handover.reassign(desk.db, "media-1", "media-2", calls)
         async with desk.db.system() as tx:
             row = present(await tx.fetchrow("SELECT node, lost_at, looked_at FROM calls WHERE id = $1", desk.call))
         assert dict(row) == {"node": "media-2", "lost_at": None, "looked_at": None}
-    await takeover.reassign(desk.db, "media-1", "media-3", calls)  # which is not where it is any more
+    await handover.reassign(desk.db, "media-1", "media-3", calls)  # which is not where it is any more
     async with desk.db.system() as tx:
         assert await tx.fetchval("SELECT node FROM calls WHERE id = $1", desk.call) == "media-2"
         await tx.execute("UPDATE calls SET status = 'completed'")
-    await takeover.reassign(desk.db, "media-2", "media-3", calls)
+    await handover.reassign(desk.db, "media-2", "media-3", calls)
     async with desk.db.system() as tx:
         assert await tx.fetchval("SELECT node FROM calls WHERE id = $1", desk.call) == "media-2"
 

@@ -116,7 +116,7 @@ def test_no_process_on_uvloop_forks_itself() -> None:
         "tests/support",
         "tests/media",
         "bench/media",
-        "bench/takeover",
+        "bench/handover",
     )
     forking = [
         str(path.relative_to(ROOT))

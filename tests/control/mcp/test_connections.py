@@ -4,8 +4,11 @@ import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from typing import Any
+from unittest.mock import AsyncMock
 
 import pytest
+from mcp import Client
+from structlog.testing import capture_logs
 
 from control.base.egress import Policy
 from control.clients.http import GuardedClient
@@ -189,6 +192,19 @@ async def test_a_timeout_takes_only_its_own_answer(web: GuardedClient, server: M
                     await side.call(endpoint)
     assert connection.is_closed and not other.is_closed
     assert server.methods().count("initialize") == 2
+
+
+async def test_an_error_that_the_sdk_does_not_document_is_logged_without_its_text(
+    web: GuardedClient, server: McpServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    side = Side(web)
+    errors = ExceptionGroup("of a task group", [ValueError("what the server sent"), KeyError("result")])
+    monkeypatch.setattr(Client, "call_tool", AsyncMock(side_effect=errors))
+    with capture_logs() as lines, pytest.raises(Unusable, match="is not valid"):
+        await side.call(side.to(server))
+    (line,) = [line for line in lines if line["event"] == "an MCP client failed"]
+    assert (line["server"], line["error"]) == (str(side.server), "ValueError, KeyError")
+    assert "what the server sent" not in str(lines)
 
 
 async def test_each_is_told_what_became_of_their_own_request(web: GuardedClient, server: McpServer) -> None:

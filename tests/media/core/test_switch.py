@@ -14,8 +14,8 @@ from sandbox.openai import Turn
 from tests.support.simulation import Phone, calls
 
 SCHEMA = '{"type":"object","properties":{}}'
-HAND_OVER = Tool("transfer_to_flow", "", SCHEMA, 4_000)
-FRONT = CallPlan("You are the front desk.", "marin", "gpt-realtime", "t", tools=(HAND_OVER,))
+TRANSFER_TO_FLOW = Tool("transfer_to_flow", "", SCHEMA, 4_000)
+FRONT = CallPlan("You are the front desk.", "marin", "gpt-realtime", "t", tools=(TRANSFER_TO_FLOW,))
 BILLING = replace(
     FRONT,
     instructions="You are billing.",
@@ -39,7 +39,7 @@ def front_desk(make_phone: Callable[..., Phone]) -> tuple[Phone, RunTool]:
     return phone, run
 
 
-def hand_over(phone: Phone, run: RunTool) -> None:
+def switch(phone: Phone, run: RunTool) -> None:
     phone.carry(phone.talk.tool_result(run.tool_call_id, '{"handed_over":true}', "ok", phone.world.now, SWITCH))
 
 
@@ -56,7 +56,7 @@ def test_the_other_agent_has_its_own_prompt_voice_and_tools_and_knows_what_was_s
     front_desk: tuple[Phone, RunTool],
 ) -> None:
     phone, run = front_desk
-    hand_over(phone, run)
+    switch(phone, run)
     phone.after(4_000)
     first, second = sessions(phone)
     assert (first["instructions"], second["instructions"]) == ("You are the front desk.", "You are billing.")
@@ -70,14 +70,14 @@ def test_the_other_agent_has_its_own_prompt_voice_and_tools_and_knows_what_was_s
 def test_it_speaks_first(front_desk: tuple[Phone, RunTool]) -> None:
     phone, run = front_desk
     before = len(phone.told(TurnEnded))
-    hand_over(phone, run)
+    switch(phone, run)
     phone.after(6_000)
     spoken = [turn for turn in phone.told(TurnEnded)[before:] if turn.role == "agent"]
     assert spoken, "the new agent has said something, though the caller has not"
 
 
 def test_a_loss_of_no_session_is_counted(front_desk: tuple[Phone, RunTool]) -> None:
-    """However often a call is handed over, it does not look like a model that fails."""
+    """However often a call switches its flow, it does not look like a model that fails."""
     phone, _ = front_desk
     for number in range(FRONT.losses_per_minute + 2):
         phone.carry(phone.talk.command(replace(SWITCH, id=str(number)), phone.world.now))
@@ -88,7 +88,7 @@ def test_a_loss_of_no_session_is_counted(front_desk: tuple[Phone, RunTool]) -> N
 
 def test_a_caller_who_speaks_meanwhile_is_heard_by_the_other_agent(front_desk: tuple[Phone, RunTool]) -> None:
     phone, run = front_desk
-    hand_over(phone, run)
+    switch(phone, run)
     phone.speak(900)
     phone.after(5_000)
     callers = [turn for turn in phone.told(TurnEnded) if turn.role == "caller"]
@@ -109,7 +109,7 @@ def test_the_agent_finishes_its_sentence_first(make_phone: Callable[..., Phone])
     assert second.start_ms - first.end_ms < 1_000, "the other's session was dialled meanwhile"
 
 
-def test_a_call_that_is_closing_is_not_handed_over(front_desk: tuple[Phone, RunTool]) -> None:
+def test_a_call_that_is_closing_switches_no_more(front_desk: tuple[Phone, RunTool]) -> None:
     phone, _ = front_desk
     phone.carry(phone.talk.command(SWITCH, phone.world.now))
     phone.carrier.stop()
@@ -131,22 +131,22 @@ def test_who_commands_it_learns_that_it_was_done(front_desk: tuple[Phone, RunToo
 
 def test_its_patience_is_its_own(front_desk: tuple[Phone, RunTool]) -> None:
     phone, run = front_desk
-    hand_over(phone, run)
+    switch(phone, run)
     phone.after(20_000)
     assert phone.hung_up == HangUp("idle"), "billing gives no prompts and waits 5 s"
 
 
-def test_one_dial_for_one_hand_over(front_desk: tuple[Phone, RunTool]) -> None:
+def test_one_dial_for_one_switch(front_desk: tuple[Phone, RunTool]) -> None:
     phone, run = front_desk
     dials = sum(isinstance(action, DialModel) for _, action in phone.actions)
-    hand_over(phone, run)
+    switch(phone, run)
     phone.after(3_000)
     assert sum(isinstance(action, DialModel) for _, action in phone.actions) == dials + 1
 
 
-def test_a_session_that_follows_one_that_broke_knows_of_the_hand_over_too(front_desk: tuple[Phone, RunTool]) -> None:
+def test_a_session_that_follows_one_that_broke_knows_of_the_switch_too(front_desk: tuple[Phone, RunTool]) -> None:
     phone, run = front_desk
-    hand_over(phone, run)
+    switch(phone, run)
     phone.fate = "closes"
     phone.after(600)
     phone.fate = ""

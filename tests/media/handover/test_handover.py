@@ -11,16 +11,17 @@ from unittest.mock import AsyncMock
 
 import pytest
 import websockets
+from structlog.testing import capture_logs
 
 from hum.process.sockets import free_port
 from hum.v1 import runtime_pb2 as pb
 from media import app
+from media.handover import channel as wire
+from media.handover import codec
+from media.handover.channel import Channel, PeerLost
+from media.handover.receiver import Predecessor
+from media.handover.sender import HandoverSender, _Move
 from media.io import sockethandover
-from media.takeover import channel as wire
-from media.takeover import codec
-from media.takeover.channel import Channel, PeerLost
-from media.takeover.receiver import Predecessor
-from media.takeover.sender import HandoverSender, _Move
 from tests.media.audio import voice
 from tests.media.fakecontrol import FakeControl
 from tests.media.fakemodel import FakeModel
@@ -90,14 +91,14 @@ async def calling(plane: Plane, token: str = "t1") -> AsyncIterator[Caller]:
 @pytest.fixture
 async def first(plane: StartPlane) -> Plane:
     started = await plane(HUM_DRAIN_SECONDS=20, linger_seconds=0.1)
-    await until(lambda: started.given.takeover_path.exists())
+    await until(lambda: started.given.handover_path.exists())
     return started
 
 
 @contextlib.asynccontextmanager
 async def successor(first: Plane) -> AsyncIterator[Plane]:
-    """The next plane, which takes over what the first one has."""
-    predecessor = await Predecessor.connect(first.given.takeover_path, 5)
+    """The next plane, to which the first one hands over its calls."""
+    predecessor = await Predecessor.connect(first.given.handover_path, 5)
     assert predecessor is not None
     given = first.given.model_copy(update={"drain_seconds": 0.0})
     async with app.build(given, predecessor=predecessor) as media:
@@ -146,7 +147,7 @@ async def test_a_call_goes_on_in_the_next_process(first: Plane, control: FakeCon
 
 async def raw(first: Plane, version: int | None = None) -> Channel:
     """A successor by hand, which has said that it serves."""
-    channel = Channel(present(wire.connect_to(first.given.takeover_path)))
+    channel = Channel(present(wire.connect_to(first.given.handover_path)))
     channel.send(wire.Hello(codec.VERSION if version is None else version))
     listener, (descriptor,) = await channel.receive()
     assert isinstance(listener, wire.PredecessorListener)
@@ -187,8 +188,8 @@ async def test_a_call_stays_if_the_successor_dies_with_it(first: Plane, control:
 async def test_a_call_stays_if_the_successor_does_not_answer_or_does_not_want_it(
     plane: StartPlane, control: FakeControl, model: FakeModel
 ) -> None:
-    first = await plane(takeover_answer_ms=50, HUM_DRAIN_SECONDS=20, linger_seconds=0.1)
-    await until(lambda: first.given.takeover_path.exists())
+    first = await plane(handover_answer_ms=50, HUM_DRAIN_SECONDS=20, linger_seconds=0.1)
+    await until(lambda: first.given.handover_path.exists())
     control.offer("t1")
     async with calling(first) as caller:
         await until(lambda: "session.update" in model.types())
@@ -231,7 +232,7 @@ async def test_the_successor_goes_on_if_the_predecessor_dies(
 
     def die(sender: HandoverSender, channel: Channel, move: _Move) -> None:
         channel.close()  # as the kernel does; our copies of the sockets go as well
-        sender._server.moving.calls.pop(move.shell)
+        sender._server.handover.calls.pop(move.shell)
         move.shell.detach()
         sockethandover.close_copy(move.sockets[0])
         raise PeerLost("dead")
@@ -242,7 +243,7 @@ async def test_the_successor_goes_on_if_the_predecessor_dies(
         "send",
         lambda self, message, fds=(): None if isinstance(message, wire.Released) else real(self, message, fds),
     )
-    monkeypatch.setattr("media.takeover.sender.HandoverSender._release", die)
+    monkeypatch.setattr("media.handover.sender.HandoverSender._release", die)
     monkeypatch.setattr(Channel, "is_dead", AsyncMock(return_value=True))  # both are this process
     async with calling(first) as caller:
         await until(lambda: "session.update" in model.types())
@@ -351,6 +352,19 @@ async def test_a_call_that_is_joining_moves_once_it_talks(first: Plane, control:
             assert not caller.is_closed
 
 
+async def test_a_bug_in_handovers_is_logged_and_ends_no_call(
+    plane: StartPlane, control: FakeControl, model: FakeModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(HandoverSender, "offer", AsyncMock(side_effect=RuntimeError("a bug")))
+    control.offer("t1")
+    with capture_logs() as lines:
+        started = await plane(HUM_DRAIN_SECONDS=20, linger_seconds=0.1)
+        await until(lambda: [line for line in lines if line["event"].startswith("no more calls are handed over")])
+    async with calling(started) as caller:
+        await caller.speak_until(lambda: "response.create" in model.types())
+        assert not caller.is_closed
+
+
 async def test_nobody_there_is_no_predecessor(tmp_path: Path) -> None:
     assert await Predecessor.connect(tmp_path / "nothing", 1) is None
     stale = wire.listen_at(tmp_path / "stale")
@@ -366,15 +380,15 @@ async def test_nobody_there_is_no_predecessor(tmp_path: Path) -> None:
 async def test_a_path_may_be_long(tmp_path: Path) -> None:
     folder = tmp_path / ("x" * 100)
     folder.mkdir()
-    with wire.listen_at(folder / "takeover"):
-        connection = wire.connect_to(folder / "takeover")
+    with wire.listen_at(folder / "handover"):
+        connection = wire.connect_to(folder / "handover")
         assert connection is not None
         connection.close()
 
 
 async def test_another_users_process_gets_nothing(first: Plane, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("os.geteuid", lambda: 12_345)
-    assert await Predecessor.connect(first.given.takeover_path, 1) is None
+    assert await Predecessor.connect(first.given.handover_path, 1) is None
 
 
 async def test_an_encrypted_model_socket_is_dialled_anew_with_the_conversation(
@@ -388,7 +402,7 @@ async def test_an_encrypted_model_socket_is_dialled_anew_with_the_conversation(
         port = served.sockets[0].getsockname()[1]
         base = f"https://localhost:{port}/v1"
         first = await plane(OPENAI_BASE_URL=base, HUM_DRAIN_SECONDS=20, linger_seconds=0.1)
-        await until(lambda: first.given.takeover_path.exists())
+        await until(lambda: first.given.handover_path.exists())
         control.offer("t1")
         async with calling(first) as caller:
             await until(lambda: "session.update" in model.types())
@@ -435,7 +449,7 @@ async def test_an_encrypted_model_socket_moves_if_a_local_proxy_encrypts_it(
         async with running("haproxy", "-db", "-f", str(config)):
             base = f"http://127.0.0.1:{port}/v1"
             first = await plane(OPENAI_BASE_URL=base, HUM_DRAIN_SECONDS=20, linger_seconds=0.1)
-            await until(lambda: first.given.takeover_path.exists())
+            await until(lambda: first.given.handover_path.exists())
             control.offer("t1")
             async with calling(first) as caller:
                 await until(lambda: "session.update" in model.types())

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from media.takeover import channel as wire
-from media.takeover.channel import Channel, PeerLost, Stopping
-from media.takeover.receiver import Predecessor
+from media.handover import channel as wire
+from media.handover.channel import Channel, PeerLost, Stopping
+from media.handover.receiver import Predecessor
 from tests.support.waits import patience, until
 
 

@@ -13,7 +13,7 @@ from random import Random
 
 from picows import WSFrame, WSListener, WSMsgType, WSTransport, WSUpgradeRequest, ws_connect, ws_create_server
 
-from bench.takeover.numbered import FRAME_BYTES, Counted, frame
+from bench.handover.numbered import FRAME_BYTES, Counted, frame
 from media.core.audio import from_linear
 
 TEXT = WSMsgType.TEXT

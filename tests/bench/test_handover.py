@@ -1,16 +1,16 @@
-"""Take-overs between processes, as an operator makes them, under a load whose every frame is numbered."""
+"""Handovers between processes, as an operator makes them, under a load whose every frame is numbered."""
 
 import asyncio
 
 import pytest
 
-from bench.takeover.__main__ import benched
-from bench.takeover.numbered import Counted, frame, number_of
+from bench.handover.__main__ import benched
+from bench.handover.numbered import Counted, frame, number_of
 from hum.v1 import runtime_pb2 as pb
 
 pytestmark = pytest.mark.nodes
 CALLS = 40
-LONGEST_SILENCE_MS = 5_000  # other tests have the cores, too; `python -m bench.takeover` measures it
+LONGEST_SILENCE_MS = 5_000  # other tests have the cores, too; `python -m bench.handover` measures it
 
 
 def test_what_is_missing_is_seen() -> None:
@@ -47,12 +47,12 @@ async def test_calls_move_three_times_and_nobody_notices() -> None:
 
 
 async def test_a_successor_that_is_killed_takes_only_what_it_had() -> None:
-    async with benched(takeover_calls="1") as bench:
+    async with benched(handover_calls="1") as bench:
         load, control = bench.load, bench.control
         await bench.ring(CALLS)
         await asyncio.sleep(1)
         old = set(control.linked)
-        await bench.start("--takeover")
+        await bench.start("--handover")
         await control.until(lambda: set(control.node_of.values()) - old)
         killed = bench.processes.pop()
         killed.kill()
@@ -63,7 +63,7 @@ async def test_a_successor_that_is_killed_takes_only_what_it_had() -> None:
         await bench.ring(1)  # whoever had them accepts calls again
         alive.append(load.callers[-1])
         before = [load.sessions[load.callers.index(caller)][-1].end.counted.next for caller in alive]
-        node = await bench.start("--takeover")
+        node = await bench.start("--handover")
         calls = [f"call_{load.callers.index(caller)}" for caller in alive]
         await control.until(lambda: all(control.node_of[call] == node for call in calls))
         await asyncio.sleep(1)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from media.takeover import channel
+from media.handover import channel
 from tests.support.programs import running
 
 pytestmark = pytest.mark.nodes

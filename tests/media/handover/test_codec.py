@@ -16,10 +16,10 @@ from media.core.commands import Instruct, Say, SwitchFlow, Watch
 from media.core.leg import Audio, Digit, HangUp, Mark, Started
 from media.core.mailbox import Mailbox
 from media.core.types import CallPlan, MailboxPlan, PauseRules, Prompt, PromptKind, Tool
+from media.handover import codec
+from media.handover.codec import NotMovable, pack, unpack
 from media.io.silero import Silero
 from media.recorder import INLINE
-from media.takeover import codec
-from media.takeover.codec import NotMovable, pack, unpack
 from tests.support.simulation import Phone, World, calls
 
 PROMPTS: dict[PromptKind, Prompt | tuple[Prompt, ...]] = {

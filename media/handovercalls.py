@@ -1,16 +1,16 @@
-"""The calls that are moving to another process, and the commands that arrive for them."""
+"""The calls that are being handed over to another process, and the commands that arrive for them."""
 
 from collections.abc import Callable
 
 from hum.v1 import runtime_pb2 as pb
 from media.shell import Shell
 
-#: For one call, in the few ms that it is moving.
+#: For one call, in the few ms of its handover.
 MAX_COMMANDS = 100
 
 
-class MovingCalls:
-    """The calls that are moving, each with its queue of commands."""
+class HandoverCalls:
+    """The calls that are being handed over, each with its queue of commands."""
 
     def __init__(self) -> None:
         self.calls: dict[Shell, list[pb.CallCommand]] = {}
@@ -18,7 +18,7 @@ class MovingCalls:
         self.forward: Callable[[pb.CallCommand], bool] = lambda _: False
 
     def queue(self, shell: Shell, command: pb.CallCommand) -> bool:
-        """Queue a command until it is known which process has the call; return False if the call is not moving."""
+        """Queue a command until it is known which process has the call; return False if the call is not being handed over."""
         queued = self.calls.get(shell)
         if queued is not None and len(queued) < MAX_COMMANDS:
             queued.append(command)

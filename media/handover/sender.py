@@ -24,14 +24,14 @@ from hum.settings import MediaSettings
 from hum.v1 import runtime_pb2 as pb
 from media.callstate import MovableCall
 from media.carrierlistener import CarrierListener
+from media.handover import channel as wire
+from media.handover import codec
+from media.handover.channel import Channel, PeerLost
+from media.handover.movedcall import MovedCall
 from media.io import sockethandover
 from media.legs.twilio import TwilioLeg
 from media.server import MediaServer
 from media.shell import Shell
-from media.takeover import channel as wire
-from media.takeover import codec
-from media.takeover.channel import Channel, PeerLost
-from media.takeover.movedcall import MovedCall
 
 LOG = log(__name__)
 #: How often the calls are polled for idle ones: while calls are moving, while none is, and once this process is stopping.
@@ -68,11 +68,11 @@ class HandoverSender:
         """Serve successors, one after another, until cancelled."""
         loop = asyncio.get_running_loop()
         try:
-            listening = wire.listen_at(self._settings.takeover_path)
+            listening = wire.listen_at(self._settings.handover_path)
         except OSError as error:
             LOG.warning(
                 "could not listen for a successor: live calls can't be handed over",
-                path=str(self._settings.takeover_path),
+                path=str(self._settings.handover_path),
                 error=str(error),
             )
             return
@@ -94,7 +94,7 @@ class HandoverSender:
     async def _serve(self, channel: Channel) -> None:
         """Hand over the calls to one successor; on failure, accept connections again.  Raises PeerLost."""
         try:
-            async with asyncio.timeout(self._settings.takeover_answer_ms / 1000):
+            async with asyncio.timeout(self._settings.handover_answer_ms / 1000):
                 hello, _ = await channel.receive()
         except TimeoutError as error:
             raise PeerLost("it sent no hello in time") from error
@@ -110,7 +110,7 @@ class HandoverSender:
         LOG.info("handing over to a successor", calls=len(self._server), moves=understood)
         self._listener.close()
         self._server.leaving = True
-        answers = asyncio.create_task(self._receive_answers(channel), name="takeover answers")
+        answers = asyncio.create_task(self._receive_answers(channel), name="handover answers")
         try:
             await self._hand_over(channel, answers, understood=understood)
         finally:
@@ -124,7 +124,7 @@ class HandoverSender:
     async def _hand_over(self, channel: Channel, answers: "asyncio.Task[None]", *, understood: bool) -> None:
         """Move calls until the successor's connection ends.  Raises PeerLost."""
         server, clock = self._server, self._server.ports.clock
-        server.moving.forward = lambda command: self._forward(channel, command)
+        server.handover.forward = lambda command: self._forward(channel, command)
         self._extend_deadline()
         while True:
             if answers.done():
@@ -141,13 +141,13 @@ class HandoverSender:
             await asyncio.sleep(LATE_POLL_SECONDS if self._is_stopping else poll_seconds)
 
     def _extend_deadline(self) -> None:
-        self._deadline_ms = self._server.ports.clock() + self._settings.takeover_seconds * 1000
+        self._deadline_ms = self._server.ports.clock() + self._settings.handover_seconds * 1000
 
     def _start_moves(self, channel: Channel) -> bool:
         """Start to move idle calls, up to the concurrency limit; return whether others may move soon.  Raises PeerLost."""
         has_movable = False
-        for shell in self._server.streams.open.difference(self._server.moving.calls, self._unmovable):
-            if len(self._moves) >= self._settings.takeover_calls:
+        for shell in self._server.streams.open.difference(self._server.handover.calls, self._unmovable):
+            if len(self._moves) >= self._settings.handover_calls:
                 return True
             movable = shell.movable()
             if movable is None or not self._start_move(channel, shell, movable):
@@ -167,7 +167,7 @@ class HandoverSender:
         record, link = movable.state.record, self._server.ports.link
         self._server.begin_move(shell, movable.state.talk)
         tools = link.withdraw_tools(record.call_id)
-        move = _Move(shell, movable, idle, tools, self._server.ports.clock() + self._settings.takeover_answer_ms)
+        move = _Move(shell, movable, idle, tools, self._server.ports.clock() + self._settings.handover_answer_ms)
         reports = [report.SerializeToString() for report in link.outbox.unacknowledged(record.call_id)]
         redials = model is not None and model.is_secure
         moved_call = MovedCall(movable.state, [tool.SerializeToString() for tool in tools], reports, redials)
@@ -204,7 +204,7 @@ class HandoverSender:
     def _release(self, channel: Channel, move: _Move) -> None:
         self._extend_deadline()
         self._moved.add(move.movable.state.record.call_id)
-        commands = self._server.moving.calls.pop(move.shell)
+        commands = self._server.handover.calls.pop(move.shell)
         move.shell.detach()
         sockethandover.close_copy(move.sockets[0])
         for command in commands:

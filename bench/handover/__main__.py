@@ -1,4 +1,4 @@
-"""The command `python -m bench.takeover`: moves calls from one `hum media` to the next, several times in a row.
+"""The command `python -m bench.handover`: hands over calls from one `hum media` to the next, several times in a row.
 
 Prints a table.  The caller's audio must reach the model whole, the model's audio must reach the caller whole, no socket may
 be closed, and for each call the longest time without a frame is reported: for speaking callers, at the model; for listening
@@ -18,7 +18,7 @@ from pathlib import Path
 
 import uvloop
 
-from bench.takeover.load import CallLoad
+from bench.handover.load import CallLoad
 from hum.contract import rpc
 from hum.process.sockets import free_port
 from hum.settings import MediaSettings
@@ -34,7 +34,7 @@ SETTLE_SECONDS = 1.0  # for frames in flight at the end
 
 @dataclass(slots=True)
 class Round:
-    """One hand-over."""
+    """One handover."""
 
     calls: int
     closed: int
@@ -45,7 +45,7 @@ class Round:
     disordered: int
     behind: int  # most frames sent but not received
     redialled: int
-    silence_before_p50_ms: float  # without a hand-over
+    silence_before_p50_ms: float  # without a handover
     silence_before_max_ms: float
     silence_p50_ms: float
     silence_max_ms: float
@@ -131,7 +131,7 @@ def _node(context: object) -> str:
     return node.name
 
 
-class TakeoverRun:
+class HandoverRun:
     """A load, a control, and one media process after another."""
 
     def __init__(self, load: CallLoad, control: Control, environment: dict[str, str]) -> None:
@@ -162,7 +162,7 @@ class TakeoverRun:
         await asyncio.sleep(before_seconds)
         before = self._silences()
         self._reset_measurements()
-        old, node = self.processes[-1], await self.start("--takeover")
+        old, node = self.processes[-1], await self.start("--handover")
         await control.until(lambda: all(control.node_of[call] == node for call in calls))
         moved_ms = (asyncio.get_running_loop().time() - control.linked[node]) * 1000
         assert await old.ended() == 0, "the predecessor ends by itself"
@@ -202,7 +202,7 @@ class TakeoverRun:
 
 
 @asynccontextmanager
-async def benched(**changed: str) -> AsyncIterator[TakeoverRun]:
+async def benched(**changed: str) -> AsyncIterator[HandoverRun]:
     """Run a bench with a first media process, and no calls."""
     async with AsyncExitStack() as stack:
         home = stack.enter_context(tempfile.TemporaryDirectory())
@@ -231,7 +231,7 @@ async def benched(**changed: str) -> AsyncIterator[TakeoverRun]:
                 **changed,
             }
         )
-        bench = TakeoverRun(load, control, environment)
+        bench = HandoverRun(load, control, environment)
         running = asyncio.create_task(load.run())
         try:
             await bench.start()
@@ -256,24 +256,24 @@ async def measure(calls: int, rounds: int, warm_up: float) -> list[Round]:
 
 def table(rounds: Sequence[Round]) -> str:
     """Format the rows as a Markdown table."""
-    rows = ["| figure | " + " | ".join(f"hand-over {number}" for number in range(1, len(rounds) + 1)) + " |"]
+    rows = ["| figure | " + " | ".join(f"handover {number}" for number in range(1, len(rounds) + 1)) + " |"]
     rows.append("| --- |" + " --- |" * len(rounds))
     for name in asdict(rounds[0]):
-        values = (getattr(hand_over, name) for hand_over in rounds)
+        values = (getattr(each, name) for each in rounds)
         shown = [f"{value:.1f}" if isinstance(value, float) else str(value) for value in values]
         rows.append(f"| {name} | {' | '.join(shown)} |")
     return "\n".join(rows)
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m bench.takeover", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m bench.handover", description=__doc__)
     parser.add_argument("--calls", type=int, default=200)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--warm-up", type=float, default=5.0, help="seconds after the last call has begun")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
     rounds = uvloop.run(measure(options.calls, options.rounds, options.warm_up))
-    print(json.dumps([asdict(hand_over) for hand_over in rounds]) if options.json else table(rounds))
+    print(json.dumps([asdict(each) for each in rounds]) if options.json else table(rounds))
 
 
 if __name__ == "__main__":

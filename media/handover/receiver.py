@@ -1,4 +1,4 @@
-"""The successor's side of a handover: the process that takes over the calls; see `sender` for the protocol."""
+"""The successor's side of a handover: the process that receives the calls; see `sender` for the protocol."""
 
 import asyncio
 import socket
@@ -10,6 +10,10 @@ from picows import WSTransport
 
 from hum.observe.telemetry import log
 from hum.v1 import runtime_pb2 as pb
+from media.handover import channel as wire
+from media.handover import codec
+from media.handover.channel import Channel, PeerLost
+from media.handover.movedcall import MovedCall
 from media.io import sockethandover
 from media.io.control import Unavailable
 from media.io.openai import MAX_FRAME_BYTES, ModelSocket
@@ -17,10 +21,6 @@ from media.leg import Leg
 from media.legs.twilio import TwilioLeg
 from media.server import MediaServer
 from media.shell import Shell
-from media.takeover import channel as wire
-from media.takeover import codec
-from media.takeover.channel import Channel, PeerLost
-from media.takeover.movedcall import MovedCall
 
 LOG = log(__name__)
 RETRY_LIMIT_MS = 1_000.0
@@ -86,8 +86,8 @@ class HandoverReceiver:
         self.predecessor_stopped = asyncio.Event()  # also if it is lost
 
     async def run(self) -> None:
-        """Take over calls until the predecessor's connection ends and control knows which calls are here."""
-        reporting = asyncio.create_task(self._report_calls(), name="takeover reporting")
+        """Receive calls until the predecessor's connection ends and control knows which calls are here."""
+        reporting = asyncio.create_task(self._report_calls(), name="handover reporting")
         try:
             self._channel.send(wire.Serving())
             while True:
@@ -140,7 +140,7 @@ class HandoverReceiver:
             moved_call = self._unpack(descriptors.pop(0))
             await self._adopt(call, moved_call, descriptors, shells, sockets)
         except (codec.NotMovable, OSError, IndexError) as error:
-            LOG.warning("could not take over a call: it stays in the predecessor", error=str(error))
+            LOG.warning("could not receive a call: it stays in the predecessor", error=str(error))
             wire.close_all(descriptors)
             for shell in shells:
                 _drop(shell, sockets)
@@ -217,7 +217,7 @@ class HandoverReceiver:
         self._has_unreported.set()
 
     async def _report_calls(self) -> None:
-        """Report to control which calls this process has taken over, with back-off until it acknowledges."""
+        """Report to control which calls were handed over to this process, with back-off until it acknowledges."""
         link, retry_ms = self._server.ports.link, self._server.ports.settings.link_retry_ms
         while True:
             await self._has_unreported.wait()
@@ -226,7 +226,9 @@ class HandoverReceiver:
             try:
                 await link.take_calls(self._node, batch)
             except Unavailable as error:
-                LOG.warning("could not report the calls taken over: retrying", calls=len(batch), error=str(error))
+                LOG.warning(
+                    "could not report the calls that were handed over: retrying", calls=len(batch), error=str(error)
+                )
                 self._has_unreported.set()
                 await asyncio.sleep(retry_ms / 1000)
                 retry_ms = min(2 * retry_ms, RETRY_LIMIT_MS)

@@ -3,7 +3,7 @@
 The format is a restricted pickle.  An object of this plane is its class and its attributes, whether the core is compiled or
 interpreted.  A bound method is its object and its name.  The reader creates instances of this plane's classes only, and of the
 few others that `_LIBRARY` names.  The data comes from a process of the same user, through a socket that only this user can open
-(`media/takeover/channel.py`), so the restriction is no defence against an attacker; it reveals mistakes at once.
+(`media/handover/channel.py`), so the restriction is no defence against an attacker; it reveals mistakes at once.
 
 Resources that all calls of a process share (the detector's network, the thread that writes files) are not serialized, but
 replaced by the reader's own.  State that can't be read out is lost: webrtcvad's noise model starts afresh, as in a new call.
@@ -34,8 +34,8 @@ from media.core.types import CallPlan, MailboxPlan, PauseRules
 from media.io.filework import FileThread, FileWork, InlineFileWork
 from media.io.silero import Network
 
-#: Raise by 1 with every change of the moved state or its meaning (tests/media/takeover/test_shape.py fails first).
-VERSION = 11
+#: Raise by 1 with every change of the moved state or its meaning (tests/media/handover/test_shape.py fails first).
+VERSION = 12
 NETWORK, FILES = "network", "files"
 _MODULE = __name__
 _LIBRARY: Mapping[str, Any] = {

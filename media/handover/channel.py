@@ -50,7 +50,7 @@ class PredecessorListener(_Message, frozen=True, tag="listener"):
 
 
 class Serving(_Message, frozen=True, tag="serving"):
-    """From the successor: it accepts connections and takes over calls."""
+    """From the successor: it accepts connections and receives calls."""
 
 
 class OfferedCall(_Message, frozen=True, tag="call"):

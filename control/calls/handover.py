@@ -1,4 +1,4 @@
-"""Hand-over of calls between media processes of the same machine."""
+"""The handover of calls between media processes of the same machine."""
 
 from collections.abc import Sequence
 
@@ -12,7 +12,7 @@ LOG = log(__name__)
 
 
 async def reassign(db: Db, from_node: str, node: str, call_ids: Sequence[str]) -> None:
-    """Record that a media process has taken over calls, so that commands go there.
+    """Record that calls were handed over to a media process, so that commands go there.
 
     A call that `from_node` no longer has is left unchanged.
     """
@@ -23,4 +23,4 @@ async def reassign(db: Db, from_node: str, node: str, call_ids: Sequence[str]) -
             # One transaction for each row: reports lock rows of the same calls in any order.
             async with db.system() as tx:
                 count += await media_links.move_call(tx, id, from_node, node)
-    LOG.info("a media process has taken calls over", node=node, from_node=from_node, calls=count)
+    LOG.info("calls were handed over to a media process", node=node, from_node=from_node, calls=count)

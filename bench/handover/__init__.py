@@ -1,0 +1,1 @@
+"""Handovers of live calls from one media process to the next, under load."""

@@ -1,1 +1,0 @@
-"""Hand-overs of live calls from one media process to the next, under load."""
