@@ -10,7 +10,7 @@ from uuid import UUID
 import msgspec
 
 from hum.contract.errors import NotFound
-from storage import interruptions, latencies, recordings, review, tool_runs, transfers, usage, voicemails
+from storage import interruptions, keypad, latencies, recordings, review, tool_runs, transfers, usage, voicemails
 from storage.calls import TurnRow
 from storage.db import Tx
 from storage.review import NoteRow
@@ -102,7 +102,7 @@ DETAIL = f"""
     SELECT {LISTED}, c.summary, c.outcome, c.interventions,
            {interruptions.OF_CALL} AS interruptions, {latencies.OF_CALL} AS latency, {tool_runs.REPORTED_OF_CALL} AS tool_activity,
            c.flow_switches, c.event_seq, c.refused_onsets, c.more_refused_onsets,
-           c.keypad_entries, c.recording_fault, c.recording_pauses, c.announcement_played_ms,
+           {keypad.OF_CALL} AS keypad_entries, c.recording_fault, c.recording_pauses, c.announcement_played_ms,
            {recordings.HAS_ANY} AS has_recording
       FROM calls c
       LEFT JOIN contacts k ON k.id = c.contact_id

@@ -125,9 +125,8 @@ LATEST_UTTERANCES = """
              FROM calls c, json_array_elements(c.interventions) each
             WHERE c.id = $1 AND each ->> 'kind' IN ('instruct', 'news')
            UNION ALL
-           SELECT 'caller', 'Caller entered ' || (e ->> 'keys') || ' on the keypad', (e ->> 'at_ms')::integer, 0
-             FROM calls c CROSS JOIN LATERAL json_array_elements(c.keypad_entries) AS e
-            WHERE c.id = $1) heard
+           SELECT 'caller', 'Caller entered ' || keys || ' on the keypad', at_ms, 0
+             FROM call_keypad_entries WHERE call_id = $1 AND keys IS NOT NULL) heard
      ORDER BY start_ms DESC, seq DESC LIMIT $2
 """
 SET_REPORT_SEQ = "UPDATE call_streams SET report_seq = $3 WHERE call_id = $1 AND number = $2"

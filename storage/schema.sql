@@ -1604,6 +1604,17 @@ CREATE TABLE public.call_interruptions (
 
 ALTER TABLE ONLY public.call_interruptions FORCE ROW LEVEL SECURITY;
 
+-- TABLE call_keypad_entries
+
+CREATE TABLE public.call_keypad_entries (
+    org_id uuid NOT NULL,
+    call_id uuid NOT NULL,
+    at_ms integer NOT NULL,
+    keys text
+);
+
+ALTER TABLE ONLY public.call_keypad_entries FORCE ROW LEVEL SECURITY;
+
 -- TABLE call_notes
 
 CREATE TABLE public.call_notes (
@@ -1759,7 +1770,6 @@ END) STORED,
     answered_by text,
     recording_pauses json DEFAULT '[]'::json NOT NULL,
     media_url text,
-    keypad_entries json DEFAULT '[]'::json NOT NULL,
     interventions json DEFAULT '[]'::json NOT NULL,
     agent_flow_id uuid,
     agent_flow_version integer,
@@ -3749,6 +3759,11 @@ ALTER TABLE ONLY public.call_events
 
 ALTER TABLE ONLY public.call_interruptions
     ADD CONSTRAINT call_interruptions_pkey PRIMARY KEY (call_id, stream_number, report_seq);
+
+-- CONSTRAINT call_keypad_entries call_keypad_entries_pkey
+
+ALTER TABLE ONLY public.call_keypad_entries
+    ADD CONSTRAINT call_keypad_entries_pkey PRIMARY KEY (call_id, at_ms);
 
 -- CONSTRAINT call_notes call_notes_pkey
 
@@ -5809,6 +5824,16 @@ ALTER TABLE ONLY public.call_interruptions
 ALTER TABLE ONLY public.call_interruptions
     ADD CONSTRAINT call_interruptions_org_id_fkey FOREIGN KEY (org_id) REFERENCES public.organizations(org_id) ON DELETE CASCADE;
 
+-- FK CONSTRAINT call_keypad_entries call_keypad_entries_call_id_fkey
+
+ALTER TABLE ONLY public.call_keypad_entries
+    ADD CONSTRAINT call_keypad_entries_call_id_fkey FOREIGN KEY (call_id) REFERENCES public.calls(id) ON DELETE CASCADE;
+
+-- FK CONSTRAINT call_keypad_entries call_keypad_entries_org_id_fkey
+
+ALTER TABLE ONLY public.call_keypad_entries
+    ADD CONSTRAINT call_keypad_entries_org_id_fkey FOREIGN KEY (org_id) REFERENCES public.organizations(org_id) ON DELETE CASCADE;
+
 -- FK CONSTRAINT call_notes call_notes_call_id_fkey
 
 ALTER TABLE ONLY public.call_notes
@@ -6626,6 +6651,10 @@ ALTER TABLE public.call_events ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE public.call_interruptions ENABLE ROW LEVEL SECURITY;
 
+-- ROW SECURITY call_keypad_entries
+
+ALTER TABLE public.call_keypad_entries ENABLE ROW LEVEL SECURITY;
+
 -- ROW SECURITY call_notes
 
 ALTER TABLE public.call_notes ENABLE ROW LEVEL SECURITY;
@@ -7086,6 +7115,10 @@ CREATE POLICY system ON public.call_events TO hum_system USING (true) WITH CHECK
 
 CREATE POLICY system ON public.call_interruptions TO hum_system USING (true) WITH CHECK (true);
 
+-- POLICY call_keypad_entries system
+
+CREATE POLICY system ON public.call_keypad_entries TO hum_system USING (true) WITH CHECK (true);
+
 -- POLICY call_notes system
 
 CREATE POLICY system ON public.call_notes TO hum_system USING (true) WITH CHECK (true);
@@ -7497,6 +7530,10 @@ CREATE POLICY tenant ON public.call_events TO hum_app USING ((org_id = ( SELECT 
 -- POLICY call_interruptions tenant
 
 CREATE POLICY tenant ON public.call_interruptions TO hum_app USING ((org_id = ( SELECT hum.org_id() AS org_id))) WITH CHECK ((org_id = ( SELECT hum.org_id() AS org_id)));
+
+-- POLICY call_keypad_entries tenant
+
+CREATE POLICY tenant ON public.call_keypad_entries TO hum_app USING ((org_id = ( SELECT hum.org_id() AS org_id))) WITH CHECK ((org_id = ( SELECT hum.org_id() AS org_id)));
 
 -- POLICY call_notes tenant
 
@@ -8193,6 +8230,11 @@ GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.call_events TO hum_system;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.call_interruptions TO hum_app;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.call_interruptions TO hum_system;
+
+-- ACL TABLE call_keypad_entries
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.call_keypad_entries TO hum_app;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.call_keypad_entries TO hum_system;
 
 -- ACL TABLE call_notes
 

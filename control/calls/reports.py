@@ -224,8 +224,10 @@ async def _add_keys(tx: Tx, state: CallState, pressed: runtime_pb2.DigitsPressed
     entry = calls_pb2.KeypadEntry(keys=rules.keys(pressed.digits), at_ms=pressed.at_ms)
     if not pressed.digits:
         # The recording was paused during the entry.
-        await keypad.remove(tx, state.id, entry.at_ms)
-    elif entry.keys and await keypad.upsert(tx, state.id, entry.at_ms, encode(entry), rules.MAX_KEYPAD_ENTRIES):
+        await keypad.remove(tx, state.org_id, state.id, entry.at_ms, rules.MAX_KEYPAD_ENTRIES)
+    elif entry.keys and await keypad.upsert(
+        tx, state.org_id, state.id, entry.at_ms, entry.keys, rules.MAX_KEYPAD_ENTRIES
+    ):
         await append_event(tx, state.id, at, keypad_entry=entry)
 
 

@@ -148,6 +148,35 @@ async def test_facts_of_calls_become_rows(empty_database: str, monkeypatch: pyte
     await connection.close()
 
 
+#: A call with its other lists as arrays, and one with none.
+LISTS = """
+    INSERT INTO organizations (org_id, name) VALUES (md5('org')::uuid, 'O');
+    INSERT INTO calls (id, org_id, direction, status, from_e164, to_e164)
+    VALUES (md5('call')::uuid, md5('org')::uuid, 'inbound', 'completed', '+1', '+2'),
+           (md5('other')::uuid, md5('org')::uuid, 'inbound', 'completed', '+1', '+2');
+    UPDATE calls SET keypad_entries = '[{"keys": "12", "at_ms": 900}, {"keys": "3"}]' WHERE id = md5('call')::uuid;
+"""
+
+
+async def test_lists_of_calls_become_rows(empty_database: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    every = migrations()
+    monkeypatch.setattr(module, "migrations", lambda: [each for each in every if each.version < 24])
+    await migrate(empty_database)
+    connection = await asyncpg.connect(empty_database)
+    await connection.execute(LISTS)
+    monkeypatch.setattr(module, "migrations", lambda: every)
+    await migrate(empty_database)
+    tx: Any = connection
+    call = await call_records.detail(tx, await connection.fetchval("SELECT md5('call')::uuid"))
+    other = await call_records.detail(tx, await connection.fetchval("SELECT md5('other')::uuid"))
+    assert [json.loads(entry) for entry in call.keypad_entries] == [
+        {"keys": "3", "at_ms": 0},
+        {"keys": "12", "at_ms": 900},
+    ]
+    assert other.keypad_entries == []
+    await connection.close()
+
+
 def test_migrations_are_numbered_without_a_gap() -> None:
     assert [each.version for each in migrations()] == list(range(1, len(migrations()) + 1))
     assert all(Path(each.name).name == each.name for each in migrations())
