@@ -10,7 +10,18 @@ from uuid import UUID
 import msgspec
 
 from hum.contract.errors import NotFound
-from storage import interruptions, keypad, latencies, recordings, review, tool_runs, transfers, usage, voicemails
+from storage import (
+    interruptions,
+    keypad,
+    latencies,
+    onsets,
+    recordings,
+    review,
+    tool_runs,
+    transfers,
+    usage,
+    voicemails,
+)
 from storage.calls import TurnRow
 from storage.db import Tx
 from storage.review import NoteRow
@@ -101,7 +112,7 @@ SEARCH = f"""
 DETAIL = f"""
     SELECT {LISTED}, c.summary, c.outcome, c.interventions,
            {interruptions.OF_CALL} AS interruptions, {latencies.OF_CALL} AS latency, {tool_runs.REPORTED_OF_CALL} AS tool_activity,
-           c.flow_switches, c.event_seq, c.refused_onsets, c.more_refused_onsets,
+           c.flow_switches, c.event_seq, {onsets.OF_CALL} AS refused_onsets, {onsets.MORE_OF_CALL} AS more_refused_onsets,
            {keypad.OF_CALL} AS keypad_entries, c.recording_fault, c.recording_pauses, c.announcement_played_ms,
            {recordings.HAS_ANY} AS has_recording
       FROM calls c

@@ -1629,6 +1629,24 @@ CREATE TABLE public.call_notes (
 
 ALTER TABLE ONLY public.call_notes FORCE ROW LEVEL SECURITY;
 
+-- TABLE call_refused_onsets
+
+CREATE TABLE public.call_refused_onsets (
+    org_id uuid NOT NULL,
+    call_id uuid NOT NULL,
+    stream_number integer NOT NULL,
+    report_seq bigint NOT NULL,
+    at_ms integer,
+    until_ms integer,
+    onset text,
+    reason text,
+    more integer NOT NULL,
+    CONSTRAINT call_refused_onsets_listed CHECK (((more > 0) OR (num_nulls(at_ms, until_ms, onset, reason) = 0))),
+    CONSTRAINT call_refused_onsets_more_check CHECK ((more >= 0))
+);
+
+ALTER TABLE ONLY public.call_refused_onsets FORCE ROW LEVEL SECURITY;
+
 -- TABLE call_rollups
 
 CREATE TABLE public.call_rollups (
@@ -1775,8 +1793,6 @@ END) STORED,
     agent_flow_version integer,
     flow_switches json DEFAULT '[]'::json NOT NULL,
     carrier_account text DEFAULT ''::text NOT NULL,
-    refused_onsets json DEFAULT '[]'::json NOT NULL,
-    more_refused_onsets integer DEFAULT 0 NOT NULL,
     summarized_seq integer,
     outcome_is_judged boolean DEFAULT false NOT NULL,
     CONSTRAINT calls_answered_by_check CHECK ((answered_by = ANY (ARRAY['human'::text, 'machine'::text, 'screening'::text, 'fax'::text, 'unknown'::text]))),
@@ -3769,6 +3785,11 @@ ALTER TABLE ONLY public.call_keypad_entries
 
 ALTER TABLE ONLY public.call_notes
     ADD CONSTRAINT call_notes_pkey PRIMARY KEY (id);
+
+-- CONSTRAINT call_refused_onsets call_refused_onsets_pkey
+
+ALTER TABLE ONLY public.call_refused_onsets
+    ADD CONSTRAINT call_refused_onsets_pkey PRIMARY KEY (call_id, stream_number, report_seq);
 
 -- CONSTRAINT call_rollups call_rollups_pkey
 
@@ -5844,6 +5865,16 @@ ALTER TABLE ONLY public.call_notes
 ALTER TABLE ONLY public.call_notes
     ADD CONSTRAINT call_notes_org_id_fkey FOREIGN KEY (org_id) REFERENCES public.organizations(org_id) ON DELETE CASCADE;
 
+-- FK CONSTRAINT call_refused_onsets call_refused_onsets_call_id_fkey
+
+ALTER TABLE ONLY public.call_refused_onsets
+    ADD CONSTRAINT call_refused_onsets_call_id_fkey FOREIGN KEY (call_id) REFERENCES public.calls(id) ON DELETE CASCADE;
+
+-- FK CONSTRAINT call_refused_onsets call_refused_onsets_org_id_fkey
+
+ALTER TABLE ONLY public.call_refused_onsets
+    ADD CONSTRAINT call_refused_onsets_org_id_fkey FOREIGN KEY (org_id) REFERENCES public.organizations(org_id) ON DELETE CASCADE;
+
 -- FK CONSTRAINT call_rollups call_rollups_org_id_fkey
 
 ALTER TABLE ONLY public.call_rollups
@@ -6659,6 +6690,10 @@ ALTER TABLE public.call_keypad_entries ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE public.call_notes ENABLE ROW LEVEL SECURITY;
 
+-- ROW SECURITY call_refused_onsets
+
+ALTER TABLE public.call_refused_onsets ENABLE ROW LEVEL SECURITY;
+
 -- ROW SECURITY call_rollups
 
 ALTER TABLE public.call_rollups ENABLE ROW LEVEL SECURITY;
@@ -7123,6 +7158,10 @@ CREATE POLICY system ON public.call_keypad_entries TO hum_system USING (true) WI
 
 CREATE POLICY system ON public.call_notes TO hum_system USING (true) WITH CHECK (true);
 
+-- POLICY call_refused_onsets system
+
+CREATE POLICY system ON public.call_refused_onsets TO hum_system USING (true) WITH CHECK (true);
+
 -- POLICY call_rollups system
 
 CREATE POLICY system ON public.call_rollups TO hum_system USING (true) WITH CHECK (true);
@@ -7538,6 +7577,10 @@ CREATE POLICY tenant ON public.call_keypad_entries TO hum_app USING ((org_id = (
 -- POLICY call_notes tenant
 
 CREATE POLICY tenant ON public.call_notes TO hum_app USING ((org_id = ( SELECT hum.org_id() AS org_id))) WITH CHECK ((org_id = ( SELECT hum.org_id() AS org_id)));
+
+-- POLICY call_refused_onsets tenant
+
+CREATE POLICY tenant ON public.call_refused_onsets TO hum_app USING ((org_id = ( SELECT hum.org_id() AS org_id))) WITH CHECK ((org_id = ( SELECT hum.org_id() AS org_id)));
 
 -- POLICY call_rollups tenant
 
@@ -8240,6 +8283,11 @@ GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.call_keypad_entries TO hum_sys
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.call_notes TO hum_app;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.call_notes TO hum_system;
+
+-- ACL TABLE call_refused_onsets
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.call_refused_onsets TO hum_app;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.call_refused_onsets TO hum_system;
 
 -- ACL TABLE call_rollups
 

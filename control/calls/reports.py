@@ -40,6 +40,7 @@ from storage.calls import CallState, StreamState
 from storage.db import BUSY, UNAVAILABLE, Db, Tx
 from storage.interruptions import InterruptionRow
 from storage.latencies import LatencyRow
+from storage.onsets import OnsetRow
 
 LOG = log(__name__)
 MAX_FAULT_CHARS = 200
@@ -186,10 +187,11 @@ async def _add(tx: Tx, state: CallState, report: runtime_pb2.Report, at: datetim
             if await interruptions.add(tx, state.org_id, state.id, _interruption(report)):
                 await append_event(tx, state.id, at, barge_in=report.interruption)
         case "refused_onset":
-            if await onsets.add(tx, state.id, encode(report.refused_onset), rules.MAX_REFUSED_ONSETS):
+            if await onsets.add(tx, state.org_id, state.id, _onset(report), rules.MAX_REFUSED_ONSETS):
                 await append_event(tx, state.id, at, refused_onset=report.refused_onset)
         case "onsets_refused":
-            await onsets.add_more(tx, state.id, report.onsets_refused.more)
+            more = report.onsets_refused.more
+            await onsets.add_more(tx, state.org_id, state.id, report.stream_number, report.seq, more)
         case "latency":
             await latencies.add(tx, state.org_id, state.id, _latency(report))
         case "intervention":
@@ -212,6 +214,11 @@ def _interruption(report: runtime_pb2.Report) -> InterruptionRow:
         message.decided_ms if message.HasField("decided_ms") else None,
         message.spoken_ms if message.HasField("spoken_ms") else None,
     )
+
+
+def _onset(report: runtime_pb2.Report) -> OnsetRow:
+    message = report.refused_onset
+    return OnsetRow(report.stream_number, report.seq, message.at_ms, message.until_ms, message.onset, message.reason)
 
 
 def _latency(report: runtime_pb2.Report) -> LatencyRow:

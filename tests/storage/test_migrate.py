@@ -154,7 +154,10 @@ LISTS = """
     INSERT INTO calls (id, org_id, direction, status, from_e164, to_e164)
     VALUES (md5('call')::uuid, md5('org')::uuid, 'inbound', 'completed', '+1', '+2'),
            (md5('other')::uuid, md5('org')::uuid, 'inbound', 'completed', '+1', '+2');
-    UPDATE calls SET keypad_entries = '[{"keys": "12", "at_ms": 900}, {"keys": "3"}]' WHERE id = md5('call')::uuid;
+    UPDATE calls
+       SET keypad_entries = '[{"keys": "12", "at_ms": 900}, {"keys": "3"}]', more_refused_onsets = 4,
+           refused_onsets = '[{"at_ms": 7, "until_ms": 47, "onset": "voice", "reason": "echo"}, {"until_ms": 40}]'
+     WHERE id = md5('call')::uuid;
 """
 
 
@@ -173,7 +176,9 @@ async def test_lists_of_calls_become_rows(empty_database: str, monkeypatch: pyte
         {"keys": "3", "at_ms": 0},
         {"keys": "12", "at_ms": 900},
     ]
-    assert other.keypad_entries == []
+    assert [json.loads(onset)["at_ms"] for onset in call.refused_onsets] == [7, 0]
+    assert (call.more_refused_onsets, other.more_refused_onsets) == (4, 0)
+    assert other.keypad_entries == other.refused_onsets == []
     await connection.close()
 
 

@@ -1,0 +1,19 @@
+"""A call's facts as its media process reports them, one of each."""
+
+from uuid import UUID
+
+from storage import interruptions, keypad, latencies, onsets
+from storage.db import Tx
+from storage.interruptions import InterruptionRow
+from storage.latencies import LatencyRow
+from storage.onsets import OnsetRow
+
+TABLES = ("call_interruptions", "call_turn_latencies", "call_keypad_entries", "call_refused_onsets")
+
+
+async def add(tx: Tx, org: UUID, call: UUID) -> None:
+    """Store a row in each of the tables."""
+    await interruptions.add(tx, org, call, InterruptionRow(1, 1, 0, 0, 0, "cut", 1, None, None, None, None))
+    await latencies.add(tx, org, call, LatencyRow(1, 2, 2, 500, 500, 5, 400))
+    await keypad.upsert(tx, org, call, 0, "1", 1)
+    await onsets.add(tx, org, call, OnsetRow(1, 3, 0, 40, "voice", "echo"), 1)
