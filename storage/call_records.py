@@ -11,6 +11,7 @@ import msgspec
 
 from hum.contract.errors import NotFound
 from storage import (
+    flow_switches,
     interruptions,
     keypad,
     latencies,
@@ -112,7 +113,7 @@ SEARCH = f"""
 DETAIL = f"""
     SELECT {LISTED}, c.summary, c.outcome, c.interventions,
            {interruptions.OF_CALL} AS interruptions, {latencies.OF_CALL} AS latency, {tool_runs.REPORTED_OF_CALL} AS tool_activity,
-           c.flow_switches, c.event_seq, {onsets.OF_CALL} AS refused_onsets, {onsets.MORE_OF_CALL} AS more_refused_onsets,
+           {flow_switches.OF_CALL} AS flow_switches, c.event_seq, {onsets.OF_CALL} AS refused_onsets, {onsets.MORE_OF_CALL} AS more_refused_onsets,
            {keypad.OF_CALL} AS keypad_entries, c.recording_fault, c.recording_pauses, c.announcement_played_ms,
            {recordings.HAS_ANY} AS has_recording
       FROM calls c

@@ -1584,6 +1584,20 @@ CREATE TABLE public.call_events (
 
 ALTER TABLE ONLY public.call_events FORCE ROW LEVEL SECURITY;
 
+-- TABLE call_flow_switches
+
+CREATE TABLE public.call_flow_switches (
+    org_id uuid NOT NULL,
+    call_id uuid NOT NULL,
+    stream_number integer NOT NULL,
+    report_seq bigint NOT NULL,
+    flow_id uuid NOT NULL,
+    flow_version integer NOT NULL,
+    at_ms integer NOT NULL
+);
+
+ALTER TABLE ONLY public.call_flow_switches FORCE ROW LEVEL SECURITY;
+
 -- TABLE call_interruptions
 
 CREATE TABLE public.call_interruptions (
@@ -1791,7 +1805,6 @@ END) STORED,
     interventions json DEFAULT '[]'::json NOT NULL,
     agent_flow_id uuid,
     agent_flow_version integer,
-    flow_switches json DEFAULT '[]'::json NOT NULL,
     carrier_account text DEFAULT ''::text NOT NULL,
     summarized_seq integer,
     outcome_is_judged boolean DEFAULT false NOT NULL,
@@ -3770,6 +3783,11 @@ ALTER TABLE ONLY public.browser_calls
 
 ALTER TABLE ONLY public.call_events
     ADD CONSTRAINT call_events_pkey PRIMARY KEY (call_id, seq);
+
+-- CONSTRAINT call_flow_switches call_flow_switches_pkey
+
+ALTER TABLE ONLY public.call_flow_switches
+    ADD CONSTRAINT call_flow_switches_pkey PRIMARY KEY (call_id, stream_number, report_seq);
 
 -- CONSTRAINT call_interruptions call_interruptions_pkey
 
@@ -5835,6 +5853,16 @@ ALTER TABLE ONLY public.call_events
 ALTER TABLE ONLY public.call_events
     ADD CONSTRAINT call_events_org_id_fkey FOREIGN KEY (org_id) REFERENCES public.organizations(org_id) ON DELETE CASCADE;
 
+-- FK CONSTRAINT call_flow_switches call_flow_switches_call_id_fkey
+
+ALTER TABLE ONLY public.call_flow_switches
+    ADD CONSTRAINT call_flow_switches_call_id_fkey FOREIGN KEY (call_id) REFERENCES public.calls(id) ON DELETE CASCADE;
+
+-- FK CONSTRAINT call_flow_switches call_flow_switches_org_id_fkey
+
+ALTER TABLE ONLY public.call_flow_switches
+    ADD CONSTRAINT call_flow_switches_org_id_fkey FOREIGN KEY (org_id) REFERENCES public.organizations(org_id) ON DELETE CASCADE;
+
 -- FK CONSTRAINT call_interruptions call_interruptions_call_id_fkey
 
 ALTER TABLE ONLY public.call_interruptions
@@ -6678,6 +6706,10 @@ ALTER TABLE public.browser_calls ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE public.call_events ENABLE ROW LEVEL SECURITY;
 
+-- ROW SECURITY call_flow_switches
+
+ALTER TABLE public.call_flow_switches ENABLE ROW LEVEL SECURITY;
+
 -- ROW SECURITY call_interruptions
 
 ALTER TABLE public.call_interruptions ENABLE ROW LEVEL SECURITY;
@@ -7146,6 +7178,10 @@ CREATE POLICY system ON public.browser_calls TO hum_system USING (true) WITH CHE
 
 CREATE POLICY system ON public.call_events TO hum_system USING (true) WITH CHECK (true);
 
+-- POLICY call_flow_switches system
+
+CREATE POLICY system ON public.call_flow_switches TO hum_system USING (true) WITH CHECK (true);
+
 -- POLICY call_interruptions system
 
 CREATE POLICY system ON public.call_interruptions TO hum_system USING (true) WITH CHECK (true);
@@ -7565,6 +7601,10 @@ CREATE POLICY tenant ON public.browser_calls TO hum_app USING ((org_id = ( SELEC
 -- POLICY call_events tenant
 
 CREATE POLICY tenant ON public.call_events TO hum_app USING ((org_id = ( SELECT hum.org_id() AS org_id))) WITH CHECK ((org_id = ( SELECT hum.org_id() AS org_id)));
+
+-- POLICY call_flow_switches tenant
+
+CREATE POLICY tenant ON public.call_flow_switches TO hum_app USING ((org_id = ( SELECT hum.org_id() AS org_id))) WITH CHECK ((org_id = ( SELECT hum.org_id() AS org_id)));
 
 -- POLICY call_interruptions tenant
 
@@ -8268,6 +8308,11 @@ GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.browser_calls TO hum_system;
 
 GRANT SELECT,INSERT ON TABLE public.call_events TO hum_app;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.call_events TO hum_system;
+
+-- ACL TABLE call_flow_switches
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.call_flow_switches TO hum_app;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.call_flow_switches TO hum_system;
 
 -- ACL TABLE call_interruptions
 

@@ -1,6 +1,7 @@
 """Messages of the contract for calls and their parts."""
 
 from typing import Any
+from uuid import UUID
 
 from control.base.wire import timestamp, value
 from control.calls import rules
@@ -70,7 +71,7 @@ def detailed(row: CallDetailRow, earlier: str | None = None) -> pb.CallDetail:
         earlier_turns_cursor=earlier,
         last_event_id=row.event_seq,
         tool_activity=[decode(activity, pb.ToolActivity()) for activity in row.tool_activity],
-        flow_switches=[decode(switch, pb.FlowSwitched()) for switch in row.flow_switches],
+        flow_switches=[flow_switch(switch) for switch in row.flow_switches],
         summary=pb.Summary(**row.summary) if row.summary else None,
         outcome=row.outcome,
         keypad_entries=[decode(entry, pb.KeypadEntry()) for entry in row.keypad_entries],
@@ -102,6 +103,12 @@ def turn(row: TurnRow) -> pb.Turn:
         interrupted=row.interrupted,
         item_id=row.item_id or None,
     )
+
+
+def flow_switch(stored: str) -> pb.FlowSwitched:
+    switch = decode(stored, pb.FlowSwitched())
+    switch.flow_id = ids.show(Kind.FLOW, UUID(switch.flow_id))
+    return switch
 
 
 def note(row: NoteRow) -> CallNote:

@@ -38,6 +38,7 @@ from storage import (
 )
 from storage.calls import CallState, StreamState
 from storage.db import BUSY, UNAVAILABLE, Db, Tx
+from storage.flow_switches import SwitchRow
 from storage.interruptions import InterruptionRow
 from storage.latencies import LatencyRow
 from storage.onsets import OnsetRow
@@ -167,7 +168,7 @@ async def _store(tx: Tx, state: CallState, stream: StreamState, report: runtime_
         case "digits":
             await _add_keys(tx, state, report.digits, at)
         case "flow_took_over":
-            await _switch_flow(tx, state, report.flow_took_over, at)
+            await _switch_flow(tx, state, report, at)
         case "model_used":
             await usage.model_used(tx, state, stream.number, report.model_used)
         case "announcement_played":
@@ -279,8 +280,13 @@ async def _set_message(tx: Tx, state: CallState, stream: StreamState, report: ru
         await jobs.enqueue(tx, KEEP, state.org_id, state.id)
 
 
-async def _switch_flow(tx: Tx, state: CallState, report: runtime_pb2.FlowTookOver, at: datetime) -> None:
-    switched = calls_pb2.FlowSwitched(flow_id=report.flow_id, flow_version=report.flow_version, at_ms=report.at_ms)
-    await flow_switches.add(tx, state.id, ids.require(Kind.FLOW, report.flow_id), report.flow_version, encode(switched))
-    await append_event(tx, state.id, at, flow_switched=switched)
-    await outbox.flow_switched(tx, state, switched, at)
+async def _switch_flow(tx: Tx, state: CallState, report: runtime_pb2.Report, at: datetime) -> None:
+    took_over = report.flow_took_over
+    switched = calls_pb2.FlowSwitched(
+        flow_id=took_over.flow_id, flow_version=took_over.flow_version, at_ms=took_over.at_ms
+    )
+    flow = ids.require(Kind.FLOW, took_over.flow_id)
+    row = SwitchRow(report.stream_number, report.seq, flow, took_over.flow_version, took_over.at_ms)
+    if await flow_switches.add(tx, state.org_id, state.id, row):
+        await append_event(tx, state.id, at, flow_switched=switched)
+        await outbox.flow_switched(tx, state, switched, at)

@@ -30,6 +30,29 @@ CREATE TABLE call_refused_onsets (
 );
 CALL hum.tenant_table('call_refused_onsets');
 
+-- The times at which another flow's agent took the call over; the last one is the call's present agent.
+CREATE TABLE call_flow_switches (
+    org_id uuid NOT NULL REFERENCES organizations ON DELETE CASCADE,
+    call_id uuid NOT NULL REFERENCES calls ON DELETE CASCADE,
+    stream_number integer NOT NULL,
+    report_seq bigint NOT NULL,
+    flow_id uuid NOT NULL,
+    flow_version integer NOT NULL,
+    at_ms integer NOT NULL,
+    PRIMARY KEY (call_id, stream_number, report_seq)
+);
+CALL hum.tenant_table('call_flow_switches');
+
+-- The UUID behind an id of clients: its last 26 characters are 5 bits each, of which the first two bits are empty. Null
+-- for any other text.
+CREATE FUNCTION hum.uuid_of(id text) RETURNS uuid LANGUAGE sql AS $$
+    SELECT string_agg(to_hex(substr(bits, n, 4)::bit(4)::integer), '' ORDER BY n)::uuid
+      FROM (SELECT string_agg((strpos('0123456789ABCDEFGHJKMNPQRSTVWXYZ', digit) - 1)::bit(5)::text, '' ORDER BY place) AS bits
+              FROM regexp_split_to_table(upper(right(id, 26)), '') WITH ORDINALITY AS each (digit, place)) packed
+     CROSS JOIN generate_series(3, 127, 4) AS n
+     WHERE id ~* '^([a-z]+_)?[0-7][0-9A-HJKMNP-TV-Z]{25}$'
+$$;
+
 SET LOCAL ROLE hum_system;
 
 INSERT INTO call_keypad_entries
@@ -48,6 +71,15 @@ SELECT c.org_id, c.id, 0, n, o.at_ms, o.until_ms, o.onset, o.reason, 0
 INSERT INTO call_refused_onsets (org_id, call_id, stream_number, report_seq, more)
 SELECT org_id, id, 0, 0, more_refused_onsets FROM calls WHERE more_refused_onsets > 0;
 
+INSERT INTO call_flow_switches
+SELECT c.org_id, c.id, 0, n, hum.uuid_of(item ->> 'flow_id'), coalesce((item ->> 'flow_version')::integer, 0),
+       coalesce((item ->> 'at_ms')::integer, 0)
+  FROM calls c CROSS JOIN LATERAL json_array_elements(c.flow_switches) WITH ORDINALITY AS each (item, n)
+ WHERE hum.uuid_of(item ->> 'flow_id') IS NOT NULL;
+
 SET LOCAL ROLE hum_owner;
 
-ALTER TABLE calls DROP COLUMN keypad_entries, DROP COLUMN refused_onsets, DROP COLUMN more_refused_onsets;
+DROP FUNCTION hum.uuid_of(text);
+
+ALTER TABLE calls
+    DROP COLUMN keypad_entries, DROP COLUMN refused_onsets, DROP COLUMN more_refused_onsets, DROP COLUMN flow_switches;

@@ -8,6 +8,8 @@ from typing import Any
 import asyncpg
 import pytest
 
+from hum import ids
+from hum.ids import Kind
 from storage import call_records, schema, tool_runs
 from storage import migrate as module
 from storage.migrate import CannotMigrate, Migration, migrate, migrations
@@ -156,7 +158,8 @@ LISTS = """
            (md5('other')::uuid, md5('org')::uuid, 'inbound', 'completed', '+1', '+2');
     UPDATE calls
        SET keypad_entries = '[{"keys": "12", "at_ms": 900}, {"keys": "3"}]', more_refused_onsets = 4,
-           refused_onsets = '[{"at_ms": 7, "until_ms": 47, "onset": "voice", "reason": "echo"}, {"until_ms": 40}]'
+           refused_onsets = '[{"at_ms": 7, "until_ms": 47, "onset": "voice", "reason": "echo"}, {"until_ms": 40}]',
+           flow_switches = '[{"flow_id": "FLOW", "flow_version": 3, "at_ms": 4000}]'
      WHERE id = md5('call')::uuid;
 """
 
@@ -166,7 +169,8 @@ async def test_lists_of_calls_become_rows(empty_database: str, monkeypatch: pyte
     monkeypatch.setattr(module, "migrations", lambda: [each for each in every if each.version < 24])
     await migrate(empty_database)
     connection = await asyncpg.connect(empty_database)
-    await connection.execute(LISTS)
+    id = ids.new()
+    await connection.execute(LISTS.replace("FLOW", ids.show(Kind.FLOW, id)))
     monkeypatch.setattr(module, "migrations", lambda: every)
     await migrate(empty_database)
     tx: Any = connection
@@ -178,7 +182,9 @@ async def test_lists_of_calls_become_rows(empty_database: str, monkeypatch: pyte
     ]
     assert [json.loads(onset)["at_ms"] for onset in call.refused_onsets] == [7, 0]
     assert (call.more_refused_onsets, other.more_refused_onsets) == (4, 0)
-    assert other.keypad_entries == other.refused_onsets == []
+    (switch,) = map(json.loads, call.flow_switches)
+    assert switch == {"flow_id": str(id), "flow_version": 3, "at_ms": 4000}
+    assert other.keypad_entries == other.refused_onsets == other.flow_switches == []
     await connection.close()
 
 

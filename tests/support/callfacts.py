@@ -2,13 +2,21 @@
 
 from uuid import UUID
 
-from storage import interruptions, keypad, latencies, onsets
+from hum import ids
+from storage import flow_switches, interruptions, keypad, latencies, onsets
 from storage.db import Tx
+from storage.flow_switches import SwitchRow
 from storage.interruptions import InterruptionRow
 from storage.latencies import LatencyRow
 from storage.onsets import OnsetRow
 
-TABLES = ("call_interruptions", "call_turn_latencies", "call_keypad_entries", "call_refused_onsets")
+TABLES = (
+    "call_interruptions",
+    "call_turn_latencies",
+    "call_keypad_entries",
+    "call_refused_onsets",
+    "call_flow_switches",
+)
 
 
 async def add(tx: Tx, org: UUID, call: UUID) -> None:
@@ -17,3 +25,10 @@ async def add(tx: Tx, org: UUID, call: UUID) -> None:
     await latencies.add(tx, org, call, LatencyRow(1, 2, 2, 500, 500, 5, 400))
     await keypad.upsert(tx, org, call, 0, "1", 1)
     await onsets.add(tx, org, call, OnsetRow(1, 3, 0, 40, "voice", "echo"), 1)
+    await flow_switches.add(tx, org, call, SwitchRow(1, 4, await new_flow(tx, org), 1, 4_000))
+
+
+async def new_flow(tx: Tx, org: UUID) -> UUID:
+    id = ids.new()
+    await tx.execute("INSERT INTO flows (id, org_id, channel, version) VALUES ($1, $2, 'voice', 1)", id, org)
+    return id
