@@ -13,6 +13,7 @@ from hum.contract.errors import NotFound
 from storage import (
     flow_switches,
     interruptions,
+    interventions,
     keypad,
     latencies,
     onsets,
@@ -111,7 +112,7 @@ SEARCH = f"""
      ORDER BY c.created_at DESC, c.id DESC
 """
 DETAIL = f"""
-    SELECT {LISTED}, c.summary, c.outcome, c.interventions,
+    SELECT {LISTED}, c.summary, c.outcome, {interventions.OF_CALL} AS interventions,
            {interruptions.OF_CALL} AS interruptions, {latencies.OF_CALL} AS latency, {tool_runs.REPORTED_OF_CALL} AS tool_activity,
            {flow_switches.OF_CALL} AS flow_switches, c.event_seq, {onsets.OF_CALL} AS refused_onsets, {onsets.MORE_OF_CALL} AS more_refused_onsets,
            {keypad.OF_CALL} AS keypad_entries, c.recording_fault, c.recording_pauses, c.announcement_played_ms,

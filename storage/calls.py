@@ -120,10 +120,8 @@ LATEST_UTTERANCES = """
            SELECT role, coalesce(heard_text, text) AS text, start_ms, seq FROM call_turns
             WHERE call_id = $1 AND coalesce(heard_text, text) <> ''
            UNION ALL
-           SELECT CASE each ->> 'kind' WHEN 'news' THEN 'news' ELSE 'hint' END, each ->> 'text',
-                  (each ->> 'at_ms')::integer, 2147483647
-             FROM calls c, json_array_elements(c.interventions) each
-            WHERE c.id = $1 AND each ->> 'kind' IN ('instruct', 'news')
+           SELECT CASE kind WHEN 'news' THEN 'news' ELSE 'hint' END, text, at_ms, 2147483647
+             FROM call_interventions WHERE call_id = $1 AND kind IN ('instruct', 'news')
            UNION ALL
            SELECT 'caller', 'Caller entered ' || keys || ' on the keypad', at_ms, 0
              FROM call_keypad_entries WHERE call_id = $1 AND keys IS NOT NULL) heard

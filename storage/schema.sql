@@ -1618,6 +1618,23 @@ CREATE TABLE public.call_interruptions (
 
 ALTER TABLE ONLY public.call_interruptions FORCE ROW LEVEL SECURITY;
 
+-- TABLE call_interventions
+
+CREATE TABLE public.call_interventions (
+    org_id uuid NOT NULL,
+    call_id uuid NOT NULL,
+    stream_number integer NOT NULL,
+    report_seq bigint NOT NULL,
+    id uuid NOT NULL,
+    kind text NOT NULL,
+    text text NOT NULL,
+    by text NOT NULL,
+    at timestamp with time zone,
+    at_ms integer
+);
+
+ALTER TABLE ONLY public.call_interventions FORCE ROW LEVEL SECURITY;
+
 -- TABLE call_keypad_entries
 
 CREATE TABLE public.call_keypad_entries (
@@ -1802,7 +1819,6 @@ END) STORED,
     answered_by text,
     recording_pauses json DEFAULT '[]'::json NOT NULL,
     media_url text,
-    interventions json DEFAULT '[]'::json NOT NULL,
     agent_flow_id uuid,
     agent_flow_version integer,
     carrier_account text DEFAULT ''::text NOT NULL,
@@ -3793,6 +3809,11 @@ ALTER TABLE ONLY public.call_flow_switches
 
 ALTER TABLE ONLY public.call_interruptions
     ADD CONSTRAINT call_interruptions_pkey PRIMARY KEY (call_id, stream_number, report_seq);
+
+-- CONSTRAINT call_interventions call_interventions_pkey
+
+ALTER TABLE ONLY public.call_interventions
+    ADD CONSTRAINT call_interventions_pkey PRIMARY KEY (call_id, id);
 
 -- CONSTRAINT call_keypad_entries call_keypad_entries_pkey
 
@@ -5873,6 +5894,16 @@ ALTER TABLE ONLY public.call_interruptions
 ALTER TABLE ONLY public.call_interruptions
     ADD CONSTRAINT call_interruptions_org_id_fkey FOREIGN KEY (org_id) REFERENCES public.organizations(org_id) ON DELETE CASCADE;
 
+-- FK CONSTRAINT call_interventions call_interventions_call_id_fkey
+
+ALTER TABLE ONLY public.call_interventions
+    ADD CONSTRAINT call_interventions_call_id_fkey FOREIGN KEY (call_id) REFERENCES public.calls(id) ON DELETE CASCADE;
+
+-- FK CONSTRAINT call_interventions call_interventions_org_id_fkey
+
+ALTER TABLE ONLY public.call_interventions
+    ADD CONSTRAINT call_interventions_org_id_fkey FOREIGN KEY (org_id) REFERENCES public.organizations(org_id) ON DELETE CASCADE;
+
 -- FK CONSTRAINT call_keypad_entries call_keypad_entries_call_id_fkey
 
 ALTER TABLE ONLY public.call_keypad_entries
@@ -6714,6 +6745,10 @@ ALTER TABLE public.call_flow_switches ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE public.call_interruptions ENABLE ROW LEVEL SECURITY;
 
+-- ROW SECURITY call_interventions
+
+ALTER TABLE public.call_interventions ENABLE ROW LEVEL SECURITY;
+
 -- ROW SECURITY call_keypad_entries
 
 ALTER TABLE public.call_keypad_entries ENABLE ROW LEVEL SECURITY;
@@ -7186,6 +7221,10 @@ CREATE POLICY system ON public.call_flow_switches TO hum_system USING (true) WIT
 
 CREATE POLICY system ON public.call_interruptions TO hum_system USING (true) WITH CHECK (true);
 
+-- POLICY call_interventions system
+
+CREATE POLICY system ON public.call_interventions TO hum_system USING (true) WITH CHECK (true);
+
 -- POLICY call_keypad_entries system
 
 CREATE POLICY system ON public.call_keypad_entries TO hum_system USING (true) WITH CHECK (true);
@@ -7609,6 +7648,10 @@ CREATE POLICY tenant ON public.call_flow_switches TO hum_app USING ((org_id = ( 
 -- POLICY call_interruptions tenant
 
 CREATE POLICY tenant ON public.call_interruptions TO hum_app USING ((org_id = ( SELECT hum.org_id() AS org_id))) WITH CHECK ((org_id = ( SELECT hum.org_id() AS org_id)));
+
+-- POLICY call_interventions tenant
+
+CREATE POLICY tenant ON public.call_interventions TO hum_app USING ((org_id = ( SELECT hum.org_id() AS org_id))) WITH CHECK ((org_id = ( SELECT hum.org_id() AS org_id)));
 
 -- POLICY call_keypad_entries tenant
 
@@ -8318,6 +8361,11 @@ GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.call_flow_switches TO hum_syst
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.call_interruptions TO hum_app;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.call_interruptions TO hum_system;
+
+-- ACL TABLE call_interventions
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.call_interventions TO hum_app;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.call_interventions TO hum_system;
 
 -- ACL TABLE call_keypad_entries
 

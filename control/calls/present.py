@@ -86,7 +86,7 @@ def detailed(row: CallDetailRow, earlier: str | None = None) -> pb.CallDetail:
         announcement_played_ms=row.announcement_played_ms,
         notes=[note(note_row) for note_row in row.notes],
         voicemail=voicemail(row.voicemail) if row.voicemail else None,
-        interventions=[decode(stored, pb.Intervention()) for stored in row.interventions],
+        interventions=[intervention(stored) for stored in row.interventions],
         transfers=[record.shown(transfer) for transfer in row.transfers],
         usage=usage(row.usage),
     )
@@ -109,6 +109,12 @@ def flow_switch(stored: str) -> pb.FlowSwitched:
     switch = decode(stored, pb.FlowSwitched())
     switch.flow_id = ids.show(Kind.FLOW, UUID(switch.flow_id))
     return switch
+
+
+def intervention(stored: str) -> pb.Intervention:
+    message = decode(stored, pb.Intervention())
+    message.id = ids.show(Kind.INTERVENTION, UUID(message.id))
+    return message
 
 
 def note(row: NoteRow) -> CallNote:

@@ -40,6 +40,7 @@ from storage.calls import CallState, StreamState
 from storage.db import BUSY, UNAVAILABLE, Db, Tx
 from storage.flow_switches import SwitchRow
 from storage.interruptions import InterruptionRow
+from storage.interventions import InterventionRow
 from storage.latencies import LatencyRow
 from storage.onsets import OnsetRow
 
@@ -196,8 +197,8 @@ async def _add(tx: Tx, state: CallState, report: runtime_pb2.Report, at: datetim
         case "latency":
             await latencies.add(tx, state.org_id, state.id, _latency(report))
         case "intervention":
-            await interventions.add(tx, state.id, encode(report.intervention))
-            await append_event(tx, state.id, at, intervention=report.intervention)
+            if await interventions.add(tx, state.org_id, state.id, _intervention(report)):
+                await append_event(tx, state.id, at, intervention=report.intervention)
 
 
 def _interruption(report: runtime_pb2.Report) -> InterruptionRow:
@@ -220,6 +221,20 @@ def _interruption(report: runtime_pb2.Report) -> InterruptionRow:
 def _onset(report: runtime_pb2.Report) -> OnsetRow:
     message = report.refused_onset
     return OnsetRow(report.stream_number, report.seq, message.at_ms, message.until_ms, message.onset, message.reason)
+
+
+def _intervention(report: runtime_pb2.Report) -> InterventionRow:
+    message = report.intervention
+    return InterventionRow(
+        report.stream_number,
+        report.seq,
+        ids.require(Kind.INTERVENTION, message.id),
+        message.kind,
+        turns.without_nul(message.text),
+        message.by,
+        moment(message.at) if message.HasField("at") else None,
+        message.at_ms if message.HasField("at_ms") else None,
+    )
 
 
 def _latency(report: runtime_pb2.Report) -> LatencyRow:

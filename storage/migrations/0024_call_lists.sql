@@ -43,6 +43,23 @@ CREATE TABLE call_flow_switches (
 );
 CALL hum.tenant_table('call_flow_switches');
 
+-- What people told the agent, and what became of its approvals. The media process is sent each until it reports it.
+CREATE TABLE call_interventions (
+    org_id uuid NOT NULL REFERENCES organizations ON DELETE CASCADE,
+    call_id uuid NOT NULL REFERENCES calls ON DELETE CASCADE,
+    stream_number integer NOT NULL,
+    report_seq bigint NOT NULL,
+    id uuid NOT NULL,
+    kind text NOT NULL,
+    text text NOT NULL,
+    -- The name of the person or key; empty for news.
+    by text NOT NULL,
+    at timestamptz,
+    at_ms integer,
+    PRIMARY KEY (call_id, id)
+);
+CALL hum.tenant_table('call_interventions');
+
 -- The UUID behind an id of clients: its last 26 characters are 5 bits each, of which the first two bits are empty. Null
 -- for any other text.
 CREATE FUNCTION hum.uuid_of(id text) RETURNS uuid LANGUAGE sql AS $$
@@ -77,9 +94,19 @@ SELECT c.org_id, c.id, 0, n, hum.uuid_of(item ->> 'flow_id'), coalesce((item ->>
   FROM calls c CROSS JOIN LATERAL json_array_elements(c.flow_switches) WITH ORDINALITY AS each (item, n)
  WHERE hum.uuid_of(item ->> 'flow_id') IS NOT NULL;
 
+-- PostgreSQL reads no member of an object with a NUL.
+INSERT INTO call_interventions
+SELECT c.org_id, c.id, 0, n, coalesce(hum.uuid_of(i.id), gen_random_uuid()), coalesce(i.kind, ''), coalesce(i.text, ''),
+       coalesce(i.by, ''), i.at, i.at_ms
+  FROM calls c CROSS JOIN LATERAL json_array_elements(c.interventions) WITH ORDINALITY AS each (item, n)
+ CROSS JOIN LATERAL json_to_record(replace(item::text, '\u0000', '\ufffd')::json) AS i (
+            id text, kind text, text text, by text, at timestamptz, at_ms integer)
+ON CONFLICT DO NOTHING;
+
 SET LOCAL ROLE hum_owner;
 
 DROP FUNCTION hum.uuid_of(text);
 
 ALTER TABLE calls
-    DROP COLUMN keypad_entries, DROP COLUMN refused_onsets, DROP COLUMN more_refused_onsets, DROP COLUMN flow_switches;
+    DROP COLUMN keypad_entries, DROP COLUMN refused_onsets, DROP COLUMN more_refused_onsets, DROP COLUMN flow_switches,
+    DROP COLUMN interventions;

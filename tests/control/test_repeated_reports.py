@@ -22,12 +22,16 @@ async def test_a_report_that_is_stored_changes_nothing(desk: Desk) -> None:
     async with desk.db.system() as tx:
         flow = await callfacts.new_flow(tx, await tx.fetchval("SELECT org_id FROM calls"))
     took_over = runtime_pb2.FlowTookOver(flow_id=ids.show(Kind.FLOW, flow), flow_version=1, at_ms=4_000)
+    told = calls_pb2.Intervention(
+        id=ids.show(Kind.INTERVENTION, ids.new()), kind="say", text="One\0moment.", at_ms=5_000
+    )
     facts: list[dict[str, Any]] = [
         {"interruption": calls_pb2.Interruption(at_ms=1)},
         {"latency": calls_pb2.TurnLatency(ours_ms=5)},
         {"digits": runtime_pb2.DigitsPressed(digits="4", at_ms=9)},
         {"onsets_refused": runtime_pb2.OnsetsRefused(more=3)},
         {"flow_took_over": took_over},
+        {"intervention": told},
     ]
     id = ids.show(Kind.CALL, desk.call)
     reports = [runtime_pb2.Report(call_id=id, stream_number=1, seq=seq, **fact) for seq, fact in enumerate(facts, 1)]
@@ -36,8 +40,8 @@ async def test_a_report_that_is_stored_changes_nothing(desk: Desk) -> None:
         await apply_batch(desk.db, "media-1", runtime_pb2.ReportBatch(seq=1, reports=reports))
         async with desk.db.system() as tx:
             rows = [await tx.fetchval(f"SELECT count(*) FROM {table}") for table in callfacts.TABLES]
-            told = await tx.fetchval("SELECT count(*) FROM events")
-            states.append((rows, told, await call_records.detail(tx, desk.call)))
+            events = await tx.fetchval("SELECT count(*) FROM events")
+            states.append((rows, events, await call_records.detail(tx, desk.call)))
             await tx.execute("UPDATE media_links SET batch_seq = 0")
             await tx.execute("UPDATE call_streams SET report_seq = 0")
     assert set(states[0][0]) == {1}

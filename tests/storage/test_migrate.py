@@ -159,7 +159,10 @@ LISTS = """
     UPDATE calls
        SET keypad_entries = '[{"keys": "12", "at_ms": 900}, {"keys": "3"}]', more_refused_onsets = 4,
            refused_onsets = '[{"at_ms": 7, "until_ms": 47, "onset": "voice", "reason": "echo"}, {"until_ms": 40}]',
-           flow_switches = '[{"flow_id": "FLOW", "flow_version": 3, "at_ms": 4000}]'
+           flow_switches = '[{"flow_id": "FLOW", "flow_version": 3, "at_ms": 4000}]',
+           interventions = '[{"id": "TOLD", "kind": "say", "text": "One\\u0000moment.", "by": "Ann",
+                              "at": "2026-11-30T12:00:00.25Z", "at_ms": 5000},
+                             {"id": "odd", "kind": "instruct", "text": "Hurry.", "at": null}]'
      WHERE id = md5('call')::uuid;
 """
 
@@ -170,7 +173,8 @@ async def test_lists_of_calls_become_rows(empty_database: str, monkeypatch: pyte
     await migrate(empty_database)
     connection = await asyncpg.connect(empty_database)
     id = ids.new()
-    await connection.execute(LISTS.replace("FLOW", ids.show(Kind.FLOW, id)))
+    names = {"FLOW": ids.show(Kind.FLOW, id), "TOLD": ids.show(Kind.INTERVENTION, id)}
+    await connection.execute(LISTS.replace("FLOW", names["FLOW"]).replace("TOLD", names["TOLD"]))
     monkeypatch.setattr(module, "migrations", lambda: every)
     await migrate(empty_database)
     tx: Any = connection
@@ -184,7 +188,11 @@ async def test_lists_of_calls_become_rows(empty_database: str, monkeypatch: pyte
     assert (call.more_refused_onsets, other.more_refused_onsets) == (4, 0)
     (switch,) = map(json.loads, call.flow_switches)
     assert switch == {"flow_id": str(id), "flow_version": 3, "at_ms": 4000}
-    assert other.keypad_entries == other.refused_onsets == other.flow_switches == []
+    told, hurried = map(json.loads, call.interventions)
+    assert (told["id"], told["kind"], told["text"], told["by"]) == (str(id), "say", "One\ufffdmoment.", "Ann")
+    assert (told["at"][:22], told["at_ms"]) == ("2026-11-30T12:00:00.25", 5000)
+    assert (hurried["text"], hurried["by"], hurried["at"], hurried["at_ms"]) == ("Hurry.", "", None, None)
+    assert other.keypad_entries == other.refused_onsets == other.flow_switches == other.interventions == []
     await connection.close()
 
 

@@ -3,10 +3,11 @@
 from uuid import UUID
 
 from hum import ids
-from storage import flow_switches, interruptions, keypad, latencies, onsets
+from storage import flow_switches, interruptions, interventions, keypad, latencies, onsets
 from storage.db import Tx
 from storage.flow_switches import SwitchRow
 from storage.interruptions import InterruptionRow
+from storage.interventions import InterventionRow
 from storage.latencies import LatencyRow
 from storage.onsets import OnsetRow
 
@@ -16,6 +17,7 @@ TABLES = (
     "call_keypad_entries",
     "call_refused_onsets",
     "call_flow_switches",
+    "call_interventions",
 )
 
 
@@ -26,6 +28,7 @@ async def add(tx: Tx, org: UUID, call: UUID) -> None:
     await keypad.upsert(tx, org, call, 0, "1", 1)
     await onsets.add(tx, org, call, OnsetRow(1, 3, 0, 40, "voice", "echo"), 1)
     await flow_switches.add(tx, org, call, SwitchRow(1, 4, await new_flow(tx, org), 1, 4_000))
+    await interventions.add(tx, org, call, InterventionRow(1, 5, ids.new(), "instruct", "Hurry.", "Ann", None, 5_000))
 
 
 async def new_flow(tx: Tx, org: UUID) -> UUID:
