@@ -17,6 +17,7 @@ from storage import (
     keypad,
     latencies,
     onsets,
+    pauses,
     recordings,
     review,
     tool_runs,
@@ -115,7 +116,7 @@ DETAIL = f"""
     SELECT {LISTED}, c.summary, c.outcome, {interventions.OF_CALL} AS interventions,
            {interruptions.OF_CALL} AS interruptions, {latencies.OF_CALL} AS latency, {tool_runs.REPORTED_OF_CALL} AS tool_activity,
            {flow_switches.OF_CALL} AS flow_switches, c.event_seq, {onsets.OF_CALL} AS refused_onsets, {onsets.MORE_OF_CALL} AS more_refused_onsets,
-           {keypad.OF_CALL} AS keypad_entries, c.recording_fault, c.recording_pauses, c.announcement_played_ms,
+           {keypad.OF_CALL} AS keypad_entries, c.recording_fault, {pauses.OF_CALL} AS recording_pauses, c.announcement_played_ms,
            {recordings.HAS_ANY} AS has_recording
       FROM calls c
       LEFT JOIN contacts k ON k.id = c.contact_id
@@ -158,7 +159,7 @@ class CallDetailRow:
     """A call with its details.
 
     `interruptions`, `refused_onsets`, `interventions`, `latency`, `tool_activity`, `keypad_entries`, `flow_switches` and
-    `recording_pauses` are JSON objects, as reported; interruptions also have the begin and end of the turn that was spoken over.
+    `recording_pauses` are JSON objects, as reported, but with UUIDs; interruptions also have the begin and end of the turn that was spoken over.
     `turns` may be only the latest, and `has_earlier` tells whether there are others before them.  `event_seq` is the last event of
     the call's stream that this row includes.
     """

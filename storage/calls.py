@@ -13,6 +13,7 @@ from uuid import UUID
 import asyncpg
 
 from hum.contract.errors import NotFound
+from storage import pauses
 from storage.db import Tx
 
 ROUTE = """
@@ -92,7 +93,7 @@ STREAM = f"""
       LEFT JOIN call_streams f ON f.call_id = s.call_id AND f.number = 1
      WHERE s.call_id = $1 AND s.number = $2
 """
-SESSION = """
+SESSION = f"""
     SELECT c.org_id, v.flow_id, v.version AS flow_version, v.definition, c.announcement_played_ms IS NOT NULL AS announced, k.name AS contact_name,
            k.phone_e164 AS contact_phone, k.company AS contact_company, k.tags AS contact_tags, k.notes AS contact_notes,
            k.attributes_json AS contact_attributes,
@@ -103,8 +104,7 @@ SESSION = """
            (SELECT p.task_context FROM outbound_calls p WHERE p.call_id = c.id) AS task_context,
            coalesce(v.definition ->> 'business_hours_json', o.business_hours_json) AS business_hours_json,
            (SELECT count(*) FROM transfers t WHERE t.call_id = c.id) AS transfers,
-           coalesce(c.recording_pauses -> -1 ->> 'end_ms' IS NULL AND json_array_length(c.recording_pauses) > 0, false)
-               AS recording_paused,
+           {pauses.IS_OPEN} AS recording_paused,
            ARRAY(SELECT ARRAY[r.name, r.told] FROM tool_runs r WHERE r.call_id = c.id AND r.told IS NOT NULL
                   ORDER BY r.place, r.id) AS findings
       FROM calls c

@@ -1660,6 +1660,20 @@ CREATE TABLE public.call_notes (
 
 ALTER TABLE ONLY public.call_notes FORCE ROW LEVEL SECURITY;
 
+-- TABLE call_recording_pauses
+
+CREATE TABLE public.call_recording_pauses (
+    org_id uuid NOT NULL,
+    call_id uuid NOT NULL,
+    stream_number integer NOT NULL,
+    report_seq bigint NOT NULL,
+    start_ms integer NOT NULL,
+    end_ms integer,
+    cause text NOT NULL
+);
+
+ALTER TABLE ONLY public.call_recording_pauses FORCE ROW LEVEL SECURITY;
+
 -- TABLE call_refused_onsets
 
 CREATE TABLE public.call_refused_onsets (
@@ -1817,7 +1831,6 @@ END) STORED,
     owed_due boolean DEFAULT false NOT NULL,
     streams_left integer DEFAULT 0 NOT NULL,
     answered_by text,
-    recording_pauses json DEFAULT '[]'::json NOT NULL,
     media_url text,
     agent_flow_id uuid,
     agent_flow_version integer,
@@ -3824,6 +3837,11 @@ ALTER TABLE ONLY public.call_keypad_entries
 
 ALTER TABLE ONLY public.call_notes
     ADD CONSTRAINT call_notes_pkey PRIMARY KEY (id);
+
+-- CONSTRAINT call_recording_pauses call_recording_pauses_pkey
+
+ALTER TABLE ONLY public.call_recording_pauses
+    ADD CONSTRAINT call_recording_pauses_pkey PRIMARY KEY (call_id, start_ms);
 
 -- CONSTRAINT call_refused_onsets call_refused_onsets_pkey
 
@@ -5924,6 +5942,16 @@ ALTER TABLE ONLY public.call_notes
 ALTER TABLE ONLY public.call_notes
     ADD CONSTRAINT call_notes_org_id_fkey FOREIGN KEY (org_id) REFERENCES public.organizations(org_id) ON DELETE CASCADE;
 
+-- FK CONSTRAINT call_recording_pauses call_recording_pauses_call_id_fkey
+
+ALTER TABLE ONLY public.call_recording_pauses
+    ADD CONSTRAINT call_recording_pauses_call_id_fkey FOREIGN KEY (call_id) REFERENCES public.calls(id) ON DELETE CASCADE;
+
+-- FK CONSTRAINT call_recording_pauses call_recording_pauses_org_id_fkey
+
+ALTER TABLE ONLY public.call_recording_pauses
+    ADD CONSTRAINT call_recording_pauses_org_id_fkey FOREIGN KEY (org_id) REFERENCES public.organizations(org_id) ON DELETE CASCADE;
+
 -- FK CONSTRAINT call_refused_onsets call_refused_onsets_call_id_fkey
 
 ALTER TABLE ONLY public.call_refused_onsets
@@ -6757,6 +6785,10 @@ ALTER TABLE public.call_keypad_entries ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE public.call_notes ENABLE ROW LEVEL SECURITY;
 
+-- ROW SECURITY call_recording_pauses
+
+ALTER TABLE public.call_recording_pauses ENABLE ROW LEVEL SECURITY;
+
 -- ROW SECURITY call_refused_onsets
 
 ALTER TABLE public.call_refused_onsets ENABLE ROW LEVEL SECURITY;
@@ -7233,6 +7265,10 @@ CREATE POLICY system ON public.call_keypad_entries TO hum_system USING (true) WI
 
 CREATE POLICY system ON public.call_notes TO hum_system USING (true) WITH CHECK (true);
 
+-- POLICY call_recording_pauses system
+
+CREATE POLICY system ON public.call_recording_pauses TO hum_system USING (true) WITH CHECK (true);
+
 -- POLICY call_refused_onsets system
 
 CREATE POLICY system ON public.call_refused_onsets TO hum_system USING (true) WITH CHECK (true);
@@ -7660,6 +7696,10 @@ CREATE POLICY tenant ON public.call_keypad_entries TO hum_app USING ((org_id = (
 -- POLICY call_notes tenant
 
 CREATE POLICY tenant ON public.call_notes TO hum_app USING ((org_id = ( SELECT hum.org_id() AS org_id))) WITH CHECK ((org_id = ( SELECT hum.org_id() AS org_id)));
+
+-- POLICY call_recording_pauses tenant
+
+CREATE POLICY tenant ON public.call_recording_pauses TO hum_app USING ((org_id = ( SELECT hum.org_id() AS org_id))) WITH CHECK ((org_id = ( SELECT hum.org_id() AS org_id)));
 
 -- POLICY call_refused_onsets tenant
 
@@ -8376,6 +8416,11 @@ GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.call_keypad_entries TO hum_sys
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.call_notes TO hum_app;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.call_notes TO hum_system;
+
+-- ACL TABLE call_recording_pauses
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.call_recording_pauses TO hum_app;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.call_recording_pauses TO hum_system;
 
 -- ACL TABLE call_refused_onsets
 

@@ -11,7 +11,7 @@ from control.calls import outbox, rules
 from control.calls.ending import stream_ended
 from control.executions import runner
 from control.livecall import activity, turns
-from control.livecall.stream import append_event, encode
+from control.livecall.stream import append_event
 from control.usage import record as usage
 from control.voicemail.rules import KEEP
 from hum import ids
@@ -43,6 +43,7 @@ from storage.interruptions import InterruptionRow
 from storage.interventions import InterventionRow
 from storage.latencies import LatencyRow
 from storage.onsets import OnsetRow
+from storage.pauses import PauseRow
 
 LOG = log(__name__)
 MAX_FAULT_CHARS = 200
@@ -266,7 +267,9 @@ async def _set_recording(tx: Tx, state: CallState, stream: StreamState, report: 
     match report.WhichOneof("report"):
         case "recording_pause":
             pause = report.recording_pause
-            await pauses.upsert(tx, state.id, pause.start_ms, encode(pause))
+            end_ms = pause.end_ms if pause.HasField("end_ms") else None
+            row = PauseRow(stream.number, report.seq, pause.start_ms, end_ms, pause.cause)
+            await pauses.upsert(tx, state.org_id, state.id, row)
         case "recording_started":
             await recordings.begin(tx, state.id, stream.number, report.recording_started.path)
         case "recording" if file.path:

@@ -60,6 +60,20 @@ CREATE TABLE call_interventions (
 );
 CALL hum.tenant_table('call_interventions');
 
+-- Spans of the call's clock without recording, known by their beginning. The last report of one is stored.
+CREATE TABLE call_recording_pauses (
+    org_id uuid NOT NULL REFERENCES organizations ON DELETE CASCADE,
+    call_id uuid NOT NULL REFERENCES calls ON DELETE CASCADE,
+    stream_number integer NOT NULL,
+    report_seq bigint NOT NULL,
+    start_ms integer NOT NULL,
+    -- Null: it is under way, or lasted to the end of its stream.
+    end_ms integer,
+    cause text NOT NULL,
+    PRIMARY KEY (call_id, start_ms)
+);
+CALL hum.tenant_table('call_recording_pauses');
+
 -- The UUID behind an id of clients: its last 26 characters are 5 bits each, of which the first two bits are empty. Null
 -- for any other text.
 CREATE FUNCTION hum.uuid_of(id text) RETURNS uuid LANGUAGE sql AS $$
@@ -103,10 +117,17 @@ SELECT c.org_id, c.id, 0, n, coalesce(hum.uuid_of(i.id), gen_random_uuid()), coa
             id text, kind text, text text, by text, at timestamptz, at_ms integer)
 ON CONFLICT DO NOTHING;
 
+INSERT INTO call_recording_pauses
+SELECT DISTINCT ON (c.id, start_ms)
+       c.org_id, c.id, 0, n, coalesce((item ->> 'start_ms')::integer, 0) AS start_ms, (item ->> 'end_ms')::integer,
+       coalesce(item ->> 'cause', '')
+  FROM calls c CROSS JOIN LATERAL json_array_elements(c.recording_pauses) WITH ORDINALITY AS each (item, n)
+ ORDER BY c.id, start_ms, n DESC;
+
 SET LOCAL ROLE hum_owner;
 
 DROP FUNCTION hum.uuid_of(text);
 
 ALTER TABLE calls
     DROP COLUMN keypad_entries, DROP COLUMN refused_onsets, DROP COLUMN more_refused_onsets, DROP COLUMN flow_switches,
-    DROP COLUMN interventions;
+    DROP COLUMN interventions, DROP COLUMN recording_pauses;

@@ -7,8 +7,9 @@ from control.calls.reports import apply_batch
 from hum import ids
 from hum.ids import Kind
 from hum.v1 import calls_pb2, runtime_pb2
-from storage import call_records, flow_switches
+from storage import call_records, flow_switches, pauses
 from storage.flow_switches import SwitchRow
+from storage.pauses import PauseRow
 from tests.control.test_orphans import Desk, desk
 from tests.support import callfacts
 
@@ -32,6 +33,7 @@ async def test_a_report_that_is_stored_changes_nothing(desk: Desk) -> None:
         {"onsets_refused": runtime_pb2.OnsetsRefused(more=3)},
         {"flow_took_over": took_over},
         {"intervention": told},
+        {"recording_pause": calls_pb2.RecordingPause(start_ms=6_000, cause="keys")},
     ]
     id = ids.show(Kind.CALL, desk.call)
     reports = [runtime_pb2.Report(call_id=id, stream_number=1, seq=seq, **fact) for seq, fact in enumerate(facts, 1)]
@@ -58,3 +60,13 @@ async def test_a_switch_that_is_reported_late_takes_the_call_from_nobody(desk: D
         assert await flow_switches.current(tx, desk.call) == second
         switches = (await call_records.detail(tx, desk.call)).flow_switches
     assert [json.loads(switch)["at_ms"] for switch in switches] == [4_000, 9_000]
+
+
+async def test_a_beginning_of_a_pause_that_is_reported_late_does_not_open_it_again(desk: Desk) -> None:
+    await desk.call_of("media-1")
+    async with desk.db.system() as tx:
+        org = await tx.fetchval("SELECT org_id FROM calls")
+        for report_seq, start_ms, end_ms in ((3, 500, 900), (2, 500, None), (7, 2_000, 2_000), (8, 2_000, None)):
+            await pauses.upsert(tx, org, desk.call, PauseRow(1, report_seq, start_ms, end_ms, "keys"))
+        stored = (await call_records.detail(tx, desk.call)).recording_pauses
+    assert [json.loads(pause)["end_ms"] for pause in stored] == [900, None], "one of no length was begun anew"

@@ -162,7 +162,8 @@ LISTS = """
            flow_switches = '[{"flow_id": "FLOW", "flow_version": 3, "at_ms": 4000}]',
            interventions = '[{"id": "TOLD", "kind": "say", "text": "One\\u0000moment.", "by": "Ann",
                               "at": "2026-11-30T12:00:00.25Z", "at_ms": 5000},
-                             {"id": "odd", "kind": "instruct", "text": "Hurry.", "at": null}]'
+                             {"id": "odd", "kind": "instruct", "text": "Hurry.", "at": null}]',
+           recording_pauses = '[{"start_ms": 100, "end_ms": 500, "cause": "keys"}, {"start_ms": 900, "cause": "tool"}]'
      WHERE id = md5('call')::uuid;
 """
 
@@ -192,7 +193,12 @@ async def test_lists_of_calls_become_rows(empty_database: str, monkeypatch: pyte
     assert (told["id"], told["kind"], told["text"], told["by"]) == (str(id), "say", "One\ufffdmoment.", "Ann")
     assert (told["at"][:22], told["at_ms"]) == ("2026-11-30T12:00:00.25", 5000)
     assert (hurried["text"], hurried["by"], hurried["at"], hurried["at_ms"]) == ("Hurry.", "", None, None)
+    assert [json.loads(pause) for pause in call.recording_pauses] == [
+        {"start_ms": 100, "end_ms": 500, "cause": "keys"},
+        {"start_ms": 900, "end_ms": None, "cause": "tool"},
+    ]
     assert other.keypad_entries == other.refused_onsets == other.flow_switches == other.interventions == []
+    assert other.recording_pauses == []
     await connection.close()
 
 

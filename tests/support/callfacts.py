@@ -3,13 +3,14 @@
 from uuid import UUID
 
 from hum import ids
-from storage import flow_switches, interruptions, interventions, keypad, latencies, onsets
+from storage import flow_switches, interruptions, interventions, keypad, latencies, onsets, pauses
 from storage.db import Tx
 from storage.flow_switches import SwitchRow
 from storage.interruptions import InterruptionRow
 from storage.interventions import InterventionRow
 from storage.latencies import LatencyRow
 from storage.onsets import OnsetRow
+from storage.pauses import PauseRow
 
 TABLES = (
     "call_interruptions",
@@ -18,6 +19,7 @@ TABLES = (
     "call_refused_onsets",
     "call_flow_switches",
     "call_interventions",
+    "call_recording_pauses",
 )
 
 
@@ -29,6 +31,7 @@ async def add(tx: Tx, org: UUID, call: UUID) -> None:
     await onsets.add(tx, org, call, OnsetRow(1, 3, 0, 40, "voice", "echo"), 1)
     await flow_switches.add(tx, org, call, SwitchRow(1, 4, await new_flow(tx, org), 1, 4_000))
     await interventions.add(tx, org, call, InterventionRow(1, 5, ids.new(), "instruct", "Hurry.", "Ann", None, 5_000))
+    await pauses.upsert(tx, org, call, PauseRow(1, 6, 6_000, None, "keys"))
 
 
 async def new_flow(tx: Tx, org: UUID) -> UUID:
