@@ -114,7 +114,7 @@ SESSION = f"""
       LEFT JOIN contacts k ON k.id = c.contact_id
      WHERE c.id = $1
 """
-# With keypad entries, what a person told the agent, and the results of its approvals.
+# With keypad entries, what a person told the agent, and the results of its approvals; one without a time is the oldest.
 LATEST_UTTERANCES = """
     SELECT role, text FROM (
            SELECT role, coalesce(heard_text, text) AS text, start_ms, seq FROM call_turns
@@ -125,7 +125,7 @@ LATEST_UTTERANCES = """
            UNION ALL
            SELECT 'caller', 'Caller entered ' || keys || ' on the keypad', at_ms, 0
              FROM call_keypad_entries WHERE call_id = $1 AND keys IS NOT NULL) heard
-     ORDER BY start_ms DESC, seq DESC LIMIT $2
+     ORDER BY start_ms DESC NULLS LAST, seq DESC LIMIT $2
 """
 SET_REPORT_SEQ = "UPDATE call_streams SET report_seq = $3 WHERE call_id = $1 AND number = $2"
 ANSWER = "UPDATE calls SET status = 'in_progress', answered_at = coalesce(answered_at, $2) WHERE id = $1"
