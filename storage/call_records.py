@@ -7,8 +7,6 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-import msgspec
-
 from hum.contract.errors import NotFound
 from storage import (
     flow_switches,
@@ -305,19 +303,19 @@ async def detail(tx: Tx, id: UUID, most_turns: int | None = None) -> CallDetailR
         has_earlier=has_earlier,
         summary=json.loads(row["summary"]) if row["summary"] else None,
         outcome=row["outcome"],
-        interruptions=_items(row["interruptions"]),
-        refused_onsets=_items(row["refused_onsets"]),
+        interruptions=row["interruptions"],
+        refused_onsets=row["refused_onsets"],
         more_refused_onsets=row["more_refused_onsets"],
-        latency=_items(row["latency"]),
-        tool_activity=_items(row["tool_activity"]),
-        keypad_entries=_items(row["keypad_entries"]),
-        flow_switches=_items(row["flow_switches"]),
+        latency=row["latency"],
+        tool_activity=row["tool_activity"],
+        keypad_entries=row["keypad_entries"],
+        flow_switches=row["flow_switches"],
         has_recording=row["has_recording"],
         recording_fault=row["recording_fault"],
-        recording_pauses=_items(row["recording_pauses"]),
+        recording_pauses=row["recording_pauses"],
         announcement_played_ms=row["announcement_played_ms"],
         notes=await review.notes(tx, id, None, MOST_NOTES),
-        interventions=_items(row["interventions"]),
+        interventions=row["interventions"],
         voicemail=await voicemails.of_call(tx, id),
         transfers=await transfers.of_call(tx, id, MOST_TRANSFERS),
         usage=(await usage.lines_of(tx, [id])).get(id, []),
@@ -334,8 +332,3 @@ async def is_over(tx: Tx, id: UUID, last_seen: int) -> bool:
 
 async def has_ended(tx: Tx, id: UUID) -> bool:
     return bool(await tx.fetchval(HAS_ENDED, id))
-
-
-def _items(column: str) -> list[str]:
-    """Return the objects of a JSON array as texts, unchanged."""
-    return [bytes(item).decode() for item in msgspec.json.decode(column, type=list[msgspec.Raw])]

@@ -22,11 +22,12 @@ ADD = """
 """
 CURRENT = "SELECT coalesce(agent_flow_id, flow_id) FROM calls WHERE id = $1"
 COUNT = "SELECT count(*) FROM call_flow_switches WHERE call_id = $1"
-#: Those of call `c`, in order; a JSON array in the contract's form, with UUIDs.
+#: Those of call `c`, in order; JSON objects in the contract's form, with UUIDs.
 OF_CALL = """
-    coalesce((SELECT json_agg(json_build_object('flow_id', s.flow_id, 'flow_version', s.flow_version, 'at_ms', s.at_ms)
-                              ORDER BY s.stream_number, s.report_seq)
-                FROM call_flow_switches s WHERE s.call_id = c.id), '[]')
+    ARRAY(SELECT json_build_object('flow_id', s.flow_id, 'flow_version', s.flow_version, 'at_ms', s.at_ms)
+            FROM call_flow_switches s
+           WHERE s.call_id = c.id
+           ORDER BY s.stream_number, s.report_seq)
 """
 
 

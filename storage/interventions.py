@@ -15,12 +15,12 @@ ADD = """
 FIND = """
     SELECT stream_number, report_seq, id, kind, text, by, at, at_ms FROM call_interventions WHERE call_id = $1 AND id = $2
 """
-#: Those of call `c`, in order; a JSON array in the contract's form, with UUIDs.
+#: Those of call `c`, in order; JSON objects in the contract's form, with UUIDs.
 OF_CALL = """
-    coalesce((SELECT json_agg(json_build_object('id', v.id, 'kind', v.kind, 'text', v.text, 'by', v.by, 'at', v.at,
-                                                'at_ms', v.at_ms)
-                              ORDER BY v.stream_number, v.report_seq)
-                FROM call_interventions v WHERE v.call_id = c.id), '[]')
+    ARRAY(SELECT json_build_object('id', v.id, 'kind', v.kind, 'text', v.text, 'by', v.by, 'at', v.at, 'at_ms', v.at_ms)
+            FROM call_interventions v
+           WHERE v.call_id = c.id
+           ORDER BY v.stream_number, v.report_seq)
 """
 
 

@@ -14,10 +14,12 @@ STORE = """
      WHERE excluded.keys IS NULL OR length(e.keys) < length(excluded.keys)
     RETURNING true
 """
-#: Those of call `c`, in order; a JSON array in the contract's form.
+#: Those of call `c`, in order; JSON objects in the contract's form.
 OF_CALL = """
-    coalesce((SELECT json_agg(json_build_object('keys', k.keys, 'at_ms', k.at_ms) ORDER BY k.at_ms)
-                FROM call_keypad_entries k WHERE k.call_id = c.id AND k.keys IS NOT NULL), '[]')
+    ARRAY(SELECT json_build_object('keys', k.keys, 'at_ms', k.at_ms)
+            FROM call_keypad_entries k
+           WHERE k.call_id = c.id AND k.keys IS NOT NULL
+           ORDER BY k.at_ms)
 """
 
 

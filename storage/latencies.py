@@ -13,13 +13,14 @@ ADD = """
     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
     ON CONFLICT DO NOTHING
 """
-#: Those of call `c`, in order; a JSON array in the contract's form.
+#: Those of call `c`, in order; JSON objects in the contract's form.
 OF_CALL = """
-    coalesce((SELECT json_agg(json_build_object(
-                         'turn_seq', l.turn_seq, 'first_sound_ms', l.first_sound_ms, 'first_answer_ms', l.first_answer_ms,
-                         'ours_ms', l.ours_ms, 'model_ms', l.model_ms)
-                     ORDER BY l.stream_number, l.report_seq)
-                FROM call_turn_latencies l WHERE l.call_id = c.id), '[]')
+    ARRAY(SELECT json_build_object(
+                     'turn_seq', l.turn_seq, 'first_sound_ms', l.first_sound_ms, 'first_answer_ms', l.first_answer_ms,
+                     'ours_ms', l.ours_ms, 'model_ms', l.model_ms)
+            FROM call_turn_latencies l
+           WHERE l.call_id = c.id
+           ORDER BY l.stream_number, l.report_seq)
 """
 
 

@@ -18,11 +18,12 @@ ADD_MORE = """
     VALUES ($1, $2, $3, $4, $5)
     ON CONFLICT DO NOTHING
 """
-#: The listed ones of call `c`, in order; a JSON array in the contract's form.
+#: The listed ones of call `c`, in order; JSON objects in the contract's form.
 OF_CALL = """
-    coalesce((SELECT json_agg(json_build_object('at_ms', o.at_ms, 'until_ms', o.until_ms, 'onset', o.onset, 'reason', o.reason)
-                              ORDER BY o.stream_number, o.report_seq)
-                FROM call_refused_onsets o WHERE o.call_id = c.id AND o.more = 0), '[]')
+    ARRAY(SELECT json_build_object('at_ms', o.at_ms, 'until_ms', o.until_ms, 'onset', o.onset, 'reason', o.reason)
+            FROM call_refused_onsets o
+           WHERE o.call_id = c.id AND o.more = 0
+           ORDER BY o.stream_number, o.report_seq)
 """
 #: How many call `c` has beside them.
 MORE_OF_CALL = "(SELECT coalesce(sum(o.more), 0) FROM call_refused_onsets o WHERE o.call_id = c.id)"

@@ -13,10 +13,12 @@ UPSERT = """
        SET stream_number = excluded.stream_number, report_seq = excluded.report_seq, end_ms = excluded.end_ms
      WHERE (p.stream_number, p.report_seq) < (excluded.stream_number, excluded.report_seq)
 """
-#: Those of call `c`, in order; a JSON array in the contract's form.
+#: Those of call `c`, in order; JSON objects in the contract's form.
 OF_CALL = """
-    coalesce((SELECT json_agg(json_build_object('start_ms', p.start_ms, 'end_ms', p.end_ms, 'cause', p.cause) ORDER BY p.start_ms)
-                FROM call_recording_pauses p WHERE p.call_id = c.id), '[]')
+    ARRAY(SELECT json_build_object('start_ms', p.start_ms, 'end_ms', p.end_ms, 'cause', p.cause)
+            FROM call_recording_pauses p
+           WHERE p.call_id = c.id
+           ORDER BY p.start_ms)
 """
 #: Whether the last one of call `c` has no end.
 IS_OPEN = """
