@@ -156,8 +156,9 @@ class CallRow:
 class CallDetailRow:
     """A call with its details.
 
-    `interruptions`, `refused_onsets`, `interventions`, `latency`, `tool_activity`, `keypad_entries`, `flow_switches` and
+    `interruptions`, `refused_onsets`, `interventions`, `tool_activity`, `keypad_entries`, `flow_switches` and
     `recording_pauses` are JSON objects, as reported, but with UUIDs; interruptions also have the begin and end of the turn that was spoken over.
+    `latency` has the turns' `storage.latencies.ITEMS`.
     `turns` may be only the latest, and `has_earlier` tells whether there are others before them.  `event_seq` is the last event of
     the call's stream that this row includes.
     """
@@ -171,7 +172,7 @@ class CallDetailRow:
     interruptions: list[str]
     refused_onsets: list[str]
     more_refused_onsets: int
-    latency: list[str]
+    latency: list[list[int]]
     tool_activity: list[str]
     keypad_entries: list[str]
     flow_switches: list[str]

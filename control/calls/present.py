@@ -12,12 +12,11 @@ from hum import ids
 from hum.ids import Kind
 from hum.v1 import calls_pb2 as pb
 from hum.v1.review_pb2 import CallNote, Voicemail
+from storage import latencies
 from storage.call_records import CallDetailRow, CallRow
 from storage.calls import TurnRow
 from storage.review import NoteRow
 from storage.voicemails import VoicemailRow
-
-FIRST_SOUND, FIRST_ANSWER, OURS, MODEL = "first_sound_ms", "first_answer_ms", "ours_ms", "model_ms"
 
 
 def listed(row: CallRow) -> pb.Call:
@@ -147,17 +146,14 @@ def voicemail(row: VoicemailRow) -> Voicemail:
     )
 
 
-def latency(stored: list[str]) -> pb.CallLatency | None:
+def latency(stored: list[list[int]]) -> pb.CallLatency | None:
     """Return the latency of each turn and its percentiles; None if the agent answered nothing."""
     if not stored:
         return None
-    turns = [decode(turn, pb.TurnLatency()) for turn in stored]
+    turns = [pb.TurnLatency(**dict(zip(latencies.ITEMS, values, strict=True))) for values in stored]
     return pb.CallLatency(
         turns=turns,
-        **{
-            name: _percentiles([getattr(turn, name) for turn in turns])
-            for name in (FIRST_SOUND, FIRST_ANSWER, OURS, MODEL)
-        },
+        **{name: _percentiles([getattr(turn, name) for turn in turns]) for name in latencies.MEASURES},
     )
 
 

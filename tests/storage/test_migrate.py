@@ -124,7 +124,7 @@ async def test_facts_of_calls_become_rows(empty_database: str, monkeypatch: pyte
     await migrate(empty_database)
     tx: Any = connection
     call = await call_records.detail(tx, await connection.fetchval("SELECT id FROM calls"))
-    assert [json.loads(each)["ours_ms"] for each in call.latency] == [5, 0]
+    assert call.latency == [[2, 700, 800, 5, 600], [4, 0, 0, 0, 0]]
     (interruption,) = map(json.loads, call.interruptions)
     assert (interruption["verdict"], interruption["turn_start_ms"], interruption["onset"]) == ("cut", 100, None)
     tools = [json.loads(each) for each in call.tool_activity]
