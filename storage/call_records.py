@@ -7,10 +7,22 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-import msgspec
-
 from hum.contract.errors import NotFound
-from storage import interruptions, latencies, recordings, review, tool_runs, transfers, usage, voicemails
+from storage import (
+    flow_switches,
+    interruptions,
+    interventions,
+    keypad,
+    latencies,
+    onsets,
+    pauses,
+    recordings,
+    review,
+    tool_runs,
+    transfers,
+    usage,
+    voicemails,
+)
 from storage.calls import TurnRow
 from storage.db import Tx
 from storage.review import NoteRow
@@ -99,10 +111,10 @@ SEARCH = f"""
      ORDER BY c.created_at DESC, c.id DESC
 """
 DETAIL = f"""
-    SELECT {LISTED}, c.summary, c.outcome, c.interventions,
+    SELECT {LISTED}, c.summary, c.outcome, {interventions.OF_CALL} AS interventions,
            {interruptions.OF_CALL} AS interruptions, {latencies.OF_CALL} AS latency, {tool_runs.REPORTED_OF_CALL} AS tool_activity,
-           c.flow_switches, c.event_seq, c.refused_onsets, c.more_refused_onsets,
-           c.keypad_entries, c.recording_fault, c.recording_pauses, c.announcement_played_ms,
+           {flow_switches.OF_CALL} AS flow_switches, c.event_seq, {onsets.OF_CALL} AS refused_onsets, {onsets.MORE_OF_CALL} AS more_refused_onsets,
+           {keypad.OF_CALL} AS keypad_entries, c.recording_fault, {pauses.OF_CALL} AS recording_pauses, c.announcement_played_ms,
            {recordings.HAS_ANY} AS has_recording
       FROM calls c
       LEFT JOIN contacts k ON k.id = c.contact_id
@@ -144,8 +156,9 @@ class CallRow:
 class CallDetailRow:
     """A call with its details.
 
-    `interruptions`, `refused_onsets`, `interventions`, `latency`, `tool_activity`, `keypad_entries`, `flow_switches` and
-    `recording_pauses` are JSON objects, as reported; interruptions also have the begin and end of the turn that was spoken over.
+    `interruptions`, `refused_onsets`, `interventions`, `tool_activity`, `keypad_entries`, `flow_switches` and
+    `recording_pauses` are JSON objects, as reported, but with UUIDs; interruptions also have the begin and end of the turn that was spoken over.
+    `latency` has the turns' `storage.latencies.ITEMS`.
     `turns` may be only the latest, and `has_earlier` tells whether there are others before them.  `event_seq` is the last event of
     the call's stream that this row includes.
     """
@@ -159,7 +172,7 @@ class CallDetailRow:
     interruptions: list[str]
     refused_onsets: list[str]
     more_refused_onsets: int
-    latency: list[str]
+    latency: list[list[int]]
     tool_activity: list[str]
     keypad_entries: list[str]
     flow_switches: list[str]
@@ -291,19 +304,19 @@ async def detail(tx: Tx, id: UUID, most_turns: int | None = None) -> CallDetailR
         has_earlier=has_earlier,
         summary=json.loads(row["summary"]) if row["summary"] else None,
         outcome=row["outcome"],
-        interruptions=_items(row["interruptions"]),
-        refused_onsets=_items(row["refused_onsets"]),
+        interruptions=row["interruptions"],
+        refused_onsets=row["refused_onsets"],
         more_refused_onsets=row["more_refused_onsets"],
-        latency=_items(row["latency"]),
-        tool_activity=_items(row["tool_activity"]),
-        keypad_entries=_items(row["keypad_entries"]),
-        flow_switches=_items(row["flow_switches"]),
+        latency=row["latency"],
+        tool_activity=row["tool_activity"],
+        keypad_entries=row["keypad_entries"],
+        flow_switches=row["flow_switches"],
         has_recording=row["has_recording"],
         recording_fault=row["recording_fault"],
-        recording_pauses=_items(row["recording_pauses"]),
+        recording_pauses=row["recording_pauses"],
         announcement_played_ms=row["announcement_played_ms"],
         notes=await review.notes(tx, id, None, MOST_NOTES),
-        interventions=_items(row["interventions"]),
+        interventions=row["interventions"],
         voicemail=await voicemails.of_call(tx, id),
         transfers=await transfers.of_call(tx, id, MOST_TRANSFERS),
         usage=(await usage.lines_of(tx, [id])).get(id, []),
@@ -320,8 +333,3 @@ async def is_over(tx: Tx, id: UUID, last_seen: int) -> bool:
 
 async def has_ended(tx: Tx, id: UUID) -> bool:
     return bool(await tx.fetchval(HAS_ENDED, id))
-
-
-def _items(column: str) -> list[str]:
-    """Return the objects of a JSON array as texts, unchanged."""
-    return [bytes(item).decode() for item in msgspec.json.decode(column, type=list[msgspec.Raw])]

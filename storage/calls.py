@@ -13,6 +13,7 @@ from uuid import UUID
 import asyncpg
 
 from hum.contract.errors import NotFound
+from storage import pauses
 from storage.db import Tx
 
 ROUTE = """
@@ -92,7 +93,7 @@ STREAM = f"""
       LEFT JOIN call_streams f ON f.call_id = s.call_id AND f.number = 1
      WHERE s.call_id = $1 AND s.number = $2
 """
-SESSION = """
+SESSION = f"""
     SELECT c.org_id, v.flow_id, v.version AS flow_version, v.definition, c.announcement_played_ms IS NOT NULL AS announced, k.name AS contact_name,
            k.phone_e164 AS contact_phone, k.company AS contact_company, k.tags AS contact_tags, k.notes AS contact_notes,
            k.attributes_json AS contact_attributes,
@@ -103,8 +104,7 @@ SESSION = """
            (SELECT p.task_context FROM outbound_calls p WHERE p.call_id = c.id) AS task_context,
            coalesce(v.definition ->> 'business_hours_json', o.business_hours_json) AS business_hours_json,
            (SELECT count(*) FROM transfers t WHERE t.call_id = c.id) AS transfers,
-           coalesce(c.recording_pauses -> -1 ->> 'end_ms' IS NULL AND json_array_length(c.recording_pauses) > 0, false)
-               AS recording_paused,
+           {pauses.IS_OPEN} AS recording_paused,
            ARRAY(SELECT ARRAY[r.name, r.told] FROM tool_runs r WHERE r.call_id = c.id AND r.told IS NOT NULL
                   ORDER BY r.place, r.id) AS findings
       FROM calls c
@@ -114,21 +114,18 @@ SESSION = """
       LEFT JOIN contacts k ON k.id = c.contact_id
      WHERE c.id = $1
 """
-# With keypad entries, what a person told the agent, and the results of its approvals.
+# With keypad entries, what a person told the agent, and the results of its approvals; one without a time is the oldest.
 LATEST_UTTERANCES = """
     SELECT role, text FROM (
            SELECT role, coalesce(heard_text, text) AS text, start_ms, seq FROM call_turns
             WHERE call_id = $1 AND coalesce(heard_text, text) <> ''
            UNION ALL
-           SELECT CASE each ->> 'kind' WHEN 'news' THEN 'news' ELSE 'hint' END, each ->> 'text',
-                  (each ->> 'at_ms')::integer, 2147483647
-             FROM calls c, json_array_elements(c.interventions) each
-            WHERE c.id = $1 AND each ->> 'kind' IN ('instruct', 'news')
+           SELECT CASE kind WHEN 'news' THEN 'news' ELSE 'hint' END, text, at_ms, 2147483647
+             FROM call_interventions WHERE call_id = $1 AND kind IN ('instruct', 'news')
            UNION ALL
-           SELECT 'caller', 'Caller entered ' || (e ->> 'keys') || ' on the keypad', (e ->> 'at_ms')::integer, 0
-             FROM calls c CROSS JOIN LATERAL json_array_elements(c.keypad_entries) AS e
-            WHERE c.id = $1) heard
-     ORDER BY start_ms DESC, seq DESC LIMIT $2
+           SELECT 'caller', 'Caller entered ' || keys || ' on the keypad', at_ms, 0
+             FROM call_keypad_entries WHERE call_id = $1 AND keys IS NOT NULL) heard
+     ORDER BY start_ms DESC NULLS LAST, seq DESC LIMIT $2
 """
 SET_REPORT_SEQ = "UPDATE call_streams SET report_seq = $3 WHERE call_id = $1 AND number = $2"
 ANSWER = "UPDATE calls SET status = 'in_progress', answered_at = coalesce(answered_at, $2) WHERE id = $1"

@@ -12,15 +12,15 @@ ADD = """
     ON CONFLICT DO NOTHING
     RETURNING true
 """
-#: Those of call `c`, in order, each with the turn that was spoken over; a JSON array in the contract's form.
+#: Those of call `c`, in order, each with the turn that was spoken over; JSON objects in the contract's form.
 OF_CALL = """
-    coalesce((SELECT json_agg(json_build_object(
-                         'at_ms', i.at_ms, 'heard_ms', i.heard_ms, 'reaction_ms', i.reaction_ms, 'verdict', i.verdict,
-                         'turn_seq', i.turn_seq, 'turn_start_ms', t.start_ms, 'turn_end_ms', t.end_ms, 'onset', i.onset,
-                         'reason', i.reason, 'decided_ms', i.decided_ms, 'spoken_ms', i.spoken_ms)
-                     ORDER BY i.stream_number, i.report_seq)
-                FROM call_interruptions i LEFT JOIN call_turns t ON t.call_id = i.call_id AND t.seq = i.turn_seq
-               WHERE i.call_id = c.id), '[]')
+    ARRAY(SELECT json_build_object(
+                     'at_ms', i.at_ms, 'heard_ms', i.heard_ms, 'reaction_ms', i.reaction_ms, 'verdict', i.verdict,
+                     'turn_seq', i.turn_seq, 'turn_start_ms', t.start_ms, 'turn_end_ms', t.end_ms, 'onset', i.onset,
+                     'reason', i.reason, 'decided_ms', i.decided_ms, 'spoken_ms', i.spoken_ms)
+            FROM call_interruptions i LEFT JOIN call_turns t ON t.call_id = i.call_id AND t.seq = i.turn_seq
+           WHERE i.call_id = c.id
+           ORDER BY i.stream_number, i.report_seq)
 """
 #: How many call `c` has.
 COUNT_OF_CALL = "(SELECT count(*) FROM call_interruptions i WHERE i.call_id = c.id)"

@@ -6,6 +6,8 @@ from uuid import UUID
 from storage.db import Tx
 
 MEASURES = ("first_sound_ms", "first_answer_ms", "ours_ms", "model_ms")
+#: The items of each array in OF_CALL.
+ITEMS = ("turn_seq", *MEASURES)
 
 ADD = """
     INSERT INTO call_turn_latencies (org_id, call_id, stream_number, report_seq, turn_seq, first_sound_ms, first_answer_ms,
@@ -13,13 +15,12 @@ ADD = """
     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
     ON CONFLICT DO NOTHING
 """
-#: Those of call `c`, in order; a JSON array in the contract's form.
-OF_CALL = """
-    coalesce((SELECT json_agg(json_build_object(
-                         'turn_seq', l.turn_seq, 'first_sound_ms', l.first_sound_ms, 'first_answer_ms', l.first_answer_ms,
-                         'ours_ms', l.ours_ms, 'model_ms', l.model_ms)
-                     ORDER BY l.stream_number, l.report_seq)
-                FROM call_turn_latencies l WHERE l.call_id = c.id), '[]')
+#: Those of call `c`, in order; arrays, since a call has one for each turn of its agent.
+OF_CALL = f"""
+    ARRAY(SELECT ARRAY[{", ".join(f"l.{name}" for name in ITEMS)}]
+            FROM call_turn_latencies l
+           WHERE l.call_id = c.id
+           ORDER BY l.stream_number, l.report_seq)
 """
 
 

@@ -1584,6 +1584,20 @@ CREATE TABLE public.call_events (
 
 ALTER TABLE ONLY public.call_events FORCE ROW LEVEL SECURITY;
 
+-- TABLE call_flow_switches
+
+CREATE TABLE public.call_flow_switches (
+    org_id uuid NOT NULL,
+    call_id uuid NOT NULL,
+    stream_number integer NOT NULL,
+    report_seq bigint NOT NULL,
+    flow_id uuid NOT NULL,
+    flow_version integer NOT NULL,
+    at_ms integer NOT NULL
+);
+
+ALTER TABLE ONLY public.call_flow_switches FORCE ROW LEVEL SECURITY;
+
 -- TABLE call_interruptions
 
 CREATE TABLE public.call_interruptions (
@@ -1604,6 +1618,34 @@ CREATE TABLE public.call_interruptions (
 
 ALTER TABLE ONLY public.call_interruptions FORCE ROW LEVEL SECURITY;
 
+-- TABLE call_interventions
+
+CREATE TABLE public.call_interventions (
+    org_id uuid NOT NULL,
+    call_id uuid NOT NULL,
+    stream_number integer NOT NULL,
+    report_seq bigint NOT NULL,
+    id uuid NOT NULL,
+    kind text NOT NULL,
+    text text NOT NULL,
+    by text NOT NULL,
+    at timestamp with time zone,
+    at_ms integer
+);
+
+ALTER TABLE ONLY public.call_interventions FORCE ROW LEVEL SECURITY;
+
+-- TABLE call_keypad_entries
+
+CREATE TABLE public.call_keypad_entries (
+    org_id uuid NOT NULL,
+    call_id uuid NOT NULL,
+    at_ms integer NOT NULL,
+    keys text
+);
+
+ALTER TABLE ONLY public.call_keypad_entries FORCE ROW LEVEL SECURITY;
+
 -- TABLE call_notes
 
 CREATE TABLE public.call_notes (
@@ -1617,6 +1659,38 @@ CREATE TABLE public.call_notes (
 );
 
 ALTER TABLE ONLY public.call_notes FORCE ROW LEVEL SECURITY;
+
+-- TABLE call_recording_pauses
+
+CREATE TABLE public.call_recording_pauses (
+    org_id uuid NOT NULL,
+    call_id uuid NOT NULL,
+    stream_number integer NOT NULL,
+    report_seq bigint NOT NULL,
+    start_ms integer NOT NULL,
+    end_ms integer,
+    cause text NOT NULL
+);
+
+ALTER TABLE ONLY public.call_recording_pauses FORCE ROW LEVEL SECURITY;
+
+-- TABLE call_refused_onsets
+
+CREATE TABLE public.call_refused_onsets (
+    org_id uuid NOT NULL,
+    call_id uuid NOT NULL,
+    stream_number integer NOT NULL,
+    report_seq bigint NOT NULL,
+    at_ms integer,
+    until_ms integer,
+    onset text,
+    reason text,
+    more integer NOT NULL,
+    CONSTRAINT call_refused_onsets_listed CHECK (((more > 0) OR (num_nulls(at_ms, until_ms, onset, reason) = 0))),
+    CONSTRAINT call_refused_onsets_more_check CHECK ((more >= 0))
+);
+
+ALTER TABLE ONLY public.call_refused_onsets FORCE ROW LEVEL SECURITY;
 
 -- TABLE call_rollups
 
@@ -1757,16 +1831,10 @@ END) STORED,
     owed_due boolean DEFAULT false NOT NULL,
     streams_left integer DEFAULT 0 NOT NULL,
     answered_by text,
-    recording_pauses json DEFAULT '[]'::json NOT NULL,
     media_url text,
-    keypad_entries json DEFAULT '[]'::json NOT NULL,
-    interventions json DEFAULT '[]'::json NOT NULL,
     agent_flow_id uuid,
     agent_flow_version integer,
-    flow_switches json DEFAULT '[]'::json NOT NULL,
     carrier_account text DEFAULT ''::text NOT NULL,
-    refused_onsets json DEFAULT '[]'::json NOT NULL,
-    more_refused_onsets integer DEFAULT 0 NOT NULL,
     summarized_seq integer,
     outcome_is_judged boolean DEFAULT false NOT NULL,
     CONSTRAINT calls_answered_by_check CHECK ((answered_by = ANY (ARRAY['human'::text, 'machine'::text, 'screening'::text, 'fax'::text, 'unknown'::text]))),
@@ -3745,15 +3813,40 @@ ALTER TABLE ONLY public.browser_calls
 ALTER TABLE ONLY public.call_events
     ADD CONSTRAINT call_events_pkey PRIMARY KEY (call_id, seq);
 
+-- CONSTRAINT call_flow_switches call_flow_switches_pkey
+
+ALTER TABLE ONLY public.call_flow_switches
+    ADD CONSTRAINT call_flow_switches_pkey PRIMARY KEY (call_id, stream_number, report_seq);
+
 -- CONSTRAINT call_interruptions call_interruptions_pkey
 
 ALTER TABLE ONLY public.call_interruptions
     ADD CONSTRAINT call_interruptions_pkey PRIMARY KEY (call_id, stream_number, report_seq);
 
+-- CONSTRAINT call_interventions call_interventions_pkey
+
+ALTER TABLE ONLY public.call_interventions
+    ADD CONSTRAINT call_interventions_pkey PRIMARY KEY (call_id, id);
+
+-- CONSTRAINT call_keypad_entries call_keypad_entries_pkey
+
+ALTER TABLE ONLY public.call_keypad_entries
+    ADD CONSTRAINT call_keypad_entries_pkey PRIMARY KEY (call_id, at_ms);
+
 -- CONSTRAINT call_notes call_notes_pkey
 
 ALTER TABLE ONLY public.call_notes
     ADD CONSTRAINT call_notes_pkey PRIMARY KEY (id);
+
+-- CONSTRAINT call_recording_pauses call_recording_pauses_pkey
+
+ALTER TABLE ONLY public.call_recording_pauses
+    ADD CONSTRAINT call_recording_pauses_pkey PRIMARY KEY (call_id, start_ms);
+
+-- CONSTRAINT call_refused_onsets call_refused_onsets_pkey
+
+ALTER TABLE ONLY public.call_refused_onsets
+    ADD CONSTRAINT call_refused_onsets_pkey PRIMARY KEY (call_id, stream_number, report_seq);
 
 -- CONSTRAINT call_rollups call_rollups_pkey
 
@@ -5799,6 +5892,16 @@ ALTER TABLE ONLY public.call_events
 ALTER TABLE ONLY public.call_events
     ADD CONSTRAINT call_events_org_id_fkey FOREIGN KEY (org_id) REFERENCES public.organizations(org_id) ON DELETE CASCADE;
 
+-- FK CONSTRAINT call_flow_switches call_flow_switches_call_id_fkey
+
+ALTER TABLE ONLY public.call_flow_switches
+    ADD CONSTRAINT call_flow_switches_call_id_fkey FOREIGN KEY (call_id) REFERENCES public.calls(id) ON DELETE CASCADE;
+
+-- FK CONSTRAINT call_flow_switches call_flow_switches_org_id_fkey
+
+ALTER TABLE ONLY public.call_flow_switches
+    ADD CONSTRAINT call_flow_switches_org_id_fkey FOREIGN KEY (org_id) REFERENCES public.organizations(org_id) ON DELETE CASCADE;
+
 -- FK CONSTRAINT call_interruptions call_interruptions_call_id_fkey
 
 ALTER TABLE ONLY public.call_interruptions
@@ -5809,6 +5912,26 @@ ALTER TABLE ONLY public.call_interruptions
 ALTER TABLE ONLY public.call_interruptions
     ADD CONSTRAINT call_interruptions_org_id_fkey FOREIGN KEY (org_id) REFERENCES public.organizations(org_id) ON DELETE CASCADE;
 
+-- FK CONSTRAINT call_interventions call_interventions_call_id_fkey
+
+ALTER TABLE ONLY public.call_interventions
+    ADD CONSTRAINT call_interventions_call_id_fkey FOREIGN KEY (call_id) REFERENCES public.calls(id) ON DELETE CASCADE;
+
+-- FK CONSTRAINT call_interventions call_interventions_org_id_fkey
+
+ALTER TABLE ONLY public.call_interventions
+    ADD CONSTRAINT call_interventions_org_id_fkey FOREIGN KEY (org_id) REFERENCES public.organizations(org_id) ON DELETE CASCADE;
+
+-- FK CONSTRAINT call_keypad_entries call_keypad_entries_call_id_fkey
+
+ALTER TABLE ONLY public.call_keypad_entries
+    ADD CONSTRAINT call_keypad_entries_call_id_fkey FOREIGN KEY (call_id) REFERENCES public.calls(id) ON DELETE CASCADE;
+
+-- FK CONSTRAINT call_keypad_entries call_keypad_entries_org_id_fkey
+
+ALTER TABLE ONLY public.call_keypad_entries
+    ADD CONSTRAINT call_keypad_entries_org_id_fkey FOREIGN KEY (org_id) REFERENCES public.organizations(org_id) ON DELETE CASCADE;
+
 -- FK CONSTRAINT call_notes call_notes_call_id_fkey
 
 ALTER TABLE ONLY public.call_notes
@@ -5818,6 +5941,26 @@ ALTER TABLE ONLY public.call_notes
 
 ALTER TABLE ONLY public.call_notes
     ADD CONSTRAINT call_notes_org_id_fkey FOREIGN KEY (org_id) REFERENCES public.organizations(org_id) ON DELETE CASCADE;
+
+-- FK CONSTRAINT call_recording_pauses call_recording_pauses_call_id_fkey
+
+ALTER TABLE ONLY public.call_recording_pauses
+    ADD CONSTRAINT call_recording_pauses_call_id_fkey FOREIGN KEY (call_id) REFERENCES public.calls(id) ON DELETE CASCADE;
+
+-- FK CONSTRAINT call_recording_pauses call_recording_pauses_org_id_fkey
+
+ALTER TABLE ONLY public.call_recording_pauses
+    ADD CONSTRAINT call_recording_pauses_org_id_fkey FOREIGN KEY (org_id) REFERENCES public.organizations(org_id) ON DELETE CASCADE;
+
+-- FK CONSTRAINT call_refused_onsets call_refused_onsets_call_id_fkey
+
+ALTER TABLE ONLY public.call_refused_onsets
+    ADD CONSTRAINT call_refused_onsets_call_id_fkey FOREIGN KEY (call_id) REFERENCES public.calls(id) ON DELETE CASCADE;
+
+-- FK CONSTRAINT call_refused_onsets call_refused_onsets_org_id_fkey
+
+ALTER TABLE ONLY public.call_refused_onsets
+    ADD CONSTRAINT call_refused_onsets_org_id_fkey FOREIGN KEY (org_id) REFERENCES public.organizations(org_id) ON DELETE CASCADE;
 
 -- FK CONSTRAINT call_rollups call_rollups_org_id_fkey
 
@@ -6622,13 +6765,33 @@ ALTER TABLE public.browser_calls ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE public.call_events ENABLE ROW LEVEL SECURITY;
 
+-- ROW SECURITY call_flow_switches
+
+ALTER TABLE public.call_flow_switches ENABLE ROW LEVEL SECURITY;
+
 -- ROW SECURITY call_interruptions
 
 ALTER TABLE public.call_interruptions ENABLE ROW LEVEL SECURITY;
 
+-- ROW SECURITY call_interventions
+
+ALTER TABLE public.call_interventions ENABLE ROW LEVEL SECURITY;
+
+-- ROW SECURITY call_keypad_entries
+
+ALTER TABLE public.call_keypad_entries ENABLE ROW LEVEL SECURITY;
+
 -- ROW SECURITY call_notes
 
 ALTER TABLE public.call_notes ENABLE ROW LEVEL SECURITY;
+
+-- ROW SECURITY call_recording_pauses
+
+ALTER TABLE public.call_recording_pauses ENABLE ROW LEVEL SECURITY;
+
+-- ROW SECURITY call_refused_onsets
+
+ALTER TABLE public.call_refused_onsets ENABLE ROW LEVEL SECURITY;
 
 -- ROW SECURITY call_rollups
 
@@ -7082,13 +7245,33 @@ CREATE POLICY system ON public.browser_calls TO hum_system USING (true) WITH CHE
 
 CREATE POLICY system ON public.call_events TO hum_system USING (true) WITH CHECK (true);
 
+-- POLICY call_flow_switches system
+
+CREATE POLICY system ON public.call_flow_switches TO hum_system USING (true) WITH CHECK (true);
+
 -- POLICY call_interruptions system
 
 CREATE POLICY system ON public.call_interruptions TO hum_system USING (true) WITH CHECK (true);
 
+-- POLICY call_interventions system
+
+CREATE POLICY system ON public.call_interventions TO hum_system USING (true) WITH CHECK (true);
+
+-- POLICY call_keypad_entries system
+
+CREATE POLICY system ON public.call_keypad_entries TO hum_system USING (true) WITH CHECK (true);
+
 -- POLICY call_notes system
 
 CREATE POLICY system ON public.call_notes TO hum_system USING (true) WITH CHECK (true);
+
+-- POLICY call_recording_pauses system
+
+CREATE POLICY system ON public.call_recording_pauses TO hum_system USING (true) WITH CHECK (true);
+
+-- POLICY call_refused_onsets system
+
+CREATE POLICY system ON public.call_refused_onsets TO hum_system USING (true) WITH CHECK (true);
 
 -- POLICY call_rollups system
 
@@ -7494,13 +7677,33 @@ CREATE POLICY tenant ON public.browser_calls TO hum_app USING ((org_id = ( SELEC
 
 CREATE POLICY tenant ON public.call_events TO hum_app USING ((org_id = ( SELECT hum.org_id() AS org_id))) WITH CHECK ((org_id = ( SELECT hum.org_id() AS org_id)));
 
+-- POLICY call_flow_switches tenant
+
+CREATE POLICY tenant ON public.call_flow_switches TO hum_app USING ((org_id = ( SELECT hum.org_id() AS org_id))) WITH CHECK ((org_id = ( SELECT hum.org_id() AS org_id)));
+
 -- POLICY call_interruptions tenant
 
 CREATE POLICY tenant ON public.call_interruptions TO hum_app USING ((org_id = ( SELECT hum.org_id() AS org_id))) WITH CHECK ((org_id = ( SELECT hum.org_id() AS org_id)));
 
+-- POLICY call_interventions tenant
+
+CREATE POLICY tenant ON public.call_interventions TO hum_app USING ((org_id = ( SELECT hum.org_id() AS org_id))) WITH CHECK ((org_id = ( SELECT hum.org_id() AS org_id)));
+
+-- POLICY call_keypad_entries tenant
+
+CREATE POLICY tenant ON public.call_keypad_entries TO hum_app USING ((org_id = ( SELECT hum.org_id() AS org_id))) WITH CHECK ((org_id = ( SELECT hum.org_id() AS org_id)));
+
 -- POLICY call_notes tenant
 
 CREATE POLICY tenant ON public.call_notes TO hum_app USING ((org_id = ( SELECT hum.org_id() AS org_id))) WITH CHECK ((org_id = ( SELECT hum.org_id() AS org_id)));
+
+-- POLICY call_recording_pauses tenant
+
+CREATE POLICY tenant ON public.call_recording_pauses TO hum_app USING ((org_id = ( SELECT hum.org_id() AS org_id))) WITH CHECK ((org_id = ( SELECT hum.org_id() AS org_id)));
+
+-- POLICY call_refused_onsets tenant
+
+CREATE POLICY tenant ON public.call_refused_onsets TO hum_app USING ((org_id = ( SELECT hum.org_id() AS org_id))) WITH CHECK ((org_id = ( SELECT hum.org_id() AS org_id)));
 
 -- POLICY call_rollups tenant
 
@@ -8189,15 +8392,40 @@ GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.browser_calls TO hum_system;
 GRANT SELECT,INSERT ON TABLE public.call_events TO hum_app;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.call_events TO hum_system;
 
+-- ACL TABLE call_flow_switches
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.call_flow_switches TO hum_app;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.call_flow_switches TO hum_system;
+
 -- ACL TABLE call_interruptions
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.call_interruptions TO hum_app;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.call_interruptions TO hum_system;
 
+-- ACL TABLE call_interventions
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.call_interventions TO hum_app;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.call_interventions TO hum_system;
+
+-- ACL TABLE call_keypad_entries
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.call_keypad_entries TO hum_app;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.call_keypad_entries TO hum_system;
+
 -- ACL TABLE call_notes
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.call_notes TO hum_app;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.call_notes TO hum_system;
+
+-- ACL TABLE call_recording_pauses
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.call_recording_pauses TO hum_app;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.call_recording_pauses TO hum_system;
+
+-- ACL TABLE call_refused_onsets
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.call_refused_onsets TO hum_app;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.call_refused_onsets TO hum_system;
 
 -- ACL TABLE call_rollups
 

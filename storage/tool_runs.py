@@ -88,10 +88,12 @@ REPORTED = """
                       'result', CASE WHEN r.report_status IN ('ok', 'failed') THEN coalesce(r.report_result, r.output) END,
                       'status', r.report_status, 'started_at', r.report_at, 'duration_ms', r.report_ms)
 """
-#: The reported tool calls of call `c`, in the order in which they were called; a JSON array.
+#: The reported tool calls of call `c`, in the order in which they were called; JSON objects.
 REPORTED_OF_CALL = f"""
-    coalesce((SELECT json_agg({REPORTED} ORDER BY r.report_at, r.place, r.id)
-                FROM tool_runs r WHERE r.call_id = c.id AND r.report_at IS NOT NULL), '[]')
+    ARRAY(SELECT {REPORTED}
+            FROM tool_runs r
+           WHERE r.call_id = c.id AND r.report_at IS NOT NULL
+           ORDER BY r.report_at, r.place, r.id)
 """
 LOSE = f"""
     WITH lost AS (

@@ -154,7 +154,7 @@ class DecisionExecutor:
         while monotonic_ms() < until_ms:
             async with self._db.tenant(row.org_id) as tx:
                 state = await calls.lock(tx, call)
-                if await interventions.find(tx, call, command_id) is not None:
+                if await interventions.find(tx, call, row.id) is not None:
                     await approvals.record_delivery(tx, [row.id])
                     return
             if state.status not in LIVE:

@@ -1,6 +1,7 @@
 """Messages of the contract for calls and their parts."""
 
 from typing import Any
+from uuid import UUID
 
 from control.base.wire import timestamp, value
 from control.calls import rules
@@ -11,12 +12,11 @@ from hum import ids
 from hum.ids import Kind
 from hum.v1 import calls_pb2 as pb
 from hum.v1.review_pb2 import CallNote, Voicemail
+from storage import latencies
 from storage.call_records import CallDetailRow, CallRow
 from storage.calls import TurnRow
 from storage.review import NoteRow
 from storage.voicemails import VoicemailRow
-
-FIRST_SOUND, FIRST_ANSWER, OURS, MODEL = "first_sound_ms", "first_answer_ms", "ours_ms", "model_ms"
 
 
 def listed(row: CallRow) -> pb.Call:
@@ -70,7 +70,7 @@ def detailed(row: CallDetailRow, earlier: str | None = None) -> pb.CallDetail:
         earlier_turns_cursor=earlier,
         last_event_id=row.event_seq,
         tool_activity=[decode(activity, pb.ToolActivity()) for activity in row.tool_activity],
-        flow_switches=[decode(switch, pb.FlowSwitched()) for switch in row.flow_switches],
+        flow_switches=[flow_switch(switch) for switch in row.flow_switches],
         summary=pb.Summary(**row.summary) if row.summary else None,
         outcome=row.outcome,
         keypad_entries=[decode(entry, pb.KeypadEntry()) for entry in row.keypad_entries],
@@ -85,7 +85,7 @@ def detailed(row: CallDetailRow, earlier: str | None = None) -> pb.CallDetail:
         announcement_played_ms=row.announcement_played_ms,
         notes=[note(note_row) for note_row in row.notes],
         voicemail=voicemail(row.voicemail) if row.voicemail else None,
-        interventions=[decode(stored, pb.Intervention()) for stored in row.interventions],
+        interventions=[intervention(stored) for stored in row.interventions],
         transfers=[record.shown(transfer) for transfer in row.transfers],
         usage=usage(row.usage),
     )
@@ -102,6 +102,18 @@ def turn(row: TurnRow) -> pb.Turn:
         interrupted=row.interrupted,
         item_id=row.item_id or None,
     )
+
+
+def flow_switch(stored: str) -> pb.FlowSwitched:
+    switch = decode(stored, pb.FlowSwitched())
+    switch.flow_id = ids.show(Kind.FLOW, UUID(switch.flow_id))
+    return switch
+
+
+def intervention(stored: str) -> pb.Intervention:
+    message = decode(stored, pb.Intervention())
+    message.id = ids.show(Kind.INTERVENTION, UUID(message.id))
+    return message
 
 
 def note(row: NoteRow) -> CallNote:
@@ -134,17 +146,14 @@ def voicemail(row: VoicemailRow) -> Voicemail:
     )
 
 
-def latency(stored: list[str]) -> pb.CallLatency | None:
+def latency(stored: list[list[int]]) -> pb.CallLatency | None:
     """Return the latency of each turn and its percentiles; None if the agent answered nothing."""
     if not stored:
         return None
-    turns = [decode(turn, pb.TurnLatency()) for turn in stored]
+    turns = [pb.TurnLatency(**dict(zip(latencies.ITEMS, values, strict=True))) for values in stored]
     return pb.CallLatency(
         turns=turns,
-        **{
-            name: _percentiles([getattr(turn, name) for turn in turns])
-            for name in (FIRST_SOUND, FIRST_ANSWER, OURS, MODEL)
-        },
+        **{name: _percentiles([getattr(turn, name) for turn in turns]) for name in latencies.MEASURES},
     )
 
 

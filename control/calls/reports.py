@@ -12,7 +12,7 @@ from control.calls import outbox, rules
 from control.calls.ending import stream_ended
 from control.executions import runner
 from control.livecall import activity, turns
-from control.livecall.stream import append_event, encode
+from control.livecall.stream import append_event
 from control.usage import record as usage
 from control.voicemail.rules import KEEP
 from hum import ids
@@ -39,8 +39,12 @@ from storage import (
 )
 from storage.calls import CallState, StreamState
 from storage.db import BUSY, UNAVAILABLE, Db, Tx
+from storage.flow_switches import SwitchRow
 from storage.interruptions import InterruptionRow
+from storage.interventions import InterventionRow
 from storage.latencies import LatencyRow
+from storage.onsets import OnsetRow
+from storage.pauses import PauseRow
 
 LOG = log(__name__)
 MAX_FAULT_CHARS = 200
@@ -169,7 +173,7 @@ async def _store(tx: Tx, state: CallState, stream: StreamState, report: runtime_
         case "digits":
             await _add_keys(tx, state, report.digits, at)
         case "flow_took_over":
-            await _switch_flow(tx, state, report.flow_took_over, at)
+            await _switch_flow(tx, state, report, at)
         case "model_used":
             await usage.model_used(tx, state, stream.number, report.model_used)
         case "announcement_played":
@@ -189,15 +193,16 @@ async def _add(tx: Tx, state: CallState, report: runtime_pb2.Report, at: datetim
             if await interruptions.add(tx, state.org_id, state.id, _interruption(report)):
                 await append_event(tx, state.id, at, barge_in=report.interruption)
         case "refused_onset":
-            if await onsets.add(tx, state.id, encode(report.refused_onset), rules.MAX_REFUSED_ONSETS):
+            if await onsets.add(tx, state.org_id, state.id, _onset(report), rules.MAX_REFUSED_ONSETS):
                 await append_event(tx, state.id, at, refused_onset=report.refused_onset)
         case "onsets_refused":
-            await onsets.add_more(tx, state.id, report.onsets_refused.more)
+            more = report.onsets_refused.more
+            await onsets.add_more(tx, state.org_id, state.id, report.stream_number, report.seq, more)
         case "latency":
             await latencies.add(tx, state.org_id, state.id, _latency(report))
         case "intervention":
-            await interventions.add(tx, state.id, encode(report.intervention))
-            await append_event(tx, state.id, at, intervention=report.intervention)
+            if await interventions.add(tx, state.org_id, state.id, _intervention(report)):
+                await append_event(tx, state.id, at, intervention=report.intervention)
 
 
 def _interruption(report: runtime_pb2.Report) -> InterruptionRow:
@@ -217,6 +222,25 @@ def _interruption(report: runtime_pb2.Report) -> InterruptionRow:
     )
 
 
+def _onset(report: runtime_pb2.Report) -> OnsetRow:
+    message = report.refused_onset
+    return OnsetRow(report.stream_number, report.seq, message.at_ms, message.until_ms, message.onset, message.reason)
+
+
+def _intervention(report: runtime_pb2.Report) -> InterventionRow:
+    message = report.intervention
+    return InterventionRow(
+        report.stream_number,
+        report.seq,
+        ids.require(Kind.INTERVENTION, message.id),
+        message.kind,
+        turns.without_nul(message.text),
+        message.by,
+        moment(message.at) if message.HasField("at") else None,
+        message.at_ms if message.HasField("at_ms") else None,
+    )
+
+
 def _latency(report: runtime_pb2.Report) -> LatencyRow:
     measures = [getattr(report.latency, name) for name in latencies.MEASURES]
     return LatencyRow(report.stream_number, report.seq, report.latency.turn_seq, *measures)
@@ -227,8 +251,10 @@ async def _add_keys(tx: Tx, state: CallState, pressed: runtime_pb2.DigitsPressed
     entry = calls_pb2.KeypadEntry(keys=rules.keys(pressed.digits), at_ms=pressed.at_ms)
     if not pressed.digits:
         # The recording was paused during the entry.
-        await keypad.remove(tx, state.id, entry.at_ms)
-    elif entry.keys and await keypad.upsert(tx, state.id, entry.at_ms, encode(entry), rules.MAX_KEYPAD_ENTRIES):
+        await keypad.remove(tx, state.org_id, state.id, entry.at_ms, rules.MAX_KEYPAD_ENTRIES)
+    elif entry.keys and await keypad.upsert(
+        tx, state.org_id, state.id, entry.at_ms, entry.keys, rules.MAX_KEYPAD_ENTRIES
+    ):
         await append_event(tx, state.id, at, keypad_entry=entry)
 
 
@@ -244,7 +270,9 @@ async def _set_recording(tx: Tx, state: CallState, stream: StreamState, report: 
     match report.WhichOneof("report"):
         case "recording_pause":
             pause = report.recording_pause
-            await pauses.upsert(tx, state.id, pause.start_ms, encode(pause))
+            end_ms = pause.end_ms if pause.HasField("end_ms") else None
+            row = PauseRow(stream.number, report.seq, pause.start_ms, end_ms, pause.cause)
+            await pauses.upsert(tx, state.org_id, state.id, row)
         case "recording_started":
             await recordings.begin(tx, state.id, stream.number, report.recording_started.path)
         case "recording" if file.path:
@@ -279,8 +307,13 @@ async def _set_message(tx: Tx, state: CallState, stream: StreamState, report: ru
         await jobs.enqueue(tx, KEEP, state.org_id, state.id)
 
 
-async def _switch_flow(tx: Tx, state: CallState, report: runtime_pb2.FlowTookOver, at: datetime) -> None:
-    switched = calls_pb2.FlowSwitched(flow_id=report.flow_id, flow_version=report.flow_version, at_ms=report.at_ms)
-    await flow_switches.add(tx, state.id, ids.require(Kind.FLOW, report.flow_id), report.flow_version, encode(switched))
-    await append_event(tx, state.id, at, flow_switched=switched)
-    await outbox.flow_switched(tx, state, switched, at)
+async def _switch_flow(tx: Tx, state: CallState, report: runtime_pb2.Report, at: datetime) -> None:
+    took_over = report.flow_took_over
+    switched = calls_pb2.FlowSwitched(
+        flow_id=took_over.flow_id, flow_version=took_over.flow_version, at_ms=took_over.at_ms
+    )
+    flow = ids.require(Kind.FLOW, took_over.flow_id)
+    row = SwitchRow(report.stream_number, report.seq, flow, took_over.flow_version, took_over.at_ms)
+    if await flow_switches.add(tx, state.org_id, state.id, row):
+        await append_event(tx, state.id, at, flow_switched=switched)
+        await outbox.flow_switched(tx, state, switched, at)

@@ -14,7 +14,6 @@ from control.calls import ending, rules
 from control.clients.twilio import Carrier
 from control.livecall.commands import DONE, FULL, UNKNOWN, Commands, own_id
 from control.livecall.state import require_live
-from control.livecall.stream import decode
 from hum import ids
 from hum.clock import now
 from hum.contract.errors import FieldError, InvalidRequest, InvalidState, NotFound, RateLimited, Unavailable
@@ -64,9 +63,10 @@ class Supervision:
         """
         action = "instructAgent" if kind == "instruct" else "sayOnCall"
         state = await self._record_action(ctx, id, action, ("text",))
-        name = ids.show(Kind.INTERVENTION, own_id(ctx, kind))
+        intervention = own_id(ctx, kind)
+        name = ids.show(Kind.INTERVENTION, intervention)
         # A request with this idempotency key may have succeeded before.
-        if (earlier := await self._find_earlier(ctx, id, name)) is not None:
+        if (earlier := await self._find_earlier(ctx, id, intervention)) is not None:
             return earlier
         if not await self._commands.reaches(state):
             raise InvalidState(NO_AGENT)
@@ -140,9 +140,18 @@ class Supervision:
             await append_action(tx, org, ctx.principal, action, ids.show(Kind.CALL, id), fields, ctx.request_id)
         return state
 
-    async def _find_earlier(self, ctx: ActionContext, id: UUID, name: str) -> calls_pb2.Intervention | None:
+    async def _find_earlier(self, ctx: ActionContext, call: UUID, id: UUID) -> calls_pb2.Intervention | None:
         if ctx.key is None:
             return None
         async with self._db.tenant(ctx.organization) as tx:
-            stored = await interventions.find(tx, id, name)
-        return decode(stored, calls_pb2.Intervention()) if stored else None
+            row = await interventions.find(tx, call, id)
+        if row is None:
+            return None
+        return calls_pb2.Intervention(
+            id=ids.show(Kind.INTERVENTION, row.id),
+            kind=row.kind,
+            text=row.text,
+            by=row.by,
+            at=timestamp(row.at),
+            at_ms=row.at_ms,
+        )

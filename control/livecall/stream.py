@@ -12,7 +12,7 @@ from google.protobuf.message import Message
 
 from hum.json import names as jsonnames
 from hum.json import wire
-from hum.json.schemas import bad_json
+from hum.json.schemas import bad_value
 from hum.v1 import calls_pb2 as pb
 from hum.v1 import options_pb2
 from storage import call_events
@@ -49,7 +49,7 @@ def encode(message: Message) -> str:
 
 def storable(message: M) -> M:
     """Return a message whose free-form JSON is valid: invalid JSON from a model or a tool becomes a string."""
-    bad = [name for name in _raw_fields(message.DESCRIPTOR) if (text := getattr(message, name)) and bad_json(text)]
+    bad = [name for name in _raw_fields(message.DESCRIPTOR) if (text := getattr(message, name)) and bad_value(text)]
     if not bad:
         return message
     copy = type(message)()

@@ -142,7 +142,14 @@ def _pattern_in_words(error: ValidationError) -> str | None:
 
 
 def bad_json(text: str) -> str | None:
-    """Return what is wrong with a free-form JSON value, or None."""
+    """Return what is wrong with a free-form JSON value that a client writes, an object or an array, or None."""
+    if (problem := bad_value(text)) is not None:
+        return problem
+    return None if text.lstrip().startswith(("{", "[")) else "must be a JSON object or array"
+
+
+def bad_value(text: str) -> str | None:
+    """Return why not every parser can be relied on to read a JSON value, or None."""
     if len(text.encode()) > RAW_JSON_BYTES:
         return f"is larger than {RAW_JSON_BYTES} bytes"
     try:
@@ -151,8 +158,6 @@ def bad_json(text: str) -> str | None:
         return f"is not JSON: line {error.lineno}, column {error.colno}: {error.msg[:1].lower()}{error.msg[1:]}"
     except (ValueError, RecursionError):
         return "is not JSON"
-    if not isinstance(value, dict | list):
-        return "must be a JSON object or array"
     return f"is nested deeper than {RAW_JSON_DEPTH} levels" if _is_deep(value) else None
 
 

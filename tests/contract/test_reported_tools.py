@@ -13,7 +13,7 @@ from hum.ids import Kind
 from hum.v1 import calls_pb2, runtime_pb2
 from tests.contract.conftest import Edge
 from tests.contract.test_http_tools import executions
-from tests.contract.test_live_stream import Media, in_progress
+from tests.contract.test_live_stream import Media, event, events, in_progress
 from tests.contract.test_tools import run
 
 AT = datetime(2026, 11, 30, 12, 0, 0, 250_000, tzinfo=UTC)
@@ -82,6 +82,20 @@ async def test_a_result_that_came_too_late_stands_beside_what_the_model_got(edge
     assert (await shown(http, call_id))["result"] == {"error": "The tool did not answer in time."}
     (execution,) = await executions(http, call_id=call_id)
     assert execution["result"] == {"error": "There is no such tool."}
+
+
+@pytest.mark.parametrize("value", [7, "no object", None])
+async def test_arguments_that_are_no_object_are_encoded_once(edge: Edge, value: object) -> None:
+    http, media, call_id = await in_progress(edge)
+    tool = called()
+    tool.arguments = json.dumps(value)
+    await begin(media, tool)
+    await end(media, tool, "ok", value)
+    activity = await shown(http, call_id)
+    assert activity["arguments"] == activity["result"] == value
+    stream = events(http, call_id)
+    told = [(await event(stream)).data for _ in range(4)]
+    assert told[2]["arguments"] == told[3]["arguments"] == told[3]["result"] == value
 
 
 async def test_what_the_call_carries_out_itself_is_no_execution(edge: Edge) -> None:

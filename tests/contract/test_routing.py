@@ -264,5 +264,6 @@ async def test_an_entry_in_which_the_recording_was_paused_is_forgotten(edge: Edg
     http, media, call_id = await in_progress(edge)
     media.report(digits=runtime_pb2.DigitsPressed(digits="1", at_ms=1_000))
     media.report(digits=runtime_pb2.DigitsPressed(digits="41", at_ms=9_000))
-    await media.acknowledged(media.report(digits=runtime_pb2.DigitsPressed(at_ms=9_000)))
+    media.report(digits=runtime_pb2.DigitsPressed(at_ms=9_000))
+    await media.acknowledged(media.report(digits=runtime_pb2.DigitsPressed(digits="41", at_ms=9_000)))  # late
     assert (await http.get(f"/api/calls/{call_id}")).json()["keypad_entries"] == [{"keys": "1", "at_ms": 1_000}]

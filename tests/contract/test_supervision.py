@@ -50,7 +50,7 @@ async def asked(
     return await asking, command
 
 
-def told(media: Media, command: runtime_pb2.CallCommand, at_ms: int = 2_500) -> int:
+def told(media: Media, command: runtime_pb2.CallCommand, at_ms: int | None = 2_500) -> int:
     """The media process reports what it did."""
     kind = command.WhichOneof("command") or ""
     dictation = getattr(command, kind)
@@ -225,6 +225,15 @@ async def test_the_next_streams_agent_knows_what_it_was_told(edge: Edge) -> None
         (calls_pb2.SPEAKER_SYSTEM, TEXT),
         (calls_pb2.SPEAKER_CALLER, "Hello"),
     ]
+
+
+async def test_what_the_agent_was_told_at_an_unknown_time_is_not_the_latest(edge: Edge) -> None:
+    http, media, call_id = await in_progress(edge)
+    _, command = await asked(media, http, f"{call_id}/instruct")
+    told(media, command, at_ms=None)
+    await media.acknowledged(media.report(turn=turn(1, calls_pb2.SPEAKER_CALLER, "Hello")))
+    session = await joined_again(edge, media, call_id)
+    assert [part.text for part in session.so_far] == [TEXT, "Hello"]
 
 
 async def test_who_may_not_changes_nothing(edge: Edge) -> None:

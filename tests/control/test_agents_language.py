@@ -13,6 +13,7 @@ from hum import ids
 from hum.ids import Kind
 from storage import call_records, calls, flow_switches, voicemails
 from storage.calls import NewCall
+from storage.flow_switches import SwitchRow
 from tests.control.conftest import Plane
 from tests.control.outbound.desk import Desk
 
@@ -45,7 +46,8 @@ async def handed_over(desk: Desk, call: UUID) -> UUID:
     )
     flow = ids.require(Kind.FLOW, french)
     async with desk.db.system() as tx:
-        await flow_switches.add(tx, call, flow, 1, "{}")
+        org = await tx.fetchval("SELECT org_id FROM calls WHERE id = $1", call)
+        await flow_switches.add(tx, org, call, SwitchRow(1, 1, flow, 1, 4_000))
     return flow
 
 

@@ -332,26 +332,6 @@ async def test_reports_that_come_again_are_stored_once(desk: Desk) -> None:
     assert [row["at_ms"] for row in stored] == [1, 2, 3, 4]
 
 
-async def test_a_report_that_is_stored_changes_nothing(desk: Desk) -> None:
-    """Whatever its stream and its link have counted, as for a report that was quarantined."""
-    await desk.call_of("media-1")
-    await desk.stream("media-1")
-    id = ids.show(Kind.CALL, desk.call)
-    reports = [
-        runtime_pb2.Report(call_id=id, stream_number=1, seq=1, interruption=calls_pb2.Interruption(at_ms=1)),
-        runtime_pb2.Report(call_id=id, stream_number=1, seq=2, latency=calls_pb2.TurnLatency(ours_ms=5)),
-    ]
-    counts = []
-    for _ in range(2):
-        await apply_batch(desk.db, "media-1", runtime_pb2.ReportBatch(seq=1, reports=reports))
-        async with desk.db.system() as tx:
-            tables = ("call_interruptions", "call_turn_latencies", "call_events")
-            counts.append([await tx.fetchval(f"SELECT count(*) FROM {table}") for table in tables])
-            await tx.execute("UPDATE media_links SET batch_seq = 0")
-            await tx.execute("UPDATE call_streams SET report_seq = 0")
-    assert counts[0][:2] == [1, 1] and counts[0] == counts[1]
-
-
 async def test_a_call_that_was_handed_over_to_another_process_is_that_ones(desk: Desk) -> None:
     await desk.call_of("media-1")
     calls = [ids.show(Kind.CALL, desk.call), ids.show(Kind.CALL, ids.new()), "nonsense"]

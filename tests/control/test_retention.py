@@ -29,23 +29,19 @@ from storage import (
     erasures,
     events,
     identity,
-    interruptions,
-    latencies,
     quarantine,
     voicemails,
 )
 from storage.db import Db, Tx
-from storage.interruptions import InterruptionRow
-from storage.latencies import LatencyRow
 from tests.control.conftest import FakeCarrier, fake_clients
+from tests.support import callfacts
 from tests.support.waits import patience
 
 CALLER, OTHER = "+13175550142", "+13175550199"
 #: What hangs on a call.
 TABLES = (
     "calls", "call_streams", "call_turns", "call_tags", "call_search", "call_notes", "call_events", "tool_runs",
-    "call_interruptions", "call_turn_latencies",
-    "voicemails", "reports_set_aside",
+    *callfacts.TABLES, "voicemails", "reports_set_aside",
 )  # fmt: skip
 
 
@@ -88,8 +84,7 @@ class World:
             await tx.execute("INSERT INTO call_tags (org_id, call_id, tag, called_at) VALUES ($1, $2, 'vip', $3)", org, id, at)  # fmt: skip
             await tx.execute("INSERT INTO call_notes (id, org_id, call_id, body, author) VALUES ($1, $2, $3, 'a note', 'Ann')", ids.new(), org, id)  # fmt: skip
             await tx.execute("INSERT INTO tool_runs (id, org_id, channel, purpose, call_id, tool_call_id, name, status, arguments) VALUES ($3, $1, 'call', 'agent', $2, 'c', 'x', 'ok', '{}')", org, id, ids.new())  # fmt: skip
-            await interruptions.add(tx, org, id, InterruptionRow(1, 1, 0, 0, 0, "cut", 1, None, None, None, None))
-            await latencies.add(tx, org, id, LatencyRow(1, 2, 2, 500, 500, 5, 400))
+            await callfacts.add(tx, org, id)
             await call_events.append(tx, id, "transcript.turn", "{}")
             await voicemails.upsert(tx, ids.new(), org, id, f"{path}-voicemail.wav", 1500)
             await quarantine.add_report(tx, "m", int(id) % 2**60, 0, id, b"My number", "reason")

@@ -163,6 +163,8 @@ def test_json_has_a_depth() -> None:
     assert schemas.bad_json("[" * 64 + "]" * 64) is None
     assert schemas.bad_json("[" * 65 + "]" * 65) == "is nested deeper than 64 levels"
     assert schemas.bad_json('{"a":' * 65 + "1" + "}" * 65) == "is nested deeper than 64 levels"
+    assert schemas.bad_json(" 7 ") == schemas.bad_json('"[]"') == "must be a JSON object or array"
+    assert schemas.bad_value(" 7 ") is schemas.bad_value('"[]"') is None
     assert schemas.bad_json("[" * 40_000 + "]" * 40_000) in {"is not JSON", "is larger than 65536 bytes"}
 
 

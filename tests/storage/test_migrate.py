@@ -8,6 +8,8 @@ from typing import Any
 import asyncpg
 import pytest
 
+from hum import ids
+from hum.ids import Kind
 from storage import call_records, schema, tool_runs
 from storage import migrate as module
 from storage.migrate import CannotMigrate, Migration, migrate, migrations
@@ -122,7 +124,7 @@ async def test_facts_of_calls_become_rows(empty_database: str, monkeypatch: pyte
     await migrate(empty_database)
     tx: Any = connection
     call = await call_records.detail(tx, await connection.fetchval("SELECT id FROM calls"))
-    assert [json.loads(each)["ours_ms"] for each in call.latency] == [5, 0]
+    assert call.latency == [[2, 700, 800, 5, 600], [4, 0, 0, 0, 0]]
     (interruption,) = map(json.loads, call.interruptions)
     assert (interruption["verdict"], interruption["turn_start_ms"], interruption["onset"]) == ("cut", 100, None)
     tools = [json.loads(each) for each in call.tool_activity]
@@ -145,6 +147,58 @@ async def test_facts_of_calls_become_rows(empty_database: str, monkeypatch: pyte
         ("one", '"{\\"cut"', "ok"),
         ("two", "{}", "failed"),
     ]
+    await connection.close()
+
+
+#: A call with its other lists as arrays, and one with none.
+LISTS = """
+    INSERT INTO organizations (org_id, name) VALUES (md5('org')::uuid, 'O');
+    INSERT INTO calls (id, org_id, direction, status, from_e164, to_e164)
+    VALUES (md5('call')::uuid, md5('org')::uuid, 'inbound', 'completed', '+1', '+2'),
+           (md5('other')::uuid, md5('org')::uuid, 'inbound', 'completed', '+1', '+2');
+    UPDATE calls
+       SET keypad_entries = '[{"keys": "12", "at_ms": 900}, {"keys": "3"}]', more_refused_onsets = 4,
+           refused_onsets = '[{"at_ms": 7, "until_ms": 47, "onset": "voice", "reason": "echo"}, {"until_ms": 40}]',
+           flow_switches = '[{"flow_id": "FLOW", "flow_version": 3, "at_ms": 4000}]',
+           interventions = '[{"id": "TOLD", "kind": "say", "text": "One\\u0000moment.", "by": "Ann",
+                              "at": "2026-11-30T12:00:00.25Z", "at_ms": 5000},
+                             {"id": "odd", "kind": "instruct", "text": "Hurry.", "at": null}]',
+           recording_pauses = '[{"start_ms": 100, "end_ms": 500, "cause": "keys"}, {"start_ms": 900, "cause": "tool"}]'
+     WHERE id = md5('call')::uuid;
+"""
+
+
+async def test_lists_of_calls_become_rows(empty_database: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    every = migrations()
+    monkeypatch.setattr(module, "migrations", lambda: [each for each in every if each.version < 24])
+    await migrate(empty_database)
+    connection = await asyncpg.connect(empty_database)
+    id = ids.new()
+    names = {"FLOW": ids.show(Kind.FLOW, id), "TOLD": ids.show(Kind.INTERVENTION, id)}
+    await connection.execute(LISTS.replace("FLOW", names["FLOW"]).replace("TOLD", names["TOLD"]))
+    monkeypatch.setattr(module, "migrations", lambda: every)
+    await migrate(empty_database)
+    tx: Any = connection
+    call = await call_records.detail(tx, await connection.fetchval("SELECT md5('call')::uuid"))
+    other = await call_records.detail(tx, await connection.fetchval("SELECT md5('other')::uuid"))
+    assert [json.loads(entry) for entry in call.keypad_entries] == [
+        {"keys": "3", "at_ms": 0},
+        {"keys": "12", "at_ms": 900},
+    ]
+    assert [json.loads(onset)["at_ms"] for onset in call.refused_onsets] == [7, 0]
+    assert (call.more_refused_onsets, other.more_refused_onsets) == (4, 0)
+    (switch,) = map(json.loads, call.flow_switches)
+    assert switch == {"flow_id": str(id), "flow_version": 3, "at_ms": 4000}
+    told, hurried = map(json.loads, call.interventions)
+    assert (told["id"], told["kind"], told["text"], told["by"]) == (str(id), "say", "One\ufffdmoment.", "Ann")
+    assert (told["at"][:22], told["at_ms"]) == ("2026-11-30T12:00:00.25", 5000)
+    assert (hurried["text"], hurried["by"], hurried["at"], hurried["at_ms"]) == ("Hurry.", "", None, None)
+    assert [json.loads(pause) for pause in call.recording_pauses] == [
+        {"start_ms": 100, "end_ms": 500, "cause": "keys"},
+        {"start_ms": 900, "end_ms": None, "cause": "tool"},
+    ]
+    assert other.keypad_entries == other.refused_onsets == other.flow_switches == other.interventions == []
+    assert other.recording_pauses == []
     await connection.close()
 
 

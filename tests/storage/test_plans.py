@@ -23,7 +23,7 @@ from tests.storage.conftest import two_organizations
 from tests.support import rows
 from tests.support.databases import Databases, drop, new
 
-ROWS = 8_000
+ROWS = 12_000
 BIG = ("calls", "call_search", "contacts", "contact_search", "events")
 MONTH = re.compile(r"events_(\d+_\d+|earlier|unplaced)")
 EXPLAIN = """
