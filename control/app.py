@@ -65,11 +65,11 @@ from control.voicemail.feature import feature as voicemail
 from control.webhooks.feature import feature as webhooks
 from control.worker import Worker
 from hum.objects.files import Files
-from hum.observe import monitoring, telemetry
-from hum.process import home, program, watchdog
+from hum.observe import telemetry
+from hum.process import home, monitoring, program, watchdog
 from hum.process.lifetime import Lifetime, when
-from hum.process.refusal import refuse
 from hum.process.signals import Signals
+from hum.refusal import refuse
 from hum.secrets import Keyring
 from hum.settings import ControlSettings
 from storage.db import BUSY, UNAVAILABLE, Addresses, Db, require

@@ -13,9 +13,8 @@ from control.base.rates import Allowance, Rates
 from control.boundary.concurrency import ConcurrencyLimits
 from control.boundary.context import NodeContext, SessionContext, SignedInContext, TransactionContext
 from control.boundary.incoming import IncomingRequest
-from hum import ids, secrets
+from hum import ids, rpc, secrets
 from hum.clock import Clock
-from hum.contract import rpc
 from hum.contract.errors import ApiKeyRequired, Forbidden, OrganizationChanged, Refused, SessionRequired
 from hum.contract.principal import Principal
 from hum.v1 import options_pb2

@@ -24,8 +24,9 @@ from control.boundary.method import Method
 from control.boundary.openstreams import OpenStreams
 from control.boundary.status import refusal, status
 from control.bus import Bus
+from hum import rpc
 from hum.clock import Clock, monotonic_ms
-from hum.contract import rpc, validation
+from hum.contract import validation
 from hum.contract.errors import FieldError, InvalidRequest
 from hum.observe.telemetry import log
 from storage.db import Db

@@ -19,7 +19,7 @@ from pathlib import Path
 
 from grpc import StatusCode, aio
 
-from hum.contract import rpc
+from hum import rpc
 from hum.observe import tracing
 from hum.observe.telemetry import log
 from hum.process.release import release

@@ -24,7 +24,7 @@ from control.crm.usecases import Connectors
 from control.feature import Reader
 from hum import ids
 from hum.clock import now
-from hum.process.network import parse_networks
+from hum.network import parse_networks
 from hum.secrets import Keyring
 from hum.settings import ControlSettings
 from hum.v1 import crm_pb2 as pb

@@ -17,7 +17,7 @@ from control.knowledge.jobs import Conversions
 from control.knowledge.lookups import Answer, Lookups
 from control.knowledge.vectors import VectorCache
 from hum import ids
-from hum.process.network import parse_networks
+from hum.network import parse_networks
 from hum.settings.knowledge import KnowledgeSettings
 from sandbox.openai import embeddings
 from storage import knowledge

@@ -23,7 +23,7 @@ from control.texts import segments, turns
 from control.tools import Registry
 from hum import ids
 from hum.clock import now
-from hum.process.network import parse_networks
+from hum.network import parse_networks
 from hum.secrets import Keyring
 from hum.settings import ControlSettings
 from storage import conversations, flows, messages
