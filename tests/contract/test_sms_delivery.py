@@ -8,7 +8,7 @@ from control.texts.posting import Poster
 from control.texts.sender import Sender
 from hum.contract.errors import CarrierError
 from tests.contract.conftest import ACCOUNT, Edge
-from tests.contract.test_sms import ANN, NOW, numbered, started
+from tests.contract.inbox import ANN, NOW, numbered, started
 from tests.contract.test_text_webhooks import post
 from tests.control.texts.desk import LIMITS, TIMES
 
