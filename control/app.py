@@ -21,7 +21,7 @@ from control.base.rates import Rates
 from control.base.streams import StreamLimits
 from control.base.subscriptions import Payments
 from control.billing.feature import feature as billing
-from control.boundary import AuditLog, Boundary, Limits
+from control.boundary import AuditLog, Boundary, RateLimits
 from control.boundary.concurrency import ConcurrencyLimits
 from control.bus import PostgresBus, RunningBus
 from control.calls.feature import feature as calls
@@ -293,8 +293,8 @@ def _bus(settings: ControlSettings, *databases: Db) -> RunningBus:
     return bus
 
 
-def _limits(settings: ControlSettings) -> Limits:
-    return Limits(
+def _limits(settings: ControlSettings) -> RateLimits:
+    return RateLimits(
         credential=Rates(settings.rate_per_second, settings.rate_burst),
         organization=Rates(
             settings.organization_rate_per_second,

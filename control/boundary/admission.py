@@ -26,7 +26,7 @@ WELL_FORMED = {rpc.BEARER_SCHEME: secrets.looks_like_api_key, rpc.SESSION_SCHEME
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class RateLimits:
     """Rate limits: of valid credentials, organizations, addresses with unknown credentials, and stored KB."""
 
     credential: Rates
@@ -58,7 +58,7 @@ class Admission:
     """
 
     def __init__(
-        self, db: Db, node_keys: Sequence[bytes], limits: Limits, concurrency: ConcurrencyLimits, clock: Clock
+        self, db: Db, node_keys: Sequence[bytes], limits: RateLimits, concurrency: ConcurrencyLimits, clock: Clock
     ) -> None:
         self._db, self._node_keys, self._limits = db, node_keys, limits
         self._concurrency, self._clock = concurrency, clock

@@ -14,7 +14,7 @@ from grpc import aio
 from grpc_status import rpc_status
 
 from control.base.streams import StreamLimits
-from control.boundary.admission import Admission, Limits
+from control.boundary.admission import Admission, RateLimits
 from control.boundary.auditing import AuditLog
 from control.boundary.concurrency import ConcurrencyLimits
 from control.boundary.context import ActionContext, TenantContext, TransactionContext, require_fit
@@ -43,7 +43,7 @@ class Boundary:
         self,
         db: Db,
         node_keys: Sequence[bytes],
-        limits: Limits,
+        limits: RateLimits,
         streams: StreamLimits,
         concurrency: ConcurrencyLimits,
         *,

@@ -11,7 +11,7 @@ from picows import WSTransport
 from hum.observe.telemetry import log
 from hum.v1 import runtime_pb2 as pb
 from media.io import sockethandover
-from media.io.control import Unavailable
+from media.io.control import ControlUnavailable
 from media.io.openai import MAX_FRAME_BYTES, ModelSocket
 from media.leg import Leg
 from media.legs.twilio import TwilioLeg
@@ -225,7 +225,7 @@ class HandoverReceiver:
             batch = self._unreported[:MAX_REPORTED]
             try:
                 await link.take_calls(self._node, batch)
-            except Unavailable as error:
+            except ControlUnavailable as error:
                 LOG.warning("could not report the calls taken over: retrying", calls=len(batch), error=str(error))
                 self._has_unreported.set()
                 await asyncio.sleep(retry_ms / 1000)
