@@ -24,12 +24,14 @@ from typing import Any
 import httpx
 import uvloop
 
+from cli.banner import LAST
 from hum.process import home
 from hum.process.sockets import free_port
 from hum.settings import environment
 from sandbox.openai import Model
 from sandbox.twilio import Call, Carrier
 from tests.support import programs
+from tests.support.homes import pids_in, postmaster_in
 
 ACCOUNT, TOKEN, KEY, NUMBER, CALLER = "AC" + "1" * 32, "carrier-token", "sk-test", "+13175550100", "+13175550199"
 UP_SECONDS, SETTLE_SECONDS, HEARD_SECONDS = 180.0, 5.0, 30.0
@@ -65,10 +67,7 @@ class Up:
 
     def program(self, name: str) -> int:
         """Return the process id of a program; of its supervisor, if it has several processes."""
-        programs = [
-            program for program in home.read_facts(self._folder, "programs.json")["programs"] if program["name"] == name
-        ]
-        return int(max(programs, key=lambda program: bool(program["serves"]))["pid"])
+        return pids_in(self._folder, name)[-1]
 
     def worker(self, plane: str) -> int:
         """Return the process id of one worker of a plane that has several."""
@@ -76,7 +75,7 @@ class Up:
         return int(home.read_facts(self._folder, path.name)["workers"][0]["pid"])
 
     def postgres(self) -> int:
-        return int((self._folder / "postgres/data/postmaster.pid").read_text().split("\n")[0])
+        return postmaster_in(self._folder)
 
 
 FAULTS: dict[str, Callable[[Up], int]] = {
@@ -149,7 +148,7 @@ async def _running(folder: Path, carrier: Carrier, model: Model) -> AsyncIterato
     log = (folder / "up.log").open("wb")
     async with programs.running(*hum, "up", env=settings, stdout=log, stderr=log, patience_seconds=60) as process:
         async with asyncio.timeout(UP_SECONDS):
-            while "Stop with Ctrl-C." not in (folder / "up.log").read_text():
+            while LAST not in (folder / "up.log").read_text():
                 if process.poll() is not None:
                     raise SystemExit((folder / "up.log").read_text())
                 await asyncio.sleep(0.2)

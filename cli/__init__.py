@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import NoReturn
 
 from hum.process import private
-from hum.process.refusal import refuse
 from hum.process.release import release
+from hum.refusal import refuse
 from sandbox.load import options as load_options
 
 #: `hum <plane>` execs this program, so that it is never forked from a process that has imported grpc.

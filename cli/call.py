@@ -21,6 +21,7 @@ from hum import settings
 from hum.process import home
 from hum.settings import UpSettings
 from sandbox.speech import Speech
+from sandbox.speech.wavfiles import read_ulaw
 from sandbox.twilio import Call
 
 #: Lines for the carrier's events.
@@ -71,7 +72,7 @@ async def run(to: str, from_: str, wavs: Sequence[str], lines: Sequence[str], *,
     """
     speech = Speech()
     try:
-        caller_audio = [simulate.read_wav(Path(path)) for path in wavs] + await simulate.speak(lines, speech)
+        caller_audio = [read_ulaw(Path(path)) for path in wavs] + await simulate.speak(lines, speech)
     except (OSError, ValueError, NoSpeech) as error:
         sys.stderr.write(f"hum: {error}\n")
         return 2

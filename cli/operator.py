@@ -8,10 +8,10 @@ from typing import Any
 
 from grpc import aio
 
-from hum.contract import rpc
-from hum.json import wire
+from hum import rpc
+from hum.contract import wire
 from hum.process import home
-from hum.process.refusal import refuse
+from hum.refusal import refuse
 from hum.settings import UpSettings
 from hum.v1 import calls_pb2, options_pb2, runtime_pb2, runtime_pb2_grpc
 

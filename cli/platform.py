@@ -20,13 +20,13 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from cli.lock import Lock
+from hum.network import INHERITED, SocketAddress, parse_listen
 from hum.process import home, hugepages, production
-from hum.process.network import INHERITED, SocketAddress, parse_listen
 from hum.process.processes import ProcessSpec
 from hum.process.programs import GOODBYE_SECONDS, Program, Programs, StartFailed
-from hum.process.refusal import STATUS, refuse
 from hum.process.sockets import bind_socket, free_port, is_free, listening_socket
 from hum.process.workers import has_orphans
+from hum.refusal import STATUS, refuse
 from hum.settings import UpSettings
 from hum.settings import environment as own_environment
 

@@ -5,13 +5,12 @@ See docs/decisions/0028-doctor-and-conversation.md: the same code works with the
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 from hum.process import home
 from hum.settings import UpSettings
-from sandbox.speech import Speech, sound
+from sandbox.speech import Speech
 from sandbox.twilio import Call, say, simulate_call
 
 CALLER_VOICE = "caller"
@@ -70,16 +69,6 @@ async def speak(lines: Sequence[str], speech: Speech) -> list[bytes]:
     if lines and not Speech.available():
         raise NoSpeech("the extra `speech` is not installed: pip install 'hum[speech]', or use --wav")
     return [await speech.say(line, CALLER_VOICE) for line in lines]
-
-
-def read_wav(path: Path) -> bytes:
-    """Read a WAV file of any kind; return mu-law at 8 kHz.  Raises OSError and ValueError, which name the file."""
-    file = path.read_bytes()
-    try:
-        samples, rate_hz = sound.read_wav(file)
-    except ValueError as error:
-        raise ValueError(f"{path} can't be played: {error}") from error
-    return sound.encode(sound.resample(samples, rate_hz, 8000))
 
 
 def sequential_steps(lines: Sequence[bytes]) -> list[dict[str, Any]]:

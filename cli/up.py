@@ -15,10 +15,10 @@ from cli import banner
 from cli.lock import AlreadyRunning
 from cli.operator import operator
 from cli.platform import Platform, print_message
-from hum import settings
-from hum.process import home, refusal
+from hum import refusal, settings
+from hum.network import redacted_url
+from hum.process import home
 from hum.process.lifetime import notify
-from hum.process.network import redacted_url
 from hum.process.programs import StartFailed
 from hum.process.signals import Signals
 from hum.settings import UpSettings

@@ -21,7 +21,7 @@ from control.base.rates import Rates
 from control.base.streams import StreamLimits
 from control.base.subscriptions import Payments
 from control.billing.feature import feature as billing
-from control.boundary import AuditLog, Boundary, Limits
+from control.boundary import AuditLog, Boundary, RateLimits
 from control.boundary.concurrency import ConcurrencyLimits
 from control.bus import PostgresBus, RunningBus
 from control.calls.feature import feature as calls
@@ -65,11 +65,11 @@ from control.voicemail.feature import feature as voicemail
 from control.webhooks.feature import feature as webhooks
 from control.worker import Worker
 from hum.objects.files import Files
-from hum.observe import monitoring, telemetry
-from hum.process import home, program, watchdog
+from hum.observe import telemetry
+from hum.process import home, monitoring, program, watchdog
 from hum.process.lifetime import Lifetime, when
-from hum.process.refusal import refuse
 from hum.process.signals import Signals
+from hum.refusal import refuse
 from hum.secrets import Keyring
 from hum.settings import ControlSettings
 from storage.db import BUSY, UNAVAILABLE, Addresses, Db, require
@@ -293,8 +293,8 @@ def _bus(settings: ControlSettings, *databases: Db) -> RunningBus:
     return bus
 
 
-def _limits(settings: ControlSettings) -> Limits:
-    return Limits(
+def _limits(settings: ControlSettings) -> RateLimits:
+    return RateLimits(
         credential=Rates(settings.rate_per_second, settings.rate_burst),
         organization=Rates(
             settings.organization_rate_per_second,

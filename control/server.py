@@ -12,8 +12,8 @@ from grpc_health.v1._async import HealthServicer
 from grpc_reflection.v1alpha import reflection
 
 from control.boundary import Boundary
-from hum.contract import rpc
-from hum.process.network import parse_listen
+from hum import rpc
+from hum.network import parse_listen
 from hum.settings import ControlSettings
 
 WILDCARDS = ("0.0.0.0", "::")

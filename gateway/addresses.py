@@ -7,7 +7,7 @@ proxies wrote it: the client may have written anything to the left of that.
 from collections.abc import Sequence
 from ipaddress import IPv4Network, IPv6Network
 
-from hum.process.network import limit_key, parse_address
+from hum.network import limit_key, parse_address
 
 Networks = Sequence[IPv4Network | IPv6Network]
 MAX_HOPS = 20

@@ -40,15 +40,15 @@ from gateway.retryqueue import RetryQueue
 from gateway.server import ClientLimits, GatewayServer, HttpConnection, SlowReaders
 from gateway.stripe import StripeWebhook
 from gateway.twilio import CarrierWebhooks
-from hum.contract import rpc
+from hum import rpc
 from hum.contract.errors import Refused
 from hum.json.values import Unsupported
-from hum.observe import monitoring, telemetry
-from hum.process import descriptors, home, production, program, sockets, watchdog
+from hum.observe import telemetry
+from hum.process import descriptors, home, monitoring, production, program, sockets, watchdog
 from hum.process.lifetime import Lifetime, when
-from hum.process.refusal import refuse
 from hum.process.signals import Signals
 from hum.process.workers import WorkerSpec, supervise
+from hum.refusal import refuse
 from hum.settings import GatewaySettings
 from hum.spool import acquire_spool
 from hum.v1 import runtime_pb2, runtime_pb2_grpc

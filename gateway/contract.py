@@ -13,8 +13,8 @@ from google.protobuf import message_factory
 from google.protobuf.descriptor import Descriptor, FieldDescriptor, MethodDescriptor, ServiceDescriptor
 from google.protobuf.message import Message
 
+from hum.contract import wire
 from hum.contract.services import services
-from hum.json import wire
 from hum.json.values import Unsupported
 from hum.v1 import options_pb2
 

@@ -10,8 +10,8 @@ from starlette.requests import Request
 
 from gateway import credentials
 from gateway.credentials import Metadata
+from hum import rpc
 from hum.clock import Clock, monotonic_ms
-from hum.contract import rpc
 from hum.settings import GatewaySettings
 
 #: Codes of a control that is stopping, starting, or waiting for its database or a lock: worth a retry in a moment.

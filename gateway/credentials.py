@@ -11,8 +11,7 @@ from urllib.parse import quote
 from starlette.requests import Request
 from starlette.responses import Response
 
-from hum import ids, secrets
-from hum.contract import rpc
+from hum import ids, rpc, secrets
 from hum.contract.errors import ApiKeyRequired, SessionRequired
 from hum.observe import tracing
 

@@ -12,7 +12,7 @@ from grpc.aio import AioRpcError
 from grpc_status import rpc_status
 from starlette.responses import Response
 
-from hum.contract import rpc
+from hum import rpc
 from hum.contract.errors import FieldError, Refused
 from hum.json import names as jsonnames
 

@@ -14,8 +14,7 @@ from gateway import credentials, errors
 from gateway.bodies import Bodies
 from gateway.controlclient import ControlUnavailable, RetryingClient
 from gateway.errors import Rename
-from hum import ids, secrets
-from hum.contract import rpc
+from hum import ids, rpc, secrets
 from hum.contract.errors import NotFound
 from hum.ids import Kind
 from hum.observe.telemetry import log

@@ -33,7 +33,7 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 from gateway import addresses
 from gateway.addresses import Networks
 from gateway.connectionlimit import ConnectionLimit
-from hum.process.network import limit_key
+from hum.network import limit_key
 
 OPEN = Gauge("hum_http_connections", "Open connections of the public socket")
 CLOSED = Counter("hum_http_connections_closed", "Connections that the gateway closed, by reason", ["reason"])

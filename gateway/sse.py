@@ -17,8 +17,8 @@ from starlette.types import Scope
 
 from gateway import errors
 from gateway.contract import Binding
-from hum.contract import rpc
-from hum.json import wire
+from hum import rpc
+from hum.contract import wire
 from hum.v1 import options_pb2
 
 HEADERS = {

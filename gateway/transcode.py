@@ -23,10 +23,11 @@ from gateway import compression, contract, credentials, errors, forms, sse
 from gateway.bodies import BadBody, Bodies
 from gateway.contract import Binding
 from gateway.credentials import ClientCredentials
-from hum.contract import authorization, rpc, validation
+from hum import rpc
+from hum.contract import authorization, validation, wire
 from hum.contract.errors import FieldError, InvalidRequest, Refused
-from hum.json import names, wire
-from hum.json.wire import NotJson
+from hum.contract.wire import NotJson
+from hum.json import names
 
 Endpoint = Callable[[Request], Awaitable[Response]]
 Endpoints = Mapping[tuple[str, str], Endpoint]

@@ -18,7 +18,7 @@ from gateway.controlclient import ControlUnavailable, RetryingClient
 from gateway.retryqueue import RetryQueue, StoredWebhook
 from gateway.signed import SignedForms, forbidden
 from gateway.texts import TEXTS, TextWebhooks
-from hum.contract import rpc
+from hum import rpc
 from hum.observe import tracing
 from hum.observe.telemetry import log
 from hum.settings import GatewaySettings

@@ -4,7 +4,7 @@ from importlib.resources import files
 from pathlib import Path
 
 from hum.plans import Plans, parse
-from hum.process.refusal import refuse
+from hum.refusal import refuse
 
 MOST_FILE_BYTES = 1 << 20
 

@@ -23,7 +23,7 @@ from itertools import chain, islice, zip_longest
 from pathlib import Path
 
 from hum.process import private
-from hum.process.refusal import refuse
+from hum.refusal import refuse
 
 _HEAD = struct.Struct(">II")
 SEGMENT_BYTES = 4 << 20

@@ -12,15 +12,15 @@ from functools import partial
 import uvloop
 from grpc import aio
 
+from hum import rpc
 from hum.clock import Clock, monotonic_ms
-from hum.contract import rpc
-from hum.observe import monitoring, telemetry
-from hum.process import blas, descriptors, home, hugepages, program, sockets
+from hum.observe import telemetry
+from hum.process import blas, descriptors, home, hugepages, monitoring, program, sockets
 from hum.process.lifetime import Lifetime
-from hum.process.refusal import refuse
 from hum.process.signals import Signals
 from hum.process.watchdog import Watchdog
 from hum.process.workers import WorkerSpec, supervise
+from hum.refusal import refuse
 from hum.settings import MediaSettings
 from hum.spool import acquire_spool
 from hum.v1 import calls_pb2

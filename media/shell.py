@@ -49,7 +49,7 @@ from media.core.types import (
     ToolStatus,
     Unrecord,
 )
-from media.io.control import TokenRefused, Unavailable
+from media.io.control import ControlUnavailable, TokenRefused
 from media.io.listenerstreams import ListenerQueue
 from media.io.openai import ModelSocket
 from media.joinbuffer import JoinBuffer
@@ -287,7 +287,7 @@ class Shell:
                 session = await ports.link.open_session(token, start.call_id, start.stream_id)
         except TokenRefused:
             self._refuse("refused", Closing.REFUSED)
-        except Unavailable as error:
+        except ControlUnavailable as error:
             LOG.warning("control did not open a session", error=str(error), call_sid=start.call_id)
             self._refuse("control_away", Closing.BUSY)
         else:

@@ -12,8 +12,8 @@ from pathlib import Path
 
 from hum import settings
 from hum.process import program
-from hum.process.refusal import refuse
 from hum.process.signals import PREPARE, stop_signal
+from hum.refusal import refuse
 from hum.settings import ControlSettings
 from storage.backup import CannotBackUp, back_up, restore
 from storage.embedded import CannotStart, EmbeddedPostgres

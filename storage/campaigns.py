@@ -148,7 +148,7 @@ class CampaignRow:
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class CampaignValues:
     """A draft's contents."""
 
     name: str
@@ -202,25 +202,25 @@ async def page(tx: Tx, status: str | None, before: UUID | None, limit: int) -> l
     return [CampaignRow(**row) for row in rows]
 
 
-async def create(tx: Tx, id: UUID, org: UUID, plan: Plan) -> None:
-    await tx.execute(CREATE, id, org, *_values(plan))
+async def create(tx: Tx, id: UUID, org: UUID, values: CampaignValues) -> None:
+    await tx.execute(CREATE, id, org, *_values(values))
 
 
-async def update(tx: Tx, id: UUID, org: UUID, plan: Plan) -> None:
-    await tx.execute(UPDATE, id, org, *_values(plan))
+async def update(tx: Tx, id: UUID, org: UUID, values: CampaignValues) -> None:
+    await tx.execute(UPDATE, id, org, *_values(values))
 
 
-def _values(plan: Plan) -> tuple[object, ...]:
+def _values(values: CampaignValues) -> tuple[object, ...]:
     return (
-        plan.name,
-        plan.number_id,
-        plan.flow_id,
-        plan.body_template,
-        list(plan.media_urls),
-        plan.throttle_per_minute,
-        plan.scheduled_start_at,
-        plan.expires_at,
-        plan.honor_quiet_hours,
+        values.name,
+        values.number_id,
+        values.flow_id,
+        values.body_template,
+        list(values.media_urls),
+        values.throttle_per_minute,
+        values.scheduled_start_at,
+        values.expires_at,
+        values.honor_quiet_hours,
     )
 
 

@@ -235,7 +235,7 @@ class BackfillRow:
 
 
 @dataclass(frozen=True, slots=True)
-class CallerRow:
+class BackfillCallRow:
     """A call, for the backfill."""
 
     id: UUID
@@ -423,9 +423,11 @@ async def lock_backfill(tx: Tx, id: UUID) -> BackfillRow | None:
     return BackfillRow(**row) if row else None
 
 
-async def callers(tx: Tx, backfill: BackfillRow, limit: int) -> list[CallerRow]:
+async def callers(tx: Tx, backfill: BackfillRow, limit: int) -> list[BackfillCallRow]:
     """Return the next calls of a backfill, newest first."""
-    return [CallerRow(**row) for row in await tx.fetch(CALLS_BELOW, backfill.before_at, backfill.before_id, limit)]
+    return [
+        BackfillCallRow(**row) for row in await tx.fetch(CALLS_BELOW, backfill.before_at, backfill.before_id, limit)
+    ]
 
 
 async def create_missing(tx: Tx, phones: Mapping[str, UUID]) -> int:
@@ -439,7 +441,7 @@ async def link_calls(tx: Tx, calls: Sequence[UUID]) -> int:
     return int((await tx.execute(LINK_CALLS, calls)).rpartition(" ")[2])
 
 
-async def advance_backfill(tx: Tx, id: UUID, calls: Sequence[CallerRow], created: int, linked: int) -> None:
+async def advance_backfill(tx: Tx, id: UUID, calls: Sequence[BackfillCallRow], created: int, linked: int) -> None:
     last = calls[-1]
     await tx.execute(MOVE_BACKFILL, id, last.created_at, last.id, len(calls), created, linked)
 

@@ -176,7 +176,7 @@ class ConnectorConfig:
 
 
 @dataclass(frozen=True, slots=True)
-class CallerRow:
+class CallContactRow:
     """A call's contact."""
 
     org_id: UUID
@@ -311,10 +311,10 @@ async def enabled(tx: Tx) -> list[ConnectorRow]:
     return [ConnectorRow(**row) for row in await tx.fetch(ENABLED)]
 
 
-async def of_call(tx: Tx, call: UUID) -> CallerRow | None:
+async def of_call(tx: Tx, call: UUID) -> CallContactRow | None:
     """Return a call's contact; None if the caller withholds the number.  Runs as the system."""
     row = await tx.fetchrow(OF_CALL, call)
-    return CallerRow(**row) if row else None
+    return CallContactRow(**row) if row else None
 
 
 async def of_turn(tx: Tx, run: UUID, keep: timedelta) -> TexterRow | None:

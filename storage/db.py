@@ -14,8 +14,8 @@ from uuid import UUID
 import asyncpg
 
 from hum.contract.principal import Principal
-from hum.process.network import redacted_url
-from hum.process.refusal import refuse
+from hum.network import redacted_url
+from hum.refusal import refuse
 from storage.servers import Server, Timeouts, far_side
 
 if TYPE_CHECKING:

@@ -23,9 +23,9 @@ from typing import IO, Any
 
 import asyncpg
 
+from hum.network import SocketAddress
 from hum.process import private
 from hum.process.home import private_text
-from hum.process.network import SocketAddress
 from hum.process.processes import ProcessIdentity
 from hum.process.sockets import free_port, is_free
 

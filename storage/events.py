@@ -15,8 +15,7 @@ from uuid import UUID
 from google.protobuf.message import Message
 
 from hum import ids
-from hum.contract import eventtypes
-from hum.json import wire
+from hum.contract import eventtypes, wire
 from storage.db import BUSY, UNAVAILABLE, Tx
 
 #: An event's id is its month, counted from the year 0, shifted by this many bits, plus a sequence.

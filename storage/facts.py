@@ -12,7 +12,7 @@ import asyncpg
 
 from hum import settings
 from hum.clock import now
-from hum.process.network import redacted_url
+from hum.network import redacted_url
 from hum.settings import DatabaseSettings
 from storage.db import REFUSED, UNAVAILABLE
 from storage.migrate import APPLIED, MISSING_ROLES, migrations

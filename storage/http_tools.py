@@ -209,7 +209,7 @@ class SecretRow:
 
 
 @dataclass(frozen=True, slots=True)
-class CallerRow:
+class HookCallRow:
     """A live call, for its hooks."""
 
     org_id: UUID
@@ -409,7 +409,7 @@ async def written_by(tx: Tx, name: str) -> str | None:
 # --- hooks --------------------------------------------------------------------------------------------------------
 
 
-async def caller(tx: Tx, call: UUID) -> CallerRow | None:
+async def caller(tx: Tx, call: UUID) -> HookCallRow | None:
     """Return a live call with a flow, else None.  Runs as the system."""
     row = await tx.fetchrow(CALLER, call)
-    return CallerRow(**row) if row else None
+    return HookCallRow(**row) if row else None

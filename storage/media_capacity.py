@@ -71,7 +71,7 @@ class NodeRow:
 
 
 @dataclass(frozen=True, slots=True)
-class CallRow:
+class UnplacedCallRow:
     """A call that asks for a place; its row is locked."""
 
     id: UUID
@@ -120,9 +120,9 @@ async def nodes(tx: Tx, silent: timedelta) -> list[NodeRow]:
     return [NodeRow(**row) for row in await tx.fetch(NODES, silent)]
 
 
-async def lock_calls(tx: Tx, ids: Sequence[UUID]) -> list[CallRow]:
+async def lock_calls(tx: Tx, ids: Sequence[UUID]) -> list[UnplacedCallRow]:
     """Lock and return those of these calls that are live, without calls locked elsewhere."""
-    return [CallRow(**row) for row in await tx.fetch(LOCK_CALLS, list(ids))]
+    return [UnplacedCallRow(**row) for row in await tx.fetch(LOCK_CALLS, list(ids))]
 
 
 async def doubt(tx: Tx, urls: Sequence[str]) -> None:

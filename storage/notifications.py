@@ -165,7 +165,7 @@ class NewEmail:
 
 
 @dataclass(frozen=True, slots=True)
-class AttemptRow:
+class EmailAttemptRow:
     """An e-mail at the start of an attempt."""
 
     id: UUID
@@ -295,10 +295,10 @@ async def invited(tx: Tx, org: UUID, invite: UUID) -> InvitedAddressRow | None:
     return InvitedAddressRow(**row) if row else None
 
 
-async def begin(tx: Tx, org: UUID, id: UUID) -> AttemptRow | None:
+async def begin(tx: Tx, org: UUID, id: UUID) -> EmailAttemptRow | None:
     """Count an attempt; return None if the e-mail has ended."""
     row = await tx.fetchrow(BEGIN, id, org)
-    return AttemptRow(**row) if row else None
+    return EmailAttemptRow(**row) if row else None
 
 
 async def invitation(tx: Tx, invite: UUID) -> InvitationRow | None:

@@ -205,7 +205,7 @@ CALLER_TRANSCRIPT = """
 
 
 @dataclass(frozen=True, slots=True)
-class CallerRow:
+class CallingNumberRow:
     """The organization's number that calls."""
 
     id: UUID
@@ -304,7 +304,7 @@ class FactsRow:
 
 
 @dataclass(frozen=True, slots=True)
-class AttemptRow:
+class CallAttemptRow:
     id: UUID
     org_id: UUID
     call_id: UUID
@@ -334,10 +334,10 @@ async def create(tx: Tx, order: NewOrder) -> None:
     await tx.execute(CREATE, *[getattr(order, name) for name in NewOrder.__slots__])
 
 
-async def caller(tx: Tx, id: UUID | None, flow: UUID) -> CallerRow | None:
+async def caller(tx: Tx, id: UUID | None, flow: UUID) -> CallingNumberRow | None:
     """Return the organization's number with this id; without one, an active number, preferably one that the flow answers."""
     row = await tx.fetchrow(CALLER, id, flow)
-    return CallerRow(**row) if row else None
+    return CallingNumberRow(**row) if row else None
 
 
 async def is_own(tx: Tx, e164: str) -> bool:
@@ -415,7 +415,7 @@ async def organization_waits(tx: Tx, org: UUID, seconds: float) -> None:
     await tx.execute(DELAY_ORGANIZATION, org, seconds)
 
 
-async def begin(tx: Tx, id: UUID, call: UUID, org: UUID, flow_version: int) -> AttemptRow:
+async def begin(tx: Tx, id: UUID, call: UUID, org: UUID, flow_version: int) -> CallAttemptRow:
     """Begin an attempt: its call is no longer due, and its organization goes to the end of the queue."""
     await tx.fetchval(BEGIN, id, call)
     await tx.execute(CLEAR_DUE, call)
@@ -427,15 +427,15 @@ async def begin(tx: Tx, id: UUID, call: UUID, org: UUID, flow_version: int) -> A
 # --- attempts -----------------------------------------------------------------------------------------------------
 
 
-async def attempt(tx: Tx, id: UUID) -> AttemptRow:
+async def attempt(tx: Tx, id: UUID) -> CallAttemptRow:
     """Return an attempt.  Raises NotFound."""
     row = await tx.fetchrow(BY_ID, id)
     if row is None:
         raise NotFound("There is no such attempt.")
-    return AttemptRow(**row)
+    return CallAttemptRow(**row)
 
 
-async def accept(tx: Tx, attempt: AttemptRow, call_sid: str) -> None:
+async def accept(tx: Tx, attempt: CallAttemptRow, call_sid: str) -> None:
     """Record the carrier's id of an attempt's call."""
     await tx.execute(ACCEPT, attempt.id, call_sid)
     await tx.execute(SET_SID, attempt.call_id, call_sid)
@@ -470,14 +470,14 @@ async def known_sids(tx: Tx, sids: Sequence[str]) -> set[str]:
     return {row["call_sid"] for row in await tx.fetch(KNOWN_SIDS, list(sids))}
 
 
-async def unconfirmed(tx: Tx, after: timedelta) -> list[AttemptRow]:
+async def unconfirmed(tx: Tx, after: timedelta) -> list[CallAttemptRow]:
     """Return attempts that the carrier did not confirm, if it was last asked so long ago."""
-    return [AttemptRow(**row) for row in await tx.fetch(UNKNOWN, after)]
+    return [CallAttemptRow(**row) for row in await tx.fetch(UNKNOWN, after)]
 
 
-async def silent(tx: Tx, after: timedelta, slack_seconds: float) -> list[AttemptRow]:
+async def silent(tx: Tx, after: timedelta, slack_seconds: float) -> list[CallAttemptRow]:
     """Return attempts that have rung for too long without a report."""
-    return [AttemptRow(**row) for row in await tx.fetch(OVERDUE, after, slack_seconds)]
+    return [CallAttemptRow(**row) for row in await tx.fetch(OVERDUE, after, slack_seconds)]
 
 
 async def close_ended(tx: Tx, after: timedelta) -> None:

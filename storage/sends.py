@@ -195,7 +195,7 @@ class HeadRow:
 
 
 @dataclass(frozen=True, slots=True)
-class CampaignRow:
+class DueCampaignRow:
     """A campaign with due texts; `per_minute` None: no throttle."""
 
     id: UUID
@@ -251,8 +251,8 @@ async def talks(tx: Tx, number_e164: str, limit: int) -> list[HeadRow]:
     return [_head(row) for row in await tx.fetch(TALKS, number_e164, limit)]
 
 
-async def campaigns(tx: Tx, number_e164: str) -> list[CampaignRow]:
-    return [CampaignRow(**row) for row in await tx.fetch(CAMPAIGNS, number_e164)]
+async def campaigns(tx: Tx, number_e164: str) -> list[DueCampaignRow]:
+    return [DueCampaignRow(**row) for row in await tx.fetch(CAMPAIGNS, number_e164)]
 
 
 async def lock_campaign(tx: Tx, id: UUID) -> float | None:

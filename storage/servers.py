@@ -15,7 +15,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import asyncpg
 
-from hum.process.network import SocketAddress, database_hosts
+from hum.network import SocketAddress, database_hosts
 
 #: Unanswered keepalive probes in a row after which an idle connection is lost.
 PROBES = 3

@@ -79,7 +79,7 @@ DELETE_FILE = "DELETE FROM erased_media WHERE id = $1"
 
 
 @dataclass(frozen=True, slots=True)
-class MessageRow:
+class ErasedMessageRow:
     """A message that is to be deleted, locked."""
 
     id: UUID
@@ -96,14 +96,14 @@ class MediaFileRow:
     path: str
 
 
-async def lock_old(tx: Tx, before: datetime, limit: int) -> list[MessageRow]:
+async def lock_old(tx: Tx, before: datetime, limit: int) -> list[ErasedMessageRow]:
     """Lock and return the oldest messages from before a time."""
-    return [MessageRow(**row) for row in await tx.fetch(OLD, before, limit)]
+    return [ErasedMessageRow(**row) for row in await tx.fetch(OLD, before, limit)]
 
 
-async def lock_of_contact(tx: Tx, phone_e164: str, until: datetime, limit: int) -> list[MessageRow]:
+async def lock_of_contact(tx: Tx, phone_e164: str, until: datetime, limit: int) -> list[ErasedMessageRow]:
     """Lock and return messages from and to a number up to a time, including unsent ones."""
-    return [MessageRow(**row) for row in await tx.fetch(OF_CONTACT, phone_e164, until, limit)]
+    return [ErasedMessageRow(**row) for row in await tx.fetch(OF_CONTACT, phone_e164, until, limit)]
 
 
 async def is_sending_to(tx: Tx, phone_e164: str) -> bool:
@@ -111,7 +111,7 @@ async def is_sending_to(tx: Tx, phone_e164: str) -> bool:
     return bool(await tx.fetchval(IS_SENDING_TO, phone_e164))
 
 
-async def erase(tx: Tx, rows: Sequence[MessageRow], runs_before: datetime) -> None:
+async def erase(tx: Tx, rows: Sequence[ErasedMessageRow], runs_before: datetime) -> None:
     """Delete locked messages, and the AI's turns in their conversations from before a time."""
     messages = [row.id for row in rows]
     await tx.execute(ANONYMIZE_RECIPIENTS, [row.recipient_id for row in rows if row.recipient_id], messages)

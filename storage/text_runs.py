@@ -191,7 +191,7 @@ class MaterialRow:
 
 
 @dataclass(frozen=True, slots=True)
-class Number:
+class CallPartiesRow:
     """Our number in a call, and the contact."""
 
     id: UUID
@@ -348,10 +348,10 @@ async def of_call(tx: Tx, call: UUID, tool: str) -> int:
     return count
 
 
-async def number_of_call(tx: Tx, call: UUID) -> Number | None:
+async def number_of_call(tx: Tx, call: UUID) -> CallPartiesRow | None:
     """Return our number in a call, or None if it can't text."""
     row = await tx.fetchrow(NUMBER_OF_CALL, call)
-    return Number(**row) if row else None
+    return CallPartiesRow(**row) if row else None
 
 
 async def pending(tx: Tx, conversation: UUID) -> int:

@@ -144,7 +144,7 @@ class TriggerRow:
 
 
 @dataclass(frozen=True, slots=True)
-class NewDelivery:
+class NewTriggerDelivery:
     """A received delivery; `key` and the fields with it are None if it can't be told from repeats."""
 
     id: UUID
@@ -158,7 +158,7 @@ class NewDelivery:
 
 
 @dataclass(frozen=True, slots=True)
-class DeliveryRow:
+class TriggerDeliveryRow:
     id: UUID
     event_id: UUID
     event: str
@@ -239,7 +239,7 @@ async def record_refusal(tx: Tx, id: UUID, why: str) -> None:
     await tx.execute(SET_REFUSED, id, why)
 
 
-async def receive(tx: Tx, trigger: TriggerRow, new: NewDelivery) -> UUID | None:
+async def receive(tx: Tx, trigger: TriggerRow, new: NewTriggerDelivery) -> UUID | None:
     """Store a delivery; return None if it is new, else the id of the delivery that it repeats.  Runs as the system.
 
     Of concurrent requests with one key, one is stored, and the others wait for it.
@@ -262,9 +262,9 @@ async def count_bytes(tx: Tx, org: UUID, body_bytes: int) -> int:
     return total
 
 
-async def page_deliveries(tx: Tx, trigger: UUID, before: UUID | None, limit: int) -> list[DeliveryRow]:
+async def page_deliveries(tx: Tx, trigger: UUID, before: UUID | None, limit: int) -> list[TriggerDeliveryRow]:
     """Return deliveries newest first, below `before`."""
-    return [DeliveryRow(**row) for row in await tx.fetch(DELIVERIES, trigger, before, limit)]
+    return [TriggerDeliveryRow(**row) for row in await tx.fetch(DELIVERIES, trigger, before, limit)]
 
 
 async def body(tx: Tx, trigger: UUID, delivery: UUID) -> tuple[str, bytes]:

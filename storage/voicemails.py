@@ -125,7 +125,7 @@ class PartRow:
 
 
 @dataclass(frozen=True, slots=True)
-class MessageRow:
+class VoicemailStateRow:
     """The state of a call's message."""
 
     stored: bool
@@ -250,7 +250,7 @@ async def drop_parts(tx: Tx, call: UUID) -> None:
     await tx.execute(DROP_PARTS, call)
 
 
-async def message(tx: Tx, call: UUID) -> MessageRow | None:
+async def message(tx: Tx, call: UUID) -> VoicemailStateRow | None:
     """Return a call's message, if there is one or will be."""
     row = await tx.fetchrow(MESSAGE, call)
-    return MessageRow(**row) if row else None
+    return VoicemailStateRow(**row) if row else None

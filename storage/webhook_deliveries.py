@@ -150,7 +150,7 @@ class DeliveryRow:
 
 
 @dataclass(frozen=True, slots=True)
-class AttemptRow:
+class DeliveryAttemptRow:
     number: int
     started_at: datetime
     duration_ms: int
@@ -228,9 +228,9 @@ async def get(tx: Tx, webhook: UUID, id: UUID) -> DeliveryRow:
     return DeliveryRow(**row)
 
 
-async def attempts(tx: Tx, id: UUID) -> list[AttemptRow]:
+async def attempts(tx: Tx, id: UUID) -> list[DeliveryAttemptRow]:
     """Return the latest attempts, oldest first."""
-    return [AttemptRow(**row) for row in await tx.fetch(ATTEMPTS, id, LATEST_ATTEMPTS)]
+    return [DeliveryAttemptRow(**row) for row in await tx.fetch(ATTEMPTS, id, LATEST_ATTEMPTS)]
 
 
 async def content(tx: Tx, event_id: int) -> ContentRow:

@@ -173,7 +173,7 @@ class QueueRow:
 
 
 @dataclass(frozen=True, slots=True)
-class DeliveryRow:
+class DueDeliveryRow:
     """A delivery to send now, with its destination and content; `data` is JSON, None if it was deleted at this moment."""
 
     id: UUID
@@ -244,12 +244,12 @@ async def lock_due(
 
 async def claim(
     tx: Tx, capacities: dict[UUID, int], claim: UUID, lease_seconds: float, most_missed: int = 1000
-) -> list[DeliveryRow]:
+) -> list[DueDeliveryRow]:
     """Claim and return the next deliveries of these webhooks, up to each one's capacity, until the lease ends."""
     webhooks = list(capacities)
     await tx.execute(MISS, webhooks, most_missed)
     rows = await tx.fetch(CLAIM, webhooks, list(capacities.values()), claim, lease_seconds)
-    return [DeliveryRow(**row) for row in rows]
+    return [DueDeliveryRow(**row) for row in rows]
 
 
 async def schedule_visits(tx: Tx, waits: dict[UUID, float]) -> None:

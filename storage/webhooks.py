@@ -110,7 +110,7 @@ class FailingRow:
 
 
 @dataclass(frozen=True, slots=True)
-class Settings:
+class WebhookConfig:
     """A webhook's configuration."""
 
     url: str
@@ -124,24 +124,26 @@ class Settings:
     preset: str | None
 
 
-async def create(tx: Tx, id: UUID, settings: Settings, sealed_secret: bytes, disabled_reason: str | None) -> WebhookRow:
-    await tx.execute(CREATE, id, *_values(settings), disabled_reason, sealed_secret)
+async def create(
+    tx: Tx, id: UUID, config: WebhookConfig, sealed_secret: bytes, disabled_reason: str | None
+) -> WebhookRow:
+    await tx.execute(CREATE, id, *_values(config), disabled_reason, sealed_secret)
     await tx.execute(CREATE_QUEUE, id)
     return await get(tx, id)
 
 
-def _values(settings: Settings) -> tuple[object, ...]:
+def _values(config: WebhookConfig) -> tuple[object, ...]:
     """Return the values in the order of `CREATE` and `UPDATE`."""
     return (
-        settings.url,
-        settings.description,
-        settings.events,
-        settings.number_ids,
-        settings.flow_ids,
-        settings.sealed_headers,
-        settings.ordered,
-        settings.format,
-        settings.preset,
+        config.url,
+        config.description,
+        config.events,
+        config.number_ids,
+        config.flow_ids,
+        config.sealed_headers,
+        config.ordered,
+        config.format,
+        config.preset,
     )
 
 
@@ -166,8 +168,8 @@ async def page(tx: Tx, before: UUID | None, limit: int) -> list[WebhookRow]:
     return [WebhookRow(**row) for row in await tx.fetch(PAGE, before, limit)]
 
 
-async def change(tx: Tx, id: UUID, settings: Settings) -> None:
-    await tx.execute(UPDATE, id, *_values(settings))
+async def change(tx: Tx, id: UUID, config: WebhookConfig) -> None:
+    await tx.execute(UPDATE, id, *_values(config))
 
 
 async def disable(tx: Tx, id: UUID, reason: str) -> None:

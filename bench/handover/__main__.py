@@ -19,7 +19,7 @@ from pathlib import Path
 import uvloop
 
 from bench.handover.load import CallLoad
-from hum.contract import rpc
+from hum import rpc
 from hum.process.sockets import free_port
 from hum.settings import MediaSettings
 from hum.v1 import runtime_pb2 as pb

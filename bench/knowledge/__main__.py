@@ -26,7 +26,7 @@ from control.clients.embeddings import Embedder, Embeddings
 from control.clients.http import GuardedClient
 from control.knowledge import rules
 from control.knowledge.jobs import Conversions
-from control.knowledge.lookups import Lookups
+from control.knowledge.lookups import DocumentSearch
 from control.knowledge.vectors import VectorCache
 from hum import ids
 from hum.settings import ControlSettings
@@ -77,12 +77,12 @@ class House:
         return row.passages
 
     async def measure(self, way: str, passages: int, rounds: int) -> Row:
-        lookups = Lookups(self.db, None if way == "words" else self.embedder, 10.0, self.held)
+        search = DocumentSearch(self.db, None if way == "words" else self.embedder, 10.0, self.held)
         took, ranks, missed = list[float](), list[int | None](), list[str]()
         for again in range(rounds + 1):
             for question in questions():
                 began = time.perf_counter()
-                hits = (await lookups.find(self.org, list(self.names), question.text, FOUND)).hits
+                hits = (await search.find(self.org, list(self.names), question.text, FOUND)).hits
                 if again:
                     took.append((time.perf_counter() - began) * 1000)
                 else:

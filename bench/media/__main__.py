@@ -11,6 +11,7 @@ import urllib.request
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from bench.media.arguments import parser
 from bench.media.processes import running
 from bench.media.product import Figures, callers, serving
 from hum.process import blas
@@ -147,18 +148,15 @@ def _number(value: float | None) -> str:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(prog="python -m bench.media", description=__doc__)
-    parser.add_argument("--calls", type=int, default=200)
-    parser.add_argument("--seconds", type=float, default=30.0, help="length of the measurement, after the warm-up")
-    parser.add_argument("--warm-up", type=float, default=8.0)
-    parser.add_argument("--rounds", type=int, default=1)
-    parser.add_argument("--workers", type=int, default=1, help="processes of the product behind one port")
-    parser.add_argument("--recording", action="store_true", help="record every call")
-    parser.add_argument("--alone", action="store_true", help="skip the bare loop")
-    parser.add_argument("--tls", action="store_true", help="connect to the model by wss; skips the bare loop")
-    parser.add_argument("--peers", metavar="PYTHON", help="also measure other gateways, with this interpreter")
-    parser.add_argument("--json", type=Path, metavar="FILE")
-    options = parser.parse_args(arguments)
+    command = parser(
+        "python -m bench.media", __doc__, calls=200, calls_help="calls of each side", seconds=30.0, rounds=1
+    )
+    command.add_argument("--workers", type=int, default=1, help="processes of the product behind one port")
+    command.add_argument("--recording", action="store_true", help="record every call")
+    command.add_argument("--alone", action="store_true", help="skip the bare loop")
+    command.add_argument("--tls", action="store_true", help="connect to the model by wss; skips the bare loop")
+    command.add_argument("--peers", metavar="PYTHON", help="also measure other gateways, with this interpreter")
+    options = command.parse_args(arguments)
     measured = asyncio.run(measure(options))
     refuse_idle_spinning(measured)
     if options.json is not None:

@@ -9,8 +9,8 @@ import asyncio
 import json
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
-from pathlib import Path
 
+from bench.media.arguments import parser
 from bench.media.processes import running
 from bench.media.product import Figures, callers, serving
 
@@ -37,13 +37,10 @@ async def measure(options: argparse.Namespace) -> dict[str, Figures]:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(prog="python -m bench.media.beside", description=__doc__)
-    parser.add_argument("--calls", type=int, default=40, help="calls of each side")
-    parser.add_argument("--seconds", type=float, default=20.0)
-    parser.add_argument("--warm-up", type=float, default=8.0)
-    parser.add_argument("--rounds", type=int, default=1)
-    parser.add_argument("--json", type=Path, metavar="FILE")
-    options = parser.parse_args(arguments)
+    command = parser(
+        "python -m bench.media.beside", __doc__, calls=40, calls_help="calls of each side", seconds=20.0, rounds=1
+    )
+    options = command.parse_args(arguments)
     print("| side | times the bare loop | CPU, ms | memory, KB | clear p99 | first media p99 | gaps | lost |")
     print("| --- | --- | --- | --- | --- | --- | --- | --- |")
     rounds = []

@@ -30,7 +30,7 @@ from av.packet import Packet
 
 from bench.media import speech
 from bench.media.processes import Threads, resident_kb, running
-from hum.contract import rpc
+from hum import rpc
 from hum.settings import MediaSettings
 from hum.v1 import runtime_pb2 as pb
 from hum.v1 import runtime_pb2_grpc

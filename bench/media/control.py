@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from hum.contract import rpc
+from hum import rpc
 from hum.settings import MediaSettings
 from hum.v1 import runtime_pb2 as pb
 from hum.v1 import runtime_pb2_grpc

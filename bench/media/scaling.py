@@ -8,9 +8,9 @@ import argparse
 import asyncio
 import json
 from collections.abc import Sequence
-from pathlib import Path
 from statistics import mean
 
+from bench.media.arguments import parser
 from bench.media.processes import running
 from bench.media.product import Figures, callers, serving
 
@@ -33,13 +33,10 @@ async def measure(options: argparse.Namespace) -> dict[int, list[Figures]]:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(prog="python -m bench.media.scaling", description=__doc__)
-    parser.add_argument("--calls", type=int, default=100, help="calls per worker")
-    parser.add_argument("--seconds", type=float, default=15.0)
-    parser.add_argument("--warm-up", type=float, default=8.0)
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--json", type=Path, metavar="FILE")
-    options = parser.parse_args(arguments)
+    command = parser(
+        "python -m bench.media.scaling", __doc__, calls=100, calls_help="calls per worker", seconds=15.0, rounds=3
+    )
+    options = command.parse_args(arguments)
     print("| workers | calls | CPU per call, ms per second | clear p50, ms | p99 | first media p99, ms | gaps | lost |")
     print("| --- | --- | --- | --- | --- | --- | --- | --- |")
     figures_by_workers = asyncio.run(measure(options))

@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 
 from cli.doctor.facts import ProbeAnswer
 from cli.doctor.finding import Finding
+from hum.network import redacted_url
 from hum.plans import Plans
-from hum.process.network import redacted_url
 from hum.settings import UpSettings
 
 ABOUT = "billing"

@@ -6,8 +6,8 @@ from typing import Any
 
 from cli.doctor.facts import CertificateFacts, DatabaseFacts, EngineFacts, NumberWebhooks, ProbeAnswer, RecordingBacklog
 from cli.doctor.finding import Finding
+from hum.network import redacted_url
 from hum.process import descriptors, production
-from hum.process.network import redacted_url
 from hum.settings import UpSettings
 
 OLDEST_POSTGRES = 15

@@ -10,8 +10,7 @@ from control.base.wire import word
 from control.boundary import TenantContext, TransactionContext
 from control.changestreams import PollIntervals
 from control.feature import Deps
-from hum import ids
-from hum.contract import rpc
+from hum import ids, rpc
 from hum.ids import Kind
 from hum.v1 import approvals_pb2 as pb
 from storage import approvals

@@ -10,7 +10,7 @@ from control.base.wire import timestamp
 from control.boundary import TenantContext, TransactionContext
 from control.feature import Deps
 from hum import audit as chain
-from hum.contract import rpc
+from hum import rpc
 from hum.v1 import audit_pb2 as pb
 from storage import audit
 from storage.audit import EntryRow

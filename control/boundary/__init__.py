@@ -6,7 +6,7 @@ status of an error, one log line and one measurement.  A stream is admitted in t
 revoked (`openstreams`).
 """
 
-from control.boundary.admission import Limits
+from control.boundary.admission import RateLimits
 from control.boundary.auditing import AuditLog
 from control.boundary.boundary import Boundary
 from control.boundary.context import (
@@ -25,8 +25,8 @@ __all__ = [
     "ActionContext",
     "AuditLog",
     "Boundary",
-    "Limits",
     "NodeContext",
+    "RateLimits",
     "RequestContext",
     "SessionContext",
     "SignedInContext",

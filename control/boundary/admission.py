@@ -13,9 +13,8 @@ from control.base.rates import Allowance, Rates
 from control.boundary.concurrency import ConcurrencyLimits
 from control.boundary.context import NodeContext, SessionContext, SignedInContext, TransactionContext
 from control.boundary.incoming import IncomingRequest
-from hum import ids, secrets
+from hum import ids, rpc, secrets
 from hum.clock import Clock
-from hum.contract import rpc
 from hum.contract.errors import ApiKeyRequired, Forbidden, OrganizationChanged, Refused, SessionRequired
 from hum.contract.principal import Principal
 from hum.v1 import options_pb2
@@ -27,7 +26,7 @@ WELL_FORMED = {rpc.BEARER_SCHEME: secrets.looks_like_api_key, rpc.SESSION_SCHEME
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class RateLimits:
     """Rate limits: of valid credentials, organizations, addresses with unknown credentials, and stored KB."""
 
     credential: Rates
@@ -59,7 +58,7 @@ class Admission:
     """
 
     def __init__(
-        self, db: Db, node_keys: Sequence[bytes], limits: Limits, concurrency: ConcurrencyLimits, clock: Clock
+        self, db: Db, node_keys: Sequence[bytes], limits: RateLimits, concurrency: ConcurrencyLimits, clock: Clock
     ) -> None:
         self._db, self._node_keys, self._limits = db, node_keys, limits
         self._concurrency, self._clock = concurrency, clock

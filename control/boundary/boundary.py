@@ -14,7 +14,7 @@ from grpc import aio
 from grpc_status import rpc_status
 
 from control.base.streams import StreamLimits
-from control.boundary.admission import Admission, Limits
+from control.boundary.admission import Admission, RateLimits
 from control.boundary.auditing import AuditLog
 from control.boundary.concurrency import ConcurrencyLimits
 from control.boundary.context import ActionContext, TenantContext, TransactionContext, require_fit
@@ -24,8 +24,9 @@ from control.boundary.method import Method
 from control.boundary.openstreams import OpenStreams
 from control.boundary.status import refusal, status
 from control.bus import Bus
+from hum import rpc
 from hum.clock import Clock, monotonic_ms
-from hum.contract import rpc, validation
+from hum.contract import validation
 from hum.contract.errors import FieldError, InvalidRequest
 from hum.observe.telemetry import log
 from storage.db import Db
@@ -42,7 +43,7 @@ class Boundary:
         self,
         db: Db,
         node_keys: Sequence[bytes],
-        limits: Limits,
+        limits: RateLimits,
         streams: StreamLimits,
         concurrency: ConcurrencyLimits,
         *,

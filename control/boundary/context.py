@@ -26,7 +26,7 @@ from grpc import aio
 from control.base.principal import SITE_ADMIN
 from control.boundary.incoming import IncomingRequest
 from control.boundary.method import Method
-from hum.contract import rpc
+from hum import rpc
 from hum.contract.principal import Principal
 from storage.db import Tx
 

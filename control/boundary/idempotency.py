@@ -15,8 +15,7 @@ from google.protobuf.message import Message
 from control.actors import actor
 from control.boundary.context import ActionContext, SignedInContext, TransactionContext
 from control.boundary.incoming import IncomingRequest
-from hum import ids
-from hum.contract import rpc
+from hum import ids, rpc
 from hum.contract.errors import IdempotencyInProgress, IdempotencyMismatch, Unavailable
 from hum.observe.telemetry import log
 from storage import idempotency

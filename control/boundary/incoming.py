@@ -10,9 +10,8 @@ from opentelemetry.trace import INVALID_SPAN, Span
 from prometheus_client import Histogram
 
 from control.boundary.method import Method
-from hum import ids
+from hum import ids, rpc
 from hum.clock import Clock
-from hum.contract import rpc
 from hum.contract.errors import FieldError, InvalidRequest
 from hum.observe import tracing
 from hum.observe.telemetry import FAST_BUCKETS, log

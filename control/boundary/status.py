@@ -7,7 +7,7 @@ import grpc
 from google.protobuf import any_pb2
 from google.rpc import error_details_pb2, status_pb2
 
-from hum.contract import rpc
+from hum import rpc
 from hum.contract.errors import Conflict, FieldError, Refused, Unavailable
 from storage.db import UNAVAILABLE
 

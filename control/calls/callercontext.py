@@ -5,7 +5,7 @@ from uuid import UUID
 
 from control.bus import Bus
 from control.crm.client import ConnectorClient
-from control.crm.lookups import Callers, Lookups
+from control.crm.lookups import Callers, CrmLookups
 from control.feature import Deps
 from control.httptools.hooks import Hooks
 from control.httptools.requests import Requests
@@ -69,6 +69,6 @@ def callers(settings: ControlSettings, deps: Deps) -> Callers:
     inform = AgentInformer(deps.db, deps.bus, settings).inform
     requests = Requests(deps.db, deps.web, deps.keyring, settings)
     return CombinedLookups(
-        Lookups(deps.db, connector_client, settings, inform),
+        CrmLookups(deps.db, connector_client, settings, inform),
         Hooks(deps.db, requests, connector_client, settings, inform),
     )

@@ -21,7 +21,7 @@ from hum.v1 import events_pb2
 from storage import analytics, call_records, calls, events, voicemails
 from storage.calls import TurnRow
 from storage.db import Db
-from storage.voicemails import MessageRow
+from storage.voicemails import VoicemailStateRow
 
 LOG = log(__name__)
 LABEL_CHARS = 60
@@ -78,7 +78,7 @@ async def after_call(db: Db, writer: Writer, org: UUID, id: UUID) -> bool:
     return True
 
 
-def transcript(turns: list[TurnRow], message: MessageRow | None = None) -> str:
+def transcript(turns: list[TurnRow], message: VoicemailStateRow | None = None) -> str:
     """Return the transcript for the model: the turns, and the message that the caller left in the end."""
     lines = []
     for turn in turns:

@@ -26,11 +26,11 @@ from control.calls.session import Sessions
 from control.calls.toolruns import ToolRuns
 from control.livecall.channels import ANSWERS, COMMANDS, DELTAS
 from control.tools import dumped, failed
-from hum.contract import rpc
+from hum import rpc
 from hum.contract.errors import NotFound
-from hum.contract.rpc import run_to_completion
 from hum.observe import tracing
 from hum.observe.telemetry import log
+from hum.rpc import run_to_completion
 from hum.v1 import calls_pb2
 from hum.v1 import runtime_pb2 as pb
 from storage import media_links

@@ -14,7 +14,7 @@ from google.api import httpbody_pb2
 from grpc import aio
 
 from control.rechecks import Rechecks
-from hum.contract import rpc
+from hum import rpc
 from hum.contract.errors import NotFound, NotStoredYet, Refused
 from hum.objects.files import CHUNK_BYTES, GONE, Files
 from hum.wave import BLOCK, BYTES_PER_MS, ENDLESS, HEADER, header

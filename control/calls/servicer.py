@@ -22,8 +22,7 @@ from control.feature import Deps
 from control.rechecks import Rechecks
 from control.retention import usecases as erasing
 from control.transfers.usecases import TransferRequest, Transfers
-from hum import ids
-from hum.contract import rpc
+from hum import ids, rpc
 from hum.contract.errors import FieldError, InvalidRequest, NotFound
 from hum.ids import Kind
 from hum.settings import CallsSettings

@@ -22,7 +22,7 @@ from hum.ids import Kind
 from hum.v1 import campaigns_pb2 as pb
 from hum.v1 import events_pb2
 from storage import campaigns, events, numbers, recipients
-from storage.campaigns import CampaignRow, Plan, SenderRow
+from storage.campaigns import CampaignRow, CampaignValues, SenderRow
 from storage.db import Tx
 from storage.recipients import NewRecipient
 
@@ -61,7 +61,7 @@ async def create(
 ) -> CampaignRow:
     """Create a draft with recipients.  Raises InvalidRequest, PlanLimit."""
     id = ids.new()
-    await campaigns.create(tx, id, principal.org_id, await _plan(tx, draft))
+    await campaigns.create(tx, id, principal.org_id, await _values(tx, draft))
     if new_recipients:
         await _add(tx, await campaigns.get(tx, id), new_recipients, limits)
     return await campaigns.get(tx, id)
@@ -71,7 +71,7 @@ async def change(tx: Tx, id: UUID, draft: CampaignDraft) -> CampaignRow:
     """Change a draft that is locked.  Raises InvalidRequest, InvalidState."""
     before = await campaigns.get(tx, id)
     rules.may_change(before.status)
-    await campaigns.update(tx, id, before.org_id, await _plan(tx, draft))
+    await campaigns.update(tx, id, before.org_id, await _values(tx, draft))
     return await campaigns.get(tx, id)
 
 
@@ -81,7 +81,7 @@ async def delete(tx: Tx, id: UUID) -> None:
     await campaigns.delete(tx, id)
 
 
-async def _plan(tx: Tx, draft: CampaignDraft) -> Plan:
+async def _values(tx: Tx, draft: CampaignDraft) -> CampaignValues:
     """Validate a draft and return its row's fields.  Raises InvalidRequest."""
     if not draft.body_template.strip() and not draft.media_urls:
         raise InvalidRequest([FieldError("body_template", "must not be empty without media")])
@@ -92,7 +92,7 @@ async def _plan(tx: Tx, draft: CampaignDraft) -> Plan:
         raise InvalidRequest(fields)
     if draft.expires_at and draft.expires_at <= (draft.scheduled_start_at or now()):
         raise InvalidRequest([FieldError("expires_at", "must be after the start")])
-    return Plan(
+    return CampaignValues(
         name=draft.name,
         number_id=await _own_number(tx, draft.number),
         flow_id=await own_flow(tx, draft.flow, "flow_id", "sms"),

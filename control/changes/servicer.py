@@ -8,7 +8,7 @@ from control.changepoller import ChangePoller
 from control.changes import kinds
 from control.changestreams import ChangeStream, PollIntervals, StreamDependencies
 from control.feature import Deps
-from hum.contract import rpc
+from hum import rpc
 from hum.v1 import changes_pb2 as pb
 
 

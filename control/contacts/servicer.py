@@ -10,10 +10,9 @@ from control.base.wire import timestamp, value
 from control.boundary import TenantContext, TransactionContext
 from control.contacts import imports, sheets, usecases
 from control.feature import Deps
-from hum import ids
-from hum.contract import rpc
+from hum import ids, rpc
+from hum.contract import wire
 from hum.ids import Kind
-from hum.json import wire
 from hum.settings import ControlSettings
 from hum.v1 import contacts_pb2 as pb
 from storage import contact_imports, contacts

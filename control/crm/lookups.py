@@ -52,7 +52,7 @@ class _Caller:
     conversation: UUID | None = None
 
 
-class Lookups:
+class CrmLookups:
     """The look-ups of one process."""
 
     def __init__(

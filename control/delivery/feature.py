@@ -6,7 +6,7 @@ from control.bus import Channel
 from control.delivery.servicer import SmsDeliveryServicer
 from control.feature import Deps, Feature, Sweep
 from control.texts.claims import Claims, Recovery, SendLimits
-from control.texts.lookups import Lookups, ReconciliationTimes
+from control.texts.lookups import ReconciliationTimes, TextLookups
 from control.texts.paces import Paces
 from control.texts.posting import Poster
 from control.texts.sender import Sender
@@ -34,7 +34,7 @@ DUE = Channel(sends.CHANNEL, str, str)
 def feature(settings: ControlSettings, deps: Deps) -> Feature:
     db, carrier = deps.calls_db, deps.clients.carrier
     limits = limits_of(settings)
-    lookups = Lookups(
+    lookups = TextLookups(
         db,
         carrier,
         ReconciliationTimes(

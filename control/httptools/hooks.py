@@ -29,7 +29,7 @@ from hum.settings.httptools import HttpToolSettings
 from hum.v1 import calls_pb2
 from storage import calls, crm, http_tools, tool_runs
 from storage.db import BUSY, UNAVAILABLE, Db
-from storage.http_tools import ActiveBindingRow, CallerRow
+from storage.http_tools import ActiveBindingRow, HookCallRow
 from storage.tool_runs import NewRun
 
 #: Calls whose hooks one process runs at once; those of more calls are left out.
@@ -93,7 +93,7 @@ class Hooks:
         if hooks and await self._run_all(call, caller, hooks, until_ms):
             await self._inform(caller.org_id, call)
 
-    async def _run_all(self, call: UUID, caller: CallerRow, hooks: Sequence[_Hook], until_ms: float) -> bool:
+    async def _run_all(self, call: UUID, caller: HookCallRow, hooks: Sequence[_Hook], until_ms: float) -> bool:
         """Run the hooks concurrently and store their outcomes; return whether a media process must inform its agent."""
         began_at, began_ms = now(), monotonic_ms()
         tasks = [asyncio.create_task(self._outcome(caller, hook), name="hook") for hook in hooks]
@@ -128,7 +128,7 @@ class Hooks:
             node = await crm.node_of(tx, call)
         return node is not None and any(outcome.text for _, outcome, __ in results)
 
-    async def _outcome(self, caller: CallerRow, hook: _Hook) -> tuple[Outcome, int]:
+    async def _outcome(self, caller: HookCallRow, hook: _Hook) -> tuple[Outcome, int]:
         began_ms = monotonic_ms()
         ask = self._look_up if hook.used.definition is None else self._request
         limit_ms = round(self._settings.hook_seconds * 1000)
@@ -143,7 +143,7 @@ class Hooks:
             outcome = await _fallback(hook, "This can't be done at the moment.")
         return outcome, round(monotonic_ms() - began_ms)
 
-    async def _request(self, caller: CallerRow, hook: _Hook, limit_ms: int) -> Outcome:
+    async def _request(self, caller: HookCallRow, hook: _Hook, limit_ms: int) -> Outcome:
         definition = bound(hook.used)
         # The tool was changed after it was bound: a binding that requires approval is refused.
         if definition.get("requires_approval"):
@@ -158,7 +158,7 @@ class Hooks:
             return Outcome(True, text[: rules.MOST_TEXT_CHARS], None, outcome.output)
         return outcome
 
-    async def _look_up(self, caller: CallerRow, hook: _Hook, limit_ms: int) -> Outcome:  # noqa: ARG002 - like `_request`
+    async def _look_up(self, caller: HookCallRow, hook: _Hook, limit_ms: int) -> Outcome:  # noqa: ARG002 - like `_request`
         assert hook.used.binding.connector_id is not None, "a hook asks a tool or a connector"
         phone = hook.values["caller"]["phone_e164"]
         if phone is None:
@@ -188,7 +188,7 @@ class Hooks:
         )
 
 
-def _hook(used: ActiveBindingRow, place: int, call: UUID, caller: CallerRow) -> _Hook:
+def _hook(used: ActiveBindingRow, place: int, call: UUID, caller: HookCallRow) -> _Hook:
     arguments = fixed_arguments(used.binding.overrides)
     run = NewRun(
         id=ids.new(),

@@ -10,8 +10,7 @@ from control.changepoller import ChangePoller
 from control.changestreams import ChangeStream, PollIntervals, StreamDependencies
 from control.feature import Deps
 from control.texts.live import CONVERSATION, MESSAGE
-from hum import ids
-from hum.contract import rpc
+from hum import ids, rpc
 from hum.ids import Kind
 from hum.v1 import sms_inbox_pb2 as pb
 from storage import inbox_changes

@@ -4,7 +4,7 @@ from control.base.egress import Policy
 from control.feature import Deps, Feature, Sweep
 from control.knowledge import rules
 from control.knowledge.jobs import Conversions
-from control.knowledge.lookups import Lookups
+from control.knowledge.lookups import DocumentSearch
 from control.knowledge.servicer import KnowledgeServicer
 from control.knowledge.tools import lookup_knowledge
 from control.knowledge.usecases import Bounds
@@ -25,11 +25,13 @@ def feature(settings: ControlSettings, deps: Deps) -> Feature:
     conversions = Conversions(deps.db, deps.web, embedder, settings)
     seconds, cache = EMBEDDING_QUERY_SECONDS, VectorCache(KNOWLEDGE_VECTOR_BYTES)
     # The pool of calls: an agent's caller waits, and must not queue behind other requests.
-    tool = lookup_knowledge(Lookups(deps.calls_db, embedder, seconds, cache), round(KNOWLEDGE_LOOKUP_SECONDS * 1000))
+    tool = lookup_knowledge(
+        DocumentSearch(deps.calls_db, embedder, seconds, cache), round(KNOWLEDGE_LOOKUP_SECONDS * 1000)
+    )
     servicer = KnowledgeServicer(
         deps.db,
         deps.cursors,
-        Lookups(deps.db, embedder, seconds, cache),
+        DocumentSearch(deps.db, embedder, seconds, cache),
         Bounds(settings, Policy(settings.egress_networks)),
     )
     return Feature(

@@ -32,14 +32,14 @@ class Hit:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class SearchResult:
     """The hits, best first."""
 
     hits: Sequence[Hit]
     by_meaning: bool
 
 
-class Lookups:
+class DocumentSearch:
     """The search in documents.  `seconds`: the timeout of a question's embedding."""
 
     def __init__(self, db: Db, embedder: Embedder | None, seconds: float, cache: VectorCache) -> None:
@@ -47,7 +47,7 @@ class Lookups:
 
     async def find(
         self, org: UUID, documents: Sequence[UUID] | None, question: str, limit: int, owner: Owner | None = None
-    ) -> Answer:
+    ) -> SearchResult:
         """Return the passages of these documents, or of all, that answer a question.
 
         `owner`: the owner of the usage for the question's embedding; None: the organization.
@@ -70,7 +70,7 @@ class Lookups:
 
     async def _answer(
         self, org: UUID, scope: list[UUID], by_words: list[Place], vector: Vectors | None, limit: int
-    ) -> Answer:
+    ) -> SearchResult:
         by_meaning = list[Place]()
         if scope and vector is not None:
             by_meaning = await self._by_meaning(org, scope, vector)
@@ -80,7 +80,7 @@ class Lookups:
         hits = [
             Hit(texts[place], _rank(by_words, place), _rank(by_meaning, place)) for place in order if place in texts
         ]
-        return Answer(hits, bool(by_meaning))
+        return SearchResult(hits, bool(by_meaning))
 
     async def _count(self, owner: Owner, spent: ModelUsage) -> None:
         try:

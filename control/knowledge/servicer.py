@@ -4,7 +4,7 @@ from control.base import paging
 from control.base.wire import timestamp, value, word
 from control.boundary import ActionContext, TransactionContext
 from control.knowledge import rules, usecases
-from control.knowledge.lookups import Hit, Lookups
+from control.knowledge.lookups import DocumentSearch, Hit
 from control.knowledge.tools import PASSAGES
 from control.knowledge.usecases import Bounds, Source, with_changes
 from hum import ids
@@ -17,8 +17,8 @@ from storage.knowledge import DocumentRow, NewDocument
 
 
 class KnowledgeServicer:
-    def __init__(self, db: Db, cursors: paging.Cursors, lookups: Lookups, bounds: Bounds) -> None:
-        self._db, self._cursors, self._lookups, self._bounds = db, cursors, lookups, bounds
+    def __init__(self, db: Db, cursors: paging.Cursors, search: DocumentSearch, bounds: Bounds) -> None:
+        self._db, self._cursors, self._search, self._bounds = db, cursors, search, bounds
 
     async def ListKnowledge(
         self, request: pb.ListKnowledgeRequest, ctx: TransactionContext
@@ -105,7 +105,7 @@ class KnowledgeServicer:
                     [FieldError(f"knowledge_ids[{n}]", "is not knowledge of this organization") for n in missing]
                 )
         limit = request.limit if request.HasField("limit") else PASSAGES
-        answer = await self._lookups.find(ctx.organization, documents, request.query, limit)
+        answer = await self._search.find(ctx.organization, documents, request.query, limit)
         return pb.SearchKnowledgeResponse(
             passages=[present_hit(hit) for hit in answer.hits], by_meaning=answer.by_meaning
         )

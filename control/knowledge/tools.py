@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from control.knowledge.lookups import Lookups
+from control.knowledge.lookups import DocumentSearch
 from control.tools import Definition, Result, Schema, Situation, Tool, ToolChannel, ToolContext, ToolPolicy
 from hum import ids
 from hum.ids import Kind
@@ -30,12 +30,12 @@ def _parameters(situation: Situation) -> Schema | None:
     return PARAMETERS if situation.definition.get("knowledge_ids") else None
 
 
-def lookup_knowledge(lookups: Lookups, timeout_ms: int) -> Tool:
+def lookup_knowledge(search: DocumentSearch, timeout_ms: int) -> Tool:
     """Build the tool that finds passages in the documents that the agent's flow names, and in no others."""
 
     async def run(context: ToolContext, arguments: Mapping[str, Any]) -> Result:
         documents = _documents(context.situation.definition)
-        answer = await lookups.find(
+        answer = await search.find(
             context.organization, documents, arguments["question"], PASSAGES, owner=_owner(context)
         )
         if not answer.hits:

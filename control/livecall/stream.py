@@ -10,8 +10,8 @@ import msgspec
 from google.protobuf.descriptor import Descriptor
 from google.protobuf.message import Message
 
+from hum.contract import wire
 from hum.json import names as jsonnames
-from hum.json import wire
 from hum.json.schemas import bad_value
 from hum.v1 import calls_pb2 as pb
 from hum.v1 import options_pb2

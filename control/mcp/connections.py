@@ -21,7 +21,7 @@ from mcp_types import CONNECTION_CLOSED, REQUEST_TIMEOUT, CallToolResult, Implem
 from control.base.egress import EgressError
 from control.clients.http import GuardedClient
 from control.mcp.pinning import ListedTool, is_name, visible
-from control.mcp.transport import OUTCOME, GuardedTransport, Limits, OAuthClient, Outcome, Tokens
+from control.mcp.transport import OUTCOME, ExchangeLimits, GuardedTransport, OAuthClient, Outcome, Tokens
 from hum.clock import monotonic_ms
 from hum.observe.telemetry import log
 from hum.settings.mcp import McpSettings
@@ -68,7 +68,7 @@ class Connection:
         self.endpoint, self.users, self.used_ms = endpoint, 0, monotonic_ms()
         self.retired_ms: float | None = None
         self._settings = settings
-        limits = Limits(
+        limits = ExchangeLimits(
             settings.mcp_connect_seconds,
             endpoint.answer_seconds,
             settings.mcp_answer_bytes,

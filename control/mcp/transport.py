@@ -30,7 +30,7 @@ LONGEST_TOKEN_SECONDS = 3600.0
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class ExchangeLimits:
     """The limits of a request and its response.  `stream_bytes`: of an endless stream."""
 
     begin_seconds: float
@@ -114,7 +114,9 @@ OUTCOME: ContextVar[Outcome] = ContextVar("outcome")
 class GuardedTransport(httpx2.AsyncBaseTransport):
     """The transport of one connection.  `streams`: the server may keep a stream open, as the older SSE transport requires."""
 
-    def __init__(self, web: GuardedClient, org: UUID, limits: Limits, tokens: Tokens | None, *, streams: bool) -> None:
+    def __init__(
+        self, web: GuardedClient, org: UUID, limits: ExchangeLimits, tokens: Tokens | None, *, streams: bool
+    ) -> None:
         self._web, self._org, self._limits, self._tokens, self._streams = web, org, limits, tokens, streams
         #: The outcome of requests without a user: of the set-up, then of the server's stream.
         self.background = Outcome()

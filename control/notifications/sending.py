@@ -18,7 +18,7 @@ from hum.clock import now
 from hum.smtp import Bounced, NotSent, Rejected
 from storage import notifications
 from storage.db import Db, Tx
-from storage.notifications import AttemptRow
+from storage.notifications import EmailAttemptRow
 
 EMAILS = Counter("hum_emails_total", "Attempts at sending e-mails, by outcome", ["how"])
 
@@ -58,7 +58,7 @@ class Mailer:
         else:
             await self._record(row, "sent", None)
 
-    async def _letter(self, tx: Tx, row: AttemptRow) -> Letter | None:
+    async def _letter(self, tx: Tx, row: EmailAttemptRow) -> Letter | None:
         if row.invite_id is not None:
             invitation = await notifications.invitation(tx, row.invite_id)
             return letters.invitation(invitation, self.public_url) if invitation else None
@@ -66,7 +66,7 @@ class Mailer:
         reader = await notifications.reader(tx, row.org_id, row.user_id)
         return letters.letter(reader, await notifications.notices(tx, row.id), self.public_url) if reader else None
 
-    async def _postpone(self, row: AttemptRow, error: NotSent) -> None:
+    async def _postpone(self, row: EmailAttemptRow, error: NotSent) -> None:
         if self.clock() - row.created_at >= self.patience:
             await self._record(row, "failed", str(error))
             return
@@ -75,10 +75,10 @@ class Mailer:
             await notifications.postpone(tx, row.id, str(error))
         raise error
 
-    async def _record(self, row: AttemptRow, state: str, error: str | None) -> None:
+    async def _record(self, row: EmailAttemptRow, state: str, error: str | None) -> None:
         async with self.db.system() as tx:
             await self._end(tx, row, state, error)
 
-    async def _end(self, tx: Tx, row: AttemptRow, state: str, error: str | None) -> None:
+    async def _end(self, tx: Tx, row: EmailAttemptRow, state: str, error: str | None) -> None:
         await notifications.end(tx, row.id, state, error.replace("\0", "") if error else None)
         EMAILS.labels(state).inc()

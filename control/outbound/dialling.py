@@ -28,7 +28,7 @@ from hum.ids import Kind
 from hum.observe.telemetry import log
 from storage import calls, media_capacity, outbound
 from storage.db import Db, Tx
-from storage.outbound import AttemptRow, FactsRow
+from storage.outbound import CallAttemptRow, FactsRow
 
 LOG = log(__name__)
 PLACED = Counter("hum_outbound_attempts_total", "Attempts at outbound calls, by what the carrier answered", ["how"])
@@ -64,7 +64,7 @@ class DialLimits:
 class ClaimedCall:
     """A committed attempt, and its request to the carrier."""
 
-    attempt: AttemptRow
+    attempt: CallAttemptRow
     placement: Placement
     began_ms: float
     #: When the call was created, if the database was restored after that: the call may have been placed before the restore.
@@ -168,7 +168,7 @@ class Dialler:
                 await end_call(tx, call, status, at, reason)
         return None
 
-    def _placement(self, attempt: AttemptRow, row: FactsRow) -> Placement:
+    def _placement(self, attempt: CallAttemptRow, row: FactsRow) -> Placement:
         flow, name = usable(row.definition), ids.show(Kind.ATTEMPT, attempt.id)
 
         def url(path: str) -> str:
@@ -210,7 +210,7 @@ class Dialler:
             PLACED.labels("placed").inc()
             await self._record(attempt, CarrierCall("queued", None, call_sid))
 
-    async def _is_new(self, attempt: AttemptRow, since: datetime) -> bool:
+    async def _is_new(self, attempt: CallAttemptRow, since: datetime) -> bool:
         """Return whether a call from before a restore of the database is still unplaced; if that is unclear, put it back."""
         try:
             placed = await self._placed_since(attempt, since)
@@ -222,7 +222,7 @@ class Dialler:
             await self._record(attempt, placed)
         return placed is None
 
-    async def _placed_since(self, attempt: AttemptRow, since: datetime) -> CarrierCall | None:
+    async def _placed_since(self, attempt: CallAttemptRow, since: datetime) -> CarrierCall | None:
         """Return a call between the attempt's numbers with a SID that no attempt has, or None.  Raises CarrierError."""
         listed = await self._carrier.placed_calls(
             attempt.account, attempt.from_e164, attempt.to_e164, since - CLOCK_SLACK
@@ -231,7 +231,7 @@ class Dialler:
             known_sids = await outbound.known_sids(tx, [call.sid for call in listed])
         return next((call for call in listed if call.sid not in known_sids), None)
 
-    async def _failed(self, attempt: AttemptRow, error: CarrierError) -> None:
+    async def _failed(self, attempt: CallAttemptRow, error: CarrierError) -> None:
         LOG.warning("the carrier did not place a call", error=str(error)[:200], attempt=attempt.number)
         if was_not_sent(error):
             PLACED.labels("busy" if isinstance(error, CarrierBusy) else "away").inc()
@@ -247,7 +247,7 @@ class Dialler:
             except CarrierError as lookup_error:  # the sweep tries again
                 LOG.warning("could not look up a call at the carrier", error=str(lookup_error)[:200])
 
-    async def _record(self, attempt: AttemptRow, placed: CarrierCall) -> None:
+    async def _record(self, attempt: CallAttemptRow, placed: CarrierCall) -> None:
         """Record the carrier's call for an attempt.  A call that was canceled meanwhile is ended at the carrier."""
         async with self._db.system() as tx:
             call, latest = await attempts.lock(tx, attempt.id)
@@ -257,7 +257,7 @@ class Dialler:
         if call.ended_at is not None and latest.status == "under_way" and placed.status not in rules.ENDINGS:
             await self._carrier.end_call(placed.sid, attempt.account)
 
-    async def _requeue(self, attempt: AttemptRow, wait_seconds: float) -> None:
+    async def _requeue(self, attempt: CallAttemptRow, wait_seconds: float) -> None:
         """Put back a call that the carrier did not accept, and back off its account."""
         async with self._db.system() as tx:
             await outbound.pace(tx, attempt.account, wait_seconds)
@@ -267,7 +267,7 @@ class Dialler:
             if call.status == "queued":
                 await outbound.defer(tx, call.id, now() + timedelta(seconds=wait_seconds), "carrier", wanted=False)
 
-    async def _end(self, attempt: AttemptRow, result: str, carrier_code: str | None = None) -> None:
+    async def _end(self, attempt: CallAttemptRow, result: str, carrier_code: str | None = None) -> None:
         async with self._db.system() as tx:
             call, latest = await attempts.lock(tx, attempt.id)
             if latest.status in {"dialling", "under_way"}:
@@ -285,7 +285,7 @@ class Dialler:
         count = await each_row("outbound attempts", unknown, self._look_up)
         return count + await each_row("silent attempts", silent, self._query_status)
 
-    async def _look_up(self, attempt: AttemptRow) -> bool:
+    async def _look_up(self, attempt: CallAttemptRow) -> bool:
         """Look up a call that may have been placed; the second look-up without result proves that it was not.  Raises CarrierError."""
         placed = await self._placed_since(attempt, attempt.started_at)
         if placed is not None:
@@ -303,7 +303,7 @@ class Dialler:
                 await outbound.defer(tx, call.id, now(), "carrier", wanted=False)
         return True
 
-    async def _query_status(self, attempt: AttemptRow) -> bool:
+    async def _query_status(self, attempt: CallAttemptRow) -> bool:
         """Query the status of a call that should be over.  Raises CarrierError."""
         assert attempt.call_sid is not None, "the carrier has it"
         carrier_call = await self._carrier.find_call(attempt.call_sid, attempt.account)

@@ -23,7 +23,7 @@ from hum.v1 import calls_pb2
 from storage import calls, contacts, flows, outbound
 from storage.calls import NewCall
 from storage.db import Tx
-from storage.outbound import CallerRow, NewOrder, OrderRow
+from storage.outbound import CallingNumberRow, NewOrder, OrderRow
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +80,7 @@ class Orders:
         await append_event(tx, call.id, at, state=calls_pb2.CallStateChanged(status=calls_pb2.CALL_STATUS_QUEUED))
         return await outbound.get(tx, call.id)
 
-    async def _admit(self, tx: Tx, to_e164: str, caller: CallerRow) -> None:
+    async def _admit(self, tx: Tx, to_e164: str, caller: CallingNumberRow) -> None:
         """Check the called number and the organization's limits.  Raises InvalidRequest, InvalidState, PlanLimit."""
         if (bad := phone.bad_callee(to_e164, caller.e164, self._countries)) is not None:
             raise InvalidRequest([FieldError("to", bad)])
@@ -99,7 +99,7 @@ class Orders:
                 f"{self._limits.a_day_to_one}."
             )
 
-    async def _due(self, tx: Tx, call: UUID, order: Order, caller: CallerRow, at: datetime) -> NewOrder:
+    async def _due(self, tx: Tx, call: UUID, order: Order, caller: CallingNumberRow, at: datetime) -> NewOrder:
         """Return the row of an order, due at the requested time or when its quiet hours end.  Raises InvalidState."""
         due, waits_for = at, "turn"
         if order.scheduled_at and order.scheduled_at > at:
@@ -129,7 +129,7 @@ class Orders:
         )
 
 
-async def _caller(tx: Tx, name: str, flow: UUID) -> CallerRow:
+async def _caller(tx: Tx, name: str, flow: UUID) -> CallingNumberRow:
     """Return the number to call from.  Raises InvalidRequest, InvalidState."""
     id = ids.parse(Kind.NUMBER, name) if name else None
     if name and id is None:

@@ -14,7 +14,7 @@ from hum.ids import Kind
 from storage import audit, calls, contact_imports, contacts, erasures, text_erasures
 from storage.db import Tx
 from storage.erasures import ErasureRow
-from storage.text_erasures import MessageRow
+from storage.text_erasures import ErasedMessageRow
 
 ERASED = Counter("hum_erased_total", "Rows deleted by retention or on request", ["what"])
 NOT_OVER = "The call is not over yet."
@@ -108,7 +108,7 @@ async def _erase_texts_of(tx: Tx, row: ErasureRow) -> bool:
     return len(texts) == rules.MESSAGES
 
 
-async def _erase_texts(tx: Tx, row: ErasureRow, texts: Sequence[MessageRow], runs_before: datetime) -> None:
+async def _erase_texts(tx: Tx, row: ErasureRow, texts: Sequence[ErasedMessageRow], runs_before: datetime) -> None:
     await text_erasures.erase(tx, texts, runs_before)
     ERASED.labels("messages").inc(len(texts))
     await erasures.count(tx, row.id, messages=len(texts))

@@ -46,10 +46,9 @@ from control.tools import (
 )
 from control.usage import other as usage
 from hum.clock import now
-from hum.contract import validation
+from hum.contract import validation, wire
 from hum.contract.errors import FieldError, InvalidRequest, Unavailable
-from hum.json import wire
-from hum.json.wire import NotJson
+from hum.contract.wire import NotJson
 from hum.observe.telemetry import log
 from hum.settings import ControlSettings
 from hum.v1 import flows_pb2

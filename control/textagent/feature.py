@@ -3,7 +3,7 @@
 from datetime import timedelta
 
 from control.crm.client import ConnectorClient
-from control.crm.lookups import Lookups
+from control.crm.lookups import CrmLookups
 from control.feature import Deps, Feature, Sweep
 from control.textagent import rules
 from control.textagent.dialogue import Dialogue
@@ -43,7 +43,7 @@ def feature(settings: ControlSettings, deps: Deps) -> Feature:
     tool_ms = round(settings.tool_seconds * 1000)
     responder = deps.clients.responder
     dialogue = Dialogue(deps.db, responder, deps.tools, settings.text_reply_segments, TEXT_REPLY_TOKENS)
-    texters = Lookups(deps.db, ConnectorClient(deps.db, deps.web, deps.keyring, settings), settings)
+    texters = CrmLookups(deps.db, ConnectorClient(deps.db, deps.web, deps.keyring, settings), settings)
     stuck = timedelta(seconds=TEXT_TURN_STUCK_SECONDS)
     turns = Turns(deps.db, responder, dialogue, limits, stuck, texters.of_turn)
     return Feature(

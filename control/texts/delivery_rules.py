@@ -36,12 +36,12 @@ STATUSES: Mapping[str, str] = {
     "failed": "failed",
 }
 #: The most statuses that are stored per attempt: the carrier repeats them.
-MOST_WORDS = 50
+MOST_STATUSES = 50
 OPTED_OUT = "21610"
 
 
 @dataclass(frozen=True, slots=True, order=True)
-class Word:
+class RankedStatus:
     """One status from the carrier; the greatest of an attempt counts."""
 
     rank: int
@@ -51,13 +51,13 @@ class Word:
     status: str
 
 
-def word(status: str, error_code: str | None) -> Word | None:
+def ranked(status: str, error_code: str | None) -> RankedStatus | None:
     """Return the ranked status; None for a status without a rank."""
     rank = RANKS.get(status)
     if rank is None:
         return None
     code = (error_code or "") if status in ERRORS else ""
-    return Word(rank, bool(code) and not cure(code).again, code, status)
+    return RankedStatus(rank, bool(code) and not cure(code).again, code, status)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,17 +72,17 @@ class AttemptState:
     reached: bool
 
 
-def standing(words: Iterable[Word]) -> AttemptState | None:
+def standing(statuses: Iterable[RankedStatus]) -> AttemptState | None:
     """Return the standing of an attempt; None without any status."""
-    statuses = list(words)
-    if not statuses:
+    known = list(statuses)
+    if not known:
         return None
-    greatest = max(statuses)
+    greatest = max(known)
     return AttemptState(
         carrier_status=greatest.status,
         error_code=greatest.error_code or None,
         status=status_of(greatest.status, greatest.error_code),
-        reached=any(word.status in DELIVERED or word.status == "partially_delivered" for word in statuses),
+        reached=any(status.status in DELIVERED or status.status == "partially_delivered" for status in known),
     )
 
 

@@ -51,7 +51,7 @@ class ReconciliationTimes:
     request: timedelta
 
 
-class Lookups:
+class TextLookups:
     """The look-ups of texts at the carrier."""
 
     def __init__(self, db: Db, carrier: Carrier, times: ReconciliationTimes) -> None:

@@ -9,7 +9,7 @@ from prometheus_client import Counter
 from control.clients.twilio import Carrier, Text, is_refusal, was_not_sent
 from control.texts import delivery_rules, statuses
 from control.texts.claims import ClaimedText, SendLimits
-from control.texts.lookups import Lookups
+from control.texts.lookups import TextLookups
 from control.texts.statusbatches import AttemptReport, Recorder
 from control.texts.statuses import CarrierReport
 from hum import ids
@@ -37,7 +37,13 @@ class Poster:
     """The sender of committed attempts to the carrier."""
 
     def __init__(
-        self, db: Db, carrier: Carrier, lookups: Lookups, public_url: str, limits: SendLimits, at_step: AtStep = _go_on
+        self,
+        db: Db,
+        carrier: Carrier,
+        lookups: TextLookups,
+        public_url: str,
+        limits: SendLimits,
+        at_step: AtStep = _go_on,
     ) -> None:
         self._db, self._carrier, self._lookups = db, carrier, lookups
         self._status_url = f"{public_url}/twilio/sms/status/{{}}{OVERRIDES}"

@@ -106,7 +106,7 @@ def _is_good(candidate: _Candidate, entries: Sequence[AttemptReport]) -> bool:
     same_sid = len({entry.report.sid for entry in added}) == 1
     if not (matches and same_sid) or any(entry.report.error_code or entry.report.price for entry in added):
         return False
-    if len(candidate.history) + len(added) > delivery_rules.MOST_WORDS:
+    if len(candidate.history) + len(added) > delivery_rules.MOST_STATUSES:
         return False
     candidate.standing = statuses.standing([*candidate.history, *((entry.report.status, None) for entry in added)])
     candidate.segments = (

@@ -61,10 +61,10 @@ async def lock_and_apply_report(tx: Tx, id: UUID, report: CarrierReport, to_e164
 async def apply_report(tx: Tx, attempt: AttemptRow, report: CarrierReport) -> None:
     """Apply a report to a locked attempt: store its status, and what follows from it."""
     await _count(tx, attempt, report)
-    words = await text_attempts.reports(tx, attempt.id, delivery_rules.MOST_WORDS)
-    if len(words) < delivery_rules.MOST_WORDS:
+    reported = await text_attempts.reports(tx, attempt.id, delivery_rules.MOST_STATUSES)
+    if len(reported) < delivery_rules.MOST_STATUSES:
         await text_attempts.append_report(tx, attempt, report.status, report.error_code, report.by)
-    history = [(attempt.carrier_status or "", attempt.error_code), *words]
+    history = [(attempt.carrier_status or "", attempt.error_code), *reported]
     new_standing = standing([*history, (report.status, report.error_code)])
     if new_standing is None:
         return  # an unknown status
@@ -100,8 +100,8 @@ def counted(attempt: AttemptRow, segments: int) -> TextRow | None:
 
 def standing(pairs: Sequence[tuple[str, str | None]]) -> AttemptState | None:
     """Return the standing that follows from statuses with their codes; None if all are unknown."""
-    words = (delivery_rules.word(status, code) for status, code in pairs)
-    return delivery_rules.standing(word for word in words if word is not None)
+    ranked = (delivery_rules.ranked(status, code) for status, code in pairs)
+    return delivery_rules.standing(status for status in ranked if status is not None)
 
 
 async def _project(tx: Tx, attempt: AttemptRow, report: CarrierReport, standing: AttemptState) -> None:

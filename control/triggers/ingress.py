@@ -28,7 +28,7 @@ from hum.v1 import events_pb2
 from hum.v1 import runtime_pb2 as pb
 from storage import events, triggers
 from storage.db import BUSY, UNAVAILABLE, Db, Tx
-from storage.triggers import NewDelivery, TriggerRow
+from storage.triggers import NewTriggerDelivery, TriggerRow
 
 HOOKS = Counter("hum_hooks_total", "Posts of other systems to triggers, by outcome", ["how"])
 #: The size of the cache of addresses, with LRU eviction.
@@ -140,7 +140,7 @@ class HooksIngressServicer:
         payload = rules.payload(request.content_type, request.body)
         is_signed = row.secret is not None
         key = rules.key_of(request.idempotency_key, request.webhook_id, payload, row.id_field, is_signed=is_signed)
-        new = NewDelivery(
+        new = NewTriggerDelivery(
             id=proposed,
             event_id=ids.new(),
             media_type=rules.media_type(request.content_type),

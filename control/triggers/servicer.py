@@ -14,7 +14,7 @@ from hum.ids import Kind
 from hum.secrets import Keyring
 from hum.v1 import triggers_pb2 as pb
 from storage import event_runs, triggers
-from storage.triggers import DeliveryRow, TriggerRow
+from storage.triggers import TriggerDeliveryRow, TriggerRow
 
 HOOKS = "/hooks/"
 
@@ -136,7 +136,7 @@ def present(row: TriggerRow) -> pb.Trigger:
     )
 
 
-def present_delivery(row: DeliveryRow, started: Sequence[tuple[UUID, UUID]]) -> pb.TriggerDelivery:
+def present_delivery(row: TriggerDeliveryRow, started: Sequence[tuple[UUID, UUID]]) -> pb.TriggerDelivery:
     """Convert a delivery.  `started`: the runs that its event has started, with their flows."""
     return pb.TriggerDelivery(
         id=ids.show(Kind.TRIGGER_DELIVERY, row.id),

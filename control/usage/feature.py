@@ -5,7 +5,7 @@ from control.usage.prices import load
 from control.usage.rules import BadPrices
 from control.usage.servicer import UsageServicer
 from control.usage.usecases import CHANGES, count
-from hum.process.refusal import refuse
+from hum.refusal import refuse
 from hum.settings import ControlSettings
 from hum.v1 import usage_pb2 as pb
 from storage import usage

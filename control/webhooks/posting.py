@@ -20,7 +20,7 @@ from hum.clock import monotonic_ms, now
 from hum.ids import Kind
 from hum.observe.telemetry import log
 from hum.secrets import Unsealable
-from storage.webhook_queues import DeliveryRow, OutcomeRow
+from storage.webhook_queues import DueDeliveryRow, OutcomeRow
 
 LOG = log(__name__)
 ATTEMPTS = Counter("hum_webhook_attempts_total", "Attempts at webhooks' deliveries, by outcome", ["how"])
@@ -44,7 +44,7 @@ async def go_on(_: str) -> None:
 class ClaimedDelivery:
     """A delivery that this process has claimed, and when."""
 
-    row: DeliveryRow
+    row: DueDeliveryRow
     claim_id: UUID
     began_ms: float
 
@@ -108,7 +108,7 @@ class Poster:
             return self._outcome(claimed, at, began_ms, "delivered", None, None, answer)
         return self._failed(claimed, at, began_ms, "status", f"The receiver answered {answer.status}.", answer)
 
-    def _open(self, row: DeliveryRow) -> tuple[list[str], dict[str, str]]:
+    def _open(self, row: DueDeliveryRow) -> tuple[list[str], dict[str, str]]:
         """Return the signing secrets, newest first, and the customer's headers.  Raises Unsealable, ValueError."""
         sealed = [secret for secret in (row.sealed_secret, row.sealed_previous_secret) if secret is not None]
         secrets = [self._sealer.secret(secret, row.webhook_id, row.org_id) for secret in sealed]

@@ -13,7 +13,7 @@ from control.webhooks.usecases import MASK
 from hum import ids
 from hum.ids import Kind
 from hum.v1 import webhooks_pb2 as pb
-from storage.webhook_deliveries import AttemptRow, ContentRow, DeliveryRow
+from storage.webhook_deliveries import ContentRow, DeliveryAttemptRow, DeliveryRow
 from storage.webhooks import WebhookRow
 
 
@@ -65,7 +65,9 @@ def delivery(row: DeliveryRow) -> pb.WebhookDelivery:
     )
 
 
-def detailed(row: DeliveryRow, content: ContentRow, format: str, attempts: Iterable[AttemptRow]) -> pb.WebhookDelivery:
+def detailed(
+    row: DeliveryRow, content: ContentRow, format: str, attempts: Iterable[DeliveryAttemptRow]
+) -> pb.WebhookDelivery:
     """Convert a delivery with its body and its attempts."""
     message = delivery(row)
     if content.data is not None:
@@ -80,7 +82,7 @@ def _content(row: DeliveryRow, content: ContentRow, data: str) -> Content:
     )
 
 
-def attempt(row: AttemptRow) -> pb.WebhookAttempt:
+def attempt(row: DeliveryAttemptRow) -> pb.WebhookAttempt:
     return pb.WebhookAttempt(
         number=row.number,
         started_at=timestamp(row.started_at),

@@ -22,7 +22,7 @@ from hum.clock import monotonic_ms, now
 from hum.observe.telemetry import log
 from storage import webhook_queues
 from storage.db import Db
-from storage.webhook_queues import DeadBackOff, DeliveryRow, QueueRow
+from storage.webhook_queues import DeadBackOff, DueDeliveryRow, QueueRow
 
 LOG = log(__name__)
 LAG = Histogram(
@@ -60,12 +60,12 @@ class Traffic:
     dead: int = 0
     windows: dict[UUID, int] = field(default_factory=dict)
 
-    def begin(self, row: DeliveryRow, is_dead: bool) -> None:
+    def begin(self, row: DueDeliveryRow, is_dead: bool) -> None:
         self.by_webhook[row.webhook_id] += 1
         self.by_organization[row.org_id] += 1
         self.dead += is_dead
 
-    def end(self, row: DeliveryRow, is_dead: bool) -> None:
+    def end(self, row: DueDeliveryRow, is_dead: bool) -> None:
         for counts, id in ((self.by_webhook, row.webhook_id), (self.by_organization, row.org_id)):
             counts[id] -= 1
             if not counts[id]:
@@ -171,7 +171,7 @@ class Sender:
         shares = rules.share(capacity, left, demands)
         return {queue.webhook_id: count for queue, count in zip(queues, shares, strict=True) if count}
 
-    def _waits(self, queues: list[QueueRow], shares: dict[UUID, int], rows: list[DeliveryRow]) -> dict[UUID, float]:
+    def _waits(self, queues: list[QueueRow], shares: dict[UUID, int], rows: list[DueDeliveryRow]) -> dict[UUID, float]:
         """Return the seconds until each webhook is polled again.
 
         A webhook that used its whole share may have more due.  Any other has nothing due, or only what waits for requests in flight.

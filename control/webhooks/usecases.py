@@ -20,7 +20,7 @@ from hum.ids import Kind
 from hum.v1 import events_pb2
 from storage import audit, events, webhook_deliveries, webhooks
 from storage.db import Db, Tx
-from storage.webhooks import FailingRow, Settings, WebhookRow
+from storage.webhooks import FailingRow, WebhookConfig, WebhookRow
 
 #: Stands for the stored value of a header.
 MASK = "********"
@@ -60,12 +60,12 @@ async def create(
     """Create a webhook; return it with its secret.  Raises InvalidRequest, PlanLimit."""
     id, org = ids.new(), principal.organization
     assert org is not None, "a webhook is a tenant's"
-    settings = await _settings(tx, requested, limits, sealer.seal_headers(_headers(requested.headers, {}), id, org))
+    config = await _config(tx, requested, limits, sealer.seal_headers(_headers(requested.headers, {}), id, org))
     if await webhooks.count(tx) >= limits.most:
         raise PlanLimit(f"The organization has {limits.most} webhooks, which is the limit.")
     secret = signing.new_secret()
     sealed = sealer.seal_secret(secret, id, org)
-    return await webhooks.create(tx, id, settings, sealed, None if requested.enabled else "person"), secret
+    return await webhooks.create(tx, id, config, sealed, None if requested.enabled else "person"), secret
 
 
 async def change(
@@ -76,7 +76,7 @@ async def change(
     same_origin = egress.origin(requested.url) == egress.origin(before.url)
     stored = sealer.headers(before.sealed_headers, before.id, before.org_id) if same_origin else {}
     headers = sealer.seal_headers(_headers(requested.headers, stored), before.id, before.org_id)
-    await webhooks.change(tx, before.id, await _settings(tx, requested, limits, headers))
+    await webhooks.change(tx, before.id, await _config(tx, requested, limits, headers))
     was_enabled = before.disabled_reason is None
     if requested.enabled and not was_enabled:
         await webhooks.enable(tx, before.id)
@@ -90,7 +90,7 @@ async def change(
     return await webhooks.get(tx, before.id)
 
 
-async def _settings(tx: Tx, requested: RequestedSettings, limits: Limits, sealed_headers: bytes | None) -> Settings:
+async def _config(tx: Tx, requested: RequestedSettings, limits: Limits, sealed_headers: bytes | None) -> WebhookConfig:
     """Check the requested settings; return the row's.  Raises InvalidRequest with all errors."""
     errors = list[FieldError]()
     preset = PRESETS.get(requested.preset) if requested.preset else None
@@ -113,7 +113,7 @@ async def _settings(tx: Tx, requested: RequestedSettings, limits: Limits, sealed
     errors += [FieldError(f"webhook.flow_ids[{flows[id]}]", "is not a flow of yours") for id in unknown_flows]
     if errors:
         raise InvalidRequest(errors)
-    return Settings(
+    return WebhookConfig(
         url=url,
         description=requested.description,
         events=patterns,

@@ -1,1 +1,1 @@
-"""The contract (`hum.v1`) at run time: services, authorization, validation, errors, and gRPC between planes."""
+"""The contract (`hum.v1`) at run time: services, authorization, validation, errors, and its messages as JSON."""

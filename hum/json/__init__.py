@@ -1,1 +1,1 @@
-"""The contract's messages as JSON, and JSON Schemas."""
+"""JSON values and names of the contract's fields, and JSON Schemas."""

@@ -1,1 +1,1 @@
-"""Logs, metrics, traces, and the operator's socket."""
+"""Logs, metrics and traces."""

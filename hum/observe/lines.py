@@ -14,7 +14,7 @@ from contextlib import suppress
 from hum.clock import now
 
 MAX_BYTES = 64 << 10
-REFUSED = "hum: "  # prefix of hum/process/refusal.py's messages
+REFUSED = "hum: "  # prefix of hum/refusal.py's messages
 #: Prefix of gRPC core's lines: a letter for the level, month and day, time, thread.
 _CORE = re.compile(r"([IWEF])\d{4} \d\d:\d\d:[\d.]+\s+\d+ ")
 _LEVELS = {"I": "info", "W": "warning", "E": "error", "F": "critical"}

@@ -1,1 +1,1 @@
-"""A process of HUM: how it starts, listens, leaves, ends, and is watched."""
+"""A process of HUM: how it starts, listens, tells its operator how it is, leaves, ends, and is watched."""

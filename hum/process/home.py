@@ -9,9 +9,9 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from hum.network import SocketAddress
 from hum.process import private, production, sockets
-from hum.process.network import SocketAddress
-from hum.process.refusal import refuse
+from hum.refusal import refuse
 from hum.settings import Common, ControlSettings
 from hum.settings.base import listed
 

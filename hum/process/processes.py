@@ -17,10 +17,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
+from hum.network import INHERITED
 from hum.observe import stderr
 from hum.process import private
 from hum.process.lifetime import CALLS, READY, STOPPING
-from hum.process.network import INHERITED
 from hum.process.signals import DRAIN, END_NOW, PREPARE
 
 POLL_SECONDS = 0.05

@@ -5,7 +5,7 @@ import secrets
 from collections.abc import Sequence
 from urllib.parse import urlsplit
 
-from hum.process.refusal import refuse
+from hum.refusal import refuse
 from hum.secrets import KEY_BYTES, Keyring
 from hum.settings import Common, ControlSettings, RecordingSettings
 from hum.settings.base import listed

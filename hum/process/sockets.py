@@ -6,8 +6,8 @@ import socket
 from contextlib import suppress
 from typing import NoReturn
 
-from hum.process.network import INHERITED, SocketAddress, parse_listen
-from hum.process.refusal import refuse
+from hum.network import INHERITED, SocketAddress, parse_listen
+from hum.refusal import refuse
 
 #: Outgoing connections get higher ports: from 32768 on Linux (`net.ipv4.ip_local_port_range`).
 LISTENING_PORTS = range(20_000, 32_768)

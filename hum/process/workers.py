@@ -20,10 +20,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from hum.network import parse_listen
 from hum.observe.telemetry import log
 from hum.process import home
 from hum.process.lifetime import Lifetime
-from hum.process.network import parse_listen
 from hum.process.processes import POLL_SECONDS, ProcessIdentity, ProcessSpec
 from hum.process.programs import GOODBYE_SECONDS, Program, Programs, StartFailed
 from hum.process.sockets import reserve_socket

@@ -13,7 +13,7 @@ from typing import TypeVar
 from pydantic import ValidationError
 from pydantic.fields import FieldInfo
 
-from hum.process.refusal import refuse
+from hum.refusal import refuse
 from hum.settings.base import CarrierSettings, Common, ModelSettings, UploadSettings, constant, environment
 from hum.settings.billing import BillingSettings
 from hum.settings.control import (

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-from hum.process.network import base_url, parse_listen
+from hum.network import base_url, parse_listen
 from hum.settings.overrides import OVERRIDES, parse
 from hum.settings.secretfiles import VARIABLE, read_secrets
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from pydantic import field_validator
 
-from hum.process.network import base_url
+from hum.network import base_url
 from hum.settings.base import Common, constant, listed, setting
 
 

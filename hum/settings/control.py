@@ -5,7 +5,7 @@ from typing import Literal
 
 from pydantic import field_validator
 
-from hum.process.network import parse_networks
+from hum.network import parse_networks
 from hum.settings.approvals import ApprovalSettings
 from hum.settings.base import CarrierSettings, Common, ModelSettings, UploadSettings, constant, listed, setting
 from hum.settings.billing import BillingSettings

@@ -2,7 +2,7 @@
 
 from pydantic import field_validator
 
-from hum.process.network import database_hosts
+from hum.network import database_hosts
 from hum.settings.base import Common, constant, setting
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from pydantic import field_validator
 
-from hum.process.network import parse_networks
+from hum.network import parse_networks
 from hum.settings.base import CarrierSettings, Common, UploadSettings, constant, setting
 from hum.settings.billing import StripeWebhookSettings
 from hum.settings.mcpserver import McpServerSettings

@@ -8,7 +8,7 @@ from typing import NamedTuple, Self
 from pydantic import field_validator, model_validator
 
 from hum import recordings
-from hum.process.network import base_url
+from hum.network import base_url
 from hum.settings.base import Common, constant, setting
 
 _BUCKET = re.compile(r"s3://([a-z0-9][a-z0-9.-]{1,61}[a-z0-9])((?:/[A-Za-z0-9_-][A-Za-z0-9._-]*)*)/?")

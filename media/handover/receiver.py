@@ -15,7 +15,7 @@ from media.handover import codec
 from media.handover.channel import Channel, PeerLost
 from media.handover.movedcall import MovedCall
 from media.io import sockethandover
-from media.io.control import Unavailable
+from media.io.control import ControlUnavailable
 from media.io.openai import MAX_FRAME_BYTES, ModelSocket
 from media.leg import Leg
 from media.legs.twilio import TwilioLeg
@@ -225,7 +225,7 @@ class HandoverReceiver:
             batch = self._unreported[:MAX_REPORTED]
             try:
                 await link.take_calls(self._node, batch)
-            except Unavailable as error:
+            except ControlUnavailable as error:
                 LOG.warning(
                     "could not report the calls that were handed over: retrying", calls=len(batch), error=str(error)
                 )

@@ -19,7 +19,7 @@ from pathlib import Path
 
 from grpc import StatusCode, aio
 
-from hum.contract import rpc
+from hum import rpc
 from hum.observe import tracing
 from hum.observe.telemetry import log
 from hum.process.release import release
@@ -49,7 +49,7 @@ class TokenRefused(Exception):  # noqa: N818 - it says what happened
     """The token opens no stream: it is unknown, spent, expired, or belongs to another call."""
 
 
-class Unavailable(Exception):  # noqa: N818 - it says what happened
+class ControlUnavailable(Exception):  # noqa: N818 - it says what happened
     """Control did not answer in time."""
 
 
@@ -137,7 +137,7 @@ class ControlLink:
     # Called by calls.
 
     async def open_session(self, token: str, call_sid: str, stream_sid: str) -> pb.OpenSessionResponse:
-        """Spend a stream's token; return the call's session.  Raises TokenRefused, Unavailable."""
+        """Spend a stream's token; return the call's session.  Raises TokenRefused, ControlUnavailable."""
         request = pb.OpenSessionRequest(token=token, call_sid=call_sid, stream_sid=stream_sid, node=self.node)
         try:
             return await self._stub.OpenSession(
@@ -149,27 +149,27 @@ class ControlLink:
         except aio.AioRpcError as error:
             if error.code() in {StatusCode.NOT_FOUND, StatusCode.INVALID_ARGUMENT}:
                 raise TokenRefused from error
-            raise Unavailable(error.code().name) from error
+            raise ControlUnavailable(error.code().name) from error
 
     async def check_files(self, paths: Sequence[str]) -> pb.CheckFilesResponse:
-        """Return which of these recordings are no longer wanted, and which are unknown to control.  Raises Unavailable."""
+        """Return which of these recordings are no longer wanted, and which are unknown to control.  Raises ControlUnavailable."""
         request = pb.CheckFilesRequest(paths=paths)
         try:
             return await self._stub.CheckFiles(
                 request, timeout=self._settings.session_seconds, metadata=(self._identity.metadata(),)
             )
         except aio.AioRpcError as error:
-            raise Unavailable(error.code().name) from error
+            raise ControlUnavailable(error.code().name) from error
 
     async def take_calls(self, from_node: str, call_ids: Sequence[str]) -> None:
-        """Report to control that another node has handed over calls to this process.  Raises Unavailable."""
+        """Report to control that another node has handed over calls to this process.  Raises ControlUnavailable."""
         request = pb.TakeCallsRequest(from_node=from_node, call_ids=call_ids)
         try:
             await self._stub.TakeCalls(
                 request, timeout=self._settings.session_seconds, metadata=(self._identity.metadata(),)
             )
         except aio.AioRpcError as error:
-            raise Unavailable(error.code().name) from error
+            raise ControlUnavailable(error.code().name) from error
 
     def run_tool(self, request: pb.RunTool, answer: Answer) -> bool:
         """Have control run a tool; return False if too many requests are pending.

@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 from grpc import aio
 
-from hum.contract import rpc
+from hum import rpc
 from hum.observe.telemetry import log
 from hum.settings import MediaSettings
 from hum.v1 import runtime_pb2 as pb

@@ -21,7 +21,7 @@ from hum.settings import MediaSettings
 from hum.settings.recordings import BucketName
 from hum.v1 import runtime_pb2 as pb
 from media import metrics
-from media.io.control import Unavailable
+from media.io.control import ControlUnavailable
 from media.io.folder import Folder, PendingFile
 
 #: Recordings that are sent to the bucket at the same time.
@@ -41,7 +41,7 @@ MAX_FAILURES = 3
 MOST_DOUBLINGS = 10
 
 Check = Callable[[Sequence[str]], Awaitable[pb.CheckFilesResponse]]
-"""Asks control which of these files are no longer wanted, or unknown.  Raises Unavailable."""
+"""Asks control which of these files are no longer wanted, or unknown.  Raises ControlUnavailable."""
 
 
 class RateLimit:
@@ -155,7 +155,7 @@ class Uploader:
                 for path in await self._store_batch(batch, faults):
                     del left[path]
                 _update_gauges(left.values())
-        except Unavailable as error:
+        except ControlUnavailable as error:
             LOG.warning(
                 "could not ask control which recordings are wanted: they stay on this machine", error=str(error)
             )
@@ -170,7 +170,7 @@ class Uploader:
     async def _store_batch(self, batch: Sequence[PendingFile], faults: list[str]) -> list[str]:
         """Store the wanted files and delete the stored or unwanted ones here; return the deleted ones.
 
-        Raises Unavailable, OSError.
+        Raises ControlUnavailable, OSError.
         """
         unwanted, wanted = await self._classify([file.path for file in batch])
         sent = await asyncio.gather(*(self._attempt(path, self._upload, faults) for path in wanted))
@@ -182,7 +182,7 @@ class Uploader:
         return kept + [path for path, is_deleted in zip(unwanted, deleted, strict=True) if is_deleted]
 
     async def _classify(self, paths: Sequence[str]) -> tuple[list[str], list[str]]:
-        """Return the unwanted files and the wanted ones; put the unknown ones in back-off.  Raises Unavailable."""
+        """Return the unwanted files and the wanted ones; put the unknown ones in back-off.  Raises ControlUnavailable."""
         verdict = await self._check(paths)
         unwanted, unknown = frozenset(verdict.unwanted), frozenset(verdict.unknown)
         for path in unknown:

@@ -11,7 +11,8 @@ from random import Random
 from typing import Any
 
 from sandbox.load.figures import CallFigures, Thresholds, table
-from sandbox.speech import Speech, sound
+from sandbox.speech import Speech
+from sandbox.speech.wavfiles import read_ulaw
 from sandbox.twilio import Call, say, simulate_call
 
 LINES = (
@@ -139,7 +140,7 @@ async def main(arguments: argparse.Namespace, voice_url: str, account_sid: str, 
 async def words(wavs: Sequence[str]) -> list[bytes]:
     """Return the callers' lines, μ-law at 8 kHz: the given files, else synthesized speech.  Raises OSError, ValueError."""
     if wavs:
-        return [_read(Path(path)) for path in wavs]
+        return [read_ulaw(Path(path)) for path in wavs]
     if not Speech.available():
         raise ValueError("the extra `speech` is not installed: pip install 'hum[speech]', or use --wav FILE")
     speech = Speech()
@@ -147,12 +148,3 @@ async def words(wavs: Sequence[str]) -> list[bytes]:
         return [await speech.say(line, "caller") for line in LINES]
     finally:
         speech.close()
-
-
-def _read(path: Path) -> bytes:
-    file = path.read_bytes()
-    try:
-        samples, rate_hz = sound.read_wav(file)
-    except ValueError as error:
-        raise ValueError(f"{path} can't be played: {error}") from error
-    return sound.encode(sound.resample(samples, rate_hz, 8000))

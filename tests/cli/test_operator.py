@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from cli.operator import operator
-from hum.process.refusal import StartupRefusal
+from hum.refusal import StartupRefusal
 from hum.settings import UpSettings
 
 

@@ -13,8 +13,8 @@ from control.app import build_worker
 from hum.v1 import calls_pb2, runtime_pb2
 from sandbox.mcp import McpServer
 from tests.contract.conftest import Edge
+from tests.contract.httptools.conftest import TOOL, flow_of, made, serving
 from tests.contract.test_carrier_webhooks import flow_with_number
-from tests.contract.test_http_tools import TOOL, flow_of, made, serving
 from tests.contract.test_live_stream import Media, Sent
 from tests.contract.test_mcp import ORDER, bound, on_call, shop
 from tests.contract.test_resumed import joined_again

@@ -21,9 +21,9 @@ from control.base import principal
 from control.identity import usecases as identity
 from gateway import contract, openapi
 from gateway.contract import Binding
-from hum import ids, secrets
+from hum import ids, rpc, secrets
 from hum.clock import now
-from hum.contract import authorization, rpc
+from hum.contract import authorization
 from hum.contract.authorization import CallerKind
 from hum.contract.services import services
 from hum.ids import Kind

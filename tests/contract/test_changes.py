@@ -16,10 +16,10 @@ from hum.ids import Kind
 from hum.v1 import runtime_pb2
 from storage import approvals, crm, mcp
 from tests.contract.conftest import Edge
+from tests.contract.inbox import numbered, organization, receive, started
 from tests.contract.test_authorization import belongings
 from tests.contract.test_carrier_webhooks import CALL, flow_with_number, post
 from tests.contract.test_live_stream import in_progress
-from tests.contract.test_sms import numbered, organization, receive, started
 from tests.contract.test_sms_stream import Following, following
 
 STREAM = "/api/stream"

@@ -26,8 +26,8 @@ from storage import event_runs
 from storage.event_runs import Finish
 from storage.events import Start
 from tests.contract.conftest import Edge
+from tests.contract.httptools.conftest import serving
 from tests.contract.test_events import seen
-from tests.contract.test_http_tools import serving
 from tests.contract.test_triggers_page import run as run_block
 from tests.control.conftest import FakeCarrier, Silent
 from tests.control.eventagents.conftest import LIMITS

@@ -14,7 +14,7 @@ from control.app import build_worker
 from control.clients.embeddings import Embeddings
 from control.clients.http import GuardedClient
 from control.knowledge.jobs import Conversions
-from control.knowledge.lookups import Lookups
+from control.knowledge.lookups import DocumentSearch
 from control.knowledge.vectors import VectorCache
 from hum import ids
 from hum.ids import Kind
@@ -264,7 +264,7 @@ async def test_a_worker_converts_and_embeds_and_both_ways_find(edge: Edge) -> No
             await working
         assert (document["status"], document["passages"]) == ("ready", 2)
         org = ids.require(Kind.ORGANIZATION, (await http.get("/api/me")).json()["organization"]["id"])
-        answer = await Lookups(edge.plane.control.db, embedder, 10, VectorCache(1 << 20)).find(
+        answer = await DocumentSearch(edge.plane.control.db, embedder, 10, VectorCache(1 << 20)).find(
             org, None, "returning parcels", 5
         )
         assert answer.by_meaning and answer.hits[0].row.heading == "Returns"

@@ -8,9 +8,9 @@ from hum.v1 import runtime_pb2
 from media.recorder import MessageRecorder, Recorder
 from storage import recordings, voicemails
 from tests.contract.conftest import Edge
+from tests.contract.inbox import organization
 from tests.contract.test_changes import with_key
 from tests.contract.test_live_stream import in_progress
-from tests.contract.test_sms import organization
 from tests.support.recordings import closed, closed_message
 
 

@@ -12,7 +12,7 @@ from hum import ids
 from hum.ids import Kind
 from hum.v1 import calls_pb2, runtime_pb2
 from tests.contract.conftest import Edge
-from tests.contract.test_http_tools import executions
+from tests.contract.httptools.conftest import executions
 from tests.contract.test_live_stream import Media, event, events, in_progress
 from tests.contract.test_tools import run
 

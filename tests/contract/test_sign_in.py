@@ -6,7 +6,6 @@ from typing import Any
 import httpx
 import pytest
 
-from control.identity import signin
 from control.identity import usecases as identity
 from hum import ids
 from hum.contract.errors import NotFound
@@ -14,7 +13,7 @@ from hum.ids import Kind
 from sandbox.signin import Issuer
 from sandbox.signin.issuer import MISCHIEF
 from sandbox.signin.people import User
-from tests.contract.conftest import PUBLIC, Browser, Edge
+from tests.contract.conftest import PUBLIC, Edge
 
 
 async def test_a_person_signs_in_and_is_known(edge: Edge) -> None:
@@ -172,46 +171,6 @@ async def test_an_address_takes_no_other_account(edge: Edge, issuer: Issuer) -> 
     assert (await now.get("/api/me")).json()["user"] == {"id": me, "email": "Ada@example.com", "name": "Mallory"}
 
 
-async def link(browser: Browser, email: str) -> httpx.Response:
-    begun = await browser.request("POST", "/auth/link", params={"return_to": "/docs"})
-    assert begun.status_code == 303, begun.text
-    at_issuer = httpx.URL(begun.headers["location"])
-    assert at_issuer.params["prompt"] == "select_account"
-    return await browser.get(await browser.choose(at_issuer, email))
-
-
-async def test_a_person_links_another_account(edge: Edge, issuer: Issuer) -> None:
-    ada = await edge.signed_in("ada@example.com")
-    me = (await ada.get("/api/me")).json()["user"]
-    issuer.people.add(User("ada@work.example", "Ada L.", sub="work"))
-    old = dict(ada.cookies)
-    assert (await link(ada, "ada@work.example")).status_code == 303
-    assert (await ada.get("/api/me")).json()["user"]["id"] == me["id"]
-    ada.cookies, new = old, ada.cookies
-    assert (await ada.get("/api/me")).status_code == 401, "the session before is over"
-    ada.cookies = new
-    assert (await link(ada, "ada@work.example")).status_code == 303, "once more changes nothing"
-    for email in ("ada@work.example", "ada@example.com"):
-        again = (await (await edge.signed_in(email)).get("/api/me")).json()["user"]
-        assert (again["id"], again["email"]) == (me["id"], "ada@example.com"), "the address stays the first one's"
-
-
-async def test_nobody_links_what_is_anothers_or_for_another(edge: Edge) -> None:
-    ada, grace = await edge.signed_in("ada@example.com"), await edge.signed_in("grace@example.com")
-    taken = await link(ada, "grace@example.com")
-    assert (taken.status_code, taken.json()["error"]["code"]) == (409, "already_exists")
-    names = [(await each.get("/api/me")).json()["user"]["name"] for each in (ada, grace)]
-    assert names == ["ada", "grace"]
-
-    begun = await ada.request("POST", "/auth/link", params={"return_to": "/docs"})
-    back = await ada.choose(httpx.URL(begun.headers["location"]), "mallory@example.com")
-    ada.cookies["__Host-hum_session"] = grace.cookies["__Host-hum_session"]  # somebody else signs in meanwhile
-    refused = await ada.get(back)
-    assert (refused.status_code, refused.json()["error"]["code"]) == (401, "session_required")
-    async with edge.plane.control.db.system() as tx:
-        assert await tx.fetchval("SELECT count(*) FROM sign_in_subjects") == 2
-
-
 async def test_a_person_in_a_browser_is_shown_a_page_and_not_json(edge: Edge) -> None:
     """Of a link that is refused, a sign-in that is too old, and one that the issuer refuses."""
     page = {"Accept": "text/html,application/xhtml+xml"}
@@ -242,29 +201,6 @@ async def test_a_person_in_a_browser_is_shown_a_page_and_not_json(edge: Edge) ->
         assert each.headers["content-type"].startswith("text/html") and each.headers["cache-control"] == "no-store"
         assert 'href="/auth/login"' in each.text and "default-src 'none'" in each.headers["content-security-policy"]
         assert "<script" not in each.text
-
-
-async def test_one_person_has_only_so_many_accounts(edge: Edge, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(signin, "MOST_ACCOUNTS", 2)
-    ada = await edge.signed_in("ada@example.com")
-    assert (await link(ada, "ada@work.example")).status_code == 303
-    full = await link(ada, "ada@home.example")
-    assert (full.status_code, full.json()["error"]["code"]) == (403, "forbidden")
-    async with edge.plane.control.db.system() as tx:
-        assert await tx.fetchval("SELECT count(*) FROM sign_in_subjects") == 2
-
-
-async def test_linking_needs_a_fresh_session_and_our_own_page(edge: Edge) -> None:
-    assert (await edge.browser().request("POST", "/auth/link")).status_code == 401
-    ada = await edge.signed_in("ada@example.com")
-    assert (await ada.get("/auth/link")).status_code in {404, 405}
-    forged = await ada.request("POST", "/auth/link", headers={"Origin": "https://evil.example"})
-    assert forged.json()["error"]["code"] == "csrf_failed"
-    async with edge.plane.control.db.system() as tx:
-        await tx.execute("UPDATE sessions SET created_at = now() - interval '1 hour'")
-    late = await ada.request("POST", "/auth/link")
-    assert (late.status_code, late.json()["error"]["code"]) == (403, "forbidden")
-    assert (await ada.get("/api/me")).status_code == 200, "an hour later the session still works"
 
 
 async def test_an_issuer_that_is_used_no_more_is_unlinked_whole(edge: Edge, issuer: Issuer) -> None:

@@ -3,20 +3,20 @@
 from datetime import timedelta
 
 from control.texts.claims import Claims
-from control.texts.lookups import Lookups
+from control.texts.lookups import TextLookups
 from control.texts.posting import Poster
 from control.texts.sender import Sender
 from hum.contract.errors import CarrierError
 from tests.contract.conftest import ACCOUNT, Edge
-from tests.contract.test_sms import ANN, NOW, numbered, started
+from tests.contract.inbox import ANN, NOW, numbered, started
 from tests.contract.test_text_webhooks import post
 from tests.control.texts.desk import LIMITS, TIMES
 
 
-async def send(edge: Edge) -> Lookups:
+async def send(edge: Edge) -> TextLookups:
     """What a worker does once."""
     db, carrier = edge.plane.control.db, edge.plane.carrier
-    lookups = Lookups(db, carrier, TIMES)
+    lookups = TextLookups(db, carrier, TIMES)
     poster = Poster(db, carrier, lookups, "https://hum.example", LIMITS)
     await Sender(db, Claims(db, LIMITS), poster, LIMITS).send_due()
     return lookups

@@ -6,7 +6,7 @@ from control.campaigns import rules as campaigns
 from control.texts import errors
 from hum.v1 import campaigns_pb2, sms_pb2
 from tests.contract.conftest import Edge
-from tests.contract.test_sms import numbered
+from tests.contract.inbox import numbered
 from tests.support import smspage
 
 PAGE = smspage.PAGE.read_text()

@@ -15,7 +15,7 @@ from control.inbox import jobs
 from hum import ids
 from hum.ids import Kind
 from tests.contract.conftest import Edge
-from tests.contract.test_sms import BOB, numbered, organization, receive, started
+from tests.contract.inbox import BOB, numbered, organization, receive, started
 from tests.support.waits import patience
 
 STREAM = "/api/sms/stream"

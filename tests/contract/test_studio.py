@@ -19,7 +19,7 @@ from control.clients.openai import OpenAI
 from hum.settings import ControlSettings
 from sandbox.openai import Model, Script, proposals
 from tests.contract.conftest import Edge
-from tests.contract.test_http_tools import serving
+from tests.contract.httptools.conftest import serving
 from tests.contract.test_knowledge import ready
 from tests.contract.test_mcp_page import blocks, run
 from tests.contract.test_mcp_server import key_of

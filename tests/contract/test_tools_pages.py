@@ -9,9 +9,10 @@ import pytest
 from aiohttp import web
 
 from tests.contract.conftest import Edge
+from tests.contract.httptools.conftest import executions, flow_of, limits, serving
+from tests.contract.httptools.test_hooks import told
 from tests.contract.test_carrier_webhooks import CALL, flow_with_number
 from tests.contract.test_crm import connect
-from tests.contract.test_http_tools import executions, flow_of, limits, serving, told
 from tests.contract.test_live_stream import answered
 from tests.contract.test_triggers_page import run
 from tests.control.crm.conftest import answers

@@ -28,8 +28,8 @@ from control.clients.twilio import (
 )
 from control.feature import ExternalClients
 from control.identity import usecases as identity
+from hum import rpc
 from hum.clock import monotonic_ms, now
-from hum.contract import rpc
 from hum.process import home
 from hum.settings import ControlSettings
 

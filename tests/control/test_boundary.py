@@ -24,8 +24,8 @@ from control.base.streams import StreamLimits
 from control.boundary import (
     AuditLog,
     Boundary,
-    Limits,
     NodeContext,
+    RateLimits,
     RequestContext,
     TenantContext,
     TransactionContext,
@@ -91,7 +91,7 @@ async def stream(plane: Plane, talker: Talker, *, recheck_seconds: float = 60, *
     boundary = Boundary(
         plane.control.db,
         [b"k"],
-        Limits(Rates(100, 100), Rates(100, 100), Rates(100, 100), Rates(100, 100)),
+        RateLimits(Rates(100, 100), Rates(100, 100), Rates(100, 100), Rates(100, 100)),
         StreamLimits(100, 100),
         ConcurrencyLimits(4, 5),
         keep_keys=timedelta(hours=1),

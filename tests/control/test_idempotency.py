@@ -20,9 +20,8 @@ from control.boundary.idempotency import Idempotency, hash_of
 from control.boundary.incoming import IncomingRequest
 from control.boundary.method import Method
 from control.clients.twilio import Twilio
-from hum import ids
+from hum import ids, rpc
 from hum.clock import monotonic_ms
-from hum.contract import rpc
 from hum.contract.errors import IdempotencyInProgress, Unavailable
 from hum.contract.principal import Principal
 from hum.settings import ControlSettings

@@ -17,7 +17,7 @@ from hum.v1 import runtime_pb2 as pb
 from storage import calls
 from storage.calls import NewCall
 from storage.voicemails import PartRow
-from tests.control.test_worker import World, world
+from tests.control.worker.conftest import World, world
 
 __all__ = ["world"]
 CARRIER_SID = "CA" + "7" * 32

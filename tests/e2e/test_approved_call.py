@@ -12,7 +12,7 @@ from sandbox.mcp import McpServer, Tool
 from sandbox.openai import Script
 from sandbox.speech import Speech
 from sandbox.twilio import say
-from tests.contract.test_http_tools import serving
+from tests.contract.httptools.conftest import serving
 from tests.e2e.conftest import House
 from tests.e2e.test_http_tools_call import ORDER_ID, bound
 from tests.e2e.test_inbound_call import LISTEN

@@ -16,7 +16,7 @@ import pytest
 from grpc import aio
 
 from gateway.console import STATIC
-from hum.contract import rpc
+from hum import rpc
 from hum.process import home
 from hum.settings import MediaSettings
 from hum.v1 import runtime_pb2, runtime_pb2_grpc

@@ -12,7 +12,7 @@ from aiohttp import web
 from sandbox.openai import Script
 from sandbox.speech import Speech
 from sandbox.twilio import say
-from tests.contract.test_http_tools import Shop, serving
+from tests.contract.httptools.conftest import Shop, serving
 from tests.e2e.conftest import CALLER, House
 from tests.e2e.test_inbound_call import LISTEN
 from tests.support.waits import until

@@ -18,6 +18,7 @@ from typing import Any
 import httpx
 import pytest
 
+from cli.banner import LAST
 from control.identity import usecases as identity
 from hum.process import home
 from hum.process.processes import ProcessIdentity
@@ -28,6 +29,7 @@ from sandbox.twilio import Call, Carrier
 from storage.db import Db
 from tests.e2e.conftest import ACCOUNT, CALLER, FAST, KEY, NUMBER, TOKEN
 from tests.e2e.test_platform import free_sockets
+from tests.support.homes import pids_in, postmaster_in, programs_in
 from tests.support.patient import PATIENT
 from tests.support.programs import variables
 from tests.support.waits import patience, until
@@ -78,14 +80,13 @@ class Up:
 
     async def is_up(self) -> dict[str, Any]:
         """What `run.json` says, once it is up."""
-        await until(lambda: "Stop with Ctrl-C." in self.lines or self.process.returncode is not None)
+        await until(lambda: LAST in self.lines or self.process.returncode is not None)
         assert self.process.returncode is None, self.lines
         return home.read_run(self.home)
 
     def pids(self, name: str) -> list[int]:
         """The processes of a program, the one that serves last."""
-        found = home.read_facts(self.home, "programs.json")["programs"]
-        return [each["pid"] for each in sorted(found, key=lambda each: bool(each["serves"])) if each["name"] == name]
+        return pids_in(self.home, name)
 
     def says(self, part: str) -> bool:
         return any(part in line for line in self.lines)
@@ -103,13 +104,13 @@ def arguments_of(program: dict[str, Any]) -> bytes:
 def programs_end(open_home: Path) -> Iterator[None]:
     """Nothing that a test left running outlives it."""
     yield
-    for each in home.read_facts(open_home, "programs.json").get("programs", []):
+    for each in programs_in(open_home):
         if ProcessIdentity(each["pid"], each["began_ticks"]).is_alive():
             os.kill(each["pid"], signal.SIGTERM)
             with suppress(ProcessLookupError):
                 os.kill(each["pid"], signal.SIGKILL)
     with suppress(FileNotFoundError, ProcessLookupError, ValueError):
-        os.kill(int((open_home / "postgres/data/postmaster.pid").read_text().split("\n")[0]), signal.SIGQUIT)
+        os.kill(postmaster_in(open_home), signal.SIGQUIT)
 
 
 @dataclass
@@ -352,12 +353,12 @@ async def test_after_a_kill_of_everything_it_starts_again_at_once(open_home: Pat
         run = await up.is_up()
         secrets = json.loads((open_home / "sandbox.keys").read_text())
         assert run["twilio_auth_token"] == secrets["TWILIO_AUTH_TOKEN"]
-        found = home.read_facts(open_home, "programs.json")["programs"]
+        found = programs_in(open_home)
         seen = b"".join(map(arguments_of, found))
         assert b"sandbox.twilio" in seen
         hidden = [value for name, value in secrets.items() if name != "TWILIO_ACCOUNT_SID"]
         assert [value for value in hidden if value.encode() in seen] == []
-        postmaster = int((open_home / "postgres/data/postmaster.pid").read_text().split("\n")[0])
+        postmaster = postmaster_in(open_home)
         for pid in (up.process.pid, postmaster, *(each["pid"] for each in found)):
             os.kill(pid, signal.SIGKILL)
     async with Up.started(settings) as up:

@@ -25,6 +25,7 @@ from storage.db import UNAVAILABLE, Db
 from tests.e2e.conftest import ACCOUNT, CALLER, KEY, NUMBER, TOKEN, listen_settings
 from tests.hum.test_private import open_to_others
 from tests.media.browsers import Caller
+from tests.support.homes import postmaster_in
 from tests.support.patient import PATIENT
 from tests.support.present import present
 from tests.support.programs import variables
@@ -214,8 +215,7 @@ async def test_a_database_that_is_killed_comes_back_where_it_was(
             while "worker is running" not in present(worker.command.log).read_text():
                 await asyncio.sleep(0.1)
         running = {each.name: each.process.pid for each in platform.programs.all if each.process is not None}
-        pid_file = open_home / "postgres/data/postmaster.pid"
-        killed = int(pid_file.read_text().split("\n")[0])
+        killed = postmaster_in(open_home)
         os.kill(killed, signal.SIGKILL)
         made = None
         async with patience():
@@ -226,7 +226,7 @@ async def test_a_database_that_is_killed_comes_back_where_it_was(
                     await db.close()
                 except UNAVAILABLE:
                     await asyncio.sleep(0.1)
-        assert int(pid_file.read_text().split("\n")[0]) != killed
+        assert postmaster_in(open_home) != killed
         async with (
             httpx.AsyncClient(base_url=platform.where["gateway_url"], trust_env=False) as http,
             patience(),

@@ -3,8 +3,8 @@
 import pytest
 
 from gateway.addresses import client_of, is_in
-from hum.contract import rpc
-from hum.process.network import limit_key, parse_networks
+from hum import rpc
+from hum.network import limit_key, parse_networks
 
 TRUSTED = parse_networks("127.0.0.0/8, 10.0.0.0/8, ::1/128")
 

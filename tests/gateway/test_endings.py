@@ -21,8 +21,7 @@ from gateway import contract, errors, sse, transcode
 from gateway.bodies import Bodies, ClientDisconnected
 from gateway.credentials import ADDRESS, ClientCredentials, Cookies
 from gateway.middleware import AccessLog
-from hum import secrets
-from hum.contract import rpc
+from hum import rpc, secrets
 from hum.v1 import calls_pb2
 
 

@@ -6,8 +6,7 @@ import grpc
 import pytest
 from grpc import aio
 
-from hum import ids, secrets
-from hum.contract import rpc
+from hum import ids, rpc, secrets
 from hum.ids import Kind
 from hum.process import home
 from hum.settings import ControlSettings

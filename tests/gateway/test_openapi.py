@@ -10,12 +10,11 @@ from jsonschema import Draft202012Validator
 
 from gateway import contract, openapi
 from gateway.contract import Binding
-from hum.contract import validation
+from hum.contract import validation, wire
 from hum.contract.comments import about
 from hum.contract.errors import FieldError
 from hum.json import names as jsonnames
 from hum.json import schemas as jsonschemas
-from hum.json import wire
 from hum.v1 import options_pb2, validate_pb2
 
 BINDINGS = list(contract.bindings())

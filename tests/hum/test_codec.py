@@ -14,11 +14,11 @@ from google.protobuf.message import Message
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from hum.contract import wire
 from hum.contract.errors import FieldError
 from hum.contract.services import files
 from hum.json import names as jsonnames
 from hum.json import values as jsonvalues
-from hum.json import wire
 from hum.json.values import FLOATS, INTEGERS, Unsupported
 from tests.hum.everything import KIND, SCALARS, Everything, add, add_map, build, file
 from tests.support.examples import ALL, examples, sample

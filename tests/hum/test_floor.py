@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 from joserfc import jwt
 from joserfc.jwk import OctKey
 
-from hum import ids, secrets
+from hum import ids, rpc, secrets
 from hum.clock import now
-from hum.contract import rpc, validation
+from hum.contract import validation
 from hum.contract.errors import NotFound
 from hum.ids import Kind
 from hum.json import schemas

@@ -9,9 +9,10 @@ from google.protobuf.message import Message
 from hypothesis import given
 from hypothesis import strategies as st
 
+from hum.contract import wire
 from hum.contract.errors import FieldError
-from hum.json import names, wire
-from hum.json.wire import NotJson
+from hum.contract.wire import NotJson
+from hum.json import names
 from hum.v1 import calls_pb2, contacts_pb2, flows_pb2, identity_pb2, numbers_pb2
 
 

@@ -13,8 +13,8 @@ from typing import Any
 
 import pytest
 
+from hum.network import SocketAddress
 from hum.observe import lines
-from hum.process.network import SocketAddress
 from hum.process.sockets import bind_socket, free_port
 from hum.settings import environment
 from tests.hum.test_production import PROGRAMS

@@ -7,8 +7,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from hum.observe import monitoring
-from hum.process.network import SocketAddress
+from hum.network import SocketAddress
+from hum.process import monitoring
 from hum.settings import Common
 
 

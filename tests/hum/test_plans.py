@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from hum import planfile, plans
-from hum.process.refusal import StartupRefusal
+from hum.refusal import StartupRefusal
 
 FREE = {"id": "free", "name": "Free", "numbers": 1, "minutes": 0, "messages": None, "seats": 1}
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from hum.process.network import SocketAddress
+from hum.network import SocketAddress
 from hum.process.sockets import bind_socket, free_port
 from hum.settings import environment
 

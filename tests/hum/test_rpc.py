@@ -12,7 +12,7 @@ from grpc._cython import cygrpc  # type: ignore[attr-defined]
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_health.v1._async import HealthServicer
 
-from hum.contract import rpc
+from hum import rpc
 from hum.settings import Common
 
 QUIET_SECONDS = 3.0

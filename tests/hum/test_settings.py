@@ -10,7 +10,7 @@ from typing import NamedTuple
 import pytest
 
 from hum import settings
-from hum.process.network import parse_listen
+from hum.network import parse_listen
 from hum.settings import ControlSettings, GatewaySettings, MediaSettings, UpSettings
 from hum.settings import page as settings_page
 from tests.support.programs import variables

@@ -5,8 +5,8 @@ import socket
 
 import pytest
 
+from hum.network import SocketAddress, parse_listen
 from hum.process import sockets
-from hum.process.network import SocketAddress, parse_listen
 
 
 def test_a_free_port_is_none_that_a_connection_is_given(monkeypatch: pytest.MonkeyPatch) -> None:

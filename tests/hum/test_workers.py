@@ -10,8 +10,8 @@ import pytest
 import structlog
 
 from hum.clock import monotonic_ms
+from hum.network import SocketAddress
 from hum.process import programs
-from hum.process.network import SocketAddress
 from hum.process.sockets import bind_socket
 from hum.process.workers import WorkerSpec, supervise
 from hum.settings import Common

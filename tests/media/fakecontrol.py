@@ -6,7 +6,7 @@ from typing import Any
 
 from grpc import StatusCode, aio
 
-from hum.contract import rpc
+from hum import rpc
 from hum.settings import MediaSettings
 from hum.v1 import runtime_pb2 as pb
 from hum.v1 import runtime_pb2_grpc

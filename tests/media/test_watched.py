@@ -7,7 +7,7 @@ from typing import Any
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from hum.json import wire
+from hum.contract import wire
 from media.core.commands import Watch
 from media.core.types import Delta, Event, TurnEnded
 from media.reports import Reports

@@ -13,7 +13,7 @@ from control.webhooks.feature import sender_of
 from hum.process import home
 from hum.secrets import Keyring
 from tests.contract.conftest import Edge
-from tests.contract.test_http_tools import Shop, serving
+from tests.contract.httptools.conftest import Shop, serving
 from tests.contract.test_knowledge import convert
 from tests.control.test_egress import BLOCKED
 from tests.support.examples import sample

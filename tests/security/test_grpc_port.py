@@ -12,8 +12,7 @@ from grpc import aio
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from control.boundary import boundary
-from hum import secrets
-from hum.contract import rpc
+from hum import rpc, secrets
 from tests.control.conftest import Plane
 from tests.support.waits import patience
 

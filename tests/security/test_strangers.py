@@ -10,8 +10,7 @@ import pytest
 from grpc import StatusCode, aio
 
 from control.identity import usecases as identity
-from hum import secrets
-from hum.contract import rpc
+from hum import rpc, secrets
 from hum.process import home
 from hum.v1 import flows_pb2, flows_pb2_grpc
 from tests.contract.conftest import Edge

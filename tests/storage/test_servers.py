@@ -9,7 +9,7 @@ from urllib.parse import urlsplit, urlunsplit
 import asyncpg
 import pytest
 
-from hum.process.network import SocketAddress, database_hosts
+from hum.network import SocketAddress, database_hosts
 from storage.db import UNAVAILABLE, Db, notify
 from storage.servers import Server, Timeouts
 from tests.support.waits import patience

@@ -7,7 +7,7 @@ import asyncpg
 import pytest
 
 from control.app import database
-from hum.process.refusal import StartupRefusal
+from hum.refusal import StartupRefusal
 from hum.settings import ControlSettings
 from storage.db import Addresses, Db
 from storage.walls import NotWalled, check_walls

@@ -26,6 +26,7 @@ from storage.db import Db
 from storage.embedded import EmbeddedPostgres
 from storage.migrate import migrate
 from tests.support import seam
+from tests.support.homes import postmaster_in
 from tests.support.processes import children, cpu_seconds
 from tests.support.programs import Program, running, variables
 
@@ -110,14 +111,11 @@ class Platform:
 
     def cpu_seconds(self) -> dict[str, float]:
         """Return the CPU seconds of each plane's processes."""
-        database = self._postmaster()
+        database = postmaster_in(self.home)
         used = {plane: cpu_seconds([part.pid for part in self.parts if part.plane == plane]) for plane in PLANES}
         used["gateway"] = cpu_seconds([self.gateway.pid, *children(self.gateway.pid)])
         used["postgres"] = cpu_seconds([database, *children(database)])
         return used
-
-    def _postmaster(self) -> int:
-        return int((self.home / "postgres/data/postmaster.pid").read_text().split("\n")[0])
 
     async def start(self, plane: str) -> None:
         part = Part(plane, 0)
@@ -205,7 +203,7 @@ class Platform:
 
     async def kill_postgres(self) -> None:
         """Kill all processes of PostgreSQL at once, as when the machine fails."""
-        pid = self._postmaster()
+        pid = postmaster_in(self.home)
         for process in (pid, *children(pid)):
             with suppress(ProcessLookupError):
                 os.kill(process, signal.SIGKILL)

@@ -85,7 +85,19 @@ class Link:
         self.world.at(self._last, lambda: self.deliver(payload))
 
 
-class Carrier:
+class FarEnd:
+    """The other end of a socket, behind two links: `back` leads to our end, `out` to this one."""
+
+    def __init__(self, world: World, deliver: Deliver, delay: float, jitter: float, random: Random) -> None:
+        self.world = world
+        self.back = Link(world, deliver, delay, jitter, random)
+        self.out = Link(world, self._arrived, delay, jitter, random)
+
+    def _arrived(self, payload: bytes) -> None:
+        raise NotImplementedError
+
+
+class Carrier(FarEnd):
     """The sandbox's end of a Media Stream behind two links; its clock runs `drift_ppm` fast."""
 
     SID = "MZ" + "0" * 32
@@ -99,10 +111,7 @@ class Carrier:
         seed: int = 0,
         drift_ppm: float = 0.0,
     ) -> None:
-        random = Random(seed)
-        self.world = world
-        self.back = Link(world, deliver, delay, jitter, random)
-        self.out = Link(world, self._arrived, delay, jitter, random)
+        super().__init__(world, deliver, delay, jitter, Random(seed))
         self.log: list[tuple[float, str]] = []
         self.frames = 0
         self.echoes_marks = True
@@ -212,7 +221,7 @@ def calls(name: str, latency_ms: float = 50) -> Turn:
     return Turn(call=script.FunctionCall(name), latency_ms=latency_ms)
 
 
-class Model:
+class Model(FarEnd):
     """The sandbox's sessions behind two links, one after another, with a synthetic voice."""
 
     def __init__(
@@ -232,7 +241,7 @@ class Model:
         and end only by `turn_taken`.
         """
         random = Random(seed)
-        self.world = world
+        super().__init__(world, deliver, delay, 0, random)
         self.player = Player()
         self.voice = Voice(self.player, random)
         self.voice.answer_ms, self.voice.says = answer_ms, says
@@ -244,8 +253,6 @@ class Model:
             word_lead_ms=0,
             padded_turns=False,
         )
-        self.back = Link(world, deliver, delay, 0, random)
-        self.out = Link(world, self._arrived, delay, 0, random)
         self.received: list[dict[str, Any]] = []
         self.violations: list[str] = []
         self.open = False

@@ -18,13 +18,13 @@ from control import readers
 from control.base.egress import Policy
 from control.clients.http import GuardedClient
 from control.crm.client import ConnectorClient
-from control.crm.lookups import Lookups
+from control.crm.lookups import CrmLookups
 from control.crm.syncing import TYPES, Syncing
 from control.crm.usecases import Connectors
 from control.feature import Reader
 from hum import ids
 from hum.clock import now
-from hum.process.network import parse_networks
+from hum.network import parse_networks
 from hum.secrets import Keyring
 from hum.settings import ControlSettings
 from hum.v1 import crm_pb2 as pb
@@ -111,7 +111,7 @@ class World:
 
     def __post_init__(self) -> None:
         self.connector_client = ConnectorClient(self.db, self.web, self.keyring, self.settings)
-        self.lookups = Lookups(self.db, self.connector_client, self.settings, self._inform)
+        self.lookups = CrmLookups(self.db, self.connector_client, self.settings, self._inform)
         self.syncing = Syncing(self.db, self.connector_client, "https://hum.example")
         self.connectors = Connectors(self.keyring, self.settings)
         self.reader = Reader("crm", Start.BEGINNING, TYPES, self.syncing.schedule, 1.0)

@@ -11,7 +11,7 @@ from aiohttp import web
 from control.base.egress import Policy
 from control.clients.http import GuardedClient
 from control.crm.client import ConnectorClient
-from control.crm.lookups import Lookups
+from control.crm.lookups import CrmLookups
 from hum.clock import now
 from storage import contacts, crm
 from tests.control.crm.conftest import ADA, CALLER, Answer, World, answers
@@ -241,7 +241,7 @@ async def test_an_address_that_is_not_public_is_not_reached(world: World) -> Non
     one, id = await world.crm()
     guarded = GuardedClient(Policy())
     try:
-        strict = Lookups(world.db, ConnectorClient(world.db, guarded, world.keyring, world.settings), world.settings)
+        strict = CrmLookups(world.db, ConnectorClient(world.db, guarded, world.keyring, world.settings), world.settings)
         for url in (one.url, "https://169.254.169.254/latest", "https://[::ffff:127.0.0.1]", "https://localhost"):
             await world.change(id, base_url=url)
             strict.begin(await world.call())

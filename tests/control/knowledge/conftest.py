@@ -14,10 +14,10 @@ from control.clients.http import GuardedClient
 from control.clients.openai import ModelError, ModelUsage
 from control.knowledge import rules
 from control.knowledge.jobs import Conversions
-from control.knowledge.lookups import Answer, Lookups
+from control.knowledge.lookups import DocumentSearch, SearchResult
 from control.knowledge.vectors import VectorCache
 from hum import ids
-from hum.process.network import parse_networks
+from hum.network import parse_networks
 from hum.settings.knowledge import KnowledgeSettings
 from sandbox.openai import embeddings
 from storage import knowledge
@@ -85,9 +85,9 @@ class House:
 
     async def find(
         self, question: str, documents: Sequence[UUID] | None = None, *, by_meaning: bool = False, seconds: float = 5.0
-    ) -> Answer:
+    ) -> SearchResult:
         embedder = self.embedder if by_meaning else None
-        return await Lookups(self.db, embedder, seconds, self.held).find(self.mine, documents, question, 5)
+        return await DocumentSearch(self.db, embedder, seconds, self.held).find(self.mine, documents, question, 5)
 
 
 @pytest.fixture

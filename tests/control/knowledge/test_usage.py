@@ -6,7 +6,7 @@ from uuid import UUID
 import pytest
 
 from control.calls import ending
-from control.knowledge.lookups import Lookups
+from control.knowledge.lookups import DocumentSearch
 from control.knowledge.tools import lookup_knowledge
 from control.tools import FlowVersion, Registry, Result, Situation, TextTurn, ToolChannel, ToolContext
 from control.usage import rules
@@ -30,7 +30,7 @@ class Asked:
 
     def __init__(self, house: House, document: UUID, flow: UUID) -> None:
         self._house, self._registry = house, Registry()
-        self._registry.add([lookup_knowledge(Lookups(house.db, house.embedder, 5, house.held), 3000)])
+        self._registry.add([lookup_knowledge(DocumentSearch(house.db, house.embedder, 5, house.held), 3000)])
         definition = {"knowledge_ids": [ids.show(Kind.KNOWLEDGE, document)]}
         self.context = ToolContext(house.mine, Situation(definition, flow=FlowVersion(flow, 1)))
 

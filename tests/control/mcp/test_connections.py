@@ -15,7 +15,7 @@ from control.clients.http import GuardedClient
 from control.mcp.connections import Connection, Connections, Endpoint, NotExecuted, Unusable
 from control.mcp.transport import OAuthClient
 from hum import ids
-from hum.process.network import parse_networks
+from hum.network import parse_networks
 from hum.settings import ControlSettings
 from sandbox.mcp import Fault, McpServer, Tool
 from tests.control.mcp.closable import Closable

@@ -13,7 +13,7 @@ from control.base.egress import Policy
 from control.clients.http import GuardedClient
 from control.clients.openai import ModelUsage, Question, Reply, ToolCall
 from control.crm.client import ConnectorClient
-from control.crm.lookups import Lookups
+from control.crm.lookups import CrmLookups
 from control.textagent.dialogue import Dialogue
 from control.textagent.rules import Limits
 from control.textagent.stopping import stop_texting
@@ -23,7 +23,7 @@ from control.texts import segments, turns
 from control.tools import Registry
 from hum import ids
 from hum.clock import now
-from hum.process.network import parse_networks
+from hum.network import parse_networks
 from hum.secrets import Keyring
 from hum.settings import ControlSettings
 from storage import conversations, flows, messages
@@ -147,7 +147,7 @@ async def desk(texting: Texting) -> AsyncIterator[Desk]:
     dialogue = Dialogue(texting.db, model, registry, LIMITS.reply_segments, 1000)
     guarded = GuardedClient(Policy(parse_networks("127.0.0.0/8")))
     settings = ControlSettings(crm_text_seconds=0.3)
-    texters = Lookups(texting.db, ConnectorClient(texting.db, guarded, Keyring.parse(KEYS), settings), settings)
+    texters = CrmLookups(texting.db, ConnectorClient(texting.db, guarded, Keyring.parse(KEYS), settings), settings)
     made = Turns(texting.db, model, dialogue, LIMITS, timedelta(minutes=5), texters.of_turn)
     yield Desk(texting.db, texting.org, texting.number, flow, model, made, now())
     await guarded.close()

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from control.texts import writing
 from control.texts.claims import Claim, Claims, Recovery, SendLimits
-from control.texts.lookups import Lookups, ReconciliationTimes
+from control.texts.lookups import ReconciliationTimes, TextLookups
 from control.texts.paces import Paces
 from control.texts.posting import AtStep, Poster, _go_on
 from control.texts.sender import Sender
@@ -57,8 +57,8 @@ class TextDesk:
     # -- a worker's parts
 
     @property
-    def lookups(self) -> Lookups:
-        return Lookups(self.db, self.carrier, TIMES)
+    def lookups(self) -> TextLookups:
+        return TextLookups(self.db, self.carrier, TIMES)
 
     def poster(self, at_step: AtStep = _go_on) -> Poster:
         return Poster(self.db, self.carrier, self.lookups, "https://hum.example", self.limits, at_step)

@@ -22,7 +22,7 @@ NOW = datetime(2026, 3, 7, 20, 0, tzinfo=UTC)
 
 
 def stands(*words: tuple[str, str | None]) -> AttemptState | None:
-    return delivery_rules.standing(each for status, code in words if (each := delivery_rules.word(status, code)))
+    return delivery_rules.standing(each for status, code in words if (each := delivery_rules.ranked(status, code)))
 
 
 def test_every_order_of_every_subset_stands_the_same() -> None:

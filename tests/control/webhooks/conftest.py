@@ -27,7 +27,7 @@ from hum import ids
 from hum.contract import eventtypes
 from hum.contract.principal import Principal
 from hum.ids import Kind
-from hum.process.network import parse_networks
+from hum.network import parse_networks
 from hum.secrets import Keyring
 from hum.v1 import events_pb2
 from sandbox.receiver import Receiver

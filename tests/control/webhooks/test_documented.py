@@ -14,7 +14,7 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from gateway import contract, openapi, payloads, schemas
-from hum.json import wire
+from hum.contract import wire
 from sandbox.receiver import ReceivedRequest
 from tests.control.webhooks.conftest import Hooked, received
 from tests.gateway.test_openapi import schema_of

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from hum.contract import rpc
+from hum import rpc
 from hum.process.release import release
 from hum.settings import MediaSettings
 from hum.spool import Spool, acquire_spool

@@ -15,7 +15,7 @@ from hum.objects.bucket import Bucket, StoreFault
 from hum.settings import MediaSettings
 from hum.v1 import runtime_pb2 as pb
 from media import metrics
-from media.io.control import Unavailable
+from media.io.control import ControlUnavailable
 from media.io.folder import LOCK, Folder
 from media.io.uploader import RateLimit, Uploader
 from media.recorder import Recorder
@@ -36,7 +36,7 @@ class Control:
 
     async def check(self, paths: Sequence[str]) -> pb.CheckFilesResponse:
         if self.is_away:
-            raise Unavailable("UNAVAILABLE")
+            raise ControlUnavailable("UNAVAILABLE")
         self.asked.append(list(paths))
         said = pb.CheckFilesResponse(
             unwanted=[path for path in paths if path in self.unwanted],

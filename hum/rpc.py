@@ -15,7 +15,7 @@ from joserfc.errors import JoseError
 from joserfc.jwk import OctKey
 
 from hum.clock import monotonic_ms, now
-from hum.process.network import limit_key, parse_listen
+from hum.network import limit_key, parse_listen
 from hum.process.sockets import refuse_address
 from hum.settings import Common
 

@@ -1,201 +1,25 @@
-"""The worker on a real queue: clips, summaries, retries, jobs that are held, and the sweep."""
+"""What the worker makes of calls that are over: summaries, outcomes, and what is reported late."""
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from collections.abc import Mapping
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 from uuid import UUID
 
 import pytest
 from jsonschema import Draft202012Validator
-from prometheus_client import REGISTRY
 
-from control.app import build_worker
 from control.calls import carriersteps, ending, present, reports
 from control.calls import jobs as after
-from control.calls.carriersteps import StepContext
-from control.clients.openai import ModelError, ModelUsage, Transcript, WrittenAnswer
-from control.clients.twilio import Lookup
-from control.contacts import usecases as contact_usecases
-from control.feature import ExternalClients
-from control.flows import usecases as flow_usecases
-from control.flows.choices import Choices
+from control.clients.openai import WrittenAnswer
 from control.livecall import turns as livecall_turns
-from control.voicemail.usecases import Mailboxes
-from control.worker import Worker
 from hum import ids
 from hum.clock import now
-from hum.contract.principal import Principal
-from hum.settings import ControlSettings
-from hum.v1 import calls_pb2, flows_pb2, runtime_pb2
-from storage import call_records, calls, clips, events, identity, recordings
-from storage import jobs as queue
-from storage.analytics import READER
+from hum.v1 import calls_pb2, runtime_pb2
+from storage import call_records, calls, recordings
 from storage.calls import NewCall, TurnRow
-from storage.db import Db
-from tests.control.conftest import FakeCarrier, Silent
-from tests.control.places import call_admission
-from tests.support.waits import patience
-
-
-@dataclass
-class FakeModel:
-    """Speaks and writes as configured, and fails as often as configured."""
-
-    said: list[tuple[str, str]] = field(default_factory=list)
-    speech_model: str = "gpt-4o-mini-tts"
-    read: list[str] = field(default_factory=list)
-    failures: int = 0
-    outcome: Any = None
-    #: (audio, language) of each transcription, and what it hears.
-    listened: list[tuple[bytes, str | None]] = field(default_factory=list)
-    hears: str = "Please call me back."
-    #: How many transcriptions fail.
-    deaf: int = 0
-
-    async def synthesize(self, voice: str, text: str) -> bytes:
-        self._fail()
-        self.said.append((voice, text))
-        return b"\x7f" * 800
-
-    async def write(self, instructions: str, text: str, schema: Mapping[str, Any]) -> WrittenAnswer:
-        self._fail()
-        self.read.append(text)
-        written: dict[str, Any] = {"text": "A call.", "key_points": ["p"], "next_actions": [], "label": "Call Back"}
-        answer = written | ({"outcome": self.outcome} if "outcome" in schema["properties"] else {})
-        return WrittenAnswer(answer, ModelUsage("gpt-5.4-mini", text_in=100, text_out=10))
-
-    async def transcribe(self, wav: bytes, language: str | None) -> Transcript:
-        if self.deaf:
-            self.deaf -= 1
-            raise ModelError("not now")
-        self.listened.append((wav, language))
-        return Transcript(self.hears, ModelUsage("gpt-4o-transcribe", audio_in=50, text_out=5))
-
-    def _fail(self) -> None:
-        if self.failures:
-            self.failures -= 1
-            raise ModelError("not now")
-
-
-@dataclass
-class FakeLookups:
-    """A directory that knows one name, and counts its lookups."""
-
-    answer: Lookup | None = field(default_factory=lambda: Lookup("ACME INC", "Wireless", "mobile"))
-    asked: list[str] = field(default_factory=list)
-    fail: Exception | None = None
-
-    async def look_up(self, e164: str) -> Lookup | None:
-        self.asked.append(e164)
-        if self.fail:
-            raise self.fail
-        return self.answer
-
-
-@dataclass
-class World:
-    db: Db
-    org: UUID
-    model: FakeModel
-    settings: ControlSettings
-    lookups: FakeLookups = field(default_factory=FakeLookups)
-
-    @property
-    def principal(self) -> Principal:
-        return Principal(self.org, "admin", (), None, None, None, "test")
-
-    async def flow(self, **fields: Any) -> UUID:
-        async with self.db.tenant(self.org) as tx:
-            return (
-                await flow_usecases.create(
-                    tx, self.principal, flows_pb2.Flow(name="F", **fields), Choices.of(self.settings)
-                )
-            ).id
-
-    async def ended_call(self, *turns: tuple[str, str], flow: UUID | None = None) -> UUID:
-        id, sid = ids.new(), f"CA{ids.new().hex}"
-        async with self.db.system() as tx:
-            await calls.create(
-                tx,
-                NewCall(
-                    id,
-                    self.org,
-                    sid,
-                    "inbound",
-                    "in_progress",
-                    "+13175550199",
-                    "+13175550100",
-                    None,
-                    flow,
-                    1 if flow else None,
-                    None,
-                ),
-            )
-            for seq, (role, text) in enumerate(turns, 1):
-                await calls.add_turn(
-                    tx, self.org, id, TurnRow(seq, role, text, None, seq * 1000, seq * 1000 + 500, False)
-                )
-            await ending.end_call(tx, await calls.lock(tx, id), "completed", now(), "caller")
-        return id
-
-    @asynccontextmanager
-    async def working(self) -> AsyncIterator[None]:
-        """A running worker."""
-        stop = asyncio.Event()
-        clients = ExternalClients(FakeCarrier(), self.lookups, self.model, self.model, self.model, Silent())
-        async with build_worker(self.settings, self.db.url, clients) as worker:
-            task = asyncio.create_task(worker.run(stop))
-            yield
-            stop.set()
-            await task
-
-    async def until(self, query: str, *values: Any, is_true: Callable[[Any], bool] = bool) -> Any:
-        async with patience():
-            while True:
-                async with self.db.system() as tx:
-                    if is_true(found := await tx.fetchval(query, *values)):
-                        return found
-                await asyncio.sleep(0.02)
-
-
-@pytest.fixture
-async def world(database_url: str, tmp_path: Path) -> AsyncIterator[World]:
-    settings = ControlSettings(
-        home=tmp_path,
-        worker_idle_seconds=0.05,
-        job_retry_seconds=0.02,
-        job_attempts=3,
-        job_heartbeat_seconds=0.6,
-        sweep_seconds=0.2,
-    )
-    db, org = await Db.open(database_url, size=6), ids.new()
-    async with db.system() as tx:
-        await identity.create_organization(tx, org, "Clinic")
-    yield World(db, org, FakeModel(), settings)
-    await db.close()
-
-
-async def test_clips_are_rendered_once_for_each_voice_and_text(world: World) -> None:
-    async with world.working():
-        await world.flow(greeting="Hello there", announce_recording=True, voice="cedar")
-        await world.until("SELECT count(*) FROM clips", is_true=lambda n: n == 8)
-        await world.flow(greeting="Hello there", voice="cedar")
-        await world.flow(greeting="Hello there", voice="cedar", filler_phrases=["Let me see.", "One second."])
-        await world.until(
-            "SELECT count(*) FROM clips", is_true=lambda n: n == 10
-        )  # the queue is empty between jobs too
-        await world.until("SELECT count(*) FROM pgqueuer", is_true=lambda n: n == 0)
-    assert world.model.said[1] == ("cedar", "Hello there"), "after the announcement: in the order of a call"
-    assert {("cedar", "Let me see."), ("cedar", "One second.")} <= set(world.model.said)
-    assert len(world.model.said) == len(set(world.model.said)) == 10
-    async with world.db.tenant(world.org) as tx:
-        found = await clips.find(tx, [clips.clip_hash("cedar", "Hello there"), clips.clip_hash("marin", "Hello there")])
-    assert list(found.values()) == [b"\x7f" * 800]
+from tests.control.worker.conftest import FakeModel, World
 
 
 async def test_a_call_is_summarized_judged_and_findable(world: World) -> None:
@@ -275,63 +99,6 @@ async def test_an_outcome_that_the_agent_reports_late_is_contradicted_by_nobody(
 async def test_a_silent_call_costs_no_model(world: World) -> None:
     id = await world.ended_call(("agent", "Hello?"), ("caller", ""))
     assert await after.after_call(world.db, world.model, world.org, id)
-    assert world.model.read == []
-
-
-async def test_a_job_is_tried_again_and_then_held(world: World) -> None:
-    world.model.failures = 2
-    async with world.working():
-        await world.ended_call(("caller", "one"))
-        await world.until("SELECT count(*) FROM calls WHERE summary IS NOT NULL")
-        world.model.failures = 99
-        await world.ended_call(("caller", "two"))
-        await world.until(
-            "SELECT count(*) FROM pgqueuer WHERE status = 'failed' AND entrypoint = 'after_call'",
-            is_true=lambda n: n == 1,
-        )
-        await measured("hum_jobs_held", lambda jobs: jobs == 1)
-    assert world.model.failures == 99 - 3, "the model was asked three times"
-
-
-async def test_what_waits_is_measured_until_it_is_done(world: World) -> None:
-    """A job of an hour ago waits for its organization's others, and an event of an hour ago for a reader."""
-    reader = {"reader": READER}
-    async with world.working():
-        await world.until("SELECT count(*) FROM event_cursors WHERE reader = $1", READER)
-    await world.ended_call(("caller", "one"))
-    async with world.db.system() as tx:
-        await tx.execute(
-            "UPDATE pgqueuer SET created = now() - interval '1 hour', execute_after = now() - interval '1 hour'"
-        )
-        await tx.execute("UPDATE events SET created_at = now() - interval '1 hour'")
-        assert 3600 <= await queue.waiting_seconds(tx) < 3700
-        assert 3600 <= await events.lag_seconds(tx, READER) < 3700
-    async with world.working():
-        await measured("hum_jobs_waiting_seconds", lambda seconds: seconds == 0)
-        await measured("hum_reader_lag_seconds", lambda seconds: seconds == 0, **reader)
-        await world.until("SELECT count(*) FROM calls WHERE summary IS NOT NULL")
-
-
-async def test_the_database_and_its_clock_are_measured(world: World) -> None:
-    async with world.working():
-        await measured("hum_database_standbys", lambda standbys: standbys == 0)
-        await measured("hum_clock_offset_seconds", lambda seconds: seconds is not None and abs(seconds) < 1)
-
-
-async def measured(metric: str, is_true: Callable[[float | None], bool], **labels: str) -> None:
-    """Wait for what the worker measures."""
-    async with patience():
-        while not is_true(REGISTRY.get_sample_value(metric, labels)):
-            await asyncio.sleep(0.02)
-
-
-async def test_a_job_that_kills_its_workers_does_not_come_back_for_ever(world: World) -> None:
-    await world.ended_call(("caller", "boom"))
-    async with world.db.system() as tx:
-        job = await tx.fetchval("SELECT id FROM pgqueuer")
-        await tx.execute("INSERT INTO job_attempts (job_id, attempts) VALUES ($1, 3)", job)
-    async with world.working():
-        await world.until("SELECT count(*) FROM pgqueuer WHERE status = 'failed'", is_true=lambda n: n == 1)
     assert world.model.read == []
 
 
@@ -480,67 +247,6 @@ def test_a_cut_turn_is_told_as_it_was_heard() -> None:
     assert after.transcript([turn]) == "agent: We open at nine on Monday [interrupted; the caller heard: 'We open at']"
 
 
-async def test_a_caller_is_looked_up_by_the_worker(world: World) -> None:
-    flow = await world.flow()
-    async with world.db.system() as tx:
-        await tx.execute(
-            """INSERT INTO numbers (id, org_id, e164, carrier_sid, capabilities, flow_id)
-               VALUES ($1, $2, '+13175550100', 'PN1', '{voice}', $3)""",
-            ids.new(),
-            world.org,
-            flow,
-        )
-    asked = runtime_pb2.RouteCallRequest(call_sid="CA1", from_e164="+13175550199", to_e164="+13175550100")
-    mailboxes = Mailboxes(Choices.of(world.settings))
-    step = await carriersteps.route_inbound(
-        world.db, StepContext(call_admission(world.db), mailboxes, 20), asked, timedelta(days=30)
-    )
-    assert (step.WhichOneof("step"), world.lookups.asked) == ("connect", []), "the call does not wait for it"
-    async with world.working():
-        assert await world.until("SELECT name FROM contacts") == "ACME INC"
-        # ... and a backfill that is begun is done, without asking again.
-        async with world.db.tenant(world.org) as tx:
-            await contact_usecases.begin_backfill(tx, world.principal, lookup=True)
-        await world.until("SELECT ended_at FROM contact_backfills")
-    assert world.lookups.asked == ["+13175550199"]
-
-
-async def test_a_sweep_that_always_fails_takes_nothing_else_with_it(
-    world: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    attempts = []
-
-    async def fails(self: Worker) -> None:
-        attempts.append(now())
-        raise RuntimeError("a bug")
-
-    monkeypatch.setattr(Worker, "_sweep_jobs", fails)
-    world.settings = world.settings.model_copy(update={"sweep_seconds": 0.01, "step_retry_seconds": 0.04})
-    async with world.working():
-        async with patience():
-            while len(attempts) < 30:
-                await asyncio.sleep(0.02)
-        await world.ended_call(("caller", "one"))
-        await world.until("SELECT count(*) FROM calls WHERE summary IS NOT NULL")
-
-
-async def test_a_queue_that_breaks_again_and_again_is_begun_anew(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    run, failures = Worker._run_queue, [RuntimeError("a bug") for _ in range(12)]
-
-    async def breaks(self: Worker) -> None:
-        if failures:
-            raise failures.pop()
-        await run(self)
-
-    monkeypatch.setattr(Worker, "_run_queue", breaks)
-    update = {"database_retry_seconds": 0.01, "step_retry_seconds": 0.04}
-    world.settings = world.settings.model_copy(update=update)
-    async with world.working():
-        await world.ended_call(("caller", "one"))
-        await world.until("SELECT count(*) FROM calls WHERE summary IS NOT NULL")
-    assert not failures
-
-
 async def test_why_a_recording_is_missing_stands_in_the_record(world: World) -> None:
     id = await world.ended_call(("caller", "bye"))
     async with world.db.system() as tx:
@@ -567,23 +273,3 @@ async def test_why_a_recording_is_missing_stands_in_the_record(world: World) -> 
     part = runtime_pb2.RecordingStored(path="o/c.2.wav", duration_ms=100, size_bytes=44, fault="File too large")
     assert await report(3, recording=part) == (["o/c.2.wav"], "File too large")
     assert await report(4, recording=none) == (["o/c.2.wav"], "No space left on device"), "what there is stays"
-
-
-async def test_the_log_of_jobs_is_kept_for_a_week_and_of_held_ones_for_as_long_as_they_are(world: World) -> None:
-    world.model.failures = 99
-    async with world.working():
-        await world.ended_call(("caller", "one"))
-        await world.until("SELECT count(*) FROM pgqueuer WHERE status = 'failed'")
-        world.model.failures = 0
-        await world.ended_call(("caller", "two"))
-        await world.until("SELECT count(*) FROM calls WHERE summary IS NOT NULL")
-        await world.until("SELECT count(*) FROM pgqueuer_log WHERE status = 'successful'")
-        async with world.db.system() as tx:
-            held = await tx.fetchval("SELECT id FROM pgqueuer WHERE status = 'failed'")
-            await tx.execute("UPDATE pgqueuer_log SET created = now() - interval '8 days'")
-        await world.until(
-            "SELECT count(*) FROM pgqueuer_log WHERE job_id <> $1 AND created < now() - interval '7 days'",
-            held,
-            is_true=lambda n: n == 0,
-        )
-        assert await world.until("SELECT count(*) FROM pgqueuer_log WHERE job_id = $1 AND status = 'failed'", held) == 1

@@ -1,0 +1,240 @@
+"""Billing over REST: checkouts, subscriptions and Stripe's webhooks."""
+
+import asyncio
+import json
+from typing import Any
+from uuid import UUID
+
+import pytest
+
+from control.base.subscriptions import Payments
+from sandbox.stripe import Fault, Stripe
+from storage import billing
+from storage.db import Tx
+from tests.contract.billing.conftest import checkout, fetched, get, org_of
+from tests.contract.conftest import Edge
+from tests.support.waits import until
+
+NO_BILLING = "This deployment has no billing"
+
+
+async def test_from_the_free_plan_to_a_paid_one_and_back(sold: Edge, stripe: Stripe, payments: Payments) -> None:
+    async with await sold.client() as http:
+        before = await get(http)
+        assert (before["enabled"], before["plan"]["id"], before["by_subscription"]) == (True, "free", False)
+        assert before["subscription"] is None
+        assert [plan["id"] for plan in before["plans"] if plan["for_sale"]] == ["starter", "business"]
+
+        made = stripe.book.complete(await checkout(http, extra_seats=2))
+        assert [(each["price"]["id"], each["quantity"]) for each in made["items"]["data"]] == [
+            ("price_starter", 1),
+            ("price_seat", 2),
+        ]
+        await stripe.deliver()
+        assert await fetched(sold, payments) == 1
+        found = await get(http)
+        assert (found["plan"]["id"], found["by_subscription"]) == ("starter", True)
+        assert found["subscription"]["status"] == "active"
+        assert found["subscription"]["extra_seats"] == 2
+        seats = next(each for each in found["resources"] if each["resource"] == "seats")
+        assert (seats["used"], seats["limit"], seats["reached"]) == (1, 4, False)
+
+        answer = await http.patch("/api/billing/subscription", json={"plan": "business"})
+        assert answer.status_code == 200, answer.text
+        assert (answer.json()["plan"]["id"], answer.json()["subscription"]["extra_seats"]) == ("business", 0)
+        prices = [each["price"]["id"] for each in stripe.book.subscription(made["id"])["items"]["data"]]
+        assert prices == ["price_business", "price_minutes"]
+
+        answer = await http.patch("/api/billing/subscription", json={"cancel_at_period_end": True})
+        assert answer.json()["subscription"]["cancel_at_period_end"] is True
+        stripe.book.renew(made["id"])
+        await stripe.deliver()
+        await fetched(sold, payments)
+        found = await get(http)
+        assert (found["plan"]["id"], found["subscription"]["status"]) == ("free", "canceled")
+        log = (await http.get("/api/audit-log")).json()["entries"]
+        assert {each["action"] for each in log} >= {"createCheckout", "updateSubscription"}
+
+
+async def test_the_portal(sold: Edge, stripe: Stripe) -> None:
+    async with await sold.client() as http:
+        answer = await http.post("/api/billing/portal", json={})
+        assert (answer.status_code, answer.json()["error"]["code"]) == (409, "invalid_state")
+        await checkout(http)
+        answer = await http.post("/api/billing/portal", json={"return_to": "/settings"})
+        assert answer.status_code == 201
+        assert answer.json()["url"].startswith(stripe.url)
+
+
+@pytest.mark.parametrize("path", ["https://evil.example", "//evil.example", "/\\evil.example", "settings", "/a b"])
+async def test_nobody_is_sent_elsewhere(sold: Edge, path: str) -> None:
+    async with await sold.client() as http:
+        answer = await http.post("/api/billing/checkout", json={"plan": "starter", "return_to": path})
+        assert answer.status_code == 400, answer.text
+        assert answer.json()["error"]["details"][0]["field"] == "return_to"
+
+
+@pytest.mark.parametrize(
+    ("body", "field"),
+    [({"plan": "free"}, "plan"), ({"plan": "none"}, "plan"), ({"plan": "business", "extra_seats": 1}, "extra_seats")],
+)
+async def test_what_is_not_for_sale(sold: Edge, body: dict[str, Any], field: str) -> None:
+    async with await sold.client() as http:
+        answer = await http.post("/api/billing/checkout", json=body)
+        assert (answer.status_code, answer.json()["error"]["details"][0]["field"]) == (400, field)
+
+
+async def test_two_checkouts_at_once_are_one(sold: Edge, stripe: Stripe) -> None:
+    async with await sold.client() as http:
+        found = await asyncio.gather(*(checkout(http) for _ in range(4)))
+        assert len(set(found)) == 1
+        assert len(stripe.book.checkouts) == len(stripe.book.customers) == 1
+
+
+async def test_of_different_checkouts_one_can_be_paid(sold: Edge, stripe: Stripe) -> None:
+    async with await sold.client() as http:
+
+        async def begin(plan: str) -> int:
+            return (await http.post("/api/billing/checkout", json={"plan": plan})).status_code
+
+        answers = await asyncio.gather(*(begin(plan) for plan in ("starter", "business") * 3))
+        assert set(answers) <= {201, 409}
+        assert [each["status"] for each in stripe.book.checkouts.values()].count("open") <= 1
+        await checkout(http, "business")
+        assert [each["status"] for each in stripe.book.checkouts.values()].count("open") == 1
+
+
+async def test_a_checkout_that_is_opened_while_another_looks_stays_the_only_one(
+    sold: Edge, stripe: Stripe, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read, answered = asyncio.Event(), asyncio.Event()
+    open_checkout, record_checkout = billing.open_checkout, billing.record_checkout
+
+    async def reads(tx: Tx, org: UUID) -> billing.CheckoutRow | None:
+        row = await open_checkout(tx, org)
+        read.set()
+        await answered.wait()
+        return row
+
+    async def made(tx: Tx, *page: Any) -> bool:
+        await read.wait()
+        return await record_checkout(tx, *page)
+
+    monkeypatch.setattr(billing, "open_checkout", reads)
+    monkeypatch.setattr(billing, "record_checkout", made)
+    async with await sold.client() as http:
+        first = asyncio.create_task(http.post("/api/billing/checkout", json={"plan": "starter"}))
+        await until(lambda: bool(stripe.book.checkouts))
+        second = asyncio.create_task(http.post("/api/billing/checkout", json={"plan": "business"}))
+        assert (await first).status_code == 201
+        answered.set()
+        assert (await second).status_code == 409
+        assert [each["status"] for each in stripe.book.checkouts.values()] == ["open"]
+        await checkout(http, "business")
+        assert [each["status"] for each in stripe.book.checkouts.values()] == ["expired", "open"]
+
+
+async def test_who_has_a_subscription_begins_no_other(sold: Edge, stripe: Stripe) -> None:
+    """Also before Stripe has told of it; and the checkout that is left is of no use."""
+    async with await sold.client() as http:
+        stripe.book.complete(await checkout(http))
+        for plan in ("starter", "business"):
+            answer = await http.post("/api/billing/checkout", json={"plan": plan})
+            assert (answer.status_code, answer.json()["error"]["code"]) == (409, "invalid_state"), answer.text
+        assert (await get(http))["plan"]["id"] == "starter"
+        assert [each["status"] for each in stripe.book.checkouts.values()] == ["complete"]
+
+
+async def test_the_webhook_is_faster_than_the_checkouts_answer(sold: Edge, stripe: Stripe, payments: Payments) -> None:
+    """The answer to the checkout is lost, and yet it is paid: nobody knows how, but the subscription is there."""
+    async with await sold.client() as http:
+        stripe.faults.plan("POST /v1/checkout/sessions", Fault.LOST)
+        answer = await http.post("/api/billing/checkout", json={"plan": "starter"})
+        assert (answer.status_code, answer.json()["error"]["code"]) == (502, "payment_error")
+        (session,) = stripe.book.checkouts
+        stripe.book.complete(session)
+        await stripe.deliver()
+        await fetched(sold, payments)
+        assert (await get(http))["plan"]["id"] == "starter"
+
+
+async def test_two_admins_change_different_things(sold: Edge, stripe: Stripe) -> None:
+    async with await sold.client() as http:
+        made = stripe.book.complete(await checkout(http))
+        answers = await asyncio.gather(
+            http.patch("/api/billing/subscription", json={"extra_seats": 3}),
+            http.patch("/api/billing/subscription", json={"cancel_at_period_end": True}),
+        )
+        assert [each.status_code for each in answers] == [200, 200]
+        found = (await get(http))["subscription"]
+        assert (found["extra_seats"], found["cancel_at_period_end"]) == (3, True)
+        assert stripe.book.subscription(made["id"])["cancel_at_period_end"] is True
+
+
+async def test_a_key_changes_once(sold: Edge, stripe: Stripe) -> None:
+    async with await sold.client() as http:
+        made = stripe.book.complete(await checkout(http))
+        for _ in range(2):
+            answer = await http.patch(
+                "/api/billing/subscription", json={"extra_seats": 1}, headers={"Idempotency-Key": "k"}
+            )
+            assert answer.status_code == 200, answer.text
+        changes = [each for each in stripe.book.events if each["type"] == "customer.subscription.updated"]
+        assert len(changes) == 1
+        assert made["id"] == changes[0]["data"]["object"]["id"]
+
+
+async def test_only_stripe_is_believed(sold: Edge, stripe: Stripe) -> None:
+    async with await sold.client() as http:
+        stripe.book.complete(await checkout(http))
+        event = json.dumps(stripe.book.events[-1]).encode()
+        at = stripe._clock()
+
+        async def post(body: bytes, signature: str | None) -> int:
+            headers = {"Stripe-Signature": signature} if signature is not None else {}
+            return (await http.post("/stripe/webhook", content=body, headers=headers)).status_code
+
+        assert await post(event, None) == 403
+        assert await post(event, "t=1,v1=00") == 403
+        assert await post(event + b" ", stripe.signature(event)) == 403
+        assert await post(event, stripe.signature(event, at - 400)) == 403
+        assert await post(event, stripe.signature(event, at + 400)) == 403
+        assert await post(b"[]", stripe.signature(b"[]")) == 200
+        assert await post(b"x" * (2 << 20), "t=1,v1=00") == 413
+        assert await post(event, stripe.signature(event)) == 200
+        stripe.webhook_secret = "whsec_next"  # the other secret, during a rotation
+        assert await post(event, stripe.signature(event)) == 200
+
+
+async def test_every_event_once(sold: Edge, stripe: Stripe, payments: Payments) -> None:
+    async with await sold.client() as http:
+        stripe.book.complete(await checkout(http))
+        for _ in range(3):
+            await stripe.deliver(stripe.book.events)
+        org = await org_of(http)
+        async with sold.plane.control.db.tenant(org) as tx:
+            row = await billing.account(tx, org)
+        assert row is not None and row.notices == len(
+            [each for each in stripe.book.events if "deleted" not in each["type"]]
+        )
+
+
+class TestWithoutBilling:
+    @pytest.fixture
+    def payments(self) -> None:
+        return None
+
+    async def test_there_are_no_plans_and_use_is_told(self, edge: Edge) -> None:
+        async with await edge.client() as http:
+            found = await get(http)
+            assert (found["enabled"], found["plan"], found["plans"]) == (False, None, [])
+            assert {each["resource"]: each["limit"] for each in found["resources"]} == dict.fromkeys(
+                ("numbers", "minutes", "messages", "seats")
+            )
+            for path in ("checkout", "portal"):
+                answer = await http.post(f"/api/billing/{path}", json={"plan": "starter"} if path == "checkout" else {})
+                assert (answer.status_code, answer.json()["error"]["code"]) == (409, "invalid_state")
+                assert answer.json()["error"]["message"].startswith(NO_BILLING)
+            for index in range(4):
+                answer = await http.post("/api/team/invites", json={"email": f"a{index}@x.example", "role": "viewer"})
+                assert answer.status_code == 201

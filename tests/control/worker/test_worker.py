@@ -1,0 +1,180 @@
+"""The worker on a real queue: clips, look-ups, retries, jobs that are held, and sweeps."""
+
+import asyncio
+from collections.abc import Callable
+from datetime import timedelta
+
+import pytest
+from prometheus_client import REGISTRY
+
+from control.calls import carriersteps
+from control.calls.carriersteps import StepContext
+from control.contacts import usecases as contact_usecases
+from control.flows.choices import Choices
+from control.voicemail.usecases import Mailboxes
+from control.worker import Worker
+from hum import ids
+from hum.clock import now
+from hum.v1 import runtime_pb2
+from storage import clips, events
+from storage import jobs as queue
+from storage.analytics import READER
+from tests.control.places import call_admission
+from tests.control.worker.conftest import World
+from tests.support.waits import patience
+
+
+async def test_clips_are_rendered_once_for_each_voice_and_text(world: World) -> None:
+    async with world.working():
+        await world.flow(greeting="Hello there", announce_recording=True, voice="cedar")
+        await world.until("SELECT count(*) FROM clips", is_true=lambda n: n == 8)
+        await world.flow(greeting="Hello there", voice="cedar")
+        await world.flow(greeting="Hello there", voice="cedar", filler_phrases=["Let me see.", "One second."])
+        await world.until(
+            "SELECT count(*) FROM clips", is_true=lambda n: n == 10
+        )  # the queue is empty between jobs too
+        await world.until("SELECT count(*) FROM pgqueuer", is_true=lambda n: n == 0)
+    assert world.model.said[1] == ("cedar", "Hello there"), "after the announcement: in the order of a call"
+    assert {("cedar", "Let me see."), ("cedar", "One second.")} <= set(world.model.said)
+    assert len(world.model.said) == len(set(world.model.said)) == 10
+    async with world.db.tenant(world.org) as tx:
+        found = await clips.find(tx, [clips.clip_hash("cedar", "Hello there"), clips.clip_hash("marin", "Hello there")])
+    assert list(found.values()) == [b"\x7f" * 800]
+
+
+async def test_a_job_is_tried_again_and_then_held(world: World) -> None:
+    world.model.failures = 2
+    async with world.working():
+        await world.ended_call(("caller", "one"))
+        await world.until("SELECT count(*) FROM calls WHERE summary IS NOT NULL")
+        world.model.failures = 99
+        await world.ended_call(("caller", "two"))
+        await world.until(
+            "SELECT count(*) FROM pgqueuer WHERE status = 'failed' AND entrypoint = 'after_call'",
+            is_true=lambda n: n == 1,
+        )
+        await measured("hum_jobs_held", lambda jobs: jobs == 1)
+    assert world.model.failures == 99 - 3, "the model was asked three times"
+
+
+async def test_what_waits_is_measured_until_it_is_done(world: World) -> None:
+    """A job of an hour ago waits for its organization's others, and an event of an hour ago for a reader."""
+    reader = {"reader": READER}
+    async with world.working():
+        await world.until("SELECT count(*) FROM event_cursors WHERE reader = $1", READER)
+    await world.ended_call(("caller", "one"))
+    async with world.db.system() as tx:
+        await tx.execute(
+            "UPDATE pgqueuer SET created = now() - interval '1 hour', execute_after = now() - interval '1 hour'"
+        )
+        await tx.execute("UPDATE events SET created_at = now() - interval '1 hour'")
+        assert 3600 <= await queue.waiting_seconds(tx) < 3700
+        assert 3600 <= await events.lag_seconds(tx, READER) < 3700
+    async with world.working():
+        await measured("hum_jobs_waiting_seconds", lambda seconds: seconds == 0)
+        await measured("hum_reader_lag_seconds", lambda seconds: seconds == 0, **reader)
+        await world.until("SELECT count(*) FROM calls WHERE summary IS NOT NULL")
+
+
+async def test_the_database_and_its_clock_are_measured(world: World) -> None:
+    async with world.working():
+        await measured("hum_database_standbys", lambda standbys: standbys == 0)
+        await measured("hum_clock_offset_seconds", lambda seconds: seconds is not None and abs(seconds) < 1)
+
+
+async def measured(metric: str, is_true: Callable[[float | None], bool], **labels: str) -> None:
+    """Wait for what the worker measures."""
+    async with patience():
+        while not is_true(REGISTRY.get_sample_value(metric, labels)):
+            await asyncio.sleep(0.02)
+
+
+async def test_a_job_that_kills_its_workers_does_not_come_back_for_ever(world: World) -> None:
+    await world.ended_call(("caller", "boom"))
+    async with world.db.system() as tx:
+        job = await tx.fetchval("SELECT id FROM pgqueuer")
+        await tx.execute("INSERT INTO job_attempts (job_id, attempts) VALUES ($1, 3)", job)
+    async with world.working():
+        await world.until("SELECT count(*) FROM pgqueuer WHERE status = 'failed'", is_true=lambda n: n == 1)
+    assert world.model.read == []
+
+
+async def test_a_caller_is_looked_up_by_the_worker(world: World) -> None:
+    flow = await world.flow()
+    async with world.db.system() as tx:
+        await tx.execute(
+            """INSERT INTO numbers (id, org_id, e164, carrier_sid, capabilities, flow_id)
+               VALUES ($1, $2, '+13175550100', 'PN1', '{voice}', $3)""",
+            ids.new(),
+            world.org,
+            flow,
+        )
+    asked = runtime_pb2.RouteCallRequest(call_sid="CA1", from_e164="+13175550199", to_e164="+13175550100")
+    mailboxes = Mailboxes(Choices.of(world.settings))
+    step = await carriersteps.route_inbound(
+        world.db, StepContext(call_admission(world.db), mailboxes, 20), asked, timedelta(days=30)
+    )
+    assert (step.WhichOneof("step"), world.lookups.asked) == ("connect", []), "the call does not wait for it"
+    async with world.working():
+        assert await world.until("SELECT name FROM contacts") == "ACME INC"
+        # ... and a backfill that is begun is done, without asking again.
+        async with world.db.tenant(world.org) as tx:
+            await contact_usecases.begin_backfill(tx, world.principal, lookup=True)
+        await world.until("SELECT ended_at FROM contact_backfills")
+    assert world.lookups.asked == ["+13175550199"]
+
+
+async def test_a_sweep_that_always_fails_takes_nothing_else_with_it(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    attempts = []
+
+    async def fails(self: Worker) -> None:
+        attempts.append(now())
+        raise RuntimeError("a bug")
+
+    monkeypatch.setattr(Worker, "_sweep_jobs", fails)
+    world.settings = world.settings.model_copy(update={"sweep_seconds": 0.01, "step_retry_seconds": 0.04})
+    async with world.working():
+        async with patience():
+            while len(attempts) < 30:
+                await asyncio.sleep(0.02)
+        await world.ended_call(("caller", "one"))
+        await world.until("SELECT count(*) FROM calls WHERE summary IS NOT NULL")
+
+
+async def test_a_queue_that_breaks_again_and_again_is_begun_anew(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    run, failures = Worker._run_queue, [RuntimeError("a bug") for _ in range(12)]
+
+    async def breaks(self: Worker) -> None:
+        if failures:
+            raise failures.pop()
+        await run(self)
+
+    monkeypatch.setattr(Worker, "_run_queue", breaks)
+    update = {"database_retry_seconds": 0.01, "step_retry_seconds": 0.04}
+    world.settings = world.settings.model_copy(update=update)
+    async with world.working():
+        await world.ended_call(("caller", "one"))
+        await world.until("SELECT count(*) FROM calls WHERE summary IS NOT NULL")
+    assert not failures
+
+
+async def test_the_log_of_jobs_is_kept_for_a_week_and_of_held_ones_for_as_long_as_they_are(world: World) -> None:
+    world.model.failures = 99
+    async with world.working():
+        await world.ended_call(("caller", "one"))
+        await world.until("SELECT count(*) FROM pgqueuer WHERE status = 'failed'")
+        world.model.failures = 0
+        await world.ended_call(("caller", "two"))
+        await world.until("SELECT count(*) FROM calls WHERE summary IS NOT NULL")
+        await world.until("SELECT count(*) FROM pgqueuer_log WHERE status = 'successful'")
+        async with world.db.system() as tx:
+            held = await tx.fetchval("SELECT id FROM pgqueuer WHERE status = 'failed'")
+            await tx.execute("UPDATE pgqueuer_log SET created = now() - interval '8 days'")
+        await world.until(
+            "SELECT count(*) FROM pgqueuer_log WHERE job_id <> $1 AND created < now() - interval '7 days'",
+            held,
+            is_true=lambda n: n == 0,
+        )
+        assert await world.until("SELECT count(*) FROM pgqueuer_log WHERE job_id = $1 AND status = 'failed'", held) == 1
