@@ -21,12 +21,12 @@ import aiohttp
 from grpc import aio
 
 from cli import banner, conversation, simulate
-from cli.lock import AlreadyRunning
 from cli.operator import operator, sentence
 from cli.platform import Platform
 from cli.simulate import CallTarget, NoSpeech
 from hum.clock import monotonic_ms
 from hum.process import home
+from hum.process.homelock import AlreadyRunning
 from hum.process.programs import StartFailed
 from hum.process.signals import Signals
 from hum.settings import UpSettings, load

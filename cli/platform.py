@@ -19,9 +19,9 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from cli.lock import Lock
 from hum.network import INHERITED, SocketAddress, parse_listen
 from hum.process import home, hugepages, production
+from hum.process.homelock import UP, Lock
 from hum.process.processes import ProcessSpec
 from hum.process.programs import GOODBYE_SECONDS, Program, Programs, StartFailed
 from hum.process.sockets import bind_socket, free_port, is_free, listening_socket
@@ -77,7 +77,7 @@ class Platform:
 
     def __post_init__(self) -> None:
         self.programs = Programs(print_message, self._changed)
-        self._lock = Lock(self.settings.home)
+        self._lock = Lock(self.settings.home, UP)
         self._sockets: dict[str, socket.socket] = {}
         self._secrets: dict[str, str] = {}
 

@@ -12,12 +12,12 @@ from pathlib import Path
 from grpc import aio
 
 from cli import banner
-from cli.lock import AlreadyRunning
 from cli.operator import operator
 from cli.platform import Platform, print_message
 from hum import refusal, settings
 from hum.network import redacted_url
 from hum.process import home
+from hum.process.homelock import AlreadyRunning
 from hum.process.lifetime import notify
 from hum.process.programs import StartFailed
 from hum.process.signals import Signals

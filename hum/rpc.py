@@ -53,6 +53,9 @@ MAX_ZONE_CHARS = 60
 MAX_MESSAGE_BYTES = 16 << 20
 #: Streams of one connection; a gateway has at most `max_connections` requests.
 MOST_STREAMS = 1_000
+#: Requests of all connections that wait until Python takes them.  Beyond, gRPC cancels new ones of whomever, so that whoever resets
+#: streams as fast as they are opened, on a few connections, would have others' requests cancelled.
+MOST_WAITING = 10 * MOST_STREAMS
 #: The factor by which a peer's keepalives may be more frequent than agreed: timers and networks are not exact.
 EARLY_PINGS = 4
 
@@ -82,6 +85,10 @@ def server_options(settings: Common, *, shared: bool = False) -> Options:
         ("grpc.http2.min_ping_interval_without_data_ms", max(1, _ms(settings.keepalive_seconds) // EARLY_PINGS)),
         ("grpc.so_reuseport", int(shared)),
         ("grpc.max_concurrent_streams", MOST_STREAMS),
+        # A stream that was reset counts until it is freed.
+        ("grpc.http.overload_protection", 1),
+        ("grpc.server.max_pending_requests", MOST_WAITING),
+        ("grpc.server.max_pending_requests_hard_limit", 2 * MOST_WAITING),
     )
 
 

@@ -1,4 +1,7 @@
-"""Servers of stand-ins, inside another process or alone."""
+"""Servers of stand-ins, inside another process or alone.
+
+`tests/gateway/test_server.py` names the members of uvicorn that this stands on without their promise.
+"""
 
 import asyncio
 import atexit

@@ -9,7 +9,7 @@ import subprocess
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-from hum.process import private
+from hum.process import homelock, private
 from hum.settings import ControlSettings, environment
 from storage.embedded import CannotStart, EmbeddedPostgres, find_binaries
 from storage.migrate import CannotMigrate, migrate
@@ -52,8 +52,21 @@ async def restore(config: ControlSettings, folder: Path) -> list[str]:
     Return the migrations that were applied.  Raises CannotBackUp.
     """
     postgres, binaries = _prepare_restore(config, folder)
+    lock = homelock.Lock(config.home, homelock.RESTORE)
     try:
-        private.create_home(config.home)
+        await lock.acquire()
+    except (homelock.AlreadyRunning, OSError) as error:
+        raise CannotBackUp(f"can't restore {folder}: {_reason(error)}") from error
+    try:
+        # A `hum up` may have begun and ended before the lock was acquired.
+        _require_empty(config.home)
+        return await _restore(config, folder, postgres, binaries)
+    finally:
+        lock.release()
+
+
+async def _restore(config: ControlSettings, folder: Path, postgres: EmbeddedPostgres, binaries: Path) -> list[str]:
+    try:
         await asyncio.to_thread(_copy_in, config, binaries, folder)
         try:
             return await migrate(await postgres.start(), restored=True)
@@ -90,11 +103,7 @@ def _prepare_restore(config: ControlSettings, folder: Path) -> tuple[EmbeddedPos
     _require_embedded(config, "restore")
     if not (folder / DATA / MANIFEST).is_file():
         raise CannotBackUp(f"{folder} is no backup that `hum backup` has made")
-    # A platform that runs has its lock there.
-    if config.home.exists() and any(config.home.iterdir()):
-        raise CannotBackUp(
-            f"{config.home} (HUM_HOME) is not empty; set HUM_HOME to a directory that is empty or missing"
-        )
+    _require_empty(config.home)
     postgres, binaries = _server(config.home)
     backed_up, own = (folder / DATA / "PG_VERSION").read_text().strip(), str(postgres.version())
     if backed_up != own:
@@ -102,6 +111,16 @@ def _prepare_restore(config: ControlSettings, folder: Path) -> tuple[EmbeddedPos
             f"{folder} is of PostgreSQL {backed_up}, and this machine has {own}; install {backed_up} for it"
         )
     return postgres, binaries
+
+
+def _contents(home: Path) -> list[Path]:
+    """Return what is in a home besides its lock."""
+    return [path for path in home.iterdir() if path.name != homelock.FILE] if home.exists() else []
+
+
+def _require_empty(home: Path) -> None:
+    if _contents(home):
+        raise CannotBackUp(f"{home} (HUM_HOME) is not empty; set HUM_HOME to a directory that is empty or missing")
 
 
 def _server(home: Path) -> tuple[EmbeddedPostgres, Path]:
@@ -173,8 +192,8 @@ def _run(program: Path, *arguments: str | Path, **variables: str) -> None:
         raise CannotBackUp(f"{program.name} failed: {'; '.join(lines)}")
 
 
-def _empty(folder: Path) -> None:
-    for path in folder.iterdir():
+def _empty(home: Path) -> None:
+    for path in _contents(home):
         if path.is_dir():
             shutil.rmtree(path, ignore_errors=True)
         else:

@@ -49,9 +49,11 @@ SET_SUMMARY = """
        SET summary = $2, outcome_label = $4, summarized_seq = $5,
            outcome = CASE WHEN before.reported THEN c.outcome ELSE coalesce($3, c.outcome) END,
            outcome_is_judged = NOT before.reported
-      FROM (SELECT id, outcome IS NOT NULL AND NOT outcome_is_judged AS reported FROM calls WHERE id = $1) before
+      FROM (SELECT id, outcome IS NOT NULL AND NOT outcome_is_judged AS reported,
+                   outcome IS NOT NULL AND outcome_is_judged AS judged, summary IS NOT NULL AS summarized
+              FROM calls WHERE id = $1) before
      WHERE c.id = before.id AND (c.summary IS NULL OR c.summarized_seq < $5)
-    RETURNING before.reported
+    RETURNING before.reported, before.judged, before.summarized
 """
 SET_OUTCOME = "UPDATE calls SET outcome = $2, outcome_is_judged = false WHERE id = $1"
 INDEX = "SELECT hum.index_call($1)"
@@ -222,6 +224,15 @@ class AfterCallRow:
     grew: bool
 
 
+@dataclass(frozen=True, slots=True)
+class Before:
+    """What a call had before a summary was stored; an outcome that the agent `reported` stays, one that was judged is replaced."""
+
+    reported: bool
+    judged: bool
+    summarized: bool
+
+
 async def after_call(tx: Tx, id: UUID) -> AfterCallRow | None:
     row = await tx.fetchrow(AFTER_CALL, id)
     return AfterCallRow(**{**row, "definition": json.loads(row["definition"] or "{}")}) if row else None
@@ -246,13 +257,13 @@ async def _detail_turns(tx: Tx, id: UUID, limit: int | None) -> tuple[list[TurnR
 
 async def set_summary(
     tx: Tx, id: UUID, summary: Mapping[str, Any], outcome: str | None, label: str | None, turn_seq: int = 0
-) -> bool | None:
-    """Store the summary of a locked call; return whether the agent had reported an outcome, which stays.
+) -> Before | None:
+    """Store the summary of a locked call; return what it had before.
 
     Returns None if the call has a summary already that includes the turn of the event `turn_seq`.
     """
-    reported: bool | None = await tx.fetchval(SET_SUMMARY, id, json.dumps(summary), outcome, label, turn_seq)
-    return reported
+    row = await tx.fetchrow(SET_SUMMARY, id, json.dumps(summary), outcome, label, turn_seq)
+    return Before(**row) if row else None
 
 
 async def set_outcome(tx: Tx, id: UUID, outcome: str) -> None:

@@ -1,8 +1,8 @@
-"""The queue of contacts, calls and conversations to report to CRM connectors, each once.
+"""The queue of contacts, calls and conversations to report to CRM connectors: each once, a call once with each summary.
 
 States: scheduled ──▶ queued as a job ──▶ claimed by a worker ──▶ done, failed, or scheduled again for later.
 Example: a call ends at 10:00 and is scheduled until its summary is stored at 10:01; a job claims it, the connector times out, and it
-is scheduled again for 10:02.
+is scheduled again for 10:02.  Two turns arrive at 10:05, the call is summarized anew, and its report is scheduled as another delivery.
 """
 
 from dataclasses import dataclass
@@ -21,11 +21,19 @@ SCHEDULE_CONTACT = """
            created_at = excluded.created_at, ended_at = NULL
      WHERE crm_syncs.state = 'failed'
 """
+# A summary that was stored after an attempt had begun is another delivery, which no attempt under way can end.
+SCHEDULE_CALL_ANEW = """
+    UPDATE crm_syncs s
+       SET state = 'owed', id = gen_random_uuid(), due_at = now(), attempts = 0, queued = false, claim = NULL,
+           created_at = now(), ended_at = NULL
+      FROM crm_connectors c
+     WHERE s.call_id = $1 AND s.kind = 'call' AND s.attempts > 0 AND c.id = s.connector_id AND c.enabled AND c.sync_calls
+"""
 # For each connector with `sync_calls`.  If the caller spoke or left a voicemail, a summary will follow, which makes this due.
 SCHEDULE_CALL = """
     INSERT INTO crm_syncs (id, org_id, connector_id, kind, contact_id, call_id, due_at)
     SELECT gen_random_uuid(), c.org_id, c.id, 'call', a.contact_id, a.id,
-           now() + CASE WHEN a.summary IS NULL
+           now() + CASE WHEN NOT $3
                          AND (EXISTS (SELECT FROM call_turns t WHERE t.call_id = a.id AND t.role = 'caller')
                               OR EXISTS (SELECT FROM voicemails v WHERE v.call_id = a.id)) THEN $2::interval
                         ELSE '0 s' END
@@ -145,9 +153,14 @@ async def schedule_contact(tx: Tx, id: UUID, connector: UUID, contact: UUID) -> 
     await tx.execute(SCHEDULE_CONTACT, id, connector, contact)
 
 
-async def schedule_call(tx: Tx, call: UUID, wait: timedelta) -> None:
-    """Queue the report of a call to the organization's connectors, due with its summary or after `wait`.  Runs as the system."""
-    await tx.execute(SCHEDULE_CALL, call, wait)
+async def schedule_call(tx: Tx, call: UUID, wait: timedelta, *, summarized: bool) -> None:
+    """Queue the report of a call that ended, or was `summarized`, to the organization's connectors.  Runs as the system.
+
+    It is due with the summary or after `wait`; if it was sent without this summary, it is sent again.
+    """
+    if summarized:
+        await tx.execute(SCHEDULE_CALL_ANEW, call)
+    await tx.execute(SCHEDULE_CALL, call, wait, summarized)
 
 
 async def schedule_conversation(tx: Tx, conversation: UUID, event: int) -> None:

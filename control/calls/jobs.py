@@ -65,14 +65,18 @@ async def after_call(db: Db, writer: Writer, org: UUID, id: UUID) -> bool:
             summary = {name: answer[name] for name in ("text", "key_points", "next_actions")}
             outcome = json.dumps(answer["outcome"]) if "outcome" in answer else None
             label = str(answer["label"]).strip().lower().replace(" ", "_")[:LABEL_CHARS] or None
-            reported = await call_records.set_summary(tx, id, summary, outcome, label, call.turn_seq)
-            if reported is None:
+            before = await call_records.set_summary(tx, id, summary, outcome, label, call.turn_seq)
+            if before is None:
                 return False  # another worker was first
-            call_id = ids.show(Kind.CALL, id)
-            await events.append(tx, org, id, events_pb2.CallSummaryEvent(call_id=call_id, label=label, **summary))
+            summary_event = events_pb2.CallSummaryEvent(
+                call_id=ids.show(Kind.CALL, id), label=label, correction=before.summarized, **summary
+            )
+            await events.append(tx, org, id, summary_event)
             # The agent may have reported an outcome while the model wrote.
-            if outcome is not None and not reported:
-                outcome_event = events_pb2.CallOutcomeEvent(call_id=call_id, outcome_json=outcome, source="summary")
+            if outcome is not None and not before.reported:
+                outcome_event = events_pb2.CallOutcomeEvent(
+                    call_id=summary_event.call_id, outcome_json=outcome, source="summary", correction=before.judged
+                )
                 await events.append(tx, org, id, outcome_event)
         await call_records.index(tx, id)
     return True

@@ -38,7 +38,8 @@ LOG = log(__name__)
 BATCH, PRUNED_ROWS = 100, 1000
 #: Failed look-ups after which a call is synced without its contact's id.
 LOOK_UPS = 4
-CALL_TYPES, CONVERSATION_TYPES = frozenset({"call.completed", "call.summary"}), frozenset({"conversation.closed"})
+SUMMARY = "call.summary"
+CALL_TYPES, CONVERSATION_TYPES = frozenset({"call.completed", SUMMARY}), frozenset({"conversation.closed"})
 TYPES = CALL_TYPES | CONVERSATION_TYPES
 
 
@@ -63,7 +64,7 @@ class Syncing:
         wait = timedelta(seconds=CRM_SUMMARY_SECONDS)
         for event in stored:
             if event.type in CALL_TYPES:
-                await crm_syncs.schedule_call(tx, event.subject_id, wait)
+                await crm_syncs.schedule_call(tx, event.subject_id, wait, summarized=event.type == SUMMARY)
             else:
                 await crm_syncs.schedule_conversation(tx, event.subject_id, event.id)
 

@@ -43,6 +43,11 @@ def listens(types: Sequence[str], type: str) -> bool:
     return type in types or eventtypes.family(type) in types
 
 
+def is_correction(data: Mapping[str, Any] | None) -> bool:
+    """Return whether an event, by its data, corrects an earlier one of the same call."""
+    return data is not None and data.get("correction") is True
+
+
 #: A flow's skipped runs per window that get a row; further ones are only counted.
 SHOWN_SKIPS = 20
 

@@ -71,11 +71,13 @@ async def enqueue(tx: Tx, runs: Sequence[tuple[UUID, UUID]]) -> None:
 
 
 def _starts(batch: Sequence[Event], listeners: Sequence[Listener]) -> Iterator[tuple[Event, Listener]]:
-    """Yield each event with each flow that it starts."""
+    """Yield each event with each flow that it starts; the flow has acted on what a correction replaces."""
     by_org: dict[UUID, list[Listener]] = {}
     for listener in listeners:
         by_org.setdefault(listener.org_id, []).append(listener)
     for event in batch:
+        if rules.is_correction(event.data):
+            continue
         for flow in by_org.get(event.org_id, ()):
             if rules.listens(flow.trigger_events, event.type):
                 yield event, flow

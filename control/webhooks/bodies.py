@@ -71,8 +71,9 @@ def event(content: Content) -> bytes:
 def line(content: Content) -> str:
     """Return a line about an event, for people."""
     data = json.loads(content.data)
+    title = f"{content.type} (correction)" if data.get("correction") is True else content.type
     words = [f"{name}: {_word(data[name])}" for name in SHOWN_FIELDS if data.get(name) not in (None, "", [], {})]
-    return " · ".join((content.type, *words))[:LONGEST_LINE]
+    return " · ".join((title, *words))[:LONGEST_LINE]
 
 
 def _word(value: Any) -> str:

@@ -347,27 +347,31 @@ class CallOutcomeEvent(message.Message):
     CALL_ID_FIELD_NUMBER: builtins.int
     OUTCOME_JSON_FIELD_NUMBER: builtins.int
     SOURCE_FIELD_NUMBER: builtins.int
+    CORRECTION_FIELD_NUMBER: builtins.int
     call_id: builtins.str
     outcome_json: builtins.str
     """As defined by the flow's `outcome_schema_json`."""
     source: builtins.str
     """`agent`: reported during the call; `summary`: derived afterwards."""
+    correction: builtins.bool
+    """It replaces one that was derived before the call's last turns had arrived.  It starts no flow."""
     def __init__(
         self,
         *,
         call_id: builtins.str = ...,
         outcome_json: builtins.str = ...,
         source: builtins.str = ...,
+        correction: builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = typing.Literal["call_id", b"call_id", "outcome_json", b"outcome_json", "source", b"source"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = typing.Literal["call_id", b"call_id", "correction", b"correction", "outcome_json", b"outcome_json", "source", b"source"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 @typing.final
 class CallSummaryEvent(message.Message):
-    """A call was summarized; again, and perhaps with another outcome, when turns have arrived since."""
+    """A call was summarized; again, as a correction and perhaps with another outcome, when turns have arrived since."""
 
     DESCRIPTOR: descriptor.Descriptor
 
@@ -376,10 +380,13 @@ class CallSummaryEvent(message.Message):
     KEY_POINTS_FIELD_NUMBER: builtins.int
     NEXT_ACTIONS_FIELD_NUMBER: builtins.int
     LABEL_FIELD_NUMBER: builtins.int
+    CORRECTION_FIELD_NUMBER: builtins.int
     call_id: builtins.str
     text: builtins.str
     label: builtins.str
     """One or two words for how it ended: `resolved`, `callback`, ..."""
+    correction: builtins.bool
+    """It replaces an earlier summary of the call.  It starts no flow."""
     @builtins.property
     def key_points(self) -> containers.RepeatedScalarFieldContainer[builtins.str]: ...
     @builtins.property
@@ -392,10 +399,11 @@ class CallSummaryEvent(message.Message):
         key_points: abc.Iterable[builtins.str] | None = ...,
         next_actions: abc.Iterable[builtins.str] | None = ...,
         label: builtins.str | None = ...,
+        correction: builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = typing.Literal["_label", b"_label", "label", b"label"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = typing.Literal["_label", b"_label", "call_id", b"call_id", "key_points", b"key_points", "label", b"label", "next_actions", b"next_actions", "text", b"text"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = typing.Literal["_label", b"_label", "call_id", b"call_id", "correction", b"correction", "key_points", b"key_points", "label", b"label", "next_actions", b"next_actions", "text", b"text"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__label: _TypeAlias = typing.Literal["label"]  # noqa: Y015
     _WhichOneofArgType__label: _TypeAlias = typing.Literal["_label", b"_label"]  # noqa: Y015

@@ -38,7 +38,8 @@ async def test_a_call_is_told_from_beginning_to_end(edge: Edge) -> None:
     assert started["data"] == {
         name: call[name] for name in ("direction", "from", "to", "number_id", "flow_id", "flow_version")
     } | {"call_id": call_id, "contact_id": call["contact"]["id"], "started_at": call["answered_at"]}
-    assert outcome["data"] == {"call_id": call_id, "outcome": {"booked": True}, "source": "agent"}
+    reported = {"outcome": {"booked": True}, "source": "agent", "correction": False}
+    assert outcome["data"] == {"call_id": call_id, **reported}
     assert {name: completed["data"][name] for name in ("status", "reason", "ended_at", "duration_seconds")} == {
         "status": "completed",
         "reason": "caller",

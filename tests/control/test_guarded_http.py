@@ -112,7 +112,7 @@ async def test_an_answer_comes_back_whole() -> None:
         )
     assert (answer.status, answer.body, answer.truncated) == (200, b"hi", False)
     assert answer.headers["content-length"] == "2"
-    assert 0 < answer.elapsed_ms < 30_000
+    assert answer.elapsed_ms > 0
     head = one.requests[0].decode().lower()
     assert head.startswith("post /a?b=c http/1.1")
     assert "x-hum-event: ping" in head and f"host: 127.0.0.1:{one.port}" in head and "cookie" not in head

@@ -115,7 +115,7 @@ async def test_the_agent_says_the_name_that_the_crm_told_and_nobody_waited_for_i
         )
         calls = receiver.module["CALLS"]
         await until(lambda: calls)
-        (told,) = calls
+        (told,) = calls.values()
         assert (told["call_id"], told["contact_id"], told["from"]) == (record["id"], "4711", CALLER)
         assert told["summary"] == record["summary"]["text"] and told["outcome"] is None
         asked = set[tuple[str, str]]()

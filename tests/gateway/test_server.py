@@ -1,6 +1,10 @@
-"""The members of uvicorn and h11 that `gateway/server.py` stands on, though nobody promises them: an upgrade must keep each."""
+"""The members of uvicorn and h11 that we stand on, though nobody promises them: an upgrade must keep each.
+
+They are used in three modules: `gateway/server.py`, `sandbox/serving.py` and, for the tests, `tests/support/quick.py`.
+"""
 
 import asyncio
+import re
 from collections.abc import Callable
 from functools import cache
 from importlib.metadata import version
@@ -8,15 +12,24 @@ from pathlib import Path
 from typing import Any
 
 import h11
+import httpx
 import pytest
 import uvicorn
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+from uvicorn.protocols.http.auto import AutoHTTPProtocol
 from uvicorn.protocols.http.h11_impl import H11Protocol, RequestResponseCycle
 from uvicorn.server import ServerState
+
+from sandbox.serving import cut, serving
 
 #: Methods that ours override, and the function of theirs that calls each.
 OVERRIDDEN: list[tuple[type, str, Callable[..., Any]]] = [
     (uvicorn.Server, "capture_signals", uvicorn.Server.serve),
     (uvicorn.Server, "main_loop", uvicorn.Server._serve),
+    (uvicorn.Server, "_wait_tasks_to_complete", uvicorn.Server.shutdown),
     (uvicorn.Server, "shutdown", uvicorn.Server._serve),
     (H11Protocol, "handle_events", H11Protocol.data_received),
     (H11Protocol, "on_response_complete", H11Protocol.handle_events),
@@ -29,9 +42,12 @@ MEMBERS: dict[type, tuple[str, ...]] = {
     uvicorn.Server: ("on_tick", "should_exit", "force_exit", "started", "server_state"),
     ServerState: ("connections", "default_headers"),
     H11Protocol: ("conn", "cycle", "client", "loop", "transport", *CALLBACKS),
+    AutoHTTPProtocol: ("app_state", "connection_made"),
     h11.Connection: ("their_state",),
     RequestResponseCycle: ("response_complete",),
 }
+#: Methods that sleep between looks; the tests' sleep is shorter.
+SLEEPING = ("shutdown", "_wait_tasks_to_complete")
 STATES = ("IDLE", "SEND_BODY", "SERVER", "Data", "Request")
 RELEASES = f"of uvicorn {version('uvicorn')} and h11 {version('h11')}"
 
@@ -51,18 +67,16 @@ def instance(kind: type) -> Any:
         return uvicorn.Server(config()).server_state
     if kind is h11.Connection:
         return h11.Connection(h11.SERVER, 1 << 16)
-    protocol = H11Protocol(config=config(), server_state=ServerState(), app_state={}, _loop=asyncio.new_event_loop())
+    protocol = kind(config=config(), server_state=ServerState(), app_state={}, _loop=asyncio.new_event_loop())
     protocol.loop.close()
     return protocol
 
 
 @pytest.mark.parametrize(("kind", "name", "caller"), OVERRIDDEN, ids=lambda each: getattr(each, "__name__", each))
 def test_what_we_override_is_called(kind: type, name: str, caller: Callable[..., Any]) -> None:
-    assert name in vars(kind), f"{kind.__name__}.{name} is gone {RELEASES}; gateway/server.py overrides it"
+    assert name in vars(kind), f"{kind.__name__}.{name} is gone {RELEASES}; we override it"
     code = getattr(caller, "__wrapped__", caller).__code__
-    assert name in code.co_names, (
-        f"{caller.__qualname__} no longer uses {name} {RELEASES}; gateway/server.py overrides it"
-    )
+    assert name in code.co_names, f"{caller.__qualname__} no longer uses {name} {RELEASES}; we override it"
 
 
 @pytest.mark.parametrize(("kind", "names"), MEMBERS.items(), ids=lambda each: getattr(each, "__name__", ""))
@@ -74,7 +88,7 @@ def test_what_we_read_is_there(kind: type, names: tuple[str, ...]) -> None:
         return
     made = instance(kind)
     missing = [name for name in names if not hasattr(made, name)]
-    assert not missing, f"{kind.__name__} has no {missing} {RELEASES}; gateway/server.py needs them"
+    assert not missing, f"{kind.__name__} has no {missing} {RELEASES}; we need them"
 
 
 def test_a_started_server_lists_its_sockets() -> None:
@@ -84,10 +98,33 @@ def test_a_started_server_lists_its_sockets() -> None:
 
 def test_the_states_of_h11_are_there() -> None:
     missing = [name for name in STATES if not hasattr(h11, name)]
-    assert not missing, f"h11 has no {missing} {RELEASES}; gateway/server.py needs them"
+    assert not missing, f"h11 has no {missing} {RELEASES}; we need them"
 
 
-def test_no_other_module_of_the_gateway_uses_them() -> None:
-    for module in Path("gateway").rglob("*.py"):
-        uses = any(f"import {name}" in module.read_text() for name in ("uvicorn", "h11"))
-        assert not uses or module.name == "server.py", module
+@pytest.mark.parametrize("name", SLEEPING)
+def test_the_sleep_of_an_ending_server_can_be_shortened(name: str) -> None:
+    method = vars(uvicorn.Server)[name]
+    assert {"asyncio", "sleep"} <= set(method.__code__.co_names), f"Server.{name} {RELEASES}; tests/support/quick.py"
+    assert vars(uvicorn.server)["asyncio"] is asyncio
+
+
+async def test_a_stand_in_finds_the_connection_of_a_request() -> None:
+    """In the protocol's state, which uvicorn copies to each request."""
+
+    async def hang_up(request: Request) -> Response:
+        cut(request)
+        return Response("too late")
+
+    async with serving(Starlette(routes=[Route("/", hang_up)]), "127.0.0.1:0") as (host, port):
+        async with httpx.AsyncClient(trust_env=False) as http:
+            with pytest.raises(httpx.TransportError):
+                await http.get(f"http://{host}:{port}/")
+
+
+def test_no_other_module_uses_them() -> None:
+    uses = re.compile(r"^\s*(?:import|from) (?:uvicorn|h11)\b", re.MULTILINE)
+    # The second starts a server of others.
+    users = {"gateway/server.py", "sandbox/serving.py", "bench/peers/pipecat_media.py"}
+    for root in ("bench", "cli", "control", "gateway", "hum", "media", "sandbox", "storage"):
+        found = {str(module) for module in Path(root).rglob("*.py") if uses.search(module.read_text())}
+        assert found <= users, found - users

@@ -14,6 +14,7 @@ from cli import up
 from cli.platform import LISTENS, Platform
 from hum.process import home, programs
 from hum.process.descriptors import free
+from hum.process.homelock import RESTORE, Lock
 from hum.process.processes import Process, ProcessIdentity, ProcessSpec
 from hum.process.programs import Program, Programs, StartFailed
 from hum.settings import UpSettings, environment
@@ -374,3 +375,14 @@ async def test_a_home_that_can_not_be_written_is_said(
     monkeypatch.setenv("HUM_HOME", str(tmp_path))
     assert await up.run() == 1
     assert "up.lock" in capsys.readouterr().err
+
+
+async def test_nothing_starts_in_a_home_that_a_backup_is_restored_to(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    restoring = Lock(tmp_path, RESTORE)
+    await restoring.acquire()
+    monkeypatch.setenv("HUM_HOME", str(tmp_path))
+    assert await up.run(replace=True) == 2
+    assert f"hum: `hum restore` runs in {tmp_path}: process {os.getpid()}, since" in capsys.readouterr().err
+    restoring.release()

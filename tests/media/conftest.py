@@ -2,13 +2,11 @@
 
 import asyncio
 import contextlib
-import socket
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
-import uvicorn
 import uvloop
 import websockets
 from starlette.applications import Starlette
@@ -19,6 +17,7 @@ from starlette.routing import Route
 from hum.process.sockets import free_port
 from hum.settings import MediaSettings
 from media import app
+from sandbox.serving import serving
 from sandbox.twilio import Call, simulate_call
 from tests.media.fakecontrol import NODE_KEY, FakeControl
 from tests.media.fakemodel import FakeModel
@@ -92,12 +91,6 @@ async def plane(settings: MakeSettings) -> AsyncIterator[StartPlane]:
         yield start
 
 
-class _Server(uvicorn.Server):
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        yield
-
-
 @pytest.fixture
 async def ring() -> AsyncIterator[Ring]:
     """Calls through the carrier's stand-in: a call whose voice URL connects it to a plane."""
@@ -106,21 +99,15 @@ async def ring() -> AsyncIterator[Ring]:
     async def voice_url(request: Request) -> Response:
         return Response(twiml.pop("next", "<Response><Hangup/></Response>"), media_type="text/xml")
 
-    listening = socket.create_server(("127.0.0.1", 0))
-    url = f"http://127.0.0.1:{listening.getsockname()[1]}/"
-    routes = [Route("/{rest:path}", voice_url, methods=["POST"])]
-    server = _Server(uvicorn.Config(Starlette(routes=routes), lifespan="off", ws="none", log_config=None))
-    serving = asyncio.create_task(server.serve(sockets=[listening]))
+    app = Starlette(routes=[Route("/{rest:path}", voice_url, methods=["POST"])])
+    async with serving(app, "127.0.0.1:0") as (host, port):
+        url = f"http://{host}:{port}/"
 
-    async def call(plane: Plane, steps: list[dict[str, Any]], token: str = "t1", **more: Any) -> Call:
-        parameter = f'<Parameter name="token" value="{token}"/>'
-        twiml["next"] = (
-            f'<Response><Connect action="{url}next"><Stream url="{plane.url}">{parameter}</Stream></Connect></Response>'
-        )
-        return await simulate_call(
-            url, account_sid=ACCOUNT, auth_token=TOKEN, to=NUMBER, from_=PERSON, steps=steps, **more
-        )
+        async def call(plane: Plane, steps: list[dict[str, Any]], token: str = "t1", **more: Any) -> Call:
+            stream = f'<Stream url="{plane.url}"><Parameter name="token" value="{token}"/></Stream>'
+            twiml["next"] = f'<Response><Connect action="{url}next">{stream}</Connect></Response>'
+            return await simulate_call(
+                url, account_sid=ACCOUNT, auth_token=TOKEN, to=NUMBER, from_=PERSON, steps=steps, **more
+            )
 
-    yield call
-    server.should_exit = True
-    await serving
+        yield call

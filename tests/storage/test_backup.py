@@ -1,9 +1,12 @@
 """What `hum backup` and `hum restore` refuse, each in one sentence, and leave as it was."""
 
+import asyncio
+import os
 from pathlib import Path
 
 import pytest
 
+from hum.process.homelock import UP, AlreadyRunning, Lock
 from hum.settings import ControlSettings
 from storage.backup import CannotBackUp, back_up, restore
 
@@ -42,10 +45,10 @@ async def test_a_restore_needs_a_backup_and_an_empty_home(tmp_path: Path) -> Non
     with pytest.raises(CannotBackUp, match="backup is of PostgreSQL 1, and this machine has"):
         await restore(config, folder)
     config.home.mkdir()
-    (config.home / "up.lock").touch()
+    (config.home / "run.json").touch()
     with pytest.raises(CannotBackUp, match=r"var \(HUM_HOME\) is not empty; set HUM_HOME to a directory that is empty"):
         await restore(config, folder)
-    assert names(config.home) == ["up.lock"]
+    assert names(config.home) == ["run.json"]
 
 
 async def test_a_damaged_backup_leaves_the_home_empty(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -53,4 +56,50 @@ async def test_a_damaged_backup_leaves_the_home_empty(tmp_path: Path, monkeypatc
     config, folder = ControlSettings(home=tmp_path / "var"), made_backup(tmp_path / "backup")
     with pytest.raises(CannotBackUp, match=r"^pg_verifybackup failed: "):
         await restore(config, folder)
-    assert names(config.home) == []
+    assert names(config.home) == ["up.lock"]
+    # A home with nothing but the lock is empty.
+    with pytest.raises(CannotBackUp, match=r"^pg_verifybackup failed: "):
+        await restore(config, folder)
+
+
+async def test_a_restore_refuses_the_home_of_a_running_platform(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("storage.backup.EmbeddedPostgres.version", lambda _: 1)
+    config, folder = ControlSettings(home=tmp_path / "var"), made_backup(tmp_path / "backup")
+    platform = Lock(config.home, UP)
+    await platform.acquire()
+    with pytest.raises(CannotBackUp, match=rf"can't restore .*: HUM already runs in .*: process {os.getpid()}, since"):
+        await restore(config, folder)
+    platform.release()
+    with pytest.raises(CannotBackUp, match=r"^pg_verifybackup failed: "):
+        await restore(config, folder)
+
+
+async def test_nothing_else_runs_in_a_home_during_a_restore(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    config, folder = ControlSettings(home=tmp_path / "var"), made_backup(tmp_path / "backup")
+    monkeypatch.setattr("storage.backup.EmbeddedPostgres.version", lambda _: 1)
+
+    def copying(*_: object) -> None:
+        # Not even one that replaces another `hum up`: it would end the restore by a signal.
+        asyncio.run(Lock(config.home, UP).acquire(replace=True))
+
+    monkeypatch.setattr("storage.backup._copy_in", copying)
+    with pytest.raises(AlreadyRunning, match=r"^`hum restore` runs in .*/var: process \d+, since .* Wait until it has"):
+        await restore(config, folder)
+
+
+async def test_a_platform_that_began_before_the_lock_is_not_overwritten(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config, folder = ControlSettings(home=tmp_path / "var"), made_backup(tmp_path / "backup")
+
+    def version(_: object) -> int:
+        config.home.mkdir()
+        (config.home / "node.key").touch()
+        return 1
+
+    monkeypatch.setattr("storage.backup.EmbeddedPostgres.version", version)
+    with pytest.raises(CannotBackUp, match=r"\(HUM_HOME\) is not empty"):
+        await restore(config, folder)
+    assert "node.key" in names(config.home)

@@ -47,12 +47,15 @@ test("who signs out is out, in every tab", async ({ admin, context }) => {
   await expect(second).toHaveURL(/\/sign-in/);
 });
 
-test("the reference is found from the console", async ({ admin }) => {
+test("the reference is found from the console, and leads back", async ({ admin }) => {
   const { page } = admin;
   await admin.go("/api-keys");
   await page.getByRole("link", { name: "API reference" }).first().click();
   await expect(page.getByRole("heading", { name: /^HUM/, level: 1 })).toBeVisible();
   await expect(page.getByText("Idempotency").first()).toBeVisible();
+  await admin.isAccessible("#reference"); // all but what Redoc shows
+  await page.getByRole("link", { name: "Back to HUM" }).click();
+  await expect(page.getByRole("navigation").getByRole("link", { name: "Calls", exact: true })).toBeVisible();
 });
 
 test("what is set up elsewhere is shown without being asked for", async ({ admin }) => {

@@ -108,6 +108,7 @@ class World:
     web: GuardedClient
     keyring: Keyring
     informed: list[UUID] = field(default_factory=list)
+    turns: int = 0
 
     def __post_init__(self) -> None:
         self.connector_client = ConnectorClient(self.db, self.web, self.keyring, self.settings)
@@ -193,9 +194,11 @@ class World:
             await self.summarize(call, summary)
 
     async def summarize(self, call: UUID, summary: str) -> None:
+        """The call is summarized, with one turn more than before."""
         text = {"text": summary, "key_points": [], "next_actions": []}
+        self.turns += 1
         async with self.db.tenant(self.org) as tx:
-            await call_records.set_summary(tx, call, text, '{"booked": true}', None)
+            await call_records.set_summary(tx, call, text, '{"booked": true}', None, self.turns)
             await events.append(tx, self.org, call, events_pb2.CallSummaryEvent(call_id="c", text=summary))
 
     async def read(self) -> None:

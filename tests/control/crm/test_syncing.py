@@ -42,9 +42,9 @@ async def test_a_call_is_told_once_with_all_that_the_contract_says(world: World)
         "outcome": {"booked": True},
         "transcript_url": f"https://hum.example/api/calls/{name}",
     }
-    async with world.db.tenant(world.org) as tx:  # the events come again, and once more later
+    async with world.db.tenant(world.org) as tx:  # the event comes again, and once more later
         for _ in range(2):
-            await events.append(tx, world.org, call, events_pb2.CallSummaryEvent(call_id=name))
+            await events.append(tx, world.org, call, events_pb2.CallCompletedEvent(call_id=name))
     await world.read()
     assert await world.work() == 0 and len(one.bodies(CALLS)) == 1
     assert await world.states() == [("call", "done")]
@@ -70,6 +70,53 @@ async def test_a_call_waits_for_its_summary_unless_nobody_spoke(world: World) ->
     await world.read()
     async with world.db.system() as tx:
         assert await tx.fetchval("SELECT count(*) FROM crm_syncs WHERE due_at <= now()") == 2
+
+
+async def test_a_summary_that_is_written_late_or_anew_is_told_as_another_delivery(world: World) -> None:
+    one, id = await world.crm()
+    one.paths[LOOKUP] = KNOWN
+    call = await world.call()
+    await world.look_up(call)
+    await world.end(call, summary=None)
+    for said in (None, "Ada asks for a visit.", "Ada asks for a visit on Tuesday."):
+        if said is not None:
+            await world.summarize(call, said)
+        await world.read()
+        await world.work()
+    assert [body["summary"] for body in one.bodies(CALLS)] == [
+        None,
+        "Ada asks for a visit.",
+        "Ada asks for a visit on Tuesday.",
+    ]
+    assert len({body["call_id"] for body in one.bodies(CALLS)}) == 1 and len(set(one.deliveries(CALLS))) == 3
+    assert await world.states() == [("call", "done")]
+    await world.change(id, sync_calls=False)
+    await world.summarize(call, "Ada asks for nothing.")
+    await world.read()
+    assert await world.work() == 0 and await world.states() == [("call", "done")]
+
+
+async def test_an_attempt_that_read_the_call_before_its_new_summary_does_not_end_the_report(world: World) -> None:
+    one, _ = await world.crm()
+    one.paths[LOOKUP] = KNOWN
+    call = await world.call()
+    await world.look_up(call)
+    await world.end(call)
+    await world.read()
+
+    async def overtaken(request: web.Request) -> web.StreamResponse:
+        one.paths[CALLS] = answers({})
+        await world.summarize(call, "Ada asks for a visit on Tuesday.")
+        await world.read()
+        return await answers({})(request)
+
+    one.paths[CALLS] = overtaken
+    await world.work()
+    assert [body["summary"] for body in one.bodies(CALLS)] == [
+        "Ada asks for a visit.",
+        "Ada asks for a visit on Tuesday.",
+    ]
+    assert await world.states() == [("call", "done")]
 
 
 async def test_a_contact_that_is_not_known_is_created_once_and_the_call_names_it(world: World) -> None:

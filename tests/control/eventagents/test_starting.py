@@ -54,6 +54,19 @@ async def test_an_event_that_is_read_again_starts_nothing_again(floor: Floor) ->
     assert len(await floor.all_runs()) == len(floor.model.asked) == 1
 
 
+async def test_a_corrected_summary_starts_nothing_again(floor: Floor) -> None:
+    await floor.flow("call.summary", "call.outcome")
+    for is_correction in (False, True):
+        async with floor.db.tenant(floor.org) as tx:
+            call = ids.new()
+            summary = events_pb2.CallSummaryEvent(call_id="call_1", text="Ada asks.", correction=is_correction)
+            outcome = events_pb2.CallOutcomeEvent(call_id="call_1", outcome_json="{}", correction=is_correction)
+            await events.append(tx, floor.org, call, summary)
+            await events.append(tx, floor.org, call, outcome)
+        assert await floor.take() == ([] if is_correction else [None, None])
+    assert len(await floor.all_runs()) == 2
+
+
 async def test_a_flood_of_events_is_no_flood_of_rows(floor: Floor) -> None:
     floor.limit(runs_per_flow=2)
     await floor.flow("external.paid")

@@ -144,6 +144,8 @@ def test_a_line_is_short_and_calls_nobody() -> None:
     assert len(made) == bodies.LONGEST_LINE
     discord = json.loads(bodies.body(content('{"body": "@everyone"}'), "discord"))
     assert discord["allowed_mentions"] == {"parse": []}
+    assert bodies.line(content('{"text": "Anew.", "correction": true}')) == "sms.received (correction) · text: Anew."
+    assert bodies.line(content('{"text": "First.", "correction": false}')) == "sms.received · text: First."
 
 
 @pytest.mark.parametrize("name", ["X-HUM-Signature", "webhook-id", "Content-Type", "User-Agent", "WEBHOOK-TIMESTAMP"])

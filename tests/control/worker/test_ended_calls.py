@@ -217,9 +217,11 @@ async def test_turns_that_arrive_after_the_summary_change_it_and_its_outcome(wor
     assert world.model.read[1:] == ["caller: Is Monday free?\ncaller: Monday it is\ncaller: Thank you"]
     async with world.db.tenant(world.org) as tx:
         row = await call_records.detail(tx, id)
-        kinds = [each["type"] for each in await tx.fetch("SELECT type FROM events WHERE subject_id = $1", id)]
+        rows = await tx.fetch("SELECT type, data ->> 'correction' AS correction FROM events WHERE subject_id = $1", id)
     assert json.loads(row.outcome or "") == {"booked": not reported}
-    assert (kinds.count("call.summary"), kinds.count("call.outcome")) == (2, 0 if reported else 2)
+    told = [(each["type"], each["correction"]) for each in rows if each["type"] in {"call.summary", "call.outcome"}]
+    kinds = ("call.summary",) if reported else ("call.summary", "call.outcome")
+    assert sorted(told) == sorted((kind, correction) for kind in kinds for correction in ("false", "true"))
 
 
 async def test_a_summary_of_fewer_turns_replaces_none_of_more(world: World) -> None:

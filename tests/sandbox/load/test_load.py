@@ -1,16 +1,12 @@
 """The load test's figures for calls whose truth is known, and a small load over real sockets."""
 
 import argparse
-import asyncio
 import base64
-import contextlib
 import json
-import socket
-from collections.abc import AsyncIterator, Iterable, Iterator
+from collections.abc import AsyncIterator, Iterable
 from random import Random
 
 import pytest
-import uvicorn
 import websockets
 from starlette.applications import Starlette
 from starlette.requests import Request
@@ -21,6 +17,7 @@ from websockets.asyncio.server import ServerConnection
 from sandbox.load import options
 from sandbox.load.figures import CallFigures, Thresholds, percentiles, table
 from sandbox.load.harness import LoadParameters, main, run, script
+from sandbox.serving import serving
 from sandbox.twilio import Path, Stream
 from sandbox.twilio.journal import Journal
 from sandbox.twilio.stream import UtteranceSpan
@@ -90,12 +87,6 @@ def test_callers_interrupt_as_often_as_they_are_told() -> None:
     assert waits(1.0).count("wait_for_agent_to_finish") == 1
 
 
-class _Server(uvicorn.Server):
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        yield
-
-
 @pytest.fixture
 async def agent() -> AsyncIterator[str]:
     """A gateway and an agent that greets, and clears whatever is said to it."""
@@ -117,13 +108,9 @@ async def agent() -> AsyncIterator[str]:
             twiml = f'<Response><Connect><Stream url="ws://127.0.0.1:{port}/"/></Connect></Response>'
             return Response(twiml, media_type="text/xml")
 
-        listening = socket.create_server(("127.0.0.1", 0))
         app = Starlette(routes=[Route("/{rest:path}", answer, methods=["POST"])])
-        server = _Server(uvicorn.Config(app, lifespan="off", ws="none", log_config=None))
-        serving = asyncio.create_task(server.serve(sockets=[listening]))
-        yield f"http://127.0.0.1:{listening.getsockname()[1]}/voice"
-        server.should_exit = True
-        await serving
+        async with serving(app, "127.0.0.1:0") as (host, web_port):
+            yield f"http://{host}:{web_port}/voice"
 
 
 async def test_calls_are_placed_followed_and_counted(agent: str) -> None:

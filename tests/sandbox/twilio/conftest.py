@@ -1,16 +1,14 @@
 """A small customer application: a webhook server and a Media Streams agent, each scripted by the test."""
 
-import asyncio
 import base64
 import contextlib
 import json
 import socket
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
-import uvicorn
 import websockets
 from starlette.applications import Starlette
 from starlette.requests import Request
@@ -18,6 +16,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 from websockets.asyncio.server import ServerConnection
 
+from sandbox.serving import serving
 from sandbox.twilio import Carrier
 
 ACCOUNT, TOKEN = "AC" + "a" * 32, "12345"
@@ -103,25 +102,15 @@ class Customer:
             await self.agent(line)
 
 
-class Server(uvicorn.Server):
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        yield
-
-
 @pytest.fixture
 async def customer() -> AsyncIterator[Customer]:
     peer = Customer()
     app = Starlette(routes=[Route("/{rest:path}", peer.on_webhook, methods=["GET", "POST"])])
-    listening = socket.create_server(("127.0.0.1", 0))
-    peer.url = f"http://127.0.0.1:{listening.getsockname()[1]}"
-    server = Server(uvicorn.Config(app, lifespan="off", ws="none", log_config=None))
-    serving = asyncio.create_task(server.serve(sockets=[listening]))
-    async with websockets.serve(peer.on_stream, "127.0.0.1", 0, ping_interval=None) as streams:
+    streams_served = websockets.serve(peer.on_stream, "127.0.0.1", 0, ping_interval=None)
+    async with serving(app, "127.0.0.1:0") as (host, port), streams_served as streams:
+        peer.url = f"http://{host}:{port}"
         peer.ws = f"ws://127.0.0.1:{streams.sockets[0].getsockname()[1]}"
         yield peer
-    server.should_exit = True
-    await serving
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""The lock of a HUM_HOME: only its holder runs the platform."""
+"""The lock of a HUM_HOME: only its holder runs the platform in it, or restores a backup into it."""
 
 import asyncio
 import fcntl
@@ -12,19 +12,25 @@ from hum.clock import now
 from hum.process import private
 from hum.process.signals import DRAIN
 
+FILE = "up.lock"
+UP, RESTORE = "hum up", "hum restore"
 POLL_SECONDS = 0.05
 HAND_OVER_SECONDS = 30.0
 
 
 class AlreadyRunning(Exception):  # noqa: N818 - it says what is the case
-    """Another process runs the platform of this home; the message names the process and says what to do."""
+    """Another process has the lock of this home; the message names the process and says what to do."""
 
 
 class Lock:
-    """The lock of one home.  The system releases it when its holder ends, even by a crash."""
+    """The lock of one home, for one command.  The system releases it when its holder ends, even by a crash.
 
-    def __init__(self, home: Path) -> None:
+    The file stays: a process may have opened it to lock it.
+    """
+
+    def __init__(self, home: Path, command: str) -> None:
         self._home = home
+        self._command = command
         self._file: IO[str] | None = None
 
     @property
@@ -32,16 +38,17 @@ class Lock:
         return self._file is not None
 
     async def acquire(self, *, replace: bool = False) -> None:
-        """Acquire the lock; with `replace`, first ask its holder to release it and to leave its programs running.
+        """Acquire the lock; with `replace`, first ask a `hum up` to release it and to leave its programs running.
 
         Raises AlreadyRunning.
         """
         private.create_home(self._home)
-        file = os.fdopen(os.open(self._home / "up.lock", os.O_RDWR | os.O_CREAT, private.FILE), "r+")
+        file = os.fdopen(os.open(self._home / FILE, os.O_RDWR | os.O_CREAT, private.FILE), "r+")
         try:
             if not _try_lock(file):
                 holder = _holder_facts(file)
-                if not (replace and await self._wait_for_hand_over(file, holder)):
+                is_up = holder.get("command", UP) == UP
+                if not (replace and is_up and await self._wait_for_hand_over(file, holder)):
                     raise AlreadyRunning(self._already_runs_message(holder))
         # Also a cancellation while it waits: a file that stays open could hold the lock.
         except BaseException:
@@ -55,7 +62,8 @@ class Lock:
         assert self._file is not None
         self._file.seek(0)
         self._file.truncate()
-        json.dump({"pid": os.getpid(), "since": now().isoformat(timespec="seconds"), "url": url}, self._file)
+        facts = {"command": self._command, "pid": os.getpid(), "since": now().isoformat(timespec="seconds"), "url": url}
+        json.dump(facts, self._file)
         self._file.flush()
 
     def release(self) -> None:
@@ -77,10 +85,16 @@ class Lock:
     def _already_runs_message(self, holder: dict[str, Any]) -> str:
         holder_text = f"process {holder['pid']}, since {holder['since']}" if holder else "another process"
         url_text = f", at {holder['url']}" if holder.get("url") else ""
-        return (
-            f"HUM already runs in {self._home.resolve()}: {holder_text}{url_text}. "
-            "Stop it, set another HUM_HOME, or take its place with `hum up --replace`."
-        )
+        command = holder.get("command", UP)
+        if command != UP:
+            return (
+                f"`{command}` runs in {self._home.resolve()}: {holder_text}. "
+                "Wait until it has ended, or set another HUM_HOME."
+            )
+        ways = "Stop it, or set another HUM_HOME."
+        if self._command == UP:
+            ways = "Stop it, set another HUM_HOME, or take its place with `hum up --replace`."
+        return f"HUM already runs in {self._home.resolve()}: {holder_text}{url_text}. {ways}"
 
 
 def _try_lock(file: IO[str]) -> bool:
