@@ -43,17 +43,15 @@ def listens(types: Sequence[str], type: str) -> bool:
     return type in types or eventtypes.family(type) in types
 
 
-def is_correction(data: Mapping[str, Any] | None) -> bool:
-    """Return whether an event, by its data, corrects an earlier one of the same call."""
-    return data is not None and data.get("correction") is True
-
-
 #: A flow's skipped runs per window that get a row; further ones are only counted.
 SHOWN_SKIPS = 20
 
 
-def skipped(depth: int, runs_in_window: int, limits: Limits) -> str | None:
-    """Return the reason why a run is skipped; None if it is not."""
+def skipped(data: Mapping[str, Any] | None, depth: int, runs_in_window: int, limits: Limits) -> str | None:
+    """Return the reason why an event with this data starts no run; None if it does."""
+    # The flow has acted on the event that this one corrects.
+    if data is not None and data.get("correction") is True:
+        return "correction"
     if depth >= limits.depth:
         return "depth"
     return "cap" if runs_in_window >= limits.runs_per_flow else None

@@ -38,7 +38,7 @@ async def start(tx: Tx, batch: Sequence[Event], *, limits: Limits) -> None:
         if cause is not None and cause.flow_id == flow.id:
             continue  # a flow must not start itself
         depth = cause.depth + 1 if cause else 0
-        reason = rules.skipped(depth, runs[flow.id], limits)
+        reason = rules.skipped(event.data, depth, runs[flow.id], limits)
         (runs if reason is None else skips)[flow.id] += 1
         if reason is not None:
             SKIPPED.labels(reason).inc()
@@ -71,13 +71,11 @@ async def enqueue(tx: Tx, runs: Sequence[tuple[UUID, UUID]]) -> None:
 
 
 def _starts(batch: Sequence[Event], listeners: Sequence[Listener]) -> Iterator[tuple[Event, Listener]]:
-    """Yield each event with each flow that it starts; the flow has acted on what a correction replaces."""
+    """Yield each event with each flow that it starts."""
     by_org: dict[UUID, list[Listener]] = {}
     for listener in listeners:
         by_org.setdefault(listener.org_id, []).append(listener)
     for event in batch:
-        if rules.is_correction(event.data):
-            continue
         for flow in by_org.get(event.org_id, ()):
             if rules.listens(flow.trigger_events, event.type):
                 yield event, flow

@@ -354,7 +354,7 @@ class CallOutcomeEvent(message.Message):
     source: builtins.str
     """`agent`: reported during the call; `summary`: derived afterwards."""
     correction: builtins.bool
-    """It replaces one that was derived before the call's last turns had arrived.  It starts no flow."""
+    """It replaces one that was derived before the call's last turns had arrived.  Flows skip it."""
     def __init__(
         self,
         *,
@@ -386,7 +386,7 @@ class CallSummaryEvent(message.Message):
     label: builtins.str
     """One or two words for how it ended: `resolved`, `callback`, ..."""
     correction: builtins.bool
-    """It replaces an earlier summary of the call.  It starts no flow."""
+    """It replaces an earlier summary of the call.  Flows skip it."""
     @builtins.property
     def key_points(self) -> containers.RepeatedScalarFieldContainer[builtins.str]: ...
     @builtins.property

@@ -64,7 +64,8 @@ async def test_a_corrected_summary_starts_nothing_again(floor: Floor) -> None:
             await events.append(tx, floor.org, call, summary)
             await events.append(tx, floor.org, call, outcome)
         assert await floor.take() == ([] if is_correction else [None, None])
-    assert len(await floor.all_runs()) == 2
+    runs = await floor.rows("SELECT status, reason FROM event_runs ORDER BY status, reason")
+    assert [tuple(run) for run in runs] == [("completed", None)] * 2 + [("skipped", "correction")] * 2
 
 
 async def test_a_flood_of_events_is_no_flood_of_rows(floor: Floor) -> None:
@@ -154,8 +155,8 @@ def test_what_a_flow_listens_to() -> None:
     assert rules.listens(["external.*"], "external.paid") and rules.listens(["sms.received"], "sms.received")
     assert not rules.listens([], "sms.received")
     assert not rules.listens(["external.paid"], "external.paid_twice")
-    assert rules.skipped(0, 0, LIMITS) is None
-    assert rules.skipped(3, 0, LIMITS) == "depth" and rules.skipped(0, 60, LIMITS) == "cap"
+    assert rules.skipped({"correction": False}, 0, 0, LIMITS) is None
+    assert rules.skipped(None, 3, 0, LIMITS) == "depth" and rules.skipped({}, 0, 60, LIMITS) == "cap"
     long = rules.event_text("evt_1", "external.paid", now(), {"x": "y" * 10_000_000})
     assert len(long) < rules.EVENT_CHARS + 100 and "cut here" in long
     assert rules.storable("\0 a\ud800 ") == "a?" and rules.storable(" ") is None
