@@ -7,9 +7,9 @@ from functools import cache
 import numpy as np
 
 from media.core.audio import FRAME_MS, SILENT_DB, pcm_level_db
-from media.core.background import Background
 from media.core.bargein import BargeIn, Verdict
-from media.core.echo import ECHO_SPAN_MS, EchoGate
+from media.core.echo import ECHO_SPAN_MS
+from media.core.onsetgate import OnsetGate
 from media.core.vad import Vad
 from media.io.silero import Silero
 from tests.support import sounds
@@ -116,8 +116,7 @@ class SimulatedCaller:
         self.agent, self._echo = Agent(says), echo
         self._rest_frames, self._resting = round(rest_seconds * 1000 / FRAME_MS), 0
         self._vad, self._bargein = Vad(silero.detector()), BargeIn()
-        self._gate = EchoGate(self.agent, self._vad.history)
-        self._background = Background()
+        self._gate = OnsetGate(self.agent, self._vad.history, lambda _: None)
         self._frames = 0
         self.reactions = Reactions()
 
@@ -141,7 +140,7 @@ class SimulatedCaller:
         self._frames += 1
         voiced, _ = self._vad.caller_frame(sounds.ulaw(said), False)
         if voiced:
-            self._background.turn_frame(self._vad.level_db)
+            self._gate.turn_frame(self._vad.level_db)
 
     def _frame(self, said: Wave) -> None:
         if self._resting:
@@ -155,25 +154,20 @@ class SimulatedCaller:
         match self._judge(sounds.ulaw(line)):
             case Verdict.CLEAR:
                 self.reactions.clears.append(self.seconds)
-            case Verdict.CUT if not self._gate.was_agent(self._frames * FRAME_MS):
+            case Verdict.CUT if not self._gate.echo.was_agent(self._frames * FRAME_MS):
                 self.reactions.cuts.append(self.seconds)
                 self._resting = self._rest_frames
-            case Verdict.RESUME if not self._gate.was_agent(self._frames * FRAME_MS):
-                self._gate.overlap_resumed()
+            case Verdict.RESUME if not self._gate.echo.was_agent(self._frames * FRAME_MS):
+                self._gate.echo.overlap_resumed()
             case _:
                 pass
 
     def _judge(self, ulaw: bytes) -> Verdict | None:
         voiced, onset = self._vad.caller_frame(ulaw, True)
-        now_ms, level_db = self._frames * FRAME_MS, self._vad.level_db
-        self._background.frame(level_db, loud=self._vad.loud_frames > 0)
-        if not self._bargein.undecided:
-            self._gate.frame(level_db, now_ms, voiced=voiced)
-            onset = (
-                onset
-                and self._background.passes(level_db)
-                and self._gate.passes(level_db, self._vad.loud_frames, now_ms)
-            )
+        vad, now_ms, overlap = self._vad, self._frames * FRAME_MS, self._bargein.undecided
+        self._gate.frame(vad.level_db, now_ms, loud=vad.loud_frames > 0, voiced=voiced, overlap=overlap)
+        if not overlap:
+            onset = onset and self._gate.passes(vad.level_db, vad.loud_frames, now_ms, now_ms, vad.why)
         return self._bargein.caller_frame(onset, voiced, True, FRAME_MS, now_ms)
 
 

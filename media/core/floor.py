@@ -33,15 +33,13 @@ from enum import Enum, auto
 from typing import Final, Literal
 
 from media.core.audio import BYTES_PER_MS, FRAME_MS
-from media.core.background import Background
 from media.core.bargein import BargeIn, Verdict
 from media.core.carrierclock import CarrierClock
-from media.core.echo import EchoGate
 from media.core.hearing import Confirm
 from media.core.leg import Audio
 from media.core.modelside import ModelSide
-from media.core.refusals import Refusals
-from media.core.types import BargedIn, CallPlan, Emit, Onset, Reason, Refusal
+from media.core.onsetgate import OnsetGate
+from media.core.types import BargedIn, CallPlan, Emit, Onset, Reason
 from media.core.vad import FIRST_STAGE_MS, Vad
 from media.core.voice import Voice
 
@@ -100,14 +98,12 @@ class Floor:
 
     __slots__ = (
         "_arrivals",
-        "_background",
         "_bargein",
         "_clock",
-        "_echo",
+        "_gate",
         "_model",
         "_overlap",
         "_phase",
-        "_refusals",
         "_voice",
         "interruptible",
         "vad",
@@ -126,9 +122,7 @@ class Floor:
         self.interruptible = plan.interruptible
         self._clock, self._voice, self._model = clock, voice, model
         self.vad = Vad(confirm)
-        self._echo = EchoGate(voice.playout, self.vad.history)
-        self._background = Background()
-        self._refusals = Refusals(emit)
+        self._gate = OnsetGate(voice.playout, self.vad.history, emit)
         self._bargein = BargeIn(plan.cut_after_ms, plan.resume_after_ms, FIRST_STAGE_MS if confirm is None else 0)
         self._phase, self._overlap = FloorPhase.FREE, _Overlap()
         self._arrivals = _Arrivals()
@@ -157,11 +151,10 @@ class Floor:
         # While a response is pending, only a voice may delay it and not noise: `hearing` judges then, too.
         voiced, onset = vad.caller_frame(payload, audible or model.responses.owed or model.responses.active)
         if audible:
-            self._background.frame(vad.level_db, loud=vad.loud_frames > 0)
-            if self._phase is _FREE:
-                self._echo.frame(vad.level_db, now_ms, voiced=voiced)
+            loud, overlap = vad.loud_frames > 0, self._phase is not _FREE
+            self._gate.frame(vad.level_db, now_ms, loud=loud, voiced=voiced, overlap=overlap)
         elif voiced:
-            self._background.turn_frame(vad.level_db)
+            self._gate.turn_frame(vad.level_db)
         model.input_audio.frame(payload, at_ms, now_ms, voiced=voiced, speaking=voiced or vad.speaking)
         if not vad.recent:
             self._arrivals.voiced_ms = None
@@ -170,8 +163,9 @@ class Floor:
         if onset and not playout.sounds:
             model.responses.spoke_in_silence()
         changed = playout.turn_gate.update_voice(vad.speaking, now_ms)
-        if self._refusals.pending:
-            self._refusals.advance(self._clock.call_ms(now_ms))
+        refusals = self._gate.refusals
+        if refusals.pending:
+            refusals.advance(self._clock.call_ms(now_ms))
         if onset or self._phase is _OVERLAP:
             return self._judge(onset, voiced, audible, len(payload) // BYTES_PER_MS, now_ms) or changed
         return changed
@@ -205,29 +199,22 @@ class Floor:
                 return False
             case Verdict.CLEAR:
                 self._clear(now_ms)
-            case _ if self._echo.was_agent(now_ms):
+            case _ if self._gate.echo.was_agent(now_ms):
                 self._decide_resume("echo", now_ms)
             case Verdict.CUT:
                 self._phase = FloorPhase.CUTTING
                 self._record_verdict("kept_speaking", now_ms)
                 self._model.cut()
             case Verdict.RESUME:
-                self._echo.overlap_resumed()
+                self._gate.echo.overlap_resumed()
                 self._decide_resume("no_audio" if missing else "fell_silent", now_ms)
         self.carry_out_verdict(now_ms)
         return True
 
     def _is_caller(self, now_ms: float) -> bool:
-        """Return whether an onset is the caller's voice, and neither from their room nor the agent's echo."""
-        vad = self.vad
-        reason: Refusal = "echo"
-        if not self._background.passes(vad.level_db):
-            reason = "background"
-        elif self._echo.passes(vad.level_db, vad.loud_frames, now_ms):
-            self._refusals.passed()
-            return True
-        self._refusals.refused(self._clock.call_ms(now_ms), vad.why, reason)
-        return False
+        """Return whether an onset is the caller's."""
+        vad, at_ms = self.vad, self._clock.call_ms(now_ms)
+        return self._gate.passes(vad.level_db, vad.loud_frames, now_ms, at_ms, vad.why)
 
     def _decide_resume(self, reason: Reason, now_ms: float) -> None:
         """Decide that the agent resumes, as the interruption was a false one, for this reason."""
@@ -307,7 +294,7 @@ class Floor:
 
     def end(self, now_ms: float) -> None:
         """End the call: report a pending overlap as it stands.  The agent is not heard again."""
-        self._refusals.end()
+        self._gate.refusals.end()
         if self._phase is _FREE or self._phase is FloorPhase.DROPPING:
             return
         if self._phase is _OVERLAP:

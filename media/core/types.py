@@ -308,11 +308,9 @@ class UnderWay:
 #: The evidence for an onset: the detector was sure of a voice; it was not, and the pitch moved, or there was breath before it; a
 #: hiss; or webrtcvad alone, where the detector is turned off.
 Onset = Literal["voice", "pitch", "breath", "hiss", "webrtcvad"]
-#: The reason for an overlap's verdict: the caller spoke for long enough, fell silent before, it was the agent's own echo, no more audio
-#: came from the caller, or the call ended.
+#: The reason for a verdict: the caller spoke for long enough or not, it was the agent's echo, no more audio came, or the call ended.
 Reason = Literal["kept_speaking", "fell_silent", "echo", "no_audio", "call_ended"]
-#: Why an onset did not silence the agent: it was taken for the agent's echo, or for a voice from the caller's room.
-Refusal = Literal["echo", "background"]
+Refusal = Literal["echo", "background"]  # what an onset that did not silence the agent was taken for
 
 
 @dataclass(frozen=True, slots=True)
