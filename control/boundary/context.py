@@ -16,7 +16,9 @@ A context with `tx` is answered in this transaction, which the boundary commits.
 their own transactions, since they must not hold one while they wait.
 """
 
+import functools
 import inspect
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -126,7 +128,13 @@ def type_of(method: Method) -> type[RequestContext]:
 def require_fit(method: Method) -> None:
     """Raise AssertionError unless a servicer's method states a context that its access option gives it: a bug."""
     context_type = type_of(method)
-    _, ctx = inspect.signature(method.handler).parameters.values()
-    fits = isinstance(ctx.annotation, type) and issubclass(context_type, ctx.annotation)
+    stated = _stated_context(getattr(method.handler, "__func__", method.handler))
+    fits = isinstance(stated, type) and issubclass(context_type, stated)
     if not fits:
-        raise AssertionError(f"{method.name} gets a {context_type.__name__}, but its servicer states {ctx.annotation}")
+        raise AssertionError(f"{method.name} gets a {context_type.__name__}, but its servicer states {stated}")
+
+
+@functools.cache
+def _stated_context(handler: Callable[..., object]) -> object:
+    """Return the annotation of a handler's last parameter."""
+    return list(inspect.signature(handler).parameters.values())[-1].annotation

@@ -151,9 +151,9 @@ async def test_a_control_that_reads_nothing_delays_no_report(control: FakeContro
 
         before = dropped()
         while dropped() == before:
-            await line.media(tone(20))
-            if line.frames % 50 == 0:
-                await asyncio.sleep(0.001)
+            for _ in range(50):
+                await line.media(tone(20))
+            await asyncio.sleep(0.001)
         control.command("call_t1", hang_up=pb.HangUpNow(), command_id="h")
         await until(lambda: control.ended("call_t1"))
         assert control.answers["h"] == "done"
