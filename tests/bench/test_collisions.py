@@ -14,8 +14,8 @@ def test_a_caller_whose_pauses_vary_is_never_spoken_into(
     monkeypatch: pytest.MonkeyPatch, latency_ms: tuple[int, int]
 ) -> None:
     monkeypatch.setattr(collisions, "LATENCY_MS", latency_ms)
-    found = collisions.measure(40, [voice(ms, seed=ms) for ms in (420, 900, 1_500)], None)
-    assert found.turns == 40
+    found = collisions.measure(20, [voice(ms, seed=ms) for ms in (420, 900, 1_500)], None)
+    assert found.turns == 20
     assert found.at_once, "there were moments at which both began"
     assert found.failed() == 0, found
 

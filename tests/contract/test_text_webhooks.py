@@ -4,12 +4,12 @@ from typing import Any
 from urllib.parse import quote_plus
 
 import httpx
-from prometheus_client import REGISTRY
 
 from gateway.signed import FORM_BYTES
 from hum import carrier
 from sandbox.twilio import sign
 from tests.contract.conftest import ACCOUNT, PUBLIC, SUBACCOUNT, TOKEN, Edge
+from tests.support.metrics import sample
 
 NUMBER, CONTACT = "+13175550100", "+13175550199"
 TEXT = {
@@ -103,7 +103,7 @@ async def test_a_text_through_a_messaging_service_that_nobody_knows_is_stored(ed
 
 
 def counted(how: str) -> float:
-    return REGISTRY.get_sample_value("hum_carrier_webhooks_total", {"how": how}) or 0.0
+    return sample("hum_carrier_webhooks_total", {"how": how}) or 0.0
 
 
 async def test_a_query_and_another_account_are_refused(edge: Edge) -> None:

@@ -16,7 +16,6 @@ from grpc import aio
 from grpc_status import rpc_status
 from hypothesis import example, given
 from hypothesis import strategies as st
-from prometheus_client import REGISTRY
 
 from control.audit.usecases import append_read, append_request
 from control.base.rates import Rates
@@ -39,13 +38,14 @@ from hum.contract.errors import FieldError, InvalidRequest
 from hum.v1 import calls_pb2, calls_pb2_grpc, flows_pb2, flows_pb2_grpc
 from tests.control.conftest import Plane
 from tests.support.databases import blocked
+from tests.support.metrics import sample
 from tests.support.waits import until
 
 LIST, STREAM = "/hum.v1.FlowsService/ListFlows", "/hum.v1.CallsService/StreamCall"
 
 
 def measured(method: str, code: str) -> float:
-    return REGISTRY.get_sample_value("hum_rpc_seconds_count", {"method": method, "code": code}) or 0
+    return sample("hum_rpc_seconds_count", {"method": method, "code": code}) or 0
 
 
 @pytest.fixture

@@ -8,7 +8,6 @@ from typing import Any, cast
 from uuid import UUID
 
 import pytest
-from prometheus_client import REGISTRY
 
 from control.calls.session import Sessions
 from control.calls.toolruns import ToolRuns
@@ -34,6 +33,7 @@ from hum.v1 import runtime_pb2
 from storage import calls, flows, identity
 from storage.calls import NewCall
 from storage.db import Db, Tx
+from tests.support.metrics import sample
 
 CONTEXT = ToolContext(ids.new(), Situation({}), call_id=ids.new())
 SCHEMA: dict[str, Any] = {"type": "object", "properties": {"n": {"type": "integer"}}, "required": ["n"]}
@@ -75,7 +75,7 @@ async def test_what_a_tool_returns_and_raises_is_what_the_agent_can_say() -> Non
         raise ConnectionRefusedError
 
     assert await answer(tool(double, name="measured")) == Result(2)
-    assert REGISTRY.get_sample_value("hum_tool_seconds_count", {"tool": "measured", "status": "ok"}) == 1
+    assert sample("hum_tool_seconds_count", {"tool": "measured", "status": "ok"}) == 1
     for run, sentence in (
         (hang, "This took too long. It is not known whether it was done."),
         (refuse, "The call is over."),
@@ -84,7 +84,7 @@ async def test_what_a_tool_returns_and_raises_is_what_the_agent_can_say() -> Non
     ):
         result = await answer(tool(run, name="measured"))
         assert (result.ok, result.output) == (False, {"error": sentence})
-    assert REGISTRY.get_sample_value("hum_tool_seconds_count", {"tool": "measured", "status": "failed"}) == 4
+    assert sample("hum_tool_seconds_count", {"tool": "measured", "status": "failed"}) == 4
 
 
 async def test_bad_arguments_run_nothing() -> None:

@@ -10,7 +10,6 @@ from typing import Any
 import httpx
 import msgspec
 import pytest
-from prometheus_client import REGISTRY
 
 from control import app as control
 from control.identity import usecases as identity
@@ -25,6 +24,7 @@ from sandbox.twilio import sign
 from storage.db import Db
 from tests.control.conftest import FakeCarrier, fake_clients
 from tests.support.endings import ends_are_told
+from tests.support.metrics import sample
 from tests.support.waits import patience
 
 __all__ = ["ends_are_told"]
@@ -232,7 +232,7 @@ async def test_a_record_that_can_not_be_read_is_lost_and_no_other(deployment: De
 
 
 def counted_as_lost() -> float:
-    return REGISTRY.get_sample_value("hum_webhooks_postponed_total", {"how": "lost"}) or 0
+    return sample("hum_webhooks_postponed_total", {"how": "lost"}) or 0
 
 
 # --- readiness ----------------------------------------------------------------------------------------------------

@@ -9,7 +9,6 @@ import pytest
 from google.api import httpbody_pb2
 from grpc import StatusCode
 from grpc.aio import EOF, AioRpcError, Metadata
-from prometheus_client import REGISTRY
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.requests import Request
@@ -23,6 +22,7 @@ from gateway.credentials import ADDRESS, ClientCredentials, Cookies
 from gateway.middleware import AccessLog
 from hum import rpc, secrets
 from hum.v1 import calls_pb2
+from tests.support.metrics import sample
 
 
 class Call:
@@ -84,12 +84,12 @@ async def run(endpoint: Any, *, leaves: bool = False, body: list[dict[str, Any]]
 
 def cut(status: int) -> float:
     labels = {"method": "GET", "route": "/it", "status": str(status)}
-    return REGISTRY.get_sample_value("hum_http_cut_total", labels) or 0.0
+    return sample("hum_http_cut_total", labels) or 0.0
 
 
 def heads(status: int) -> float:
     labels = {"method": "GET", "route": "/it", "status": str(status)}
-    return REGISTRY.get_sample_value("hum_http_seconds_count", labels) or 0.0
+    return sample("hum_http_seconds_count", labels) or 0.0
 
 
 def stream(call: Call) -> Any:

@@ -5,13 +5,13 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from prometheus_client import REGISTRY
 
 from hum import ids
 from storage import browser_calls, media_links
 from storage.db import Db
 from storage.media_links import NodeState
 from tests.gateway.test_control_away import Deployment
+from tests.support.metrics import sample
 
 EAST, WEST = "wss://east.example", "wss://west.example"
 AN_HOUR = timedelta(hours=1)
@@ -74,4 +74,4 @@ async def url(carrier: object, call_sid: str) -> str:
 
 
 def out_of_zone() -> float:
-    return REGISTRY.get_sample_value("hum_calls_out_of_zone_total") or 0.0
+    return sample("hum_calls_out_of_zone_total") or 0.0

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 import trustme
-from prometheus_client import REGISTRY
 
 from control import certificates
 from hum.observe import vitals
 from hum.settings import Common, MediaSettings
+from tests.support.metrics import sample
 
 
 @pytest.fixture
@@ -23,8 +23,8 @@ async def test_room_on_the_disks(tmp_path: Path) -> None:
     recordings = tmp_path / "not" / "made" / "yet"
     await vitals.Vitals(MediaSettings(home=tmp_path, recordings_url=str(recordings))).measure()
     for folder in ("home", "recordings"):
-        free = REGISTRY.get_sample_value("hum_disk_free_bytes", {"folder": folder})
-        size = REGISTRY.get_sample_value("hum_disk_size_bytes", {"folder": folder})
+        free = sample("hum_disk_free_bytes", {"folder": folder})
+        size = sample("hum_disk_size_bytes", {"folder": folder})
         assert free is not None and size is not None and 0 < free <= size
 
 
@@ -49,7 +49,7 @@ async def test_when_certificates_expire(tmp_path: Path, authority: trustme.CA) -
     pem = tmp_path / "tls.pem"
     pem.write_bytes(b"".join(each.bytes() for each in ours.cert_chain_pems))
     await vitals.Vitals(Common(home=tmp_path, tls_cert=pem)).measure()
-    expires = REGISTRY.get_sample_value("hum_certificate_expires_seconds", {"of": "planes"})
+    expires = sample("hum_certificate_expires_seconds", {"of": "planes"})
     assert expires == vitals.expires_at(pem.read_bytes()) and expires > time.time()
     pem.write_text("-----BEGIN CERTIFICATE-----\nno\n")
     await vitals.Vitals(Common(home=tmp_path, tls_cert=pem)).measure()  # is logged, and changes nothing
@@ -65,7 +65,7 @@ async def test_the_certificate_of_a_public_url_is_looked_at(authority: trustme.C
         urls = {"public_url": f"https://localhost:{port}", "media_url": "ws://localhost:1"}
         await certificates.measure(urls, 5)
     expected = vitals.expires_at(ours.cert_chain_pems[0].bytes())
-    assert REGISTRY.get_sample_value("hum_certificate_expires_seconds", {"of": "public_url"}) == expected
-    assert REGISTRY.get_sample_value("hum_certificate_expires_seconds", {"of": "media_url"}) is None
+    assert sample("hum_certificate_expires_seconds", {"of": "public_url"}) == expected
+    assert sample("hum_certificate_expires_seconds", {"of": "media_url"}) is None
     await certificates.measure({"media_url": f"wss://localhost:{port}"}, 0.5)  # nobody is there any more
-    assert REGISTRY.get_sample_value("hum_certificate_expires_seconds", {"of": "media_url"}) is None
+    assert sample("hum_certificate_expires_seconds", {"of": "media_url"}) is None

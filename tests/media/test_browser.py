@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from prometheus_client import REGISTRY
 
 from hum.v1 import calls_pb2
 from hum.v1 import runtime_pb2 as pb
@@ -22,6 +21,7 @@ from tests.media.browsers import Caller, loudest_hz, offer_of, wide_voice
 from tests.media.fakecontrol import FakeControl
 from tests.media.fakemodel import FakeModel
 from tests.media.planes import MakeSettings
+from tests.support.metrics import sample
 from tests.support.present import present
 from tests.support.waits import until
 
@@ -180,8 +180,7 @@ async def test_each_refusal_is_counted_by_its_reason(
 ) -> None:
     def counts() -> list[float]:
         samples = (
-            REGISTRY.get_sample_value("hum_media_streams_total", {"outcome": reason})
-            for reason in ("full", "repeated", "draining")
+            sample("hum_media_streams_total", {"outcome": reason}) for reason in ("full", "repeated", "draining")
         )
         return [count or 0.0 for count in samples]
 

@@ -5,7 +5,6 @@ from itertools import pairwise
 from typing import Any
 
 import pytest
-from prometheus_client import REGISTRY
 
 from hum.v1 import runtime_pb2 as pb
 from media.core.audio import BYTES_PER_MS, SILENCE_BYTE, to_linear
@@ -16,6 +15,7 @@ from media.tap import Tap
 from tests.media.audio import tone
 from tests.media.fakecontrol import FakeControl
 from tests.media.planes import QUIET, StartPlane
+from tests.support.metrics import sample
 from tests.support.present import present
 from tests.support.waits import until
 
@@ -63,7 +63,7 @@ def test_both_sides_are_on_one_clock_and_the_agents_may_come_later() -> None:
 
 def test_what_comes_too_late_is_missing_and_counted() -> None:
     tap, listener = tapped(hold_ms=100)
-    before = REGISTRY.get_sample_value("hum_media_unheard_bytes_total", {"reason": "late"}) or 0
+    before = sample("hum_media_unheard_bytes_total", {"reason": "late"}) or 0
     for at in range(0, 1_000, 20):
         tap.sound(RecordCaller(QUIET, at))
     sent_ms = listener.pieces[-1].at_ms + len(listener.pieces[-1].pcm) // 32
@@ -72,7 +72,7 @@ def test_what_comes_too_late_is_missing_and_counted() -> None:
     tap.finish()
     _, right = listener.sides()
     assert right == to_linear(SILENCE_BYTE * sent_ms * 8 + tone(400)[(sent_ms - 700) * 8 :])
-    late = REGISTRY.get_sample_value("hum_media_unheard_bytes_total", {"reason": "late"})
+    late = sample("hum_media_unheard_bytes_total", {"reason": "late"})
     assert present(late) > before
 
 
@@ -147,7 +147,7 @@ async def test_a_control_that_reads_nothing_delays_no_report(control: FakeContro
         await until(lambda: "a" in control.heard)
 
         def dropped() -> float:
-            return REGISTRY.get_sample_value("hum_media_unheard_bytes_total", {"reason": "slow"}) or 0
+            return sample("hum_media_unheard_bytes_total", {"reason": "slow"}) or 0
 
         before = dropped()
         while dropped() == before:

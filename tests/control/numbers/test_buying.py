@@ -6,13 +6,13 @@ from typing import Any
 import grpc
 import pytest
 from grpc import aio
-from prometheus_client import REGISTRY
 
 from control.clients.twilio import CarrierNumber, Webhooks
 from hum.contract.errors import CarrierError
 from hum.v1 import numbers_pb2
 from storage import numbers
 from tests.control.numbers.desk import BUSY, NO, NUMBER, SILENCE, Desk, code, principal_of, sync
+from tests.support.metrics import sample
 
 
 async def test_a_number_is_bought_pointed_and_written_down(desk: Desk) -> None:
@@ -172,7 +172,7 @@ async def test_one_row_that_fails_stops_no_other(desk: Desk, error: Exception) -
 
 
 def measured(sweep: str) -> float:
-    return REGISTRY.get_sample_value("hum_swept_rows_failed_total", {"sweep": sweep}) or 0
+    return sample("hum_swept_rows_failed_total", {"sweep": sweep}) or 0
 
 
 async def test_a_number_that_an_operator_gave_away_meanwhile_stays_where_it_is(desk: Desk) -> None:

@@ -7,7 +7,6 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
-from prometheus_client import REGISTRY
 
 from control.clients.twilio import CarrierText, Text
 from hum import ids
@@ -17,6 +16,7 @@ from storage import contacts
 from tests.control.conftest import FakeCarrier
 from tests.control.texts.conftest import CONTACT, NUMBER, Texting
 from tests.control.texts.desk import TextDesk, paced
+from tests.support.metrics import sample
 from tests.support.present import present
 from tests.support.waits import patience
 
@@ -162,7 +162,7 @@ async def test_a_text_that_nobody_sends_is_seen_by_its_age_and_an_unknown_one_is
 
 
 def measured(name: str) -> float:
-    value = REGISTRY.get_sample_value(name)
+    value = sample(name)
     assert value is not None, f"nobody measures {name}"
     return value
 

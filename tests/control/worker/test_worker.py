@@ -5,7 +5,6 @@ from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
-from prometheus_client import REGISTRY
 
 from control.calls import carriersteps
 from control.calls.carriersteps import StepContext
@@ -21,6 +20,7 @@ from storage import jobs as queue
 from storage.analytics import READER
 from tests.control.places import call_admission
 from tests.control.worker.conftest import World
+from tests.support.metrics import sample
 from tests.support.waits import patience
 
 
@@ -85,7 +85,7 @@ async def test_the_database_and_its_clock_are_measured(world: World) -> None:
 async def measured(metric: str, is_true: Callable[[float | None], bool], **labels: str) -> None:
     """Wait for what the worker measures."""
     async with patience():
-        while not is_true(REGISTRY.get_sample_value(metric, labels)):
+        while not is_true(sample(metric, labels)):
             await asyncio.sleep(0.02)
 
 

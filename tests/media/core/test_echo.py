@@ -1,6 +1,7 @@
 """The gate against the agent's echo: what it learns, and what it takes for a copy."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import cache
 from typing import Any, cast
 
 import numpy as np
@@ -14,7 +15,8 @@ from tests.support.simulation import Phone
 LATE_FRAMES = 8
 
 
-def speech(frames: int, db: float, seed: int = 1) -> list[bytes]:
+@cache
+def speech(frames: int, db: float, seed: int = 1) -> tuple[bytes, ...]:
     """A sound with a changing pitch and level, which is like no other seed's."""
     random = np.random.default_rng(seed)
     at = np.arange(frames * FRAME_BYTES)
@@ -26,14 +28,14 @@ def speech(frames: int, db: float, seed: int = 1) -> list[bytes]:
     wave = wave + random.standard_normal(len(at)) * loud * 0.3
     wave *= 32_768 * 10 ** (db / 20) / np.sqrt((wave**2).mean())
     ulaw = from_linear(np.clip(wave, -32_768, 32_767).astype(np.int16).tobytes())
-    return [ulaw[n : n + FRAME_BYTES] for n in range(0, len(ulaw), FRAME_BYTES)]
+    return tuple(ulaw[n : n + FRAME_BYTES] for n in range(0, len(ulaw), FRAME_BYTES))
 
 
 class Agent:
     """Speaks on, as the ledger tells it."""
 
     def __init__(self, db: float = -20.0) -> None:
-        self.frames = speech(4_000, db, seed=7)
+        self.frames: Sequence[bytes] = speech(4_000, db, seed=7)
         self.now = 0
 
     def echo_level_db(self, now_ms: int) -> float:
@@ -53,7 +55,7 @@ class Call:
         self.gate = EchoGate(cast("Any", self.agent), self.history)
         self.now = 100
 
-    def hears(self, frames: list[bytes], voiced: bool = False) -> bool:
+    def hears(self, frames: Sequence[bytes], voiced: bool = False) -> bool:
         """The line sounds like this while the agent speaks; return what the gate says of the last frame as an onset."""
         passes = False
         for frame in frames:
@@ -69,7 +71,7 @@ class Call:
         return [from_linear((each * 10 ** (-loss_db / 20)).astype(np.int16).tobytes()) for each in pcm]
 
 
-def in_a_room(frames: list[bytes]) -> list[bytes]:
+def in_a_room(frames: Sequence[bytes]) -> list[bytes]:
     """The same sound with reverberation that is 6 dB louder than itself, for 0.3 s."""
     at = np.arange(2_400)
     answer = np.random.default_rng(2).standard_normal(len(at)) * np.exp(-6.9 * at / len(at))
