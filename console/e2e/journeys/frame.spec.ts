@@ -54,6 +54,10 @@ test("the reference is found from the console, and leads back", async ({ admin }
   await expect(page.getByRole("heading", { name: /^HUM/, level: 1 })).toBeVisible();
   await expect(page.getByText("Idempotency").first()).toBeVisible();
   await admin.isAccessible("#reference"); // all but what Redoc shows
+  await page.keyboard.press("Control+k");
+  await page.keyboard.type("snoozed_until");
+  await expect(page.getByRole("link", { name: /^PATCH .api.sms.conversations.*snoozed_until/ })).toBeVisible();
+  await page.keyboard.press("Escape");
   await page.getByRole("link", { name: "Back to HUM" }).click();
   await expect(page.getByRole("navigation").getByRole("link", { name: "Calls", exact: true })).toBeVisible();
 });
