@@ -14,6 +14,7 @@ from collections.abc import AsyncIterator, Callable, Generator, Iterator, Mappin
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpx
 import hypothesis
@@ -52,7 +53,6 @@ structlog.configure(
     processors=[
         structlog.contextvars.merge_contextvars,
         structlog.processors.add_log_level,
-        structlog.processors.TimeStamper(fmt="%Y-%m-%d %H:%M:%S", utc=False),
         structlog.dev.ConsoleRenderer(colors=False, exception_formatter=structlog.dev.plain_traceback),
     ]
 )
@@ -188,7 +188,8 @@ def shared_home() -> Iterator[Path]:
 @pytest.fixture(scope="session")
 def postgres(shared_home: Path, pytestconfig: pytest.Config) -> Iterator[str]:
     """The URL of a server whose database `hum` is migrated and stays empty: the template of all others."""
-    server = EmbeddedPostgres(shared_home, settings=FAST)
+    sockets = shared_home / template.FILES
+    server = EmbeddedPostgres(shared_home, settings=FAST | {"unix_socket_directories": str(sockets)})
 
     async def start() -> str:
         if TEMPLATE in pytestconfig.stash:
@@ -199,7 +200,10 @@ def postgres(shared_home: Path, pytestconfig: pytest.Config) -> Iterator[str]:
         return url
 
     with _ended_with_us(shared_home):
-        yield asyncio.run(start())
+        url = asyncio.run(start())
+        port = urlsplit(url).port
+        PARKED.local[present(port)] = f"{sockets}/.s.PGSQL.{port}"
+        yield url
         asyncio.run(server.stop())
 
 
@@ -246,6 +250,15 @@ def short_sessions(database_url: str) -> Iterator[None]:
     PARKED.forget(name)
     yield
     PARKED.forget(name)
+
+
+@pytest.fixture
+def over_tcp(short_sessions: None) -> Iterator[None]:
+    """For a test of the connections' sockets: the server is reached as everywhere else."""
+    local = PARKED.local.copy()
+    PARKED.local.clear()
+    yield
+    PARKED.local.update(local)
 
 
 @pytest.fixture

@@ -78,3 +78,18 @@ async def test_another_login_gets_another_session(database_url: str) -> None:
     await second.close()
     with pytest.raises(asyncpg.InvalidPasswordError):
         await asyncpg.connect(database_url, password="a guess")
+
+
+async def test_its_statements_go_on_with_it(database_url: str) -> None:
+    prepared = "SELECT count(*) FROM pg_prepared_statements WHERE statement = $1"
+    query = "SELECT 40 + $1::int"
+    first = await asyncpg.connect(database_url)
+    assert await first.fetchval(query, 2) == 42
+    await first.close()
+    second = await asyncpg.connect(database_url)
+    assert await second.fetchval(query, 3) == 43
+    assert await second.fetchval(prepared, query) == 1
+    await second.close()
+    without = await asyncpg.connect(database_url, statement_cache_size=0)
+    assert await without.fetchval(prepared, query) == 0
+    await without.close()

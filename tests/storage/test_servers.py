@@ -120,6 +120,7 @@ async def test_a_wrong_password_is_said_although_other_hosts_are_gone(database_u
             await Server(with_hosts(wrong, *hosts), TIMEOUTS).connect()
 
 
+@pytest.mark.usefixtures("over_tcp")
 async def test_every_connection_has_a_limit_of_silence(database_url: str) -> None:
     db = await Db.open(database_url, size=2)
     listening = await db.listen()

@@ -22,6 +22,8 @@ LENT = 40
 #: One that grew beyond this is not emptied, but thrown away.
 MOST_BYTES = 4 << 20
 LENT_PREFIX = "test_"
+TEMPLATE = "hum"
+COPY_PREFIX = f"{LENT_PREFIX}{TEMPLATE}_"
 SYSTEM = "postgres"
 #: Objects from here on are a database's own; those before are the same in all.
 FIRST_OWN_OID = 16384
@@ -39,8 +41,8 @@ SHAPE = """
              WHERE setdatabase = (SELECT oid FROM pg_database WHERE datname = current_database()))
 """
 WRITTEN = """
-    SELECT oid::regclass::text AS name, pg_relation_size(oid) AS bytes FROM pg_class
-     WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace AND pg_relation_size(oid) > 0
+    SELECT oid::regclass::text AS name, bytes FROM pg_class, LATERAL (SELECT pg_relation_size(oid) AS bytes OFFSET 0) sizes
+     WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace AND bytes > 0
 """
 RESTART = """
     SELECT setval(format('%I.%I', schemaname, sequencename), start_value, false) FROM pg_sequences WHERE last_value IS NOT NULL
@@ -63,7 +65,7 @@ class Databases:
 
     base: str
     parked: Parked
-    template: str = "hum"
+    template: str = TEMPLATE
     _loop: asyncio.AbstractEventLoop = field(default_factory=asyncio.new_event_loop)
     _shape: Sequence[Decimal] = ()
     #: JSON of the rows that the template has, by table.
@@ -143,12 +145,15 @@ async def blocked(connection: Any) -> int:
 
 
 def introspect_once() -> None:
-    """Have this process ask a server only once what a built-in type is: asyncpg has each connection ask anew, for 5 ms each time."""
+    """Have this process ask a server only once what a type is that all copies of the template have, with one id.
+
+    asyncpg has each connection ask anew, for 5 ms each time.
+    """
     connection: Any = asyncpg.Connection
     asks, answers = connection._introspect_types, dict[frozenset[int], Any]()
 
     async def introspect(self: "Connection", oids: Collection[int], timeout: float) -> Any:
-        if max(oids) >= FIRST_OWN_OID:
+        if max(oids) >= FIRST_OWN_OID and not self._params.database.startswith(COPY_PREFIX):  # type: ignore[attr-defined]
             return await asks(self, oids, timeout)
         if (asked := frozenset(oids)) not in answers:
             answers[asked] = await asks(self, oids, timeout)
@@ -158,7 +163,7 @@ def introspect_once() -> None:
 
 
 async def new(base: str, template: str) -> str:
-    name = f"{LENT_PREFIX}{next(_numbers)}"
+    name = f"{LENT_PREFIX}{template}_{next(_numbers)}"
     copy = f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY FILE_COPY"  # not page by page through the log
     await _run(base, copy, f"GRANT CREATE ON DATABASE {name} TO hum_owner")
     return name

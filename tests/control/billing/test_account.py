@@ -235,7 +235,7 @@ async def test_ten_requests_at_once_make_one_customer(desks: Desks) -> None:
 
 
 @pytest.mark.parametrize("fault", [Fault.LOST, Fault.FAILED_AFTER, Fault.FAILED, Fault.CUT])
-@pytest.mark.parametrize("billing_settings", [{"stripe_look_seconds": 0.001}])
+@pytest.mark.parametrize("billing_settings", [{"stripe_look_seconds": 1e-6}])
 async def test_a_customer_whose_answer_was_lost_is_found_again(desks: Desks, fault: Fault) -> None:
     """Also after Stripe has forgotten the key."""
     desks.stripe.faults.plan(CUSTOMERS, fault)
