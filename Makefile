@@ -122,8 +122,8 @@ peers: .venv-oidc/.ready .venv-clients/.ready .venv-deploy/.ready
 	@touch $@
 
 # In parts, which a parallel make runs beside each other, the longest first.
-.PHONY: types lint contract-check
-static: types console-check lint contract-check
+.PHONY: types lint contract-check house
+static: types console-check lint contract-check house
 
 types: $(READY)
 	$(BIN)/mypy
@@ -139,6 +139,10 @@ contract-check: $(READY)
 	$(BIN)/python proto/contract.py check
 	$(BIN)/python proto/contract.py breaking
 	$(BIN)/python -m gateway.openapi | $(BIN)/openapi-spec-validator -
+
+# What the linters don't know of: names, layers, lengths, links, waits, whatever nothing reads.
+house: $(READY)
+	@$(BIN)/python tests/run.py --house $(ARGS)
 
 # Read all tests, so that an error in one is known and their bytecode stands.
 .PHONY: tests-read

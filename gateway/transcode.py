@@ -8,6 +8,7 @@ import asyncio
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from google.protobuf.descriptor import FieldDescriptor
@@ -55,7 +56,7 @@ class EndpointLimits:
 
 def endpoints(bindings: Sequence[Binding], channel: aio.Channel, limits: EndpointLimits) -> Endpoints:
     """Return an endpoint for each RPC, which routes and agents share."""
-    return {(binding.path, binding.verb): endpoint(binding, channel, limits) for binding in bindings}
+    return {(binding.path, binding.verb): RpcEndpoint(binding, channel, limits) for binding in bindings}
 
 
 def routes(endpoints: Endpoints) -> list[Route]:
@@ -90,26 +91,23 @@ class _Dispatch:
         await answer(scope, receive, send)
 
 
-def endpoint(binding: Binding, channel: aio.Channel, limits: EndpointLimits) -> Endpoint:
-    """Return the endpoint of an RPC; a request's path variables are in `path_params`."""
-    rename = errors.Rename(binding.method.input_type, binding.body_field)
-    open_call = (channel.unary_stream if binding.method.server_streaming else channel.unary_unary)(
-        binding.rpc,
-        request_serializer=binding.request_type.SerializeToString,
-        response_deserializer=binding.response_type.FromString,
-    )
+class RpcEndpoint:
+    """The endpoint of an RPC; a request's path variables are in `path_params`."""
 
-    async def answer(request: Request) -> Response:
-        request_id = credentials.request_id(request)
+    def __init__(self, binding: Binding, channel: aio.Channel, limits: EndpointLimits) -> None:
+        self._binding, self._channel, self._limits = binding, channel, limits
+
+    async def __call__(self, request: Request) -> Response:
+        binding, limits, request_id = self._binding, self._limits, credentials.request_id(request)
         try:
             limits.client.require(request)  # before the body is read
-            message = await _fill(binding, request, limits, rename)
+            message = await _fill(binding, request, limits, self._rename)
         except Refused as error:
             return errors.refusal_of(error, request_id)
         seconds = limits.model_seconds if binding.asks_model else limits.control_seconds
         # Streams have no time limit, and files take as long as their client: only the wait for each part is limited.
         timeout = None if binding.method.server_streaming else seconds
-        call = open_call(message, metadata=limits.client.metadata(request), timeout=timeout)
+        call = self._open_call(message, metadata=limits.client.metadata(request), timeout=timeout)
         try:
             if not binding.method.server_streaming:
                 return await _unary(binding, call, takes_gzip=compression.is_accepted(request.headers))
@@ -118,12 +116,25 @@ def endpoint(binding: Binding, channel: aio.Channel, limits: EndpointLimits) -> 
                     return await sse.respond(call, limits.heartbeat_seconds, limits.closing, request.scope)
                 return await _file(call, seconds, limits.closing, bodiless=request.method == "HEAD")
         except aio.AioRpcError as error:
-            return errors.rpc_error(error, request_id, rename)
+            return errors.rpc_error(error, request_id, self._rename)
         except TimeoutError:
             call.cancel()
             return errors.timeout(request_id)
 
-    return answer
+    # Both are made for the first request: the contract has hundreds of RPCs, and most are rare.
+
+    @cached_property
+    def _open_call(self) -> Callable[..., Any]:
+        binding, channel = self._binding, self._channel
+        return (channel.unary_stream if binding.method.server_streaming else channel.unary_unary)(
+            binding.rpc,
+            request_serializer=binding.request_type.SerializeToString,
+            response_deserializer=binding.response_type.FromString,
+        )
+
+    @cached_property
+    def _rename(self) -> errors.Rename:
+        return errors.Rename(self._binding.method.input_type, self._binding.body_field)
 
 
 # --- the request --------------------------------------------------------------------------------------------------

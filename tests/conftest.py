@@ -21,6 +21,7 @@ import hypothesis
 import pytest
 import structlog
 import uvloop
+from hypothesis.internal.entropy import deterministic_PRNG
 
 from storage.embedded import EmbeddedPostgres
 from storage.migrate import migrate
@@ -87,7 +88,9 @@ def pytest_asyncio_loop_factories() -> Mapping[str, Callable[[], asyncio.Abstrac
 
 
 def pytest_collection_finish() -> None:
-    gc.collect()
+    # Hypothesis collects garbage when a process draws for the first time, which each worker would do.
+    with deterministic_PRNG():
+        pass
     gc.freeze()
     gc.set_threshold(*GC_THRESHOLDS)
     gc.enable()

@@ -1,6 +1,7 @@
-"""Run the tests of `make test`, or of one topic.
+"""Run the tests of `make test`, of `make house`, or of one topic.
 
 python tests/run.py [PYTEST'S ARGUMENTS]
+python tests/run.py --house [PYTEST'S ARGUMENTS]
 python tests/run.py --topic NAME [PYTEST'S ARGUMENTS]
 """
 
@@ -15,12 +16,14 @@ from tests.topics import TOPICS, missing, quick
 PYTEST = [sys.executable, "-m", "pytest", "-rs"]
 #: Some of them wait for real time at any moment: two processors have enough to do with so many.
 WORKERS = 6
+#: Checks of the sources, a part of `make static`.
+HOUSE = "tests/house"
 
 
 def command(topic: str | None) -> tuple[list[str], dict[str, str]]:
     """Return the program that runs these tests, and its additional environment."""
     if topic is None:
-        return [*PYTEST, "-m", quick(), "--workers", str(WORKERS)], {}
+        return [*PYTEST, "-m", quick(), "--workers", str(WORKERS), "--ignore", HOUSE], {}
     workers = TOPICS[topic].workers
     several = [*PYTEST, *(["--workers", str(workers), "--whole-modules"] if workers > 1 else [])]
     match topic:
@@ -43,6 +46,8 @@ def main(argv: list[str]) -> None:
         if packages := missing(topic):
             sys.exit(f"check-{topic} needs Debian's packages: apt-get install {' '.join(packages)}")
     program, environment = command(topic)
+    if argv[:1] == ["--house"]:
+        program, argv = [*PYTEST, "-m", quick(), HOUSE], argv[1:]
     os.execve(program[0], [*program, *argv], os.environ | environment)
 
 

@@ -13,6 +13,7 @@ from control.calls import orphans
 from hum.v1 import calls_pb2, runtime_pb2_grpc
 from hum.v1 import runtime_pb2 as pb
 from tests.contract.conftest import Edge
+from tests.support.cases import in_turn
 from tests.support.endings import ends_are_told
 from tests.support.waits import patience
 
@@ -211,7 +212,7 @@ async def test_hanging_up_before_it_is_connected(edge: Edge) -> None:
             await node.open(node.offers[0])
 
 
-@pytest.mark.parametrize(
+@in_turn(
     ("sdp", "says"),
     [
         ("", "sdp"),

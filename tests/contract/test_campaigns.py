@@ -11,6 +11,7 @@ from hum import ids
 from tests.contract.conftest import Edge
 from tests.contract.test_sms_stream import following
 from tests.control.campaigns.conftest import LIMITS
+from tests.support.cases import in_turn
 
 NUMBER = "+13175550100"
 CAMPAIGNS = "/api/sms/campaigns"
@@ -25,6 +26,11 @@ async def clinic(edge: Edge, **options: Any) -> tuple[httpx.AsyncClient, str]:
     number = made.json()["id"]
     assert (await http.patch(f"/api/numbers/{number}", json={"sms_enabled": True})).status_code == 200
     return http, number
+
+
+@pytest.fixture
+async def campaigning(edge: Edge) -> tuple[httpx.AsyncClient, str]:
+    return await clinic(edge)
 
 
 def guide(number: str, **fields: Any) -> dict[str, Any]:
@@ -267,7 +273,7 @@ async def test_a_forecast_counts_whom_a_launch_would_text(edge: Edge) -> None:
     assert (counts["sending"], counts["skipped"], counts["opted_out"]) == (7, 10, 1)
 
 
-@pytest.mark.parametrize(
+@in_turn(
     ("fields", "field"),
     [
         ({"name": ""}, "name"),
@@ -283,8 +289,10 @@ async def test_a_forecast_counts_whom_a_launch_would_text(edge: Edge) -> None:
         ({"expires_at": "2026-01-01T00:00:00Z"}, "expires_at"),
     ],
 )
-async def test_what_is_wrong_is_told(edge: Edge, fields: dict[str, Any], field: str) -> None:
-    http, number = await clinic(edge)
+async def test_what_is_wrong_is_told(
+    campaigning: tuple[httpx.AsyncClient, str], fields: dict[str, Any], field: str
+) -> None:
+    http, number = campaigning
     refused = await http.post(CAMPAIGNS, json=guide(number, **fields))
     assert refused.status_code == 400, refused.text
     assert [each["field"] for each in refused.json()["error"]["details"]] == [field]

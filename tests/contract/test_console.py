@@ -8,6 +8,7 @@ import httpx
 import pytest
 
 from tests.contract.conftest import Edge
+from tests.support.cases import in_turn
 
 SCRIPT = b"export const words = 'a call is a call';\n" * 100
 
@@ -71,7 +72,7 @@ async def test_assets_stay_for_ever_and_come_packed(stranger: httpx.AsyncClient)
     assert theme.headers["cache-control"] == "no-cache"
 
 
-@pytest.mark.parametrize(
+@in_turn(
     ("method", "path"),
     [
         *(("GET", path) for path in ("/api/nothing", "/auth/nothing", "/hooks", "/twilio/nothing", "/stripe/nothing")),

@@ -13,6 +13,7 @@ from tests.contract.test_carrier_webhooks import CALL, flow_with_number, post
 from tests.contract.test_contacts import opened
 from tests.contract.test_live_stream import answered
 from tests.control.crm.conftest import Crm, answers, serving
+from tests.support.cases import in_turn
 
 LOOKUP = "/contacts/lookup"
 ADA = {"found": True, "contact": {"id": "4711", "name": "Ada Lovelace", "attributes": {"plan": "gold"}}}
@@ -92,7 +93,7 @@ async def test_connectors_have_an_order_without_gaps_and_a_limit(edge: Edge) -> 
     assert await order() == [("b", 1), ("c", 2)] and b != c
 
 
-@pytest.mark.parametrize(
+@in_turn(
     ("field", "value"),
     [
         ("base_url", "ftp://crm.example"),

@@ -5,11 +5,11 @@ import xml.etree.ElementTree as ET
 from typing import Any
 
 import httpx
-import pytest
 
 from hum.v1 import runtime_pb2, runtime_pb2_grpc
 from tests.contract.conftest import Edge
 from tests.contract.test_carrier_webhooks import CALL, flow_with_number, post
+from tests.support.cases import in_turn
 
 
 async def details(http: httpx.AsyncClient, verb: str, path: str, **body: object) -> list[str]:
@@ -18,7 +18,7 @@ async def details(http: httpx.AsyncClient, verb: str, path: str, **body: object)
     return [each["field"] for each in answer.json()["error"]["details"]]
 
 
-@pytest.mark.parametrize(
+@in_turn(
     ("field", "value", "path"),
     [
         ("idle_prompts_json", [[1]], ""),

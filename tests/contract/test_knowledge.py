@@ -26,6 +26,7 @@ from tests.contract.test_tools import joined, run
 from tests.control.conftest import FakeCarrier, fake_clients
 from tests.control.knowledge.documents import docx, pdf
 from tests.control.knowledge.test_jobs import serving
+from tests.support.cases import in_turn
 from tests.support.waits import patience
 
 RULES = "# Returns\n\nSend the parcel back within thirty days.\n\n# Parking\n\nBehind the house."
@@ -135,7 +136,7 @@ async def test_files_come_in_json_as_a_body_and_in_a_form(edge: Edge) -> None:
     assert (passage["heading"], passage["text"]) == ("Page 1", "We open at ten.")
 
 
-@pytest.mark.parametrize(
+@in_turn(
     ("fields", "field"),
     [
         ({"text": None}, "content"),

@@ -13,6 +13,7 @@ from tests.contract.test_carrier_webhooks import flow_with_number
 from tests.contract.test_live_stream import Media, answered
 from tests.contract.test_tools import run
 from tests.control.mcp.closable import Closable
+from tests.support.cases import in_turn
 from tests.support.waits import patience
 
 SERVER = {"name": "Shop", "url": "https://mcp.example/mcp"}
@@ -130,7 +131,7 @@ async def test_a_client_of_oauth_is_given_to_no_other_server(edge: Edge) -> None
     assert (await http.get(path)).json()["oauth_client_secret"] == "********"
 
 
-@pytest.mark.parametrize(
+@in_turn(
     ("wish", "field"),
     [
         ({"name": ""}, "name"),

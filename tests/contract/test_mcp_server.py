@@ -19,6 +19,7 @@ from tests.contract.conftest import PUBLIC, Browser, Edge
 from tests.contract.test_power import key_of as key_of_person
 from tests.contract.test_power import set_role
 from tests.contract.test_team import GRACE, team
+from tests.support.cases import in_turn
 from tests.support.waits import patience
 
 CLIENT_SECONDS = 60
@@ -132,7 +133,7 @@ MESSAGES = (
 )  # fmt: skip
 
 
-@pytest.mark.parametrize("message", MESSAGES)
+@in_turn(("message",), MESSAGES)
 async def test_a_key_that_is_not_valid_gets_401_for_every_message(edge: Edge, message: dict[str, Any]) -> None:
     unknown = "hum_live_" + "a" * 43
     for key in (unknown, "hum_live_short"):

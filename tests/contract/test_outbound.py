@@ -16,6 +16,7 @@ from storage.media_links import NodeState
 from tests.contract.conftest import ACCOUNT, Edge
 from tests.contract.test_carrier_webhooks import post
 from tests.control.outbound.desk import LIMITS, PACE
+from tests.support.cases import in_turn
 
 NUMBER, CALLEE = "+13175550100", "+13175550199"
 CALLS = "/api/outbound/calls"
@@ -27,6 +28,11 @@ async def clinic(edge: Edge, **options: Any) -> tuple[httpx.AsyncClient, str]:
     flow = (await http.post("/api/flows", json={"name": "F", "kind": "outbound"})).json()["id"]
     assert (await http.post("/api/numbers", json={"e164": NUMBER})).status_code == 201
     return http, flow
+
+
+@pytest.fixture
+async def ordering(edge: Edge) -> tuple[httpx.AsyncClient, str]:
+    return await clinic(edge)
 
 
 def order(flow: str, **fields: Any) -> dict[str, Any]:
@@ -90,7 +96,7 @@ async def test_the_same_key_orders_once(edge: Edge) -> None:
     assert len((await http.get(CALLS)).json()["calls"]) == 1
 
 
-@pytest.mark.parametrize(
+@in_turn(
     ("fields", "field"),
     [
         ({"to": "12"}, "to"),
@@ -113,8 +119,10 @@ async def test_the_same_key_orders_once(edge: Edge) -> None:
         ({"other": 1}, "other"),
     ],
 )
-async def test_bad_orders_are_named(edge: Edge, fields: dict[str, Any], field: str) -> None:
-    http, flow = await clinic(edge)
+async def test_bad_orders_are_named(
+    ordering: tuple[httpx.AsyncClient, str], fields: dict[str, Any], field: str
+) -> None:
+    http, flow = ordering
     refused = await http.post(CALLS, json={**order(flow), **fields})
     assert refused.status_code == 400, refused.text
     assert refused.json()["error"]["details"][0]["field"] == field

@@ -7,6 +7,7 @@ import httpx
 import pytest
 
 from tests.contract.conftest import Edge
+from tests.support.cases import in_turn
 
 
 async def test_me_with_a_key(edge: Edge) -> None:
@@ -103,7 +104,7 @@ async def test_one_400_names_every_bad_field(edge: Edge) -> None:
         assert (await http.get("/api/flows")).json()["flows"] == []
 
 
-@pytest.mark.parametrize(
+@in_turn(
     ("method", "path", "status", "code"),
     [
         ("GET", "/api/flows/flow_01HVN0000000000000000000ZZ", 404, "not_found"),
@@ -133,7 +134,7 @@ async def test_what_is_refused_is_refused_in_one_shape(
             assert answer.headers["allow"] == "GET, HEAD, POST"
 
 
-@pytest.mark.parametrize(
+@in_turn(
     ("content", "kind", "status", "code"),
     [
         (b"{", "application/json", 400, "invalid_json"),
@@ -360,7 +361,7 @@ async def test_a_request_id_goes_from_end_to_end(edge: Edge) -> None:
     assert strange.headers["x-request-id"].startswith("req_")
 
 
-@pytest.mark.parametrize(
+@in_turn(
     ("headers", "code", "words"),
     [
         ({}, "session_required", ("No credential was sent", "Authorization: Bearer hum_live_", "/auth/login")),

@@ -14,6 +14,7 @@ from sandbox.signin import Issuer
 from sandbox.signin.issuer import MISCHIEF
 from sandbox.signin.people import User
 from tests.contract.conftest import PUBLIC, Edge
+from tests.support.cases import in_turn
 
 
 async def test_a_person_signs_in_and_is_known(edge: Edge) -> None:
@@ -38,8 +39,8 @@ async def test_the_request_to_the_issuer_is_the_safe_one(edge: Edge) -> None:
     assert all(asked[name] != again[name] for name in ("state", "nonce", "code_challenge"))
 
 
-@pytest.mark.parametrize(
-    "elsewhere",
+@in_turn(
+    ("elsewhere",),
     ["https://evil.example", "//evil.example", "/\\evil.example", "\\evil", "dashboard", "", "/a\r\nSet-Cookie: x=1",
      "javascript:alert(1)", "/" + "a" * 2001, "/\t/evil.example"],
 )  # fmt: skip
@@ -82,7 +83,7 @@ async def test_an_old_sign_in_is_refused(edge: Edge) -> None:
     assert (await browser.get(back)).status_code == 400
 
 
-@pytest.mark.parametrize("mischief", sorted(MISCHIEF))
+@in_turn(("mischief",), sorted(MISCHIEF))
 async def test_a_token_that_does_not_hold_opens_nothing(edge: Edge, issuer: Issuer, mischief: str) -> None:
     browser = edge.browser()
     back = await browser.choose(await browser.begin(), "ada@example.com")
@@ -130,8 +131,8 @@ async def test_an_unverified_address_is_nobody(edge: Edge, issuer: Issuer) -> No
     assert answer.status_code == 403 and answer.json()["error"]["code"] == "email_unverified"
 
 
-@pytest.mark.parametrize(
-    "claims",
+@in_turn(
+    ("claims",),
     [
         {"sub": "a\0b"},
         {"name": "Ada\0"},

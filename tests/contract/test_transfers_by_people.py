@@ -10,6 +10,7 @@ from hum.contract.errors import CarrierError
 from tests.contract.conftest import PUBLIC, Edge
 from tests.contract.lines import DESK, MOBILE, TAKEN, Dial, Line, tags
 from tests.contract.test_carrier_webhooks import CALL, flow_with_number, post
+from tests.support.cases import in_turn
 
 
 @pytest.fixture
@@ -20,6 +21,11 @@ def limits() -> dict[str, float]:
         "unknown_rate_burst": 10_000,
         "command_seconds": 0.5,
     }
+
+
+@pytest.fixture
+async def line(edge: Edge) -> Line:
+    return await Line.begun(edge)
 
 
 async def test_a_person_transfers_a_live_call(edge: Edge) -> None:
@@ -134,7 +140,7 @@ async def test_a_carrier_that_does_not_move_the_call(edge: Edge, status: str, ow
     assert tags(after) == (["Dial"] if owed else ["Connect"])
 
 
-@pytest.mark.parametrize(
+@in_turn(
     ("body", "field"),
     [
         ({}, "to"),
@@ -152,8 +158,7 @@ async def test_a_carrier_that_does_not_move_the_call(edge: Edge, status: str, ow
         ({"to": DESK, "flow": 1}, "flow"),
     ],
 )
-async def test_bad_wishes_are_refused(edge: Edge, body: dict[str, Any], field: str) -> None:
-    line = await Line.begun(edge)
+async def test_bad_wishes_are_refused(line: Line, body: dict[str, Any], field: str) -> None:
     answer = await line.http.post(f"/api/calls/{line.id}/transfer", json=body)
     assert answer.status_code == 400, answer.text
     assert field in {each["field"] for each in answer.json()["error"]["details"]}

@@ -166,7 +166,7 @@ async def download(parts: int, seconds: float, control_seconds: float) -> tuple[
     limits = transcode.EndpointLimits(
         control_seconds, control_seconds, 10.0, Bodies(1000, 1000, 1.0), caller, asyncio.Event(), 1000
     )
-    endpoint = transcode.endpoint(binding, Channel(), limits)  # type: ignore[arg-type]
+    endpoint = transcode.RpcEndpoint(binding, Channel(), limits)  # type: ignore[arg-type]
 
     async def recording(request: Request) -> Response:
         request.scope["path_params"] = {"id": "call_1"}

@@ -26,8 +26,6 @@ MOST_BYTES = 4096
 TESTS = Path(__file__).parents[1]
 #: Folders of tests that mostly wait, but for the core's.
 WAITING = (("e2e",), ("media",))
-#: A folder whose tests stay in one worker: they read all sources, once for each process.
-READING = TESTS / "house"
 #: What stands for the number of chunks that are taken, when nobody is to begin another test.
 STOPPED = 1 << 30
 FORK = multiprocessing.get_context("fork")
@@ -49,17 +47,16 @@ def pytest_runtestloop(session: pytest.Session) -> bool | None:
 
 
 def chunks(items: Sequence[pytest.Item], *, whole_modules: bool) -> list[list[pytest.Item]]:
-    """Return what a worker takes at a time: tests of one module or folder, those that wait spread evenly among those that compute."""
+    """Return what a worker takes at a time: tests of one module, those that wait spread evenly among those that compute."""
     modules = defaultdict[Path, list[pytest.Item]](list)
     for item in items:
-        modules[READING if READING in item.path.parents else item.path].append(item)
+        modules[item.path].append(item)
     places = []
     for waits in (True, False):
         found = []
         for path, tests in modules.items():
             if is_waiting(path) == waits:
-                whole = whole_modules or path == READING
-                size = len(tests) if whole else MOST_WAITING if waits else MOST_COMPUTING
+                size = len(tests) if whole_modules else MOST_WAITING if waits else MOST_COMPUTING
                 found += [tests[at : at + size] for at in range(0, len(tests), size)]
         places += [(number / len(found), chunk) for number, chunk in enumerate(found)]
     return [chunk for _, chunk in sorted(places, key=lambda place: place[0])]
