@@ -13,7 +13,7 @@ from random import Random
 from typing import Any
 
 from media.core.audio import BYTES_PER_MS, FRAME_BYTES, FRAME_MS
-from media.core.hearing import Confirm
+from media.core.onsetdetector import Confirm
 from media.core.types import BargedIn, CallPlan, ToModel, TurnEnded
 from media.io.silero import Silero
 from sandbox.openai.script import Turn

@@ -18,7 +18,7 @@ from typing import Any
 from hum.process import blas
 from media import native
 from media.core.commands import Sequel, SwitchFlow
-from media.core.leg import MoveOn
+from media.core.legmessages import MoveOn
 from media.core.types import Action, CallPlan, Prompt, PromptKind, RunTool, Tool
 from sandbox.openai import Turn
 from tests.support.simulation import Phone, World, calls

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from media.core.audio import FRAME_MS, to_linear
-from media.core.hearing import Confirm
+from media.core.onsetdetector import Confirm
 from media.core.types import BargedIn, CallPlan
 from media.io.silero import Silero
 from tests.support import sounds

@@ -74,9 +74,9 @@ from hum.secrets import Keyring
 from hum.settings import ControlSettings
 from storage.db import BUSY, UNAVAILABLE, Addresses, Db, require
 from storage.embedded import EmbeddedPostgres
+from storage.isolation import NotIsolated, check_isolation
 from storage.migrate import CannotMigrate, migrate
 from storage.servers import Timeouts
-from storage.walls import NotWalled, check_walls
 
 #: Seconds that a request with an Idempotency-Key may take at the carrier; after that its key is free again.
 IDEMPOTENCY_LEASE_SECONDS = 60.0
@@ -234,8 +234,8 @@ async def composed(
         db = await opened(size=settings.pool_size)
         stack.push_async_callback(db.close)
         try:
-            await check_walls(db)
-        except NotWalled as error:
+            await check_isolation(db)
+        except NotIsolated as error:
             refuse(str(error))
         calls_db = await opened(size=settings.calls_pool_size, idle=calls_idle)
         stack.push_async_callback(calls_db.close)

@@ -18,7 +18,7 @@ from starlette.routing import Route
 from gateway import textforms, twiml
 from gateway.controlclient import ControlUnavailable, RetryingClient
 from gateway.retryqueue import RetryQueue, StoredWebhook
-from gateway.signed import SignedForms
+from gateway.twilioforms import SignedForms
 from hum.clock import now
 from hum.observe import tracing
 from hum.observe.telemetry import log

@@ -16,8 +16,8 @@ from starlette.routing import Route
 from gateway import credentials, errors, twiml
 from gateway.controlclient import ControlUnavailable, RetryingClient
 from gateway.retryqueue import RetryQueue, StoredWebhook
-from gateway.signed import SignedForms, forbidden
 from gateway.texts import TEXTS, TextWebhooks
+from gateway.twilioforms import SignedForms, forbidden
 from hum import rpc
 from hum.observe import tracing
 from hum.observe.telemetry import log

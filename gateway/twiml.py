@@ -6,7 +6,7 @@ from datetime import datetime
 from urllib.parse import parse_qsl
 from xml.sax.saxutils import escape, quoteattr
 
-from hum.carrier import OVERRIDES, Parameters
+from hum.twiliosignature import OVERRIDES, Parameters
 from hum.v1 import calls_pb2
 from hum.v1 import runtime_pb2 as pb
 

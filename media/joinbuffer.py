@@ -3,7 +3,7 @@
 import asyncio
 
 from media.core.commands import EndCall
-from media.core.leg import LegEvent, Started
+from media.core.legmessages import LegEvent, Started
 
 #: Events that are buffered; a stream sends 50 frames a second.
 MAX_EVENTS = 1_500

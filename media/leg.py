@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from enum import Enum, auto
 from typing import Protocol
 
-from media.core.leg import ToLeg
+from media.core.legmessages import ToLeg
 
 
 class Closing(Enum):

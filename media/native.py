@@ -16,7 +16,7 @@ from hum.settings import media_interpreted
 MEDIA = Path(__file__).parent
 BUILDS = MEDIA / "_native"
 #: Modules of msgspec structs: msgspec reads annotations, which compiled classes no longer have.
-STRUCTS = frozenset({"leg", "metering", "realtime", "types"})
+STRUCTS = frozenset({"legmessages", "metering", "realtime", "types"})
 #: The modules outside the core that handle every frame.
 SHELL = ("callfiles.py", "io/frames.py", "legs/twiliowire.py", "ports.py", "record.py", "shell.py")
 #: Contains all compiled code; each module's own file only refers to it.

@@ -7,7 +7,7 @@ from typing import NamedTuple
 from hum.clock import Clock, cpu_ms
 from hum.observe.telemetry import log
 from media import metrics
-from media.cores import Used, allowed_cores
+from media.cpushare import Used, allowed_cores
 
 LOG = log(__name__)
 WINDOW_MS = 1_000.0
@@ -18,7 +18,7 @@ USUAL_TICKS = 150
 class LoopLoad(NamedTuple):
     """The event loop's lateness, at worst (which may be a hiccup) and usually, and the share of its core that the process uses.
 
-    Lateness shows overload only together with a high share: see `media.cores`.
+    Lateness shows overload only together with a high share: see `media.cpushare`.
     """
 
     worst_ms: float

@@ -11,7 +11,7 @@ from hum.settings import MediaSettings
 from hum.v1 import calls_pb2
 from hum.v1 import runtime_pb2 as pb
 from media.core.commands import Instruct, Say, SendDigits, Sequel, SwitchFlow
-from media.core.leg import HangUp, MoveOn, Outcome
+from media.core.legmessages import HangUp, MoveOn, Outcome
 from media.core.supervision import hint
 from media.core.types import Author, CallPlan, Eagerness, MailboxPlan, PauseRules, Prompt, PromptKind, Tool
 

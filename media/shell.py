@@ -17,7 +17,7 @@ from hum.v1 import runtime_pb2 as pb
 from media import metrics
 from media.callstate import CallState, MovableCall
 from media.core.commands import DecisionResult, EndCall, Inform, LeaveStream, Listen, Machine, Watch
-from media.core.leg import (
+from media.core.legmessages import (
     CARRIER_PROTOCOL,
     Broken,
     Clear,

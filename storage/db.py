@@ -1,6 +1,6 @@
 """Connection pools, one for each database role, and transactions that belong to a tenant, a credential or the system.
 
-A `Tx` comes from `Db.tenant`, `Db.as_credential` or `Db.system`, and from nowhere else.  PostgreSQL's row level security is
+A `Tx` comes from `Db.tenant`, `Db.authenticated` or `Db.system`, and from nowhere else.  PostgreSQL's row level security is
 the second line of defence.
 """
 
@@ -57,7 +57,7 @@ BUSY = (
     asyncpg.SerializationError,
     asyncpg.QueryCanceledError,
 )
-#: Role of each pool's sessions, set at connect unless the pooled login brings its own: see `storage.walls`.
+#: Role of each pool's sessions, set at connect unless the pooled login brings its own: see `storage.isolation`.
 ROLES = ("hum_app", "hum_system")
 BEGIN_AS = "SELECT org_id, role, scopes, key_id, session_id, user_id, name, site_admin FROM hum.begin_as($1)"
 
@@ -177,7 +177,7 @@ class Db:
             yield tx
 
     @asynccontextmanager
-    async def as_credential(self, hash: bytes) -> AsyncIterator[tuple[Tx, Principal | None]]:
+    async def authenticated(self, hash: bytes) -> AsyncIterator[tuple[Tx, Principal | None]]:
         """Open a tenant's transaction for the credential with this SHA-256; without a principal it sees no rows."""
         async with self._app.acquire() as tx, self._within(tx, "BEGIN"):
             row = await tx.fetchrow(BEGIN_AS, hash)

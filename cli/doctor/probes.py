@@ -23,7 +23,7 @@ from cli.doctor.billing import StripeFacts
 from cli.doctor.bus import BusFacts
 from cli.doctor.facts import CertificateFacts, DatabaseFacts, EngineFacts, NumberWebhooks, ProbeAnswer, RecordingBacklog
 from cli.operator import operator
-from hum import carrier, planfile, recordings, smtp
+from hum import planfile, recordings, smtp, twiliosignature
 from hum.clock import now
 from hum.settings import UpSettings, environment
 from hum.v1 import runtime_pb2
@@ -179,7 +179,7 @@ async def webhook(web: Web, config: UpSettings) -> tuple[ProbeAnswer, ProbeAnswe
     form = [("AccountSid", account), ("CallSid", NO_CALL), ("Unchanged", "a+b & 100 % \N{SNOWMAN}")]
     headers = {
         "Content-Type": "application/x-www-form-urlencoded",
-        "X-Twilio-Signature": carrier.sign(token, url, form),
+        "X-Twilio-Signature": twiliosignature.sign(token, url, form),
     }
     return health, await web.ask("POST", url, data=urlencode(form).encode(), headers=headers)
 
@@ -187,7 +187,7 @@ async def webhook(web: Web, config: UpSettings) -> tuple[ProbeAnswer, ProbeAnswe
 async def stream(web: Web, config: UpSettings) -> ProbeAnswer:
     """Request a WebSocket upgrade, signed like the carrier's."""
     url, token = config.media_url + STREAM, next(iter(config.twilio_auth_tokens), "")
-    return await web.upgrade(url, {"X-Twilio-Signature": carrier.sign(token, url, ())})
+    return await web.upgrade(url, {"X-Twilio-Signature": twiliosignature.sign(token, url, ())})
 
 
 async def control(config: UpSettings, seconds: float) -> str:

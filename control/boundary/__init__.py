@@ -6,8 +6,8 @@ status of an error, one log line and one measurement.  A stream is admitted in t
 revoked (`openstreams`).
 """
 
-from control.boundary.admission import RateLimits
 from control.boundary.auditing import AuditLog
+from control.boundary.authentication import RateLimits
 from control.boundary.boundary import Boundary
 from control.boundary.context import (
     ActionContext,

@@ -14,8 +14,8 @@ from grpc import aio
 from grpc_status import rpc_status
 
 from control.base.streams import StreamLimits
-from control.boundary.admission import Admission, RateLimits
 from control.boundary.auditing import AuditLog
+from control.boundary.authentication import Authentication, RateLimits
 from control.boundary.concurrency import ConcurrencyLimits
 from control.boundary.context import ActionContext, TenantContext, TransactionContext, require_fit
 from control.boundary.idempotency import Idempotency, hash_of
@@ -37,7 +37,7 @@ MESSAGE_SECONDS = 5.0
 
 
 class Boundary:
-    """Admission, idempotency, the servicers and the audit log, composed."""
+    """Authentication, idempotency, the servicers and the audit log, composed."""
 
     def __init__(
         self,
@@ -56,10 +56,10 @@ class Boundary:
     ) -> None:
         #: The rate limits of addresses that send unknown credentials or tokens.
         self.unknown = limits.unknown
-        #: The organizations' concurrency limits, for work that continues after admission.
+        #: The organizations' concurrency limits, for work that continues after authentication.
         self.concurrency = concurrency
-        self._admission, self._streams = Admission(db, node_keys, limits, concurrency, clock), streams
-        self._open_streams = OpenStreams(self._admission, bus, recheck_seconds, clock)
+        self._authentication, self._streams = Authentication(db, node_keys, limits, concurrency, clock), streams
+        self._open_streams = OpenStreams(self._authentication, bus, recheck_seconds, clock)
         self._db, self._idempotency = db, Idempotency(db, keep_keys, lease)
         self._audit, self._clock = audit, clock
 
@@ -119,7 +119,7 @@ class Boundary:
         incoming = IncomingRequest.begin(method, context, self._clock)
         try:
             if method.for_nodes:
-                node = self._admission.node(incoming)
+                node = self._authentication.node(incoming)
                 is_streaming = method.descriptor.client_streaming
                 request = _read_all(method, sent) if is_streaming else method.read(await _only(sent))
                 await _send(context, method.handler(request, node))
@@ -138,7 +138,7 @@ class Boundary:
         """Send the stream that a tenant requested, for as long as the credential permits it."""
         method = incoming.method
         async with self._open_streams.open(method.access) as stream:
-            async with self._admission.tenant(incoming) as admitted:
+            async with self._authentication.tenant(incoming) as admitted:
                 ctx = TenantContext(incoming, admitted.credential, admitted.principal, admitted.organization)
             self._open_streams.admit(stream, ctx)
             request = _valid(method, await _only(sent))
@@ -168,17 +168,17 @@ class Boundary:
     async def _answer(self, incoming: IncomingRequest, sent: AsyncIterator[bytes]) -> Message:
         method = incoming.method
         if method.for_nodes:
-            node = self._admission.node(incoming)
+            node = self._authentication.node(incoming)
             answer: Message = await method.handler(method.read(await _only(sent)), node)
             return answer
-        await self._admission.recognize(incoming)
+        await self._authentication.recognize(incoming)
         message = await _only(sent)
         stored_bytes = len(message) if method.mutates else 0
         if method.personal:
-            async with self._admission.signed_in(incoming, stored_bytes) as person:
+            async with self._authentication.signed_in(incoming, stored_bytes) as person:
                 request = _valid(method, message)
                 return await self._idempotency.inside(person, request, partial(method.handler, request, person))
-        async with self._admission.tenant(incoming, stored_bytes) as ctx:
+        async with self._authentication.tenant(incoming, stored_bytes) as ctx:
             request = _valid(method, message)
             if not method.access.acts_outside:
                 return await self._idempotency.inside(ctx, request, partial(self._change, method, request, ctx))

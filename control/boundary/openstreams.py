@@ -19,7 +19,7 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from uuid import UUID
 
-from control.boundary.admission import Admission
+from control.boundary.authentication import Authentication
 from control.boundary.context import TenantContext
 from control.bus import Bus, Channel
 from hum.clock import Clock
@@ -62,8 +62,8 @@ class OpenStream:
 class OpenStreams:
     """The open streams of this process."""
 
-    def __init__(self, admission: Admission, bus: Bus, recheck_seconds: float, clock: Clock) -> None:
-        self._admission, self._bus, self._clock = admission, bus, clock
+    def __init__(self, authentication: Authentication, bus: Bus, recheck_seconds: float, clock: Clock) -> None:
+        self._authentication, self._bus, self._clock = authentication, bus, clock
         self._recheck_ms = recheck_seconds * 1000
         self._streams = set[OpenStream]()
         self._wake = asyncio.Event()
@@ -148,7 +148,7 @@ class OpenStreams:
         for stream, _ in streams:
             stream.is_due = False
         try:
-            principal = await self._admission.current(credential)
+            principal = await self._authentication.current(credential)
         # The boundary of one credential: the streams of the others are checked all the same, and these once more.
         except Exception as error:
             for stream, _ in streams:
@@ -159,6 +159,6 @@ class OpenStreams:
                 LOG.exception("could not check whether open streams may continue: this is a bug")
             return False
         for stream, ctx in streams:
-            if (refusal := self._admission.refusal(stream.access, ctx.principal, principal)) is not None:
+            if (refusal := self._authentication.refusal(stream.access, ctx.principal, principal)) is not None:
                 stream.end(refusal)
         return True

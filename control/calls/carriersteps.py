@@ -20,7 +20,7 @@ from control.livecall.nextsteps import Message, NextStep, Transfer, decode, enco
 from control.livecall.rules import AWAY_REASON, CARRIER_ENDINGS, LIVE
 from control.livecall.stream import append_event
 from control.transfers import dialing, record
-from control.usage import record as usage
+from control.usage import callentries as usage
 from control.voicemail.rules import speaking_seconds
 from control.voicemail.usecases import Mailboxes
 from hum import ids
@@ -153,7 +153,7 @@ async def record_dial(db: Db, request: runtime_pb2.EndDialRequest, at: datetime)
 
 async def _end_dial(tx: Tx, request: runtime_pb2.EndDialRequest, at: datetime, *, apologized: bool) -> CallState:
     """Record the end of a dial, and that of the call if it is over with it; return the locked call.  Raises NotFound."""
-    state, ended = await dialing.ended(tx, request, at, apologized=apologized)
+    state, ended = await dialing.record_end(tx, request, at, apologized=apologized)
     if ended is None:
         return state
     await end_call(tx, state, ended.status, at, ended.reason)

@@ -28,7 +28,7 @@ from control.livecall.stream import append_event
 from control.livecall.turns import without_nul
 from control.rows import each_row
 from control.transfers import record
-from control.usage import record as usage
+from control.usage import callentries as usage
 from control.voicemail.rules import KEEP
 from hum.clock import now
 from hum.v1 import calls_pb2, runtime_pb2

@@ -12,7 +12,7 @@ from uuid import UUID
 from control.clients.openai import ModelError, Writer
 from control.flows.definitions import usable
 from control.flows.rules import outcome_schema as outcome_of
-from control.usage import record as usage
+from control.usage import callentries as usage
 from hum import ids
 from hum.ids import Kind
 from hum.json import customer_schemas

@@ -55,7 +55,7 @@ async def close_orphaned_calls(db: Db, carrier: Carrier, settings: CallsSettings
         async with concurrent:
             return await _close(db, queries, row)
 
-    closures = (each_row("lost calls", [row], close) for row in rows)
+    closures = (each_row("orphaned calls", [row], close) for row in rows)
     closed = 0
     for result in await asyncio.gather(*closures, return_exceptions=True):
         if isinstance(result, BaseException):

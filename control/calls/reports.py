@@ -13,7 +13,7 @@ from control.calls.ending import stream_ended
 from control.executions import runner
 from control.livecall import activity, turns
 from control.livecall.stream import append_event
-from control.usage import record as usage
+from control.usage import callentries as usage
 from control.voicemail.rules import KEEP
 from hum import ids
 from hum import recordings as recording_names

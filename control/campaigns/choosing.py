@@ -6,9 +6,9 @@ from datetime import datetime
 from functools import lru_cache
 
 from control.base import phone
-from control.texts import gate, segments, templates, writing
-from control.texts.gate import Stop, Wait
+from control.texts import segments, sendgate, templates, writing
 from control.texts.rules import MEDIA_COUNTRIES
+from control.texts.sendgate import Stop, Wait
 from control.texts.templates import Template
 from storage.campaigns import CampaignRow, SenderRow
 from storage.forecasts import Exclusions
@@ -53,7 +53,7 @@ def decide(
         None,
         campaign.expires_at,
     )
-    match gate.decide(facts, at):
+    match sendgate.decide_send(facts, at):
         case Stop("opted_out", reason):
             return Skip("opted_out", reason)
         case Stop(_, reason):

@@ -22,7 +22,7 @@ from control.campaigns import choosing, rules, usecases
 from control.campaigns.choosing import Defer, Send, Skip
 from control.campaigns.rules import Limits
 from control.texts import outbox, writing
-from control.texts.gate import PLAN_LIMIT
+from control.texts.sendgate import PLAN_LIMIT
 from control.texts.writing import Draft
 from hum import ids
 from hum.clock import now

@@ -8,7 +8,7 @@ from prometheus_client import Counter
 from control import jobs
 from control.clients.twilio import Lookup, Lookups
 from control.contacts import rules, usecases
-from control.usage import other as usage
+from control.usage import otherentries as usage
 from hum import ids
 from hum.contract.errors import CarrierBusy, CarrierError, NotFound
 from hum.contract.validation import bad_e164

@@ -26,7 +26,7 @@ from control.executions.dialogue import Work
 from control.flows import definitions
 from control.flows.definitions import usable
 from control.tools import FlowVersion, Situation, Tool, ToolChannel, ToolContext, dumped
-from control.usage import other as usage
+from control.usage import otherentries as usage
 from hum import ids
 from hum.clock import now
 from hum.ids import Kind

@@ -8,7 +8,7 @@ from control.clients.openai import Speech
 from control.flows import mailbox, rules
 from control.flows.choices import Choices
 from control.flows.definitions import usable
-from control.usage import other as usage
+from control.usage import otherentries as usage
 from hum.clock import now
 from hum.contract.errors import NotFound
 from storage import clips, flows, studio

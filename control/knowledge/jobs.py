@@ -24,7 +24,7 @@ from control.knowledge.converter import Unreadable
 from control.knowledge.converting import Converter
 from control.knowledge.rules import Passage
 from control.knowledge.vectors import packed
-from control.usage import other
+from control.usage import otherentries
 from hum import ids
 from hum.contract.errors import NotFound
 from hum.ids import Kind
@@ -92,7 +92,7 @@ class Conversions:
                 current = await knowledge.get(tx, id, lock=True)
             except NotFound:
                 return
-            await other.embedded(tx, org, [batch.spent for batch in batches])
+            await otherentries.embedded(tx, org, [batch.spent for batch in batches])
             if current.revision == row.revision and current.passages == len(vectors):
                 await knowledge_search.embed(tx, id, self._embedder.name, packed(vectors))
 

@@ -11,7 +11,7 @@ from control.clients.embeddings import Embedder, EmbeddingAnswer, Vectors
 from control.clients.openai import ModelError, ModelUsage
 from control.knowledge import rules
 from control.knowledge.vectors import VectorCache, nearest, unpacked
-from control.usage import other
+from control.usage import otherentries
 from hum import ids
 from hum.observe.telemetry import log
 from storage import knowledge_search
@@ -85,7 +85,7 @@ class DocumentSearch:
     async def _count(self, owner: Owner, spent: ModelUsage) -> None:
         try:
             async with self._db.tenant(owner.org_id) as tx:
-                await other.asked(tx, owner, spent)
+                await otherentries.asked(tx, owner, spent)
         except (*UNAVAILABLE, *BUSY) as error:  # the answer is returned anyway
             LOG.warning("could not record the usage of a look-up", error=repr(error)[:200])
 

@@ -4,7 +4,7 @@ from datetime import timedelta
 
 from control.calls.callercontext import callers
 from control.feature import Deps, Feature, Sweep
-from control.outbound.dialling import Dialler, DialLimits
+from control.outbound.dialler import Dialler, DialLimits
 from control.outbound.ingress import PlacedCallsServicer
 from control.outbound.orders import Orders
 from control.outbound.rules import Limits

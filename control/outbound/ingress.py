@@ -10,7 +10,7 @@ from control.crm.lookups import Callers
 from control.flows.definitions import usable
 from control.livecall.channels import COMMANDS
 from control.outbound import attempts
-from control.usage import record as usage
+from control.usage import callentries as usage
 from hum import ids
 from hum.clock import now
 from hum.contract.errors import CarrierError

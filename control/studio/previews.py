@@ -15,7 +15,7 @@ from control.studio import limits
 from control.studio.limits import ConcurrencyLimit
 from control.texts import segments, templates
 from control.texts.templates import BadTemplate
-from control.usage import other as usage
+from control.usage import otherentries as usage
 from control.usage import rules as usage_rules
 from control.usage.rules import Prices
 from hum import ids, wave

@@ -18,7 +18,7 @@ from control.knowledge.converting import Converter
 from control.studio import limits, rules
 from control.studio.limits import ConcurrencyLimit
 from control.studio.rules import Draft, ProposalRequest
-from control.usage import other as usage
+from control.usage import otherentries as usage
 from hum.contract import validation
 from hum.contract.errors import FieldError, InvalidRequest, Unavailable
 from hum.observe.telemetry import log

@@ -44,7 +44,7 @@ from control.tools import (
     dumped,
     failed,
 )
-from control.usage import other as usage
+from control.usage import otherentries as usage
 from hum.clock import now
 from hum.contract import validation, wire
 from hum.contract.errors import FieldError, InvalidRequest, Unavailable

@@ -9,8 +9,8 @@ from itertools import pairwise
 
 from control.base.job import Job
 from control.flows.smsconfig import Config
-from control.texts import gate, segments
-from control.texts.gate import Wait
+from control.texts import segments, sendgate
+from control.texts.sendgate import Wait
 
 #: Runs a turn: asks the model and runs its tools.  The turn's own, lower limit of attempts is counted in its row.
 TURN = Job("text_turn", concurrency=32, per_organization=8, priority=90, timeout_seconds=180, attempts=12)
@@ -69,7 +69,7 @@ class Facts:
     #: An agent of this deployment answers the contact's number.
     is_our_own: bool
     #: The gate's decision on a text now.
-    gate: gate.Decision
+    gate: sendgate.Decision
     #: None: no flow answers here.
     config: Config | None
     counts: Counts
@@ -115,7 +115,7 @@ def decide(facts: Facts, limits: Limits) -> Decision:
         return NoReply("paused")
     if facts.is_blocked:
         return NoReply("blocked")
-    if isinstance(facts.gate, gate.Stop):
+    if isinstance(facts.gate, sendgate.Stop):
         return NoReply(facts.gate.reason)
     inbound = [message for message in facts.history if message.direction == "inbound"]
     if not inbound or facts.history[-1].sent_by in ("human", "api"):
@@ -191,7 +191,7 @@ class Recheck:
 
     is_paused: bool
     is_blocked: bool
-    gate: gate.Decision
+    gate: sendgate.Decision
     #: A member of the team has written.
     human_wrote: bool
     #: The contact has written.
@@ -210,7 +210,7 @@ def drop_reason(now: Recheck) -> str | None:
         return "paused"
     if now.is_blocked:
         return "blocked"
-    if isinstance(now.gate, gate.Stop):
+    if isinstance(now.gate, sendgate.Stop):
         return now.gate.reason
     return SUPERSEDED if now.newer_text and not (now.dropped_before or now.has_acted) else None
 

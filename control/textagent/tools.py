@@ -14,7 +14,7 @@ from control.billing import limits
 from control.flows import smsconfig
 from control.flows.rules import colleagues, outcome_schema
 from control.textagent import rules
-from control.textagent.handover import hand_over
+from control.textagent.escalation import escalate
 from control.texts import threads, writing
 from control.texts.writing import Draft
 from control.tools import (
@@ -116,7 +116,7 @@ class TextTools:
         conversation = _turn(context).conversation
 
         async def assign(tx: Tx) -> None:
-            await hand_over(tx, await conversations.lock(tx, conversation), "assigned", arguments["reason"])
+            await escalate(tx, await conversations.lock(tx, conversation), "assigned", arguments["reason"])
 
         return Result({"assigned": True}, at_end=assign)
 

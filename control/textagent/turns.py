@@ -21,12 +21,12 @@ from control.flows import definitions, smsconfig
 from control.flows.definitions import usable
 from control.textagent import prompt, rules
 from control.textagent.dialogue import Dialogue, Turn
-from control.textagent.handover import hand_over
+from control.textagent.escalation import escalate
 from control.textagent.rules import Defer, HandOver, Limits, NoReply, Recheck, Respond, ThreadMessage
-from control.texts import gate, writing
+from control.texts import sendgate, writing
 from control.texts.writing import Draft
 from control.tools import FlowVersion, Situation, TextTurn, Tool
-from control.usage import other as usage
+from control.usage import otherentries as usage
 from hum import ids
 from hum.clock import now
 from hum.ids import Kind
@@ -160,7 +160,7 @@ class Turns:
                 case Defer() | Respond() if claim.attempts > 1 and await tool_runs.has_acted(tx, run):
                     # An earlier attempt crashed after a tool had acted: repeating it could act twice.
                     assert config is not None
-                    await _hand_over(tx, claim, thread, "model_failed", config.fallback_message)
+                    await _escalate(tx, claim, thread, "model_failed", config.fallback_message)
                     return "model_failed"
                 case Defer(until):
                     await text_runs.postpone(tx, thread.id, until)
@@ -168,7 +168,7 @@ class Turns:
                     return "hours"
                 case HandOver(reason, falls_back):
                     assert config is not None
-                    await _hand_over(tx, claim, thread, reason, config.fallback_message if falls_back else None)
+                    await _escalate(tx, claim, thread, reason, config.fallback_message if falls_back else None)
                     return reason
                 case Respond():
                     assert config is not None and material.flow is not None
@@ -268,18 +268,18 @@ class Turns:
             if reason is not None:
                 await text_runs.finish(tx, active.claim.id, _finish(turn, "silent", reason))
                 return reason
-            await _hand_over(tx, active.claim, thread, "model_failed", active.config.fallback_message, turn)
+            await _escalate(tx, active.claim, thread, "model_failed", active.config.fallback_message, turn)
             return "model_failed"
 
 
-async def _hand_over(
+async def _escalate(
     tx: Tx, claim: Claim, thread: ConversationState, reason: str, fallback: str | None, turn: Turn | None = None
 ) -> None:
     """Hand the conversation over to a person, after the flow's fallback message to the contact, if there is one."""
     written = None
     if fallback is not None and await limits.has_quota(tx, thread.org_id, "messages"):
         written = (await writing.write(tx, thread, Draft(fallback, "ai", run_id=claim.id), now())).id
-    await hand_over(tx, thread, reason)
+    await escalate(tx, thread, reason)
     ended = _finish(turn, "handed_over", reason, written) if turn else Finish("handed_over", reason, written)
     await text_runs.finish(tx, claim.id, ended)
 
@@ -291,11 +291,11 @@ async def _count(tx: Tx, active: _ActiveTurn, turn: Turn) -> None:
     await usage.turn_taken(tx, owner, active.claim.attempts, turn.spent)
 
 
-async def _gate(tx: Tx, thread: ConversationState, at: datetime) -> gate.Decision:
+async def _gate(tx: Tx, thread: ConversationState, at: datetime) -> sendgate.Decision:
     """Return the gate's decision on a text of the AI now."""
     row = await messages.rules(tx, thread.id)
     within_plan = await limits.has_quota(tx, thread.org_id, "messages")
-    return gate.decide(writing.facts(row, "ai", True, None, None, within_plan), at)
+    return sendgate.decide_send(writing.facts(row, "ai", True, None, None, within_plan), at)
 
 
 def _finish(turn: Turn, status: str, reason: str | None, written: UUID | None = None) -> Finish:

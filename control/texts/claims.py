@@ -11,9 +11,9 @@ from uuid import UUID
 from prometheus_client import Histogram
 
 from control.base import hours as opening
-from control.texts import delivery_rules, gate, statuses, writing
-from control.texts.gate import Send, Stop, Wait
+from control.texts import delivery_rules, sendgate, statuses, writing
 from control.texts.paces import Paces
+from control.texts.sendgate import Send, Stop, Wait
 from hum import ids
 from hum.clock import monotonic_ms
 from storage import conversations, sends, text_attempts
@@ -155,7 +155,7 @@ class Claims:
             if begun and segments + head.segments > most_segments:
                 break
             facts = writing.facts(head.rules, head.sent_by, head.honors_hours, None, head.expires_at)
-            match gate.decide(facts, at):
+            match sendgate.decide_send(facts, at):
                 case Send():
                     latest = at + LONGEST_VALIDITY
                     latest = min(latest, head.expires_at or latest)

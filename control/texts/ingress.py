@@ -4,9 +4,9 @@ from datetime import timedelta
 
 from control.base.wire import moment
 from control.boundary import NodeContext
-from control.texts import receiving
-from control.texts.arriving import Arrivals
-from control.texts.receiving import Limits, Received
+from control.texts import inboundtext
+from control.texts.inboundbatches import Arrivals
+from control.texts.inboundtext import Limits, Received
 from control.texts.statusbatches import AttemptReport, Recorder
 from control.texts.statuses import CarrierReport
 from hum import ids
@@ -34,7 +34,7 @@ class TextsIngressServicer:
         text = Received(
             sid=request.message_sid,
             account=request.carrier_account,
-            sender=request.from_e164 or receiving.ANONYMOUS,
+            sender=request.from_e164 or inboundtext.ANONYMOUS,
             to_e164=request.to_e164,
             body=request.body,
             media=[(file.url, file.content_type) for file in request.media],

@@ -42,7 +42,7 @@ MOST_CHARS = 64
 _AROUND = ("P", "S", "Z", "C", "M")
 
 
-def read(body: str, carrier_type: str = "") -> Keyword | None:
+def recognize(body: str, carrier_type: str = "") -> Keyword | None:
     """Return the keyword that a message is, or None.  `carrier_type`: the carrier's reading (`STOP`, `START`, `HELP`), if any.
 
     STOP by either reading wins: an opt-out can be undone, an unwanted text can't.

@@ -13,12 +13,12 @@ from control.texts.lookups import TextLookups
 from control.texts.statusbatches import AttemptReport, Recorder
 from control.texts.statuses import CarrierReport
 from hum import ids
-from hum.carrier import OVERRIDES
 from hum.clock import monotonic_ms
 from hum.contract.errors import CarrierBusy, CarrierError
 from hum.ids import Kind
 from hum.observe import tracing
 from hum.observe.telemetry import log
+from hum.twiliosignature import OVERRIDES
 from storage import sends, text_attempts
 from storage.db import Db
 

@@ -13,7 +13,7 @@ def reply(keyword: Keyword, organization: str, texts_json: str | None = None) ->
     """Return the reply to a keyword: the organization's own text, or ours with its name."""
     own = json.loads(texts_json or "{}").get(keyword.value.lower(), "").strip()
     # A reply that is itself a keyword could start an endless exchange with another auto-responder.
-    return own if own and keywords.read(own) is None else _ours(keyword, organization.strip()[:NAME_CHARS])
+    return own if own and keywords.recognize(own) is None else _ours(keyword, organization.strip()[:NAME_CHARS])
 
 
 def _ours(keyword: Keyword, name: str) -> str:

@@ -12,7 +12,7 @@ from control.texts import delivery_outbox, delivery_rules, statuses
 from control.texts.batcher import Batcher
 from control.texts.delivery_rules import AttemptState
 from control.texts.statuses import CarrierReport
-from control.usage import other as usage
+from control.usage import otherentries as usage
 from hum.clock import now
 from hum.v1.events_pb2 import UsageRecordedEvent
 from storage import contacts, events, text_attempts

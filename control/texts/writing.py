@@ -6,8 +6,8 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from control.billing import limits
-from control.texts import gate, hours, outbox, segments
-from control.texts.gate import Decision, Facts, Send, Stop, Wait
+from control.texts import outbox, segments, sendgate, texthours
+from control.texts.sendgate import Decision, Facts, Send, Stop, Wait
 from hum import ids
 from hum.contract.errors import BillingRequired, ConversationClosed, InvalidState
 from hum.contract.validation import bad_e164
@@ -89,7 +89,7 @@ def _new(
 ) -> NewMessage:
     """Return the row of a text by the gate's decision.  Raises ConversationClosed, InvalidState, BillingRequired."""
     gate_facts = facts(row, draft.sent_by, draft.honors_hours, draft.scheduled_at, draft.expires_at, is_within_plan)
-    initial = _initial(gate.decide(gate_facts, at), draft.source, at)
+    initial = _initial(sendgate.decide_send(gate_facts, at), draft.source, at)
     return NewMessage(
         id=ids.new(),
         org_id=thread.org_id,
@@ -128,7 +128,7 @@ def facts(
         closed=row.closed,
         opted_out=row.opted_out,
         can_send=bool(row.number_active and row.sms_enabled and "sms" in (row.capabilities or ())),
-        honored=hours.honored(row) if honors_hours else (),
+        honored=texthours.honored(row) if honors_hours else (),
         is_system=sent_by == "system",
         wanted_at=wanted_at,
         expires_at=expires_at,
@@ -157,12 +157,12 @@ def _initial(decision: Decision, source: str, at: datetime) -> _Initial:
         case Send():
             return _Initial("queued", due_at=at)
         case Wait(until, None):
-            return _Initial("scheduled", due_at=gate.minute(until), source=source)
+            return _Initial("scheduled", due_at=sendgate.minute(until), source=source)
         case Wait(until, held_by):
             return _Initial("scheduled", due_at=until, source="quiet_hours", held_by=held_by)
         case Stop(_, "closed"):
             raise ConversationClosed
-        case Stop(_, gate.PLAN_LIMIT):
+        case Stop(_, sendgate.PLAN_LIMIT):
             raise BillingRequired
         case Stop(_, "number_off"):
             raise InvalidState("The conversation's number can't send texts: it was given up, or its texts are off.")

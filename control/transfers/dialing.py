@@ -12,7 +12,7 @@ from control.livecall.nextsteps import Transfer
 from control.livecall.rules import ANSWERED, AWAY_REASON, CARRIER_ENDINGS, LIVE, is_vouched_for
 from control.transfers import record, rules
 from control.transfers.whisper import whisper
-from control.usage import record as usage
+from control.usage import callentries as usage
 from hum import ids
 from hum.clock import now
 from hum.contract.errors import NotFound
@@ -54,7 +54,7 @@ async def dial(tx: Tx, state: CallState, transfer: Transfer, ring_seconds: int) 
     return rules.dial(id, row.to_e164, row.caller_id_e164, row.ring_seconds, whispers=row.whispers)
 
 
-async def hear(db: Db, request: pb.WhisperRequest, key_seconds: int) -> pb.WhisperResponse:
+async def whisper_step(db: Db, request: pb.WhisperRequest, key_seconds: int) -> pb.WhisperResponse:
     """Return the whisper for the person who answered, or the effect of the key that they pressed.  Raises NotFound."""
     async with db.system() as tx:
         state, row = await _dialled(tx, request.transfer_id, request.parent_call_sid, request.to_e164)
@@ -95,7 +95,7 @@ async def _whisper(tx: Tx, call: UUID, row: TransferRow, key_seconds: int) -> pb
     )
 
 
-async def report(db: Db, request: pb.ReportDialRequest, at: datetime) -> None:
+async def record_status(db: Db, request: pb.ReportDialRequest, at: datetime) -> None:
     """Record the carrier's status of the dialled leg: its answer and its duration.  Raises NotFound."""
     async with db.system() as tx:
         state, row = await _dialled(tx, request.transfer_id, request.parent_call_sid, request.to_e164)
@@ -115,7 +115,7 @@ class CallEnding:
     reason: str
 
 
-async def ended(
+async def record_end(
     tx: Tx, request: pb.EndDialRequest, at: datetime, *, apologized: bool
 ) -> tuple[CallState, CallEnding | None]:
     """Record the end of a dial, once; return the locked call, and its end if it is over with the dial.  Raises NotFound.

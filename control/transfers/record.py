@@ -9,7 +9,7 @@ from control.livecall.nextsteps import AGENT, Message, Transfer, decode, encode
 from control.livecall.rules import TURNS_OF_A_STREAM
 from control.livecall.stream import append_event
 from control.transfers import rules
-from control.usage import record as usage
+from control.usage import callentries as usage
 from hum import ids
 from hum.ids import Kind
 from hum.v1 import calls_pb2, events_pb2

@@ -8,7 +8,7 @@ from control.clients.openai import ModelError, Transcriber
 from control.livecall.rules import AFTER_CALL
 from control.livecall.turns import without_nul
 from control.retention.files import delete_dropped_files
-from control.usage import record as usage
+from control.usage import callentries as usage
 from control.voicemail import files, rules
 from hum import ids
 from hum.contract.errors import NotStoredYet

@@ -7,7 +7,7 @@ STOPPING discards what the agent was saying; SPEAKING says the message.
 
 from enum import Enum, auto
 
-from media.core.leg import HangUp
+from media.core.legmessages import HangUp
 
 
 class MachinePhase(Enum):

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from media.core.leg import Outcome
+from media.core.legmessages import Outcome
 from media.core.types import CallPlan
 
 

@@ -29,10 +29,9 @@ from media.core.commands import (
 from media.core.dtmf import Keypad
 from media.core.ending import Ending
 from media.core.floor import Floor
-from media.core.hearing import Confirm
 from media.core.idletimer import Due
 from media.core.latency import Latency
-from media.core.leg import (
+from media.core.legmessages import (
     CARRIER_PROTOCOL,
     Audio,
     Broken,
@@ -47,6 +46,7 @@ from media.core.leg import (
     Stopped,
 )
 from media.core.modelside import ModelSide
+from media.core.onsetdetector import Confirm
 from media.core.prompts import IN_YOUR_WORDS
 from media.core.recordingpauses import CARRIED_OVER, RecordingPauses
 from media.core.session import BROKE_OFF, RETURNED, Session

@@ -2,7 +2,7 @@
 
 from media.core.answeringmachine import AnsweringMachine
 from media.core.idletimer import IdleTimer
-from media.core.leg import HangUp, Outcome
+from media.core.legmessages import HangUp, Outcome
 from media.core.types import CallPlan, PromptKind
 
 

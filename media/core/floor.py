@@ -35,9 +35,9 @@ from typing import Final, Literal
 from media.core.audio import BYTES_PER_MS, FRAME_MS
 from media.core.bargein import BargeIn, Verdict
 from media.core.carrierclock import CarrierClock
-from media.core.hearing import Confirm
-from media.core.leg import Audio
+from media.core.legmessages import Audio
 from media.core.modelside import ModelSide
+from media.core.onsetdetector import Confirm
 from media.core.onsetgate import OnsetGate
 from media.core.types import BargedIn, CallPlan, Emit, Onset, Reason
 from media.core.vad import FIRST_STAGE_MS, Vad
@@ -200,14 +200,14 @@ class Floor:
             case Verdict.CLEAR:
                 self._clear(now_ms)
             case _ if self._gate.echo.was_agent(now_ms):
-                self._decide_resume("echo", now_ms)
+                self._take_back_interruption("echo", now_ms)
             case Verdict.CUT:
                 self._phase = FloorPhase.CUTTING
                 self._record_verdict("kept_speaking", now_ms)
                 self._model.cut()
             case Verdict.RESUME:
                 self._gate.echo.overlap_resumed()
-                self._decide_resume("no_audio" if missing else "fell_silent", now_ms)
+                self._take_back_interruption("no_audio" if missing else "fell_silent", now_ms)
         self.carry_out_verdict(now_ms)
         return True
 
@@ -216,7 +216,7 @@ class Floor:
         vad, at_ms = self.vad, self._clock.call_ms(now_ms)
         return self._gate.passes(vad.level_db, vad.loud_frames, now_ms, at_ms, vad.why)
 
-    def _decide_resume(self, reason: Reason, now_ms: float) -> None:
+    def _take_back_interruption(self, reason: Reason, now_ms: float) -> None:
         """Decide that the agent resumes, as the interruption was a false one, for this reason."""
         self._phase = FloorPhase.RESUMING
         self._record_verdict(reason, now_ms)

@@ -25,7 +25,7 @@ from media.core.commands import (
 )
 from media.core.dictation import Dictation
 from media.core.inflight import Item, ItemAudio
-from media.core.leg import (
+from media.core.legmessages import (
     CARRIER_PROTOCOL,
     Audio,
     Broken,

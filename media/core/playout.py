@@ -30,7 +30,7 @@ from media.core.audio import BYTES_PER_MS
 from media.core.carrierclock import CarrierClock
 from media.core.echo import ECHO_SPAN_MS
 from media.core.inflight import InFlight, Item, Span
-from media.core.leg import Clear, Mark, Play, ToLeg
+from media.core.legmessages import Clear, Mark, Play, ToLeg
 from media.core.marks import Age, Marks
 from media.core.turngate import TurnGate
 from media.core.types import PromptKind

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from media.core.hearing import SOUND_GAP_MS
+from media.core.onsetdetector import SOUND_GAP_MS
 from media.core.types import Emit, Onset, OnsetsRefused, Refusal, RefusedOnset, Report
 
 #: Reported one by one; on a line with a loud echo, each word of the agent would be another.

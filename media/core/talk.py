@@ -8,7 +8,7 @@ from abc import ABCMeta, abstractmethod
 from typing import Any
 
 from media.core.commands import Command, DecisionResult, Inform, Instruct, LeaveStream, Say, Sequel, SwitchFlow
-from media.core.leg import LegEvent, MoveOn, Outcome
+from media.core.legmessages import LegEvent, MoveOn, Outcome
 from media.core.types import Action, CommandReply, Moment, Report, ToolStatus
 
 

@@ -4,7 +4,7 @@ from typing import Final
 
 from media.core import realtime as rt
 from media.core.commands import Sequel, SwitchFlow
-from media.core.leg import HangUp, MoveOn, Outcome
+from media.core.legmessages import HangUp, MoveOn, Outcome
 from media.core.recordingpauses import BY_TOOL, NOTHING_JSON, RecordingPauses
 from media.core.responses import ResponseSchedule
 from media.core.session import Session

@@ -12,7 +12,7 @@ from typing import Any, Literal, final
 
 import msgspec
 
-from media.core.leg import Leave, Outcome, ToLeg
+from media.core.legmessages import Leave, Outcome, ToLeg
 
 Eagerness = Literal["low", "medium", "high", "auto"]
 Role = Literal["caller", "agent"]

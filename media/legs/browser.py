@@ -12,7 +12,7 @@ from typing import Protocol
 
 from hum.settings import MediaSettings
 from media.core.audio import FRAME_MS
-from media.core.leg import Audio, HangUp, Mark, Started, Stopped, ToLeg
+from media.core.legmessages import Audio, HangUp, Mark, Started, Stopped, ToLeg
 from media.leg import Closing
 from media.legs.jitter import JitterBuffer
 from media.legs.opus import FRAME_TICKS, Decoder, OpusEncoder

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from media.core.audio import FRAME_BYTES, SILENCE_BYTE
-from media.core.leg import Clear, Mark, Play, ToLeg
+from media.core.legmessages import Clear, Mark, Play, ToLeg
 
 
 @dataclass(slots=True)

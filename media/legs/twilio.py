@@ -5,9 +5,9 @@ from typing import Protocol
 
 from picows import WSCloseCode, WSFrame, WSListener, WSTransport, WSUpgradeRequest
 
-from hum import carrier
+from hum import twiliosignature
 from hum.settings import MediaSettings
-from media.core.leg import ToLeg
+from media.core.legmessages import ToLeg
 from media.io import sockethandover
 from media.io.frames import CLOSE, TooBig, answer_close, close_code, send_texts
 from media.leg import Closing, Leg
@@ -39,7 +39,7 @@ FAULTS: Mapping[WSCloseCode, str] = {
 def is_signed(request: WSUpgradeRequest, settings: MediaSettings) -> bool:
     """Return whether the carrier has signed the upgrade request."""
     signature = request.headers.get("X-Twilio-Signature", "")
-    return carrier.is_signed(settings.twilio_auth_tokens, settings.media_url + PATH, (), signature)
+    return twiliosignature.is_signed(settings.twilio_auth_tokens, settings.media_url + PATH, (), signature)
 
 
 class Opened(Protocol):

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 import msgspec
 
-from media.core.leg import Audio
+from media.core.legmessages import Audio
 
 
 class MediaFormat(msgspec.Struct, frozen=True, rename="camel"):

@@ -10,7 +10,7 @@ from typing import Final
 
 import msgspec
 
-from media.core.leg import Broken, Digit, LegEvent, Mark, Play, Started, Stopped, ToLeg
+from media.core.legmessages import Broken, Digit, LegEvent, Mark, Play, Started, Stopped, ToLeg
 from media.io.frames import Frame, Pieces
 from media.legs.twiliostructs import Envelope, MediaFormat, decode_envelope
 from media.shell import Shell

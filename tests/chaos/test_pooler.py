@@ -21,8 +21,8 @@ from hum import ids
 from hum.process.sockets import free_port
 from storage import identity
 from storage.db import Addresses, Db
+from storage.isolation import NotIsolated, check_isolation
 from storage.migrate import ROLES, CannotMigrate, migrate
-from storage.walls import NotWalled, check_walls
 from tests.chaos.net import ROOT
 from tests.chaos.servers import AS_NOBODY
 from tests.support.waits import patience
@@ -130,7 +130,7 @@ async def test_organizations_are_kept_apart_through_a_pooler(pooled: Pooled) -> 
     with pooled.pooler():
         await pooled.until_ready()
         db = await Db.open(pooled.addresses(), size=20)
-        await check_walls(db)
+        await check_isolation(db)
         orgs = await organizations(db, 4)
 
         async def look(org: UUID) -> None:
@@ -138,7 +138,7 @@ async def test_organizations_are_kept_apart_through_a_pooler(pooled: Pooled) -> 
                 async with db.tenant(org) as tx:
                     seen = await tx.fetch("SELECT org_id, current_user::text AS role FROM organizations")
                 assert [tuple(row) for row in seen] == [(org, "hum_app")]
-                async with db.as_credential(bytes(32)) as (tx, who):
+                async with db.authenticated(bytes(32)) as (tx, who):
                     assert who is None and not await tx.fetch("SELECT FROM organizations")
 
         await asyncio.gather(*(look(org) for org in orgs * 5))
@@ -182,16 +182,16 @@ async def test_a_pooler_that_drops_roles_is_refused(pooled: Pooled) -> None:
     with pooled.pooler(CARELESS):
         await pooled.until_ready()
         careless = await Db.open(pooled.url(), size=2)
-        async with careless.as_credential(bytes(32)) as (tx, _):
+        async with careless.authenticated(bytes(32)) as (tx, _):
             assert await tx.fetchval("SELECT count(*) FROM organizations") == 2, "this is what is at stake"
-        with pytest.raises(NotWalled, match="organizations would not be kept apart"):
-            await check_walls(careless)
+        with pytest.raises(NotIsolated, match="organizations would not be kept apart"):
+            await check_isolation(careless)
         await careless.close()
         with pytest.raises(CannotMigrate, match=r"leads to a pooler .it drops the settings that a session asks for"):
             await migrate(pooled.url())
         listening = await Db.open(Addresses(pooled.url(), pooled.url("app_login"), pooled.url("system_login")), size=2)
-        with pytest.raises(NotWalled, match=r"HUM_DATABASE_URL: .* must reach the server itself, not a pooler"):
-            await check_walls(listening)
+        with pytest.raises(NotIsolated, match=r"HUM_DATABASE_URL: .* must reach the server itself, not a pooler"):
+            await check_isolation(listening)
         await listening.close()
 
 

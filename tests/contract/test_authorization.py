@@ -470,7 +470,7 @@ async def test_no_row_of_another_is_seen_or_touched(edge: Edge) -> None:
     hidden = {"call_search", "contact_search", "text_search"}  # no grant at all: tests/storage
     assert len(held) > 15
     for table in held.keys() - hidden:
-        for tenant in (db.tenant(stranger), db.as_credential(b"nobody's")):
+        for tenant in (db.tenant(stranger), db.authenticated(b"nobody's")):
             async with tenant as opened:
                 tx = opened[0] if isinstance(opened, tuple) else opened
                 assert await tx.fetchval(f"SELECT count(*) FROM {table} WHERE org_id = $1", owner) == 0, table

@@ -8,7 +8,7 @@ from typing import Any
 import httpx
 import pytest
 
-from control.outbound.dialling import Dialler
+from control.outbound.dialler import Dialler
 from hum import ids
 from hum.clock import now
 from storage import media_links

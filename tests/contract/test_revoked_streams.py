@@ -156,18 +156,18 @@ async def test_rights_taken_while_a_stream_is_admitted_end_it_too(edge: Edge, mo
     owner, _ = await team(edge, (GRACE, "admin"))
     key = await key_of(edge, owner)
     id = (await key.request("GET", "/api/api-keys")).json()["api_keys"][0]["id"]
-    from control.boundary.admission import Admission
+    from control.boundary.authentication import Authentication
 
-    tenant = Admission.tenant
+    tenant = Authentication.tenant
 
     @asynccontextmanager
-    async def revoked_meanwhile(admission: Admission, passage: Any) -> AsyncIterator[Any]:
-        async with tenant(admission, passage) as call:
+    async def revoked_meanwhile(authentication: Authentication, passage: Any) -> AsyncIterator[Any]:
+        async with tenant(authentication, passage) as call:
             if passage.method.descriptor.name == "StreamChanges":
                 assert (await owner.request("DELETE", f"/api/api-keys/{id}")).status_code == 204
             yield call
 
-    monkeypatch.setattr(Admission, "tenant", revoked_meanwhile)
+    monkeypatch.setattr(Authentication, "tenant", revoked_meanwhile)
     async with (
         patience(),
         httpx.AsyncClient(base_url=edge.url, trust_env=False, timeout=None) as http,

@@ -5,8 +5,8 @@ from urllib.parse import quote_plus
 
 import httpx
 
-from gateway.signed import FORM_BYTES
-from hum import carrier
+from gateway.twilioforms import FORM_BYTES
+from hum import twiliosignature
 from sandbox.twilio import sign
 from tests.contract.conftest import ACCOUNT, PUBLIC, SUBACCOUNT, TOKEN, Edge
 from tests.support.metrics import sample
@@ -161,7 +161,7 @@ async def test_bytes_that_are_no_text_are_signed_as_they_are(edge: Edge) -> None
     garbled = b"caf\xe9 \xed\xa0\xbd"
     raw = "&".join(f"{name}={quote_plus(garbled if name == 'Body' else value)}" for name, value in TEXT.items())
     form = {**TEXT, "Body": garbled.decode("utf-8", "surrogateescape")}
-    signature = carrier.sign(TOKEN, PUBLIC + "/twilio/sms", list(form.items()))
+    signature = twiliosignature.sign(TOKEN, PUBLIC + "/twilio/sms", list(form.items()))
     async with httpx.AsyncClient(base_url=edge.url, trust_env=False) as http:
         headers = {"X-Twilio-Signature": signature, "Content-Type": "application/x-www-form-urlencoded"}
         assert (await http.post("/twilio/sms", content=raw, headers=headers)).text == EMPTY

@@ -271,7 +271,7 @@ async def plane(
 ) -> AsyncIterator[Plane]:
     # Both are a third of a start, and this is a copy of a database that is migrated; their own tests are in tests/storage.
     monkeypatch.setattr(app, "migrate", _as_always)
-    monkeypatch.setattr(app, "check_walls", _as_always)
+    monkeypatch.setattr(app, "check_isolation", _as_always)
     monkeypatch.setattr(app, "CALLS_IDLE", 0)  # most tests have no call: whichever has one opens the connections
     short: dict[str, Any] = {"settle_seconds": 0.2, "room_seconds": 0.2, "recheck_seconds": 0.5, **limits}
     settings = ControlSettings(

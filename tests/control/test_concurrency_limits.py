@@ -8,7 +8,7 @@ import pytest
 from grpc import aio
 
 from control.base.rates import Rates
-from control.boundary import RateLimits, admission, concurrency
+from control.boundary import RateLimits, authentication, concurrency
 from control.boundary.concurrency import ConcurrencyLimits
 from control.identity import usecases as identity
 from hum import ids
@@ -66,9 +66,9 @@ async def test_only_so_many_wait(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_known_credentials_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(admission, "MAX_RECENT_CREDENTIALS", 2)
+    monkeypatch.setattr(authentication, "MAX_RECENT_CREDENTIALS", 2)
     limits = RateLimits(Rates(1, 1), Rates(1, 1), Rates(1, 1), Rates(1, 1))
-    admitting = admission.Admission(None, [bytes(32)], limits, ConcurrencyLimits(1, 1), lambda: 0.0)  # type: ignore[arg-type]
+    admitting = authentication.Authentication(None, [bytes(32)], limits, ConcurrencyLimits(1, 1), lambda: 0.0)  # type: ignore[arg-type]
     principal = Principal(ONE, "admin", (), ids.new(), None, None, "k")
     for name in (b"a", b"b", b"a", b"c"):
         admitting._cache(name, principal)

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hum.settings import MediaSettings
 from media.core.audio import FRAME_BYTES
 from media.core.conversation import Conversation
-from media.core.leg import Audio, Clear, Mark, Play, Started, Stopped
+from media.core.legmessages import Audio, Clear, Mark, Play, Started, Stopped
 from media.core.types import BargedIn, CallPlan, Prompt, PromptKind, Report
 from media.leg import Closing
 from media.legs.browser import MAX_CATCH_UP_FRAMES, BrowserLeg

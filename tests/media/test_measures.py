@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import websockets
 
-from media.core.leg import Clear, Play
+from media.core.legmessages import Clear, Play
 from media.io.openai import ModelSocket
 from media.legs.twilio import TwilioLeg
 from sandbox.openai.session import Session

@@ -6,7 +6,7 @@ import pytest
 
 from hum.settings import MediaSettings
 from hum.v1 import runtime_pb2 as pb
-from media.core.leg import HangUp
+from media.core.legmessages import HangUp
 from media.core.types import Prompt, PromptKind, Tool
 from media.plan import plan_of
 

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from media.core.audio import FRAME_BYTES, SILENCE_BYTE
-from media.core.leg import Clear, Mark, Play
+from media.core.legmessages import Clear, Mark, Play
 from media.legs.playoutqueue import PlayoutQueue
 
 SOUND = st.integers(1, 900).map(lambda size: Play(b"\x01" * size))

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from media.core.leg import Audio, Broken, Clear, Digit, Mark, Play, Started, Stopped
+from media.core.legmessages import Audio, Broken, Clear, Digit, Mark, Play, Started, Stopped
 from media.legs import twiliowire
 
 

@@ -40,13 +40,13 @@ class Transactions:
 
     def __init__(self, edge: Edge, monkeypatch: pytest.MonkeyPatch) -> None:
         self.count, db = 0, edge.plane.control.db
-        begin = db.as_credential
+        begin = db.authenticated
 
         def counted(hash: bytes) -> Any:
             self.count += 1
             return begin(hash)
 
-        monkeypatch.setattr(db, "as_credential", counted)
+        monkeypatch.setattr(db, "authenticated", counted)
 
 
 async def test_guessed_keys_are_refused_before_the_database_is_asked(
@@ -85,7 +85,7 @@ async def test_an_outage_uses_up_no_address(
             def away(_: bytes) -> Any:
                 raise error
 
-            outage.setattr(edge.plane.control.db, "as_credential", away)
+            outage.setattr(edge.plane.control.db, "authenticated", away)
             for _ in range(2 * BURST):
                 assert (await http.get("/api/flows", headers=office)).status_code in {500, 503}
         assert (await http.get("/api/flows", headers=office)).status_code == 200

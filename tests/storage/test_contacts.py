@@ -21,7 +21,7 @@ async def test_the_door_knows_one_organization(two: Two) -> None:
             assert len(await contacts.search(tx, "ann", None, None, None, 5)) == count
             assert len(await contacts.search(tx, "ann", None, "vip", None, 5)) == count
             assert len(await contacts.page(tx, None, 5, "vip")) == count
-    async with two.db.as_credential(b"nobody's") as (tx, _):
+    async with two.db.authenticated(b"nobody's") as (tx, _):
         assert await tx.fetchval("SELECT count(*) FROM hum.search_contacts('ann', NULL, NULL, NULL, 5)") == 0
     async with two.db.system() as tx:
         assert await tx.fetchval("SELECT has_function_privilege('hum_app', 'hum.index_contact()', 'EXECUTE')") is False

@@ -66,7 +66,7 @@ async def test_a_tenant_sees_and_writes_its_own_rows_only(two: Two) -> None:
 async def test_without_a_tenant_there_is_nothing(two: Two) -> None:
     async with two.db.tenant(two.mine) as tx:
         await flows.create(tx, ids.new(), "voice", {})
-    async with two.db.as_credential(b"nobody's") as (tx, asker):
+    async with two.db.authenticated(b"nobody's") as (tx, asker):
         assert asker is None
         for table in ("organizations", "flows", "flow_versions", "memberships", "users", "api_keys", "calls", "events"):
             assert await tx.fetchval(f"SELECT count(*) FROM {table}") == 0
@@ -76,7 +76,7 @@ async def test_the_tenant_ends_with_its_transaction(two: Two) -> None:
     for _ in range(20):  # whichever connection of the pool comes next
         async with two.db.tenant(two.mine) as tx:
             assert await tx.fetchval("SELECT hum.org_id()") == two.mine
-        async with two.db.as_credential(b"nobody's") as (tx, _):
+        async with two.db.authenticated(b"nobody's") as (tx, _):
             assert await tx.fetchval("SELECT hum.org_id()") is None
 
 
@@ -113,14 +113,14 @@ async def test_a_credential_opens_its_organization(two: Two) -> None:
             made_by=None,
             expires_at=None,
         )
-    async with two.db.as_credential(b"h") as (tx, asker):
+    async with two.db.authenticated(b"h") as (tx, asker):
         assert asker is not None
         assert (asker.org_id, asker.role, asker.key_id) == (two.mine, "viewer", key)
         assert [row["org_id"] for row in await tx.fetch("SELECT org_id FROM organizations")] == [two.mine]
     async with two.db.tenant(two.mine) as tx:
         assert (await identity.page_keys(tx, None, 5))[0].last_used_at is not None
         await identity.revoke_key(tx, key)
-    async with two.db.as_credential(b"h") as (_, asker):
+    async with two.db.authenticated(b"h") as (_, asker):
         assert asker is None
 
 

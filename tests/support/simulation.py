@@ -11,8 +11,8 @@ from typing import Any, Literal, TypeVar
 
 from media.core.audio import BYTES_PER_MS, from_linear
 from media.core.conversation import Conversation
-from media.core.hearing import Confirm
-from media.core.leg import Clear, HangUp, Leave, Mark, MoveOn, Play
+from media.core.legmessages import Clear, HangUp, Leave, Mark, MoveOn, Play
+from media.core.onsetdetector import Confirm
 from media.core.types import Action, CallPlan, DialModel, Event, Report, Stamp, ToModel, TurnEnded
 from media.legs import twiliowire
 from sandbox.audio import FRAME_MS, lay

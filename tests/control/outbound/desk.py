@@ -7,7 +7,7 @@ from uuid import UUID
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from control.outbound.dialling import Dialler, DialLimits
+from control.outbound.dialler import Dialler, DialLimits
 from control.outbound.rules import Limits
 from hum import ids
 from hum.ids import Kind

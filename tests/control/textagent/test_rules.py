@@ -10,7 +10,7 @@ from control.flows import smsconfig
 from control.flows.smsconfig import Config
 from control.textagent import rules
 from control.textagent.rules import Counts, Defer, Facts, HandOver, Limits, NoReply, Recheck, Respond, ThreadMessage
-from control.texts import gate, segments
+from control.texts import segments, sendgate
 
 AT = datetime(2026, 3, 2, 12, tzinfo=UTC)
 LIMITS = Limits(turns_per_pair=200, turns_per_organization=5000, attempts=3, reply_segments=11, seconds=5)
@@ -18,7 +18,7 @@ FACTS = Facts(
     is_paused=False,
     is_blocked=False,
     is_our_own=False,
-    gate=gate.SEND,
+    gate=sendgate.SEND,
     config=Config(),
     counts=Counts(0, 0, 0),
     history=[ThreadMessage("inbound", "Hello?", AT)],
@@ -46,9 +46,9 @@ def thread(*bodies: str, apart_seconds: float = 20) -> list[ThreadMessage]:
         ({"config": None}, NoReply("no_flow")),
         ({"is_paused": True}, NoReply("paused")),
         ({"is_blocked": True}, NoReply("blocked")),
-        ({"gate": gate.Stop("opted_out", "opted_out")}, NoReply("opted_out")),
-        ({"gate": gate.Stop("canceled", "closed")}, NoReply("closed")),
-        ({"gate": gate.Wait(AT, "organization_hours")}, Defer(AT)),
+        ({"gate": sendgate.Stop("opted_out", "opted_out")}, NoReply("opted_out")),
+        ({"gate": sendgate.Stop("canceled", "closed")}, NoReply("closed")),
+        ({"gate": sendgate.Wait(AT, "organization_hours")}, Defer(AT)),
         ({"history": []}, NoReply("answered")),
         ({"history": [*FACTS.history, ThreadMessage("outbound", "Hi", AT, "human")]}, NoReply("answered")),
         ({"history": [*FACTS.history, ThreadMessage("outbound", "Hi", AT, "api")]}, NoReply("answered")),
@@ -72,7 +72,7 @@ def test_before_the_model_is_asked(changes: dict[str, Any], decision: rules.Deci
 NOW = Recheck(
     is_paused=False,
     is_blocked=False,
-    gate=gate.SEND,
+    gate=sendgate.SEND,
     human_wrote=False,
     newer_text=False,
     dropped_before=False,
@@ -87,8 +87,8 @@ NOW = Recheck(
         ({"human_wrote": True, "is_paused": True}, "human_replied"),
         ({"is_paused": True}, "paused"),
         ({"is_blocked": True}, "blocked"),
-        ({"gate": gate.Stop("canceled", "closed")}, "closed"),
-        ({"gate": gate.Wait(AT, "organization_hours")}, None),
+        ({"gate": sendgate.Stop("canceled", "closed")}, "closed"),
+        ({"gate": sendgate.Wait(AT, "organization_hours")}, None),
         ({"newer_text": True}, "newer_text"),
         ({"newer_text": True, "dropped_before": True}, None),
     ],

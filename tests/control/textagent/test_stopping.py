@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 
 from control.texts import writing
-from control.texts.receiving import Limits, Received, receive
+from control.texts.inboundtext import Limits, Received, receive
 from control.texts.writing import Draft
 from hum.clock import now
 from storage import conversations

@@ -10,8 +10,8 @@ import pytest
 from control.app import build_worker
 from control.clients.openai import OpenAI
 from control.feature import ExternalClients
-from control.texts import receiving
-from control.texts.receiving import Limits, Received
+from control.texts import inboundtext
+from control.texts.inboundtext import Limits, Received
 from hum.clock import now
 from hum.settings import ControlSettings
 from sandbox.openai import Model, Script
@@ -59,7 +59,7 @@ async def test_texts_are_answered_by_a_worker(desk: Desk, tmp_path: Path) -> Non
 async def receive(desk: Desk, sid: str, body: str) -> None:
     text = Received(sid, "AC1", CONTACT, NUMBER, body, (), "", False, None)
     async with desk.db.system() as tx:
-        assert await receiving.receive(tx, text, Limits(timedelta(0), 0, 6, timedelta(hours=1)), now())
+        assert await inboundtext.receive(tx, text, Limits(timedelta(0), 0, 6, timedelta(hours=1)), now())
 
 
 async def until(desk: Desk, query: str, count: int) -> None:

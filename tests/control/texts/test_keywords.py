@@ -30,12 +30,12 @@ STOP, START, HELP = Keyword.STOP, Keyword.START, Keyword.HELP
     ],
 )
 def test_keywords(body: str, keyword: Keyword | None) -> None:
-    assert keywords.read(body) is keyword
+    assert keywords.recognize(body) is keyword
 
 
 def test_a_long_message_is_none_and_costs_nothing() -> None:
-    assert keywords.read(" " * (MOST_CHARS - 4) + "stop") is STOP
-    assert keywords.read(" " * (10 << 20) + "stop") is None
+    assert keywords.recognize(" " * (MOST_CHARS - 4) + "stop") is STOP
+    assert keywords.recognize(" " * (10 << 20) + "stop") is None
 
 
 @pytest.mark.parametrize(
@@ -51,4 +51,4 @@ def test_a_long_message_is_none_and_costs_nothing() -> None:
     ],
 )
 def test_the_carrier_may_know_more_words(body: str, carriers: str, keyword: Keyword | None) -> None:
-    assert keywords.read(body, carriers) is keyword
+    assert keywords.recognize(body, carriers) is keyword

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from media.core.leg import HangUp
+from media.core.legmessages import HangUp
 from media.core.types import CallPlan, Prompt, PromptKind, Tool
 
 GREETING = bytes(range(1, 251)) * 64  # 2 s

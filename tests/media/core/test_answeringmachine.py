@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from media.core.commands import EndCall, Machine
-from media.core.leg import HangUp
+from media.core.legmessages import HangUp
 from media.core.types import BargedIn, CallPlan, Prompt, PromptKind, TurnEnded
 from tests.support.simulation import Phone
 

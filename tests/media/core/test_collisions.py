@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from media.core.leg import HangUp
+from media.core.legmessages import HangUp
 from media.core.types import BargedIn, CallPlan, Prompt, PromptKind, RunTool, Tool, TurnEnded
 from sandbox.openai import Turn
 from tests.support.simulation import Phone, calls

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from media.core.commands import EndCall, Watch
-from media.core.leg import Audio, Broken, Digit, HangUp, Leave, Mark
+from media.core.legmessages import Audio, Broken, Digit, HangUp, Leave, Mark
 from media.core.types import (
     AnnouncementPlayed,
     BargedIn,

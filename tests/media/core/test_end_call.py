@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from media.core.commands import LeaveStream
-from media.core.leg import HangUp, MoveOn
+from media.core.legmessages import HangUp, MoveOn
 from media.core.tools import GOES_ON
 from media.core.types import (
     BargedIn,

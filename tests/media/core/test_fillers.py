@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from media.core.fillers import Fillers
-from media.core.leg import HangUp, Play
+from media.core.legmessages import HangUp, Play
 from media.core.types import (
     BargedIn,
     CallPlan,

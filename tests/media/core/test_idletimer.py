@@ -2,7 +2,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from media.core.idletimer import Due, IdleTimer
-from media.core.leg import HangUp
+from media.core.legmessages import HangUp
 from media.core.types import Prompt, TurnEnded
 from tests.media.core.plans import PLAN
 from tests.support.simulation import Phone

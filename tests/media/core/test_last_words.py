@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from media.core.commands import EndCall, LeaveStream
-from media.core.leg import HangUp, MoveOn
+from media.core.legmessages import HangUp, MoveOn
 from media.core.types import BargedIn, CallPlan, Prompt, PromptKind
 from tests.media.core.test_model_faults import PLAN, SORRY
 from tests.support.simulation import Phone

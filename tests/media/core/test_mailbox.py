@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from media.core.audio import from_linear
 from media.core.beep import BEEP_MS, beep
 from media.core.commands import Command, DecisionResult, EndCall, Inform, LeaveStream, Listen
-from media.core.leg import Audio, Clear, Digit, HangUp, Leave, Mark, MoveOn, Play
+from media.core.legmessages import Audio, Clear, Digit, HangUp, Leave, Mark, MoveOn, Play
 from media.core.mailbox import Mailbox
 from media.core.types import (
     Action,

@@ -6,7 +6,7 @@ from random import Random
 
 import pytest
 
-from media.core.leg import HangUp
+from media.core.legmessages import HangUp
 from media.core.types import BargedIn, RecordAgent, TurnEnded
 from tests.media.core.plans import BARE, PLAN
 from tests.support.examples import sample

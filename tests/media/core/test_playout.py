@@ -5,7 +5,7 @@ import pytest
 
 from media.core.carrierclock import CarrierClock
 from media.core.inflight import Item, ItemAudio, Span
-from media.core.leg import Audio, Mark, ToLeg
+from media.core.legmessages import Audio, Mark, ToLeg
 from media.core.playout import Playout
 from media.core.turngate import TurnGate
 from media.core.types import PromptKind

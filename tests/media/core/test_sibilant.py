@@ -3,7 +3,7 @@ from random import Random
 
 import pytest
 
-from media.core.hearing import HISSED
+from media.core.onsetdetector import HISSED
 from media.core.sibilant import breath, hiss
 
 

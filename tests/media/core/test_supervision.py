@@ -7,7 +7,7 @@ from typing import Any, Literal, TypeVar
 import pytest
 
 from media.core.commands import Command, DecisionResult, EndCall, Inform, Instruct, Listen, Say
-from media.core.leg import Play
+from media.core.legmessages import Play
 from media.core.supervision import MOST, MOST_WAITING, hint
 from media.core.types import (
     BargedIn,

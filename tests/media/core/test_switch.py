@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from media.core.commands import SwitchFlow
-from media.core.leg import HangUp
+from media.core.legmessages import HangUp
 from media.core.session import TAKEN_OVER
 from media.core.types import CallPlan, CommandReply, DialModel, FlowSwitched, Report, RunTool, Tool, TurnEnded
 from sandbox.openai import Turn

@@ -9,7 +9,7 @@ import pytest
 
 from media.core import tools as machine
 from media.core.commands import EndCall, LeaveStream
-from media.core.leg import HangUp, MoveOn
+from media.core.legmessages import HangUp, MoveOn
 from media.core.tools import Tools
 from media.core.types import (
     CallEnded,

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from media.core.commands import Instruct, Say, SwitchFlow, Watch
-from media.core.leg import Audio, Digit, HangUp, Mark, Started
+from media.core.legmessages import Audio, Digit, HangUp, Mark, Started
 from media.core.mailbox import Mailbox
 from media.core.types import CallPlan, MailboxPlan, PauseRules, Prompt, PromptKind, Tool
 from media.handover import codec
@@ -115,7 +115,7 @@ def test_a_state_is_small_and_holds_each_object_once() -> None:
     back = unpack(state, SILERO.network, INLINE)
     assert back._voice._clock is back._clock is back._model.input_audio._clock
     assert back._model._emit.__self__ is back._model.tools.recording_pauses
-    assert back._floor.vad._hearing._sound._confirm._network is SILERO.network
+    assert back._floor.vad._onset_detector._sound._confirm._network is SILERO.network
 
 
 def test_a_mailbox_moves_as_well() -> None:

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from media.core.hearing import VOICED
-from media.core.leg import Clear
+from media.core.legmessages import Clear
+from media.core.onsetdetector import VOICED
 from media.core.types import BargedIn, CallPlan
 from media.io.onnxfile import weights
 from media.io.silero import _DITHER, _LINEAR, CONTEXT, MODEL, WINDOW, Network, Silero, State

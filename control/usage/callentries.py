@@ -4,7 +4,7 @@ from datetime import datetime
 from uuid import UUID
 
 from control.clients.openai import ModelUsage
-from control.usage import other, rules
+from control.usage import otherentries, rules
 from hum.v1 import runtime_pb2
 from storage import usage
 from storage.calls import CallState
@@ -36,7 +36,7 @@ async def model_used(tx: Tx, state: CallState, stream: int, used: runtime_pb2.Mo
 
 async def answered(tx: Tx, state: CallState, part: str, spent: ModelUsage) -> None:
     """Record the model's usage after the call, once per request.  `part`: `summary`, `voicemail`."""
-    await _grow(tx, state, other.of_model(part, spent))
+    await _grow(tx, state, otherentries.of_model(part, spent))
 
 
 async def stream_ended(tx: Tx, state: CallState, stream: int, at: datetime) -> None:

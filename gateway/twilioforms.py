@@ -5,7 +5,7 @@ from starlette.requests import Request
 
 from gateway import twiml
 from gateway.bodies import BadBody, Bodies
-from hum import carrier
+from hum import twiliosignature
 from hum.contract.errors import Forbidden
 from hum.observe.telemetry import log
 from hum.settings import GatewaySettings
@@ -36,7 +36,7 @@ class SignedForms:
         Our webhooks have no query, so a query is refused.
         """
         signature = request.headers.get("x-twilio-signature", "")
-        if not carrier.looks_signed(signature) or request.url.query or NEW_SCHEME in request.headers:
+        if not twiliosignature.looks_signed(signature) or request.url.query or NEW_SCHEME in request.headers:
             raise _unsigned(request)
         body = await self._bodies.read(request)
         try:
@@ -44,7 +44,7 @@ class SignedForms:
         except ValueError as error:
             raise BadBody("PAYLOAD_TOO_LARGE", "The form has too many fields.") from error
         url = self._settings.public_url + request.scope["raw_path"].decode("ascii", "replace")
-        if not carrier.is_signed(self._settings.twilio_auth_tokens, url, signed, signature):
+        if not twiliosignature.is_signed(self._settings.twilio_auth_tokens, url, signed, signature):
             SIGNED.labels("unsigned").inc()
             raise _unsigned(request)
         form = {twiml.readable(name): twiml.readable(value) for name, value in signed}

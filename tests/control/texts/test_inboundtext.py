@@ -9,8 +9,8 @@ import pytest
 from control.clients.twilio import Lookup
 from control.contacts.jobs import look_up_contact
 from control.optouts import usecases as optouts
-from control.texts import keywords, receiving, writing
-from control.texts.receiving import Limits, Received
+from control.texts import inboundtext, keywords, writing
+from control.texts.inboundtext import Limits, Received
 from control.texts.writing import Draft
 from hum import ids
 from hum.clock import now
@@ -37,7 +37,7 @@ async def texting(texting: Texting) -> Texting:
 
 async def receive(texting: Texting, text: Received, limits: Limits = LIMITS) -> bool:
     async with texting.db.system() as tx:
-        return await receiving.receive(tx, text, limits, now())
+        return await inboundtext.receive(tx, text, limits, now())
 
 
 async def types(texting: Texting) -> list[str]:
@@ -223,7 +223,7 @@ async def test_where_we_answer_each_change_and_each_question_has_a_reply(texting
     stop, help, start = await written(texting)
     assert all(text.startswith("Clinic: ") for text in (stop, help, start))
     assert "unsubscribed" in stop and "HELP" in start and "STOP" in help
-    assert all(keywords.read(text) is None for text in (stop, help, start)), "two of ours don't answer each other"
+    assert all(keywords.recognize(text) is None for text in (stop, help, start)), "two of ours don't answer each other"
     assert await one(texting, "SELECT count(*) FROM messages WHERE sent_by = 'system' AND status = 'queued'") == (3,)
     assert await one(texting, OUT) == (False, "keyword", "START", False)
 

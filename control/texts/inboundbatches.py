@@ -13,17 +13,17 @@ from weakref import WeakValueDictionary
 
 from control import jobs
 from control.contacts.rules import LOOK_UP_SENDER
-from control.texts import keywords, outbox, receiving, revocation, segments, turns
+from control.texts import inboundtext, keywords, outbox, revocation, segments, turns
 from control.texts.batcher import Batcher
-from control.texts.receiving import RECEIVED, Limits, Received
-from control.usage import other as usage
+from control.texts.inboundtext import RECEIVED, Limits, Received
+from control.usage import otherentries as usage
 from hum import ids
 from hum.clock import now
 from hum.contract.validation import bad_e164
-from storage import contacts, conversations, events, messages, received
+from storage import contacts, conversations, events, inboundtexts, messages
 from storage.conversations import ConversationState
 from storage.db import Db, Tx
-from storage.received import RouteRow
+from storage.inboundtexts import RouteRow
 
 #: Texts per transaction, which locks the rows of their conversations.
 MOST = 32
@@ -52,7 +52,7 @@ class Arrivals:
 
     async def _one(self, text: Received) -> None:
         async with self._db.system() as tx:
-            await receiving.receive(tx, text, self._limits, now())
+            await inboundtext.receive(tx, text, self._limits, now())
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +70,9 @@ async def receive_plain(tx: Tx, texts: Sequence[Received], limits: Limits, at: d
     plain = _plain(texts)
     if not plain:
         return frozenset(range(len(texts)))
-    routes = await received.routes(tx, [(text.to_e164, text.sender, text.account, text.sid) for text in plain.values()])
+    routes = await inboundtexts.routes(
+        tx, [(text.to_e164, text.sender, text.account, text.sid) for text in plain.values()]
+    )
     done = list[int]()
     groups = defaultdict[tuple[UUID, UUID], list[_Arrival]](list)
     for n, (index, text) in enumerate(plain.items()):
@@ -103,7 +105,7 @@ def _is_plain(text: Received) -> bool:
         and not text.is_group
         and text.at is None
         and bad_e164(text.sender) is None
-        and keywords.read(text.body, text.carrier_type) is None
+        and keywords.recognize(text.body, text.carrier_type) is None
         and revocation.revokes(text.body) is None
     )
 
@@ -132,9 +134,9 @@ async def _receive_group(tx: Tx, group: Sequence[_Arrival], limits: Limits, at: 
     )
     await events.append_all(tx, [event for arrival in stored for event in _events(arrival, threads, first, at)])
     answered = [(arrival.route, threads[arrival.text.sender]) for arrival in stored if not arrival.route.opted_out]
-    await turns.schedule_all(tx, [thread for route, thread in answered if receiving.may_answer(route, thread)], at)
+    await turns.schedule_all(tx, [thread for route, thread in answered if inboundtext.may_answer(route, thread)], at)
     strangers = [
-        contact_of[arrival.text.sender] for arrival in stored if receiving.may_look_up(arrival.route, limits, at)
+        contact_of[arrival.text.sender] for arrival in stored if inboundtext.may_look_up(arrival.route, limits, at)
     ]
     await jobs.enqueue_all(tx, LOOK_UP_SENDER, route.org_id, strangers)
     RECEIVED.labels("stored").inc(len(stored))

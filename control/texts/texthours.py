@@ -10,7 +10,7 @@ from datetime import time
 
 from control.base import hours, phone
 from control.base.hours import Hours
-from control.texts.gate import HonoredHours
+from control.texts.sendgate import HonoredHours
 from storage.messages import RulesRow
 
 Span = tuple[time, time]

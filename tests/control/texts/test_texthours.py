@@ -9,8 +9,8 @@ import pytest
 
 from control.base import hours as opening
 from control.base.hours import Hours
-from control.texts import gate, hours
-from control.texts.gate import Facts, Wait
+from control.texts import sendgate, texthours
+from control.texts.sendgate import Facts, Wait
 from storage.messages import RulesRow
 
 MINUTE = timedelta(minutes=1)
@@ -33,8 +33,8 @@ def at(text: str) -> datetime:
 
 def may_leave(contact_e164: str, wished: str) -> datetime:
     """When a text that is wished at this time in New York leaves."""
-    known = Facts(False, False, True, hours.honored(rules(contact_e164)), False, None, None)
-    decision = gate.decide(known, at(wished))
+    known = Facts(False, False, True, texthours.honored(rules(contact_e164)), False, None, None)
+    decision = sendgate.decide_send(known, at(wished))
     return decision.until if isinstance(decision, Wait) else at(wished)
 
 
@@ -60,16 +60,16 @@ def test_recipients_hours(contact: str, wished: str, leaves: str) -> None:
 
 
 def test_each_area_code_is_of_one_state() -> None:
-    codes = [code for _, each in hours.STATES.values() for code in each.split()]
+    codes = [code for _, each in texthours.STATES.values() for code in each.split()]
     assert len(codes) == len(set(codes)) and all(len(code) == 3 and code.isdecimal() for code in codes)
 
 
 def test_both_kinds_of_hours_are_kept_and_the_one_that_holds_is_named() -> None:
     office = json.dumps({"weekly": {"mon": [["10:00", "12:00"]]}})
-    found = hours.honored(rules("+14155550123", business_hours_json=office))
+    found = texthours.honored(rules("+14155550123", business_hours_json=office))
     known = Facts(False, False, True, found, False, None, None)
-    assert gate.decide(known, at("2026-06-01T09:30")) == Wait(at("2026-06-01T11:00"), "organization_hours")
-    assert gate.decide(known, at("2026-06-01T10:30")) == Wait(at("2026-06-01T11:00"), "recipient_hours")
+    assert sendgate.decide_send(known, at("2026-06-01T09:30")) == Wait(at("2026-06-01T11:00"), "organization_hours")
+    assert sendgate.decide_send(known, at("2026-06-01T10:30")) == Wait(at("2026-06-01T11:00"), "recipient_hours")
 
 
 # --- every clock change

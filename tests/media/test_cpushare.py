@@ -6,7 +6,7 @@ import sys
 import pytest
 
 from hum.clock import cpu_ms, monotonic_ms
-from media.cores import Used
+from media.cpushare import Used
 from tests.support.quota import cpu_quota
 
 
@@ -50,7 +50,7 @@ def test_the_processor_time_of_this_process_is_measured() -> None:
 
 
 def test_the_control_groups_limit_is_found() -> None:
-    probe = "import sys; sys.stdin.readline(); from media.cores import allowed_cores; print(allowed_cores())"
+    probe = "import sys; sys.stdin.readline(); from media.cpushare import allowed_cores; print(allowed_cores())"
     process = subprocess.Popen([sys.executable, "-c", probe], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     try:
         with cpu_quota([process.pid], 0.25):

@@ -18,15 +18,15 @@ from control.optouts.usecases import Evidence
 from control.texts import keywords, outbox, replies, revocation, segments, turns, writing
 from control.texts.keywords import Keyword
 from control.texts.writing import Draft
-from control.usage import other as usage
+from control.usage import otherentries as usage
 from hum import ids
 from hum.contract.errors import InvalidState, NotFound
 from hum.contract.validation import bad_e164
 from hum.observe.telemetry import log
-from storage import contacts, conversations, messages, received
+from storage import contacts, conversations, inboundtexts, messages
 from storage.conversations import ConversationState
 from storage.db import Tx
-from storage.received import RouteRow
+from storage.inboundtexts import RouteRow
 
 LOG = log(__name__)
 #: The sender of a text without a sender's number.
@@ -63,7 +63,7 @@ class Received:
 
 async def receive(tx: Tx, text: Received, limits: Limits, now: datetime) -> bool:
     """Store a text as the system; return False if it is stored already.  Raises NotFound if no organization has the number."""
-    route = await received.route(tx, text.to_e164, text.sender, text.account, text.sid)
+    route = await inboundtexts.route(tx, text.to_e164, text.sender, text.account, text.sid)
     if route is None:
         RECEIVED.labels("nobodys").inc()
         raise NotFound("No organization has this number.")
@@ -98,7 +98,7 @@ async def receive(tx: Tx, text: Received, limits: Limits, now: datetime) -> bool
         await contacts.mark_textable(tx, [(route.org_id, text.sender)])
     if text.media:
         await jobs.enqueue(tx, FETCH, thread.org_id, message)
-    word = keywords.read(text.body, text.carrier_type) if is_person else None
+    word = keywords.recognize(text.body, text.carrier_type) if is_person else None
     evidence = Evidence(None, message, thread.id, text.at)
     reopened = thread.status == "closed" and not route.blocked
     # The keyword or revocation appends events of its own, which come after the thread's beginning.
@@ -177,7 +177,7 @@ async def _revoked(
 
 async def _reply(tx: Tx, thread: ConversationState, body: str, limits: Limits, now: datetime) -> None:
     """Answer a keyword, unless the conversation has had its limit of keyword replies."""
-    if await received.replies_since(tx, thread.id, now - limits.replies_within) >= limits.replies:
+    if await inboundtexts.replies_since(tx, thread.id, now - limits.replies_within) >= limits.replies:
         return
     try:
         await writing.write(tx, thread, Draft(body, "system", honors_hours=False), now)

@@ -33,22 +33,22 @@ SETTINGS = {APP: "HUM_DATABASE_APP_URL", SYSTEM: "HUM_DATABASE_SYSTEM_URL"}
 SEE = "`hum migrate --print-roles` and docs/failover.md say how logins are set up"
 
 
-class NotWalled(Exception):  # noqa: N818
+class NotIsolated(Exception):  # noqa: N818
     """Sessions of this process could see other organizations' rows; the message says why and what to do."""
 
 
-async def check_walls(db: Db) -> None:
+async def check_isolation(db: Db) -> None:
     """Check every kind of session.
 
-    Raises NotWalled if a query without an organization sees one, or if a session lacks its role or its time limits.
+    Raises NotIsolated if a query without an organization sees one, or if a session lacks its role or its time limits.
     """
     try:
-        async with db.as_credential(NO_CREDENTIAL) as (tx, _):
+        async with db.authenticated(NO_CREDENTIAL) as (tx, _):
             await _check_session(tx, APP)
             if unbound := _names(await tx.fetch(UNBOUND)):
-                raise NotWalled(f"the policies of {', '.join(unbound)} don't bind the role {APP}; {SEE}")
+                raise NotIsolated(f"the policies of {', '.join(unbound)} don't bind the role {APP}; {SEE}")
             if await tx.fetchval(SEES_AN_ORGANIZATION):
-                raise NotWalled(f"a query without an organization sees one: organizations are not kept apart; {SEE}")
+                raise NotIsolated(f"a query without an organization sees one: organizations are not kept apart; {SEE}")
         async with db.system() as tx:
             await _check_session(tx, SYSTEM)
         listening = await db.listen()
@@ -57,9 +57,9 @@ async def check_walls(db: Db) -> None:
         finally:
             await listening.close()
     except asyncpg.InsufficientPrivilegeError as error:
-        raise NotWalled(f"a login of the database lacks its role: {error}; {SEE}") from error
+        raise NotIsolated(f"a login of the database lacks its role: {error}; {SEE}") from error
     if role != SYSTEM:
-        raise NotWalled(
+        raise NotIsolated(
             f"HUM_DATABASE_URL: a session that asks for the role {SYSTEM} has {role}; it must reach the server itself, not a pooler; {SEE}"
         )
 
@@ -70,11 +70,11 @@ async def _check_session(tx: Tx, role: str) -> None:
     where = f"{SETTINGS[role]}, or HUM_DATABASE_URL where that is not set"
     if session["role"] != role or session["bypasses"]:
         role_name = f"{session['role']}, which bypasses all policies" if session["bypasses"] else session["role"]
-        raise NotWalled(
+        raise NotIsolated(
             f"{where}: a session has the role {role_name}, and needs {role}; organizations would not be kept apart; {SEE}"
         )
     if unlimited := _names(await tx.fetch(UNLIMITED)):
-        raise NotWalled(f"{where}: the login has no {', '.join(unlimited)}; {SEE}")
+        raise NotIsolated(f"{where}: the login has no {', '.join(unlimited)}; {SEE}")
 
 
 def _names(rows: Sequence[asyncpg.Record]) -> list[str]:

@@ -64,7 +64,7 @@ PLAN_LIMIT = "plan_limit"
 SEND = Send()
 
 
-def decide(facts: Facts, now: datetime) -> Decision:
+def decide_send(facts: Facts, now: datetime) -> Decision:
     """Return the decision, in the contract's order: closed, opted out, plan, expiry, quiet hours."""
     if facts.closed and not facts.is_system:
         return Stop("canceled", "closed")

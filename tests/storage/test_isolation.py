@@ -10,14 +10,14 @@ from control.app import database
 from hum.refusal import StartupRefusal
 from hum.settings import ControlSettings
 from storage.db import Addresses, Db
-from storage.walls import NotWalled, check_walls
+from storage.isolation import NotIsolated, check_isolation
 
 LIMITS = ("statement_timeout", "lock_timeout", "idle_in_transaction_session_timeout")
 
 
 async def test_the_walls_stand(database_url: str) -> None:
     db = await Db.open(database_url, size=2)
-    await check_walls(db)
+    await check_isolation(db)
     await db.close()
 
 
@@ -25,8 +25,10 @@ async def test_the_walls_stand(database_url: str) -> None:
 async def test_a_login_without_its_role_is_refused(database_url: str, names: tuple[str, ...]) -> None:
     urls: dict[str, Any] = dict.fromkeys(names, database_url)
     db = await Db.open(Addresses(database_url, **urls), size=2)
-    with pytest.raises(NotWalled, match=f"HUM_DATABASE_{names[0].upper()}_URL.*role hum, which bypasses all policies"):
-        await check_walls(db)
+    with pytest.raises(
+        NotIsolated, match=f"HUM_DATABASE_{names[0].upper()}_URL.*role hum, which bypasses all policies"
+    ):
+        await check_isolation(db)
     await db.close()
 
 
@@ -45,10 +47,10 @@ async def test_whatever_is_forgotten_is_said(database_url: str, forgets: str) ->
         url = database_url.replace(database_url.split("//")[1].split("@", maxsplit=1)[0], f"{login}:secret")
         db = await Db.open(Addresses(database_url, app=url), size=2)
         if forgets:
-            with pytest.raises(NotWalled, match="calls" if forgets == "policies" else f"has no {forgets};"):
-                await check_walls(db)
+            with pytest.raises(NotIsolated, match="calls" if forgets == "policies" else f"has no {forgets};"):
+                await check_isolation(db)
         else:
-            await check_walls(db)
+            await check_isolation(db)
         await db.close()
     finally:
         await administrator.execute("ALTER TABLE calls ENABLE ROW LEVEL SECURITY")
@@ -61,11 +63,11 @@ async def test_a_policy_that_lets_everything_through_is_found(database_url: str)
     await administrator.execute("SET ROLE hum_system")
     await administrator.execute("INSERT INTO organizations (org_id, name) VALUES (gen_random_uuid(), 'one')")
     db = await Db.open(database_url, size=2)
-    await check_walls(db)
+    await check_isolation(db)
     await administrator.execute("RESET ROLE")
     await administrator.execute("CREATE POLICY careless ON organizations TO hum_app USING (true)")
-    with pytest.raises(NotWalled, match="a query without an organization sees one"):
-        await check_walls(db)
+    with pytest.raises(NotIsolated, match="a query without an organization sees one"):
+        await check_isolation(db)
     await administrator.execute("DROP POLICY careless ON organizations")
     await administrator.close()
     await db.close()

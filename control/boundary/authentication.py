@@ -1,4 +1,4 @@
-"""Admission of other planes by their node identity, and of tenants by their credential and within their rate limits."""
+"""Authentication of other planes by their node identity, and of tenants by their credential and within their rate limits."""
 
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Sequence
@@ -49,7 +49,7 @@ class _QuotaOwner:
         return cls(id, principal.organization)
 
 
-class Admission:
+class Authentication:
     """Authentication and authorization of requests, which become request contexts.
 
     No transaction is opened for a request that exceeds a limit.  A credential that was recently valid counts against
@@ -100,7 +100,7 @@ class Admission:
         """
         credential, scheme, owner = await self.recognize(incoming)
         self._count(incoming, credential, owner.organization, stored_bytes)
-        async with self._concurrency.enter(owner.id), self._db.as_credential(credential) as (tx, principal):
+        async with self._concurrency.enter(owner.id), self._db.authenticated(credential) as (tx, principal):
             if principal is None or scheme != _scheme(principal):
                 self._recent.pop(credential, None)
                 raise _unknown(scheme)
@@ -134,7 +134,7 @@ class Admission:
         address = self._address(incoming)
         self._limits.unknown.consume(address, self._clock())
         try:
-            async with self._db.as_credential(credential) as (_, principal):
+            async with self._db.authenticated(credential) as (_, principal):
                 if principal is None or scheme != _scheme(principal):
                     raise _unknown(scheme)
         except (*UNAVAILABLE, *BUSY):
@@ -146,7 +146,7 @@ class Admission:
 
     async def current(self, credential: bytes) -> Principal | None:
         """Return the principal of a credential that was admitted before, as of now; None if it is no longer valid."""
-        async with self._db.as_credential(credential) as (_, principal):
+        async with self._db.authenticated(credential) as (_, principal):
             return principal
 
     @staticmethod

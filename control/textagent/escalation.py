@@ -1,4 +1,4 @@
-"""The hand-over of a conversation from the AI to people."""
+"""The escalation of a conversation from the AI to people."""
 
 from control.texts import outbox, threads
 from storage import conversations
@@ -6,7 +6,7 @@ from storage.conversations import ConversationState
 from storage.db import Tx
 
 
-async def hand_over(tx: Tx, thread: ConversationState, reason: str, explanation: str | None = None) -> None:
+async def escalate(tx: Tx, thread: ConversationState, reason: str, explanation: str | None = None) -> None:
     """Pause the AI in a locked conversation, and append an event with the reason.  `explanation`: the agent's own words for it.
 
     The assignee keeps the conversation; without one it stays unassigned.

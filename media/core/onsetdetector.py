@@ -324,7 +324,7 @@ class Sound:
         return probability
 
 
-class Hearing:
+class OnsetDetector:
     """Judges the sounds on one caller's line while the agent is audible."""
 
     __slots__ = (

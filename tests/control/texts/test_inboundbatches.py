@@ -10,9 +10,9 @@ from uuid import UUID
 
 import pytest
 
-from control.texts import arriving, receiving
-from control.texts.arriving import Arrivals
-from control.texts.receiving import Received
+from control.texts import inboundbatches, inboundtext
+from control.texts.inboundbatches import Arrivals
+from control.texts.inboundtext import Received
 from hum import ids
 from hum.clock import now
 from hum.contract.errors import NotFound
@@ -20,14 +20,14 @@ from storage import contacts, conversations, flows, identity, numbers
 from storage.db import Db
 from storage.numbers import NumberRow
 from tests.control.texts.conftest import NUMBER, Texting
-from tests.control.texts.test_receiving import LIMITS, TEXT, one
+from tests.control.texts.test_inboundtext import LIMITS, TEXT, one
 from tests.support.examples import sample
 from tests.support.waits import patience
 
 OTHER_NUMBER = "+12125550101"
 BLOCKED, OUT, UNTEXTABLE, CLOSED, PAUSED = (f"+1317555{n:04}" for n in range(5))
 STRANGERS = tuple(f"+1317555009{n}" for n in range(8))
-SENDERS = (BLOCKED, OUT, UNTEXTABLE, CLOSED, PAUSED, *STRANGERS, receiving.ANONYMOUS)
+SENDERS = (BLOCKED, OUT, UNTEXTABLE, CLOSED, PAUSED, *STRANGERS, inboundtext.ANONYMOUS)
 BODIES = (
     "Hi",
     "Are you open?",
@@ -117,15 +117,15 @@ async def test_together_they_are_what_they_are_one_by_one(database_url: str, see
         texts, plain = script(seed), 0
         for text in texts:
             async with db.system() as tx:
-                await receiving.receive(tx, replace(text, sid=f"A{text.sid}"), LIMITS, now())
+                await inboundtext.receive(tx, replace(text, sid=f"A{text.sid}"), LIMITS, now())
         for begin in range(0, len(texts), 12):
             batch = [replace(text, sid=f"B{text.sid}", to_e164=OTHER_NUMBER) for text in texts[begin : begin + 12]]
             async with db.system() as tx:
-                left = await arriving.receive_plain(tx, batch, LIMITS, now())
+                left = await inboundbatches.receive_plain(tx, batch, LIMITS, now())
             plain += len(batch) - len(left)
             for place in sorted(left):
                 async with db.system() as tx:
-                    await receiving.receive(tx, batch[place], LIMITS, now())
+                    await inboundtext.receive(tx, batch[place], LIMITS, now())
         assert plain >= 8, "most of these are plain"
         expected, found = await snapshot(db, alone), await snapshot(db, together)
         assert found == expected

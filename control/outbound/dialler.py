@@ -21,11 +21,11 @@ from control.outbound import attempts, rules
 from control.outbound.rules import Facts, Limits
 from control.rows import each_row
 from hum import ids
-from hum.carrier import OVERRIDES
 from hum.clock import monotonic_ms, now
 from hum.contract.errors import CarrierBusy, CarrierError
 from hum.ids import Kind
 from hum.observe.telemetry import log
+from hum.twiliosignature import OVERRIDES
 from storage import calls, media_capacity, outbound
 from storage.db import Db, Tx
 from storage.outbound import CallAttemptRow, FactsRow

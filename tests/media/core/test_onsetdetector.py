@@ -7,7 +7,7 @@ from random import Random
 import pytest
 
 from media.core.audio import from_linear, silence, to_linear
-from media.core.hearing import (
+from media.core.onsetdetector import (
     BROKEN_FRAMES,
     DEAF_FRAMES,
     OTHERWISE_FRAMES,

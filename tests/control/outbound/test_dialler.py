@@ -9,7 +9,7 @@ import pytest
 from grpc import StatusCode, aio
 
 from control.clients.twilio import CarrierCall
-from control.outbound.dialling import Dialler
+from control.outbound.dialler import Dialler
 from hum.clock import now
 from hum.contract.errors import CarrierBusy, CarrierError
 from hum.v1 import calls_pb2
