@@ -16,7 +16,7 @@ import numpy as np
 
 from media.core.audio import BYTES_PER_MS
 from media.core.carrierclock import CarrierClock
-from media.core.inflight import Item, ItemAudio
+from media.core.heardposition import Item, ItemAudio
 from media.core.legmessages import Audio, Mark, ToLeg
 from media.core.playout import Playout
 from media.core.turngate import TurnGate

@@ -22,7 +22,7 @@ from control.base.streams import StreamLimits
 from control.base.subscriptions import Payments
 from control.billing.feature import feature as billing
 from control.boundary import AuditLog, Boundary, RateLimits
-from control.boundary.concurrency import ConcurrencyLimits
+from control.boundary.requestconcurrency import ConcurrencyLimits
 from control.bus import PostgresBus, RunningBus
 from control.calls.feature import feature as calls
 from control.campaigns.feature import feature as campaigns

@@ -26,7 +26,7 @@ from control.clients.embeddings import Embedder, Embeddings
 from control.clients.http import GuardedClient
 from control.knowledge import rules
 from control.knowledge.jobs import Conversions
-from control.knowledge.lookups import DocumentSearch
+from control.knowledge.search import DocumentSearch
 from control.knowledge.vectors import VectorCache
 from hum import ids
 from hum.settings import ControlSettings

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from control.knowledge.rules import Passage
+from control.knowledge.passages import Passage
 
 FOLDER = Path(__file__).parent
 FOUND = 5

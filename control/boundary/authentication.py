@@ -10,9 +10,9 @@ import structlog
 
 from control.base import principal as rights
 from control.base.rates import Allowance, Rates
-from control.boundary.concurrency import ConcurrencyLimits
 from control.boundary.context import NodeContext, SessionContext, SignedInContext, TransactionContext
 from control.boundary.incoming import IncomingRequest
+from control.boundary.requestconcurrency import ConcurrencyLimits
 from hum import ids, rpc, secrets
 from hum.clock import Clock
 from hum.contract.errors import ApiKeyRequired, Forbidden, OrganizationChanged, Refused, SessionRequired

@@ -16,8 +16,9 @@ from uuid import UUID
 import prometheus_client
 
 from control.bus import Bus
-from control.calls import capacity
-from control.calls.capacity import Capacity, Caps, ConcurrentCalls, Node, Place, PlaceRequest, Refusal
+from control.calls import capacity, concurrentcalls
+from control.calls.capacity import Capacity, Node, Place, Refusal
+from control.calls.concurrentcalls import Caps, ConcurrentCalls, PlaceRequest
 from control.livecall.channels import LINKS
 from hum import secrets
 from hum.clock import monotonic_ms
@@ -35,7 +36,7 @@ MAX_BATCH = 200
 REFUSED = prometheus_client.Counter(
     "hum_calls_refused_total", "Calls that were sent to no media process, by why", ["why"]
 )
-for _why in (capacity.NO_CAPACITY, capacity.OF_CALLER, capacity.OF_ORGANIZATION):
+for _why in (capacity.NO_CAPACITY, concurrentcalls.OF_CALLER, concurrentcalls.OF_ORGANIZATION):
     # Create the series at 0, so that the first refusal counts as an increase.
     REFUSED.labels(_why)
 OUT_OF_ZONE = prometheus_client.Counter(

@@ -1,15 +1,16 @@
-"""Assignment of calls to media processes, within their capacity and the concurrency limits.  Pure.
+"""Assignment of calls to media processes, within their capacity.  Pure.
 
 Processes that share a URL share their places: the kernel decides which of them gets a connection.
 """
 
-from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from uuid import UUID
 
+from control.calls.concurrentcalls import ConcurrentCalls, PlaceRequest
+
 #: Why a call gets no place, as its `end_reason` says.
-NO_CAPACITY, OF_CALLER, OF_ORGANIZATION = "no_capacity", "calls_of_caller", "calls_of_organization"
+NO_CAPACITY = "no_capacity"
 #: The places of a process that reports no number.
 _UNKNOWN_PLACES = 1_000_000
 
@@ -27,33 +28,6 @@ class Node:
     calls: int
     zone: str = ""
     is_doubted: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Caps:
-    """The concurrency limits: the most simultaneous calls of an organization and of a caller."""
-
-    of_organization: int
-    of_caller: int
-
-    def of(self, caller: str | None) -> int:
-        """Return the limit of a caller; callers with a withheld number share half of the organization's calls."""
-        return self.of_caller if caller is not None else max(self.of_caller, (self.of_organization + 1) // 2)
-
-
-@dataclass(frozen=True, slots=True)
-class PlaceRequest:
-    """A call's request for a place.
-
-    `caller`: None for a withheld number.  `is_new`: the call was never offered a place.  `zone`: the zone in which it
-    arrived, empty if none.
-    """
-
-    id: UUID
-    org: UUID
-    caller: str | None
-    is_new: bool
-    zone: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,34 +91,6 @@ class Capacity:
         url = max(free, key=rank)
         free[url].free -= 1
         return Place(url, is_far=bool(zone) and zone not in free[url].zones)
-
-
-class ConcurrentCalls:
-    """The numbers of live calls, by organization and by caller.
-
-    `calls`: organization, caller (None: withheld) and number of calls.
-    """
-
-    def __init__(self, calls: Iterable[tuple[UUID, str | None, int]], caps: Caps) -> None:
-        self._caps = caps
-        self._of_organization: Counter[UUID] = Counter()
-        self._of_caller: Counter[tuple[UUID, str | None]] = Counter()
-        for org, caller, count in calls:
-            self._of_organization[org] += count
-            self._of_caller[org, caller] += count
-
-    def excess(self, call: PlaceRequest) -> str | None:
-        """Return the limit that this call would exceed, or None; a call that already has a place exceeds none."""
-        if not call.is_new:
-            return None
-        if self._of_caller[call.org, call.caller] >= self._caps.of(call.caller):
-            return OF_CALLER
-        return OF_ORGANIZATION if self._of_organization[call.org] >= self._caps.of_organization else None
-
-    def add(self, call: PlaceRequest) -> None:
-        if call.is_new:
-            self._of_organization[call.org] += 1
-            self._of_caller[call.org, call.caller] += 1
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from typing import Any
 
 from control.base import hours, prompting
 from control.base.say import spoken
-from control.calls import capacity
+from control.calls import capacity, concurrentcalls
 from control.calls.prompts import Prompt, localized
 from control.livecall.nextsteps import Message, NextStep
 from control.livecall.rules import CARRIER_ENDINGS, LIVE, TURNS_OF_A_STREAM
@@ -138,8 +138,8 @@ def route_tag(route_tags_json: str, tags: Sequence[str]) -> str | None:
 #: Reason of a refused admission -> the call's status.
 NO_PLACE: Mapping[str, str] = {
     capacity.NO_CAPACITY: "failed",
-    capacity.OF_CALLER: "busy",
-    capacity.OF_ORGANIZATION: "busy",
+    concurrentcalls.OF_CALLER: "busy",
+    concurrentcalls.OF_ORGANIZATION: "busy",
 }
 
 

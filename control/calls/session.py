@@ -8,7 +8,7 @@ from uuid import UUID
 
 from control.base import prompting
 from control.base.wire import value
-from control.calls import outboundrules, rules, unfinished
+from control.calls import answeredby, calltask, rules, unfinished
 from control.calls.situation import situation_of
 from control.flows import rules as flow_rules
 from control.flows.choices import Choices
@@ -89,7 +89,7 @@ class Sessions:
         session.stream_number = spent.stream_number
         session.so_far.extend(_said(role, text) for role, text in history.turns)
         session.placed = row.direction == "outbound"
-        if (machine := outboundrules.for_machine(flow, row.answered_by)) is not None:
+        if (machine := answeredby.for_machine(flow, row.answered_by)) is not None:
             session.machine.CopyFrom(machine)
         return session
 
@@ -198,7 +198,7 @@ def _said(role: str, text: str) -> pb.Said:
 
 def _instructions(flow: Definition, row: SessionRow, *, is_open: bool) -> str:
     """Return the instructions, with the caller context at the end: only that may change during the call."""
-    task = outboundrules.task(row.task_context, row.organization) if row.direction == "outbound" else ""
+    task = calltask.task(row.task_context, row.organization) if row.direction == "outbound" else ""
     caller_context = prompting.caller_context(_contact(row), row.findings)
     return rules.instructions(flow, row.organization, row.time_zone, caller_context, now(), is_open=is_open, task=task)
 

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from control.base.hours import Hours, first_open
 from control.campaigns import choosing
 from control.campaigns.choosing import Send
-from control.texts import segments, templates, texthours
+from control.texts import quiethours, segments, templates
 from control.texts.paces import Paces
 from storage import campaigns, forecasts
 from storage.campaigns import CampaignRow, SenderRow
@@ -148,7 +148,7 @@ def _groups(row: CampaignRow, sender: SenderRow, areas: Sequence[Area]) -> list[
     groups = dict[tuple[object, ...], Group]()
     for area in areas:
         rules = choosing.texting(sender, area.example, opted_out=False)
-        schedules = tuple(schedule.hours for schedule in texthours.honored(rules)) if row.honor_quiet_hours else ()
+        schedules = tuple(schedule.hours for schedule in quiethours.honored(rules)) if row.honor_quiet_hours else ()
         key = tuple(schedule.zone.key for schedule in schedules)
         before = groups.get(key, Group(0, schedules))
         groups[key] = Group(before.count + area.count, schedules)

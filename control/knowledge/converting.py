@@ -12,7 +12,7 @@ from threading import Thread
 from typing import BinaryIO
 
 from control.knowledge.converter import Unreadable
-from control.knowledge.rules import Block
+from control.knowledge.passages import Block
 from hum.settings.knowledge import KnowledgeSettings
 
 PROGRAM = Path(__file__).with_name("converter.py")

@@ -4,7 +4,7 @@ from control.base.egress import Policy
 from control.feature import Deps, Feature, Sweep
 from control.knowledge import rules
 from control.knowledge.jobs import Conversions
-from control.knowledge.lookups import DocumentSearch
+from control.knowledge.search import DocumentSearch
 from control.knowledge.servicer import KnowledgeServicer
 from control.knowledge.tools import lookup_knowledge
 from control.knowledge.usecases import Bounds

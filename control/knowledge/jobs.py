@@ -19,10 +19,10 @@ from control import jobs
 from control.base.egress import EgressError
 from control.clients.embeddings import Embedder, EmbeddingAnswer
 from control.clients.http import GuardedClient
-from control.knowledge import rules
+from control.knowledge import passages, rules
 from control.knowledge.converter import Unreadable
 from control.knowledge.converting import Converter
-from control.knowledge.rules import Passage
+from control.knowledge.passages import Passage
 from control.knowledge.vectors import packed
 from control.usage import otherentries
 from hum import ids
@@ -126,10 +126,10 @@ class Conversions:
         if hash == row.content_hash and row.passages:
             return Conversion(form, len(body), hash, None)
         blocks = await self._converter.blocks(body, form)
-        passages = await asyncio.to_thread(rules.passages, blocks)
-        if not passages:
+        found = await asyncio.to_thread(passages.split, blocks)
+        if not found:
             raise Unreadable("There is no text in the document.")
-        return Conversion(form, len(body), hash, [(passage.heading, passage.text) for passage in passages])
+        return Conversion(form, len(body), hash, [(passage.heading, passage.text) for passage in found])
 
     async def _fetch(self, org: UUID, url: str) -> FetchedDocument:
         """Fetch a document from its URL.  Raises Unreadable."""
@@ -198,4 +198,4 @@ def _failed(id: UUID, failure: str) -> events_pb2.KnowledgeFailedEvent:
 
 def embedding_text(name: str, passage: Passage) -> str:
     """Return a passage with its document's name and headings, so that its vector reflects its context."""
-    return f"{rules.SEPARATOR.join(part for part in (name, passage.heading) if part)}\n{passage.text}"
+    return f"{passages.SEPARATOR.join(part for part in (name, passage.heading) if part)}\n{passage.text}"

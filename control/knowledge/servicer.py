@@ -4,7 +4,7 @@ from control.base import paging
 from control.base.wire import timestamp, value, word
 from control.boundary import ActionContext, TransactionContext
 from control.knowledge import rules, usecases
-from control.knowledge.lookups import DocumentSearch, Hit
+from control.knowledge.search import DocumentSearch, Hit
 from control.knowledge.tools import PASSAGES
 from control.knowledge.usecases import Bounds, Source, with_changes
 from hum import ids

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from control.knowledge.lookups import DocumentSearch
+from control.knowledge.search import DocumentSearch
 from control.tools import Definition, Result, Schema, Situation, Tool, ToolChannel, ToolContext, ToolPolicy
 from hum import ids
 from hum.ids import Kind

@@ -5,7 +5,7 @@ from contextlib import asynccontextmanager
 from uuid import UUID
 
 from control.base.rates import Rates
-from control.boundary.concurrency import ConcurrencyLimits
+from control.boundary.requestconcurrency import ConcurrencyLimits
 from hum.clock import Clock, monotonic_ms
 
 #: The rate limit of an organization's requests about numbers.

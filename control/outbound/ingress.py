@@ -4,7 +4,7 @@ from uuid import UUID
 
 from control.boundary import NodeContext
 from control.bus import Bus
-from control.calls import carriersteps, outboundrules
+from control.calls import answeredby, carriersteps
 from control.clients.twilio import Carrier
 from control.crm.lookups import Callers
 from control.flows.definitions import usable
@@ -71,11 +71,11 @@ class PlacedCallsServicer:
     ) -> pb.ReportAnsweredByResponse:
         async with self._db.system() as tx:
             call, _attempt = await attempts.of_webhook(tx, request.attempt_id, request.call_sid, None)
-            answered_by = outboundrules.answered_by(request.answered_by, await outbound.transcript(tx, call.id))
+            answered_by = answeredby.answered_by(request.answered_by, await outbound.transcript(tx, call.id))
             if not await outbound.set_answered_by(tx, call.id, answered_by):
                 return pb.ReportAnsweredByResponse()  # recorded and handled before
             session = await calls.session(tx, call.id)
-        command = outboundrules.for_machine(usable(session.definition), answered_by) if session else None
+        command = answeredby.for_machine(usable(session.definition), answered_by) if session else None
         if command is not None and call.ended_at is None and call.streams_opened:
             await self._command(call.id, command)
         return pb.ReportAnsweredByResponse()

@@ -6,15 +6,8 @@ It decides when a text is written, and again just before the request to the carr
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from control.base.hours import Hours, first_open, is_open
-
-
-@dataclass(frozen=True, slots=True)
-class HonoredHours:
-    """Hours that a text must honor, and their name: `organization_hours` or `recipient_hours`."""
-
-    name: str
-    hours: Hours
+from control.texts import quiethours
+from control.texts.quiethours import HonoredHours
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,13 +72,14 @@ def decide_send(facts: Facts, now: datetime) -> Decision:
     if facts.expires_at is not None and now >= facts.expires_at:
         return Stop("expired", "expired")
     requested_at = facts.wanted_at if facts.wanted_at is not None and facts.wanted_at > now else now
-    opens_at = first_open([rule.hours for rule in facts.honored], requested_at) if not facts.is_system else requested_at
-    if opens_at is None:
+    opening = quiethours.opening(() if facts.is_system else facts.honored, requested_at)
+    if opening is None:
         return Stop("expired", "never_open")
+    opens_at = opening.at
     if facts.expires_at is not None and opens_at >= facts.expires_at and opens_at > now:
         return Stop("expired", "expired")
     if opens_at > requested_at:
-        return Wait(opens_at, next(rule.name for rule in facts.honored if not is_open(rule.hours, requested_at)))
+        return Wait(opens_at, opening.held_by)
     return SEND if requested_at <= now else Wait(requested_at, None)
 
 

@@ -15,7 +15,7 @@ from prometheus_client import Counter
 from control.base import hours as opening
 from control.base import phone
 from control.optouts import usecases as optouts
-from control.texts import delivery_outbox, delivery_rules, texthours
+from control.texts import delivery_outbox, delivery_rules, quiethours
 from control.texts.delivery_rules import AttemptState
 from control.usage import otherentries as usage
 from hum import ids
@@ -147,7 +147,7 @@ async def _may_retry(tx: Tx, attempt: AttemptRow, standing: AttemptState) -> boo
 async def _retry_at(tx: Tx, attempt: AttemptRow, standing: AttemptState) -> datetime | None:
     at, opens_at = now(), None
     if delivery_rules.cure(standing.error_code).next_window:
-        opens_at = opening.first_open(texthours.of_recipient(await messages.rules(tx, attempt.conversation_id)), at)
+        opens_at = opening.first_open(quiethours.of_recipient(await messages.rules(tx, attempt.conversation_id)), at)
         # The carrier found the window closed, so one that we compute as open right now is no answer.
         opens_at = opens_at if opens_at != at else None
     return delivery_rules.retry_at(standing.error_code, await text_attempts.failed_before(tx, attempt), at, opens_at)

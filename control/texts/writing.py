@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from control.billing import limits
-from control.texts import outbox, segments, sendgate, texthours
+from control.texts import outbox, quiethours, segments, sendgate
 from control.texts.sendgate import Decision, Facts, Send, Stop, Wait
 from hum import ids
 from hum.contract.errors import BillingRequired, ConversationClosed, InvalidState
@@ -128,7 +128,7 @@ def facts(
         closed=row.closed,
         opted_out=row.opted_out,
         can_send=bool(row.number_active and row.sms_enabled and "sms" in (row.capabilities or ())),
-        honored=texthours.honored(row) if honors_hours else (),
+        honored=quiethours.honored(row) if honors_hours else (),
         is_system=sent_by == "system",
         wanted_at=wanted_at,
         expires_at=expires_at,

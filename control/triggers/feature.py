@@ -4,7 +4,7 @@ from datetime import timedelta
 from functools import partial
 
 from control.base.rates import Rates
-from control.boundary.concurrency import ConcurrencyLimits
+from control.boundary.requestconcurrency import ConcurrencyLimits
 from control.feature import Deps, Feature, Sweep
 from control.triggers.ingress import Bounds, HooksIngressServicer
 from control.triggers.jobs import prune

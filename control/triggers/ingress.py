@@ -15,7 +15,7 @@ from prometheus_client import Counter
 
 from control.base.rates import Rates
 from control.boundary import NodeContext
-from control.boundary.concurrency import ConcurrencyLimits
+from control.boundary.requestconcurrency import ConcurrencyLimits
 from control.triggers import rules
 from control.triggers.rules import BadHook, Signed
 from control.triggers.usecases import TABLE

@@ -10,7 +10,7 @@ from control.webhooks import lateness
 from control.webhooks.fanout import fan_out
 from control.webhooks.posting import AtStep, Poster, go_on
 from control.webhooks.recording import Pace, Recorder
-from control.webhooks.rules import Schedule
+from control.webhooks.retries import Schedule
 from control.webhooks.sealing import Sealer
 from control.webhooks.sender import Sender, SendLimits
 from control.webhooks.servicer import WebhooksServicer

@@ -11,9 +11,9 @@ from prometheus_client import Counter, Histogram
 
 from control.base.egress import EgressError
 from control.clients.http import Answer, GuardedClient
-from control.webhooks import bodies, rules, signing
+from control.webhooks import bodies, retries, signing
 from control.webhooks.bodies import Content
-from control.webhooks.rules import Schedule
+from control.webhooks.retries import Schedule
 from control.webhooks.sealing import Sealer
 from hum import ids
 from hum.clock import monotonic_ms, now
@@ -117,9 +117,9 @@ class Poster:
     def _failed(
         self, claimed: ClaimedDelivery, at: datetime, began_ms: float, error: str, message: str, answer: Answer | None
     ) -> Outcome:
-        gone = answer is not None and answer.status == rules.GONE
+        gone = answer is not None and answer.status == retries.GONE
         header = answer.headers.get("retry-after") if answer is not None else None
-        requested_seconds = rules.retry_after_seconds(header, at)
+        requested_seconds = retries.retry_after_seconds(header, at)
         wait_seconds = (
             None if gone else self._schedule.wait_seconds(claimed.row.retries, random.random(), requested_seconds)
         )

@@ -8,7 +8,7 @@ from uuid import UUID
 from control.base import egress
 from control.base.egress import EgressError, Policy
 from control.base.wire import timestamp
-from control.webhooks import rules, signing
+from control.webhooks import retries, rules, signing
 from control.webhooks.presets import PRESETS
 from control.webhooks.sealing import Sealer
 from hum import ids
@@ -231,7 +231,7 @@ async def check_failing(db: Db, warn_days: Sequence[float], disable_days: float)
         later = min((days for days in (*warn_days[1:], disable_days)), default=disable_days) * 86_400
         for row in await webhooks.lock_failing(tx, first, later, FAILING_AT_ONCE):
             failing_seconds = (row.last_failed_at - row.failing_since).total_seconds()
-            step = rules.step_due(failing_seconds, row.warnings, warn_days, disable_days)
+            step = retries.step_due(failing_seconds, row.warnings, warn_days, disable_days)
             if step is None:
                 continue
             if step.is_last:

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Final, Literal
 
-from media.core.inflight import Item
+from media.core.heardposition import Item
 from media.core.itemtexts import ItemText
 from media.core.latency import Latency
 from media.core.prompts import heard_text

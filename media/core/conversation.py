@@ -26,10 +26,10 @@ from media.core.commands import (
     SwitchFlow,
     Watch,
 )
-from media.core.dtmf import Keypad
 from media.core.ending import Ending
 from media.core.floor import Floor
 from media.core.idletimer import Due
+from media.core.keypad import Keypad
 from media.core.latency import Latency
 from media.core.legmessages import (
     CARRIER_PROTOCOL,

@@ -1,8 +1,8 @@
 """The end of a call: a silent caller, a call that lasts too long, a close that waits for the last words."""
 
-from media.core.answeringmachine import AnsweringMachine
 from media.core.idletimer import IdleTimer
 from media.core.legmessages import HangUp, Outcome
+from media.core.machinemessage import MachineMessage
 from media.core.types import CallPlan, PromptKind
 
 
@@ -16,7 +16,7 @@ class Ending:
         self.outcome: Outcome = HangUp("caller")  # used once it is closing
         # The prompt still to be said, once no overlap is pending.
         self.last: PromptKind | None = None
-        self.machine = AnsweringMachine()
+        self.machine = MachineMessage()
         self.idle_timer = IdleTimer(
             plan.idle_after_ms, plan.idle_prompt_count, plan.max_call_ms, plan.idle_gaps_ms, plan.limit_warning_ms
         )

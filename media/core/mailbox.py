@@ -24,7 +24,7 @@ from media.core.commands import (
     SwitchFlow,
 )
 from media.core.dictation import Dictation
-from media.core.inflight import Item, ItemAudio
+from media.core.heardposition import Item, ItemAudio
 from media.core.legmessages import (
     CARRIER_PROTOCOL,
     Audio,

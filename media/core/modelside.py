@@ -7,8 +7,8 @@ from media.core import metering
 from media.core import realtime as rt
 from media.core.carrierclock import CarrierClock
 from media.core.commands import SendDigits, Sequel
-from media.core.dtmf import entry_text
 from media.core.inputaudio import InputAudioBuffer
+from media.core.keypad import entry_text
 from media.core.reconnectbudget import ReconnectBudget
 from media.core.recordingpauses import RecordingPauses
 from media.core.replies import Replies

@@ -4,7 +4,7 @@ Invariants: heard <= sent <= generated, heard never decreases, and the bytes of 
 gap.
 
 Theory of operation.  `pump` keeps the carrier's queue a little filled, and follows each message with a mark.  What
-was heard comes from `inflight`'s model of the carrier's playout, which marks correct.  A flushed mark comes back
+was heard comes from `heardposition`'s model of the carrier's playout, which marks correct.  A flushed mark comes back
 exactly like a played one, so clears fence marks: a mark from before the last clear proves nothing.  Each `clear` is
 followed by a mark of its own, the fence.  The fence's echo shows when the queue was emptied; until then the heard
 position is an estimate that is not acted upon.
@@ -29,7 +29,7 @@ from typing import Final
 from media.core.audio import BYTES_PER_MS
 from media.core.carrierclock import CarrierClock
 from media.core.echo import ECHO_SPAN_MS
-from media.core.inflight import InFlight, Item, Span
+from media.core.heardposition import HeardPosition, Item, Span
 from media.core.legmessages import Clear, Mark, Play, ToLeg
 from media.core.marks import Age, Marks
 from media.core.turngate import TurnGate
@@ -66,13 +66,13 @@ class Playout:
     line: list[Item] = field(default_factory=list)
     # Cleared: nothing is sent until resume or drop.
     cleared: bool = False
-    _flight: InFlight = field(init=False)
+    _position: HeardPosition = field(init=False)
     _marks: Marks = field(default_factory=Marks)
     _clearing: _Clearing | None = None
     _spans: list[Span] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self._flight = InFlight(self.clock)
+        self._position = HeardPosition(self.clock)
 
     def mark(self, number: int, now_ms: float) -> None:
         """Process a mark that came back.  An unknown one changes nothing; a flushed one only shows when it was flushed."""
@@ -83,7 +83,7 @@ class Playout:
             return
         sent_ms = self._marks.pinged(number)
         if sent_ms is None:
-            self._spans += self._flight.played(number, now_ms)
+            self._spans += self._position.played(number, now_ms)
             return
         self.clock.round_trip(now_ms - sent_ms, now_ms)
         if self._clearing is not None and self._clearing.fence == number:
@@ -96,9 +96,9 @@ class Playout:
             return
         # A flushed mark cannot be back sooner.
         back_ms = clearing.sent_ms + 2 * self.clock.one_way_ms
-        early = self._flight.too_early(number, now_ms)
+        early = self._position.too_early(number, now_ms)
         if now_ms < back_ms - self.clock.doubt_ms - UNSURE_MS and not early:
-            self._spans += self._flight.played(number, now_ms)
+            self._spans += self._position.played(number, now_ms)
         elif now_ms >= back_ms and early:
             # Its audio cannot have been played.
             self._settle_by_echo(now_ms)
@@ -121,15 +121,15 @@ class Playout:
     def pump(self, now_ms: float) -> list[ToLeg]:
         """Return the messages to send now so that the carrier does not run dry, each followed by its mark."""
         sends: list[ToLeg] = []
-        if self.cleared or (self._flight.out and self.lead_ms(now_ms) >= self.lead_low_ms):
+        if self.cleared or (self._position.out and self.lead_ms(now_ms) >= self.lead_low_ms):
             return sends
-        if not self._flight.out and now_ms >= self._ping_due_ms():
+        if not self._position.out and now_ms >= self._ping_due_ms():
             sends.append(Mark(self._marks.ping(now_ms)))
         for item in self.line:
             if item.prompt in _PATIENT and not item.sent and self.turn_gate.speaks(now_ms):
                 # A response does not begin while the caller speaks.
                 break
-            if item.sent < item.generated and not self._flight.out:
+            if item.sent < item.generated and not self._position.out:
                 # This mark shows when the audio behind it begins to play.
                 sends.append(self._send_mark(item, b"", now_ms))
             while item.sent < item.generated and (lead_ms := self.lead_ms(now_ms)) < self.lead_low_ms:
@@ -148,32 +148,32 @@ class Playout:
 
     def _send_mark(self, item: Item, payload: bytes, now_ms: float) -> Mark:
         number = self._marks.next()
-        self._flight.sent(number, item, payload, now_ms)
+        self._position.sent(number, item, payload, now_ms)
         return Mark(number)
 
     def due_ms(self) -> float:
         """Return when `pump` or `advance` is due if nothing else happens: the lead runs low, or the agent falls silent."""
         if self.cleared:
             return float("inf")
-        if not self._flight.out:
+        if not self._position.out:
             return self._ping_due_ms()
         for item in self.line:
             if item.sent < item.generated:
-                return self._flight.ends_ms - self.clock.arrives(self.lead_low_ms)
-        return self._flight.ends_ms
+                return self._position.ends_ms - self.clock.arrives(self.lead_low_ms)
+        return self._position.ends_ms
 
     def _ping_due_ms(self) -> float:
         return self._marks.ping_due_ms(well_known=self.clock.well_known)
 
     def lead_ms(self, now_ms: float) -> float:
         """Return how much audio will be queued at the carrier when something sent now arrives there."""
-        return self._flight.ends_ms - self.clock.arrives(now_ms)
+        return self._position.ends_ms - self.clock.arrives(now_ms)
 
     def clear(self, now_ms: float) -> list[ToLeg]:
         """Stop at once, and return the messages to send; the unheard tail is kept until resume or drop."""
         self._hear(now_ms)
         self.cleared = True
-        if self._clearing is not None or not self._flight.out:
+        if self._clearing is not None or not self._position.out:
             return []
         fence = self._marks.fence(now_ms)
         self._clearing = _Clearing(fence, now_ms)
@@ -192,7 +192,7 @@ class Playout:
 
     def _settle(self, cut_ms: float) -> None:
         """Settle the pending clear: the queue was emptied at `cut_ms` on the carrier's clock."""
-        self._spans += self._flight.cut(cut_ms)
+        self._spans += self._position.cut(cut_ms)
         self._clearing = None
 
     def resume(self) -> None:
@@ -235,12 +235,12 @@ class Playout:
         return spans, finished
 
     def _hear(self, now_ms: float) -> None:
-        if self._clearing is None and self._flight.out:
-            self._spans += self._flight.hear(now_ms)
+        if self._clearing is None and self._position.out:
+            self._spans += self._position.hear(now_ms)
 
     def audible(self, now_ms: float) -> bool:
         """Return whether the caller hears the agent or is about to; a cleared tail counts."""
-        if not self.cleared and self._flight.ends_ms > now_ms:
+        if not self.cleared and self._position.ends_ms > now_ms:
             return True
         # A generator would be a third of the cost, on every frame.
         for item in self.line:  # noqa: SIM110
@@ -251,19 +251,19 @@ class Playout:
     @property
     def sounds(self) -> bool:
         """Whether the caller hears the agent or has heard part of what it is saying; unlike `audible`, not before that."""
-        return bool(self._flight.out) or any(item.heard for item in self.line)
+        return bool(self._position.out) or any(item.heard for item in self.line)
 
     def remaining_ms(self, now_ms: float) -> float:
         """Return how long the agent will keep speaking, counting the audio that has come."""
         if self.cleared:
             return sum([item.generated - item.heard for item in self.line]) / BYTES_PER_MS
         unsent = sum([item.generated - item.sent for item in self.line])
-        return unsent / BYTES_PER_MS + max(0.0, self._flight.ends_ms - now_ms)
+        return unsent / BYTES_PER_MS + max(0.0, self._position.ends_ms - now_ms)
 
     def echo_level_db(self, now_ms: float) -> float:
         """Return the level of the agent's loudest message that may be echoing now."""
-        return self._flight.level_db(now_ms, now_ms - ECHO_SPAN_MS - 2 * self.clock.one_way_ms)
+        return self._position.level_db(now_ms, now_ms - ECHO_SPAN_MS - 2 * self.clock.one_way_ms)
 
     def recent(self, now_ms: float, ms: float) -> bytes:
         """Return the agent's audio that may be echoing in these `ms` up to now."""
-        return self._flight.audio(now_ms - ECHO_SPAN_MS - 2 * self.clock.one_way_ms - ms, now_ms)
+        return self._position.audio(now_ms - ECHO_SPAN_MS - 2 * self.clock.one_way_ms - ms, now_ms)

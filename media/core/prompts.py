@@ -2,9 +2,9 @@
 
 from dataclasses import dataclass
 
-from media.core.inflight import Item, ItemAudio
+from media.core.heardposition import Item, ItemAudio
 from media.core.itemtexts import up_to_word
-from media.core.tones import dialled
+from media.core.keytones import dialled
 from media.core.types import CallPlan, Prompt, PromptKind
 
 

@@ -7,7 +7,7 @@ once a mark proves that it was heard.
 from typing import Final
 
 from media.core.audio import to_ms
-from media.core.inflight import Item
+from media.core.heardposition import Item
 from media.core.types import Emit, RecordAgent, RecordCaller, StartRecording
 
 #: How long the announcement's last mark may take to come back.

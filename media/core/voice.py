@@ -27,7 +27,7 @@ from media.core.audio import to_ms
 from media.core.calltranscript import CallTranscript
 from media.core.carrierclock import CarrierClock
 from media.core.fillers import Fillers
-from media.core.inflight import Item, Span
+from media.core.heardposition import Item, Span
 from media.core.latency import Latency
 from media.core.playout import Playout
 from media.core.prompts import Prompts

@@ -29,13 +29,13 @@ from hum.peaks import Peaks
 from media.core.backlog import Backlog
 from media.core.carrierclock import CarrierClock
 from media.core.conversation import Conversation
-from media.core.inflight import Item
+from media.core.heardposition import Item
 from media.core.types import CallPlan, MailboxPlan, PauseRules
 from media.io.filework import FileThread, FileWork, InlineFileWork
 from media.io.silero import Network
 
 #: Raise by 1 with every change of the moved state or its meaning (tests/media/handover/test_shape.py fails first).
-VERSION = 13
+VERSION = 14
 NETWORK, FILES = "network", "files"
 _MODULE = __name__
 _LIBRARY: Mapping[str, Any] = {

@@ -3,9 +3,9 @@
 import pytest
 
 from bench.knowledge.quality import FOUND, corpus, questions, unanswerable
-from control.knowledge import rules
+from control.knowledge import passages, rules
 from control.knowledge.converter import blocks
-from control.knowledge.rules import Block
+from control.knowledge.passages import Block
 from tests.control.knowledge.conftest import House, house, two
 
 __all__ = ["house", "two"]
@@ -13,7 +13,7 @@ __all__ = ["house", "two"]
 
 def test_every_question_has_an_answer() -> None:
     cut = {
-        name: rules.passages(
+        name: passages.split(
             Block(level, text) for level, text in blocks(body, rules.format_of(body, name), 1000, 4_000_000)
         )
         for name, body in corpus().items()

@@ -14,7 +14,7 @@ from control.app import build_worker
 from control.clients.embeddings import Embeddings
 from control.clients.http import GuardedClient
 from control.knowledge.jobs import Conversions
-from control.knowledge.lookups import DocumentSearch
+from control.knowledge.search import DocumentSearch
 from control.knowledge.vectors import VectorCache
 from hum import ids
 from hum.ids import Kind

@@ -30,9 +30,9 @@ from control.boundary import (
     TransactionContext,
     incoming,
 )
-from control.boundary.concurrency import ConcurrencyLimits
 from control.boundary.context import require_fit
 from control.boundary.method import Method
+from control.boundary.requestconcurrency import ConcurrencyLimits
 from control.boundary.status import status
 from hum.contract.errors import FieldError, InvalidRequest
 from hum.v1 import calls_pb2, calls_pb2_grpc, flows_pb2, flows_pb2_grpc

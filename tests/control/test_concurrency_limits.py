@@ -8,8 +8,8 @@ import pytest
 from grpc import aio
 
 from control.base.rates import Rates
-from control.boundary import RateLimits, authentication, concurrency
-from control.boundary.concurrency import ConcurrencyLimits
+from control.boundary import RateLimits, authentication, requestconcurrency
+from control.boundary.requestconcurrency import ConcurrencyLimits
 from control.identity import usecases as identity
 from hum import ids
 from hum.contract.errors import RateLimited
@@ -55,7 +55,7 @@ async def test_who_waits_too_long_is_refused_and_leaves_nothing() -> None:
 
 
 async def test_only_so_many_wait(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(concurrency, "QUEUED_PER_SLOT", 2)
+    monkeypatch.setattr(requestconcurrency, "QUEUED_PER_SLOT", 2)
     limits, release = ConcurrencyLimits(1, 30), asyncio.Event()
     tasks = [asyncio.create_task(hold(limits, ONE, release, [])) for _ in range(3)]
     await asyncio.sleep(0)

@@ -13,7 +13,7 @@ from control.outbound import rules as outbound
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "call-endings.md"
 STATUSES = {"completed", "busy", "no_answer", "failed", "canceled", "blocked"}
-#: Reasons that control tells the media plane with a command (`control/calls/outboundrules.py`).
+#: Reasons that control tells the media plane with a command (`control/calls/calltask.py`).
 FROM_CONTROL = {"machine", "fax"}
 #: Which argument says why.
 REASON = {"finish": 4, "Refuse": 3, "Reject": 1, "End": 1, "CallEnding": 1}

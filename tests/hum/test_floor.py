@@ -1,6 +1,8 @@
 """Ids, secrets, node identities, validation: the basics that all planes share."""
 
 import json
+from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from uuid import UUID
 
 import pytest
@@ -28,9 +30,12 @@ def test_an_id_survives_the_way_out_and_in(id: UUID) -> None:
         assert ids.parse(kind, ids.show(kind, id).replace("_", "!", 1) if kind.value else "x") is None
 
 
-def test_ids_sort_by_birth() -> None:
-    made = [ids.new() for _ in range(50)]
-    assert [id.int >> 80 for id in made] == sorted(id.int >> 80 for id in made)
+def test_ids_sort_by_birth_within_a_millisecond_too() -> None:
+    at = datetime(2026, 11, 30, tzinfo=UTC)
+    made = [ids.new(at) for _ in range(1000)]
+    assert made == sorted(set(made)) and {ids.created_at(id) for id in made} == {at}
+    assert len({later.int - id.int for id, later in pairwise(made)}) == 999, "the next one can't be guessed"
+    assert ids.new(at - timedelta(milliseconds=1)) < made[0], "as the clock says, even if it was set back"
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from control.clients.http import GuardedClient
 from control.clients.openai import ModelError, ModelUsage
 from control.knowledge import rules
 from control.knowledge.jobs import Conversions
-from control.knowledge.lookups import DocumentSearch, SearchResult
+from control.knowledge.search import DocumentSearch, SearchResult
 from control.knowledge.vectors import VectorCache
 from hum import ids
 from hum.network import parse_networks

@@ -12,7 +12,7 @@ from pypdf import PdfReader, PdfWriter
 
 from control.knowledge.converter import Unreadable
 from control.knowledge.converting import Converter
-from control.knowledge.rules import Block
+from control.knowledge.passages import Block
 from hum.settings.knowledge import KnowledgeSettings
 from tests.control.knowledge.documents import document, docx, packed, pdf
 

@@ -10,7 +10,7 @@ import pytest
 from aiohttp import web
 
 from control.clients.openai import ModelError
-from control.knowledge import converting, rules, usecases
+from control.knowledge import converting, passages, usecases
 from hum.contract.errors import NotFound
 from storage import events, jobs, knowledge
 from storage.knowledge import Content
@@ -233,7 +233,7 @@ async def test_a_page_is_what_its_server_says_each_time_unless_somebody_named_it
 async def test_half_characters_are_stored_as_something(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
     found = converting._read(b'{"blocks": [[1, "A\\ud800"], [0, "B\\udfff\\u0000"]]}')
 
-    async def blocks(*_: object) -> list[rules.Block]:
+    async def blocks(*_: object) -> list[passages.Block]:
         return found
 
     id, conversions = await house.add(house.mine, "Odd", OLD), house.conversions()

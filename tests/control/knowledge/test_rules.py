@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from control.knowledge import rules
-from control.knowledge.rules import Block, Passage
+from control.knowledge import passages, ranking, rules
+from control.knowledge.passages import Block, Passage
 from tests.control.knowledge.documents import docx, pdf
 
 
@@ -62,7 +62,7 @@ def test_passages_are_of_one_section() -> None:
         Block(3, "Sunday"),
         Block(2, "Closed on Easter"),
     ]
-    assert rules.passages(blocks) == [
+    assert passages.split(blocks) == [
         Passage("", "Before all."),
         Passage("Returns", "Thirty days.\nKeep the receipt."),
         Passage("Returns › Shoes", "Ten days."),
@@ -74,15 +74,15 @@ def test_passages_are_of_one_section() -> None:
 
 def test_a_long_paragraph_is_cut_between_sentences_and_a_long_word_anywhere() -> None:
     text = "One two three. Four five six. Seven eight nine."
-    assert [each.text for each in rules.passages([Block(0, text)], 30)] == [
+    assert [each.text for each in passages.split([Block(0, text)], 30)] == [
         "One two three. Four five six.",
         "Seven eight nine.",
     ]
-    assert [each.text for each in rules.passages([Block(0, "x" * 70)], 30)] == ["x" * 30, "x" * 30, "x" * 10]
+    assert [each.text for each in passages.split([Block(0, "x" * 70)], 30)] == ["x" * 30, "x" * 30, "x" * 10]
 
 
 def test_long_headings_lose_the_outer_ones() -> None:
-    (made,) = rules.passages([Block(1, "a" * 150), Block(2, "b" * 150), Block(0, "Text.")])
+    (made,) = passages.split([Block(1, "a" * 150), Block(2, "b" * 150), Block(0, "Text.")])
     assert made.heading == "b" * 150
 
 
@@ -91,8 +91,8 @@ TEXT = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"])
 
 @given(st.lists(st.tuples(st.integers(0, 3), TEXT), max_size=8), st.integers(10, 60))
 def test_nothing_is_lost_and_nothing_is_too_long(drawn: list[tuple[int, str]], most: int) -> None:
-    made = rules.passages([Block(level, text) for level, text in drawn], most)
-    assert all(0 < len(each.text) <= most and len(each.heading) <= rules.MOST_HEADING_CHARS for each in made)
+    made = passages.split([Block(level, text) for level, text in drawn], most)
+    assert all(0 < len(each.text) <= most and len(each.heading) <= passages.MOST_HEADING_CHARS for each in made)
     kept = iter("".join("".join(each.text.split()) for each in made))
     for level, text in drawn:
         if not level:
@@ -100,6 +100,6 @@ def test_nothing_is_lost_and_nothing_is_too_long(drawn: list[tuple[int, str]], m
 
 
 def test_what_both_orders_have_comes_first() -> None:
-    assert rules.fused([["a", "b", "c"], ["d", "c", "b"]]) == ["b", "c", "a", "d"]
-    assert rules.fused([["a", "b"]]) == ["a", "b"]
-    assert rules.fused([]) == []
+    assert ranking.fused([["a", "b", "c"], ["d", "c", "b"]]) == ["b", "c", "a", "d"]
+    assert ranking.fused([["a", "b"]]) == ["a", "b"]
+    assert ranking.fused([]) == []

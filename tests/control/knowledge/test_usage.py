@@ -6,7 +6,7 @@ from uuid import UUID
 import pytest
 
 from control.calls import ending
-from control.knowledge.lookups import DocumentSearch
+from control.knowledge.search import DocumentSearch
 from control.knowledge.tools import lookup_knowledge
 from control.tools import FlowVersion, Registry, Result, Situation, TextTurn, ToolChannel, ToolContext
 from control.usage import rules

@@ -18,7 +18,7 @@ from control.webhooks import usecases
 from control.webhooks.fanout import fan_out
 from control.webhooks.posting import AtStep, Poster, go_on
 from control.webhooks.recording import Pace, Recorder
-from control.webhooks.rules import Schedule
+from control.webhooks.retries import Schedule
 from control.webhooks.sealing import Sealer
 from control.webhooks.sender import Sender, SendLimits
 from control.webhooks.usecases import Limits, RequestedSettings

@@ -11,7 +11,7 @@ import standardwebhooks
 
 from control import readers
 from control.webhooks import usecases
-from control.webhooks.rules import Schedule
+from control.webhooks.retries import Schedule
 from control.webhooks.sealing import Sealer
 from control.webhooks.usecases import Limits
 from hum import ids

@@ -9,9 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as some
 
-from control.webhooks import bodies, rules, signing
+from control.webhooks import bodies, retries, rules, signing
 from control.webhooks.bodies import Content
-from control.webhooks.rules import Demand, Schedule
+from control.webhooks.retries import Schedule
+from control.webhooks.rules import Demand
 from hum import ids
 
 AT = datetime(2026, 3, 5, 15, 4, 5, 678000, tzinfo=UTC)
@@ -101,7 +102,7 @@ def test_when_it_is_tried_again(retries: int, chance: float, wish: float | None,
     ],
 )
 def test_retry_after(header: str | None, seconds: float | None) -> None:
-    found = rules.retry_after_seconds(header, AT)
+    found = retries.retry_after_seconds(header, AT)
     assert found == (pytest.approx(seconds) if seconds is not None else None)
 
 

@@ -11,8 +11,8 @@ from uuid import UUID
 import asyncpg
 import pytest
 
-from control.webhooks import lateness, rules, usecases
-from control.webhooks.rules import Schedule
+from control.webhooks import lateness, retries, usecases
+from control.webhooks.retries import Schedule
 from hum import ids
 from hum.clock import now
 from hum.ids import Kind
@@ -279,10 +279,10 @@ async def test_one_that_failed_long_ago_and_again_is_warned_of_before_it_is_disa
     ],
 )
 def test_no_step_before_the_end_is_left_out(days: float, warnings: int, step: tuple[bool, float] | None) -> None:
-    found = rules.step_due(days * rules.DAY_SECONDS, warnings, (1.0, 3.0), 5.0)
-    assert (found and (found.is_last, found.failing_seconds / rules.DAY_SECONDS)) == step
-    assert rules.step_due(days * rules.DAY_SECONDS, 0, (7.0,), 5.0) == (
-        rules.Step(is_last=True, failing_seconds=days * rules.DAY_SECONDS) if days >= 5.0 else None
+    found = retries.step_due(days * retries.DAY_SECONDS, warnings, (1.0, 3.0), 5.0)
+    assert (found and (found.is_last, found.failing_seconds / retries.DAY_SECONDS)) == step
+    assert retries.step_due(days * retries.DAY_SECONDS, 0, (7.0,), 5.0) == (
+        retries.Step(is_last=True, failing_seconds=days * retries.DAY_SECONDS) if days >= 5.0 else None
     ), "a warning that would come after the end does not"
 
 

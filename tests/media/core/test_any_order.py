@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from media.core.commands import EndCall, Machine, Watch
 from media.core.conversation import Conversation
-from media.core.inflight import Item
+from media.core.heardposition import Item
 from media.core.legmessages import HangUp, Leave, Mark
 from media.core.types import (
     Action,

@@ -1,7 +1,7 @@
 from collections.abc import Callable
 
 from media.core.calltranscript import CallTranscript
-from media.core.inflight import Item, ItemAudio
+from media.core.heardposition import Item, ItemAudio
 from media.core.latency import Latency
 from media.core.types import Action, CallPlan, Report, TurnEnded
 

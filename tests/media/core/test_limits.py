@@ -7,8 +7,8 @@ from random import Random
 import pytest
 
 from media.core.audio import from_linear
-from media.core.dtmf import entry_text
 from media.core.idletimer import Due, IdleTimer
+from media.core.keypad import entry_text
 from media.core.legmessages import HangUp
 from media.core.types import BargedIn, Digits, Prompt, PromptKind, TurnEnded
 from tests.media.core.plans import BARE, PLAN

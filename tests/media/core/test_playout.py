@@ -4,7 +4,7 @@ from random import Random
 import pytest
 
 from media.core.carrierclock import CarrierClock
-from media.core.inflight import Item, ItemAudio, Span
+from media.core.heardposition import Item, ItemAudio, Span
 from media.core.legmessages import Audio, Mark, ToLeg
 from media.core.playout import Playout
 from media.core.turngate import TurnGate

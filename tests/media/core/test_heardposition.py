@@ -1,12 +1,12 @@
 from media.core.carrierclock import CarrierClock
-from media.core.inflight import InFlight, Item, ItemAudio
+from media.core.heardposition import HeardPosition, Item, ItemAudio
 
 
-def flight(one_way_ms: float = 50.0, size: int = 8 * 1_000) -> tuple[InFlight, Item]:
-    return InFlight(CarrierClock(one_way_ms)), Item("item", audio=ItemAudio(bytes(size)), complete=True)
+def flight(one_way_ms: float = 50.0, size: int = 8 * 1_000) -> tuple[HeardPosition, Item]:
+    return HeardPosition(CarrierClock(one_way_ms)), Item("item", audio=ItemAudio(bytes(size)), complete=True)
 
 
-def send(model: InFlight, seq: int, item: Item, size: int, now_ms: float) -> None:
+def send(model: HeardPosition, seq: int, item: Item, size: int, now_ms: float) -> None:
     model.sent(seq, item, item.audio.piece(item.sent, item.sent + size), now_ms)
 
 

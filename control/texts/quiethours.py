@@ -1,17 +1,16 @@
-"""The hours that texts honor: the organization's, and if it chooses so, the legal texting hours where the contact lives.
+"""Quiet hours of texts: when one may leave, by the organization's hours and the legal texting hours where the contact lives.  Pure.
 
 Only the number tells where that is, and people take their numbers along when they move.  So all of a number's time zones must be
 open, and a state's tighter hours apply to its area codes.  The organization remains responsible for knowing the law.
 """
 
-from collections.abc import Mapping
-from dataclasses import replace
-from datetime import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, time
+from typing import Protocol
 
 from control.base import hours, phone
 from control.base.hours import Hours
-from control.texts.sendgate import HonoredHours
-from storage.messages import RulesRow
 
 Span = tuple[time, time]
 #: Monday first; a day has one span.
@@ -54,7 +53,38 @@ def week_of(contact_e164: str) -> Week:
     return _OF_AREA.get(contact_e164[:_AREA_CHARS], FEDERAL)
 
 
-def of_recipient(row: RulesRow) -> list[Hours]:
+class Conversation(Protocol):
+    """What the hours of a conversation's texts depend on."""
+
+    @property
+    def contact_e164(self) -> str: ...
+    @property
+    def time_zone(self) -> str: ...
+    @property
+    def quiet_hours_enabled(self) -> bool: ...
+    @property
+    def business_hours_json(self) -> str | None: ...
+    @property
+    def recipient_hours_enabled(self) -> bool: ...
+
+
+@dataclass(frozen=True, slots=True)
+class HonoredHours:
+    """Hours that a text must honor, and their name: `organization_hours` or `recipient_hours`."""
+
+    name: str
+    hours: Hours
+
+
+@dataclass(frozen=True, slots=True)
+class Opening:
+    """The instant at which a text may leave.  `held_by`: the hours that it waits for; None if it waits for none."""
+
+    at: datetime
+    held_by: str | None
+
+
+def of_recipient(row: Conversation) -> list[Hours]:
     """Return the texting hours of the contact, one per time zone that its number may be in."""
     always = hours.parse("{}", row.time_zone)
     week = tuple((span,) for span in week_of(row.contact_e164))
@@ -62,7 +92,7 @@ def of_recipient(row: RulesRow) -> list[Hours]:
     return [replace(always, week=week, zone=zone) for zone in zones]
 
 
-def honored(row: RulesRow) -> tuple[HonoredHours, ...]:
+def honored(row: Conversation) -> tuple[HonoredHours, ...]:
     """Return the hours that apply to a conversation's texts, for a text that honors hours."""
     rules = list[HonoredHours]()
     if row.quiet_hours_enabled and row.business_hours_json:
@@ -70,3 +100,12 @@ def honored(row: RulesRow) -> tuple[HonoredHours, ...]:
     if row.recipient_hours_enabled:
         rules += [HonoredHours("recipient_hours", zone_hours) for zone_hours in of_recipient(row)]
     return tuple(rules)
+
+
+def opening(honored: Sequence[HonoredHours], requested_at: datetime) -> Opening | None:
+    """Return when all of these hours are open, from the requested time on; None if they never are."""
+    at = hours.first_open([rule.hours for rule in honored], requested_at)
+    if at is None:
+        return None
+    closed = (rule.name for rule in honored if not hours.is_open(rule.hours, requested_at))
+    return Opening(at, next(closed, None) if at > requested_at else None)

@@ -1,4 +1,4 @@
-from media.core.dtmf import MAX_DIGITS, Keypad
+from media.core.keypad import MAX_DIGITS, Keypad
 from media.core.types import Digits
 
 

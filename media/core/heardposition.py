@@ -148,7 +148,7 @@ class Segment:
 
 
 @dataclass(slots=True)
-class InFlight:
+class HeardPosition:
     """Runs of audio without a gap, one after another.  The instant at which a run began is never known exactly.
 
     It lies between two bounds, which come from how long the network may take, and from every mark that is played,

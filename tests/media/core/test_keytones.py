@@ -8,7 +8,7 @@ import pytest
 
 from media.core.audio import to_linear
 from media.core.commands import SendDigits
-from media.core.tones import GAP_MS, TONE_MS, WAIT_MS, dialled
+from media.core.keytones import GAP_MS, TONE_MS, WAIT_MS, dialled
 from media.core.types import BargedIn, CallPlan, RunTool, Tool, TurnEnded
 from sandbox.openai import FunctionCall, Turn
 from tests.support.simulation import Phone, calls

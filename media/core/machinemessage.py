@@ -16,7 +16,7 @@ class MachinePhase(Enum):
     SPEAKING = auto()
 
 
-class AnsweringMachine:
+class MachineMessage:
     """The machine of one call.  Control may report it more than once."""
 
     __slots__ = ("_phase", "_reason")

@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 
-from control.knowledge.lookups import DocumentSearch, SearchResult
+from control.knowledge.search import DocumentSearch, SearchResult
 from control.knowledge.tools import NOTHING_FOUND, lookup_knowledge
 from control.knowledge.vectors import VectorCache, nearest, packed, unpacked
 from control.tools import Registry, Situation, ToolChannel, ToolContext

@@ -9,7 +9,7 @@ from prometheus_client import Histogram
 
 from control.clients.embeddings import Embedder, EmbeddingAnswer, Vectors
 from control.clients.openai import ModelError, ModelUsage
-from control.knowledge import rules
+from control.knowledge import ranking
 from control.knowledge.vectors import VectorCache, nearest, unpacked
 from control.usage import otherentries
 from hum import ids
@@ -74,7 +74,7 @@ class DocumentSearch:
         by_meaning = list[Place]()
         if scope and vector is not None:
             by_meaning = await self._by_meaning(org, scope, vector)
-        order = rules.fused([places for places in (by_words, by_meaning) if places])[:limit]
+        order = ranking.fused([places for places in (by_words, by_meaning) if places])[:limit]
         async with self._db.tenant(org) as tx:
             texts = await knowledge_search.texts(tx, order)
         hits = [
@@ -109,7 +109,7 @@ class DocumentSearch:
                 scope = await knowledge_search.scope(tx, documents)
                 if not scope or not question:
                     return scope, []
-                return scope, await knowledge_search.by_words(tx, scope, question, rules.CANDIDATES)
+                return scope, await knowledge_search.by_words(tx, scope, question, ranking.CANDIDATES)
 
     async def _by_meaning(self, org: UUID, scope: list[UUID], vector: Vectors) -> list[Place]:
         assert self._embedder is not None
@@ -133,7 +133,7 @@ class DocumentSearch:
             # None if the document was embedded anew, or evicted, a moment ago.
             if rows is not None:
                 documents.append((key.document, rows))
-        return nearest(documents, vector, rules.CANDIDATES)
+        return nearest(documents, vector, ranking.CANDIDATES)
 
 
 def _rank(order: Sequence[Place], place: Place) -> int | None:
