@@ -15,6 +15,7 @@ from typing import Concatenate, ParamSpec, assert_never
 from hum.observe.telemetry import log
 from hum.v1 import runtime_pb2 as pb
 from media import metrics
+from media.calloutput import CallOutput
 from media.callstate import CallState, MovableCall
 from media.core.commands import DecisionResult, EndCall, Inform, LeaveStream, Listen, Machine, Watch
 from media.core.legmessages import (
@@ -58,7 +59,6 @@ from media.metrics import FRAMES
 from media.modelconnection import ModelConnection
 from media.plan import dictation_of, sequel_of, switch_of
 from media.ports import CallRegistry, Ports, ShellPhase
-from media.record import CallOutput
 from media.talkfactory import talk_of
 
 LOG = log(__name__)

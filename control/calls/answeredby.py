@@ -37,6 +37,8 @@ def for_machine(definition: Mapping[str, Any], answered_by: str | None) -> pb.Fo
         case "message":
             return pb.ForMachine(message=pb.LeaveMessage(), reason=MACHINE)
     return None
+
+
 #: Phrases of screening assistants, in any order, and phrases that only mailboxes use.
 _SCREENING_PHRASES = (
     ("reason for calling", "why you're calling", "why you are calling", "reason for your call", "who is calling"),

@@ -13,7 +13,7 @@ from uuid import UUID
 from control import jobs
 from control.base import phone
 from control.contacts import rules
-from control.contacts.sheets import BadSheet, Batch, Sheet
+from control.contacts.csvfiles import BadSheet, Batch, Sheet
 from control.rows import each_row
 from hum import ids
 from hum.clock import monotonic_ms

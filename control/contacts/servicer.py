@@ -8,7 +8,7 @@ from google.api import httpbody_pb2
 from control.base import paging, phone
 from control.base.wire import timestamp, value
 from control.boundary import TenantContext, TransactionContext
-from control.contacts import imports, sheets, usecases
+from control.contacts import csvfiles, imports, usecases
 from control.feature import Deps
 from hum import ids, rpc
 from hum.contract import wire
@@ -129,7 +129,7 @@ def _source(row: ContactRow, name: str) -> str | None:
 
 
 def exported(row: ContactRow) -> list[str]:
-    """Return a contact's cells, in the order of `sheets.FIELDS`."""
+    """Return a contact's cells, in the order of `csvfiles.FIELDS`."""
     cells = (row.phone_e164, row.name, row.email, row.company, row.notes, ";".join(row.tags), row.attributes_json)
     return [cell or "" for cell in cells]
 
@@ -150,10 +150,16 @@ def _lines(rows: Sequence[ContactRow]) -> bytes:
 
 DIALECTS: Mapping[int, Dialect] = {
     pb.EXPORT_DIALECT_SPREADSHEET: Dialect(
-        CSV, "contacts.csv", sheets.write([sheets.FIELDS]), lambda rows: sheets.write(exported(row) for row in rows)
+        CSV,
+        "contacts.csv",
+        csvfiles.write([csvfiles.FIELDS]),
+        lambda rows: csvfiles.write(exported(row) for row in rows),
     ),
     pb.EXPORT_DIALECT_PLAIN: Dialect(
-        CSV, "contacts.csv", sheets.plain([sheets.FIELDS]), lambda rows: sheets.plain(exported(row) for row in rows)
+        CSV,
+        "contacts.csv",
+        csvfiles.plain([csvfiles.FIELDS]),
+        lambda rows: csvfiles.plain(exported(row) for row in rows),
     ),
     pb.EXPORT_DIALECT_JSON_LINES: Dialect(JSON_LINES, "contacts.jsonl", b"", _lines),
 }

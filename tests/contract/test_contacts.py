@@ -12,8 +12,9 @@ import httpx
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from tests.control.contacts.test_csvfiles import cells
 
-from control.contacts import imports, sheets
+from control.contacts import csvfiles, imports
 from hum import ids
 from hum.ids import Kind
 from hum.v1 import runtime_pb2, runtime_pb2_grpc
@@ -21,7 +22,6 @@ from storage import contacts
 from tests.contract.conftest import Edge
 from tests.contract.test_carrier_webhooks import CALL, flow_with_number, post
 from tests.control.contacts.test_phone import SPELLINGS
-from tests.control.contacts.test_sheets import cells
 from tests.support.examples import examples
 
 ANN = {
@@ -222,7 +222,7 @@ async def test_an_import_takes_the_good_and_tells_the_bad(edge: Edge) -> None:
 
 async def test_every_spelling_is_one_contact(edge: Edge) -> None:
     http = await edge.client()
-    text = sheets.write([("phone", "name"), *((spelling, "Ann") for spelling in SPELLINGS)]).decode()
+    text = csvfiles.write([("phone", "name"), *((spelling, "Ann") for spelling in SPELLINGS)]).decode()
     alone = await imported(edge, http, text)
     assert (alone["created"], alone["bad_rows"]) == (1, 10), "without a region, the national spellings are bad rows"
     done = await imported(edge, http, text, default_region="US")
@@ -322,7 +322,7 @@ async def test_a_file_of_many_rows_is_one_request(edge: Edge) -> None:
     """More rows than a JSON body of this gateway holds, and more bad ones than are kept."""
     http = await edge.client()
     rows = [(f"+1317555{n:04d}" if n % 3 else "12", f"N {n}") for n in range(6000)]
-    file = sheets.write([("phone", "name"), *rows])
+    file = csvfiles.write([("phone", "name"), *rows])
     sent = await http.post("/api/contacts/import", content=file, headers={"Content-Type": "text/csv"})
     assert sent.status_code == 202, sent.text
     done = await worked(edge, http, sent.json()["id"])
@@ -355,7 +355,7 @@ async def test_thousands_of_rows_come_and_go(edge: Edge) -> None:
     half = 900  # what fits into this gateway's body
     for part in range(3):
         rows = [(f"+1317{part}{n:06d}", f"N {n}") for n in range(half)]
-        done = await imported(edge, http, sheets.write([("phone", "name"), *rows]).decode())
+        done = await imported(edge, http, csvfiles.write([("phone", "name"), *rows]).decode())
         assert done["created"] == half
     async with http.stream("GET", "/api/contacts/export") as answer:
         assert answer.headers["content-type"].startswith("text/csv")
@@ -365,7 +365,7 @@ async def test_thousands_of_rows_come_and_go(edge: Edge) -> None:
 
 
 text = st.text(st.characters(codec="utf-8", exclude_characters="\0"), min_size=1, max_size=30)
-name = text.map(lambda t: t.strip(sheets.SPACE).replace("\n", " ")).filter(bool)
+name = text.map(lambda t: t.strip(csvfiles.SPACE).replace("\n", " ")).filter(bool)
 tag = st.from_regex(r"[\w=+@'-]([\w =+@'-]{0,8}[\w])?", fullmatch=True)
 people = st.fixed_dictionaries(
     {},

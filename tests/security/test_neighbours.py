@@ -16,7 +16,7 @@ from uuid import UUID
 import httpx
 import pytest
 
-from control.contacts import sheets
+from control.contacts import csvfiles
 from control.identity import usecases as identity
 from hum import ids
 from hum.process.sockets import free_port
@@ -175,7 +175,7 @@ def people(batch: int) -> bytes:
         )
         for n in range(ROWS)
     ]
-    return sheets.write([("phone", "name", "email", "company", "tags"), *rows])
+    return csvfiles.write([("phone", "name", "email", "company", "tags"), *rows])
 
 
 @pytest.mark.strain

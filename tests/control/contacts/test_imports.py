@@ -10,7 +10,7 @@ from uuid import UUID
 import pytest
 
 from control.app import build_worker
-from control.contacts import imports, sheets
+from control.contacts import csvfiles, imports
 from hum import ids
 from hum.contract.principal import Principal
 from hum.settings import ControlSettings
@@ -22,7 +22,7 @@ from tests.control.conftest import FakeCarrier, fake_clients
 from tests.support.waits import patience
 
 ROWS = 2_000
-FILE = sheets.write([("phone", "name"), *((f"+131755{n:05d}" if n % 20 else "12", f"N {n}") for n in range(ROWS))])
+FILE = csvfiles.write([("phone", "name"), *((f"+131755{n:05d}" if n % 20 else "12", f"N {n}") for n in range(ROWS))])
 WANTED = (ROWS, ROWS * 19 // 20, ROWS // 20)
 
 

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from control.contacts import sheets
-from control.contacts.sheets import BadSheet, Batch, Problem, Sheet
+from control.contacts import csvfiles
+from control.contacts.csvfiles import BadSheet, Batch, Problem, Sheet
 from tests.control.contacts.test_phone import SPELLINGS
 
 cells = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=12) | st.sampled_from(
@@ -22,7 +22,7 @@ def read(text: str, region: str | None, most: int = 1_000_000) -> Batch:
 
 
 def test_every_spelling_of_one_number_is_one_contact() -> None:
-    text = sheets.write([("phone", "name"), *((spelling, f"Ann {n}") for n, spelling in enumerate(SPELLINGS))])
+    text = csvfiles.write([("phone", "name"), *((spelling, f"Ann {n}") for n, spelling in enumerate(SPELLINGS))])
     sheet = read(text.decode(), "US")
     (entry,) = sheet.entries.values()
     assert (entry.phone_e164, entry.fields) == ("+13175551234", {"name": f"Ann {len(SPELLINGS) - 1}"})
@@ -49,9 +49,9 @@ def test_anybodys_file(text: str) -> None:
 @pytest.mark.parametrize(
     "header",
     [
-        "phone" + "," * sheets.HEADER_BYTES,
-        "phone," + '"\n",' * sheets.HEADER_BYTES,
-        'phone,"' + "x" * sheets.HEADER_BYTES,
+        "phone" + "," * csvfiles.HEADER_BYTES,
+        "phone," + '"\n",' * csvfiles.HEADER_BYTES,
+        'phone,"' + "x" * csvfiles.HEADER_BYTES,
     ],
 )
 def test_no_more_than_the_beginning_is_searched_for_the_header(header: str) -> None:
@@ -61,7 +61,7 @@ def test_no_more_than_the_beginning_is_searched_for_the_header(header: str) -> N
 
 
 def test_a_header_may_be_all_that_fits() -> None:
-    title = "x" * (sheets.HEADER_BYTES // 2)
+    title = "x" * (csvfiles.HEADER_BYTES // 2)
     for rows in (1, 1000):
         sheet = read(f"phone,{title}\n" + "+13175551234,Ann\n" * rows, None)
         assert (sheet.rows, list(sheet.entries)) == (rows, ["+13175551234"])
@@ -141,7 +141,7 @@ def test_a_row_that_never_ends_takes_no_more_than_its_lines() -> None:
 
 @given(cells)
 def test_a_harmless_cell_is_what_was_meant(cell: str) -> None:
-    assert sheets.unescaped(sheets.escaped(cell)) == cell
+    assert csvfiles.unescaped(csvfiles.escaped(cell)) == cell
 
 
 FORMULA = re.compile('["\t\r\n]*[=+\\-@＝＋－＠]')
@@ -155,7 +155,7 @@ FORMULA = re.compile('["\t\r\n]*[=+\\-@＝＋－＠]')
 )
 def test_no_dialect_finds_a_formula(rows: list[list[str]]) -> None:
     """However a spreadsheet takes the file apart, no part of it begins like a formula."""
-    text = sheets.write(rows).decode()
+    text = csvfiles.write(rows).decode()
     for delimiter in ",;\t|":
         for quotes in (csv.QUOTE_MINIMAL, csv.QUOTE_NONE):
             lines = io.StringIO(text, newline="")
@@ -166,8 +166,8 @@ def test_no_dialect_finds_a_formula(rows: list[list[str]]) -> None:
 
 @given(st.lists(st.lists(cells, min_size=2, max_size=2), max_size=5))
 def test_what_is_written_is_read(rows: list[list[str]]) -> None:
-    read = csv.reader(io.StringIO(sheets.write(rows).decode(), newline=""), strict=True)
-    assert [[sheets.unescaped(cell) for cell in row] for row in read] == rows
+    read = csv.reader(io.StringIO(csvfiles.write(rows).decode(), newline=""), strict=True)
+    assert [[csvfiles.unescaped(cell) for cell in row] for row in read] == rows
 
 
 @given(st.text(st.characters(codec="utf-8"), max_size=200) | st.lists(cells).map(",".join))
