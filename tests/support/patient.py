@@ -9,6 +9,7 @@ PATIENT: Final[dict[str, Any]] = {
     "session_seconds": 60.0,
     "start_seconds": 60.0,
     "ready_seconds": 30.0,
+    "handover_answer_ms": 30_000.0,
     "lock_seconds": 60.0,
     "statement_seconds": 120.0,
 }
