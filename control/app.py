@@ -65,7 +65,7 @@ from control.voicemail.feature import feature as voicemail
 from control.webhooks.feature import feature as webhooks
 from control.worker import Worker
 from hum.objects.files import Files
-from hum.observe import telemetry
+from hum.observe import logs
 from hum.process import home, monitoring, program, watchdog
 from hum.process.lifetime import Lifetime, when
 from hum.process.signals import Signals
@@ -91,7 +91,7 @@ DATABASE_NEXT_HOST_SECONDS = 0.3
 #: Seconds between polls of the database by listeners that NOTIFY wakes, in case a notification was lost.
 DATABASE_POLL_SECONDS = 5.0
 
-LOG = telemetry.log(__name__)
+LOG = logs.log(__name__)
 
 #: Idle connections that a control plane keeps open for calls, so that the next call needs no new one.
 CALLS_IDLE = 2

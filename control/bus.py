@@ -16,7 +16,7 @@ import asyncpg
 from google.protobuf.message import DecodeError, Message
 from prometheus_client import Counter, Gauge
 
-from hum.observe.telemetry import log
+from hum.observe.logs import log
 from storage.db import UNAVAILABLE, Db, notify
 
 LOG = log(__name__)

@@ -8,7 +8,7 @@ import ssl
 from collections.abc import Mapping
 from urllib.parse import urlsplit
 
-from hum.observe.telemetry import log
+from hum.observe.logs import log
 from hum.observe.vitals import EXPIRES, expires_at
 
 LOG = log(__name__)

@@ -5,7 +5,7 @@ from collections import defaultdict
 from collections.abc import Callable
 from uuid import UUID
 
-from hum.observe.telemetry import log
+from hum.observe.logs import log
 from storage import inbox_changes
 from storage.db import BUSY, UNAVAILABLE, Db
 

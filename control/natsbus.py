@@ -24,7 +24,7 @@ from nats.aio.client import Client
 from nats.aio.msg import Msg
 
 from control.bus import DROPPED, UP, Channel, Listeners, encoded
-from hum.observe.telemetry import log
+from hum.observe.logs import log
 
 LOG = log(__name__)
 #: The client's errors for a server that is unavailable or refuses us.

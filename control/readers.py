@@ -8,7 +8,7 @@ from prometheus_client import Counter
 
 from control.feature import Reader
 from hum.contract import eventtypes
-from hum.observe.telemetry import log
+from hum.observe.logs import log
 from storage import event_backlogs, events, quarantine
 from storage.db import Db, Tx
 from storage.event_backlogs import Place

@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 from uuid import UUID
 
 from hum.clock import monotonic_ms
-from hum.observe.telemetry import log
+from hum.observe.logs import log
 from hum.secrets import Keyring, SealContext, Unsealable
 from storage import sealed
 from storage.db import Db

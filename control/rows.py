@@ -5,7 +5,7 @@ from typing import TypeVar
 
 from prometheus_client import Counter
 
-from hum.observe.telemetry import log
+from hum.observe.logs import log
 from storage.db import UNAVAILABLE
 
 LOG = log(__name__)

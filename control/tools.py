@@ -22,7 +22,7 @@ from hum.clock import monotonic_ms
 from hum.contract.errors import Refused
 from hum.json import customer_schemas
 from hum.json import schemas as jsonschemas
-from hum.observe.telemetry import log
+from hum.observe.logs import log
 from hum.v1.runtime_pb2 import RECORDING_SWITCH_UNSPECIFIED, RecordingSwitch
 from storage.db import BUSY, UNAVAILABLE, Tx
 

@@ -16,7 +16,7 @@ from control import certificates, jobs, readers
 from control.base.job import Job
 from control.feature import Feature, Handler, Reader, Sweep
 from hum.clock import now
-from hum.observe.telemetry import log
+from hum.observe.logs import log
 from hum.settings import WorkerSettings
 from storage import event_backlogs, events, health
 from storage import jobs as queue

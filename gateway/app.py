@@ -43,7 +43,7 @@ from gateway.twilio import CarrierWebhooks
 from hum import rpc
 from hum.contract.errors import Refused
 from hum.json.values import Unsupported
-from hum.observe import telemetry
+from hum.observe import logs
 from hum.process import descriptors, home, monitoring, production, program, sockets, watchdog
 from hum.process.lifetime import Lifetime, when
 from hum.process.signals import Signals
@@ -56,7 +56,7 @@ from hum.v1 import runtime_pb2, runtime_pb2_grpc
 #: Seconds to wait for a response for which control asks the model.
 CONTROL_MODEL_SECONDS = 60.0
 
-LOG = telemetry.log(__name__)
+LOG = logs.log(__name__)
 
 
 @dataclass(slots=True)
@@ -81,7 +81,7 @@ class GatewayPorts:
 def build(settings: GatewaySettings, channel: aio.Channel, carrier_channel: aio.Channel, slow: SlowReaders) -> Gateway:
     """Build the HTTP application over its channels to control; the carrier's webhooks have a channel of their own."""
     _require_consistent(settings)
-    identity = rpc.NodeIdentity(home.node_key(settings), "gateway", telemetry.node_name(settings, "gateway"))
+    identity = rpc.NodeIdentity(home.node_key(settings), "gateway", logs.node_name(settings, "gateway"))
     closing = asyncio.Event()
     bodies = _bodies(settings)
     retry_queue = RetryQueue(acquire_spool(settings.postponed_dir, fsync=True), settings)

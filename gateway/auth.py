@@ -19,7 +19,7 @@ from gateway.credentials import ClientCredentials
 from gateway.oidc import IdentityUnproven, Issuer, IssuerUnavailable
 from hum import secrets
 from hum.contract.errors import FieldError
-from hum.observe.telemetry import log
+from hum.observe.logs import log
 from hum.settings import GatewaySettings
 from hum.v1 import runtime_pb2 as pb
 from hum.v1 import runtime_pb2_grpc

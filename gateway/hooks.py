@@ -17,7 +17,7 @@ from gateway.errors import Rename
 from hum import ids, rpc, secrets
 from hum.contract.errors import NotFound
 from hum.ids import Kind
-from hum.observe.telemetry import log
+from hum.observe.logs import log
 from hum.settings import GatewaySettings
 from hum.v1 import runtime_pb2 as pb
 from hum.v1 import runtime_pb2_grpc

@@ -16,7 +16,8 @@ from gateway import credentials, errors
 from gateway.errors import TruncatedResponse
 from hum.clock import monotonic_ms
 from hum.observe import tracing
-from hum.observe.telemetry import FAST_BUCKETS, log
+from hum.observe.logs import log
+from hum.observe.metrics import FAST_BUCKETS
 
 LOG = log(__name__)
 SECONDS = Histogram(

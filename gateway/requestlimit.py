@@ -12,7 +12,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from gateway import addresses, credentials, errors
 from gateway.addresses import Networks
-from hum.observe.telemetry import log
+from hum.observe.logs import log
 
 LOG = log(__name__)
 #: Paths without these limits: the carrier's webhooks, which are signed, and health checks.

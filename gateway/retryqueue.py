@@ -20,7 +20,7 @@ from prometheus_client import Counter, Gauge
 
 from gateway.controlclient import ControlUnavailable
 from hum.clock import now
-from hum.observe.telemetry import log
+from hum.observe.logs import log
 from hum.settings import GatewaySettings
 from hum.spool import Spool, adopt_orphans
 

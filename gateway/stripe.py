@@ -21,7 +21,7 @@ from gateway.bodies import Bodies
 from gateway.controlclient import ControlUnavailable, RetryingClient
 from hum.clock import now
 from hum.contract.errors import Forbidden
-from hum.observe.telemetry import log
+from hum.observe.logs import log
 from hum.settings import GatewaySettings
 from hum.v1 import runtime_pb2, runtime_pb2_grpc
 

@@ -21,7 +21,7 @@ from gateway.retryqueue import RetryQueue, StoredWebhook
 from gateway.twilioforms import SignedForms
 from hum.clock import now
 from hum.observe import tracing
-from hum.observe.telemetry import log
+from hum.observe.logs import log
 from hum.v1 import runtime_pb2_grpc
 
 LOG = log(__name__)

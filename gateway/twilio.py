@@ -20,7 +20,7 @@ from gateway.texts import TEXTS, TextWebhooks
 from gateway.twilioforms import SignedForms, forbidden
 from hum import rpc
 from hum.observe import tracing
-from hum.observe.telemetry import log
+from hum.observe.logs import log
 from hum.settings import GatewaySettings
 from hum.v1 import runtime_pb2 as pb
 from hum.v1 import runtime_pb2_grpc

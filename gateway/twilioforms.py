@@ -7,7 +7,7 @@ from gateway import twiml
 from gateway.bodies import BadBody, Bodies
 from hum import twiliosignature
 from hum.contract.errors import Forbidden
-from hum.observe.telemetry import log
+from hum.observe.logs import log
 from hum.settings import GatewaySettings
 
 LOG = log(__name__)

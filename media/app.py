@@ -14,7 +14,7 @@ from grpc import aio
 
 from hum import rpc
 from hum.clock import Clock, monotonic_ms
-from hum.observe import telemetry
+from hum.observe import logs
 from hum.process import blas, descriptors, home, hugepages, monitoring, program, sockets
 from hum.process.lifetime import Lifetime
 from hum.process.signals import Signals
@@ -33,16 +33,16 @@ from media.io.listenerstreams import ListenerStreams
 from media.io.openai import Dial, Dialler
 from media.io.silero import Silero
 from media.listeningsocket import Capacity, ListeningSocket, NoListeningSocket, capacity
-from media.pacer import Pacer
 from media.ports import Ports
 from media.server import MediaServer
+from media.ticker import Ticker
 
-#: Milliseconds between the pacer's ticks.
-PACER_MS = 20.0
+#: Milliseconds between the ticker's ticks.
+TICK_MS = 20.0
 #: Seconds that a process which ends goes on storing recordings; the next one stores the rest.
 STORE_DRAIN_SECONDS = 20.0
 
-LOG = telemetry.log(__name__)
+LOG = logs.log(__name__)
 LOOK_SECONDS = 0.02
 #: How long shutdown waits for a disk that hangs.
 FILES_SECONDS = 5.0
@@ -74,12 +74,12 @@ async def build(
 ) -> AsyncIterator[MediaPlane]:
     """Start a whole media plane; on exit, drain and close it, at once if a signal says so.
 
-    With `shared_port`, other processes may listen on the same port.  `ticked` is called on each tick of the pacer.
+    With `shared_port`, other processes may listen on the same port.  `ticked` is called on each tick of the ticker.
     With `browser`, the plane takes browsers' calls only, and none of the carrier's.  With a `predecessor`, it receives
     that process's listening socket and its calls.
     """
     channel = rpc.channel(settings)
-    key, name = home.node_key(settings), telemetry.node_name(settings, "media")
+    key, name = home.node_key(settings), logs.node_name(settings, "media")
     link = ControlLink(settings, channel, key, name, acquire_spool(settings.spool_dir, fsync=False))
     silero = Silero.load() if settings.vad_confirm else None
     listening_socket = (
@@ -88,7 +88,7 @@ async def build(
     listener_streams = ListenerStreams(settings, link.credential)
     place, files = settings.recordings_dir, FileThread("recordings")
     ports = Ports(settings, link, dial or Dialler(settings), clock, place, files, listener_streams, silero)
-    server = MediaServer(ports, lambda: pacer.load, listening_socket)
+    server = MediaServer(ports, lambda: ticker.load, listening_socket)
     browsers: list[Callable[[float], None]] = []
 
     def tick(now_ms: float) -> None:
@@ -97,7 +97,7 @@ async def build(
             browsers_tick(now_ms)
         server.sweep(now_ms)
 
-    pacer = Pacer(PACER_MS, clock, tick)
+    ticker = Ticker(TICK_MS, clock, tick)
     link.on_command = server.command
     link.beat.refuses, link.beat.places = server.refuses, listening_socket.capacity.calls
     link.beat.calls = lambda: server.streams.calls
@@ -109,7 +109,7 @@ async def build(
         else:
             browsers.append(await callers.enter_async_context(_browsers(server, link, settings)))
         async with (
-            _linked(link, pacer, channel),
+            _linked(link, ticker, channel),
             _writing(files),
             _storing(settings, link, end_now),
             _succession(server, listener, signals, predecessor),
@@ -122,17 +122,17 @@ async def build(
 
 
 @asynccontextmanager
-async def _linked(link: ControlLink, pacer: Pacer, channel: aio.Channel) -> AsyncIterator[None]:
-    """Run the pacer and the link to control, over which reports orphaned by dead processes are sent, too."""
+async def _linked(link: ControlLink, ticker: Ticker, channel: aio.Channel) -> AsyncIterator[None]:
+    """Run the ticker and the link to control, over which reports orphaned by dead processes are sent, too."""
     tasks = [
         asyncio.create_task(link.run(), name="link"),
         asyncio.create_task(link.adopt_orphaned(), name="orphaned reports"),
     ]
-    pacer.start()
+    ticker.start()
     try:
         yield
     finally:
-        pacer.stop()
+        ticker.stop()
         for task in tasks:
             await _cancel(task)
         link.outbox.close()

@@ -5,7 +5,7 @@ from datetime import datetime
 from pathlib import Path
 
 from hum.clock import now
-from hum.observe.telemetry import log
+from hum.observe.logs import log
 from hum.recordings import names as recordings_of
 from hum.v1 import runtime_pb2 as pb
 from media import metrics

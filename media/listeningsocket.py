@@ -12,7 +12,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from hum.observe.telemetry import log
+from hum.observe.logs import log
 from hum.process.descriptors import PER_CALL, SPARE
 from hum.settings import MediaSettings
 from media import metrics

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from prometheus_client import REGISTRY, Counter, Gauge, Histogram
 from prometheus_client.core import CounterMetricFamily
 
-from hum.observe.telemetry import FAST_BUCKETS, TURN_BUCKETS
+from hum.observe.metrics import FAST_BUCKETS, TURN_BUCKETS
 
 
 class Frames:
@@ -42,8 +42,8 @@ MODEL_SECONDS = Histogram("hum_media_turn_model_seconds", "model's share of an a
 MODEL_LOSSES = Counter("hum_media_model_losses", "model sockets lost, by reason", ["reason"])
 LOOP_LAG_MS = Gauge("hum_media_loop_lag_ms", "the event loop's worst lag in the last second")
 LOOP_LATE_MS = Gauge("hum_media_loop_late_ms", "the event loop's mean lag over the last few seconds")
-LATENESS_SECONDS = Histogram("hum_media_pacer_lateness_seconds", "how late the pacer's ticks are", buckets=FAST_BUCKETS)
-TICKS_FAILED = Counter("hum_media_ticks_failed", "ticks of the pacer that ended with an exception")
+LATENESS_SECONDS = Histogram("hum_media_ticker_lateness_seconds", "how late the ticker's ticks are", buckets=FAST_BUCKETS)
+TICKS_FAILED = Counter("hum_media_ticks_failed", "ticks of the ticker that ended with an exception")
 LINK_UP = Gauge("hum_media_link_up", "whether the link to control is up, 0 or 1")
 SPOOL_DEPTH = Gauge("hum_media_spool_batches", "batches of reports that control has not acknowledged")
 UNSAVED_BYTES = Gauge("hum_media_unsaved_bytes", "bytes of reports that are only in memory, not on disk")

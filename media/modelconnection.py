@@ -4,7 +4,7 @@ import asyncio
 from random import uniform
 from typing import Protocol
 
-from hum.observe.telemetry import log
+from hum.observe.logs import log
 from media.core.conversation import REFUSED
 from media.io.openai import Dial, ModelListener, ModelSocket, SessionRefused, Unreachable
 

@@ -8,7 +8,7 @@ import asyncio
 from functools import partial
 from typing import Protocol
 
-from hum.observe.telemetry import log
+from hum.observe.logs import log
 from hum.v1 import runtime_pb2 as pb
 from media import metrics
 from media.legs.browser import BrowserLeg
@@ -117,7 +117,7 @@ class Peers:
     # Time.
 
     def tick(self, now_ms: float) -> None:
-        """Tick all browser legs: called on each tick of the pacer."""
+        """Tick all browser legs: called on each tick of the ticker."""
         for leg, shell in tuple(self._talking.items()):
             try:
                 leg.tick(now_ms)

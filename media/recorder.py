@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from hum import peaks, recordings
-from hum.observe.telemetry import log
+from hum.observe.logs import log
 from hum.peaks import Peaks
 from hum.process import private
 from hum.wave import HEADER, SAMPLE_BYTES, header

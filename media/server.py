@@ -10,7 +10,7 @@ from contextlib import suppress
 
 from picows import WSListener, WSUpgradeRequest, WSUpgradeResponse, WSUpgradeResponseWithListener
 
-from hum.observe.telemetry import log
+from hum.observe.logs import log
 from hum.v1 import runtime_pb2 as pb
 from media import metrics
 from media.core.talk import Talk, due
@@ -18,10 +18,10 @@ from media.handovercalls import HandoverCalls
 from media.leg import Leg
 from media.legs import twilio
 from media.listeningsocket import ListeningSocket, NoListeningSocket
-from media.pacer import LoopLoad
 from media.ports import Ports
 from media.shell import Shell
 from media.streams import Streams
+from media.ticker import LoopLoad
 
 LOG = log(__name__)
 MAX_EARLY_COMMANDS = 1_000
@@ -156,7 +156,7 @@ class MediaServer:
     # Time and control.
 
     def sweep(self, now_ms: float) -> None:
-        """Tick every call that is due, then flush the link to control: called on each tick of the pacer."""
+        """Tick every call that is due, then flush the link to control: called on each tick of the ticker."""
         talking = self._talking
         for shell in [talking[talk] for talk in due(talking, now_ms)]:
             shell.tick(now_ms)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import update_wrapper
 from typing import Concatenate, ParamSpec, assert_never
 
-from hum.observe.telemetry import log
+from hum.observe.logs import log
 from hum.v1 import runtime_pb2 as pb
 from media import metrics
 from media.calloutput import CallOutput
@@ -167,7 +167,7 @@ class Shell:
     # Time, and commands from control.
 
     def tick(self, now_ms: float) -> None:
-        """Advance time: called on each tick of the pacer, and while talking only on the ticks that the core asks for."""
+        """Advance time: called on each tick of the ticker, and while talking only on the ticks that the core asks for."""
         try:
             self._tick(now_ms)
         except Exception:  # as in `_guarded`

@@ -24,7 +24,7 @@ from bench.knowledge.quality import FOUND, Question, corpus, questions
 from control.base.egress import Policy
 from control.clients.embeddings import Embedder, Embeddings
 from control.clients.http import GuardedClient
-from control.knowledge import rules
+from control.knowledge import formats
 from control.knowledge.jobs import Conversions
 from control.knowledge.search import DocumentSearch
 from control.knowledge.vectors import VectorCache
@@ -65,9 +65,9 @@ class House:
 
     async def add(self, name: str, body: bytes) -> int:
         """Add a document; return its number of passages."""
-        new = NewDocument(name, "en", rules.config("en"), None, 0)
+        new = NewDocument(name, "en", formats.config("en"), None, 0)
         async with self.db.tenant(self.org) as tx:
-            row = await knowledge.create(tx, ids.new(), new, Content(rules.format_of(body, name), body))
+            row = await knowledge.create(tx, ids.new(), new, Content(formats.format_of(body, name), body))
         await self.conversions.convert(self.org, row.id)
         await self.conversions.embed(self.org, row.id)
         async with self.db.tenant(self.org) as tx:

@@ -30,7 +30,7 @@ ROWS: Sequence[tuple[str, str, str, str]] = (
     ("answers", "  number of answers", "", ""),
     ("memory_kb_per_call", "memory per call, KB", "150", ""),
     ("grew_kb_per_call", "  growth during the measurement, KB", "", ""),
-    ("pacer_late_p99_ms", "the pacer's lateness, p99 below ms", "", ""),
+    ("ticker_late_p99_ms", "the ticker's lateness, p99 below ms", "", ""),
     ("cores", "cores used", "", ""),
     ("busy_threads", "threads of a process that used a twentieth of a core", "1", ""),
     ("agent_talks", "the agent talks, share of the time", "", ""),
@@ -52,7 +52,7 @@ async def product(options: argparse.Namespace, model_port: int, authority: Path 
     async with plane as running_plane:
         figures = await _run_callers(options, running_plane.port, running_plane.pids)
         page = await asyncio.to_thread(_metrics, running_plane.metrics_port)
-        figures["pacer_late_p99_ms"] = _late_p99_ms(page)
+        figures["ticker_late_p99_ms"] = _late_p99_ms(page)
         figures["reports"] = running_plane.control.reports
     return figures
 
@@ -64,8 +64,8 @@ def _metrics(port: int) -> str:
 
 
 def _late_p99_ms(page: str) -> float | None:
-    """Return the upper bound of the smallest bucket that covers 99 % of the pacer's ticks, in ms."""
-    name = "hum_media_pacer_lateness_seconds_bucket"
+    """Return the upper bound of the smallest bucket that covers 99 % of the ticker's ticks, in ms."""
+    name = "hum_media_ticker_lateness_seconds_bucket"
     rows = [row.removeprefix(f'{name}{{le="').split('"} ') for row in page.splitlines() if row.startswith(name)]
     enough = 0.99 * float(rows[-1][1])
     return next((float(le) * 1000 for le, count in rows if float(count) >= enough and le != "+Inf"), None)

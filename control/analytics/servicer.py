@@ -6,7 +6,7 @@ from datetime import date, timedelta
 from typing import TypeVar
 from uuid import UUID
 
-from control.analytics import rules
+from control.analytics import percentiles
 from control.base import days
 from control.boundary import TransactionContext
 from control.calls import present
@@ -129,7 +129,7 @@ def _figures(row: FiguresRow, waits: Bands) -> pb.CallFigures:
 
 
 def _percentile(bands: list[tuple[int, int]], share: float) -> int | None:
-    return rules.percentile(bands, share, analytics.BAND_RATIO)
+    return percentiles.percentile(bands, share, analytics.BAND_RATIO)
 
 
 def _counts(row: FiguresRow) -> dict[str, int]:

@@ -10,19 +10,19 @@ from datetime import timedelta
 from uuid import UUID
 
 from control import jobs
-from control.approvals import rules, usecases
+from control.approvals import summaries, usecases
 from control.base import redaction
 from control.calls.situation import situation_of
 from control.executions.runner import Executions, ToolRequest
 from control.flows.definitions import usable
+from control.livecall.callstatus import LIVE
 from control.livecall.commands import Commands
-from control.livecall.rules import LIVE
 from control.tools import FlowVersion, Registry, Result, Situation, TextTurn, ToolChannel, ToolContext, dumped, failed
 from hum import ids
 from hum.clock import monotonic_ms, now
 from hum.contract.errors import NotFound
 from hum.ids import Kind
-from hum.observe.telemetry import log
+from hum.observe.logs import log
 from hum.settings.approvals import ApprovalSettings
 from hum.v1 import runtime_pb2 as pb
 from storage import approvals, calls, conversations, flows, interventions
@@ -54,7 +54,7 @@ class DecisionExecutor:
             is_ours = row.state == "approved" and await approvals.begin(tx, id)
         if row.state == "approved":
             row = await self._carry_out(row, is_ours=is_ours)
-        if row.state in rules.DECIDED and row.told_at is None and row.subject.call_id is not None:
+        if row.state in summaries.DECIDED and row.told_at is None and row.subject.call_id is not None:
             await self._inform(row, row.subject.call_id)
 
     async def close_or_requeue_approvals(self) -> None:
@@ -62,8 +62,8 @@ class DecisionExecutor:
         await usecases.close_overdue(self._db)
         async with self._db.system() as tx:
             before = now() - timedelta(seconds=self._settings.approval_stuck_seconds)
-            for org, id in await approvals.stalled(tx, before, rules.NEWEST, BATCH):
-                await jobs.enqueue(tx, rules.WORK, org, id)
+            for org, id in await approvals.stalled(tx, before, summaries.NEWEST, BATCH):
+                await jobs.enqueue(tx, summaries.WORK, org, id)
 
     async def prune(self) -> None:
         """Delete old approvals."""
@@ -79,7 +79,7 @@ class DecisionExecutor:
         if is_ours:
             result = await self._run(row)
         elif row.begun_at and row.begun_at < now() - timedelta(seconds=self._settings.approval_stuck_seconds):
-            result = Result(rules.UNKNOWN, ok=False)
+            result = Result(summaries.UNKNOWN, ok=False)
         else:
             return row  # another worker is running it
         async with self._db.tenant(row.org_id) as tx:
@@ -101,7 +101,7 @@ class DecisionExecutor:
         channel = _channel(row.subject)
         origin = self._registry.origin(channel, row.tool_call.tool, context.situation)
         if origin is not None and str(origin) != row.tool_call.origin:
-            return failed(rules.CHANGED)
+            return failed(summaries.CHANGED)
         request = ToolRequest(
             ids.show(Kind.APPROVAL, row.id), row.tool_call.tool, row.tool_call.arguments, approval=row.id
         )

@@ -1,6 +1,6 @@
 """The feature `approvals`: its service, the job and sweeps that execute decisions, and the registry's approver."""
 
-from control.approvals import rules
+from control.approvals import summaries
 from control.approvals.executor import DecisionExecutor
 from control.approvals.live import CHANGED
 from control.approvals.requests import ApprovalRequester
@@ -20,7 +20,7 @@ def feature(settings: ControlSettings, deps: Deps) -> Feature:
         services={
             approvals_pb2.DESCRIPTOR.services_by_name["ApprovalsService"]: ApprovalsServicer(deps, intervals),
         },
-        jobs={rules.WORK: executor.execute},
+        jobs={summaries.WORK: executor.execute},
         sweeps=[
             Sweep("approvals", executor.close_or_requeue_approvals, settings.approval_look_seconds),
             Sweep("approvals_old", executor.prune, settings.sweep_seconds),

@@ -5,7 +5,7 @@ from datetime import timedelta
 from functools import partial
 from uuid import UUID
 
-from control.approvals import outbox, rules
+from control.approvals import outbox, summaries
 from control.tools import ApprovalRequest, Result, dumped, failed
 from hum import ids
 from hum.clock import now
@@ -30,20 +30,20 @@ class ApprovalRequester:
         """Request approval, on a call at once, else when the turn or run ends; return the agent's result."""
         context, flow = request.context, request.context.situation.flow
         if flow is None or (context.call_id is None and context.turn is None and context.event_run is None):
-            return failed(rules.NOWHERE)
+            return failed(summaries.NOWHERE)
         turn = context.turn
         thread, run = (turn.conversation, turn.run) if turn else (None, None)
         subject = Subject(context.call_id, thread, run, context.event_run, flow.id, flow.version)
         name = context.situation.definition.get("name") or "The agent"
         tool_call = ToolCall(
             request.tool.name,
-            rules.summary(name, request.tool.name, request.tool.description, request.tool.fixed),
+            summaries.summary(name, request.tool.name, request.tool.description, request.tool.fixed),
             dumped(request.arguments),
             json.dumps(request.schema, ensure_ascii=False),
             str(request.tool.origin),
         )
-        if len(tool_call.arguments.encode()) > rules.MOST_ARGUMENTS_BYTES:
-            return failed(rules.LONG)
+        if len(tool_call.arguments.encode()) > summaries.MOST_ARGUMENTS_BYTES:
+            return failed(summaries.LONG)
         org, id = context.organization, ids.new()
         async with self._db.tenant(org) as tx:
             if (complaint := await self._complaint(tx, subject, tool_call)) is not None:
@@ -51,19 +51,19 @@ class ApprovalRequester:
             if context.call_id is not None:
                 await self._create(org, id, subject, tool_call, tx)
         if context.call_id is not None:
-            return Result(rules.ON_CALL)
+            return Result(summaries.ON_CALL)
         return Result(
-            rules.IN_TEXT if turn else rules.FOR_EVENT,
+            summaries.IN_TEXT if turn else summaries.FOR_EVENT,
             at_end=partial(self._create_deferred, org, id, subject, tool_call),
         )
 
     async def _complaint(self, tx: Tx, subject: Subject, tool_call: ToolCall) -> str | None:
         pending = await approvals.pending(tx, subject, tool_call)
         if pending.is_duplicate:
-            return rules.SAME
+            return summaries.SAME
         settings = self._settings
         is_full = pending.organization >= APPROVALS_PENDING or pending.subject >= settings.approvals_pending_each
-        return rules.FULL if is_full else None
+        return summaries.FULL if is_full else None
 
     async def _create_deferred(self, org: UUID, id: UUID, subject: Subject, tool_call: ToolCall, tx: Tx) -> None:
         """Create a request as a turn or run ends, unless it is a duplicate or beyond the limits by then."""

@@ -5,9 +5,9 @@ from typing import Any
 from uuid import UUID
 
 from control import jobs
-from control.approvals import outbox, rules
+from control.approvals import outbox, summaries
 from control.base import redaction
-from control.eventagents.rules import RUN
+from control.eventagents.eventmatching import RUN
 from control.texts import turns
 from hum import ids
 from hum.clock import now
@@ -46,9 +46,9 @@ async def decide(
     await approvals.decide(tx, id, state, by, reason, arguments)
     row = await approvals.get(tx, id)
     await events.append(tx, row.org_id, id, outbox.decided_event(row))
-    if state == "approved" or (state in rules.DECIDED and row.subject.call_id):
-        await jobs.enqueue(tx, rules.WORK, row.org_id, id)
-    elif state in rules.DECIDED:
+    if state == "approved" or (state in summaries.DECIDED and row.subject.call_id):
+        await jobs.enqueue(tx, summaries.WORK, row.org_id, id)
+    elif state in summaries.DECIDED:
         await resume_agent(tx, row)
     return row
 
@@ -85,7 +85,7 @@ async def _pending(tx: Tx, id: UUID) -> ApprovalRow:
 def _edited(before: ApprovalRow, arguments_json: str) -> str | None:
     """Return the edited arguments, or None if they equal the original ones.  Raises InvalidRequest."""
     original: Any = json.loads(before.tool_call.arguments)
-    arguments = rules.restored(json.loads(arguments_json), original)
+    arguments = summaries.restored(json.loads(arguments_json), original)
     errors = customer_schemas.errors(json.loads(before.tool_call.schema), arguments)
     if errors:
         raise InvalidRequest(

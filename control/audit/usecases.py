@@ -7,7 +7,7 @@ from google.protobuf.descriptor import MethodDescriptor
 from google.protobuf.message import Message
 
 from control.actors import actor
-from control.audit.rules import describe
+from control.audit.descriptions import describe
 from hum import audit as chain
 from hum import ids
 from hum.contract.principal import Principal

@@ -12,14 +12,14 @@ from prometheus_client import Counter
 
 from control.base.subscriptions import Contract, Payments
 from control.base.wire import value
-from control.billing import rules
-from control.billing.rules import SubscriptionState
+from control.billing import subscriptionstate
+from control.billing.subscriptionstate import SubscriptionState
 from control.rows import each_row
 from hum import ids
 from hum.clock import now
 from hum.contract.errors import PaymentError, PaymentRefused
 from hum.ids import Kind
-from hum.observe.telemetry import log
+from hum.observe.logs import log
 from hum.plans import Plans
 from hum.settings import BillingSettings
 from hum.v1 import billing_pb2, events_pb2
@@ -112,20 +112,20 @@ class Accounts:
         """Fetch and store the effective subscription; return None without one.  Raises PaymentError."""
         async with self._db.tenant(org) as tx:
             fetch = await billing.begin_fetch(tx, org, self._lease)
-        return rules.effective(await self._fetch(fetch)) if fetch is not None else None
+        return subscriptionstate.effective(await self._fetch(fetch)) if fetch is not None else None
 
     async def _fetch(self, fetch: FetchRow) -> Sequence[Contract]:
         """Fetch a customer's subscriptions and store the effective one; return all.  Raises PaymentError."""
         contracts = await self._payments.contracts(fetch.customer_id)
-        effective, standing = rules.effective(contracts), None
+        effective, standing = subscriptionstate.effective(contracts), None
         if effective is not None:
-            owes = effective.status in rules.OWING
+            owes = effective.status in subscriptionstate.OWING
             unpaid_since = await self._payments.unpaid_since(effective.id) if owes else None
             grace = timedelta(days=GRACE_DAYS)
-            standing = rules.standing(effective, self._plans, unpaid_since, grace)
+            standing = subscriptionstate.standing(effective, self._plans, unpaid_since, grace)
             if standing.plan_id is None:
                 LOG.warning("a subscription has no price of a plan", subscription=effective.id)
-        alive = [contract.id for contract in contracts if contract.status not in rules.OVER]
+        alive = [contract.id for contract in contracts if contract.status not in subscriptionstate.OVER]
         if len(alive) > 1:
             LOG.warning("a customer has several subscriptions; the one in force is", subscription=alive[0])
         async with self._db.system() as tx:

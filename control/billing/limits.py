@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from control.base.wire import rfc3339
-from control.billing import rules
-from control.billing.rules import Period
+from control.billing import subscriptionstate
+from control.billing.subscriptionstate import Period
 from hum.clock import now
 from hum.contract.errors import BillingRequired
 from hum.plans import FREE
@@ -47,7 +47,7 @@ async def find(tx: Tx, org: UUID, resource: str, *, besides: str | None = None) 
         return None
     if resource not in BY_PERIOD:
         await billing.lock_organization(tx, org)
-    period = rules.period(allowance.period_starts_at, allowance.period_ends_at, now())
+    period = subscriptionstate.period(allowance.period_starts_at, allowance.period_ends_at, now())
     return Quota(allowance, period, resource, await used(tx, org, resource, period, besides=besides), limit)
 
 
@@ -58,7 +58,7 @@ async def used(tx: Tx, org: UUID, resource: str, period: Period, *, besides: str
             return await billing.count_numbers(tx, org)
         case "seats":
             return await billing.count_seats(tx, org, besides)
-    totals = await usage.totals(tx, org, rules.full_hour(period.starts_at), period.ends_at)
+    totals = await usage.totals(tx, org, subscriptionstate.full_hour(period.starts_at), period.ends_at)
     if resource == "minutes":
         return totals.call_minutes
     return totals.messages_sent + await billing.count_waiting(tx, org, period.ends_at)

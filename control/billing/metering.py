@@ -11,13 +11,13 @@ from datetime import timedelta
 from prometheus_client import Counter
 
 from control.base.subscriptions import Payments
-from control.billing import rules
+from control.billing import subscriptionstate
 from control.rows import each_row
 from hum import ids
 from hum.clock import now
 from hum.contract.errors import PaymentError, PaymentRefused
 from hum.ids import Kind
-from hum.observe.telemetry import log
+from hum.observe.logs import log
 from hum.plans import Plans
 from hum.settings import BillingSettings
 from storage import billing
@@ -64,7 +64,7 @@ class Metering:
 
     async def _report_organization(self, row: DueReportRow) -> bool:
         """Report an organization's finished hours, up to `HOURS` per resource."""
-        since, until = rules.hours_to_check(row.metered_from, row.metered_until, now(), self._settle)
+        since, until = subscriptionstate.hours_to_check(row.metered_from, row.metered_until, now(), self._settle)
         full, complete = False, True
         for resource, event in self._events.items():
             async with self._db.system() as tx:
@@ -105,7 +105,9 @@ class Metering:
 
     async def _send(self, row: ReportRow, event: str) -> bool:
         """Send a report; return False if Stripe refuses it.  Raises PaymentError."""
-        name = rules.identifier(ids.show(Kind.ORGANIZATION, row.org_id), row.resource, row.hour_at, row.sequence)
+        name = subscriptionstate.identifier(
+            ids.show(Kind.ORGANIZATION, row.org_id), row.resource, row.hour_at, row.sequence
+        )
         try:
             await self._payments.report_usage(event, row.customer_id, row.sending, row.hour_at, name)
         except PaymentRefused:

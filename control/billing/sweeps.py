@@ -3,7 +3,7 @@
 from uuid import UUID
 
 from control.base.wire import timestamp, value
-from control.billing import limits, rules
+from control.billing import limits, subscriptionstate
 from control.billing.account import KEEP_EVENTS
 from control.rows import each_row
 from hum.clock import now
@@ -73,12 +73,12 @@ async def warn(tx: Tx, org: UUID) -> None:
     allowance = await billing.allowance(tx, org, FREE)
     if allowance is None:
         return
-    period = rules.period(allowance.period_starts_at, allowance.period_ends_at, now())
-    for resource in rules.RESOURCES:
+    period = subscriptionstate.period(allowance.period_starts_at, allowance.period_ends_at, now())
+    for resource in subscriptionstate.RESOURCES:
         if not (limit := allowance.limit(resource)):
             continue
         used = await limits.used(tx, org, resource, period)
-        reached = rules.warnings(used, limit)
+        reached = subscriptionstate.warnings(used, limit)
         new = [
             percent for percent in reached if await billing.record_warning(tx, org, resource, period.starts_at, percent)
         ]

@@ -8,7 +8,7 @@ from uuid import UUID
 from control.audit.usecases import append_action
 from control.base.subscriptions import CheckoutPage, CheckoutRequest, Contract, Payments
 from control.base.wire import timestamp, value
-from control.billing import limits, rules
+from control.billing import limits, subscriptionstate
 from control.billing.account import Accounts
 from hum import ids
 from hum.clock import now
@@ -40,7 +40,7 @@ class StripeRequests:
         self, accounts: Accounts, principal: Principal, request: pb.CreateCheckoutRequest, request_id: str
     ) -> tuple[str, datetime]:
         """Open a checkout; return its URL and expiry.  Raises InvalidRequest, InvalidState, Conflict, PaymentError."""
-        plan = rules.plan_for_sale(self._plans, request.plan, request.extra_seats)
+        plan = subscriptionstate.plan_for_sale(self._plans, request.plan, request.extra_seats)
         return_url = self._return_url(request.return_to)
         customer_id = await accounts.customer(principal.org_id)
         row = await self._claim(
@@ -48,7 +48,7 @@ class StripeRequests:
         )
         # Fetched when no other checkout is open: a payment in an earlier one shows as a subscription now.
         contract = await accounts.contract(principal.org_id)
-        if contract is not None and contract.status not in rules.OVER:
+        if contract is not None and contract.status not in subscriptionstate.OVER:
             async with self._db.tenant(principal.org_id) as tx:
                 await billing.end_checkout(tx, row)
             raise InvalidState(HAS_SUBSCRIPTION)
@@ -124,7 +124,9 @@ class StripeRequests:
 
     def _order(self, row: CheckoutRow, customer_id: str, plan: Plan) -> CheckoutRequest:
         key = f"hum-checkout-{row.id.hex}"
-        return CheckoutRequest(key, customer_id, plan.id, rules.quantities(plan, row.extra_seats), row.return_to)
+        return CheckoutRequest(
+            key, customer_id, plan.id, subscriptionstate.quantities(plan, row.extra_seats), row.return_to
+        )
 
     def _return_url(self, path: str) -> str:
         """Return the URL of a path on this host.  Raises InvalidRequest."""
@@ -158,12 +160,12 @@ class StripeRequests:
     ) -> None:
         """Change the subscription; absent fields are unchanged.  Raises InvalidRequest, InvalidState, PaymentError."""
         contract = await accounts.contract(principal.org_id)
-        if contract is None or contract.status in rules.OVER:
+        if contract is None or contract.status in subscriptionstate.OVER:
             raise InvalidState(NO_SUBSCRIPTION)
         fields = [field.name for field, _ in request.ListFields()]
         if not fields:
             return
-        change = rules.change(
+        change = subscriptionstate.change(
             contract,
             self._plans,
             *self._plan_and_seats(contract, request),
@@ -183,12 +185,12 @@ class StripeRequests:
         """Return the new plan and extra seats, or None for both.  A new plan keeps the seats, if it sells any."""
         if not request.HasField("plan") and not request.HasField("extra_seats"):
             return None, None
-        present = rules.plan_of(contract, self._plans)
+        present = subscriptionstate.plan_of(contract, self._plans)
         name = request.plan if request.HasField("plan") else present.id if present is not None else ""
         if request.HasField("extra_seats"):
-            return rules.plan_for_sale(self._plans, name, request.extra_seats), request.extra_seats
-        plan = rules.plan_for_sale(self._plans, name, 0)
-        return plan, rules.extra_seats(contract, present) if plan.seat_price_id is not None else 0
+            return subscriptionstate.plan_for_sale(self._plans, name, request.extra_seats), request.extra_seats
+        plan = subscriptionstate.plan_for_sale(self._plans, name, 0)
+        return plan, subscriptionstate.extra_seats(contract, present) if plan.seat_price_id is not None else 0
 
 
 # --- showing ------------------------------------------------------------------------------------------------------
@@ -199,11 +201,13 @@ async def show(tx: Tx, org: UUID, plans: Plans | None) -> pb.Billing:
     allowance = await billing.allowance(tx, org, FREE) if plans is not None else None
     account = await billing.account(tx, org) if plans is not None else None
     starts_at, ends_at = (allowance.period_starts_at, allowance.period_ends_at) if allowance else (None, None)
-    period = rules.period(starts_at, ends_at, now())
+    period = subscriptionstate.period(starts_at, ends_at, now())
     response = pb.Billing(
         enabled=plans is not None,
         by_subscription=allowance is not None and allowance.by_subscription,
-        resources=[_resource(name, await limits.used(tx, org, name, period), allowance) for name in rules.RESOURCES],
+        resources=[
+            _resource(name, await limits.used(tx, org, name, period), allowance) for name in subscriptionstate.RESOURCES
+        ],
         period_starts_at=timestamp(period.starts_at),
         period_ends_at=timestamp(period.ends_at),
         plans=[present(plan) for plan in plans.plans] if plans is not None else [],

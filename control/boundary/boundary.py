@@ -28,7 +28,7 @@ from hum import rpc
 from hum.clock import Clock, monotonic_ms
 from hum.contract import validation
 from hum.contract.errors import FieldError, InvalidRequest
-from hum.observe.telemetry import log
+from hum.observe.logs import log
 from storage.db import Db
 
 LOG = log(__name__)

@@ -17,7 +17,7 @@ from control.boundary.context import ActionContext, SignedInContext, Transaction
 from control.boundary.incoming import IncomingRequest
 from hum import ids, rpc
 from hum.contract.errors import IdempotencyInProgress, IdempotencyMismatch, Unavailable
-from hum.observe.telemetry import log
+from hum.observe.logs import log
 from storage import idempotency
 from storage.db import UNAVAILABLE, Db
 from storage.idempotency import KeyedRequest

@@ -14,7 +14,8 @@ from hum import ids, rpc
 from hum.clock import Clock
 from hum.contract.errors import FieldError, InvalidRequest
 from hum.observe import tracing
-from hum.observe.telemetry import FAST_BUCKETS, log
+from hum.observe.logs import log
+from hum.observe.metrics import FAST_BUCKETS
 
 LOG = log(__name__)
 SECONDS = Histogram("hum_rpc_seconds", "Seconds to answer an RPC to control", ["method", "code"], buckets=FAST_BUCKETS)

@@ -24,7 +24,7 @@ from control.boundary.context import TenantContext
 from control.bus import Bus, Channel
 from hum.clock import Clock
 from hum.contract.errors import Refused
-from hum.observe.telemetry import log
+from hum.observe.logs import log
 from hum.v1 import options_pb2
 from storage import revocations
 from storage.db import BUSY, UNAVAILABLE

@@ -16,18 +16,18 @@ from control.actors import actor
 from control.audit.usecases import append_action
 from control.billing import limits
 from control.bus import Bus
-from control.calls import rules, sdp
+from control.calls import callendings, sdp
 from control.calls.ending import end_call
 from control.crm.lookups import Callers
+from control.livecall.callstatus import LIVE
 from control.livecall.channels import BROWSERS, COMMANDS
-from control.livecall.rules import LIVE
 from control.livecall.stream import append_event
 from hum import ids, secrets
 from hum.clock import now
 from hum.contract.errors import FieldError, InvalidRequest, RateLimited, Unavailable
 from hum.contract.principal import Principal
 from hum.ids import Kind
-from hum.observe.telemetry import log
+from hum.observe.logs import log
 from hum.settings import CallsSettings
 from hum.v1 import calls_pb2
 from hum.v1 import runtime_pb2 as pb
@@ -169,5 +169,5 @@ async def end_unjoined(tx: Tx, id: UUID, result: ResultRow) -> None:
     """End a call that never had a stream, if it is still live."""
     state = await calls.lock(tx, id)
     if state.status in LIVE and not state.streams_opened:
-        status, reason = rules.not_connected(result.refusal)
+        status, reason = callendings.not_connected(result.refusal)
         await end_call(tx, state, status, now(), reason, result.detail)

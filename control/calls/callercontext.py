@@ -8,13 +8,13 @@ from control.crm.client import ConnectorClient
 from control.crm.lookups import Callers, CrmLookups
 from control.feature import Deps
 from control.httptools.hooks import Hooks
-from control.httptools.requests import Requests
+from control.httptools.requestsender import Requests
+from control.livecall.callstatus import LIVE
 from control.livecall.commands import DONE, Commands
-from control.livecall.rules import LIVE
 from hum import ids
 from hum.clock import monotonic_ms
 from hum.ids import Kind
-from hum.observe.telemetry import log
+from hum.observe.logs import log
 from hum.settings import ControlSettings
 from hum.v1 import runtime_pb2 as pb
 from storage import calls

@@ -9,26 +9,26 @@ from control.base.wire import word
 from control.billing import limits
 from control.boundary import RequestContext
 from control.bus import Bus
-from control.calls import rules
+from control.calls import callendings, routing
 from control.calls.admission import CallAdmission, StreamOffer
 from control.calls.ending import end_call, over_at_carrier
 from control.calls.prompts import Prompt, localized
-from control.contacts.rules import LOOK_UP_CONTACT, is_lookup_due
+from control.contacts.carrierlookups import LOOK_UP_CONTACT, is_lookup_due
 from control.flows.choices import Choices
 from control.flows.definitions import is_usable
+from control.livecall.callstatus import AWAY_REASON, CARRIER_ENDINGS, LIVE
 from control.livecall.nextsteps import Message, NextStep, Transfer, decode, encode, is_due
-from control.livecall.rules import AWAY_REASON, CARRIER_ENDINGS, LIVE
 from control.livecall.stream import append_event
 from control.transfers import dialing, record
 from control.usage import callentries as usage
-from control.voicemail.rules import speaking_seconds
+from control.voicemail.messageparts import speaking_seconds
 from control.voicemail.usecases import Mailboxes
 from hum import ids
 from hum.clock import monotonic_ms, now
 from hum.contract.errors import NotFound
 from hum.contract.validation import bad_e164
 from hum.ids import Kind
-from hum.observe.telemetry import log
+from hum.observe.logs import log
 from hum.settings import CallsSettings
 from hum.v1 import calls_pb2, runtime_pb2
 from storage import calls, contacts, routes
@@ -92,12 +92,12 @@ async def route_inbound(
         if route is None:
             LOG.info("call to an unknown number")
             return _say_and_hang_up(*localized(Prompt.NOT_IN_SERVICE, None))
-        decision = rules.route(await _routing_facts(tx, route), at)
+        decision = routing.route(await _routing_facts(tx, route), at)
         if state is None:
             state = await _create_call(tx, route, request, decision, at, lookup_keep)
         if state.status not in LIVE:
-            decision = rules.no_place(state.end_reason, route.definition.get("language")) or decision
-            return _hang_up() if isinstance(decision, rules.Connect | Message) else _refusal_step(decision)
+            decision = routing.no_place(state.end_reason, route.definition.get("language")) or decision
+            return _hang_up() if isinstance(decision, routing.Connect | Message) else _refusal_step(decision)
     return await offer(db, context, state.id)
 
 
@@ -116,7 +116,7 @@ async def record_apology(db: Db, request: runtime_pb2.RouteCallRequest, at: date
             return
         route = await _find_route(tx, request)
         if route is not None:
-            apology = rules.Refuse("", None, "failed", AWAY_REASON)
+            apology = routing.Refuse("", None, "failed", AWAY_REASON)
             await _create_call(tx, route, request, apology, at, timedelta(0))
 
 
@@ -192,14 +192,16 @@ async def _find_route(tx: Tx, request: runtime_pb2.RouteCallRequest) -> calls.Ro
     if route is None or not route.tags or request.caller_verification == calls_pb2.CALLER_VERIFICATION_FAILED:
         return route
     route_tags = route.definition.get("route_tags_json")
-    name = rules.route_tag(route_tags, route.tags) if route_tags and is_usable("route_tags_json", route_tags) else None
+    name = (
+        routing.route_tag(route_tags, route.tags) if route_tags and is_usable("route_tags_json", route_tags) else None
+    )
     flow = ids.parse(Kind.FLOW, name) if name else None
     return (await routes.with_flow(tx, route, flow) if flow else None) or route
 
 
-async def _routing_facts(tx: Tx, route: calls.RouteRow) -> rules.Facts:
+async def _routing_facts(tx: Tx, route: calls.RouteRow) -> routing.Facts:
     stored = route.business_hours_json
-    return rules.Facts(
+    return routing.Facts(
         blocked=route.blocked,
         number_active=route.status == "active",
         definition=route.definition if route.flow_id else None,
@@ -213,7 +215,7 @@ async def _create_call(
     tx: Tx,
     route: calls.RouteRow,
     request: runtime_pb2.RouteCallRequest,
-    decision: rules.Decision,
+    decision: routing.Decision,
     at: datetime,
     lookup_keep: timedelta,
 ) -> CallState:
@@ -237,11 +239,11 @@ async def _create_call(
     )
     if await calls.create(tx, call):
         await append_event(tx, call.id, at, state=calls_pb2.CallStateChanged(status=calls_pb2.CALL_STATUS_RINGING))
-        if caller and not isinstance(decision, rules.Reject) and is_lookup_due(caller.looked_up_at, at, lookup_keep):
+        if caller and not isinstance(decision, routing.Reject) and is_lookup_due(caller.looked_up_at, at, lookup_keep):
             await jobs.enqueue(tx, LOOK_UP_CONTACT, route.org_id, caller.id)
         if isinstance(decision, Message):
             await calls.set_next_step(tx, call.id, encode(decision), due=True)
-        elif not isinstance(decision, rules.Connect):
+        elif not isinstance(decision, routing.Connect):
             await end_call(tx, await calls.lock(tx, call.id), decision.status, at, decision.reason)
         return await calls.lock(tx, call.id)
     state = await calls.lock_by_sid(tx, request.call_sid)
@@ -265,14 +267,14 @@ async def _take_step(tx: Tx, context: StepContext, state: CallState) -> Step | N
         if (step := await dialing.dial(tx, state, due, context.ring_seconds)) is not None:
             return step
         due = None  # the transfer is over
-    match rules.after_stream(state.status, _streams(state), language, due):
+    match callendings.after_stream(state.status, _streams(state), language, due):
         case Message():
             return None
-        case rules.Connect():
+        case routing.Connect():
             # The agent of the next stream decides anew.
             await record.discard_next_step(tx, state, now())
             return None
-        case rules.Refuse() as apology:
+        case routing.Refuse() as apology:
             await end_call(tx, state, apology.status, now(), apology.reason)
             return _refusal_step(apology) if state.direction == "inbound" else _hang_up()
     return await _closing_step(tx, context, state, due)
@@ -298,10 +300,10 @@ async def offer(db: Db, context: StepContext, id: UUID, *, again: bool = False) 
         if state.status not in LIVE:
             return _hang_up()
         language = await calls.language(tx, id)
-        refusal = rules.no_place(result.reason, language) or rules.no_capacity(language)
+        refusal = routing.no_place(result.reason, language) or routing.no_capacity(language)
         if again:
-            after = rules.after_stream(state.status, _streams(state), language, _due(state), full=True)
-            refusal = after if isinstance(after, rules.Refuse) else refusal
+            after = callendings.after_stream(state.status, _streams(state), language, _due(state), full=True)
+            refusal = after if isinstance(after, routing.Refuse) else refusal
         await end_call(tx, state, refusal.status, now(), refusal.reason)
     # The prompt asks the caller to call again, which makes no sense to the party of an outbound call.
     return _refusal_step(refusal) if state.direction == "inbound" else _hang_up()
@@ -326,9 +328,9 @@ async def _lock_by_sid(tx: Tx, call_sid: str, to_e164: str) -> CallState | None:
     return state
 
 
-def _streams(state: CallState) -> rules.Streams:
+def _streams(state: CallState) -> callendings.Streams:
     offered, left = max(state.streams_offered, state.streams_opened), state.streams_left
-    return rules.Streams(offered - left, state.streams_opened - left, max(0, state.streams_lately - left))
+    return callendings.Streams(offered - left, state.streams_opened - left, max(0, state.streams_lately - left))
 
 
 def _due(state: CallState) -> NextStep | None:
@@ -336,8 +338,8 @@ def _due(state: CallState) -> NextStep | None:
     return step if is_due(step, marked=state.next_step_due) else None
 
 
-def _refusal_step(decision: rules.Refuse | rules.Reject) -> Step:
-    if isinstance(decision, rules.Reject):
+def _refusal_step(decision: routing.Refuse | routing.Reject) -> Step:
+    if isinstance(decision, routing.Reject):
         return Step(reject=runtime_pb2.RejectCall(reason="rejected"))
     return _say_and_hang_up(decision.text, decision.language)
 

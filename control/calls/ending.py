@@ -20,16 +20,16 @@ from uuid import UUID
 
 from control import jobs
 from control.base.wire import value
-from control.calls import outbox, rules, unfinished
+from control.calls import callendings, outbox, unfinished
 from control.clients.twilio import Carrier
+from control.livecall.callstatus import AFTER_CALL, LIVE
 from control.livecall.nextsteps import LEAVES, Transfer, decode
-from control.livecall.rules import AFTER_CALL, LIVE
 from control.livecall.stream import append_event
 from control.livecall.turns import without_nul
 from control.rows import each_row
 from control.transfers import record
 from control.usage import callentries as usage
-from control.voicemail.rules import KEEP
+from control.voicemail.messageparts import KEEP
 from hum.clock import now
 from hum.v1 import calls_pb2, runtime_pb2
 from storage import calls, unfinished_turns, voicemails
@@ -59,7 +59,7 @@ async def stream_ended(tx: Tx, state: CallState, number: int, ended: runtime_pb2
             await end_call(tx, state, "completed", at, "caller")
         return
     detail = without_nul(ended.detail) if ended.HasField("detail") else None
-    if (status := rules.ENDINGS.get(ended.reason)) is not None:
+    if (status := callendings.ENDINGS.get(ended.reason)) is not None:
         await end_call(tx, state, status, at, ended.reason, detail)
     elif state.carrier_ended_at is not None:
         await end_call(tx, state, "completed", at, "stream_lost")
@@ -98,7 +98,7 @@ async def hang_up(db: Db, carrier: Carrier, state: CallState) -> None:
         state = await calls.lock(tx, state.id)
         if state.status in LIVE:
             is_outbound = state.direction == "outbound"
-            status, reason = rules.hung_up(
+            status, reason = callendings.hung_up(
                 joined=state.streams_opened > 0, was_going_on=was_going_on, placed=is_outbound
             )
             await end_call(tx, state, status, now(), reason)

@@ -2,7 +2,7 @@
 
 from functools import partial
 
-from control.calls import ending, orphans, rules
+from control.calls import callendings, ending, orphans
 from control.calls.browser import Offers
 from control.calls.callercontext import callers
 from control.calls.ingress import IngressServicer
@@ -16,7 +16,7 @@ from control.calls.toolruns import ToolRuns
 from control.calls.tools import END_CALL, PAUSE_RECORDING, RESUME_RECORDING, report_outcome, send_digits
 from control.feature import Deps, Feature, Sweep
 from control.livecall import channels
-from control.livecall.rules import AFTER_CALL
+from control.livecall.callstatus import AFTER_CALL
 from hum.settings import ControlSettings
 from hum.v1 import calls_pb2, runtime_pb2
 from storage import media_links, quarantine
@@ -33,8 +33,8 @@ def feature(settings: ControlSettings, deps: Deps) -> Feature:
 
     async def prune() -> None:
         async with deps.db.system() as tx:
-            await quarantine.prune_reports(tx, rules.KEEP_SET_ASIDE)
-            await media_links.prune(tx, rules.KEEP_LINKS)
+            await quarantine.prune_reports(tx, callendings.KEEP_SET_ASIDE)
+            await media_links.prune(tx, callendings.KEEP_LINKS)
 
     return Feature(
         services={

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from control.retention.rules import KEEP_ERASED
+from control.retention.deletionlimits import KEEP_ERASED
 from hum import ids, recordings
 from hum.clock import now
 from hum.recordings import PEAKS, RecordingOwner

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from hum import ids
 from hum.ids import Kind
-from hum.observe.telemetry import log
+from hum.observe.logs import log
 from storage import media_links
 from storage.db import Db
 

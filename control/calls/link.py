@@ -29,7 +29,7 @@ from control.tools import dumped, failed
 from hum import rpc
 from hum.contract.errors import NotFound
 from hum.observe import tracing
-from hum.observe.telemetry import log
+from hum.observe.logs import log
 from hum.rpc import run_to_completion
 from hum.v1 import calls_pb2
 from hum.v1 import runtime_pb2 as pb

@@ -15,14 +15,14 @@ from control.bus import Bus
 from control.calls.listenerstreams import ListenerStream, ListenerStreams
 from control.calls.timeline import Timeline
 from control.feature import Deps, OwnAddress
+from control.livecall.callstatus import LIVE
 from control.livecall.channels import CHANGED
 from control.livecall.commands import DONE, FULL, Commands
-from control.livecall.rules import LIVE
 from hum import ids, wave
 from hum.clock import monotonic_ms
 from hum.contract.errors import RateLimited, Unavailable
 from hum.ids import Kind
-from hum.observe.telemetry import log
+from hum.observe.logs import log
 from hum.settings import CallsSettings
 from hum.v1 import runtime_pb2
 from storage import calls

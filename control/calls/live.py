@@ -11,8 +11,8 @@ from contextlib import suppress
 from uuid import UUID
 
 from control.bus import Bus
+from control.livecall.callstatus import LIVE
 from control.livecall.channels import CHANGED, COMMANDS, DELTAS
-from control.livecall.rules import LIVE
 from control.livecall.stream import streamed
 from hum import ids
 from hum.clock import monotonic_ms

@@ -10,15 +10,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
-from control.calls import rules
+from control.calls import callendings
 from control.calls.ending import end_call
 from control.clients.twilio import Carrier, CarrierCall, is_refusal
-from control.livecall.rules import ANSWERED, LIVE
+from control.livecall.callstatus import ANSWERED, LIVE
 from control.rows import each_row
 from control.transfers import record
 from hum.clock import now
 from hum.contract.errors import CarrierError
-from hum.observe.telemetry import log
+from hum.observe.logs import log
 from hum.settings import CallsSettings
 from storage import calls, orphaned_calls
 from storage.db import Db
@@ -74,7 +74,7 @@ async def _close(db: Db, queries: "_CarrierQueries", row: OrphanedCallRow) -> bo
         LOG.warning("could not ask the carrier about a call", error=str(error)[:200])
         was_answered = False
     async with db.system() as tx:
-        outcome = rules.orphan_ending(
+        outcome = callendings.orphan_ending(
             joined=row.streams_opened > 0,
             was_answered=was_answered,
             carrier_status=carrier_call.status if carrier_call else None,

@@ -14,7 +14,7 @@ from control.calls import recordings
 from hum import peaks
 from hum.contract.errors import NotFound, StoreUnavailable
 from hum.objects.files import GONE, Files
-from hum.observe.telemetry import log
+from hum.observe.logs import log
 from hum.peaks import Array, Peaks
 from hum.recordings import PEAKS
 from hum.wave import HEADER, SAMPLE_BYTES

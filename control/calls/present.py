@@ -4,7 +4,7 @@ from typing import Any
 from uuid import UUID
 
 from control.base.wire import timestamp, value
-from control.calls import rules
+from control.calls import calllimits
 from control.livecall.stream import decode
 from control.transfers import record
 from control.usage.present import usage
@@ -158,4 +158,4 @@ def latency(stored: list[list[int]]) -> pb.CallLatency | None:
 
 
 def _percentiles(values: list[int]) -> pb.Percentiles:
-    return pb.Percentiles(p50=rules.percentile(values, 0.5), p95=rules.percentile(values, 0.95))
+    return pb.Percentiles(p50=calllimits.percentile(values, 0.5), p95=calllimits.percentile(values, 0.95))

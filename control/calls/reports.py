@@ -8,18 +8,18 @@ from prometheus_client import Counter
 
 from control import jobs
 from control.base.wire import moment
-from control.calls import outbox, rules
+from control.calls import callclock, calllimits, outbox
 from control.calls.ending import stream_ended
 from control.executions import runner
 from control.livecall import activity, turns
 from control.livecall.stream import append_event
 from control.usage import callentries as usage
-from control.voicemail.rules import KEEP
+from control.voicemail.messageparts import KEEP
 from hum import ids
 from hum import recordings as recording_names
 from hum.contract.errors import NotFound, Unavailable
 from hum.ids import Kind
-from hum.observe.telemetry import log
+from hum.observe.logs import log
 from hum.v1 import calls_pb2, runtime_pb2
 from storage import (
     calls,
@@ -139,7 +139,7 @@ async def _apply(tx: Tx, report: runtime_pb2.Report, *, is_new: bool = True) -> 
     stream = await calls.stream(tx, state.id, report.stream_number)
     if stream is not None and (report.seq > stream.report_seq or not is_new):
         await calls.set_report_seq(tx, state.id, stream.number, max(report.seq, stream.report_seq))
-        placed = rules.placed_in_call(report, stream.number, stream.offset_ms)
+        placed = callclock.placed_in_call(report, stream.number, stream.offset_ms)
         await _store(tx, state, stream, placed, moment(report.at))
 
 
@@ -193,7 +193,7 @@ async def _add(tx: Tx, state: CallState, report: runtime_pb2.Report, at: datetim
             if await interruptions.add(tx, state.org_id, state.id, _interruption(report)):
                 await append_event(tx, state.id, at, barge_in=report.interruption)
         case "refused_onset":
-            if await onsets.add(tx, state.org_id, state.id, _onset(report), rules.MAX_REFUSED_ONSETS):
+            if await onsets.add(tx, state.org_id, state.id, _onset(report), calllimits.MAX_REFUSED_ONSETS):
                 await append_event(tx, state.id, at, refused_onset=report.refused_onset)
         case "onsets_refused":
             more = report.onsets_refused.more
@@ -248,12 +248,12 @@ def _latency(report: runtime_pb2.Report) -> LatencyRow:
 
 async def _add_keys(tx: Tx, state: CallState, pressed: runtime_pb2.DigitsPressed, at: datetime) -> None:
     """Store the keys of an entry so far; no other function writes keys to a call's record."""
-    entry = calls_pb2.KeypadEntry(keys=rules.keys(pressed.digits), at_ms=pressed.at_ms)
+    entry = calls_pb2.KeypadEntry(keys=calllimits.keys(pressed.digits), at_ms=pressed.at_ms)
     if not pressed.digits:
         # The recording was paused during the entry.
-        await keypad.remove(tx, state.org_id, state.id, entry.at_ms, rules.MAX_KEYPAD_ENTRIES)
+        await keypad.remove(tx, state.org_id, state.id, entry.at_ms, calllimits.MAX_KEYPAD_ENTRIES)
     elif entry.keys and await keypad.upsert(
-        tx, state.org_id, state.id, entry.at_ms, entry.keys, rules.MAX_KEYPAD_ENTRIES
+        tx, state.org_id, state.id, entry.at_ms, entry.keys, calllimits.MAX_KEYPAD_ENTRIES
     ):
         await append_event(tx, state.id, at, keypad_entry=entry)
 

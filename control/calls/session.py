@@ -8,13 +8,13 @@ from uuid import UUID
 
 from control.base import prompting
 from control.base.wire import value
-from control.calls import answeredby, calltask, rules, unfinished
+from control.calls import answeredby, callclock, calltask, instructions, unfinished
 from control.calls.situation import situation_of
-from control.flows import rules as flow_rules
+from control.flows import flowchecks as flow_rules
 from control.flows.choices import Choices
 from control.flows.definitions import usable
+from control.livecall.callstatus import is_vouched_for
 from control.livecall.nextsteps import Message, decode
-from control.livecall.rules import is_vouched_for
 from control.tools import Definition, FlowVersion, Registry, Situation, ToolChannel
 from control.voicemail.usecases import Mailboxes
 from hum import ids, secrets
@@ -79,7 +79,7 @@ class Sessions:
         session = await self._agent(row, situation, omitted=_omitted_clips(history.turns, self._gap(spent, history)))
         session.call_id = ids.show(Kind.CALL, spent.id)
         session.organization_id = ids.show(Kind.ORGANIZATION, spent.org_id)
-        session.max_call_seconds = rules.seconds_left(
+        session.max_call_seconds = callclock.seconds_left(
             flow.get("max_call_seconds", MAX_CALL_SECONDS), row.answered_at, now()
         )
         session.limit_warning_seconds = flow.get("limit_warning_seconds", LIMIT_WARNING_SECONDS)
@@ -200,14 +200,18 @@ def _instructions(flow: Definition, row: SessionRow, *, is_open: bool) -> str:
     """Return the instructions, with the caller context at the end: only that may change during the call."""
     task = calltask.task(row.task_context, row.organization) if row.direction == "outbound" else ""
     caller_context = prompting.caller_context(_contact(row), row.findings)
-    return rules.instructions(flow, row.organization, row.time_zone, caller_context, now(), is_open=is_open, task=task)
+    return instructions.instructions(
+        flow, row.organization, row.time_zone, caller_context, now(), is_open=is_open, task=task
+    )
 
 
 async def _load_history(tx: Tx, spent: SpentToken) -> _History:
     if spent.stream_number == 1:
         return _History()
     interrupted_at = await unfinished.finalize(tx, spent.org_id, spent.id, spent.stream_number - 1, now())
-    return _History(rules.recent_turns(await calls.utterances(tx, spent.id, rules.RECENT_TURNS)), interrupted_at)
+    return _History(
+        instructions.recent_turns(await calls.utterances(tx, spent.id, instructions.RECENT_TURNS)), interrupted_at
+    )
 
 
 def _contact(row: SessionRow) -> dict[str, str | None]:

@@ -10,7 +10,7 @@ from control.audit.usecases import append_action
 from control.base.wire import timestamp
 from control.boundary import ActionContext, TenantContext
 from control.bus import Bus
-from control.calls import ending, rules
+from control.calls import calllimits, ending
 from control.clients.twilio import Carrier
 from control.livecall.commands import DONE, FULL, UNKNOWN, Commands, own_id
 from control.livecall.state import require_live
@@ -18,7 +18,7 @@ from hum import ids
 from hum.clock import now
 from hum.contract.errors import FieldError, InvalidRequest, InvalidState, NotFound, RateLimited, Unavailable
 from hum.ids import Kind
-from hum.observe.telemetry import log
+from hum.observe.logs import log
 from hum.settings import CallsSettings
 from hum.v1 import calls_pb2
 from hum.v1 import runtime_pb2 as pb
@@ -92,7 +92,7 @@ class Supervision:
                 raise InvalidRequest([FieldError("flow_id", "there is no such flow")]) from None
             if flow.channel != "voice":
                 raise InvalidRequest([FieldError("flow_id", "is not a voice flow")])
-            if await flow_switches.count(tx, id) >= rules.MAX_FLOW_SWITCHES:
+            if await flow_switches.count(tx, id) >= calllimits.MAX_FLOW_SWITCHES:
                 raise InvalidState("The call was handed over too often.")
         state = await self._record_action(ctx, id, "transferCall", ("flow_id",))
         if not await self._commands.reaches(state):

@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
-from control.calls import rules
-from control.flows.rules import colleagues
+from control.calls import calllimits
+from control.flows.flowchecks import colleagues
 from control.tools import FlowVersion, Result, Schema, Situation, Tool, ToolChannel, ToolContext, failed
 from hum import ids
 from hum.contract.errors import NotFound
@@ -18,7 +18,7 @@ def transfer_to_flow(db: Db, timeout_ms: int) -> Tool:
 
     async def run(context: ToolContext, arguments: Mapping[str, Any]) -> Result:
         async with db.tenant(context.organization) as tx:
-            if await flow_switches.count(tx, context.call) >= rules.MAX_FLOW_SWITCHES:
+            if await flow_switches.count(tx, context.call) >= calllimits.MAX_FLOW_SWITCHES:
                 return failed("This call was handed over too often already. Go on with it yourself.")
             try:
                 flow = await flows.get(

@@ -4,7 +4,7 @@ import asyncio
 import json
 from uuid import UUID
 
-from control.calls import rules
+from control.calls import calllimits
 from control.calls.session import Sessions
 from control.calls.situation import situation_of
 from control.executions import decisions
@@ -75,7 +75,7 @@ class ToolRuns:
             if row is None:
                 return failed(NO_SUCH_TOOL)
             others = await tool_runs.count(tx, id, request.name, request.tool_call_id)
-            if others.total >= rules.MAX_TOOL_RUNS or others.failed >= rules.MAX_TOOL_FAILURES:
+            if others.total >= calllimits.MAX_TOOL_RUNS or others.failed >= calllimits.MAX_TOOL_FAILURES:
                 return failed("Do not call this tool again in this conversation.")
             own_tools = await self._registry.own_tools(tx, row.org_id, row.flow_id)
             context = ToolContext(row.org_id, situation_of(row, now(), own_tools), call_id=id)

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from control.flows.rules import outcome_schema
+from control.flows.flowchecks import outcome_schema
 from control.tools import Result, Schema, Situation, Tool, ToolChannel, ToolContext, dumped, failed
 from hum import ids
 from hum.ids import Kind

@@ -9,12 +9,12 @@ from collections.abc import Sequence
 from datetime import datetime
 from uuid import UUID
 
-from control.calls import rules
+from control.calls import callclock
 from control.livecall import activity
 from control.livecall.turns import add_missing
 from hum import ids
 from hum.ids import Kind
-from hum.observe.telemetry import log
+from hum.observe.logs import log
 from hum.v1 import runtime_pb2 as pb
 from storage import unfinished_turns
 from storage.db import BUSY, UNAVAILABLE, Db, Tx
@@ -56,7 +56,7 @@ async def finalize(tx: Tx, org: UUID, call: UUID, last_stream: int, at: datetime
         if turns and row.number == last_stream:
             reported_at = row.under_way_at
         for turn in turns:
-            report = rules.placed_in_call(pb.Report(turn=turn), row.number, row.offset_ms)
+            report = callclock.placed_in_call(pb.Report(turn=turn), row.number, row.offset_ms)
             await add_missing(tx, org, call, report.turn, at)
     if rows:
         await unfinished_turns.clear(tx, call, last_stream)

@@ -7,7 +7,7 @@ from functools import lru_cache
 
 from control.base import phone
 from control.texts import segments, sendgate, templates, writing
-from control.texts.rules import MEDIA_COUNTRIES
+from control.texts.inboxchecks import MEDIA_COUNTRIES
 from control.texts.sendgate import Stop, Wait
 from control.texts.templates import Template
 from storage.campaigns import CampaignRow, SenderRow

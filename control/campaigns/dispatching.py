@@ -18,16 +18,16 @@ from prometheus_client import Counter
 
 from control.base.hours import first_open, parse
 from control.billing import limits
-from control.campaigns import choosing, rules, usecases
+from control.campaigns import choosing, halting, transitions, usecases
 from control.campaigns.choosing import Defer, Send, Skip
-from control.campaigns.rules import Limits
+from control.campaigns.halting import Limits
 from control.texts import outbox, writing
 from control.texts.sendgate import PLAN_LIMIT
 from control.texts.writing import Draft
 from hum import ids
 from hum.clock import now
 from hum.ids import Kind
-from hum.observe.telemetry import log
+from hum.observe.logs import log
 from hum.v1 import events_pb2
 from storage import campaigns, conversations, events, recipients
 from storage.campaigns import CampaignRow, SenderRow
@@ -66,7 +66,7 @@ class Dispatcher:
             async with self._db.system() as tx:
                 id = await campaigns.lock_next(tx)
                 if id is not None:
-                    await self._process(tx, await campaigns.get(tx, id), rules.BATCH)
+                    await self._process(tx, await campaigns.get(tx, id), transitions.BATCH)
         except (*UNAVAILABLE, *BUSY):
             raise
         # A recipient's row may have a bug in it: the next attempt is for one recipient alone.
@@ -111,13 +111,13 @@ class Dispatcher:
         """Withdraw the texts that wait for the sender, also those that it has put back since the campaign stopped."""
         await campaigns.block_pace(tx, row.id)
         if row.status == "paused":
-            withdrawn = await recipients.withdraw(tx, row.id, "paused", rules.BULK)
+            withdrawn = await recipients.withdraw(tx, row.id, "paused", transitions.BULK)
         else:
             withdrawn = await usecases.withdraw_pending(tx, row.id)
         await recipients.end_erased(tx, row.id)
         after = await campaigns.get(tx, row.id)
         if after.sending or (after.pending and row.status != "paused"):
-            await campaigns.schedule_visit(tx, row.id, 0 if withdrawn >= rules.BULK else SOON_SECONDS)
+            await campaigns.schedule_visit(tx, row.id, 0 if withdrawn >= transitions.BULK else SOON_SECONDS)
             return
         if row.status != "paused":
             await campaigns.clear_pace(tx, row.id)
@@ -134,14 +134,14 @@ class Dispatcher:
             )
             return
         if row.expires_at is not None and row.expires_at <= at:
-            if await recipients.end_pending(tx, row.id, "skipped", "expired", rules.BULK) == rules.BULK:
+            if await recipients.end_pending(tx, row.id, "skipped", "expired", transitions.BULK) == transitions.BULK:
                 await campaigns.schedule_visit(tx, row.id, 0)
                 return
         elif (shut_seconds := _shut_seconds(row, sender, at)) > 0:
             await campaigns.schedule_visit(tx, row.id, min(shut_seconds, LONGEST_SECONDS))
             return
         backlog = await recipients.count_waiting(tx, row.id)
-        capacity = rules.window(self._limits, row.throttle_per_minute) - backlog
+        capacity = halting.window(self._limits, row.throttle_per_minute) - backlog
         plan = await limits.find(tx, row.org_id, "messages")
         if plan is not None and plan.left < capacity:
             capacity = plan.left
@@ -161,8 +161,8 @@ class Dispatcher:
         if not choosing.can_send(sender):
             return "paused", "number_off"
         assert row.launched_at is not None, "it runs"
-        outcomes = await recipients.outcomes(tx, row.id, row.launched_at, rules.LATEST)
-        reason = rules.halt(outcomes, await campaigns.stopped_code(tx, row.id), self._limits)
+        outcomes = await recipients.outcomes(tx, row.id, row.launched_at, transitions.LATEST)
+        reason = halting.halt(outcomes, await campaigns.stopped_code(tx, row.id), self._limits)
         return ("paused", reason) if reason else None
 
     async def _schedule(self, tx: Tx, id: UUID, *, full: bool) -> None:

@@ -1,7 +1,7 @@
 """Campaigns: a text to many contacts, each once, at a limited rate."""
 
 from control.campaigns.dispatching import Dispatcher
-from control.campaigns.rules import Limits
+from control.campaigns.halting import Limits
 from control.campaigns.servicer import CampaignServicer
 from control.feature import Deps, Feature, Sweep
 from control.texts.paces import Paces

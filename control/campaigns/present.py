@@ -1,7 +1,7 @@
 """Messages of the contract for campaigns and their recipients."""
 
 from control.base.wire import timestamp, value
-from control.campaigns import rules
+from control.campaigns import halting
 from control.texts import errors
 from hum import ids
 from hum.ids import Kind
@@ -55,4 +55,4 @@ def recipient(row: RecipientRow) -> pb.CampaignRecipient:
 
 def _sentence(reason: str | None) -> str | None:
     """Return the sentence for a reason, the campaign's own or that of a text's error."""
-    return (rules.SENTENCES.get(reason) or errors.sentence(reason)) if reason else None
+    return (halting.SENTENCES.get(reason) or errors.sentence(reason)) if reason else None

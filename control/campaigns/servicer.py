@@ -8,7 +8,7 @@ from control.base.wire import moment, timestamp, word
 from control.boundary import TransactionContext
 from control.campaigns import forecasting, present, usecases
 from control.campaigns.forecasting import Forecast
-from control.campaigns.rules import Limits
+from control.campaigns.halting import Limits
 from control.campaigns.usecases import CampaignDraft
 from control.texts.paces import Paces
 from hum import ids

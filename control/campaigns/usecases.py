@@ -8,11 +8,12 @@ from uuid import UUID
 
 from control.base import phone
 from control.billing import limits
-from control.campaigns import choosing, rules
-from control.campaigns.rules import Launch, Limits
+from control.campaigns import choosing, transitions
+from control.campaigns.halting import Limits
+from control.campaigns.transitions import Launch
 from control.numbers.flows import own_flow
 from control.texts import templates
-from control.texts.rules import bad_media_url
+from control.texts.inboxchecks import bad_media_url
 from control.texts.templates import BadTemplate
 from hum import ids
 from hum.clock import now
@@ -70,14 +71,14 @@ async def create(
 async def change(tx: Tx, id: UUID, draft: CampaignDraft) -> CampaignRow:
     """Change a draft that is locked.  Raises InvalidRequest, InvalidState."""
     before = await campaigns.get(tx, id)
-    rules.may_change(before.status)
+    transitions.may_change(before.status)
     await campaigns.update(tx, id, before.org_id, await _values(tx, draft))
     return await campaigns.get(tx, id)
 
 
 async def delete(tx: Tx, id: UUID) -> None:
     """Delete a draft.  Raises NotFound, InvalidState."""
-    rules.may_change((await campaigns.get(tx, id, lock=True)).status)
+    transitions.may_change((await campaigns.get(tx, id, lock=True)).status)
     await campaigns.delete(tx, id)
 
 
@@ -134,7 +135,7 @@ async def add(tx: Tx, id: UUID, new_recipients: Sequence[pb.NewRecipient], tag: 
     if bool(new_recipients) == bool(tag):
         raise InvalidRequest([FieldError("recipients", "either these or `tag` must be given")])
     row = await campaigns.get(tx, id, lock=True)
-    rules.may_change(row.status)
+    transitions.may_change(row.status)
     if new_recipients:
         return await _add(tx, row, new_recipients, limits)
     count = await recipients.count_tagged(tx, row.org_id, tag)
@@ -190,7 +191,7 @@ async def _record_duplicates(tx: Tx, row: CampaignRow, added: AddCounts) -> AddC
 async def launchable(tx: Tx, id: UUID) -> CampaignRow:
     """Lock and return a campaign that may be launched.  Raises NotFound, InvalidState."""
     row = await campaigns.get(tx, id, lock=True)
-    rules.may_launch(_facts(row, await campaigns.sender(tx, id)), now())
+    transitions.may_launch(_facts(row, await campaigns.sender(tx, id)), now())
     return row
 
 
@@ -220,7 +221,7 @@ def _facts(row: CampaignRow, sender: SenderRow) -> Launch:
 async def pause(tx: Tx, principal: Principal, id: UUID) -> CampaignRow:
     """Pause a campaign for a person.  Raises NotFound, InvalidState."""
     row = await campaigns.get(tx, id, lock=True)
-    rules.may_pause(row.status)
+    transitions.may_pause(row.status)
     await mark_paused(tx, row, "person", principal.name)
     return await campaigns.get(tx, id)
 
@@ -228,7 +229,7 @@ async def pause(tx: Tx, principal: Principal, id: UUID) -> CampaignRow:
 async def mark_paused(tx: Tx, row: CampaignRow, reason: str, by: str | None = None) -> None:
     """Pause a campaign that is locked, and withdraw its texts from the sender."""
     await campaigns.stop(tx, row.id, "paused", reason)
-    await recipients.withdraw(tx, row.id, "paused", rules.BULK)
+    await recipients.withdraw(tx, row.id, "paused", transitions.BULK)
     event = events_pb2.CampaignPausedEvent(campaign_id=ids.show(Kind.CAMPAIGN, row.id), by=by, reason=reason)
     await events.append(tx, row.org_id, row.id, event)
 
@@ -238,7 +239,7 @@ async def cancel(tx: Tx, principal: Principal, id: UUID) -> CampaignRow:
     row = await campaigns.get(tx, id, lock=True)
     if row.status == "canceled":
         return row
-    rules.may_cancel(row.status)
+    transitions.may_cancel(row.status)
     await campaigns.stop(tx, id, "canceled", None)
     await withdraw_pending(tx, id)
     event = events_pb2.CampaignCanceledEvent(campaign_id=ids.show(Kind.CAMPAIGN, id), by=principal.name)
@@ -256,5 +257,5 @@ async def mark_failed(tx: Tx, row: CampaignRow, reason: str) -> None:
 
 async def withdraw_pending(tx: Tx, id: UUID) -> int:
     """Withdraw texts from the sender and cancel pending recipients, at most `BULK` of each; return how many."""
-    withdrawn = await recipients.withdraw(tx, id, "canceled", rules.BULK)
-    return withdrawn + await recipients.end_pending(tx, id, "canceled", "canceled", rules.BULK)
+    withdrawn = await recipients.withdraw(tx, id, "canceled", transitions.BULK)
+    return withdrawn + await recipients.end_pending(tx, id, "canceled", "canceled", transitions.BULK)

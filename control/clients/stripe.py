@@ -19,7 +19,7 @@ from control.base.subscriptions import Change, CheckoutPage, CheckoutRequest, Co
 from hum import ids
 from hum.contract.errors import PaymentError, PaymentRefused
 from hum.ids import Kind
-from hum.observe.telemetry import log
+from hum.observe.logs import log
 from hum.settings import BillingSettings
 
 LOG = log(__name__)

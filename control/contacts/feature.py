@@ -3,7 +3,7 @@
 from datetime import timedelta
 from functools import partial
 
-from control.contacts import imports, rules
+from control.contacts import carrierlookups, imports
 from control.contacts.jobs import backfill_contacts, index_contact, look_up_contact
 from control.contacts.servicer import ContactsServicer
 from control.feature import Deps, Feature, Sweep
@@ -19,11 +19,11 @@ def feature(settings: ControlSettings, deps: Deps) -> Feature:
     return Feature(
         services={contacts_pb2.DESCRIPTOR.services_by_name["ContactsService"]: servicer},
         jobs={
-            rules.LOOK_UP_CONTACT: look_up,
-            rules.LOOK_UP_SENDER: look_up,
-            rules.INDEX_CONTACT: partial(index_contact, deps.db),
-            rules.BACKFILL_CONTACTS: partial(backfill_contacts, deps.db),
-            rules.IMPORT_CONTACTS: partial(imports.import_contacts, deps.db, settings.import_rest),
+            carrierlookups.LOOK_UP_CONTACT: look_up,
+            carrierlookups.LOOK_UP_SENDER: look_up,
+            carrierlookups.INDEX_CONTACT: partial(index_contact, deps.db),
+            carrierlookups.BACKFILL_CONTACTS: partial(backfill_contacts, deps.db),
+            carrierlookups.IMPORT_CONTACTS: partial(imports.import_contacts, deps.db, settings.import_rest),
         },
         sweeps=[
             Sweep(

@@ -12,7 +12,7 @@ from uuid import UUID
 
 from control import jobs
 from control.base import phone
-from control.contacts import rules
+from control.contacts import carrierlookups
 from control.contacts.csvfiles import BadSheet, Batch, Sheet
 from control.rows import each_row
 from hum import ids
@@ -53,7 +53,7 @@ async def begin(tx: Tx, principal: Principal, request: pb.ImportContactsRequest,
     except BadSheet as error:
         raise InvalidRequest([FieldError("csv", str(error))]) from error
     row = await contact_imports.create(tx, ids.new(), principal.name, file, region, ignored, dry_run=request.dry_run)
-    await jobs.enqueue(tx, rules.IMPORT_CONTACTS, principal.org_id, row.id)
+    await jobs.enqueue(tx, carrierlookups.IMPORT_CONTACTS, principal.org_id, row.id)
     return row
 
 
@@ -132,7 +132,7 @@ async def _import_batch(db: Db, org: UUID, id: UUID) -> bool:
         created = len(imported) - len(updated)
         await contact_imports.add_counts(tx, id, created, len(updated), len(rows) - len(imported))
         if not row.dry_run:
-            await jobs.enqueue_all(tx, rules.INDEX_CONTACT, org, updated)
+            await jobs.enqueue_all(tx, carrierlookups.INDEX_CONTACT, org, updated)
     return True
 
 
@@ -150,10 +150,10 @@ async def close_stuck_imports(db: Db, stuck_seconds: float) -> int:
         async with db.system() as tx:
             if await contact_imports.lock_open(tx, id) is None:
                 return False
-            await contact_imports.end(tx, id, "failed", rules.IMPORT_STUCK)
+            await contact_imports.end(tx, id, "failed", carrierlookups.IMPORT_STUCK)
         return True
 
     async with db.system() as tx:
-        await contact_imports.prune(tx, rules.KEEP_IMPORTS)
+        await contact_imports.prune(tx, carrierlookups.KEEP_IMPORTS)
         stuck = await contact_imports.stalled(tx, timedelta(seconds=stuck_seconds))
     return await each_row("contact_imports", stuck, close)

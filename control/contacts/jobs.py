@@ -7,12 +7,12 @@ from prometheus_client import Counter
 
 from control import jobs
 from control.clients.twilio import Lookup, Lookups
-from control.contacts import rules, usecases
+from control.contacts import carrierlookups, usecases
 from control.usage import otherentries as usage
 from hum import ids
 from hum.contract.errors import CarrierBusy, CarrierError, NotFound
 from hum.contract.validation import bad_e164
-from hum.observe.telemetry import log
+from hum.observe.logs import log
 from storage import contacts
 from storage.db import Db
 
@@ -106,6 +106,6 @@ async def _next_batch(db: Db, org: UUID, id: UUID) -> bool:
         if not pending:
             await contacts.end_backfill(tx, id)
             return False
-        await jobs.enqueue_all(tx, rules.LOOK_UP_CONTACT, org, pending)
+        await jobs.enqueue_all(tx, carrierlookups.LOOK_UP_CONTACT, org, pending)
         await contacts.advance_lookups(tx, id, pending)
         return True

@@ -4,9 +4,9 @@ from typing import cast
 from uuid import UUID
 
 from control import jobs
-from control.contacts import rules
+from control.contacts import carrierlookups
 from control.retention import usecases as erasing
-from control.retention.rules import ERASE
+from control.retention.deletionlimits import ERASE
 from hum import ids
 from hum.contract.principal import Principal
 from hum.v1 import contacts_pb2 as pb
@@ -45,7 +45,7 @@ async def change(tx: Tx, principal: Principal, id: UUID, contact: pb.Contact, pa
 async def index_if_renamed(tx: Tx, org: UUID, before: ContactRow, after: ContactRow) -> None:
     """Enqueue the indexing of a contact's calls if its name or company has changed."""
     if (before.name, before.company) != (after.name, after.company):
-        await jobs.enqueue(tx, rules.INDEX_CONTACT, org, after.id)
+        await jobs.enqueue(tx, carrierlookups.INDEX_CONTACT, org, after.id)
 
 
 async def delete(tx: Tx, principal: Principal, id: UUID) -> None:
@@ -64,7 +64,7 @@ async def erase(tx: Tx, principal: Principal, id: UUID) -> None:
 async def begin_backfill(tx: Tx, principal: Principal, *, lookup: bool) -> BackfillRow:
     """Begin a backfill, or return the one that is running; enqueue its job either way."""
     row = await contacts.begin_backfill(tx, ids.new(), lookup=lookup)
-    await jobs.enqueue(tx, rules.BACKFILL_CONTACTS, principal.org_id, row.id)
+    await jobs.enqueue(tx, carrierlookups.BACKFILL_CONTACTS, principal.org_id, row.id)
     return row
 
 

@@ -12,12 +12,12 @@ from prometheus_client import Counter as Metric
 
 from control.base.egress import EgressError
 from control.clients.http import Answer, GuardedClient
-from control.crm import rules
-from control.crm.rules import Event, Reply
+from control.crm import connectorwire
+from control.crm.connectorwire import Event, Reply
 from hum import ids
 from hum.clock import monotonic_ms, now
 from hum.ids import Kind
-from hum.observe.telemetry import log
+from hum.observe.logs import log
 from hum.secrets import Keyring, SealContext, Unsealable, new_token, sign
 from hum.settings.crm import CrmSettings
 from storage import crm
@@ -64,7 +64,7 @@ def place(id: UUID, org: UUID) -> SealContext:
 
 
 def new_secret() -> str:
-    return rules.SECRET_PREFIX + new_token()
+    return connectorwire.SECRET_PREFIX + new_token()
 
 
 class ConnectorClient:
@@ -93,7 +93,7 @@ class ConnectorClient:
         async with self._counted(connector.id):
             exchange = await self._send(connector, request, connector.secret, is_old=False)
             old_secret, until = connector.old_secret, connector.old_secret_until
-            refused = exchange.log.status in rules.UNAUTHORIZED
+            refused = exchange.log.status in connectorwire.UNAUTHORIZED
             if refused and old_secret is not None and until is not None and until > now():
                 # The connector does not have the new secret yet.
                 exchange = await self._send(connector, request, old_secret, is_old=True)
@@ -113,7 +113,7 @@ class ConnectorClient:
     async def _send(
         self, connector: ConnectorRow, request: ConnectorRequest, sealed: bytes, *, is_old: bool
     ) -> Exchange:
-        body, began_ms = rules.encoded(request.body), monotonic_ms()
+        body, began_ms = connectorwire.encoded(request.body), monotonic_ms()
         answer: Answer | None = None
         secrets = list[str]()
         try:
@@ -121,20 +121,20 @@ class ConnectorClient:
             secrets = [self._open(connector, blob) for blob in (connector.secret, connector.old_secret) if blob]
             answer = await self._web.request(
                 "POST",
-                connector.base_url + rules.PATHS[request.event],
+                connector.base_url + connectorwire.PATHS[request.event],
                 org=connector.org_id,
                 headers=_headers(request, secret, body),
                 body=body,
                 total_seconds=connector.timeout_ms / 1000,
-                response_bytes=rules.ANSWER_BYTES,
+                response_bytes=connectorwire.ANSWER_BYTES,
                 truncate=True,
             )
-            reply = rules.interpret(request.event, answer.status, answer.body, truncated=answer.truncated)
+            reply = connectorwire.interpret(request.event, answer.status, answer.body, truncated=answer.truncated)
         except EgressError as error:
-            reply = rules.failed(error.reason, error.message)
+            reply = connectorwire.failed(error.reason, error.message)
         except Unsealable:
             LOG.exception("could not open a CRM connector's secret; rotate it", connector=str(connector.id))
-            reply = rules.failed("secret", "HUM can't open the connector's secret any more; rotate it.")
+            reply = connectorwire.failed("secret", "HUM can't open the connector's secret any more; rotate it.")
         REQUESTS.labels(request.event, reply.outcome).inc()
         row = LogRow(
             id=ids.new(),
@@ -148,15 +148,15 @@ class ConnectorClient:
             reason=reply.reason,
             message=reply.message,
             old_secret=is_old,
-            request_body=rules.redacted(body, secrets),
+            request_body=connectorwire.redacted(body, secrets),
             status=answer.status if answer else None,
-            response_body=rules.redacted(answer.body, secrets) if answer else None,
+            response_body=connectorwire.redacted(answer.body, secrets) if answer else None,
             duration_ms=round(monotonic_ms() - began_ms),
             created_at=now(),
         )
         async with self._db.tenant(connector.org_id) as tx:
             await crm.log(tx, row)
-        after = rules.retry_after_seconds(answer.headers.get("retry-after")) if answer else 0.0
+        after = connectorwire.retry_after_seconds(answer.headers.get("retry-after")) if answer else 0.0
         return Exchange(reply, row, after)
 
     def _open(self, connector: ConnectorRow, sealed: bytes) -> str:
@@ -179,7 +179,7 @@ def _headers(request: ConnectorRequest, secret: str, body: bytes) -> dict[str, s
     return {
         "Authorization": f"Bearer {secret}",
         "Content-Type": "application/json",
-        "User-Agent": rules.USER_AGENT,
+        "User-Agent": connectorwire.USER_AGENT,
         "X-HUM-Signature": f"sha256={sign(secret.encode(), body).hex()}",
         "X-HUM-Event": request.event,
         "X-HUM-Delivery": ids.show(Kind.CRM_DELIVERY, request.delivery),

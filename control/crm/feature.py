@@ -1,6 +1,6 @@
 """The feature `crm`: connectors, their log, and the sync of what is over.  Calls and texts run the look-ups."""
 
-from control.crm import rules
+from control.crm import connectorwire
 from control.crm.client import ConnectorClient
 from control.crm.servicer import CrmConnectorsServicer
 from control.crm.syncing import TYPES, Syncing
@@ -20,7 +20,7 @@ def feature(settings: ControlSettings, deps: Deps) -> Feature:
     syncing = Syncing(deps.db, connector_client, settings.public_url)
     return Feature(
         services={crm_pb2.DESCRIPTOR.services_by_name["CrmConnectorsService"]: servicer},
-        jobs={rules.SYNC: syncing.sync},
+        jobs={connectorwire.SYNC: syncing.sync},
         sweeps=[
             Sweep("crm_syncs", syncing.enqueue_due, CRM_POLL_SECONDS),
             Sweep("crm_old", syncing.prune, settings.sweep_seconds),

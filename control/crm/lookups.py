@@ -12,13 +12,13 @@ from typing import Any, Protocol
 from uuid import UUID
 
 from control.contacts.usecases import index_if_renamed
-from control.crm import rules
+from control.crm import connectorwire
 from control.crm.client import ConnectorClient, ConnectorRequest
-from control.crm.rules import CrmContact, Event, Reply
+from control.crm.connectorwire import CrmContact, Event, Reply
 from hum import ids
 from hum.contract.errors import NotFound
 from hum.ids import Kind
-from hum.observe.telemetry import log
+from hum.observe.logs import log
 from hum.settings.crm import CrmSettings
 from hum.v1 import events_pb2
 from storage import contacts, crm, crm_syncs, events
@@ -122,7 +122,7 @@ class CrmLookups:
             if deadline is None and any(reply and reply.contact for reply in replies):
                 deadline = loop.time() + self._settings.crm_rivals_seconds
             waited = deadline is not None and loop.time() >= deadline
-            index = None if is_chosen else rules.winner(replies, waited=waited)
+            index = None if is_chosen else connectorwire.winner(replies, waited=waited)
             if index is not None:
                 is_chosen = True
                 reply = replies[index]
@@ -140,15 +140,15 @@ class CrmLookups:
         # The boundary of one connector: the answers of the others count.
         except Exception:
             LOG.exception("could not ask a CRM connector: this is a bug", connector=str(connector.id))
-        return rules.failed("internal", "Something went wrong on our side.")
+        return connectorwire.failed("internal", "Something went wrong on our side.")
 
     async def _query(self, connector: ConnectorRow, caller: _Caller) -> Reply:
         if self._connector_client.is_busy(connector.id):
-            return rules.failed("busy", "Too many requests to the connector are in flight.")
+            return connectorwire.failed("busy", "Too many requests to the connector are in flight.")
         if not await self._connector_client.may_request(connector):
-            return rules.failed("resting", "The connector failed too often, and rests.")
+            return connectorwire.failed("resting", "The connector failed too often, and rests.")
         call = ids.show(Kind.CALL, caller.call) if caller.call else None
-        body = rules.lookup_body(caller.phone_e164, caller.direction, call)
+        body = connectorwire.lookup_body(caller.phone_e164, caller.direction, call)
         request = ConnectorRequest(Event.LOOKUP, body, ids.new(), caller.contact, caller.call, caller.conversation)
         reply = (await self._connector_client.request(connector, request)).reply
         if not reply.failed:
@@ -182,7 +182,7 @@ async def apply(tx: Tx, org: UUID, contact: UUID, connector: str, crm_contact: C
     fields = crm_contact.fields if crm_contact else {}
     if dict(fields) == before.said_by_crm:
         return
-    await contacts.set_from_crm(tx, contact, {name: fields.get(name) for name in rules.FIELDS})
+    await contacts.set_from_crm(tx, contact, {name: fields.get(name) for name in connectorwire.FIELDS})
     await index_if_renamed(tx, org, before, await contacts.get(tx, contact))
     await events.append(tx, org, contact, events_pb2.ContactUpdatedEvent(by=f"CRM: {connector}"))
 

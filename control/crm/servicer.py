@@ -6,7 +6,7 @@ from control.base.wire import timestamp, value
 from control.boundary import ActionContext, TransactionContext
 from control.crm import usecases
 from control.crm.client import ConnectorClient, ConnectorRequest
-from control.crm.rules import Event
+from control.crm.connectorwire import Event
 from control.crm.usecases import Connectors
 from hum import ids
 from hum.clock import now

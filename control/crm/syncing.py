@@ -11,15 +11,15 @@ from uuid import UUID, uuid4
 
 from control import jobs
 from control.base.wire import rfc3339
-from control.crm import rules
+from control.crm import connectorwire
 from control.crm.client import ConnectorClient, ConnectorRequest, Exchange
+from control.crm.connectorwire import Event
 from control.crm.lookups import record_answer
-from control.crm.rules import Event
 from hum import ids
 from hum.clock import now
 from hum.contract.errors import NotFound
 from hum.ids import Kind
-from hum.observe.telemetry import log
+from hum.observe.logs import log
 from storage import contacts, crm, crm_syncs
 from storage.crm import ConnectorRow
 from storage.crm_syncs import CallFacts, ConversationFacts, SyncRow
@@ -72,9 +72,9 @@ class Syncing:
         """Enqueue jobs for the rows that are due; return how many."""
         at = now()
         async with self._db.system() as tx:
-            due = await crm_syncs.queue(tx, at, at + rules.JOB_LOST, BATCH)
+            due = await crm_syncs.queue(tx, at, at + connectorwire.JOB_LOST, BATCH)
             for org, id in due:
-                await jobs.enqueue(tx, rules.SYNC, org, id)
+                await jobs.enqueue(tx, connectorwire.SYNC, org, id)
         return len(due)
 
     async def prune(self) -> None:
@@ -82,7 +82,7 @@ class Syncing:
         keep = timedelta(days=CRM_LOG_DAYS)
         retry_for = timedelta(hours=CRM_RETRY_HOURS)
         async with self._db.system() as tx:
-            await crm_syncs.fail_overdue(tx, retry_for + rules.JOB_LOST, PRUNED_ROWS)
+            await crm_syncs.fail_overdue(tx, retry_for + connectorwire.JOB_LOST, PRUNED_ROWS)
             await crm_syncs.prune(tx, keep, PRUNED_ROWS)
             await crm.prune_logs(tx, keep, PRUNED_ROWS)
 
@@ -90,7 +90,7 @@ class Syncing:
         """Make one attempt at a sync; a failed one is due again later."""
         claim, at = uuid4(), now()
         async with self._db.tenant(org) as tx:
-            row = await crm_syncs.claim(tx, id, claim, at + rules.JOB_LOST)
+            row = await crm_syncs.claim(tx, id, claim, at + connectorwire.JOB_LOST)
             connector = await crm.get(tx, row.connector_id) if row else None
         if row is None or connector is None:
             return
@@ -109,8 +109,8 @@ class Syncing:
         external_id: str | None = None
         if row.contact_id is not None:
             async with self._db.tenant(row.org_id) as tx:
-                if await crm_syncs.is_contact_scheduled(tx, connector.id, row.contact_id, rules.CONTACT_FIRST):
-                    return Attempt(None, rules.CONTACT_FIRST_SECONDS)
+                if await crm_syncs.is_contact_scheduled(tx, connector.id, row.contact_id, connectorwire.CONTACT_FIRST):
+                    return Attempt(None, connectorwire.CONTACT_FIRST_SECONDS)
                 answer = await crm.external_id(tx, connector.id, row.contact_id)
             if answer is not None:
                 external_id = answer[0]
@@ -132,13 +132,13 @@ class Syncing:
             async with self._db.tenant(row.org_id) as tx:
                 call = await crm_syncs.call(tx, row.call_id)
             direction = call.direction if call else direction
-        body = rules.lookup_body(
+        body = connectorwire.lookup_body(
             contact_row.phone_e164, direction, ids.show(Kind.CALL, row.call_id) if row.call_id is not None else None
         )
         request = ConnectorRequest(Event.LOOKUP, body, ids.new(), contact, row.call_id, row.conversation_id)
         exchange = await self._connector_client.request(connector, request)
         if exchange.reply.failed:
-            return Attempt(None, rules.delay_seconds(row.attempts), counts=True)
+            return Attempt(None, connectorwire.delay_seconds(row.attempts), counts=True)
         async with self._db.tenant(row.org_id) as tx:
             await record_answer(tx, connector, contact, exchange.reply)
         return Attempt(None, 1.0)
@@ -150,8 +150,8 @@ class Syncing:
                 contact = await contacts.get(tx, row.contact_id)
             except NotFound:
                 return Attempt(None)
-        fields = {name: getattr(contact, name) for name in rules.FIELDS}
-        body = rules.create_body(contact.phone_e164, fields)
+        fields = {name: getattr(contact, name) for name in connectorwire.FIELDS}
+        body = connectorwire.create_body(contact.phone_e164, fields)
         return Attempt(await self._connector_client.request(connector, _request(Event.CREATE, body, row)))
 
     async def _body(self, row: SyncRow, external_id: str | None) -> dict[str, Any] | None:
@@ -180,8 +180,10 @@ class Syncing:
             return
         retry_for = timedelta(hours=CRM_RETRY_HOURS)
         next_at: datetime | None = None
-        if not rules.is_refusal(exchange.log.status):
-            next_at = rules.next_attempt(row.attempts, row.created_at, at, retry_for, exchange.retry_after_seconds)
+        if not connectorwire.is_refusal(exchange.log.status):
+            next_at = connectorwire.next_attempt(
+                row.attempts, row.created_at, at, retry_for, exchange.retry_after_seconds
+            )
         if next_at is None:
             LOG.warning(
                 "could not sync to a CRM connector: its answer was final, or the retry period is over",
@@ -211,7 +213,7 @@ def call_body(call: CallFacts, contact: str | None, public_url: str) -> dict[str
         "ended_at": rfc3339(ended_at, "seconds"),
         "duration_seconds": max(0, round((ended_at - began_at).total_seconds())) if call.answered_at else 0,
         "summary": call.summary,
-        "outcome": rules.parsed_outcome(call.outcome),
+        "outcome": connectorwire.parsed_outcome(call.outcome),
         "transcript_url": f"{public_url}/api/calls/{id}",
     }
 

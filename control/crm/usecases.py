@@ -4,7 +4,7 @@ from datetime import timedelta
 from uuid import UUID
 
 from control.base import egress
-from control.crm import rules
+from control.crm import connectorwire
 from control.crm.client import new_secret, place
 from hum import ids
 from hum.contract.errors import InUse, PlanLimit
@@ -27,9 +27,9 @@ class Connectors:
         """Create a connector; return it with its secret.  Raises InvalidRequest, PlanLimit."""
         values = ConnectorConfig(
             name=connector.name,
-            base_url=rules.base_url(connector.base_url),
+            base_url=connectorwire.base_url(connector.base_url),
             enabled=connector.enabled if connector.HasField("enabled") else True,
-            timeout_ms=connector.timeout_ms if connector.HasField("timeout_ms") else rules.DEFAULT_TIMEOUT_MS,
+            timeout_ms=connector.timeout_ms if connector.HasField("timeout_ms") else connectorwire.DEFAULT_TIMEOUT_MS,
             create_contacts=connector.create_contacts,
             sync_calls=connector.sync_calls if connector.HasField("sync_calls") else True,
             sync_conversations=connector.sync_conversations,
@@ -48,9 +48,9 @@ class Connectors:
         before = await crm.get(tx, id, lock=True)
         values = ConnectorConfig(
             name=connector.name if "name" in paths else before.name,
-            base_url=rules.base_url(connector.base_url) if "base_url" in paths else before.base_url,
+            base_url=connectorwire.base_url(connector.base_url) if "base_url" in paths else before.base_url,
             enabled=_flag(connector, "enabled", paths, before.enabled, default=True),
-            timeout_ms=(connector.timeout_ms or rules.DEFAULT_TIMEOUT_MS)
+            timeout_ms=(connector.timeout_ms or connectorwire.DEFAULT_TIMEOUT_MS)
             if "timeout_ms" in paths
             else before.timeout_ms,
             create_contacts=_flag(connector, "create_contacts", paths, before.create_contacts, default=False),

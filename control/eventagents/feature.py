@@ -3,8 +3,8 @@
 from datetime import timedelta
 from functools import partial
 
-from control.eventagents import rules, starting
-from control.eventagents.rules import Limits
+from control.eventagents import eventmatching, starting
+from control.eventagents.eventmatching import Limits
 from control.eventagents.runs import Dialogue, Runs
 from control.eventagents.servicer import EventRunsServicer
 from control.eventagents.tools import report_outcome
@@ -58,7 +58,7 @@ def feature(settings: ControlSettings, deps: Deps) -> Feature:
 
     return Feature(
         services={event_runs_pb2.DESCRIPTOR.services_by_name["EventRunsService"]: EventRunsServicer(deps.cursors)},
-        jobs={rules.RUN: runs.run},
+        jobs={eventmatching.RUN: runs.run},
         readers=[
             Reader(
                 starting.READER,

@@ -19,8 +19,8 @@ from typing import Any
 from uuid import UUID
 
 from control.clients.openai import ModelError, Responder
-from control.eventagents import rules, starting
-from control.eventagents.rules import Limits
+from control.eventagents import eventmatching, starting
+from control.eventagents.eventmatching import Limits
 from control.executions import decisions, dialogue
 from control.executions.dialogue import Work
 from control.flows import definitions
@@ -30,7 +30,7 @@ from control.usage import otherentries as usage
 from hum import ids
 from hum.clock import now
 from hum.ids import Kind
-from hum.observe.telemetry import log
+from hum.observe.logs import log
 from hum.v1 import events_pb2
 from storage import approvals, event_runs, events, tool_runs
 from storage.approvals import ApprovalRow
@@ -103,9 +103,9 @@ class Runs:
             async with asyncio.timeout(self._limits.seconds):
                 text = await self._dialogue.insisting(work, self._dialogue.words, self._limits.attempts)
         except (ModelError, TimeoutError) as error:
-            reason = rules.TIMED_OUT if isinstance(error, TimeoutError) else rules.MODEL_FAILED
+            reason = eventmatching.TIMED_OUT if isinstance(error, TimeoutError) else eventmatching.MODEL_FAILED
             return await self._fail(attempt, work, reason, error)
-        await self._end(attempt, work, "completed", result=rules.storable(text))
+        await self._end(attempt, work, "completed", result=eventmatching.storable(text))
         return None
 
     async def _begin(self, org: UUID, run: UUID) -> _Attempt | str | None:
@@ -116,8 +116,8 @@ class Runs:
             material = await event_runs.material(tx, run)
             has_acted = claim.attempts > 1 and await tool_runs.has_acted(tx, run, claim.resumed_at)
             if claim.attempts > self._limits.attempts or has_acted:
-                await _finish(tx, claim, material, Finish("failed", rules.INTERRUPTED))
-                return rules.INTERRUPTED
+                await _finish(tx, claim, material, Finish("failed", eventmatching.INTERRUPTED))
+                return eventmatching.INTERRUPTED
             if material.definition is None or material.data is None:
                 reason = "no_flow" if material.definition is None else "no_event"
                 if claim.resumed_at is not None:
@@ -142,9 +142,11 @@ class Runs:
         is_open = definitions.is_open(material.business_hours_json, material.time_zone, at)
 
         def instruct(definition: Mapping[str, Any]) -> str:
-            return rules.instructions(definition, material.organization, material.time_zone, at, is_open=is_open)
+            return eventmatching.instructions(
+                definition, material.organization, material.time_zone, at, is_open=is_open
+            )
 
-        event = rules.event_text(
+        event = eventmatching.event_text(
             ids.show(Kind.EVENT, claim.event_id), claim.event_type, material.event_at, json.loads(material.data)
         )
         return EventWork(

@@ -7,8 +7,8 @@ from uuid import UUID
 from prometheus_client import Counter as Metric
 
 from control import jobs
-from control.eventagents import rules
-from control.eventagents.rules import Limits
+from control.eventagents import eventmatching
+from control.eventagents.eventmatching import Limits
 from hum import ids
 from hum.clock import now
 from hum.ids import Kind
@@ -38,11 +38,11 @@ async def start(tx: Tx, batch: Sequence[Event], *, limits: Limits) -> None:
         if cause is not None and cause.flow_id == flow.id:
             continue  # a flow must not start itself
         depth = cause.depth + 1 if cause else 0
-        reason = rules.skipped(event.data, depth, runs[flow.id], limits)
+        reason = eventmatching.skipped(event.data, depth, runs[flow.id], limits)
         (runs if reason is None else skips)[flow.id] += 1
         if reason is not None:
             SKIPPED.labels(reason).inc()
-            if skips[flow.id] > rules.SHOWN_SKIPS:
+            if skips[flow.id] > eventmatching.SHOWN_SKIPS:
                 continue  # a flood of events adds no rows
         rows.append(
             NewRun(
@@ -67,7 +67,7 @@ async def enqueue(tx: Tx, runs: Sequence[tuple[UUID, UUID]]) -> None:
         by_org.setdefault(org, []).append(run)
     # Sorted against deadlocks: each organization's jobs are counted under a lock.
     for org in sorted(by_org):
-        await jobs.enqueue_all(tx, rules.RUN, org, by_org[org])
+        await jobs.enqueue_all(tx, eventmatching.RUN, org, by_org[org])
 
 
 def _starts(batch: Sequence[Event], listeners: Sequence[Listener]) -> Iterator[tuple[Event, Listener]]:
@@ -77,7 +77,7 @@ def _starts(batch: Sequence[Event], listeners: Sequence[Listener]) -> Iterator[t
         by_org.setdefault(listener.org_id, []).append(listener)
     for event in batch:
         for flow in by_org.get(event.org_id, ()):
-            if rules.listens(flow.trigger_events, event.type):
+            if eventmatching.listens(flow.trigger_events, event.type):
                 yield event, flow
 
 

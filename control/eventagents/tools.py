@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from control.flows.rules import outcome_schema
+from control.flows.flowchecks import outcome_schema
 from control.tools import Result, Tool, ToolChannel, ToolContext, dumped
 from storage import event_runs
 from storage.db import Tx

@@ -12,7 +12,7 @@ from prometheus_client import Counter, Gauge
 
 from hum.contract.errors import Refused
 from hum.objects.files import Files
-from hum.observe.telemetry import log
+from hum.observe.logs import log
 from hum.settings import ControlSettings
 from storage import event_months, events
 from storage.db import Db

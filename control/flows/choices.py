@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from hum.contract.errors import FieldError
-from hum.observe.telemetry import log
+from hum.observe.logs import log
 from hum.settings import ModelSettings
 from hum.v1 import flows_pb2 as pb
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from control.base import hours
 from hum.json import schemas as jsonschemas
-from hum.observe.telemetry import log
+from hum.observe.logs import log
 from hum.v1 import flows_pb2
 
 LOG = log(__name__)

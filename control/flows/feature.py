@@ -3,7 +3,7 @@
 from functools import partial
 
 from control.feature import Deps, Feature
-from control.flows import rules
+from control.flows import flowchecks
 from control.flows.choices import Choices
 from control.flows.jobs import render_clips
 from control.flows.servicer import FlowsServicer
@@ -16,5 +16,5 @@ def feature(settings: ControlSettings, deps: Deps) -> Feature:
     render = partial(render_clips, deps.db, deps.clients.speech, choices, settings.clips_per_day)
     return Feature(
         services={flows_pb2.DESCRIPTOR.services_by_name["FlowsService"]: FlowsServicer(deps.cursors, choices)},
-        jobs={rules.RENDER_CLIPS: render},
+        jobs={flowchecks.RENDER_CLIPS: render},
     )

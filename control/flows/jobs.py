@@ -5,7 +5,7 @@ from uuid import UUID
 
 from control.base import days
 from control.clients.openai import Speech
-from control.flows import mailbox, rules
+from control.flows import flowchecks, mailbox
 from control.flows.choices import Choices
 from control.flows.definitions import usable
 from control.usage import otherentries as usage
@@ -34,7 +34,7 @@ async def render_clips(db: Db, speech: Speech, choices: Choices, most_a_day: int
         except NotFound:
             return 0
         voice = choices.voice(definition)
-        sentences = [*(text for _, text in rules.clip_texts(definition)), *mailbox.texts(definition)]
+        sentences = [*(text for _, text in flowchecks.clip_texts(definition)), *mailbox.texts(definition)]
         texts = {clips.clip_hash(voice, text): text for text in sentences}
         rendered = await clips.find(tx, list(texts))
     # In order: a call needs those of its start first.

@@ -2,7 +2,7 @@
 
 from control.base import paging
 from control.boundary import TransactionContext
-from control.flows import rules, usecases
+from control.flows import flowchecks, usecases
 from control.flows.choices import Choices
 from hum import ids
 from hum.ids import Kind
@@ -16,7 +16,7 @@ class FlowsServicer:
         self._cursors, self._choices = cursors, choices
 
     async def ListFlows(self, request: pb.ListFlowsRequest, ctx: TransactionContext) -> pb.ListFlowsResponse:
-        fields = rules.listed_fields(request.fields)
+        fields = flowchecks.listed_fields(request.fields)
         fetched = await flows.page(ctx.tx, self._cursors.after(request), paging.rows_to_fetch(request), fields)
         rows, more = self._cursors.cut(request, fetched, lambda row: (row.id,))
         return pb.ListFlowsResponse(flows=[present(row) for row in rows], next_cursor=more)
@@ -52,7 +52,7 @@ class FlowsServicer:
         self, request: pb.ListFlowVersionsRequest, ctx: TransactionContext
     ) -> pb.ListFlowVersionsResponse:
         id = (await flows.get(ctx.tx, ids.require(Kind.FLOW, request.id))).id
-        fields = rules.listed_fields(request.fields)
+        fields = flowchecks.listed_fields(request.fields)
         fetched = await flows.versions(ctx.tx, id, self._cursors.after(request), paging.rows_to_fetch(request), fields)
         rows, more = self._cursors.cut(request, fetched, lambda row: (row.version,))
         changes = [pb.FlowChange(version=row.version, fields=row.changed) for row in rows]

@@ -10,7 +10,7 @@ from google.protobuf import json_format
 from control import jobs
 from control.base import masks
 from control.base.wire import word
-from control.flows import rules
+from control.flows import flowchecks
 from control.flows.choices import Choices
 from hum import ids
 from hum.contract import eventtypes
@@ -85,12 +85,12 @@ def _changed(before: FlowRow, flow: pb.Flow, paths: Sequence[str]) -> pb.Flow:
     merged = cast("pb.Flow", masks.masked(flow_of(before.definition), flow, paths))
     if "channel" in paths and "trigger_type" not in paths:
         merged.ClearField("trigger_type")  # it follows from the channel
-    return rules.complete(merged)
+    return flowchecks.complete(merged)
 
 
 async def as_created(tx: Tx, flow: pb.Flow, choices: Choices) -> pb.Flow:
     """Return a flow as `create` would store it, without storing it.  Raises as `create` does."""
-    full = rules.complete(flow)
+    full = flowchecks.complete(flow)
     await _require_known(tx, full, pb.Flow(), choices)
     return full
 
@@ -104,11 +104,11 @@ async def as_changed(tx: Tx, before: FlowRow, flow: pb.Flow, paths: Sequence[str
 
 async def duplicate(tx: Tx, principal: Principal, id: UUID) -> FlowRow:
     flow = flow_of((await flows.get(tx, id)).definition)
-    flow.name = rules.copy_name(flow.name)
+    flow.name = flowchecks.copy_name(flow.name)
     if flow.trigger_type == pb.TRIGGER_TYPE_EVENT:
         # An event that starts the original must not start the copy too, unless a user asks for it.
         flow.ClearField("trigger_type")
-    copy = await _create(tx, principal, rules.complete(flow))
+    copy = await _create(tx, principal, flowchecks.complete(flow))
     ids_of_copies = [ids.new() for _ in range(await http_tools.count_bindings(tx, id))]
     await http_tools.copy_bindings(tx, id, copy.id, ids_of_copies)
     return copy
@@ -128,13 +128,13 @@ async def _require_known(tx: Tx, flow: pb.Flow, before: pb.Flow, choices: Choice
     """Check what a change adds to a flow.  Raises InvalidRequest for unknown flows, documents, voices, models and event
     types, and for bad numbers.  The flows that it names stay locked, so that none is deleted before the commit.
     """
-    ids_by_path = {path: ids.parse(Kind.FLOW, id) for path, id in rules.references(flow, before).items()}
+    ids_by_path = {path: ids.parse(Kind.FLOW, id) for path, id in flowchecks.references(flow, before).items()}
     existing = (
         await flows.lock_existing(tx, [id for id in ids_by_path.values() if id is not None]) if ids_by_path else set()
     )
     missing = [path for path, id in ids_by_path.items() if id not in existing]
     problems = [FieldError(f"flow.{path}", "is not a flow of this organization") for path in missing]
-    problems += (FieldError(f"flow.{path}", reason) for path, reason in rules.bad_numbers(flow, before).items())
+    problems += (FieldError(f"flow.{path}", reason) for path, reason in flowchecks.bad_numbers(flow, before).items())
     problems += choices.problems(flow, before)
     problems += await _bad_events(tx, flow, before)
     if flow.knowledge_ids != before.knowledge_ids:
@@ -144,10 +144,10 @@ async def _require_known(tx: Tx, flow: pb.Flow, before: pb.Flow, choices: Choice
 
 
 async def _bad_events(tx: Tx, flow: pb.Flow, before: pb.Flow) -> list[FieldError]:
-    bad = rules.bad_events(flow, before, eventtypes.visible())
+    bad = flowchecks.bad_events(flow, before, eventtypes.visible())
     problems = [FieldError(f"flow.{path}", reason) for path, reason in bad.items()]
-    limit = rules.MOST_STARTED_BY_EVENTS
-    if rules.is_started_anew(flow, before) and await flows.count_started(tx) >= limit:
+    limit = flowchecks.MOST_STARTED_BY_EVENTS
+    if flowchecks.is_started_anew(flow, before) and await flows.count_started(tx) >= limit:
         problems.append(FieldError("flow.trigger_type", f"events start {limit} flows already, and no more"))
     return problems
 
@@ -169,4 +169,4 @@ def _channel(flow: pb.Flow) -> str:
 
 async def _render(tx: Tx, principal: Principal, row: FlowRow) -> None:
     if row.channel == "voice":
-        await jobs.enqueue(tx, rules.RENDER_CLIPS, principal.org_id, row.id)
+        await jobs.enqueue(tx, flowchecks.RENDER_CLIPS, principal.org_id, row.id)

@@ -7,8 +7,8 @@ from functools import partial
 from typing import Any
 from uuid import UUID
 
-from control.httptools import rules
-from control.httptools.requests import Requests
+from control.httptools import toolrequest
+from control.httptools.requestsender import Requests
 from control.tools import Origin, Result, Schema, Situation, Tool, ToolChannel, ToolContext, ToolPolicy
 from hum import ids
 from hum.ids import Kind
@@ -32,8 +32,8 @@ class BoundTools:
 
     def _tool(self, used: ActiveBindingRow) -> Tool:
         definition, fixed = bound(used), fixed_arguments(used.binding.overrides)
-        timeout_ms = definition.get("timeout_ms", rules.DEFAULT_TIMEOUT_MS)
-        schema = rules.parameters(definition, fixed)
+        timeout_ms = definition.get("timeout_ms", toolrequest.DEFAULT_TIMEOUT_MS)
+        schema = toolrequest.parameters(definition, fixed)
 
         def parameters(_: Situation) -> Schema:
             return schema
@@ -44,7 +44,7 @@ class BoundTools:
             parameters=parameters,
             run=partial(self._run, definition, fixed, timeout_ms),
             channels=EVERYWHERE,
-            timeout_ms=timeout_ms + rules.GRACE_MS,
+            timeout_ms=timeout_ms + toolrequest.GRACE_MS,
             policy=_policy(definition),
             origin=Origin("http", used.binding.tool_id, used.version, _fingerprint(definition, fixed)),
             fixed=fixed,
@@ -67,7 +67,7 @@ class BoundTools:
 def _policy(definition: Mapping[str, Any]) -> ToolPolicy:
     if definition.get("requires_approval"):
         return ToolPolicy.APPROVAL
-    return ToolPolicy.READS if definition.get("method", "GET") in rules.SAFE else ToolPolicy.ALLOWED
+    return ToolPolicy.READS if definition.get("method", "GET") in toolrequest.SAFE else ToolPolicy.ALLOWED
 
 
 def _fingerprint(*parts: Mapping[str, Any]) -> str:
@@ -80,7 +80,7 @@ def bound(used: ActiveBindingRow) -> dict[str, Any]:
 
 
 def merged(definition: Mapping[str, Any], overrides: Overrides) -> dict[str, Any]:
-    return rules.merged(definition, {name: getattr(overrides, name) for name in OVERRIDDEN})
+    return toolrequest.merged(definition, {name: getattr(overrides, name) for name in OVERRIDDEN})
 
 
 def fixed_arguments(overrides: Overrides) -> Mapping[str, Any]:

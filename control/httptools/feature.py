@@ -2,7 +2,7 @@
 
 from control.feature import Deps, Feature
 from control.httptools.agents import BoundTools
-from control.httptools.requests import Requests
+from control.httptools.requestsender import Requests
 from control.httptools.servicer import ToolBindingsServicer, ToolSecretsServicer, ToolsServicer
 from control.httptools.usecases import Tools
 from hum.settings import ControlSettings

@@ -12,19 +12,19 @@ from uuid import UUID
 
 from control.base.redaction import without_secrets
 from control.crm.client import ConnectorClient, ConnectorRequest
-from control.crm.rules import Event, lookup_body
+from control.crm.connectorwire import Event, lookup_body
 from control.executions.runner import run_row
-from control.httptools import rules
+from control.httptools import toolrequest
 from control.httptools.agents import bound, fixed_arguments
-from control.httptools.requests import Requests
-from control.httptools.rules import Outcome
+from control.httptools.requestsender import Requests
+from control.httptools.toolrequest import Outcome
 from control.livecall import activity
-from control.livecall.rules import is_vouched_for
+from control.livecall.callstatus import is_vouched_for
 from control.tools import Result, bounded, dumped
 from hum import ids
 from hum.clock import monotonic_ms, now
 from hum.ids import Kind
-from hum.observe.telemetry import log
+from hum.observe.logs import log
 from hum.settings.httptools import HttpToolSettings
 from hum.v1 import calls_pb2
 from storage import calls, crm, http_tools, tool_runs
@@ -155,7 +155,7 @@ class Hooks:
         if outcome.ok and outcome.text is None:
             body = outcome.output["result"]
             text = body if isinstance(body, str) else dumped(body)
-            return Outcome(True, text[: rules.MOST_TEXT_CHARS], None, outcome.output)
+            return Outcome(True, text[: toolrequest.MOST_TEXT_CHARS], None, outcome.output)
         return outcome
 
     async def _look_up(self, caller: HookCallRow, hook: _Hook, limit_ms: int) -> Outcome:  # noqa: ARG002 - like `_request`
@@ -184,7 +184,7 @@ class Hooks:
             "output_template": hook.used.binding.overrides.output_template or "{{ response.contact | tojson }}"
         }
         return await asyncio.to_thread(
-            rules.outcome, definition, hook.values, {"found": True, "contact": contact}, None
+            toolrequest.outcome, definition, hook.values, {"found": True, "contact": contact}, None
         )
 
 
@@ -239,4 +239,4 @@ async def _fallback(hook: _Hook, error: str) -> Outcome:
     """Render the fallback template, if there is one, in a thread like all templates."""
     definition = bound(hook.used) if hook.used.definition else {}
     template = hook.used.binding.overrides.fallback_template or definition.get("fallback_template")
-    return await asyncio.to_thread(rules.outcome, {"fallback_template": template}, hook.values, None, error)
+    return await asyncio.to_thread(toolrequest.outcome, {"fallback_template": template}, hook.values, None, error)

@@ -7,8 +7,8 @@ from control.audit.usecases import append_action
 from control.base import paging
 from control.boundary import ActionContext, TransactionContext
 from control.executions.runner import arguments_without_secrets, redact_off_loop, run_row
-from control.httptools import rules, usecases
-from control.httptools.requests import Exchange, Requests
+from control.httptools import toolrequest, usecases
+from control.httptools.requestsender import Exchange, Requests
 from control.httptools.usecases import Tools, present_binding, present_secret, present_tool
 from control.tools import Result, bounded, dumped
 from hum import ids
@@ -69,7 +69,7 @@ class ToolsServicer:
             "call": {},
             "conversation": {},
         }
-        timeout_ms = row.definition.get("timeout_ms", rules.DEFAULT_TIMEOUT_MS)
+        timeout_ms = row.definition.get("timeout_ms", toolrequest.DEFAULT_TIMEOUT_MS)
         key = ids.show(Kind.TOOL_EXECUTION, run)
         exchange = await self._requests.send(org, row.definition, values, key, timeout_ms)
         row_of_run = await run_row(bounded(Result(exchange.outcome.output, exchange.outcome.ok)))
@@ -156,7 +156,7 @@ def _arguments(row: ToolRow, text: str) -> dict[str, object]:
     arguments = json.loads(text)
     if not isinstance(arguments, dict):
         raise InvalidRequest([FieldError("arguments_json", "must be an object")])
-    errors = customer_schemas.errors(rules.parameters(row.definition, ()), arguments)
+    errors = customer_schemas.errors(toolrequest.parameters(row.definition, ()), arguments)
     if errors:
         raise InvalidRequest(
             [FieldError("arguments_json", f"{error.json_path}: {error.message}"[:300]) for error in errors]
@@ -194,7 +194,7 @@ def _test_response(exchange: Exchange) -> pb.TestToolResponse:
             method=request.method,
             url=request.url,
             headers_json=json.dumps(dict(request.headers)),
-            body=request.body.decode("utf-8", "replace")[: rules.SHOWN_CHARS],
+            body=request.body.decode("utf-8", "replace")[: toolrequest.SHOWN_CHARS],
         )
         if request
         else None,

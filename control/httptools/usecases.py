@@ -10,9 +10,9 @@ from google.protobuf import json_format
 from control.base import egress, masks
 from control.base.egress import EgressError
 from control.base.wire import timestamp, value, word
-from control.httptools import rules
+from control.httptools import toolrequest
 from control.httptools.agents import merged
-from control.httptools.requests import TABLE
+from control.httptools.requestsender import TABLE
 from control.tools import Registry
 from hum import ids
 from hum.contract.errors import AlreadyExists, FieldError, InUse, InvalidRequest, NotFound, PlanLimit
@@ -80,7 +80,7 @@ class Tools:
 
     async def _check_tool(self, tx: Tx, id: UUID | None, definition: dict[str, Any]) -> frozenset[str]:
         """Check a tool's definition, secrets and name; return the secrets.  Raises InvalidRequest, AlreadyExists."""
-        names, host = rules.check(definition)
+        names, host = toolrequest.check(definition)
         secrets = {row.name: row for row in await http_tools.named_secrets(tx, names)}
         problems = [
             FieldError("tool", f"there is no secret {name!r}")
@@ -153,8 +153,8 @@ class Tools:
     async def _check(self, tx: Tx, flow: UUID, id: UUID, mode: str, tool: ToolRow | None, overrides: Overrides) -> None:
         """Check a binding.  Raises InvalidRequest, AlreadyExists."""
         problems = [
-            *rules.check_output("flow_tool.output_template", overrides.output_template),
-            *rules.check_output("flow_tool.fallback_template", overrides.fallback_template),
+            *toolrequest.check_output("flow_tool.output_template", overrides.output_template),
+            *toolrequest.check_output("flow_tool.fallback_template", overrides.fallback_template),
         ]
         if tool is not None:
             used = tool if overrides.version is None else await http_tools.version(tx, tool.id, overrides.version)
@@ -218,7 +218,7 @@ def _problems_of_arguments(tool: ToolRow, overrides: Overrides, mode: str) -> li
     arguments = json.loads(overrides.arguments) if overrides.arguments else {}
     if not isinstance(arguments, dict):
         return [FieldError("flow_tool.arguments_json", "must be an object")]
-    schema = rules.parameters(tool.definition, ())
+    schema = toolrequest.parameters(tool.definition, ())
     problems = [
         FieldError("flow_tool.arguments_json", f"the tool has no argument {name[:60]!r}")
         for name in arguments

@@ -7,7 +7,7 @@ from control.boundary import REVOKED
 from control.calls.live import LiveCall
 from control.clients.twilio import Webhooks
 from control.feature import Deps, Feature, Sweep
-from control.identity.rules import Onboarding
+from control.identity.grants import Onboarding
 from control.identity.servicer import AdminServicer, IdentityServicer
 from control.identity.signin import SignInServicer
 from control.usage.prices import load

@@ -15,13 +15,13 @@ from control.base.wire import moment, timestamp, value, word
 from control.boundary import NodeContext, SessionContext, SignedInContext, TransactionContext
 from control.calls.live import LiveCall
 from control.clients.twilio import Carrier, Webhooks
-from control.identity import usecases
-from control.identity.rules import Onboarding
+from control.identity import invitations, usecases
+from control.identity.grants import Onboarding
 from control.numbers import usecases as numbers
 from control.quarantine import item_id, release_items
 from control.retention import organizations
 from control.usage import usecases as usage
-from control.usage.rules import Prices
+from control.usage.pricetable import Prices
 from hum import ids
 from hum.clock import now
 from hum.contract import validation
@@ -71,13 +71,15 @@ class IdentityServicer:
         self, request: pb.AcceptInvitationRequest, ctx: SessionContext
     ) -> pb.AcceptInvitationResponse:
         id = ids.require(Kind.INVITE, request.id)
-        org = await usecases.accept_invitation(ctx, id)
+        org = await invitations.accept_invitation(ctx, id)
         return pb.AcceptInvitationResponse(me=await _me(ctx.tx, ctx.principal, org))
 
     async def DeclineInvitation(
         self, request: pb.DeclineInvitationRequest, ctx: SessionContext
     ) -> pb.DeclineInvitationResponse:
-        await usecases.decline_invitation(ctx.tx, ctx.principal, ids.require(Kind.INVITE, request.id), ctx.request_id)
+        await invitations.decline_invitation(
+            ctx.tx, ctx.principal, ids.require(Kind.INVITE, request.id), ctx.request_id
+        )
         return pb.DeclineInvitationResponse()
 
     async def OnboardOrganization(

@@ -8,7 +8,7 @@ from hum import ids, secrets
 from hum.contract import validation
 from hum.contract.errors import AlreadyExists, EmailUnverified, Forbidden, NotFound, SessionRequired
 from hum.ids import Kind
-from hum.observe.telemetry import log
+from hum.observe.logs import log
 from hum.settings import ControlSettings
 from hum.v1 import runtime_pb2 as pb
 from storage import audit, identity, sessions

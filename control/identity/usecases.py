@@ -5,10 +5,9 @@ from uuid import UUID
 
 from control.actors import actor
 from control.audit.usecases import append_action, append_operator_action
-from control.billing import limits
 from control.boundary import SessionContext
-from control.identity import rules
-from control.identity.rules import Onboarding
+from control.identity import grants
+from control.identity.grants import Onboarding
 from control.retention.organizations import require_not_deleted
 from hum import ids, secrets
 from hum.contract import validation
@@ -71,7 +70,7 @@ async def onboard(ctx: SessionContext, name: str, policy: Onboarding) -> UUID | 
     admin must approve it, only request it.  Raises Forbidden, PlanLimit, InvalidRequest.
     """
     tx, principal = ctx.tx, ctx.principal
-    if rules.needs_approval(principal, policy, await identity.count_created(tx)):
+    if grants.needs_approval(principal, policy, await identity.count_created(tx)):
         id, name = ids.new(), _stripped(name)
         return OwnRequestRow(id, name, await identity.request_organization(tx, id, name))
     org = await _create(tx, principal, name, ctx.user_id, FREE, None, "onboardOrganization", ctx.request_id)
@@ -115,24 +114,6 @@ def _stripped(name: str) -> str:
     if not name.strip():
         raise InvalidRequest([FieldError("name", "is empty")])
     return name.strip()
-
-
-async def accept_invitation(ctx: SessionContext, id: UUID) -> UUID:
-    """Join the inviting organization, and switch the session to it.  Raises NotFound, BillingRequired."""
-    tx, principal = ctx.tx, ctx.principal
-    org = await identity.accept(tx, ctx.session_id, id)
-    # An invitation already counts as a seat, but the organization may have moved to a smaller plan since.
-    await limits.require(tx, org, "seats", more=0)
-    await events.append(tx, org, ctx.user_id, events_pb2.MemberJoinedEvent(email=principal.name))
-    await append_action(tx, org, principal, "acceptInvitation", ids.show(Kind.INVITE, id), (), ctx.request_id)
-    return org
-
-
-async def decline_invitation(tx: Tx, principal: Principal, id: UUID, request_id: str) -> None:
-    """Delete an invitation to the person.  Raises NotFound."""
-    org = await identity.decline(tx, id)
-    await events.append(tx, org, id, events_pb2.MemberDeclinedEvent(email=principal.name))
-    await append_action(tx, org, principal, "declineInvitation", ids.show(Kind.INVITE, id), (), request_id)
 
 
 async def unlink_sign_in(db: Db, *, email: str, issuer: str) -> int:
@@ -180,7 +161,7 @@ async def create_key(
     """Create a key with at most the creator's rights; return it with its secret, which is not stored."""
     if expires_at is not None and expires_at <= now:
         raise InvalidRequest([FieldError("api_key.expires_at", "must be in the future")])
-    key_scopes = rules.grantable(principal, role, scopes)
+    key_scopes = grants.grantable(principal, role, scopes)
     return await _store_key(tx, principal.org_id, principal.user_id, name, role, key_scopes, expires_at)
 
 

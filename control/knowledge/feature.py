@@ -2,7 +2,7 @@
 
 from control.base.egress import Policy
 from control.feature import Deps, Feature, Sweep
-from control.knowledge import rules
+from control.knowledge import formats
 from control.knowledge.jobs import Conversions
 from control.knowledge.search import DocumentSearch
 from control.knowledge.servicer import KnowledgeServicer
@@ -36,7 +36,7 @@ def feature(settings: ControlSettings, deps: Deps) -> Feature:
     )
     return Feature(
         services={knowledge_pb2.DESCRIPTOR.services_by_name["KnowledgeService"]: servicer},
-        jobs={rules.CONVERT: conversions.convert, rules.EMBED: conversions.embed},
+        jobs={formats.CONVERT: conversions.convert, formats.EMBED: conversions.embed},
         sweeps=[Sweep("knowledge", conversions.enqueue_due_documents, settings.sweep_seconds)],
         tools=[tool],
     )

@@ -19,7 +19,7 @@ from control import jobs
 from control.base.egress import EgressError
 from control.clients.embeddings import Embedder, EmbeddingAnswer
 from control.clients.http import GuardedClient
-from control.knowledge import passages, rules
+from control.knowledge import formats, passages
 from control.knowledge.converter import Unreadable
 from control.knowledge.converting import Converter
 from control.knowledge.passages import Passage
@@ -101,13 +101,13 @@ class Conversions:
         settings = self._settings
         async with self._db.system() as tx:
             for org, id in await knowledge.claim_due(tx, MOST):
-                await jobs.enqueue(tx, rules.CONVERT, org, id)
+                await jobs.enqueue(tx, formats.CONVERT, org, id)
             for org, id in await knowledge.fail_stuck(tx, timedelta(seconds=settings.knowledge_stuck_seconds)):
                 await events.append(tx, org, id, _failed(id, knowledge.STUCK_FAILURE))
             if self._embedder is not None:
                 again = timedelta(seconds=EMBEDDING_RETRY_SECONDS)
                 for org, id in await knowledge_search.claim_unembedded(tx, self._embedder.name, again, MOST):
-                    await jobs.enqueue(tx, rules.EMBED, org, id)
+                    await jobs.enqueue(tx, formats.EMBED, org, id)
 
     # --- converting -----------------------------------------------------------------------------------------------
 
@@ -121,7 +121,7 @@ class Conversions:
             body, media_type = answer.body, answer.media_type
         else:
             raise Unreadable("What was sent is no longer there; send it again.")
-        form = form or rules.format_of(body, row.url or row.name, media_type)
+        form = form or formats.format_of(body, row.url or row.name, media_type)
         hash = hashlib.sha256(form.encode() + b"\0" + body).digest()
         if hash == row.content_hash and row.passages:
             return Conversion(form, len(body), hash, None)
@@ -165,7 +165,7 @@ class Conversions:
                     event = events_pb2.KnowledgeReadyEvent(knowledge_id=shown_id, passages=len(converted.passages))
                     await events.append(tx, row.org_id, row.id, event)
                     if self._embedder is not None:
-                        await jobs.enqueue(tx, rules.EMBED, row.org_id, row.id)
+                        await jobs.enqueue(tx, formats.EMBED, row.org_id, row.id)
         if failure:
             await self._fail(row, failure)
 

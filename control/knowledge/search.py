@@ -13,7 +13,7 @@ from control.knowledge import ranking
 from control.knowledge.vectors import VectorCache, nearest, unpacked
 from control.usage import otherentries
 from hum import ids
-from hum.observe.telemetry import log
+from hum.observe.logs import log
 from storage import knowledge_search
 from storage.db import BUSY, UNAVAILABLE, Db
 from storage.knowledge_search import PassageRow, Place, VectorVersion

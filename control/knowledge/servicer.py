@@ -3,7 +3,7 @@
 from control.base import paging
 from control.base.wire import timestamp, value, word
 from control.boundary import ActionContext, TransactionContext
-from control.knowledge import rules, usecases
+from control.knowledge import formats, usecases
 from control.knowledge.search import DocumentSearch, Hit
 from control.knowledge.tools import PASSAGES
 from control.knowledge.usecases import Bounds, Source, with_changes
@@ -30,12 +30,12 @@ class KnowledgeServicer:
     async def CreateKnowledge(
         self, request: pb.CreateKnowledgeRequest, ctx: TransactionContext
     ) -> pb.CreateKnowledgeResponse:
-        language = request.language or rules.DEFAULT_LANGUAGE
+        language = request.language or formats.DEFAULT_LANGUAGE
         url = request.url if request.HasField("url") else None
         values = NewDocument(
             request.name,
             language,
-            rules.config(language),
+            formats.config(language),
             url,
             request.refetch_hours,
             word(pb.KnowledgeFormat, request.format),
@@ -57,7 +57,7 @@ class KnowledgeServicer:
         after = with_changes(
             before,
             name=document.name if "name" in paths else before.name,
-            language=(document.language or rules.DEFAULT_LANGUAGE) if "language" in paths else before.language,
+            language=(document.language or formats.DEFAULT_LANGUAGE) if "language" in paths else before.language,
             refetch_hours=document.refetch_hours if "refetch_hours" in paths else before.refetch_hours,
         )
         return pb.UpdateKnowledgeResponse(document=present(await usecases.change(ctx.tx, ctx.principal, before, after)))

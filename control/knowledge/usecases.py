@@ -6,7 +6,7 @@ from uuid import UUID
 from control import jobs
 from control.base import egress
 from control.base.egress import EgressError, Policy
-from control.knowledge import rules
+from control.knowledge import formats
 from hum import ids
 from hum.contract.errors import FieldError, InUse, InvalidRequest, InvalidState, PlanLimit
 from hum.contract.principal import Principal
@@ -48,7 +48,7 @@ async def create(tx: Tx, principal: Principal, new: NewDocument, source: Source,
         raise PlanLimit(f"The organization has {settings.knowledge_documents} documents, which is the limit.")
     row = await knowledge.create(tx, ids.new(), new, content)
     await events.append(tx, principal.org_id, row.id, events_pb2.KnowledgeCreatedEvent(by=principal.name))
-    await jobs.enqueue(tx, rules.CONVERT, principal.org_id, row.id)
+    await jobs.enqueue(tx, formats.CONVERT, principal.org_id, row.id)
     return row
 
 
@@ -71,7 +71,7 @@ async def replace_content(
     content = _content(source, before.name, settings, may_be_url=False)
     row = await knowledge.request(tx, before, content)
     await events.append(tx, principal.org_id, id, events_pb2.KnowledgeUpdatedEvent(by=principal.name))
-    await jobs.enqueue(tx, rules.CONVERT, principal.org_id, id)
+    await jobs.enqueue(tx, formats.CONVERT, principal.org_id, id)
     return row
 
 
@@ -83,7 +83,7 @@ async def refetch(tx: Tx, principal: Principal, id: UUID) -> DocumentRow:
     if before.status == "pending":
         return before
     row = await knowledge.request(tx, before, None)
-    await jobs.enqueue(tx, rules.CONVERT, principal.org_id, id)
+    await jobs.enqueue(tx, formats.CONVERT, principal.org_id, id)
     return row
 
 
@@ -113,7 +113,7 @@ def _content(source: Source, name: str, settings: KnowledgeSettings, *, may_be_u
         raise InvalidRequest([FieldError(fields[0], f"is larger than {settings.knowledge_bytes} bytes")])
     if is_text and source.format in {"pdf", "docx"}:
         raise InvalidRequest([FieldError("format", "is not a text; send the file as content")])
-    return Content(source.format or rules.format_of(body, name), body)
+    return Content(source.format or formats.format_of(body, name), body)
 
 
 def _check_url(url: str, policy: Policy) -> None:
@@ -133,4 +133,4 @@ def _check_url(url: str, policy: Policy) -> None:
 def with_changes(before: DocumentRow, *, name: str, language: str, refetch_hours: int) -> NewDocument:
     """Return a document's values with a change applied."""
     current = NewDocument(before.name, before.language, before.config, before.url, before.refetch_hours)
-    return replace(current, name=name, language=language, config=rules.config(language), refetch_hours=refetch_hours)
+    return replace(current, name=name, language=language, config=formats.config(language), refetch_hours=refetch_hours)

@@ -2,7 +2,7 @@
 
 from uuid import UUID
 
-from control.livecall.rules import LIVE
+from control.livecall.callstatus import LIVE
 from hum.contract.errors import InvalidState
 from storage import calls
 from storage.calls import CallState

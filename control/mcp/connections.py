@@ -23,7 +23,7 @@ from control.clients.http import GuardedClient
 from control.mcp.pinning import ListedTool, is_name, visible
 from control.mcp.transport import OUTCOME, ExchangeLimits, GuardedTransport, OAuthClient, Outcome, Tokens
 from hum.clock import monotonic_ms
-from hum.observe.telemetry import log
+from hum.observe.logs import log
 from hum.settings.mcp import McpSettings
 
 LOG = log(__name__)

@@ -22,7 +22,7 @@ from hum import ids
 from hum.clock import now
 from hum.contract.errors import NotFound
 from hum.ids import Kind
-from hum.observe.telemetry import log
+from hum.observe.logs import log
 from hum.settings.mcp import McpSettings
 from hum.v1 import events_pb2
 from storage import events, mcp

@@ -3,8 +3,8 @@
 from functools import partial
 
 from control.feature import Deps, Feature
-from control.mms import jobs, rules
-from control.mms.rules import FileLimits
+from control.mms import jobs, mediatypes
+from control.mms.mediatypes import FileLimits
 from control.mms.servicer import SmsMediaServicer
 from hum.settings import ControlSettings
 from hum.v1 import sms_media_pb2
@@ -23,5 +23,5 @@ def feature(settings: ControlSettings, deps: Deps) -> Feature:
         services={
             sms_media_pb2.DESCRIPTOR.services_by_name["SmsMediaService"]: SmsMediaServicer(deps, settings),
         },
-        jobs={rules.FETCH: partial(jobs.fetch, deps.db, deps.clients.carrier, deps.files, limits)},
+        jobs={mediatypes.FETCH: partial(jobs.fetch, deps.db, deps.clients.carrier, deps.files, limits)},
     )

@@ -6,15 +6,15 @@ from uuid import UUID
 from prometheus_client import Counter
 
 from control.clients.twilio import Carrier, MediaRefused
-from control.mms import files, rules
-from control.mms.rules import FileLimits
+from control.mms import files, mediatypes
+from control.mms.mediatypes import FileLimits
 from control.retention.files import delete_files_of_messages
 from hum import ids
 from hum.clock import now
 from hum.contract.errors import CarrierError
 from hum.ids import Kind
 from hum.objects.files import Files
-from hum.observe.telemetry import log
+from hum.observe.logs import log
 from storage import message_media, text_erasures
 from storage.db import Db
 from storage.message_media import PendingFileRow
@@ -64,10 +64,10 @@ async def _fetch_one(
     try:
         content_type, content = await carrier.fetch_media(row.url, row.account, most_bytes)
     except MediaRefused as error:
-        status = "lost" if error.metadata.get("carrier_status") in rules.GONE else "refused"
+        status = "lost" if error.metadata.get("carrier_status") in mediatypes.GONE else "refused"
         return await _give_up(db, org, message, row, status, str(error))
-    media_type = rules.plain_type(content_type)
-    if not content or len(content) > most_bytes or not rules.is_kept(media_type):
+    media_type = mediatypes.plain_type(content_type)
+    if not content or len(content) > most_bytes or not mediatypes.is_kept(media_type):
         return await _give_up(db, org, message, row, "refused", f"{len(content)} bytes of {media_type or 'no type'}")
     path = files.path_of(org, message, row.index)
     # Name the file before storing it, so a crash in between leaves no file without a row.

@@ -7,7 +7,7 @@ from google.api import httpbody_pb2
 from control.boundary import TenantContext
 from control.calls import recordings
 from control.feature import Deps
-from control.mms import files, rules
+from control.mms import files, mediatypes
 from control.rechecks import Rechecks
 from hum import ids
 from hum.contract.errors import NotFound
@@ -42,7 +42,9 @@ class SmsMediaServicer:
             await recordings.whole(self._files, file.path),
             request.range,
             Rechecks(exists, self._settings.recheck_seconds),
-            recordings.DownloadHeaders(file.content_type, rules.headers(file.content_type, files.name_of(id, index))),
+            recordings.DownloadHeaders(
+                file.content_type, mediatypes.headers(file.content_type, files.name_of(id, index))
+            ),
         )
         async for body in sending:
             yield body

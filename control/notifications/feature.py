@@ -4,7 +4,7 @@ from datetime import timedelta
 from functools import partial
 
 from control.feature import Deps, Feature, Reader, Sweep
-from control.notifications import rules
+from control.notifications import noticekinds
 from control.notifications.notifier import EmailLimits, Notifier
 from control.notifications.sending import Mailer
 from control.notifications.servicer import NotificationsServicer
@@ -54,12 +54,19 @@ def feature(settings: ControlSettings, deps: Deps) -> Feature:
     service = notifications_pb2.DESCRIPTOR.services_by_name["NotificationsService"]
     return Feature(
         services={service: NotificationsServicer(deps.cursors, is_on=server is not None)},
-        jobs={rules.SEND: mailer.deliver},
+        jobs={noticekinds.SEND: mailer.deliver},
         sweeps=[
             Sweep("notifications", notifier.compose, settings.notification_seconds),
             Sweep("old_notifications", prune, settings.sweep_seconds),
         ],
         readers=[
-            Reader("notifications", Start.NOW, rules.EVENTS, notifier.read, settings.notification_seconds, shares=True)
+            Reader(
+                "notifications",
+                Start.NOW,
+                noticekinds.EVENTS,
+                notifier.read,
+                settings.notification_seconds,
+                shares=True,
+            )
         ],
     )

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from control.notifications.rules import ALLOWED, DIGEST, LIMIT, MOST_SHOWN, VOICEMAIL, WEBHOOK, kind_of
+from control.notifications.noticekinds import ALLOWED, DIGEST, LIMIT, MOST_SHOWN, VOICEMAIL, WEBHOOK, kind_of
 from hum import ids
 from hum.ids import Kind
 from storage.notifications import InvitationRow, NoticeRow, ReaderRow

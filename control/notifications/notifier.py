@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from control import jobs
-from control.notifications import rules
+from control.notifications import noticekinds
 from hum import ids
 from hum.clock import now
 from storage import notifications
@@ -47,34 +47,34 @@ class Notifier:
         for event in events:
             if event.created_at < oldest or event.data is None:
                 continue
-            if event.type == rules.INVITED:
+            if event.type == noticekinds.INVITED:
                 await self._invite(tx, event)
-            elif event.type == rules.TRANSCRIBED:
+            elif event.type == noticekinds.TRANSCRIBED:
                 await notifications.make_due(tx, event.org_id, event.subject_id)
             else:
                 await self._add_notices(tx, event)
 
     async def _add_notices(self, tx: Tx, event: Event) -> None:
-        kind = rules.KINDS[event.type]
-        waits = event.type == rules.RECEIVED and await notifications.wants_transcripts(tx, event.org_id)
+        kind = noticekinds.KINDS[event.type]
+        waits = event.type == noticekinds.RECEIVED and await notifications.wants_transcripts(tx, event.org_id)
         await notifications.store_notice(
             tx,
             event.org_id,
             kind,
             event.id,
             event.subject_id,
-            None if kind == rules.VOICEMAIL else json.dumps(event.data),
+            None if kind == noticekinds.VOICEMAIL else json.dumps(event.data),
             wait=self._policy.transcript if waits else timedelta(),
-            allowed=rules.ALLOWED[kind],
-            default=rules.DEFAULT[kind],
-            most=rules.MOST_WAITING,
+            allowed=noticekinds.ALLOWED[kind],
+            default=noticekinds.DEFAULT[kind],
+            most=noticekinds.MOST_WAITING,
         )
 
     async def _invite(self, tx: Tx, event: Event) -> None:
         invited = await notifications.invited(tx, event.org_id, event.subject_id)
         if invited is None:
             return
-        reason = rules.over_limit(
+        reason = noticekinds.over_limit(
             (invited.of_organization, invited.of_address),
             self._policy.invitations,
             self._policy.invitations_per_address,
@@ -85,12 +85,12 @@ class Notifier:
             user_id=None,
             invite_id=event.subject_id,
             to_address=invited.to_address,
-            kind=rules.INVITATION,
+            kind=noticekinds.INVITATION,
             reason=reason,
         )
         await notifications.add(tx, new)
         if reason is None:
-            await jobs.enqueue(tx, rules.SEND, event.org_id, new.id)
+            await jobs.enqueue(tx, noticekinds.SEND, event.org_id, new.id)
 
     async def compose(self) -> None:
         """Compose e-mails of the due notices, and enqueue them, for a few people at a time."""
@@ -116,9 +116,9 @@ class Notifier:
             user_id=row.user_id,
             invite_id=None,
             to_address=row.to_address,
-            kind=rules.kind_of([kind for _, kind in notices]),
+            kind=noticekinds.kind_of([kind for _, kind in notices]),
             notices=len(notices),
         )
         await notifications.add(tx, new, [id for id, _ in notices])
-        await jobs.enqueue(tx, rules.SEND, row.org_id, new.id)
+        await jobs.enqueue(tx, noticekinds.SEND, row.org_id, new.id)
         return True

@@ -5,7 +5,7 @@ from uuid import UUID
 from control.base import paging
 from control.base.wire import timestamp, value
 from control.boundary import TransactionContext
-from control.notifications import rules
+from control.notifications import noticekinds
 from hum import ids
 from hum.contract.errors import Forbidden
 from hum.contract.principal import Principal
@@ -16,7 +16,7 @@ from storage.db import Tx
 from storage.notifications import EmailRow, PreferencesRow
 
 #: The fields of a person's settings, and their kinds of notices.
-FIELDS = {"voicemails": rules.VOICEMAIL, "webhooks": rules.WEBHOOK, "limits": rules.LIMIT}
+FIELDS = {"voicemails": noticekinds.VOICEMAIL, "webhooks": noticekinds.WEBHOOK, "limits": noticekinds.LIMIT}
 
 
 class NotificationsServicer:
@@ -41,7 +41,7 @@ class NotificationsServicer:
             **{name: _choice(sent, name) if name in changed else getattr(before, name) for name in FIELDS}
         )
         for name in changed & FIELDS.keys():
-            if getattr(after, name) and ctx.principal.role not in rules.ALLOWED[FIELDS[name]]:
+            if getattr(after, name) and ctx.principal.role not in noticekinds.ALLOWED[FIELDS[name]]:
                 raise Forbidden(f"Only an admin gets e-mails of {name}.")
         await notifications.set_preferences(ctx.tx, user, after)
         return pb.UpdateMyNotificationsResponse(notifications=await self._present(ctx.tx, ctx.principal, after))
@@ -53,9 +53,9 @@ class NotificationsServicer:
 
     async def _present(self, tx: Tx, principal: Principal, preferences: PreferencesRow) -> pb.Notifications:
         return pb.Notifications(
-            voicemails=_effective(principal, preferences.voicemails, rules.VOICEMAIL),
-            webhooks=_effective(principal, preferences.webhooks, rules.WEBHOOK),
-            limits=_effective(principal, preferences.limits, rules.LIMIT),
+            voicemails=_effective(principal, preferences.voicemails, noticekinds.VOICEMAIL),
+            webhooks=_effective(principal, preferences.webhooks, noticekinds.WEBHOOK),
+            limits=_effective(principal, preferences.limits, noticekinds.LIMIT),
             email=await notifications.address(tx, _person(principal)),
             available=self._is_on,
         )
@@ -73,7 +73,7 @@ def _choice(sent: pb.Notifications, name: str) -> bool | None:
 def _effective(principal: Principal, choice: bool | None, kind: str) -> bool:
     """Return whether the person gets notices of a kind."""
     role = principal.role or ""
-    return role in rules.ALLOWED[kind] and (rules.is_default(kind, role) if choice is None else choice)
+    return role in noticekinds.ALLOWED[kind] and (noticekinds.is_default(kind, role) if choice is None else choice)
 
 
 def present_email(row: EmailRow) -> pb.Email:

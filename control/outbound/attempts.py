@@ -8,11 +8,11 @@ from uuid import UUID
 
 from control.calls.ending import end_call, over_at_carrier
 from control.livecall.stream import append_event
-from control.outbound import rules
+from control.outbound import dialdecision
 from hum import ids
 from hum.contract.errors import NotFound
 from hum.ids import Kind
-from hum.observe.telemetry import log
+from hum.observe.logs import log
 from hum.v1 import calls_pb2
 from storage import calls, outbound
 from storage.calls import CallState
@@ -58,7 +58,7 @@ async def progressed(
     if carrier_status == "ringing" and call.status == "queued":
         await outbound.set_status(tx, call.id, "ringing")
         await append_event(tx, call.id, at, state=calls_pb2.CallStateChanged(status=calls_pb2.CALL_STATUS_RINGING))
-    if (result := rules.ENDINGS.get(carrier_status)) is not None:
+    if (result := dialdecision.ENDINGS.get(carrier_status)) is not None:
         await ended(tx, call, attempt, result, at, carrier_code)
 
 
@@ -72,11 +72,11 @@ async def ended(
     if call.streams_opened:
         await over_at_carrier(tx, call, at)
         return
-    match rules.after_attempt(result, attempt.made, attempt.max_attempts, attempt.retry_after_seconds, at):
-        case rules.Retry(due):
+    match dialdecision.after_attempt(result, attempt.made, attempt.max_attempts, attempt.retry_after_seconds, at):
+        case dialdecision.Retry(due):
             await outbound.requeue(tx, call.id)
             await outbound.defer(tx, call.id, due, "retry", wanted=True)
             requeued = calls_pb2.CallStateChanged(status=calls_pb2.CALL_STATUS_QUEUED, reason=result)
             await append_event(tx, call.id, at, state=requeued)
-        case rules.End(status, reason):
+        case dialdecision.End(status, reason):
             await end_call(tx, call, status, at, reason, carrier_code)

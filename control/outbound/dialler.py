@@ -17,14 +17,14 @@ from control.billing import limits
 from control.calls.ending import end_call
 from control.clients.twilio import Carrier, CarrierCall, Placement, is_refusal, was_not_sent
 from control.flows.definitions import usable
-from control.outbound import attempts, rules
-from control.outbound.rules import Facts, Limits
+from control.outbound import attempts, dialdecision
+from control.outbound.dialdecision import Facts, Limits
 from control.rows import each_row
 from hum import ids
 from hum.clock import monotonic_ms, now
 from hum.contract.errors import CarrierBusy, CarrierError
 from hum.ids import Kind
-from hum.observe.telemetry import log
+from hum.observe.logs import log
 from hum.twiliosignature import OVERRIDES
 from storage import calls, media_capacity, outbound
 from storage.db import Db, Tx
@@ -154,16 +154,16 @@ class Dialler:
             return None
         row = await outbound.facts(tx, id)
         within_plan = await limits.has_quota(tx, call.org_id, "minutes")
-        match rules.decide(_facts(row, within_plan), at, self._limits):
-            case rules.Dial():
+        match dialdecision.decide(_facts(row, within_plan), at, self._limits):
+            case dialdecision.Dial():
                 assert row.flow_version is not None, "a call without a flow is not placed"
                 attempt = await outbound.begin(tx, ids.new(), id, call.org_id, row.flow_version)
                 return ClaimedCall(attempt, self._placement(attempt, row), monotonic_ms(), row.doubtful_since)
-            case rules.Defer(until, waits_for):
+            case dialdecision.Defer(until, waits_for):
                 await outbound.defer(tx, id, until, waits_for, wanted=True)
-            case rules.Pass(seconds):
+            case dialdecision.Pass(seconds):
                 await outbound.organization_waits(tx, call.org_id, seconds)
-            case rules.End(status, reason):
+            case dialdecision.End(status, reason):
                 await outbound.clear_due(tx, id)
                 await end_call(tx, call, status, at, reason)
         return None
@@ -254,7 +254,7 @@ class Dialler:
             await attempts.accepted(tx, call, latest, placed.sid)
             call, latest = await attempts.lock(tx, attempt.id)
             await attempts.progressed(tx, call, latest, placed.status, placed.ended_at or now())
-        if call.ended_at is not None and latest.status == "under_way" and placed.status not in rules.ENDINGS:
+        if call.ended_at is not None and latest.status == "under_way" and placed.status not in dialdecision.ENDINGS:
             await self._carrier.end_call(placed.sid, attempt.account)
 
     async def _requeue(self, attempt: CallAttemptRow, wait_seconds: float) -> None:
@@ -320,7 +320,7 @@ def _facts(row: FactsRow, is_within_plan: bool) -> Facts:
         blocked=row.blocked,
         has_flow=row.flow_version is not None,
         number_active=bool(row.number_active),
-        hours=rules.quiet_hours(row.business_hours_json, row.time_zone, row.to_e164) if row.keeps_hours else (),
+        hours=dialdecision.quiet_hours(row.business_hours_json, row.time_zone, row.to_e164) if row.keeps_hours else (),
         wanted_at=row.wanted_at,
         live_calls=row.live_calls,
         placed_in_a_day=row.placed_in_a_day,

@@ -4,10 +4,10 @@ from datetime import timedelta
 
 from control.calls.callercontext import callers
 from control.feature import Deps, Feature, Sweep
+from control.outbound.dialdecision import Limits
 from control.outbound.dialler import Dialler, DialLimits
 from control.outbound.ingress import PlacedCallsServicer
 from control.outbound.orders import Orders
-from control.outbound.rules import Limits
 from control.outbound.servicer import OutboundServicer
 from hum.settings import ControlSettings
 from hum.v1 import outbound_pb2, runtime_pb2

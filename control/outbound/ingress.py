@@ -15,7 +15,7 @@ from hum import ids
 from hum.clock import now
 from hum.contract.errors import CarrierError
 from hum.ids import Kind
-from hum.observe.telemetry import log
+from hum.observe.logs import log
 from hum.settings import CallsSettings
 from hum.v1 import runtime_pb2 as pb
 from storage import calls, outbound

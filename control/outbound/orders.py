@@ -12,8 +12,8 @@ from control.base.hours import first_open
 from control.billing import limits
 from control.livecall.stream import append_event
 from control.numbers.flows import own_flow
-from control.outbound import rules
-from control.outbound.rules import Limits
+from control.outbound import dialdecision
+from control.outbound.dialdecision import Limits
 from hum import ids
 from hum.clock import now
 from hum.contract.errors import FieldError, InvalidRequest, InvalidState, PlanLimit
@@ -51,7 +51,7 @@ class Orders:
     async def create(self, tx: Tx, principal: Principal, order: Order) -> OrderRow:
         """Store a call and its order.  Raises InvalidRequest, InvalidState, PlanLimit, BillingRequired."""
         at = now()
-        if order.scheduled_at and order.scheduled_at > at + rules.FURTHEST:
+        if order.scheduled_at and order.scheduled_at > at + dialdecision.FURTHEST:
             raise InvalidRequest([FieldError("scheduled_at", "must be within a year")])
         flow_id = await own_flow(tx, order.flow_id, "flow_id", "voice")
         assert flow_id is not None, "the request names a flow"
@@ -106,7 +106,7 @@ class Orders:
             due, waits_for = order.scheduled_at, "schedule"
         hours = await outbound.hours(tx)
         if order.honor_quiet_hours and hours.voice_quiet_hours_enabled:
-            callable_hours = rules.quiet_hours(hours.business_hours_json, hours.time_zone, order.to_e164)
+            callable_hours = dialdecision.quiet_hours(hours.business_hours_json, hours.time_zone, order.to_e164)
             opens = first_open(callable_hours, due)
             if opens is None:
                 raise InvalidState("The organization's hours are never open where this number is.")
@@ -118,9 +118,9 @@ class Orders:
             account=caller.account,
             task_context=order.task_context,
             scheduled_at=order.scheduled_at,
-            max_attempts=order.max_attempts or rules.MAX_ATTEMPTS,
-            retry_after_seconds=order.retry_after_seconds or rules.RETRY_AFTER_SECONDS,
-            ring_seconds=order.ring_seconds or rules.RING_SECONDS,
+            max_attempts=order.max_attempts or dialdecision.MAX_ATTEMPTS,
+            retry_after_seconds=order.retry_after_seconds or dialdecision.RETRY_AFTER_SECONDS,
+            ring_seconds=order.ring_seconds or dialdecision.RING_SECONDS,
             honor_quiet_hours=order.honor_quiet_hours,
             test=order.test,
             due_at=due,

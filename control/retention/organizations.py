@@ -4,14 +4,14 @@ from dataclasses import asdict
 from uuid import UUID
 
 from control.audit.usecases import OPERATOR, append_operator_action
-from control.billing.rules import OVER
-from control.retention import files, rules, usecases
+from control.billing.subscriptionstate import OVER
+from control.retention import deletionlimits, files, usecases
 from hum import ids
 from hum.clock import monotonic_ms
 from hum.contract.errors import FieldError, InvalidRequest, InvalidState, NotFound
 from hum.ids import Kind
 from hum.objects.files import Files
-from hum.observe.telemetry import log
+from hum.observe.logs import log
 from storage import deleted_organizations, revocations
 from storage.db import Db, Tx
 from storage.deleted_organizations import DeletionRow
@@ -45,7 +45,7 @@ async def resume(db: Db, store: Files, org: UUID, seconds: float) -> DeletionRow
     began_ms = monotonic_ms()
     while monotonic_ms() - began_ms < seconds * 1000:
         progressed = await _erase_calls(db, org) or await _delete_rows(db, org)
-        swept = await files.delete_owed_files(db, store, rules.FILES)
+        swept = await files.delete_owed_files(db, store, deletionlimits.FILES)
         if not progressed and (await _end(db, org) or not swept):
             break
     async with db.system() as tx:
@@ -67,7 +67,7 @@ async def _begin(tx: Tx, org: UUID, name: str) -> None:
     if name != actual_name:
         raise InvalidRequest([FieldError("name", "is not the organization's name")])
     facts = await deleted_organizations.hindrances(tx, org, sorted(OVER))
-    if (reason := rules.hindrance(**asdict(facts))) is not None:
+    if (reason := deletionlimits.hindrance(**asdict(facts))) is not None:
         raise InvalidState(reason)
     for principal in await deleted_organizations.begin(tx, org, OPERATOR):
         await revocations.publish(tx, principal)
@@ -79,7 +79,7 @@ async def _begin(tx: Tx, org: UUID, name: str) -> None:
 async def _erase_calls(db: Db, org: UUID) -> int:
     """Delete a batch of calls, which owe their files' deletion; return how many."""
     async with db.tenant(org) as tx:
-        call_ids = await deleted_organizations.lock_calls(tx, rules.CALLS)
+        call_ids = await deleted_organizations.lock_calls(tx, deletionlimits.CALLS)
         if call_ids:
             await usecases.erase(tx, call_ids)
     async with db.system() as tx:
@@ -96,8 +96,8 @@ async def _delete_rows(db: Db, org: UUID) -> int:
         for table in await deleted_organizations.tables(tx):
             if table in deleted_organizations.FILE_TABLES and await deleted_organizations.has_files(tx, org):
                 break
-            deleted += await deleted_organizations.delete_rows(tx, org, table, rules.ROWS - deleted)
-            if deleted >= rules.ROWS:
+            deleted += await deleted_organizations.delete_rows(tx, org, table, deletionlimits.ROWS - deleted)
+            if deleted >= deletionlimits.ROWS:
                 break
         await deleted_organizations.count(tx, org, deleted)
     return deleted

@@ -6,8 +6,8 @@ from uuid import UUID
 
 from prometheus_client import Counter
 
-from control.livecall.rules import LIVE
-from control.retention import rules
+from control.livecall.callstatus import LIVE
+from control.retention import deletionlimits
 from hum import ids
 from hum.contract.errors import InvalidState
 from hum.ids import Kind
@@ -74,16 +74,16 @@ async def _prune_batch(tx: Tx, row: ErasureRow, at: datetime) -> bool:
     days = await erasures.retention_days(tx)
     if days is None:  # retention was switched off meanwhile
         return await _end(tx, row)
-    before = rules.cutoff(at, days)
-    if call_ids := await erasures.lock_old_calls(tx, before, rules.CALLS):
+    before = deletionlimits.cutoff(at, days)
+    if call_ids := await erasures.lock_old_calls(tx, before, deletionlimits.CALLS):
         await erasures.count(tx, row.id, calls=len(call_ids), events=await erase(tx, call_ids))
         return False
-    if texts := await text_erasures.lock_old(tx, before, rules.MESSAGES):
+    if texts := await text_erasures.lock_old(tx, before, deletionlimits.MESSAGES):
         await _erase_texts(tx, row, texts, before)
         return False
-    if await text_erasures.empty_old(tx, before, rules.MESSAGES):
+    if await text_erasures.empty_old(tx, before, deletionlimits.MESSAGES):
         return False
-    if emptied := await erasures.empty_old_events(tx, before, rules.EVENTS):
+    if emptied := await erasures.empty_old_events(tx, before, deletionlimits.EVENTS):
         ERASED.labels("events").inc(emptied)
         await erasures.count(tx, row.id, events=emptied)
         return False
@@ -93,19 +93,19 @@ async def _prune_batch(tx: Tx, row: ErasureRow, at: datetime) -> bool:
 async def _erase_calls_of(tx: Tx, row: ErasureRow) -> bool:
     """Delete a batch of a contact's calls; return whether there may be more."""
     assert row.phone_e164 is not None, "a contact's erasure has its number until it is done"
-    call_ids = await erasures.lock_calls_with(tx, row.phone_e164, row.created_at, rules.CALLS)
+    call_ids = await erasures.lock_calls_with(tx, row.phone_e164, row.created_at, deletionlimits.CALLS)
     if call_ids:
         await erasures.count(tx, row.id, calls=len(call_ids), events=await erase(tx, call_ids))
-    return len(call_ids) == rules.CALLS
+    return len(call_ids) == deletionlimits.CALLS
 
 
 async def _erase_texts_of(tx: Tx, row: ErasureRow) -> bool:
     """Delete a batch of a contact's texts; return whether there may be more."""
     assert row.phone_e164 is not None, "a contact's erasure has its number until it is done"
-    texts = await text_erasures.lock_of_contact(tx, row.phone_e164, row.created_at, rules.MESSAGES)
+    texts = await text_erasures.lock_of_contact(tx, row.phone_e164, row.created_at, deletionlimits.MESSAGES)
     if texts:
         await _erase_texts(tx, row, texts, row.created_at)
-    return len(texts) == rules.MESSAGES
+    return len(texts) == deletionlimits.MESSAGES
 
 
 async def _erase_texts(tx: Tx, row: ErasureRow, texts: Sequence[ErasedMessageRow], runs_before: datetime) -> None:
@@ -148,10 +148,10 @@ async def _end(tx: Tx, row: ErasureRow) -> bool:
         await audit.append(
             tx,
             done.org_id,
-            actor=rules.ACTOR,
-            actor_name=rules.ACTOR,
+            actor=deletionlimits.ACTOR,
+            actor_name=deletionlimits.ACTOR,
             action="erasedContact" if done.kind == "contact" else "erasedByRetention",
             subject=ids.show(Kind.CONTACT, done.contact_id) if done.contact_id else "",
-            fields=rules.counted(calls=done.calls, events=done.events, messages=done.messages),
+            fields=deletionlimits.counted(calls=done.calls, events=done.events, messages=done.messages),
         )
     return True

@@ -14,7 +14,7 @@ from control.calls import present, recordings
 from control.calls.peaks import PeaksReader
 from control.feature import Deps
 from control.rechecks import Rechecks
-from control.voicemail.rules import ERASE
+from control.voicemail.messageparts import ERASE
 from hum import ids
 from hum.ids import Kind
 from hum.settings import CallsSettings

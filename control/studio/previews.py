@@ -15,14 +15,15 @@ from control.studio import limits
 from control.studio.limits import ConcurrencyLimit
 from control.texts import segments, templates
 from control.texts.templates import BadTemplate
+from control.usage import meters as usage_rules
 from control.usage import otherentries as usage
-from control.usage import rules as usage_rules
-from control.usage.rules import Prices
+from control.usage import pricetable
+from control.usage.pricetable import Prices
 from hum import ids, wave
 from hum.clock import now
 from hum.contract.errors import FieldError, InvalidRequest, Unavailable
 from hum.ids import Kind
-from hum.observe.telemetry import log
+from hum.observe.logs import log
 from hum.settings import ControlSettings
 from hum.v1 import studio_pb2 as pb
 from hum.v1 import usage_pb2
@@ -159,7 +160,5 @@ async def sms(tx: Tx, request: pb.PreviewSmsRequest, prices: Prices) -> pb.Previ
 def _cost(prices: Prices, to_e164: str, count: int) -> usage_pb2.UsageCost | None:
     if not to_e164:
         return None
-    price = prices.estimate(
-        usage_rules.SEGMENTS_SENT, usage_rules.country(to_e164), count, now().astimezone(UTC).date()
-    )
+    price = prices.estimate(usage_rules.SEGMENTS_SENT, pricetable.country(to_e164), count, now().astimezone(UTC).date())
     return usage_pb2.UsageCost(amount=f"{price[0]:f}", currency=price[1]) if price else None

@@ -12,16 +12,16 @@ from control.clients.http import GuardedClient
 from control.clients.openai import ModelError, ModelUsage, Writer
 from control.flows import usecases as flow_usecases
 from control.flows.choices import Choices
-from control.knowledge import rules as knowledge_rules
+from control.knowledge import formats as knowledge_rules
 from control.knowledge.converter import Unreadable
 from control.knowledge.converting import Converter
-from control.studio import limits, rules
+from control.studio import drafts, limits
+from control.studio.drafts import Draft, ProposalRequest
 from control.studio.limits import ConcurrencyLimit
-from control.studio.rules import Draft, ProposalRequest
 from control.usage import otherentries as usage
 from hum.contract import validation
 from hum.contract.errors import FieldError, InvalidRequest, Unavailable
-from hum.observe.telemetry import log
+from hum.observe.logs import log
 from hum.settings import ControlSettings
 from hum.v1 import flows_pb2
 from hum.v1 import studio_pb2 as pb
@@ -104,13 +104,13 @@ class Proposals:
     async def _draft(self, org: UUID, request: ProposalRequest, spent: list[ModelUsage]) -> Draft:
         """Have the model write a complete, valid draft.  Raises ModelError, Unavailable."""
         question: dict[str, Any] = {"description": request.description, "page": request.page or None}
-        schema = rules.schema(request.channel, self._choices.voices)
+        schema = drafts.schema(request.channel, self._choices.voices)
         problems: Sequence[FieldError] = ()
         for _ in range(ATTEMPTS):
             text = json.dumps(question, ensure_ascii=False)
-            written = await self._writer.write(rules.instructions(request.channel, request.language), text, schema)
+            written = await self._writer.write(drafts.instructions(request.channel, request.language), text, schema)
             spent.append(written.spent)
-            draft = rules.to_draft(written.answer, request, self._choices.voices)
+            draft = drafts.to_draft(written.answer, request, self._choices.voices)
             problems = draft.problems or validation.check(flows_pb2.CreateFlowRequest(flow=draft.flow))
             if not problems:
                 try:

@@ -9,7 +9,7 @@ from control.studio import previews
 from control.studio.previews import Voices
 from control.studio.proposals import Proposals
 from control.studio.trials import Trials
-from control.usage.rules import Prices
+from control.usage.pricetable import Prices
 from hum import ids
 from hum.ids import Kind
 from hum.v1 import studio_pb2 as pb

@@ -14,7 +14,7 @@ from uuid import UUID
 from google.protobuf.field_mask_pb2 import FieldMask
 
 from control.base import prompting
-from control.calls import rules as call_rules
+from control.calls import instructions
 from control.calls.tools import OUTBOUND
 from control.clients.openai import ModelError, Responder
 from control.executions.dialogue import AnsweredCall, Item
@@ -23,10 +23,10 @@ from control.flows import definitions, smsconfig
 from control.flows import usecases as flow_usecases
 from control.flows.choices import Choices
 from control.flows.definitions import usable
-from control.studio import limits, rules
+from control.studio import limits, trialturns
 from control.studio.limits import ConcurrencyLimit
 from control.textagent import dialogue, prompt
-from control.textagent import rules as text_rules
+from control.textagent import turndecision as text_rules
 from control.textagent.dialogue import Turn
 from control.tools import (
     BUILT_IN,
@@ -49,7 +49,7 @@ from hum.clock import now
 from hum.contract import validation, wire
 from hum.contract.errors import FieldError, InvalidRequest, Unavailable
 from hum.contract.wire import NotJson
-from hum.observe.telemetry import log
+from hum.observe.logs import log
 from hum.settings import ControlSettings
 from hum.v1 import flows_pb2
 from hum.v1 import studio_pb2 as pb
@@ -88,7 +88,7 @@ class Rehearsal(dialogue.Dialogue):
         words = await self.words(turn)
         if self.channel is not ToolChannel.TEXT:
             return words
-        if self.ended_by == rules.SILENCES:
+        if self.ended_by == trialturns.SILENCES:
             return ""
         return await self._fit(turn, text_rules.plain(words)) if words else ""
 
@@ -104,11 +104,11 @@ class Rehearsal(dialogue.Dialogue):
             self.run.add(len(work.tool_calls))
             return await self._executions.run(self.channel, request, ToolContext(work.organization, work.situation))
         if tool.policy is ToolPolicy.APPROVAL:
-            return Result({"trial": rules.WAITS.format(name=tool.name)})
-        ends = tool.name in (rules.ENDS_TEXTS if self.channel is ToolChannel.TEXT else rules.ENDS_CALLS)
+            return Result({"trial": trialturns.WAITS.format(name=tool.name)})
+        ends = tool.name in (trialturns.ENDS_TEXTS if self.channel is ToolChannel.TEXT else trialturns.ENDS_CALLS)
         if ends:
             self.ended_by = tool.name
-        return Result({"trial": rules.NOT_RUN.format(name=tool.name)}, silences=ends)
+        return Result({"trial": trialturns.NOT_RUN.format(name=tool.name)}, silences=ends)
 
     def _may_run(self, tool: Tool) -> bool:
         """Return whether a tool only reads: from HUM, or, if the client allows it, from the organization's systems."""
@@ -145,7 +145,7 @@ class Trials:
 
     async def run(self, org: UUID, flow: UUID, request: pb.TryFlowRequest) -> pb.TryFlowResponse:
         """Run a trial turn of a flow.  Raises NotFound, InvalidRequest, RateLimited, Unavailable."""
-        if problems := rules.bad_turns(request.turns):
+        if problems := trialturns.bad_turns(request.turns):
             raise InvalidRequest(problems)
         with self._concurrency.slot(org):
             async with self._db.tenant(org) as tx:
@@ -233,7 +233,9 @@ def _turn(org: UUID, trial: _Trial, request: pb.TryFlowRequest, at: datetime) ->
             config = smsconfig.config(definition.get("sms_config_json"))
             return prompt.instructions(definition, config, _material(organization, caller), (), at, is_open=is_open)
         who = prompting.caller_context(caller)
-        return call_rules.instructions(definition, organization.name, organization.time_zone, who, at, is_open=is_open)
+        return instructions.instructions(
+            definition, organization.name, organization.time_zone, who, at, is_open=is_open
+        )
 
     e164 = request.caller.phone_e164
     return Turn(
@@ -285,7 +287,7 @@ def _material(organization: OrganizationRow, caller: Mapping[str, Any]) -> Mater
 def _items(turns: Sequence[pb.TrialTurn], channel: ToolChannel) -> list[Item]:
     """Convert the dialogue to the model's input.  A text agent sees no earlier tool calls."""
     if not turns:
-        return [{"role": "developer", "content": rules.BEGINS}]
+        return [{"role": "developer", "content": trialturns.BEGINS}]
     items = list[Item]()
     for n, turn in enumerate(turns):
         if turn.speaker == pb.TRIAL_SPEAKER_CALLER:

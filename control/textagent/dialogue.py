@@ -8,7 +8,7 @@ from control.executions import dialogue
 from control.executions.dialogue import Work
 from control.flows import smsconfig
 from control.flows.definitions import usable
-from control.textagent import prompt, rules
+from control.textagent import prompt, turndecision
 from control.texts import segments
 from control.tools import FlowVersion, Registry, Result, TextTurn, ToolChannel, ToolContext
 from storage import flows
@@ -59,7 +59,7 @@ class Dialogue(dialogue.Dialogue[Turn]):
             return ""
         if not words and not MAY_BE_ALL.intersection(turn.text.done):
             raise ModelError("the model wrote nothing")
-        return await self._fit(turn, rules.plain(words))
+        return await self._fit(turn, turndecision.plain(words))
 
     async def _follow(self, work: Turn, name: str, result: Result) -> None:
         if result.ok:
@@ -80,7 +80,7 @@ class Dialogue(dialogue.Dialogue[Turn]):
     async def _fit(self, turn: Turn, text: str) -> str:
         """Return the text, shortened by the model if it is too long, and cut if that fails."""
         most = turn.config.max_reply_chars
-        if rules.fits(text, most, self._reply_segments):
+        if turndecision.fits(text, most, self._reply_segments):
             return text
         complaint = prompt.TOO_LONG.format(chars=len(text), segments=segments.count(text), most=most)
         turn.items.append({"role": "assistant", "content": text})
@@ -89,6 +89,6 @@ class Dialogue(dialogue.Dialogue[Turn]):
         try:
             reply = await self._responder.respond(question)
         except ModelError:
-            return rules.cut(text, most, self._reply_segments)
+            return turndecision.cut(text, most, self._reply_segments)
         turn.spent.append(reply.spent)
-        return rules.cut(rules.plain(reply.text) or text, most, self._reply_segments)
+        return turndecision.cut(turndecision.plain(reply.text) or text, most, self._reply_segments)

@@ -5,13 +5,13 @@ from datetime import timedelta
 from control.crm.client import ConnectorClient
 from control.crm.lookups import CrmLookups
 from control.feature import Deps, Feature, Sweep
-from control.textagent import rules
+from control.textagent import turndecision
 from control.textagent.dialogue import Dialogue
-from control.textagent.rules import Limits
 from control.textagent.servicer import TextRunsServicer
 from control.textagent.stopping import stop_texting
 from control.textagent.texting import send_text
 from control.textagent.tools import TextTools
+from control.textagent.turndecision import Limits
 from control.textagent.turns import Turns
 from hum.settings import ControlSettings
 from hum.v1 import text_runs_pb2
@@ -48,7 +48,7 @@ def feature(settings: ControlSettings, deps: Deps) -> Feature:
     turns = Turns(deps.db, responder, dialogue, limits, stuck, texters.of_turn)
     return Feature(
         services={text_runs_pb2.DESCRIPTOR.services_by_name["TextRunsService"]: TextRunsServicer(deps.cursors)},
-        jobs={rules.TURN: turns.turn},
+        jobs={turndecision.TURN: turns.turn},
         sweeps=[Sweep("text_turns", turns.start_due, settings.text_turn_look_seconds)],
         tools=[
             *TextTools(deps.db, tool_ms, settings.text_reply_segments).all(),

@@ -6,7 +6,7 @@ from typing import Any
 
 from control.base import prompting
 from control.flows.smsconfig import Config
-from control.textagent import rules
+from control.textagent import turndecision
 from storage.text_runs import HistoryRow, MaterialRow
 
 Item = Mapping[str, Any]
@@ -53,11 +53,11 @@ def instructions(
 def items(history: Sequence[HistoryRow]) -> list[Item]:
     """Convert the thread to the model's input, oldest first, without messages that were not sent."""
     messages = list[Item]()
-    left_chars = rules.HISTORY_CHARS
+    left_chars = turndecision.HISTORY_CHARS
     for row in reversed(history):
         if row.direction == "outbound" and row.status not in SEEN:
             continue
-        text = row.body[: rules.HISTORY_MESSAGE_CHARS]
+        text = row.body[: turndecision.HISTORY_MESSAGE_CHARS]
         if row.has_media:
             text = f"{text}\n[with a picture or file, which you can't see]".strip()
         left_chars -= len(text)

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
-from control.textagent import consent, rules
+from control.textagent import consent, turndecision
 from control.texts import threads, writing
 from control.texts.writing import Draft
 from control.tools import Result, Schema, Situation, Tool, ToolChannel, ToolContext, failed
@@ -51,8 +51,8 @@ def send_text(db: Db, timeout_ms: int, most_per_call: int, most_segments: int) -
     """Return the tool.  It texts the caller's number only, from the call's number, at any hour, as the caller asked for it."""
 
     async def run(context: ToolContext, arguments: Mapping[str, Any]) -> Result:
-        body = rules.plain(arguments["text"])
-        if not body or not rules.fits(body, MAX_CHARS, most_segments):
+        body = turndecision.plain(arguments["text"])
+        if not body or not turndecision.fits(body, MAX_CHARS, most_segments):
             return failed("The text is too long. Shorten it.")
         if not await _has_agreed(db, context, arguments["consent"], timeout_ms / 1000 * PATIENCE):
             return failed(NOT_AGREED)

@@ -12,8 +12,8 @@ from zoneinfo import ZoneInfo
 from control.base import prompting
 from control.billing import limits
 from control.flows import smsconfig
-from control.flows.rules import colleagues, outcome_schema
-from control.textagent import rules
+from control.flows.flowchecks import colleagues, outcome_schema
+from control.textagent import turndecision
 from control.textagent.escalation import escalate
 from control.texts import threads, writing
 from control.texts.writing import Draft
@@ -35,7 +35,7 @@ from hum import ids
 from hum.clock import now
 from hum.contract.errors import ConversationClosed, InvalidState, NotFound
 from hum.ids import Kind
-from hum.observe.telemetry import log
+from hum.observe.logs import log
 from hum.v1 import events_pb2
 from storage import conversations, events, flows, text_runs
 from storage.db import Db, Tx
@@ -169,8 +169,8 @@ class TextTools:
             return failed("You can't schedule more in this answer.")
         if CLOSE in turn.done:
             return failed("You have closed the conversation; no text can be scheduled in it.")
-        body = rules.plain(arguments["text"])
-        if not body or not rules.fits(body, config.max_reply_chars, self._most_segments):
+        body = turndecision.plain(arguments["text"])
+        if not body or not turndecision.fits(body, config.max_reply_chars, self._most_segments):
             return failed("The text is empty, or too long. Write a shorter one.")
         at, complaint = when(arguments["send_at"], zone, now())
         if at is None:

@@ -19,10 +19,10 @@ from control.clients.openai import ModelError, Responder
 from control.executions import decisions
 from control.flows import definitions, smsconfig
 from control.flows.definitions import usable
-from control.textagent import prompt, rules
+from control.textagent import prompt, turndecision
 from control.textagent.dialogue import Dialogue, Turn
 from control.textagent.escalation import escalate
-from control.textagent.rules import Defer, HandOver, Limits, NoReply, Recheck, Respond, ThreadMessage
+from control.textagent.turndecision import Defer, HandOver, Limits, NoReply, Recheck, Respond, ThreadMessage
 from control.texts import sendgate, writing
 from control.texts.writing import Draft
 from control.tools import FlowVersion, Situation, TextTurn, Tool
@@ -31,7 +31,7 @@ from hum import ids
 from hum.clock import now
 from hum.ids import Kind
 from hum.observe import tracing
-from hum.observe.telemetry import log
+from hum.observe.logs import log
 from storage import approvals, conversations, messages, text_runs, tool_runs
 from storage.approvals import ApprovalRow
 from storage.conversations import ConversationState
@@ -93,7 +93,7 @@ class Turns:
                 await text_runs.create(tx, due)
             stuck = await text_runs.claim_stalled(tx, at - self._stuck, BATCH)
             for run, org in [*((run, org) for run, org, _ in due), *stuck]:
-                await jobs.enqueue(tx, rules.TURN, org, run)
+                await jobs.enqueue(tx, turndecision.TURN, org, run)
         return len(due) + len(stuck)
 
     async def turn(self, org: UUID, run: UUID) -> str | None:
@@ -136,24 +136,24 @@ class Turns:
             claim = await text_runs.claim(tx, run)
             if claim is None:
                 return None
-            material = await text_runs.material(tx, thread.id, at - rules.WINDOW, at - rules.DAY)
-            history = await text_runs.history(tx, thread.id, rules.HISTORY_MESSAGES)
+            material = await text_runs.material(tx, thread.id, at - turndecision.WINDOW, at - turndecision.DAY)
+            history = await text_runs.history(tx, thread.id, turndecision.HISTORY_MESSAGES)
             config = smsconfig.config(usable(material.flow[2]).get("sms_config_json")) if material.flow else None
-            facts = rules.Facts(
+            facts = turndecision.Facts(
                 is_paused=material.paused is not None,
                 is_blocked=material.blocked,
                 is_our_own=is_our_own,
                 gate=await _gate(tx, thread, at),
                 config=config,
-                counts=rules.Counts(*(getattr(material.counts, name) for name in rules.Counts.__slots__)),
+                counts=turndecision.Counts(*(getattr(material.counts, name) for name in turndecision.Counts.__slots__)),
                 history=[
                     ThreadMessage(row.direction, row.body, row.created_at, row.sent_by)
                     for row in history
-                    if row.status not in rules.UNSAID
+                    if row.status not in turndecision.UNSAID
                 ],
                 attempts=claim.attempts,
             )
-            match rules.decide(facts, self._limits):
+            match turndecision.decide(facts, self._limits):
                 case NoReply(reason):
                     await text_runs.finish(tx, run, Finish("silent", reason))
                     return reason
@@ -245,14 +245,14 @@ class Turns:
         """Return why the reply is no longer sent, or None."""
         latest = await text_runs.latest(tx, thread.id)
         material = await text_runs.material(tx, thread.id, at, at)
-        return rules.drop_reason(
+        return turndecision.drop_reason(
             Recheck(
                 is_paused=thread.ai_paused_reason is not None,
                 is_blocked=material.blocked,
                 gate=await _gate(tx, thread, at),
                 human_wrote=latest is not None and latest[0] != active.last_seen and latest[2] == "human",
                 newer_text=material.generation != active.material.generation,
-                dropped_before=active.material.last_reason == rules.SUPERSEDED,
+                dropped_before=active.material.last_reason == turndecision.SUPERSEDED,
                 has_acted=turn.has_acted,
             )
         )

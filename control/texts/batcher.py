@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Collection, Sequence
 from typing import Generic, TypeVar
 
-from hum.observe.telemetry import log
+from hum.observe.logs import log
 
 LOG = log(__name__)
 T = TypeVar("T")

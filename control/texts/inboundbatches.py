@@ -12,7 +12,7 @@ from uuid import UUID
 from weakref import WeakValueDictionary
 
 from control import jobs
-from control.contacts.rules import LOOK_UP_SENDER
+from control.contacts.carrierlookups import LOOK_UP_SENDER
 from control.texts import inboundtext, keywords, outbox, revocation, segments, turns
 from control.texts.batcher import Batcher
 from control.texts.inboundtext import RECEIVED, Limits, Received

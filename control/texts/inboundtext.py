@@ -11,8 +11,8 @@ from uuid import UUID
 from prometheus_client import Counter
 
 from control import jobs
-from control.contacts.rules import LOOK_UP_SENDER, is_lookup_due
-from control.mms.rules import FETCH
+from control.contacts.carrierlookups import LOOK_UP_SENDER, is_lookup_due
+from control.mms.mediatypes import FETCH
 from control.optouts import usecases as optouts
 from control.optouts.usecases import Evidence
 from control.texts import keywords, outbox, replies, revocation, segments, turns, writing
@@ -22,7 +22,7 @@ from control.usage import otherentries as usage
 from hum import ids
 from hum.contract.errors import InvalidState, NotFound
 from hum.contract.validation import bad_e164
-from hum.observe.telemetry import log
+from hum.observe.logs import log
 from storage import contacts, conversations, inboundtexts, messages
 from storage.conversations import ConversationState
 from storage.db import Tx

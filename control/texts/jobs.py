@@ -1,6 +1,6 @@
 """Periodic work on conversations: snoozes that end."""
 
-from control.texts import rules
+from control.texts import inboxchecks
 from storage import inbox
 from storage.db import Db
 
@@ -10,7 +10,7 @@ async def wake(db: Db) -> int:
     woken = 0
     while True:
         async with db.system() as tx:
-            count = await inbox.end_snoozes(tx, rules.WAKES)
+            count = await inbox.end_snoozes(tx, inboxchecks.WAKES)
         woken += count
-        if count < rules.WAKES:
+        if count < inboxchecks.WAKES:
             return woken

@@ -14,7 +14,7 @@ from control.texts.statuses import CarrierReport
 from hum import ids
 from hum.contract.errors import CarrierError
 from hum.ids import Kind
-from hum.observe.telemetry import log
+from hum.observe.logs import log
 from storage import sends, text_attempts
 from storage.db import Db
 from storage.text_attempts import AttemptRow

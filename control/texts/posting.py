@@ -17,7 +17,7 @@ from hum.clock import monotonic_ms
 from hum.contract.errors import CarrierBusy, CarrierError
 from hum.ids import Kind
 from hum.observe import tracing
-from hum.observe.telemetry import log
+from hum.observe.logs import log
 from hum.twiliosignature import OVERRIDES
 from storage import sends, text_attempts
 from storage.db import Db

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from control.texts.claims import CAMPAIGNS, CONVERSATIONS, Claim, ClaimedText, Claims, SendLimits
 from control.texts.posting import Poster
 from hum.clock import monotonic_ms
-from hum.observe.telemetry import log
+from hum.observe.logs import log
 from storage import sends
 from storage.db import BUSY, UNAVAILABLE, Db
 

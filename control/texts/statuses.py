@@ -22,7 +22,7 @@ from hum import ids
 from hum.clock import now
 from hum.contract.errors import NotFound
 from hum.ids import Kind
-from hum.observe.telemetry import log
+from hum.observe.logs import log
 from storage import contacts, messages, recipients, sends, text_attempts
 from storage import usage as usages
 from storage.db import Tx

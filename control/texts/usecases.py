@@ -6,7 +6,7 @@ from datetime import datetime
 from uuid import UUID
 
 from control.base import wire
-from control.texts import rules, threads, writing
+from control.texts import inboxchecks, threads, writing
 from control.texts.writing import Draft
 from hum import ids
 from hum.clock import now
@@ -40,7 +40,7 @@ async def start(
 ) -> tuple[ThreadRow, bool]:
     """Open the conversation of a number with a contact; return it, and whether it is new.  Raises InvalidRequest, InvalidState."""
     number_row = await _number(tx, number)
-    if (bad := rules.bad_contact(contact_e164, number_row.e164, countries)) is not None:
+    if (bad := inboxchecks.bad_contact(contact_e164, number_row.e164, countries)) is not None:
         raise InvalidRequest([FieldError("contact_e164", bad)])
     if request is not None:
         _check(request, contact_e164, "initial_message.")
@@ -76,7 +76,7 @@ async def send(tx: Tx, principal: Principal, id: UUID, request: TextRequest) -> 
 
 
 def _check(request: TextRequest, contact_e164: str, prefix: str) -> None:
-    errors = rules.bad_message(
+    errors = inboxchecks.bad_message(
         request.body, request.media_urls, request.scheduled_at, request.expires_at, contact_e164, now()
     )
     if fields := [FieldError(prefix + error.field, error.reason) for error in errors]:
@@ -143,7 +143,7 @@ async def _snooze(tx: Tx, thread: ConversationState, to: pb.Conversation) -> Non
         await inbox.snooze(tx, thread.id, None)
         return
     until = wire.moment(to.snoozed_until)
-    if (bad := rules.bad_snooze(until, now())) is not None:
+    if (bad := inboxchecks.bad_snooze(until, now())) is not None:
         raise InvalidRequest([FieldError("conversation.snoozed_until", bad)])
     if thread.status == "closed":
         raise InvalidState("A closed conversation can't be put off; open it.")

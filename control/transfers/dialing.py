@@ -8,9 +8,9 @@ from datetime import datetime
 from uuid import UUID
 
 from control.flows.definitions import usable
+from control.livecall.callstatus import ANSWERED, AWAY_REASON, CARRIER_ENDINGS, LIVE, is_vouched_for
 from control.livecall.nextsteps import Transfer
-from control.livecall.rules import ANSWERED, AWAY_REASON, CARRIER_ENDINGS, LIVE, is_vouched_for
-from control.transfers import record, rules
+from control.transfers import record, transfertargets
 from control.transfers.whisper import whisper
 from control.usage import callentries as usage
 from hum import ids
@@ -38,7 +38,7 @@ async def dial(tx: Tx, state: CallState, transfer: Transfer, ring_seconds: int) 
             call_id=state.id,
             label=transfer.label or None,
             to_e164=transfer.to_e164,
-            caller_id_e164=rules.Parties.of(leg.direction, leg.from_e164, leg.to_e164).number_e164,
+            caller_id_e164=transfertargets.Parties.of(leg.direction, leg.from_e164, leg.to_e164).number_e164,
             asked_by=transfer.asked_by,
             summary=transfer.summary,
             ring_seconds=transfer.ring_seconds or ring_seconds,
@@ -51,7 +51,7 @@ async def dial(tx: Tx, state: CallState, transfer: Transfer, ring_seconds: int) 
     if row.call_id != state.id or row.ended_at is not None:
         return None
     id = ids.show(Kind.TRANSFER, row.id)
-    return rules.dial(id, row.to_e164, row.caller_id_e164, row.ring_seconds, whispers=row.whispers)
+    return transfertargets.dial(id, row.to_e164, row.caller_id_e164, row.ring_seconds, whispers=row.whispers)
 
 
 async def whisper_step(db: Db, request: pb.WhisperRequest, key_seconds: int) -> pb.WhisperResponse:
@@ -63,7 +63,7 @@ async def whisper_step(db: Db, request: pb.WhisperRequest, key_seconds: int) -> 
         at = now()
         await record.answered(tx, row.id, at)
         if request.HasField("digits"):
-            if row.needs_key and request.digits != rules.ACCEPT_KEY:
+            if row.needs_key and request.digits != transfertargets.ACCEPT_KEY:
                 return pb.WhisperResponse(hang_up=pb.HangUpNow())
             await record.connected(tx, row.id, at)
             return pb.WhisperResponse(connect=pb.ConnectCaller())
@@ -79,7 +79,7 @@ async def _whisper(tx: Tx, call: UUID, row: TransferRow, key_seconds: int) -> pb
     is_trusted = session is not None and is_vouched_for(
         session.caller_verification, leg.direction, leg.from_e164, leg.to_e164
     )
-    parties = rules.Parties.of(leg.direction, leg.from_e164, leg.to_e164)
+    parties = transfertargets.Parties.of(leg.direction, leg.from_e164, leg.to_e164)
     words = whisper(
         flow.get("language"),
         flow.get("whisper_text"),
@@ -128,7 +128,7 @@ async def record_end(
     if row.ended_at is not None:
         return state, None
     caller_left = request.carrier_status in CARRIER_ENDINGS
-    ended_as = rules.ended(
+    ended_as = transfertargets.ended(
         request.dial_status,
         bridged=request.bridged if request.HasField("bridged") else None,
         needs_key=row.needs_key,
@@ -140,7 +140,9 @@ async def record_end(
     if state.status not in LIVE:
         return state, None
     if ended_as == "completed" or caller_left:
-        return state, CallEnding("completed", rules.TRANSFERRED if ended_as == "completed" else rules.CALLER)
+        return state, CallEnding(
+            "completed", transfertargets.TRANSFERRED if ended_as == "completed" else transfertargets.CALLER
+        )
     if apologized:
         return state, CallEnding("failed", AWAY_REASON)
     has_voicemail = bool((await transfers.definition(tx, state.id)).get("voicemail_enabled"))

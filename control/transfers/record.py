@@ -5,10 +5,10 @@ from uuid import UUID
 
 from control.base.wire import timestamp, value
 from control.livecall import turns
+from control.livecall.callstatus import TURNS_OF_A_STREAM
 from control.livecall.nextsteps import AGENT, Message, Transfer, decode, encode
-from control.livecall.rules import TURNS_OF_A_STREAM
 from control.livecall.stream import append_event
-from control.transfers import rules
+from control.transfers import transfertargets
 from control.usage import callentries as usage
 from hum import ids
 from hum.ids import Kind
@@ -54,18 +54,18 @@ async def end(tx: Tx, state: CallState, id: UUID, ended_as: str, at: datetime) -
 async def break_off(tx: Tx, state: CallState, at: datetime) -> None:
     """End the active transfer of a call that is over, or goes elsewhere."""
     if (row := await transfers.active(tx, state.id)) is not None:
-        await end(tx, state, row.id, rules.broken_off(row.state), at)
+        await end(tx, state, row.id, transfertargets.broken_off(row.state), at)
 
 
 async def reason(tx: Tx, call: UUID) -> str:
     """Return the end reason of a call without a stream: the caller hung up, or had been transferred."""
     row = await transfers.active(tx, call)
-    return rules.CALLER if row is None else rules.reason(row.state)
+    return transfertargets.CALLER if row is None else transfertargets.reason(row.state)
 
 
 async def fall_back(tx: Tx, state: CallState, row: TransferRow, at: datetime, *, has_voicemail: bool) -> None:
     """Return the call to its agent, or to the mailbox, after an unanswered transfer.  A newer pending step is kept."""
-    await add_system_turn(tx, state, rules.outcome_text(row.label, row.to_e164, row.state), at)
+    await add_system_turn(tx, state, transfertargets.outcome_text(row.label, row.to_e164, row.state), at)
     step = decode(state.next_step)
     if step is None or (isinstance(step, Transfer) and step.id == row.id):
         to_mailbox = row.unanswered != AGENT and has_voicemail
@@ -78,7 +78,7 @@ async def discard_next_step(tx: Tx, state: CallState, at: datetime) -> None:
         return
     await calls.set_next_step(tx, state.id, None)
     if isinstance(step := decode(state.next_step), Transfer):
-        await add_system_turn(tx, state, rules.fault_text(step.label, step.to_e164), at)
+        await add_system_turn(tx, state, transfertargets.fault_text(step.label, step.to_e164), at)
 
 
 async def add_system_turn(tx: Tx, state: CallState, text: str, at: datetime) -> None:

@@ -4,11 +4,11 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
+from control.livecall.callstatus import LIVE
 from control.livecall.nextsteps import AGENT, TRANSFER, Transfer, decode, encode
-from control.livecall.rules import LIVE
 from control.tools import Result, Schema, Situation, Tool, ToolChannel, ToolContext, failed
-from control.transfers import rules
-from control.transfers.rules import Parties, Target
+from control.transfers import transfertargets
+from control.transfers.transfertargets import Parties, Target
 from hum import ids
 from storage import calls
 from storage.db import Db
@@ -38,10 +38,10 @@ def offered(situation: Situation) -> dict[str, Target]:
     """
     if situation.origin != "phone" or not situation.has_carrier or not situation.is_open:
         return {}
-    if situation.transfers >= rules.MAX_OF_AGENT:
+    if situation.transfers >= transfertargets.MAX_OF_AGENT:
         return {}
     parties = Parties.of(situation.direction, situation.from_e164, situation.to_e164)
-    targets = rules.targets(situation.definition)
+    targets = transfertargets.targets(situation.definition)
     return {label: target for label, target in targets.items() if parties.bad_target(target.to_e164) is None}
 
 
@@ -55,7 +55,7 @@ def _parameters(situation: Situation) -> Schema | None:
             "target": {"type": "string", "enum": labels, "description": "To whom."},
             "summary": {
                 "type": "string",
-                "maxLength": rules.SUMMARY_CHARS,
+                "maxLength": transfertargets.SUMMARY_CHARS,
                 "description": "What that person should know before they talk to the caller, in one or two sentences.",
             },
         },

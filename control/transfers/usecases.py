@@ -12,8 +12,8 @@ from control.clients.twilio import Carrier, is_refusal
 from control.flows.definitions import usable
 from control.livecall.commands import DONE, UNKNOWN, Commands, own_id
 from control.livecall.nextsteps import TRANSFER, Transfer, decode, encode
-from control.transfers import rules
-from control.transfers.rules import Parties, Target
+from control.transfers import transfertargets
+from control.transfers.transfertargets import Parties, Target
 from hum import ids
 from hum.contract.errors import CarrierError, FieldError, InvalidRequest, InvalidState, Unavailable
 from hum.ids import Kind
@@ -101,7 +101,7 @@ class Transfers:
         """Return the transfer of a locked call to the requested target.  Raises InvalidState, InvalidRequest."""
         if state.status != IN_PROGRESS or state.call_sid is None:
             raise InvalidState(f"The call is {state.status.replace('_', ' ')}.")
-        if await transfers.count(tx, state.id) >= rules.MAX_OF_CALL:
+        if await transfers.count(tx, state.id) >= transfertargets.MAX_OF_CALL:
             raise InvalidState("The call was transferred too often.")
         target = await self._target(tx, state, request)
         leg = await calls.leg(tx, state.id)
@@ -127,10 +127,10 @@ class Transfers:
         if bool(request.label) == bool(request.to_e164):
             raise InvalidRequest([FieldError("to", "give either this or label")])
         if request.to_e164:
-            if (complaint := rules.bad_given_number(request.to_e164)) is not None:
+            if (complaint := transfertargets.bad_given_number(request.to_e164)) is not None:
                 raise InvalidRequest([FieldError("to", complaint)])
             return Target(request.to_e164, request.needs_key)
-        target = rules.targets(usable(await transfers.definition(tx, state.id))).get(request.label)
+        target = transfertargets.targets(usable(await transfers.definition(tx, state.id))).get(request.label)
         if target is None:
             raise InvalidRequest([FieldError("label", "is not a number's label in the flow's transfer map")])
         return target

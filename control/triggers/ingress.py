@@ -16,8 +16,8 @@ from prometheus_client import Counter
 from control.base.rates import Rates
 from control.boundary import NodeContext
 from control.boundary.requestconcurrency import ConcurrencyLimits
-from control.triggers import rules
-from control.triggers.rules import BadHook, Signed
+from control.triggers import payloads
+from control.triggers.payloads import BadHook, Signed
 from control.triggers.usecases import TABLE
 from hum import ids
 from hum.clock import Clock, monotonic_ms, now
@@ -136,14 +136,16 @@ class HooksIngressServicer:
         row = await self._find(tx, request.token_hash)
         signed = _signature(request)
         if row.secret is not None:
-            rules.require_signed(self._keys(row), signed, request.body, at.timestamp(), self._bounds.tolerance_seconds)
-        payload = rules.payload(request.content_type, request.body)
+            payloads.require_signed(
+                self._keys(row), signed, request.body, at.timestamp(), self._bounds.tolerance_seconds
+            )
+        payload = payloads.payload(request.content_type, request.body)
         is_signed = row.secret is not None
-        key = rules.key_of(request.idempotency_key, request.webhook_id, payload, row.id_field, is_signed=is_signed)
+        key = payloads.key_of(request.idempotency_key, request.webhook_id, payload, row.id_field, is_signed=is_signed)
         new = NewTriggerDelivery(
             id=proposed,
             event_id=ids.new(),
-            media_type=rules.media_type(request.content_type),
+            media_type=payloads.media_type(request.content_type),
             body=request.body,
             body_hash=hashlib.sha256(request.body).digest(),
             key_source=key.source if key else None,

@@ -4,7 +4,7 @@ from datetime import datetime
 from uuid import UUID
 
 from control.clients.openai import ModelUsage
-from control.usage import otherentries, rules
+from control.usage import meters, otherentries, pricetable
 from hum.v1 import runtime_pb2
 from storage import usage
 from storage.calls import CallState
@@ -22,15 +22,15 @@ def stream_part(number: int) -> str:
 async def model_used(tx: Tx, state: CallState, stream: int, used: runtime_pb2.ModelUsed) -> None:
     """Record the usage of a response or transcription.  Its report is stored only once, so it counts once."""
     quantities = {
-        rules.AUDIO_IN: used.audio_tokens_in,
-        rules.TEXT_IN: used.text_tokens_in,
-        rules.CACHED_AUDIO_IN: used.cached_audio_tokens_in,
-        rules.CACHED_TEXT_IN: used.cached_text_tokens_in,
-        rules.AUDIO_OUT: used.audio_tokens_out,
-        rules.TEXT_OUT: used.text_tokens_out,
-        rules.TRANSCRIPTION_MS: used.transcription_ms,
+        meters.AUDIO_IN: used.audio_tokens_in,
+        meters.TEXT_IN: used.text_tokens_in,
+        meters.CACHED_AUDIO_IN: used.cached_audio_tokens_in,
+        meters.CACHED_TEXT_IN: used.cached_text_tokens_in,
+        meters.AUDIO_OUT: used.audio_tokens_out,
+        meters.TEXT_OUT: used.text_tokens_out,
+        meters.TRANSCRIPTION_MS: used.transcription_ms,
     }
-    model, part = used.model[: rules.MOST_ITEM_CHARS], stream_part(stream)
+    model, part = used.model[: pricetable.MOST_ITEM_CHARS], stream_part(stream)
     await _grow(tx, state, [Usage(part, meter, model, quantity) for meter, quantity in quantities.items()])
 
 
@@ -56,16 +56,16 @@ async def ended(tx: Tx, state: CallState, at: datetime) -> None:
     owner = Owner(state.org_id, state.id, facts.flow_id, facts.number_id)
     seconds_lasted = max(0, int((at - facts.answered_at).total_seconds())) if facts.answered_at else 0
     counts = [
-        Usage("", rules.CALLS, "", 1),
-        Usage("", rules.CALL_SECONDS, "", seconds_lasted),
-        Usage("", rules.CALL_MINUTES, "", rules.minutes(seconds_lasted)),
+        Usage("", meters.CALLS, "", 1),
+        Usage("", meters.CALL_SECONDS, "", seconds_lasted),
+        Usage("", meters.CALL_MINUTES, "", meters.minutes(seconds_lasted)),
     ]
     estimates = list[Usage]()
     if not facts.is_browser:
         if facts.connected_at is not None:
             estimates.append(_leg_entry(facts, _seconds((at - facts.connected_at).total_seconds())))
         if facts.judged:
-            estimates.append(Usage(LEG, rules.MACHINE_DETECTIONS, rules.ANYTHING, 1))
+            estimates.append(Usage(LEG, meters.MACHINE_DETECTIONS, pricetable.ANYTHING, 1))
         streams = await usage.streams(tx, state.id, at)
         estimates += [_stream_entry(number, seconds) for number, seconds in streams.items()]
     await usage.upsert(tx, owner, counts, at)
@@ -92,17 +92,17 @@ async def dial_lasted(tx: Tx, state: CallState, transfer: UUID, to_e164: str, se
 
 
 def _transfer_entry(transfer: UUID, to_e164: str, seconds: int) -> Usage:
-    return Usage(f"transfer {transfer}", rules.TRANSFER_SECONDS, rules.country(to_e164), seconds)
+    return Usage(f"transfer {transfer}", meters.TRANSFER_SECONDS, pricetable.country(to_e164), seconds)
 
 
 def _leg_entry(facts: usage.CallFacts, seconds: int) -> Usage:
     if facts.direction == "outbound":
-        return Usage(LEG, rules.OUTBOUND_SECONDS, rules.country(facts.to_e164), seconds)
-    return Usage(LEG, rules.INBOUND_SECONDS, rules.country(facts.to_e164), seconds)
+        return Usage(LEG, meters.OUTBOUND_SECONDS, pricetable.country(facts.to_e164), seconds)
+    return Usage(LEG, meters.INBOUND_SECONDS, pricetable.country(facts.to_e164), seconds)
 
 
 def _stream_entry(stream: int, seconds: float) -> Usage:
-    return Usage(stream_part(stream), rules.STREAM_SECONDS, rules.ANYTHING, _seconds(seconds))
+    return Usage(stream_part(stream), meters.STREAM_SECONDS, pricetable.ANYTHING, _seconds(seconds))
 
 
 def _seconds(lasted: float) -> int:

@@ -2,7 +2,7 @@
 
 from control.feature import Deps, Feature, Reader
 from control.usage.prices import load
-from control.usage.rules import BadPrices
+from control.usage.pricetable import BadPrices
 from control.usage.servicer import UsageServicer
 from control.usage.usecases import CHANGES, count
 from hum.refusal import refuse

@@ -6,15 +6,15 @@ from decimal import Decimal
 from uuid import UUID
 
 from control.clients.openai import ModelUsage
-from control.usage import rules
+from control.usage import meters, pricetable
 from hum import ids
 from hum.clock import now
 from storage import usage
 from storage.db import Tx
 from storage.usage import Owner, TextMeters, TextRow, Usage
 
-SENT = TextMeters(rules.MESSAGES_SENT, rules.SEGMENTS_SENT, rules.MEDIA_SENT)
-RECEIVED = TextMeters(rules.MESSAGES_RECEIVED, rules.SEGMENTS_RECEIVED, rules.MEDIA_RECEIVED)
+SENT = TextMeters(meters.MESSAGES_SENT, meters.SEGMENTS_SENT, meters.MEDIA_SENT)
+RECEIVED = TextMeters(meters.MESSAGES_RECEIVED, meters.SEGMENTS_RECEIVED, meters.MEDIA_RECEIVED)
 #: Call audio: mu-law at 8 kHz.
 BYTES_PER_MS = 8
 #: The part of usage by trials and proposals.
@@ -25,14 +25,15 @@ LOOKED_UP = ("caller_name", "line_type_intelligence")
 
 def of_model(part: str, spent: ModelUsage) -> list[Usage]:
     quantities = {
-        rules.TEXT_IN: spent.text_in,
-        rules.CACHED_TEXT_IN: spent.cached_text_in,
-        rules.TEXT_OUT: spent.text_out,
-        rules.AUDIO_IN: spent.audio_in,
-        rules.TRANSCRIPTION_MS: spent.heard_ms,
+        meters.TEXT_IN: spent.text_in,
+        meters.CACHED_TEXT_IN: spent.cached_text_in,
+        meters.TEXT_OUT: spent.text_out,
+        meters.AUDIO_IN: spent.audio_in,
+        meters.TRANSCRIPTION_MS: spent.heard_ms,
     }
     return [
-        Usage(part, meter, spent.model[: rules.MOST_ITEM_CHARS], quantity) for meter, quantity in quantities.items()
+        Usage(part, meter, spent.model[: pricetable.MOST_ITEM_CHARS], quantity)
+        for meter, quantity in quantities.items()
     ]
 
 
@@ -41,7 +42,7 @@ def attempt_part(number: int) -> str:
 
 
 def sent_text(message: UUID, attempt: int, to_e164: str, segments: int) -> TextRow:
-    return TextRow(message, attempt_part(attempt), rules.country(to_e164), segments)
+    return TextRow(message, attempt_part(attempt), pricetable.country(to_e164), segments)
 
 
 async def texts_sent(tx: Tx, texts: Sequence[TextRow], at: datetime) -> None:
@@ -52,15 +53,15 @@ async def texts_sent(tx: Tx, texts: Sequence[TextRow], at: datetime) -> None:
 
 async def texts_received(tx: Tx, segments: Mapping[UUID, int], number_e164: str, at: datetime) -> None:
     """Record inbound messages with their segments."""
-    country = rules.country(number_e164)
+    country = pricetable.country(number_e164)
     texts = [TextRow(message, "", country, count) for message, count in segments.items()]
     await usage.upsert_texts(tx, texts, RECEIVED, at)
 
 
 async def text_priced(tx: Tx, org: UUID, message: UUID, attempt: int, price: tuple[Decimal, str]) -> None:
     """Record the carrier's price of a text."""
-    owner, meters = Owner(org, message), [rules.SEGMENTS_SENT, rules.MEDIA_SENT]
-    if await usage.set_price(tx, owner, attempt_part(attempt), meters, *price):
+    owner, sent = Owner(org, message), [meters.SEGMENTS_SENT, meters.MEDIA_SENT]
+    if await usage.set_price(tx, owner, attempt_part(attempt), sent, *price):
         await usage.announce(tx, owner)
 
 
@@ -75,7 +76,7 @@ async def turn_taken(tx: Tx, owner: Owner, attempt: int, spent: list[ModelUsage]
 async def looked_up(tx: Tx, org: UUID) -> None:
     """Record a look-up at the carrier, without its number."""
     owner = Owner(org, ids.new())
-    await usage.upsert(tx, owner, [Usage("", rules.LOOKUPS, item, 1) for item in LOOKED_UP], now())
+    await usage.upsert(tx, owner, [Usage("", meters.LOOKUPS, item, 1) for item in LOOKED_UP], now())
     await usage.announce(tx, owner)
 
 
@@ -107,5 +108,5 @@ async def tried(tx: Tx, org: UUID, flow: UUID | None, spent: Sequence[ModelUsage
 async def spoken(tx: Tx, org: UUID, flow: UUID | None, model: str, audio_bytes: int) -> None:
     """Record a rendered sentence: of a flow, or a preview of a voice."""
     owner, length_ms = Owner(org, ids.new(), flow), -(-audio_bytes // BYTES_PER_MS)
-    await usage.upsert(tx, owner, [Usage("", rules.SPEECH_MS, model[: rules.MOST_ITEM_CHARS], length_ms)], now())
+    await usage.upsert(tx, owner, [Usage("", meters.SPEECH_MS, model[: pricetable.MOST_ITEM_CHARS], length_ms)], now())
     await usage.announce(tx, owner)

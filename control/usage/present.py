@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from decimal import Decimal
 
 from control.base.wire import value
-from control.usage import rules
+from control.usage import meters, pricetable
 from hum.v1 import usage_pb2 as pb
 from storage.usage import LineRow
 
@@ -13,7 +13,7 @@ def usage(rows: Iterable[LineRow]) -> pb.Usage:
     """Convert usage, with the rows of one meter, item, basis and currency merged."""
     lines: dict[tuple[str, str, str, str], tuple[int, Decimal]] = {}
     for row in rows:
-        if row.meter not in rules.COUNTS:
+        if row.meter not in meters.COUNTS:
             key = row.meter, row.item, row.basis, row.currency
             quantity, cost = lines.get(key, (0, Decimal(0)))
             lines[key] = quantity + row.quantity, cost + row.cost
@@ -31,7 +31,7 @@ def usage(rows: Iterable[LineRow]) -> pb.Usage:
 def _line(meter: str, item: str, basis: str, currency: str, quantity: int, cost: Decimal) -> pb.UsageLine:
     return pb.UsageLine(
         meter=value(pb.UsageMeter, meter),
-        item=None if item == rules.ANYTHING else item,
+        item=None if item == pricetable.ANYTHING else item,
         quantity=quantity,
         basis=value(pb.UsageBasis, basis),
         cost=_cost(currency, cost) if currency else None,
@@ -46,5 +46,5 @@ def _cost(currency: str, amount: Decimal) -> pb.UsageCost:
 
 def figures(rows: Iterable[LineRow]) -> pb.UsageFigures:
     rows = list(rows)
-    counts = {name: sum(row.quantity for row in rows if row.meter == name) for name in rules.COUNTS}
+    counts = {name: sum(row.quantity for row in rows if row.meter == name) for name in meters.COUNTS}
     return pb.UsageFigures(**counts, usage=usage(rows))

@@ -7,7 +7,7 @@ from uuid import UUID
 from control.base.days import midnight, today, window
 from control.base.wire import timestamp
 from control.boundary import TransactionContext
-from control.usage import present, rules
+from control.usage import meters, present
 from hum import ids
 from hum.clock import now
 from hum.ids import Kind
@@ -74,7 +74,7 @@ def _groups(by: pb.UsageGrouping.ValueType, grouped: GroupedLines, days: Sequenc
         ]
     kind, field = (Kind.FLOW, "flow_id") if by == pb.USAGE_GROUPING_FLOW else (Kind.NUMBER, "number_id")
     sized = [(id, rows) for id, rows in grouped.groups.items() if isinstance(id, UUID)]
-    sized.sort(key=lambda group: (-rules.size((row.meter, row.quantity) for row in group[1]), str(group[0])))
+    sized.sort(key=lambda group: (-meters.size((row.meter, row.quantity) for row in group[1]), str(group[0])))
     return [
         pb.UsageGroup(figures=present.figures(rows), **({field: ids.show(kind, id)} if id.int else {}))
         for id, rows in sized[:MOST_GROUPS]

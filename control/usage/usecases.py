@@ -3,8 +3,9 @@
 from collections.abc import Sequence
 from datetime import UTC
 
-from control.usage import rules
-from control.usage.rules import Prices, Worth
+from control.usage import meters
+from control.usage.meters import Worth
+from control.usage.pricetable import Prices
 from storage import events, usage
 from storage.db import Db, Tx
 from storage.events import Event
@@ -38,16 +39,16 @@ async def _count(tx: Tx, prices: Prices, rows: Sequence[EntryRow]) -> None:
     counted = [_counted(row, prices) for row in rows]
     await usage.set_counted(tx, counted)
     replacements = [(row.place, _before(row), _after(after)) for row, after in zip(rows, counted, strict=True)]
-    await usage.roll_up(tx, rules.changes(replacements))
+    await usage.roll_up(tx, meters.changes(replacements))
 
 
 def _counted(row: EntryRow, prices: Prices) -> CountRow:
     assert row.used_at is not None
     estimate = None
-    if row.meter not in rules.COUNTS:
+    if row.meter not in meters.COUNTS:
         estimate = prices.estimate(row.meter, row.item, row.quantity, row.used_at.astimezone(UTC).date())
     price = (row.price, row.price_currency) if row.price is not None and row.price_currency is not None else None
-    worth = rules.worth(row.quantity, price, estimate)
+    worth = meters.worth(row.quantity, price, estimate)
     amount, currency = estimate or (None, None)
     return CountRow(row.key, amount, currency, worth.quantity, worth.cost, worth.currency, worth.basis)
 

@@ -3,7 +3,7 @@
 from functools import partial
 
 from control.feature import Deps, Feature
-from control.voicemail import jobs, rules
+from control.voicemail import jobs, messageparts
 from control.voicemail.tools import take_voicemail
 from hum.settings import ControlSettings
 
@@ -12,9 +12,9 @@ def feature(settings: ControlSettings, deps: Deps) -> Feature:
     files = deps.files
     return Feature(
         jobs={
-            rules.KEEP: partial(jobs.create, deps.db, files, round(settings.voicemail_min_voice_ms)),
-            rules.TRANSCRIBE: partial(jobs.transcribe, deps.db, deps.clients.transcriber, files),
-            rules.ERASE: partial(jobs.erase, deps.db, files),
+            messageparts.KEEP: partial(jobs.create, deps.db, files, round(settings.voicemail_min_voice_ms)),
+            messageparts.TRANSCRIBE: partial(jobs.transcribe, deps.db, deps.clients.transcriber, files),
+            messageparts.ERASE: partial(jobs.erase, deps.db, files),
         },
         tools=[take_voicemail(deps.db, round(settings.tool_seconds * 1000))],
     )

@@ -5,16 +5,16 @@ from uuid import UUID
 
 from control import jobs
 from control.clients.openai import ModelError, Transcriber
-from control.livecall.rules import AFTER_CALL
+from control.livecall.callstatus import AFTER_CALL
 from control.livecall.turns import without_nul
 from control.retention.files import delete_dropped_files
 from control.usage import callentries as usage
-from control.voicemail import files, rules
+from control.voicemail import files, messageparts
 from hum import ids
 from hum.contract.errors import NotStoredYet
 from hum.ids import Kind
 from hum.objects.files import Files
-from hum.observe.telemetry import log
+from hum.observe.logs import log
 from storage import call_records, calls, dropped_recordings, voicemails
 from storage.db import Db
 
@@ -32,11 +32,11 @@ async def create(db: Db, store: Files, least_ms: int, org: UUID, call: UUID) -> 
     if not parts:
         return False
     durations = [(part.whole, await files.duration_ms(store, part)) for part in parts]
-    keeps = rules.worth_keeping([(whole, duration or 0) for whole, duration in durations], least_ms)
+    keeps = messageparts.worth_keeping([(whole, duration or 0) for whole, duration in durations], least_ms)
     paths = [part.audio_path for part, is_kept in zip(parts, keeps, strict=True) if is_kept]
     kept_ms = sum(duration or 0 for (_, duration), is_kept in zip(durations, keeps, strict=True) if is_kept)
     path = await _merge(db, store, org, call, paths, kept_ms) if paths else None
-    lasts_ms = rules.duration_ms(await store.size(path) or 0) if path else 0
+    lasts_ms = messageparts.duration_ms(await store.size(path) or 0) if path else 0
     async with db.tenant(org) as tx:
         await calls.lock(tx, call)
         if path is None:
@@ -52,7 +52,7 @@ async def create(db: Db, store: Files, least_ms: int, org: UUID, call: UUID) -> 
         else:
             id = await voicemails.upsert(tx, ids.new(), org, call, path, lasts_ms)
             if id is not None:
-                await jobs.enqueue(tx, rules.TRANSCRIBE, org, id)
+                await jobs.enqueue(tx, messageparts.TRANSCRIBE, org, id)
     if path is None:
         await delete_dropped_files(db, store, len(parts))
     return path is not None

@@ -6,8 +6,8 @@ from uuid import UUID
 
 from control import jobs
 from control.base.say import spoken
+from control.flows import flowchecks as flow_rules
 from control.flows import mailbox
-from control.flows import rules as flow_rules
 from control.flows.choices import Choices
 from control.flows.definitions import usable
 from control.flows.mailbox import MailboxPrompt

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from control.webhooks import rules
+from control.webhooks import matching
 from hum import ids
 from hum.ids import Kind
 from storage import webhook_deliveries
@@ -41,13 +41,13 @@ async def fan_out(tx: Tx, batch: Sequence[Event], *, retries: int) -> None:
     streams = {event.id: stream for event in subscribed if (stream := stream_of(event.data or {})) is not None}
     sequences = await _sequences(tx, subscribed, streams)
     matches = [
-        (event, row) for event in subscribed for row in by_org[event.org_id] if rules.wants(row.events, event.type)
+        (event, row) for event in subscribed for row in by_org[event.org_id] if matching.wants(row.events, event.type)
     ]
     places = await _places(tx, matches, streams)
     deliveries = []
     for event, row in matches:
         stream = streams.get(event.id)
-        if rules.concerns(row.number_ids, row.flow_ids, places.get(stream.id) if stream else None):
+        if matching.concerns(row.number_ids, row.flow_ids, places.get(stream.id) if stream else None):
             stream_id = stream.id if stream else None
             deliveries.append(NewDelivery(row.id, event.id, event.type, stream_id, sequences.get(event.id)))
     if deliveries:

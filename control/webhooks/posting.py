@@ -18,7 +18,7 @@ from control.webhooks.sealing import Sealer
 from hum import ids
 from hum.clock import monotonic_ms, now
 from hum.ids import Kind
-from hum.observe.telemetry import log
+from hum.observe.logs import log
 from hum.secrets import Unsealable
 from storage.webhook_queues import DueDeliveryRow, OutcomeRow
 

@@ -8,7 +8,7 @@ from uuid import UUID
 from control.webhooks import usecases
 from control.webhooks.posting import AtStep, Outcome, go_on
 from hum.clock import monotonic_ms
-from hum.observe.telemetry import log
+from hum.observe.logs import log
 from storage import webhook_queues
 from storage.db import BUSY, UNAVAILABLE, Db
 from storage.webhook_queues import DeadBackOff, HealthRow

@@ -13,13 +13,13 @@ from uuid import UUID
 
 from prometheus_client import Histogram
 
-from control.webhooks import rules
+from control.webhooks import fairshare
+from control.webhooks.fairshare import Demand
 from control.webhooks.posting import ClaimedDelivery, Poster
 from control.webhooks.recording import Recorder
-from control.webhooks.rules import Demand
 from hum import ids
 from hum.clock import monotonic_ms, now
-from hum.observe.telemetry import log
+from hum.observe.logs import log
 from storage import webhook_queues
 from storage.db import Db
 from storage.webhook_queues import DeadBackOff, DueDeliveryRow, QueueRow
@@ -73,7 +73,7 @@ class Traffic:
         self.dead -= is_dead
 
     def widen(self, webhook: UUID, widest: int, succeeded: bool) -> None:
-        self.windows[webhook] = rules.widened(self.window(webhook), widest, succeeded)
+        self.windows[webhook] = fairshare.widened(self.window(webhook), widest, succeeded)
         if len(self.windows) > MOST_WINDOWS:
             self.windows.pop(next(iter(self.windows)))
 
@@ -168,7 +168,7 @@ class Sender:
         left = {
             org: limits.organization_width - traffic.by_organization[org] for org in {queue.org_id for queue in queues}
         }
-        shares = rules.share(capacity, left, demands)
+        shares = fairshare.share(capacity, left, demands)
         return {queue.webhook_id: count for queue, count in zip(queues, shares, strict=True) if count}
 
     def _waits(self, queues: list[QueueRow], shares: dict[UUID, int], rows: list[DueDeliveryRow]) -> dict[UUID, float]:

@@ -8,7 +8,7 @@ from uuid import UUID
 from control.base import egress
 from control.base.egress import EgressError, Policy
 from control.base.wire import timestamp
-from control.webhooks import retries, rules, signing
+from control.webhooks import matching, retries, signing
 from control.webhooks.presets import PRESETS
 from control.webhooks.sealing import Sealer
 from hum import ids
@@ -104,7 +104,7 @@ async def _config(tx: Tx, requested: RequestedSettings, limits: Limits, sealed_h
     errors += [
         FieldError(f"webhook.events[{place}]", f"must be *, a kind such as sms.*, or one of {', '.join(types)}")
         for place, pattern in enumerate(patterns)
-        if not rules.is_type(pattern, types)
+        if not matching.is_type(pattern, types)
     ]
     numbers = _ids(Kind.NUMBER, "number_ids", requested.numbers, errors)
     flows = _ids(Kind.FLOW, "flow_ids", requested.flows, errors)

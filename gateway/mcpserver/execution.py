@@ -17,7 +17,7 @@ from starlette.responses import Response, StreamingResponse
 from gateway import credentials, errors, transcode
 from gateway.mcpserver.catalogue import JSON, READABLE, Catalogue, Operation
 from hum.contract.errors import FieldError
-from hum.observe.telemetry import log
+from hum.observe.logs import log
 
 LOG = log(__name__)
 EXECUTED = Counter("hum_mcp_operations", "Operations that agents carried out at /mcp", ["operation", "status"])

@@ -11,7 +11,7 @@ from obstore.exceptions import BaseError, PermissionDeniedError, Unauthenticated
 from obstore.store import S3Store
 
 from hum.contract.errors import StoreUnavailable
-from hum.observe.telemetry import log
+from hum.observe.logs import log
 from hum.settings import RecordingSettings
 from hum.settings.recordings import BucketName
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from hum import ids, peaks, recordings
 from hum.clock import now
 from hum.contract.errors import NotFound, NotStoredYet, Refused
-from hum.observe.telemetry import log
+from hum.observe.logs import log
 from hum.process import private
 from hum.settings import RecordingSettings
 

@@ -55,7 +55,7 @@ class _Wrapper:
         """Start the process; return False if the system lacks the resources."""
         try:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "hum.observe.lines", self._plane],
+                [sys.executable, "-m", "hum.observe.strayoutput", self._plane],
                 stdin=self._read_end,
                 stdout=self._log,
                 stderr=self._log,

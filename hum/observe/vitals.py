@@ -10,7 +10,7 @@ from pathlib import Path
 from cryptography import x509
 from prometheus_client import Gauge
 
-from hum.observe.telemetry import log
+from hum.observe.logs import log
 from hum.settings import Common, RecordingSettings
 
 LOG = log(__name__)

@@ -10,13 +10,13 @@ from contextlib import asynccontextmanager
 from aiohttp import web
 
 from hum.clock import Clock, monotonic_ms
-from hum.observe import telemetry
+from hum.observe import logs
 from hum.observe.vitals import Vitals
 from hum.process.lifetime import when
 from hum.process.sockets import listening_socket
 from hum.settings import Common
 
-LOG = telemetry.log(__name__)
+LOG = logs.log(__name__)
 KEEP_ALIVE_SECONDS = 75.0
 CLOSE_SECONDS = 1.0  # for a scrape in flight at the end
 
@@ -85,7 +85,7 @@ async def serve(settings: Common, ready: Ready, drain: asyncio.Event | None = No
 def _app(ready: Ready, vitals: Vitals) -> web.Application:
     async def metrics(_: web.Request) -> web.Response:
         await vitals.measure()
-        return web.Response(body=telemetry.metrics_page(), headers={"Content-Type": telemetry.METRICS_CONTENT_TYPE})
+        return web.Response(body=metrics.metrics_page(), headers={"Content-Type": metrics.METRICS_CONTENT_TYPE})
 
     async def healthz(_: web.Request) -> web.Response:
         return web.Response(text="ok\n")

@@ -5,11 +5,11 @@ import faulthandler
 import gc
 import os
 
-from hum.observe import stderr, telemetry, tracing
+from hum.observe import logs, stderr, tracing
 from hum.process import descriptors, home, private, production
 from hum.settings import Common, SettingsT, load
 
-LOG = telemetry.log(__name__)
+LOG = logs.log(__name__)
 
 
 def plane(kind: type[SettingsT], name: str) -> SettingsT:
@@ -31,7 +31,7 @@ def begin(settings: Common, plane: str) -> None:
     os.umask(private.UMASK)
     descriptors.raise_limit()
     home.require(settings.home)
-    telemetry.start(settings, plane)
+    logs.start(settings, plane)
     if settings.overridden:
         LOG.warning("constants are overridden; that is for tests and benchmarks", constants=settings.overridden)
     tracing.start(settings, plane)

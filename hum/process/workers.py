@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from hum.network import parse_listen
-from hum.observe.telemetry import log
+from hum.observe.logs import log
 from hum.process import home
 from hum.process.lifetime import Lifetime
 from hum.process.processes import POLL_SECONDS, ProcessIdentity, ProcessSpec

@@ -75,7 +75,7 @@ class Common(BaseModel):
     )
     stuck_seconds: float = constant(
         10.0,
-        "seconds after which a process ends itself if its event loop, or its pacer, does not run",
+        "seconds after which a process ends itself if its event loop, or its ticker, does not run",
         gt=0,
     )
     node_key: str = setting(

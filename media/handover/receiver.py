@@ -8,7 +8,7 @@ from pathlib import Path
 
 from picows import WSTransport
 
-from hum.observe.telemetry import log
+from hum.observe.logs import log
 from hum.v1 import runtime_pb2 as pb
 from media.handover import channel as wire
 from media.handover import codec

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 
 from picows import WSTransport
 
-from hum.observe.telemetry import log
+from hum.observe.logs import log
 from hum.settings import MediaSettings
 from hum.v1 import runtime_pb2 as pb
 from media.callstate import MovableCall

@@ -21,7 +21,7 @@ from grpc import StatusCode, aio
 
 from hum import rpc
 from hum.observe import tracing
-from hum.observe.telemetry import log
+from hum.observe.logs import log
 from hum.process.release import release
 from hum.settings import MediaSettings
 from hum.spool import Spool, orphaned_spools
@@ -207,7 +207,7 @@ class ControlLink:
             self._live.answer(pb.CommandAnswer(command_id=command_id, outcome=outcome))
             self._has_data.set()
 
-    # Once every few ticks of the pacer.
+    # Once every few ticks of the ticker.
 
     def flush(self, now_ms: float) -> None:
         """Send the reports since the last flush, and this process's state if it is due."""

@@ -9,7 +9,7 @@ from queue import SimpleQueue
 from typing import Protocol, TypeVar
 
 from hum.clock import monotonic_ms
-from hum.observe.telemetry import log
+from hum.observe.logs import log
 
 LOG = log(__name__)
 #: The limit of queued data: 200 calls' recordings for 20 s.

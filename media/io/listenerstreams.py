@@ -11,7 +11,7 @@ from collections.abc import Callable
 from grpc import aio
 
 from hum import rpc
-from hum.observe.telemetry import log
+from hum.observe.logs import log
 from hum.settings import MediaSettings
 from hum.v1 import runtime_pb2 as pb
 from hum.v1 import runtime_pb2_grpc

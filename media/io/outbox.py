@@ -10,7 +10,7 @@ from pathlib import Path
 
 from google.protobuf.message import DecodeError
 
-from hum.observe.telemetry import log
+from hum.observe.logs import log
 from hum.settings import MediaSettings
 from hum.v1 import runtime_pb2 as pb
 from media import metrics

@@ -8,7 +8,7 @@ from contextlib import suppress
 from errno import ENOSPC
 from pathlib import Path
 
-from hum.observe.telemetry import log
+from hum.observe.logs import log
 from hum.process import private
 from hum.settings import MediaSettings
 from hum.spool import Spool

@@ -16,7 +16,7 @@ from datetime import timedelta
 from hum.clock import monotonic_ms, now
 from hum.objects.bucket import Bucket, StoreFault, open_bucket
 from hum.objects.multipart import Uploads
-from hum.observe.telemetry import log
+from hum.observe.logs import log
 from hum.settings import MediaSettings
 from hum.settings.recordings import BucketName
 from hum.v1 import runtime_pb2 as pb

@@ -31,7 +31,7 @@ from aiortc.rtcrtpreceiver import StreamStatistics
 from aiortc.rtp import RtpPacket
 from av.packet import Packet
 
-from hum.observe.telemetry import log
+from hum.observe.logs import log
 from media.legs.opus import WIDE_HZ
 
 LOG = log(__name__)

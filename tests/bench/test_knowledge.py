@@ -3,7 +3,7 @@
 import pytest
 
 from bench.knowledge.quality import FOUND, corpus, questions, unanswerable
-from control.knowledge import passages, rules
+from control.knowledge import formats, passages
 from control.knowledge.converter import blocks
 from control.knowledge.passages import Block
 from tests.control.knowledge.conftest import House, house, two
@@ -14,7 +14,7 @@ __all__ = ["house", "two"]
 def test_every_question_has_an_answer() -> None:
     cut = {
         name: passages.split(
-            Block(level, text) for level, text in blocks(body, rules.format_of(body, name), 1000, 4_000_000)
+            Block(level, text) for level, text in blocks(body, formats.format_of(body, name), 1000, 4_000_000)
         )
         for name, body in corpus().items()
     }

@@ -12,7 +12,6 @@ import httpx
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from tests.control.contacts.test_csvfiles import cells
 
 from control.contacts import csvfiles, imports
 from hum import ids
@@ -21,6 +20,7 @@ from hum.v1 import runtime_pb2, runtime_pb2_grpc
 from storage import contacts
 from tests.contract.conftest import Edge
 from tests.contract.test_carrier_webhooks import CALL, flow_with_number, post
+from tests.control.contacts.test_csvfiles import cells
 from tests.control.contacts.test_phone import SPELLINGS
 from tests.support.examples import examples
 

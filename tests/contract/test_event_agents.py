@@ -99,7 +99,7 @@ async def test_the_copy_of_a_flow_is_started_by_nothing_until_somebody_says_so(e
 
 
 async def test_an_organization_has_so_many_flows_that_events_start(edge: Edge, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("control.flows.rules.MOST_STARTED_BY_EVENTS", 2)
+    monkeypatch.setattr("control.flows.flowchecks.MOST_STARTED_BY_EVENTS", 2)
     http = await edge.client()
     first, _ = await made(http), await made(http)
     answer = await http.post("/api/flows", json=FLOW)

@@ -6,7 +6,7 @@ import httpx
 
 from control.clients.twilio_media import File
 from control.mms import jobs
-from control.mms.rules import FileLimits
+from control.mms.mediatypes import FileLimits
 from hum import ids
 from hum.ids import Kind
 from hum.objects.files import Files

@@ -2,7 +2,7 @@
 
 import re
 
-from control.campaigns import rules as campaigns
+from control.campaigns import halting
 from control.texts import errors
 from hum.v1 import campaigns_pb2, sms_pb2
 from tests.contract.conftest import Edge
@@ -42,4 +42,4 @@ def test_every_status_and_code_on_the_page_exists() -> None:
     named = re.findall(r"`([a-z_]+|\d{5})`", codes)
     assert len(named) > 10 and set(named) <= set(errors.SENTENCES)
     paused = re.findall(r"^\| (.*?) \|", reasons, re.MULTILINE)
-    assert set(re.findall(r"`([a-z_]+)`", " ".join(paused))) <= set(campaigns.SENTENCES)
+    assert set(re.findall(r"`([a-z_]+)`", " ".join(paused))) <= set(halting.SENTENCES)

@@ -6,7 +6,7 @@ from typing import Any
 
 import httpx
 
-from control.calls.rules import MAX_FLOW_SWITCHES
+from control.calls.calllimits import MAX_FLOW_SWITCHES
 from hum.v1 import runtime_pb2
 from tests.contract.conftest import Edge
 from tests.contract.test_carrier_webhooks import flow_with_number

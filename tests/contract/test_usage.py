@@ -6,15 +6,15 @@ from uuid import UUID
 
 import pytest
 
-from control.usage import rules, usecases
-from control.usage.rules import Prices
+from control.usage import meters, pricetable, usecases
+from control.usage.pricetable import Prices
 from hum import ids
 from hum.ids import Kind
 from storage import contacts, events, studio, usage
 from storage.usage import Owner, Usage
 from tests.contract.conftest import Edge
 
-PRICES = Prices(rules.read('[[prices]]\nof = "US"\nfrom = 2026-01-01\ncurrency = "USD"\nsegments_sent = "0.01"\n'))
+PRICES = Prices(pricetable.read('[[prices]]\nof = "US"\nfrom = 2026-01-01\ncurrency = "USD"\nsegments_sent = "0.01"\n'))
 
 
 async def use(
@@ -22,8 +22,8 @@ async def use(
 ) -> None:
     owner = Owner(org, subject or ids.new(), None, number)
     async with edge.plane.control.db.system() as tx:
-        used = [Usage("", rules.MESSAGES_SENT, "", 1), Usage("attempt 1", rules.SEGMENTS_SENT, "US", segments)]
-        await usage.upsert(tx, owner, [*used, Usage("", rules.TEXT_IN, "new-model", 7)], at)
+        used = [Usage("", meters.MESSAGES_SENT, "", 1), Usage("attempt 1", meters.SEGMENTS_SENT, "US", segments)]
+        await usage.upsert(tx, owner, [*used, Usage("", meters.TEXT_IN, "new-model", 7)], at)
         event = events.Event(1, "1", org, "usage.recorded", owner.subject_id, None, at, ids.new())
         await usecases.count(tx, PRICES, [event])
 

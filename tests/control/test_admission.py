@@ -12,8 +12,8 @@ from grpc import aio
 
 from control.app import build
 from control.calls import ending
+from control.calls.callendings import MAX_OFFERS
 from control.calls.prompts import Prompt, localized
-from control.calls.rules import MAX_OFFERS
 from hum import ids
 from hum.clock import monotonic_ms, now
 from hum.ids import Kind

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from control import readers
-from control.analytics import rules, usecases
+from control.analytics import percentiles, usecases
 from control.base import days
 from control.feature import Reader
 from control.identity import usecases as identity
@@ -95,12 +95,12 @@ def test_a_percentile_of_bands_is_near_the_true_one(waits: list[int], share: flo
 
     bands = sorted(Counter(floor(log(wait) / log(analytics.BAND_RATIO)) for wait in waits).items())
     true = sorted(waits)[max(0, ceil(share * len(waits)) - 1)]
-    found = rules.percentile(bands, share, analytics.BAND_RATIO)
+    found = percentiles.percentile(bands, share, analytics.BAND_RATIO)
     assert found is not None and abs(found - true) <= 0.06 * true + 1
 
 
 def test_nothing_has_no_percentile() -> None:
-    assert rules.percentile([], 0.5, 1.1) is None
+    assert percentiles.percentile([], 0.5, 1.1) is None
 
 
 # --- against a recount --------------------------------------------------------------------------------------------

@@ -12,7 +12,7 @@ import pytest
 
 from control.app import build_worker
 from control.calls import reports
-from control.retention import files, jobs, rules, usecases
+from control.retention import deletionlimits, files, jobs, usecases
 from hum import ids
 from hum.clock import now
 from hum.contract.errors import InvalidState, NotFound
@@ -168,8 +168,8 @@ async def test_an_organization_that_keeps_everything_loses_nothing(world: World)
 async def test_one_that_changes_its_mind_meanwhile_keeps_the_rest(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(rules, "CALLS", 1)
-    monkeypatch.setattr(rules, "STEPS", 1)
+    monkeypatch.setattr(deletionlimits, "CALLS", 1)
+    monkeypatch.setattr(deletionlimits, "STEPS", 1)
     made = [await world.call(world.mine, 40 + n) for n in range(3)]
     ((org, id),) = await world.owed()
     await jobs.erase(world.db, world.store, world.settings, org, id)
@@ -191,7 +191,7 @@ async def test_a_deletion_that_is_killed_anywhere_goes_on(
 ) -> None:
     """At each commit and at each file that is deleted, just before it or just after."""
     made, kept = [await world.call(world.mine, 31 + n) for n in range(5)], await world.call(world.yours, 31)
-    monkeypatch.setattr(rules, "CALLS", 2)
+    monkeypatch.setattr(deletionlimits, "CALLS", 2)
     real_tenant, real_system, real_remove = world.db.tenant, world.db.system, objects._remove
     steps, deadly = 0, 1
 
@@ -274,7 +274,7 @@ async def test_many_calls_are_deleted_in_bounded_steps(world: World, monkeypatch
             " FROM generate_series(1, 1200)",
             world.mine,
         )
-    monkeypatch.setattr(rules, "STEPS", 10)
+    monkeypatch.setattr(deletionlimits, "STEPS", 10)
     ((org, id),) = await world.owed()
     for left in (700, 200):
         await jobs.erase(world.db, world.store, world.settings, org, id)
@@ -357,7 +357,7 @@ async def test_a_call_that_was_ordered_long_ago_is_as_old_as_its_end(world: Worl
 
 
 async def test_all_of_a_contact_goes_many_calls_by_a_job(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(rules, "CALLS", 2)
+    monkeypatch.setattr(deletionlimits, "CALLS", 2)
     made = [await world.call(world.mine, n) for n in range(1, 6)]
     kept = [await world.call(world.mine, 1, phone=OTHER), await world.call(world.yours, 1)]
     async with world.db.tenant(world.mine) as tx:
@@ -391,7 +391,7 @@ async def test_all_of_a_contact_goes_many_calls_by_a_job(world: World, monkeypat
 async def test_a_contact_that_calls_again_meanwhile_keeps_that_call(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(rules, "CALLS", 1)
+    monkeypatch.setattr(deletionlimits, "CALLS", 1)
     made = [await world.call(world.mine, n) for n in (1, 2)]
     async with world.db.tenant(world.mine) as tx:
         contact = await contacts.create(tx, ids.new(), CALLER, {}, None, [])
@@ -490,5 +490,5 @@ async def test_whatever_belongs_to_a_call_goes_with_it_by_an_index(world: World)
 
 
 def test_counts_are_words_without_contents() -> None:
-    assert json.dumps(rules.counted(calls=3, events=0, messages=0)) == '["calls=3", "events=0"]'
-    assert rules.counted(calls=0, events=2, messages=1) == ("calls=0", "events=2", "messages=1")
+    assert json.dumps(deletionlimits.counted(calls=3, events=0, messages=0)) == '["calls=3", "events=0"]'
+    assert deletionlimits.counted(calls=0, events=2, messages=1) == ("calls=0", "events=2", "messages=1")

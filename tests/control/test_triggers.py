@@ -6,8 +6,8 @@ import json
 import pytest
 
 from control.base import standardwebhooks
-from control.triggers import rules
-from control.triggers.rules import BadHook, Key, Signed
+from control.triggers import payloads
+from control.triggers.payloads import BadHook, Key, Signed
 
 #: The vector of the specification (Standard Webhooks 1.0.0).
 KEY = base64.b64decode("MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw")
@@ -19,7 +19,7 @@ def is_signed(
     signed: Signed | None = RIGHT, *, body: bytes = BODY, at: float = AT, keys: tuple[bytes, ...] = (KEY,)
 ) -> bool:
     try:
-        rules.require_signed(keys, signed, body, at, 300)
+        payloads.require_signed(keys, signed, body, at, 300)
     except BadHook as bad:
         assert bad.what == "signature"
         return False
@@ -56,7 +56,7 @@ def test_the_specifications_vector_is_accepted_and_nothing_beside_it() -> None:
     ],
 )
 def test_bodies_become_json(content_type: str, body: bytes, payload: str) -> None:
-    assert rules.payload(content_type, body) == payload
+    assert payloads.payload(content_type, body) == payload
     json.loads(payload)
 
 
@@ -77,12 +77,12 @@ def test_bodies_become_json(content_type: str, body: bytes, payload: str) -> Non
 )
 def test_bodies_that_are_neither_are_refused(content_type: str, body: bytes, what: str) -> None:
     with pytest.raises(BadHook) as refused:
-        rules.payload(content_type, body)
+        payloads.payload(content_type, body)
     assert refused.value.what == what
 
 
 def key(header: str = "", webhook: str = "", payload: str = "{}", field: str = "id", *, signed: bool = False) -> str:
-    found = rules.key_of(header, webhook, payload, field, is_signed=signed)
+    found = payloads.key_of(header, webhook, payload, field, is_signed=signed)
     return f"{found.source}={found.text}" if found else ""
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from control.calls import ending, reports
 from control.flows import mailbox
-from control.voicemail import files, rules
+from control.voicemail import files, messageparts
 from hum import ids
 from hum.clock import now
 from hum.ids import Kind
@@ -189,7 +189,7 @@ async def test_a_deleted_voicemail_leaves_no_file_and_no_row(world: World) -> No
         async with world.db.tenant(world.org) as tx:
             id = await tx.fetchval("SELECT id FROM voicemails")
             await voicemails.delete(tx, id)
-            await jobs.enqueue(tx, rules.ERASE, world.org, id)
+            await jobs.enqueue(tx, messageparts.ERASE, world.org, id)
         await world.until("SELECT count(*) FROM voicemails", is_true=lambda count: not count)
     assert list(world.settings.recordings_dir.rglob("*.wav")) == []
 

@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from control import app as control
-from control.flows.rules import RENDER_CLIPS
+from control.flows.flowchecks import RENDER_CLIPS
 from control.identity import usecases as identity
 from gateway import app as gateway
 from hum.process.sockets import free_port

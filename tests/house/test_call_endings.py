@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from control.calls import rules
-from control.outbound import rules as outbound
+from control.calls import callendings, routing
+from control.outbound import dialdecision as outbound
 
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "call-endings.md"
@@ -105,20 +105,24 @@ def of_streams() -> set[str]:
 
 def test_the_page_has_every_reason_and_no_other() -> None:
     rooms = ("control/calls", "control/livecall", "control/transfers", "control/outbound")
-    code = produced([module for room in rooms for module in modules(room)]) | set(rules.ENDINGS) | set(rules.NO_PLACE)
+    code = (
+        produced([module for room in rooms for module in modules(room)])
+        | set(callendings.ENDINGS)
+        | set(routing.NO_PLACE)
+    )
     code |= set(outbound.REASONS.values()) | outbound.RETRIED
     assert {reason for _, reason, _ in rows()} - {""} == code
 
 
 def test_every_end_of_a_stream_is_the_end_of_a_call_or_a_lost_stream() -> None:
-    assert of_streams() | FROM_CONTROL == {*rules.ENDINGS, rules.STREAM_LOST}
+    assert of_streams() | FROM_CONTROL == {*callendings.ENDINGS, callendings.STREAM_LOST}
 
 
 def test_statuses_are_those_of_the_contract() -> None:
     for status, reason, _ in rows():
         named = set(re.findall(r"`(\w+)`", status)) - {"no record"}
         assert named <= STATUSES and (named or not reason), status
-        if (expected := rules.ENDINGS.get(reason)) is not None and reason != "caller":
+        if (expected := callendings.ENDINGS.get(reason)) is not None and reason != "caller":
             assert expected in named
 
 

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from hum.network import SocketAddress
-from hum.observe import lines
+from hum.observe import strayoutput
 from hum.process.sockets import bind_socket, free_port
 from hum.settings import environment
 from tests.hum.test_production import PROGRAMS
@@ -132,10 +132,10 @@ def test_a_control_that_is_not_there(plane: str, sign: str, tmp_path: Path) -> N
 BROKEN = """
 import asyncio, faulthandler, gc, os, sys, threading, warnings
 import uvloop
-from hum.process import program; from hum.observe import telemetry
+from hum.process import program; from hum.observe import logs
 from hum.settings import Common
 program.plane(Common, "test")
-telemetry.log("somewhere").info("one", number=1)
+logs.log("somewhere").info("one", number=1)
 
 class Bad:
     def __del__(self):
@@ -261,8 +261,8 @@ def at() -> Iterator[str]:
 )  # fmt: skip
 def test_levels(line: str, level: str, message: str, at: str) -> None:
     expected = {"plane": "media", "level": level, "at": at, "message": message}
-    assert json.loads(lines.as_json(line, "media", at)) == expected
+    assert json.loads(strayoutput.as_json(line, "media", at)) == expected
 
 
 def test_what_is_json_stays_as_it_is(at: str) -> None:
-    assert lines.as_json('{"message": "x",  "n": 1}', "media", at) == '{"message": "x",  "n": 1}'
+    assert strayoutput.as_json('{"message": "x",  "n": 1}', "media", at) == '{"message": "x",  "n": 1}'

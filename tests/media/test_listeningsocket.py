@@ -208,12 +208,12 @@ WITHOUT_DESCRIPTORS = """
 import asyncio, os, resource, sys, time
 import uvloop
 from picows import WSListener, ws_create_server
-from hum.process import sockets; from hum.observe import telemetry
+from hum.process import sockets; from hum.observe import logs
 from hum.settings import Common
 from media.listeningsocket import Capacity, ListeningSocket
 
 async def main():
-    telemetry.start(Common(), "test")
+    logs.start(Common(), "test")
     listening_socket = ListeningSocket(sockets.listening_socket("127.0.0.1:0", "HUM_MEDIA_LISTEN"), Capacity(100, 100))
     await ws_create_server(lambda request: WSListener(), sock=listening_socket, backlog=100)
     held = []

@@ -13,7 +13,7 @@ from grpc.aio import ServicerContext
 from hum.v1 import runtime_pb2 as pb
 from media import metrics
 from media.modelconnection import ModelConnection
-from media.pacer import LoopLoad
+from media.ticker import LoopLoad
 from sandbox.twilio import sign
 from tests.media.audio import tone
 from tests.media.fakecontrol import FakeControl

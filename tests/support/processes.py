@@ -22,9 +22,9 @@ def children(pid: int, *, wrapper: bool = True) -> list[int]:
 
 
 def is_wrapper(pid: int) -> bool:
-    """Return whether a process writes a program's standard error (hum/observe/lines.py)."""
+    """Return whether a process writes a program's standard error (hum/observe/strayoutput.py)."""
     with suppress(OSError):
-        return b"hum.observe.lines" in Path(f"/proc/{pid}/cmdline").read_bytes()
+        return b"hum.observe.strayoutput" in Path(f"/proc/{pid}/cmdline").read_bytes()
     return False
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from control.campaigns import usecases
 from control.campaigns.dispatching import Dispatcher
-from control.campaigns.rules import Limits
+from control.campaigns.halting import Limits
 from control.campaigns.usecases import CampaignDraft
 from hum import ids
 from hum.clock import now

@@ -14,7 +14,7 @@ from control import jobs as owed
 from control.calls import carriersteps
 from control.calls.carriersteps import StepContext
 from control.clients.twilio import Lookup, Twilio
-from control.contacts import jobs, rules
+from control.contacts import carrierlookups, jobs
 from control.flows.choices import Choices
 from control.voicemail.usecases import Mailboxes
 from hum import ids
@@ -117,7 +117,7 @@ async def test_a_caller_is_looked_up_once_and_off_the_calls_path(world: World) -
     directory = Directory()
     for _ in range(3):
         await world.ring()
-    waiting = await world.owed(rules.LOOK_UP_CONTACT.name)
+    waiting = await world.owed(carrierlookups.LOOK_UP_CONTACT.name)
     assert (len(waiting), len(set(waiting)), directory.asked) == (3, 1, [])
     done = await asyncio.gather(
         *(jobs.look_up_contact(world.db, directory, MONTH, MANY, world.org, id) for id in waiting)
@@ -132,18 +132,18 @@ async def test_a_caller_is_looked_up_once_and_off_the_calls_path(world: World) -
     )
     assert contact.looked_up_at is not None
     await world.ring()
-    assert await world.owed(rules.LOOK_UP_CONTACT.name) == [], "the answer is recent enough"
+    assert await world.owed(carrierlookups.LOOK_UP_CONTACT.name) == [], "the answer is recent enough"
     async with world.db.system() as tx:
         await tx.execute("UPDATE contacts SET looked_up_at = now() - interval '31 days'")
     await world.ring()
-    assert await world.owed(rules.LOOK_UP_CONTACT.name) == [contact.id]
+    assert await world.owed(carrierlookups.LOOK_UP_CONTACT.name) == [contact.id]
 
 
 async def test_of_many_callers_so_many_a_day_are_looked_up(world: World) -> None:
     directory = Directory()
     for n in range(6):
         await world.ring(f"+1317555030{n}")
-    owed = await world.owed(rules.LOOK_UP_CONTACT.name)
+    owed = await world.owed(carrierlookups.LOOK_UP_CONTACT.name)
     done = [await jobs.look_up_contact(world.db, directory, MONTH, 4, world.org, id) for id in owed]
     assert done == [True] * 4 + [False] * 2 and len(directory.asked) == 4
 
@@ -154,7 +154,7 @@ async def test_nobody_is_looked_up_when_that_is_off_blocked_or_anonymous(world: 
     await world.ring("+13175550666")
     await world.ring("anonymous")
     await world.ring(keep=timedelta(0))
-    assert await world.owed(rules.LOOK_UP_CONTACT.name) == []
+    assert await world.owed(carrierlookups.LOOK_UP_CONTACT.name) == []
     directory, id = Directory(), (await world.contacts())[0].id
     assert not await jobs.look_up_contact(world.db, directory, timedelta(0), MANY, world.org, id)
     assert directory.asked == []
@@ -162,7 +162,7 @@ async def test_nobody_is_looked_up_when_that_is_off_blocked_or_anonymous(world: 
 
 async def test_a_carrier_that_fails_is_not_pressed(world: World) -> None:
     await world.ring()
-    (id,) = await world.owed(rules.LOOK_UP_CONTACT.name)
+    (id,) = await world.owed(carrierlookups.LOOK_UP_CONTACT.name)
     directory = Directory(CarrierError("away"))
     before = jobs.LOOKUPS.labels("failed")._value.get()
     assert not await jobs.look_up_contact(world.db, directory, MONTH, MANY, world.org, id)
@@ -180,7 +180,7 @@ async def test_a_carrier_that_fails_is_not_pressed(world: World) -> None:
 
 async def test_a_carrier_that_is_asked_too_often_is_asked_again_later(world: World) -> None:
     await world.ring()
-    (id,) = await world.owed(rules.LOOK_UP_CONTACT.name)
+    (id,) = await world.owed(carrierlookups.LOOK_UP_CONTACT.name)
     directory = Directory(CarrierBusy(7))
     with pytest.raises(CarrierBusy) as busy:
         await jobs.look_up_contact(world.db, directory, MONTH, MANY, world.org, id)
@@ -192,7 +192,7 @@ async def test_a_carrier_that_is_asked_too_often_is_asked_again_later(world: Wor
 
 async def test_a_contact_that_is_gone_is_nobody(world: World) -> None:
     await world.ring()
-    (id,) = await world.owed(rules.LOOK_UP_CONTACT.name)
+    (id,) = await world.owed(carrierlookups.LOOK_UP_CONTACT.name)
 
     class Deleting(Directory):
         async def look_up(self, e164: str) -> Lookup | None:
@@ -213,7 +213,7 @@ async def test_the_real_wire(world: World) -> None:
             ControlSettings(twilio_account_sid=account, twilio_auth_token="t", twilio_api_base_url=carrier.url), 5
         )
         await world.ring()
-        (id,) = await world.owed(rules.LOOK_UP_CONTACT.name)
+        (id,) = await world.owed(carrierlookups.LOOK_UP_CONTACT.name)
         assert await jobs.look_up_contact(world.db, twilio, MONTH, MANY, world.org, id)
         await twilio.close()
         assert carrier.directory.lookups == [CALLER]
@@ -230,9 +230,9 @@ async def test_calls_are_found_by_their_contacts_present_name(world: World) -> N
     for _ in range(3):
         await world.ring()
     assert (await world.found("acme"), await world.found("5550199")) == (0, 3)
-    (id, *_) = await world.owed(rules.LOOK_UP_CONTACT.name)
+    (id, *_) = await world.owed(carrierlookups.LOOK_UP_CONTACT.name)
     await jobs.look_up_contact(world.db, Directory(), MONTH, MANY, world.org, id)
-    assert await world.owed(rules.INDEX_CONTACT.name) == [id]
+    assert await world.owed(carrierlookups.INDEX_CONTACT.name) == [id]
     jobs.BATCH, before = 2, jobs.BATCH
     await jobs.index_contact(world.db, world.org, id)
     jobs.BATCH = before
@@ -260,13 +260,15 @@ async def test_past_calls_get_contacts_and_these_are_looked_up(world: World) -> 
         "calls_linked": 1200 - anonymous,
         "lookups": 6,
     }
-    assert sorted(await world.owed(rules.LOOK_UP_CONTACT.name)) == sorted(row.id for row in await world.contacts())
+    assert sorted(await world.owed(carrierlookups.LOOK_UP_CONTACT.name)) == sorted(
+        row.id for row in await world.contacts()
+    )
     again = await world.backfill(lookup=False)
     assert again != id, "the first has ended"
     await jobs.backfill_contacts(world.db, world.org, again)
     await jobs.backfill_contacts(world.db, world.org, again)
     assert (await world.progress())["contacts_created"] == 0
-    assert await world.owed(rules.LOOK_UP_CONTACT.name) == []
+    assert await world.owed(carrierlookups.LOOK_UP_CONTACT.name) == []
 
 
 async def test_killed_anywhere_it_goes_on(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -285,7 +287,7 @@ async def test_killed_anywhere_it_goes_on(world: World, monkeypatch: pytest.Monk
             continue
         break
     assert await world.progress() == {"calls_seen": 1000, "contacts_created": 50, "calls_linked": 1000, "lookups": 50}
-    assert len(await world.owed(rules.LOOK_UP_CONTACT.name)) == 50
+    assert len(await world.owed(carrierlookups.LOOK_UP_CONTACT.name)) == 50
 
 
 async def test_two_take_turns(world: World, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,7 +7,7 @@ from uuid import uuid4
 import pytest
 from aiohttp import web
 
-from control.crm import rules
+from control.crm import connectorwire
 from hum import ids
 from hum.clock import now
 from hum.v1 import events_pb2
@@ -191,7 +191,7 @@ async def test_a_worker_that_dies_leaves_its_call_to_another(world: World) -> No
     await world.make_due()
     assert await world.syncing.enqueue_due() == 1
     ((_, id),) = await world._jobs()
-    claim, lost_at = uuid4(), now() + rules.JOB_LOST
+    claim, lost_at = uuid4(), now() + connectorwire.JOB_LOST
     async with world.db.tenant(world.org) as tx:
         assert await crm_syncs.claim(tx, id, claim, lost_at) is not None
     await world.syncing.sync(world.org, id)  # the job is delivered twice

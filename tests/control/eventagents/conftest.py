@@ -13,7 +13,7 @@ import pytest
 from control import readers
 from control.approvals.requests import ApprovalRequester
 from control.eventagents import starting
-from control.eventagents.rules import Limits
+from control.eventagents.eventmatching import Limits
 from control.eventagents.runs import Dialogue, Runs
 from control.eventagents.tools import report_outcome
 from control.feature import Reader

@@ -3,7 +3,7 @@
 import asyncio
 from uuid import UUID
 
-from control.eventagents import rules
+from control.eventagents import eventmatching
 from hum import ids
 from hum.clock import now
 from hum.v1 import events_pb2
@@ -31,7 +31,7 @@ async def test_an_event_starts_the_flows_that_name_its_type(floor: Floor) -> Non
         (other, "external.refunded"),
     }
     assert [run["event_id"] for run in runs].count(event) == 2
-    jobs = await _system(floor, "SELECT count(*) FROM pgqueuer WHERE entrypoint = $1", rules.RUN.name)
+    jobs = await _system(floor, "SELECT count(*) FROM pgqueuer WHERE entrypoint = $1", eventmatching.RUN.name)
     assert jobs == 3
 
 
@@ -71,13 +71,13 @@ async def test_a_corrected_summary_starts_nothing_again(floor: Floor) -> None:
 async def test_a_flood_of_events_is_no_flood_of_rows(floor: Floor) -> None:
     floor.limit(runs_per_flow=2)
     await floor.flow("external.paid")
-    for n in range(rules.SHOWN_SKIPS + 10):
+    for n in range(eventmatching.SHOWN_SKIPS + 10):
         await floor.happen(f'{{"order": {n}}}')
         if n % 10 == 0:
             await floor.take()
     await floor.take()
     runs = await floor.rows("SELECT status, count(*) FROM event_runs GROUP BY 1 ORDER BY 1")
-    assert [tuple(each) for each in runs] == [("completed", 2), ("skipped", rules.SHOWN_SKIPS)]
+    assert [tuple(each) for each in runs] == [("completed", 2), ("skipped", eventmatching.SHOWN_SKIPS)]
 
 
 async def test_a_flow_has_so_many_runs_in_a_window_and_the_others_are_recorded(floor: Floor) -> None:
@@ -152,14 +152,16 @@ async def test_runs_go_with_their_events_payload(floor: Floor) -> None:
 
 
 def test_what_a_flow_listens_to() -> None:
-    assert rules.listens(["external.*"], "external.paid") and rules.listens(["sms.received"], "sms.received")
-    assert not rules.listens([], "sms.received")
-    assert not rules.listens(["external.paid"], "external.paid_twice")
-    assert rules.skipped({"correction": False}, 0, 0, LIMITS) is None
-    assert rules.skipped(None, 3, 0, LIMITS) == "depth" and rules.skipped({}, 0, 60, LIMITS) == "cap"
-    long = rules.event_text("evt_1", "external.paid", now(), {"x": "y" * 10_000_000})
-    assert len(long) < rules.EVENT_CHARS + 100 and "cut here" in long
-    assert rules.storable("\0 a\ud800 ") == "a?" and rules.storable(" ") is None
+    assert eventmatching.listens(["external.*"], "external.paid") and eventmatching.listens(
+        ["sms.received"], "sms.received"
+    )
+    assert not eventmatching.listens([], "sms.received")
+    assert not eventmatching.listens(["external.paid"], "external.paid_twice")
+    assert eventmatching.skipped({"correction": False}, 0, 0, LIMITS) is None
+    assert eventmatching.skipped(None, 3, 0, LIMITS) == "depth" and eventmatching.skipped({}, 0, 60, LIMITS) == "cap"
+    long = eventmatching.event_text("evt_1", "external.paid", now(), {"x": "y" * 10_000_000})
+    assert len(long) < eventmatching.EVENT_CHARS + 100 and "cut here" in long
+    assert eventmatching.storable("\0 a\ud800 ") == "a?" and eventmatching.storable(" ") is None
 
 
 async def _report(floor: Floor, run: UUID) -> None:

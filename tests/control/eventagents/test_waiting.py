@@ -9,10 +9,10 @@ from uuid import UUID
 import pytest
 
 from control.approvals import present, usecases
-from control.approvals import rules as approval_rules
+from control.approvals import summaries as approval_rules
 from control.approvals.executor import DecisionExecutor
 from control.bus import PostgresBus
-from control.eventagents import rules
+from control.eventagents import eventmatching
 from control.livecall.commands import Commands
 from hum import ids
 from hum.ids import Kind
@@ -139,7 +139,7 @@ async def test_it_goes_on_once_when_all_is_decided_even_at_the_same_moment(floor
                 await asyncio.sleep(0.01)
     await second
     async with floor.db.system() as tx:
-        jobs = await tx.fetchval("SELECT count(*) FROM pgqueuer WHERE entrypoint = $1", rules.RUN.name)
+        jobs = await tx.fetchval("SELECT count(*) FROM pgqueuer WHERE entrypoint = $1", eventmatching.RUN.name)
     assert jobs == 2, "the first, and one to go on"
     assert await floor.take() == [None] and await floor.take() == []
     assert len(developer(floor.model.asked[-1])) == 2

@@ -12,7 +12,7 @@ from control.base.egress import Policy
 from control.clients.embeddings import EmbeddingAnswer
 from control.clients.http import GuardedClient
 from control.clients.openai import ModelError, ModelUsage
-from control.knowledge import rules
+from control.knowledge import formats
 from control.knowledge.jobs import Conversions
 from control.knowledge.search import DocumentSearch, SearchResult
 from control.knowledge.vectors import VectorCache
@@ -65,7 +65,7 @@ class House:
 
     async def add(self, org: UUID, name: str, text: str = "", language: str = "en", url: str | None = None) -> UUID:
         """A document that is pending."""
-        new = NewDocument(name, language, rules.config(language), url, 1 if url else 0)
+        new = NewDocument(name, language, formats.config(language), url, 1 if url else 0)
         content = None if url else Content("markdown", text.encode())
         async with self.db.tenant(org) as tx:
             return (await knowledge.create(tx, ids.new(), new, content)).id

@@ -9,7 +9,7 @@ from control.calls import ending
 from control.knowledge.search import DocumentSearch
 from control.knowledge.tools import lookup_knowledge
 from control.tools import FlowVersion, Registry, Result, Situation, TextTurn, ToolChannel, ToolContext
-from control.usage import rules
+from control.usage import meters
 from hum import ids
 from hum.clock import now
 from hum.ids import Kind
@@ -59,7 +59,7 @@ async def entries(house: House, org: UUID | None = None) -> list[tuple[UUID, UUI
             SELECT subject_id, flow_id, number_id, item, sum(quantity)::int FROM usage_entries
              WHERE meter = $1 AND part <> '' GROUP BY 1, 2, 3, 4 ORDER BY min(used_at)
             """,
-            rules.TEXT_IN,
+            meters.TEXT_IN,
         )
     return [tuple(row) for row in rows]
 
@@ -83,13 +83,13 @@ async def test_a_calls_look_ups_are_its_own_while_it_goes_on_and_after_its_end(h
     assert await entries(house) == [(call, flow, number, "stand-in", 2 * TOKENS)]
     office = Office(house.db, house.mine, [flow], now())
     await office.count()
-    assert (await office.sums())[rules.TEXT_IN, "stand-in"] == 2 * TOKENS, "it does not wait for the call's end"
+    assert (await office.sums())[meters.TEXT_IN, "stand-in"] == 2 * TOKENS, "it does not wait for the call's end"
     async with house.db.system() as tx:
         await ending.end_call(tx, await calls.lock(tx, call), "completed", now(), "caller")
     assert (await asked.look_up(call_id=call)).ok, "a tool that ran when the call ended"
     assert await entries(house) == [(call, flow, number, "stand-in", 3 * TOKENS)]
     await office.count()
-    assert (await office.sums())[rules.TEXT_IN, "stand-in"] == 3 * TOKENS
+    assert (await office.sums())[meters.TEXT_IN, "stand-in"] == 3 * TOKENS
     assert await office.rolled_up() == await office.recounted()
 
 

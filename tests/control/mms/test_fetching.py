@@ -10,8 +10,8 @@ import pytest
 
 from control.clients.twilio import MediaRefused
 from control.clients.twilio_media import File
-from control.mms import files, jobs, rules
-from control.mms.rules import FileLimits
+from control.mms import files, jobs, mediatypes
+from control.mms.mediatypes import FileLimits
 from control.retention.files import delete_files_of_messages
 from hum import ids
 from hum.clock import now
@@ -204,4 +204,4 @@ async def test_a_url_that_is_not_the_carriers_is_refused(desk: Desk) -> None:
     ],
 )
 def test_kinds_worth_keeping(content_type: str, kept: bool) -> None:
-    assert rules.is_kept(rules.plain_type(content_type)) is kept
+    assert mediatypes.is_kept(mediatypes.plain_type(content_type)) is kept

@@ -12,7 +12,7 @@ import pytest
 
 from control import readers
 from control.feature import Reader
-from control.notifications import rules
+from control.notifications import noticekinds
 from control.notifications.notifier import EmailLimits, Notifier
 from control.notifications.sending import Mailer
 from control.team import usecases as team
@@ -56,7 +56,7 @@ class World:
 
     async def read(self) -> None:
         notifier = self.notifier()
-        reader = Reader("notifications", Start.BEGINNING, rules.EVENTS, notifier.read, 1.0)
+        reader = Reader("notifications", Start.BEGINNING, noticekinds.EVENTS, notifier.read, 1.0)
         while await readers.read(self.db, reader):
             pass
         await notifier.compose()
@@ -153,7 +153,7 @@ async def test_a_storm_does_not_flood_an_inbox(world: World) -> None:
     for number in (1, 30):
         await world.voicemails(number)
         assert len(await world.work()) == 2
-    await world.voicemails(rules.MOST_WAITING + 5)
+    await world.voicemails(noticekinds.MOST_WAITING + 5)
     assert await world.work() == [], "both have had their e-mails of this hour"
     async with world.db.system() as tx:
         assert await tx.fetchval("SELECT max(n) FROM (SELECT count(*) n FROM notices GROUP BY user_id) x") == 200
@@ -277,7 +277,7 @@ async def test_old_news_is_no_news(world: World) -> None:
 async def test_two_workers_make_one_email(world: World) -> None:
     await world.voicemail()
     notifier = world.notifier()
-    reader = Reader("notifications", Start.BEGINNING, rules.EVENTS, notifier.read, 1.0)
+    reader = Reader("notifications", Start.BEGINNING, noticekinds.EVENTS, notifier.read, 1.0)
     await readers.read(world.db, reader)
     await asyncio.gather(*(world.notifier().compose() for _ in range(5)))
     assert len(await world.queued()) == 2

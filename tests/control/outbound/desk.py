@@ -7,8 +7,8 @@ from uuid import UUID
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
+from control.outbound.dialdecision import Limits
 from control.outbound.dialler import Dialler, DialLimits
-from control.outbound.rules import Limits
 from hum import ids
 from hum.ids import Kind
 from hum.v1 import (

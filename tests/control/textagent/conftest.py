@@ -15,9 +15,9 @@ from control.clients.openai import ModelUsage, Question, Reply, ToolCall
 from control.crm.client import ConnectorClient
 from control.crm.lookups import CrmLookups
 from control.textagent.dialogue import Dialogue
-from control.textagent.rules import Limits
 from control.textagent.stopping import stop_texting
 from control.textagent.tools import TextTools
+from control.textagent.turndecision import Limits
 from control.textagent.turns import Turns
 from control.texts import segments, turns
 from control.tools import Registry

@@ -3,7 +3,7 @@
 import json
 from dataclasses import replace
 
-from control.textagent import rules
+from control.textagent import turndecision
 from hum import ids
 from hum.clock import now
 from storage import flows, identity, numbers
@@ -28,7 +28,7 @@ async def test_a_partner_who_answers_at_once_is_found_out_before_the_cap(desk: D
     for number in range(30):
         await desk.hear(f"You said something, number {number}")
         await desk.take()
-    assert len(desk.model.asked) == rules.AT_ONCE
+    assert len(desk.model.asked) == turndecision.AT_ONCE
     assert (await desk.run())["reason"] == "loop"
 
 
@@ -36,7 +36,7 @@ async def test_a_partner_who_repeats_itself_is_found_out_sooner(desk: Desk) -> N
     for _ in range(30):
         await desk.hear("Reply YES to confirm.")
         await desk.take()
-    assert len(desk.model.asked) == rules.SAME_WORDS - 1
+    assert len(desk.model.asked) == turndecision.SAME_WORDS - 1
     assert (await desk.run())["reason"] == "loop"
 
 
@@ -64,7 +64,7 @@ async def test_two_of_our_own_numbers_stop(desk: Desk) -> None:
         await desk.hear(f"And what else, {number}?")
         await desk.rows("UPDATE messages SET created_at = created_at - interval '1 minute' RETURNING id")
         await desk.take()
-    assert len(desk.model.asked) <= rules.TURNS_WITH_OUR_OWN
+    assert len(desk.model.asked) <= turndecision.TURNS_WITH_OUR_OWN
     assert (await desk.run())["reason"] == "loop"
 
 

@@ -7,7 +7,7 @@ from uuid import UUID
 
 import pytest
 
-from control.retention import files, rules, usecases
+from control.retention import deletionlimits, files, usecases
 from control.texts import outbox, writing
 from control.texts.writing import Draft
 from hum import ids
@@ -102,9 +102,9 @@ async def test_by_age_with_files_and_events(texting: Texting, tmp_path: Path) ->
         assert await erasures.overdue(tx) == [] or all(seconds <= 0 for _, seconds in await erasures.overdue(tx))
         assert await tx.fetchval("SELECT count(*) FROM events WHERE data::text LIKE $1", f"%{CONTACT}%") == 0
         assert await tx.fetchval("SELECT count(*) FROM opt_outs WHERE contact_e164 = $1", CONTACT) == 1
-    assert await files.delete_files_of_messages(texting.db, Files(tmp_path), rules.FILES) == 1
+    assert await files.delete_files_of_messages(texting.db, Files(tmp_path), deletionlimits.FILES) == 1
     assert len(list(tmp_path.iterdir())) == 1  # noqa: ASYNC240
-    assert await files.delete_files_of_messages(texting.db, Files(tmp_path), rules.FILES) == 0
+    assert await files.delete_files_of_messages(texting.db, Files(tmp_path), deletionlimits.FILES) == 0
 
 
 async def test_a_person_goes_with_their_texts(texting: Texting) -> None:
@@ -125,7 +125,7 @@ async def test_a_person_goes_with_their_texts(texting: Texting) -> None:
 
 
 async def test_many_texts_go_step_by_step(texting: Texting, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(rules, "MESSAGES", 2)
+    monkeypatch.setattr(deletionlimits, "MESSAGES", 2)
     thread = await conversation(texting)
     async with texting.db.tenant(texting.org) as tx:
         locked = await conversations.lock(tx, thread)

@@ -10,8 +10,8 @@ from uuid import UUID
 from control import readers
 from control.calls import ending, reports
 from control.feature import Reader
-from control.usage import rules, usecases
-from control.usage.rules import Prices
+from control.usage import meters, pricetable, usecases
+from control.usage.pricetable import Prices
 from hum import ids
 from hum.ids import Kind
 from hum.v1 import runtime_pb2 as pb
@@ -57,7 +57,7 @@ from = 2026-03-08
 currency = "EUR"
 segments_sent = "0.0090"
 """
-PRICES = Prices(rules.read(TABLE))
+PRICES = Prices(pricetable.read(TABLE))
 
 
 def model_used(chance: random.Random) -> pb.ModelUsed:
@@ -120,26 +120,26 @@ class Office:
             state = await calls.lock(tx, call)
             opened = state.answered_at or state.created_at
             await ending.end_call(tx, state, "completed", opened + timedelta(seconds=seconds), "caller")
-        self.used[rules.CALLS, ""] += 1
+        self.used[meters.CALLS, ""] += 1
         if state.answered_at:
-            self.used[rules.CALL_SECONDS, ""] += seconds
-            self.used[rules.CALL_MINUTES, ""] += rules.minutes(seconds)
-            self.used[rules.INBOUND_SECONDS, "US"] += seconds
+            self.used[meters.CALL_SECONDS, ""] += seconds
+            self.used[meters.CALL_MINUTES, ""] += meters.minutes(seconds)
+            self.used[meters.INBOUND_SECONDS, "US"] += seconds
 
     async def text(self, segments: int, at: datetime) -> Owner:
         owner = Owner(self.org, ids.new(), self.flows[0])
         async with self.db.system() as tx:
-            used = [Usage("attempt 1", rules.SEGMENTS_SENT, "US", segments), Usage("", rules.MESSAGES_SENT, "", 1)]
+            used = [Usage("attempt 1", meters.SEGMENTS_SENT, "US", segments), Usage("", meters.MESSAGES_SENT, "", 1)]
             await usage.upsert(tx, owner, used, at)
             await usage.announce(tx, owner)
-        self.used[rules.SEGMENTS_SENT, "US"] += segments
-        self.used[rules.MESSAGES_SENT, ""] += 1
+        self.used[meters.SEGMENTS_SENT, "US"] += segments
+        self.used[meters.MESSAGES_SENT, ""] += 1
         return owner
 
     async def price(self, owner: Owner, amount: str) -> None:
         """The carrier tells what a text costs, perhaps again."""
         async with self.db.system() as tx:
-            if await usage.set_price(tx, owner, "attempt 1", [rules.SEGMENTS_SENT], Decimal(amount), "USD"):
+            if await usage.set_price(tx, owner, "attempt 1", [meters.SEGMENTS_SENT], Decimal(amount), "USD"):
                 await usage.announce(tx, owner)
 
     async def erase(self, call: UUID) -> None:

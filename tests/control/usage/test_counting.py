@@ -10,7 +10,7 @@ import pytest
 from control.flows import usecases as flow_usecases
 from control.flows.choices import Choices
 from control.identity import usecases as identity
-from control.usage import rules, usecases
+from control.usage import meters, usecases
 from hum.contract.principal import Principal
 from hum.settings import ControlSettings
 from hum.v1 import flows_pb2
@@ -36,7 +36,7 @@ async def same(office: Office) -> None:
     await office.count()
     counted = await office.rolled_up()
     assert counted == await office.recounted()
-    measured = {key: n for key, n in (await office.sums()).items() if key[0] != rules.STREAM_SECONDS}
+    measured = {key: n for key, n in (await office.sums()).items() if key[0] != meters.STREAM_SECONDS}
     assert measured == {key: n for key, n in office.used.items() if n}
 
 

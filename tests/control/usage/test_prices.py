@@ -13,9 +13,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from control.clients.twilio_texts import price
-from control.usage import present, rules
+from control.usage import meters, present, pricetable
+from control.usage.meters import Worth
 from control.usage.prices import load
-from control.usage.rules import BadPrices, Prices, Worth
+from control.usage.pricetable import BadPrices, Prices
 from hum.settings import ControlSettings
 from hum.v1 import usage_pb2 as pb
 from storage.usage import LineRow
@@ -27,51 +28,57 @@ MODEL = '[[prices]]\nof = "m"\nfrom = 2026-01-01\ncurrency = "USD"\ntext_tokens_
 def test_the_packages_table_prices_what_is_set_by_default() -> None:
     prices, settings = load(""), ControlSettings()
     for meter, item in (
-        (rules.AUDIO_OUT, settings.realtime_model),
-        (rules.CACHED_AUDIO_IN, settings.realtime_model),
-        (rules.CACHED_TEXT_IN, settings.text_model),
-        (rules.TEXT_OUT, settings.text_model),
-        (rules.TEXT_IN, settings.embedding_model),
-        (rules.SPEECH_MS, settings.speech_model),
-        (rules.AUDIO_IN, settings.transcribe_model),
-        (rules.STREAM_SECONDS, rules.ANYTHING),
-        (rules.LOOKUPS, "caller_name"),
-        (rules.INBOUND_SECONDS, "US toll free"),
-        (rules.OUTBOUND_SECONDS, "US toll free"),
-        (rules.SEGMENTS_SENT, "CA"),
+        (meters.AUDIO_OUT, settings.realtime_model),
+        (meters.CACHED_AUDIO_IN, settings.realtime_model),
+        (meters.CACHED_TEXT_IN, settings.text_model),
+        (meters.TEXT_OUT, settings.text_model),
+        (meters.TEXT_IN, settings.embedding_model),
+        (meters.SPEECH_MS, settings.speech_model),
+        (meters.AUDIO_IN, settings.transcribe_model),
+        (meters.STREAM_SECONDS, pricetable.ANYTHING),
+        (meters.LOOKUPS, "caller_name"),
+        (meters.INBOUND_SECONDS, "US toll free"),
+        (meters.OUTBOUND_SECONDS, "US toll free"),
+        (meters.SEGMENTS_SENT, "CA"),
     ):
         assert prices.of(meter, item, DAY) is not None, (meter, item)
 
 
 def test_units_are_those_of_the_providers() -> None:
     prices = load("")
-    assert prices.estimate(rules.AUDIO_OUT, "gpt-realtime-2.1", 1_000_000, DAY) == (Decimal(64), "USD")
-    assert prices.estimate(rules.AUDIO_OUT, "gpt-realtime-2.1", 1, DAY) == (Decimal("0.000064"), "USD")
-    assert prices.estimate(rules.INBOUND_SECONDS, "US", 61, DAY) == (Decimal("0.0170"), "USD")  # begun minutes
-    assert prices.estimate(rules.SPEECH_MS, "gpt-4o-mini-tts", 30_000, DAY) == (Decimal("0.0075"), "USD")
-    assert prices.estimate(rules.SEGMENTS_SENT, "US", 3, DAY) == (Decimal("0.0249"), "USD")
+    assert prices.estimate(meters.AUDIO_OUT, "gpt-realtime-2.1", 1_000_000, DAY) == (Decimal(64), "USD")
+    assert prices.estimate(meters.AUDIO_OUT, "gpt-realtime-2.1", 1, DAY) == (Decimal("0.000064"), "USD")
+    assert prices.estimate(meters.INBOUND_SECONDS, "US", 61, DAY) == (Decimal("0.0170"), "USD")  # begun minutes
+    assert prices.estimate(meters.SPEECH_MS, "gpt-4o-mini-tts", 30_000, DAY) == (Decimal("0.0075"), "USD")
+    assert prices.estimate(meters.SEGMENTS_SENT, "US", 3, DAY) == (Decimal("0.0249"), "USD")
 
 
 def test_each_price_of_the_packages_table_says_where_it_is_from() -> None:
     rows = tomllib.loads(files("control.usage").joinpath("prices.toml").read_text("utf-8"))["prices"]
     assert rows and all(each["source"].startswith("https://") for each in rows)
-    (price,) = rules.read(MODEL + 'source = "https://prices.example/"\n')
-    assert (price.meter, price.item) == (rules.TEXT_IN, "m")
+    (price,) = pricetable.read(MODEL + 'source = "https://prices.example/"\n')
+    assert (price.meter, price.item) == (meters.TEXT_IN, "m")
 
 
 def test_the_carriers_streams_became_dearer() -> None:
     prices = load("")
-    assert prices.estimate(rules.STREAM_SECONDS, rules.ANYTHING, 61, date(2026, 7, 31)) == (Decimal("0.0080"), "USD")
-    assert prices.estimate(rules.STREAM_SECONDS, rules.ANYTHING, 61, date(2026, 8, 1)) == (Decimal("0.0088"), "USD")
+    assert prices.estimate(meters.STREAM_SECONDS, pricetable.ANYTHING, 61, date(2026, 7, 31)) == (
+        Decimal("0.0080"),
+        "USD",
+    )
+    assert prices.estimate(meters.STREAM_SECONDS, pricetable.ANYTHING, 61, date(2026, 8, 1)) == (
+        Decimal("0.0088"),
+        "USD",
+    )
 
 
 def test_what_has_no_price_has_no_estimate() -> None:
     prices = load("")
-    assert prices.estimate(rules.TEXT_IN, "a-new-model", 10, DAY) is None
-    assert prices.estimate(rules.TEXT_IN, "gpt-5.4-nano", 10, DAY) is None, "it is not gpt-5.4"
-    assert prices.estimate(rules.SEGMENTS_SENT, "DE mobile", 1, DAY) is None
-    assert prices.estimate(rules.TEXT_IN, "gpt-5.4-mini", 10, date(2020, 1, 1)) is None, "nor before its first day"
-    assert prices.estimate(rules.TEXT_IN, "gpt-5.4-mini-2026-03-17", 10, DAY) is not None, (
+    assert prices.estimate(meters.TEXT_IN, "a-new-model", 10, DAY) is None
+    assert prices.estimate(meters.TEXT_IN, "gpt-5.4-nano", 10, DAY) is None, "it is not gpt-5.4"
+    assert prices.estimate(meters.SEGMENTS_SENT, "DE mobile", 1, DAY) is None
+    assert prices.estimate(meters.TEXT_IN, "gpt-5.4-mini", 10, date(2020, 1, 1)) is None, "nor before its first day"
+    assert prices.estimate(meters.TEXT_IN, "gpt-5.4-mini-2026-03-17", 10, DAY) is not None, (
         "a snapshot costs what its model does"
     )
 
@@ -80,14 +87,14 @@ def test_a_price_holds_from_its_day_and_the_operators_goes_first(tmp_path: Path)
     later = MODEL.replace("2026-01-01", "2026-03-05").replace("2.5", "5")
     operators = tmp_path / "prices.toml"
     operators.write_text(MODEL.replace('"m"', '"gpt-5.4-mini"').replace("USD", "EUR"))
-    prices = Prices(rules.read(MODEL + later))
-    assert [prices.of(rules.TEXT_IN, "m", DAY.replace(day=day)).amount for day in (4, 5, 6)] == [  # type: ignore[union-attr]
+    prices = Prices(pricetable.read(MODEL + later))
+    assert [prices.of(meters.TEXT_IN, "m", DAY.replace(day=day)).amount for day in (4, 5, 6)] == [  # type: ignore[union-attr]
         Decimal("2.5"), Decimal(5), Decimal(5),
     ]  # fmt: skip
     own = load(str(operators))
-    assert own.estimate(rules.TEXT_IN, "gpt-5.4-mini", 1_000_000, DAY) == (Decimal("2.5"), "EUR")
-    assert own.estimate(rules.TEXT_OUT, "gpt-5.4-mini", 1_000_000, DAY) == (Decimal("4.5"), "USD"), "the package's"
-    assert own.estimate(rules.TEXT_IN, "gpt-5.4-mini", 1_000_000, date(2025, 6, 1)) == (Decimal("0.75"), "USD")
+    assert own.estimate(meters.TEXT_IN, "gpt-5.4-mini", 1_000_000, DAY) == (Decimal("2.5"), "EUR")
+    assert own.estimate(meters.TEXT_OUT, "gpt-5.4-mini", 1_000_000, DAY) == (Decimal("4.5"), "USD"), "the package's"
+    assert own.estimate(meters.TEXT_IN, "gpt-5.4-mini", 1_000_000, date(2025, 6, 1)) == (Decimal("0.75"), "USD")
 
 
 @pytest.mark.parametrize(
@@ -105,7 +112,7 @@ def test_a_price_holds_from_its_day_and_the_operators_goes_first(tmp_path: Path)
 )
 def test_a_wrong_table_says_what_is_wrong(text: str, complaint: str) -> None:
     with pytest.raises(BadPrices, match=complaint):
-        rules.read(text)
+        pricetable.read(text)
 
 
 def test_a_file_that_is_not_there_is_wrong(tmp_path: Path) -> None:
@@ -114,8 +121,8 @@ def test_a_file_that_is_not_there_is_wrong(tmp_path: Path) -> None:
 
 
 def test_every_meter_of_the_contract_can_be_priced() -> None:
-    assert len(rules.METERS) == len(pb.UsageMeter.keys()) - 1
-    assert rules.METERS >= set(rules.PER) and not rules.METERS & rules.COUNTS
+    assert len(meters.METERS) == len(pb.UsageMeter.keys()) - 1
+    assert meters.METERS >= set(meters.PER) and not meters.METERS & meters.COUNTS
     assert "prices" in files("control.usage").joinpath("prices.toml").read_text("utf-8")
 
 
@@ -133,7 +140,7 @@ def test_every_meter_of_the_contract_can_be_priced() -> None:
     ],
 )
 def test_a_country_says_nothing_more_of_a_number(number: str, country: str) -> None:
-    assert rules.country(number) == country
+    assert pricetable.country(number) == country
 
 
 @pytest.mark.parametrize(
@@ -174,11 +181,11 @@ def test_changes_add_up_to_the_last_state(history: list[tuple[int, str, Worth]],
         now[entry, key] = worth
         if chance.random() < 0.5:
             batch = [each for each in now if chance.random() < 0.7]
-            for place, (quantity, cost) in rules.changes([(k[1], counted.get(k), now[k]) for k in batch]).items():
+            for place, (quantity, cost) in meters.changes([(k[1], counted.get(k), now[k]) for k in batch]).items():
                 sums[place] += quantity
                 costs[place] = costs.get(place, Decimal(0)) + cost
             counted |= {each: now[each] for each in batch}
-    for place, (quantity, cost) in rules.changes([(k[1], counted.get(k), now[k]) for k in now]).items():
+    for place, (quantity, cost) in meters.changes([(k[1], counted.get(k), now[k]) for k in now]).items():
         sums[place] += quantity
         costs[place] = costs.get(place, Decimal(0)) + cost
     truth: Counter[tuple[str, str, str]] = Counter()

@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 import pytest
 
-from control.flows.rules import clip_texts
+from control.flows.flowchecks import clip_texts
 from media.core.legmessages import HangUp
 from media.core.realtime import MAX_ANSWER_AUDIO_BYTES, MAX_EVENT_BYTES, MAX_TEXT_CHARS
 from media.core.reconnectbudget import ReconnectBudget

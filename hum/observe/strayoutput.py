@@ -1,4 +1,4 @@
-"""`python -m hum.observe.lines PLANE`: wraps a program's stray standard error in JSON log lines.
+"""`python -m hum.observe.strayoutput PLANE`: wraps a program's stray standard error in JSON log lines.
 
 gRPC's core, faulthandler and a crashing interpreter write to it, past every handler in the program.  The wrapper is a
 separate process, so that it also gets the last lines of a program that crashes, which matter most.

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from control.knowledge import passages, ranking, rules
+from control.knowledge import formats, passages, ranking
 from control.knowledge.passages import Block, Passage
 from tests.control.knowledge.documents import docx, pdf
 
@@ -24,7 +24,7 @@ from tests.control.knowledge.documents import docx, pdf
     ],
 )
 def test_what_a_document_is(body: bytes, name: str, media_type: str, expected: str) -> None:
-    assert rules.format_of(body, name, media_type) == expected
+    assert formats.format_of(body, name, media_type) == expected
 
 
 @pytest.mark.parametrize(
@@ -33,12 +33,12 @@ def test_what_a_document_is(body: bytes, name: str, media_type: str, expected: s
     ids=["comments", "open comments", "spaces", "dashes"],
 )
 def test_what_a_document_is_takes_no_time(body: bytes) -> None:
-    assert rules.format_of(body, "notes") == "text"
+    assert formats.format_of(body, "notes") == "text"
 
 
 def test_a_page_may_begin_with_comments() -> None:
-    assert rules.format_of(b"\n<!-- a > b -- c -->\n<!---->\n" * 9 + b"<HTML lang=de>", "notes") == "html"
-    assert rules.format_of(b"<!-- <html> -->Hello", "notes") == "text"
+    assert formats.format_of(b"\n<!-- a > b -- c -->\n<!---->\n" * 9 + b"<HTML lang=de>", "notes") == "html"
+    assert formats.format_of(b"<!-- <html> -->Hello", "notes") == "text"
 
 
 @pytest.mark.parametrize(
@@ -46,7 +46,7 @@ def test_a_page_may_begin_with_comments() -> None:
     [("en", "english"), ("de-AT", "german"), ("PT-br", "portuguese"), ("nb", "norwegian"), ("ja", "simple")],
 )
 def test_the_configuration_of_a_language(language: str, expected: str) -> None:
-    assert rules.config(language) == expected
+    assert formats.config(language) == expected
 
 
 def test_passages_are_of_one_section() -> None:

@@ -9,12 +9,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from control.base import hours, masks, paging, principal, prompting, wire
-from control.calls import rules as calls
+from control.calls import callclock, callendings, instructions, routing
+from control.calls import calllimits as calls
 from control.calls.prompts import Prompt, localized
-from control.flows import rules as flows
-from control.identity import rules as identity
+from control.flows import flowchecks as flows
+from control.identity import grants as identity
+from control.livecall.callstatus import is_vouched_for
 from control.livecall.nextsteps import Message
-from control.livecall.rules import is_vouched_for
 from hum.contract.errors import Forbidden, InsufficientScope, InvalidCursor
 from hum.contract.principal import Principal
 from hum.v1 import calls_pb2, flows_pb2, runtime_pb2
@@ -60,7 +61,7 @@ def test_all_day_ends_at_midnight() -> None:
     assert not hours.is_open(whole, at("2026-03-03T00:00"))
 
 
-def facts(**changes: Any) -> calls.Facts:
+def facts(**changes: Any) -> routing.Facts:
     known: dict[str, Any] = {
         "blocked": False,
         "number_active": True,
@@ -68,31 +69,31 @@ def facts(**changes: Any) -> calls.Facts:
         "business_hours_json": None,
         "time_zone": "UTC",
     }
-    return calls.Facts(**(known | changes))
+    return routing.Facts(**(known | changes))
 
 
 @pytest.mark.parametrize(
     ("changes", "expected"),
     [
-        ({}, calls.Connect()),
-        ({"blocked": True, "definition": None}, calls.Reject("blocked", "blocked")),
-        ({"definition": None}, calls.Refuse(*localized(Prompt.UNAVAILABLE, None), "failed", "no_flow")),
-        ({"number_active": False}, calls.Refuse(*localized(Prompt.UNAVAILABLE, None), "failed", "no_flow")),
-        ({"is_within_plan": False}, calls.Refuse(*localized(Prompt.UNAVAILABLE, None), "failed", "plan_limit")),
-        ({"business_hours_json": SHUT}, calls.Refuse(*localized(Prompt.CLOSED, None), "completed", "after_hours")),
-        ({"business_hours_json": OFFICE}, calls.Connect()),
+        ({}, routing.Connect()),
+        ({"blocked": True, "definition": None}, routing.Reject("blocked", "blocked")),
+        ({"definition": None}, routing.Refuse(*localized(Prompt.UNAVAILABLE, None), "failed", "no_flow")),
+        ({"number_active": False}, routing.Refuse(*localized(Prompt.UNAVAILABLE, None), "failed", "no_flow")),
+        ({"is_within_plan": False}, routing.Refuse(*localized(Prompt.UNAVAILABLE, None), "failed", "plan_limit")),
+        ({"business_hours_json": SHUT}, routing.Refuse(*localized(Prompt.CLOSED, None), "completed", "after_hours")),
+        ({"business_hours_json": OFFICE}, routing.Connect()),
         (
             {"business_hours_json": SHUT, "definition": {"language": "de-DE"}},
-            calls.Refuse(*localized(Prompt.CLOSED, "de-DE"), "completed", "after_hours"),
+            routing.Refuse(*localized(Prompt.CLOSED, "de-DE"), "completed", "after_hours"),
         ),
         (
             {"business_hours_json": SHUT, "definition": {"language": "pl", "after_hours_message": "Zamknięte."}},
-            calls.Refuse("Zamknięte.", "pl", "completed", "after_hours"),
+            routing.Refuse("Zamknięte.", "pl", "completed", "after_hours"),
         ),
     ],
 )
-def test_routing(changes: dict[str, Any], expected: calls.Decision) -> None:
-    assert calls.route(facts(**changes), at("2026-03-02T15:00")) == expected
+def test_routing(changes: dict[str, Any], expected: routing.Decision) -> None:
+    assert routing.route(facts(**changes), at("2026-03-02T15:00")) == expected
 
 
 @pytest.mark.parametrize(
@@ -107,8 +108,8 @@ def test_routing(changes: dict[str, Any], expected: calls.Decision) -> None:
     ],
 )
 def test_the_first_member_of_the_map_that_is_a_tag_chooses(tags: list[str], flow: str | None) -> None:
-    assert calls.route_tag('{"Vip": "flow_v", "gold": "flow_g"}', tags) == flow
-    assert calls.route_tag("{}", tags) is None
+    assert routing.route_tag('{"Vip": "flow_v", "gold": "flow_g"}', tags) == flow
+    assert routing.route_tag("{}", tags) is None
 
 
 @given(
@@ -123,12 +124,12 @@ def test_each_call_is_connected_or_told_why(
 ) -> None:
     """Whatever is known of a call, it reaches an agent only with a flow, within its hours, and not from a blocked caller."""
     known = facts(blocked=blocked, number_active=active, definition=definition, business_hours_json=hours_json)
-    match calls.route(known, now):
-        case calls.Reject(status, reason):
+    match routing.route(known, now):
+        case routing.Reject(status, reason):
             assert blocked and (status, reason) == ("blocked", "blocked")
-        case calls.Connect():
-            assert not blocked and active and definition is not None and calls.is_open(hours_json, "UTC", now)
-        case calls.Refuse(text, language, status, reason):
+        case routing.Connect():
+            assert not blocked and active and definition is not None and routing.is_open(hours_json, "UTC", now)
+        case routing.Refuse(text, language, status, reason):
             assert not blocked and text and language
             spoken = (definition or {}).get("language", "en")
             assert language.startswith(spoken[:2] if spoken != "ja" else "en")
@@ -144,21 +145,21 @@ def test_a_sentence_names_the_language_it_is_in() -> None:
 
 
 def test_a_lost_stream_is_joined_once_more() -> None:
-    assert calls.after_stream("in_progress", calls.Streams(1, 1, 1), None) == calls.Connect()
-    apology = calls.Refuse(*localized(Prompt.APOLOGY, "fr"), "failed", "stream_lost")
-    assert calls.after_stream("in_progress", calls.Streams(3, 3, 3), "fr") == apology
-    assert calls.after_stream("in_progress", calls.Streams(1, 1, 1), "fr", full=True) == apology
-    assert calls.after_stream("completed", calls.Streams(1, 1, 1), None) is None
+    assert callendings.after_stream("in_progress", callendings.Streams(1, 1, 1), None) == routing.Connect()
+    apology = routing.Refuse(*localized(Prompt.APOLOGY, "fr"), "failed", "stream_lost")
+    assert callendings.after_stream("in_progress", callendings.Streams(3, 3, 3), "fr") == apology
+    assert callendings.after_stream("in_progress", callendings.Streams(1, 1, 1), "fr", full=True) == apology
+    assert callendings.after_stream("completed", callendings.Streams(1, 1, 1), None) is None
 
 
 def test_a_mailbox_whose_stream_is_lost_is_followed_by_a_mailbox_as_often_as_any() -> None:
     message = Message("agent")
-    assert calls.after_stream("in_progress", calls.Streams(0, 0, 0), None, message) == message
-    assert calls.after_stream("in_progress", calls.Streams(1, 1, 1), None, message) == message
-    apology = calls.Refuse(*localized(Prompt.APOLOGY, "fr"), "failed", "stream_lost")
-    assert calls.after_stream("in_progress", calls.Streams(3, 3, 3), "fr", message) == apology
-    assert calls.after_stream("in_progress", calls.Streams(1, 1, 1), "fr", message, full=True) == apology
-    assert calls.after_stream("completed", calls.Streams(1, 1, 1), None, message) is None
+    assert callendings.after_stream("in_progress", callendings.Streams(0, 0, 0), None, message) == message
+    assert callendings.after_stream("in_progress", callendings.Streams(1, 1, 1), None, message) == message
+    apology = routing.Refuse(*localized(Prompt.APOLOGY, "fr"), "failed", "stream_lost")
+    assert callendings.after_stream("in_progress", callendings.Streams(3, 3, 3), "fr", message) == apology
+    assert callendings.after_stream("in_progress", callendings.Streams(1, 1, 1), "fr", message, full=True) == apology
+    assert callendings.after_stream("completed", callendings.Streams(1, 1, 1), None, message) is None
 
 
 @pytest.mark.parametrize(
@@ -171,16 +172,16 @@ def test_a_mailbox_whose_stream_is_lost_is_followed_by_a_mailbox_as_often_as_any
 )
 def test_after_hours_a_flow_with_a_mailbox_takes_messages(changes: dict[str, Any], expected: object) -> None:
     closed = {"definition": {"voicemail_enabled": True}, "business_hours_json": SHUT}
-    decision = calls.route(facts(**closed | changes), at("2026-03-02T15:00"))
+    decision = routing.route(facts(**closed | changes), at("2026-03-02T15:00"))
     assert decision == expected or getattr(decision, "reason", None) == expected
 
 
 def test_a_stream_that_nobody_takes_is_offered_a_few_times() -> None:
-    busy = calls.Refuse(*localized(Prompt.BUSY, "it"), "failed", "no_capacity")
-    for offered in range(1, calls.MAX_OFFERS):
-        assert calls.after_stream("ringing", calls.Streams(offered, 0, 0), "it") == calls.Connect()
-    assert calls.after_stream("ringing", calls.Streams(calls.MAX_OFFERS, 0, 0), "it") == busy
-    assert calls.after_stream("ringing", calls.Streams(1, 0, 0), "it", full=True) == busy
+    busy = routing.Refuse(*localized(Prompt.BUSY, "it"), "failed", "no_capacity")
+    for offered in range(1, callendings.MAX_OFFERS):
+        assert callendings.after_stream("ringing", callendings.Streams(offered, 0, 0), "it") == routing.Connect()
+    assert callendings.after_stream("ringing", callendings.Streams(callendings.MAX_OFFERS, 0, 0), "it") == busy
+    assert callendings.after_stream("ringing", callendings.Streams(1, 0, 0), "it", full=True) == busy
 
 
 @pytest.mark.parametrize(
@@ -197,7 +198,7 @@ def test_a_stream_that_nobody_takes_is_offered_a_few_times() -> None:
 )
 def test_the_carrier_tells_what_became_of_a_lost_call(joined: bool, word: str | None, expected: object) -> None:
     at_once, later = (
-        calls.orphan_ending(joined=joined, was_answered=True, carrier_status=word, is_long_lost=long)
+        callendings.orphan_ending(joined=joined, was_answered=True, carrier_status=word, is_long_lost=long)
         for long in (False, True)
     )
     assert later == expected
@@ -205,36 +206,36 @@ def test_the_carrier_tells_what_became_of_a_lost_call(joined: bool, word: str | 
 
 
 def test_a_carrier_that_is_silent_is_waited_for_and_not_for_ever() -> None:
-    assert calls.orphan_ending(joined=True, was_answered=False, carrier_status=None, is_long_lost=False) is None
-    lost = calls.orphan_ending(joined=True, was_answered=False, carrier_status=None, is_long_lost=True)
+    assert callendings.orphan_ending(joined=True, was_answered=False, carrier_status=None, is_long_lost=False) is None
+    lost = callendings.orphan_ending(joined=True, was_answered=False, carrier_status=None, is_long_lost=True)
     assert lost == ("failed", "stream_lost")
 
 
 def test_a_later_stream_counts_on() -> None:
     turn = runtime_pb2.Report(turn=calls_pb2.Turn(seq=2, start_ms=100, end_ms=300))
-    assert calls.placed_in_call(turn, 1, 0) == turn
-    placed = calls.placed_in_call(turn, 2, 60_000).turn
+    assert callclock.placed_in_call(turn, 1, 0) == turn
+    placed = callclock.placed_in_call(turn, 2, 60_000).turn
     assert (placed.seq, placed.start_ms, placed.end_ms) == (100_002, 60_100, 60_300)
     assert (turn.turn.seq, turn.turn.start_ms) == (2, 100), "the report itself is unchanged"
     refused = runtime_pb2.Report(refused_onset=calls_pb2.RefusedOnset(at_ms=5, until_ms=25))
-    placed_refusal = calls.placed_in_call(refused, 2, 1000).refused_onset
+    placed_refusal = callclock.placed_in_call(refused, 2, 1000).refused_onset
     assert (placed_refusal.at_ms, placed_refusal.until_ms) == (1005, 1025)
     cut = runtime_pb2.Report(interruption=calls_pb2.Interruption(at_ms=5, turn_seq=1, decided_ms=400))
-    placed_cut = calls.placed_in_call(cut, 2, 1000).interruption
+    placed_cut = callclock.placed_in_call(cut, 2, 1000).interruption
     assert (placed_cut.at_ms, placed_cut.turn_seq, placed_cut.decided_ms) == (1005, 100_001, 1400)
     late = runtime_pb2.Report(latency=calls_pb2.TurnLatency(turn_seq=3))
-    assert calls.placed_in_call(late, 3, 1000).latency.turn_seq == 200_003
+    assert callclock.placed_in_call(late, 3, 1000).latency.turn_seq == 200_003
 
 
 def test_the_agent_knows_who_is_calling() -> None:
     flow = {"system_prompt": "Be kind.", "language": "de"}
     who = prompting.caller_context({"name": "Ada", "phone": None})
-    told = calls.instructions(flow, "Clinic", "Europe/Berlin", who, at("2026-07-01T10:00"))
+    told = instructions.instructions(flow, "Clinic", "Europe/Berlin", who, at("2026-07-01T10:00"))
     assert told.startswith("Be kind.")
     assert "# Caller Context\n- name: Ada" in told
     assert "12:00 (Europe/Berlin)" in told
     nobody = prompting.caller_context({"name": None})
-    assert "Caller Context" not in calls.instructions({}, "Clinic", "UTC", nobody, at("2026-07-01T10:00"))
+    assert "Caller Context" not in instructions.instructions({}, "Clinic", "UTC", nobody, at("2026-07-01T10:00"))
 
 
 @given(st.lists(st.integers(0, 10_000), min_size=1), st.floats(0.01, 1))
@@ -334,7 +335,7 @@ def test_a_cursor_belongs_to_its_list_and_filter() -> None:
     [(None, 90), ("2026-03-02T12:00", 90), ("2026-03-02T11:59", 30), ("2026-03-02T11:00", 1), ("2026-03-02T12:01", 90)],
 )
 def test_a_calls_longest_time_is_counted_from_its_answer(answered: str | None, left: int) -> None:
-    assert calls.seconds_left(90, at(answered) if answered else None, at("2026-03-02T12:00")) == left
+    assert callclock.seconds_left(90, at(answered) if answered else None, at("2026-03-02T12:00")) == left
 
 
 def test_words_and_enums() -> None:

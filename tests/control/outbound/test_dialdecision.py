@@ -7,8 +7,8 @@ import pytest
 
 from control.base import hours, phone
 from control.base.hours import first_open
-from control.outbound import rules
-from control.outbound.rules import Defer, Dial, End, Facts, Limits, Pass, Retry
+from control.outbound import dialdecision
+from control.outbound.dialdecision import Defer, Dial, End, Facts, Limits, Pass, Retry
 
 NOW = datetime(2026, 11, 26, 15, 0, tzinfo=UTC)
 LIMITS = Limits(live_calls=5, a_day=10, a_day_to_one=3, patience=timedelta(hours=1))
@@ -43,21 +43,21 @@ def facts(**changes: object) -> Facts:
         ({"blocked": True, "live_calls": 9, "wanted_at": NOW - timedelta(days=9)}, End("blocked", "blocked")),
     ],
 )
-def test_a_call_that_is_due(changes: dict[str, object], decision: rules.Decision) -> None:
-    assert rules.decide(facts(**changes), NOW, LIMITS) == decision
+def test_a_call_that_is_due(changes: dict[str, object], decision: dialdecision.Decision) -> None:
+    assert dialdecision.decide(facts(**changes), NOW, LIMITS) == decision
 
 
 def test_it_waits_for_the_hours_it_keeps() -> None:
-    office = rules.quiet_hours(OFFICE, "UTC", NOWHERE)
+    office = dialdecision.quiet_hours(OFFICE, "UTC", NOWHERE)
     lunch = datetime(2026, 11, 26, 12, 0, tzinfo=UTC)
-    assert rules.decide(facts(hours=office, wanted_at=lunch), lunch, LIMITS) == Defer(
+    assert dialdecision.decide(facts(hours=office, wanted_at=lunch), lunch, LIMITS) == Defer(
         lunch + timedelta(hours=1), "quiet_hours"
     )
     evening = datetime(2026, 11, 26, 17, 0, tzinfo=UTC)
     monday = datetime(2026, 11, 30, 9, 0, tzinfo=UTC)
-    assert rules.decide(facts(hours=office, wanted_at=evening), evening, LIMITS) == Defer(monday, "quiet_hours")
-    never = rules.quiet_hours('{"weekly": {}}', "UTC", NOWHERE)
-    assert rules.decide(facts(hours=never), NOW, LIMITS) == End("failed", "quiet_hours")
+    assert dialdecision.decide(facts(hours=office, wanted_at=evening), evening, LIMITS) == Defer(monday, "quiet_hours")
+    never = dialdecision.quiet_hours('{"weekly": {}}', "UTC", NOWHERE)
+    assert dialdecision.decide(facts(hours=never), NOW, LIMITS) == End("failed", "quiet_hours")
 
 
 @pytest.mark.parametrize(
@@ -71,11 +71,11 @@ def test_it_waits_for_the_hours_it_keeps() -> None:
     ],
 )
 def test_hours_are_by_the_clock_of_whoever_is_called(to: str, zones: set[str]) -> None:
-    assert {each.zone.key for each in rules.quiet_hours(OFFICE, "Asia/Tokyo", to)} == zones
+    assert {each.zone.key for each in dialdecision.quiet_hours(OFFICE, "Asia/Tokyo", to)} == zones
 
 
 def test_without_hours_of_its_own_an_organization_calls_nobody_at_night() -> None:
-    decent = rules.quiet_hours(None, "UTC", BERLIN)
+    decent = dialdecision.quiet_hours(None, "UTC", BERLIN)
     at_night = datetime(2026, 11, 26, 20, 0, tzinfo=UTC)  # 21:00 in Berlin
     assert first_open(decent, at_night - timedelta(minutes=1)) == at_night - timedelta(minutes=1)
     assert first_open(decent, at_night) == datetime(2026, 11, 27, 7, 0, tzinfo=UTC)
@@ -122,7 +122,7 @@ def test_a_span_over_midnight_is_open_after_it() -> None:
     ],
 )
 def test_what_follows_from_an_attempt(result: str, made: int, follows: Retry | End) -> None:
-    assert rules.after_attempt(result, made, 3, 60, NOW) == follows
+    assert dialdecision.after_attempt(result, made, 3, 60, NOW) == follows
 
 
 @pytest.mark.parametrize(
@@ -149,4 +149,4 @@ def test_who_may_be_called(to: str, countries: tuple[str, ...], bad: str | None)
 
 
 def test_zones_of_a_number_are_real() -> None:
-    assert all(isinstance(each.zone, ZoneInfo) for each in rules.quiet_hours(None, "UTC", BRITAIN))
+    assert all(isinstance(each.zone, ZoneInfo) for each in dialdecision.quiet_hours(None, "UTC", BRITAIN))

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from control.base.subscriptions import Contract, SubscriptionItem
-from control.billing import rules
-from control.billing.rules import FOREVER, Period
+from control.billing import subscriptionstate
+from control.billing.subscriptionstate import FOREVER, Period
 from hum.contract.errors import InvalidRequest
 from tests.support.billing import known
 
@@ -36,15 +36,17 @@ def contract(items: tuple[SubscriptionItem, ...] = STARTER, **changes: Any) -> C
     ],
 )
 def test_how_long_a_plan_is_in_force(status: str, in_force_until: datetime | None) -> None:
-    found = rules.standing(contract(status=status), PLANS, START if status in rules.OWING else None, GRACE)
+    found = subscriptionstate.standing(
+        contract(status=status), PLANS, START if status in subscriptionstate.OWING else None, GRACE
+    )
     assert (found.plan_id, found.in_force_until) == ("starter", in_force_until)
 
 
 def test_grace_begins_with_the_oldest_debt() -> None:
     """Not anew with each period that is not paid either."""
     later = contract(status="past_due", period_starts_at=END)
-    assert rules.standing(later, PLANS, START, GRACE).in_force_until == START + GRACE
-    assert rules.standing(later, PLANS, None, GRACE).in_force_until == END + GRACE
+    assert subscriptionstate.standing(later, PLANS, START, GRACE).in_force_until == START + GRACE
+    assert subscriptionstate.standing(later, PLANS, None, GRACE).in_force_until == END + GRACE
 
 
 @pytest.mark.parametrize(
@@ -58,18 +60,18 @@ def test_grace_begins_with_the_oldest_debt() -> None:
     ],
 )
 def test_which_plan_it_is(items: tuple[SubscriptionItem, ...], metadata: str | None, plan: str | None) -> None:
-    found = rules.standing(contract(items, plan_id=metadata), PLANS, None, GRACE)
+    found = subscriptionstate.standing(contract(items, plan_id=metadata), PLANS, None, GRACE)
     assert found.plan_id == plan
     assert (found.in_force_until is None) is (plan is None)
 
 
 def test_of_several_the_liveliest_counts_and_then_the_latest() -> None:
     old, new = contract(id="sub_old"), contract(id="sub_new", created_at=START + timedelta(days=1))
-    assert rules.effective([]) is None
-    assert rules.effective([new, replace(old, status="canceled")]) == new
-    assert rules.effective([replace(new, status="canceled"), old]) == old
-    assert rules.effective([old, new]) == rules.effective([new, old]) == new
-    assert rules.effective([replace(old, status="a word that Stripe makes up later")]) is None
+    assert subscriptionstate.effective([]) is None
+    assert subscriptionstate.effective([new, replace(old, status="canceled")]) == new
+    assert subscriptionstate.effective([replace(new, status="canceled"), old]) == old
+    assert subscriptionstate.effective([old, new]) == subscriptionstate.effective([new, old]) == new
+    assert subscriptionstate.effective([replace(old, status="a word that Stripe makes up later")]) is None
 
 
 @pytest.mark.parametrize(
@@ -109,23 +111,25 @@ def test_of_several_the_liveliest_counts_and_then_the_latest() -> None:
 def test_how_a_subscription_becomes_another(
     items: tuple[SubscriptionItem, ...], plan: str, seats: int, lines: tuple[dict[str, Any], ...]
 ) -> None:
-    change = rules.change(contract(items), PLANS, rules.plan_for_sale(PLANS, plan, seats), seats, None)
+    change = subscriptionstate.change(
+        contract(items), PLANS, subscriptionstate.plan_for_sale(PLANS, plan, seats), seats, None
+    )
     assert (change.items, change.plan_id, change.cancel_at_period_end) == (lines, plan, None)
 
 
 def test_it_goes_on_after_all() -> None:
     """Also if the portal has set the day of its end, which Stripe keeps apart."""
-    assert not rules.change(
+    assert not subscriptionstate.change(
         contract(cancel_at_period_end=True, cancel_at=END), PLANS, None, None, False
     ).clears_cancel_at
-    assert rules.change(contract(cancel_at=END), PLANS, None, None, False).clears_cancel_at
-    assert not rules.change(contract(cancel_at=END), PLANS, None, None, True).clears_cancel_at
+    assert subscriptionstate.change(contract(cancel_at=END), PLANS, None, None, False).clears_cancel_at
+    assert not subscriptionstate.change(contract(cancel_at=END), PLANS, None, None, True).clears_cancel_at
 
 
 @pytest.mark.parametrize(("name", "seats"), [("free", 0), ("none", 0), ("", 0), ("business", 1)])
 def test_what_is_not_sold(name: str, seats: int) -> None:
     with pytest.raises(InvalidRequest):
-        rules.plan_for_sale(PLANS, name, seats)
+        subscriptionstate.plan_for_sale(PLANS, name, seats)
 
 
 @pytest.mark.parametrize(
@@ -148,7 +152,7 @@ def test_what_is_not_sold(name: str, seats: int) -> None:
     ],
 )
 def test_periods(starts_at: datetime | None, ends_at: datetime | None, now: datetime, expected: Period) -> None:
-    assert rules.period(starts_at, ends_at, now) == expected
+    assert subscriptionstate.period(starts_at, ends_at, now) == expected
 
 
 @pytest.mark.parametrize(
@@ -156,16 +160,16 @@ def test_periods(starts_at: datetime | None, ends_at: datetime | None, now: date
     [(0, 10, ()), (7, 10, ()), (8, 10, (80,)), (10, 10, (80, 100)), (99, 10, (80, 100)), (9, 0, ()), (9, None, ())],
 )
 def test_warnings(used: int, limit: int | None, due: tuple[int, ...]) -> None:
-    assert rules.warnings(used, limit) == due
+    assert subscriptionstate.warnings(used, limit) == due
 
 
 def test_hours_to_look_at() -> None:
     now, settle = datetime(2026, 11, 26, 10, 5, tzinfo=UTC), timedelta(minutes=10)
     began = datetime(2026, 11, 20, 8, 40, tzinfo=UTC)
     nine = datetime(2026, 11, 26, 9, tzinfo=UTC)
-    assert rules.hours_to_check(began, None, now, settle) == (datetime(2026, 11, 20, 8, tzinfo=UTC), nine)
-    assert rules.hours_to_check(began, nine, now, settle) == (nine - rules.GROWS, nine)
+    assert subscriptionstate.hours_to_check(began, None, now, settle) == (datetime(2026, 11, 20, 8, tzinfo=UTC), nine)
+    assert subscriptionstate.hours_to_check(began, nine, now, settle) == (nine - subscriptionstate.GROWS, nine)
     long_ago = datetime(2020, 1, 1, tzinfo=UTC)
-    since, _ = rules.hours_to_check(long_ago, None, now, settle)
+    since, _ = subscriptionstate.hours_to_check(long_ago, None, now, settle)
     assert now - timedelta(days=34) < since  # Stripe takes nothing older than 35 days
-    assert rules.hours_to_check(now, None, now, settle) == (now.replace(minute=0), now.replace(minute=0))
+    assert subscriptionstate.hours_to_check(now, None, now, settle) == (now.replace(minute=0), now.replace(minute=0))

@@ -8,8 +8,18 @@ import pytest
 
 from control.flows import smsconfig
 from control.flows.smsconfig import Config
-from control.textagent import rules
-from control.textagent.rules import Counts, Defer, Facts, HandOver, Limits, NoReply, Recheck, Respond, ThreadMessage
+from control.textagent import turndecision
+from control.textagent.turndecision import (
+    Counts,
+    Defer,
+    Facts,
+    HandOver,
+    Limits,
+    NoReply,
+    Recheck,
+    Respond,
+    ThreadMessage,
+)
 from control.texts import segments, sendgate
 
 AT = datetime(2026, 3, 2, 12, tzinfo=UTC)
@@ -65,8 +75,8 @@ def thread(*bodies: str, apart_seconds: float = 20) -> list[ThreadMessage]:
         ({"attempts": 4}, HandOver("model_failed", falls_back=True)),
     ],
 )
-def test_before_the_model_is_asked(changes: dict[str, Any], decision: rules.Decision) -> None:
-    assert rules.decide(replace(FACTS, **changes), LIMITS) == decision
+def test_before_the_model_is_asked(changes: dict[str, Any], decision: turndecision.Decision) -> None:
+    assert turndecision.decide(replace(FACTS, **changes), LIMITS) == decision
 
 
 NOW = Recheck(
@@ -94,7 +104,7 @@ NOW = Recheck(
     ],
 )
 def test_before_the_answer_is_sent(changes: dict[str, Any], reason: str | None) -> None:
-    assert rules.drop_reason(replace(NOW, **changes)) == reason
+    assert turndecision.drop_reason(replace(NOW, **changes)) == reason
 
 
 @pytest.mark.parametrize(
@@ -121,22 +131,22 @@ def test_before_the_answer_is_sent(changes: dict[str, Any], reason: str | None) 
     ],
 )
 def test_machines_that_say_that_nobody_is_there(body: str, is_one: bool) -> None:
-    assert rules.is_auto_reply(body) is is_one
+    assert turndecision.is_auto_reply(body) is is_one
 
 
 def test_who_repeats_themselves_is_a_machine() -> None:
-    assert rules.is_loop(thread("Press 1", "Hi?", "press 1.", "Hello?", "PRESS 1"))
-    assert not rules.is_loop(thread("Press 1", "Hi?", "Press 1", "Hello?", "Press 2"))
-    assert not rules.is_loop([ThreadMessage("inbound", "Hello?", AT)] * 3), "somebody who waits for an answer"
-    assert not rules.is_loop(thread("", "Nice!", "", "What a view.", "")), "pictures"
-    assert not rules.is_loop(thread("\U0001f44d", "Great.", "\U0001f64f", "You're welcome.", "\U0001f600"))
+    assert turndecision.is_loop(thread("Press 1", "Hi?", "press 1.", "Hello?", "PRESS 1"))
+    assert not turndecision.is_loop(thread("Press 1", "Hi?", "Press 1", "Hello?", "Press 2"))
+    assert not turndecision.is_loop([ThreadMessage("inbound", "Hello?", AT)] * 3), "somebody who waits for an answer"
+    assert not turndecision.is_loop(thread("", "Nice!", "", "What a view.", "")), "pictures"
+    assert not turndecision.is_loop(thread("\U0001f44d", "Great.", "\U0001f64f", "You're welcome.", "\U0001f600"))
 
 
 def test_who_answers_at_once_for_ever_is_a_machine() -> None:
     talk = [f"text {place}" for place in range(13)]
-    assert rules.is_loop(thread(*talk, apart_seconds=1))
-    assert not rules.is_loop(thread(*talk[:11], apart_seconds=1)), "not yet"
-    assert not rules.is_loop(thread(*talk, apart_seconds=4)), "a fast person"
+    assert turndecision.is_loop(thread(*talk, apart_seconds=1))
+    assert not turndecision.is_loop(thread(*talk[:11], apart_seconds=1)), "not yet"
+    assert not turndecision.is_loop(thread(*talk, apart_seconds=4)), "a fast person"
 
 
 @pytest.mark.parametrize(
@@ -152,7 +162,7 @@ def test_who_answers_at_once_for_ever_is_a_machine() -> None:
     ],
 )
 def test_a_reply_is_plain(text: str, plain: str) -> None:
-    assert rules.plain(text) == plain
+    assert turndecision.plain(text) == plain
 
 
 @pytest.mark.parametrize(
@@ -160,7 +170,7 @@ def test_a_reply_is_plain(text: str, plain: str) -> None:
 )
 @pytest.mark.parametrize(("chars", "most"), [(1600, 11), (160, 1), (40, 2), (3, 1), (1, 1)])
 def test_what_is_cut_fits_and_is_a_beginning(text: str, chars: int, most: int) -> None:
-    cut = rules.cut(text, chars, most)
+    cut = turndecision.cut(text, chars, most)
     assert len(cut) <= chars and segments.count(cut) <= most and cut
     assert text.startswith(cut.removesuffix("..."))
 

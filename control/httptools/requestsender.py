@@ -13,12 +13,12 @@ from prometheus_client import Counter as Metric
 from control.base import egress, redaction
 from control.base.egress import EgressError, Reason
 from control.clients.http import Answer, GuardedClient
-from control.httptools import rules
-from control.httptools.rules import Definition, Outcome, PreparedRequest, Request
+from control.httptools import toolrequest
 from control.httptools.templates import CannotRender
+from control.httptools.toolrequest import Definition, Outcome, PreparedRequest, Request
 from control.tools import dumped
 from hum.clock import monotonic_ms
-from hum.observe.telemetry import log
+from hum.observe.logs import log
 from hum.secrets import Keyring, SealContext, Unsealable
 from hum.settings.httptools import HttpToolSettings
 from storage import http_tools
@@ -79,11 +79,13 @@ class Requests:
         try:
             async with asyncio.timeout(timeout_ms / 1000), self._counted(org):
                 # In threads: rendering is bounded, but its milliseconds would delay the event loop of all calls.
-                request = await asyncio.to_thread(rules.render_request, definition, values, key)
-                at.redacted = await asyncio.to_thread(rules.redacted, request)
+                request = await asyncio.to_thread(toolrequest.render_request, definition, values, key)
+                at.redacted = await asyncio.to_thread(toolrequest.redacted, request)
                 secrets = await self._secrets(org, request)
                 at.secrets = secrets.values()
-                await self._attempt(org, definition, await asyncio.to_thread(rules.fill_secrets, request, secrets), at)
+                await self._attempt(
+                    org, definition, await asyncio.to_thread(toolrequest.fill_secrets, request, secrets), at
+                )
         except CannotRender as trouble:
             error = str(trouble)
         except _NotSent as trouble:
@@ -96,12 +98,12 @@ class Requests:
         if at.answer is not None:
             body, response, complaint = await asyncio.to_thread(_read, at.answer, at.secrets)
             error = error or complaint
-        outcome = await asyncio.to_thread(rules.outcome, definition, values, response, error)
+        outcome = await asyncio.to_thread(toolrequest.outcome, definition, values, response, error)
         REQUESTS.labels("ok" if outcome.ok else "failed").inc()
         return Exchange(
             at.redacted,
             at.answer.status if at.answer else None,
-            body[: rules.SHOWN_CHARS],
+            body[: toolrequest.SHOWN_CHARS],
             at.answer.truncated if at.answer else False,
             outcome,
             at.count,
@@ -153,16 +155,16 @@ class Requests:
                     headers=request.headers,
                     body=request.body,
                     total_seconds=max(0.001, (at.until_ms - monotonic_ms()) / 1000),
-                    response_bytes=rules.ANSWER_BYTES,
+                    response_bytes=toolrequest.ANSWER_BYTES,
                     truncate=True,
                 )
             except EgressError as error:
                 at.answer = None
                 reason = error.reason
-                if at.count >= limit or not rules.is_temporary(reason, None):
+                if at.count >= limit or not toolrequest.is_temporary(reason, None):
                     raise
             else:
-                if at.count >= limit or not rules.is_temporary(None, at.answer.status):
+                if at.count >= limit or not toolrequest.is_temporary(None, at.answer.status):
                     return
             seconds = pause * 2 ** (at.count - 1)
             if monotonic_ms() + seconds * 1000 >= at.until_ms:
@@ -175,7 +177,7 @@ class Requests:
 def _read(answer: Answer, secrets: Collection[str]) -> tuple[str, dict[str, Any], str | None]:
     """Return an answer's body, the answer for templates, both without the request's secrets, and its error, if any."""
     text = redaction.hidden(answer.body.decode("utf-8", "replace").replace("\0", ""), secrets)
-    response, error = rules.interpret(answer.status, text, truncated=answer.truncated)
+    response, error = toolrequest.interpret(answer.status, text, truncated=answer.truncated)
     body = redaction.hidden_within(response["body"], secrets)
     # JSON may escape a secret, which shows only once it is parsed.
     if body != response["body"]:

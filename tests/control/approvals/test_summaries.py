@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from control.approvals import rules
+from control.approvals import summaries
 from control.base import redaction
 
 VALUES: st.SearchStrategy[Any] = st.recursive(
@@ -42,14 +42,14 @@ def test_of_card_numbers_the_last_digits_are_shown(value: Any, shown: Any) -> No
 
 @given(VALUES)
 def test_what_is_sent_back_as_it_was_shown_is_as_it_was(value: Any) -> None:
-    assert rules.restored(redaction.masked(value), value) == value
+    assert summaries.restored(redaction.masked(value), value) == value
 
 
 def test_what_was_changed_is_changed_and_the_rest_is_as_it_was() -> None:
     before = {"n": 1, "card": "4111111111111111", "list": ["4111111111111111", "x"]}
     edited = redaction.masked(before) | {"n": 2}
-    assert rules.restored(edited, before) == before | {"n": 2}
-    assert rules.restored({"card": "other"}, before) == {"card": "other"}
+    assert summaries.restored(edited, before) == before | {"n": 2}
+    assert summaries.restored({"card": "other"}, before) == {"card": "other"}
     assert json.loads(redaction.masked_json(json.dumps(before)))["card"] == "[card ...1111]"
 
 
@@ -57,19 +57,19 @@ def test_secrets_that_are_sent_back_as_they_were_shown_are_what_they_were() -> N
     before = {"n": 1, "pin": "9876", "all": [{"token": "t"}, {"token": "u", "n": 2}], "4111111111111111": {"pin": "1"}}
     edited = redaction.masked(before) | {"n": 2}
     assert "9876" not in json.dumps(edited) and "4111111111111111" not in edited
-    assert rules.restored(edited, before) == before | {"n": 2}
+    assert summaries.restored(edited, before) == before | {"n": 2}
     edited["all"][0]["token"] = "other"
-    assert rules.restored(edited, before)["all"] == [{"token": "other"}, {"token": "u", "n": 2}]
-    assert rules.restored({"pin": "1"}, before) == {"pin": "1"}
+    assert summaries.restored(edited, before)["all"] == [{"token": "other"}, {"token": "u", "n": 2}]
+    assert summaries.restored({"pin": "1"}, before) == {"pin": "1"}
 
 
 def test_a_summary_is_one_line_however_long_another_system_writes() -> None:
-    text = rules.summary("Desk", "shop__refund", "Refunds.\n\nIGNORE\tall\r\n" + "x" * 10_000, {})
-    assert "\n" not in text and len(text) <= rules.MOST_SUMMARY_CHARS
+    text = summaries.summary("Desk", "shop__refund", "Refunds.\n\nIGNORE\tall\r\n" + "x" * 10_000, {})
+    assert "\n" not in text and len(text) <= summaries.MOST_SUMMARY_CHARS
 
 
 def test_a_summary_names_the_arguments_that_are_set() -> None:
-    text = rules.summary("Desk", "pay", "Pays.", {"account": "DE1", "token": "t"})
+    text = summaries.summary("Desk", "pay", "Pays.", {"account": "DE1", "token": "t"})
     assert text == 'Desk wants to use pay with {"account": "DE1", "token": "[secret]"}: Pays.'
-    long = rules.summary("Desk", "pay", "Pays.", {"x": "y" * 10_000})
-    assert len(long) <= rules.MOST_SUMMARY_CHARS and long.endswith(": Pays.")
+    long = summaries.summary("Desk", "pay", "Pays.", {"x": "y" * 10_000})
+    assert len(long) <= summaries.MOST_SUMMARY_CHARS and long.endswith(": Pays.")

@@ -10,17 +10,17 @@ import pytest
 
 PROGRAM = """
 import logging
-from hum.observe import telemetry
+from hum.observe import logs
 from hum.settings import Common
-telemetry.start(Common(), "test")
-log = telemetry.log("somewhere")
+logs.start(Common(), "test")
+log = logs.log("somewhere")
 log.info("one", number=1)
 logging.getLogger("a library").error("two")
 try:
     1 / 0
 except ZeroDivisionError:
     log.exception("three")
-print(int(telemetry.LOST_LINES._value.get()))
+print(int(logs.LOST_LINES._value.get()))
 """
 
 

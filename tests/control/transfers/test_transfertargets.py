@@ -8,9 +8,9 @@ import pytest
 from control.livecall import nextsteps
 from control.livecall.nextsteps import Message, Transfer
 from control.tools import Situation
-from control.transfers import rules
-from control.transfers.rules import Parties, Target
+from control.transfers import transfertargets
 from control.transfers.tool import offered
+from control.transfers.transfertargets import Parties, Target
 from control.transfers.whisper import NAME_CHARS, digits, whisper
 from hum import ids
 
@@ -62,7 +62,7 @@ def test_an_entry_says_how_it_is_rung() -> None:
     ],
 )
 def test_which_number_may_be_given(number: str, why: str | None) -> None:
-    found = rules.bad_given_number(number)
+    found = transfertargets.bad_given_number(number)
     assert (found is None) if why is None else (found is not None and why in found)
 
 
@@ -91,7 +91,7 @@ def test_whose_number_the_person_sees() -> None:
 def test_what_a_dials_end_means(
     status: str, bridged: bool | None, needs_key: bool, connected: bool, state: str
 ) -> None:
-    assert rules.ended(status, bridged=bridged, needs_key=needs_key, connected=connected) == state
+    assert transfertargets.ended(status, bridged=bridged, needs_key=needs_key, connected=connected) == state
 
 
 @pytest.mark.parametrize("language", [None, "en", "es-MX", "fr", "de-DE", "it", "pt-BR", "xx", "EN-us"])

@@ -6,9 +6,9 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from control.base.hours import parse
-from control.campaigns import rules
+from control.campaigns import halting, transitions
 from control.campaigns.forecasting import Group, plan
-from control.campaigns.rules import Launch
+from control.campaigns.transitions import Launch
 from control.texts.paces import Paces
 from hum.contract.errors import InvalidState
 from tests.control.campaigns.conftest import LIMITS
@@ -31,10 +31,10 @@ OFFICE = parse('{"weekly": {"fri": [["13:30", "14:00"]], "mon": [["09:00", "17:0
     ],
 )
 def test_what_can_not_be_launched_says_why(changed: dict[str, object], sentence: str) -> None:
-    rules.may_launch(READY, AT)
-    rules.may_launch(replace(READY, status="paused", pending=0), AT)  # those in hand are still to be told of
+    transitions.may_launch(READY, AT)
+    transitions.may_launch(replace(READY, status="paused", pending=0), AT)  # those in hand are still to be told of
     with pytest.raises(InvalidState, match=sentence):
-        rules.may_launch(replace(READY, **changed), AT)  # type: ignore[arg-type]  # by the table
+        transitions.may_launch(replace(READY, **changed), AT)  # type: ignore[arg-type]  # by the table
 
 
 @pytest.mark.parametrize(
@@ -51,12 +51,12 @@ def test_what_can_not_be_launched_says_why(changed: dict[str, object], sentence:
     ],
 )
 def test_when_a_campaign_stops(outcomes: dict[str | None, int], stopped_code: str | None, reason: str | None) -> None:
-    assert rules.halt(outcomes, stopped_code, LIMITS) == reason
+    assert halting.halt(outcomes, stopped_code, LIMITS) == reason
 
 
 @pytest.mark.parametrize(("throttle", "window"), [(None, 100), (1, 2), (30, 5), (6000, 100)])
 def test_how_many_texts_are_written_ahead(throttle: int | None, window: int) -> None:
-    assert rules.window(LIMITS, throttle) == window
+    assert halting.window(LIMITS, throttle) == window
 
 
 def test_a_pace_fills_the_hours() -> None:

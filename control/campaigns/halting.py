@@ -1,10 +1,7 @@
-"""Transitions of campaigns, and when they must stop.  Pure: facts in, decisions out."""
+"""When a campaign must stop, and the sentences that say why.  Pure: facts in, decisions out."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
-
-from hum.contract.errors import InvalidState
 
 #: The carrier's codes at which a campaign is paused at once: all further texts would fail, or make it worse.  The
 #: sender also pauses the number (`control.texts.delivery_rules`).  Whether the campaign continues after that, a person
@@ -60,63 +57,6 @@ class Limits:
     countries: frozenset[str] = frozenset()
 
 
-#: Texts that are written in a transaction.
-BATCH = 50
-#: Recipients that are canceled, and texts that are withdrawn, in a transaction.
-BULK = 2000
-#: The number of latest outcomes that decide whether a campaign continues.
-LATEST = 500
-#: With a throttle, the texts of so many seconds are written ahead.
-AHEAD_SECONDS = 10
-
-
-# --- transitions --------------------------------------------------------------------------------------------------
-
-
-def may_change(status: str) -> None:
-    """Raise InvalidState unless the campaign is a draft."""
-    if status != "draft":
-        raise InvalidState("The campaign was launched; only a draft can be changed.")
-
-
-@dataclass(frozen=True, slots=True)
-class Launch:
-    """The facts that decide whether a campaign may be launched."""
-
-    status: str
-    has_text: bool
-    pending: int
-    can_send: bool
-    starts_at: datetime | None
-    expires_at: datetime | None
-
-
-def may_launch(facts: Launch, at: datetime) -> None:
-    """Raise InvalidState unless the campaign may be launched."""
-    if facts.status not in {"draft", "paused"}:
-        raise InvalidState(f"The campaign is {facts.status}; only a draft or a paused campaign can be launched.")
-    if not facts.has_text:
-        raise InvalidState("The campaign has neither a text nor media.")
-    if facts.status == "draft" and facts.pending == 0:
-        raise InvalidState("The campaign has nobody to text.")
-    if not facts.can_send:
-        raise InvalidState("The campaign's number can't send texts: it was given up, or its texts are off.")
-    if facts.expires_at is not None and facts.expires_at <= max(at, facts.starts_at or at):
-        raise InvalidState("The campaign expires before it begins.")
-
-
-def may_pause(status: str) -> None:
-    """Raise InvalidState unless the campaign may be paused."""
-    if status not in {"queued", "running"}:
-        raise InvalidState(f"The campaign is {status}; only a queued or running campaign can be paused.")
-
-
-def may_cancel(status: str) -> None:
-    """Raise InvalidState unless the campaign may be canceled."""
-    if status not in {"draft", "queued", "running", "paused"}:
-        raise InvalidState(f"The campaign is {status} already.")
-
-
 def halt(outcomes: Mapping[str | None, int], stopped_code: str | None, limits: Limits) -> str | None:
     """Return why a campaign must stop, or None.
 
@@ -137,3 +77,7 @@ def window(limits: Limits, throttle_per_minute: int | None) -> int:
     if throttle_per_minute is None:
         return limits.window
     return min(limits.window, max(2, throttle_per_minute * AHEAD_SECONDS // 60))
+
+
+#: With a throttle, the texts of so many seconds are written ahead.
+AHEAD_SECONDS = 10

@@ -1,8 +1,8 @@
-"""Logs and metrics.
+"""Logs: one JSON object per line.
 
-structlog writes one JSON object per line, with the request, organization and call that are bound to the context; no
+structlog writes them, with the request, organization and call that are bound to the context; no
 phone number and no transcript at INFO.  Libraries' logs, warnings and uncaught exceptions become such lines too;
-hum/observe/stderr.py handles output that bypasses Python.  Metrics are Prometheus's.
+hum/observe/stderr.py handles output that bypasses Python.
 """
 
 import logging
@@ -10,23 +10,17 @@ import os
 import socket
 import sys
 import threading
-from collections.abc import Sequence
 from types import TracebackType
 from typing import Any, TextIO, cast
 
 import structlog
-from prometheus_client import CONTENT_TYPE_LATEST, Counter, generate_latest
+from prometheus_client import Counter
 from structlog.tracebacks import ExceptionDictTransformer
 
 from hum.observe import stderr
 from hum.settings import Common
 
 LOST_LINES = Counter("hum_log_lines_lost_total", "Lines of the log that could not be written")
-METRICS_CONTENT_TYPE = CONTENT_TYPE_LATEST
-#: Prometheus buckets, in seconds, for operations that take milliseconds.
-FAST_BUCKETS: Sequence[float] = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
-#: Prometheus buckets, in seconds, for the time a caller waits for an answer.
-TURN_BUCKETS: Sequence[float] = (0.1, 0.2, 0.3, 0.5, 0.7, 1.0, 1.5, 2.0, 3.0, 5.0)
 
 
 def log(name: str) -> Any:
@@ -113,8 +107,3 @@ def _log_uncaught(plane: str) -> None:
         logger.error("an exception was ignored", where=repr(facts.object), exc_info=facts.exc_value)
 
     sys.excepthook, threading.excepthook, sys.unraisablehook = log_exit, log_thread_end, log_unraisable
-
-
-def metrics_page() -> bytes:
-    """Return all metrics of this process, in Prometheus's text format."""
-    return generate_latest()

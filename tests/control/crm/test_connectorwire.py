@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from control.crm import rules
-from control.crm.rules import CrmContact, Event, Reply
+from control.crm import connectorwire
+from control.crm.connectorwire import CrmContact, Event, Reply
 from hum.contract.errors import InvalidRequest
 
 KNOWN, NOBODY, FAILED = Reply("ok", contact=CrmContact("1")), Reply("not_found"), Reply("failed", "timeout")
@@ -28,7 +28,7 @@ DAY = timedelta(days=1)
     ],
 )
 def test_the_first_that_knows_is_believed(replies: list[Reply | None], waited: bool, index: int | None) -> None:
-    assert rules.winner(replies, waited=waited) == index
+    assert connectorwire.winner(replies, waited=waited) == index
 
 
 @pytest.mark.parametrize(
@@ -36,23 +36,23 @@ def test_the_first_that_knows_is_believed(replies: list[Reply | None], waited: b
     [(1, 0, 10), (2, 0, 60), (6, 0, 3600), (40, 0, 3600), (1, 100, 100), (1, 10**6, 3600), (3, 5, 300)],
 )
 def test_it_is_tried_more_and_more_rarely(attempts: int, after_seconds: float, wait_seconds: int) -> None:
-    due = rules.next_attempt(attempts, NOON, NOON, DAY, after_seconds)
+    due = connectorwire.next_attempt(attempts, NOON, NOON, DAY, after_seconds)
     assert due == NOON + timedelta(seconds=wait_seconds)
 
 
 def test_it_is_tried_for_a_day() -> None:
-    assert rules.next_attempt(30, NOON, NOON + timedelta(hours=22.9), DAY, 0) is not None
-    assert rules.next_attempt(30, NOON, NOON + timedelta(hours=23), DAY, 0) is None
+    assert connectorwire.next_attempt(30, NOON, NOON + timedelta(hours=22.9), DAY, 0) is not None
+    assert connectorwire.next_attempt(30, NOON, NOON + timedelta(hours=23), DAY, 0) is None
 
 
 @pytest.mark.parametrize("text", ["120", "0"])
 def test_retry_after_in_seconds(text: str) -> None:
-    assert rules.retry_after_seconds(text) == int(text)
+    assert connectorwire.retry_after_seconds(text) == int(text)
 
 
 @pytest.mark.parametrize("text", [None, "", "Wed, 21 Oct 2026 07:28:00 GMT", "-5", "9" * 30, "١٢"])
 def test_any_other_retry_after_is_none(text: str | None) -> None:
-    assert rules.retry_after_seconds(text) == 0
+    assert connectorwire.retry_after_seconds(text) == 0
 
 
 @pytest.mark.parametrize(
@@ -80,30 +80,32 @@ def test_any_other_retry_after_is_none(text: str | None) -> None:
     ],
 )
 def test_a_contact_is_read_field_by_field(contact: Any, fields: dict[str, str], problems: list[str]) -> None:
-    found, bad = rules.contact_of(contact)
+    found, bad = connectorwire.contact_of(contact)
     assert (found.fields, bad) == (fields, problems)
 
 
 @pytest.mark.parametrize(("id", "known"), [("a", "a"), (7, "7"), (10**30, "1" + "0" * 30), (1.5, None), (True, None)])
 def test_an_id_is_text_or_a_whole_number(id: Any, known: str | None) -> None:
-    assert rules.contact_of({"id": id})[0].id == known
+    assert connectorwire.contact_of({"id": id})[0].id == known
 
 
 def test_a_contact_that_is_created_must_have_an_id() -> None:
-    assert rules.interpret(Event.CREATE, 201, b'{"contact": {"id": 7}}', truncated=False).contact == CrmContact("7")
+    assert connectorwire.interpret(Event.CREATE, 201, b'{"contact": {"id": 7}}', truncated=False).contact == CrmContact(
+        "7"
+    )
     for body in (b"", b"{}", b'{"contact": {"id": null}}', b'{"contact": []}'):
-        assert rules.interpret(Event.CREATE, 201, body, truncated=False).failed
+        assert connectorwire.interpret(Event.CREATE, 201, body, truncated=False).failed
 
 
 def test_numbers_that_take_long_to_read_are_no_json() -> None:
     body = b'{"found": true, "contact": {"id": ' + b"1" * 60_000 + b"}}"
-    assert rules.interpret(Event.LOOKUP, 200, body, truncated=False).reason == "not_json"
+    assert connectorwire.interpret(Event.LOOKUP, 200, body, truncated=False).reason == "not_json"
 
 
 def test_a_secret_is_hidden_before_the_log_cuts_the_text() -> None:
     secret = "crmsec_" + "s" * 43
-    shown = rules.redacted(b"x" * (rules.LOG_CHARS - 10) + secret.encode(), [secret])
-    assert "sss" not in shown and len(shown) <= rules.LOG_CHARS
+    shown = connectorwire.redacted(b"x" * (connectorwire.LOG_CHARS - 10) + secret.encode(), [secret])
+    assert "sss" not in shown and len(shown) <= connectorwire.LOG_CHARS
 
 
 @pytest.mark.parametrize(
@@ -111,7 +113,7 @@ def test_a_secret_is_hidden_before_the_log_cuts_the_text() -> None:
     [("https://a.example/", "https://a.example"), ("https://a.example/hum//", "https://a.example/hum")],
 )
 def test_a_base_url_ends_without_a_slash(url: str, stored: str) -> None:
-    assert rules.base_url(url) == stored
+    assert connectorwire.base_url(url) == stored
 
 
 @pytest.mark.parametrize(
@@ -126,4 +128,4 @@ def test_a_base_url_ends_without_a_slash(url: str, stored: str) -> None:
 )
 def test_a_base_url_that_is_none(url: str) -> None:
     with pytest.raises(InvalidRequest):
-        rules.base_url(url)
+        connectorwire.base_url(url)

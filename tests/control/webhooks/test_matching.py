@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as some
 
-from control.webhooks import bodies, retries, rules, signing
+from control.webhooks import bodies, fairshare, matching, retries, signing
 from control.webhooks.bodies import Content
+from control.webhooks.fairshare import Demand
 from control.webhooks.retries import Schedule
-from control.webhooks.rules import Demand
 from hum import ids
 
 AT = datetime(2026, 3, 5, 15, 4, 5, 678000, tzinfo=UTC)
@@ -32,7 +32,7 @@ DEFAULT = Schedule((5, 300, 1800, 7200), 0.2, 3600)
     ],
 )
 def test_what_a_pattern_stands_for(patterns: Sequence[str], type: str, wanted: bool) -> None:
-    assert rules.wants(patterns, type) is wanted
+    assert matching.wants(patterns, type) is wanted
 
 
 GROUPS = [ids.new(), ids.new()]
@@ -45,7 +45,7 @@ GROUPS = [ids.new(), ids.new()]
 )
 def test_shares_leave_room_in_all_and_in_each_group(free: int, own: tuple[int, int], demands: list[Demand]) -> None:
     free_of = dict(zip(GROUPS, own, strict=True))
-    shares = rules.share(free, free_of, demands)
+    shares = fairshare.share(free, free_of, demands)
     rest = free - sum(shares)
     left = {
         id: free_of[id] - sum(share for share, demand in zip(shares, demands, strict=True) if demand.group == id)
@@ -62,10 +62,10 @@ def test_shares_leave_room_in_all_and_in_each_group(free: int, own: tuple[int, i
 
 def test_hogs_leave_a_place() -> None:
     (group,) = GROUPS[:1]
-    shares = rules.share(256, {group: 40}, [Demand(group, 8, 0)] * 7)
+    shares = fairshare.share(256, {group: 40}, [Demand(group, 8, 0)] * 7)
     assert max(shares) - min(shares) <= 1
     left = 40 - sum(shares)
-    assert rules.share(256, {group: left}, [Demand(group, 8, 0)])[0] >= 2
+    assert fairshare.share(256, {group: left}, [Demand(group, 8, 0)])[0] >= 2
 
 
 @pytest.mark.parametrize(
@@ -123,9 +123,9 @@ def test_the_standards_vector() -> None:
 def test_a_window_halves_and_grows_back() -> None:
     window = 16
     for succeeded, size in ((False, 8), (False, 4), (False, 2), (False, 1), (False, 1), (True, 2), (True, 3)):
-        window = rules.widened(window, 16, succeeded)
+        window = fairshare.widened(window, 16, succeeded)
         assert window == size
-    assert rules.widened(16, 16, succeeded=True) == 16
+    assert fairshare.widened(16, 16, succeeded=True) == 16
 
 
 def content(data: str) -> Content:

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from hum.clock import Clock, cpu_ms
-from hum.observe.telemetry import log
+from hum.observe.logs import log
 from media import metrics
 from media.cpushare import Used, allowed_cores
 
@@ -49,7 +49,7 @@ class Lag:
         return max(self._now, self._before)
 
 
-class Pacer:
+class Ticker:
     """A timer that calls `sweep(now_ms)` every `period_ms`; missed ticks are skipped, not made up in a burst.
 
     An exception from `sweep` ends only that tick: every call depends on the following ones.
@@ -94,7 +94,7 @@ class Pacer:
             metrics.TICKS_FAILED.inc()
             # Log the first of a series only: there are fifty ticks a second.
             if not self._is_failing:
-                LOG.exception("a tick of the pacer failed: this is a bug")
+                LOG.exception("a tick of the ticker failed: this is a bug")
             self._is_failing = True
         else:
             self._is_failing = False

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from control.studio import rules
-from control.studio.rules import ProposalRequest
+from control.studio import drafts
+from control.studio.drafts import ProposalRequest
 from hum.v1 import flows_pb2
 
 VOICE, SMS = flows_pb2.CHANNEL_VOICE, flows_pb2.CHANNEL_SMS
@@ -21,8 +21,8 @@ REQUEST = ProposalRequest(
 WRITTEN = {"name": "Pipes", "system_prompt": "You answer.", "language": "en", "rationale": "Because."}
 
 
-def drafted(request: ProposalRequest = REQUEST, **written: Any) -> rules.Draft:
-    return rules.to_draft(WRITTEN | written, request, ("alloy", "ash"))
+def drafted(request: ProposalRequest = REQUEST, **written: Any) -> drafts.Draft:
+    return drafts.to_draft(WRITTEN | written, request, ("alloy", "ash"))
 
 
 def test_nothing_but_texts_hours_voice_and_named_numbers_gets_in() -> None:
@@ -89,5 +89,5 @@ def test_no_address_comes_from_nowhere(text: str, is_made_up: bool) -> None:
 
 
 def test_the_schema_has_what_a_channel_has() -> None:
-    assert {"voice", "greeting", "transfers"} <= rules.schema(VOICE, ["ash"])["properties"].keys()
-    assert not {"voice", "greeting", "transfers"} & rules.schema(SMS, ["ash"])["properties"].keys()
+    assert {"voice", "greeting", "transfers"} <= drafts.schema(VOICE, ["ash"])["properties"].keys()
+    assert not {"voice", "greeting", "transfers"} & drafts.schema(SMS, ["ash"])["properties"].keys()
