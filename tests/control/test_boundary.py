@@ -253,7 +253,7 @@ async def test_a_request_id_is_echoed_when_it_is_one(plane: Plane, sent: str, ke
 )
 def test_a_servicer_states_a_context_that_its_method_gets(annotation: type | None, fits: bool) -> None:
     def stream_call(request: Any, ctx: Any) -> None:
-        raise NotImplementedError
+        pytest.fail("only its signature is read")
 
     stream_call.__annotations__["ctx"] = annotation
     options = Method.of(calls_pb2.DESCRIPTOR.services_by_name["CallsService"].methods_by_name["StreamCall"], Talker())
