@@ -19,7 +19,7 @@ from tests.contract.conftest import Edge
 from tests.contract.test_carrier_webhooks import CALL, flow_with_number, post
 from tests.contract.test_live_stream import Media, event, events, in_progress, turn
 from tests.contract.test_resumed import joined_again
-from tests.control.conftest import fake_clients
+from tests.control.conftest import UNLIMITED, fake_clients
 from tests.support.waits import patience
 
 TEXT = "Offer her a visit on Tuesday."
@@ -28,9 +28,7 @@ TEXT = "Offer her a visit on Tuesday."
 @pytest.fixture
 def limits() -> dict[str, float]:
     return {
-        "rate_burst": 10_000,
-        "organization_rate_burst": 10_000,
-        "unknown_rate_burst": 10_000,
+        **UNLIMITED,
         "command_seconds": 0.5,
     }
 

@@ -10,15 +10,14 @@ from hum.contract.errors import CarrierError
 from tests.contract.conftest import PUBLIC, Edge
 from tests.contract.lines import DESK, MOBILE, TAKEN, Dial, Line, tags
 from tests.contract.test_carrier_webhooks import CALL, flow_with_number, post
+from tests.control.conftest import UNLIMITED
 from tests.support.cases import in_turn
 
 
 @pytest.fixture
 def limits() -> dict[str, float]:
     return {
-        "rate_burst": 10_000,
-        "organization_rate_burst": 10_000,
-        "unknown_rate_burst": 10_000,
+        **UNLIMITED,
         "command_seconds": 0.5,
     }
 

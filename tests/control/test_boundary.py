@@ -36,7 +36,7 @@ from control.boundary.method import Method
 from control.boundary.status import status
 from hum.contract.errors import FieldError, InvalidRequest
 from hum.v1 import calls_pb2, calls_pb2_grpc, flows_pb2, flows_pb2_grpc
-from tests.control.conftest import Plane
+from tests.control.conftest import UNLIMITED, Plane
 from tests.support.databases import blocked
 from tests.support.metrics import sample
 from tests.support.waits import until
@@ -51,7 +51,7 @@ def measured(method: str, code: str) -> float:
 @pytest.fixture
 def limits() -> dict[str, float]:
     """A request that is cut while it waits for a lock is not to be refused for that first."""
-    return {"rate_burst": 10_000, "organization_rate_burst": 10_000, "unknown_rate_burst": 10_000, "lock_seconds": 60}
+    return {**UNLIMITED, "lock_seconds": 60}
 
 
 @pytest.fixture
