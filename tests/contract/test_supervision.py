@@ -151,7 +151,7 @@ async def test_a_call_between_two_streams_is_ended_at_the_carrier(edge: Edge) ->
     http, media, call_id = await in_progress(edge)
     await media.acknowledged(1)
     async with edge.plane.control.db.system() as tx:
-        await tx.execute('UPDATE calls SET owed = \'{"type": "voicemail"}\'')
+        await tx.execute('UPDATE calls SET next_step = \'{"type": "voicemail"}\'')
     await media.acknowledged(media.report(ended=runtime_pb2.StreamEnded(reason="voicemail", at_ms=10)))
     answer = await ask(http, f"{call_id}/instruct")
     assert (answer.status_code, answer.json()["error"]["code"]) == (409, "invalid_state")

@@ -201,7 +201,7 @@ class World:
     async def make_due(self) -> None:
         """The time of whatever waits has come."""
         async with self.db.system() as tx:
-            await tx.execute("UPDATE crm_syncs SET due_at = now() - interval '1 s' WHERE state = 'owed'")
+            await tx.execute("UPDATE crm_syncs SET due_at = now() - interval '1 s' WHERE state = 'pending'")
 
     async def work(self, times: int = 6) -> int:
         """Make jobs of what is due, and do them, as often as more becomes due; return how many."""
