@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 
 from hum import settings
-from hum.process import program
+from hum.process import homelock, program
 from hum.process.signals import PREPARE, stop_signal
 from hum.refusal import refuse
 from hum.settings import ControlSettings
@@ -47,16 +47,26 @@ async def run_migrate(config: ControlSettings, *, restored: bool) -> None:
     if config.database_url:
         applied = await migrate(config.database_url, restored=restored)
     elif restored:
-        server = EmbeddedPostgres(config.home)
-        try:
-            applied = await migrate(await server.start(), restored=True)
-        finally:
-            await server.stop()
+        applied = await _migrate_restored(config.home)
     else:
         raise CannotMigrate("HUM_DATABASE_URL is not set; an embedded database is migrated by `hum up` itself")
     sys.stdout.write("".join(f"applied {name}\n" for name in applied) or "up to date\n")
     if restored:
         sys.stdout.write("recorded the restore: what was to be sent before is looked for at the carrier first\n")
+
+
+async def _migrate_restored(home: Path) -> list[str]:
+    """Start a restored embedded database, migrate it and record the restore.  Raises CannotMigrate, CannotStart."""
+    lock, server = homelock.Lock(home, homelock.MIGRATE), EmbeddedPostgres(home)
+    try:
+        await lock.acquire()
+    except (homelock.AlreadyRunning, OSError) as error:
+        raise CannotMigrate(f"can't record the restore: {error}") from error
+    try:
+        return await migrate(await server.start(), restored=True)
+    finally:
+        await server.stop()
+        lock.release()
 
 
 async def run_backup(config: ControlSettings, folder: Path) -> None:

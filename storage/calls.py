@@ -37,7 +37,7 @@ CREATE = """
 """
 STATE = """
     SELECT id, org_id, call_sid, direction, to_e164, status, created_at, answered_at, ended_at, end_reason, carrier_ended_at,
-           streams_offered, streams_opened, streams_left, node, owed AS next_step, owed_due AS next_step_due, carrier_account,
+           streams_offered, streams_opened, streams_left, node, next_step, next_step_due, carrier_account,
            (SELECT count(*) FROM call_streams s WHERE s.call_id = calls.id AND s.opened_at > now() - interval '1 minute')
                AS streams_lately
       FROM calls
@@ -82,7 +82,7 @@ SPEND_TOKEN = """
       FROM before b
      WHERE c.id = b.id AND coalesce(c.call_sid, c.id::text) = $2 AND b.token_expires_at > now() AND c.ended_at IS NULL
     RETURNING c.id, c.org_id, c.flow_id, c.flow_version, c.contact_id, c.streams_opened AS stream_number,
-              CASE WHEN c.owed_due THEN c.owed END AS due, b.token_expires_at AS expires_at, b.lost_at IS NOT NULL AS was_lost
+              CASE WHEN c.next_step_due THEN c.next_step END AS due, b.token_expires_at AS expires_at, b.lost_at IS NOT NULL AS was_lost
 """
 ADD_STREAM = "INSERT INTO call_streams (org_id, call_id, number, stream_sid, node) VALUES ($1, $2, $3, $4, $5)"
 #: When stream `s` was opened, in ms since the call's first stream `f` was.
@@ -132,9 +132,9 @@ ANSWER = "UPDATE calls SET status = 'in_progress', answered_at = coalesce(answer
 END = """
     UPDATE calls SET status = $2, ended_at = $3, end_reason = $4, end_detail = $5, token_hash = NULL WHERE id = $1
 """
-SET_NEXT_STEP = "UPDATE calls SET owed = $2, owed_due = $3 WHERE id = $1"
+SET_NEXT_STEP = "UPDATE calls SET next_step = $2, next_step_due = $3 WHERE id = $1"
 LEAVE_STREAM = """
-    UPDATE calls SET owed_due = owed IS NOT NULL, streams_left = streams_left + 1, node = NULL WHERE id = $1
+    UPDATE calls SET next_step_due = next_step IS NOT NULL, streams_left = streams_left + 1, node = NULL WHERE id = $1
 """
 EXTEND_TOKEN = "UPDATE calls SET token_expires_at = token_expires_at + make_interval(secs => $2) WHERE id = $1"
 CARRIER_ENDED = "UPDATE calls SET carrier_ended_at = coalesce(carrier_ended_at, now()) WHERE id = $1"

@@ -57,7 +57,7 @@ TOUCH_ALL = """
      WHERE c.id = each.id
 """
 ANSWER_WITH = "UPDATE conversations SET flow_id = $2 WHERE id = ANY ($1)"
-PAUSE_AI = "UPDATE conversations SET ai_paused_reason = $2, turn_due_at = NULL, turn_owed_at = NULL WHERE id = $1"
+PAUSE_AI = "UPDATE conversations SET ai_paused_reason = $2, turn_due_at = NULL, turn_pending_since = NULL WHERE id = $1"
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,14 +17,14 @@ SCHEDULE_CONTACT = """
     INSERT INTO crm_syncs (id, org_id, connector_id, kind, contact_id, due_at)
     SELECT $1, hum.org_id(), c.id, 'contact', k.id, now() FROM crm_connectors c, contacts k WHERE c.id = $2 AND k.id = $3
     ON CONFLICT (contact_id, connector_id) WHERE kind = 'contact' DO UPDATE
-       SET state = 'owed', id = excluded.id, due_at = now(), attempts = 0, queued = false, claim = NULL,
+       SET state = 'pending', id = excluded.id, due_at = now(), attempts = 0, queued = false, claim = NULL,
            created_at = excluded.created_at, ended_at = NULL
      WHERE crm_syncs.state = 'failed'
 """
 # A summary that was stored after an attempt had begun is another delivery, which no attempt under way can end.
 SCHEDULE_CALL_ANEW = """
     UPDATE crm_syncs s
-       SET state = 'owed', id = gen_random_uuid(), due_at = now(), attempts = 0, queued = false, claim = NULL,
+       SET state = 'pending', id = gen_random_uuid(), due_at = now(), attempts = 0, queued = false, claim = NULL,
            created_at = now(), ended_at = NULL
       FROM crm_connectors c
      WHERE s.call_id = $1 AND s.kind = 'call' AND s.attempts > 0 AND c.id = s.connector_id AND c.enabled AND c.sync_calls
@@ -40,7 +40,7 @@ SCHEDULE_CALL = """
       FROM calls a JOIN crm_connectors c ON c.org_id = a.org_id
      WHERE a.id = $1 AND a.status <> 'blocked' AND c.enabled AND c.sync_calls
     ON CONFLICT (call_id, connector_id) WHERE kind = 'call' DO UPDATE SET due_at = least(crm_syncs.due_at, excluded.due_at)
-     WHERE crm_syncs.state = 'owed' AND crm_syncs.attempts = 0 AND NOT crm_syncs.queued
+     WHERE crm_syncs.state = 'pending' AND crm_syncs.attempts = 0 AND NOT crm_syncs.queued
 """
 SCHEDULE_CONVERSATION = """
     INSERT INTO crm_syncs (id, org_id, connector_id, kind, contact_id, conversation_id, event_id, due_at)
@@ -55,22 +55,22 @@ QUEUE = """
           FROM crm_connectors c
          CROSS JOIN LATERAL (
                SELECT o.id, o.due_at FROM crm_syncs o
-                WHERE o.connector_id = c.id AND o.state = 'owed' AND o.due_at <= $1
+                WHERE o.connector_id = c.id AND o.state = 'pending' AND o.due_at <= $1
                 ORDER BY o.due_at, o.id
                 LIMIT greatest(0, $3 - (SELECT count(*) FROM crm_syncs f
-                                         WHERE f.connector_id = c.id AND f.state = 'owed' AND f.due_at > $1
+                                         WHERE f.connector_id = c.id AND f.state = 'pending' AND f.due_at > $1
                                            AND f.queued))) s
          WHERE c.enabled AND coalesce(c.rests_until <= $1, true)
          ORDER BY s.due_at
          LIMIT $4)
     UPDATE crm_syncs s SET queued = true, claim = NULL, due_at = $2
       FROM ready
-     WHERE s.id = ready.id AND s.state = 'owed' AND s.due_at <= $1
+     WHERE s.id = ready.id AND s.state = 'pending' AND s.due_at <= $1
     RETURNING s.id, s.org_id
 """
 CLAIM = """
     UPDATE crm_syncs SET claim = $2, due_at = $3, attempts = attempts + 1
-     WHERE id = $1 AND state = 'owed' AND queued AND claim IS NULL
+     WHERE id = $1 AND state = 'pending' AND queued AND claim IS NULL
     RETURNING id, org_id, connector_id, kind, contact_id, call_id, conversation_id, attempts, created_at
 """
 DEFER = """
@@ -79,21 +79,21 @@ DEFER = """
 """
 END = """
     UPDATE crm_syncs SET state = $3, queued = false, claim = NULL, ended_at = now()
-     WHERE id = $1 AND claim = $2 AND state = 'owed'
+     WHERE id = $1 AND claim = $2 AND state = 'pending'
 """
 IS_CONTACT_SCHEDULED = """
     SELECT EXISTS (SELECT FROM crm_syncs
-                    WHERE contact_id = $1 AND connector_id = $2 AND kind = 'contact' AND state = 'owed'
+                    WHERE contact_id = $1 AND connector_id = $2 AND kind = 'contact' AND state = 'pending'
                       AND created_at > now() - $3::interval)
 """
 GIVE_UP = """
     UPDATE crm_syncs SET state = 'failed', queued = false, claim = NULL, ended_at = now()
-     WHERE id IN (SELECT id FROM crm_syncs WHERE state = 'owed' AND created_at < now() - $1::interval LIMIT $2)
+     WHERE id IN (SELECT id FROM crm_syncs WHERE state = 'pending' AND created_at < now() - $1::interval LIMIT $2)
 """
 # A contact's row is kept as long as the contact, so that it is not created twice.
 PRUNE = """
     DELETE FROM crm_syncs WHERE id IN (SELECT id FROM crm_syncs
-                                        WHERE state <> 'owed' AND ended_at < now() - $1::interval AND kind <> 'contact'
+                                        WHERE state <> 'pending' AND ended_at < now() - $1::interval AND kind <> 'contact'
                                         ORDER BY ended_at LIMIT $2)
 """
 CALL = """

@@ -72,7 +72,7 @@ CANCEL_ALL = """
 """
 READ = "UPDATE conversations SET unread_count = 0 WHERE id = $1 AND unread_count > 0"
 CLOSE = """
-    UPDATE conversations SET status = 'closed', snoozed_until = NULL, turn_due_at = NULL, turn_owed_at = NULL WHERE id = $1
+    UPDATE conversations SET status = 'closed', snoozed_until = NULL, turn_due_at = NULL, turn_pending_since = NULL WHERE id = $1
 """
 ASSIGN = "UPDATE conversations SET assignee_id = $2 WHERE id = $1"
 SNOOZE = "UPDATE conversations SET snoozed_until = $2 WHERE id = $1"

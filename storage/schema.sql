@@ -1827,8 +1827,8 @@ END) STORED,
     looked_at timestamp with time zone,
     caller_verification text,
     recording_fault text,
-    owed jsonb,
-    owed_due boolean DEFAULT false NOT NULL,
+    next_step jsonb,
+    next_step_due boolean DEFAULT false NOT NULL,
     streams_left integer DEFAULT 0 NOT NULL,
     answered_by text,
     media_url text,
@@ -2080,7 +2080,7 @@ CREATE TABLE public.conversations (
     last_message_direction text,
     active_at timestamp with time zone DEFAULT now() NOT NULL,
     turn_due_at timestamp with time zone,
-    turn_owed_at timestamp with time zone,
+    turn_pending_since timestamp with time zone,
     turn_generation integer DEFAULT 0 NOT NULL,
     created_at timestamp with time zone DEFAULT now() NOT NULL,
     generation integer DEFAULT 0 NOT NULL,
@@ -2164,7 +2164,7 @@ CREATE TABLE public.crm_syncs (
     call_id uuid,
     conversation_id uuid,
     event_id bigint,
-    state text DEFAULT 'owed'::text NOT NULL,
+    state text DEFAULT 'pending'::text NOT NULL,
     attempts integer DEFAULT 0 NOT NULL,
     due_at timestamp with time zone NOT NULL,
     queued boolean DEFAULT false NOT NULL,
@@ -2172,7 +2172,7 @@ CREATE TABLE public.crm_syncs (
     created_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
     ended_at timestamp with time zone,
     CONSTRAINT crm_syncs_kind_check CHECK ((kind = ANY (ARRAY['contact'::text, 'call'::text, 'conversation'::text]))),
-    CONSTRAINT crm_syncs_state_check CHECK ((state = ANY (ARRAY['owed'::text, 'done'::text, 'failed'::text])))
+    CONSTRAINT crm_syncs_state_check CHECK ((state = ANY (ARRAY['pending'::text, 'done'::text, 'failed'::text])))
 );
 
 ALTER TABLE ONLY public.crm_syncs FORCE ROW LEVEL SECURITY;
@@ -4831,19 +4831,19 @@ CREATE UNIQUE INDEX crm_syncs_conversation ON public.crm_syncs USING btree (conv
 
 -- INDEX crm_syncs_due
 
-CREATE INDEX crm_syncs_due ON public.crm_syncs USING btree (connector_id, due_at, id) WHERE (state = 'owed'::text);
+CREATE INDEX crm_syncs_due ON public.crm_syncs USING btree (connector_id, due_at, id) WHERE (state = 'pending'::text);
 
 -- INDEX crm_syncs_ended
 
-CREATE INDEX crm_syncs_ended ON public.crm_syncs USING btree (ended_at) WHERE (state <> 'owed'::text);
+CREATE INDEX crm_syncs_ended ON public.crm_syncs USING btree (ended_at) WHERE (state <> 'pending'::text);
 
 -- INDEX crm_syncs_org
 
 CREATE INDEX crm_syncs_org ON public.crm_syncs USING btree (org_id);
 
--- INDEX crm_syncs_owed
+-- INDEX crm_syncs_pending
 
-CREATE INDEX crm_syncs_owed ON public.crm_syncs USING btree (created_at) WHERE (state = 'owed'::text);
+CREATE INDEX crm_syncs_pending ON public.crm_syncs USING btree (created_at) WHERE (state = 'pending'::text);
 
 -- INDEX dropped_recordings_org
 

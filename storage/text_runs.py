@@ -25,18 +25,18 @@ CONFIG = f"SELECT config FROM ({_CONFIG} AND c.id = $1) each"
 CONFIGS = f"{_CONFIG} AND c.id = ANY ($1)"
 SCHEDULE = """
     UPDATE conversations
-       SET turn_generation = turn_generation + 1, turn_owed_at = coalesce(turn_owed_at, $2),
-           turn_due_at = least($2 + $3::interval, coalesce(turn_owed_at, $2) + $4::interval)
+       SET turn_generation = turn_generation + 1, turn_pending_since = coalesce(turn_pending_since, $2),
+           turn_due_at = least($2 + $3::interval, coalesce(turn_pending_since, $2) + $4::interval)
      WHERE id = $1
 """
 SCHEDULE_ALL = """
     UPDATE conversations c
-       SET turn_generation = c.turn_generation + 1, turn_owed_at = coalesce(c.turn_owed_at, $3),
-           turn_due_at = least($3 + each.debounce, coalesce(c.turn_owed_at, $3) + $4::interval)
+       SET turn_generation = c.turn_generation + 1, turn_pending_since = coalesce(c.turn_pending_since, $3),
+           turn_due_at = least($3 + each.debounce, coalesce(c.turn_pending_since, $3) + $4::interval)
       FROM unnest($1::uuid[], $2::interval[]) AS each (id, debounce)
      WHERE c.id = each.id
 """
-POSTPONE = "UPDATE conversations SET turn_owed_at = $2, turn_due_at = $2 WHERE id = $1 AND turn_due_at IS NULL"
+POSTPONE = "UPDATE conversations SET turn_pending_since = $2, turn_due_at = $2 WHERE id = $1 AND turn_due_at IS NULL"
 DUE = """
     SELECT c.id, c.org_id FROM conversations c
      WHERE c.turn_due_at <= $1
@@ -44,7 +44,7 @@ DUE = """
      ORDER BY c.turn_due_at LIMIT $2
        FOR NO KEY UPDATE SKIP LOCKED
 """
-CLEAR_SCHEDULE = "UPDATE conversations SET turn_due_at = NULL, turn_owed_at = NULL WHERE id = ANY ($1::uuid[])"
+CLEAR_SCHEDULE = "UPDATE conversations SET turn_due_at = NULL, turn_pending_since = NULL WHERE id = ANY ($1::uuid[])"
 CREATE = """
     INSERT INTO text_runs (id, org_id, conversation_id, status)
     SELECT id, org, thread, 'waiting' FROM unnest($1::uuid[], $2::uuid[], $3::uuid[]) AS due (id, org, thread)

@@ -71,7 +71,7 @@ OF_TURNS = """
      WHERE t.id = ANY ($1)
      ORDER BY r.id
 """
-# A start that comes after the end of the same tool call changes nothing.
+# A report that is older than the stored one, or a part of it, changes nothing: it came again, or a start came after its end.
 REPORT = """
     INSERT INTO tool_runs AS r (id, org_id, channel, purpose, call_id, tool_call_id, name,
                                 report_at, report_status, report_ms, report_arguments, report_result)
@@ -80,7 +80,10 @@ REPORT = """
        SET report_at = excluded.report_at, report_status = excluded.report_status, report_ms = excluded.report_ms,
            report_arguments = nullif(excluded.report_arguments::text, r.arguments::text)::json,
            report_result = nullif(excluded.report_result::text, r.output::text)::json
-     WHERE excluded.report_status <> 'running' OR r.report_at IS NULL OR r.report_at < excluded.report_at
+     WHERE r.report_at IS NULL OR r.report_at < excluded.report_at
+        OR r.report_at = excluded.report_at AND excluded.report_status <> 'running'
+           AND (r.report_status, r.report_ms) IS DISTINCT FROM (excluded.report_status, excluded.report_ms)
+    RETURNING id
 """
 #: A reported tool call `r` as JSON, in the form of the contract's ToolActivity.
 REPORTED = """
@@ -288,9 +291,13 @@ async def of_turns(tx: Tx, turns: Sequence[UUID]) -> dict[UUID, list[ActivityRow
     return activity
 
 
-async def report(tx: Tx, org: UUID, call: UUID, tool: ReportRow) -> None:
-    """Store what was reported of a tool call of a locked call, instead of what was reported of it before."""
-    await tx.execute(REPORT, ids.new(), org, call, *(getattr(tool, name) for name in ReportRow.__slots__))
+async def report(tx: Tx, org: UUID, call: UUID, tool: ReportRow) -> bool:
+    """Store what was reported of a tool call of a locked call, instead of what was reported of it before.
+
+    Return False if it was stored before, or something newer was.
+    """
+    fields = (getattr(tool, name) for name in ReportRow.__slots__)
+    return await tx.fetchval(REPORT, ids.new(), org, call, *fields) is not None
 
 
 async def end_orphaned(tx: Tx, call: UUID, at: datetime) -> list[str]:

@@ -44,7 +44,7 @@ END = """
 DIALLED = """
     UPDATE calls
        SET node = NULL, token_hash = NULL, token_expires_at = NULL, carrier_ended_at = NULL, lost_at = NULL,
-           looked_at = NULL, owed_due = owed IS NOT NULL
+           looked_at = NULL, next_step_due = next_step IS NOT NULL
      WHERE id = $1
 """
 # The system's turns come after those of the previous stream, which may still be reported, and before those of the next one; none

@@ -157,13 +157,12 @@ class Doctor:
     # -- the platform
 
     async def _check_database(self) -> list[Finding]:
+        facts: DatabaseFacts | None = None
         try:
             facts = await probes.database(self._config, self._web.seconds)
-        # Also a cancellation: the checks that wait for the database's facts must not wait for ever.
-        except BaseException:
-            self._database.set_result(None)
-            raise
-        self._database.set_result(None if facts.fault else facts)
+        # Also without facts: the checks that wait for them must not wait for ever.
+        finally:
+            self._database.set_result(None if facts is None or facts.fault else facts)
         if not facts.fault:
             self._answers["database"] = [ProbeAnswer(0, skew_seconds=facts.skew_seconds)]
         return rules.database(facts, self._config)

@@ -19,7 +19,7 @@ from hum import ids, rpc
 from hum.contract.errors import IdempotencyInProgress, IdempotencyMismatch, Unavailable
 from hum.observe.logs import log
 from storage import idempotency
-from storage.db import UNAVAILABLE, Db
+from storage.db import BUSY, UNAVAILABLE, Db
 from storage.idempotency import KeyedRequest
 
 LOG = log(__name__)
@@ -94,13 +94,20 @@ class Idempotency:
         return answer
 
     async def _release(self, org: UUID, key: str, claim: UUID) -> None:
+        """Release a key.  Raises nothing: the client gets the failure for which the key is released."""
         try:
-            async with self._db.tenant(org) as tx:
-                await idempotency.release(tx, key, claim)
-        except UNAVAILABLE as error:
+            try:
+                await self._delete_claim(org, key, claim)
+            except BUSY:
+                await self._delete_claim(org, key, claim)
+        except (*UNAVAILABLE, *BUSY) as error:
             LOG.warning(
                 "could not release an idempotency key; it is free when its lease expires", error=repr(error)[:200]
             )
+
+    async def _delete_claim(self, org: UUID, key: str, claim: UUID) -> None:
+        async with self._db.tenant(org) as tx:
+            await idempotency.release(tx, key, claim)
 
 
 def hash_of(request: Message) -> bytes:

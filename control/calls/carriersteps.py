@@ -19,7 +19,7 @@ from control.flows.definitions import is_usable
 from control.livecall.callstatus import AWAY_REASON, CARRIER_ENDINGS, LIVE
 from control.livecall.nextsteps import Message, NextStep, Transfer, decode, encode, is_due
 from control.livecall.stream import append_event
-from control.transfers import dialing, record
+from control.transfers import record, transferleg
 from control.usage import callentries as usage
 from control.voicemail.messageparts import speaking_seconds
 from control.voicemail.usecases import Mailboxes
@@ -153,7 +153,7 @@ async def record_dial(db: Db, request: runtime_pb2.EndDialRequest, at: datetime)
 
 async def _end_dial(tx: Tx, request: runtime_pb2.EndDialRequest, at: datetime, *, apologized: bool) -> CallState:
     """Record the end of a dial, and that of the call if it is over with it; return the locked call.  Raises NotFound."""
-    state, ended = await dialing.record_end(tx, request, at, apologized=apologized)
+    state, ended = await transferleg.record_end(tx, request, at, apologized=apologized)
     if ended is None:
         return state
     await end_call(tx, state, ended.status, at, ended.reason)
@@ -173,7 +173,7 @@ async def carrier_status(
     async with db.system() as tx:
         state = await _lock_by_sid(tx, call_sid, to_e164)
         if state is not None and lasted_seconds is not None:
-            await usage.lasted(tx, state, lasted_seconds)
+            await usage.record_call_duration(tx, state, lasted_seconds)
         if state is None or state.status not in LIVE:
             return
         if not state.streams_opened:
@@ -264,7 +264,7 @@ async def _take_step(tx: Tx, context: StepContext, state: CallState) -> Step | N
     """Take the next step of a locked call and return it; None to offer another stream."""
     language, due = await calls.language(tx, state.id), _due(state)
     if isinstance(due, Transfer) and state.status in LIVE:
-        if (step := await dialing.dial(tx, state, due, context.ring_seconds)) is not None:
+        if (step := await transferleg.dial(tx, state, due, context.ring_seconds)) is not None:
             return step
         due = None  # the transfer is over
     match callendings.after_stream(state.status, _streams(state), language, due):

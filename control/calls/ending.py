@@ -41,7 +41,7 @@ async def stream_ended(tx: Tx, state: CallState, number: int, ended: runtime_pb2
     """Close or continue a locked call after a stream has ended, by the reason and by what the carrier has reported."""
     # All turns of the stream are final now.
     await unfinished_turns.clear(tx, state.id, number)
-    await usage.stream_ended(tx, state, number, at)
+    await usage.record_stream_end(tx, state, number, at)
     # The call was closed as lost, without what this stream has reported since.
     if state.ended_at is not None:
         await jobs.enqueue(tx, AFTER_CALL, state.org_id, state.id)
@@ -127,7 +127,7 @@ async def end_call(tx: Tx, state: CallState, status: str, at: datetime, reason: 
     await unfinished.finalize(tx, state.org_id, state.id, state.streams_opened, at)
     await record.break_off(tx, state, at)
     await calls.end(tx, state.id, status, at, reason, detail)
-    await usage.ended(tx, state, at)
+    await usage.record_call_end(tx, state, at)
     duration_seconds = int((at - state.answered_at).total_seconds()) if state.answered_at else None
     ended = calls_pb2.CallEnded(
         status=value(calls_pb2.CallStatus, status), reason=reason, duration_seconds=duration_seconds

@@ -10,7 +10,7 @@ from control.bus import Bus
 from control.calls import carriersteps
 from control.crm.lookups import Callers
 from control.livecall.channels import CHANGED, LINKS
-from control.transfers import dialing
+from control.transfers import transferleg
 from hum import ids
 from hum.clock import now
 from hum.ids import Kind
@@ -64,11 +64,11 @@ class IngressServicer:
 
     async def ReportDial(self, request: pb.ReportDialRequest, _: NodeContext) -> pb.ReportDialResponse:
         at = moment(request.received_at) if request.HasField("received_at") else now()
-        await dialing.record_status(self._db, request, at)
+        await transferleg.record_status(self._db, request, at)
         return pb.ReportDialResponse()
 
     async def Whisper(self, request: pb.WhisperRequest, _: NodeContext) -> pb.WhisperResponse:
-        return await dialing.whisper_step(self._db, request, TRANSFER_KEY_SECONDS)
+        return await transferleg.whisper_step(self._db, request, TRANSFER_KEY_SECONDS)
 
     async def CheckReady(self, _: pb.CheckReadyRequest, __: NodeContext) -> pb.CheckReadyResponse:
         await self._db.check()

@@ -60,7 +60,7 @@ async def after_call(db: Db, writer: Writer, org: UUID, id: UUID) -> bool:
     async with db.tenant(org) as tx:
         state = await calls.lock(tx, id)
         if response is not None:
-            await usage.answered(tx, state, "summary", response.spent)
+            await usage.record_request_usage(tx, state, "summary", response.spent)
         if answer is not None:
             summary = {name: answer[name] for name in ("text", "key_points", "next_actions")}
             outcome = json.dumps(answer["outcome"]) if "outcome" in answer else None

@@ -13,7 +13,7 @@ from typing import Any, ClassVar
 from google.api import httpbody_pb2
 from grpc import aio
 
-from control.rechecks import Rechecks
+from control.existencechecks import ExistenceChecks
 from hum import rpc
 from hum.contract.errors import NotFound, NotStoredYet, Refused
 from hum.objects.files import CHUNK_BYTES, GONE, Files
@@ -115,18 +115,18 @@ async def send(
     files: Files,
     pieces: Sequence[Piece],
     byte_range: str,
-    rechecks: Rechecks,
+    checks: ExistenceChecks,
     presentation: DownloadHeaders = WAV,
 ) -> AsyncIterator[httpbody_pb2.HttpBody]:
     """Send the part that a `Range` header requests, as the response of an RPC.
 
-    Raises RangeNotSatisfiable, and NotFound if the file is gone or `rechecks` ends the download.
+    Raises RangeNotSatisfiable, and NotFound if the file is gone or `checks` ends the download.
     """
     part = part_of(pieces, byte_range)
     more = ((rpc.HTTP_PREFIX + name, value) for name, value in presentation.headers)
     await context.send_initial_metadata((*part.metadata(), *more))
     async for chunk in part.read(files):
-        if not await rechecks.may_continue():
+        if not await checks.may_continue():
             raise NotFound(GONE)
         yield httpbody_pb2.HttpBody(content_type=presentation.media_type, data=chunk)
 

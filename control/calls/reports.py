@@ -175,7 +175,7 @@ async def _store(tx: Tx, state: CallState, stream: StreamState, report: runtime_
         case "flow_took_over":
             await _switch_flow(tx, state, report, at)
         case "model_used":
-            await usage.model_used(tx, state, stream.number, report.model_used)
+            await usage.record_model_usage(tx, state, stream.number, report.model_used)
         case "announcement_played":
             await calls.set_announced(tx, state.id, report.announcement_played.at_ms)
         case "recording_started" | "recording" | "recording_pause":

@@ -18,8 +18,8 @@ from control.calls.live import LiveCall
 from control.calls.peaks import PeaksReader
 from control.calls.supervision import Supervision
 from control.crm.lookups import Callers
+from control.existencechecks import ExistenceChecks
 from control.feature import Deps
-from control.rechecks import Rechecks
 from control.retention import usecases as erasing
 from control.transfers.usecases import TransferRequest, Transfers
 from hum import ids, rpc
@@ -174,8 +174,8 @@ class CallsServicer:
         if not rows:
             raise NotFound("The call has no recording.")
         pieces = await recordings.joined(self._peaks.files, rows)
-        rechecks = Rechecks(exists, self._settings.recheck_seconds)
-        async for body in recordings.send(ctx.context, self._peaks.files, pieces, request.range, rechecks):
+        checks = ExistenceChecks(exists, self._settings.recheck_seconds)
+        async for body in recordings.send(ctx.context, self._peaks.files, pieces, request.range, checks):
             yield body
 
     async def GetCallPeaks(

@@ -53,7 +53,7 @@ async def look_up_contact(db: Db, carrier: Lookups, keep: timedelta, most_a_day:
     LOOKUPS.labels("answered" if answer else "unknown").inc()
     async with db.tenant(org) as tx:
         if answer is not None:
-            await usage.looked_up(tx, org)
+            await usage.record_lookup(tx, org)
         try:
             before = await contacts.get(tx, id, lock=True)
         except NotFound:

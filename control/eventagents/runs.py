@@ -215,7 +215,7 @@ def _earlier_items(attempt: _Attempt) -> list[dialogue.Item]:
 async def _count(tx: Tx, attempt: _Attempt, work: EventWork) -> None:
     """Record the model's usage, whatever the result of the attempt."""
     owner = Owner(attempt.claim.org_id, attempt.claim.id, attempt.flow.id)
-    await usage.turn_taken(tx, owner, attempt.claim.attempts, work.spent)
+    await usage.record_turn_usage(tx, owner, attempt.claim.attempts, work.spent)
 
 
 async def _finish(tx: Tx, claim: Claim, material: MaterialRow, end: Finish) -> None:

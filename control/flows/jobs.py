@@ -44,7 +44,7 @@ async def render_clips(db: Db, speech: Speech, choices: Choices, most_a_day: int
         audio = await speech.synthesize(voice, texts[hash])
         async with db.tenant(org) as tx:
             await clips.store(tx, voice, texts[hash], audio)
-            await usage.spoken(tx, org, flow, speech.speech_model, len(audio))
+            await usage.record_speech(tx, org, flow, speech.speech_model, len(audio))
     return len(missing)
 
 

@@ -92,7 +92,7 @@ class Conversions:
                 current = await knowledge.get(tx, id, lock=True)
             except NotFound:
                 return
-            await otherentries.embedded(tx, org, [batch.spent for batch in batches])
+            await otherentries.record_embedding(tx, org, [batch.spent for batch in batches])
             if current.revision == row.revision and current.passages == len(vectors):
                 await knowledge_search.embed(tx, id, self._embedder.name, packed(vectors))
 

@@ -85,7 +85,7 @@ class DocumentSearch:
     async def _count(self, owner: Owner, spent: ModelUsage) -> None:
         try:
             async with self._db.tenant(owner.org_id) as tx:
-                await otherentries.asked(tx, owner, spent)
+                await otherentries.record_question(tx, owner, spent)
         except (*UNAVAILABLE, *BUSY) as error:  # the answer is returned anyway
             LOG.warning("could not record the usage of a look-up", error=repr(error)[:200])
 

@@ -13,9 +13,10 @@ from storage.tool_runs import ReportRow
 
 
 async def add(tx: Tx, org: UUID, call: UUID, activity: calls_pb2.ToolActivity, at: datetime) -> None:
-    """Store the start or the end of a tool of a locked call.  Its secrets must have been removed."""
-    await tool_runs.report(tx, org, call, _row(activity))
-    await append_event(tx, call, at, **{"tool_started" if activity.status == "running" else "tool_finished": activity})
+    """Store the start or the end of a tool of a locked call, once.  Its secrets must have been removed."""
+    if await tool_runs.report(tx, org, call, _row(activity)):
+        member = "tool_started" if activity.status == "running" else "tool_finished"
+        await append_event(tx, call, at, **{member: activity})
 
 
 async def end_lost(tx: Tx, call: UUID, at: datetime) -> None:

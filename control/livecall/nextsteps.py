@@ -1,4 +1,4 @@
-"""The pending next step of a call, taken after its stream was left on purpose, in the column `calls.owed`.  Pure.
+"""The pending next step of a call, taken after its stream was left on purpose, in the column `calls.next_step`.  Pure.
 
 An agent's tool, a person or routing stores the step with `calls.set_next_step`.  It is due once the stream has ended with a
 reason in `LEAVES`.  If the stream dies before, an agent's step is dropped: the agent of the next stream decides anew.

@@ -6,9 +6,9 @@ from google.api import httpbody_pb2
 
 from control.boundary import TenantContext
 from control.calls import recordings
+from control.existencechecks import ExistenceChecks
 from control.feature import Deps
 from control.mms import files, mediatypes
-from control.rechecks import Rechecks
 from hum import ids
 from hum.contract.errors import NotFound
 from hum.ids import Kind
@@ -41,7 +41,7 @@ class SmsMediaServicer:
             self._files,
             await recordings.whole(self._files, file.path),
             request.range,
-            Rechecks(exists, self._settings.recheck_seconds),
+            ExistenceChecks(exists, self._settings.recheck_seconds),
             recordings.DownloadHeaders(
                 file.content_type, mediatypes.headers(file.content_type, files.name_of(id, index))
             ),

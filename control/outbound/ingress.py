@@ -52,7 +52,7 @@ class PlacedCallsServicer:
             call, attempt = await attempts.of_webhook(tx, request.attempt_id, request.call_sid, request.to_e164)
             code = request.carrier_code or None
             if request.HasField("lasted_seconds"):
-                await usage.lasted(tx, call, request.lasted_seconds)
+                await usage.record_call_duration(tx, call, request.lasted_seconds)
             await attempts.progressed(tx, call, attempt, request.carrier_status, now(), code)
         gone = call.ended_at is not None and not call.streams_opened
         if request.carrier_status in LIVE_AT_CARRIER and (gone or attempt.status == "not_placed"):

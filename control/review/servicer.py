@@ -12,8 +12,8 @@ from control.base.wire import timestamp
 from control.boundary import TenantContext, TransactionContext
 from control.calls import present, recordings
 from control.calls.peaks import PeaksReader
+from control.existencechecks import ExistenceChecks
 from control.feature import Deps
-from control.rechecks import Rechecks
 from control.voicemail.messageparts import ERASE
 from hum import ids
 from hum.ids import Kind
@@ -149,9 +149,9 @@ class ReviewServicer:
         async with self._db.tenant(ctx.organization) as tx:
             row = await voicemails.get(tx, id)
         path = row.audio_path
-        rechecks = Rechecks(is_there, self._settings.recheck_seconds)
+        checks = ExistenceChecks(is_there, self._settings.recheck_seconds)
         pieces = await recordings.whole(self._files, path, row.created_at)
-        async for body in recordings.send(ctx.context, self._files, pieces, request.range, rechecks):
+        async for body in recordings.send(ctx.context, self._files, pieces, request.range, checks):
             yield body
 
     async def GetVoicemailPeaks(

@@ -81,7 +81,7 @@ class Voices:
             raise Unavailable(SILENT) from error
         async with self._db.tenant(org) as tx:
             await studio.store_preview(tx, hash, audio_ulaw)
-            await usage.spoken(tx, org, None, self._speech.speech_model, len(audio_ulaw))
+            await usage.record_speech(tx, org, None, self._speech.speech_model, len(audio_ulaw))
         return audio_ulaw
 
     async def prune(self) -> None:

@@ -80,7 +80,7 @@ class Proposals:
                 raise Unavailable(SILENT) from error
             finally:  # also if the request is canceled
                 async with self._db.tenant(org) as tx:
-                    await usage.tried(tx, org, None, spent)
+                    await usage.record_trial(tx, org, None, spent)
 
     async def _propose(
         self, org: UUID, request: pb.ProposeFlowRequest, spent: list[ModelUsage]

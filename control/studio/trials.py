@@ -182,7 +182,7 @@ class Trials:
             raise Unavailable(SILENT) from error
         finally:  # also if the request is canceled
             async with self._db.tenant(org) as tx:
-                await usage.tried(tx, org, trial.flow.id, turn.spent)
+                await usage.record_trial(tx, org, trial.flow.id, turn.spent)
         return pb.TryFlowResponse(
             text=text,
             tool_calls=[await _tool_call(each, was_run=n in rehearsal.run) for n, each in enumerate(turn.tool_calls)],

@@ -288,7 +288,7 @@ async def _count(tx: Tx, active: _ActiveTurn, turn: Turn) -> None:
     """Record the model's usage, also of an answer that is not sent."""
     assert active.material.flow is not None
     owner = Owner(active.thread.org_id, active.claim.id, active.material.flow[0], active.thread.number_id)
-    await usage.turn_taken(tx, owner, active.claim.attempts, turn.spent)
+    await usage.record_turn_usage(tx, owner, active.claim.attempts, turn.spent)
 
 
 async def _gate(tx: Tx, thread: ConversationState, at: datetime) -> sendgate.Decision:

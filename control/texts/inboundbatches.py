@@ -126,7 +126,7 @@ async def _receive_group(tx: Tx, group: Sequence[_Arrival], limits: Limits, at: 
     stored = [arrival for arrival in group if arrival.message in written]
     if not stored:
         return
-    await usage.texts_received(tx, {arrival.message: arrival.segments for arrival in stored}, to_e164, at)
+    await usage.record_received_texts(tx, {arrival.message: arrival.segments for arrival in stored}, to_e164, at)
     bodies = {threads[arrival.text.sender].id: arrival.text.body for arrival in stored}
     await conversations.touch_all(tx, bodies, at, "inbound", opens=True)
     await contacts.mark_textable(

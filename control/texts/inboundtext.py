@@ -90,7 +90,7 @@ async def receive(tx: Tx, text: Received, limits: Limits, now: datetime) -> bool
         text.at,
     ):
         return False  # a concurrent duplicate was first
-    await usage.texts_received(tx, {message: segments.count(text.body)}, text.to_e164, at)
+    await usage.record_received_texts(tx, {message: segments.count(text.body)}, text.to_e164, at)
     if is_new and route.blocked:
         await conversations.close(tx, thread.id)
     await conversations.touch(tx, thread.id, at, text.body, "inbound", opens=not route.blocked)

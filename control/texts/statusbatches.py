@@ -126,7 +126,7 @@ def _status(attempt: AttemptRow, entry: AttemptReport) -> tuple[AttemptRow, str,
 async def _count(tx: Tx, good: Sequence[_Candidate]) -> None:
     """Record the usage of texts that the carrier has accepted and charges for."""
     texts = [(candidate.attempt, statuses.counted(candidate.attempt, candidate.segments)) for candidate in good]
-    await usage.texts_sent(tx, [text for _, text in texts if text is not None], now())
+    await usage.record_sent_texts(tx, [text for _, text in texts if text is not None], now())
     # The others get a `sms.sent` event, from which the usage is read as well.
     late = [attempt for attempt, text in texts if text is not None and attempt.sent_at is not None]
     await events.append_all(

@@ -83,12 +83,12 @@ async def apply_report(tx: Tx, attempt: AttemptRow, report: CarrierReport) -> No
 async def _count(tx: Tx, attempt: AttemptRow, report: CarrierReport) -> None:
     """Record the usage of a text that the carrier has accepted: it charges for undelivered texts too."""
     if (text := counted(attempt, report.segments)) is not None:
-        await usage.texts_sent(tx, [text], now())
+        await usage.record_sent_texts(tx, [text], now())
         # Otherwise the `sms.sent` event that follows makes the usage's reader read it.
         if attempt.sent_at is not None:
             await usages.announce(tx, Owner(attempt.org_id, attempt.message_id))
     if report.price is not None:
-        await usage.text_priced(tx, attempt.org_id, attempt.message_id, attempt.number, report.price)
+        await usage.record_text_price(tx, attempt.org_id, attempt.message_id, attempt.number, report.price)
 
 
 def counted(attempt: AttemptRow, segments: int) -> TextRow | None:

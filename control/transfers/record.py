@@ -46,7 +46,7 @@ async def end(tx: Tx, state: CallState, id: UUID, ended_as: str, at: datetime) -
         await append_event(tx, state.id, at, transfer_ended=shown(row))
         await events.append(tx, state.org_id, state.id, _event(row), at=at)
         if row.answered_at is not None:
-            await usage.transferred(tx, state, row.id, row.to_e164, (at - row.answered_at).total_seconds())
+            await usage.record_transfer_estimate(tx, state, row.id, row.to_e164, (at - row.answered_at).total_seconds())
         return row
     return await _row(tx, id)
 

@@ -19,27 +19,27 @@ def stream_part(number: int) -> str:
     return f"stream {number}"
 
 
-async def model_used(tx: Tx, state: CallState, stream: int, used: runtime_pb2.ModelUsed) -> None:
+async def record_model_usage(tx: Tx, state: CallState, stream: int, report: runtime_pb2.ModelUsed) -> None:
     """Record the usage of a response or transcription.  Its report is stored only once, so it counts once."""
     quantities = {
-        meters.AUDIO_IN: used.audio_tokens_in,
-        meters.TEXT_IN: used.text_tokens_in,
-        meters.CACHED_AUDIO_IN: used.cached_audio_tokens_in,
-        meters.CACHED_TEXT_IN: used.cached_text_tokens_in,
-        meters.AUDIO_OUT: used.audio_tokens_out,
-        meters.TEXT_OUT: used.text_tokens_out,
-        meters.TRANSCRIPTION_MS: used.transcription_ms,
+        meters.AUDIO_IN: report.audio_tokens_in,
+        meters.TEXT_IN: report.text_tokens_in,
+        meters.CACHED_AUDIO_IN: report.cached_audio_tokens_in,
+        meters.CACHED_TEXT_IN: report.cached_text_tokens_in,
+        meters.AUDIO_OUT: report.audio_tokens_out,
+        meters.TEXT_OUT: report.text_tokens_out,
+        meters.TRANSCRIPTION_MS: report.transcription_ms,
     }
-    model, part = used.model[: pricetable.MOST_ITEM_CHARS], stream_part(stream)
+    model, part = report.model[: pricetable.MOST_ITEM_CHARS], stream_part(stream)
     await _grow(tx, state, [Usage(part, meter, model, quantity) for meter, quantity in quantities.items()])
 
 
-async def answered(tx: Tx, state: CallState, part: str, spent: ModelUsage) -> None:
+async def record_request_usage(tx: Tx, state: CallState, part: str, spent: ModelUsage) -> None:
     """Record the model's usage after the call, once per request.  `part`: `summary`, `voicemail`."""
     await _grow(tx, state, otherentries.of_model(part, spent))
 
 
-async def stream_ended(tx: Tx, state: CallState, stream: int, at: datetime) -> None:
+async def record_stream_end(tx: Tx, state: CallState, stream: int, at: datetime) -> None:
     """Record the duration of a closed stream of the carrier."""
     opened_at = await usage.stream_opened_at(tx, state.id, stream)
     facts = await usage.call_facts(tx, state.id)
@@ -47,18 +47,18 @@ async def stream_ended(tx: Tx, state: CallState, stream: int, at: datetime) -> N
         await _put(tx, state, [_stream_entry(stream, (at - opened_at).total_seconds())])
 
 
-async def ended(tx: Tx, state: CallState, at: datetime) -> None:
+async def record_call_end(tx: Tx, state: CallState, at: datetime) -> None:
     """Record the end of a call; its usage counts from now on.
 
     The carrier's usage is estimated from the row where the carrier has not reported it.
     """
     facts = await usage.call_facts(tx, state.id)
     owner = Owner(state.org_id, state.id, facts.flow_id, facts.number_id)
-    seconds_lasted = max(0, int((at - facts.answered_at).total_seconds())) if facts.answered_at else 0
+    call_seconds = max(0, int((at - facts.answered_at).total_seconds())) if facts.answered_at else 0
     counts = [
         Usage("", meters.CALLS, "", 1),
-        Usage("", meters.CALL_SECONDS, "", seconds_lasted),
-        Usage("", meters.CALL_MINUTES, "", meters.minutes(seconds_lasted)),
+        Usage("", meters.CALL_SECONDS, "", call_seconds),
+        Usage("", meters.CALL_MINUTES, "", meters.minutes(call_seconds)),
     ]
     estimates = list[Usage]()
     if not facts.is_browser:
@@ -73,12 +73,12 @@ async def ended(tx: Tx, state: CallState, at: datetime) -> None:
     await usage.finalize(tx, state.id, at)
 
 
-async def lasted(tx: Tx, state: CallState, seconds: int) -> None:
+async def record_call_duration(tx: Tx, state: CallState, seconds: int) -> None:
     """Record the carrier's duration of the call."""
     await _put(tx, state, [_leg_entry(await usage.call_facts(tx, state.id), seconds)])
 
 
-async def transferred(tx: Tx, state: CallState, transfer: UUID, to_e164: str, seconds: float) -> None:
+async def record_transfer_estimate(tx: Tx, state: CallState, transfer: UUID, to_e164: str, seconds: float) -> None:
     """Record our estimate of a transfer's duration."""
     await usage.store_missing(
         tx, await _owner(tx, state), [_transfer_entry(transfer, to_e164, _seconds(seconds))], state.ended_at
@@ -86,7 +86,7 @@ async def transferred(tx: Tx, state: CallState, transfer: UUID, to_e164: str, se
     await _announce(tx, state)
 
 
-async def dial_lasted(tx: Tx, state: CallState, transfer: UUID, to_e164: str, seconds: int) -> None:
+async def record_transfer_duration(tx: Tx, state: CallState, transfer: UUID, to_e164: str, seconds: int) -> None:
     """Record the carrier's duration of a transfer."""
     await _put(tx, state, [_transfer_entry(transfer, to_e164, seconds)])
 
@@ -105,18 +105,18 @@ def _stream_entry(stream: int, seconds: float) -> Usage:
     return Usage(stream_part(stream), meters.STREAM_SECONDS, pricetable.ANYTHING, _seconds(seconds))
 
 
-def _seconds(lasted: float) -> int:
+def _seconds(duration: float) -> int:
     """Round up to whole seconds, at least 0, as the clocks of two machines may differ a little."""
-    return max(0, -int(-lasted // 1))
+    return max(0, -int(-duration // 1))
 
 
-async def _grow(tx: Tx, state: CallState, used: list[Usage]) -> None:
-    await usage.add(tx, await _owner(tx, state), used, state.ended_at)
+async def _grow(tx: Tx, state: CallState, entries: list[Usage]) -> None:
+    await usage.add(tx, await _owner(tx, state), entries, state.ended_at)
     await _announce(tx, state)
 
 
-async def _put(tx: Tx, state: CallState, used: list[Usage]) -> None:
-    await usage.upsert(tx, await _owner(tx, state), used, state.ended_at)
+async def _put(tx: Tx, state: CallState, entries: list[Usage]) -> None:
+    await usage.upsert(tx, await _owner(tx, state), entries, state.ended_at)
     await _announce(tx, state)
 
 

@@ -45,27 +45,27 @@ def sent_text(message: UUID, attempt: int, to_e164: str, segments: int) -> TextR
     return TextRow(message, attempt_part(attempt), pricetable.country(to_e164), segments)
 
 
-async def texts_sent(tx: Tx, texts: Sequence[TextRow], at: datetime) -> None:
+async def record_sent_texts(tx: Tx, texts: Sequence[TextRow], at: datetime) -> None:
     """Record texts that the carrier has accepted, or newly counted the segments of."""
     if texts:
         await usage.upsert_texts(tx, texts, SENT, at)
 
 
-async def texts_received(tx: Tx, segments: Mapping[UUID, int], number_e164: str, at: datetime) -> None:
+async def record_received_texts(tx: Tx, segments: Mapping[UUID, int], number_e164: str, at: datetime) -> None:
     """Record inbound messages with their segments."""
     country = pricetable.country(number_e164)
     texts = [TextRow(message, "", country, count) for message, count in segments.items()]
     await usage.upsert_texts(tx, texts, RECEIVED, at)
 
 
-async def text_priced(tx: Tx, org: UUID, message: UUID, attempt: int, price: tuple[Decimal, str]) -> None:
+async def record_text_price(tx: Tx, org: UUID, message: UUID, attempt: int, price: tuple[Decimal, str]) -> None:
     """Record the carrier's price of a text."""
     owner, sent = Owner(org, message), [meters.SEGMENTS_SENT, meters.MEDIA_SENT]
     if await usage.set_price(tx, owner, attempt_part(attempt), sent, *price):
         await usage.announce(tx, owner)
 
 
-async def turn_taken(tx: Tx, owner: Owner, attempt: int, spent: list[ModelUsage]) -> None:
+async def record_turn_usage(tx: Tx, owner: Owner, attempt: int, spent: list[ModelUsage]) -> None:
     """Record the model's usage in an attempt at a turn, step by step."""
     for step in spent:
         await usage.add(tx, owner, of_model(attempt_part(attempt), step), now())
@@ -73,14 +73,14 @@ async def turn_taken(tx: Tx, owner: Owner, attempt: int, spent: list[ModelUsage]
         await usage.announce(tx, owner)
 
 
-async def looked_up(tx: Tx, org: UUID) -> None:
+async def record_lookup(tx: Tx, org: UUID) -> None:
     """Record a look-up at the carrier, without its number."""
     owner = Owner(org, ids.new())
     await usage.upsert(tx, owner, [Usage("", meters.LOOKUPS, item, 1) for item in LOOKED_UP], now())
     await usage.announce(tx, owner)
 
 
-async def embedded(tx: Tx, org: UUID, spent: Sequence[ModelUsage]) -> None:
+async def record_embedding(tx: Tx, org: UUID, spent: Sequence[ModelUsage]) -> None:
     """Record the embedding of a document's passages."""
     owner = Owner(org, ids.new())
     for step in spent:
@@ -88,7 +88,7 @@ async def embedded(tx: Tx, org: UUID, spent: Sequence[ModelUsage]) -> None:
     await usage.announce(tx, owner)
 
 
-async def asked(tx: Tx, owner: Owner, spent: ModelUsage) -> None:
+async def record_question(tx: Tx, owner: Owner, spent: ModelUsage) -> None:
     """Record the embedding of a question to the knowledge, without a lock, as the call that asks goes on meanwhile."""
     used = of_model(f"question {ids.new()}", spent)
     if any(entry.quantity for entry in used):
@@ -96,7 +96,7 @@ async def asked(tx: Tx, owner: Owner, spent: ModelUsage) -> None:
         await usage.announce(tx, owner)
 
 
-async def tried(tx: Tx, org: UUID, flow: UUID | None, spent: Sequence[ModelUsage]) -> None:
+async def record_trial(tx: Tx, org: UUID, flow: UUID | None, spent: Sequence[ModelUsage]) -> None:
     """Record the model's usage in a trial or a proposal of a flow."""
     owner = Owner(org, ids.new(), flow)
     for step in spent:
@@ -105,7 +105,7 @@ async def tried(tx: Tx, org: UUID, flow: UUID | None, spent: Sequence[ModelUsage
         await usage.announce(tx, owner)
 
 
-async def spoken(tx: Tx, org: UUID, flow: UUID | None, model: str, audio_bytes: int) -> None:
+async def record_speech(tx: Tx, org: UUID, flow: UUID | None, model: str, audio_bytes: int) -> None:
     """Record a rendered sentence: of a flow, or a preview of a voice."""
     owner, length_ms = Owner(org, ids.new(), flow), -(-audio_bytes // BYTES_PER_MS)
     await usage.upsert(tx, owner, [Usage("", meters.SPEECH_MS, model[: pricetable.MOST_ITEM_CHARS], length_ms)], now())

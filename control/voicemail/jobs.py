@@ -95,7 +95,7 @@ async def transcribe(db: Db, transcriber: Transcriber, store: Files, org: UUID, 
         raise
     async with db.tenant(org) as tx:
         state = await calls.lock(tx, audio.call_id)
-        await usage.answered(tx, state, "voicemail", transcript.spent)
+        await usage.record_request_usage(tx, state, "voicemail", transcript.spent)
         call = await voicemails.store_transcript(tx, org, id, audio.audio_path, without_nul(transcript.text).strip())
         if call is not None:
             await call_records.index(tx, call)

@@ -1,4 +1,4 @@
-"""The lock of a HUM_HOME: only its holder runs the platform in it, or restores a backup into it."""
+"""The lock of a HUM_HOME: only its holder runs the platform in it, or restores a backup into it and records that."""
 
 import asyncio
 import fcntl
@@ -13,7 +13,7 @@ from hum.process import private
 from hum.process.signals import DRAIN
 
 FILE = "up.lock"
-UP, RESTORE = "hum up", "hum restore"
+UP, RESTORE, MIGRATE = "hum up", "hum restore", "hum migrate --restored"
 POLL_SECONDS = 0.05
 HAND_OVER_SECONDS = 30.0
 

@@ -19,7 +19,7 @@ from tests.contract.test_live_stream import Media, Sent
 from tests.contract.test_mcp import ORDER, bound, on_call, shop
 from tests.contract.test_resumed import joined_again
 from tests.contract.test_tools import run
-from tests.control.conftest import FakeCarrier, fake_clients
+from tests.control.conftest import UNLIMITED, FakeCarrier, fake_clients
 from tests.support.waits import patience
 
 __all__ = ["shop"]
@@ -30,9 +30,7 @@ WAITING = "waiting_for_approval"
 @pytest.fixture
 def limits() -> dict[str, Any]:
     return {
-        "rate_burst": 10_000,
-        "organization_rate_burst": 10_000,
-        "unknown_rate_burst": 10_000,
+        **UNLIMITED,
         "egress_allow": "127.0.0.0/8",
         "approval_look_seconds": 0.05,
         "approval_tell_retry_seconds": 0.05,

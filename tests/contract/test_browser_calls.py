@@ -13,6 +13,7 @@ from control.calls import orphans
 from hum.v1 import calls_pb2, runtime_pb2_grpc
 from hum.v1 import runtime_pb2 as pb
 from tests.contract.conftest import Edge
+from tests.control.conftest import UNLIMITED
 from tests.support.cases import in_turn
 from tests.support.endings import ends_are_told
 from tests.support.waits import patience
@@ -41,7 +42,7 @@ BROWSER = (calls_pb2.CALL_ORIGIN_BROWSER,)
 @pytest.fixture
 def limits() -> dict[str, float]:
     return {
-        **dict.fromkeys(("rate_burst", "organization_rate_burst", "unknown_rate_burst"), 10_000),
+        **UNLIMITED,
         "browser_answer_seconds": 2.0,
         "max_calls_per_caller": 2,
         "link_silent_seconds": 60.0,

@@ -12,6 +12,7 @@ from tests.contract.conftest import Edge
 from tests.contract.test_carrier_webhooks import CALL, flow_with_number, post
 from tests.contract.test_contacts import opened
 from tests.contract.test_live_stream import answered
+from tests.control.conftest import UNLIMITED
 from tests.control.crm.conftest import Crm, answers, serving
 from tests.support.cases import in_turn
 
@@ -23,9 +24,7 @@ CONNECTOR = {"name": "Ours", "base_url": "https://crm.example/hum/"}
 @pytest.fixture
 def limits() -> dict[str, Any]:
     return {
-        "rate_burst": 10_000,
-        "organization_rate_burst": 10_000,
-        "unknown_rate_burst": 10_000,
+        **UNLIMITED,
         "egress_allow": "127.0.0.0/8",
         "crm_connectors": 3,
         "crm_failures": 2,

@@ -23,10 +23,10 @@ from tests.contract.conftest import Edge
 from tests.contract.test_carrier_webhooks import CALL
 from tests.contract.test_live_stream import answered
 from tests.contract.test_tools import joined, run
-from tests.control.conftest import FakeCarrier, fake_clients
+from tests.control.conftest import UNLIMITED, FakeCarrier, fake_clients
 from tests.control.knowledge.documents import docx, pdf
-from tests.control.knowledge.test_jobs import serving
 from tests.support.cases import in_turn
+from tests.support.httpserver import answering
 from tests.support.waits import patience
 
 RULES = "# Returns\n\nSend the parcel back within thirty days.\n\n# Parking\n\nBehind the house."
@@ -36,9 +36,7 @@ NEW = {"name": "House rules", "text": RULES, "format": "markdown"}
 @pytest.fixture
 def limits() -> dict[str, Any]:
     return {
-        "rate_burst": 10_000,
-        "organization_rate_burst": 10_000,
-        "unknown_rate_burst": 10_000,
+        **UNLIMITED,
         "knowledge_documents": 4,
         "knowledge_bytes": 2 << 20,
         "egress_allow": "127.0.0.0/8",
@@ -190,7 +188,7 @@ async def test_a_page_is_fetched_when_one_asks_for_it(edge: Edge) -> None:
     async def page(_: web.Request) -> web.Response:
         return web.Response(text=texts.pop(0), content_type="text/html")
 
-    async with serving(page) as url:
+    async with answering(page) as url:
         made = await http.post("/api/knowledge", json={"name": "Page", "url": f"{url}/hours", "refetch_hours": 24})
         path = f"/api/knowledge/{made.json()['id']}"
         document = await convert(edge, http, made.json()["id"])

@@ -11,7 +11,7 @@ from aiohttp import web
 from tests.contract.conftest import Edge
 from tests.contract.test_knowledge import convert, limits
 from tests.contract.test_triggers_page import run
-from tests.control.knowledge.test_jobs import serving
+from tests.support.httpserver import answering
 
 __all__ = ["limits"]
 PAGE = (Path(__file__).parents[2] / "docs/knowledge.md").read_text()
@@ -29,7 +29,7 @@ async def test_the_examples_do_what_the_page_says(edge: Edge) -> None:
     *adding, searching, naming = BLOCKS
     assert len(adding) == 3
     documents: list[dict[str, Any]] = []
-    async with serving(hours) as url:
+    async with answering(hours) as url:
         for block in adding:
             made = json.loads(await run(*block, env | {"PAGE": url}))
             assert made["status"] == "pending"

@@ -12,6 +12,7 @@ from tests.contract.conftest import Edge
 from tests.contract.test_carrier_webhooks import flow_with_number
 from tests.contract.test_live_stream import Media, answered
 from tests.contract.test_tools import run
+from tests.control.conftest import UNLIMITED
 from tests.control.mcp.closable import Closable
 from tests.support.cases import in_turn
 from tests.support.waits import patience
@@ -23,9 +24,7 @@ ORDER = {"type": "object", "properties": {"n": {"type": "integer"}}, "required":
 @pytest.fixture
 def limits() -> dict[str, Any]:
     return {
-        "rate_burst": 10_000,
-        "organization_rate_burst": 10_000,
-        "unknown_rate_burst": 10_000,
+        **UNLIMITED,
         "egress_allow": "127.0.0.0/8",
         "mcp_servers": 3,
         "mcp_flow_servers": 1,

@@ -1,8 +1,6 @@
 """The reference server of the protocol's authors, from npm, over both transports: its tools on a call."""
 
-import asyncio
 import os
-import socket
 import subprocess
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -11,12 +9,14 @@ from typing import Any
 
 import pytest
 
+from hum.process.sockets import free_port
 from tests.contract.conftest import Edge
 from tests.contract.test_carrier_webhooks import flow_with_number
 from tests.contract.test_mcp import on_call, tools
 from tests.contract.test_tools import run
+from tests.control.conftest import UNLIMITED
 from tests.support.processes import kill_group
-from tests.support.programs import running
+from tests.support.programs import listening, running
 from tests.support.waits import patience
 
 TOOLS = Path(__file__).parents[2] / ".venv-clients"
@@ -27,9 +27,7 @@ pytestmark = pytest.mark.interop
 @pytest.fixture
 def limits() -> dict[str, Any]:
     return {
-        "rate_burst": 10_000,
-        "organization_rate_burst": 10_000,
-        "unknown_rate_burst": 10_000,
+        **UNLIMITED,
         "egress_allow": "127.0.0.0/8",
         "mcp_connect_seconds": 20.0,
         "mcp_refresh_limit_seconds": 60.0,
@@ -40,23 +38,13 @@ def limits() -> dict[str, Any]:
 async def everything(transport: str) -> AsyncIterator[str]:
     """The server's address, once it listens."""
     assert (TOOLS / ".ready").exists(), "run: make peers"
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port("127.0.0.1")
     words = {"streamable_http": ("streamableHttp", "/mcp"), "sse": ("sse", "/sse")}[transport]
     variables = {"PATH": f"{TOOLS / 'bin'}:{os.environ['PATH']}", "PORT": str(port)}
     nowhere = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
     async with running("node", PROGRAM, words[0], env=variables, start_new_session=True, **nowhere) as process:
         try:
-            async with patience():
-                while True:
-                    try:
-                        _, writer = await asyncio.open_connection("127.0.0.1", port)
-                        break
-                    except OSError:
-                        assert process.poll() is None, "it ended"
-                        await asyncio.sleep(0.1)
-            writer.close()
+            await listening(process, port)
             yield f"http://127.0.0.1:{port}{words[1]}"
         finally:
             kill_group(process.pid)

@@ -48,6 +48,13 @@ async def beside(edge: Edge) -> list[tuple[Any, Any]]:
     return [(row["report_arguments"], row["report_result"]) for row in rows]
 
 
+async def streamed(edge: Edge) -> list[str]:
+    """The types of what the call's stream has of tools."""
+    async with edge.plane.control.db.system() as tx:
+        rows = await tx.fetch("SELECT type FROM call_events WHERE type LIKE 'tool.%' ORDER BY seq")
+    return [row["type"] for row in rows]
+
+
 @pytest.mark.parametrize("is_reported_first", [True, False])
 async def test_a_run_and_its_report_are_one_row(edge: Edge, is_reported_first: bool) -> None:
     http, media, call_id = await in_progress(edge)
@@ -113,9 +120,7 @@ async def test_a_tool_without_an_end_is_lost_with_the_call(edge: Edge) -> None:
     await media.acknowledged(media.report(ended=runtime_pb2.StreamEnded(reason="caller", at_ms=9000)))
     lost = await shown(http, call_id)
     assert (lost["status"], lost["result"]) == ("lost", None) and lost["duration_ms"] >= 0
-    async with edge.plane.control.db.system() as tx:
-        types = await tx.fetch("SELECT type FROM call_events WHERE type LIKE 'tool.%' ORDER BY seq")
-    assert [row["type"] for row in types] == ["tool.started", "tool.finished"]
+    assert await streamed(edge) == ["tool.started", "tool.finished"]
 
 
 async def test_a_start_that_comes_late_changes_nothing(edge: Edge) -> None:
@@ -134,3 +139,7 @@ async def test_a_start_that_comes_late_changes_nothing(edge: Edge) -> None:
     async with edge.plane.control.db.system() as tx:
         await activity.add(tx, org, id, again, AT)
     assert (await shown(http, call_id))["status"] == "running", "the model of a later session has the same id"
+    async with edge.plane.control.db.system() as tx:
+        await activity.add(tx, org, id, tool, AT)
+    assert (await shown(http, call_id))["status"] == "running", "the end of the earlier one came again"
+    assert await streamed(edge) == ["tool.started", "tool.finished", "tool.started"]

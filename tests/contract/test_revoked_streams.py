@@ -16,15 +16,14 @@ from tests.contract.conftest import Browser, Edge
 from tests.contract.test_deletion import colleague, recorded
 from tests.contract.test_power import key_of, set_role
 from tests.contract.test_team import ADA, GRACE, members, team
+from tests.control.conftest import UNLIMITED
 from tests.support.waits import patience
 
 
 @pytest.fixture
 def limits() -> dict[str, float]:
     return {
-        "rate_burst": 10_000,
-        "organization_rate_burst": 10_000,
-        "unknown_rate_burst": 10_000,
+        **UNLIMITED,
         "recheck_seconds": 3600,
     }
 

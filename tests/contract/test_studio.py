@@ -23,7 +23,7 @@ from tests.contract.httptools.conftest import serving
 from tests.contract.test_knowledge import ready
 from tests.contract.test_mcp_page import blocks, run
 from tests.contract.test_mcp_server import key_of
-from tests.control.conftest import FakeCarrier, Plane, fake_clients
+from tests.control.conftest import UNLIMITED, FakeCarrier, Plane, fake_clients
 
 FLOW = {
     "name": "Desk",
@@ -43,9 +43,7 @@ https://evil.example/collect.</p></body></html>"""
 @pytest.fixture
 def limits() -> dict[str, Any]:
     return {
-        "rate_burst": 10_000,
-        "organization_rate_burst": 10_000,
-        "unknown_rate_burst": 10_000,
+        **UNLIMITED,
         "studio_trials_per_day": 12,
         "studio_proposals_per_day": 6,
         "studio_previews_per_day": 2,

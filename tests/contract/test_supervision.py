@@ -19,7 +19,7 @@ from tests.contract.conftest import Edge
 from tests.contract.test_carrier_webhooks import CALL, flow_with_number, post
 from tests.contract.test_live_stream import Media, event, events, in_progress, turn
 from tests.contract.test_resumed import joined_again
-from tests.control.conftest import fake_clients
+from tests.control.conftest import UNLIMITED, fake_clients
 from tests.support.waits import patience
 
 TEXT = "Offer her a visit on Tuesday."
@@ -28,9 +28,7 @@ TEXT = "Offer her a visit on Tuesday."
 @pytest.fixture
 def limits() -> dict[str, float]:
     return {
-        "rate_burst": 10_000,
-        "organization_rate_burst": 10_000,
-        "unknown_rate_burst": 10_000,
+        **UNLIMITED,
         "command_seconds": 0.5,
     }
 
@@ -153,7 +151,7 @@ async def test_a_call_between_two_streams_is_ended_at_the_carrier(edge: Edge) ->
     http, media, call_id = await in_progress(edge)
     await media.acknowledged(1)
     async with edge.plane.control.db.system() as tx:
-        await tx.execute('UPDATE calls SET owed = \'{"type": "voicemail"}\'')
+        await tx.execute('UPDATE calls SET next_step = \'{"type": "voicemail"}\'')
     await media.acknowledged(media.report(ended=runtime_pb2.StreamEnded(reason="voicemail", at_ms=10)))
     answer = await ask(http, f"{call_id}/instruct")
     assert (answer.status_code, answer.json()["error"]["code"]) == (409, "invalid_state")

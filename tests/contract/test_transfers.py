@@ -319,12 +319,12 @@ async def test_what_the_carrier_says_twice_waits_for_the_stream(edge: Edge) -> N
     assert (await line.record())["end_reason"] == "caller"
 
 
-@pytest.mark.parametrize("owed", ['{"type":"transfer","to_e164":"+13175550142"}', '{"type":"teleport"}', "{}", "[]"])
-async def test_what_another_release_has_stored_is_not_owed(edge: Edge, owed: str) -> None:
+@pytest.mark.parametrize("step", ['{"type":"transfer","to_e164":"+13175550142"}', '{"type":"teleport"}', "{}", "[]"])
+async def test_what_another_release_has_stored_is_not_taken(edge: Edge, step: str) -> None:
     line = await Line.begun(edge)
     await line.left("carrier_lost")
     async with edge.plane.control.db.system() as tx:
-        await tx.execute("UPDATE calls SET owed = $1, owed_due = true, node = NULL", owed)
+        await tx.execute("UPDATE calls SET next_step = $1, next_step_due = true, node = NULL", step)
     assert tags(await line.next()) == ["Connect"]
 
 
@@ -332,10 +332,10 @@ async def test_a_transfer_that_is_over_is_not_made_again(edge: Edge) -> None:
     line = await Line.begun(edge)
     dial = await line.dialled()
     async with edge.plane.control.db.system() as tx:
-        owed = await tx.fetchval("SELECT owed::text FROM calls")
+        step = await tx.fetchval("SELECT next_step::text FROM calls")
     await dial.over(DialCallStatus="busy")
     async with edge.plane.control.db.system() as tx:
-        await tx.execute("UPDATE calls SET owed = $1, owed_due = true", owed)
+        await tx.execute("UPDATE calls SET next_step = $1, next_step_due = true", step)
     assert tags(await line.next()) == ["Connect"]
     assert len((await line.record())["transfers"]) == 1
 

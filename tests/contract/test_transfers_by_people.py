@@ -10,15 +10,14 @@ from hum.contract.errors import CarrierError
 from tests.contract.conftest import PUBLIC, Edge
 from tests.contract.lines import DESK, MOBILE, TAKEN, Dial, Line, tags
 from tests.contract.test_carrier_webhooks import CALL, flow_with_number, post
+from tests.control.conftest import UNLIMITED
 from tests.support.cases import in_turn
 
 
 @pytest.fixture
 def limits() -> dict[str, float]:
     return {
-        "rate_burst": 10_000,
-        "organization_rate_burst": 10_000,
-        "unknown_rate_burst": 10_000,
+        **UNLIMITED,
         "command_seconds": 0.5,
     }
 
@@ -91,7 +90,7 @@ async def test_a_call_that_is_ending_is_not_transferred_and_owes_nothing(edge: E
     answer, _ = await line.person_moves("transfer", "over", to=MOBILE)
     assert (answer.status_code, answer.json()["error"]["code"]) == (409, "invalid_state")
     async with edge.plane.control.db.system() as tx:
-        assert await tx.fetchval("SELECT owed FROM calls") is None
+        assert await tx.fetchval("SELECT next_step FROM calls") is None
     await line.left("carrier_lost")
     assert tags(await line.next()) == ["Connect"], "the agent is back"
 

@@ -33,6 +33,9 @@ from hum.clock import monotonic_ms, now
 from hum.process import home
 from hum.settings import ControlSettings
 
+#: Rate limits that no test reaches by chance.
+UNLIMITED: Mapping[str, Any] = {"rate_burst": 10_000, "organization_rate_burst": 10_000, "unknown_rate_burst": 10_000}
+
 
 @dataclass
 class FakeCarrier:
@@ -248,7 +251,7 @@ def bearer(secret: str) -> tuple[tuple[str, str], ...]:
 @pytest.fixture
 def limits() -> dict[str, float]:
     """The rate limits: tests send more requests than people do, except those about the limits themselves."""
-    return {"rate_burst": 10_000, "organization_rate_burst": 10_000, "unknown_rate_burst": 10_000}
+    return {**UNLIMITED}
 
 
 @pytest.fixture

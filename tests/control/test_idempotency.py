@@ -7,6 +7,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any, cast
 
+import asyncpg
 import grpc
 import pytest
 from google.protobuf.message import Message
@@ -28,6 +29,7 @@ from hum.settings import ControlSettings
 from hum.v1 import identity_pb2, identity_pb2_grpc, numbers_pb2, numbers_pb2_grpc
 from sandbox.twilio import Carrier
 from sandbox.twilio.rest import Rest
+from storage import idempotency
 from tests.control.conftest import FakeCarrier, Plane, fake_clients
 from tests.control.numbers.desk import Desk
 from tests.control.test_flows import reason
@@ -199,6 +201,35 @@ async def test_the_key_of_a_dead_request_is_free_when_its_lease_is_over(desk: De
     assert await keyed.send(answer) == numbers_pb2.SyncNumbersResponse(added=7)
     assert await keyed.send(die) == numbers_pb2.SyncNumbersResponse(added=7)
     assert keyed.acts == 2
+
+
+@pytest.mark.parametrize("refusals", [1, 2])
+async def test_a_failure_releases_the_key_in_a_busy_database(
+    desk: Desk, refusals: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another transaction is in the way of the release; if it stays there, the key is free when its lease is over."""
+    keyed = Keyed(desk, await owner(desk), "SyncNumbers", numbers_pb2.SyncNumbersRequest())
+    release, busy = idempotency.release, [asyncpg.LockNotAvailableError("lock timeout")] * refusals
+
+    async def contended(*arguments: Any) -> None:
+        if busy:
+            raise busy.pop()
+        await release(*arguments)
+
+    async def fail(_: ActionContext) -> Message:
+        raise RuntimeError("a bug")
+
+    async def answer(_: ActionContext) -> Message:
+        return numbers_pb2.SyncNumbersResponse(added=7)
+
+    monkeypatch.setattr(idempotency, "release", contended)
+    with pytest.raises(RuntimeError, match="a bug"):
+        await keyed.send(fail)
+    if refusals > 1:
+        with pytest.raises(IdempotencyInProgress):
+            await keyed.send(answer)
+        await keyed.end_lease()
+    assert await keyed.send(answer) == numbers_pb2.SyncNumbersResponse(added=7)
 
 
 async def test_an_owner_stops_before_a_twin_takes_over(desk: Desk) -> None:

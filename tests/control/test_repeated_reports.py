@@ -1,6 +1,7 @@
 """A report that comes again, or late, changes nothing: each fact of a call is a row of its own."""
 
 import json
+from datetime import UTC, datetime
 from typing import Any
 
 from control.calls.reports import apply_batch
@@ -14,6 +15,7 @@ from tests.control.test_orphans import Desk, desk
 from tests.support import callfacts
 
 __all__ = ["desk"]
+AT = datetime(2026, 11, 30, 12, 0, 0, 250_000, tzinfo=UTC)
 
 
 async def test_a_report_that_is_stored_changes_nothing(desk: Desk) -> None:
@@ -26,6 +28,10 @@ async def test_a_report_that_is_stored_changes_nothing(desk: Desk) -> None:
     told = calls_pb2.Intervention(
         id=ids.show(Kind.INTERVENTION, ids.new()), kind="say", text="One\0moment.", at_ms=5_000
     )
+    begun = calls_pb2.ToolActivity(id="1", name="end_call", arguments="{}", status="running")
+    begun.started_at.FromDatetime(AT)
+    over = calls_pb2.ToolActivity(id="1", name="end_call", arguments="{}", result="{}", status="ok", duration_ms=40)
+    over.started_at.FromDatetime(AT)
     facts: list[dict[str, Any]] = [
         {"interruption": calls_pb2.Interruption(at_ms=1)},
         {"latency": calls_pb2.TurnLatency(ours_ms=5)},
@@ -34,6 +40,8 @@ async def test_a_report_that_is_stored_changes_nothing(desk: Desk) -> None:
         {"flow_took_over": took_over},
         {"intervention": told},
         {"recording_pause": calls_pb2.RecordingPause(start_ms=6_000, cause="keys")},
+        {"tool_started": begun},
+        {"tool_finished": over},
     ]
     id = ids.show(Kind.CALL, desk.call)
     reports = [runtime_pb2.Report(call_id=id, stream_number=1, seq=seq, **fact) for seq, fact in enumerate(facts, 1)]
@@ -43,10 +51,12 @@ async def test_a_report_that_is_stored_changes_nothing(desk: Desk) -> None:
         async with desk.db.system() as tx:
             rows = [await tx.fetchval(f"SELECT count(*) FROM {table}") for table in callfacts.TABLES]
             events = await tx.fetchval("SELECT count(*) FROM events")
-            states.append((rows, events, await call_records.detail(tx, desk.call)))
+            streamed = [row["type"] for row in await tx.fetch("SELECT type FROM call_events ORDER BY seq")]
+            states.append((rows, events, streamed, await call_records.detail(tx, desk.call)))
             await tx.execute("UPDATE media_links SET batch_seq = 0")
             await tx.execute("UPDATE call_streams SET report_seq = 0")
     assert set(states[0][0]) == {1}
+    assert [type for type in states[0][2] if type.startswith("tool.")] == ["tool.started", "tool.finished"]
     assert states[0] == states[1]
 
 

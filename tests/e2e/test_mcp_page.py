@@ -1,9 +1,7 @@
 """docs/mcp.md: the server that it shows runs, and its requests do what it says, one after another."""
 
-import asyncio
 import json
 import re
-import socket
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -13,14 +11,14 @@ from typing import Any
 import httpx
 import pytest
 
+from hum.process.sockets import free_port
 from tests.contract.conftest import Edge, edge, issuer, public_socket, running_issuer
 from tests.contract.test_approvals import asks, learns, working
 from tests.contract.test_carrier_webhooks import flow_with_number
 from tests.contract.test_mcp import on_call
 from tests.contract.test_tools import run
-from tests.control.conftest import payments, plane
-from tests.support.programs import running
-from tests.support.waits import patience
+from tests.control.conftest import UNLIMITED, payments, plane
+from tests.support.programs import listening, running
 
 __all__ = ["edge", "issuer", "payments", "plane", "public_socket", "running_issuer"]
 PAGE = (Path(__file__).parents[2] / "docs" / "mcp.md").read_text()
@@ -31,9 +29,7 @@ pytestmark = pytest.mark.interop
 @pytest.fixture
 def limits() -> dict[str, Any]:
     return {
-        "rate_burst": 10_000,
-        "organization_rate_burst": 10_000,
-        "unknown_rate_burst": 10_000,
+        **UNLIMITED,
         "egress_allow": "127.0.0.0/8",
         "approval_look_seconds": 0.05,
         "approval_tell_retry_seconds": 0.05,
@@ -46,19 +42,9 @@ async def served(folder: Path) -> AsyncIterator[str]:
     """The page's server, once it listens."""
     (code,) = [block for kind, block in BLOCKS if kind == "python"]
     (folder / "shop.py").write_text(code)
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port("127.0.0.1")
     async with running(sys.executable, folder / "shop.py", str(port)) as process:
-        async with patience():
-            while True:
-                try:
-                    _, writer = await asyncio.open_connection("127.0.0.1", port)
-                    break
-                except OSError:
-                    assert process.poll() is None, "it ended"
-                    await asyncio.sleep(0.1)
-        writer.close()
+        await listening(process, port)
         yield f"http://127.0.0.1:{port}/mcp"
 
 

@@ -12,6 +12,7 @@ from hum.objects import multipart
 from hum.objects.bucket import StoreFault
 from hum.objects.multipart import SignableRequest, Upload, Uploads, _parsed, sign_request
 from hum.settings import RecordingSettings
+from tests.support import httpserver
 from tests.support.present import present
 
 LISTED = b"""<?xml version="1.0" encoding="UTF-8"?>
@@ -68,21 +69,14 @@ async def answering(*pieces: bytes) -> AsyncIterator[Uploads]:
             await asyncio.sleep(0.05)
         return response
 
-    app = web.Application()
-    app.router.add_route("*", "/{path:.*}", answer)
-    runner = web.AppRunner(app)
-    await runner.setup()
-    try:
-        await web.TCPSite(runner, "127.0.0.1", 0).start()
+    async with httpserver.answering(answer) as url:
         settings = RecordingSettings(
             recordings_url="s3://calls/hum",
-            s3_endpoint=f"http://127.0.0.1:{runner.addresses[0][1]}",
+            s3_endpoint=url,
             s3_access_key_id="key",
             s3_secret_access_key="secret",
         )
         yield Uploads(settings, present(settings.bucket))
-    finally:
-        await runner.cleanup()
 
 
 async def test_an_answer_that_comes_in_pieces_is_read_as_a_whole() -> None:

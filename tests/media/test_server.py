@@ -8,9 +8,7 @@ from typing import Any
 import httpx
 import pytest
 import websockets
-from grpc.aio import ServicerContext
 
-from hum.v1 import runtime_pb2 as pb
 from media import metrics
 from media.modelconnection import ModelConnection
 from media.ticker import LoopLoad
@@ -326,45 +324,29 @@ async def test_a_half_open_socket_is_noticed_by_its_silence(
 
 
 async def test_frames_that_come_before_the_session_are_kept_in_order(
-    plane: StartPlane, control: FakeControl, model: FakeModel, monkeypatch: pytest.MonkeyPatch
+    plane: StartPlane, control: FakeControl, model: FakeModel
 ) -> None:
-    opening, go = control.OpenSession, asyncio.Event()
-
-    async def slow(request: pb.OpenSessionRequest, context: ServicerContext[Any, Any]) -> pb.OpenSessionResponse:
-        await go.wait()
-        return await opening(request, context)
-
-    monkeypatch.setattr(control, "OpenSession", slow)
-    await control.stop()
-    await control.start()
     control.offer("t1")
+    control.opens.clear()
     media = await plane()
     async with media.joined() as line:
         frames = [tone(20, hz=300 + 10 * number) for number in range(20)]
         for frame in frames:
             await line.media(frame)
         await until(lambda: metrics.FRAMES.received >= 22)
-        go.set()
+        control.opens.set()
         await until(lambda: model.heard() == b"".join(frames))
 
 
 async def test_a_carrier_that_is_gone_before_the_session_opens_is_recorded(
-    plane: StartPlane, control: FakeControl, model: FakeModel, monkeypatch: pytest.MonkeyPatch
+    plane: StartPlane, control: FakeControl, model: FakeModel
 ) -> None:
-    opening, go = control.OpenSession, asyncio.Event()
-
-    async def slow(request: pb.OpenSessionRequest, context: ServicerContext[Any, Any]) -> pb.OpenSessionResponse:
-        await go.wait()
-        return await opening(request, context)
-
-    monkeypatch.setattr(control, "OpenSession", slow)
-    await control.stop()
-    await control.start()
     control.offer("t1")
+    control.opens.clear()
     media = await plane()
     async with media.joined() as line:
         line.connection.transport.abort()
-        go.set()
+        control.opens.set()
         ended = await until(lambda: control.ended("call_t1"))
     assert ended.reason == "carrier_lost"
     assert model.dials == []

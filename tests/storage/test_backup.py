@@ -1,4 +1,4 @@
-"""What `hum backup` and `hum restore` refuse, each in one sentence, and leave as it was."""
+"""What `hum backup`, `hum restore` and `hum migrate --restored` refuse, each in one sentence, and leave as it was."""
 
 import asyncio
 import os
@@ -8,7 +8,10 @@ import pytest
 
 from hum.process.homelock import UP, AlreadyRunning, Lock
 from hum.settings import ControlSettings
+from storage.__main__ import run_migrate
 from storage.backup import CannotBackUp, back_up, restore
+from storage.embedded import EmbeddedPostgres
+from storage.migrate import CannotMigrate
 
 
 def names(folder: Path) -> list[str]:
@@ -103,3 +106,32 @@ async def test_a_platform_that_began_before_the_lock_is_not_overwritten(
     with pytest.raises(CannotBackUp, match=r"\(HUM_HOME\) is not empty"):
         await restore(config, folder)
     assert "node.key" in names(config.home)
+
+
+async def test_a_restore_is_not_recorded_in_the_home_of_a_running_platform(tmp_path: Path) -> None:
+    config = ControlSettings(home=tmp_path / "var", database_url="")
+    platform = Lock(config.home, UP)
+    await platform.acquire()
+    with pytest.raises(
+        CannotMigrate, match=rf"HUM already runs in .*/var: process {os.getpid()}, since .* Stop it, or"
+    ):
+        await run_migrate(config, restored=True)
+    platform.release()
+    assert names(config.home) == ["up.lock"], "the database was not started"
+
+
+async def test_nothing_else_runs_in_a_home_while_a_restore_is_recorded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = ControlSettings(home=tmp_path / "var", database_url="")
+
+    async def start(_: object) -> str:
+        await Lock(config.home, UP).acquire(replace=True)
+        return "postgresql://"
+
+    monkeypatch.setattr(EmbeddedPostgres, "start", start)
+    with pytest.raises(AlreadyRunning, match=r"^`hum migrate --restored` runs in .*/var: process \d+, since .* Wait"):
+        await run_migrate(config, restored=True)
+    platform = Lock(config.home, UP)
+    await platform.acquire()
+    platform.release()

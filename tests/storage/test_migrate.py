@@ -202,6 +202,39 @@ async def test_lists_of_calls_become_rows(empty_database: str, monkeypatch: pyte
     await connection.close()
 
 
+#: What waits, and what does not, as it was stored before 0025: a call's next step, a turn in texts, syncs to a CRM.
+OWED = """
+    INSERT INTO organizations (org_id, name) VALUES (md5('org')::uuid, 'O');
+    INSERT INTO calls (id, org_id, direction, status, from_e164, to_e164, owed, owed_due)
+    VALUES (md5('call')::uuid, md5('org')::uuid, 'inbound', 'in_progress', '+1', '+2', '{"type": "voicemail"}', true);
+    INSERT INTO conversations (id, org_id, number_e164, contact_e164, turn_owed_at)
+    VALUES (md5('thread')::uuid, md5('org')::uuid, '+2', '+1', '2026-11-30T12:00:00Z');
+    INSERT INTO crm_connectors (id, org_id, name, base_url, position, timeout_ms, secret)
+    VALUES (md5('crm')::uuid, md5('org')::uuid, 'Ours', 'https://crm.example', 1, 2000, '');
+    INSERT INTO crm_syncs (id, org_id, connector_id, kind, call_id, state, due_at)
+    SELECT md5(state)::uuid, md5('org')::uuid, md5('crm')::uuid, 'conversation', md5('call')::uuid, state, now()
+      FROM unnest(ARRAY['owed', 'done', 'failed']) AS state;
+"""
+
+
+async def test_what_is_owed_is_pending(empty_database: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    every = migrations()
+    monkeypatch.setattr(module, "migrations", lambda: [each for each in every if each.version < 25])
+    await migrate(empty_database)
+    connection = await asyncpg.connect(empty_database)
+    await connection.execute(OWED)
+    monkeypatch.setattr(module, "migrations", lambda: every)
+    await migrate(empty_database)
+    row = await connection.fetchrow(
+        "SELECT next_step ->> 'type', next_step_due, extract(hour FROM turn_pending_since AT TIME ZONE 'UTC')::integer"
+        " FROM calls, conversations"
+    )
+    assert row is not None and tuple(row) == ("voicemail", True, 12)
+    syncs = await connection.fetch("SELECT state FROM crm_syncs ORDER BY state")
+    assert [row["state"] for row in syncs] == ["done", "failed", "pending"]
+    await connection.close()
+
+
 def test_migrations_are_numbered_without_a_gap() -> None:
     assert [each.version for each in migrations()] == list(range(1, len(migrations()) + 1))
     assert all(Path(each.name).name == each.name for each in migrations())

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from hum.settings.overrides import OVERRIDES
+from tests.support.waits import patience
 
 
 class Program(subprocess.Popen[bytes]):
@@ -60,3 +61,15 @@ async def running(*command: str | Path, patience_seconds: float = 0, **options: 
                 with suppress(subprocess.TimeoutExpired):
                     await program.ended(patience_seconds)
             program.kill()
+
+
+async def listening(program: Program, port: int) -> None:
+    """Wait until a program accepts connections at this port of this machine.  Fails if it ends instead."""
+    async with patience():
+        while True:
+            with suppress(OSError):
+                _, writer = await asyncio.open_connection("127.0.0.1", port)
+                writer.close()
+                return
+            assert program.poll() is None, "it ended"
+            await asyncio.sleep(0.1)

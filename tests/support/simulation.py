@@ -5,6 +5,7 @@ them, the records that tests inspect and a voice that costs no time are implemen
 """
 
 import json
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from random import Random
 from typing import Any, Literal, TypeVar
@@ -85,7 +86,7 @@ class Link:
         self.world.at(self._last, lambda: self.deliver(payload))
 
 
-class FarEnd:
+class FarEnd(ABC):
     """The other end of a socket, behind two links: `back` leads to our end, `out` to this one."""
 
     def __init__(self, world: World, deliver: Deliver, delay: float, jitter: float, random: Random) -> None:
@@ -93,8 +94,9 @@ class FarEnd:
         self.back = Link(world, deliver, delay, jitter, random)
         self.out = Link(world, self._arrived, delay, jitter, random)
 
+    @abstractmethod
     def _arrived(self, payload: bytes) -> None:
-        raise NotImplementedError
+        """Take a message that came over `out`."""
 
 
 class Carrier(FarEnd):

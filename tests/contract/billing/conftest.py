@@ -16,6 +16,7 @@ from hum.ids import Kind
 from sandbox.stripe import Stripe
 from storage import billing
 from tests.contract.conftest import PUBLIC, Edge
+from tests.control.conftest import UNLIMITED
 from tests.support import billing as stock
 from tests.support.billing import KEY, PLANS, SECRET
 
@@ -37,10 +38,7 @@ async def payments(stripe: Stripe) -> AsyncIterator[Payments]:
 def limits(tmp_path: Path) -> dict[str, Any]:
     file = tmp_path / "plans.json"
     file.write_text(PLANS)
-    many = 10_000
-    return {"rate_burst": many, "organization_rate_burst": many, "unknown_rate_burst": many, "plans_file": file} | {
-        "public_url": PUBLIC
-    }
+    return {**UNLIMITED, "plans_file": file, "public_url": PUBLIC}
 
 
 @pytest.fixture

@@ -1,6 +1,6 @@
 """HTTP tools of tests over REST, and the customer's system that they ask."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -9,21 +9,22 @@ import httpx
 import pytest
 from aiohttp import web
 
+from tests.control.conftest import UNLIMITED
+from tests.support import httpserver
+from tests.support.httpserver import Handler
+
 TOOL: dict[str, Any] = {
     "name": "look_up_order",
     "description": "Looks up an order.",
     "url": "https://api.example.com/x",
 }
 ORDER_ID = {"type": "object", "properties": {"order_id": {"type": "string"}}, "required": ["order_id"]}
-Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 @pytest.fixture
 def limits() -> dict[str, Any]:
     return {
-        "rate_burst": 10_000,
-        "organization_rate_burst": 10_000,
-        "unknown_rate_burst": 10_000,
+        **UNLIMITED,
         "egress_allow": "127.0.0.0/8",
         "http_tools": 4,
         "flow_tools": 3,
@@ -55,17 +56,8 @@ class Shop:
 @asynccontextmanager
 async def serving() -> AsyncIterator[Shop]:
     shop = Shop()
-    app = web.Application()
-    app.router.add_route("*", "/{tail:.*}", shop.handle)
-    runner = web.AppRunner(app, shutdown_timeout=0.1)
-    await runner.setup()
-    site = web.TCPSite(runner, "127.0.0.1", 0)
-    await site.start()
-    shop.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
-    try:
+    async with httpserver.answering(shop.handle) as shop.url:
         yield shop
-    finally:
-        await runner.cleanup()
 
 
 async def made(http: httpx.AsyncClient, path: str, body: dict[str, Any]) -> dict[str, Any]:

@@ -4,7 +4,7 @@ import asyncio
 import hashlib
 import hmac
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -34,14 +34,15 @@ from storage.calls import NewCall
 from storage.crm import ConnectorRow, LogRow
 from storage.db import Db
 from storage.events import Start
+from tests.support import httpserver
+from tests.support.httpserver import Handler
 
 CALLER, OURS = "+13175550199", "+13175550100"
 ADA = {"id": 4711, "name": "Ada  Lovelace", "email": "ada@example.com", "attributes": {"plan": "gold"}}
 KEYS = "1:" + "A" * 43 + "="
-Answer = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
-def answers(value: Any, status: int = 200, **headers: str) -> Answer:
+def answers(value: Any, status: int = 200, **headers: str) -> Handler:
     """Answer with this, as JSON if it is no text."""
 
     async def answer(_: web.Request) -> web.StreamResponse:
@@ -58,7 +59,7 @@ class Crm:
     url: str = ""
     secrets: list[str] = field(default_factory=list)
     asked: list[tuple[str, dict[str, Any], dict[str, str]]] = field(default_factory=list)
-    paths: dict[str, Answer] = field(default_factory=dict)
+    paths: dict[str, Handler] = field(default_factory=dict)
     came: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
@@ -84,17 +85,8 @@ class Crm:
 @asynccontextmanager
 async def serving() -> AsyncIterator[Crm]:
     one = Crm()
-    app = web.Application()
-    app.router.add_route("*", "/{tail:.*}", one.handle)
-    runner = web.AppRunner(app, shutdown_timeout=0.1)
-    await runner.setup()
-    site = web.TCPSite(runner, "127.0.0.1", 0)
-    await site.start()
-    one.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
-    try:
+    async with httpserver.answering(one.handle) as one.url:
         yield one
-    finally:
-        await runner.cleanup()
 
 
 @dataclass
@@ -209,7 +201,7 @@ class World:
     async def make_due(self) -> None:
         """The time of whatever waits has come."""
         async with self.db.system() as tx:
-            await tx.execute("UPDATE crm_syncs SET due_at = now() - interval '1 s' WHERE state = 'owed'")
+            await tx.execute("UPDATE crm_syncs SET due_at = now() - interval '1 s' WHERE state = 'pending'")
 
     async def work(self, times: int = 6) -> int:
         """Make jobs of what is due, and do them, as often as more becomes due; return how many."""

@@ -14,7 +14,8 @@ from control.crm.client import ConnectorClient
 from control.crm.lookups import CrmLookups
 from hum.clock import now
 from storage import contacts, crm
-from tests.control.crm.conftest import ADA, CALLER, Answer, World, answers
+from tests.control.crm.conftest import ADA, CALLER, World, answers
+from tests.support.httpserver import Handler
 from tests.support.waits import patience
 
 FOUND = answers({"found": True, "contact": ADA})
@@ -88,7 +89,7 @@ async def test_a_persons_word_counts_more_and_a_vanished_contact_is_forgotten(wo
     ],
 )
 async def test_a_bad_answer_is_a_row_in_the_log_and_no_harm(
-    world: World, answer: Answer, outcome: str, reason: str | None
+    world: World, answer: Handler, outcome: str, reason: str | None
 ) -> None:
     one, id = await world.crm(timeout_ms=300 if reason == "timeout" else 20_000)
     one.paths[LOOKUP] = answer

@@ -168,7 +168,8 @@ async def test_what_is_not_taken_comes_again_as_the_same_delivery(world: World) 
 
 
 @pytest.mark.parametrize(
-    ("status", "state"), [(400, "failed"), (422, "failed"), (409, "done"), (404, "owed"), (500, "owed"), (401, "owed")]
+    ("status", "state"),
+    [(400, "failed"), (422, "failed"), (409, "done"), (404, "pending"), (500, "pending"), (401, "pending")],
 )
 async def test_which_refusals_are_final(world: World, status: int, state: str) -> None:
     one, _ = await world.crm()
@@ -240,7 +241,7 @@ async def test_after_a_day_it_is_given_up(world: World) -> None:
     await world.work(1)
     assert await world.states() == [("call", "failed")]
     async with world.db.system() as tx:
-        await tx.execute("UPDATE crm_syncs SET state = 'owed', created_at = now() - interval '25 h'")
+        await tx.execute("UPDATE crm_syncs SET state = 'pending', created_at = now() - interval '25 h'")
         await tx.execute("UPDATE crm_connectors SET enabled = false")
     await world.syncing.prune()
     assert await world.states() == [("call", "failed")]
@@ -300,4 +301,4 @@ async def test_an_answer_that_never_comes_is_a_failure_of_that_attempt_alone(wor
     await world.end(call)
     await world.read()
     await world.work(1)
-    assert await world.states() == [("call", "owed")] and (await world.logs(id))[-1].reason == "protocol"
+    assert await world.states() == [("call", "pending")] and (await world.logs(id))[-1].reason == "protocol"

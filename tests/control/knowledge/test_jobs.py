@@ -1,8 +1,6 @@
 """Converting: once, whatever dies or overtakes; fetching again; vectors."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from datetime import timedelta
 from typing import Any
 
@@ -15,20 +13,9 @@ from hum.contract.errors import NotFound
 from storage import events, jobs, knowledge
 from storage.knowledge import Content
 from tests.control.knowledge.conftest import House, StandIn
+from tests.support.httpserver import Handler, answering
 
 OLD, NEW = "# Hours\nWe open at nine.", "# Hours\nWe open at ten.\n# Sundays\nClosed."
-
-
-@asynccontextmanager
-async def serving(handler: object) -> AsyncIterator[str]:
-    app = web.Application()
-    app.router.add_get("/{path:.*}", handler)  # type: ignore[arg-type]
-    runner = web.AppRunner(app)
-    await runner.setup()
-    site = web.TCPSite(runner, "127.0.0.1", 0)
-    await site.start()
-    yield f"http://127.0.0.1:{runner.addresses[0][1]}"
-    await runner.cleanup()
 
 
 async def told(house: House) -> list[str]:
@@ -122,7 +109,7 @@ async def test_a_page_is_fetched_again_and_made_anew_only_if_it_changed(house: H
     async def page(_: web.Request) -> web.Response:
         return web.Response(text=pages.pop(0), content_type="text/markdown")
 
-    async with serving(page) as url:
+    async with answering(page) as url:
         id = await house.add(house.mine, "Page", url=url)
         conversions = house.conversions()
         for passages, ready in ((1, 1), (1, 1), (2, 2)):
@@ -177,8 +164,8 @@ async def empty(_: web.Request) -> web.StreamResponse:
         (empty, "is empty"),
     ],
 )
-async def test_a_server_that_misbehaves_is_a_clean_failure(house: House, handler: object, why: str) -> None:
-    async with serving(handler) as url:
+async def test_a_server_that_misbehaves_is_a_clean_failure(house: House, handler: Handler, why: str) -> None:
+    async with answering(handler) as url:
         id = await house.add(house.mine, "Page", url=url)
         await house.conversions(knowledge_fetch_seconds=1.0, knowledge_bytes=1 << 20).convert(house.mine, id)
     row = await house.row(house.mine, id)
@@ -218,7 +205,7 @@ async def test_a_page_is_what_its_server_says_each_time_unless_somebody_named_it
         media_type, text = pages.pop(0)
         return web.Response(text=text, content_type=media_type)
 
-    async with serving(page) as url:
+    async with answering(page) as url:
         id = await house.add(house.mine, "Page", url=url)
         for expected in ("html", "text"):
             await house.conversions().convert(house.mine, id)

@@ -134,7 +134,7 @@ async def test_a_placed_call_that_the_carrier_ends_between_two_streams_is_over_a
         await tx.execute(
             """UPDATE calls SET status = 'in_progress', answered_at = now(), streams_opened = 1, streams_left = $2::integer,
                                 token_hash = NULL, node = CASE WHEN $2::integer = 0 THEN 'media-1' END,
-                                owed = '{"type":"voicemail"}', owed_due = $2::integer = 1 WHERE id = $1""",
+                                next_step = '{"type":"voicemail"}', next_step_due = $2::integer = 1 WHERE id = $1""",
             call_id(order),
             int(between),
         )

@@ -133,7 +133,9 @@ async def test_stored_and_answered_by_nobody(texting: Texting, change: str, text
 async def test_a_paused_thread_is_owed_nothing(texting: Texting) -> None:
     await receive(texting, TEXT)
     async with texting.db.tenant(texting.org) as tx:
-        await tx.execute("UPDATE conversations SET ai_paused_reason = 'human', turn_due_at = NULL, turn_owed_at = NULL")
+        await tx.execute(
+            "UPDATE conversations SET ai_paused_reason = 'human', turn_due_at = NULL, turn_pending_since = NULL"
+        )
     await receive(texting, replace(TEXT, sid="SM2"))
     assert await one(texting, "SELECT turn_due_at FROM conversations") == (None,)
 

@@ -105,6 +105,17 @@ async def successor(first: Plane) -> AsyncIterator[Plane]:
         yield Plane(first.given, media)
 
 
+async def moves_with_its_socket(first: Plane, model: FakeModel) -> None:
+    """Have the call `t1` go on in the successor, with the socket to the model that it has."""
+    async with calling(first) as caller:
+        await until(lambda: "session.update" in model.types())
+        async with successor(first) as second:
+            await until(lambda: len(second.media.server) == 1)
+            await caller.speak_until(lambda: "response.create" in model.types())
+            assert not caller.is_closed
+            assert len(model.sockets) == 1
+
+
 def numbers(control: FakeControl, call_id: str) -> list[int]:
     """The numbers of a call's reports, as control takes them: each once."""
     seen, last = [], 0
@@ -245,13 +256,7 @@ async def test_the_successor_goes_on_if_the_predecessor_dies(
     )
     monkeypatch.setattr("media.handover.sender.HandoverSender._release", die)
     monkeypatch.setattr(Channel, "is_dead", AsyncMock(return_value=True))  # both are this process
-    async with calling(first) as caller:
-        await until(lambda: "session.update" in model.types())
-        async with successor(first) as second:
-            await until(lambda: len(second.media.server) == 1)
-            await caller.speak_until(lambda: "response.create" in model.types())
-            assert not caller.is_closed
-            assert len(model.sockets) == 1
+    await moves_with_its_socket(first, model)
 
 
 async def test_the_predecessor_goes_on_if_its_last_word_can_not_be_sent(
@@ -451,10 +456,4 @@ async def test_an_encrypted_model_socket_moves_if_a_local_proxy_encrypts_it(
             first = await plane(OPENAI_BASE_URL=base, HUM_DRAIN_SECONDS=20, linger_seconds=0.1)
             await until(lambda: first.given.handover_path.exists())
             control.offer("t1")
-            async with calling(first) as caller:
-                await until(lambda: "session.update" in model.types())
-                async with successor(first) as second:
-                    await until(lambda: len(second.media.server) == 1)
-                    await caller.speak_until(lambda: "response.create" in model.types())
-                    assert not caller.is_closed
-                    assert len(model.sockets) == 1
+            await moves_with_its_socket(first, model)

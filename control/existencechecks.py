@@ -1,11 +1,11 @@
-"""Downloads of files that may be deleted before the end."""
+"""Checks that a file which is being downloaded still exists."""
 
 from collections.abc import Awaitable, Callable
 
 from hum.clock import monotonic_ms
 
 
-class Rechecks:
+class ExistenceChecks:
     """Periodic checks, during a download, whether its file still exists: its call or message may be deleted.
 
     The boundary checks whether the credential still permits the download.

@@ -1,4 +1,4 @@
-"""The dial of a transfer, from the ringing to its end.
+"""The leg of a transfer, from the ringing to its end.
 
 The carrier may request every step twice and in any order.  The state is in the database, so any process may answer the next step.
 """
@@ -100,7 +100,7 @@ async def record_status(db: Db, request: pb.ReportDialRequest, at: datetime) -> 
     async with db.system() as tx:
         state, row = await _dialled(tx, request.transfer_id, request.parent_call_sid, request.to_e164)
         if request.HasField("lasted_seconds"):
-            await usage.dial_lasted(tx, state, row.id, row.to_e164, request.lasted_seconds)
+            await usage.record_transfer_duration(tx, state, row.id, row.to_e164, request.lasted_seconds)
         if request.carrier_status == ANSWERED:
             await record.answered(tx, row.id, at)
             if not row.whispers:
