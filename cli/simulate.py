@@ -1,6 +1,6 @@
 """The simulated call of `hum call` and `hum demo`: the caller's lines become steps; this process acts as the carrier.
 
-See docs/decisions/0028-doctor-and-conversation.md: the same code works with the stand-in carrier and with a gateway that has a real account.
+See docs/decisions/0028-doctor-and-call.md: the same code works with the stand-in carrier and with a gateway that has a real account.
 """
 
 from collections.abc import Sequence

@@ -39,7 +39,7 @@ ROWS: Sequence[tuple[str, str, str, str]] = (
     ("refused", "calls refused", "0", "0"),
     ("lost_calls", "calls lost", "0", "0"),
 )
-#: Bound of a call's CPU time relative to the bare loop's (docs/decisions/0071-what-a-call-costs.md).
+#: Bound of a call's CPU time relative to the bare loop's (docs/decisions/0087-cost-of-a-call.md).
 MAX_RATIO = 1.9
 
 

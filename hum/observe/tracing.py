@@ -1,7 +1,7 @@
 """Traces (OpenTelemetry), exported if an endpoint is set; without one, no span is made.
 
 A request is a trace of its own.  A call is one too, across planes, processes and webhooks: its trace id is derived from
-the carrier's id of the call, which all of them know (docs/decisions/0030-a-calls-trace.md).  So is a text: the trace id
+the carrier's id of the call, which all of them know (docs/decisions/0030-tracing-and-logs.md).  So is a text: the trace id
 of an inbound one is derived from the carrier's id, of an outbound one from its attempt's.  No span has a phone number,
 or spoken or written words.
 """

@@ -2,7 +2,7 @@
 
 A process with many calls touches a little of each, all over its heap, so with pages of 4 KB nearly every access misses
 the TLB. With pages of 2 MB the media plane uses a tenth less CPU, and a tenth more memory, since a page is allocated as
-a whole (docs/decisions/0071-what-a-call-costs.md).  `GLIBC_TUNABLES=glibc.malloc.hugetlb=0` in
+a whole (docs/decisions/0087-cost-of-a-call.md).  `GLIBC_TUNABLES=glibc.malloc.hugetlb=0` in
 the environment turns them off.
 
 glibc asks the kernel for them if a variable is set when the process starts; Python's own allocator never does.

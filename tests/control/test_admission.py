@@ -263,7 +263,7 @@ class TestPlaces:
             others = Plane(second, plane.carrier, settings, channel)
             began = monotonic_ms()
             steps = await asyncio.gather(*(self.ring((plane, others)[n % 2], n) for n in range(200)))
-            print(f"200 webhooks took {monotonic_ms() - began:.0f} ms")  # noqa: T201 - the figure of decision 37
+            print(f"200 webhooks took {monotonic_ms() - began:.0f} ms")  # noqa: T201 - the figure of decision 82
         sent = Counter(step.connect.media_url for step in steps if step.WhichOneof("step") == "connect")
         assert sent == {"wss://one.example": 50, "wss://two.example": 50}
         said = [step.say.text for step in steps if step.WhichOneof("step") == "say"]
