@@ -42,7 +42,9 @@ MODEL_SECONDS = Histogram("hum_media_turn_model_seconds", "model's share of an a
 MODEL_LOSSES = Counter("hum_media_model_losses", "model sockets lost, by reason", ["reason"])
 LOOP_LAG_MS = Gauge("hum_media_loop_lag_ms", "the event loop's worst lag in the last second")
 LOOP_LATE_MS = Gauge("hum_media_loop_late_ms", "the event loop's mean lag over the last few seconds")
-LATENESS_SECONDS = Histogram("hum_media_ticker_lateness_seconds", "how late the ticker's ticks are", buckets=FAST_BUCKETS)
+LATENESS_SECONDS = Histogram(
+    "hum_media_ticker_lateness_seconds", "how late the ticker's ticks are", buckets=FAST_BUCKETS
+)
 TICKS_FAILED = Counter("hum_media_ticks_failed", "ticks of the ticker that ended with an exception")
 LINK_UP = Gauge("hum_media_link_up", "whether the link to control is up, 0 or 1")
 SPOOL_DEPTH = Gauge("hum_media_spool_batches", "batches of reports that control has not acknowledged")

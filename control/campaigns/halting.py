@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 #: The carrier's codes at which a campaign is paused at once: all further texts would fail, or make it worse.  The
-#: sender also pauses the number (`control.texts.delivery_rules`).  Whether the campaign continues after that, a person
+#: sender also pauses the number (`control.texts.carrierstatus`).  Whether the campaign continues after that, a person
 #: decides.
 GRAVE: Mapping[str, str] = {
     "20003": "account_suspended",

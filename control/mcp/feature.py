@@ -2,7 +2,7 @@
 
 from control.base.egress import Policy
 from control.feature import Deps, Feature, Sweep
-from control.mcp.connections import Connections
+from control.mcp.client import Connections
 from control.mcp.sealing import Sealer
 from control.mcp.servicer import McpServersServicer
 from control.mcp.serving import Serving

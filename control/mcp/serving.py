@@ -13,7 +13,7 @@ from uuid import UUID
 from mcp_types import CallToolResult
 
 from control.mcp import pinning
-from control.mcp.connections import SILENT, Connection, Connections, Endpoint, NotExecuted, Unusable
+from control.mcp.client import SILENT, Connection, Connections, Endpoint, NotExecuted, Unusable
 from control.mcp.pinning import ListedTool
 from control.mcp.sealing import Sealer
 from control.mcp.transport import OAuthClient

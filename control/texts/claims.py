@@ -11,7 +11,7 @@ from uuid import UUID
 from prometheus_client import Histogram
 
 from control.base import hours as opening
-from control.texts import delivery_rules, sendgate, statuses, writing
+from control.texts import carrierstatus, sendgate, sendpace, statuses, writing
 from control.texts.paces import Paces
 from control.texts.sendgate import Send, Stop, Wait
 from hum import ids
@@ -86,7 +86,7 @@ class Throttle:
     per_minute: int
 
     def step_seconds(self, texts: int) -> float:
-        return delivery_rules.campaign_step(self.per_minute, texts)
+        return sendpace.campaign_step(self.per_minute, texts)
 
 
 class Claims:
@@ -102,7 +102,7 @@ class Claims:
             if pace is None:
                 return Claim([], self._limits.quantum_seconds)  # another process has the lock
             recovery = self._limits.recovery
-            stopped = delivery_rules.stopped_seconds(pace.stopped_code, pace.stopped_at, pace.at, recovery.stop_seconds)
+            stopped = sendpace.stopped_seconds(pace.stopped_code, pace.stopped_at, pace.at, recovery.stop_seconds)
             if (wait_seconds := max(pace.wait_seconds, stopped)) > 0:
                 return Claim([], wait_seconds)
             lane, heads = CONVERSATIONS, await sends.talks(tx, number_e164, capacity)
@@ -112,10 +112,10 @@ class Claims:
                 heads, campaign_wait, throttle = await self._of_campaigns(tx, number_e164, campaign_capacity)
             if not heads:
                 return Claim([], campaign_wait)
-            setbacks = delivery_rules.setbacks(pace.setbacks, pace.slowed_ago_seconds, recovery.recover_seconds)
-            per_second = delivery_rules.pace(self._limits.paces.of(number_e164, heads[0].rules.account), setbacks)
+            setbacks = sendpace.setbacks(pace.setbacks, pace.slowed_ago_seconds, recovery.recover_seconds)
+            per_second = sendpace.pace(self._limits.paces.of(number_e164, heads[0].rules.account), setbacks)
             begun = await self._begin(
-                tx, heads, lane, delivery_rules.at_once(per_second, self._limits.quantum_seconds), pace.at
+                tx, heads, lane, sendpace.at_once(per_second, self._limits.quantum_seconds), pace.at
             )
             if begun:
                 segments = sum(claimed.head.segments for claimed in begun)
@@ -141,7 +141,7 @@ class Claims:
             if wait_seconds > 0:
                 waits.append(wait_seconds)
                 continue
-            texts = min(capacity, delivery_rules.at_once(campaign.per_minute / 60, self._limits.quantum_seconds))
+            texts = min(capacity, sendpace.at_once(campaign.per_minute / 60, self._limits.quantum_seconds))
             if heads := await sends.of_campaign(tx, number_e164, campaign.id, texts):
                 return heads, None, Throttle(campaign.id, campaign.per_minute)
         return [], min(waits, default=None), None
@@ -185,7 +185,7 @@ class Claims:
         """Finalize a text that is not attempted again: if the carrier had it, with the status of its last attempt."""
         if head.status == "sent":
             attempt = await text_attempts.lock_latest(tx, head.id)
-            failed = delivery_rules.status_of(attempt.carrier_status or "failed", attempt.error_code)
+            failed = carrierstatus.status_of(attempt.carrier_status or "failed", attempt.error_code)
             await statuses.set_status(tx, attempt, failed, attempt.error_code)
         else:
             await statuses.stop(tx, head, status, reason)

@@ -8,9 +8,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from uuid import UUID
 
-from control.texts import delivery_outbox, delivery_rules, statuses
+from control.texts import carrierstatus, delivery_outbox, statuses
 from control.texts.batcher import Batcher
-from control.texts.delivery_rules import AttemptState
+from control.texts.carrierstatus import AttemptState
 from control.texts.statuses import CarrierReport
 from control.usage import otherentries as usage
 from hum.clock import now
@@ -106,7 +106,7 @@ def _is_good(candidate: _Candidate, entries: Sequence[AttemptReport]) -> bool:
     same_sid = len({entry.report.sid for entry in added}) == 1
     if not (matches and same_sid) or any(entry.report.error_code or entry.report.price for entry in added):
         return False
-    if len(candidate.history) + len(added) > delivery_rules.MOST_STATUSES:
+    if len(candidate.history) + len(added) > carrierstatus.MOST_STATUSES:
         return False
     candidate.standing = statuses.standing([*candidate.history, *((entry.report.status, None) for entry in added)])
     candidate.segments = (

@@ -1,6 +1,6 @@
 """Delivery statuses from the carrier, from each source: the answer to our request, callbacks, the list of texts.
 
-Every status is stored.  An attempt's standing follows from all of them together (`control.texts.delivery_rules`), and the message's
+Every status is stored.  An attempt's standing follows from all of them together (`control.texts.carrierstatus`), and the message's
 status from its latest attempt; so statuses may come late, twice, and in any order.
 """
 
@@ -15,8 +15,8 @@ from prometheus_client import Counter
 from control.base import hours as opening
 from control.base import phone
 from control.optouts import usecases as optouts
-from control.texts import delivery_outbox, delivery_rules, quiethours
-from control.texts.delivery_rules import AttemptState
+from control.texts import carrierstatus, delivery_outbox, quiethours
+from control.texts.carrierstatus import AttemptState
 from control.usage import otherentries as usage
 from hum import ids
 from hum.clock import now
@@ -61,8 +61,8 @@ async def lock_and_apply_report(tx: Tx, id: UUID, report: CarrierReport, to_e164
 async def apply_report(tx: Tx, attempt: AttemptRow, report: CarrierReport) -> None:
     """Apply a report to a locked attempt: store its status, and what follows from it."""
     await _count(tx, attempt, report)
-    reported = await text_attempts.reports(tx, attempt.id, delivery_rules.MOST_STATUSES)
-    if len(reported) < delivery_rules.MOST_STATUSES:
+    reported = await text_attempts.reports(tx, attempt.id, carrierstatus.MOST_STATUSES)
+    if len(reported) < carrierstatus.MOST_STATUSES:
         await text_attempts.append_report(tx, attempt, report.status, report.error_code, report.by)
     history = [(attempt.carrier_status or "", attempt.error_code), *reported]
     new_standing = standing([*history, (report.status, report.error_code)])
@@ -70,7 +70,7 @@ async def apply_report(tx: Tx, attempt: AttemptRow, report: CarrierReport) -> No
         return  # an unknown status
     if (
         report.error_code
-        and report.status in delivery_rules.ERRORS
+        and report.status in carrierstatus.ERRORS
         and report.error_code not in {code for _, code in history}
     ):
         await apply_error(tx, attempt, report.error_code)
@@ -100,8 +100,8 @@ def counted(attempt: AttemptRow, segments: int) -> TextRow | None:
 
 def standing(pairs: Sequence[tuple[str, str | None]]) -> AttemptState | None:
     """Return the standing that follows from statuses with their codes; None if all are unknown."""
-    ranked = (delivery_rules.ranked(status, code) for status, code in pairs)
-    return delivery_rules.standing(status for status in ranked if status is not None)
+    ranked = (carrierstatus.ranked(status, code) for status, code in pairs)
+    return carrierstatus.standing(status for status in ranked if status is not None)
 
 
 async def _project(tx: Tx, attempt: AttemptRow, report: CarrierReport, standing: AttemptState) -> None:
@@ -141,16 +141,16 @@ async def _project(tx: Tx, attempt: AttemptRow, report: CarrierReport, standing:
 async def _may_retry(tx: Tx, attempt: AttemptRow, standing: AttemptState) -> bool:
     if attempt.state == "failed" and attempt.retry_at is None and attempt.due_at is None:
         return False  # its retry was begun, and withdrawn
-    return await text_attempts.failed_before(tx, attempt) < delivery_rules.cure(standing.error_code).again
+    return await text_attempts.failed_before(tx, attempt) < carrierstatus.cure(standing.error_code).again
 
 
 async def _retry_at(tx: Tx, attempt: AttemptRow, standing: AttemptState) -> datetime | None:
     at, opens_at = now(), None
-    if delivery_rules.cure(standing.error_code).next_window:
+    if carrierstatus.cure(standing.error_code).next_window:
         opens_at = opening.first_open(quiethours.of_recipient(await messages.rules(tx, attempt.conversation_id)), at)
         # The carrier found the window closed, so one that we compute as open right now is no answer.
         opens_at = opens_at if opens_at != at else None
-    return delivery_rules.retry_at(standing.error_code, await text_attempts.failed_before(tx, attempt), at, opens_at)
+    return carrierstatus.retry_at(standing.error_code, await text_attempts.failed_before(tx, attempt), at, opens_at)
 
 
 async def set_status(
@@ -209,7 +209,7 @@ async def _record_superseded(tx: Tx, attempt: AttemptRow, report: CarrierReport,
 
 async def apply_error(tx: Tx, attempt: AttemptRow, error_code: str) -> None:
     """Apply an error to the contact, and to the number's next texts."""
-    if error_code == delivery_rules.OPTED_OUT:
+    if error_code == carrierstatus.OPTED_OUT:
         await optouts.carrier_says_blocked(
             tx,
             attempt.org_id,
@@ -218,7 +218,7 @@ async def apply_error(tx: Tx, attempt: AttemptRow, error_code: str) -> None:
             attempt.conversation_id,
             at=attempt.started_at,
         )
-    cure = delivery_rules.cure(error_code)
+    cure = carrierstatus.cure(error_code)
     if cure.flags:
         await contacts.flag_untextable(tx, attempt.org_id, attempt.to_e164, error_code)
     if cure.alerts:
@@ -241,7 +241,7 @@ async def refused(tx: Tx, attempt: AttemptRow, error_code: str | None) -> None:
     await text_attempts.set(tx, attempt.id, "rejected", error_code=error_code)
     if error_code is not None:
         await apply_error(tx, attempt, error_code)
-    await set_status(tx, attempt, delivery_rules.status_of("failed", error_code), error_code or "refused")
+    await set_status(tx, attempt, carrierstatus.status_of("failed", error_code), error_code or "refused")
 
 
 async def withdrawn(tx: Tx, attempt: AttemptRow, error_code: str | None) -> None:
@@ -251,7 +251,7 @@ async def withdrawn(tx: Tx, attempt: AttemptRow, error_code: str | None) -> None
     await text_attempts.set(tx, attempt.id, "withdrawn", error_code=error_code)
     await text_attempts.delete_withdrawn(tx, attempt)
     await text_attempts.make_due(tx, attempt.id)
-    if delivery_rules.cure(error_code).stops and error_code is not None:
+    if carrierstatus.cure(error_code).stops and error_code is not None:
         await apply_error(tx, attempt, error_code)
 
 

@@ -28,7 +28,7 @@ class _BudgetExhausted(Exception):  # noqa: N818 - it says what it is
 
 
 def errors(schema: Mapping[str, Any], value: Any) -> list[ValidationError]:
-    """Return the first errors of a value by a schema that `jsonschemas` has accepted.
+    """Return the first errors of a value by a schema that `schemas` has accepted.
 
     A value that exceeds the budget is one error.  `pattern` is ignored: a regular expression may take forever.
     """

@@ -241,7 +241,7 @@ def _spans_of_a_day(value: object) -> bool:
 
 @_FORMATS.checks("json-schema", raises=BadValue)
 def _json_schema(value: object) -> bool:
-    """Check that `customerschemas` can use a schema: it refers to nothing outside itself, and not recursively."""
+    """Check that `customer_schemas` can use a schema: it refers to nothing outside itself, and not recursively."""
     if not isinstance(value, dict):
         return True
     _SchemaSize(value).steps(value, 0)

@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager
 from aiohttp import web
 
 from hum.clock import Clock, monotonic_ms
-from hum.observe import logs
+from hum.observe import logs, metrics
 from hum.observe.vitals import Vitals
 from hum.process.lifetime import when
 from hum.process.sockets import listening_socket
@@ -83,7 +83,7 @@ async def serve(settings: Common, ready: Ready, drain: asyncio.Event | None = No
 
 
 def _app(ready: Ready, vitals: Vitals) -> web.Application:
-    async def metrics(_: web.Request) -> web.Response:
+    async def metrics_route(_: web.Request) -> web.Response:
         await vitals.measure()
         return web.Response(body=metrics.metrics_page(), headers={"Content-Type": metrics.METRICS_CONTENT_TYPE})
 
@@ -95,5 +95,5 @@ def _app(ready: Ready, vitals: Vitals) -> web.Application:
         return web.Response(text="\n".join(missing or ["ready"]) + "\n", status=503 if missing else 200)
 
     app = web.Application()
-    app.add_routes([web.get("/metrics", metrics), web.get("/healthz", healthz), web.get("/readyz", readyz)])
+    app.add_routes([web.get("/metrics", metrics_route), web.get("/healthz", healthz), web.get("/readyz", readyz)])
     return app

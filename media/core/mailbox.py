@@ -11,6 +11,7 @@ from typing import Final
 
 from media.core.audio import to_ms
 from media.core.beep import beep
+from media.core.callermessage import Dictation
 from media.core.carrierclock import CarrierClock
 from media.core.commands import (
     Command,
@@ -23,7 +24,6 @@ from media.core.commands import (
     Say,
     SwitchFlow,
 )
-from media.core.dictation import Dictation
 from media.core.heardposition import Item, ItemAudio
 from media.core.legmessages import (
     CARRIER_PROTOCOL,

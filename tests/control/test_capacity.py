@@ -6,8 +6,8 @@ from uuid import UUID
 from hypothesis import given
 from hypothesis import strategies as st
 
-from control.calls.capacity import NO_CAPACITY, OF_ORGANIZATION, Capacity, Node, Place, Refusal, assign_media_processes
-from control.calls.concurrentcalls import OF_CALLER, Caps, ConcurrentCalls, PlaceRequest
+from control.calls.capacity import NO_CAPACITY, Capacity, Node, Place, Refusal, assign_media_processes
+from control.calls.concurrentcalls import OF_CALLER, OF_ORGANIZATION, Caps, ConcurrentCalls, PlaceRequest
 
 ORG, OTHER = UUID(int=1), UUID(int=2)
 URLS = ("wss://a", "wss://b", "wss://c")

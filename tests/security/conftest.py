@@ -35,6 +35,9 @@ class Wire:
     head: str = ""
 
     async def send(self, text: str | bytes) -> None:
+        """Send.  Raises ConnectionError if the other side has closed."""
+        if self.writer.transport.is_closing():  # uvloop raises RuntimeError then
+            raise ConnectionResetError
         self.writer.write(text if isinstance(text, bytes) else text.encode())
         await self.writer.drain()
 

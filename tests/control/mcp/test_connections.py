@@ -12,7 +12,7 @@ from structlog.testing import capture_logs
 
 from control.base.egress import Policy
 from control.clients.http import GuardedClient
-from control.mcp.connections import Connection, Connections, Endpoint, NotExecuted, Unusable
+from control.mcp.client import Connection, Connections, Endpoint, NotExecuted, Unusable
 from control.mcp.transport import OAuthClient
 from hum import ids
 from hum.network import parse_networks

@@ -6,8 +6,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from control.texts import delivery_rules
-from control.texts.delivery_rules import AttemptState
+from control.texts import carrierstatus, sendpace
+from control.texts.carrierstatus import AttemptState
 
 WORDS = [
     ("queued", None),
@@ -22,7 +22,7 @@ NOW = datetime(2026, 3, 7, 20, 0, tzinfo=UTC)
 
 
 def stands(*words: tuple[str, str | None]) -> AttemptState | None:
-    return delivery_rules.standing(each for status, code in words if (each := delivery_rules.ranked(status, code)))
+    return carrierstatus.standing(each for status, code in words if (each := carrierstatus.ranked(status, code)))
 
 
 def test_every_order_of_every_subset_stands_the_same() -> None:
@@ -57,19 +57,17 @@ def test_a_word_of_no_standing_says_nothing() -> None:
 
 
 def test_what_is_sent_again_and_when() -> None:
-    assert delivery_rules.retry_at("30003", 0, NOW, None) == NOW + timedelta(minutes=15)
-    assert delivery_rules.retry_at("30003", 1, NOW, None) is None
-    assert [delivery_rules.retry_at("30001", n, NOW, None) for n in range(4)] == [
+    assert carrierstatus.retry_at("30003", 0, NOW, None) == NOW + timedelta(minutes=15)
+    assert carrierstatus.retry_at("30003", 1, NOW, None) is None
+    assert [carrierstatus.retry_at("30001", n, NOW, None) for n in range(4)] == [
         *(NOW + timedelta(minutes=m) for m in (1, 2, 4)),
         None,
     ]
-    assert (
-        delivery_rules.retry_at("30007", 0, NOW, None) is None and delivery_rules.retry_at(None, 0, NOW, None) is None
-    )
-    assert delivery_rules.retry_at("30610", 0, NOW, NOW + timedelta(hours=3)) == NOW + timedelta(hours=3)
+    assert carrierstatus.retry_at("30007", 0, NOW, None) is None and carrierstatus.retry_at(None, 0, NOW, None) is None
+    assert carrierstatus.retry_at("30610", 0, NOW, NOW + timedelta(hours=3)) == NOW + timedelta(hours=3)
     # The carriers' day ends at midnight in Los Angeles, also when that day has 23 hours.
-    assert delivery_rules.retry_at("30027", 0, NOW, None) == datetime(2026, 3, 8, 8, tzinfo=UTC)
-    assert delivery_rules.next_carrier_day(datetime(2026, 3, 8, 9, tzinfo=UTC)) == datetime(2026, 3, 9, 7, tzinfo=UTC)
+    assert carrierstatus.retry_at("30027", 0, NOW, None) == datetime(2026, 3, 8, 8, tzinfo=UTC)
+    assert carrierstatus.next_carrier_day(datetime(2026, 3, 8, 9, tzinfo=UTC)) == datetime(2026, 3, 9, 7, tzinfo=UTC)
 
 
 #: What the carrier's dictionary says of each, and what is done besides telling of it.
@@ -88,34 +86,34 @@ CODES = {
 
 @pytest.mark.parametrize(("done", "code"), [(done, code) for done, codes in CODES.items() for code in sorted(codes)])
 def test_what_is_done_about_each_code(done: str, code: str) -> None:
-    cure = delivery_rules.cure(code)
+    cure = carrierstatus.cure(code)
     if cure.stops:
         assert done == STOPS
         return
     assert done == (AGAIN if cure.again else FLAGS if cure.flags else ALERTS if cure.alerts else FINAL)
-    sent_again = delivery_rules.retry_at(code, 0, NOW, NOW + timedelta(hours=1))
+    sent_again = carrierstatus.retry_at(code, 0, NOW, NOW + timedelta(hours=1))
     assert (sent_again is not None and sent_again > NOW) == (done == AGAIN)
-    assert delivery_rules.retry_at(code, cure.again, NOW, NOW) is None, "not for ever"
+    assert carrierstatus.retry_at(code, cure.again, NOW, NOW) is None, "not for ever"
 
 
 def test_a_number_that_was_stopped_waits() -> None:
-    assert delivery_rules.stopped_seconds("30034", NOW, NOW + timedelta(seconds=100), 900) == 800
-    assert delivery_rules.stopped_seconds("30034", NOW, NOW + timedelta(seconds=901), 900) == 0
-    assert delivery_rules.stopped_seconds("30023", NOW, NOW, 900) == 12 * 3600
-    assert delivery_rules.stopped_seconds(None, None, NOW, 900) == 0
+    assert sendpace.stopped_seconds("30034", NOW, NOW + timedelta(seconds=100), 900) == 800
+    assert sendpace.stopped_seconds("30034", NOW, NOW + timedelta(seconds=901), 900) == 0
+    assert sendpace.stopped_seconds("30023", NOW, NOW, 900) == 12 * 3600
+    assert sendpace.stopped_seconds(None, None, NOW, 900) == 0
 
 
 def test_setbacks_slow_and_are_forgiven() -> None:
-    assert [delivery_rules.setbacks(3, ago, 60) for ago in (0, 59, 61, 125, 1000)] == [3, 3, 2, 1, 0]
-    assert [delivery_rules.pace(8.0, n) for n in (0, 1, 3, 100)] == [8.0, 4.0, 1.0, 8.0 / 64]
-    assert [delivery_rules.backoff_seconds(5, n, 300) for n in (0, 1, 2, 99)] == [5, 10, 20, 300]
+    assert [sendpace.setbacks(3, ago, 60) for ago in (0, 59, 61, 125, 1000)] == [3, 3, 2, 1, 0]
+    assert [sendpace.pace(8.0, n) for n in (0, 1, 3, 100)] == [8.0, 4.0, 1.0, 8.0 / 64]
+    assert [sendpace.backoff_seconds(5, n, 300) for n in (0, 1, 2, 99)] == [5, 10, 20, 300]
 
 
 @pytest.mark.parametrize("per_minute", [1, 7, 60, 100, 999, 6000])
 @pytest.mark.parametrize("texts", [1, 2, 7, 50])
 def test_in_no_minute_leave_more_than_a_campaign_may(per_minute: int, texts: int) -> None:
     texts = min(texts, per_minute)
-    step = delivery_rules.campaign_step(per_minute, texts)
+    step = sendpace.campaign_step(per_minute, texts)
     starts = [n * step for n in range(int(180 / step) + 1)]
     for index, begin in enumerate(starts[: int(60 / step) + 1]):
         assert texts * (bisect_left(starts, begin + 60 - 1e-9) - index) <= per_minute
