@@ -18,7 +18,7 @@ BUILDS = MEDIA / "_native"
 #: Modules of msgspec structs: msgspec reads annotations, which compiled classes no longer have.
 STRUCTS = frozenset({"legmessages", "metering", "realtime", "types"})
 #: The modules outside the core that handle every frame.
-SHELL = ("callfiles.py", "io/frames.py", "legs/twiliowire.py", "ports.py", "record.py", "shell.py")
+SHELL = ("callfiles.py", "calloutput.py", "io/frames.py", "legs/twiliowire.py", "ports.py", "shell.py")
 #: Contains all compiled code; each module's own file only refers to it.
 LIBRARY = "media_core__mypyc"
 INTERPRETER = sys.implementation.cache_tag
