@@ -2,6 +2,12 @@
 
 ALTER TABLE calls RENAME COLUMN owed TO next_step;
 ALTER TABLE calls RENAME COLUMN owed_due TO next_step_due;
+-- From version 18 on, PostgreSQL names this constraint after the column.
+DO $$ BEGIN
+    IF EXISTS (SELECT FROM pg_constraint WHERE conname = 'calls_owed_due_not_null') THEN
+        ALTER TABLE calls RENAME CONSTRAINT calls_owed_due_not_null TO calls_next_step_due_not_null;
+    END IF;
+END $$;
 ALTER TABLE conversations RENAME COLUMN turn_owed_at TO turn_pending_since;
 
 ALTER TABLE crm_syncs DROP CONSTRAINT crm_syncs_state_check, ALTER COLUMN state SET DEFAULT 'pending';
