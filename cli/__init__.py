@@ -61,16 +61,12 @@ def _parser() -> argparse.ArgumentParser:
 
     for plane in PLANES:
         command = _command(commands, plane, f"run the {plane} plane, as production does", _plane)
-        command.set_defaults(plane=plane, options=(), handover=())
+        command.set_defaults(plane=plane, options=(), flags=[])
         if plane in {"gateway", "media"}:
             command.add_argument("--workers", type=_workers, dest="options", help="processes that share the port")
         if plane == "media":
-            command.add_argument(
-                "--handover",
-                action="store_const",
-                const=("--handover",),
-                help="receive the port and the live calls of the process that serves here",
-            )
+            _add_flag(command, "--handover", "receive the port and the live calls of the process that serves here")
+            _add_flag(command, "--browser", "take calls from browsers, and none of the carrier's")
     up = _command(commands, "up", "run the whole platform on this machine, until stopped", _up)
     up.add_argument("--replace", action="store_true", help="take the place of the one that runs; its calls go on")
     demo = _command(commands, "demo", "start everything, place one spoken call, and show the result", _demo)
@@ -174,8 +170,13 @@ def _command(
     return command
 
 
+def _add_flag(command: argparse.ArgumentParser, flag: str, help: str) -> None:
+    """Add a flag that is passed to the plane as it is."""
+    command.add_argument(flag, action="append_const", const=flag, dest="flags", help=help)
+
+
 def _plane(arguments: argparse.Namespace) -> int:
-    command = [sys.executable, "-m", *PLANES[arguments.plane], *arguments.options, *arguments.handover]
+    command = [sys.executable, "-m", *PLANES[arguments.plane], *arguments.options, *arguments.flags]
     if arguments.plane == "media":
         from hum import settings
         from hum.process import hugepages

@@ -1,32 +1,28 @@
 """The examples of docs/sms-api.md, run in their order as a reader would."""
 
 import json
-import os
-import re
-import subprocess
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
-from tests.support.programs import running
+from tests.support.docpages import ROOT, blocks
+from tests.support.docreader import Reader
 
-PAGE = Path(__file__).parents[2] / "docs/sms-api.md"
-BLOCK = re.compile(r"^```(bash|json)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+PAGE = ROOT / "docs/sms-api.md"
 #: A time on the page that is meant to be ahead.
 AHEAD = "2027-01-15T15:00:00Z"
 NAMES = {"conv": "CONVERSATION", "msg": "MESSAGE", "camp": "CAMPAIGN", "flow": "FLOW"}
 
 
 def examples() -> list[tuple[str, Any]]:
-    """Each command, and what the page says it answers; None: nothing."""
+    """Return each command, and what the page says it answers; None: nothing."""
     soon = (datetime.now(UTC) + timedelta(days=30)).strftime("%Y-%m-%dT15:00:00Z")
     found = list[tuple[str, Any]]()
-    for kind, text in BLOCK.findall(PAGE.read_text().replace(AHEAD, soon)):
-        if kind == "bash":
-            found.append((text, None))
-        else:
-            found[-1] = (found[-1][0], json.loads(text))
+    for block in blocks(PAGE.read_text().replace(AHEAD, soon)):
+        if block.language == "bash":
+            found.append((block.text, None))
+        elif block.language == "json":
+            found[-1] = (found[-1][0], json.loads(block.text))
     return found
 
 
@@ -43,20 +39,17 @@ def differs(said: Any, answered: Any, place: str = "") -> list[str]:
 
 
 async def run(url: str, key: str, number: str, then: Callable[[], Awaitable[None]] | None = None) -> list[Any]:
-    """Run every example, and after each wait for `then`; the answers.  Raises AssertionError for one that is not as the page
-    says.
+    """Run every example, and after each wait for `then`; return the answers.  Raises AssertionError for one that is not as
+    the page says.
     """
-    environment = {**os.environ, "HUM_URL": url, "HUM_API_KEY": key, "NUMBER": number}
+    reader = Reader({"HUM_URL": url, "HUM_API_KEY": key, "NUMBER": number})
     answers = list[Any]()
-    for code, said in examples():
-        command = ("bash", "-euc", code.replace("curl -sS", "curl -sS --noproxy '*' --fail-with-body"))
-        async with running(*command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as program:
-            out, err = await program.outputs()
-        assert program.returncode == 0, f"{code}{out.decode()}{err.decode()}"
-        answer = json.loads(out) if out else None
-        assert (wrong := differs(said, answer)) == [], f"{code}: {wrong}"
+    for code, expected in examples():
+        text = await reader.enter(code)
+        answer = json.loads(text) if text else None
+        assert (wrong := differs(expected, answer)) == [], f"{code}: {wrong}"
         if isinstance(answer, dict) and (id := answer.get("id")):
-            environment[NAMES.get(id.partition("_")[0], "ID")] = id
+            reader.variables[NAMES.get(id.partition("_")[0], "ID")] = id
         answers.append(answer)
         if then is not None:
             await then()
