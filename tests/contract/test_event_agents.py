@@ -208,7 +208,7 @@ async def worker(edge: Edge, home: Path, script: dict[str, Any]) -> AsyncIterato
 async def test_the_examples_do_what_the_page_says(edge: Edge, tmp_path: Path) -> None:
     http = await edge.client()
     make, post, look = BLOCKS
-    env = {"HUM": edge.url, "HUM_API_KEY": http.headers["authorization"].removeprefix("Bearer ")}
+    env = {"HUM": edge.url, "KEY": http.headers["authorization"].removeprefix("Bearer ")}
     async with worker(edge, tmp_path, SCRIPT):
         flow = json.loads(await run_block("sh", make, env))
         trigger = (await http.post("/api/triggers", json={"name": "Shop", "event": "external.order_paid"})).json()

@@ -25,7 +25,7 @@ async def hours(_: web.Request) -> web.Response:
 @pytest.mark.interop
 async def test_the_examples_do_what_the_page_says(edge: Edge) -> None:
     http = await edge.client()
-    env = {"HUM": edge.url, "HUM_API_KEY": http.headers["authorization"].removeprefix("Bearer ")}
+    env = {"HUM": edge.url, "KEY": http.headers["authorization"].removeprefix("Bearer ")}
     *adding, searching, naming = BLOCKS
     assert len(adding) == 3
     documents: list[dict[str, Any]] = []

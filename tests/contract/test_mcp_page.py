@@ -44,10 +44,10 @@ def content_of(answer: dict[str, Any]) -> dict[str, Any]:
 
 async def test_the_examples_do_what_the_page_says(edge: Edge) -> None:
     http = await edge.client()
-    admin = {"HUM": edge.url, "HUM_API_KEY": key_of(http)}
+    admin = {"HUM": edge.url, "KEY": key_of(http)}
     make, find, do, *_ = blocks("sh")
     reporting = json.loads(await run("sh", make, admin))
-    viewer = {**admin, "HUM_API_KEY": reporting["secret"]}
+    viewer = {**admin, "KEY": reporting["secret"]}
     found = content_of(json.loads(await run("sh", find, viewer))["result"])
     assert "createContact" in [each["operation_id"] for each in found["operations"][:3]]
     assert content_of(json.loads(await run("sh", do, viewer))["result"])["status"] == 403, "it reports"
@@ -69,7 +69,7 @@ async def test_the_inspector_works_with_it(edge: Edge, tmp_path: Path) -> None:
     http = await edge.client()
     words = shlex.split(blocks("sh")[3].replace("\\\n", " "))
     assert words[:3] == ["npx", "@modelcontextprotocol/inspector", "--cli"]
-    words = [each.replace("$HUM_API_KEY", key_of(http)).replace("$HUM", edge.url) for each in words[2:]]
+    words = [each.replace("$KEY", key_of(http)).replace("$HUM", edge.url) for each in words[2:]]
     found = content_of(json.loads(await run_tool(tmp_path, INSPECTOR, *words)))
     assert "listNumbers" in [each["operation_id"] for each in found["operations"][:3]]
 

@@ -411,7 +411,7 @@ async def test_what_is_not_valid_is_corrected_once(edge: Edge, model: Model, mon
 @pytest.mark.interop
 async def test_the_examples_of_the_page_work(edge: Edge) -> None:
     http = await edge.client()
-    env = {"HUM": edge.url, "HUM_API_KEY": key_of(http)}
+    env = {"HUM": edge.url, "KEY": key_of(http)}
     propose, attempt = blocks("sh")[4:]
     flow = json.loads(await run("sh", propose, env))["flow"]
     assert flow["name"] == "Riverside Plumbing" and flow["voicemail_enabled"]

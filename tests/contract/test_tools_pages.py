@@ -47,7 +47,7 @@ async def test_the_examples_of_tools(edge: Edge) -> None:
         shop.paths["/orders/A-7/status"] = state
         env = {
             "HUM": edge.url,
-            "HUM_API_KEY": http.headers["authorization"].removeprefix("Bearer "),
+            "KEY": http.headers["authorization"].removeprefix("Bearer "),
             "SHOP": shop.url,
             "SHOP_HOST": "127.0.0.1",
             "FLOW_ID": await flow_of(http),
@@ -79,7 +79,7 @@ async def test_the_examples_of_hooks(edge: Edge) -> None:
         crm.paths["/contacts/lookup"] = answers({"found": True, "contact": {"attributes": {"plan": "gold"}}})
         env = {
             "HUM": edge.url,
-            "HUM_API_KEY": http.headers["authorization"].removeprefix("Bearer "),
+            "KEY": http.headers["authorization"].removeprefix("Bearer "),
             "SHOP": shop.url,
             "FLOW_ID": await flow_of(http),
             "CONNECTOR_ID": (await connect(http, crm))["id"],

@@ -32,7 +32,7 @@ async def test_the_examples_do_what_the_page_says(edge: Edge) -> None:
     http = await edge.client()
     key = http.headers["authorization"].removeprefix("Bearer ")
     make, *posts = BLOCKS
-    trigger = json.loads(await run(*make, {"HUM": edge.url, "HUM_API_KEY": key}))
+    trigger = json.loads(await run(*make, {"HUM": edge.url, "KEY": key}))
     hook, path = f"{edge.url}/hooks/{trigger['token']}", f"/api/triggers/{trigger['id']}"
     plain = [block for block in posts if "HOOK_SECRET" not in block[1]]
     signed = [block for block in posts if "HOOK_SECRET" in block[1]]

@@ -72,7 +72,7 @@ async def test_the_pages_do_what_they_say(open_home: Path, programs_end: None) -
         assert "event: transcript.turn" in stream and "event: call.ended" in stream
 
         # `hum` would refuse these two, as no settings of it: they are in a shell of their own.
-        client = Reader({"HUM_URL": url, "HUM_API_KEY": reader.copied["hum_live_..."]}, places)
+        client = Reader({"HUM": url, "KEY": reader.copied["hum_live_..."]}, places)
         (me,) = await answers(client, "docs/contract.md")
         assert json.loads(me)["organization"]["id"] == reader.copied["org_..."]
         (webhook,) = await answers(client, "docs/webhooks.md")

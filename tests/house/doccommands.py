@@ -24,10 +24,10 @@ from tests.topics import TOPICS
 #: Variables of the docs that are no settings.
 NAMES: Mapping[str, str] = {
     "HUM_API": "of the console's development server, console/vite.config.ts",
-    "HUM_API_KEY": "the reader's key",
+    "KEY": "the reader's key",
     "HUM_CRM_SECRETS": "of the receiver that docs/crm-integration.md shows",
     "HUM_DATABASE_PASSWORD": "of deploy/compose, which makes HUM_DATABASE_URL of it",
-    "HUM_URL": "the reader's platform",
+    "HUM": "the reader's platform",
 }
 #: The first words of others' ids.
 OTHERS_IDS = {"sub": "Stripe's", "whsec": "of Standard Webhooks"}

@@ -125,7 +125,7 @@ def test_no_reason_is_left_over() -> None:
     assert {variable for variable in doccommands.NAMES if variable not in text} == set()
 
 
-CURL = """curl -sS "$HUM/api/contacts" -H "Authorization: Bearer $HUM_API_KEY" """
+CURL = """curl -sS "$HUM/api/contacts" -H "Authorization: Bearer $KEY" """
 JSON = """-H "Content-Type: application/json" """
 
 

@@ -42,7 +42,7 @@ async def run(url: str, key: str, number: str, then: Callable[[], Awaitable[None
     """Run every example, and after each wait for `then`; return the answers.  Raises AssertionError for one that is not as
     the page says.
     """
-    reader = Reader({"HUM_URL": url, "HUM_API_KEY": key, "NUMBER": number})
+    reader = Reader({"HUM": url, "KEY": key, "NUMBER": number})
     answers = list[Any]()
     for code, expected in examples():
         text = await reader.enter(code)

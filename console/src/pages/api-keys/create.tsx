@@ -132,7 +132,7 @@ function Secret({ secret, onClose }: { secret: string; onClose: () => void }) {
     >
       <Copy value={secret} isSecret />
       <p className="mt-4 mb-1 text-[13px] font-medium">{t.curl}</p>
-      <Copy value={`curl -H "Authorization: Bearer $HUM_API_KEY" ${location.origin}/api/me`} />
+      <Copy value={`curl -H "Authorization: Bearer $KEY" ${location.origin}/api/me`} />
     </Dialog>
   );
 }
