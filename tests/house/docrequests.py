@@ -17,7 +17,7 @@ from hum.contract.services import services
 #: What the gateway serves besides the contract.
 OTHERS = {("POST", "/mcp"), ("POST", "/hooks/{token}")}
 #: What variables of the docs stand for at the beginning of a URL.
-BASES = {"$HUM": "", "$HUM": "", "$API": "/api", "$HOOK_URL": "/hooks/{token}"}
+BASES = {"$HUM": "", "$API": "/api", "$HOOK_URL": "/hooks/{token}"}
 #: A value that the reader fills in.
 OPEN = re.compile(r"\$\{?\w|\.\.\.|<.+>|^[A-Z][A-Z_]+$")
 #: No word of a path is an id.
