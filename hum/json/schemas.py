@@ -33,6 +33,8 @@ REASON_CHARS = 200
 PATTERN_IN_WORDS = "x-must-be"
 #: The most parts of a customer's schema, with its references expanded, and their deepest level.
 MAX_STEPS, MAX_DEPTH = 1_000, 64
+#: The end of a day, at which a span may close.
+MIDNIGHT = "24:00"
 #: The parts of a regular expression that matter to find its `$` anchors: escapes, classes, and `$` itself.
 _TOKENS = re.compile(r"\\.|\[(?:\\.|[^\]\\])*\]|\$", re.DOTALL)
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,59}")
@@ -232,6 +234,8 @@ def _spans_of_a_day(value: object) -> bool:
         return True  # reported by the schema itself
     if any(opens == closes for opens, closes in spans):
         raise BadValue("has an empty span")
+    if any(opens == MIDNIGHT for opens, _ in spans):
+        raise BadValue(f"has a span that opens at {MIDNIGHT}; that is 00:00 of the next day")
     times = [at for span in spans for at in span]
     crosses = bool(times) and times[-1] < times[-2]
     if not all(one <= other for one, other in pairwise(times[:-1] if crosses else times)):
