@@ -11,7 +11,7 @@ from hum.v1 import runtime_pb2 as pb
 from media import metrics
 from media.callfiles import CallFiles, RecordingPlace
 from media.callstate import RecordState
-from media.core.tools import CALL_ENDED, error_json
+from media.core.runningtools import CALL_ENDED, error_json
 from media.core.types import (
     BargedIn,
     CallEnded,

@@ -33,8 +33,8 @@ from media.core.legmessages import (
     Stopped,
     ToLeg,
 )
+from media.core.runningtools import TOO_MANY, error_json
 from media.core.talk import Talk
-from media.core.tools import TOO_MANY, error_json
 from media.core.types import (
     Action,
     DialModel,

@@ -10,7 +10,7 @@ from datetime import timedelta
 from uuid import UUID
 
 from control import jobs
-from control.approvals import summaries, usecases
+from control.approvals import expiry, summaries, usecases
 from control.base import redaction
 from control.calls.situation import situation_of
 from control.executions.runner import Executions, ToolRequest
@@ -59,7 +59,7 @@ class DecisionExecutor:
 
     async def close_or_requeue_approvals(self) -> None:
         """Close overdue approvals, and enqueue jobs again for decided ones that are stuck."""
-        await usecases.close_overdue(self._db)
+        await expiry.close_overdue(self._db)
         async with self._db.system() as tx:
             before = now() - timedelta(seconds=self._settings.approval_stuck_seconds)
             for org, id in await approvals.stalled(tx, before, summaries.NEWEST, BATCH):

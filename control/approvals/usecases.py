@@ -9,18 +9,12 @@ from control.approvals import outbox, summaries
 from control.base import redaction
 from control.eventagents.eventmatching import RUN
 from control.texts import turns
-from hum import ids
 from hum.clock import now
 from hum.contract.errors import FieldError, InvalidRequest, InvalidState
-from hum.ids import Kind
 from hum.json import customer_schemas
-from storage import approvals, audit, call_records, conversations, event_runs, events
+from storage import approvals, call_records, conversations, event_runs, events
 from storage.approvals import ApprovalRow
-from storage.db import Db, Tx
-
-#: The audit log's actor if no person decided.
-SYSTEM = "system"
-BATCH = 50
+from storage.db import Tx
 
 
 async def approve(tx: Tx, id: UUID, by: str, arguments_json: str | None) -> ApprovalRow:
@@ -92,16 +86,3 @@ def _edited(before: ApprovalRow, arguments_json: str) -> str | None:
             [FieldError("arguments" + error.json_path.removeprefix("$"), error.message[:300]) for error in errors]
         )
     return None if arguments == original else json.dumps(arguments, ensure_ascii=False)
-
-
-async def close_overdue(db: Db) -> None:
-    """Expire approvals that were not decided in time, and void those of ended calls."""
-    async with db.system() as tx:
-        overdue = [(org, id, "void") for org, id in await approvals.lock_void(tx, BATCH)]
-        overdue += [(org, id, "expired") for org, id in await approvals.lock_expired(tx, now(), BATCH)]
-        for org, id, state in {id: (org, id, state) for org, id, state in reversed(overdue)}.values():
-            await decide(tx, id, state, None)
-            subject = ids.show(Kind.APPROVAL, id)
-            await audit.append(
-                tx, org, actor=SYSTEM, actor_name=SYSTEM, action=f"{state}Approval", subject=subject, fields=[]
-            )

@@ -7,7 +7,6 @@ revoked (`openstreams`).
 """
 
 from control.boundary.auditing import AuditLog
-from control.boundary.authentication import RateLimits
 from control.boundary.boundary import Boundary
 from control.boundary.context import (
     ActionContext,
@@ -19,6 +18,7 @@ from control.boundary.context import (
     TransactionContext,
 )
 from control.boundary.openstreams import REVOKED
+from control.boundary.ratelimits import RateLimits
 
 __all__ = [
     "REVOKED",

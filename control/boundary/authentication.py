@@ -9,9 +9,9 @@ from uuid import UUID
 import structlog
 
 from control.base import principal as rights
-from control.base.rates import Allowance, Rates
 from control.boundary.context import NodeContext, SessionContext, SignedInContext, TransactionContext
 from control.boundary.incoming import IncomingRequest
+from control.boundary.ratelimits import RateLimits
 from control.boundary.requestconcurrency import ConcurrencyLimits
 from hum import ids, rpc, secrets
 from hum.clock import Clock
@@ -23,16 +23,6 @@ from storage.db import BUSY, UNAVAILABLE, Db, Tx
 #: Most credentials that are remembered as valid; the least recently used ones are dropped first.
 MAX_RECENT_CREDENTIALS = 10_000
 WELL_FORMED = {rpc.BEARER_SCHEME: secrets.looks_like_api_key, rpc.SESSION_SCHEME: secrets.looks_like_token}
-
-
-@dataclass(frozen=True, slots=True)
-class RateLimits:
-    """Rate limits: of valid credentials, organizations, addresses with unknown credentials, and stored KB."""
-
-    credential: Rates
-    organization: Rates
-    unknown: Rates
-    stored_kb: Rates
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,12 +163,7 @@ class Authentication:
         self, incoming: IncomingRequest, credential: bytes, organization: UUID | None, stored_bytes: int
     ) -> None:
         """Count the request, and put the limit that is closer to exhaustion in the metadata.  Raises RateLimited."""
-        now_ms = self._clock()
-        left = self._limits.credential.consume(credential, now_ms)
-        if organization is not None:
-            left = min(left, self._limits.organization.consume(organization.bytes, now_ms), key=_remaining)
-            if stored_bytes:
-                self._limits.stored_kb.consume(organization.bytes, now_ms, stored_bytes / 1000)
+        left = self._limits.count(credential, organization, stored_bytes, self._clock())
         limits = {"limit": left.limit, "remaining": left.remaining, "reset": left.reset_seconds}
         incoming.trailing.update({rpc.RATE_PREFIX + name: str(value) for name, value in limits.items()})
 
@@ -218,7 +203,3 @@ def _matches_organization(principal: Principal, organization_id: str) -> bool:
     return principal.organization is not None and organization_id == ids.show(
         ids.Kind.ORGANIZATION, principal.organization
     )
-
-
-def _remaining(allowance: Allowance) -> int:
-    return allowance.remaining

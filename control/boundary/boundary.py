@@ -15,12 +15,13 @@ from grpc_status import rpc_status
 
 from control.base.streams import StreamLimits
 from control.boundary.auditing import AuditLog
-from control.boundary.authentication import Authentication, RateLimits
+from control.boundary.authentication import Authentication
 from control.boundary.context import ActionContext, TenantContext, TransactionContext, require_fit
 from control.boundary.idempotency import Idempotency, hash_of
 from control.boundary.incoming import IncomingRequest
 from control.boundary.method import Method
 from control.boundary.openstreams import OpenStreams
+from control.boundary.ratelimits import RateLimits
 from control.boundary.requestconcurrency import ConcurrencyLimits
 from control.boundary.status import refusal, status
 from control.bus import Bus

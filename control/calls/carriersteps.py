@@ -21,8 +21,8 @@ from control.livecall.nextsteps import Message, NextStep, Transfer, decode, enco
 from control.livecall.stream import append_event
 from control.transfers import record, transferleg
 from control.usage import callentries as usage
+from control.voicemail.mailboxprompts import Mailboxes
 from control.voicemail.messageparts import speaking_seconds
-from control.voicemail.usecases import Mailboxes
 from hum import ids
 from hum.clock import monotonic_ms, now
 from hum.contract.errors import NotFound

@@ -4,7 +4,7 @@ from functools import partial
 
 from control.calls import callendings, ending, orphans
 from control.calls.browser import Offers
-from control.calls.callercontext import callers
+from control.calls.contextupdates import callers
 from control.calls.ingress import IngressServicer
 from control.calls.jobs import after_call
 from control.calls.link import MediaServicer

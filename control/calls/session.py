@@ -13,10 +13,10 @@ from control.calls.situation import situation_of
 from control.flows import flowchecks as flow_rules
 from control.flows.choices import Choices
 from control.flows.definitions import usable
-from control.livecall.callstatus import is_vouched_for
+from control.livecall.callerid import is_vouched_for
 from control.livecall.nextsteps import Message, decode
 from control.tools import Definition, FlowVersion, Registry, Situation, ToolChannel
-from control.voicemail.usecases import Mailboxes
+from control.voicemail.mailboxprompts import Mailboxes
 from hum import ids, secrets
 from hum.clock import now
 from hum.contract.errors import NotFound

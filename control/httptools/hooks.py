@@ -19,7 +19,7 @@ from control.httptools.agents import bound, fixed_arguments
 from control.httptools.requestsender import Requests
 from control.httptools.toolrequest import Outcome
 from control.livecall import activity
-from control.livecall.callstatus import is_vouched_for
+from control.livecall.callerid import is_vouched_for
 from control.tools import Result, bounded, dumped
 from hum import ids
 from hum.clock import monotonic_ms, now

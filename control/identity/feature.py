@@ -10,7 +10,7 @@ from control.feature import Deps, Feature, Sweep
 from control.identity.grants import Onboarding
 from control.identity.servicer import AdminServicer, IdentityServicer
 from control.identity.signin import SignInServicer
-from control.usage.prices import load
+from control.usage.pricefiles import load
 from hum.settings import ControlSettings
 from hum.v1 import identity_pb2, runtime_pb2
 from storage import idempotency, sessions

@@ -12,8 +12,6 @@ LIVE = ("queued", "ringing", "in_progress")
 TURNS_OF_A_STREAM = 100_000
 #: The `end_reason` of a call that was not answered because control was unavailable.
 AWAY_REASON = "control_away"
-#: The calling code of the countries whose carriers sign caller IDs (STIR/SHAKEN).
-SIGNING_CODE = "+1"
 #: The carrier's status of a call that was answered.
 ANSWERED = "in-progress"
 #: The carrier's status of a call that never had a stream -> the call's status.
@@ -24,14 +22,3 @@ CARRIER_ENDINGS: Mapping[str, str] = {
     "canceled": "canceled",
     "completed": "canceled",
 }
-
-
-def is_vouched_for(verification: str | None, direction: str, from_e164: str, to_e164: str) -> bool:
-    """Tell whether what is known of the other party's number may be told to the agent.
-
-    A number of ours has called it, or the network vouches for the caller ID.  Without a verdict, it does so only
-    where none can be: neither number is of a country whose carriers sign.
-    """
-    if direction == "outbound" or verification is not None:
-        return verification != "failed"
-    return not from_e164.startswith(SIGNING_CODE) and not to_e164.startswith(SIGNING_CODE)

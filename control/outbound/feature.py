@@ -2,7 +2,7 @@
 
 from datetime import timedelta
 
-from control.calls.callercontext import callers
+from control.calls.contextupdates import callers
 from control.feature import Deps, Feature, Sweep
 from control.outbound.dialdecision import Limits
 from control.outbound.dialler import Dialler, DialLimits

@@ -9,7 +9,7 @@ from control.studio.previews import Voices
 from control.studio.proposals import Proposals
 from control.studio.servicer import StudioServicer
 from control.studio.trials import Trials
-from control.usage.prices import load
+from control.usage.pricefiles import load
 from hum.settings import ControlSettings
 from hum.v1 import studio_pb2
 

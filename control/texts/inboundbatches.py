@@ -1,7 +1,7 @@
 """Inbound texts received in batches: one transaction for the plain texts that arrive together.
 
-Each text has the effects described in `receiving`.  A text that needs more than its row (a keyword, a file, a blocked contact, a
-second text of the same contact) is left to `receiving`, one by one, after the batch.
+Each text has the effects described in `inboundtext`.  A text that needs more than its row (a keyword, a file, a blocked contact, a
+second text of the same contact) is left to `inboundtext`, one by one, after the batch.
 """
 
 from collections import defaultdict
@@ -20,10 +20,10 @@ from control.usage import otherentries as usage
 from hum import ids
 from hum.clock import now
 from hum.contract.validation import bad_e164
-from storage import contacts, conversations, events, inboundtexts, messages
+from storage import contacts, conversations, events, messages, textroutes
 from storage.conversations import ConversationState
 from storage.db import Db, Tx
-from storage.inboundtexts import RouteRow
+from storage.textroutes import RouteRow
 
 #: Texts per transaction, which locks the rows of their conversations.
 MOST = 32
@@ -70,7 +70,7 @@ async def receive_plain(tx: Tx, texts: Sequence[Received], limits: Limits, at: d
     plain = _plain(texts)
     if not plain:
         return frozenset(range(len(texts)))
-    routes = await inboundtexts.routes(
+    routes = await textroutes.routes(
         tx, [(text.to_e164, text.sender, text.account, text.sid) for text in plain.values()]
     )
     done = list[int]()

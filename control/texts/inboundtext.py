@@ -23,10 +23,10 @@ from hum import ids
 from hum.contract.errors import InvalidState, NotFound
 from hum.contract.validation import bad_e164
 from hum.observe.logs import log
-from storage import contacts, conversations, inboundtexts, messages
+from storage import contacts, conversations, messages, textroutes
 from storage.conversations import ConversationState
 from storage.db import Tx
-from storage.inboundtexts import RouteRow
+from storage.textroutes import RouteRow
 
 LOG = log(__name__)
 #: The sender of a text without a sender's number.
@@ -63,7 +63,7 @@ class Received:
 
 async def receive(tx: Tx, text: Received, limits: Limits, now: datetime) -> bool:
     """Store a text as the system; return False if it is stored already.  Raises NotFound if no organization has the number."""
-    route = await inboundtexts.route(tx, text.to_e164, text.sender, text.account, text.sid)
+    route = await textroutes.route(tx, text.to_e164, text.sender, text.account, text.sid)
     if route is None:
         RECEIVED.labels("nobodys").inc()
         raise NotFound("No organization has this number.")
@@ -177,7 +177,7 @@ async def _revoked(
 
 async def _reply(tx: Tx, thread: ConversationState, body: str, limits: Limits, now: datetime) -> None:
     """Answer a keyword, unless the conversation has had its limit of keyword replies."""
-    if await inboundtexts.replies_since(tx, thread.id, now - limits.replies_within) >= limits.replies:
+    if await textroutes.replies_since(tx, thread.id, now - limits.replies_within) >= limits.replies:
         return
     try:
         await writing.write(tx, thread, Draft(body, "system", honors_hours=False), now)

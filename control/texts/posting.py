@@ -7,7 +7,7 @@ from datetime import datetime
 from prometheus_client import Counter
 
 from control.clients.twilio import Carrier, Text, is_refusal, was_not_sent
-from control.texts import carrierstatus, sendpace, statuses
+from control.texts import retries, sendpace, statuses
 from control.texts.claims import ClaimedText, SendLimits
 from control.texts.lookups import TextLookups
 from control.texts.statusbatches import AttemptReport, Recorder
@@ -110,7 +110,7 @@ class Poster:
     async def _failed(self, claimed: ClaimedText, error: CarrierError) -> None:
         code = error.metadata.get("carrier_code") or None
         LOG.warning("the carrier did not accept a text", error=str(error)[:200], code=code)
-        fault = code in carrierstatus.ACCOUNT_FAULTS
+        fault = code in retries.ACCOUNT_FAULTS
         if was_not_sent(error) or (is_refusal(error) and fault):
             ASKED.labels("busy" if isinstance(error, CarrierBusy) or fault else "away").inc()
             await self._withdraw(claimed, error, code)

@@ -2,7 +2,7 @@
 
 from datetime import datetime, timedelta
 
-from control.texts.carrierstatus import cure, next_carrier_day
+from control.texts.retries import cure, next_carrier_day
 
 
 def setbacks(counted: int, ago_seconds: float, recover_seconds: float) -> int:

@@ -15,7 +15,7 @@ from prometheus_client import Counter
 from control.base import hours as opening
 from control.base import phone
 from control.optouts import usecases as optouts
-from control.texts import carrierstatus, delivery_outbox, quiethours
+from control.texts import carrierstatus, delivery_outbox, quiethours, retries
 from control.texts.carrierstatus import AttemptState
 from control.usage import otherentries as usage
 from hum import ids
@@ -141,16 +141,16 @@ async def _project(tx: Tx, attempt: AttemptRow, report: CarrierReport, standing:
 async def _may_retry(tx: Tx, attempt: AttemptRow, standing: AttemptState) -> bool:
     if attempt.state == "failed" and attempt.retry_at is None and attempt.due_at is None:
         return False  # its retry was begun, and withdrawn
-    return await text_attempts.failed_before(tx, attempt) < carrierstatus.cure(standing.error_code).again
+    return await text_attempts.failed_before(tx, attempt) < retries.cure(standing.error_code).again
 
 
 async def _retry_at(tx: Tx, attempt: AttemptRow, standing: AttemptState) -> datetime | None:
     at, opens_at = now(), None
-    if carrierstatus.cure(standing.error_code).next_window:
+    if retries.cure(standing.error_code).next_window:
         opens_at = opening.first_open(quiethours.of_recipient(await messages.rules(tx, attempt.conversation_id)), at)
         # The carrier found the window closed, so one that we compute as open right now is no answer.
         opens_at = opens_at if opens_at != at else None
-    return carrierstatus.retry_at(standing.error_code, await text_attempts.failed_before(tx, attempt), at, opens_at)
+    return retries.retry_at(standing.error_code, await text_attempts.failed_before(tx, attempt), at, opens_at)
 
 
 async def set_status(
@@ -218,7 +218,7 @@ async def apply_error(tx: Tx, attempt: AttemptRow, error_code: str) -> None:
             attempt.conversation_id,
             at=attempt.started_at,
         )
-    cure = carrierstatus.cure(error_code)
+    cure = retries.cure(error_code)
     if cure.flags:
         await contacts.flag_untextable(tx, attempt.org_id, attempt.to_e164, error_code)
     if cure.alerts:
@@ -251,7 +251,7 @@ async def withdrawn(tx: Tx, attempt: AttemptRow, error_code: str | None) -> None
     await text_attempts.set(tx, attempt.id, "withdrawn", error_code=error_code)
     await text_attempts.delete_withdrawn(tx, attempt)
     await text_attempts.make_due(tx, attempt.id)
-    if carrierstatus.cure(error_code).stops and error_code is not None:
+    if retries.cure(error_code).stops and error_code is not None:
         await apply_error(tx, attempt, error_code)
 
 

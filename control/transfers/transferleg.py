@@ -8,7 +8,8 @@ from datetime import datetime
 from uuid import UUID
 
 from control.flows.definitions import usable
-from control.livecall.callstatus import ANSWERED, AWAY_REASON, CARRIER_ENDINGS, LIVE, is_vouched_for
+from control.livecall.callerid import is_vouched_for
+from control.livecall.callstatus import ANSWERED, AWAY_REASON, CARRIER_ENDINGS, LIVE
 from control.livecall.nextsteps import Transfer
 from control.transfers import record, transfertargets
 from control.transfers.whisper import whisper

@@ -1,7 +1,7 @@
 """The feature of usage: entries, their costs, and roll-ups that a reader of the events keeps."""
 
 from control.feature import Deps, Feature, Reader
-from control.usage.prices import load
+from control.usage.pricefiles import load
 from control.usage.pricetable import BadPrices
 from control.usage.servicer import UsageServicer
 from control.usage.usecases import CHANGES, count

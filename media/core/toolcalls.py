@@ -7,8 +7,17 @@ from media.core.commands import Sequel, SwitchFlow
 from media.core.legmessages import HangUp, MoveOn, Outcome
 from media.core.recordingpauses import BY_TOOL, NOTHING_JSON, RecordingPauses
 from media.core.responses import ResponseSchedule
+from media.core.runningtools import (
+    CALL_ENDED,
+    GOES_ON,
+    INTERRUPTED,
+    MAX_ARGUMENTS,
+    TIMED_OUT,
+    Audience,
+    Tools,
+    error_json,
+)
 from media.core.session import Session
-from media.core.tools import CALL_ENDED, GOES_ON, INTERRUPTED, MAX_ARGUMENTS, TIMED_OUT, Audience, Tools, error_json
 from media.core.types import CallPlan, Emit, Report, RunTool, ToolCalled, ToolFinished, ToolStatus
 
 MAX_NAME: Final = 64  # characters of a function's name

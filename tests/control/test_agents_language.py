@@ -8,7 +8,7 @@ from control.flows import mailbox
 from control.flows.choices import Choices
 from control.flows.mailbox import MailboxPrompt
 from control.livecall.nextsteps import Message
-from control.voicemail.usecases import Mailboxes
+from control.voicemail.mailboxprompts import Mailboxes
 from hum import ids
 from hum.ids import Kind
 from storage import call_records, calls, flow_switches, voicemails

@@ -14,7 +14,7 @@ from control.calls import calllimits as calls
 from control.calls.prompts import Prompt, localized
 from control.flows import flowchecks as flows
 from control.identity import grants as identity
-from control.livecall.callstatus import is_vouched_for
+from control.livecall.callerid import is_vouched_for
 from control.livecall.nextsteps import Message
 from hum.contract.errors import Forbidden, InsufficientScope, InvalidCursor
 from hum.contract.principal import Principal

@@ -8,7 +8,7 @@ import pytest
 
 from hum import ids
 from hum.clock import now
-from storage import inboundtexts, message_media, opt_outs
+from storage import message_media, opt_outs, textroutes
 from storage.db import Tx
 from tests.storage.conftest import Two
 from tests.storage.test_plans import EXPLAIN, Planner
@@ -54,11 +54,11 @@ async def test_no_question_reads_all_texts_or_all_opt_outs(planner: Planner) -> 
         (lambda tx: opt_outs.find(tx, org, contact_e164), "opt_outs_pkey", "hum_app"),
         (lambda tx: opt_outs.end_pending(tx, org, contact_e164), "messages_due_contact", "hum_system"),
         (
-            lambda tx: inboundtexts.route(tx, "+13175550100", "+13175550199", "AC1", "SM1"),
+            lambda tx: textroutes.route(tx, "+13175550100", "+13175550199", "AC1", "SM1"),
             "messages_received",
             "hum_system",
         ),
-        (lambda tx: inboundtexts.replies_since(tx, one, now()), "messages_system", "hum_system"),
+        (lambda tx: textroutes.replies_since(tx, one, now()), "messages_system", "hum_system"),
         (lambda tx: message_media.pending(tx, one), "message_media", "hum_app"),
     ]
     for question, index, role in questions:

@@ -7,7 +7,7 @@ from datetime import timedelta
 
 import pytest
 
-from control.approvals import present, usecases
+from control.approvals import expiry, present
 from control.clients.openai import ModelError, Question
 from hum.contract.errors import InvalidState
 from hum.settings import ControlSettings
@@ -61,7 +61,7 @@ async def test_a_denial_starts_a_turn_too(office: Office, decision: str, words: 
         await office.deny(row.id, "It is too old.")
     else:
         await desk.rows("UPDATE approvals SET expires_at = now() - interval '1 s' RETURNING id")
-        await usecases.close_overdue(desk.db)
+        await expiry.close_overdue(desk.db)
     assert await desk.take() == [None]
     assert words in developer(desk.model.asked[-1])[0] and office.ran == []
     assert (await office.only()).state == decision
@@ -177,7 +177,7 @@ async def test_of_what_is_never_done_no_secret_is_kept(office: Office, decision:
         await office.deny(row.id)
     else:
         await office.desk.rows("UPDATE approvals SET expires_at = now() - interval '1 s' RETURNING id")
-        await usecases.close_overdue(office.desk.db)
+        await expiry.close_overdue(office.desk.db)
     row = await office.only()
     assert (row.state, row.tool_call.arguments, row.decision.edited) == (
         decision,

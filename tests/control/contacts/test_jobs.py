@@ -16,7 +16,7 @@ from control.calls.carriersteps import StepContext
 from control.clients.twilio import Lookup, Twilio
 from control.contacts import carrierlookups, jobs
 from control.flows.choices import Choices
-from control.voicemail.usecases import Mailboxes
+from control.voicemail.mailboxprompts import Mailboxes
 from hum import ids
 from hum.contract.errors import CarrierBusy, CarrierError
 from hum.settings import ControlSettings

@@ -8,7 +8,7 @@ from uuid import UUID
 
 import pytest
 
-from control.approvals import present, usecases
+from control.approvals import expiry, present, usecases
 from control.approvals import summaries as approval_rules
 from control.approvals.executor import DecisionExecutor
 from control.bus import PostgresBus
@@ -122,7 +122,7 @@ async def test_a_denial_is_told_too(floor: Floor, end: str) -> None:
         await decide(floor, wish.id, approved=False)
     else:
         await floor.rows("UPDATE approvals SET expires_at = now() - interval '1 second' RETURNING id")
-        await usecases.close_overdue(floor.db)
+        await expiry.close_overdue(floor.db)
     assert await floor.take() == [None]
     (news,) = developer(floor.model.asked[-1])
     assert ("Too old." if end == "denied" else "nobody decided in time") in news and floor.refunded == []

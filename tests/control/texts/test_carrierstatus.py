@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from control.texts import carrierstatus, sendpace
+from control.texts import carrierstatus, retries, sendpace
 from control.texts.carrierstatus import AttemptState
 
 WORDS = [
@@ -57,17 +57,17 @@ def test_a_word_of_no_standing_says_nothing() -> None:
 
 
 def test_what_is_sent_again_and_when() -> None:
-    assert carrierstatus.retry_at("30003", 0, NOW, None) == NOW + timedelta(minutes=15)
-    assert carrierstatus.retry_at("30003", 1, NOW, None) is None
-    assert [carrierstatus.retry_at("30001", n, NOW, None) for n in range(4)] == [
+    assert retries.retry_at("30003", 0, NOW, None) == NOW + timedelta(minutes=15)
+    assert retries.retry_at("30003", 1, NOW, None) is None
+    assert [retries.retry_at("30001", n, NOW, None) for n in range(4)] == [
         *(NOW + timedelta(minutes=m) for m in (1, 2, 4)),
         None,
     ]
-    assert carrierstatus.retry_at("30007", 0, NOW, None) is None and carrierstatus.retry_at(None, 0, NOW, None) is None
-    assert carrierstatus.retry_at("30610", 0, NOW, NOW + timedelta(hours=3)) == NOW + timedelta(hours=3)
+    assert retries.retry_at("30007", 0, NOW, None) is None and retries.retry_at(None, 0, NOW, None) is None
+    assert retries.retry_at("30610", 0, NOW, NOW + timedelta(hours=3)) == NOW + timedelta(hours=3)
     # The carriers' day ends at midnight in Los Angeles, also when that day has 23 hours.
-    assert carrierstatus.retry_at("30027", 0, NOW, None) == datetime(2026, 3, 8, 8, tzinfo=UTC)
-    assert carrierstatus.next_carrier_day(datetime(2026, 3, 8, 9, tzinfo=UTC)) == datetime(2026, 3, 9, 7, tzinfo=UTC)
+    assert retries.retry_at("30027", 0, NOW, None) == datetime(2026, 3, 8, 8, tzinfo=UTC)
+    assert retries.next_carrier_day(datetime(2026, 3, 8, 9, tzinfo=UTC)) == datetime(2026, 3, 9, 7, tzinfo=UTC)
 
 
 #: What the carrier's dictionary says of each, and what is done besides telling of it.
@@ -86,14 +86,14 @@ CODES = {
 
 @pytest.mark.parametrize(("done", "code"), [(done, code) for done, codes in CODES.items() for code in sorted(codes)])
 def test_what_is_done_about_each_code(done: str, code: str) -> None:
-    cure = carrierstatus.cure(code)
+    cure = retries.cure(code)
     if cure.stops:
         assert done == STOPS
         return
     assert done == (AGAIN if cure.again else FLAGS if cure.flags else ALERTS if cure.alerts else FINAL)
-    sent_again = carrierstatus.retry_at(code, 0, NOW, NOW + timedelta(hours=1))
+    sent_again = retries.retry_at(code, 0, NOW, NOW + timedelta(hours=1))
     assert (sent_again is not None and sent_again > NOW) == (done == AGAIN)
-    assert carrierstatus.retry_at(code, cure.again, NOW, NOW) is None, "not for ever"
+    assert retries.retry_at(code, cure.again, NOW, NOW) is None, "not for ever"
 
 
 def test_a_number_that_was_stopped_waits() -> None:

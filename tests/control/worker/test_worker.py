@@ -10,7 +10,7 @@ from control.calls import carriersteps
 from control.calls.carriersteps import StepContext
 from control.contacts import usecases as contact_usecases
 from control.flows.choices import Choices
-from control.voicemail.usecases import Mailboxes
+from control.voicemail.mailboxprompts import Mailboxes
 from control.worker import Worker
 from hum import ids
 from hum.clock import now

@@ -8,7 +8,7 @@ import pytest
 
 from media.core.commands import LeaveStream
 from media.core.legmessages import HangUp, MoveOn
-from media.core.tools import GOES_ON
+from media.core.runningtools import GOES_ON
 from media.core.types import (
     BargedIn,
     CallEnded,

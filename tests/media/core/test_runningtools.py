@@ -7,10 +7,10 @@ from typing import Any, Literal
 
 import pytest
 
-from media.core import tools as machine
+from media.core import runningtools as machine
 from media.core.commands import EndCall, LeaveStream
 from media.core.legmessages import HangUp, MoveOn
-from media.core.tools import Tools
+from media.core.runningtools import Tools
 from media.core.types import (
     CallEnded,
     CallPlan,

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from control.clients.twilio_texts import price
 from control.usage import meters, present, pricetable
 from control.usage.meters import Worth
-from control.usage.prices import load
+from control.usage.pricefiles import load
 from control.usage.pricetable import BadPrices, Prices
 from hum.settings import ControlSettings
 from hum.v1 import usage_pb2 as pb
