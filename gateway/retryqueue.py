@@ -19,7 +19,7 @@ from grpc import aio
 from prometheus_client import Counter, Gauge
 
 from gateway.controlclient import ControlUnavailable
-from hum.clock import now
+from hum.clock import monotonic_ms, now
 from hum.observe.logs import log
 from hum.settings import GatewaySettings
 from hum.spool import Spool, adopt_orphans
@@ -27,8 +27,11 @@ from hum.spool import Spool, adopt_orphans
 LOG = log(__name__)
 WAITING = Gauge("hum_webhooks_waiting", "Webhooks that are not delivered to control yet")
 ENDED = Counter("hum_webhooks_postponed_total", "Postponed webhooks, by how they ended", ["how"])
-#: Internal errors, of control or the gateway, after which a webhook is dropped, so that those behind it are delivered.
+#: Internal errors, of control or the gateway, after which a webhook is dropped, if the first was as many retry intervals ago.
+#: After each it goes behind the others, so that one which control can't process delays none.
 MAX_ATTEMPTS = 5
+#: Seconds from one pass over the queue to the next while there are such webhooks.
+PASS_SECONDS = 0.2
 #: Webhooks adopted from another gateway in one step: new ones wait for the disk meanwhile.
 MAX_ADOPTED = 100
 
@@ -54,6 +57,8 @@ class RetryQueue:
         self._in_memory = deque[bytes]()
         self._added, self._progress = asyncio.Event(), asyncio.Event()
         self._write_lock = asyncio.Lock()
+        #: Of webhooks that were moved behind the others, by record: internal errors, and the time of the first.
+        self._failures = dict[bytes, tuple[int, float]]()
         #: Why delivery has stopped; empty while it goes on.
         self.fault = ""
         WAITING.set(len(self))
@@ -106,11 +111,18 @@ class RetryQueue:
         try:
             while True:
                 self._added.clear()
+                is_stuck = True
                 for number, record in self._spool.pending():
-                    await self._deliver(deliver, number, record)
+                    if await self._deliver(deliver, number, record):
+                        is_stuck = False
+                    else:
+                        await self._move_back(record)
                     await self._finish(number)
                 if not len(self._spool) and self._in_memory:
-                    await self._deliver_from_memory(deliver)
+                    is_stuck = not await self._deliver_from_memory(deliver)
+                if self._failures:
+                    retry_seconds = self._settings.postponed_retry_seconds
+                    await asyncio.sleep(retry_seconds if is_stuck else min(retry_seconds, PASS_SECONDS))
                 if not len(self):
                     await self._adopt_orphans()
                 if not len(self):
@@ -139,43 +151,68 @@ class RetryQueue:
                 async with asyncio.timeout(patience_seconds):
                     await self._progress.wait()
 
-    async def _deliver_from_memory(self, deliver: Deliver) -> None:
+    async def _deliver_from_memory(self, deliver: Deliver) -> bool:
         """Deliver the first webhook that is in memory alone; if it is stored meanwhile, it is delivered again."""
         record = self._in_memory[0]
-        await self._deliver(deliver, 0, record)
+        is_over = await self._deliver(deliver, 0, record)
         if self._in_memory and self._in_memory[0] is record:
             self._in_memory.popleft()
+            if not is_over:
+                self._in_memory.append(record)
         WAITING.set(len(self))
         self._progress.set()
+        return is_over
 
-    async def _deliver(self, deliver: Deliver, number: int, record: bytes) -> None:
+    async def _move_back(self, record: bytes) -> None:
+        """Move a webhook behind the others."""
+        async with self._write_lock:
+            try:
+                await asyncio.to_thread(self._spool.append, record)
+            except OSError:
+                self._in_memory.append(record)
+
+    async def _deliver(self, deliver: Deliver, number: int, record: bytes) -> bool:
+        """Deliver a webhook as soon as control is available; return False if it is to be tried again after the others."""
         try:
             webhook = msgspec.json.decode(record, type=StoredWebhook)
         # Another version may have written it; those behind it are delivered.
         except (msgspec.DecodeError, UnicodeDecodeError):
             LOG.exception("could not read a stored webhook; it is dropped", number=number)
             ENDED.labels("lost").inc()
-            return
-        failures = 0
-        while failures < MAX_ATTEMPTS:
+            return True
+        while True:
             try:
                 await deliver(webhook)
             except ControlUnavailable as error:
-                failures += str(error) == "INTERNAL"
+                if str(error) == "INTERNAL":
+                    return self._is_dropped(webhook, record)
             except aio.AioRpcError as error:
                 LOG.warning("control refused a webhook", path=webhook.path, code=error.code().name)
-                ENDED.labels("refused").inc()
-                return
-            # The boundary of one webhook: those behind it are delivered.
+                return self._over(record, "refused")
+            # The boundary of one webhook: the others are delivered.
             except Exception:
-                failures += 1
                 LOG.exception("could not deliver a webhook to control: this is a bug", path=webhook.path)
+                return self._is_dropped(webhook, record)
             else:
-                ENDED.labels("told").inc()
-                return
+                return self._over(record, "told")
             await asyncio.sleep(self._settings.postponed_retry_seconds)
+
+    def _is_dropped(self, webhook: StoredWebhook, record: bytes) -> bool:
+        """Count an internal error; return whether it was the last that a webhook may have."""
+        at_ms = monotonic_ms()
+        failures, first_ms = self._failures.get(record, (0, at_ms))
+        self._failures[record] = failures + 1, first_ms
+        # The first attempt is at 0.
+        longest_ms = (MAX_ATTEMPTS - 1) * self._settings.postponed_retry_seconds * 1000
+        if failures + 1 < MAX_ATTEMPTS or at_ms < first_ms + 0.9 * longest_ms:
+            return False
         LOG.error("could not deliver a webhook to control; it is dropped", path=webhook.path, at=webhook.at.isoformat())
-        ENDED.labels("lost").inc()
+        return self._over(record, "lost")
+
+    def _over(self, record: bytes, how: str) -> bool:
+        self._failures.pop(record, None)
+        ENDED.labels(how).inc()
+        return True
 
     async def _finish(self, number: int) -> None:
         async with self._write_lock:

@@ -81,7 +81,9 @@ CANCEL_VISITS = "UPDATE campaigns SET look_at = NULL WHERE id = $1"
 COMPLETE = "UPDATE campaigns SET status = 'completed', look_at = NULL, ended_at = clock_timestamp() WHERE id = $1"
 SENDER = """
     SELECT o.name AS org_name, o.time_zone, o.business_hours_json, o.quiet_hours_enabled, o.recipient_hours_enabled,
-           n.status = 'active' AS number_active, n.sms_enabled, n.capabilities, coalesce(n.account_sid, '') AS account
+           n.status = 'active' AS number_active, n.sms_enabled, n.capabilities, coalesce(n.account_sid, '') AS account,
+           (SELECT count(*) FROM (SELECT FROM campaigns r WHERE r.org_id = c.org_id AND r.status = 'running' LIMIT 2000) x)
+           AS running
       FROM campaigns c
       JOIN organizations o ON o.org_id = c.org_id
       LEFT JOIN numbers n ON n.id = c.number_id
@@ -177,6 +179,8 @@ class SenderRow:
     capabilities: Sequence[str] | None
     #: The carrier account; empty: ours.
     account: str
+    #: The organization's running campaigns; of very many, 2000.
+    running: int
 
 
 async def get(tx: Tx, id: UUID, *, lock: bool = False) -> CampaignRow:

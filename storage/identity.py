@@ -18,6 +18,7 @@ ORGANIZATION = """
       FROM organizations
      WHERE org_id = $1
 """
+LOCK_ORGANIZATION = f"{ORGANIZATION} FOR NO KEY UPDATE"
 ORGANIZATIONS = """
     SELECT org_id AS id, name, created_at
       FROM organizations
@@ -166,9 +167,9 @@ class ApiKeyRow:
     revoked_at: datetime | None
 
 
-async def organization(tx: Tx, id: UUID) -> OrganizationRow:
+async def organization(tx: Tx, id: UUID, *, lock: bool = False) -> OrganizationRow:
     """Return an organization.  Raises NotFound."""
-    row = await tx.fetchrow(ORGANIZATION, id)
+    row = await tx.fetchrow(LOCK_ORGANIZATION if lock else ORGANIZATION, id)
     if row is None:
         raise NotFound("There is no such organization.")
     return OrganizationRow(**row)

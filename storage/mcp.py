@@ -24,6 +24,7 @@ PAGE = f"""
      WHERE s.id < coalesce($1::uuid, 'ffffffff-ffff-ffff-ffff-ffffffffffff')
      ORDER BY s.id DESC LIMIT $2
 """
+COUNT_LOCK = "SELECT pg_advisory_xact_lock(hashtextextended('mcp servers ' || hum.org_id()::text, 0))"
 COUNT = "SELECT count(*) FROM mcp_servers"
 SLUG_USED = "SELECT EXISTS (SELECT FROM mcp_servers WHERE slug = $1 AND id <> $2)"
 CREATE = """
@@ -211,6 +212,8 @@ async def page(tx: Tx, before: UUID | None, limit: int) -> list[ServerRow]:
 
 
 async def count(tx: Tx) -> int:
+    """Return how many servers the organization has, which no other transaction changes before this one ends."""
+    await tx.execute(COUNT_LOCK)
     number: int = await tx.fetchval(COUNT)
     return number
 

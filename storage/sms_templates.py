@@ -11,6 +11,7 @@ from storage.db import Tx
 
 COLUMNS = "id, name, body, created_at, updated_at"
 CREATE = "INSERT INTO sms_templates (id, org_id, name, body) VALUES ($1, hum.org_id(), $2, $3)"
+COUNT_LOCK = "SELECT pg_advisory_xact_lock(hashtextextended('sms templates ' || hum.org_id()::text, 0))"
 COUNT = "SELECT count(*) FROM sms_templates"
 GET = f"SELECT {COLUMNS} FROM sms_templates WHERE id = $1"
 LOCK = GET + " FOR NO KEY UPDATE"
@@ -63,7 +64,8 @@ async def create(tx: Tx, id: UUID, name: str, body: str) -> TemplateRow:
 
 
 async def count(tx: Tx) -> int:
-    """Return how many templates the organization has; they are few."""
+    """Return how many templates the organization has, which no other transaction changes before this one ends."""
+    await tx.execute(COUNT_LOCK)
     number: int = await tx.fetchval(COUNT)
     return number
 

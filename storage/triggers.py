@@ -20,6 +20,7 @@ CREATE = """
     INSERT INTO triggers (id, org_id, name, event, enabled, id_field, token_hash, secret)
     VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
 """
+COUNT_LOCK = "SELECT pg_advisory_xact_lock(hashtextextended('triggers ' || hum.org_id()::text, 0))"
 COUNT = "SELECT count(*) FROM triggers WHERE deleted_at IS NULL"
 GET = f"SELECT {COLUMNS}, {LAST} FROM triggers t WHERE t.id = $1 AND t.deleted_at IS NULL"
 LOCK = GET + " FOR NO KEY UPDATE OF t"
@@ -190,7 +191,8 @@ async def create(
 
 
 async def count(tx: Tx) -> int:
-    """Return how many triggers the organization has; they are few."""
+    """Return how many triggers the organization has, which no other transaction changes before this one ends."""
+    await tx.execute(COUNT_LOCK)
     number: int = await tx.fetchval(COUNT)
     return number
 

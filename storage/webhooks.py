@@ -25,6 +25,7 @@ PAGE = f"""
      ORDER BY w.id DESC
      LIMIT $2
 """
+COUNT_LOCK = "SELECT pg_advisory_xact_lock(hashtextextended('webhooks ' || hum.org_id()::text, 0))"
 COUNT = "SELECT count(*) FROM webhooks"
 CREATE = """
     INSERT INTO webhooks (id, org_id, url, description, events, number_ids, flow_ids, sealed_headers, ordered, format, preset,
@@ -148,7 +149,8 @@ def _values(config: WebhookConfig) -> tuple[object, ...]:
 
 
 async def count(tx: Tx) -> int:
-    """Return how many webhooks the organization has; they are few."""
+    """Return how many webhooks the organization has, which no other transaction changes before this one ends."""
+    await tx.execute(COUNT_LOCK)
     number: int = await tx.fetchval(COUNT)
     return number
 

@@ -23,6 +23,8 @@ def refusal(error: Exception) -> Refused | None:
         return error
     if isinstance(error, asyncpg.LockNotAvailableError | asyncpg.DeadlockDetectedError | asyncpg.SerializationError):
         return Conflict()
+    if isinstance(error, asyncpg.QueryCanceledError):
+        return Unavailable("This took the database too long; ask for less at once, or try again.")
     return Unavailable("The database is not available; try again.") if isinstance(error, UNAVAILABLE) else None
 
 
@@ -58,7 +60,12 @@ def _bad_request(fields: Sequence[FieldError]) -> any_pb2.Any:
 
 
 def _cut(message: str) -> str:
-    return message.encode()[:MAX_MESSAGE_BYTES].decode(errors="ignore")
+    return _encodable(message).encode()[:MAX_MESSAGE_BYTES].decode(errors="ignore")
+
+
+def _encodable(text: str) -> str:
+    """Return a text with its lone surrogates escaped: an error may quote what a client sent."""
+    return text.encode(errors="backslashreplace").decode()
 
 
 def _bounded(fields: Sequence[FieldError]) -> list[FieldError]:
@@ -66,7 +73,7 @@ def _bounded(fields: Sequence[FieldError]) -> list[FieldError]:
     fitting: list[FieldError] = []
     left_bytes = MAX_FIELDS_BYTES
     for place, (field, reason) in enumerate(fields):
-        short = FieldError(field[:MAX_REASON_CHARS], reason[:MAX_REASON_CHARS])
+        short = FieldError(_encodable(field[:MAX_REASON_CHARS]), _encodable(reason[:MAX_REASON_CHARS]))
         left_bytes -= len(short.field.encode()) + len(short.reason.encode()) + FIELD_OVERHEAD_BYTES
         if left_bytes < 0:
             return [*fitting, FieldError("", f"and {len(fields) - place} more")]

@@ -18,7 +18,7 @@ from prometheus_client import Counter
 
 from control.base.hours import first_open, parse
 from control.billing import limits
-from control.campaigns import choosing, halting, transitions, usecases
+from control.campaigns import choosing, halting, transitions, usecases, visits
 from control.campaigns.choosing import Defer, Send, Skip
 from control.campaigns.halting import Limits
 from control.texts import outbox, writing
@@ -135,7 +135,7 @@ class Dispatcher:
             return
         if row.expires_at is not None and row.expires_at <= at:
             if await recipients.end_pending(tx, row.id, "skipped", "expired", transitions.BULK) == transitions.BULK:
-                await campaigns.schedule_visit(tx, row.id, 0)
+                await campaigns.schedule_visit(tx, row.id, visits.delay_seconds(0, sender.running))
                 return
         elif (shut_seconds := _shut_seconds(row, sender, at)) > 0:
             await campaigns.schedule_visit(tx, row.id, min(shut_seconds, LONGEST_SECONDS))
@@ -152,7 +152,7 @@ class Dispatcher:
         due_rows = await recipients.due(tx, row.id, min(batch, capacity)) if capacity > 0 else []
         if due_rows:
             await self._write(tx, row, sender, due_rows, at)
-        await self._schedule(tx, row.id, full=len(due_rows) == batch)
+        await self._schedule(tx, row.id, sender.running, full=len(due_rows) == batch)
 
     async def _halt_reason(self, tx: Tx, row: CampaignRow, sender: SenderRow) -> tuple[str, str] | None:
         """Return the new status and the reason if the campaign must stop, or None."""
@@ -165,15 +165,15 @@ class Dispatcher:
         reason = halting.halt(outcomes, await campaigns.stopped_code(tx, row.id), self._limits)
         return ("paused", reason) if reason else None
 
-    async def _schedule(self, tx: Tx, id: UUID, *, full: bool) -> None:
-        """Schedule the campaign's next piece of work, or complete it."""
+    async def _schedule(self, tx: Tx, id: UUID, running: int, *, full: bool) -> None:
+        """Schedule the campaign's next piece of work, or complete it.  `running`: campaigns of its organization."""
         if full:
-            await campaigns.schedule_visit(tx, id, 0)
+            await campaigns.schedule_visit(tx, id, visits.delay_seconds(0, running))
             return
         await recipients.end_erased(tx, id)
         after = await campaigns.get(tx, id)
         if after.sending:
-            await campaigns.schedule_visit(tx, id, SOON_SECONDS)
+            await campaigns.schedule_visit(tx, id, visits.delay_seconds(SOON_SECONDS, running))
         elif after.pending:
             due_seconds = await recipients.next_due_seconds(tx, id)
             await campaigns.schedule_visit(tx, id, min(max(due_seconds or 0, 0), LONGEST_SECONDS))

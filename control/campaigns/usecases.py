@@ -13,7 +13,7 @@ from control.campaigns.halting import Limits
 from control.campaigns.transitions import Launch
 from control.numbers.flows import own_flow
 from control.texts import templates
-from control.texts.inboxchecks import bad_media_url
+from control.texts.inboxchecks import FURTHEST, bad_media_url
 from control.texts.templates import BadTemplate
 from hum import ids
 from hum.clock import now
@@ -91,8 +91,13 @@ async def _values(tx: Tx, draft: CampaignDraft) -> CampaignValues:
     bad = [(index, bad_media_url(url)) for index, url in enumerate(draft.media_urls)]
     if fields := [FieldError(f"media_urls[{index}]", reason) for index, reason in bad if reason is not None]:
         raise InvalidRequest(fields)
-    if draft.expires_at and draft.expires_at <= (draft.scheduled_start_at or now()):
+    starts_at = draft.scheduled_start_at or now()
+    if starts_at > now() + FURTHEST:
+        raise InvalidRequest([FieldError("scheduled_start_at", "must be within a year")])
+    if draft.expires_at and draft.expires_at <= starts_at:
         raise InvalidRequest([FieldError("expires_at", "must be after the start")])
+    if draft.expires_at and draft.expires_at > starts_at + FURTHEST:
+        raise InvalidRequest([FieldError("expires_at", "must be within a year of the start")])
     return CampaignValues(
         name=draft.name,
         number_id=await _own_number(tx, draft.number),

@@ -126,7 +126,7 @@ class IdentityServicer:
     async def UpdateOrganization(
         self, request: pb.UpdateOrganizationRequest, ctx: TransactionContext
     ) -> pb.UpdateOrganizationResponse:
-        before = await identity.organization(ctx.tx, ctx.organization)
+        before = await identity.organization(ctx.tx, ctx.organization, lock=True)
         merged = masks.masked(present(before), request.organization, request.update_mask.paths)
         after = _row(cast("pb.Organization", merged), before)
         await usecases.update_organization(ctx.tx, ctx.principal, after)

@@ -20,9 +20,9 @@ ADMIN, VIEWER = "admin", "viewer"
 async def change_role(tx: Tx, principal: Principal, user: UUID, role: str) -> MemberRow:
     """Change a member's role, which bounds their keys' roles too.  Invitations by a former admin are deleted.
 
-    Raises NotFound, and InvalidState for the last admin.
+    Raises NotFound, InvalidState for the last admin, and Forbidden as `invite` does.
     """
-    admins = await team.lock_admins(tx)
+    admins = await _lock_admins(tx, principal)
     before = await team.member(tx, user)
     if before.role == role:
         return before
@@ -38,9 +38,9 @@ async def remove(tx: Tx, principal: Principal, user: UUID, *, keep_keys: bool) -
     """Remove a member, and revoke their keys, or with `keep_keys` give them to the remover.
 
     Kept keys have at most the member's role.  If an operator's key removes the member, they get the viewer's, since no person
-    answers for them.  Raises NotFound, and InvalidState for the last admin.
+    answers for them.  Raises NotFound, InvalidState for the last admin, and Forbidden as `invite` does.
     """
-    admins = await team.lock_admins(tx)
+    admins = await _lock_admins(tx, principal)
     role = (await team.member(tx, user)).role
     _require_another_admin(admins, user)
     await team.remove(tx, user)
@@ -50,6 +50,14 @@ async def remove(tx: Tx, principal: Principal, user: UUID, *, keep_keys: bool) -
     else:
         await team.revoke_keys_of(tx, user)
     await events.append(tx, principal.org_id, user, events_pb2.MemberRemovedEvent(by=principal.name))
+
+
+async def _lock_admins(tx: Tx, principal: Principal) -> Sequence[UUID]:
+    """Lock and return the admins.  Raises Forbidden if the person was demoted or removed while this request waited."""
+    admins = await team.lock_admins(tx)
+    if principal.user_id is not None and principal.user_id not in admins:
+        raise Forbidden("Only an admin can change members, and you no longer are one.")
+    return admins
 
 
 def _require_another_admin(admins: Sequence[UUID], user: UUID) -> None:

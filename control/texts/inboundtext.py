@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
 
+import asyncpg
 from prometheus_client import Counter
 
 from control import jobs
@@ -180,6 +181,10 @@ async def _reply(tx: Tx, thread: ConversationState, body: str, limits: Limits, n
     if await textroutes.replies_since(tx, thread.id, now - limits.replies_within) >= limits.replies:
         return
     try:
-        await writing.write(tx, thread, Draft(body, "system", honors_hours=False), now)
+        async with tx.transaction():
+            await writing.write(tx, thread, Draft(body, "system", honors_hours=False), now)
     except InvalidState as error:  # its number can't send
         LOG.warning("could not answer a keyword", why=str(error))
+    except asyncpg.DataError:
+        # An opt-out, and the text itself, don't depend on the reply to them.
+        LOG.exception("could not write the reply to a keyword: check the organization's texts for keywords")

@@ -37,6 +37,8 @@ MAX_STEPS, MAX_DEPTH = 1_000, 64
 MIDNIGHT = "24:00"
 #: The parts of a regular expression that matter to find its `$` anchors: escapes, classes, and `$` itself.
 _TOKENS = re.compile(r"\\.|\[(?:\\.|[^\]\\])*\]|\$", re.DOTALL)
+#: An escape that may stand for NUL or half of a surrogate pair; unescaped, neither gets here.
+_ESCAPED = re.compile(r"\\u(?:0000|[dD][89a-fA-F])")
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,59}")
 _FORMATS = FormatChecker(formats=())
 
@@ -156,6 +158,8 @@ def bad_value(text: str) -> str | None:
         return f"is larger than {RAW_JSON_BYTES} bytes"
     try:
         value = parse(text)
+    except BadValue as bad:
+        return str(bad)
     except json.JSONDecodeError as error:
         return f"is not JSON: line {error.lineno}, column {error.colno}: {error.msg[:1].lower()}{error.msg[1:]}"
     except (ValueError, RecursionError):
@@ -178,11 +182,31 @@ def _inside(value: Any) -> list[Any]:
 
 
 def parse(text: str) -> Any:
-    """Parse JSON that every parser reads alike: without NaN, and without numbers that overflow (`1e999`).
+    """Parse JSON that every parser reads alike: without NaN, numbers that overflow (`1e999`), and strings that are no text.
 
     Raises ValueError, RecursionError.
     """
-    return json.loads(text, parse_constant=_no_constant, parse_float=_finite)
+    value = json.loads(text, parse_constant=_no_constant, parse_float=_finite)
+    if _ESCAPED.search(text) and any(not _is_text(string) for string in _strings(value)):
+        raise BadValue("holds the character NUL or half of a surrogate pair, which is no text")
+    return value
+
+
+def _strings(value: Any) -> Iterator[str]:
+    """Yield the strings and names of a value."""
+    parts = [value]
+    while parts:
+        part = parts.pop()
+        if isinstance(part, str):
+            yield part
+        elif isinstance(part, dict):
+            parts += [*part, *part.values()]
+        elif isinstance(part, list):
+            parts += part
+
+
+def _is_text(string: str) -> bool:
+    return "\0" not in string and not any("\ud800" <= char <= "\udfff" for char in string)
 
 
 def _no_constant(name: str) -> None:

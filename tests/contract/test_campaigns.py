@@ -1,6 +1,7 @@
 """Campaigns over REST: the guide's own body, drafts, pages of recipients, launch, pause and cancel, and the forecast."""
 
 import asyncio
+from datetime import timedelta
 from typing import Any
 
 import httpx
@@ -8,6 +9,7 @@ import pytest
 
 from control.campaigns.dispatching import Dispatcher
 from hum import ids
+from hum.clock import now
 from tests.contract.conftest import Edge
 from tests.contract.test_sms_stream import following
 from tests.control.campaigns.conftest import LIMITS
@@ -148,13 +150,16 @@ async def test_only_a_draft_is_changed_or_deleted(edge: Edge) -> None:
         ({"flow_id": "flow_" + "0" * 26}, "flow_id"),
         ({"throttle_per_minute": 0}, "throttle_per_minute"),
         ({"expires_at": "2020-01-01T00:00:00Z"}, "expires_at"),
+        ({"expires_at": "9999-12-31T23:59:59Z"}, "expires_at"),
+        ({"scheduled_start_at": "9999-12-31T23:59:59Z"}, "scheduled_start_at"),
         ({"media_urls": ["ftp://x"]}, "media_urls[0]"),
         ({"status": "running"}, "status"),
     ):
         refused = await http.patch(path, json=body)
         assert refused.status_code == 400, body
         assert refused.json()["error"]["details"][0]["field"].endswith(field.removeprefix("campaign.")), refused.text
-    assert (await http.patch(path, json={"scheduled_start_at": "2099-01-01T00:00:00Z"})).status_code == 200
+    later = (now() + timedelta(days=300)).isoformat()
+    assert (await http.patch(path, json={"scheduled_start_at": later})).status_code == 200
     assert (await http.post(f"{path}/launch")).status_code == 200
     for verb in ("PATCH", "DELETE"):
         refused = await http.request(verb, path, json={"name": "C"} if verb == "PATCH" else None)

@@ -10,7 +10,7 @@ from control.identity import usecases as identity
 from hum import ids
 from hum.ids import Kind
 from tests.contract.conftest import Browser, Edge
-from tests.contract.test_team import ADA, GRACE, members, team
+from tests.contract.test_team import ADA, ALAN, GRACE, members, team
 
 ADMIN_KEY = {"name": "k", "role": "admin"}
 
@@ -146,6 +146,35 @@ async def test_invitations_go_with_the_power_to_invite(edge: Edge) -> None:
         assert (await friend.get("/api/me")).json()["invitations"] == []
     await owner.post("/api/team/invites", {"email": "three@example.com", "role": "viewer"})
     assert len((await owner.get("/api/team/invites")).json()["invites"]) == 1
+
+
+@pytest.mark.parametrize("method", ["PATCH", "DELETE"])
+async def test_a_change_of_members_under_way_is_refused_to_who_was_demoted(edge: Edge, method: str) -> None:
+    owner, grace, _ = await team(edge, (GRACE, "admin"), (ALAN, "admin"))
+    db, path = edge.plane.control.db, f"/api/team/{(await members(owner))[ALAN]['user_id']}"
+    async with db.system() as demoting, db.system() as looking:
+        await demoting.execute(
+            "UPDATE memberships SET role = 'operator' WHERE user_id = (SELECT id FROM users WHERE email = $1)", GRACE
+        )
+        body = {"role": "viewer"} if method == "PATCH" else None
+        asking = asyncio.create_task(grace.request(method, path, body))
+        while not asking.done() and not await looking.fetchval("SELECT count(*) FROM pg_locks WHERE NOT granted"):
+            await asyncio.sleep(0.01)
+    assert (await asking).status_code == 403
+    assert (await members(owner))[ALAN]["role"] == "admin"
+
+
+async def test_a_change_of_the_organization_keeps_one_that_was_made_meanwhile(edge: Edge) -> None:
+    (owner,) = await team(edge)
+    db = edge.plane.control.db
+    async with db.system() as changing, db.system() as looking:
+        await changing.execute("UPDATE organizations SET retention_days = 7")
+        asking = asyncio.create_task(owner.request("PATCH", "/api/organization", {"name": "Praxis"}))
+        while not asking.done() and not await looking.fetchval("SELECT count(*) FROM pg_locks WHERE NOT granted"):
+            await asyncio.sleep(0.01)
+    assert (await asking).status_code == 200
+    shown = (await owner.get("/api/organization")).json()
+    assert (shown["name"], shown["retention_days"]) == ("Praxis", 7)
 
 
 async def test_an_invitation_under_way_goes_too(edge: Edge) -> None:

@@ -169,6 +169,7 @@ async def test_a_reader_that_goes_in_the_middle_closes_the_stream(plane: Plane, 
 @given(st.lists(st.tuples(st.text(max_size=400), st.text(max_size=400)), max_size=120))
 @example([("a", "b")] * 2000)
 @example([("\U0001f600" * 300, "\U0001f600" * 300)] * 50)
+@example([('a["\ud800"]', "\udfff")])
 def test_a_status_fits_into_what_grpc_carries(problems: list[tuple[str, str]]) -> None:
     made = status(InvalidRequest([FieldError(*each) for each in problems]), "req_1")
     carried = rpc_status.to_status(made)

@@ -115,7 +115,7 @@ class World:
     async def crm(self, **fields: Any) -> tuple[Crm, UUID]:
         """A new system and its connector."""
         one = await self.stack.enter_async_context(serving())
-        connector = pb.CrmConnector(name="Ours", **{"base_url": one.url, "timeout_ms": 2000, **fields})
+        connector = pb.CrmConnector(name="Ours", **{"base_url": one.url, "timeout_ms": 10_000, **fields})
         async with self.db.tenant(self.org) as tx:
             row, secret = await self.connectors.create(tx, self.org, connector)
         one.secrets.append(secret)

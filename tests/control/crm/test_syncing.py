@@ -288,7 +288,7 @@ async def test_logs_go_with_their_call_and_contact_and_with_time(world: World) -
 
 
 async def test_an_answer_that_never_comes_is_a_failure_of_that_attempt_alone(world: World) -> None:
-    one, id = await world.crm(timeout_ms=200)
+    one, id = await world.crm()
 
     async def cut(request: web.Request) -> web.StreamResponse:
         assert request.transport is not None

@@ -239,6 +239,18 @@ async def test_an_organization_answers_in_its_own_words_unless_they_are_keywords
     assert help == "Call us." and stop.startswith("Clinic: ")
 
 
+@pytest.mark.parametrize("text", ["\\u0000 Bye.", "Bye \\ud83d"])
+async def test_an_opt_out_counts_although_its_reply_cannot_be_stored(texting: Texting, text: str) -> None:
+    await answered_by(texting, "hum")
+    async with texting.db.system() as tx:
+        stored = f'{{"stop": "{text}", "help": "{text}"}}'  # from before such texts were refused
+        await tx.execute("UPDATE organizations SET keyword_texts_json = $1", stored)
+    await say(texting, "HELP", "STOP")
+    assert await one(texting, OUT) == (True, "keyword", "STOP", False)
+    assert await one(texting, "SELECT count(*) FROM messages WHERE direction = 'inbound'") == (2,)
+    assert await written(texting) == []
+
+
 async def test_our_replies_are_bounded(texting: Texting) -> None:
     await answered_by(texting, "hum")
     await say(texting, *["HELP"] * 9, limits=replace(LIMITS, replies=3))
