@@ -260,6 +260,18 @@ def _principal(row: asyncpg.Record) -> Principal:
     )
 
 
+@asynccontextmanager
+async def savepoint(tx: Tx) -> AsyncIterator[None]:
+    """Undo what is done in the block if it raises, so that the transaction can go on.  Blocks are not nested."""
+    await tx.execute("SAVEPOINT block")
+    try:
+        yield
+    except BaseException:
+        await tx.execute("ROLLBACK TO SAVEPOINT block")
+        raise
+    await tx.execute("RELEASE SAVEPOINT block")
+
+
 async def notify(tx: Tx, channel: str, payload: str) -> None:
     """Schedule a NOTIFY for after the commit of this transaction; the payload must be shorter than 8000 bytes.
 

@@ -26,7 +26,7 @@ from hum.contract.validation import bad_e164
 from hum.observe.logs import log
 from storage import contacts, conversations, messages, textroutes
 from storage.conversations import ConversationState
-from storage.db import Tx
+from storage.db import Tx, savepoint
 from storage.textroutes import RouteRow
 
 LOG = log(__name__)
@@ -181,7 +181,7 @@ async def _reply(tx: Tx, thread: ConversationState, body: str, limits: Limits, n
     if await textroutes.replies_since(tx, thread.id, now - limits.replies_within) >= limits.replies:
         return
     try:
-        async with tx.transaction():
+        async with savepoint(tx):
             await writing.write(tx, thread, Draft(body, "system", honors_hours=False), now)
     except InvalidState as error:  # its number can't send
         LOG.warning("could not answer a keyword", why=str(error))

@@ -156,8 +156,8 @@ async def test_a_change_of_members_under_way_is_refused_to_who_was_demoted(edge:
         await demoting.execute(
             "UPDATE memberships SET role = 'operator' WHERE user_id = (SELECT id FROM users WHERE email = $1)", GRACE
         )
-        body = {"role": "viewer"} if method == "PATCH" else None
-        asking = asyncio.create_task(grace.request(method, path, body))
+        body = {"json": {"role": "viewer"}} if method == "PATCH" else {}
+        asking = asyncio.create_task(grace.request(method, path, **body))
         while not asking.done() and not await looking.fetchval("SELECT count(*) FROM pg_locks WHERE NOT granted"):
             await asyncio.sleep(0.01)
     assert (await asking).status_code == 403
@@ -169,7 +169,7 @@ async def test_a_change_of_the_organization_keeps_one_that_was_made_meanwhile(ed
     db = edge.plane.control.db
     async with db.system() as changing, db.system() as looking:
         await changing.execute("UPDATE organizations SET retention_days = 7")
-        asking = asyncio.create_task(owner.request("PATCH", "/api/organization", {"name": "Praxis"}))
+        asking = asyncio.create_task(owner.request("PATCH", "/api/organization", json={"name": "Praxis"}))
         while not asking.done() and not await looking.fetchval("SELECT count(*) FROM pg_locks WHERE NOT granted"):
             await asyncio.sleep(0.01)
     assert (await asking).status_code == 200
