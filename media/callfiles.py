@@ -35,7 +35,7 @@ class CallFiles:
         self._place, self._link = place, link
         self.recorder: Recorder | None = None
         self.message: MessageRecorder | None = None
-        self._closing = 0
+        self._opening = self._closing = 0
         self._callbacks: list[Callable[[], None]] = []
         self._timeout: asyncio.TimerHandle | None = None
 
@@ -44,9 +44,11 @@ class CallFiles:
         root, names, files = self._place
 
         def opened(path: str | None) -> None:
+            self._opening -= 1
             if path is not None:
                 self._link.outbox.report(reports.recording_started(path, now()))
 
+        self._opening += 1
         self.recorder = Recorder(root, organization, reports.call_id, names, files, opened)
         for piece in announced:
             self.recorder.agent(piece.payload, piece.at_ms)
@@ -58,6 +60,7 @@ class CallFiles:
         root, names, files = self._place
 
         def opened(path: str | None) -> None:
+            self._opening -= 1
             if path is not None:
                 self._link.outbox.report(reports.message_started(path, now()))
             else:
@@ -65,6 +68,7 @@ class CallFiles:
                 self.store_message(reports, now(), kept=True)
                 failed()
 
+        self._opening += 1
         self.message = MessageRecorder(root, organization, reports.call_id, start.at_ms, names, files, opened)
         for piece in start.spoken:
             self.message.caller(piece.payload, piece.at_ms)
@@ -102,10 +106,13 @@ class CallFiles:
             self._timeout = asyncio.get_running_loop().call_later(CLOSING_SECONDS, self._run_callbacks)
 
     def is_flushed(self) -> bool:
-        """Return whether all sound so far is in the files; block for at most `FLUSH_SECONDS` until it is."""
-        if self.recorder is None and self.message is None:
-            return not self._closing
-        return not self._closing and self._place.files.drain(FLUSH_SECONDS)
+        """Return whether all sound so far is in the files; block for at most `FLUSH_SECONDS` until it is.
+
+        False until the opening of a file is reported, which takes the next number of a report.
+        """
+        if self._closing or self._opening:
+            return False
+        return (self.recorder is None and self.message is None) or self._place.files.drain(FLUSH_SECONDS)
 
     def detach(self) -> None:
         """Close this process's descriptors: another process continues the files."""

@@ -200,19 +200,21 @@ class Replies:
     def done(self, response: rt.Response) -> bool:
         """End a response; return whether it was a complete spoken one."""
         complete = response.status == "completed" and self.prompts.saying is None and self.progress.audio_bytes > 0
+        failed, retried = response.status == "failed", False
         if response.id == self.responses.response_id:
             self._voice.close_all()
-            if response.status == "failed" and not self.progress.audio_bytes:
+            if failed and not self.progress.audio_bytes:
+                retried = self.prompts.saying is PromptKind.DICTATED
                 self.prompts.retry()
             self.prompts.saying = None
         self._cancelled.discard(response.id)
-        self.responses.response_done(response.id, failed=response.status == "failed")
+        self.responses.response_done(response.id, failed=failed, retried=retried)
         return complete
 
     def refused(self, event_id: str | None) -> None:
         """Retry the latest response if it is what the server refused."""
         was_active = self.responses.active
-        self.responses.refused(event_id)
+        self.responses.refused(event_id, retried=self.prompts.saying is PromptKind.DICTATED)
         if was_active and not self.responses.active and self.prompts.saying is not None:
             self.prompts.retry()
             self.prompts.saying = None

@@ -142,19 +142,22 @@ class ResponseSchedule:
         """Record the id of the active response."""
         self.active, self.response_id = True, response_id
 
-    def response_done(self, response_id: str, failed: bool = False) -> None:
-        """End the active response; a failed one is owed again."""
+    def response_done(self, response_id: str, failed: bool = False, retried: bool = False) -> None:
+        """End the active response; a failed one is owed again, unless it was a dictated text's, which is `retried`."""
         if self.active and self.response_id in (None, response_id):
             self.active, self.response_id = False, None
             self._refusals = self._refusals + 1 if failed else 0
-            self.owed |= failed
+            self.owed |= failed and not retried
 
-    def refused(self, event_id: str | None) -> None:
-        """Owe the response again that the server refused to create, since the caller still waits for it."""
+    def refused(self, event_id: str | None, retried: bool = False) -> None:
+        """Owe the response again that the server refused to create, since the caller still waits for it.
+
+        None is owed for a dictated text's, which is `retried`.
+        """
         if self.active and self.response_id is None and event_id == f"create_{self._creates}":
             self.active = False
             self._refusals += 1
-            self.owed = True
+            self.owed |= not retried
 
     @property
     def failing(self) -> bool:

@@ -74,6 +74,10 @@ class ModelSocket(WSListener):
         return transport if sockethandover.is_idle(transport) else None
 
     @property
+    def is_connected(self) -> bool:
+        return self._transport is not None
+
+    @property
     def is_secure(self) -> bool:
         """Whether this process encrypts the connection, which then can't move."""
         return self._transport is not None and self._transport.is_secure
@@ -189,4 +193,7 @@ class Dialler:
         except (OSError, TimeoutError) as error:
             socket.drop()
             raise Unreachable(type(error).__name__) from error
+        # The library tells of a connection that was lost in the handshake like of a success.
+        if not socket.is_connected:
+            raise Unreachable("closed in the handshake")
         return socket

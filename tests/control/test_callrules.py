@@ -223,6 +223,8 @@ def test_a_later_stream_counts_on() -> None:
     cut = runtime_pb2.Report(interruption=calls_pb2.Interruption(at_ms=5, turn_seq=1, decided_ms=400))
     placed_cut = callclock.placed_in_call(cut, 2, 1000).interruption
     assert (placed_cut.at_ms, placed_cut.turn_seq, placed_cut.decided_ms) == (1005, 100_001, 1400)
+    absurd = runtime_pb2.Report(turn=calls_pb2.Turn(seq=1, start_ms=5, end_ms=callclock.LATEST_MS))
+    assert callclock.placed_in_call(absurd, 2, 1000).turn.end_ms == callclock.LATEST_MS
     late = runtime_pb2.Report(latency=calls_pb2.TurnLatency(turn_seq=3))
     assert callclock.placed_in_call(late, 3, 1000).latency.turn_seq == 200_003
 

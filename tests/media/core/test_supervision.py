@@ -229,6 +229,23 @@ def test_a_model_that_fails_is_asked_three_times_in_all(make_phone: Callable[...
     assert [text for kind, text in created(phone) if kind == "asked"].count("We close early today") == 3
 
 
+def test_a_text_that_fails_once_is_said_and_no_answer_follows(make_phone: Callable[..., Phone]) -> None:
+    phone = make_phone(BARE, answer_ms=1_000)
+    phone.after(1_000)
+    voice: Any = phone.model.voice
+    utter = voice.utter
+
+    def fail_once(_text: Any, _voice: Any, _codec: Any, then: Any) -> None:
+        voice.utter = utter
+        then(RuntimeError("no voice"))
+
+    voice.utter = fail_once
+    say(phone, "We close early today")
+    phone.after(8_000)
+    assert [text for kind, text in created(phone) if kind == "asked"] == ["We close early today"] * 2
+    assert [turn.role for turn in phone.told(TurnEnded)] == ["agent"]
+
+
 # Limits, repetitions, the end.
 
 

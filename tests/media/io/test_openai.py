@@ -127,3 +127,14 @@ async def test_nobody_there_and_nobody_answering_are_unreachable(settings: MakeS
             await Dialler(settings(OPENAI_BASE_URL=url, dial_seconds=0.1))("m", Ear())
     with pytest.raises(Unreachable, match="Refused"):
         await Dialler(settings(OPENAI_BASE_URL=url))("m", Ear())
+
+
+async def test_a_connection_that_is_cut_in_the_handshake_is_no_socket(settings: MakeSettings) -> None:
+    async def cut(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readline()
+        writer.transport.abort()
+
+    async with await asyncio.start_server(cut, "127.0.0.1") as server:
+        url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/v1"
+        with pytest.raises(Unreachable, match="in the handshake"):
+            await Dialler(settings(OPENAI_BASE_URL=url))("m", Ear())
