@@ -5,7 +5,7 @@ from random import uniform
 from typing import Protocol
 
 from hum.observe.logs import log
-from media.core.conversation import REFUSED
+from media.core.modelside import REFUSED
 from media.io.openai import Dial, ModelListener, ModelSocket, SessionRefused, Unreachable
 
 LOG = log(__name__)

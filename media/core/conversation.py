@@ -45,7 +45,7 @@ from media.core.legmessages import (
     Started,
     Stopped,
 )
-from media.core.modelside import ModelSide
+from media.core.modelside import REFUSED, ModelSide
 from media.core.onsetdetector import Confirm
 from media.core.prompts import IN_YOUR_WORDS
 from media.core.recordingpauses import CARRIED_OVER, RecordingPauses
@@ -68,7 +68,6 @@ from media.core.types import (
 from media.core.voice import Voice
 
 PULSE_MS: Final = 100.0  # between ticks without audio
-REFUSED = "model_refused"  # the model refuses us; no retry helps
 
 
 class ConversationPhase(Enum):
@@ -156,14 +155,15 @@ class Conversation(Talk):
     def model_lost(self, now_ms: float, reason: str) -> list[Action]:
         """Redial or close: the model's socket is closed or could not be opened.  Later frames from it are ignored.
 
-        With REFUSED as the reason there is no further attempt.
+        With REFUSED as the reason, before what the model said about it, there is no further attempt.
         """
         if self.phase is not _TALKING:
             return []
         exhausted = self._model.lost(now_ms)
         self._actions.append(Report(ModelLost(reason)))
-        if reason == REFUSED:
-            self._apologize(HangUp(REFUSED), now_ms)
+        code, _, detail = reason.partition(" ")
+        if code == REFUSED:
+            self._apologize(HangUp(REFUSED, detail), now_ms)
         elif exhausted:
             self._apologize(HangUp("model_lost", f"{exhausted}: {reason}"), now_ms)
         elif not self._ending.closing:

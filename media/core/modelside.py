@@ -21,6 +21,10 @@ from media.core.voice import Voice
 
 #: Why a session is abandoned: malformed events, oversized ones, or responses that all fail.
 PROTOCOL, TOO_MUCH, FAILING = "protocol", "too_much", "failing"
+#: The model refuses us, or what we ask of a session; no retry helps.
+REFUSED: Final = "model_refused"
+#: Of what the model said about it.
+DETAIL_CHARS: Final = 200
 _NEVER: Final = float("inf")
 
 
@@ -236,6 +240,8 @@ class ModelSide:
             case rt.SessionCreated() | rt.SessionUpdated():
                 self._confirm_session(now_ms)
             case rt.Error(error):
+                if error.event_id == rt.SESSION_UPDATE:
+                    return f"{REFUSED} {(error.message or '')[:DETAIL_CHARS]}"
                 self.replies.refused(error.event_id)
             case _:
                 self._response(event, now_ms)

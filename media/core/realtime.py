@@ -6,7 +6,7 @@ not use decode as Unknown, and fields that it does not read are ignored.
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Annotated
+from typing import Annotated, Final
 
 import msgspec
 
@@ -122,6 +122,7 @@ class FunctionArgumentsDone(_Event, frozen=True, tag="response.function_call_arg
 
 class ErrorBody(msgspec.Struct, frozen=True):
     event_id: str | None = None  # of the client event that caused it
+    message: str | None = None
 
 
 class Error(_Event, frozen=True, tag="error"):
@@ -187,6 +188,10 @@ def _unknown(payload: bytes, reason: str) -> Unknown:
     return event
 
 
+#: The event id of the one that configures a session: without it, a server has formats, turns and tools of its own.
+SESSION_UPDATE: Final = "session_update"
+
+
 def session_update(plan: CallPlan) -> bytes:
     """Encode the whole session: only we create and interrupt responses; the server only detects the ends of turns."""
     transcription = {"model": plan.transcription_model}
@@ -221,7 +226,7 @@ def session_update(plan: CallPlan) -> bytes:
             for tool in plan.tools
         ],
     }
-    return _encode({"type": "session.update", "session": session})
+    return _encode({"type": "session.update", "event_id": SESSION_UPDATE, "session": session})
 
 
 def instructions(plan: CallPlan) -> str:

@@ -134,7 +134,7 @@ def test_the_ledger_knows_to_the_frame_what_was_sent_when_the_caller_interrupts(
     """The real call and the real leg in virtual time, on a process whose ticks are late: when the caller takes the floor, what
     the ledger says was heard is what the network was handed.
     """
-    plan = CallPlan("", "v", "m", "t", prompts={PromptKind.GREETING: Prompt("Hello.", GREETING)})
+    plan = CallPlan("", "marin", "m", "t", prompts={PromptKind.GREETING: Prompt("Hello.", GREETING)})
     talk, now_ms = Conversation(plan), 1_000.0 + phase
     cuts: list[tuple[BargedIn, int]] = []
 

@@ -153,6 +153,14 @@ def test_a_model_that_refuses_us_is_not_tried_again(make_phone: Callable[..., Ph
     assert heard(phone) == GREETING + SORRY
 
 
+def test_a_session_that_the_model_does_not_configure_is_refused(make_phone: Callable[..., Phone]) -> None:
+    """It would go on in another format, which a caller hears as noise."""
+    phone = make_phone(replace(BARE, voice="nobodys"))
+    phone.after(3_000)
+    assert isinstance(phone.hung_up, HangUp) and phone.hung_up.reason == "model_refused"
+    assert "nobodys" in phone.hung_up.detail or "voice" in phone.hung_up.detail, phone.hung_up
+
+
 def test_a_silent_caller_is_not_let_go_for_the_models_silence(make_phone: Callable[..., Phone]) -> None:
     phone = make_phone(replace(PLAN, idle_after_ms=2_000, patience_ms=20_000))
     phone.fate = "mute"

@@ -8,7 +8,7 @@ PROMPTS = {PromptKind.GREETING: Prompt("Hello there", b"\x01" * 80), PromptKind.
 
 
 def plan(**changes: Any) -> CallPlan:
-    return CallPlan("", "v", "m", "t", prompts=PROMPTS, **changes)
+    return CallPlan("", "marin", "m", "t", prompts=PROMPTS, **changes)
 
 
 def test_the_opening_announces_first_and_only_if_asked() -> None:

@@ -29,7 +29,7 @@ def wire(type: str, **body: Any) -> bytes:
         (wire("input_audio_buffer.committed", item_id="u", previous_item_id=None), rt.Committed("u")),
         (wire("conversation.item.input_audio_transcription.completed", item_id="u", transcript="x"), rt.InputTranscriptCompleted("u", "x")),
         (wire("response.function_call_arguments.done", response_id="r", item_id="i", call_id="c", arguments="{}"), rt.FunctionArgumentsDone("r", "i", "c", "{}")),
-        (wire("error", error={"message": "m", "type": "t", "code": None, "event_id": "create_1"}), rt.Error(rt.ErrorBody("create_1"))),
+        (wire("error", error={"message": "m", "type": "t", "code": None, "event_id": "create_1"}), rt.Error(rt.ErrorBody("create_1", "m"))),
         (wire("response.content_part.added", part={}), rt.Unknown("response.content_part.added")),
     ],
 )  # fmt: skip

@@ -16,7 +16,7 @@ from tests.support.simulation import Phone
 SECONDS = 40
 GREETING = Random(1).randbytes(8_000 * SECONDS)
 PLAN = replace(
-    CallPlan("", "v", "m", "t", idle_prompt_count=0), prompts={PromptKind.GREETING: Prompt("word " * 200, GREETING)}
+    CallPlan("", "marin", "m", "t", idle_prompt_count=0), prompts={PromptKind.GREETING: Prompt("word " * 200, GREETING)}
 )
 
 
