@@ -22,7 +22,7 @@ from media.core.voice import Voice
 #: Why a session is abandoned: malformed events, oversized ones, or responses that all fail.
 PROTOCOL, TOO_MUCH, FAILING = "protocol", "too_much", "failing"
 #: The model refuses us, or what we ask of a session; no retry helps.
-REFUSED: Final = "model_refused"
+REFUSED = "model_refused"
 #: Of what the model said about it.
 DETAIL_CHARS: Final = 200
 _NEVER: Final = float("inf")
