@@ -34,6 +34,8 @@ VOICE = "/twilio/voice"
 TRANSFER, STATUS = "/twilio/voice/transfer/", "/status"
 #: The status of a call that we placed; the attempt's id follows.
 PLACED_STATUS = "/twilio/voice/status/"
+#: Who answered it.
+ANSWERED_BY = "/twilio/voice/amd/"
 
 Handler = Callable[[Request, dict[str, str]], Awaitable[Response]]
 
@@ -65,7 +67,7 @@ class CarrierWebhooks:
             self._route("/twilio/voice/whisper/{transfer_id}", self._answer_whisper),
             self._route("/twilio/voice/placed/{attempt_id}", self._answer_placed_call),
             self._route(PLACED_STATUS + "{attempt_id}", self._accept_placed_call_status),
-            self._route("/twilio/voice/amd/{attempt_id}", self._accept_answered_by),
+            self._route(ANSWERED_BY + "{attempt_id}", self._accept_answered_by),
             *self._texts.routes(),
         ]
 
@@ -177,8 +179,8 @@ class CarrierWebhooks:
             await self._ask(self._placed_calls.ReportAnsweredBy, message, request)
         except ControlUnavailable as error:
             LOG.warning("control did not accept who answered a placed call", error=str(error))
-            # The carrier retries.  The webhook is not queued: much later it would be of no use.
-            return Response(status_code=503)
+            if not await self._retry_queue.add(request.url.path, urlencode(form).encode()):
+                return Response(status_code=503)  # the carrier retries
         return Response(status_code=204)
 
     def _render_step(self, step: pb.CarrierStep) -> Response:
@@ -213,6 +215,9 @@ class CarrierWebhooks:
         elif webhook.path.startswith(PLACED_STATUS):
             report = twiml.placed_status_request(form, webhook.path.removeprefix(PLACED_STATUS))
             await self._ask(self._placed_calls.ReportPlacedCall, report, None)
+        elif webhook.path.startswith(ANSWERED_BY):
+            verdict = twiml.answered_by_request(form, webhook.path.removeprefix(ANSWERED_BY))
+            await self._ask(self._placed_calls.ReportAnsweredBy, verdict, None)
         else:
             await self._ask(self._ingress.ReportCallStatus, twiml.status_request(form), None)
 

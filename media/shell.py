@@ -93,8 +93,8 @@ def _guarded(entry: "Callable[Concatenate[Shell, P], None]") -> "Callable[Concat
     return guarded
 
 
-def _machine(command: pb.ForMachine) -> Machine:
-    return Machine(command.reason or "machine", message=command.HasField("message"))
+def _machine(machine: pb.ForMachine, command_id: str = "") -> Machine:
+    return Machine(machine.reason or "machine", message=machine.HasField("message"), id=command_id)
 
 
 class Shell:
@@ -216,7 +216,7 @@ class Shell:
             case "listen" if self._talk is not None and not self._talk.ended:
                 self._listen(self._talk, command)
             case "machine" if self._talk is not None:
-                self._carry(self._talk.command(_machine(command.machine), self._ports.clock()))
+                self._carry(self._talk.command(_machine(command.machine, command.command_id), self._ports.clock()))
             case _:
                 self._ports.link.answer(command.command_id, "over")
 

@@ -198,7 +198,7 @@ UNANSWERED = f"""
     SELECT count(*) FROM outbound_attempts a JOIN calls c ON c.id = a.call_id
      WHERE a.status IN {OPEN} AND c.streams_offered = 0 AND c.ended_at IS NULL
 """
-SET_ANSWERED_BY = "UPDATE calls SET answered_by = $2 WHERE id = $1 AND answered_by IS NULL RETURNING id"
+SET_ANSWERED_BY = "UPDATE calls SET answered_by = coalesce(answered_by, $2) WHERE id = $1 RETURNING answered_by"
 CALLER_TRANSCRIPT = """
     SELECT string_agg(text, ' ' ORDER BY seq) FROM call_turns WHERE call_id = $1 AND role = 'caller'
 """
@@ -490,9 +490,9 @@ async def count_unanswered(tx: Tx) -> int:
     return await tx.fetchval(UNANSWERED) or 0
 
 
-async def set_answered_by(tx: Tx, call: UUID, word: str) -> bool:
-    """Store what answered the call, once; return False if that is stored already."""
-    return await tx.fetchval(SET_ANSWERED_BY, call, word) is not None
+async def set_answered_by(tx: Tx, call: UUID, word: str) -> str | None:
+    """Store what answered the call, unless that is stored already; return what is stored, None if there is no such call."""
+    return await tx.fetchval(SET_ANSWERED_BY, call, word)
 
 
 async def transcript(tx: Tx, call: UUID) -> str:

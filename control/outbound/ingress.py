@@ -8,12 +8,12 @@ from control.calls import answeredby, carriersteps
 from control.clients.twilio import Carrier
 from control.crm.lookups import Callers
 from control.flows.definitions import usable
-from control.livecall.channels import COMMANDS
+from control.livecall.commands import DONE, Commands
 from control.outbound import attempts
 from control.usage import callentries as usage
 from hum import ids
 from hum.clock import now
-from hum.contract.errors import CarrierError
+from hum.contract.errors import CarrierError, Unavailable
 from hum.ids import Kind
 from hum.observe.logs import log
 from hum.settings import CallsSettings
@@ -28,8 +28,8 @@ LIVE_AT_CARRIER = frozenset({"initiated", "queued", "ringing", "in-progress"})
 
 class PlacedCallsServicer:
     def __init__(self, db: Db, bus: Bus, carrier: Carrier, settings: CallsSettings, callers: Callers) -> None:
-        self._db, self._bus, self._carrier, self._settings = db, bus, carrier, settings
-        self._callers = callers
+        self._db, self._carrier, self._callers = db, carrier, callers
+        self._commands = Commands(db, bus, settings)
         self._contexts = carriersteps.StepContexts(db, bus, settings)
 
     async def AnswerPlacedCall(
@@ -71,19 +71,24 @@ class PlacedCallsServicer:
     ) -> pb.ReportAnsweredByResponse:
         async with self._db.system() as tx:
             call, _attempt = await attempts.of_webhook(tx, request.attempt_id, request.call_sid, None)
-            answered_by = answeredby.answered_by(request.answered_by, await outbound.transcript(tx, call.id))
-            if not await outbound.set_answered_by(tx, call.id, answered_by):
-                return pb.ReportAnsweredByResponse()  # recorded and handled before
+            word = answeredby.answered_by(request.answered_by, await outbound.transcript(tx, call.id))
+            # A repeated report acts on the word that was stored first: the process that has the call may not know it yet.
+            answered_by = await outbound.set_answered_by(tx, call.id, word)
             session = await calls.session(tx, call.id)
-        command = answeredby.for_machine(usable(session.definition), answered_by) if session else None
-        if command is not None and call.ended_at is None and call.streams_opened:
-            await self._command(call.id, command)
+        machine = answeredby.for_machine(usable(session.definition), answered_by) if session else None
+        if machine is not None:
+            await self._inform_process(call.id, machine)
         return pb.ReportAnsweredByResponse()
 
-    async def _command(self, id: UUID, command: pb.ForMachine) -> None:
-        """Send a command to the call's media process, which keeps it if the session is still being opened."""
+    async def _inform_process(self, id: UUID, machine: pb.ForMachine) -> None:
+        """Inform the process that has the call; a process that gets it later learns of the machine with its session.
+
+        Raises Unavailable if the process may not know it: the gateway reports again, until the call is over.
+        """
         async with self._db.system() as tx:
             call = await calls.get(tx, id)
-        if call.node is not None and call.ended_at is None:
-            message = pb.CallCommand(call_id=ids.show(Kind.CALL, id), machine=command)
-            await self._bus.publish(COMMANDS, pb.NodeCommand(node=call.node, command=message))
+        if call.node is None or call.ended_at is not None:
+            return
+        command = pb.CallCommand(call_id=ids.show(Kind.CALL, id), machine=machine)
+        if await self._commands.carry_out(call.node, command) != DONE:
+            raise Unavailable("The process that has the call did not confirm that a machine answered.")

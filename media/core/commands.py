@@ -75,10 +75,14 @@ class Listen:
 
 @dataclass(frozen=True, slots=True)
 class Machine:
-    """A machine has answered our call: hang up for `reason`; with `message`, after leaving one.  Repeats are ignored."""
+    """A machine has answered our call: hang up for `reason`; with `message`, after leaving one.
+
+    Answered if it has an id; repeats change nothing.
+    """
 
     reason: str
     message: bool = False
+    id: str = ""
 
 
 @dataclass(frozen=True, slots=True)

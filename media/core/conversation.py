@@ -166,7 +166,7 @@ class Conversation(Talk):
             self._apologize(HangUp(REFUSED, detail), now_ms)
         elif exhausted:
             self._apologize(HangUp("model_lost", f"{exhausted}: {reason}"), now_ms)
-        elif not self._ending.closing:
+        elif not self._ending.closing or self._owes_message:
             self._model.dial(now_ms)
         self._advance_due()
         return self._drain()
@@ -214,8 +214,8 @@ class Conversation(Talk):
                 self._intervene(command, now_ms)
             case Listen(on):
                 self._voice.recording_gate.listen(on)
-            case Machine(reason, message):
-                self._machine(reason, now_ms, message=message)
+            case Machine():
+                self._machine(command, now_ms)
         return self._drain()
 
     def _request_switch(self, switch: SwitchFlow, now_ms: float) -> None:
@@ -398,11 +398,13 @@ class Conversation(Talk):
             self._ending.last = None
             self._say(last)
 
-    def _machine(self, reason: str, now_ms: float, *, message: bool) -> None:
+    def _machine(self, machine: Machine, now_ms: float) -> None:
         """Hang up on the machine that has answered our call, or leave it a message."""
-        if not message:
-            self._end(HangUp(reason), now_ms)
-        elif not self._ending.closing and self._ending.machine.reached(reason):
+        if machine.id:
+            self._actions.append(Report(CommandReply(machine.id, "done")))
+        if not machine.message:
+            self._end(HangUp(machine.reason), now_ms)
+        elif not self._ending.closing and self._ending.machine.reached(machine.reason):
             replies = self._model.replies
             replies.close()
             replies.prompts.clear()
@@ -459,12 +461,23 @@ class Conversation(Talk):
         self._model.dial(now_ms)
 
     def _apologize(self, outcome: Outcome, now_ms: float) -> None:
-        """Apologize and leave without a model, unless the call is closing already."""
-        if not self._ending.closing:
+        """Apologize and leave without a model, unless the call is closing already.
+
+        A machine gets no apology: its message may need no model, and without it the call ends.
+        """
+        if self._owes_message:
+            self._end(outcome, now_ms)
+        elif not (self._ending.closing or self._ending.machine.is_reached):
             self._close(outcome, now_ms, PromptKind.APOLOGY)
 
+    @property
+    def _owes_message(self) -> bool:
+        """Whether a machine waits for a message that the model has not begun to say."""
+        return self._ending.closing and self._ending.machine.is_reached and self._model.replies.prompts.waiting
+
     def _finish_closing(self, now_ms: float) -> None:
-        if self._ending.closing and self._ending.due(now_ms, silent=self._all_heard(now_ms)):
+        silent = self._all_heard(now_ms) and not self._owes_message
+        if self._ending.closing and self._ending.due(now_ms, silent=silent):
             self._end(self._ending.outcome, now_ms)
 
     def _end(self, outcome: Outcome, now_ms: float) -> None:

@@ -7,7 +7,17 @@ abstract class and not a protocol, since it is called with every frame: of a cla
 from abc import ABCMeta, abstractmethod
 from typing import Any
 
-from media.core.commands import Command, DecisionResult, Inform, Instruct, LeaveStream, Say, Sequel, SwitchFlow
+from media.core.commands import (
+    Command,
+    DecisionResult,
+    Inform,
+    Instruct,
+    LeaveStream,
+    Machine,
+    Say,
+    Sequel,
+    SwitchFlow,
+)
 from media.core.legmessages import LegEvent, MoveOn, Outcome
 from media.core.types import Action, CommandReply, Moment, Report, ToolStatus
 
@@ -94,7 +104,7 @@ def answered_late(command: Command, outcome: Outcome) -> list[Action]:
     A leg that is left for the call's next step follows whatever control has stored by then.
     """
     match command:
-        case Instruct(id) | Say(id) | DecisionResult(id) | Inform(id) | SwitchFlow(id=id):
+        case Instruct(id) | Say(id) | DecisionResult(id) | Inform(id) | SwitchFlow(id=id) | Machine(id=id):
             return [Report(CommandReply(id, "over"))]
         case LeaveStream(_, id):
             return [Report(CommandReply(id, "done" if isinstance(outcome, MoveOn) else "over"))]

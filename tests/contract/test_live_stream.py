@@ -124,9 +124,9 @@ async def in_progress(edge: Edge, **flow: Any) -> tuple[httpx.AsyncClient, Media
     return http, media, media.call_id
 
 
-async def answered(edge: Edge) -> Media:
-    """A call to the number, as the media process that has its stream sees it."""
-    text = (await post(edge, "/twilio/voice", CALL)).text
+async def answered(edge: Edge, path: str = "/twilio/voice", form: dict[str, str] = CALL) -> Media:
+    """A call whose webhook is this one, as the media process that has its stream sees it."""
+    text = (await post(edge, path, form)).text
     token = text.partition('name="token" value="')[2].partition('"')[0]
     media = Media(edge)
     opening = runtime_pb2.OpenSessionRequest(token=token, call_sid="CA1", stream_sid="MZ1", node="m1")

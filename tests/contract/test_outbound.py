@@ -15,6 +15,7 @@ from storage import media_links
 from storage.media_links import NodeState
 from tests.contract.conftest import ACCOUNT, Edge
 from tests.contract.test_carrier_webhooks import post
+from tests.contract.test_live_stream import answered
 from tests.control.outbound.desk import LIMITS, PACE
 from tests.support.cases import in_turn
 
@@ -244,6 +245,26 @@ async def test_the_carriers_webhooks_of_a_placed_call_are_signed(edge: Edge) -> 
     assert (await http.get(f"/api/calls/{call}")).json()["status"] == "completed"
     hung_up = await post(edge, f"/twilio/voice/placed/{attempt}", form)
     assert ET.fromstring(hung_up.text).find("Hangup") is not None
+
+
+async def test_that_a_machine_answered_is_reported_until_its_process_confirms_it(edge: Edge) -> None:
+    """The process hands the call to another, or its answer is lost: nobody may talk to a machine for that."""
+    http, flow = await clinic(edge)
+    assert (await http.patch(f"/api/flows/{flow}", json={"machine_action": "hang_up"})).status_code == 200
+    await http.post(CALLS, json=order(flow))
+    attempt = await placed(edge)
+    form = {"CallSid": "CA1", "AccountSid": ACCOUNT, "From": NUMBER, "To": CALLEE, "CallStatus": "in-progress"}
+    media = await answered(edge, f"/twilio/voice/placed/{attempt}", form)
+    amd = {"CallSid": "CA1", "AccountSid": ACCOUNT, "AnsweredBy": "machine_end_beep"}
+    reported = asyncio.create_task(post(edge, f"/twilio/voice/amd/{attempt}", amd))
+    first = await media.command()
+    assert (first.call_id, first.machine.reason) == (media.call_id, "machine")
+    media.answer(first, "over")
+    again = await media.command()
+    assert again.machine == first.machine
+    media.answer(again)
+    assert (await reported).status_code == 204
+    assert (await http.get(f"/api/calls/{media.call_id}")).json()["answered_by"] == "machine"
 
 
 async def placed(edge: Edge) -> str:

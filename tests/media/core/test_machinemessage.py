@@ -7,7 +7,7 @@ import pytest
 
 from media.core.commands import EndCall, Machine
 from media.core.legmessages import HangUp
-from media.core.types import BargedIn, CallPlan, Prompt, PromptKind, TurnEnded
+from media.core.types import BargedIn, CallPlan, CommandReply, Prompt, PromptKind, TurnEnded
 from tests.support.simulation import Phone
 
 GREETING = bytes(range(1, 251)) * 64  # 2 s
@@ -144,3 +144,57 @@ def test_who_is_called_waits_for_the_caller(make_phone: Callable[..., Phone]) ->
     phone = make_phone(replace(PLAN, prompts={}, opens=False))
     phone.after(3_000)
     assert not phone.carrier.heard(phone.world.now).strip(b"\xff")
+
+
+def test_a_command_is_confirmed_each_time_it_comes(make_phone: Callable[..., Phone]) -> None:
+    phone = make_phone(PLAN)
+    phone.after(500)
+    command = replace(LEAVE, id="command_1")
+    told(phone, command)
+    told(phone, command)
+    phone.after(9_000)
+    assert phone.hung_up == HangUp("machine")
+    told(phone, command)
+    assert [reply.outcome for reply in phone.told(CommandReply)] == ["done", "done", "over"]
+
+
+UNRENDERED = replace(PLAN, prompts={**PLAN.prompts, PromptKind.MACHINE: Prompt("Please call the shop back")})
+
+
+@pytest.mark.parametrize("lost_ms", [0, 1_000])
+def test_the_model_that_is_to_say_the_message_is_waited_for(make_phone: Callable[..., Phone], lost_ms: int) -> None:
+    """It is lost before the machine answers, or while it says the message: that is left whole."""
+    phone = make_phone(UNRENDERED)
+    phone.after(3_000)
+    if not lost_ms:
+        phone.lose()
+    told(phone, LEAVE)
+    phone.after(lost_ms)
+    if lost_ms:
+        assert phone.hung_up is None
+        phone.lose()
+    phone.after(15_000)
+    assert phone.hung_up == HangUp("machine")
+    assert said(phone)[-1] == (said(phone)[-1][0],) * 2 + (False,)
+    assert len(said(phone)) == (3 if lost_ms else 2)
+
+
+def test_a_message_without_a_model_is_given_up(make_phone: Callable[..., Phone]) -> None:
+    phone = make_phone(UNRENDERED)
+    phone.after(3_000)
+    phone.fate = "refused"
+    phone.lose()
+    told(phone, LEAVE)
+    phone.after(UNRENDERED.patience_ms + 2_000)
+    assert phone.hung_up is not None and phone.hung_up.reason == "model_lost"
+    assert len(said(phone)) == 1
+
+
+def test_a_rendered_message_needs_no_model(make_phone: Callable[..., Phone]) -> None:
+    phone = make_phone(PLAN)
+    phone.after(3_000)
+    phone.fate = "refused"
+    phone.lose("model_refused no")
+    told(phone, LEAVE)
+    phone.after(9_000)
+    assert phone.hung_up is not None
