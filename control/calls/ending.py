@@ -84,9 +84,10 @@ async def over_at_carrier(tx: Tx, state: CallState, at: datetime) -> None:
     if state.next_step_due and state.node is None:
         reason = await record.reason(tx, state.id)
         await end_call(tx, state, "completed", at, reason)
-    elif state.node is None and state.carrier_ended_at is not None:
-        # The media process reported that it lost the stream.
-        await end_call(tx, state, "completed", at, "stream_lost")
+    elif state.node is None:
+        # The media process reported that it lost the stream; or the caller did not wait for the next stream.
+        reason = "caller" if state.carrier_ended_at is None else "stream_lost"
+        await end_call(tx, state, "completed", at, reason)
     else:
         await calls.set_carrier_ended(tx, state.id)
 

@@ -206,6 +206,8 @@ class Replies:
             if failed and not self.progress.audio_bytes:
                 retried = self.prompts.saying is PromptKind.DICTATED
                 self.prompts.retry()
+            elif failed and self.prompts.saying is None and response.id not in self._cancelled:
+                self._before = BROKE_OFF
             self.prompts.saying = None
         self._cancelled.discard(response.id)
         self.responses.response_done(response.id, failed=failed, retried=retried)

@@ -42,7 +42,10 @@ class FileWork(Protocol):
         """Whether the running job has taken longer than `HANGS_MS`."""
 
     def drain(self, seconds: float) -> bool:
-        """Block until all submitted jobs are done; return False if that takes longer than `seconds`."""
+        """Block until all submitted jobs are done; return False if that takes longer than `seconds`.
+
+        After such a drain, return False at once until its jobs are done: many callers wait for a slow disk once.
+        """
 
     def close(self, seconds: float) -> bool:
         """Block as `drain` does, and run no later jobs."""
@@ -100,6 +103,8 @@ class FileThread:
         self._submitted_bytes = self._submitted_jobs = 0  # written by the event loop only
         self._done_bytes = self._done_jobs = 0  # written by the thread only
         self._began_ms: float | None = None
+        self._drained = threading.Event()  # by the latest drain
+        self._drained.set()
 
     @property
     def queued_bytes(self) -> int:
@@ -136,9 +141,11 @@ class FileThread:
         return True
 
     def drain(self, seconds: float) -> bool:
-        done = threading.Event()
-        self._enqueue(done.set)
-        return done.wait(seconds)
+        if not self._drained.is_set():
+            return False
+        self._drained = threading.Event()
+        self._enqueue(self._drained.set)
+        return self._drained.wait(seconds)
 
     def close(self, seconds: float) -> bool:
         if self._thread is None:

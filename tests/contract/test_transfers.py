@@ -198,6 +198,15 @@ async def test_nobody_took_it_and_the_caller_is_back_with_the_agent(
     assert len([each for each in record["transcript"] if each["role"] == "system"]) == 1
 
 
+async def test_a_caller_who_does_not_wait_for_the_agent_has_hung_up(edge: Edge) -> None:
+    line = await Line.begun(edge)
+    dial = await line.dialled("Dr Ada")
+    assert tags(await dial.over(DialCallStatus="busy")) == ["Connect"]
+    assert (await post(edge, "/twilio/voice/status", {**CALL, "CallStatus": "completed"})).status_code == 204
+    record = await line.record()
+    assert (record["status"], record["end_reason"]) == ("completed", "caller")
+
+
 async def test_a_voicemail_box_that_heard_the_whisper_has_not_taken_the_call(edge: Edge) -> None:
     line = await Line.begun(edge)
     dial = await line.dialled("Dr Ada")

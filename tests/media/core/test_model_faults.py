@@ -418,6 +418,21 @@ def test_an_answer_that_broke_off_is_gone_on_with(make_phone: Callable[..., Phon
     assert phone.model.violations == []
 
 
+def test_an_answer_that_fails_in_the_middle_is_gone_on_with(make_phone: Callable[..., Phone]) -> None:
+    phone = make_phone(BARE)
+    phone.model.faults.stall_after_chunks, phone.model.faults.stall_ms = 10, 60_000
+    phone.after(1_000)
+    phone.speak(600)
+    phone.after(3_000)
+    phone.model.received.clear()
+    failed = {"id": phone.talk._model.responses.response_id, "status": "failed", "output": []}
+    phone.carry(phone.talk.from_model(json.dumps({"type": "response.done", "response": failed}).encode(), phone.world.now))
+    phone.after(500)
+    note, create = (each for each in phone.model.received if each["type"] != "input_audio_buffer.append")
+    assert (note["item"]["role"], note["item"]["content"][0]["text"]) == ("system", BROKE_OFF)
+    assert create["type"] == "response.create"
+
+
 @pytest.mark.sampled
 @pytest.mark.parametrize("seed", sample(range(25), 5))
 def test_turns_are_in_the_order_of_speech_whatever_is_lost(make_phone: Callable[..., Phone], seed: int) -> None:

@@ -53,3 +53,15 @@ async def test_whoever_waits_for_work_that_raises_gets_the_error(files: FileWork
             await result(files, fail)
         assert await result(files, lambda: 3) == 3, "and later work goes on"
     assert files.close(30)
+
+
+def test_a_disk_that_is_slow_is_waited_for_once(disk: FileThread, let: threading.Event) -> None:
+    """A call waits for the disk before it moves; hundreds of calls ask, again and again."""
+    assert not disk.drain(0.0)
+    queued = disk.queued_jobs
+    assert not disk.drain(30) and disk.queued_jobs == queued
+    let.set()
+    assert disk.submit(lambda: None)
+    while disk.queued_jobs:
+        let.wait(0.001)
+    assert disk.drain(30)
