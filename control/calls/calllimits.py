@@ -8,7 +8,7 @@ MAX_TOOL_RUNS, MAX_TOOL_FAILURES = 200, 2
 #: How many keypad entries are stored of a call, and how many keys of each.
 MAX_KEYPAD_ENTRIES, MAX_KEYS = 500, 64
 #: How many refused onsets are stored of a call, as many as a media process reports of a stream
-#: (`media/core/refusals.py`).
+#: (`media/core/refusedonsets.py`).
 MAX_REFUSED_ONSETS = 50
 KEYS = frozenset("0123456789*#ABCD")
 #: How often a call may be handed to another flow's agent, so that agents can't hand it back and forth for ever.

@@ -3,7 +3,7 @@
 from media.core.background import Background
 from media.core.backlog import Backlog
 from media.core.echo import EchoGate, Played
-from media.core.refusals import Refusals
+from media.core.refusedonsets import Refusals
 from media.core.types import Emit, Onset, Refusal
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from media.core.refusals import DOUBT_MS, MOST, Refusals
+from media.core.refusedonsets import DOUBT_MS, MOST, Refusals
 from media.core.types import Action, Event, OnsetsRefused, RefusedOnset, Report
 
 
