@@ -30,7 +30,7 @@ from media.handover.sender import HandoverSender
 from media.io.control import ControlLink
 from media.io.filework import FileThread, result
 from media.io.listenerstreams import ListenerStreams
-from media.io.openai import Dial, Dialler
+from media.io.modelsocket import Dial, Dialler
 from media.io.silero import Silero
 from media.listeningsocket import Capacity, ListeningSocket, NoListeningSocket, capacity
 from media.ports import Ports

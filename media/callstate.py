@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from media.core.talk import Talk
-from media.io.openai import ModelSocket
+from media.io.modelsocket import ModelSocket
 from media.leg import Leg
 from media.recorder import MessageRecorder, Recorder
 from media.reports import Reports

@@ -6,7 +6,7 @@ from typing import Protocol
 
 from hum.observe.logs import log
 from media.core.modelside import REFUSED
-from media.io.openai import Dial, ModelListener, ModelSocket, SessionRefused, Unreachable
+from media.io.modelsocket import Dial, ModelListener, ModelSocket, SessionRefused, Unreachable
 
 LOG = log(__name__)
 

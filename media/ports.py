@@ -11,7 +11,7 @@ from media.core.talk import Talk
 from media.io.control import ControlLink
 from media.io.filework import FileWork
 from media.io.listenerstreams import ListenerStreams
-from media.io.openai import Dial
+from media.io.modelsocket import Dial
 from media.io.silero import Silero
 
 #: What is registered: the shell, which knows this module.

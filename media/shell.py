@@ -52,7 +52,7 @@ from media.core.types import (
 )
 from media.io.control import ControlUnavailable, TokenRefused
 from media.io.listenerstreams import ListenerQueue
-from media.io.openai import ModelSocket
+from media.io.modelsocket import ModelSocket
 from media.joinbuffer import JoinBuffer
 from media.leg import Closing, Leg
 from media.metrics import FRAMES

@@ -16,7 +16,7 @@ from media.handover.channel import Channel, PeerLost
 from media.handover.movedcall import MovedCall
 from media.io import sockethandover
 from media.io.control import ControlUnavailable
-from media.io.openai import MAX_FRAME_BYTES, ModelSocket
+from media.io.modelsocket import MAX_FRAME_BYTES, ModelSocket
 from media.leg import Leg
 from media.legs.twilio import TwilioLeg
 from media.server import MediaServer

@@ -12,7 +12,7 @@ import pytest
 import websockets
 
 from media.core.legmessages import Clear, Play
-from media.io.openai import ModelSocket
+from media.io.modelsocket import ModelSocket
 from media.legs.twilio import TwilioLeg
 from sandbox.openai.session import Session
 from sandbox.openai.stage import Stage

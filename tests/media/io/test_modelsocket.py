@@ -6,7 +6,7 @@ import socket
 import pytest
 
 from media.core.realtime import MAX_EVENT_BYTES
-from media.io.openai import Dialler, ModelSocket, SessionRefused, Unreachable, realtime_url
+from media.io.modelsocket import Dialler, ModelSocket, SessionRefused, Unreachable, realtime_url
 from tests.media.fakemodel import FakeModel
 from tests.media.planes import MakeSettings
 from tests.support.waits import until

@@ -19,7 +19,7 @@ MAX_EARLY = 16
 #: More than 90 s of caller audio that the server has not read: the session counts as lost.
 UNSENT_BYTES = 1 << 20
 #: Handshake responses that a retry will not change: the key, project, model or request is wrong.
-REFUSALS = frozenset({400, 401, 403, 404, 405, 410, 422})
+FINAL_HTTP_STATUSES = frozenset({400, 401, 403, 404, 405, 410, 422})
 
 
 class SessionRefused(Exception):  # noqa: N818 - it says what happened
@@ -187,7 +187,7 @@ class Dialler:
             raise
         except WSHandshakeError as error:
             status = error.response.status if error.response is not None else 0
-            if status in REFUSALS:
+            if status in FINAL_HTTP_STATUSES:
                 raise SessionRefused(f"handshake answered {int(status)}") from error
             raise Unreachable(f"handshake answered {int(status)}") from error
         except (OSError, TimeoutError) as error:
