@@ -1,31 +1,15 @@
-"""The bodies of deliveries: the event, or a line about it for people.  All attempts of an event have the same bytes.  Pure."""
+"""The bodies of deliveries: the event, or a message with its line.  All attempts of an event have the same bytes.  Pure."""
 
 import json
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final
+from typing import Any
 from uuid import UUID
 
 from control.base.wire import rfc3339
+from control.webhooks.eventlines import line
 from hum import ids
 from hum.ids import Kind
-
-#: The longest message for Discord.
-LONGEST_LINE: Final = 1900
-#: The fields of an event that a line shows, in this order.
-SHOWN_FIELDS: Final = (
-    "from",
-    "to",
-    "contact_e164",
-    "url",
-    "body",
-    "text",
-    "transcript",
-    "status",
-    "reason",
-    "outcome",
-    "label",
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,12 +29,12 @@ def body(content: Content, format: str) -> bytes:
     """Return the body for a receiver's format."""
     match format:
         case "slack":
-            return _dumps({"text": line(content)})
+            return _dumps({"text": line(content.type, content.data)})
         case "discord":
             # Untrusted texts must not mention members of the channel.
-            return _dumps({"content": line(content), "allowed_mentions": {"parse": []}})
+            return _dumps({"content": line(content.type, content.data), "allowed_mentions": {"parse": []}})
         case "teams":
-            return _dumps(_card(line(content)))
+            return _dumps(_card(line(content.type, content.data)))
         case _:
             return event(content)
 
@@ -66,20 +50,6 @@ def event(content: Content) -> bytes:
         "sequence": content.sequence,
     }
     return _dumps(head)[:-1] + b',"data":' + content.data.encode() + b"}"
-
-
-def line(content: Content) -> str:
-    """Return a line about an event, for people."""
-    data = json.loads(content.data)
-    title = f"{content.type} (correction)" if data.get("correction") is True else content.type
-    words = [f"{name}: {_word(data[name])}" for name in SHOWN_FIELDS if data.get(name) not in (None, "", [], {})]
-    return " · ".join((title, *words))[:LONGEST_LINE]
-
-
-def _word(value: Any) -> str:
-    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-    # Slack parses these characters as mentions and links.
-    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
 
 def _card(text: str) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""The pure parts: patterns, shares, schedules, signatures, bodies."""
+"""The pure parts: patterns, shares, schedules, signatures, bodies, lines for people."""
 
 import base64
 import json
@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as some
 
-from control.webhooks import bodies, fairshare, matching, retries, signing
+from control.webhooks import bodies, eventlines, fairshare, matching, retries, signing
 from control.webhooks.bodies import Content
 from control.webhooks.fairshare import Demand
 from control.webhooks.retries import Schedule
@@ -140,13 +140,23 @@ def test_data_goes_out_word_for_word() -> None:
 
 
 def test_a_line_is_short_and_calls_nobody() -> None:
-    made = bodies.line(content(json.dumps({"from": "+1317", "body": "<!here> & <@U1> " + "x" * 5000, "status": None})))
+    data = {"from": "+1317", "body": "<!here> & <@U1> " + "x" * 5000, "status": None}
+    made = eventlines.line("sms.received", json.dumps(data))
     assert made.startswith("sms.received · from: +1317 · body: &lt;!here&gt; &amp; ")
-    assert len(made) == bodies.LONGEST_LINE
+    assert len(made) == eventlines.LONGEST_LINE
     discord = json.loads(bodies.body(content('{"body": "@everyone"}'), "discord"))
     assert discord["allowed_mentions"] == {"parse": []}
-    assert bodies.line(content('{"text": "Anew.", "correction": true}')) == "sms.received (correction) · text: Anew."
-    assert bodies.line(content('{"text": "First.", "correction": false}')) == "sms.received · text: First."
+
+
+@pytest.mark.parametrize(
+    ("data", "line"),
+    [
+        ('{"text": "Anew.", "correction": true}', "sms.received (correction) · text: Anew."),
+        ('{"text": "First.", "correction": false}', "sms.received · text: First."),
+    ],
+)
+def test_a_line_names_a_correction(data: str, line: str) -> None:
+    assert eventlines.line("sms.received", data) == line
 
 
 @pytest.mark.parametrize("name", ["X-HUM-Signature", "webhook-id", "Content-Type", "User-Agent", "WEBHOOK-TIMESTAMP"])
