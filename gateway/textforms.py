@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from datetime import datetime
 
-from gateway.twiml import MAX_CHARS
+from gateway.carrierforms import MAX_CHARS, short_text, storable
 from hum.v1 import runtime_pb2 as pb
 
 #: The carrier's limit on the files of a text.
@@ -17,12 +17,12 @@ def receive_request(form: Mapping[str, str], received_at: datetime | None = None
     """Return the request for a text from a contact; with `received_at`, for one that arrived then."""
     request = pb.ReceiveTextRequest(
         message_sid=sid(form),
-        from_e164=_text(form, "From"),
-        to_e164=_text(form, "To"),
-        body=_storable(form.get("Body", "")),
+        from_e164=short_text(form, "From"),
+        to_e164=short_text(form, "To"),
+        body=storable(form.get("Body", "")),
         media=_media(form),
-        carrier_account=_text(form, "AccountSid"),
-        opt_out_type=_text(form, "OptOutType").strip().upper(),
+        carrier_account=short_text(form, "AccountSid"),
+        opt_out_type=short_text(form, "OptOutType").strip().upper(),
         is_group=any(name.startswith(OTHERS) and value for name, value in form.items()),
     )
     if received_at is not None:
@@ -35,9 +35,9 @@ def report_request(form: Mapping[str, str], attempt_id: str) -> pb.ReportTextReq
     return pb.ReportTextRequest(
         attempt_id=attempt_id[:MAX_CHARS],
         message_sid=sid(form),
-        carrier_status=_text(form, "MessageStatus") or _text(form, "SmsStatus"),
-        error_code=_text(form, "ErrorCode"),
-        to_e164=_text(form, "To"),
+        carrier_status=short_text(form, "MessageStatus") or short_text(form, "SmsStatus"),
+        error_code=short_text(form, "ErrorCode"),
+        to_e164=short_text(form, "To"),
     )
 
 
@@ -49,15 +49,6 @@ def sid(form: Mapping[str, str]) -> str:
 def _media(form: Mapping[str, str]) -> Iterator[pb.ReceivedMedia]:
     """Yield the files that have a URL, whatever `NumMedia` counts."""
     for number in range(MAX_MEDIA):
-        url = _storable(form.get(f"MediaUrl{number}", ""))
+        url = storable(form.get(f"MediaUrl{number}", ""))
         if url and len(url) <= MAX_URL_CHARS:
-            yield pb.ReceivedMedia(url=url, content_type=_text(form, f"MediaContentType{number}"))
-
-
-def _text(form: Mapping[str, str], name: str) -> str:
-    return _storable(form.get(name, "")[:MAX_CHARS])
-
-
-def _storable(text: str) -> str:
-    """Replace NUL, which PostgreSQL can't store."""
-    return text.replace("\0", "\ufffd")
+            yield pb.ReceivedMedia(url=url, content_type=short_text(form, f"MediaContentType{number}"))

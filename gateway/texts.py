@@ -15,10 +15,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from gateway import textforms, twiml
+from gateway import carrierforms, textforms, twiml
 from gateway.controlclient import ControlUnavailable, RetryingClient
 from gateway.retryqueue import RetryQueue, StoredWebhook
-from gateway.twilioforms import SignedForms
+from gateway.signedforms import SignedForms
 from hum.clock import now
 from hum.observe import tracing
 from hum.observe.logs import log
@@ -68,7 +68,7 @@ class TextWebhooks:
     async def _process(self, request: Request, form: dict[str, str], deliver: Deliver | None) -> Response:
         """Answer a webhook after `deliver` has delivered it to control, or else after queueing it."""
         sid, attempt = textforms.sid(form), request.path_params.get("attempt_id")
-        if not twiml.is_sid(sid):
+        if not carrierforms.is_sid(sid):
             return _done(request, "no_text")  # not about a text
         path = STATUS + "{attempt_id}" if attempt else request.url.path
         with tracing.text_webhook_span(attempt or sid, f"POST {path}", first=attempt is None) as span:

@@ -13,11 +13,11 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from gateway import credentials, errors, twiml
+from gateway import carrierforms, credentials, errors, twiml
 from gateway.controlclient import ControlUnavailable, RetryingClient
 from gateway.retryqueue import RetryQueue, StoredWebhook
+from gateway.signedforms import SignedForms, forbidden
 from gateway.texts import TEXTS, TextWebhooks
-from gateway.twilioforms import SignedForms, forbidden
 from hum import rpc
 from hum.observe import tracing
 from hum.observe.logs import log
@@ -74,7 +74,7 @@ class CarrierWebhooks:
     def _route(self, path: str, handler: Handler) -> Route:
         async def endpoint(request: Request) -> Response:
             form = await self._forms.read(request)
-            if not twiml.is_sid(form.get("CallSid", "")):
+            if not carrierforms.is_sid(form.get("CallSid", "")):
                 return Response(status_code=204)  # not about a call
             with tracing.webhook_span(form["CallSid"], f"POST {path}", first=path == VOICE) as span:
                 try:
@@ -93,7 +93,7 @@ class CarrierWebhooks:
 
     async def _answer_incoming_call(self, request: Request, form: dict[str, str]) -> Response:
         try:
-            answer = await self._ask(self._ingress.RouteCall, twiml.route_request(form), request)
+            answer = await self._ask(self._ingress.RouteCall, carrierforms.route_request(form), request)
         except ControlUnavailable as error:
             LOG.warning("control did not answer a carrier webhook", question="voice", error=str(error))
             await self._retry_queue.add(request.url.path, urlencode(form).encode(), keep_in_memory=True)
@@ -101,7 +101,7 @@ class CarrierWebhooks:
         return self._render_step(answer.step)
 
     async def _answer_next_step(self, request: Request, form: dict[str, str]) -> Response:
-        message = twiml.next_request(form, request.path_params["call_id"])
+        message = carrierforms.next_request(form, request.path_params["call_id"])
         try:
             answer = await self._ask(self._ingress.NextStep, message, request)
         except (ControlUnavailable, aio.AioRpcError) as error:
@@ -111,7 +111,7 @@ class CarrierWebhooks:
 
     async def _accept_call_status(self, request: Request, form: dict[str, str]) -> Response:
         try:
-            await self._ask(self._ingress.ReportCallStatus, twiml.status_request(form), request)
+            await self._ask(self._ingress.ReportCallStatus, carrierforms.status_request(form), request)
         except ControlUnavailable as error:
             LOG.warning("control did not accept the carrier's status of a call", error=str(error))
             if not await self._retry_queue.add(request.url.path, urlencode(form).encode()):
@@ -121,18 +121,18 @@ class CarrierWebhooks:
     # -- the webhooks of a transfer
 
     async def _answer_dial_end(self, request: Request, form: dict[str, str]) -> Response:
-        message = twiml.end_dial_request(form, request.path_params["transfer_id"])
+        message = carrierforms.end_dial_request(form, request.path_params["transfer_id"])
         try:
             answer = await self._ask(self._ingress.EndDial, message, request)
         except ControlUnavailable as error:
             LOG.warning("control did not answer a carrier webhook", question="transfer", error=str(error))
             await self._retry_queue.add(request.url.path, urlencode(form).encode(), keep_in_memory=True)
-            text = twiml.hang_up() if twiml.is_bridged(form) else twiml.say(APOLOGY)
+            text = twiml.hang_up() if carrierforms.is_bridged(form) else twiml.say(APOLOGY)
             return Response(text, media_type=XML)
         return self._render_step(answer.step)
 
     async def _accept_dial_status(self, request: Request, form: dict[str, str]) -> Response:
-        message = twiml.report_dial_request(form, request.path_params["transfer_id"])
+        message = carrierforms.report_dial_request(form, request.path_params["transfer_id"])
         try:
             await self._ask(self._ingress.ReportDial, message, request)
         except ControlUnavailable as error:
@@ -144,7 +144,7 @@ class CarrierWebhooks:
     async def _answer_whisper(self, request: Request, form: dict[str, str]) -> Response:
         id = request.path_params["transfer_id"]
         try:
-            step = await self._ask(self._ingress.Whisper, twiml.whisper_request(form, id), request)
+            step = await self._ask(self._ingress.Whisper, carrierforms.whisper_request(form, id), request)
         except ControlUnavailable as error:
             # The recipient may have to press a key: connecting them might put the caller through to voicemail.
             LOG.warning("control did not answer a carrier webhook", question="whisper", error=str(error))
@@ -154,7 +154,7 @@ class CarrierWebhooks:
     # -- calls that we placed
 
     async def _answer_placed_call(self, request: Request, form: dict[str, str]) -> Response:
-        message = twiml.placed_request(form, request.path_params["attempt_id"])
+        message = carrierforms.placed_request(form, request.path_params["attempt_id"])
         try:
             answer = await self._ask(self._placed_calls.AnswerPlacedCall, message, request)
         # Better no call than one without an agent.
@@ -164,7 +164,7 @@ class CarrierWebhooks:
         return self._render_step(answer.step)
 
     async def _accept_placed_call_status(self, request: Request, form: dict[str, str]) -> Response:
-        message = twiml.placed_status_request(form, request.path_params["attempt_id"])
+        message = carrierforms.placed_status_request(form, request.path_params["attempt_id"])
         try:
             await self._ask(self._placed_calls.ReportPlacedCall, message, request)
         except ControlUnavailable as error:
@@ -174,7 +174,7 @@ class CarrierWebhooks:
         return Response(status_code=204)
 
     async def _accept_answered_by(self, request: Request, form: dict[str, str]) -> Response:
-        message = twiml.answered_by_request(form, request.path_params["attempt_id"])
+        message = carrierforms.answered_by_request(form, request.path_params["attempt_id"])
         try:
             await self._ask(self._placed_calls.ReportAnsweredBy, message, request)
         except ControlUnavailable as error:
@@ -201,25 +201,25 @@ class CarrierWebhooks:
             self._retry_queue.close()
 
     async def _deliver_webhook(self, webhook: StoredWebhook) -> None:
-        form = {twiml.readable(name): twiml.readable(value) for name, value in twiml.form(webhook.form)}
+        form = carrierforms.readable(carrierforms.parse(webhook.form))
         if webhook.path.startswith(TEXTS):
             await self._texts.deliver(webhook, form)
         elif webhook.path == VOICE:
-            await self._ask(self._ingress.RouteCall, twiml.route_request(form, webhook.at), None)
+            await self._ask(self._ingress.RouteCall, carrierforms.route_request(form, webhook.at), None)
         elif webhook.path.startswith(TRANSFER):
             id, status, _ = webhook.path.removeprefix(TRANSFER).partition(STATUS)
             if status:
-                await self._ask(self._ingress.ReportDial, twiml.report_dial_request(form, id, webhook.at), None)
+                await self._ask(self._ingress.ReportDial, carrierforms.report_dial_request(form, id, webhook.at), None)
             else:
-                await self._ask(self._ingress.EndDial, twiml.end_dial_request(form, id, webhook.at), None)
+                await self._ask(self._ingress.EndDial, carrierforms.end_dial_request(form, id, webhook.at), None)
         elif webhook.path.startswith(PLACED_STATUS):
-            report = twiml.placed_status_request(form, webhook.path.removeprefix(PLACED_STATUS))
+            report = carrierforms.placed_status_request(form, webhook.path.removeprefix(PLACED_STATUS))
             await self._ask(self._placed_calls.ReportPlacedCall, report, None)
         elif webhook.path.startswith(ANSWERED_BY):
-            verdict = twiml.answered_by_request(form, webhook.path.removeprefix(ANSWERED_BY))
+            verdict = carrierforms.answered_by_request(form, webhook.path.removeprefix(ANSWERED_BY))
             await self._ask(self._placed_calls.ReportAnsweredBy, verdict, None)
         else:
-            await self._ask(self._ingress.ReportCallStatus, twiml.status_request(form), None)
+            await self._ask(self._ingress.ReportCallStatus, carrierforms.status_request(form), None)
 
 
 def _reason(error: Exception) -> str:

@@ -5,7 +5,7 @@ from urllib.parse import quote_plus
 
 import httpx
 
-from gateway.twilioforms import FORM_BYTES
+from gateway.signedforms import FORM_BYTES
 from hum import twiliosignature
 from sandbox.twilio import sign
 from tests.contract.conftest import ACCOUNT, PUBLIC, SUBACCOUNT, TOKEN, Edge

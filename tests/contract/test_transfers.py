@@ -8,7 +8,7 @@ import pytest
 
 from control.calls import orphans
 from control.clients.twilio import CarrierCall
-from gateway import twiml
+from gateway import carrierforms
 from hum import ids
 from hum.contract.errors import CarrierError
 from hum.ids import Kind
@@ -402,7 +402,7 @@ async def test_a_dial_that_ends_while_control_is_away_is_recorded(
     line = await Line.begun(edge)
     dial = await line.dialled()
     ingress = runtime_pb2_grpc.IngressServiceStub(edge.plane.channel)
-    told = twiml.end_dial_request({**CALL, **LIVE, **form}, dial.id, datetime.now(UTC))
+    told = carrierforms.end_dial_request({**CALL, **LIVE, **form}, dial.id, datetime.now(UTC))
     for _ in range(2):
         answer = await ingress.EndDial(told, metadata=edge.plane.node("gateway", "g"))
         assert not answer.HasField("step")

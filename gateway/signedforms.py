@@ -1,9 +1,9 @@
-"""The carrier's webhooks as they arrive: signed forms, from accounts that are ours."""
+"""The check of the carrier's forms as they arrive: signed by it, and from accounts that are ours."""
 
 from prometheus_client import Counter
 from starlette.requests import Request
 
-from gateway import twiml
+from gateway import carrierforms
 from gateway.bodies import BadBody, Bodies
 from hum import twiliosignature
 from hum.contract.errors import Forbidden
@@ -40,14 +40,14 @@ class SignedForms:
             raise _unsigned(request)
         body = await self._bodies.read(request)
         try:
-            signed = twiml.form(body)
+            signed = carrierforms.parse(body)
         except ValueError as error:
             raise BadBody("PAYLOAD_TOO_LARGE", "The form has too many fields.") from error
         url = self._settings.public_url + request.scope["raw_path"].decode("ascii", "replace")
         if not twiliosignature.is_signed(self._settings.twilio_auth_tokens, url, signed, signature):
             SIGNED.labels("unsigned").inc()
             raise _unsigned(request)
-        form = {twiml.readable(name): twiml.readable(value) for name, value in signed}
+        form = carrierforms.readable(signed)
         if form.get("AccountSid") not in self._settings.carrier_accounts:
             SIGNED.labels("other_account").inc()
             raise forbidden(request, "The request comes from another account of the carrier.")
