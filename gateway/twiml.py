@@ -3,7 +3,7 @@
 import re
 from xml.sax.saxutils import escape, quoteattr
 
-from hum.twiliosignature import OVERRIDES
+from hum.connectionoverrides import OVERRIDES
 from hum.v1 import runtime_pb2 as pb
 
 HEAD = '<?xml version="1.0" encoding="UTF-8"?>'

@@ -1,4 +1,4 @@
-"""The carrier's signatures, and the overrides for its requests to us.  Pure.
+"""The carrier's signatures of its requests to us.  Pure.
 
 Twilio "Validate requests": base64(HMAC-SHA1(auth token, URL + sorted parameters)); a WebSocket upgrade has no
 parameters.  We do not use the SDK's validator: it leaks timing on a length mismatch, mangles URLs with user-info or
@@ -13,9 +13,6 @@ from collections.abc import Iterable, Iterator, Sequence
 from urllib.parse import urlsplit, urlunsplit
 
 Parameters = Sequence[tuple[str, str]]
-#: Overrides in every URL that the carrier requests (Twilio "Webhooks connection overrides"): five retries on every kind
-#: of failure, connect timeout 2 s, read timeout 5 s.  Neither sent nor signed.
-OVERRIDES = "#rc=5&rp=all&ct=2000&rt=5000"
 SIGNATURE = re.compile(r"[0-9A-Za-z+/]{27}=")
 STANDARD_PORTS = {"https": 443, "http": 80, "wss": 443, "ws": 80}
 

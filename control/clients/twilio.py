@@ -13,9 +13,9 @@ from twilio.rest import Client
 from control.clients.twilio_http import Http, carrier_code, is_refusal, perform, was_not_sent
 from control.clients.twilio_media import File, Media, MediaRefused
 from control.clients.twilio_texts import CarrierText, Text, Texts
+from hum.connectionoverrides import OVERRIDES
 from hum.contract.errors import CarrierError
 from hum.settings import ControlSettings
-from hum.twiliosignature import OVERRIDES
 
 __all__ = [
     "Carrier",

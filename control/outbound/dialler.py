@@ -22,10 +22,10 @@ from control.outbound.dialdecision import Facts, Limits
 from control.rows import each_row
 from hum import ids
 from hum.clock import monotonic_ms, now
+from hum.connectionoverrides import OVERRIDES
 from hum.contract.errors import CarrierBusy, CarrierError
 from hum.ids import Kind
 from hum.observe.logs import log
-from hum.twiliosignature import OVERRIDES
 from storage import calls, media_capacity, outbound
 from storage.db import Db, Tx
 from storage.outbound import CallAttemptRow, FactsRow

@@ -14,11 +14,11 @@ from control.texts.statusbatches import AttemptReport, Recorder
 from control.texts.statuses import CarrierReport
 from hum import ids
 from hum.clock import monotonic_ms
+from hum.connectionoverrides import OVERRIDES
 from hum.contract.errors import CarrierBusy, CarrierError
 from hum.ids import Kind
 from hum.observe import tracing
 from hum.observe.logs import log
-from hum.twiliosignature import OVERRIDES
 from storage import sends, text_attempts
 from storage.db import Db
 

@@ -15,10 +15,10 @@ from control.livecall.nextsteps import TRANSFER, Transfer, decode, encode
 from control.transfers import transfertargets
 from control.transfers.transfertargets import Parties, Target
 from hum import ids
+from hum.connectionoverrides import OVERRIDES
 from hum.contract.errors import CarrierError, FieldError, InvalidRequest, InvalidState, Unavailable
 from hum.ids import Kind
 from hum.settings import CallsSettings
-from hum.twiliosignature import OVERRIDES
 from hum.v1 import calls_pb2, runtime_pb2
 from storage import calls, transfers
 from storage.calls import CallState
