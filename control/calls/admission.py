@@ -24,9 +24,9 @@ from hum import secrets
 from hum.clock import monotonic_ms
 from hum.contract.validation import bad_e164
 from hum.settings import CallsSettings
-from storage import media_capacity
+from storage import media_places
 from storage.db import Db, Tx
-from storage.media_capacity import OfferRow
+from storage.media_places import OfferRow
 
 #: Seconds between two attempts to get a place, while a caller waits for one.
 RETRY_SECONDS = 0.25
@@ -137,8 +137,8 @@ class CallAdmission:
         """Assign places to calls, without those that are over or locked by another transaction."""
         by_call = {pending.call: pending for pending in batch}
         async with self._db.system() as tx:
-            await media_capacity.lock(tx)
-            rows = {row.id: row for row in await media_capacity.lock_calls(tx, list(by_call))}
+            await media_places.lock(tx)
+            rows = {row.id: row for row in await media_places.lock_calls(tx, list(by_call))}
             requests = [
                 PlaceRequest(id, row.org_id, _caller(row.from_e164), is_new=not row.streams_offered, zone=pending.zone)
                 for id, pending in by_call.items()
@@ -146,11 +146,11 @@ class CallAdmission:
             ]
             failed = {row.not_opened_at for id, row in rows.items() if by_call[id].again and row.not_opened_at}
             if failed:
-                await media_capacity.doubt(tx, list(failed))
+                await media_places.doubt(tx, list(failed))
             free = await self._capacity(tx, list(by_call))
             if free.is_empty:
                 requests = [call for call in requests if by_call[call.id].accepts_unknown]
-            live_rows = await media_capacity.live_calls(tx, list({call.org for call in requests}))
+            live_rows = await media_places.live_calls(tx, list({call.org for call in requests}))
             verdicts = capacity.assign_media_processes(requests, free, _concurrent(live_rows, self._caps))
             offers = {
                 id: StreamOffer(secrets.new_token(), to.url) for id, to in verdicts.items() if isinstance(to, Place)
@@ -158,21 +158,21 @@ class CallAdmission:
             if offers:
                 offered = {id: max(1, rows[id].streams_offered + by_call[id].again) for id in offers}
                 stored = [OfferRow(id, secrets.token_hash(o.token), o.url, offered[id]) for id, o in offers.items()]
-                await media_capacity.offer(tx, stored, self._settings.token_seconds)
+                await media_places.offer(tx, stored, self._settings.token_seconds)
         OUT_OF_ZONE.inc(sum(isinstance(to, Place) and to.is_far for to in verdicts.values()))
         return offers | {id: refused for id, refused in verdicts.items() if isinstance(refused, Refusal)}
 
     async def _capacity(self, tx: Tx, excluded: Sequence[UUID]) -> Capacity:
-        occupied = await media_capacity.in_use(tx, excluded)
+        occupied = await media_places.in_use(tx, excluded)
         of_node = Counter({row.node: row.calls for row in occupied if row.node is not None})
         nodes = [
             Node(row.url, row.places, row.accepts_calls, of_node[row.node], row.zone, row.is_doubted)
-            for row in await media_capacity.nodes(tx, self._silent)
+            for row in await media_places.nodes(tx, self._silent)
         ]
         return Capacity(nodes, {row.url: row.calls for row in occupied if row.url is not None})
 
 
-def _concurrent(live_rows: Sequence[media_capacity.LiveCallsRow], caps: Caps) -> ConcurrentCalls:
+def _concurrent(live_rows: Sequence[media_places.LiveCallsRow], caps: Caps) -> ConcurrentCalls:
     return ConcurrentCalls([(row.org_id, _caller(row.from_e164), row.calls) for row in live_rows], caps)
 
 

@@ -17,8 +17,9 @@ _UNKNOWN_PLACES = 1_000_000
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """A media process that is available, and its number of calls.
+    """A media process that is alive, and its number of calls.
 
+    `takes`: it accepts calls, and has not missed its heartbeats (`storage.media_places.UNAVAILABLE_AFTER_BEATS`).
     `is_doubted`: a stream could not be opened there, and the process has not reported since.
     """
 

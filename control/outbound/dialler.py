@@ -26,7 +26,7 @@ from hum.connectionoverrides import OVERRIDES
 from hum.contract.errors import CarrierBusy, CarrierError
 from hum.ids import Kind
 from hum.observe.logs import log
-from storage import calls, media_capacity, outbound
+from storage import calls, media_places, outbound
 from storage.db import Db, Tx
 from storage.outbound import CallAttemptRow, FactsRow
 
@@ -139,11 +139,11 @@ class Dialler:
 
         Otherwise a callee might answer to silence.
         """
-        open_nodes = [node for node in await media_capacity.nodes(tx, self._dial_limits.silent) if node.accepts_calls]
+        open_nodes = [node for node in await media_places.nodes(tx, self._dial_limits.silent) if node.accepts_calls]
         if any(node.places is None for node in open_nodes):
             return True
         nodes, urls = {node.node for node in open_nodes}, {node.url for node in open_nodes}
-        live = sum(row.calls for row in await media_capacity.in_use(tx, []) if row.node in nodes or row.url in urls)
+        live = sum(row.calls for row in await media_places.in_use(tx, []) if row.node in nodes or row.url in urls)
         return sum(node.places or 0 for node in open_nodes) > live + await outbound.count_unanswered(tx)
 
     async def _decide(self, tx: Tx, id: UUID) -> ClaimedCall | None:

@@ -3,14 +3,14 @@
 import asyncio
 import sys
 
-from storage import media_capacity
+from storage import media_places
 from storage.db import Db
 
 
 async def main(url: str) -> None:
     db = await Db.open(url, size=2)
     async with db.system() as tx:
-        await media_capacity.lock(tx)
+        await media_places.lock(tx)
         sys.stdout.write("held\n")
         sys.stdout.flush()
         await asyncio.Event().wait()

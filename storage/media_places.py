@@ -1,4 +1,4 @@
-"""Capacity of the media processes: how many calls they carry, places in use, and offers to calls that ask.  Runs as the system.
+"""Places at the media processes: how many each has, those in use, and offers to calls that ask.  Runs as the system.
 
 `lock` serializes the transactions that grant places.  Places in use are counted, not stored: a call uses a place from the
 offer of a stream until its token expires or its stream is over, whatever else happens to it.
@@ -7,15 +7,20 @@ offer of a stream until its token expires or its stream is over, whatever else h
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Final
 from uuid import UUID
 
 from storage.db import Tx
 
+#: A process that is silent for so many intervals of its heartbeats, having missed two in a row, accepts no calls, although
+#: it may still be alive.
+UNAVAILABLE_AFTER_BEATS: Final = 2.5
+
 LOCK = "SELECT pg_advisory_xact_lock(hashtextextended('media places', 0))"
-# A process that missed two heartbeats in a row accepts no calls, although it may still be alive.
-NODES = """
+NODES = f"""
     SELECT node, url, places, zone, coalesce(doubted_at >= seen_at, false) AS is_doubted,
-           refuses IS NULL AND seen_at > statement_timestamp() - least($1::interval, beat * 2.5) AS accepts_calls
+           refuses IS NULL
+               AND seen_at > statement_timestamp() - least($1::interval, beat * {UNAVAILABLE_AFTER_BEATS}) AS accepts_calls
       FROM media_links
      WHERE link IS NOT NULL AND seen_at > statement_timestamp() - $1::interval AND 'phone' = ANY (media_links.takes)
 """
@@ -111,7 +116,7 @@ class OfferRow:
 
 
 async def lock(tx: Tx) -> None:
-    """Lock the capacity until this transaction ends."""
+    """Lock the places until this transaction ends."""
     await tx.execute(LOCK)
 
 
