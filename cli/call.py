@@ -14,7 +14,7 @@ from typing import Any
 
 from grpc import StatusCode, aio
 
-from cli import conversation, simulate
+from cli import callprintout, simulate
 from cli.operator import operator, sentence
 from cli.simulate import CallTarget, NoSpeech
 from hum import settings
@@ -61,7 +61,7 @@ class LiveTranscript:
         if name == "transcript.turn":
             self.turns.append(data)
         if not self.quiet and name not in REPEATED_EVENTS:
-            for line in conversation.lines(name, data):
+            for line in callprintout.lines(name, data):
                 _print(line)
 
 
@@ -143,7 +143,16 @@ async def _look_up_refusal(config: UpSettings, call: Call, transcript: LiveTrans
                 transcript.fault = sentence(error, control.address)
                 return
     transcript.end_reason = ended["reason"] if ended else None
-    transcript.refusal = conversation.refusal(call.to, ended)
+    transcript.refusal = _refusal(call.to, ended)
+
+
+def _refusal(to: str, ended: dict[str, Any] | None) -> str:
+    """Return the sentence about a call without an agent, from its end; None if it was not recorded."""
+    if ended is None and not to.startswith("+"):
+        return f"no agent answered, and no call was recorded: {to} is not in E.164, which begins with +"
+    if ended is None:
+        return f"no agent answered, and no call was recorded: {to} is none of the platform's numbers"
+    return f"no agent answered: {ended['status']}, {ended['reason']}"
 
 
 def _line(event: dict[str, Any], *, follows: bool) -> str:
@@ -178,7 +187,7 @@ def _last_lines(facts: dict[str, Any]) -> list[str]:
     lines = [
         f"{facts['status']} after {facts['duration_s']} s; the agent was heard for {facts['agent_audio_ms'] / 1000:.1f} s"
     ]
-    if heard_lines := conversation.heard_lines(facts["transcript"]):
+    if heard_lines := callprintout.heard_lines(facts["transcript"]):
         lines += ["What the caller heard of the agent:", *heard_lines]
     if facts["refusal"]:
         lines.append(facts["refusal"])

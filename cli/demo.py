@@ -20,7 +20,7 @@ from urllib.parse import urlencode
 import aiohttp
 from grpc import aio
 
-from cli import banner, conversation, simulate
+from cli import banner, callprintout, simulate
 from cli.operator import operator, sentence
 from cli.platform import Platform
 from cli.simulate import CallTarget, NoSpeech
@@ -175,7 +175,7 @@ class Demo:
             turns = 0
             async for name, data in client.events(f"/api/calls/{id}/stream"):
                 turns += name == "transcript.turn"
-                for line in conversation.lines(name, data):
+                for line in callprintout.lines(name, data):
                     self._print(line)
             await simulate.wait_until_ended(call)
             record = await _wait_for_summary(client, id)

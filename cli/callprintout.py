@@ -1,11 +1,11 @@
-"""The lines that show a call's events to people.  Pure."""
+"""A call as `hum call` and `hum demo` print it in the terminal: the lines for its events.  Pure."""
 
 from collections.abc import Sequence
 from typing import Any
 
 Event = dict[str, Any]
 INDENT = " " * 22
-#: The evidence of an onset over the agent, and the reasons for an overlap's verdict.
+#: The evidence of an onset over the agent, the reasons for an overlap's verdict, and those why an onset did not stop it.
 ONSETS = {
     "voice": "a voice",
     "pitch": "a likely voice with a pitch that moves",
@@ -20,7 +20,7 @@ REASONS = {
     "no_audio": "no more audio came from the caller",
     "call_ended": "the call ended",
 }
-REFUSALS = {
+ONSET_REFUSALS = {
     "echo": "as loud as the agent's own echo, or a copy of it",
     "background": "a voice that goes on in the caller's room",
 }
@@ -37,7 +37,8 @@ def lines(name: str, event: Event) -> list[str]:
         case "barge_in":
             return _overlap(event)
         case "onset.refused":
-            onset, reason = ONSETS.get(event["onset"], event["onset"]), REFUSALS.get(event["reason"], event["reason"])
+            onset = ONSETS.get(event["onset"], event["onset"])
+            reason = ONSET_REFUSALS.get(event["reason"], event["reason"])
             lasted_ms = event["until_ms"] - event["at_ms"]
             return [f"  {event['at_ms'] / 1000:6.2f} s          (not stopped for {onset}: {reason}, {lasted_ms} ms)"]
         case "tool.finished":
@@ -59,15 +60,6 @@ def _overlap(event: Event) -> list[str]:
         f"  {event['at_ms'] / 1000:6.2f} s          (over the agent: {onset}; cleared after {event['reaction_ms']} ms)",
         f"  {event['decided_ms'] / 1000:6.2f} s          ({verdict}: {reason}, {event['spoken_ms']} ms of voice)",
     ]
-
-
-def refusal(to: str, ended: Event | None) -> str:
-    """Return the sentence about a call without an agent, from its end; None if it was not recorded."""
-    if ended is None and not to.startswith("+"):
-        return f"no agent answered, and no call was recorded: {to} is not in E.164, which begins with +"
-    if ended is None:
-        return f"no agent answered, and no call was recorded: {to} is none of the platform's numbers"
-    return f"no agent answered: {ended['status']}, {ended['reason']}"
 
 
 def heard_lines(turns: Sequence[Event]) -> list[str]:

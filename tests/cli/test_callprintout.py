@@ -1,8 +1,8 @@
-"""A call's events as people read them."""
+"""A call's events as people read them in the terminal."""
 
 from typing import Any
 
-from cli import conversation
+from cli import callprintout
 
 
 def turn(role: str, text: str, **more: Any) -> dict[str, Any]:
@@ -10,12 +10,12 @@ def turn(role: str, text: str, **more: Any) -> dict[str, Any]:
 
 
 def test_a_turn_that_was_cut_is_shown_as_said_and_as_heard() -> None:
-    first, second = conversation.lines(
+    first, second = callprintout.lines(
         "transcript.turn", turn("agent", "We are open today.", interrupted=True, heard_text="We are")
     )
     assert "1.50 s   agent: We are open today. [interrupted]" in first
     assert second.strip() == "the caller heard: We are"
-    (line,) = conversation.lines("transcript.turn", turn("caller", "Hello"))
+    (line,) = callprintout.lines("transcript.turn", turn("caller", "Hello"))
     assert "caller: Hello" in line
 
 
@@ -27,27 +27,27 @@ def test_what_was_heard_of_the_agent() -> None:
         turn("agent", "Never heard.", interrupted=True, heard_text=""),
         turn("agent", "Goodbye."),
     ]
-    assert [line.strip() for line in conversation.heard_lines(turns)] == ["Welcome.", "We are ...", "Goodbye."]
+    assert [line.strip() for line in callprintout.heard_lines(turns)] == ["Welcome.", "We are ...", "Goodbye."]
 
 
 def test_an_overlap_is_told_with_its_onset_and_its_verdict() -> None:
     overlap = {"at_ms": 3200, "reaction_ms": 60, "heard_ms": 900, "verdict": "cut"}
     why = {"onset": "hiss", "reason": "kept_speaking", "decided_ms": 3620, "spoken_ms": 360}
-    onset, verdict = conversation.lines("barge_in", overlap | why)
+    onset, verdict = callprintout.lines("barge_in", overlap | why)
     assert onset.split() == "3.20 s (over the agent: a hiss as of an s; cleared after 60 ms)".split()
     assert verdict.split() == "3.62 s (cut: the caller kept speaking, 360 ms of voice)".split()
     nod = overlap | why | {"onset": "voice", "verdict": "resumed", "reason": "fell_silent", "spoken_ms": 140}
-    assert "taken back, the agent goes on: the caller fell silent, 140 ms" in conversation.lines("barge_in", nod)[1]
-    (earlier,) = conversation.lines("barge_in", overlap | dict.fromkeys(why))
+    assert "taken back, the agent goes on: the caller fell silent, 140 ms" in callprintout.lines("barge_in", nod)[1]
+    (earlier,) = callprintout.lines("barge_in", overlap | dict.fromkeys(why))
     assert "the caller speaks over the agent: cut" in earlier
 
 
 def test_an_event_of_a_later_release_is_not_shown() -> None:
-    assert conversation.lines("call.whispered", {}) == []
+    assert callprintout.lines("call.whispered", {}) == []
 
 
 def test_what_did_not_stop_the_agent_is_told_with_its_reason() -> None:
-    (line,) = conversation.lines("onset.refused", {"at_ms": 3200, "until_ms": 3340, "onset": "voice", "reason": "echo"})
+    (line,) = callprintout.lines("onset.refused", {"at_ms": 3200, "until_ms": 3340, "onset": "voice", "reason": "echo"})
     assert (
         line.strip()
         == "3.20 s          (not stopped for a voice: as loud as the agent's own echo, or a copy of it, 140 ms)"
