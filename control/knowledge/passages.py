@@ -31,13 +31,15 @@ def split(blocks: Iterable[Block], most_chars: int = PASSAGE_CHARS) -> list[Pass
     A heading without text becomes a passage itself, for it may say all there is.
     """
     result, path, texts = list[Passage](), list[tuple[int, str]](), list[str]()
-    is_bare = False
 
-    def end() -> None:
+    def end(next_level: int) -> None:
+        """End a section before a heading of this level, or with 0 at the document's end."""
+        heading = _heading([text for _, text in path])
         if texts:
-            heading = _heading([text for _, text in path])
             result.extend(Passage(heading, text) for text in _packed(texts, most_chars))
             texts.clear()
+        elif path and next_level <= path[-1][0]:
+            result.append(Passage(heading, path[-1][1][:most_chars]))
 
     for block in blocks:
         text = _clean(block.text)
@@ -45,18 +47,12 @@ def split(blocks: Iterable[Block], most_chars: int = PASSAGE_CHARS) -> list[Pass
             continue
         if not block.level:
             texts.append(text)
-            is_bare = False
             continue
-        end()
-        if is_bare and block.level <= path[-1][0]:
-            result.append(Passage(_heading([title for _, title in path]), path[-1][1][:most_chars]))
+        end(block.level)
         while path and path[-1][0] >= block.level:
             path.pop()
         path.append((block.level, text.replace("\n", " ")))
-        is_bare = True
-    end()
-    if is_bare:
-        result.append(Passage(_heading([title for _, title in path]), path[-1][1][:most_chars]))
+    end(0)
     return result
 
 
