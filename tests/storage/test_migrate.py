@@ -84,6 +84,18 @@ async def test_no_function_of_the_database_notifies(database_url: str) -> None:
     await connection.close()
 
 
+async def migrated(url: str, monkeypatch: pytest.MonkeyPatch, rows: str, version: int) -> Any:
+    """Migrate a database up to a version, add rows as they were before it, and migrate to the newest; return a connection."""
+    every = migrations()
+    monkeypatch.setattr(module, "migrations", lambda: [each for each in every if each.version < version])
+    await migrate(url)
+    connection = await asyncpg.connect(url)
+    await connection.execute(rows)
+    monkeypatch.setattr(module, "migrations", lambda: every)
+    await migrate(url)
+    return connection
+
+
 #: A call and a turn in texts with their facts in arrays; two of the tools have a row besides.
 ARRAYS = """
     INSERT INTO organizations (org_id, name) VALUES (md5('org')::uuid, 'O');
@@ -115,15 +127,8 @@ ARRAYS = """
 
 
 async def test_facts_of_calls_become_rows(empty_database: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    every = migrations()
-    monkeypatch.setattr(module, "migrations", lambda: [each for each in every if each.version < 22])
-    await migrate(empty_database)
-    connection = await asyncpg.connect(empty_database)
-    await connection.execute(ARRAYS)
-    monkeypatch.setattr(module, "migrations", lambda: every)
-    await migrate(empty_database)
-    tx: Any = connection
-    call = await call_records.detail(tx, await connection.fetchval("SELECT id FROM calls"))
+    connection = await migrated(empty_database, monkeypatch, ARRAYS, version=22)
+    call = await call_records.detail(connection, await connection.fetchval("SELECT id FROM calls"))
     assert call.latency == [[2, 700, 800, 5, 600], [4, 0, 0, 0, 0]]
     (interruption,) = map(json.loads, call.interruptions)
     assert (interruption["verdict"], interruption["turn_start_ms"], interruption["onset"]) == ("cut", 100, None)
@@ -142,7 +147,7 @@ async def test_facts_of_calls_become_rows(empty_database: str, monkeypatch: pyte
     )
     assert tuple(rows[0]) == ("ok", None, None) and rows[1]["status"] is None
     turn = await connection.fetchval("SELECT id FROM text_runs WHERE asked_at = created_at")
-    activity = (await tool_runs.of_turns(tx, [turn]))[turn]
+    activity = (await tool_runs.of_turns(connection, [turn]))[turn]
     assert [(each.name, each.output, each.status) for each in activity] == [
         ("one", '"{\\"cut"', "ok"),
         ("two", "{}", "failed"),
@@ -169,18 +174,12 @@ LISTS = """
 
 
 async def test_lists_of_calls_become_rows(empty_database: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    every = migrations()
-    monkeypatch.setattr(module, "migrations", lambda: [each for each in every if each.version < 24])
-    await migrate(empty_database)
-    connection = await asyncpg.connect(empty_database)
     id = ids.new()
     names = {"FLOW": ids.show(Kind.FLOW, id), "TOLD": ids.show(Kind.INTERVENTION, id)}
-    await connection.execute(LISTS.replace("FLOW", names["FLOW"]).replace("TOLD", names["TOLD"]))
-    monkeypatch.setattr(module, "migrations", lambda: every)
-    await migrate(empty_database)
-    tx: Any = connection
-    call = await call_records.detail(tx, await connection.fetchval("SELECT md5('call')::uuid"))
-    other = await call_records.detail(tx, await connection.fetchval("SELECT md5('other')::uuid"))
+    rows = LISTS.replace("FLOW", names["FLOW"]).replace("TOLD", names["TOLD"])
+    connection = await migrated(empty_database, monkeypatch, rows, version=24)
+    call = await call_records.detail(connection, await connection.fetchval("SELECT md5('call')::uuid"))
+    other = await call_records.detail(connection, await connection.fetchval("SELECT md5('other')::uuid"))
     assert [json.loads(entry) for entry in call.keypad_entries] == [
         {"keys": "3", "at_ms": 0},
         {"keys": "12", "at_ms": 900},
@@ -218,13 +217,7 @@ OWED = """
 
 
 async def test_what_is_owed_is_pending(empty_database: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    every = migrations()
-    monkeypatch.setattr(module, "migrations", lambda: [each for each in every if each.version < 25])
-    await migrate(empty_database)
-    connection = await asyncpg.connect(empty_database)
-    await connection.execute(OWED)
-    monkeypatch.setattr(module, "migrations", lambda: every)
-    await migrate(empty_database)
+    connection = await migrated(empty_database, monkeypatch, OWED, version=25)
     row = await connection.fetchrow(
         "SELECT next_step ->> 'type', next_step_due, extract(hour FROM turn_pending_since AT TIME ZONE 'UTC')::integer"
         " FROM calls, conversations"
