@@ -143,16 +143,7 @@ async def _look_up_refusal(config: UpSettings, call: Call, transcript: LiveTrans
                 transcript.fault = sentence(error, control.address)
                 return
     transcript.end_reason = ended["reason"] if ended else None
-    transcript.refusal = _refusal(call.to, ended)
-
-
-def _refusal(to: str, ended: dict[str, Any] | None) -> str:
-    """Return the sentence about a call without an agent, from its end; None if it was not recorded."""
-    if ended is None and not to.startswith("+"):
-        return f"no agent answered, and no call was recorded: {to} is not in E.164, which begins with +"
-    if ended is None:
-        return f"no agent answered, and no call was recorded: {to} is none of the platform's numbers"
-    return f"no agent answered: {ended['status']}, {ended['reason']}"
+    transcript.refusal = callprintout.refusal(call.to, ended)
 
 
 def _line(event: dict[str, Any], *, follows: bool) -> str:

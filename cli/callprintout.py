@@ -1,4 +1,4 @@
-"""A call as `hum call` and `hum demo` print it in the terminal: the lines for its events.  Pure."""
+"""A call as `hum call` and `hum demo` print it in the terminal: the lines for its events, and its refusal.  Pure."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -70,3 +70,12 @@ def heard_lines(turns: Sequence[Event]) -> list[str]:
         if turn["role"] == "agent" and text:
             lines_heard.append(f"  {text}{' ...' if turn['interrupted'] else ''}")
     return lines_heard
+
+
+def refusal(to: str, ended: Event | None) -> str:
+    """Return the sentence about a call without an agent, from its end; None if it was not recorded."""
+    if ended is None and not to.startswith("+"):
+        return f"no agent answered, and no call was recorded: {to} is not in E.164, which begins with +"
+    if ended is None:
+        return f"no agent answered, and no call was recorded: {to} is none of the platform's numbers"
+    return f"no agent answered: {ended['status']}, {ended['reason']}"

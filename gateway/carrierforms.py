@@ -5,8 +5,8 @@ from collections.abc import Mapping
 from datetime import datetime
 from urllib.parse import parse_qsl
 
+from gateway import callerverification
 from hum.twiliosignature import Parameters
-from hum.v1 import calls_pb2
 from hum.v1 import runtime_pb2 as pb
 
 MAX_FIELDS = 200
@@ -15,8 +15,6 @@ MAX_CHARS = 256
 #: The most digits of a call's duration in seconds.
 DURATION_DIGITS = 7
 SID = re.compile(r"[A-Za-z0-9]{2,64}")
-#: The carrier's STIR/SHAKEN results (twilio.com/docs/voice/trusted-calling-with-shakenstir), without level and suffix.
-PASSED, FAILED = "TN-Validation-Passed", "TN-Validation-Failed"
 
 
 def parse(body: bytes) -> Parameters:
@@ -61,7 +59,7 @@ def route_request(form: Mapping[str, str], apologized_at: datetime | None = None
         to_e164=short_text(form, "To"),
         caller_name=short_text(form, "CallerName") if "CallerName" in form else None,
         carrier_account=short_text(form, "AccountSid"),
-        caller_verification=verification(form.get("StirVerstat", "")),
+        caller_verification=callerverification.of(form.get("StirVerstat", "")),
     )
     if apologized_at is not None:
         request.apologized_at.FromDatetime(apologized_at)
@@ -168,15 +166,3 @@ def whisper_request(form: Mapping[str, str], transfer_id: str) -> pb.WhisperRequ
         to_e164=short_text(form, "To"),
         digits=short_text(form, "Digits") if "Digits" in form else None,
     )
-
-
-def verification(stir_verstat: str) -> "calls_pb2.CallerVerification.ValueType":
-    """Return whether the network vouches for the caller's number, by the carrier's `StirVerstat`.
-
-    Attestation C says where a call entered the network, and nothing of its number.
-    """
-    if stir_verstat.startswith(PASSED) and not stir_verstat.startswith(f"{PASSED}-C"):
-        return calls_pb2.CALLER_VERIFICATION_PASSED
-    if stir_verstat.startswith(FAILED):
-        return calls_pb2.CALLER_VERIFICATION_FAILED
-    return calls_pb2.CALLER_VERIFICATION_UNSPECIFIED
