@@ -44,8 +44,16 @@ COUNT_SEATS = """
          + (SELECT count(*) FROM invites
              WHERE org_id = $1 AND expires_at > now() AND lower(email COLLATE "C") IS DISTINCT FROM lower($2::text COLLATE "C"))
 """
-# Scheduled texts that are due before the period ends will be sent in it.
-COUNT_WAITING = "SELECT count(*) FROM messages WHERE org_id = $1 AND due_at < $2 AND status IN ('scheduled', 'queued')"
+# Texts that were sent, are in flight, or will be sent before the period ends.  One statement sees one snapshot: a text that goes from
+# one count to the next meanwhile is neither missed nor counted twice.  A text whose delivery is retried was counted before.
+COUNT_MESSAGES = """
+    SELECT (SELECT coalesce(sum(quantity), 0)::bigint FROM usage_rollups
+             WHERE org_id = $1 AND meter = 'messages_sent' AND quarter_at >= $2 AND quarter_at < $3)
+         + (SELECT count(*) FROM usage_entries
+             WHERE org_id = $1 AND meter = 'messages_sent' AND counted_quantity IS NULL AND used_at >= $2 AND used_at < $3)
+         + (SELECT count(*) FROM messages WHERE org_id = $1 AND due_at IS NULL AND status = 'queued')
+         + (SELECT count(*) FROM messages WHERE org_id = $1 AND due_at < $3 AND status IN ('scheduled', 'queued'))
+"""
 ORGANIZATIONS = "SELECT org_id FROM organizations WHERE org_id > $1 ORDER BY org_id LIMIT $2"
 WARN = "INSERT INTO billing_warnings (org_id, resource, period_starts_at, percent) VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING"
 
@@ -317,9 +325,12 @@ async def count_seats(tx: Tx, org: UUID, besides: str | None = None) -> int:
     return count
 
 
-async def count_waiting(tx: Tx, org: UUID, until: datetime) -> int:
-    """Return how many texts are to be sent before `until`."""
-    count: int = await tx.fetchval(COUNT_WAITING, org, until)
+async def count_messages(tx: Tx, org: UUID, since: datetime, until: datetime) -> int:
+    """Return how many texts were sent from `since` to `until`, are in flight, or are to be sent before `until`.
+
+    `since` is a full hour.
+    """
+    count: int = await tx.fetchval(COUNT_MESSAGES, org, since, until)
     return count
 
 

@@ -10,6 +10,12 @@ from uuid import UUID
 from storage.db import Tx
 
 WISHES = "SELECT voicemails, webhooks, limits FROM notification_wishes WHERE org_id = hum.org_id() AND user_id = $1"
+# Creates the row if there is none: only a row can be locked.
+LOCK_WISHES = """
+    INSERT INTO notification_wishes AS w (org_id, user_id) VALUES (hum.org_id(), $1)
+    ON CONFLICT (org_id, user_id) DO UPDATE SET voicemails = w.voicemails
+    RETURNING voicemails, webhooks, limits
+"""
 SET_WISHES = """
     INSERT INTO notification_wishes (org_id, user_id, voicemails, webhooks, limits) VALUES (hum.org_id(), $1, $2, $3, $4)
     ON CONFLICT (org_id, user_id) DO UPDATE
@@ -219,8 +225,8 @@ class NoticeRow:
     contact_name: str | None
 
 
-async def preferences(tx: Tx, user: UUID) -> PreferencesRow:
-    row = await tx.fetchrow(WISHES, user)
+async def preferences(tx: Tx, user: UUID, *, lock: bool = False) -> PreferencesRow:
+    row = await tx.fetchrow(LOCK_WISHES if lock else WISHES, user)
     return PreferencesRow(**row) if row else PreferencesRow(None, None, None)
 
 

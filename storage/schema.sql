@@ -4529,6 +4529,14 @@ CREATE INDEX approvals_page ON public.approvals USING btree (org_id, id DESC);
 
 CREATE INDEX approvals_pending ON public.approvals USING btree (expires_at) WHERE (state = 'pending'::text);
 
+-- INDEX audit_log_action
+
+CREATE INDEX audit_log_action ON public.audit_log USING btree (org_id, action, id DESC);
+
+-- INDEX audit_log_actor
+
+CREATE INDEX audit_log_actor ON public.audit_log USING btree (org_id, actor, id DESC);
+
 -- INDEX audit_log_horizon
 
 CREATE INDEX audit_log_horizon ON public.audit_log USING btree (xid, id);
@@ -5133,6 +5141,10 @@ CREATE INDEX messages_due_organization ON public.messages USING btree (org_id, d
 
 CREATE INDEX messages_due_thread ON public.messages USING btree (conversation_id, due_at, id) WHERE (due_at IS NOT NULL);
 
+-- INDEX messages_in_flight
+
+CREATE INDEX messages_in_flight ON public.messages USING btree (org_id) WHERE ((due_at IS NULL) AND (status = 'queued'::text));
+
 -- INDEX messages_received
 
 CREATE UNIQUE INDEX messages_received ON public.messages USING btree (carrier_sid) WHERE (direction = 'inbound'::text);
@@ -5425,6 +5437,10 @@ CREATE INDEX tool_runs_page ON public.tool_runs USING btree (org_id, id DESC);
 
 CREATE INDEX tool_runs_run ON public.tool_runs USING btree (run_id, id) WHERE (run_id IS NOT NULL);
 
+-- INDEX tool_runs_running_tests
+
+CREATE INDEX tool_runs_running_tests ON public.tool_runs USING btree (started_at) WHERE ((status = 'running'::text) AND (purpose = 'test'::text));
+
 -- INDEX tool_secrets_page
 
 CREATE INDEX tool_secrets_page ON public.tool_secrets USING btree (org_id, id DESC);
@@ -5460,6 +5476,10 @@ CREATE INDEX triggers_deleted ON public.triggers USING btree (id) WHERE (deleted
 -- INDEX triggers_org
 
 CREATE INDEX triggers_org ON public.triggers USING btree (org_id, id DESC) WHERE (deleted_at IS NULL);
+
+-- INDEX usage_entries_uncounted
+
+CREATE INDEX usage_entries_uncounted ON public.usage_entries USING btree (org_id, used_at) WHERE ((meter = 'messages_sent'::text) AND (counted_quantity IS NULL));
 
 -- INDEX users_email
 

@@ -37,6 +37,13 @@ FINISH = """
            digits = $7, duration_ms = $8, finished_at = now()
      WHERE id = $1
 """
+# Of tests alone: of an agent's run, its call, its turn or its event's run tells what became of it.
+END_STALE_TESTS = """
+    UPDATE tool_runs SET status = 'failed', output = $2, finished_at = now()
+     WHERE id IN (SELECT id FROM tool_runs
+                   WHERE status = 'running' AND purpose = 'test' AND started_at < now() - $1::interval
+                   ORDER BY started_at LIMIT $3 FOR NO KEY UPDATE SKIP LOCKED)
+"""
 HAS_ACTED = """
     SELECT EXISTS (SELECT FROM tool_runs
                     WHERE run_id = $1 AND kind <> 'built_in' AND ($2::timestamptz IS NULL OR started_at >= $2))
@@ -303,6 +310,11 @@ async def report(tx: Tx, org: UUID, call: UUID, tool: ReportRow) -> bool:
 async def end_orphaned(tx: Tx, call: UUID, at: datetime) -> list[str]:
     """End the reported tool calls of a locked call that have no end; return them, each a JSON object."""
     return [row["tool"] for row in await tx.fetch(LOSE, call, at)]
+
+
+async def end_stale_tests(tx: Tx, age: timedelta, output: str, limit: int) -> int:
+    """End tests that have run for longer than `age` as failed, with this output as JSON; return how many.  Runs as the system."""
+    return int((await tx.execute(END_STALE_TESTS, age, output, limit)).rpartition(" ")[2])
 
 
 async def prune(tx: Tx, keep: timedelta, limit: int) -> int:

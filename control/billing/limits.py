@@ -52,16 +52,16 @@ async def find(tx: Tx, org: UUID, resource: str, *, besides: str | None = None) 
 
 
 async def used(tx: Tx, org: UUID, resource: str, period: Period, *, besides: str | None = None) -> int:
-    """Return the use of a resource, in the period if it is counted so.  Queued texts count."""
+    """Return the use of a resource, in the period if it is counted so.  Texts count from when they are written."""
+    since = subscriptionstate.full_hour(period.starts_at)
     match resource:
         case "numbers":
             return await billing.count_numbers(tx, org)
         case "seats":
             return await billing.count_seats(tx, org, besides)
-    totals = await usage.totals(tx, org, subscriptionstate.full_hour(period.starts_at), period.ends_at)
-    if resource == "minutes":
-        return totals.call_minutes
-    return totals.messages_sent + await billing.count_waiting(tx, org, period.ends_at)
+        case "messages":
+            return await billing.count_messages(tx, org, since, period.ends_at)
+    return (await usage.totals(tx, org, since, period.ends_at)).call_minutes
 
 
 async def require(tx: Tx, org: UUID, resource: str, more: int = 1, *, besides: str | None = None) -> None:

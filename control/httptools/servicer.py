@@ -1,5 +1,6 @@
 """ToolsService, ToolBindingsService and ToolSecretsService (proto/hum/v1/tools.proto)."""
 
+import asyncio
 import json
 from uuid import UUID
 
@@ -10,17 +11,24 @@ from control.executions.runner import arguments_without_secrets, redact_off_loop
 from control.httptools import toolrequest, usecases
 from control.httptools.requestsender import Exchange, Requests
 from control.httptools.usecases import Tools, present_binding, present_secret, present_tool
-from control.tools import Result, bounded, dumped
-from hum import ids
+from control.tools import Result, bounded, dumped, failed
+from hum import ids, rpc
+from hum.clock import monotonic_ms
 from hum.contract.errors import FieldError, InvalidRequest
 from hum.ids import Kind
 from hum.json import customer_schemas
+from hum.observe.logs import log
 from hum.secrets import Keyring
 from hum.v1 import tools_pb2 as pb
 from storage import flows, http_tools, tool_runs
-from storage.db import Db
+from storage.db import BUSY, UNAVAILABLE, Db
 from storage.http_tools import ToolRow
-from storage.tool_runs import NewRun
+from storage.tool_runs import NewRun, RunRow
+
+LOG = log(__name__)
+#: Why a test has no result of the tool.
+CANCELED = "The test was canceled. It is not known whether the tool did what it should."
+BROKEN = "HUM failed during the test. It is not known whether the tool did what it should."
 
 
 class ToolsServicer:
@@ -71,11 +79,28 @@ class ToolsServicer:
         }
         timeout_ms = row.definition.get("timeout_ms", toolrequest.DEFAULT_TIMEOUT_MS)
         key = ids.show(Kind.TOOL_EXECUTION, run)
-        exchange = await self._requests.send(org, row.definition, values, key, timeout_ms)
-        row_of_run = await run_row(bounded(Result(exchange.outcome.output, exchange.outcome.ok)))
-        async with self._db.tenant(org) as tx:
-            await tool_runs.finish(tx, run, row_of_run, exchange.duration_ms)
+        began_ms = monotonic_ms()
+        try:
+            exchange = await self._requests.send(org, row.definition, values, key, timeout_ms)
+            result = await run_row(bounded(Result(exchange.outcome.output, exchange.outcome.ok)))
+        # Also a cancellation: whatever ends the test ends its run.
+        except BaseException as error:
+            reason = CANCELED if isinstance(error, asyncio.CancelledError) else BROKEN
+            await rpc.run_to_completion(self._give_up(org, run, reason, round(monotonic_ms() - began_ms)))
+            raise
+        await rpc.run_to_completion(self._finish(org, run, result, exchange.duration_ms))
         return _test_response(exchange)
+
+    async def _finish(self, org: UUID, run: UUID, result: RunRow, took_ms: int) -> None:
+        async with self._db.tenant(org) as tx:
+            await tool_runs.finish(tx, run, result, took_ms)
+
+    async def _give_up(self, org: UUID, run: UUID, reason: str, took_ms: int) -> None:
+        """End the run of a test without a result.  If the database is unavailable, the sweep does so later."""
+        try:
+            await self._finish(org, run, await run_row(failed(reason)), took_ms)
+        except (*UNAVAILABLE, *BUSY) as error:
+            LOG.warning("could not end a tool's test; the sweep does", run=str(run), error=repr(error)[:200])
 
 
 class ToolBindingsServicer:

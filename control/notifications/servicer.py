@@ -35,7 +35,7 @@ class NotificationsServicer:
         self, request: pb.UpdateMyNotificationsRequest, ctx: TransactionContext
     ) -> pb.UpdateMyNotificationsResponse:
         user, sent = _person(ctx.principal), request.notifications
-        before = await notifications.preferences(ctx.tx, user)
+        before = await notifications.preferences(ctx.tx, user, lock=True)
         changed = set(request.update_mask.paths) or {field.name for field, _ in sent.ListFields()}
         after = PreferencesRow(
             **{name: _choice(sent, name) if name in changed else getattr(before, name) for name in FIELDS}

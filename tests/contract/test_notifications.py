@@ -14,7 +14,7 @@ from storage import identity as people
 from tests.contract.conftest import Browser, Edge
 from tests.control.conftest import FakeCarrier, fake_clients
 from tests.control.notifications.conftest import serving
-from tests.support.waits import patience
+from tests.support.waits import patience, until
 
 MINE, EMAILS = "/api/me/notifications", "/api/emails"
 
@@ -51,6 +51,30 @@ async def test_each_says_what_to_get_within_their_role(edge: Edge) -> None:
     key = await edge.client("Other")
     assert (await key.get(MINE)).status_code == 401, "a key is no person"
     assert (await key.get(EMAILS)).json() == {"emails": [], "next_cursor": None}
+
+
+@pytest.mark.parametrize("has_chosen", [False, True])
+async def test_a_change_keeps_one_that_was_made_meanwhile(edge: Edge, *, has_chosen: bool) -> None:
+    """Also the first one, before there is anything stored."""
+    db = edge.plane.control.db
+    await identity.create_organization(db, "Clinic", "ada@example.com")
+    admin = await edge.signed_in("ada@example.com")
+    if has_chosen:
+        await admin.request("PATCH", MINE, json={"webhooks": False})
+    async with db.system() as changing, db.system() as looking:
+        await changing.execute(
+            """INSERT INTO notification_wishes (org_id, user_id, limits) SELECT org_id, user_id, false FROM memberships
+               ON CONFLICT (org_id, user_id) DO UPDATE SET limits = false"""
+        )
+        asking = asyncio.create_task(admin.request("PATCH", MINE, json={"voicemails": False}))
+
+        async def waits() -> bool:
+            return asking.done() or bool(await looking.fetchval("SELECT count(*) FROM pg_locks WHERE NOT granted"))
+
+        await until(waits)
+    assert (await asking).status_code == 200
+    found = (await admin.get(MINE)).json()
+    assert (found["voicemails"], found["webhooks"], found["limits"]) == (False, not has_chosen, False)
 
 
 async def test_transcripts_stay_out_of_emails_until_an_admin_says_so(edge: Edge) -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from hum import ids
 from hum.clock import now
-from storage import message_media, opt_outs, textroutes
+from storage import billing, message_media, opt_outs, textroutes
 from storage.db import Tx
 from tests.storage.conftest import Two
 from tests.storage.test_plans import EXPLAIN, Planner
@@ -28,6 +28,8 @@ GROW = """
     SELECT id, 0, $1, 'x', 'fetching' FROM messages;
     INSERT INTO opt_outs (org_id, contact_e164, opted_out, source, changed_at)
     SELECT $1, '+1765' || n, n % 3 > 0, 'api', now() - interval '1 minute' * n FROM generate_series(1, 20000) n;
+    INSERT INTO usage_entries (org_id, subject_id, part, meter, item, flow_id, number_id, quantity, used_at, counted_quantity)
+    SELECT $1, id, '', 'messages_sent', '', id, id, 1, now(), 1 FROM messages;
     RESET session_replication_role;
 """
 
@@ -66,3 +68,11 @@ async def test_no_question_reads_all_texts_or_all_opt_outs(planner: Planner) -> 
         assert index in plan, plan
         assert "Seq Scan on messages" not in plan and "Seq Scan on opt_outs" not in plan, plan
         assert "Seq Scan on message_media" not in plan, plan
+
+
+@pytest.mark.strain
+async def test_what_counts_against_a_plan_is_read_from_indexes(planner: Planner) -> None:
+    day, org = timedelta(days=1), planner.org
+    plan = await planner.ask(lambda tx: billing.count_messages(tx, org, now() - day, now() + day))
+    assert "usage_entries_uncounted" in plan and "messages_in_flight" in plan, plan
+    assert "Seq Scan on messages" not in plan and "Seq Scan on usage_entries" not in plan, plan

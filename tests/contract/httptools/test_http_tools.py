@@ -8,14 +8,19 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from hum import ids
+from control.executions import sweeps
+from control.httptools import servicer
+from control.httptools.requestsender import Requests
+from hum import ids, rpc
 from hum.ids import Kind
+from hum.v1 import tools_pb2, tools_pb2_grpc
 from storage import tool_runs
 from tests.contract.conftest import Edge
 from tests.contract.httptools.conftest import ORDER_ID, TOOL, executions, made, serving
 from tests.contract.test_carrier_webhooks import flow_with_number
 from tests.contract.test_live_stream import answered
 from tests.contract.test_tools import run
+from tests.support.waits import until
 
 
 async def test_a_tool_has_versions_and_is_deleted_once_nothing_binds_it(edge: Edge) -> None:
@@ -296,3 +301,63 @@ async def test_executions_are_listed_for_a_time_and_a_calls_go_with_the_call(edg
     async with db.system() as tx:
         await tx.execute("DELETE FROM calls")
     assert await forget() == (0, 0)
+
+
+async def test_a_test_that_fails_inside_hum_has_an_end(edge: Edge, monkeypatch: pytest.MonkeyPatch) -> None:
+    http = await edge.client()
+    tool = await made(http, "/api/tools", TOOL)
+
+    async def broken(*_: object, **__: object) -> None:
+        raise RuntimeError("a bug")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Requests, "send", broken)
+        assert (await http.post(f"/api/tools/{tool['id']}/test", json={})).status_code == 500
+    (found,) = await executions(http)
+    assert (found["status"], found["result"]) == ("failed", {"error": servicer.BROKEN})
+    assert found["duration_ms"] is not None
+
+
+async def test_a_test_that_is_canceled_has_an_end(edge: Edge) -> None:
+    http, released = await edge.client(), asyncio.Event()
+
+    async def silent(_: web.Request) -> web.StreamResponse:
+        await released.wait()
+        return web.Response()
+
+    async def ended() -> dict[str, Any] | None:
+        (found,) = await executions(http)
+        return found if found["status"] != "running" else None
+
+    async with serving() as shop:
+        shop.paths["/silent"] = silent
+        tool = await made(http, "/api/tools", TOOL | {"url": f"{shop.url}/silent", "timeout_ms": 20_000})
+        stub = tools_pb2_grpc.ToolsServiceStub(edge.plane.channel)
+        credential = (rpc.CREDENTIAL, http.headers["Authorization"])
+        asking = stub.TestTool(tools_pb2.TestToolRequest(id=tool["id"]), metadata=(credential,))
+        await until(lambda: shop.asked)
+        asking.cancel()
+        found = await until(ended)
+        released.set()
+    assert (found["status"], found["result"]) == ("failed", {"error": servicer.CANCELED})
+
+
+async def test_a_test_whose_process_has_died_has_an_end(edge: Edge) -> None:
+    http, db = await edge.client(), edge.plane.control.db
+    tool = await made(http, "/api/tools", TOOL | {"url": "https://127.0.0.1:1/x"})
+    for _ in range(3):
+        await http.post(f"/api/tools/{tool['id']}/test", json={})
+    of_agent, dead, live = (ids.require(Kind.TOOL_EXECUTION, found["id"]) for found in await executions(http))
+    async with db.system() as tx:
+        await tx.execute(
+            """UPDATE tool_runs SET status = 'running', output = NULL, duration_ms = NULL, finished_at = NULL,
+                                    purpose = CASE id WHEN $1 THEN 'agent' ELSE 'test' END,
+                                    started_at = CASE id WHEN $2 THEN now() ELSE now() - make_interval(secs => $3) END""",
+            of_agent,
+            live,
+            sweeps.TEST_STUCK_SECONDS + 1,
+        )
+    assert await sweeps.end_stale_tests(db) == 1
+    found = {ids.require(Kind.TOOL_EXECUTION, found["id"]): found for found in await executions(http)}
+    assert {id: row["status"] for id, row in found.items()} == {of_agent: "running", dead: "failed", live: "running"}
+    assert found[dead]["result"] == {"error": sweeps.LOST}
