@@ -199,9 +199,7 @@ UNANSWERED = f"""
      WHERE a.status IN {OPEN} AND c.streams_offered = 0 AND c.ended_at IS NULL
 """
 SET_ANSWERED_BY = "UPDATE calls SET answered_by = coalesce(answered_by, $2) WHERE id = $1 RETURNING answered_by"
-CALLER_TRANSCRIPT = """
-    SELECT string_agg(text, ' ' ORDER BY seq) FROM call_turns WHERE call_id = $1 AND role = 'caller'
-"""
+CALLER_TRANSCRIPT = "SELECT string_agg(text, ' ' ORDER BY seq) FROM call_turns WHERE call_id = $1 AND role = 'caller'"
 
 
 @dataclass(frozen=True, slots=True)
@@ -492,7 +490,8 @@ async def count_unanswered(tx: Tx) -> int:
 
 async def set_answered_by(tx: Tx, call: UUID, word: str) -> str | None:
     """Store what answered the call, unless that is stored already; return what is stored, None if there is no such call."""
-    return await tx.fetchval(SET_ANSWERED_BY, call, word)
+    stored: str | None = await tx.fetchval(SET_ANSWERED_BY, call, word)
+    return stored
 
 
 async def transcript(tx: Tx, call: UUID) -> str:

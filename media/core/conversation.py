@@ -26,7 +26,7 @@ from media.core.commands import (
     SwitchFlow,
     Watch,
 )
-from media.core.ending import Ending
+from media.core.ending import Ending, farewell
 from media.core.floor import Floor
 from media.core.idletimer import Due
 from media.core.keypad import Keypad
@@ -40,7 +40,6 @@ from media.core.legmessages import (
     Leave,
     LegEvent,
     Mark,
-    MoveOn,
     Outcome,
     Started,
     Stopped,
@@ -203,7 +202,7 @@ class Conversation(Talk):
                 hangs_up = self._ending.closing and isinstance(self._ending.outcome, HangUp)
                 self._actions.append(Report(CommandReply(id, "over" if hangs_up else "done")))
                 if self.phase is _TALKING:
-                    self._close(outcome, now_ms, None if self._voice.speaks(now_ms) else _farewell(outcome))
+                    self._close(outcome, now_ms, None if self._voice.speaks(now_ms) else farewell(outcome))
                 else:
                     self._end(outcome, now_ms)
             case SwitchFlow():
@@ -372,8 +371,6 @@ class Conversation(Talk):
                 self._close(HangUp("idle"), now_ms, PromptKind.GOODBYE)
             case Due.CLOSE_TOO_LONG:
                 self._close(HangUp("max_duration"), now_ms, PromptKind.GOODBYE)
-            case None:
-                pass
 
     def _say(self, kind: PromptKind) -> None:
         voice, replies = self._voice, self._model.replies
@@ -443,7 +440,7 @@ class Conversation(Talk):
                 return
             has_spoken = hearing is not None
         tools.confirm_end()
-        self._close(outcome, now_ms, None if has_spoken else _farewell(outcome))
+        self._close(outcome, now_ms, None if has_spoken else farewell(outcome))
 
     def _all_heard(self, now_ms: float) -> bool:
         heard = not self._voice.playout.audible(now_ms) and self._floor.settled and not self._model.replies.pending
@@ -461,10 +458,7 @@ class Conversation(Talk):
         self._model.dial(now_ms)
 
     def _apologize(self, outcome: Outcome, now_ms: float) -> None:
-        """Apologize and leave without a model, unless the call is closing already.
-
-        A machine gets no apology: its message may need no model, and without it the call ends.
-        """
+        """Apologize and leave without a model; a call that closes ends only if a machine's message needs the model."""
         if self._owes_message:
             self._end(outcome, now_ms)
         elif not (self._ending.closing or self._ending.machine.is_reached):
@@ -502,8 +496,3 @@ class Conversation(Talk):
         drained = actions.copy()
         actions.clear()
         return drained
-
-
-def _farewell(outcome: Outcome) -> PromptKind:
-    """Return the prompt that precedes leaving if the agent says nothing."""
-    return PromptKind.HOLD if isinstance(outcome, MoveOn) else PromptKind.GOODBYE

@@ -1,7 +1,7 @@
 """The end of a call: a silent caller, a call that lasts too long, a close that waits for the last words."""
 
 from media.core.idletimer import IdleTimer
-from media.core.legmessages import HangUp, Outcome
+from media.core.legmessages import HangUp, MoveOn, Outcome
 from media.core.machinemessage import MachineMessage
 from media.core.types import CallPlan, PromptKind
 
@@ -46,3 +46,8 @@ class Ending:
     def due(self, now_ms: float, *, silent: bool) -> bool:
         """Return whether to leave now; `silent` if nothing is heard, and nothing is about to be."""
         return self.closing and (silent or now_ms >= self._deadline_ms)
+
+
+def farewell(outcome: Outcome) -> PromptKind:
+    """Return the prompt that precedes leaving if the agent says nothing."""
+    return PromptKind.HOLD if isinstance(outcome, MoveOn) else PromptKind.GOODBYE

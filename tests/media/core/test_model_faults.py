@@ -425,10 +425,13 @@ def test_an_answer_that_fails_in_the_middle_is_gone_on_with(make_phone: Callable
     phone.speak(600)
     phone.after(3_000)
     phone.model.received.clear()
-    failed = {"id": phone.talk._model.responses.response_id, "status": "failed", "output": []}
-    phone.carry(phone.talk.from_model(json.dumps({"type": "response.done", "response": failed}).encode(), phone.world.now))
+    failed: dict[str, Any] = {"id": phone.talk._model.responses.response_id, "status": "failed", "output": []}
+    phone.carry(
+        phone.talk.from_model(json.dumps({"type": "response.done", "response": failed}).encode(), phone.world.now)
+    )
     phone.after(500)
-    note, create = (each for each in phone.model.received if each["type"] != "input_audio_buffer.append")
+    sent = [each for each in phone.model.received if each["type"] != "input_audio_buffer.append"]
+    note, create = sent[:2]
     assert (note["item"]["role"], note["item"]["content"][0]["text"]) == ("system", BROKE_OFF)
     assert create["type"] == "response.create"
 
