@@ -104,7 +104,7 @@ def answered_late(command: Command, outcome: Outcome) -> list[Action]:
     A leg that is left for the call's next step follows whatever control has stored by then.
     """
     match command:
-        case Instruct(id) | Say(id) | DecisionResult(id) | Inform(id) | SwitchFlow(id=id) | Machine(id=id):
+        case Instruct(id) | Say(id) | DecisionResult(id) | Inform(id) | SwitchFlow(id=id) | Machine(id=id) if id:
             return [Report(CommandReply(id, "over"))]
         case LeaveStream(_, id):
             return [Report(CommandReply(id, "done" if isinstance(outcome, MoveOn) else "over"))]
