@@ -171,6 +171,25 @@ async def test_a_carrier_that_knows_no_such_call_has_none(desk: Desk) -> None:
     assert (call.status, call.end_reason) == ("failed", "stream_lost")
 
 
+@pytest.mark.parametrize(("reason", "status"), [("caller", "completed"), ("model_lost", "failed")])
+async def test_whoever_is_back_after_the_sweep_corrects_why_a_call_ended(desk: Desk, reason: str, status: str) -> None:
+    await desk.call_of("media-1")
+    await desk.stream("media-1")
+    for swept in (0, 1):
+        assert await desk.sweep() == swept
+        await desk.later(desk.settings.link_lost_seconds + 1)
+    lost = await desk.record()
+    assert (lost.status, lost.end_reason) == ("failed", "stream_lost")
+    await desk.link("media-1")
+    over = runtime_pb2.Report(call_id=ids.show(Kind.CALL, desk.call), stream_number=1, seq=1)
+    over.ended.reason = reason
+    over.at.GetCurrentTime()
+    await apply_batch(desk.db, "media-1", runtime_pb2.ReportBatch(seq=1, reports=[over]))
+    call = await desk.record()
+    assert (call.status, call.end_reason, call.ended_at) == (status, reason, lost.ended_at)
+    assert await desk.sweep() == 0
+
+
 async def test_where_the_carrier_can_not_be_asked_a_call_is_given_time(desk: Desk) -> None:
     await desk.call_of("media-1")
     link = await desk.link("media-1")
