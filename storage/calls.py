@@ -132,6 +132,7 @@ ANSWER = "UPDATE calls SET status = 'in_progress', answered_at = coalesce(answer
 END = """
     UPDATE calls SET status = $2, ended_at = $3, end_reason = $4, end_detail = $5, token_hash = NULL WHERE id = $1
 """
+CORRECT_END = "UPDATE calls SET status = $2, end_reason = $3, end_detail = $4 WHERE id = $1"
 SET_NEXT_STEP = "UPDATE calls SET next_step = $2, next_step_due = $3 WHERE id = $1"
 LEAVE_STREAM = """
     UPDATE calls SET next_step_due = next_step IS NOT NULL, streams_left = streams_left + 1, node = NULL WHERE id = $1
@@ -419,6 +420,10 @@ async def answer(tx: Tx, id: UUID, at: datetime) -> None:
 
 async def end(tx: Tx, id: UUID, status: str, at: datetime, reason: str, detail: str | None) -> None:
     await tx.execute(END, id, status, at, reason, detail)
+
+
+async def correct_end(tx: Tx, id: UUID, status: str, reason: str, detail: str | None) -> None:
+    await tx.execute(CORRECT_END, id, status, reason, detail)
 
 
 async def set_next_step(tx: Tx, id: UUID, step: str | None, *, due: bool = False) -> None:

@@ -22,7 +22,7 @@ CLAIM = """
                      AND (m.link IS NULL OR m.seen_at < now() - $1::interval)
                    ORDER BY c.looked_at NULLS FIRST
                    LIMIT 1000 FOR UPDATE OF c SKIP LOCKED)
-    RETURNING id, call_sid, carrier_account, streams_opened,
+    RETURNING id, call_sid, carrier_account, streams_opened, created_at,
               lost_at < now() - $3::interval AND coalesce(token_expires_at < now(), true) AS is_long_lost,
               EXISTS (SELECT FROM transfers t WHERE t.call_id = calls.id AND t.ended_at IS NULL) AS is_dialled,
               (SELECT m.seen_at FROM media_links m WHERE m.node = calls.node) AS seen_at
@@ -37,6 +37,7 @@ class OrphanedCallRow:
     call_sid: str | None
     carrier_account: str
     streams_opened: int
+    created_at: datetime
     is_long_lost: bool
     #: Only the carrier has it: it is connected to a person, or a telephone rings.
     is_dialled: bool

@@ -118,7 +118,7 @@ FACTS = f"""
            (SELECT c.created_at FROM restorations r WHERE c.created_at < r.restored_at LIMIT 1) AS doubtful_since,
            (SELECT count(*) FROM outbound_attempts a WHERE a.org_id = o.org_id AND a.status IN {OPEN}
                AND NOT EXISTS (SELECT FROM calls l WHERE l.id = a.call_id AND l.status IN ('ringing', 'in_progress')))
-         + (SELECT count(*) FROM calls l WHERE l.org_id = o.org_id AND l.status IN ('ringing', 'in_progress')) AS live_calls,
+         + (SELECT count(*) FROM calls l WHERE l.org_id = o.org_id AND l.status IN ('ringing', 'in_progress') AND l.lost_at IS NULL) AS live_calls,
            (SELECT count(*) FROM outbound_attempts a WHERE a.org_id = o.org_id AND a.started_at > now() - interval '1 day')
                AS placed_in_a_day
       FROM outbound_calls o

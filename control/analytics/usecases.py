@@ -8,7 +8,7 @@ from storage.events import Event
 
 #: Events after which a call's figures change.
 #: (Releases before 0.2 wrote `call.ended`; old events may still be read.)
-CHANGES = frozenset({"call.completed", "call.summary", "call.ended"})
+CHANGES = frozenset({"call.completed", "call.corrected", "call.summary", "call.ended"})
 
 
 async def recount(tx: Tx, changed: Sequence[Event]) -> None:

@@ -32,6 +32,8 @@ ENDINGS: Mapping[str, str] = {
     "carrier_protocol": "failed",
 }
 STREAM_LOST = "carrier_lost"
+#: The reason of a call that was closed without a report of how its last stream ended.
+UNREPORTED = "stream_lost"
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,7 @@ from control.calls.prompts import Prompt, localized
 from control.contacts.carrierlookups import LOOK_UP_CONTACT, is_lookup_due
 from control.flows.choices import Choices
 from control.flows.definitions import is_usable
+from control.livecall.callerid import is_vouched_for
 from control.livecall.callstatus import AWAY_REASON, CARRIER_ENDINGS, LIVE
 from control.livecall.nextsteps import Message, NextStep, Transfer, decode, encode, is_due
 from control.livecall.stream import append_event
@@ -252,11 +253,15 @@ async def _create_call(
 
 
 async def _upsert_caller(tx: Tx, org: UUID, request: runtime_pb2.RouteCallRequest) -> CallerContact | None:
-    """Create or update the caller's contact; return None if the number is withheld."""
+    """Create or update the caller's contact, with the carrier's name for the number if the network vouches for it.
+
+    Return None if the number is withheld.
+    """
     if bad_e164(request.from_e164):
         return None
-    is_forged = request.caller_verification == calls_pb2.CALLER_VERIFICATION_FAILED
-    name = request.caller_name if request.HasField("caller_name") and not is_forged else None
+    verification = word(calls_pb2.CallerVerification, request.caller_verification)
+    is_genuine = is_vouched_for(verification, "inbound", request.from_e164, request.to_e164)
+    name = request.caller_name if request.HasField("caller_name") and is_genuine else None
     return await contacts.find_or_create(tx, ids.new(), org, request.from_e164, name)
 
 

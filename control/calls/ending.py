@@ -13,6 +13,8 @@
 
 For example: the caller hangs up.  The media process reports that the stream ended with `caller`, and `stream_ended`
 finishes the call.  The carrier's report, which comes later, finds it closed.
+
+A call that was closed as lost stays closed; if its media process reports its end later, that replaces the assumed one.
 """
 
 from datetime import datetime
@@ -42,8 +44,9 @@ async def stream_ended(tx: Tx, state: CallState, number: int, ended: runtime_pb2
     # All turns of the stream are final now.
     await unfinished_turns.clear(tx, state.id, number)
     await usage.record_stream_end(tx, state, number, at)
-    # The call was closed as lost, without what this stream has reported since.
+    # The call was closed without what this stream has reported since.
     if state.ended_at is not None:
+        await _correct_end(tx, state, number, ended)
         await jobs.enqueue(tx, AFTER_CALL, state.org_id, state.id)
         return
     # The call continues in another stream.
@@ -58,7 +61,7 @@ async def stream_ended(tx: Tx, state: CallState, number: int, ended: runtime_pb2
         else:
             await end_call(tx, state, "completed", at, "caller")
         return
-    detail = without_nul(ended.detail) if ended.HasField("detail") else None
+    detail = _detail(ended)
     if (status := callendings.ENDINGS.get(ended.reason)) is not None:
         await end_call(tx, state, status, at, ended.reason, detail)
     elif state.carrier_ended_at is not None:
@@ -66,6 +69,19 @@ async def stream_ended(tx: Tx, state: CallState, number: int, ended: runtime_pb2
     else:
         # The carrier requests the next step, or reports that the call is over.
         await calls.lose_stream(tx, state.id)
+
+
+async def _correct_end(tx: Tx, state: CallState, number: int, ended: runtime_pb2.StreamEnded) -> None:
+    """Replace the end that control assumed when it closed a call by the one that the last stream reports."""
+    status = callendings.ENDINGS.get(ended.reason)
+    is_last = number == state.streams_opened and not _continues(state, ended.reason)
+    if state.end_reason == callendings.UNREPORTED and is_last and status is not None:
+        await calls.correct_end(tx, state.id, status, ended.reason, _detail(ended))
+        await outbox.corrected(tx, state, status, ended.reason)
+
+
+def _detail(ended: runtime_pb2.StreamEnded) -> str | None:
+    return without_nul(ended.detail) if ended.HasField("detail") else None
 
 
 def _continues(state: CallState, reason: str) -> bool:

@@ -5,10 +5,10 @@ it can't be asked, a call is closed after `link_lost_seconds` unless a media pro
 """
 
 import asyncio
-from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import timedelta
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 
 from control.calls import callendings
 from control.calls.ending import end_call
@@ -28,9 +28,11 @@ LOG = log(__name__)
 #: Most concurrent requests to the carrier, and most unanswered requests in a row before a sweep sends no more: while
 #: the carrier's API hangs, each takes `carrier_seconds`, and a sweep must not take longer the more calls there are.
 MAX_CONCURRENT, MAX_UNANSWERED = 100, 10
-#: From how many orphaned calls of a carrier's account its calls in progress are listed first: most of the orphaned
-#: calls are among them when a media process was cut off, and are not asked about one by one.
+#: From how many orphaned calls of a carrier's account its calls in progress are listed first, and from how many others
+#: the completed ones: most of the orphaned calls are among them, and are not asked about one by one.
 LISTED_FROM = 10
+#: How long the carrier has a call before we do, at most; its clock may be ahead of ours.
+BEGAN_BEFORE = timedelta(minutes=5)
 #: How often the carrier is asked about an orphaned call within `link_lost_seconds`.
 CHECKS = 2
 #: How many times less often the carrier is asked about a call in a dial, which no media process has for as long as it
@@ -97,28 +99,36 @@ class _CarrierQueries:
 
     carrier: Carrier
     unanswered: int = 0  # in a row
-    #: The listed calls in progress.
-    in_progress: frozenset[str] = frozenset()
+    #: What the lists say, by call.
+    listed: dict[str, CarrierCall] = field(default_factory=dict)
 
     async def list_calls(self, rows: Sequence[OrphanedCallRow]) -> None:
-        """List the calls in progress of each account with many orphaned calls; those of others are asked about singly."""
-        orphaned = Counter(row.carrier_account for row in rows if row.call_sid is not None)
-        accounts = [account for account, count in orphaned.items() if count >= LISTED_FROM]
-        self.in_progress = frozenset[str]().union(*await asyncio.gather(*map(self._list, accounts)))
+        """List the calls of each account with many orphaned calls; those that are in no list are asked about singly."""
+        began_at = defaultdict[str, dict[str, datetime]](dict)
+        for row in rows:
+            if row.call_sid is not None:
+                began_at[row.carrier_account][row.call_sid] = row.created_at
+        lists = (self._list(account, calls) for account, calls in began_at.items() if len(calls) >= LISTED_FROM)
+        await asyncio.gather(*lists)
 
-    async def _list(self, account: str) -> frozenset[str]:
+    async def _list(self, account: str, began_at: Mapping[str, datetime]) -> None:
+        """List an account's calls in progress, and the completed ones if many of these calls are not among those."""
         try:
-            return await self.carrier.calls_in_progress(account)
+            in_progress = await self.carrier.calls_in_progress(account)
+            self.listed |= {sid: CarrierCall(ANSWERED, None, sid) for sid in in_progress}
+            others = [at for sid, at in began_at.items() if sid not in in_progress]
+            if len(others) >= LISTED_FROM:
+                completed = await self.carrier.completed_calls(min(others) - BEGAN_BEFORE, account)
+                self.listed |= {call.sid: call for call in completed}
         except CarrierError as error:
-            LOG.warning("could not list the carrier's calls in progress", account=account, error=str(error)[:200])
-            return frozenset()
+            LOG.warning("could not list the carrier's calls", account=account, error=str(error)[:200])
 
     async def get_call(self, row: OrphanedCallRow) -> CarrierCall | None:
         """Return the carrier's record of a call; None if it has none.  Raises CarrierError."""
         if row.call_sid is None:
             return None
-        if row.call_sid in self.in_progress:
-            return CarrierCall(ANSWERED, None, row.call_sid)
+        if (listed := self.listed.get(row.call_sid)) is not None:
+            return listed
         if self.unanswered >= MAX_UNANSWERED:
             raise CarrierError("It did not answer about other calls, and is not asked about this one.")
         try:

@@ -33,6 +33,14 @@ async def completed(
     await events.append(tx, state.org_id, state.id, event, at=at)
 
 
+async def corrected(tx: Tx, state: CallState, status: str, reason: str) -> None:
+    """Append `call.corrected` to the outbox."""
+    event = events_pb2.CallCorrectedEvent(
+        call_id=ids.show(Kind.CALL, state.id), status=value(calls_pb2.CallStatus, status), reason=reason
+    )
+    await events.append(tx, state.org_id, state.id, event)
+
+
 async def flow_switched(tx: Tx, state: CallState, switched: calls_pb2.FlowSwitched, at: datetime) -> None:
     """Append `call.flow_switched` to the outbox."""
     event = events_pb2.CallFlowSwitchedEvent(

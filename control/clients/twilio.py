@@ -45,8 +45,8 @@ NOT_IN_PROGRESS = 21220
 CALL_EVENTS = ("initiated", "ringing", "answered", "completed")
 #: The latest calls between two numbers that are searched.
 MOST_CALLS = 50
-#: The calls in progress that one request lists: the largest page.
-MOST_IN_PROGRESS = 1_000
+#: The calls that one request lists: the largest page.
+MOST_LISTED = 1_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,7 +176,11 @@ class Carrier(Protocol):
         ...
 
     async def calls_in_progress(self, account: str = "") -> frozenset[str]:
-        """Return the ids of an account's answered calls that go on, at most the newest `MOST_IN_PROGRESS`."""
+        """Return the ids of an account's answered calls that go on, at most the newest `MOST_LISTED`."""
+        ...
+
+    async def completed_calls(self, since: datetime, account: str = "") -> Sequence[CarrierCall]:
+        """Return an account's answered calls that began since then and are over, at most the newest `MOST_LISTED`."""
         ...
 
     async def place_call(self, placement: Placement) -> str:
@@ -318,9 +322,17 @@ class Twilio:
 
     async def calls_in_progress(self, account: str = "") -> frozenset[str]:
         calls = await perform(
-            self._calls(account).list_async(status="in-progress", limit=MOST_IN_PROGRESS, page_size=MOST_IN_PROGRESS)
+            self._calls(account).list_async(status="in-progress", limit=MOST_LISTED, page_size=MOST_LISTED)
         )
         return frozenset(call.sid for call in calls)
+
+    async def completed_calls(self, since: datetime, account: str = "") -> Sequence[CarrierCall]:
+        calls = await perform(
+            self._calls(account).list_async(
+                status="completed", start_time_after=since, limit=MOST_LISTED, page_size=MOST_LISTED
+            )
+        )
+        return [CarrierCall(call.status, call.end_time, call.sid) for call in calls]
 
     async def place_call(self, placement: Placement) -> str:
         detection = {"machine_detection": "DetectMessageEnd", "async_amd": "true"} if placement.amd_url else {}

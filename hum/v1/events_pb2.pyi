@@ -256,6 +256,32 @@ class CallCompletedEvent(message.Message):
     def WhichOneof(self, oneof_group: _WhichOneofArgType__number_id) -> _WhichOneofReturnType__number_id | None: ...
 
 @typing.final
+class CallCorrectedEvent(message.Message):
+    """A call's end was not known when it was closed (`stream_lost`); its media process has told it since."""
+
+    DESCRIPTOR: descriptor.Descriptor
+
+    CALL_ID_FIELD_NUMBER: builtins.int
+    STATUS_FIELD_NUMBER: builtins.int
+    REASON_FIELD_NUMBER: builtins.int
+    call_id: builtins.str
+    status: calls_pb2.CallStatus.ValueType
+    """These replace what `call.completed` said."""
+    reason: builtins.str
+    def __init__(
+        self,
+        *,
+        call_id: builtins.str = ...,
+        status: calls_pb2.CallStatus.ValueType = ...,
+        reason: builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["call_id", b"call_id", "reason", b"reason", "status", b"status"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+@typing.final
 class CallFlowSwitchedEvent(message.Message):
     """Another flow's agent has taken a call over; `call.completed` still names the flow that the call began with."""
 

@@ -284,20 +284,8 @@ async def test_silly_values_do_no_harm(edge: Edge, silly: str) -> None:
 
 # --- who vouches for the caller -----------------------------------------------------------------------------------
 
-
-async def test_a_forged_number_gives_no_contact_a_name(edge: Edge) -> None:
-    http = await flow_with_number(edge)
-    names = []
-    for number, word in enumerate(("TN-Validation-Failed-C", "TN-Validation-Passed-A")):
-        form = {**CALL, "CallSid": f"CA{number}", "CallerName": "YOUR BANK", "StirVerstat": word}
-        assert (await post(edge, "/twilio/voice", form)).status_code == 200
-        (contact,) = (await http.get("/api/contacts")).json()["contacts"]
-        names.append((contact["name"], contact["caller_name"]))
-    assert names == [(None, None), ("YOUR BANK", "YOUR BANK")]
-
-
-@pytest.mark.parametrize(
-    ("word", "verification", "is_told"),
+each_word = pytest.mark.parametrize(
+    ("word", "verification", "is_vouched_for"),
     [
         ("TN-Validation-Failed-C", "failed", False),
         ("TN-Validation-Failed", "failed", False),
@@ -308,8 +296,25 @@ async def test_a_forged_number_gives_no_contact_a_name(edge: Edge) -> None:
         (None, None, False),
     ],
 )
+
+
+@each_word
+async def test_a_number_that_nobody_vouches_for_gives_no_contact_a_name(
+    edge: Edge, word: str | None, verification: str | None, is_vouched_for: bool
+) -> None:
+    http = await flow_with_number(edge)
+    form = {**CALL, "CallerName": "YOUR BANK", "StirVerstat": word or ""}
+    assert (await post(edge, "/twilio/voice", form)).status_code == 200
+    (contact,) = (await http.get("/api/contacts")).json()["contacts"]
+    name = "YOUR BANK" if is_vouched_for else None
+    assert (contact["name"], contact["caller_name"]) == (name, name)
+    (call,) = (await http.get("/api/calls")).json()["calls"]
+    assert call["caller_verification"] == verification
+
+
+@each_word
 async def test_a_number_that_nobody_vouches_for_opens_nobodys_notes(
-    edge: Edge, word: str | None, verification: str | None, is_told: bool
+    edge: Edge, word: str | None, verification: str | None, is_vouched_for: bool
 ) -> None:
     http = await flow_with_number(edge)
     known = {
@@ -327,8 +332,8 @@ async def test_a_number_that_nobody_vouches_for_opens_nobodys_notes(
     prompt = (await media.OpenSession(opening, metadata=edge.plane.node())).instructions
     assert CALL["From"] in prompt
     for secret in ("Ada Secret", "4711", "Hush Ltd", "vip"):
-        assert (secret in prompt) is is_told, secret
-    assert ("may be forged" in prompt) is not is_told
+        assert (secret in prompt) is is_vouched_for, secret
+    assert ("may be forged" in prompt) is not is_vouched_for
     (call,) = (await http.get("/api/calls")).json()["calls"]
     assert call["caller_verification"] == verification
     assert (await http.get(f"/api/calls/{call['id']}")).json()["caller_verification"] == verification

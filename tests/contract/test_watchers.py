@@ -9,6 +9,9 @@ from typing import Any
 import httpx
 import pytest
 
+from control.calls import orphans
+from control.clients.twilio import CarrierCall
+from hum.clock import now
 from hum.v1 import calls_pb2, runtime_pb2
 from tests.contract.conftest import Edge
 from tests.contract.test_live_stream import Media, Sent, event, events, in_progress
@@ -87,6 +90,48 @@ async def test_what_watchers_are_shown_in_the_end_is_the_transcript(edge: Edge, 
     assert len(final) == 8
     for client in clients:
         assert [(line.item_id, line.role, line.text) for line in client.shown()] == final
+
+
+@pytest.mark.parametrize("at_once", [True, False], ids=["in one batch", "one by one"])
+async def test_what_was_said_while_control_was_away_is_shown_before_the_end(edge: Edge, *, at_once: bool) -> None:
+    """The media process reports late, after a sweep that found the call over; one watcher stays, one comes back."""
+    http, media, call_id = await in_progress(edge)
+    await media.acknowledged(media.report(turn=turn(1, "one")))
+    staying = events(http, call_id)
+    seen = [await event(staying) for _ in range(3)]
+    assert [each.event for each in seen] == ["call.state", "call.state", "transcript.turn"]
+    media.link.cancel()
+    db = edge.plane.control.db
+    async with db.system() as tx:
+        await tx.execute("UPDATE media_links SET seen_at = now() - interval '20 seconds'")
+        await tx.execute("UPDATE calls SET created_at = now() - interval '1 minute'")
+    edge.plane.carrier.calls["CA1"] = CarrierCall("completed", now())
+    assert await orphans.close_orphaned_calls(db, edge.plane.carrier, edge.plane.settings) == 0
+    assert edge.plane.carrier.asked == ["CA1"]
+    async with patience():
+        back = events(http, call_id, last=seen[-1].id)
+        watchers = [asyncio.create_task(rest(stream)) for stream in (staying, back)]
+        again = Media(edge)
+        again.call_id, again.seqs = call_id, media.seqs
+        again.report(turn=turn(2, "two"))
+        again.report(turn=turn(3, "three"))
+        again.report(ended=runtime_pb2.StreamEnded(reason="caller", at_ms=4000))
+        if at_once:
+            batches = [again.ups.get_nowait().batch for _ in range(3)]
+            batch = runtime_pb2.ReportBatch(seq=batches[0].seq, reports=[each.reports[0] for each in batches])
+            again.ups.put_nowait(runtime_pb2.LinkUp(batch=batch))
+        shown = [*await asyncio.gather(*watchers), await rest(events(http, call_id, last=seen[-1].id))]
+    last = [("transcript.turn", "two"), ("transcript.turn", "three"), ("call.ended", "caller")]
+    assert shown == [last] * 3
+
+
+async def rest(stream: AsyncIterator[Sent | str]) -> list[tuple[str, str]]:
+    """What is still told, and its words or the reason, until the call is over."""
+    return [
+        (each.event, each.data.get("text") or each.data.get("reason"))
+        async for each in stream
+        if isinstance(each, Sent)
+    ]
 
 
 async def test_a_delta_never_comes_after_its_turn(edge: Edge) -> None:

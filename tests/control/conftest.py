@@ -1,7 +1,7 @@
 """A running control plane with a carrier that is a plain object, and clients with credentials."""
 
 from collections.abc import AsyncIterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -149,6 +149,12 @@ class FakeCarrier:
         if self.fail:
             raise self.fail
         return frozenset(sid for sid, call in self.calls.items() if call.status == "in-progress")
+
+    async def completed_calls(self, since: datetime, account: str = "") -> list[CarrierCall]:
+        self.listed.append(f"completed {account}".strip())
+        if self.fail:
+            raise self.fail
+        return [replace(call, sid=sid) for sid, call in self.calls.items() if call.status == "completed"]
 
     async def find_call(self, call_sid: str, account: str = "") -> CarrierCall | None:
         self.asked.append(call_sid)

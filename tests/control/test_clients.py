@@ -1,6 +1,7 @@
 """The clients against the stand-ins that speak the real wire: the carrier's REST API, the model's speech and writing."""
 
 from collections.abc import AsyncIterator
+from datetime import timedelta
 
 import numpy as np
 import pytest
@@ -179,6 +180,9 @@ async def test_a_call_is_looked_up_and_ended(carrier: Carrier) -> None:
     assert over is not None and call.ended_at is not None and over.ended_at is not None
     assert abs((over.ended_at - call.ended_at).total_seconds()) <= 1
     assert await twilio.calls_in_progress() == set()
+    before = call.created_at - timedelta(minutes=1)
+    assert await twilio.completed_calls(before) == await twilio.completed_calls(before, ACCOUNT) == [over]
+    assert await twilio.completed_calls(over.ended_at + timedelta(minutes=1)) == []
     assert not await twilio.end_call(call.sid), "it was over already"
     unknown = "CA" + "f" * 32
     assert await twilio.find_call(unknown) is None

@@ -171,6 +171,25 @@ async def test_a_carrier_that_knows_no_such_call_has_none(desk: Desk) -> None:
     assert (call.status, call.end_reason) == ("failed", "stream_lost")
 
 
+@pytest.mark.parametrize(("reason", "status"), [("caller", "completed"), ("model_lost", "failed")])
+async def test_whoever_is_back_after_the_sweep_corrects_why_a_call_ended(desk: Desk, reason: str, status: str) -> None:
+    await desk.call_of("media-1")
+    await desk.stream("media-1")
+    for swept in (0, 1):
+        assert await desk.sweep() == swept
+        await desk.later(desk.settings.link_lost_seconds + 1)
+    lost = await desk.record()
+    assert (lost.status, lost.end_reason) == ("failed", "stream_lost")
+    await desk.link("media-1")
+    over = runtime_pb2.Report(call_id=ids.show(Kind.CALL, desk.call), stream_number=1, seq=1)
+    over.ended.reason = reason
+    over.at.GetCurrentTime()
+    await apply_batch(desk.db, "media-1", runtime_pb2.ReportBatch(seq=1, reports=[over]))
+    call = await desk.record()
+    assert (call.status, call.end_reason, call.ended_at) == (status, reason, lost.ended_at)
+    assert await desk.sweep() == 0
+
+
 async def test_where_the_carrier_can_not_be_asked_a_call_is_given_time(desk: Desk) -> None:
     await desk.call_of("media-1")
     link = await desk.link("media-1")
@@ -258,7 +277,7 @@ async def test_a_sweep_that_fails_leaves_nothing_running(desk: Desk, monkeypatch
     asked, ended = asyncio.Event(), list[str]()
 
     async def found(*_: object) -> list[OrphanedCallRow]:
-        return [OrphanedCallRow(ids.new(), sid, "", 1, False, False, None) for sid in ("away", "slow")]
+        return [OrphanedCallRow(ids.new(), sid, "", 1, now(), False, False, None) for sid in ("away", "slow")]
 
     async def close(_db: object, _carrier: object, row: OrphanedCallRow) -> bool:
         if row.call_sid == "away":
@@ -370,36 +389,6 @@ async def test_while_the_carrier_hangs_many_are_closed_in_the_time_of_a_few(desk
     await desk.later(desk.settings.link_lost_seconds + 1)
     assert await desk.sweep() == many
     assert asked <= 2 * (orphans.MAX_CONCURRENT + orphans.MAX_UNANSWERED)
-
-
-async def test_one_list_of_the_carrier_answers_for_all_calls_that_go_on(desk: Desk) -> None:
-    many = 30
-    for n in range(many):
-        desk.call = ids.new()
-        await desk.call_of("media-1", f"CA{n}")
-        desk.carrier.calls[f"CA{n}"] = CarrierCall("in-progress", None)
-    desk.carrier.calls[f"CA{many - 1}"] = CarrierCall("completed", now())
-    for _ in range(2):
-        await desk.sweep()
-        await desk.later(desk.settings.link_lost_seconds + 1)
-    assert (desk.carrier.listed, desk.carrier.asked) == (["", ""], [f"CA{many - 1}"] * 2)
-    assert (await desk.record()).status == "completed"
-    async with desk.db.system() as tx:
-        assert await tx.fetchval("SELECT count(*) FROM calls WHERE status = 'in_progress'") == many - 1
-
-
-async def test_a_carrier_that_can_not_list_is_asked_singly(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    for n in range(orphans.LISTED_FROM):
-        desk.call = ids.new()
-        await desk.call_of("media-1", f"CA{n}")
-        desk.carrier.calls[f"CA{n}"] = CarrierCall("in-progress", None)
-
-    async def refuse(_account: str) -> frozenset[str]:
-        raise CarrierError("The carrier did not respond.")
-
-    monkeypatch.setattr(desk.carrier, "calls_in_progress", refuse)
-    await desk.sweep()
-    assert len(desk.carrier.asked) == orphans.LISTED_FROM
 
 
 async def eight_calls(desk: Desk, node: str) -> list[UUID]:

@@ -3,9 +3,11 @@
 import asyncio
 from pathlib import Path
 from typing import Any, cast
+from urllib.parse import urlsplit
 
 import asyncpg
 import grpc
+import httpx
 import pytest
 from grpc import aio
 from grpc_health.v1 import health_pb2, health_pb2_grpc
@@ -25,6 +27,7 @@ from hum.v1 import (
 from tests.control.conftest import FakeCarrier, Plane, bearer, fake_clients
 from tests.control.test_flows import reason
 from tests.support.databases import blocked
+from tests.support.relay import relayed
 from tests.support.waits import patience, until
 
 
@@ -117,6 +120,34 @@ async def test_a_lost_database_is_unavailable_and_comes_back(plane: Plane, datab
     codes = [answer.code().name if isinstance(answer, aio.AioRpcError) else "OK" for (answer,) in answers]
     assert set(codes) <= {"OK", "UNAVAILABLE"}, codes
     assert codes[-1] == "OK"
+
+
+async def test_a_database_that_accepts_connections_and_never_answers_is_not_ready(
+    database_url: str, tmp_path: Path
+) -> None:
+    """The operator's socket says so in its time, again and again, until the database goes on."""
+    place = urlsplit(database_url)
+    async with relayed(place.hostname or "", place.port or 5432) as relay:
+        through = database_url.replace(place.netloc, place.netloc.replace(f":{place.port}", f":{relay.port}"))
+        settings = ControlSettings(
+            home=tmp_path, control_listen="127.0.0.1:0", drain_seconds=0.1, ready_seconds=0.2, ready_cache_seconds=0
+        )
+        async with (
+            build(settings, through, fake_clients(FakeCarrier())) as control,
+            httpx.AsyncClient(base_url=f"http://127.0.0.1:{control.metrics_port}", timeout=60, trust_env=False) as http,
+        ):
+
+            async def is_ready() -> bool:
+                return (await http.get("/readyz")).status_code == 200
+
+            await until(is_ready)
+            relay.hold()
+            for _ in range(3):
+                answer = await http.get("/readyz")
+                assert (answer.status_code, answer.text) == (503, "what it needs did not answer within 0.2 s\n")
+                assert (await http.get("/healthz")).status_code == 200
+            relay.release()
+            await until(is_ready)
 
 
 async def test_a_drain_lets_the_running_end_and_takes_nothing_new(database_url: str, tmp_path: Path) -> None:

@@ -262,6 +262,10 @@ async def test_who_needs_the_database_is_ready_while_it_answers(
             await ready(platform, {"control": 503, "worker": 503, "gateway": 503, "media": 200, "browser": 200})
             await relay.up()
             await ready(platform, dict.fromkeys(("control", "worker", "gateway", "media", "browser"), 200))
+            relay.hold()  # it accepts connections, and answers nothing
+            await ready(platform, {"control": 503, "worker": 503, "gateway": 503, "media": 200, "browser": 200})
+            relay.release()
+            await ready(platform, dict.fromkeys(("control", "worker", "gateway", "media", "browser"), 200))
         finally:
             await platform.stop()
 
@@ -269,7 +273,7 @@ async def test_who_needs_the_database_is_ready_while_it_answers(
 async def ready(platform: Platform, statuses: dict[str, int]) -> None:
     """Wait until `/readyz` of every plane answers so."""
     seen: dict[str, int] = {}
-    async with httpx.AsyncClient(trust_env=False) as http, patience():
+    async with httpx.AsyncClient(timeout=60, trust_env=False) as http, patience():
         while seen != statuses:
             await asyncio.sleep(0.1)
             for plane, url in platform.where["metrics_urls"].items():

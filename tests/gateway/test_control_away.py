@@ -1,6 +1,7 @@
 """Control goes away while the carrier asks: a short absence is waited for, a long one is told of later."""
 
 import asyncio
+import errno
 import shutil
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -144,6 +145,26 @@ async def test_a_call_that_heard_the_apology_has_a_record(deployment: Deployment
             async with patience():
                 while deployment.told() < 4:
                     await asyncio.sleep(0.05)
+
+
+async def test_a_call_that_heard_the_apology_has_a_record_also_when_the_disk_was_full(
+    deployment: Deployment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: Any) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Spool, "_write", full)
+    async with deployment.gateway(ingress_seconds=0.2) as carrier:
+        for sid in ("CA1", "CA2"):
+            assert APOLOGY in (await carrier.post("/twilio/voice", sid)).text
+        answer = await carrier.post("/twilio/voice/status", "CA1", CallStatus="completed")
+        assert answer.status_code == 503, "the carrier tries again"
+        assert sum(each.stat().st_size for each in (deployment.home / "webhooks").glob("*/*.seg")) == 0
+        async with deployment.control():
+            first, second = await deployment.calls(2)
+    for call in (first, second):
+        assert (call["status"], call["end_reason"]) == ("failed", "control_away")
+    assert first["created_at"] == first["ended_at"] < second["ended_at"], "when it happened"
 
 
 async def test_what_a_killed_gateway_kept_is_told_once_by_the_next(deployment: Deployment) -> None:

@@ -8,6 +8,7 @@ export const EVENT_TYPES = [
   "approval.decided",
   "approval.requested",
   "call.completed",
+  "call.corrected",
   "call.flow_switched",
   "call.outcome",
   "call.started",

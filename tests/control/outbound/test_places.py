@@ -5,7 +5,9 @@ from uuid import UUID
 
 import pytest
 
+from control.calls import orphans
 from hum import ids
+from hum.contract.errors import CarrierError
 from hum.v1 import outbound_pb2 as pb
 from storage import browser_calls, media_links
 from storage.media_links import NodeState
@@ -86,6 +88,24 @@ async def test_calls_elsewhere_take_none(desk: Desk, held: dict[str, str]) -> No
     for _ in range(2):
         await has(desk, **held)  # type: ignore[arg-type]
     assert await placed(desk) == 2, "nor are the places of others this one's"
+
+
+@pytest.mark.parametrize(("count", "swept"), [(40, False), (60, True)], ids=["unknown yet", "asked about"])
+async def test_lost_calls_take_no_places(desk: Desk, count: int, swept: bool) -> None:
+    """Of processes that died, one of them with its link; while they are asked about, nor in their organization's limit."""
+    for node in ("silent", "gone"):
+        await knows(desk, node, NodeState(places=count, url=ELSEWHERE, beat=AN_HOUR))
+        for _ in range(count // 2):
+            await has(desk, node=node)
+    async with desk.db.system() as tx:
+        await tx.execute("UPDATE media_links SET seen_at = now() - interval '2 minutes' WHERE node = 'silent'")
+        await tx.execute("UPDATE media_links SET link = NULL WHERE node = 'gone'")
+        await tx.execute("UPDATE calls SET created_at = now() - interval '1 hour'")
+    if swept:
+        desk.carrier.fail = CarrierError("The carrier did not respond.")
+        assert await orphans.close_orphaned_calls(desk.db, desk.carrier, desk.plane.settings) == 0
+        desk.carrier.fail = None
+    assert await placed(desk) == 2
 
 
 async def test_a_full_process_places_none_and_one_that_says_nothing_of_places_all(desk: Desk) -> None:

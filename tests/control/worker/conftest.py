@@ -104,7 +104,9 @@ class World:
                 )
             ).id
 
-    async def ended_call(self, *turns: tuple[str, str], flow: UUID | None = None) -> UUID:
+    async def ended_call(
+        self, *turns: tuple[str, str], flow: UUID | None = None, end: tuple[str, str] = ("completed", "caller")
+    ) -> UUID:
         id, sid = ids.new(), f"CA{ids.new().hex}"
         async with self.db.system() as tx:
             await calls.create(
@@ -127,7 +129,7 @@ class World:
                 await calls.add_turn(
                     tx, self.org, id, TurnRow(seq, role, text, None, seq * 1000, seq * 1000 + 500, False)
                 )
-            await ending.end_call(tx, await calls.lock(tx, id), "completed", now(), "caller")
+            await ending.end_call(tx, await calls.lock(tx, id), end[0], now(), end[1])
         return id
 
     @asynccontextmanager

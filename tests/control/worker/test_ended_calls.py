@@ -108,7 +108,7 @@ async def test_the_sweep_closes_what_nobody_reported(world: World) -> None:
         await calls.create(
             tx, NewCall(id, world.org, "CAlost", "inbound", "in_progress", "+1", "+2", None, None, None, None)
         )
-        await tx.execute("UPDATE calls SET streams_opened = 1, answered_at = now()")
+        await tx.execute("UPDATE calls SET streams_opened = 1, answered_at = now(), node = 'm'")
     await carriersteps.carrier_status(world.db, "CAlost", "+2", "completed")
     assert await ending.close_stale_calls(world.db, 30) == 0, "the media plane still has time"
     async with world.db.system() as tx:
@@ -122,26 +122,71 @@ async def test_the_sweep_closes_what_nobody_reported(world: World) -> None:
         assert await tx.fetchval("SELECT count(*) FROM events WHERE type = 'call.completed'") == 1
 
 
-async def test_a_late_report_does_not_open_a_closed_call(world: World) -> None:
-    id = await world.ended_call(("caller", "bye"))
+@pytest.mark.parametrize(
+    ("end", "streams", "reported", "true_end"),
+    [
+        (("completed", "caller"), 1, "model_lost", ("completed", "caller")),
+        (("completed", "hang_up"), 1, "agent", ("completed", "hang_up")),
+        (("failed", "stream_lost"), 1, "caller", ("completed", "caller")),
+        (("completed", "stream_lost"), 1, "model_lost", ("failed", "model_lost")),
+        (("failed", "stream_lost"), 1, "carrier_lost", ("failed", "stream_lost")),
+        (("failed", "stream_lost"), 1, "transfer", ("failed", "stream_lost")),
+        (("failed", "stream_lost"), 2, "agent", ("failed", "stream_lost")),
+    ],
+    ids=["the carrier knew", "a person knew", "hung up", "failed", "nothing new", "left", "not the last stream"],
+)
+async def test_a_late_report_does_not_open_a_closed_call(
+    world: World, end: tuple[str, str], streams: int, reported: str, true_end: tuple[str, str]
+) -> None:
+    """It stays closed; the end that was assumed becomes the true one, once, for all who are told of it."""
+    id = await world.ended_call(("caller", "bye"), end=end)
     async with world.db.system() as tx:
         await tx.execute(
             "INSERT INTO call_streams (org_id, call_id, number, stream_sid, node) VALUES ($1, $2, 1, 'MZ', 'm')",
             world.org,
             id,
         )
-    started = runtime_pb2.Report(
-        call_id=ids.show(ids.Kind.CALL, id), seq=1, stream_number=1, started=runtime_pb2.StreamStarted(stream_sid="MZ")
-    )
-    ended = runtime_pb2.Report(
-        call_id=started.call_id, seq=2, stream_number=1, ended=runtime_pb2.StreamEnded(reason="model_lost")
-    )
-    for report in (started, ended):
-        report.at.FromDatetime(now())
-    await reports.apply_batch(world.db, "m", runtime_pb2.ReportBatch(seq=1, reports=[started, ended]))
+        ended_at = await tx.fetchval("UPDATE calls SET streams_opened = $1 RETURNING ended_at", streams)
+
+    async def report(seq: int, **fact: Any) -> None:
+        made = runtime_pb2.Report(call_id=ids.show(ids.Kind.CALL, id), seq=seq, stream_number=1, **fact)
+        made.at.FromDatetime(now())
+        await reports.apply_batch(world.db, "m", runtime_pb2.ReportBatch(seq=seq, reports=[made]))
+
+    await report(1, started=runtime_pb2.StreamStarted(stream_sid="MZ"))
+    await report(2, ended=runtime_pb2.StreamEnded(reason=reported, detail="gone"))
+    if true_end[1] != "stream_lost":
+        await report(3, ended=runtime_pb2.StreamEnded(reason="idle"))
     async with world.db.tenant(world.org) as tx:
         row = (await call_records.detail(tx, id)).call
-    assert (row.status, row.end_reason) == ("completed", "caller")
+        told = await tx.fetch(
+            "SELECT type, data FROM events WHERE subject_id = $1 AND type ~ 'call.(completed|corrected)' ORDER BY id",
+            id,
+        )
+        detail = await tx.fetchval("SELECT end_detail FROM calls WHERE id = $1", id)
+    assert (row.status, row.end_reason, row.ended_at) == (*true_end, ended_at)
+    completed, *corrected = [(each["type"], json.loads(each["data"])) for each in told]
+    assert (completed[0], completed[1]["status"], completed[1]["reason"]) == ("call.completed", *end)
+    correction = {"call_id": ids.show(ids.Kind.CALL, id), "status": true_end[0], "reason": true_end[1]}
+    assert corrected == ([("call.corrected", correction)] if true_end != end else [])
+    assert detail == ("gone" if true_end != end else None)
+
+
+async def test_a_corrected_end_is_counted_as_the_true_one(world: World) -> None:
+    async with world.working():
+        id = await world.ended_call(end=("failed", "stream_lost"))
+        await world.until("SELECT sum(calls) FROM call_rollups WHERE status = 'failed'")
+        async with world.db.system() as tx:
+            stream = (
+                "INSERT INTO call_streams (org_id, call_id, number, stream_sid, node) VALUES ($1, $2, 1, 'MZ', 'm')"
+            )
+            await tx.execute(stream, world.org, id)
+            await tx.execute("UPDATE calls SET streams_opened = 1")
+        over = runtime_pb2.Report(call_id=ids.show(ids.Kind.CALL, id), seq=1, stream_number=1)
+        over.ended.reason = "caller"
+        over.at.FromDatetime(now())
+        await reports.apply_batch(world.db, "m", runtime_pb2.ReportBatch(seq=1, reports=[over]))
+        await world.until("SELECT sum(calls) = 1 AND every(status = 'completed') FROM call_rollups")
 
 
 @pytest.mark.parametrize("said", [(), (("caller", "I need a plumber"),)])
@@ -150,7 +195,7 @@ async def test_what_is_reported_after_a_call_was_closed_as_lost_counts(
 ) -> None:
     """It is found, counted once, and summarized, anew if it was when it was closed; a repeated report changes nothing."""
     async with world.working():
-        id = await world.ended_call(*said)
+        id = await world.ended_call(*said, end=("failed", "stream_lost"))
         async with world.db.system() as tx:
             stream = (
                 "INSERT INTO call_streams (org_id, call_id, number, stream_sid, node) VALUES ($1, $2, 1, 'MZ', 'm')"
@@ -173,7 +218,7 @@ async def test_what_is_reported_after_a_call_was_closed_as_lost_counts(
             report.at.FromDatetime(now())
         for _ in range(2):  # over another link, too
             await reports.apply_batch(world.db, ids.new().hex, runtime_pb2.ReportBatch(seq=1, reports=made))
-        counted = "SELECT sum(calls) = 1 AND sum(interruptions) = 1 FROM call_rollups"
+        counted = "SELECT sum(calls) = 1 AND sum(interruptions) = 1 AND every(status = 'completed') FROM call_rollups"
         await world.until(
             f"SELECT ({counted}) AND (SELECT sum(turns) = 1 FROM latency_rollups WHERE measure = 'first_sound_ms')"
         )
