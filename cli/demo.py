@@ -64,6 +64,8 @@ SCRIPT = {
 #: Of the agent's audio: more than the announcement, less than announcement and greeting.
 GREETED_AFTER_MS = 2600
 INTERRUPT_AFTER_MS = 2600
+#: When the carrier heard or played something is known to half a frame.
+UNKNOWN_MS = 10
 SUMMARY_SECONDS = 20.0
 #: Defaults for a single call: every additional process costs a second of CPU before the first word.
 ENVIRONMENT = {"HUM_DRAIN_SECONDS": "5", "HUM_MEDIA_WORKERS": "1", "HUM_GATEWAY_WORKERS": "1"}
@@ -248,10 +250,10 @@ class Demo:
 
     def _report(self, record: dict[str, Any], call: Call) -> None:
         self._print("\nLatency, from the caller's last voiced frame to the first frame of the answer that was heard:")
-        for turn in (record["latency"] or {}).get("turns", []):
+        for turn in _latencies(record):
             self._print(
                 f"  turn {turn['turn_seq']}: {turn['first_answer_ms']} ms, of which HUM's own {turn['ours_ms']} ms, "
-                f"the model's {turn['model_ms']} ms"
+                f"the model's {turn['model_ms']} ms, the network's {_network_ms(turn)} ms"
             )
         for interruption in record["interruptions"]:
             truth = simulate.heard_before_clear(call, interruption["at_ms"])
@@ -267,24 +269,44 @@ class Demo:
 
     async def _check(self, record: dict[str, Any], call: Call) -> None:
         """Check that the call's record is complete.  Raises DemoFailed."""
-        roles = [turn["role"] for turn in record["transcript"]]
-        heard = [turn["text"] for turn in record["transcript"] if turn["role"] == "caller"]
         recordings = sorted((self.settings.recordings_dir).rglob(f"{record['id']}*.wav"))
         if recordings:
             self._print(f"Recording: {recordings[0]}  ({recordings[0].stat().st_size // 1024} KiB)")
-        expected = {
-            "a call that is completed": record["status"] == "completed",
-            "two turns of the caller": roles.count("caller") >= 2 and all(heard),
-            "three turns of the agent": roles.count("agent") >= 3,
-            "a latency for each answer": bool(record["latency"]) and len(record["latency"]["turns"]) >= 2,
-            "the interruption": any(interruption["verdict"] == "cut" for interruption in record["interruptions"]),
-            "the interruption at the carrier": simulate.heard_before_clear(call, 0) is not None,
-            "a summary": bool(record["summary"] and record["summary"]["text"]),
-            "the recording": bool(recordings) and record["recording_url"] is not None,
-            "a call without carrier errors": not call.errors,
-        }
-        if missing := [name for name, is_present in expected.items() if not is_present]:
+        if missing := missing_parts(record, call, has_file=bool(recordings)):
             raise DemoFailed("missing: " + ", ".join(missing))
+
+
+def missing_parts(record: dict[str, Any], call: Call, *, has_file: bool) -> list[str]:
+    """Return what a complete record of the demo's call has and this one does not.  `has_file`: the recording is on disk."""
+    texts = {
+        role: [turn["text"] for turn in record["transcript"] if turn["role"] == role] for role in ("agent", "caller")
+    }
+    latencies = _latencies(record)
+    expected = {
+        "a call that is completed": record["status"] == "completed",
+        "two turns of the caller": len(texts["caller"]) >= 2 and all(texts["caller"]),
+        "three turns of the agent": len(texts["agent"]) >= 3,
+        "the greeting": FLOW["greeting"] in texts["agent"],
+        "a latency for each answer": len(latencies) >= 2,
+        "shares of the latency that add up": all(_network_ms(turn) >= -UNKNOWN_MS for turn in latencies),
+        "the interruption": any(interruption["verdict"] == "cut" for interruption in record["interruptions"]),
+        "the interruption at the carrier": simulate.heard_before_clear(call, 0) is not None,
+        "a summary": bool(record["summary"] and record["summary"]["text"]),
+        "the recording": has_file and record["recording_url"] is not None,
+        "a call without carrier errors": not call.errors,
+    }
+    return [name for name, is_present in expected.items() if not is_present]
+
+
+def _latencies(record: dict[str, Any]) -> list[dict[str, Any]]:
+    turns: list[dict[str, Any]] = (record["latency"] or {}).get("turns", [])
+    return turns
+
+
+def _network_ms(turn: dict[str, Any]) -> int:
+    """Return what is neither HUM's share of a latency nor the model's: the way from the carrier and back."""
+    rest: int = turn["first_answer_ms"] - turn["ours_ms"] - turn["model_ms"]
+    return rest
 
 
 def _steps(lines: list[bytes]) -> list[dict[str, Any]]:

@@ -62,6 +62,7 @@ FORMATS: Final[dict[int, Any]] = {
     options_pb2.FORMAT_EMAIL: "ada@example.com",
     options_pb2.FORMAT_DATE: "2026-03-05",
     options_pb2.FORMAT_EVENT_TYPE: "call.completed",
+    options_pb2.FORMAT_EVENT_FILTER: "sms.*",
 }
 
 #: Nouns that share the ids of another noun.

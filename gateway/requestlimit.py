@@ -1,11 +1,13 @@
 """Limits on concurrent requests: in all, with capacity reserved for the carrier's webhooks, and for each address.
 
 At the limit in all, a new request evicts one with an incomplete body, or with a client that does not read the response.
-Thus clients that send half a body or read nothing keep no other client out.
+Thus clients that send half a body or read nothing keep no other client out.  Event streams and files last for as long as
+their clients read them, so a part of the places is for other requests alone.
 """
 
 from collections import Counter
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 from starlette.requests import Request
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -17,6 +19,40 @@ from hum.observe.logs import log
 LOG = log(__name__)
 #: Paths without these limits: the carrier's webhooks, which are signed, and health checks.
 UNLIMITED = ("/twilio/", "/healthz", "/readyz")
+#: The part of all requests that streams and files leave to others: a quarter.
+FOR_OTHERS = 4
+_PLACE = "hum.place"
+
+
+@dataclass(slots=True)
+class _Streams:
+    """The open streams and files."""
+
+    most: int
+    count: int = 0
+
+
+class _Place:
+    """A request's place among all."""
+
+    def __init__(self, streams: _Streams) -> None:
+        self._streams, self._is_stream = streams, False
+
+    def become_stream(self) -> bool:
+        """Count the request as a stream from now on; return False if there are as many as there may be."""
+        if not self._is_stream and self._streams.count < self._streams.most:
+            self._is_stream = True
+            self._streams.count += 1
+        return self._is_stream
+
+    def leave(self) -> None:
+        self._streams.count -= self._is_stream
+
+
+def admit_stream(scope: Scope) -> bool:
+    """Count a request as a stream or a file until it ends; return False if there are as many as there may be."""
+    place: _Place | None = scope.get(_PLACE)
+    return place is None or place.become_stream()
 
 
 class RequestLimit:
@@ -31,6 +67,7 @@ class RequestLimit:
         self._app, self._max_requests, self._max_of_address, self._proxies = app, max_requests, max_of_address, proxies
         self._evict_one, self._in_flight = evict_one, 0
         self._in_flight_of: Counter[str] = Counter()
+        self._streams = _Streams(max_requests - max(1, max_requests // FOR_OTHERS))
         self._warned = False
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -51,9 +88,11 @@ class RequestLimit:
     async def _admit(self, address: str, scope: Scope, receive: Receive, send: Send) -> None:
         self._in_flight += 1
         self._in_flight_of[address] += 1
+        scope[_PLACE] = place = _Place(self._streams)
         try:
             await self._app(scope, receive, send)
         finally:
+            place.leave()
             self._in_flight -= 1
             self._in_flight_of[address] -= 1
             if not self._in_flight_of[address]:

@@ -1,6 +1,5 @@
 """The schemas of the OpenAPI document by name: messages of requests and answers, enums, free-form JSON, events."""
 
-import re
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
@@ -280,7 +279,7 @@ def _one(field: FieldDescriptor, shape: str) -> Schema:
         return _number(field, rules, nullable=shape == "output")
     if field.type == FieldDescriptor.TYPE_BYTES:
         return {"type": "string", "format": "byte", "contentEncoding": "base64"}
-    return _free_form(field) if jsonnames.is_raw_json(field) else _text(field, rules)
+    return _free_form(field) if jsonnames.is_raw_json(field) else _text(field, rules, shape)
 
 
 def _free_form(field: FieldDescriptor) -> Schema:
@@ -333,7 +332,7 @@ def _integer(rules: Any, type: int) -> Schema:
     return schema
 
 
-def _text(field: FieldDescriptor, rules: Any) -> Schema:
+def _text(field: FieldDescriptor, rules: Any, shape: str) -> Schema:
     schema: Schema = {"type": "string"}
     for name, keyword in (("min_len", "minLength"), ("max_len", "maxLength"), ("pattern", "pattern")):
         if rules.string.HasField(name):
@@ -343,10 +342,18 @@ def _text(field: FieldDescriptor, rules: Any) -> Schema:
         schema["format"] = FORMATS[format]
     if format == options_pb2.FORMAT_E164:
         schema["pattern"] = E164_PATTERN
-    if format == options_pb2.FORMAT_EVENT_TYPE:
-        named = eventtypes.EXTERNAL.removesuffix("*")
-        own = [name for name in eventtypes.visible() if name != eventtypes.EXTERNAL]
-        schema["anyOf"] = [{"type": "string", "enum": own}, {"type": "string", "pattern": f"^{re.escape(named)}"}]
+    if format in {options_pb2.FORMAT_EVENT_TYPE, options_pb2.FORMAT_EVENT_FILTER}:
+        schema["anyOf"] = _event_names(is_filter=format == options_pb2.FORMAT_EVENT_FILTER, shape=shape)
     if allowed := getattr(rules.string, "in"):
         schema["enum"] = list(allowed)
     return schema
+
+
+def _event_names(*, is_filter: bool, shape: str) -> list[Schema]:
+    """Return the schemas of the names of events: ours, and those that customers give."""
+    names = eventtypes.visible()
+    if is_filter:
+        names = list(dict.fromkeys(["*", *eventtypes.kinds(), *names]))
+    elif shape == "output":
+        names = [name for name in names if name != eventtypes.EXTERNAL]
+    return [{"type": "string", "enum": names}, {"type": "string", "pattern": f"^{eventtypes.EXTERNAL_NAME}$"}]

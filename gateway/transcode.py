@@ -20,7 +20,7 @@ from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
-from gateway import compression, contract, credentials, errors, forms, sse
+from gateway import compression, contract, credentials, errors, forms, requestlimit, sse
 from gateway.bodies import BadBody, Bodies
 from gateway.contract import Binding
 from gateway.credentials import ClientCredentials
@@ -36,6 +36,7 @@ Endpoints = Mapping[tuple[str, str], Endpoint]
 JSON_TYPES = ("application/json", "text/json")
 NO_CONTENT = 204
 IN_PATH = "is given by the path; leave it out of the body"
+TOO_MANY_STREAMS = "This gateway has as many open streams and downloads as it may; try again."
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +105,8 @@ class RpcEndpoint:
             message = await _fill(binding, request, limits, self._rename)
         except Refused as error:
             return errors.refusal_of(error, request_id)
+        if binding.method.server_streaming and not requestlimit.admit_stream(request.scope):
+            return errors.refusal("UNAVAILABLE", TOO_MANY_STREAMS, request_id, {"Retry-After": "5"})
         seconds = limits.model_seconds if binding.asks_model else limits.control_seconds
         # Streams have no time limit, and files take as long as their client: only the wait for each part is limited.
         timeout = None if binding.method.server_streaming else seconds

@@ -24,5 +24,10 @@ def caller_context(contact: Mapping[str, str | None], findings: Iterable[Sequenc
     Each is a single line, so that a name registered for a number can't pass for a part of the prompt.
     """
     facts = [*contact.items(), *((name, text) for name, text in findings)]
-    lines = [f"- {name}: {' '.join(text.split())[:CONTEXT_CHARS]}" for name, text in facts if text]
+    lines = [f"- {name}: {line(text, CONTEXT_CHARS)}" for name, text in facts if text]
     return "# Caller Context\n" + "\n".join(lines) if lines else ""
+
+
+def line(text: str, most_chars: int) -> str:
+    """Return a text as one line, cut to a number of characters."""
+    return " ".join(text.split())[:most_chars]

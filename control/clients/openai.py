@@ -26,6 +26,8 @@ CALL_RATE_HZ = 8_000
 
 #: The longest `Retry-After` that is respected: a job would expire meanwhile.
 MAX_RETRY_AFTER_SECONDS = 3600.0
+#: The longest back-off that a request itself waits for.
+SHORT_BACK_OFF_SECONDS = 2.0
 
 
 class ModelError(Exception):
@@ -209,14 +211,21 @@ class OpenAI:
         return self._connected
 
     def _connect(self) -> "AsyncOpenAI":
-        from openai import AsyncOpenAI
+        from openai import AsyncOpenAI, DefaultAsyncHttpxClient
 
         return AsyncOpenAI(
             api_key=self._settings.openai_api_key or "none",
             base_url=self._settings.openai_base_url,
             timeout=self._seconds,
             max_retries=1,
+            http_client=DefaultAsyncHttpxClient(event_hooks={"response": [_leave_long_back_off_to_caller]}),
         )
+
+
+async def _leave_long_back_off_to_caller(response: Any) -> None:
+    """Keep the SDK from sleeping for as long as a busy model says, up to two minutes: a job would run out of time."""
+    if (retry_after_seconds(response.headers) or 0.0) > SHORT_BACK_OFF_SECONDS:
+        response.headers["x-should-retry"] = "false"
 
 
 @contextmanager

@@ -54,7 +54,7 @@ def message(letter: Letter, id: UUID, sender: str, to_address: str, at: datetime
     email = EmailMessage(policy=SMTP)
     email["From"] = Address(name, addr_spec=from_address)
     email["To"] = Address(addr_spec=to_address)
-    email["Subject"] = " ".join(letter.subject.split())[:SUBJECT_CHARS]
+    email["Subject"] = _header(letter.subject)
     email["Date"] = format_datetime(at)
     email["Message-ID"] = f"<{ids.show(Kind.EMAIL, id)}@{from_address.rpartition('@')[2]}>"
     email["Auto-Submitted"] = "auto-generated"
@@ -62,3 +62,11 @@ def message(letter: Letter, id: UUID, sender: str, to_address: str, at: datetime
     email.set_content(TEMPLATES.get_template("email.txt").render(letter=letter))
     email.add_alternative(TEMPLATES.get_template("email.html").render(letter=letter), subtype="html")
     return email
+
+
+def _header(text: str) -> str:
+    """Return a text as one line of a header.
+
+    It holds no encoded word (RFC 2047) of its own, in which a line break could stand.
+    """
+    return " ".join(text.replace("=?", "= ?").split())[:SUBJECT_CHARS]

@@ -75,5 +75,9 @@ def approval_results(texts: Sequence[str]) -> list[Item]:
 def waiting(history: Sequence[HistoryRow], material: MaterialRow) -> str:
     """List the agent's scheduled messages, so that it does not promise them again."""
     due = [row for row in history if row.status == "scheduled" and row.sent_by == "ai" and row.due_at]
-    lines = [f"- {prompting.local(row.due_at, material.time_zone)}: {row.body[:200]}" for row in due if row.due_at]
+    lines = [
+        f"- {prompting.local(row.due_at, material.time_zone)}: {prompting.line(row.body, 200)}"
+        for row in due
+        if row.due_at
+    ]
     return "These texts of yours are scheduled:\n" + "\n".join(lines) if lines else ""

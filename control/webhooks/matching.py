@@ -1,17 +1,7 @@
 """Which webhook gets an event.  Pure."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from uuid import UUID
-
-#: The prefix of triggers' events.  Organizations choose their names.
-EXTERNAL = "external."
-
-
-def is_type(pattern: str, types: Iterable[str]) -> bool:
-    """Return whether a pattern matches any of these types of events."""
-    if pattern.startswith(EXTERNAL):
-        return True
-    return any(wants([pattern], type) for type in types)
 
 
 def wants(patterns: Sequence[str], type: str) -> bool:

@@ -8,12 +8,11 @@ from uuid import UUID
 from control.base import egress
 from control.base.egress import EgressError, Policy
 from control.base.wire import timestamp
-from control.webhooks import matching, retries, signing
+from control.webhooks import retries, signing
 from control.webhooks.presets import PRESETS
 from control.webhooks.sealing import Sealer
 from hum import ids
 from hum.clock import now
-from hum.contract import eventtypes
 from hum.contract.errors import FieldError, InvalidRequest, InvalidState, PlanLimit
 from hum.contract.principal import Principal
 from hum.ids import Kind
@@ -100,12 +99,6 @@ async def _config(tx: Tx, requested: RequestedSettings, limits: Limits, sealed_h
     if preset is not None and preset.url_prefixes and not url.startswith(tuple(preset.url_prefixes)):
         errors.append(FieldError("webhook.url", f"must begin with {' or '.join(preset.url_prefixes)}"))
     patterns = list(dict.fromkeys(requested.events or (preset.events if preset else ())))
-    types = eventtypes.visible()
-    errors += [
-        FieldError(f"webhook.events[{place}]", f"must be *, a kind such as sms.*, or one of {', '.join(types)}")
-        for place, pattern in enumerate(patterns)
-        if not matching.is_type(pattern, types)
-    ]
     numbers = _ids(Kind.NUMBER, "number_ids", requested.numbers, errors)
     flows = _ids(Kind.FLOW, "flow_ids", requested.flows, errors)
     unknown_numbers, unknown_flows = await webhooks.unknown(tx, list(numbers), list(flows))

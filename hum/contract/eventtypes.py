@@ -3,6 +3,7 @@
 `python -m hum.contract.eventtypes` prints docs/events.md; a test compares them.
 """
 
+import re
 import sys
 from collections.abc import Iterator, Mapping
 from functools import cache
@@ -17,6 +18,8 @@ from hum.v1 import options_pb2
 
 #: The declared name of types that customers name themselves; the events' own names begin with `external.`.
 EXTERNAL = "external.*"
+#: The name of such an event.
+EXTERNAL_NAME = r"external(\.[a-z0-9_]+)+"
 
 
 class EventType(NamedTuple):
@@ -48,6 +51,16 @@ def by_name() -> Mapping[str, EventType]:
 def visible() -> list[str]:
     """Return the names of the types that customers may see."""
     return [type.name for type in by_name().values() if type.visible]
+
+
+def is_visible(type: str) -> bool:
+    """Return whether customers may see events of a type; one that they named counts, and so does `external.*`."""
+    return type in visible() or re.fullmatch(EXTERNAL_NAME, type) is not None
+
+
+def kinds() -> list[str]:
+    """Return the kinds of the visible types: `sms.*` for those that begin with `sms.`."""
+    return sorted({f"{type.partition('.')[0]}.*" for type in visible()})
 
 
 def family(type: str) -> str:

@@ -278,8 +278,14 @@ def bad_date(text: str) -> str | None:
 
 def bad_event_type(text: str) -> str | None:
     """Return what is wrong with a type of events that customers may see, or None."""
-    visible = eventtypes.visible()
-    return None if eventtypes.family(text) in visible else f"must be one of {', '.join(visible)}"
+    return None if eventtypes.is_visible(text) else f"must be one of {', '.join(eventtypes.visible())}"
+
+
+def bad_event_filter(text: str) -> str | None:
+    """Return what is wrong with a filter of events, or None: it must match types that customers may see."""
+    if text == "*" or text in eventtypes.kinds() or eventtypes.is_visible(text):
+        return None
+    return f"must be *, a kind such as sms.*, or one of {', '.join(eventtypes.visible())}"
 
 
 FORMATS: Mapping[int, Callable[[str], str | None]] = {
@@ -288,6 +294,7 @@ FORMATS: Mapping[int, Callable[[str], str | None]] = {
     options_pb2.FORMAT_EMAIL: bad_email,
     options_pb2.FORMAT_DATE: bad_date,
     options_pb2.FORMAT_EVENT_TYPE: bad_event_type,
+    options_pb2.FORMAT_EVENT_FILTER: bad_event_filter,
 }
 
 

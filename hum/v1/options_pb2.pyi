@@ -109,6 +109,8 @@ class _FormatEnumTypeWrapper(enum_type_wrapper._EnumTypeWrapper[_Format.ValueTyp
     """A day of the calendar, `2026-03-05`."""
     FORMAT_EVENT_TYPE: _Format.ValueType  # 8
     """A type of events that customers may see, or one that they named themselves, `external.order_paid`."""
+    FORMAT_EVENT_FILTER: _Format.ValueType  # 9
+    """Types of events: one as above, all of a kind (`sms.*`), or all (`*`)."""
 
 class Format(_Format, metaclass=_FormatEnumTypeWrapper):
     """The format of a string field, where a pattern can't express it.  Checked by `hum.contract.validation`."""
@@ -124,6 +126,8 @@ FORMAT_DATE: Format.ValueType  # 7
 """A day of the calendar, `2026-03-05`."""
 FORMAT_EVENT_TYPE: Format.ValueType  # 8
 """A type of events that customers may see, or one that they named themselves, `external.order_paid`."""
+FORMAT_EVENT_FILTER: Format.ValueType  # 9
+"""Types of events: one as above, all of a kind (`sms.*`), or all (`*`)."""
 
 @typing.final
 class Access(message.Message):

@@ -3,7 +3,7 @@
 import binascii
 from typing import Final
 
-from media.core.audio import BYTES_PER_MS, FRAME_BYTES, FRAME_MS
+from media.core.audio import BYTES_PER_MS, FRAME_BYTES
 from media.core.backlog import Backlog
 from media.core.carrierclock import CarrierClock
 from media.core.latency import Latency
@@ -60,7 +60,8 @@ class InputAudioBuffer:
         ready = self._session.ready
         if voiced:
             self._voiced = ready  # a wait for a session is no latency
-            self._latency.caller_voiced(self._clock.at(at_ms) + FRAME_MS, self._clock.arrival(at_ms, now_ms))
+            # The carrier sends a frame when it ends.
+            self._latency.caller_voiced(self._clock.at(at_ms), self._clock.arrival(at_ms, now_ms))
         self.session_clock.add(len(payload), at_ms)
         if ready:
             self._unsent.add(payload)

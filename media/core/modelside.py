@@ -5,6 +5,7 @@ from typing import Final
 
 from media.core import metering
 from media.core import realtime as rt
+from media.core.audio import FRAME_MS
 from media.core.carrierclock import CarrierClock
 from media.core.commands import SendDigits, Sequel
 from media.core.inputaudio import InputAudioBuffer
@@ -137,7 +138,8 @@ class ModelSide:
         latency, outage_since_ms = self._voice.latency, self.reconnect_budget.outage_since_ms
         if self.replies.closed:
             return _NEVER
-        voiced_ms = latency.voiced_ms or 0.0
+        # The voice is over once a frame without it has come.
+        voiced_ms = 0.0 if latency.voiced_ms is None else latency.voiced_ms + FRAME_MS
         if outage_since_ms < _NEVER:
             return voiced_ms if voiced_ms and self.responses.owed else outage_since_ms
         return voiced_ms if self.awaited else _NEVER

@@ -11,10 +11,17 @@ import pytest
 
 from cli.audit import verify
 from control.audit.usecases import seal
-from hum import audit
+from control.mms import files
+from hum import audit, ids
+from hum.contract.services import services
+from hum.ids import Kind
+from hum.v1 import options_pb2
+from storage import message_media, messages
 from storage.db import Db
 from tests.contract.conftest import Edge
+from tests.contract.inbox import numbered, organization, started
 from tests.contract.test_deletion import colleague, recorded
+from tests.contract.test_review import voicemail
 
 
 async def log(client: object, **query: str) -> list[dict[str, object]]:
@@ -57,7 +64,10 @@ async def test_what_is_refused_or_repeated_is_not_in_the_log(edge: Edge) -> None
     assert [each["action"] for each in await log(client)][: -before or None] == ["createFlow"]
 
 
-READS = ("getCall", "listCallTurns", "streamCall", "getRecording", "exportContacts", "exportAuditLog")
+READS = (
+    *("getCall", "listCallTurns", "streamCall", "getRecording", "exportContacts", "exportAuditLog"),
+    *("getVoicemail", "getVoicemailAudio", "getMessageMedia"),
+)
 
 
 async def reads(client: httpx.AsyncClient, **query: str) -> list[tuple[object, object, object]]:
@@ -85,6 +95,54 @@ async def test_who_read_a_call_or_listened_to_it_is_in_the_log(edge: Edge) -> No
     await http.get(f"{path}/recording")  # another listener has an entry of their own
     assert [who for who, _, _ in await reads(http, action="getRecording", subject=id)] == ["test", "viewer"]
     assert await reads(http, subject="call_x") == []
+
+
+def test_these_are_all_that_are_logged() -> None:
+    methods = [method for service in services() for method in service.methods]
+    logged = [each.name for each in methods if each.GetOptions().Extensions[options_pb2.access].audits_reads]
+    assert {f"{name[0].lower()}{name[1:]}" for name in logged} == set(READS)
+
+
+async def with_a_picture(edge: Edge, http: httpx.AsyncClient) -> str:
+    """A text that came in with a file, which is stored."""
+    number = await numbered(edge, http, "+13175550101")
+    thread, org, id = await started(http, number), await organization(http), ids.new()
+    path, picture = files.path_of(org, id, 0), b"\xff\xd8picture"
+    (edge.plane.settings.recordings_dir / path).parent.mkdir(parents=True)
+    (edge.plane.settings.recordings_dir / path).write_bytes(picture)
+    of_thread = ids.require(Kind.CONVERSATION, thread["id"])
+    sent = [("https://carrier.example/0", "image/jpeg")]
+    async with edge.plane.control.db.tenant(org) as tx:
+        await messages.receive(
+            tx, id, org, of_thread, thread["number_e164"], thread["contact_e164"], "Look", 1, "MM1", sent
+        )
+        assert await message_media.set_path(tx, id, 0, path)
+        assert await message_media.record_stored(tx, id, 0, "image/jpeg", path, len(picture))
+    return ids.show(Kind.MESSAGE, id)
+
+
+async def test_who_heard_a_voicemail_or_saw_a_file_is_in_the_log(edge: Edge) -> None:
+    http, call, _ = await recorded(edge)
+    left, text = await voicemail(edge, http, call, b"RIFF" + bytes(100)), await with_a_picture(edge, http)
+    viewer, path = await colleague(edge, http, "viewer"), f"/api/voicemails/{left}"
+    file = f"/api/sms/messages/{text}/media/0"
+    for listed in ("/api/voicemails", f"/api/sms/messages/{text}"):
+        assert (await viewer.get(listed)).status_code == 200
+    assert await reads(http) == []  # neither a list's page nor a text has an entry
+    for _ in range(2):
+        assert (await viewer.get(path)).json()["transcript"] == "Please call me back."
+        for byte_range in ("", "bytes=0-3"):
+            assert (await viewer.get(f"{path}/audio", headers={"Range": byte_range})).is_success
+        assert (await viewer.get(file)).content == b"\xff\xd8picture"
+    assert sorted(await reads(http)) == [
+        ("viewer", "getMessageMedia", f"{text}/0"),
+        ("viewer", "getVoicemail", left),
+        ("viewer", "getVoicemailAudio", left),
+    ]
+    other = await edge.client("Other")
+    for refused in (path, f"{path}/audio", file):
+        assert (await other.get(refused)).status_code == 404
+    assert await reads(other) == []
 
 
 async def test_a_read_that_is_refused_is_not_in_the_log(edge: Edge) -> None:

@@ -1,19 +1,25 @@
 """Sign-in against the sandbox's issuer: what must work, and what must not."""
 
 import asyncio
+import html
+from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
 from control.identity import usecases as identity
+from gateway import app as gateway
 from hum import ids
 from hum.contract.errors import NotFound
 from hum.ids import Kind
+from hum.process import home
+from hum.settings import GatewaySettings
 from sandbox.signin import Issuer
 from sandbox.signin.issuer import MISCHIEF
 from sandbox.signin.people import User
-from tests.contract.conftest import PUBLIC, Edge
+from tests.contract.conftest import PUBLIC, TOKEN, Browser, Edge
+from tests.control.conftest import Plane
 from tests.support.cases import in_turn
 
 
@@ -172,8 +178,36 @@ async def test_an_address_takes_no_other_account(edge: Edge, issuer: Issuer) -> 
     assert (await now.get("/api/me")).json()["user"] == {"id": me, "email": "Ada@example.com", "name": "Mallory"}
 
 
-async def test_a_person_in_a_browser_is_shown_a_page_and_not_json(edge: Edge) -> None:
-    """Of a link that is refused, a sign-in that is too old, and one that the issuer refuses."""
+async def test_a_person_of_an_earlier_run_is_the_same_person(plane: Plane, tmp_path: Path) -> None:
+    """The next `hum up` has the database of the one before and a new stand-in for the issuer, with keys of its own."""
+    seen = list[tuple[str, str]]()
+    for _ in range(2):
+        listen, back = f"127.0.0.1:{home.stand_in_port(tmp_path, 'signin')}", f"{PUBLIC}/auth/callback"
+        async with Issuer.serve(client_secret="s", redirect_uri=back, listen=listen) as issuer:
+            settings = GatewaySettings(
+                home=tmp_path,
+                gateway_listen="127.0.0.1:0",
+                control_address=f"127.0.0.1:{plane.control.port}",
+                public_url=PUBLIC,
+                twilio_auth_token=TOKEN,
+                drain_seconds=1,
+                linger_seconds=0,
+                control_seconds=60,
+                oidc_issuer=issuer.url,
+                oidc_client_id="hum",
+                oidc_client_secret="s",
+            )
+            async with gateway.serve(settings) as ports:
+                browser = Browser(f"http://127.0.0.1:{ports.public}")
+                answer = await browser.sign_in("ada@example.com")
+                assert answer.status_code == 303, answer.text
+                seen.append((issuer.url, (await browser.get("/api/me")).json()["user"]["id"]))
+                await browser.http.aclose()
+    assert seen[0] == seen[1]
+
+
+async def test_a_person_in_a_browser_is_shown_a_page_and_not_json(edge: Edge, issuer: Issuer) -> None:
+    """Of a link that is refused, a sign-in that is too old, one that the issuer refuses, and one of another account."""
     page = {"Accept": "text/html,application/xhtml+xml"}
     ada, _ = await edge.signed_in("ada@example.com"), await edge.signed_in("grace@example.com")
     begun = await ada.request("POST", "/auth/link", params={"return_to": "/docs"}, headers=page)
@@ -198,10 +232,17 @@ async def test_a_person_in_a_browser_is_shown_a_page_and_not_json(edge: Edge) ->
     forged = await browser.get(f"/auth/callback?state={state}&error=<script>alert(1)</script>", headers=page)
     assert forged.status_code == 400
 
-    for each in (taken, late, expired, forged):
+    issuer.people.add(User("ada@example.com", "Mallory", sub="another"))
+    mallory = edge.browser()
+    conflict = await mallory.get(await mallory.choose(await mallory.begin(), "ada@example.com"), headers=page)
+    assert conflict.status_code == 409 and "unlink-sign-in" in conflict.text
+    assert "__Host-hum_session" not in mallory.cookies
+
+    for each in (taken, late, expired, forged, conflict):
         assert each.headers["content-type"].startswith("text/html") and each.headers["cache-control"] == "no-store"
         assert 'href="/auth/login"' in each.text and "default-src 'none'" in each.headers["content-security-policy"]
         assert "<script" not in each.text
+        assert '"error"' not in html.unescape(each.text) and "already_exists" not in each.text
 
 
 async def test_an_issuer_that_is_used_no_more_is_unlinked_whole(edge: Edge, issuer: Issuer) -> None:

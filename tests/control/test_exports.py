@@ -18,6 +18,8 @@ from hum.v1 import (
     audit_pb2_grpc,
     contacts_pb2,
     contacts_pb2_grpc,
+    flows_pb2,
+    flows_pb2_grpc,
     numbers_pb2,
     numbers_pb2_grpc,
     runtime_pb2,
@@ -145,12 +147,25 @@ async def test_exports_of_one_organization_are_read_as_few_at_once_as_its_reques
     assert most <= plane.settings.organization_requests and min(got) >= PAGES
 
 
+async def answer(desk: Desk, e164: str) -> None:
+    """Have an agent answer a number of the organization."""
+    await desk.be_assigned(e164)
+    flows = flows_pb2_grpc.FlowsServiceStub(desk.plane.channel)
+    made = await flows.CreateFlow(
+        flows_pb2.CreateFlowRequest(flow=flows_pb2.Flow(name="F", greeting="Hi")), metadata=desk.who
+    )
+    (listed,) = (await desk.stub.ListNumbers(numbers_pb2.ListNumbersRequest(), metadata=desk.who)).numbers
+    change = numbers_pb2.UpdateNumberRequest(id=listed.id, number=numbers_pb2.Number(flow_id=made.flow.id))
+    change.update_mask.paths.append("flow_id")
+    await desk.stub.UpdateNumber(change, metadata=desk.who)
+
+
 async def test_exports_and_synchronizations_of_one_organization_leave_anothers_calls_alone(
     plane: Plane, who: tuple[tuple[str, str], ...], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """All that one may do at once is under way and held, each export with its connection to the database; then others are called."""
     other, let, held = Desk(plane, await plane.tenant("Other")), asyncio.Event(), {"pages": 0, "carrier": 0}
-    await other.be_assigned("+13175550100")
+    await answer(other, "+13175550100")
 
     def holding(kind: str, real: Callable[..., Any]) -> Callable[..., Any]:
         async def step(*values: Any) -> Any:
@@ -184,7 +199,8 @@ async def test_exports_and_synchronizations_of_one_organization_leave_anothers_c
     await until(lambda: held == most)
     for n in range(10):
         ring = runtime_pb2.RouteCallRequest(call_sid=f"CA{n}", from_e164=f"+1317555020{n}", to_e164="+13175550100")
-        await ingress.RouteCall(ring, metadata=plane.node("gateway"), timeout=30)
+        routed = await ingress.RouteCall(ring, metadata=plane.node("gateway"), timeout=30)
+        assert routed.step.WhichOneof("step") == "connect"
     assert await other.numbers() == ["+13175550100"]
     assert held == most, "no more than these, however many wait"
     let.set()

@@ -1,6 +1,7 @@
 """What could not be handled is listed with its reason, and handled again once an operator says so."""
 
 import asyncio
+import json
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -14,6 +15,7 @@ import openai
 import pytest
 from grpc import aio
 
+from cli import admin
 from control import jobs, readers
 from control.app import build_worker
 from control.base.job import Job
@@ -104,6 +106,46 @@ async def test_a_held_job_runs_again(plane: Plane, operator: Operator, org: UUID
         await until(lambda: _is_empty(operator))
     assert ran == [row, row]
     assert await operator.releases(held.id) == 0, "it is not held any more"
+
+
+async def test_the_command_lists_and_releases(
+    plane: Plane, operator: Operator, org: UUID, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("HUM_HOME", str(plane.settings.home))
+    monkeypatch.setenv("HUM_CONTROL_ADDRESS", f"127.0.0.1:{plane.control.port}")
+
+    def printed() -> dict[str, Any]:
+        """What the command has written, after the platform's own log."""
+        written: dict[str, Any] = json.loads(capsys.readouterr().out.splitlines()[-1])
+        return written
+
+    db, reading = plane.control.db, Reading()
+    assert await admin.jobs(limit=100) == 0
+    assert printed() == {"set_aside": []}
+    async with db.tenant(org) as tx:
+        for n in range(3):
+            await events.append(tx, org, ids.new(), events_pb2.ContactsImportedEvent(created=n))
+    assert await readers.read(db, reading.reader())
+    assert await admin.jobs(limit=2) == 0
+    (first, second), held = printed()["set_aside"], await operator.sees()
+    assert [first["id"], second["id"]] == [each.id for each in held[:2]], "the oldest first"
+    assert first == {
+        "id": held[0].id,
+        "about": "test, contacts.imported",
+        "organization_id": ids.show(ids.Kind.ORGANIZATION, org),
+        "at": held[0].at.ToJsonString(),
+        "reason": "ValueError('a bug')",
+    }
+
+    assert await admin.release_jobs([first["id"], second["id"]]) == 0
+    assert printed() == {"released": 2}
+    assert await admin.jobs(limit=100) == 0
+    assert [each["id"] for each in printed()["set_aside"]] == [held[2].id]
+
+    capsys.readouterr()
+    assert await admin.release_jobs(["nonsense"]) == 1
+    said = capsys.readouterr().err.splitlines()[-1]
+    assert said.startswith("hum: ") and "nonsense" in said, "a sentence, and no traceback"
 
 
 async def _is_empty(operator: Operator) -> bool:

@@ -117,6 +117,16 @@ async def test_a_refused_call_says_what_was_recorded_of_it(here: House, capsys: 
     assert (facts["end_reason"], facts["refusal"]) == ("blocked", "no agent answered: blocked, blocked")
 
 
+@pytest.mark.calls
+async def test_a_number_without_a_flow_says_so(here: House, capsys: pytest.CaptureFixture[str]) -> None:
+    (await here.http.post("/api/numbers", json={"e164": NUMBER})).raise_for_status()
+    assert await call.run(NUMBER, CALLER, [], [], as_json=False) == 1
+    assert capsys.readouterr().out.splitlines()[-1] == "no agent answered: failed, no_flow"
+    (listed,) = (await here.http.get("/api/calls")).json()["calls"]
+    record = (await here.http.get(f"/api/calls/{listed['id']}")).json()
+    assert (record["status"], record["end_reason"]) == ("failed", "no_flow")
+
+
 @pytest.mark.parametrize("line", ["", " \n"])
 async def test_no_words_are_one_sentence(line: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert await call.run(NUMBER, "+13175550199", [], ["Hello.", line], as_json=False) == 2

@@ -10,7 +10,7 @@ from jsonschema import Draft202012Validator
 
 from gateway import contract, openapi
 from gateway.contract import Binding
-from hum.contract import validation, wire
+from hum.contract import eventtypes, validation, wire
 from hum.contract.comments import about
 from hum.contract.errors import FieldError
 from hum.json import names as jsonnames
@@ -146,6 +146,62 @@ def test_clients_can_be_generated_from_it() -> None:
     assert {"Retry-After", "RateLimit-Limit", "X-Request-Id"} <= DOCUMENT["components"]["responses"]["Error429"][
         "headers"
     ].keys()
+
+
+def names_of(schema: dict[str, Any]) -> tuple[list[str], re.Pattern[str]]:
+    """The types of events that a schema lists, and the pattern of those that customers name."""
+    ours, theirs = schema["anyOf"]
+    return ours["enum"], re.compile(theirs["pattern"])
+
+
+def parameter(path: str, name: str) -> dict[str, Any]:
+    (found,) = [each for each in DOCUMENT["paths"][path]["get"]["parameters"] if each["name"] == name]
+    schema: dict[str, Any] = found["schema"]
+    return schema
+
+
+def test_words_that_a_field_may_hold_are_listed() -> None:
+    wanted = parameter("/api/numbers/available", "capabilities")
+    assert wanted["items"]["enum"] == ["voice", "sms", "mms"] and wanted["uniqueItems"]
+    types = [name for name, type in eventtypes.by_name().items() if type.visible]
+    own = [name for name in types if name != eventtypes.EXTERNAL]
+    assert len(own) >= 20
+
+    in_answers, named = names_of(DOCUMENT["components"]["schemas"]["Event"]["properties"]["type"])
+    assert in_answers == own, "no event has the type external.*"
+    assert set(DOCUMENT["x-event-types"]) == set(types)
+    assert named.search("external.order_paid") and not named.search("order_paid")
+
+    asked, named = names_of(parameter("/api/events", "type")["items"])
+    assert asked == types and named.search("external.order_paid")
+
+    kinds = {f"{name.partition('.')[0]}.*" for name in types}
+    for shape in ("Webhook", "WebhookInput", "WebhookPatch"):
+        filters, named = names_of(DOCUMENT["components"]["schemas"][shape]["properties"]["events"]["items"])
+        assert set(filters) == {"*", *kinds, *types} and len(filters) == len(set(filters)), shape
+        assert named.search("external.order_paid"), shape
+
+
+def test_what_is_listed_is_what_is_accepted() -> None:
+    for format, schema in (
+        (options_pb2.FORMAT_EVENT_TYPE, parameter("/api/events", "type")["items"]),
+        (
+            options_pb2.FORMAT_EVENT_FILTER,
+            DOCUMENT["components"]["schemas"]["WebhookInput"]["properties"]["events"]["items"],
+        ),
+    ):
+        check, validator = validation.FORMATS[format], Draft202012Validator(schema)
+        texts = [
+            *names_of(schema)[0],
+            "external.order_paid",
+            "external.a.b_1",
+            "external.",
+            "external.Order",
+            "webhook.test",
+        ]
+        texts += ["*", "sms.*", "nothing.*", "sms", "sms.unknown", ""]
+        for text in texts:
+            assert (check(text) is None) == validator.is_valid(text), text
 
 
 def test_a_field_is_described_by_its_own_words_alone() -> None:

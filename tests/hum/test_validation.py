@@ -1,11 +1,17 @@
 """Validation walks messages, lists and maps at every depth, and names what is wrong by its path."""
 
+from collections.abc import Iterator
 from typing import Any
 
+import pytest
 from google.api import field_behavior_pb2
-from google.protobuf import descriptor_pool, field_mask_pb2
+from google.protobuf import descriptor_pool, field_mask_pb2, message_factory
+from google.protobuf.descriptor import FieldDescriptor
+from hypothesis import assume, given
+from hypothesis import strategies as st
 
-from hum.contract import validation
+from hum.contract import eventtypes, services, validation
+from hum.json import names
 from hum.v1 import options_pb2, validate_pb2
 from tests.hum.everything import KIND, add, add_map, build, file
 
@@ -118,3 +124,68 @@ def test_an_update_looks_into_what_its_mask_names_and_at_nothing_else() -> None:
     assert found(request) == {}
     request.update_mask.paths.append("name")
     assert found(request) == {"step.name": "can't be cleared"}
+
+
+def patterns() -> Iterator[tuple[FieldDescriptor, str]]:
+    """Every field of the contract whose texts, list items or map values must have a form from their beginning to their end."""
+    for proto in services.files():
+        for message in proto.message_types_by_name.values():
+            for field in message.fields:
+                rules = field.GetOptions().Extensions[validate_pb2.field]
+                for texts in (rules.string, rules.repeated.items.string, rules.map.values.string):
+                    if texts.pattern.startswith("^"):
+                        yield field, texts.pattern
+
+
+PATTERNS = list(patterns())
+BREAKS = st.sampled_from(["\n", "\r\n", "\n\n", "\nx"])
+
+
+def pattern_errors(field: FieldDescriptor, text: str) -> list[str]:
+    """What is said of the form of a text, the one value of a field."""
+    assert field.containing_type is not None, "a message's field"
+    message: Any = message_factory.GetMessageClass(field.containing_type)()
+    if names.is_map(field):
+        getattr(message, field.name)["key"] = text
+    elif field.is_repeated:
+        getattr(message, field.name).append(text)
+    else:
+        setattr(message, field.name, text)
+    must_be = f"must be {field.GetOptions().Extensions[options_pb2.must_be]}"
+    found = validation.check(message)
+    return [each.reason for each in found if each.field.startswith(field.name) and each.reason == must_be]
+
+
+@pytest.mark.parametrize(("field", "pattern"), PATTERNS, ids=[field.full_name for field, _ in PATTERNS])
+@given(data=st.data())
+def test_no_pattern_takes_a_line_break_at_its_end(field: FieldDescriptor, pattern: str, data: st.DataObject) -> None:
+    """Some regular expressions' `$` stands before a last line break, too."""
+    text = data.draw(st.from_regex(pattern, fullmatch=True, alphabet=st.characters(codec="ascii")))
+    assume(not pattern_errors(field, text))
+    assert pattern_errors(field, text + data.draw(BREAKS))
+
+
+def test_patterns_are_found() -> None:
+    assert len(PATTERNS) >= 25
+    kinds = {(field.is_repeated, names.is_map(field)) for field, _ in PATTERNS}
+    assert {(False, False), (True, False)} <= kinds
+
+
+#: What each format accepts.
+GOOD: dict[int, st.SearchStrategy[str]] = {
+    options_pb2.FORMAT_E164: st.from_regex(r"\+1317555[0-9]{4}|\+4915112[0-9]{6}", fullmatch=True),
+    options_pb2.FORMAT_TIME_ZONE: st.sampled_from(["America/New_York", "UTC", "Europe/Berlin"]),
+    options_pb2.FORMAT_EMAIL: st.from_regex(r"[a-z]{1,9}@[a-z]{1,9}\.example", fullmatch=True),
+    options_pb2.FORMAT_DATE: st.dates().map(lambda day: day.isoformat()),
+    options_pb2.FORMAT_EVENT_TYPE: st.sampled_from([*eventtypes.visible(), "external.order_paid", "external.a.b"]),
+    options_pb2.FORMAT_EVENT_FILTER: st.sampled_from(["*", *eventtypes.kinds(), *eventtypes.visible(), "external.a"]),
+}
+
+
+@pytest.mark.parametrize("format", sorted(validation.FORMATS), ids=options_pb2.Format.Name)
+@given(data=st.data())
+def test_no_format_takes_a_line_break_at_its_end(format: int, data: st.DataObject) -> None:
+    check, text = validation.FORMATS[format], data.draw(GOOD[format])
+    assert check(text) is None
+    assert check(text + data.draw(BREAKS)) is not None
+    assert check(f"{data.draw(BREAKS)}{text}") is not None

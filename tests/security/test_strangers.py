@@ -2,6 +2,7 @@
 
 import asyncio
 from collections import Counter
+from contextlib import AsyncExitStack
 from typing import Any
 
 import asyncpg
@@ -14,7 +15,7 @@ from hum import rpc, secrets
 from hum.process import home
 from hum.v1 import flows_pb2, flows_pb2_grpc
 from tests.contract.conftest import Edge
-from tests.security.conftest import carrier_is_answered, head, wire
+from tests.security.conftest import Wire, carrier_is_answered, head, wire
 from tests.support.waits import patience
 
 BURST = 6
@@ -214,6 +215,45 @@ class TestStreams:
                     async with two.stream("GET", f"/api/calls/{call}/stream") as again:
                         if again.status_code == 200:
                             break
+                    await asyncio.sleep(0.05)
+
+
+class TestStreamsOfMany:
+    """Ten places for requests, of which two are for others than streams."""
+
+    OF_EACH = 5
+
+    @pytest.fixture
+    def limits(self) -> dict[str, float]:
+        return {"streams_per_credential": self.OF_EACH, "streams_per_organization": self.OF_EACH}
+
+    @pytest.fixture
+    def public_socket(self) -> dict[str, Any]:
+        return {"max_connections": 16, "carrier_connections": 6, "connections_per_address": 8}
+
+    async def test_streams_of_two_organizations_leave_places_for_a_third_and_for_the_carrier(
+        self, edge: Edge, limits: dict[str, float], public_socket: dict[str, Any]
+    ) -> None:
+        one, two, third = await edge.client("One"), await edge.client("Two"), await edge.client("Third")
+        async with AsyncExitStack() as stack:
+            streams, statuses = list[Wire](), list[int]()
+            for count, who in enumerate([one, two] * self.OF_EACH):
+                each = await stack.enter_async_context(wire(edge.url))
+                await each.send(head("GET", "/api/stream", {**who.headers, **named(f"203.0.113.{count}")}))
+                statuses.append(int((await each.reader.readuntil(b"\r\n")).split()[1]))
+                streams.append(each)
+            assert Counter(statuses) == {200: 8, 503: 2} and statuses[:8] == [200] * 8
+            assert (await third.get("/api/flows")).status_code == 200
+            assert (await third.post("/api/flows", json={"name": "F"})).status_code == 201
+            assert await carrier_is_answered(edge.url)
+            for path in ("/api/stream", "/api/contacts/export"):
+                full = await third.get(path)
+                assert (full.status_code, full.headers["retry-after"]) == (503, "5"), full.text
+                assert "as many open streams and downloads as it may" in full.json()["error"]["message"]
+
+            streams[0].writer.close()  # a place is free again
+            async with patience():
+                while (await third.get("/api/contacts/export")).status_code != 200:
                     await asyncio.sleep(0.05)
 
 

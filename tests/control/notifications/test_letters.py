@@ -9,6 +9,8 @@ from typing import Any
 from uuid import UUID
 
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 
 from control.notifications import letters, rendering
 from control.notifications.letters import Letter
@@ -20,6 +22,14 @@ from tests.support.present import present
 AT = datetime(2026, 3, 5, 14, 30, tzinfo=UTC)
 URL = "https://hum.example"
 ADMIN = ReaderRow("Clinic", "America/New_York", notify_transcripts=False, role="admin")
+HEADERS = {
+    *("From", "To", "Subject", "Date", "Message-ID", "Auto-Submitted", "X-Auto-Response-Suppress"),
+    *("MIME-Version", "Content-Type"),
+}
+#: All of Unicode but lone surrogates, which the database does not store; most often what ends a line or means something.
+TEXT = st.text(
+    st.sampled_from("\0\r\n\x0b\x0c\x1c\x1d\x1e\x85\u2028\u2029:=?<>@, ") | st.characters(codec="utf-8"), max_size=80
+)
 
 
 def notice(kind: str = "voicemail", facts: Mapping[str, Any] | None = None, **fields: Any) -> NoticeRow:
@@ -100,6 +110,24 @@ def test_names_bring_neither_headers_nor_links(evil: str) -> None:
     facts = {"url": evil, "reason": evil}
     head, text, _ = written(letters.letter(reader, [notice(contact_name=evil), notice("webhook", facts)], URL))
     assert "Bcc" not in head and "\n" not in head["Subject"]
+
+
+@given(TEXT)
+@example("=?utf-8?q?x=0D=0ABcc:_all@localhost?=")  # a line break in an encoded word
+def test_no_text_begins_a_header(evil: str) -> None:
+    reader = ReaderRow(evil, "UTC", notify_transcripts=True, role="admin")
+    facts = dict.fromkeys(("url", "reason", "error", "resource", "percent", "used", "limit"), evil)
+    notices = (
+        notice(contact_name=evil, transcript=evil),
+        notice(from_e164=evil),
+        notice("webhook", facts),
+        notice("limit", facts),
+    )
+    told = [letters.letter(reader, [each], URL) for each in notices]
+    for letter in (letters.invitation(InvitationRow(evil, evil, "viewer", AT), URL), *told):
+        head, _, _ = written(letter)
+        assert len(head.keys()) == len(HEADERS) and {*head.keys()} == HEADERS
+        assert head["To"] == "ada@example.com" and len(head["Subject"].splitlines()) == 1
 
 
 @pytest.mark.parametrize("long", ["a" * 40_000, "a." * 20_000 + "/", "://" * 13_000, "a " * 20_000])

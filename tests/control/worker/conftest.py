@@ -12,7 +12,7 @@ import pytest
 
 from control.app import build_worker
 from control.calls import ending
-from control.clients.openai import ModelError, ModelUsage, Transcript, WrittenAnswer
+from control.clients.openai import ModelError, ModelUsage, Transcript, Writer, WrittenAnswer
 from control.clients.twilio import Lookup
 from control.feature import ExternalClients
 from control.flows import usecases as flow_usecases
@@ -91,6 +91,8 @@ class World:
     model: FakeModel
     settings: ControlSettings
     lookups: FakeLookups = field(default_factory=FakeLookups)
+    #: Writes instead of the model.
+    writer: Writer | None = None
 
     @property
     def principal(self) -> Principal:
@@ -136,7 +138,8 @@ class World:
     async def working(self) -> AsyncIterator[None]:
         """A running worker."""
         stop = asyncio.Event()
-        clients = ExternalClients(FakeCarrier(), self.lookups, self.model, self.model, self.model, Silent())
+        writer = self.writer or self.model
+        clients = ExternalClients(FakeCarrier(), self.lookups, self.model, writer, self.model, Silent())
         async with build_worker(self.settings, self.db.url, clients) as worker:
             task = asyncio.create_task(worker.run(stop))
             yield

@@ -1,13 +1,17 @@
 """The worker on a real queue: clips, look-ups, retries, jobs that are held, and sweeps."""
 
 import asyncio
+import json
 from collections.abc import Callable
 from datetime import timedelta
+from typing import Any
 
 import pytest
+from aiohttp import web
 
 from control.calls import carriersteps
 from control.calls.carriersteps import StepContext
+from control.clients.openai import OpenAI
 from control.contacts import usecases as contact_usecases
 from control.flows.choices import Choices
 from control.voicemail.mailboxprompts import Mailboxes
@@ -20,6 +24,7 @@ from storage import jobs as queue
 from storage.analytics import READER
 from tests.control.places import call_admission
 from tests.control.worker.conftest import World
+from tests.support.httpserver import answering
 from tests.support.metrics import sample
 from tests.support.waits import patience
 
@@ -55,6 +60,57 @@ async def test_a_job_is_tried_again_and_then_held(world: World) -> None:
         )
         await measured("hum_jobs_held", lambda jobs: jobs == 1)
     assert world.model.failures == 99 - 3, "the model was asked three times"
+
+
+#: What the model writes of a call, as its REST API answers.
+SUMMARY = {"text": "They talked.", "key_points": [], "next_actions": [], "label": "resolved"}
+WRITTEN: dict[str, Any] = {"type": "output_text", "text": json.dumps(SUMMARY), "annotations": []}
+ANSWER: dict[str, Any] = {
+    "id": "resp_1",
+    "object": "response",
+    "created_at": 0,
+    "model": "gpt-5.4-mini",
+    "status": "completed",
+    "output": [{"type": "message", "id": "msg_1", "role": "assistant", "status": "completed", "content": [WRITTEN]}],
+    "parallel_tool_calls": False,
+    "tool_choice": "auto",
+    "tools": [],
+}
+BACK_OFF_S = 100
+DEFERRED = """
+    SELECT extract(epoch FROM execute_after - updated)::float8 FROM pgqueuer
+     WHERE entrypoint = 'after_call' AND status = 'queued'
+"""
+
+
+async def test_a_job_runs_again_when_a_busy_model_says(world: World) -> None:
+    """As often as the job may fail but once, each time after that, and neither sooner nor within the job."""
+    asked = list[str]()
+
+    async def model(request: web.Request) -> web.Response:
+        asked.append(request.path)
+        if len(asked) < world.settings.job_attempts:
+            error = {"message": "Rate limit reached for requests.", "code": "rate_limit_exceeded", "type": "requests"}
+            return web.json_response({"error": error}, status=429, headers={"Retry-After": str(BACK_OFF_S)})
+        return web.json_response(ANSWER)
+
+    async with answering(model) as url:
+        settings = world.settings.model_copy(update={"openai_api_key": "k", "openai_base_url": url})
+        world.writer = client = OpenAI(settings, 20)
+        async with world.working():
+            await world.ended_call(("caller", "one"))
+            for refused in range(1, world.settings.job_attempts):
+                assert await world.until(DEFERRED) == BACK_OFF_S
+                assert len(asked) == refused
+                # As if that time had passed.
+                async with world.db.system() as tx:
+                    await tx.execute("UPDATE pgqueuer SET execute_after = updated")
+            assert await world.until("SELECT summary ->> 'text' FROM calls") == "They talked."
+            await world.until("SELECT count(*) FROM pgqueuer", is_true=lambda jobs: jobs == 0)
+        await client.close()
+    assert asked == ["/responses"] * world.settings.job_attempts
+    async with world.db.system() as tx:
+        assert await queue.count_dead_letters(tx) == 0
 
 
 async def test_what_waits_is_measured_until_it_is_done(world: World) -> None:

@@ -58,7 +58,7 @@ def test_a_question_is_answered_in_the_order_of_speech(make_phone: Callable[...,
     assert abs(latency.total_ms - (second.start_ms - first.end_ms)) <= 40
     assert 0 <= latency.ours_ms <= 40  # caller audio within a turn is sent three frames at a time
     # The rest is the network: 40 ms from the carrier and 40 ms back.
-    assert abs(latency.total_ms - latency.model_ms - latency.ours_ms - 80) <= 25
+    assert abs(latency.total_ms - latency.model_ms - latency.ours_ms - 80) <= 5
     assert phone.model.violations == []
 
 

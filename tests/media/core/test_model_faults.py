@@ -124,6 +124,21 @@ def test_the_announcement_and_the_hold_phrase_are_in_the_flows_language(
     assert heard(phone).startswith(b"".join(expected))
 
 
+@pytest.mark.parametrize(
+    ("kind", "end"),
+    [("", "Bitte rufen Sie gleich noch einmal an. Auf Wiederhören."), ("FLOW_KIND_OUTBOUND", "Auf Wiederhören.")],
+)
+def test_the_apology_is_in_the_flows_language(make_phone: Callable[..., Phone], kind: str, end: str) -> None:
+    apology = f"Es tut mir leid, bei uns ist ein Fehler aufgetreten. {end}"
+    texts = dict(clip_texts({"language": "de-AT", "greeting": "?", "kind": kind}))
+    spoken = {kind: Prompt(texts[kind], Random(texts[kind]).randbytes(8_000)) for kind in PromptKind if kind in texts}
+    phone = make_phone(replace(PLAN, prompts=spoken))
+    phone.fate = "refused"
+    until_hung_up(phone, 12_000)
+    assert heard(phone).endswith(Random(apology).randbytes(8_000))
+    assert phone.told(TurnEnded)[-1].text == apology
+
+
 def test_a_caller_who_asks_while_the_model_is_away_hears_the_hold_phrase_and_then_the_answer(
     make_phone: Callable[..., Phone],
 ) -> None:
