@@ -43,12 +43,12 @@ async def test_two_lists_of_the_carrier_answer_for_all_calls_when_many_are_over(
         desk.carrier.calls[f"CA{n}"] = CarrierCall(
             "completed" if is_over else "in-progress", over_at if is_over else None
         )
-    since = list[datetime]()
+    asked_since = list[datetime]()
     completed = desk.carrier.completed_calls
 
-    async def recorded(began_since: datetime, account: str = "") -> list[CarrierCall]:
-        since.append(began_since)
-        return await completed(began_since, account)
+    async def recorded(since: datetime, account: str = "") -> list[CarrierCall]:
+        asked_since.append(since)
+        return await completed(since, account)
 
     desk.carrier.completed_calls = recorded  # type: ignore[method-assign]
     assert await desk.sweep() == 0, "their media process may come back with what it has to report"
@@ -58,7 +58,7 @@ async def test_two_lists_of_the_carrier_answer_for_all_calls_when_many_are_over(
     async with desk.db.system() as tx:
         rows = await tx.fetch("SELECT status, end_reason, ended_at, created_at FROM calls WHERE ended_at IS NOT NULL")
     assert {tuple(row)[:3] for row in rows} == {("completed", "stream_lost", over_at)}
-    assert max(since) < min(row["created_at"] for row in rows), "the carrier has a call before we do"
+    assert max(asked_since) < min(row["created_at"] for row in rows), "the carrier has a call before we do"
 
 
 async def test_lists_that_the_carrier_does_not_answer_cost_one_time_out(desk: Desk) -> None:
