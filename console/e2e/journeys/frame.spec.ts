@@ -56,7 +56,8 @@ test("the reference is found from the console, and leads back", async ({ admin }
   await admin.isAccessible("#reference"); // all but what Redoc shows
   await page.keyboard.press("Control+k");
   await page.keyboard.type("snoozed_until");
-  await expect(page.getByRole("link", { name: /^PATCH .api.sms.conversations.*snoozed_until/ })).toBeVisible();
+  // The reference makes its index in the page, with the first search.
+  await expect(page.getByRole("link", { name: /^PATCH .api.sms.conversations.*snoozed_until/ })).toBeVisible({ timeout: 60_000 });
   await page.keyboard.press("Escape");
   await page.getByRole("link", { name: "Back to HUM" }).click();
   await expect(page.getByRole("navigation").getByRole("link", { name: "Calls", exact: true })).toBeVisible();
