@@ -25,7 +25,7 @@ from control.tools import Approver, Registry, Source, Tool
 from hum.objects.files import Files
 from hum.secrets import Keyring
 from storage.db import Db, Tx
-from storage.events import Event, Start
+from storage.events import Event, ReaderStart
 
 Handler = Callable[[UUID, UUID], Awaitable[object]]
 """Runs a job, given its organization and row.  If it raises, the job is retried, after the error's `retry_after_seconds`."""
@@ -51,7 +51,7 @@ class Reader:
     """
 
     name: str
-    start: Start
+    start: ReaderStart
     types: frozenset[str]
     handle: Callable[[Tx, Sequence[Event]], Awaitable[None]]
     every_seconds: float

@@ -33,7 +33,7 @@ from hum.observe.logs import log
 from hum.settings import CallsSettings
 from hum.v1 import calls_pb2, runtime_pb2
 from storage import calls, contacts, routes
-from storage.calls import CallState, NewCall
+from storage.calls import CallStateRow, NewCall
 from storage.contacts import CallerContact
 from storage.db import Db, Tx
 
@@ -152,7 +152,7 @@ async def record_dial(db: Db, request: runtime_pb2.EndDialRequest, at: datetime)
         await _end_dial(tx, request, at, apologized=True)
 
 
-async def _end_dial(tx: Tx, request: runtime_pb2.EndDialRequest, at: datetime, *, apologized: bool) -> CallState:
+async def _end_dial(tx: Tx, request: runtime_pb2.EndDialRequest, at: datetime, *, apologized: bool) -> CallStateRow:
     """Record the end of a dial, and that of the call if it is over with it; return the locked call.  Raises NotFound."""
     state, ended = await transferleg.record_end(tx, request, at, apologized=apologized)
     if ended is None:
@@ -183,7 +183,7 @@ async def carrier_status(
             await over_at_carrier(tx, state, now())
 
 
-async def _find_route(tx: Tx, request: runtime_pb2.RouteCallRequest) -> calls.RouteRow | None:
+async def _find_route(tx: Tx, request: runtime_pb2.RouteCallRequest) -> calls.CallRouteRow | None:
     """Return the route of a called number, with the flow that answers this caller; None if the number is unknown.
 
     A contact's tag may choose the flow, unless caller ID failed STIR/SHAKEN: the number may be spoofed.  A tag is
@@ -200,7 +200,7 @@ async def _find_route(tx: Tx, request: runtime_pb2.RouteCallRequest) -> calls.Ro
     return (await routes.with_flow(tx, route, flow) if flow else None) or route
 
 
-async def _routing_facts(tx: Tx, route: calls.RouteRow) -> routing.Facts:
+async def _routing_facts(tx: Tx, route: calls.CallRouteRow) -> routing.Facts:
     stored = route.business_hours_json
     return routing.Facts(
         blocked=route.blocked,
@@ -214,12 +214,12 @@ async def _routing_facts(tx: Tx, route: calls.RouteRow) -> routing.Facts:
 
 async def _create_call(
     tx: Tx,
-    route: calls.RouteRow,
+    route: calls.CallRouteRow,
     request: runtime_pb2.RouteCallRequest,
     decision: routing.Decision,
     at: datetime,
     lookup_keep: timedelta,
-) -> CallState:
+) -> CallStateRow:
     """Store the call, and close it at once if it was refused; return the stored one for a duplicate request."""
     caller = await _upsert_caller(tx, route.org_id, request)
     call = NewCall(
@@ -265,7 +265,7 @@ async def _upsert_caller(tx: Tx, org: UUID, request: runtime_pb2.RouteCallReques
     return await contacts.find_or_create(tx, ids.new(), org, request.from_e164, name)
 
 
-async def _take_step(tx: Tx, context: StepContext, state: CallState) -> Step | None:
+async def _take_step(tx: Tx, context: StepContext, state: CallStateRow) -> Step | None:
     """Take the next step of a locked call and return it; None to offer another stream."""
     language, due = await calls.language(tx, state.id), _due(state)
     if isinstance(due, Transfer) and state.status in LIVE:
@@ -285,7 +285,7 @@ async def _take_step(tx: Tx, context: StepContext, state: CallState) -> Step | N
     return await _closing_step(tx, context, state, due)
 
 
-async def _closing_step(tx: Tx, context: StepContext, state: CallState, due: NextStep | None) -> Step:
+async def _closing_step(tx: Tx, context: StepContext, state: CallStateRow, due: NextStep | None) -> Step:
     """Hang up a call that is over, after the mailbox's closing prompt if its stream could not play it."""
     last = await context.mailboxes.parting(tx, state.id, due, state.end_reason) if isinstance(due, Message) else None
     return Step(say=last) if last is not None else _hang_up()
@@ -324,7 +324,7 @@ async def _prepare_message(db: Db, mailboxes: Mailboxes, id: UUID) -> runtime_pb
     return first
 
 
-async def _lock_by_sid(tx: Tx, call_sid: str, to_e164: str) -> CallState | None:
+async def _lock_by_sid(tx: Tx, call_sid: str, to_e164: str) -> CallStateRow | None:
     """Lock and return a stored call; None if there is none.  Raises NotFound if the number is not the call's."""
     state = await calls.lock_by_sid(tx, call_sid)
     if state is not None and state.to_e164 != to_e164:
@@ -333,12 +333,12 @@ async def _lock_by_sid(tx: Tx, call_sid: str, to_e164: str) -> CallState | None:
     return state
 
 
-def _streams(state: CallState) -> callendings.Streams:
+def _streams(state: CallStateRow) -> callendings.Streams:
     offered, left = max(state.streams_offered, state.streams_opened), state.streams_left
     return callendings.Streams(offered - left, state.streams_opened - left, max(0, state.streams_lately - left))
 
 
-def _due(state: CallState) -> NextStep | None:
+def _due(state: CallStateRow) -> NextStep | None:
     step = decode(state.next_step)
     return step if is_due(step, marked=state.next_step_due) else None
 

@@ -29,7 +29,7 @@ from hum.settings import CallsSettings
 from hum.v1 import calls_pb2 as pb
 from storage import call_records, calls
 from storage import recordings as stored
-from storage.call_records import Filter, Query
+from storage.call_records import CallFilter, Query
 from storage.recordings import RecordingRow
 
 #: Headers of an endless file: the gateway ends it when it drains, and proxies must not cache or buffer it.
@@ -191,9 +191,9 @@ class CallsServicer:
             yield body
 
 
-def _filter(request: pb.ListCallsRequest) -> Filter:
+def _filter(request: pb.ListCallsRequest) -> CallFilter:
     contact_id, contact_e164 = _contact(request.contact)
-    return Filter(
+    return CallFilter(
         direction=word(pb.CallDirection, request.direction),
         status=word(pb.CallStatus, request.status),
         flow_id=_id(Kind.FLOW, request.flow_id),

@@ -23,7 +23,7 @@ from hum.settings import CallsSettings
 from hum.v1 import calls_pb2
 from hum.v1 import runtime_pb2 as pb
 from storage import flow_switches, flows, interventions
-from storage.calls import CallState
+from storage.calls import CallStateRow
 from storage.db import BUSY, UNAVAILABLE, Db
 
 LOG = log(__name__)
@@ -129,7 +129,7 @@ class Supervision:
                 error=repr(error)[:200],
             )
 
-    async def _record_action(self, ctx: TenantContext, id: UUID, action: str, fields: tuple[str, ...]) -> CallState:
+    async def _record_action(self, ctx: TenantContext, id: UUID, action: str, fields: tuple[str, ...]) -> CallStateRow:
         """Record an action on a live call in the audit log, and return the call's state.
 
         Raises NotFound, InvalidState.

@@ -13,7 +13,7 @@ from control.texts.templates import Template
 from storage.campaigns import CampaignRow, SenderRow
 from storage.forecasts import Exclusions
 from storage.messages import RulesRow
-from storage.recipients import DueRow
+from storage.recipients import DueRecipientRow
 
 MAX_BODY_CHARS = 1600
 
@@ -41,7 +41,7 @@ class Skip:
 
 
 def decide(
-    campaign: CampaignRow, sender: SenderRow, due: DueRow, at: datetime, countries: frozenset[str]
+    campaign: CampaignRow, sender: SenderRow, due: DueRecipientRow, at: datetime, countries: frozenset[str]
 ) -> Send | Defer | Skip:
     """Decide about a recipient that is due, of a campaign with a number that can send."""
     if (reason := _bad_contact(campaign, due, countries)) is not None:
@@ -63,7 +63,7 @@ def decide(
     return text(campaign, sender, due)
 
 
-def _bad_contact(campaign: CampaignRow, due: DueRow, countries: frozenset[str]) -> str | None:
+def _bad_contact(campaign: CampaignRow, due: DueRecipientRow, countries: frozenset[str]) -> str | None:
     """Return why a contact is not texted, independently of the time, or None."""
     if due.blocked:
         return "blocked"
@@ -116,7 +116,7 @@ def texting(sender: SenderRow, contact_e164: str, *, opted_out: bool) -> RulesRo
     )
 
 
-def text(campaign: CampaignRow, sender: SenderRow, due: DueRow) -> Send | Skip:
+def text(campaign: CampaignRow, sender: SenderRow, due: DueRecipientRow) -> Send | Skip:
     """Render the text for a recipient, or decide to skip the recipient."""
     contact_values = templates.values_of(
         name=due.contact_name,

@@ -33,7 +33,7 @@ from storage import campaigns, conversations, events, recipients
 from storage.campaigns import CampaignRow, SenderRow
 from storage.conversations import ConversationState
 from storage.db import BUSY, UNAVAILABLE, Db, Tx
-from storage.recipients import DueRow, Outcome
+from storage.recipients import DueRecipientRow, RecipientOutcome
 
 LOG = log(__name__)
 WRITTEN = Counter(
@@ -92,7 +92,7 @@ class Dispatcher:
                 row = await campaigns.get(tx, id, lock=True)
                 if row.status == "running":
                     for first in await recipients.due(tx, id, 1):
-                        await recipients.record_results(tx, [Outcome(first.id, "failed", "error")])
+                        await recipients.record_results(tx, [RecipientOutcome(first.id, "failed", "error")])
                 await campaigns.schedule_visit(tx, id, FAILED_SECONDS)
 
     async def _process(self, tx: Tx, row: CampaignRow, batch: int) -> None:
@@ -186,7 +186,7 @@ class Dispatcher:
     # -- a batch
 
     async def _write(
-        self, tx: Tx, row: CampaignRow, sender: SenderRow, due_rows: Sequence[DueRow], at: datetime
+        self, tx: Tx, row: CampaignRow, sender: SenderRow, due_rows: Sequence[DueRecipientRow], at: datetime
     ) -> None:
         """Write the texts of these recipients, or record why there are none."""
         decisions = {due.id: (due, choosing.decide(row, sender, due, at, self._limits.countries)) for due in due_rows}
@@ -196,7 +196,7 @@ class Dispatcher:
         threads = await self._threads(tx, row, contacts)
         # Recipients that have opted out since are no longer pending.
         pending = await recipients.lock_pending(tx, list(decisions))
-        drafts, results = list[tuple[ConversationState, Draft]](), list[Outcome]()
+        drafts, results = list[tuple[ConversationState, Draft]](), list[RecipientOutcome]()
         for id, (due, decision) in decisions.items():
             if id not in pending:
                 continue
@@ -204,13 +204,13 @@ class Dispatcher:
                 case Send(body):
                     drafts.append((threads[due.contact_e164], _draft(row, id, body)))
                 case Defer(until):
-                    results.append(Outcome(id, "pending", "quiet_hours", due_at=until))
+                    results.append(RecipientOutcome(id, "pending", "quiet_hours", due_at=until))
                 case Skip(status, reason):
-                    results.append(Outcome(id, status, reason))
+                    results.append(RecipientOutcome(id, status, reason))
         for new in await writing.write_all(tx, row.org_id, drafts, at) if drafts else ():
             assert new.recipient_id is not None, "the drafts are recipients'"
             status = "opted_out" if new.status == "opted_out" else "sending"
-            results.append(Outcome(new.recipient_id, status, new.error_code, new.id))
+            results.append(RecipientOutcome(new.recipient_id, status, new.error_code, new.id))
         await recipients.record_results(tx, results)
         for result in results:
             WRITTEN.labels(result.status).inc()

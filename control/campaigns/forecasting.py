@@ -14,7 +14,7 @@ from storage import campaigns, forecasts
 from storage.campaigns import CampaignRow, SenderRow
 from storage.db import Tx
 from storage.forecasts import Area, CountsRow, Exclusions
-from storage.recipients import DueRow
+from storage.recipients import DueRecipientRow
 
 #: Most texts that are rendered one by one, and how many of them before yielding to other tasks.
 MAX_TEXTS, YIELD_EVERY = 2000, 100
@@ -125,7 +125,7 @@ async def _texts(tx: Tx, row: CampaignRow, sender: SenderRow, counts: CountsRow,
     return TextCost(cost, estimated, unsendable, tuple(samples))
 
 
-def _sample(row: CampaignRow, sender: SenderRow, due: DueRow) -> Sample | None:
+def _sample(row: CampaignRow, sender: SenderRow, due: DueRecipientRow) -> Sample | None:
     decision = choosing.text(row, sender, due)
     if not isinstance(decision, Send):
         return None

@@ -13,7 +13,7 @@ from hum.contract import eventtypes
 from hum.settings import ControlSettings
 from hum.v1 import event_runs_pb2
 from storage import event_runs
-from storage.events import Start
+from storage.events import ReaderStart
 
 #: Seconds that an agent may take for one event, tools included.
 EVENT_RUN_SECONDS = 120.0
@@ -62,7 +62,7 @@ def feature(settings: ControlSettings, deps: Deps) -> Feature:
         readers=[
             Reader(
                 starting.READER,
-                Start.NOW,
+                ReaderStart.NOW,
                 frozenset(eventtypes.visible()),
                 partial(starting.start, limits=limits),
                 settings.event_run_read_seconds,

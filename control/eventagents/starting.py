@@ -14,7 +14,7 @@ from hum.clock import now
 from hum.ids import Kind
 from storage import event_runs
 from storage.db import Tx
-from storage.event_runs import Cause, Listener, NewRun
+from storage.event_runs import Cause, Listener, NewEventRun
 from storage.events import Event
 
 READER = "event_agents"
@@ -45,7 +45,7 @@ async def start(tx: Tx, batch: Sequence[Event], *, limits: Limits) -> None:
             if skips[flow.id] > eventmatching.SHOWN_SKIPS:
                 continue  # a flood of events adds no rows
         rows.append(
-            NewRun(
+            NewEventRun(
                 ids.new(),
                 event.org_id,
                 flow.id,

@@ -30,7 +30,7 @@ from hum.v1 import calls_pb2
 from storage import calls, crm, http_tools, tool_runs
 from storage.db import BUSY, UNAVAILABLE, Db
 from storage.http_tools import ActiveBindingRow, HookCallRow
-from storage.tool_runs import NewRun
+from storage.tool_runs import NewToolRun
 
 #: Calls whose hooks one process runs at once; those of more calls are left out.
 HOOK_CALLS = 200
@@ -47,7 +47,7 @@ class _Hook:
     """A hook of a call: its binding, its row, and the values for its templates."""
 
     used: ActiveBindingRow
-    run: NewRun
+    run: NewToolRun
     values: Mapping[str, Any]
 
 
@@ -190,7 +190,7 @@ class Hooks:
 
 def _hook(used: ActiveBindingRow, place: int, call: UUID, caller: HookCallRow) -> _Hook:
     arguments = fixed_arguments(used.binding.overrides)
-    run = NewRun(
+    run = NewToolRun(
         id=ids.new(),
         org_id=caller.org_id,
         channel="call",

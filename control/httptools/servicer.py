@@ -22,8 +22,8 @@ from hum.secrets import Keyring
 from hum.v1 import tools_pb2 as pb
 from storage import flows, http_tools, tool_runs
 from storage.db import BUSY, UNAVAILABLE, Db
-from storage.http_tools import ToolRow
-from storage.tool_runs import NewRun, RunRow
+from storage.http_tools import HttpToolRow
+from storage.tool_runs import NewToolRun, ToolRunRow
 
 LOG = log(__name__)
 #: Why a test has no result of the tool.
@@ -91,7 +91,7 @@ class ToolsServicer:
         await rpc.run_to_completion(self._finish(org, run, result, exchange.duration_ms))
         return _test_response(exchange)
 
-    async def _finish(self, org: UUID, run: UUID, result: RunRow, took_ms: int) -> None:
+    async def _finish(self, org: UUID, run: UUID, result: ToolRunRow, took_ms: int) -> None:
         async with self._db.tenant(org) as tx:
             await tool_runs.finish(tx, run, result, took_ms)
 
@@ -176,7 +176,7 @@ class ToolSecretsServicer:
         return pb.DeleteToolSecretResponse()
 
 
-def _arguments(row: ToolRow, text: str) -> dict[str, object]:
+def _arguments(row: HttpToolRow, text: str) -> dict[str, object]:
     """Parse and check a test's arguments.  Raises InvalidRequest."""
     arguments = json.loads(text)
     if not isinstance(arguments, dict):
@@ -189,8 +189,8 @@ def _arguments(row: ToolRow, text: str) -> dict[str, object]:
     return arguments
 
 
-def _test_run(id: UUID, org: UUID, row: ToolRow, arguments: str) -> NewRun:
-    return NewRun(
+def _test_run(id: UUID, org: UUID, row: HttpToolRow, arguments: str) -> NewToolRun:
+    return NewToolRun(
         id=id,
         org_id=org,
         channel="test",

@@ -36,7 +36,7 @@ from hum.v1 import options_pb2, runtime_pb2
 from storage import identity, quarantine, sessions
 from storage.db import Db, Tx
 from storage.identity import ApiKeyRow, InvitationRow, MembershipRow, OrganizationRow, OwnRequestRow, RequestRow
-from storage.sessions import AccountRow
+from storage.sessions import IssuerAccountRow
 
 
 class IdentityServicer:
@@ -287,7 +287,7 @@ class AdminServicer:
                 yield runtime_pb2.FollowCallResponse(event=event)
 
 
-def present_sign_in(row: AccountRow) -> pb.SignIn:
+def present_sign_in(row: IssuerAccountRow) -> pb.SignIn:
     return pb.SignIn(
         id=ids.show(Kind.SIGN_IN, row.id),
         issuer=row.issuer,

@@ -15,7 +15,7 @@ from hum.settings.knowledge import KnowledgeSettings
 from hum.v1 import events_pb2
 from storage import events, knowledge
 from storage.db import Tx
-from storage.knowledge import Content, DocumentRow, NewDocument
+from storage.knowledge import DocumentContent, DocumentRow, NewDocument
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +96,7 @@ async def delete(tx: Tx, principal: Principal, id: UUID) -> None:
     await events.append(tx, principal.org_id, id, events_pb2.KnowledgeDeletedEvent(by=principal.name))
 
 
-def _content(source: Source, name: str, settings: KnowledgeSettings, *, may_be_url: bool) -> Content | None:
+def _content(source: Source, name: str, settings: KnowledgeSettings, *, may_be_url: bool) -> DocumentContent | None:
     """Check a source and return its content; None if it must be fetched.  Raises InvalidRequest."""
     choices = ("content", "text", "url") if may_be_url else ("content", "text")
     fields = [name for name in choices if getattr(source, name) is not None]
@@ -113,7 +113,7 @@ def _content(source: Source, name: str, settings: KnowledgeSettings, *, may_be_u
         raise InvalidRequest([FieldError(fields[0], f"is larger than {settings.knowledge_bytes} bytes")])
     if is_text and source.format in {"pdf", "docx"}:
         raise InvalidRequest([FieldError("format", "is not a text; send the file as content")])
-    return Content(source.format or formats.format_of(body, name), body)
+    return DocumentContent(source.format or formats.format_of(body, name), body)
 
 
 def _check_url(url: str, policy: Policy) -> None:

@@ -19,7 +19,7 @@ from hum.v1 import events_pb2
 from hum.v1 import mcp_pb2 as pb
 from storage import events, mcp
 from storage.db import Tx
-from storage.mcp import Access, Rights, ServerRow, ToolRow
+from storage.mcp import Access, McpToolRow, Rights, ServerRow
 
 #: Stands for a stored secret.
 MASK = "********"
@@ -63,7 +63,7 @@ async def change(tx: Tx, before: ServerRow, server: pb.McpServer, sealer: Sealer
     return await mcp.get(tx, before.id)
 
 
-async def accept(tx: Tx, org: UUID, server: UUID, tool: UUID, hash: str, by: str) -> ToolRow:
+async def accept(tx: Tx, org: UUID, server: UUID, tool: UUID, hash: str, by: str) -> McpToolRow:
     """Accept a tool's current definition.  Raises NotFound, InvalidState, Conflict."""
     row = await mcp.tool(tx, server, tool)
     if row.state in {"gone", "invalid"}:

@@ -57,7 +57,7 @@ from storage import flows, identity
 from storage.db import Db, Tx
 from storage.flows import FlowRow
 from storage.identity import OrganizationRow
-from storage.text_runs import Counts, MaterialRow
+from storage.text_runs import TextRunCounts, TextRunMaterialRow
 
 #: Tokens that the model may write in one step of a trial.
 STUDIO_TOKENS = 2000
@@ -269,8 +269,8 @@ def _caller(caller: pb.TrialCaller) -> dict[str, str | None]:
     }
 
 
-def _material(organization: OrganizationRow, caller: Mapping[str, Any]) -> MaterialRow:
-    return MaterialRow(
+def _material(organization: OrganizationRow, caller: Mapping[str, Any]) -> TextRunMaterialRow:
+    return TextRunMaterialRow(
         generation=0,
         organization=organization.name,
         time_zone=organization.time_zone,
@@ -279,7 +279,7 @@ def _material(organization: OrganizationRow, caller: Mapping[str, Any]) -> Mater
         flow=None,
         contact={**caller, "tags": ()},
         blocked=False,
-        counts=Counts(0, 0, 0),
+        counts=TextRunCounts(0, 0, 0),
         last_reason=None,
     )
 

@@ -36,7 +36,7 @@ from storage import approvals, conversations, messages, text_runs, tool_runs
 from storage.approvals import ApprovalRow
 from storage.conversations import ConversationState
 from storage.db import Db, Tx
-from storage.text_runs import Claim, Finish, HistoryRow, MaterialRow
+from storage.text_runs import HistoryRow, TextRunClaim, TextRunFinish, TextRunMaterialRow
 from storage.usage import Owner
 
 LOG = log(__name__)
@@ -50,9 +50,9 @@ MOST_RESULTS = 5
 class _ActiveTurn:
     """A turn that asks the model."""
 
-    claim: Claim
+    claim: TextRunClaim
     thread: ConversationState
-    material: MaterialRow
+    material: TextRunMaterialRow
     history: list[HistoryRow]
     config: smsconfig.Config
     own_tools: tuple[Tool, ...]
@@ -155,7 +155,7 @@ class Turns:
             )
             match turndecision.decide(facts, self._limits):
                 case NoReply(reason):
-                    await text_runs.finish(tx, run, Finish("silent", reason))
+                    await text_runs.finish(tx, run, TextRunFinish("silent", reason))
                     return reason
                 case Defer() | Respond() if claim.attempts > 1 and await tool_runs.has_acted(tx, run):
                     # An earlier attempt crashed after a tool had acted: repeating it could act twice.
@@ -273,14 +273,14 @@ class Turns:
 
 
 async def _escalate(
-    tx: Tx, claim: Claim, thread: ConversationState, reason: str, fallback: str | None, turn: Turn | None = None
+    tx: Tx, claim: TextRunClaim, thread: ConversationState, reason: str, fallback: str | None, turn: Turn | None = None
 ) -> None:
     """Hand the conversation over to a person, after the flow's fallback message to the contact, if there is one."""
     written = None
     if fallback is not None and await limits.has_quota(tx, thread.org_id, "messages"):
         written = (await writing.write(tx, thread, Draft(fallback, "ai", run_id=claim.id), now())).id
     await escalate(tx, thread, reason)
-    ended = _finish(turn, "handed_over", reason, written) if turn else Finish("handed_over", reason, written)
+    ended = _finish(turn, "handed_over", reason, written) if turn else TextRunFinish("handed_over", reason, written)
     await text_runs.finish(tx, claim.id, ended)
 
 
@@ -298,5 +298,5 @@ async def _gate(tx: Tx, thread: ConversationState, at: datetime) -> sendgate.Dec
     return sendgate.decide_send(writing.facts(row, "ai", True, None, None, within_plan), at)
 
 
-def _finish(turn: Turn, status: str, reason: str | None, written: UUID | None = None) -> Finish:
-    return Finish(status, reason, written, *turn.tokens)
+def _finish(turn: Turn, status: str, reason: str | None, written: UUID | None = None) -> TextRunFinish:
+    return TextRunFinish(status, reason, written, *turn.tokens)

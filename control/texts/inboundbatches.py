@@ -23,7 +23,7 @@ from hum.contract.validation import bad_e164
 from storage import contacts, conversations, events, messages, textroutes
 from storage.conversations import ConversationState
 from storage.db import Db, Tx
-from storage.textroutes import RouteRow
+from storage.textroutes import TextRouteRow
 
 #: Texts per transaction, which locks the rows of their conversations.
 MOST = 32
@@ -60,7 +60,7 @@ class _Arrival:
     """A text, the route of its number, and the message that it becomes."""
 
     text: Received
-    route: RouteRow
+    route: TextRouteRow
     message: UUID
     segments: int
 

@@ -27,7 +27,7 @@ from hum.observe.logs import log
 from storage import contacts, conversations, messages, textroutes
 from storage.conversations import ConversationState
 from storage.db import Tx, savepoint
-from storage.textroutes import RouteRow
+from storage.textroutes import TextRouteRow
 
 LOG = log(__name__)
 #: The sender of a text without a sender's number.
@@ -116,26 +116,26 @@ async def receive(tx: Tx, text: Received, limits: Limits, now: datetime) -> bool
     return True
 
 
-async def _meet(tx: Tx, route: RouteRow, sender: str) -> UUID:
+async def _meet(tx: Tx, route: TextRouteRow, sender: str) -> UUID:
     """Return the sender's contact, created if there is none."""
     if route.contact_id is not None:
         return route.contact_id
     return (await contacts.find_or_create(tx, ids.new(), route.org_id, sender, None)).id
 
 
-def may_answer(route: RouteRow, thread: ConversationState) -> bool:
+def may_answer(route: TextRouteRow, thread: ConversationState) -> bool:
     """Return whether the thread's or the number's flow may have an AI answer."""
     return route.answers and (route.has_flow or thread.flow_id is not None)
 
 
-def may_look_up(route: RouteRow, limits: Limits, now: datetime) -> bool:
+def may_look_up(route: TextRouteRow, limits: Limits, now: datetime) -> bool:
     """Return whether a carrier lookup of the sender is due."""
     return route.lookups < limits.lookups and is_lookup_due(route.looked_up_at, now, limits.lookup)
 
 
 async def _keyword(
     tx: Tx,
-    route: RouteRow,
+    route: TextRouteRow,
     thread: ConversationState,
     word: Keyword | None,
     evidence: Evidence,
@@ -162,7 +162,7 @@ async def _keyword(
 
 
 async def _revoked(
-    tx: Tx, route: RouteRow, thread: ConversationState, evidence: Evidence, body: str, limits: Limits, now: datetime
+    tx: Tx, route: TextRouteRow, thread: ConversationState, evidence: Evidence, body: str, limits: Limits, now: datetime
 ) -> bool:
     """Opt the contact out if the text is a revocation in their own words; return whether it is."""
     sentence = revocation.revokes(body)

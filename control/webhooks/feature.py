@@ -19,7 +19,7 @@ from hum.contract import eventtypes
 from hum.settings import ControlSettings
 from hum.v1 import webhooks_pb2
 from storage import webhook_deliveries
-from storage.events import Start
+from storage.events import ReaderStart
 from storage.webhook_queues import DeadBackOff
 
 #: Seconds in which a webhook's receiver must have answered.
@@ -80,7 +80,7 @@ def feature(settings: ControlSettings, deps: Deps) -> Feature:
         readers=[
             Reader(
                 lateness.READER,
-                Start.NOW,
+                ReaderStart.NOW,
                 frozenset(eventtypes.visible()),
                 partial(fan_out, retries=retries),
                 WEBHOOK_READ_SECONDS,

@@ -24,7 +24,7 @@ from hum.settings import ControlSettings
 from hum.v1 import events_pb2
 from storage import events, flows, identity
 from storage.db import Db, Tx
-from storage.events import Start
+from storage.events import ReaderStart
 from tests.control.textagent.conftest import Fake
 from tests.support.waits import patience
 
@@ -113,7 +113,7 @@ class Floor:
         """Read everything that has happened; other tests' transactions hold the horizon up."""
         reader = Reader(
             starting.READER,
-            Start.BEGINNING,
+            ReaderStart.BEGINNING,
             frozenset(eventtypes.visible()),
             partial(starting.start, limits=self.limits),
             1.0,

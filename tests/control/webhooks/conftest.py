@@ -33,7 +33,7 @@ from hum.v1 import events_pb2
 from sandbox.receiver import Receiver
 from storage import events, identity, webhook_deliveries, webhooks
 from storage.db import Db
-from storage.events import Start
+from storage.events import ReaderStart
 from storage.webhook_deliveries import DeliveryRow
 from storage.webhook_queues import DeadBackOff
 from storage.webhooks import WebhookRow
@@ -106,7 +106,7 @@ class Hooked:
         async def handle(tx: Any, found: Any) -> None:
             await fan_out(tx, found, retries=SCHEDULE.retries)
 
-        return Reader("webhooks", Start.BEGINNING, frozenset(eventtypes.visible()), handle, 1.0, shares=True)
+        return Reader("webhooks", ReaderStart.BEGINNING, frozenset(eventtypes.visible()), handle, 1.0, shares=True)
 
     def sender(self, at_step: AtStep = go_on, schedule: Schedule = SCHEDULE, **limits: Any) -> Sender:
         chosen = replace(LIMITS, **limits)
