@@ -21,7 +21,7 @@ from uuid import UUID
 
 from control.boundary.authentication import Authentication
 from control.boundary.context import TenantContext
-from control.bus import Bus, Channel
+from control.bus import Bus, BusChannel
 from hum.clock import Clock
 from hum.contract.errors import Refused
 from hum.observe.logs import log
@@ -31,7 +31,7 @@ from storage.db import BUSY, UNAVAILABLE
 
 LOG = log(__name__)
 #: The key, person or session that lost rights; sent by the transaction that revoked them.
-REVOKED = Channel(revocations.CHANNEL, UUID, str)
+REVOKED = BusChannel(revocations.CHANNEL, UUID, str)
 #: Seconds until the next attempt when the database was unavailable.
 RETRY_SECONDS = 1.0
 

@@ -23,7 +23,7 @@ from uuid import UUID
 from control import jobs
 from control.base.wire import value
 from control.calls import callendings, outbox, unfinished
-from control.clients.twilio import Carrier
+from control.clients.twilio import CarrierClient
 from control.livecall.callstatus import AFTER_CALL, LIVE
 from control.livecall.nextsteps import LEAVES, Transfer, decode
 from control.livecall.stream import append_event
@@ -108,7 +108,7 @@ async def over_at_carrier(tx: Tx, state: CallStateRow, at: datetime) -> None:
         await calls.set_carrier_ended(tx, state.id)
 
 
-async def hang_up(db: Db, carrier: Carrier, state: CallStateRow) -> None:
+async def hang_up(db: Db, carrier: CarrierClient, state: CallStateRow) -> None:
     """End a call that no media process has: at the carrier, if it has an id there, and here.  Raises CarrierError."""
     was_going_on = state.call_sid is None or await carrier.end_call(state.call_sid, state.carrier_account)
     async with db.system() as tx:

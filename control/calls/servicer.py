@@ -16,7 +16,7 @@ from control.calls.listenerstreams import ListenerStreams
 from control.calls.listening import Listening
 from control.calls.live import LiveCall
 from control.calls.peaks import PeaksReader
-from control.calls.supervision import Supervision
+from control.calls.supervision import CallSupervision
 from control.crm.lookups import Callers
 from control.existencechecks import ExistenceChecks
 from control.feature import Deps
@@ -48,7 +48,7 @@ class CallsServicer:
         self._live = partial(LiveCall, deps.db, deps.bus, deps.stopping)
         self._transfers = Transfers(deps.db, deps.bus, deps.clients.carrier, settings)
         self._listening = Listening(deps, settings, listeners)
-        self._supervision = Supervision(deps.db, deps.bus, deps.clients.carrier, settings)
+        self._supervision = CallSupervision(deps.db, deps.bus, deps.clients.carrier, settings)
         self._peaks = PeaksReader(deps.files)
         self._browsers = BrowserCalls(deps.db, deps.bus, settings, callers)
 

@@ -11,7 +11,7 @@ from control.base.wire import timestamp
 from control.boundary import ActionContext, TenantContext
 from control.bus import Bus
 from control.calls import calllimits, ending
-from control.clients.twilio import Carrier
+from control.clients.twilio import CarrierClient
 from control.livecall.commands import DONE, FULL, UNKNOWN, Commands, own_id
 from control.livecall.state import require_live
 from hum import ids
@@ -34,10 +34,10 @@ TEXTS_LIMIT = (
 )
 
 
-class Supervision:
+class CallSupervision:
     """The actions of people on live calls."""
 
-    def __init__(self, db: Db, bus: Bus, carrier: Carrier, settings: CallsSettings) -> None:
+    def __init__(self, db: Db, bus: Bus, carrier: CarrierClient, settings: CallsSettings) -> None:
         self._db, self._carrier = db, carrier
         self._commands = Commands(db, bus, settings)
 

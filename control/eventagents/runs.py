@@ -20,12 +20,12 @@ from uuid import UUID
 
 from control.clients.openai import ModelError, Responder
 from control.eventagents import eventmatching, starting
-from control.eventagents.eventmatching import Limits
+from control.eventagents.eventmatching import EventRunLimits
 from control.executions import decisions, dialogue
 from control.executions.dialogue import Work
 from control.flows import definitions
 from control.flows.definitions import usable
-from control.tools import FlowVersion, Situation, Tool, ToolChannel, ToolContext, dumped
+from control.tools import AgentTool, FlowVersion, Situation, ToolChannel, ToolContext, dumped
 from control.usage import otherentries as usage
 from hum import ids
 from hum.clock import now
@@ -61,7 +61,7 @@ class EventWork(Work):
         return ToolContext(self.organization, self.situation, event_run=self.run)
 
 
-class Dialogue(dialogue.Dialogue[EventWork]):
+class EventDialogue(dialogue.Dialogue[EventWork]):
     channel = ToolChannel.EVENT
 
 
@@ -73,7 +73,7 @@ class _Attempt:
     flow: FlowVersion
     definition: dict[str, Any]
     material: EventRunMaterialRow
-    own_tools: tuple[Tool, ...]
+    own_tools: tuple[AgentTool, ...]
     #: For a resumed run: its earlier tool calls, and the outcomes of its requests for approval.
     before: list[ActivityRow]
     outcomes: list[ApprovalRow]
@@ -82,7 +82,9 @@ class _Attempt:
 class Runs:
     """The executor of runs.  `stuck`: the age after which a run's worker must have died."""
 
-    def __init__(self, db: Db, responder: Responder, dialogue: Dialogue, limits: Limits, stuck: timedelta) -> None:
+    def __init__(
+        self, db: Db, responder: Responder, dialogue: EventDialogue, limits: EventRunLimits, stuck: timedelta
+    ) -> None:
         self._db, self._responder, self._dialogue = db, responder, dialogue
         self._limits, self._stuck = limits, stuck
 

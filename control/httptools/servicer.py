@@ -9,8 +9,8 @@ from control.base import paging
 from control.boundary import ActionContext, TransactionContext
 from control.executions.runner import arguments_without_secrets, redact_off_loop, run_row
 from control.httptools import toolrequest, usecases
-from control.httptools.requestsender import Exchange, Requests
-from control.httptools.usecases import Tools, present_binding, present_secret, present_tool
+from control.httptools.requestsender import Requests, ToolExchange
+from control.httptools.usecases import HttpTools, present_binding, present_secret, present_tool
 from control.tools import Result, bounded, dumped, failed
 from hum import ids, rpc
 from hum.clock import monotonic_ms
@@ -32,7 +32,7 @@ BROKEN = "HUM failed during the test. It is not known whether the tool did what 
 
 
 class ToolsServicer:
-    def __init__(self, db: Db, cursors: paging.Cursors, tools: Tools, requests: Requests) -> None:
+    def __init__(self, db: Db, cursors: paging.Cursors, tools: HttpTools, requests: Requests) -> None:
         self._db, self._cursors, self._tools, self._requests = db, cursors, tools, requests
 
     async def ListTools(self, request: pb.ListToolsRequest, ctx: TransactionContext) -> pb.ListToolsResponse:
@@ -104,7 +104,7 @@ class ToolsServicer:
 
 
 class ToolBindingsServicer:
-    def __init__(self, cursors: paging.Cursors, tools: Tools) -> None:
+    def __init__(self, cursors: paging.Cursors, tools: HttpTools) -> None:
         self._cursors, self._tools = cursors, tools
 
     async def ListFlowTools(
@@ -209,7 +209,7 @@ def _test_run(id: UUID, org: UUID, row: HttpToolRow, arguments: str) -> NewToolR
     )
 
 
-def _test_response(exchange: Exchange) -> pb.TestToolResponse:
+def _test_response(exchange: ToolExchange) -> pb.TestToolResponse:
     request, outcome = exchange.request, exchange.outcome
     answer = None
     if exchange.status is not None:

@@ -34,7 +34,7 @@ MASK = "********"
 OF_TOOLS_ALONE = ("version", "description", "arguments_json", "requires_approval")
 
 
-class Tools:
+class HttpTools:
     """HTTP tools and their bindings."""
 
     def __init__(self, registry: Registry, settings: HttpToolSettings) -> None:

@@ -14,7 +14,7 @@ from control.base.principal import ROLES, permissions
 from control.base.wire import moment, timestamp, value, word
 from control.boundary import NodeContext, SessionContext, SignedInContext, TransactionContext
 from control.calls.live import LiveCall
-from control.clients.twilio import Carrier, Webhooks
+from control.clients.twilio import CarrierClient, Webhooks
 from control.identity import invitations, usecases
 from control.identity.grants import Onboarding
 from control.numbers import usecases as numbers
@@ -161,7 +161,7 @@ class AdminServicer:
         self,
         db: Db,
         cursors: paging.Cursors,
-        carrier: Carrier,
+        carrier: CarrierClient,
         webhooks: Webhooks,
         live: Callable[[UUID, UUID], LiveCall],
         prices: Callable[[], Prices],

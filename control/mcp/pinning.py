@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from control.tools import Origin, Run, Schema, Tool, ToolChannel, ToolPolicy
+from control.tools import AgentTool, Origin, Run, Schema, ToolChannel, ToolPolicy
 from hum.json import schemas
 from storage.mcp import Definition, FlowTool, McpToolRow, ServerRow
 
@@ -137,10 +137,10 @@ def first(row: McpToolRow, at: datetime) -> McpToolRow:
     return replace(row, by=(FIRST, at))
 
 
-def tool(row: FlowTool, channels: frozenset[ToolChannel], run: Run) -> Tool:
+def tool(row: FlowTool, channels: frozenset[ToolChannel], run: Run) -> AgentTool:
     """Return a tool for the registry of agents' tools."""
     schema: Schema = json.loads(row.schema)
-    return Tool(
+    return AgentTool(
         name=row.model_name,
         description=f"{row.description}\n(A tool of {row.server}.)",
         parameters=lambda _: schema,

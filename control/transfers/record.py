@@ -6,7 +6,7 @@ from uuid import UUID
 from control.base.wire import timestamp, value
 from control.livecall import turns
 from control.livecall.callstatus import TURNS_OF_A_STREAM
-from control.livecall.nextsteps import AGENT, Message, Transfer, decode, encode
+from control.livecall.nextsteps import AGENT, TakeMessage, Transfer, decode, encode
 from control.livecall.stream import append_event
 from control.transfers import transfertargets
 from control.usage import callentries as usage
@@ -69,7 +69,9 @@ async def fall_back(tx: Tx, state: CallStateRow, row: TransferRow, at: datetime,
     step = decode(state.next_step)
     if step is None or (isinstance(step, Transfer) and step.id == row.id):
         to_mailbox = row.unanswered != AGENT and has_voicemail
-        await calls.set_next_step(tx, state.id, encode(Message("unanswered")) if to_mailbox else None, due=to_mailbox)
+        await calls.set_next_step(
+            tx, state.id, encode(TakeMessage("unanswered")) if to_mailbox else None, due=to_mailbox
+        )
 
 
 async def discard_next_step(tx: Tx, state: CallStateRow, at: datetime) -> None:

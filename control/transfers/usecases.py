@@ -8,12 +8,12 @@ from control.audit.usecases import append_action
 from control.base import phone
 from control.boundary import ActionContext
 from control.bus import Bus
-from control.clients.twilio import Carrier, is_refusal
+from control.clients.twilio import CarrierClient, is_refusal
 from control.flows.definitions import usable
 from control.livecall.commands import DONE, UNKNOWN, Commands, own_id
 from control.livecall.nextsteps import TRANSFER, Transfer, decode, encode
 from control.transfers import transfertargets
-from control.transfers.transfertargets import Parties, Target
+from control.transfers.transfertargets import Parties, TransferTarget
 from hum import ids
 from hum.connectionoverrides import OVERRIDES
 from hum.contract.errors import CarrierError, FieldError, InvalidRequest, InvalidState, Unavailable
@@ -47,7 +47,7 @@ class TransferRequest:
 class Transfers:
     """The commands of people that transfer calls."""
 
-    def __init__(self, db: Db, bus: Bus, carrier: Carrier, settings: CallsSettings) -> None:
+    def __init__(self, db: Db, bus: Bus, carrier: CarrierClient, settings: CallsSettings) -> None:
         self._db, self._carrier, self._settings = db, carrier, settings
         self._commands = Commands(db, bus, settings)
 
@@ -125,13 +125,13 @@ class Transfers:
             unanswered=target.unanswered,
         )
 
-    async def _target(self, tx: Tx, state: CallStateRow, request: TransferRequest) -> Target:
+    async def _target(self, tx: Tx, state: CallStateRow, request: TransferRequest) -> TransferTarget:
         if bool(request.label) == bool(request.to_e164):
             raise InvalidRequest([FieldError("to", "give either this or label")])
         if request.to_e164:
             if (complaint := transfertargets.bad_given_number(request.to_e164)) is not None:
                 raise InvalidRequest([FieldError("to", complaint)])
-            return Target(request.to_e164, request.needs_key)
+            return TransferTarget(request.to_e164, request.needs_key)
         target = transfertargets.targets(usable(await transfers.definition(tx, state.id))).get(request.label)
         if target is None:
             raise InvalidRequest([FieldError("label", "is not a number's label in the flow's transfer map")])

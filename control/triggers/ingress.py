@@ -53,7 +53,7 @@ class UnsupportedMediaType(Refused):
 
 
 @dataclass(frozen=True, slots=True)
-class Bounds:
+class TriggerBounds:
     """The limits of posts.  Rates: per trigger, per organization, and `unknown`: per client address that tries unknown tokens."""
 
     trigger: Rates
@@ -66,7 +66,12 @@ class Bounds:
 
 class HooksIngressServicer:
     def __init__(
-        self, db: Db, keyring: Keyring, concurrency: ConcurrencyLimits, bounds: Bounds, clock: Clock = monotonic_ms
+        self,
+        db: Db,
+        keyring: Keyring,
+        concurrency: ConcurrencyLimits,
+        bounds: TriggerBounds,
+        clock: Clock = monotonic_ms,
     ) -> None:
         self._db, self._keyring, self._concurrency, self._bounds, self._clock = db, keyring, concurrency, bounds, clock
         #: The trigger and organization of recent addresses; a hit only skips the limit of unknown ones, and proves nothing.

@@ -11,7 +11,7 @@ import pytest
 
 from control.base.subscriptions import Contract
 from control.billing.account import Accounts
-from control.clients.stripe import Stripe as Client
+from control.clients.stripe import StripePayments as Client
 from hum.contract.errors import PaymentError
 from sandbox.stripe import Book, Fault
 from sandbox.stripe.shapes import Json

@@ -12,8 +12,8 @@ import standardwebhooks
 from control import readers
 from control.webhooks import usecases
 from control.webhooks.retries import Schedule
-from control.webhooks.sealing import Sealer
-from control.webhooks.usecases import Limits
+from control.webhooks.sealing import WebhookSealer
+from control.webhooks.usecases import WebhookLimits
 from hum import ids
 from hum.ids import Kind
 from hum.secrets import sign
@@ -24,7 +24,7 @@ from storage.calls import NewCall
 from tests.control.webhooks.conftest import LOCAL, SCHEDULE, Hooked, received
 from tests.support.certificate import self_signed
 
-LIMITS = Limits(50, LOCAL, 3600.0)
+LIMITS = WebhookLimits(50, LOCAL, 3600.0)
 
 
 def verified(secret: str, request: ReceivedRequest) -> dict[str, Any]:
@@ -190,7 +190,7 @@ async def test_a_secret_that_is_rotated_between_attempts(hooked: Hooked) -> None
     sender = hooked.sender(schedule=Schedule((3600.0,) * 3, 0, 0))
     await sender.send_due()
     async with hooked.db.tenant(hooked.org) as tx:
-        _, newer = await usecases.rotate(tx, webhook, Sealer(hooked.keyring), LIMITS)
+        _, newer = await usecases.rotate(tx, webhook, WebhookSealer(hooked.keyring), LIMITS)
         await webhook_deliveries.redeliver(
             tx, webhook, (await webhook_deliveries.page(tx, webhook, None, None, 1))[0].id
         )
