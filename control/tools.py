@@ -19,7 +19,7 @@ from opentelemetry.trace import get_current_span
 from prometheus_client import Histogram
 
 from hum.clock import monotonic_ms
-from hum.contract.errors import Refused
+from hum.contract.errors import RequestRefused
 from hum.json import customer_schemas
 from hum.json import schemas as jsonschemas
 from hum.observe.logs import log
@@ -292,7 +292,7 @@ class Registry:
             return bounded(result)
         except TimeoutError:
             return failed("This took too long. It is not known whether it was done.")
-        except Refused as refusal:
+        except RequestRefused as refusal:
             return failed(str(refusal))
         except (*UNAVAILABLE, *BUSY):
             return failed("This can't be done at the moment.")

@@ -24,7 +24,7 @@ from hum.contract.errors import (
     IdempotencyMismatch,
     NotFound,
     PlanLimit,
-    Refused,
+    RequestRefused,
 )
 from hum.contract.principal import Principal
 from hum.ids import Kind
@@ -164,7 +164,7 @@ class Purchases:
                 if latest.number_id is not None:  # another process finished it
                     return await numbers.get(tx, latest.number_id)
                 return await _record(tx, attempt, bought)
-        except Refused as error:
+        except RequestRefused as error:
             await self._end(attempt, "returning", bought.sid)
             await self._release(attempt, bought.sid)
             if isinstance(error, AlreadyExists):

@@ -21,7 +21,7 @@ from control.triggers.payloads import BadHook, Signed
 from control.triggers.usecases import TABLE
 from hum import ids
 from hum.clock import Clock, monotonic_ms, now
-from hum.contract.errors import FieldError, InvalidRequest, NotFound, RateLimited, Refused
+from hum.contract.errors import FieldError, InvalidRequest, NotFound, RateLimited, RequestRefused
 from hum.ids import Kind
 from hum.secrets import Keyring, SealContext
 from hum.v1 import events_pb2
@@ -39,14 +39,14 @@ DAY_RETRY_SECONDS = "3600"
 NO_SUCH = "There is no such address."
 
 
-class BadSignature(Refused):
+class BadSignature(RequestRefused):
     """The refusal of a missing or wrong signature."""
 
     # Not PERMISSION_DENIED, which means that this gateway lacks permission, and is retried.
     code, reason = "INVALID_ARGUMENT", "FORBIDDEN"
 
 
-class UnsupportedMediaType(Refused):
+class UnsupportedMediaType(RequestRefused):
     """The refusal of a body's media type."""
 
     code, reason = "INVALID_ARGUMENT", "UNSUPPORTED_MEDIA_TYPE"
@@ -187,7 +187,7 @@ def _signature(request: pb.ReceiveHookRequest) -> Signed | None:
     return Signed(request.webhook_id, request.webhook_timestamp, request.webhook_signature)
 
 
-def _refusal(bad: BadHook) -> Refused:
+def _refusal(bad: BadHook) -> RequestRefused:
     match bad.what:
         case "signature":
             return BadSignature(str(bad))
