@@ -18,7 +18,7 @@ from hum import ids
 from hum.ids import Kind
 from hum.secrets import sign
 from hum.v1 import events_pb2
-from sandbox.receiver import Fault, ReceivedRequest, Receiver, Reply
+from sandbox.receiver import ReceivedRequest, Receiver, ReceiverFault, Reply
 from storage import calls, erasures, events, flows, identity, webhook_deliveries, webhooks
 from storage.calls import NewCall
 from tests.control.webhooks.conftest import LOCAL, SCHEDULE, Hooked, received
@@ -81,14 +81,14 @@ async def test_a_failure_is_retried_with_the_same_body_and_id_until_it_succeeds(
 @pytest.mark.parametrize(
     ("fault", "error"),
     [
-        (Fault.HANG, "timeout"),
-        (Fault.RESET, "protocol"),
-        (Fault.CUT, "protocol"),
-        (Fault.DRIP, "timeout"),
-        (Fault.GARBAGE, "protocol"),
+        (ReceiverFault.HANG, "timeout"),
+        (ReceiverFault.RESET, "protocol"),
+        (ReceiverFault.CUT, "protocol"),
+        (ReceiverFault.DRIP, "timeout"),
+        (ReceiverFault.GARBAGE, "protocol"),
     ],
 )
-async def test_a_bad_answer_is_a_failure_and_no_harm(hooked: Hooked, fault: Fault, error: str) -> None:
+async def test_a_bad_answer_is_a_failure_and_no_harm(hooked: Hooked, fault: ReceiverFault, error: str) -> None:
     webhook = await hooked.webhook()
     hooked.receiver.say("/hook", Reply(fault=fault))
     await hooked.happen(received())
@@ -100,7 +100,7 @@ async def test_a_bad_answer_is_a_failure_and_no_harm(hooked: Hooked, fault: Faul
 
 async def test_a_huge_answer_is_cut_off_at_16_kib(hooked: Hooked) -> None:
     webhook = await hooked.webhook()
-    hooked.receiver.say("/hook", Reply(fault=Fault.HUGE))
+    hooked.receiver.say("/hook", Reply(fault=ReceiverFault.HUGE))
     await hooked.happen(received())
     (delivery,) = await hooked.until_settled(webhook)
     async with hooked.db.tenant(hooked.org) as tx:
