@@ -24,7 +24,7 @@ import uvloop
 
 from hum import ids
 from storage import call_events, call_records, contacts, events, identity
-from storage.call_records import Filter, Query
+from storage.call_records import CallFilter, Query
 from storage.db import Db, Tx
 from storage.embedded import EmbeddedPostgres
 from storage.migrate import migrate
@@ -94,7 +94,7 @@ class GrowingDatabase:
 
     def questions(self) -> dict[str, Ask]:
         """Return the queries by name; each call of one uses different arguments."""
-        size, everything = self.size, Filter()
+        size, everything = self.size, CallFilter()
 
         def caller(random: Random) -> str:
             return str(2_000_000_000 + random.randrange(1, size // CALLS_A_CALLER) * 7919 % 7_999_999_999)
@@ -105,22 +105,22 @@ class GrowingDatabase:
         def calls(query: Callable[[Random], Query]) -> Ask:
             return lambda tx, random: call_records.search(tx, query(random), everything, None, PAGE)
 
-        def listed(by: Callable[[Random], Filter]) -> Ask:
+        def listed(by: Callable[[Random], CallFilter]) -> Ask:
             return lambda tx, random: call_records.page(tx, by(random), None, PAGE)
 
         def people(ask: Callable[[Random], tuple[str, str | None]]) -> Ask:
             return lambda tx, random: contacts.search(tx, *ask(random), None, None, PAGE)
 
         async def behind(tx: Tx, random: Random) -> Sequence[Any]:
-            await events.lock_position(tx, "bench", events.Start.BEGINNING)
+            await events.lock_position(tx, "bench", events.ReaderStart.BEGINNING)
             await events.advance(tx, "bench", "0", random.randrange(size))
-            return await events.read_behind_horizon(tx, "bench", events.Start.BEGINNING, 100)
+            return await events.read_behind_horizon(tx, "bench", events.ReaderStart.BEGINNING, 100)
 
         return {
             "calls: the newest": listed(lambda _: everything),
-            "calls: of a number": listed(lambda random: Filter(contact_e164=f"+1{caller(random)}")),
-            "calls: a status of 1 %": listed(lambda _: Filter(status="failed")),
-            "calls: a tag of 1 %": listed(lambda _: Filter(tag="vip")),
+            "calls: of a number": listed(lambda random: CallFilter(contact_e164=f"+1{caller(random)}")),
+            "calls: a status of 1 %": listed(lambda _: CallFilter(status="failed")),
+            "calls: a tag of 1 %": listed(lambda _: CallFilter(tag="vip")),
             "call search: a number": calls(lambda random: _number_query(caller(random))),
             "call search: the end of a number": calls(lambda random: _number_query(caller(random)[-7:])),
             "call search: a word of two hundred": calls(

@@ -18,7 +18,7 @@ from bench.growth import PAGE, Ask
 from hum import ids
 from storage import inbox, inbox_changes, recipients
 from storage.db import Db, Tx
-from storage.inbox import Filter
+from storage.inbox import InboxFilter
 from tests.support import rows
 
 BEGAN = datetime(2026, 1, 1, tzinfo=UTC)
@@ -41,16 +41,16 @@ class InboxBench:
         """Return the queries by name; each call of one uses different arguments."""
         size = self.size
 
-        def listed(by: Filter) -> Ask:
+        def listed(by: InboxFilter) -> Ask:
             return lambda tx, _: inbox.page(tx, by, None, PAGE)
 
         async def deep(tx: Tx, random: Random) -> Sequence[Any]:
             at = BEGAN + timedelta(seconds=10 * random.randrange(size // 2, size))
-            return await inbox.page(tx, Filter(), (at, UUID(int=0)), PAGE)
+            return await inbox.page(tx, InboxFilter(), (at, UUID(int=0)), PAGE)
 
         def found(word: Callable[[Random], str], *, digits: bool = False, limit: int = PAGE) -> Ask:
             return lambda tx, random: inbox.search(
-                tx, (q := word(random)), q if digits else None, Filter(), None, limit
+                tx, (q := word(random)), q if digits else None, InboxFilter(), None, limit
             )
 
         def sent_to(status: str | None, after: Callable[[Random], int]) -> Ask:
@@ -61,13 +61,13 @@ class InboxBench:
             return [await inbox_changes.unread_counts(tx, min(1000, self._smallest // 100), 200)]
 
         return {
-            "inbox: the latest": listed(Filter()),
+            "inbox: the latest": listed(InboxFilter()),
             "inbox: a page in the middle": deep,
-            "inbox: closed, 1 %": listed(Filter(status="closed")),
-            "inbox: unread, 2 %": listed(Filter(unread=True)),
-            "inbox: put off, 1 %": listed(Filter(snoozed=True)),
-            "inbox: nobody's": listed(Filter(unassigned=True)),
-            "inbox: a member's, none": listed(Filter(assignee_id=ids.new())),
+            "inbox: closed, 1 %": listed(InboxFilter(status="closed")),
+            "inbox: unread, 2 %": listed(InboxFilter(unread=True)),
+            "inbox: put off, 1 %": listed(InboxFilter(snoozed=True)),
+            "inbox: nobody's": listed(InboxFilter(unassigned=True)),
+            "inbox: a member's, none": listed(InboxFilter(assignee_id=ids.new())),
             "inbox: how much is unread": waiting,
             "messages of a conversation": lambda tx, random: inbox.messages_of(tx, _thread(random, size), None, PAGE),
             "inbox search: a number": found(lambda random: str(2_000_000_000 + random.randrange(1, size)), digits=True),

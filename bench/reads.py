@@ -27,7 +27,7 @@ from storage.embedded import EmbeddedPostgres
 from storage.interruptions import InterruptionRow
 from storage.latencies import LatencyRow
 from storage.migrate import migrate
-from storage.tool_runs import ReportRow
+from storage.tool_runs import ToolReportRow
 
 WARM = 50
 #: The turns of the call that is read.
@@ -90,7 +90,9 @@ async def _call(tx: Tx, org: UUID) -> UUID:
             cut = InterruptionRow(1, 3 * seq + 1, seq * 1000, 400, 60, "cut", seq, "voice", "kept_speaking", 900, 360)
             await interruptions.add(tx, org, id, cut)
         if seq % 5 == 0:
-            tool = ReportRow(f"call_{seq}", "look_up", now(), "ok", 200, '{"day": "Thursday"}', '{"free": ["09:00"]}')
+            tool = ToolReportRow(
+                f"call_{seq}", "look_up", now(), "ok", 200, '{"day": "Thursday"}', '{"free": ["09:00"]}'
+            )
             await tool_runs.report(tx, org, id, tool)
     return id
 

@@ -25,7 +25,7 @@ from bench.texts.speed import POLL_SECONDS, WAIT_SECONDS, Figure, cpu_between, o
 from hum import ids
 from hum.ids import Kind
 from hum.v1 import events_pb2
-from sandbox.receiver import Fault, Receiver, Reply
+from sandbox.receiver import Receiver, ReceiverFault, Reply
 from storage import events
 from storage.db import Db
 from storage.events import NewEvent
@@ -117,7 +117,7 @@ async def run(home: Path, per_second: float, seconds: float) -> list[Figure]:
         await measure(platform, receiver, db, per_second, 2.0, "")  # warm
         for dead in ("", "sms.received"):
             if dead:
-                receiver.always(f"/{dead}", Reply(fault=Fault.HANG))
+                receiver.always(f"/{dead}", Reply(fault=ReceiverFault.HANG))
             figures += await measure(platform, receiver, db, per_second, seconds, dead)
     return figures
 

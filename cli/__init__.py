@@ -47,7 +47,7 @@ def main() -> None:
     sys.exit(status)
 
 
-class _Parser(argparse.ArgumentParser):
+class _CommandParser(argparse.ArgumentParser):
     """A parser that reports errors in one sentence."""
 
     def error(self, message: str) -> NoReturn:
@@ -55,7 +55,7 @@ class _Parser(argparse.ArgumentParser):
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = _Parser(prog="hum", description="An AI phone and text platform on your own machines.")
+    parser = _CommandParser(prog="hum", description="An AI phone and text platform on your own machines.")
     parser.add_argument("--version", action="version", version=f"hum {release()}")
     commands = parser.add_subparsers(required=True, metavar="command")
 
@@ -108,7 +108,7 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _add_database(commands: "argparse._SubParsersAction[_Parser]") -> None:
+def _add_database(commands: "argparse._SubParsersAction[_CommandParser]") -> None:
     migrate = _command(commands, "migrate", "bring the database up to date", _migrate)
     migrate.add_argument("--print-roles", action="store_true", help="print the SQL that an administrator runs once")
     migrate.add_argument("--restored", action="store_true", help="a backup was restored: look before sending again")
@@ -122,7 +122,7 @@ def _add_database(commands: "argparse._SubParsersAction[_Parser]") -> None:
         command.set_defaults(program=name)
 
 
-def _add_admin(commands: "argparse._SubParsersAction[_Parser]") -> None:
+def _add_admin(commands: "argparse._SubParsersAction[_CommandParser]") -> None:
     admin = commands.add_parser("admin", help="operator commands").add_subparsers(required=True, metavar="action")
     org = _command(admin, "create-org", "create an organization", _create_org)
     org.add_argument("--name", required=True)
@@ -160,7 +160,7 @@ def _add_admin(commands: "argparse._SubParsersAction[_Parser]") -> None:
 
 
 def _command(
-    commands: "argparse._SubParsersAction[_Parser]",
+    commands: "argparse._SubParsersAction[_CommandParser]",
     name: str,
     help: str,
     run: Callable[[argparse.Namespace], int],

@@ -186,9 +186,9 @@ async def _payments(settings: ControlSettings) -> AsyncIterator[Payments | None]
         yield None
         return
     # Importing the SDK takes a third of the start's time.
-    from control.clients.stripe import Stripe
+    from control.clients.stripe import StripePayments
 
-    payments = Stripe.open(settings)
+    payments = StripePayments.open(settings)
     try:
         yield payments
     finally:

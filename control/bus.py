@@ -29,7 +29,7 @@ M = TypeVar("M", bound=Message)
 
 
 @dataclass(frozen=True, slots=True)
-class Channel(Generic[T]):
+class BusChannel(Generic[T]):
     """A name and an encoding of messages.  `decode` raises ValueError for an invalid payload."""
 
     name: str
@@ -39,7 +39,7 @@ class Channel(Generic[T]):
     key: Callable[[T], str] | None = None
 
 
-def of_messages(name: str, kind: type[M], key: Callable[[M], str] | None = None) -> Channel[M]:
+def of_messages(name: str, kind: type[M], key: Callable[[M], str] | None = None) -> BusChannel[M]:
     """Return a channel for a type of protobuf message, encoded as base64 since NOTIFY carries text."""
 
     def decode(payload: str) -> M:
@@ -51,20 +51,22 @@ def of_messages(name: str, kind: type[M], key: Callable[[M], str] | None = None)
     def encode(message: M) -> str:
         return binascii.b2a_base64(message.SerializeToString(), newline=False).decode()
 
-    return Channel(name, decode, encode, key)
+    return BusChannel(name, decode, encode, key)
 
 
 class Bus(Protocol):
     """The connection between all processes of control."""
 
-    def subscribe(self, channel: Channel[T], listener: Callable[[T | None], None], key: str = "") -> Callable[[], None]:
+    def subscribe(
+        self, channel: BusChannel[T], listener: Callable[[T | None], None], key: str = ""
+    ) -> Callable[[], None]:
         """Call `listener` with a channel's messages, only those with `key` if it has keys; return the unsubscribe.
 
         The listener is called with None when a message may have been lost.
         """
         ...
 
-    async def publish(self, channel: Channel[T], message: T) -> bool:
+    async def publish(self, channel: BusChannel[T], message: T) -> bool:
         """Send a message to all processes now; return False if it is too large, and drop it."""
         ...
 
@@ -72,11 +74,11 @@ class Bus(Protocol):
 class RunningBus(Bus, Protocol):
     """The interface of a bus for the program that starts it."""
 
-    async def start(self, channels: Sequence[Channel[Any]]) -> None:
+    async def start(self, channels: Sequence[BusChannel[Any]]) -> None:
         """Listen to these channels; return once messages arrive, or after a limited wait for an unavailable server."""
         ...
 
-    def begin(self, channels: Sequence[Channel[Any]]) -> None:
+    def begin(self, channels: Sequence[BusChannel[Any]]) -> None:
         """Listen to these channels without waiting until messages arrive; listeners get None at that time."""
         ...
 
@@ -88,14 +90,14 @@ class Listeners:
 
     def __init__(self, poll_seconds: float) -> None:
         self._poll_seconds = poll_seconds
-        self._channels: dict[str, Channel[Any]] = {}
+        self._channels: dict[str, BusChannel[Any]] = {}
         self._listening: dict[tuple[str, str], set[Callable[[Any], None]]] = {}
 
-    def declare(self, channels: Sequence[Channel[Any]]) -> None:
+    def declare(self, channels: Sequence[BusChannel[Any]]) -> None:
         """Set the channels that can be listened to."""
         self._channels = {channel.name: channel for channel in channels}
 
-    def add(self, channel: Channel[T], listener: Callable[[T | None], None], key: str) -> Callable[[], None]:
+    def add(self, channel: BusChannel[T], listener: Callable[[T | None], None], key: str) -> Callable[[], None]:
         """Add a listener, and return the function that removes it."""
         assert channel.name in self._channels, f"no feature declares the channel {channel.name}"
         assert bool(key) == (channel.key is not None), f"listeners of {channel.name} need a key if the channel has keys"
@@ -154,7 +156,7 @@ class Listeners:
             LOG.exception("a listener on the bus failed", channel=address[0])
 
 
-def encoded(channel: Channel[T], message: T) -> str | None:
+def encoded(channel: BusChannel[T], message: T) -> str | None:
     """Encode a message; return None and count it if it is too large for any bus."""
     payload = channel.encode(message)
     if len(payload.encode()) > MAX_PAYLOAD_BYTES:
@@ -169,15 +171,15 @@ class PostgresBus:
     def __init__(self, db: Db, *, retry_seconds: float, poll_seconds: float = 5.0) -> None:
         self._db, self._retry_seconds = db, retry_seconds
         self._listeners = Listeners(poll_seconds)
-        self._channels: Sequence[Channel[Any]] = ()
+        self._channels: Sequence[BusChannel[Any]] = ()
         self._tasks: list[asyncio.Task[None]] = []
         self._ready, self._up = asyncio.Event(), UP.labels("postgresql")
 
-    async def start(self, channels: Sequence[Channel[Any]]) -> None:
+    async def start(self, channels: Sequence[BusChannel[Any]]) -> None:
         self.begin(channels)
         await self._ready.wait()
 
-    def begin(self, channels: Sequence[Channel[Any]]) -> None:
+    def begin(self, channels: Sequence[BusChannel[Any]]) -> None:
         self._channels = channels
         self._listeners.declare(channels)
         self._tasks = [
@@ -190,10 +192,12 @@ class PostgresBus:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
-    def subscribe(self, channel: Channel[T], listener: Callable[[T | None], None], key: str = "") -> Callable[[], None]:
+    def subscribe(
+        self, channel: BusChannel[T], listener: Callable[[T | None], None], key: str = ""
+    ) -> Callable[[], None]:
         return self._listeners.add(channel, listener, key)
 
-    async def publish(self, channel: Channel[T], message: T) -> bool:
+    async def publish(self, channel: BusChannel[T], message: T) -> bool:
         if (payload := encoded(channel, message)) is None:
             return False
         async with self._db.system() as tx:

@@ -30,7 +30,7 @@ MAX_DETAIL_CHARS = 200
 REFUSED, DENIED = "authorization violation", "permissions violation"
 
 
-class Server:
+class BusServer:
     """A server and its fault: a word that `cli.doctor.bus` knows, empty without a fault."""
 
     def __init__(self, url: str, context: ssl.SSLContext, seconds: float) -> None:
@@ -161,14 +161,14 @@ async def facts(settings: BusSettings) -> dict[str, Any]:
     """Return `servers`, each with its `server` (the URL without a password), `fault`, `detail` and `version`."""
     context = natsbus.tls(settings.tls_ca, settings.tls_cert, settings.tls_key)
     test_subject = subject(f"doctor.{secrets.token_hex(8)}")
-    servers = [Server(url, context, settings.bus_silent_seconds) for url in settings.bus_urls]
+    servers = [BusServer(url, context, settings.bus_silent_seconds) for url in settings.bus_urls]
     await asyncio.gather(*(server.connect(test_subject) for server in servers))
     await _publish_to_all(servers, test_subject, settings.bus_silent_seconds)
     await asyncio.gather(*(server.close() for server in servers))
     return {"servers": [server.as_json() for server in servers]}
 
 
-async def _publish_to_all(servers: Sequence[Server], test_subject: str, seconds: float) -> None:
+async def _publish_to_all(servers: Sequence[BusServer], test_subject: str, seconds: float) -> None:
     """Publish the test message on the first server that works, and record the servers that don't receive it."""
     first = next((server for server in servers if not server.fault), None)
     if first is None:

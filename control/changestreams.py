@@ -23,7 +23,7 @@ from control.changepoller import ChangePoller
 from hum.clock import monotonic_ms
 from storage import inbox_changes
 from storage.db import Db, Tx
-from storage.inbox_changes import Change
+from storage.inbox_changes import InboxChange
 
 BATCH = 200
 #: Greater than the id of every change, for a position after a whole transaction.
@@ -117,7 +117,7 @@ class ChangeStream(Generic[Event]):
         wait_seconds = intervals.poll_seconds if more else intervals.idle_seconds
         return await self._present(tx, changes, is_all=True), (horizon.below - 1, _END_OF_TRANSACTION), wait_seconds
 
-    async def _present(self, tx: Tx, changes: Sequence[Change], *, is_all: bool) -> Sequence[Event]:
+    async def _present(self, tx: Tx, changes: Sequence[InboxChange], *, is_all: bool) -> Sequence[Event]:
         """Return events with the current state of the changed resources.
 
         `is_all`: no further change of the last transaction follows.
@@ -147,9 +147,9 @@ class ChangeStream(Generic[Event]):
         self._wake.set()
 
 
-def latest(changes: Iterable[Change]) -> Sequence[Change]:
+def latest(changes: Iterable[InboxChange]) -> Sequence[InboxChange]:
     """Return the last change of each resource, in order; one that was made in any of its changes counts as new."""
-    last = dict[UUID, Change]()
+    last = dict[UUID, InboxChange]()
     for change in changes:
         before = last.pop(change.thing_id, None)
         last[change.thing_id] = replace(change, made=change.made or (before is not None and before.made))

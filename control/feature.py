@@ -16,16 +16,16 @@ from control.base.job import Job
 from control.base.paging import Cursors
 from control.base.subscriptions import Payments
 from control.boundary import Boundary
-from control.bus import Bus, Channel
+from control.bus import Bus, BusChannel
 from control.clients.embeddings import Embedder
 from control.clients.http import GuardedClient
-from control.clients.openai import Responder, Speech, Transcriber, Writer
-from control.clients.twilio import Carrier, Lookups
-from control.tools import Approver, Registry, Source, Tool
+from control.clients.openai import Responder, Synthesizer, Transcriber, Writer
+from control.clients.twilio import CarrierClient, Lookups
+from control.tools import AgentTool, Approver, Registry, Source
 from hum.objects.files import Files
 from hum.secrets import Keyring
 from storage.db import Db, Tx
-from storage.events import Event, Start
+from storage.events import Event, ReaderStart
 
 Handler = Callable[[UUID, UUID], Awaitable[object]]
 """Runs a job, given its organization and row.  If it raises, the job is retried, after the error's `retry_after_seconds`."""
@@ -51,7 +51,7 @@ class Reader:
     """
 
     name: str
-    start: Start
+    start: ReaderStart
     types: frozenset[str]
     handle: Callable[[Tx, Sequence[Event]], Awaitable[None]]
     every_seconds: float
@@ -66,9 +66,9 @@ class Reader:
 class ExternalClients:
     """The clients of external systems."""
 
-    carrier: Carrier
+    carrier: CarrierClient
     lookups: Lookups
-    speech: Speech
+    speech: Synthesizer
     writer: Writer
     transcriber: Transcriber
     responder: Responder
@@ -117,10 +117,10 @@ class Feature:
     jobs: Mapping[Job, Handler] = field(default_factory=dict)
     sweeps: Sequence[Sweep] = ()
     readers: Sequence[Reader] = ()
-    channels: Sequence[Channel[Any]] = ()
+    channels: Sequence[BusChannel[Any]] = ()
     #: A worker's listeners on the bus; they get None when a message may have been lost.
-    wakes: Mapping[Channel[Any], Callable[[Any], None]] = field(default_factory=dict)
-    tools: Sequence[Tool] = ()
+    wakes: Mapping[BusChannel[Any], Callable[[Any], None]] = field(default_factory=dict)
+    tools: Sequence[AgentTool] = ()
     #: The sources of organizations' own tools.
     tool_sources: Sequence[Source] = ()
     #: Asks a person whether a tool may run; only one feature has it.

@@ -23,7 +23,7 @@ import nats.errors
 from nats.aio.client import Client
 from nats.aio.msg import Msg
 
-from control.bus import DROPPED, UP, Channel, Listeners, encoded
+from control.bus import DROPPED, UP, BusChannel, Listeners, encoded
 from hum.observe.logs import log
 
 LOG = log(__name__)
@@ -71,13 +71,13 @@ class NatsBus:
         self._up = UP.labels("nats")
         self._closing: set[asyncio.Task[None]] = set()
 
-    async def start(self, channels: Sequence[Channel[Any]]) -> None:
+    async def start(self, channels: Sequence[BusChannel[Any]]) -> None:
         """Return once messages arrive, or after `silent_seconds`, since calls can be taken without the bus."""
         self.begin(channels)
         with suppress(TimeoutError):
             await asyncio.wait_for(self._ready.wait(), self._servers.silent_seconds)
 
-    def begin(self, channels: Sequence[Channel[Any]]) -> None:
+    def begin(self, channels: Sequence[BusChannel[Any]]) -> None:
         self._listeners.declare(channels)
         self._tasks = [
             asyncio.create_task(self._run(), name="bus"),
@@ -95,7 +95,9 @@ class NatsBus:
         if self._closing:
             await asyncio.wait(self._closing, timeout=self._servers.silent_seconds)
 
-    def subscribe(self, channel: Channel[T], listener: Callable[[T | None], None], key: str = "") -> Callable[[], None]:
+    def subscribe(
+        self, channel: BusChannel[T], listener: Callable[[T | None], None], key: str = ""
+    ) -> Callable[[], None]:
         remove = self._listeners.add(channel, listener, key)
         self._changed.set()
 
@@ -105,7 +107,7 @@ class NatsBus:
 
         return unsubscribe
 
-    async def publish(self, channel: Channel[T], message: T) -> bool:
+    async def publish(self, channel: BusChannel[T], message: T) -> bool:
         if (payload := encoded(channel, message)) is None:
             return False
         await self._send(channel.name, channel.key(message) if channel.key else "", payload)

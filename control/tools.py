@@ -19,7 +19,7 @@ from opentelemetry.trace import get_current_span
 from prometheus_client import Histogram
 
 from hum.clock import monotonic_ms
-from hum.contract.errors import Refused
+from hum.contract.errors import RequestRefused
 from hum.json import customer_schemas
 from hum.json import schemas as jsonschemas
 from hum.observe.logs import log
@@ -88,7 +88,7 @@ class Situation:
     #: The flow of the definition.
     flow: FlowVersion | None = None
     #: The organization's own tools for this flow's agent, besides those of features.
-    own_tools: "tuple[Tool, ...]" = ()
+    own_tools: "tuple[AgentTool, ...]" = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,7 +164,7 @@ BUILT_IN = Origin("built_in")
 
 
 @dataclass(frozen=True, slots=True)
-class Tool:
+class AgentTool:
     """A tool.  `parameters` returns the JSON Schema (2020-12) of its arguments, or None if it is not offered.
 
     A tool without `run` is executed by the media process itself, even if control is unavailable: it pauses or resumes
@@ -187,7 +187,7 @@ class Tool:
 class ApprovalRequest:
     """A request for approval of a tool call, with valid arguments."""
 
-    tool: Tool
+    tool: AgentTool
     schema: Schema
     arguments: Mapping[str, Any]
     context: ToolContext
@@ -195,7 +195,7 @@ class ApprovalRequest:
 
 Approver = Callable[[ApprovalRequest], Awaitable[Result]]
 """Asks a person for approval, and returns at once, with a result that tells the agent so."""
-Source = Callable[[Tx, UUID, UUID], Awaitable[Sequence[Tool]]]
+Source = Callable[[Tx, UUID, UUID], Awaitable[Sequence[AgentTool]]]
 """Returns an organization's own tools for a flow, given both.  The transaction may be the system's, which sees all tenants."""
 
 
@@ -206,11 +206,11 @@ class Registry:
     """
 
     def __init__(self) -> None:
-        self._tools: list[Tool] = []
+        self._tools: list[AgentTool] = []
         self._sources: list[Source] = []
         self._approver: Approver | None = None
 
-    def add(self, tools: Iterable[Tool]) -> None:
+    def add(self, tools: Iterable[AgentTool]) -> None:
         """Add the tools of a feature."""
         for tool in tools:
             duplicates = [other for other in self._tools if other.name == tool.name and other.channels & tool.channels]
@@ -226,7 +226,7 @@ class Registry:
         assert self._approver is None, "two features ask for approval"
         self._approver = approver
 
-    async def own_tools(self, tx: Tx, organization: UUID, flow: UUID) -> tuple[Tool, ...]:
+    async def own_tools(self, tx: Tx, organization: UUID, flow: UUID) -> tuple[AgentTool, ...]:
         """Return an organization's own tools for a flow's agent, for `Situation.own_tools`."""
         return tuple([tool for source in self._sources for tool in await source(tx, organization, flow)])
 
@@ -238,12 +238,12 @@ class Registry:
         """Return the origin of the tool that an agent is offered by this name; None if there is none."""
         return next((tool.origin for tool, _ in self.offered(channel, situation) if tool.name == name), None)
 
-    def offered(self, channel: ToolChannel, situation: Situation) -> list[tuple[Tool, Schema]]:
+    def offered(self, channel: ToolChannel, situation: Situation) -> list[tuple[AgentTool, Schema]]:
         """Return the tools that an agent is offered in this situation, with the schemas of their arguments.
 
         A feature's tool takes precedence over an organization's tool of the same name.
         """
-        offered_tools: dict[str, tuple[Tool, Schema]] = {}
+        offered_tools: dict[str, tuple[AgentTool, Schema]] = {}
         for tool in (*self._tools, *approved(situation)):
             if channel in tool.channels and (schema := tool.parameters(situation)) is not None:
                 offered_tools.setdefault(tool.name, (tool, schema))
@@ -280,19 +280,19 @@ class Registry:
         return result
 
     async def _request_approval(
-        self, tool: Tool, schema: Schema, context: ToolContext, arguments: Mapping[str, Any]
+        self, tool: AgentTool, schema: Schema, context: ToolContext, arguments: Mapping[str, Any]
     ) -> Result:
         assert self._approver is not None, "there is an approver"
         return await self._approver(ApprovalRequest(tool, schema, arguments, context))
 
-    async def _bounded(self, tool: Tool, run: Run, context: ToolContext, arguments: Mapping[str, Any]) -> Result:
+    async def _bounded(self, tool: AgentTool, run: Run, context: ToolContext, arguments: Mapping[str, Any]) -> Result:
         try:
             async with asyncio.timeout(tool.timeout_ms / 1000):
                 result = await run(context, arguments)
             return bounded(result)
         except TimeoutError:
             return failed("This took too long. It is not known whether it was done.")
-        except Refused as refusal:
+        except RequestRefused as refusal:
             return failed(str(refusal))
         except (*UNAVAILABLE, *BUSY):
             return failed("This can't be done at the moment.")
@@ -302,7 +302,7 @@ class Registry:
             return failed("Something went wrong. It is not known whether it was done.")
 
 
-def approved(situation: Situation) -> Sequence[Tool]:
+def approved(situation: Situation) -> Sequence[AgentTool]:
     """Return the organization's own tools that a flow allows: those in its `tools_json`, or all without it."""
     tools_json = situation.definition.get("tools_json")
     if tools_json is None:

@@ -32,7 +32,7 @@ from gateway.hooks import TriggerHooks, redacted_path
 from gateway.landing import Landing
 from gateway.mcpserver.catalogue import Catalogue
 from gateway.mcpserver.execution import Execution
-from gateway.mcpserver.server import McpServer
+from gateway.mcpserver.server import GatewayMcpServer
 from gateway.middleware import AccessLog, SecurityHeaders
 from gateway.reference import Reference
 from gateway.requestlimit import RequestLimit
@@ -41,7 +41,7 @@ from gateway.server import ClientLimits, GatewayServer, HttpConnection, SlowRead
 from gateway.stripe import StripeWebhook
 from gateway.twilio import CarrierWebhooks
 from hum import rpc
-from hum.contract.errors import Refused
+from hum.contract.errors import RequestRefused
 from hum.json.values import Unsupported
 from hum.observe import logs
 from hum.process import descriptors, home, monitoring, production, program, sockets, watchdog
@@ -67,7 +67,7 @@ class Gateway:
     closing: asyncio.Event
     missing: monitoring.Ready
     webhooks: CarrierWebhooks
-    mcp: McpServer
+    mcp: GatewayMcpServer
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +126,7 @@ def build(settings: GatewaySettings, channel: aio.Channel, carrier_channel: aio.
             *(console or landing).routes(),
         ],
         middleware=_middleware(settings, cookies, lambda: bodies.evict_one() or slow.evict_one()),
-        exception_handlers={HTTPException: _http_error, Refused: _refusal, Exception: _bug},
+        exception_handlers={HTTPException: _http_error, RequestRefused: _refusal, Exception: _bug},
     )
     gateway.app.router.redirect_slashes = False  # a redirected POST loses its body
     return gateway
@@ -209,10 +209,10 @@ def _document_routes(public_url: str) -> list[Route]:
     return [Route("/openapi.json", openapi_json), Route("/openapi.yaml", openapi_yaml)]
 
 
-def _mcp(settings: GatewaySettings, endpoints: transcode.Endpoints, bodies: Bodies) -> McpServer:
+def _mcp(settings: GatewaySettings, endpoints: transcode.Endpoints, bodies: Bodies) -> GatewayMcpServer:
     catalogue = _catalogue(settings.public_url)
     execution = Execution(catalogue, endpoints, settings.mcp_server_result_bytes, settings.public_url)
-    return McpServer(catalogue, execution, bodies, settings.public_url, openapi.VERSION)
+    return GatewayMcpServer(catalogue, execution, bodies, settings.public_url, openapi.VERSION)
 
 
 @lru_cache(maxsize=1)
@@ -275,7 +275,7 @@ async def _http_error(request: Request, error: Exception) -> Response:
 
 
 async def _refusal(request: Request, error: Exception) -> Response:
-    assert isinstance(error, Refused)
+    assert isinstance(error, RequestRefused)
     return errors.refusal_of(error, credentials.request_id(request))
 
 

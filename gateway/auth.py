@@ -16,7 +16,7 @@ from starlette.routing import Route
 
 from gateway import credentials, errors, pages
 from gateway.credentials import ClientCredentials
-from gateway.oidc import IdentityUnproven, Issuer, IssuerUnavailable
+from gateway.oidc import IdentityUnproven, IssuerClient, IssuerUnavailable
 from hum import secrets
 from hum.contract.errors import FieldError
 from hum.observe.logs import log
@@ -39,7 +39,7 @@ class SignIn:
 
     def __init__(self, settings: GatewaySettings, channel: aio.Channel, client: ClientCredentials) -> None:
         self._settings, self._client, self._cookies = settings, client, client.cookies
-        self._issuer = Issuer(settings) if settings.oidc_issuer else None
+        self._issuer = IssuerClient(settings) if settings.oidc_issuer else None
         self._control = runtime_pb2_grpc.SignInServiceStub(channel)
         self._redirect_uri = settings.public_url + CALLBACK
 
@@ -94,7 +94,9 @@ class SignIn:
         answer.headers["Cache-Control"] = "no-store"
         return answer
 
-    async def _open_session(self, request: Request, issuer: Issuer, state: str, query: dict[str, str]) -> Response:
+    async def _open_session(
+        self, request: Request, issuer: IssuerClient, state: str, query: dict[str, str]
+    ) -> Response:
         request_id = credentials.request_id(request)
         try:
             sign_in = await self._control.TakeSignIn(pb.TakeSignInRequest(state=state), **self._call(request))

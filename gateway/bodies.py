@@ -6,10 +6,10 @@ from collections import Counter
 from starlette.requests import ClientDisconnect, Request
 
 from gateway import credentials
-from hum.contract.errors import Refused
+from hum.contract.errors import RequestRefused
 
 
-class BadBody(Refused):
+class BadBody(RequestRefused):
     """A refused body; `reason` is REST's, and the message is for the client."""
 
     def __init__(self, reason: str, message: str) -> None:
@@ -17,7 +17,7 @@ class BadBody(Refused):
         self.reason = reason
 
 
-class ClientDisconnected(Refused):
+class ClientDisconnected(RequestRefused):
     """The client left before its body was complete."""
 
     code = reason = "CANCELLED"

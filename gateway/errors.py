@@ -13,7 +13,7 @@ from grpc_status import rpc_status
 from starlette.responses import Response
 
 from hum import rpc
-from hum.contract.errors import FieldError, Refused
+from hum.contract.errors import FieldError, RequestRefused
 from hum.json import names as jsonnames
 
 BY_REASON: Mapping[str, int] = {
@@ -113,7 +113,7 @@ def refusal(reason: str, message: str, request_id: str, headers: Mapping[str, st
     return answer(BY_REASON[reason], reason, message, request_id, headers=headers)
 
 
-def refusal_of(error: Refused, request_id: str) -> Response:
+def refusal_of(error: RequestRefused, request_id: str) -> Response:
     """Return a refusal that was raised in the gateway as a REST answer."""
     if error.fields:
         return bad_fields(error.fields, request_id)

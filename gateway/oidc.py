@@ -68,7 +68,7 @@ class Metadata:
     basic_secret: bool
 
 
-class Issuer:
+class IssuerClient:
     """One issuer.
 
     Its discovery document is fetched once; its keys are fetched again if an unknown key signed a token.

@@ -68,7 +68,7 @@ class _ChunksTooSmall(Exception):  # noqa: N818 - it says what came
     """A body arrives in chunks so small that parsing them costs more than the body."""
 
 
-class _Parser(h11.Connection):
+class _HttpParser(h11.Connection):
     """h11's connection, which also counts the chunks of a body."""
 
     def __init__(self, max_head_bytes: int) -> None:
@@ -138,7 +138,7 @@ class HttpConnection(H11Protocol):
         **options: Any,
     ) -> None:
         super().__init__(**options)
-        self.conn = _Parser(MAX_HEAD_BYTES)
+        self.conn = _HttpParser(MAX_HEAD_BYTES)
         self._limit, self._slow_readers = limit, slow_readers
         self._client_limits, self._proxies = client_limits, proxies
         self._phase = ConnectionPhase.NOTHING

@@ -26,7 +26,7 @@ from gateway.contract import Binding
 from gateway.credentials import ClientCredentials
 from hum import rpc
 from hum.contract import authorization, validation, wire
-from hum.contract.errors import FieldError, InvalidRequest, Refused
+from hum.contract.errors import FieldError, InvalidRequest, RequestRefused
 from hum.contract.wire import NotJson
 from hum.json import names
 
@@ -103,7 +103,7 @@ class RpcEndpoint:
         try:
             limits.client.require(request)  # before the body is read
             message = await _fill(binding, request, limits, self._rename)
-        except Refused as error:
+        except RequestRefused as error:
             return errors.refusal_of(error, request_id)
         if binding.method.server_streaming and not requestlimit.admit_stream(request.scope):
             return errors.refusal("UNAVAILABLE", TOO_MANY_STREAMS, request_id, {"Retry-After": "5"})

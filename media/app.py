@@ -29,7 +29,7 @@ from media.handover.receiver import HandoverReceiver, Predecessor
 from media.handover.sender import HandoverSender
 from media.io.control import ControlLink
 from media.io.filework import FileThread, result
-from media.io.listenerstreams import ListenerStreams
+from media.io.listenerstreams import OverhearStreams
 from media.io.modelsocket import Dial, Dialler
 from media.io.silero import Silero
 from media.listeningsocket import Capacity, ListeningSocket, NoListeningSocket, capacity
@@ -85,7 +85,7 @@ async def build(
     listening_socket = (
         _no_listening_socket(settings) if browser else _open_listening_socket(settings, shared_port, predecessor)
     )
-    listener_streams = ListenerStreams(settings, link.credential)
+    listener_streams = OverhearStreams(settings, link.credential)
     place, files = settings.recordings_dir, FileThread("recordings")
     ports = Ports(settings, link, dial or Dialler(settings), clock, place, files, listener_streams, silero)
     server = MediaServer(ports, lambda: ticker.load, listening_socket)

@@ -10,7 +10,7 @@ from hum.settings import MediaSettings
 from media.core.talk import Talk
 from media.io.control import ControlLink
 from media.io.filework import FileWork
-from media.io.listenerstreams import ListenerStreams
+from media.io.listenerstreams import OverhearStreams
 from media.io.modelsocket import Dial
 from media.io.silero import Silero
 
@@ -28,7 +28,7 @@ class Ports:
     clock: Clock
     recordings: Path
     files: FileWork  # of the recordings
-    listener_streams: ListenerStreams
+    listener_streams: OverhearStreams
     silero: Silero | None = None  # the detector over the agent
 
 

@@ -111,7 +111,7 @@ NOW = """
 
 
 @dataclass(frozen=True, slots=True)
-class Span:
+class AnalyticsSpan:
     """A window of time with days in a time zone, for one flow or all."""
 
     since: datetime
@@ -198,7 +198,7 @@ async def _recount(tx: Tx, orgs: Sequence[UUID], quarters: Sequence[datetime]) -
     await tx.execute(COUNT_LATENCIES, orgs, quarters)
 
 
-async def figures(tx: Tx, span: Span) -> GroupedFigures:
+async def figures(tx: Tx, span: AnalyticsSpan) -> GroupedFigures:
     """Return the figures of the tenant's calls in a span."""
     grouped = GroupedFigures(FiguresRow(), {}, {}, {}, {}, {})
     for row in await tx.fetch(FIGURES, span.since, span.until, span.time_zone, span.flow):
@@ -220,7 +220,7 @@ async def figures(tx: Tx, span: Span) -> GroupedFigures:
     return grouped
 
 
-async def latencies(tx: Tx, span: Span) -> list[BandRow]:
+async def latencies(tx: Tx, span: AnalyticsSpan) -> list[BandRow]:
     """Return the latencies of turns in a span, as counts by band, shortest first; by day, and over all."""
     rows = await tx.fetch(LATENCIES, span.since, span.until, span.time_zone, span.flow)
     return [BandRow(**row) for row in rows]

@@ -8,7 +8,7 @@ from uuid import UUID
 from hum.audit import GENESIS
 from storage import events
 from storage.db import Tx
-from storage.events import Start
+from storage.events import ReaderStart
 
 APPEND = """
     INSERT INTO audit_log (org_id, actor, actor_name, action, subject, fields, request_id)
@@ -70,7 +70,7 @@ EXPORT_ROWS = 500
 
 
 @dataclass(frozen=True, slots=True)
-class EntryRow:
+class AuditEntryRow:
     id: int
     org_id: UUID
     at: datetime
@@ -117,22 +117,22 @@ async def append_read(
     await tx.execute(APPEND_READ, org, actor, actor_name, action, subject, request_id)
 
 
-async def page(tx: Tx, before: int | None, actor: str, action: str, subject: str, limit: int) -> list[EntryRow]:
+async def page(tx: Tx, before: int | None, actor: str, action: str, subject: str, limit: int) -> list[AuditEntryRow]:
     """Return entries newest first, below `before`; an empty filter matches all."""
-    return [EntryRow(**row) for row in await tx.fetch(PAGE, before, actor, action, subject, limit)]
+    return [AuditEntryRow(**row) for row in await tx.fetch(PAGE, before, actor, action, subject, limit)]
 
 
-async def sealed_after(tx: Tx, seq: int) -> list[EntryRow]:
+async def sealed_after(tx: Tx, seq: int) -> list[AuditEntryRow]:
     """Return the next sealed entries of the tenant's chain."""
-    return [EntryRow(**row) for row in await tx.fetch(SEALED, seq, EXPORT_ROWS)]
+    return [AuditEntryRow(**row) for row in await tx.fetch(SEALED, seq, EXPORT_ROWS)]
 
 
-async def seal(tx: Tx, link: Callable[[bytes, int, EntryRow], bytes], limit: int = 1000) -> int:
+async def seal(tx: Tx, link: Callable[[bytes, int, AuditEntryRow], bytes], limit: int = 1000) -> int:
     """Seal what was committed since; return how many entries.  Runs as the system.
 
     `link` makes a hash from previous hash, sequence and entry.  The reader's row is locked, so one worker seals at a time.
     """
-    at = await events.lock_position(tx, READER, Start.BEGINNING)
+    at = await events.lock_position(tx, READER, ReaderStart.BEGINNING)
     rows = await tx.fetch(UNSEALED, *at, limit) if at else []
     if not rows:
         return 0
@@ -140,7 +140,7 @@ async def seal(tx: Tx, link: Callable[[bytes, int, EntryRow], bytes], limit: int
     heads = {row["org_id"]: (row["seq"], bytes(row["hash"])) for row in await tx.fetch(HEADS, orgs)}
     seals = []
     for row in rows:
-        entry = EntryRow(**{name: value for name, value in row.items() if name != "xid"})
+        entry = AuditEntryRow(**{name: value for name, value in row.items() if name != "xid"})
         seq, previous = heads.get(entry.org_id, (0, GENESIS))
         hash = link(previous, seq + 1, entry)
         seals.append((entry.org_id, seq + 1, entry.id, previous, hash))

@@ -267,7 +267,7 @@ class UnreportedRow:
 
 
 @dataclass(frozen=True, slots=True)
-class ReportRow:
+class MeterReportRow:
     """Usage of an hour that is in flight to a meter, which has `quantity` already."""
 
     org_id: UUID
@@ -464,19 +464,19 @@ async def begin_report(
     return (row["sequence"], row["sending_at"]) if row else None
 
 
-async def record_report(tx: Tx, row: ReportRow) -> None:
+async def record_report(tx: Tx, row: MeterReportRow) -> None:
     """Record that the meter has accepted a report."""
     await tx.execute(REPORTED, row.org_id, row.resource, row.hour_at, row.sequence)
 
 
-async def record_refusal(tx: Tx, row: ReportRow) -> None:
+async def record_refusal(tx: Tx, row: MeterReportRow) -> None:
     """Record that the meter has refused a report."""
     await tx.execute(REPORT_REFUSED, row.org_id, row.resource, row.hour_at, row.sequence)
 
 
 async def reports_in_flight(
-    tx: Tx, older: timedelta, resources: Sequence[str], limit: int, last: ReportRow | None = None
-) -> list[ReportRow]:
+    tx: Tx, older: timedelta, resources: Sequence[str], limit: int, last: MeterReportRow | None = None
+) -> list[MeterReportRow]:
     """Return reports in flight for longer than `older`, oldest first, after `last`.  Runs as the system."""
     position = (last.sending_at, last.org_id, last.resource, last.hour_at) if last else (None,) * 4
-    return [ReportRow(**row) for row in await tx.fetch(SENDING, older, resources, limit, *position)]
+    return [MeterReportRow(**row) for row in await tx.fetch(SENDING, older, resources, limit, *position)]

@@ -50,7 +50,7 @@ CLEAR = "UPDATE browser_calls SET offer = NULL, answer = NULL WHERE call_id = $1
 
 
 @dataclass(frozen=True, slots=True)
-class NodeRow:
+class BrowserNodeRow:
     """The media process that accepts browser calls and has the fewest; `refuses`: why it accepts no more, if none does."""
 
     node: str
@@ -74,13 +74,13 @@ class ResultRow:
     detail: str | None
 
 
-async def node(tx: Tx, silent: timedelta, zone: str) -> NodeRow | None:
+async def node(tx: Tx, silent: timedelta, zone: str) -> BrowserNodeRow | None:
     """Return the media process for a new call, one of this zone first; one without a heartbeat for `silent` is not alive.
 
     Runs as the system.
     """
     row = await tx.fetchrow(NODE, silent, zone)
-    return NodeRow(**row) if row else None
+    return BrowserNodeRow(**row) if row else None
 
 
 async def live(tx: Tx, org: UUID, caller: str) -> LiveRow:

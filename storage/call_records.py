@@ -198,7 +198,7 @@ class Query:
 
 
 @dataclass(frozen=True, slots=True)
-class Filter:
+class CallFilter:
     direction: str | None = None
     status: str | None = None
     flow_id: UUID | None = None
@@ -276,7 +276,7 @@ async def index(tx: Tx, id: UUID) -> None:
     await tx.execute(INDEX, id)
 
 
-async def page(tx: Tx, by: Filter, before: tuple[datetime, UUID] | None, limit: int) -> list[CallRow]:
+async def page(tx: Tx, by: CallFilter, before: tuple[datetime, UUID] | None, limit: int) -> list[CallRow]:
     """Return calls newest first, below `before`."""
     await tx.execute(PLAN_ANEW)
     *filters, tag = _filters(by)
@@ -290,7 +290,9 @@ async def get_many(tx: Tx, ids: Sequence[UUID]) -> list[CallRow]:
     return [CallRow(**row) for row in await tx.fetch(BY_IDS, ids)]
 
 
-async def search(tx: Tx, query: Query, by: Filter, before: tuple[datetime, UUID] | None, limit: int) -> list[CallRow]:
+async def search(
+    tx: Tx, query: Query, by: CallFilter, before: tuple[datetime, UUID] | None, limit: int
+) -> list[CallRow]:
     """Return calls that match the query, as `page` does."""
     *filters, outcome, since, until, tag = _filters(by)
     position = (*(before or (None, None)), limit)
@@ -298,8 +300,8 @@ async def search(tx: Tx, query: Query, by: Filter, before: tuple[datetime, UUID]
     return [CallRow(**row) for row in rows]
 
 
-def _filters(by: Filter) -> list[Any]:
-    return [getattr(by, name) for name in Filter.__slots__]
+def _filters(by: CallFilter) -> list[Any]:
+    return [getattr(by, name) for name in CallFilter.__slots__]
 
 
 async def detail(tx: Tx, id: UUID, most_turns: int | None = None) -> CallDetailRow:

@@ -158,7 +158,7 @@ ITEMS = "SELECT item_id FROM call_turns WHERE call_id = $1 AND item_id <> ''"
 
 
 @dataclass(frozen=True, slots=True)
-class RouteRow:
+class CallRouteRow:
     """All that routing an inbound call needs from the database."""
 
     number_id: UUID
@@ -176,7 +176,7 @@ class RouteRow:
 
 
 @dataclass(frozen=True, slots=True)
-class CallState:
+class CallStateRow:
     """A call's state; its row is locked if the call is to be changed."""
 
     id: UUID
@@ -311,12 +311,12 @@ class TurnRow:
 # --- routing ------------------------------------------------------------------------------------------------------
 
 
-async def route(tx: Tx, to_e164: str, from_e164: str, account_sid: str) -> RouteRow | None:
+async def route(tx: Tx, to_e164: str, from_e164: str, account_sid: str) -> CallRouteRow | None:
     """Return the route of a called number, or None if no organization has it at this account.  Runs as the system."""
     row = await tx.fetchrow(ROUTE, to_e164, from_e164, account_sid)
     if row is None:
         return None
-    return RouteRow(**{**row, "definition": json.loads(row["definition"] or "{}")})
+    return CallRouteRow(**{**row, "definition": json.loads(row["definition"] or "{}")})
 
 
 async def create(tx: Tx, call: NewCall) -> bool:
@@ -325,26 +325,26 @@ async def create(tx: Tx, call: NewCall) -> bool:
     return await tx.fetchval(CREATE, *values) is not None
 
 
-async def lock_by_sid(tx: Tx, call_sid: str) -> CallState | None:
+async def lock_by_sid(tx: Tx, call_sid: str) -> CallStateRow | None:
     """Lock the call with the carrier's id, and return its state."""
     row = await tx.fetchrow(BY_SID, call_sid)
-    return CallState(**row) if row else None
+    return CallStateRow(**row) if row else None
 
 
-async def lock(tx: Tx, id: UUID) -> CallState:
+async def lock(tx: Tx, id: UUID) -> CallStateRow:
     """Lock a call, and return its state.  Raises NotFound."""
     return _state(await tx.fetchrow(LOCK_BY_ID, id))
 
 
-async def get(tx: Tx, id: UUID) -> CallState:
+async def get(tx: Tx, id: UUID) -> CallStateRow:
     """Return a call's state without locking it.  Raises NotFound."""
     return _state(await tx.fetchrow(BY_ID, id))
 
 
-def _state(row: asyncpg.Record | None) -> CallState:
+def _state(row: asyncpg.Record | None) -> CallStateRow:
     if row is None:
         raise NotFound("There is no such call.")
-    return CallState(**row)
+    return CallStateRow(**row)
 
 
 async def stale(tx: Tx, seconds: float) -> list[UUID]:
@@ -352,10 +352,10 @@ async def stale(tx: Tx, seconds: float) -> list[UUID]:
     return [row["id"] for row in await tx.fetch(STALE, timedelta(seconds=seconds))]
 
 
-async def lock_if_stale(tx: Tx, id: UUID, seconds: float) -> CallState | None:
+async def lock_if_stale(tx: Tx, id: UUID, seconds: float) -> CallStateRow | None:
     """Lock a stale call; return None if it is no longer stale, or another transaction has locked it."""
     row = await tx.fetchrow(LOCK_IF_STALE, id, timedelta(seconds=seconds))
-    return CallState(**row) if row else None
+    return CallStateRow(**row) if row else None
 
 
 async def is_report_due(tx: Tx, id: UUID, silent: timedelta) -> bool:

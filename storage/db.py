@@ -16,7 +16,7 @@ import asyncpg
 from hum.contract.principal import Principal
 from hum.network import redacted_url
 from hum.refusal import refuse
-from storage.servers import Server, Timeouts, far_side
+from storage.servers import DatabaseServer, Timeouts, far_side
 
 if TYPE_CHECKING:
     from asyncpg.pool import PoolConnectionProxy
@@ -99,7 +99,7 @@ async def require(addresses: Addresses) -> None:
         if not url:
             continue
         try:
-            connection = await Server(url, addresses.timeouts).connect()
+            connection = await DatabaseServer(url, addresses.timeouts).connect()
         except (*UNAVAILABLE, *REFUSED) as error:
             refuse(f"can't use the database at {redacted_url(url)} ({variable}): {error or type(error).__name__}")
         await connection.close()
@@ -108,7 +108,7 @@ async def require(addresses: Addresses) -> None:
 class Db:
     """Connections to one database, each pool under its own role."""
 
-    def __init__(self, direct: Server, app: Pool, system: Pool, queue: Pool) -> None:
+    def __init__(self, direct: DatabaseServer, app: Pool, system: Pool, queue: Pool) -> None:
         self.url = direct.url
         self._direct, self._app, self._system, self._queue = direct, app, system, queue
         self._hints: Hints | None = None
@@ -136,7 +136,7 @@ class Db:
         }
 
         async def pool(role: str, pooled_url: str, idle: int = idle) -> Pool:
-            server = Server(pooled_url or addresses.direct, addresses.timeouts)
+            server = DatabaseServer(pooled_url or addresses.direct, addresses.timeouts)
             return await asyncpg.create_pool(
                 server.url,
                 min_size=idle,
@@ -155,7 +155,7 @@ class Db:
             if addresses.system:
                 pools.append(await pool("hum_system", "", idle=0))
             opened.pop_all()
-        return cls(Server(addresses.direct, addresses.timeouts), pools[0], pools[1], pools[-1])
+        return cls(DatabaseServer(addresses.direct, addresses.timeouts), pools[0], pools[1], pools[-1])
 
     async def close(self) -> None:
         for pool in {self._app, self._system, self._queue}:

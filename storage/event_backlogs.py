@@ -56,7 +56,7 @@ OF_ORGANIZATION = f"""
 
 
 @dataclass(frozen=True, slots=True)
-class Batch:
+class EventBatch:
     """The next events, the position after them, and whether that is the end."""
 
     events: Sequence[Event]
@@ -75,7 +75,7 @@ async def store(tx: Tx, reader: str, positions: Mapping[UUID, Place], finished: 
     await tx.executemany(CLOSE, [(f"{reader} {org}",) for org in finished])
 
 
-async def of_others(tx: Tx, at: Place, behind: Sequence[UUID], limit: int) -> Batch:
+async def of_others(tx: Tx, at: Place, behind: Sequence[UUID], limit: int) -> EventBatch:
     """Return the next events of all organizations except those that are `behind`."""
     least = await tx.fetchval(events.UNREAD, at[0])
     window_limit = WINDOW if behind else limit
@@ -86,7 +86,7 @@ async def of_others(tx: Tx, at: Place, behind: Sequence[UUID], limit: int) -> Ba
     rest = [events.of_row(row) for row in rows]
     if len(rest) == limit:
         end = rest[-1].xid, rest[-1].id
-    return Batch(rest, end, is_all=len(rest) < limit and (window is None or window["count"] < window_limit))
+    return EventBatch(rest, end, is_all=len(rest) < limit and (window is None or window["count"] < window_limit))
 
 
 async def of_organization(tx: Tx, org: UUID, at: Place, end: Place, limit: int) -> list[Event]:

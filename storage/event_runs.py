@@ -120,7 +120,7 @@ class Cause:
 
 
 @dataclass(frozen=True, slots=True)
-class NewRun:
+class NewEventRun:
     """A run to store; `reason`: why it is skipped, or None if it waits for a worker."""
 
     id: UUID
@@ -134,7 +134,7 @@ class NewRun:
 
 
 @dataclass(frozen=True, slots=True)
-class Claim:
+class EventRunClaim:
     """An attempt at a run; `attempts` and `resumed_at` tell it from a later attempt.
 
     `resumed_at`: when the run was resumed after its approval was decided; None: it was not.
@@ -151,7 +151,7 @@ class Claim:
 
 
 @dataclass(frozen=True, slots=True)
-class MaterialRow:
+class EventRunMaterialRow:
     """A run's inputs.  `definition` is None once no event starts the flow; `data` is None once the event's payload was deleted."""
 
     organization: str
@@ -168,7 +168,7 @@ class MaterialRow:
 
 
 @dataclass(frozen=True, slots=True)
-class Finish:
+class EventRunFinish:
     """The end of a run."""
 
     status: str
@@ -179,7 +179,7 @@ class Finish:
 
 
 @dataclass(frozen=True, slots=True)
-class RunRow:
+class EventRunRow:
     """A run as it is shown."""
 
     id: UUID
@@ -202,7 +202,7 @@ class RunRow:
 
 
 @dataclass(frozen=True, slots=True)
-class Filter:
+class EventRunFilter:
     """The filters of a list of runs; None matches all."""
 
     status: str | None = None
@@ -229,9 +229,9 @@ async def counts(tx: Tx, flows: Sequence[UUID], since: datetime) -> dict[UUID, t
     return {row["flow_id"]: (row["made"], row["skipped"]) for row in rows}
 
 
-async def create(tx: Tx, runs: Sequence[NewRun]) -> list[tuple[UUID, UUID]]:
+async def create(tx: Tx, runs: Sequence[NewEventRun]) -> list[tuple[UUID, UUID]]:
     """Store runs, one for each flow and event; return the new ones (id, organization) that wait for a worker."""
-    columns = ([getattr(run, name) for run in runs] for name in NewRun.__slots__)
+    columns = ([getattr(run, name) for run in runs] for name in NewEventRun.__slots__)
     created = await tx.fetch(CREATE, *columns)
     return [(row["id"], row["org_id"]) for row in created if row["status"] == "waiting"]
 
@@ -249,27 +249,27 @@ async def prune(tx: Tx, keep: timedelta, limit: int) -> None:
 # --- as the tenant ------------------------------------------------------------------------------------------------
 
 
-async def claim(tx: Tx, id: UUID) -> Claim | None:
+async def claim(tx: Tx, id: UUID) -> EventRunClaim | None:
     """Begin an attempt at a run; return None if it is over, or another worker has it."""
     row = await tx.fetchrow(CLAIM, id)
-    return Claim(**row) if row else None
+    return EventRunClaim(**row) if row else None
 
 
-async def release(tx: Tx, claim: Claim) -> None:
+async def release(tx: Tx, claim: EventRunClaim) -> None:
     """End an attempt so that a later one can begin."""
     await tx.execute(WAIT, claim.id, claim.attempts)
 
 
-async def lock_claimed(tx: Tx, claim: Claim) -> bool:
+async def lock_claimed(tx: Tx, claim: EventRunClaim) -> bool:
     """Lock a run; return False if it is over or gone, or a later attempt has it."""
     row = await tx.fetchrow(LOCK_ATTEMPT, claim.id)
     return row is not None and (row["attempts"], row["resumed_at"]) == (claim.attempts, claim.resumed_at)
 
 
-async def material(tx: Tx, run: UUID) -> MaterialRow:
+async def material(tx: Tx, run: UUID) -> EventRunMaterialRow:
     row = await tx.fetchrow(MATERIAL, run)
     assert row is not None, "the run was claimed in this transaction"
-    return MaterialRow(**row)
+    return EventRunMaterialRow(**row)
 
 
 async def set_model(tx: Tx, run: UUID, version: int, model: str) -> None:
@@ -282,7 +282,7 @@ async def lock(tx: Tx, run: UUID) -> None:
     await tx.execute(LOCK, run)
 
 
-async def await_approval(tx: Tx, run: UUID, end: Finish) -> None:
+async def await_approval(tx: Tx, run: UUID, end: EventRunFinish) -> None:
     """Let a run wait for approval; keep what its agent has written so far."""
     await tx.execute(AWAIT, run, end.result, end.input_tokens, end.output_tokens)
 
@@ -296,9 +296,9 @@ async def set_outcome(tx: Tx, run: UUID, outcome_json: str) -> None:
     await tx.execute(SET_OUTCOME, run, outcome_json)
 
 
-async def finish(tx: Tx, run: UUID, end: Finish) -> str | None:
+async def finish(tx: Tx, run: UUID, end: EventRunFinish) -> str | None:
     """End a run; return its outcome as JSON, if its agent has reported one."""
-    outcome: str | None = await tx.fetchval(FINISH, run, *(getattr(end, name) for name in Finish.__slots__))
+    outcome: str | None = await tx.fetchval(FINISH, run, *(getattr(end, name) for name in EventRunFinish.__slots__))
     return outcome
 
 
@@ -308,18 +308,18 @@ async def require_flow(tx: Tx, flow: UUID) -> None:
         raise NotFound("There is no such flow.")
 
 
-async def page(tx: Tx, flow: UUID, before: UUID | None, limit: int, filters: Filter) -> list[RunRow]:
+async def page(tx: Tx, flow: UUID, before: UUID | None, limit: int, filters: EventRunFilter) -> list[EventRunRow]:
     """Return runs newest first, below `before`."""
-    rows = await tx.fetch(PAGE, flow, before, limit, *(getattr(filters, name) for name in Filter.__slots__))
-    return [RunRow(**row) for row in rows]
+    rows = await tx.fetch(PAGE, flow, before, limit, *(getattr(filters, name) for name in EventRunFilter.__slots__))
+    return [EventRunRow(**row) for row in rows]
 
 
-async def get(tx: Tx, flow: UUID, id: UUID) -> RunRow:
+async def get(tx: Tx, flow: UUID, id: UUID) -> EventRunRow:
     """Return a run.  Raises NotFound."""
     row = await tx.fetchrow(GET, flow, id)
     if row is None:
         raise NotFound("There is no such run.")
-    return RunRow(**row)
+    return EventRunRow(**row)
 
 
 async def of_events(tx: Tx, events: Sequence[UUID]) -> dict[UUID, list[tuple[UUID, UUID]]]:

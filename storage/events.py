@@ -24,7 +24,7 @@ MONTH_BITS = 48
 LATER = (*UNAVAILABLE, *BUSY)
 
 
-class Start(Enum):
+class ReaderStart(Enum):
     """The position at which a new reader starts."""
 
     #: At the current horizon; also sees earlier writes of transactions that are still running.
@@ -246,7 +246,7 @@ async def _newest(tx: Tx, before: tuple[str, int], filters: tuple[Sequence[str],
     return await tx.fetch(PAGE_NEWEST_FIRST, *before, *filters)
 
 
-async def lock_position(tx: Tx, reader: str, start: Start) -> tuple[str, int] | None:
+async def lock_position(tx: Tx, reader: str, start: ReaderStart) -> tuple[str, int] | None:
     """Lock a reader until the transaction ends; return its position as (xid, id), or None while another process has the lock.
 
     A new reader starts at `start`.
@@ -255,7 +255,7 @@ async def lock_position(tx: Tx, reader: str, start: Start) -> tuple[str, int] | 
         return None
     cursor = await tx.fetchrow(CURSOR, reader)
     if cursor is None:
-        await tx.execute(OPEN_NOW if start is Start.NOW else OPEN_AT_BEGINNING, reader)
+        await tx.execute(OPEN_NOW if start is ReaderStart.NOW else OPEN_AT_BEGINNING, reader)
         cursor = await tx.fetchrow(CURSOR, reader)
         assert cursor is not None, "the cursor was opened in this transaction"
     return cursor["xid"], cursor["id"]
@@ -271,7 +271,7 @@ async def advance(tx: Tx, reader: str, xid: str, id: int) -> None:
     await tx.execute(MOVE, reader, xid, id)
 
 
-async def read_behind_horizon(tx: Tx, reader: str, start: Start, limit: int = 500) -> list[Event]:
+async def read_behind_horizon(tx: Tx, reader: str, start: ReaderStart, limit: int = 500) -> list[Event]:
     """Return the next events for a reader, each exactly once; the position advances when the transaction commits.
 
     The reader is locked, so one process at a time works for it; the others get nothing.

@@ -16,7 +16,7 @@ from hum.network import redacted_url
 from hum.settings import DatabaseSettings
 from storage.db import REFUSED, UNAVAILABLE
 from storage.migrate import APPLIED, MISSING_ROLES, migrations
-from storage.servers import Server
+from storage.servers import DatabaseServer
 
 TIMEOUT_SECONDS = 5.0
 MOST_NUMBERS = 1000
@@ -56,7 +56,7 @@ async def facts(url: str) -> dict[str, Any]:
     """Return the facts, in the shape of `cli.doctor.facts.DatabaseFacts`."""
     try:
         async with asyncio.timeout(TIMEOUT_SECONDS):
-            connection = await _connect(Server(url))
+            connection = await _connect(DatabaseServer(url))
             try:
                 return await _facts(connection)
             finally:
@@ -65,7 +65,7 @@ async def facts(url: str) -> dict[str, Any]:
         return {"fault": f"can't use {redacted_url(url)}: {error or type(error).__name__}"}
 
 
-async def _connect(server: Server) -> "asyncpg.Connection[asyncpg.Record]":
+async def _connect(server: DatabaseServer) -> "asyncpg.Connection[asyncpg.Record]":
     """Connect to the primary, or to any server if there is none."""
     try:
         return await server.connect()

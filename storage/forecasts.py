@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from storage.db import Tx
-from storage.recipients import DueRow
+from storage.recipients import DueRecipientRow
 
 FROM = """
       FROM campaign_recipients r
@@ -95,7 +95,9 @@ async def areas(tx: Tx, campaign: UUID, limit: int, left_out: Exclusions) -> lis
     return [Area(**row) for row in await tx.fetch(AREAS, campaign, left_out.always, left_out.strangers, limit)]
 
 
-async def texts(tx: Tx, campaign: UUID, limit: int, left_out: Exclusions, *, own_only: bool) -> Sequence[DueRow]:
+async def texts(
+    tx: Tx, campaign: UUID, limit: int, left_out: Exclusions, *, own_only: bool
+) -> Sequence[DueRecipientRow]:
     """Return the first recipients that would be texted; `own_only`: only those with a text of their own."""
     rows = await tx.fetch(TEXTS, campaign, left_out.always, left_out.strangers, limit, own_only)
-    return [DueRow(**{**row, "variables": json.loads(row["variables"] or "{}")}) for row in rows]
+    return [DueRecipientRow(**{**row, "variables": json.loads(row["variables"] or "{}")}) for row in rows]

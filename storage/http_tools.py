@@ -149,7 +149,7 @@ CALLER = """
 
 
 @dataclass(frozen=True, slots=True)
-class ToolRow:
+class HttpToolRow:
     id: UUID
     name: str
     version: int
@@ -231,11 +231,11 @@ async def lock(tx: Tx) -> None:
 # --- tools --------------------------------------------------------------------------------------------------------
 
 
-def _tool(row: asyncpg.Record) -> ToolRow:
-    return ToolRow(**(dict(row) | {"definition": json.loads(row["definition"])}))
+def _tool(row: asyncpg.Record) -> HttpToolRow:
+    return HttpToolRow(**(dict(row) | {"definition": json.loads(row["definition"])}))
 
 
-async def get(tx: Tx, id: UUID) -> ToolRow:
+async def get(tx: Tx, id: UUID) -> HttpToolRow:
     """Return a tool.  Raises NotFound."""
     row = await tx.fetchrow(GET, id)
     if row is None:
@@ -243,17 +243,17 @@ async def get(tx: Tx, id: UUID) -> ToolRow:
     return _tool(row)
 
 
-async def page(tx: Tx, before: UUID | None, limit: int) -> list[ToolRow]:
+async def page(tx: Tx, before: UUID | None, limit: int) -> list[HttpToolRow]:
     """Return tools newest first, below `before`."""
     return [_tool(row) for row in await tx.fetch(PAGE, before, limit)]
 
 
-async def versions(tx: Tx, id: UUID, before: int | None, limit: int) -> list[ToolRow]:
+async def versions(tx: Tx, id: UUID, before: int | None, limit: int) -> list[HttpToolRow]:
     """Return the versions of a tool, newest first, below `before`; `updated_at` is when each was created."""
     return [_tool(row) for row in await tx.fetch(VERSIONS, id, before, limit)]
 
 
-async def version(tx: Tx, id: UUID, version: int) -> ToolRow | None:
+async def version(tx: Tx, id: UUID, version: int) -> HttpToolRow | None:
     row = await tx.fetchrow(VERSION, id, version)
     return _tool(row) if row is not None else None
 

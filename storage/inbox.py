@@ -110,7 +110,7 @@ class ThreadRow:
 
 
 @dataclass(frozen=True, slots=True)
-class Filter:
+class InboxFilter:
     """The filters of a list of conversations; None matches all."""
 
     status: str | None = None
@@ -129,7 +129,7 @@ async def get(tx: Tx, id: UUID) -> ThreadRow:
     return ThreadRow(**row)
 
 
-async def page(tx: Tx, by: Filter, before: tuple[datetime, UUID] | None, limit: int) -> list[ThreadRow]:
+async def page(tx: Tx, by: InboxFilter, before: tuple[datetime, UUID] | None, limit: int) -> list[ThreadRow]:
     """Return conversations with the latest activity first, below `before`."""
     at, id = before or (None, None)
     await tx.execute(PLAN_ANEW)
@@ -140,7 +140,7 @@ async def page(tx: Tx, by: Filter, before: tuple[datetime, UUID] | None, limit: 
 
 
 async def search(
-    tx: Tx, words: str, digits: str | None, by: Filter, before: tuple[datetime, UUID] | None, limit: int
+    tx: Tx, words: str, digits: str | None, by: InboxFilter, before: tuple[datetime, UUID] | None, limit: int
 ) -> list[ThreadRow]:
     """Return conversations, as `page` does, with these words or digits in the contact's data or in a message."""
     at, id = before or (None, None)

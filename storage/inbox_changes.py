@@ -87,7 +87,7 @@ class Horizon:
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
+class InboxChange:
     """A change of a thing; `kind`: such as `message`; `made`: the thing is new."""
 
     xid: int
@@ -112,10 +112,10 @@ async def horizon(tx: Tx) -> Horizon:
     return Horizon(int(row["xmin"]), int(row["floor"]))
 
 
-async def after(tx: Tx, position: tuple[int, int], below: int, limit: int) -> Sequence[Change]:
+async def after(tx: Tx, position: tuple[int, int], below: int, limit: int) -> Sequence[InboxChange]:
     """Return the organization's changes after a transaction and id, of transactions below `below`."""
     rows = await tx.fetch(AFTER, str(position[0]), position[1], str(below), limit)
-    return [Change(**{**row, "xid": int(row["xid"])}) for row in rows]
+    return [InboxChange(**{**row, "xid": int(row["xid"])}) for row in rows]
 
 
 async def changed_organizations(tx: Tx, orgs: Sequence[UUID], since: str) -> tuple[Sequence[UUID], str]:

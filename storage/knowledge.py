@@ -142,14 +142,14 @@ class DocumentRow:
 
 
 @dataclass(frozen=True, slots=True)
-class PassageRow:
+class DocumentPassageRow:
     position: int
     heading: str
     text: str
 
 
 @dataclass(frozen=True, slots=True)
-class Content:
+class DocumentContent:
     """A document's content, and its format, if it was given."""
 
     format: str | None
@@ -178,7 +178,7 @@ class Conversion:
     passages: Sequence[tuple[str, str]] | None
 
 
-async def create(tx: Tx, id: UUID, new: NewDocument, content: Content | None) -> DocumentRow:
+async def create(tx: Tx, id: UUID, new: NewDocument, content: DocumentContent | None) -> DocumentRow:
     row = await tx.fetchrow(
         CREATE,
         id,
@@ -226,7 +226,7 @@ async def change(tx: Tx, before: DocumentRow, new: NewDocument) -> DocumentRow:
     return DocumentRow(**row)
 
 
-async def request(tx: Tx, before: DocumentRow, content: Content | None) -> DocumentRow:
+async def request(tx: Tx, before: DocumentRow, content: DocumentContent | None) -> DocumentRow:
     """Request the conversion of new content, or, without any, of what the URL has."""
     row = await tx.fetchrow(
         REQUEST, before.id, len(content.body) if content else None, content.format if content else before.format
@@ -237,9 +237,9 @@ async def request(tx: Tx, before: DocumentRow, content: Content | None) -> Docum
     return DocumentRow(**row)
 
 
-async def content(tx: Tx, id: UUID) -> Content | None:
+async def content(tx: Tx, id: UUID) -> DocumentContent | None:
     row = await tx.fetchrow(CONTENT, id)
-    return Content(row["format"], row["body"]) if row else None
+    return DocumentContent(row["format"], row["body"]) if row else None
 
 
 async def delete(tx: Tx, id: UUID) -> None:
@@ -259,8 +259,8 @@ async def lock_existing(tx: Tx, ids: Sequence[UUID]) -> set[UUID]:
     return {row["id"] for row in await tx.fetch(LOCK_EXISTING, list(ids))}
 
 
-async def passages(tx: Tx, id: UUID, after: int, limit: int) -> list[PassageRow]:
-    return [PassageRow(**row) for row in await tx.fetch(PASSAGES, id, after, limit)]
+async def passages(tx: Tx, id: UUID, after: int, limit: int) -> list[DocumentPassageRow]:
+    return [DocumentPassageRow(**row) for row in await tx.fetch(PASSAGES, id, after, limit)]
 
 
 async def others_passages(tx: Tx, id: UUID) -> int:

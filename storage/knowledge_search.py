@@ -74,7 +74,7 @@ TO_EMBED = """
 """
 
 
-class Place(NamedTuple):
+class PassagePlace(NamedTuple):
     """A passage's position."""
 
     document: UUID
@@ -90,7 +90,7 @@ class VectorVersion(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class PassageRow:
-    place: Place
+    place: PassagePlace
     name: str
     heading: str
     text: str
@@ -101,9 +101,9 @@ async def scope(tx: Tx, documents: Sequence[UUID] | None) -> list[UUID]:
     return [row["id"] for row in await tx.fetch(SCOPE, None if documents is None else list(documents))]
 
 
-async def by_words(tx: Tx, documents: Sequence[UUID], question: str, limit: int) -> list[Place]:
+async def by_words(tx: Tx, documents: Sequence[UUID], question: str, limit: int) -> list[PassagePlace]:
     """Return the positions of matching passages, best first."""
-    return [Place(*row) for row in await tx.fetch(BY_WORDS, list(documents), question, limit)]
+    return [PassagePlace(*row) for row in await tx.fetch(BY_WORDS, list(documents), question, limit)]
 
 
 async def vector_versions(tx: Tx, documents: Sequence[UUID], model: str) -> list[VectorVersion]:
@@ -115,9 +115,9 @@ async def vectors(tx: Tx, documents: Sequence[UUID]) -> dict[VectorVersion, byte
     return {VectorVersion(row[0], row[1]): row[2] for row in await tx.fetch(VECTORS, list(documents))}
 
 
-async def texts(tx: Tx, places: Sequence[Place]) -> dict[Place, PassageRow]:
+async def texts(tx: Tx, places: Sequence[PassagePlace]) -> dict[PassagePlace, PassageRow]:
     rows = await tx.fetch(TEXTS, [place.document for place in places], [place.position for place in places])
-    passages = (PassageRow(Place(row[0], row[1]), row["name"], row["heading"], row["text"]) for row in rows)
+    passages = (PassageRow(PassagePlace(row[0], row[1]), row["name"], row["heading"], row["text"]) for row in rows)
     return {passage.place: passage for passage in passages}
 
 

@@ -166,7 +166,7 @@ class Definition:
 
 
 @dataclass(frozen=True, slots=True)
-class ToolRow:
+class McpToolRow:
     id: UUID
     server_id: UUID
     name: str
@@ -250,17 +250,17 @@ async def record_failure(tx: Tx, id: UUID, failure: str) -> None:
     await tx.execute(SET_FAILURE, id, failure)
 
 
-async def tools(tx: Tx, server: UUID) -> list[ToolRow]:
+async def tools(tx: Tx, server: UUID) -> list[McpToolRow]:
     return [_tool(dict(row)) for row in await tx.fetch(TOOLS, server)]
 
 
-async def tools_page(tx: Tx, server: UUID, after: tuple[str, UUID] | None, limit: int) -> list[ToolRow]:
+async def tools_page(tx: Tx, server: UUID, after: tuple[str, UUID] | None, limit: int) -> list[McpToolRow]:
     """Return tools by name, after one with its id."""
     name, id = after or (None, None)
     return [_tool(dict(row)) for row in await tx.fetch(TOOLS_PAGE, server, name, id, limit)]
 
 
-async def tool(tx: Tx, server: UUID, id: UUID) -> ToolRow:
+async def tool(tx: Tx, server: UUID, id: UUID) -> McpToolRow:
     """Lock and return a tool.  Raises NotFound."""
     row = await tx.fetchrow(TOOL, server, id)
     if row is None:
@@ -268,7 +268,7 @@ async def tool(tx: Tx, server: UUID, id: UUID) -> ToolRow:
     return _tool(dict(row))
 
 
-async def upsert_tool(tx: Tx, row: ToolRow) -> None:
+async def upsert_tool(tx: Tx, row: McpToolRow) -> None:
     accepted = _values(row.accepted) if row.accepted else (None, None, None)
     await tx.execute(
         PUT_TOOL,
@@ -338,11 +338,11 @@ def _server(row: dict[str, object]) -> ServerRow:
     )
 
 
-def _tool(row: dict[str, object]) -> ToolRow:
+def _tool(row: dict[str, object]) -> McpToolRow:
     accepted = [row.pop(name) for name in ("description", "schema", "hash")]
     current = [row.pop(f"now_{name}") for name in ("description", "schema", "hash")]
     by = (row.pop("accepted_by"), row.pop("accepted_at"))
-    return ToolRow(
+    return McpToolRow(
         accepted=Definition(*accepted) if accepted[2] is not None else None,  # type: ignore[arg-type]
         now=Definition(*current),  # type: ignore[arg-type]
         by=by,  # type: ignore[arg-type]

@@ -63,7 +63,7 @@ OFFER = """
 
 
 @dataclass(frozen=True, slots=True)
-class NodeRow:
+class MediaNodeRow:
     """A media process that is alive."""
 
     node: str
@@ -120,9 +120,9 @@ async def lock(tx: Tx) -> None:
     await tx.execute(LOCK)
 
 
-async def nodes(tx: Tx, silent: timedelta) -> list[NodeRow]:
+async def nodes(tx: Tx, silent: timedelta) -> list[MediaNodeRow]:
     """Return the media processes that are alive; one without a heartbeat for `silent` is not."""
-    return [NodeRow(**row) for row in await tx.fetch(NODES, silent)]
+    return [MediaNodeRow(**row) for row in await tx.fetch(NODES, silent)]
 
 
 async def lock_calls(tx: Tx, ids: Sequence[UUID]) -> list[UnplacedCallRow]:

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import asyncpg
 
-from storage.servers import Server, Timeouts
+from storage.servers import DatabaseServer, Timeouts
 
 LOCK_ID = 0x48554D  # "HUM"
 
@@ -110,7 +110,7 @@ async def migrate(
     """
     limits = {"lock_timeout": f"{lock_seconds:.0f}s", "statement_timeout": f"{statement_seconds:.0f}s"}
     try:
-        connection = await Server(url, timeouts).connect(server_settings=limits)
+        connection = await DatabaseServer(url, timeouts).connect(server_settings=limits)
     except asyncpg.ProtocolViolationError as error:
         raise CannotMigrate(POOLED.format(error)) from error
     try:

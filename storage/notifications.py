@@ -150,7 +150,7 @@ class EmailRow:
 
 
 @dataclass(frozen=True, slots=True)
-class DueRow:
+class DueEmailRow:
     org_id: UUID
     user_id: UUID
     to_address: str
@@ -193,7 +193,7 @@ class InvitedAddressRow:
 
 
 @dataclass(frozen=True, slots=True)
-class InvitationRow:
+class InvitationLetterRow:
     organization: str
     invited_by: str
     role: str
@@ -270,9 +270,9 @@ async def make_due(tx: Tx, org: UUID, subject: UUID) -> None:
     await tx.execute(MAKE_DUE, subject, org)
 
 
-async def due(tx: Tx, per_hour: int, bounce: timedelta, limit: int) -> list[DueRow]:
+async def due(tx: Tx, per_hour: int, bounce: timedelta, limit: int) -> list[DueEmailRow]:
     """Lock and return members with due notices, below `per_hour` e-mails and without a bounce within `bounce`."""
-    return [DueRow(**row) for row in await tx.fetch(DUE, per_hour, bounce, limit)]
+    return [DueEmailRow(**row) for row in await tx.fetch(DUE, per_hour, bounce, limit)]
 
 
 async def sent_this_hour(tx: Tx, user: UUID) -> int:
@@ -280,7 +280,7 @@ async def sent_this_hour(tx: Tx, user: UUID) -> int:
     return number
 
 
-async def due_notices(tx: Tx, row: DueRow) -> list[tuple[UUID, str]]:
+async def due_notices(tx: Tx, row: DueEmailRow) -> list[tuple[UUID, str]]:
     """Return a member's due notices, each with its kind, oldest first."""
     return [(notice["id"], notice["kind"]) for notice in await tx.fetch(DUE_NOTICES, row.org_id, row.user_id)]
 
@@ -307,10 +307,10 @@ async def begin(tx: Tx, org: UUID, id: UUID) -> EmailAttemptRow | None:
     return EmailAttemptRow(**row) if row else None
 
 
-async def invitation(tx: Tx, invite: UUID) -> InvitationRow | None:
+async def invitation(tx: Tx, invite: UUID) -> InvitationLetterRow | None:
     """Return an invitation; None if it was withdrawn, accepted, declined, or has expired."""
     row = await tx.fetchrow(INVITATION, invite)
-    return InvitationRow(**row) if row else None
+    return InvitationLetterRow(**row) if row else None
 
 
 async def reader(tx: Tx, org: UUID, user: UUID) -> ReaderRow | None:

@@ -64,7 +64,7 @@ class OptOutRow:
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
+class OptOutChange:
     """A change's source and evidence; `at`: its time, for one from the retry queue."""
 
     source: str
@@ -97,13 +97,13 @@ async def of_contact(tx: Tx, contact_e164: str) -> list[OptOutRow]:
     return [OptOutRow(**row) for row in await tx.fetch(GET_OPTED_OUT, contact_e164)]
 
 
-async def opt_out(tx: Tx, org: UUID, contact_e164: str, change: Change, *, carrier_blocks: bool) -> bool:
+async def opt_out(tx: Tx, org: UUID, contact_e164: str, change: OptOutChange, *, carrier_blocks: bool) -> bool:
     """Opt a contact out; return False if it was opted out, or has opted in after the change."""
     values = (change.source, change.keyword, change.message_id, carrier_blocks, change.at)
     return bool(await tx.execute(OPT_OUT, org, contact_e164, *values) != "INSERT 0 0")
 
 
-async def opt_in(tx: Tx, org: UUID, contact_e164: str, change: Change, *, carrier_lifts: bool) -> bool:
+async def opt_in(tx: Tx, org: UUID, contact_e164: str, change: OptOutChange, *, carrier_lifts: bool) -> bool:
     """Opt a contact in; return False if it was not opted out, or has opted out after the change."""
     values = (change.source, change.keyword, change.message_id, carrier_lifts, change.at)
     return bool(await tx.execute(OPT_IN, org, contact_e164, *values) != "UPDATE 0")

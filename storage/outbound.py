@@ -263,7 +263,7 @@ class OrderRow:
 
 
 @dataclass(frozen=True, slots=True)
-class Filter:
+class OrderFilter:
     status: str | None = None
     flow_id: UUID | None = None
     number_id: UUID | None = None
@@ -353,7 +353,7 @@ async def hours(tx: Tx) -> HoursRow:
     return HoursRow(**row)
 
 
-async def page(tx: Tx, by: Filter, before: UUID | None, limit: int) -> list[OrderRow]:
+async def page(tx: Tx, by: OrderFilter, before: UUID | None, limit: int) -> list[OrderRow]:
     """Return outbound calls newest first, below `before`."""
     rows = await tx.fetch(PAGE, before, limit, by.status, by.flow_id, by.number_id, by.to_e164)
     return [OrderRow(**{**row, "attempts": json.loads(row["attempts"])}) for row in rows]

@@ -145,7 +145,7 @@ class RecipientRow:
 
 
 @dataclass(frozen=True, slots=True)
-class DueRow:
+class DueRecipientRow:
     """A due recipient, and what decides whether it is texted."""
 
     id: UUID
@@ -166,7 +166,7 @@ class DueRow:
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class RecipientOutcome:
     """The result of a due recipient."""
 
     id: UUID
@@ -220,10 +220,10 @@ def _count(status: str) -> int:
 # --- dispatching --------------------------------------------------------------------------------------------------
 
 
-async def due(tx: Tx, campaign: UUID, limit: int) -> list[DueRow]:
+async def due(tx: Tx, campaign: UUID, limit: int) -> list[DueRecipientRow]:
     """Return the next due recipients."""
     rows = await tx.fetch(DUE, campaign, limit)
-    return [DueRow(**{**row, "variables": _variables(row["variables"])}) for row in rows]
+    return [DueRecipientRow(**{**row, "variables": _variables(row["variables"])}) for row in rows]
 
 
 async def lock_pending(tx: Tx, ids: Sequence[UUID]) -> set[UUID]:
@@ -231,7 +231,7 @@ async def lock_pending(tx: Tx, ids: Sequence[UUID]) -> set[UUID]:
     return {row["id"] for row in await tx.fetch(LOCK_PENDING, ids)}
 
 
-async def record_results(tx: Tx, results: Sequence[Outcome]) -> None:
+async def record_results(tx: Tx, results: Sequence[RecipientOutcome]) -> None:
     """Store the results of pending recipients, in one statement, since it locks the counts."""
     await tx.execute(
         RECORD_RESULTS,

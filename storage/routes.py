@@ -4,7 +4,7 @@ import json
 from dataclasses import replace
 from uuid import UUID
 
-from storage.calls import RouteRow
+from storage.calls import CallRouteRow
 from storage.db import Tx
 
 TAGGED = """
@@ -17,7 +17,7 @@ TAGGED = """
 """
 
 
-async def with_flow(tx: Tx, route: RouteRow, flow: UUID) -> RouteRow | None:
+async def with_flow(tx: Tx, route: CallRouteRow, flow: UUID) -> CallRouteRow | None:
     """Return the route with another voice flow of the organization, or None if there is no such flow.  Runs as the system."""
     row = await tx.fetchrow(TAGGED, route.org_id, flow)
     if row is None:

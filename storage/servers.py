@@ -32,7 +32,7 @@ class Timeouts:
     silent_seconds: float = 3.0
 
 
-class Server:
+class DatabaseServer:
     """The database of a URL, on whichever of its hosts is the primary."""
 
     def __init__(self, url: str, timeouts: Timeouts | None = None) -> None:

@@ -87,7 +87,7 @@ class SignInRow:
 
 
 @dataclass(frozen=True, slots=True)
-class AccountRow:
+class IssuerAccountRow:
     """An account at an issuer; columns are None for sign-ins from before they were stored."""
 
     id: UUID
@@ -145,9 +145,9 @@ async def is_fresh(tx: Tx, session: UUID, fresh: timedelta) -> bool:
     return bool(await tx.fetchval(IS_FRESH, session, fresh))
 
 
-async def own_accounts(tx: Tx) -> list[AccountRow]:
+async def own_accounts(tx: Tx) -> list[IssuerAccountRow]:
     """Return the person's own linked accounts."""
-    return [AccountRow(**row) for row in await tx.fetch(MY_ACCOUNTS)]
+    return [IssuerAccountRow(**row) for row in await tx.fetch(MY_ACCOUNTS)]
 
 
 async def remove(tx: Tx, id: UUID, user: UUID, session: UUID) -> None:

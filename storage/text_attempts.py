@@ -157,7 +157,7 @@ class AttemptRow:
 
 
 @dataclass(frozen=True, slots=True)
-class ReportRow:
+class StatusReportRow:
     """A status that the carrier reported on an attempt."""
 
     attempt_id: UUID
@@ -327,9 +327,9 @@ async def of_message(tx: Tx, message: UUID, limit: int) -> list[AttemptRow]:
     return [AttemptRow(**row) for row in reversed(await tx.fetch(OF_MESSAGE, message, limit))]
 
 
-async def ledger(tx: Tx, attempts: Sequence[UUID]) -> list[ReportRow]:
+async def ledger(tx: Tx, attempts: Sequence[UUID]) -> list[StatusReportRow]:
     """Return all reports of the carrier on these attempts, in the order of arrival."""
-    return [ReportRow(**row) for row in await tx.fetch(LEDGER, attempts)]
+    return [StatusReportRow(**row) for row in await tx.fetch(LEDGER, attempts)]
 
 
 async def count_unknown(tx: Tx) -> int:

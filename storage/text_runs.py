@@ -141,7 +141,7 @@ CONTACT = ("name", "phone", "company", "tags", "notes", "attributes")
 
 
 @dataclass(frozen=True, slots=True)
-class Claim:
+class TextRunClaim:
     """An attempt at a turn; `attempts` tells it from a later attempt."""
 
     id: UUID
@@ -166,7 +166,7 @@ class HistoryRow:
 
 
 @dataclass(frozen=True, slots=True)
-class Counts:
+class TextRunCounts:
     """Numbers of turns that called the model: of the thread in its window, and of the thread and the organization in a day."""
 
     in_window: int
@@ -175,7 +175,7 @@ class Counts:
 
 
 @dataclass(frozen=True, slots=True)
-class MaterialRow:
+class TextRunMaterialRow:
     """A turn's inputs.  `flow` None: no agent answers texts here."""
 
     generation: int
@@ -186,7 +186,7 @@ class MaterialRow:
     flow: tuple[UUID, int, dict[str, Any]] | None
     contact: dict[str, Any]
     blocked: bool
-    counts: Counts
+    counts: TextRunCounts
     last_reason: str | None
 
 
@@ -200,7 +200,7 @@ class CallPartiesRow:
 
 
 @dataclass(frozen=True, slots=True)
-class Finish:
+class TextRunFinish:
     """The end of a turn."""
 
     status: str
@@ -257,10 +257,10 @@ async def claim_stalled(tx: Tx, before: datetime, limit: int) -> list[tuple[UUID
     return [(row["id"], row["org_id"]) for row in await tx.fetch(TOUCH_STALE, before, limit)]
 
 
-async def claim(tx: Tx, id: UUID) -> Claim | None:
+async def claim(tx: Tx, id: UUID) -> TextRunClaim | None:
     """Begin an attempt at a turn; return None if it is over."""
     row = await tx.fetchrow(CLAIM, id)
-    return Claim(**row) if row else None
+    return TextRunClaim(**row) if row else None
 
 
 async def of_run(tx: Tx, id: UUID) -> tuple[UUID, bool] | None:
@@ -272,7 +272,7 @@ async def of_run(tx: Tx, id: UUID) -> tuple[UUID, bool] | None:
     return (row["conversation_id"], row["is_our_own"]) if row else None
 
 
-async def lock_claimed(tx: Tx, claim: Claim) -> bool:
+async def lock_claimed(tx: Tx, claim: TextRunClaim) -> bool:
     """Lock a turn; return False if it is over, or a later attempt has it."""
     return bool(await tx.fetchval(LOCK_ATTEMPT, claim.id) == claim.attempts)
 
@@ -282,7 +282,7 @@ async def set_model(tx: Tx, id: UUID, flow: UUID, version: int, model: str) -> N
     await tx.execute(SET_MODEL, id, flow, version, model)
 
 
-async def finish(tx: Tx, id: UUID, end: Finish) -> None:
+async def finish(tx: Tx, id: UUID, end: TextRunFinish) -> None:
     await tx.execute(
         FINISH,
         id,
@@ -300,11 +300,11 @@ async def delete(tx: Tx, id: UUID) -> None:
     await tx.execute(DELETE, id)
 
 
-async def material(tx: Tx, conversation: UUID, window_from: datetime, day_from: datetime) -> MaterialRow:
+async def material(tx: Tx, conversation: UUID, window_from: datetime, day_from: datetime) -> TextRunMaterialRow:
     row = await tx.fetchrow(MATERIAL, conversation, window_from, day_from)
     assert row is not None
     flow = (row["flow_id"], row["flow_version"], json.loads(row["definition"])) if row["definition"] else None
-    return MaterialRow(
+    return TextRunMaterialRow(
         generation=row["generation"],
         organization=row["organization"],
         time_zone=row["time_zone"],
@@ -313,7 +313,7 @@ async def material(tx: Tx, conversation: UUID, window_from: datetime, day_from: 
         flow=flow,
         contact={name: row[f"contact_{name}"] for name in CONTACT},
         blocked=row["blocked"],
-        counts=Counts(row["turns_in_window"], row["turns_of_pair"], row["turns_of_organization"]),
+        counts=TextRunCounts(row["turns_in_window"], row["turns_of_pair"], row["turns_of_organization"]),
         last_reason=row["last_reason"],
     )
 
@@ -376,12 +376,12 @@ async def set_outcome(tx: Tx, id: UUID, outcome_json: str) -> None:
 
 
 @dataclass(frozen=True, slots=True)
-class RunRow:
+class TextRunRow:
     """A turn as it is shown."""
 
     id: UUID
     conversation_id: UUID
-    end: Finish
+    end: TextRunFinish
     flow_id: UUID | None
     flow_version: int | None
     model: str | None
@@ -396,11 +396,11 @@ async def require_thread(tx: Tx, conversation: UUID) -> None:
         raise NotFound
 
 
-async def page(tx: Tx, conversation: UUID, before: UUID | None, limit: int) -> list[RunRow]:
+async def page(tx: Tx, conversation: UUID, before: UUID | None, limit: int) -> list[TextRunRow]:
     """Return the turns of a conversation, newest first, below `before`."""
     return [_row(dict(row)) for row in await tx.fetch(PAGE, conversation, before, limit)]
 
 
-def _row(row: dict[str, Any]) -> RunRow:
-    end = Finish(**{name: row.pop(name) for name in Finish.__slots__})
-    return RunRow(end=end, **row)
+def _row(row: dict[str, Any]) -> TextRunRow:
+    end = TextRunFinish(**{name: row.pop(name) for name in TextRunFinish.__slots__})
+    return TextRunRow(end=end, **row)

@@ -39,7 +39,7 @@ REPLIES_SINCE = """
 
 
 @dataclass(frozen=True, slots=True)
-class RouteRow:
+class TextRouteRow:
     """The number that a text arrived at, and what its organization knows of the sender."""
 
     number_id: UUID
@@ -66,19 +66,19 @@ class RouteRow:
     known: bool
 
 
-async def route(tx: Tx, to_e164: str, from_e164: str, account_sid: str, carrier_sid: str) -> RouteRow | None:
+async def route(tx: Tx, to_e164: str, from_e164: str, account_sid: str, carrier_sid: str) -> TextRouteRow | None:
     """Return a text's route; None if no organization has the number at this carrier account.  Runs as the system."""
     row = await tx.fetchrow(ROUTE, to_e164, from_e164, account_sid, carrier_sid)
-    return RouteRow(**row) if row else None
+    return TextRouteRow(**row) if row else None
 
 
-async def routes(tx: Tx, texts: Sequence[tuple[str, str, str, str]]) -> dict[int, RouteRow]:
+async def routes(tx: Tx, texts: Sequence[tuple[str, str, str, str]]) -> dict[int, TextRouteRow]:
     """Return the routes of several texts (to, from, account, SID) by index, as `route` does, without unroutable ones."""
-    by_index = dict[int, RouteRow]()
+    by_index = dict[int, TextRouteRow]()
     for row in await tx.fetch(ROUTES, *map(list, zip(*texts, strict=True))):
         fields = dict(row)
         index = fields.pop("place") - 1
-        by_index[index] = RouteRow(**fields)
+        by_index[index] = TextRouteRow(**fields)
     return by_index
 
 

@@ -134,7 +134,7 @@ PRUNE_BY_RETENTION = """
 
 
 @dataclass(frozen=True, slots=True)
-class Counts:
+class ToolRunCounts:
     """The other runs of a call: all, and the failed ones of one tool."""
 
     total: int
@@ -142,7 +142,7 @@ class Counts:
 
 
 @dataclass(frozen=True, slots=True)
-class NewRun:
+class NewToolRun:
     """A run that begins.  Its arguments are JSON."""
 
     id: UUID
@@ -168,7 +168,7 @@ class NewRun:
 
 
 @dataclass(frozen=True, slots=True)
-class RunRow:
+class ToolRunRow:
     status: str
     #: JSON; None while it runs.
     output: str | None
@@ -182,7 +182,7 @@ class RunRow:
 
 
 @dataclass(frozen=True, slots=True)
-class ReportRow:
+class ToolReportRow:
     """A tool call of a call's agent as its media process reports it; `arguments` and `result` are JSON."""
 
     tool_call_id: str
@@ -233,7 +233,7 @@ class ActivityRow:
 
 
 @dataclass(frozen=True, slots=True)
-class Filter:
+class ToolRunFilter:
     """The filters of a list of runs; None matches all."""
 
     flow: UUID | None = None
@@ -243,20 +243,20 @@ class Filter:
     status: str | None = None
 
 
-async def count(tx: Tx, call: UUID, name: str, tool_call_id: str) -> Counts:
+async def count(tx: Tx, call: UUID, name: str, tool_call_id: str) -> ToolRunCounts:
     row = await tx.fetchrow(COUNT, call, name, tool_call_id)
     assert row is not None
-    return Counts(**row)
+    return ToolRunCounts(**row)
 
 
-async def begin(tx: Tx, run: NewRun) -> UUID | None:
+async def begin(tx: Tx, run: NewToolRun) -> UUID | None:
     """Begin a run; return its row, or None if this tool call was begun before."""
-    id: UUID | None = await tx.fetchval(BEGIN, *(getattr(run, name) for name in NewRun.__slots__))
+    id: UUID | None = await tx.fetchval(BEGIN, *(getattr(run, name) for name in NewToolRun.__slots__))
     return id
 
 
-async def finish(tx: Tx, id: UUID, run: RunRow, took_ms: int) -> None:
-    await tx.execute(FINISH, id, *(getattr(run, name) for name in RunRow.__slots__), took_ms)
+async def finish(tx: Tx, id: UUID, run: ToolRunRow, took_ms: int) -> None:
+    await tx.execute(FINISH, id, *(getattr(run, name) for name in ToolRunRow.__slots__), took_ms)
 
 
 async def has_acted(tx: Tx, run: UUID, since: datetime | None = None) -> bool:
@@ -269,17 +269,17 @@ async def set_agent_text(tx: Tx, id: UUID, text: str) -> None:
     await tx.execute(SET_AGENT_TEXT, id, text)
 
 
-async def get(tx: Tx, call: UUID, tool_call_id: str) -> RunRow:
+async def get(tx: Tx, call: UUID, tool_call_id: str) -> ToolRunRow:
     """Return a run.  Raises NotFound."""
     row = await tx.fetchrow(GET, call, tool_call_id)
     if row is None:
         raise NotFound("There is no such tool run.")
-    return RunRow(**row)
+    return ToolRunRow(**row)
 
 
-async def page(tx: Tx, before: UUID | None, limit: int, filters: Filter, keep: timedelta) -> list[ExecutionRow]:
+async def page(tx: Tx, before: UUID | None, limit: int, filters: ToolRunFilter, keep: timedelta) -> list[ExecutionRow]:
     """Return runs of at most this age, newest first, below `before`."""
-    rows = await tx.fetch(PAGE, before, limit, *(getattr(filters, name) for name in Filter.__slots__), keep)
+    rows = await tx.fetch(PAGE, before, limit, *(getattr(filters, name) for name in ToolRunFilter.__slots__), keep)
     return [ExecutionRow(**row) for row in rows]
 
 
@@ -298,12 +298,12 @@ async def of_turns(tx: Tx, turns: Sequence[UUID]) -> dict[UUID, list[ActivityRow
     return activity
 
 
-async def report(tx: Tx, org: UUID, call: UUID, tool: ReportRow) -> bool:
+async def report(tx: Tx, org: UUID, call: UUID, tool: ToolReportRow) -> bool:
     """Store what was reported of a tool call of a locked call, instead of what was reported of it before.
 
     Return False if it was stored before, or something newer was.
     """
-    fields = (getattr(tool, name) for name in ReportRow.__slots__)
+    fields = (getattr(tool, name) for name in ToolReportRow.__slots__)
     return await tx.fetchval(REPORT, ids.new(), org, call, *fields) is not None
 
 

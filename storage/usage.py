@@ -219,7 +219,7 @@ class TextRow:
 
 
 @dataclass(frozen=True, slots=True)
-class CallFacts:
+class CallUsageFacts:
     """Facts about a locked call.  `judged`: the carrier has reported who answered; `connected_at`: its first stream opened."""
 
     is_browser: bool
@@ -234,7 +234,7 @@ class CallFacts:
 
 
 @dataclass(frozen=True, slots=True)
-class EntryRow:
+class UsageEntryRow:
     """A locked entry to count, with what is counted of it so far (None: nothing)."""
 
     org_id: UUID
@@ -260,13 +260,13 @@ class EntryRow:
         return self.org_id, self.subject_id, self.part, self.meter, self.item
 
     @property
-    def place(self) -> "Place":
+    def place(self) -> "RollUpPlace":
         assert self.quarter_at is not None
-        return Place(self.org_id, self.quarter_at, self.flow_id, self.number_id, self.meter, self.item)
+        return RollUpPlace(self.org_id, self.quarter_at, self.flow_id, self.number_id, self.meter, self.item)
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class RollUpPlace:
     """The roll-up that an entry is counted in."""
 
     org_id: UUID
@@ -377,11 +377,11 @@ async def finalize(tx: Tx, call: UUID, at: datetime) -> None:
     await tx.execute(FINALIZE, call, at)
 
 
-async def call_facts(tx: Tx, id: UUID) -> CallFacts:
+async def call_facts(tx: Tx, id: UUID) -> CallUsageFacts:
     """Return the facts by which the carrier's part of a locked call is metered."""
     row = await tx.fetchrow(CALL, id)
     assert row is not None, "the call is locked"
-    return CallFacts(**row)
+    return CallUsageFacts(**row)
 
 
 async def streams(tx: Tx, call: UUID, ended_at: datetime) -> dict[int, float]:
@@ -433,16 +433,16 @@ async def unread_since(tx: Tx) -> datetime | None:
 # --- counting, as the system: one process at a time, with the reader's lock ---------------------------------------
 
 
-async def of_events(tx: Tx, subjects: Sequence[tuple[UUID, UUID]]) -> list[EntryRow]:
+async def of_events(tx: Tx, subjects: Sequence[tuple[UUID, UUID]]) -> list[UsageEntryRow]:
     """Lock and return the entries to count of these subjects (organization, id)."""
     orgs, ids = [org for org, _ in subjects], [id for _, id in subjects]
-    return [EntryRow(**row) for row in await tx.fetch(OF_EVENTS, orgs, ids)]
+    return [UsageEntryRow(**row) for row in await tx.fetch(OF_EVENTS, orgs, ids)]
 
 
-async def next_entries(tx: Tx, after: EntryRow | None, limit: int) -> list[EntryRow]:
+async def next_entries(tx: Tx, after: UsageEntryRow | None, limit: int) -> list[UsageEntryRow]:
     """Lock and return all entries, page by page."""
     after_key = after.key if after else (NONE, NONE, "", "", "")
-    return [EntryRow(**row) for row in await tx.fetch(NEXT_ENTRIES, *after_key, limit)]
+    return [UsageEntryRow(**row) for row in await tx.fetch(NEXT_ENTRIES, *after_key, limit)]
 
 
 async def set_counted(tx: Tx, rows: Sequence[CountRow]) -> None:
@@ -451,7 +451,7 @@ async def set_counted(tx: Tx, rows: Sequence[CountRow]) -> None:
         await tx.execute(SET_COUNTED, *map(list, zip(*values, strict=True)))
 
 
-async def roll_up(tx: Tx, changes: Mapping[tuple[Place, str, str], tuple[int, Decimal]]) -> None:
+async def roll_up(tx: Tx, changes: Mapping[tuple[RollUpPlace, str, str], tuple[int, Decimal]]) -> None:
     """Add to roll-ups, each of a place, a basis and a currency."""
     if changes:
         values = [(*astuple(place), basis, currency, *amounts) for (place, basis, currency), amounts in changes.items()]

@@ -34,7 +34,7 @@ from sandbox.openai import Model
 from storage import identity, knowledge
 from storage.db import Db
 from storage.embedded import EmbeddedPostgres
-from storage.knowledge import Content, NewDocument
+from storage.knowledge import DocumentContent, NewDocument
 from storage.migrate import migrate
 
 FILLER_PASSAGES, SENTENCE_WORDS = 500, 14
@@ -67,7 +67,7 @@ class House:
         """Add a document; return its number of passages."""
         new = NewDocument(name, "en", formats.config("en"), None, 0)
         async with self.db.tenant(self.org) as tx:
-            row = await knowledge.create(tx, ids.new(), new, Content(formats.format_of(body, name), body))
+            row = await knowledge.create(tx, ids.new(), new, DocumentContent(formats.format_of(body, name), body))
         await self.conversions.convert(self.org, row.id)
         await self.conversions.embed(self.org, row.id)
         async with self.db.tenant(self.org) as tx:

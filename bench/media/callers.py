@@ -22,7 +22,7 @@ from bench.media import speech
 from bench.media.model import MAGIC, STAMP
 from bench.media.processes import Threads, resident_kb
 from sandbox.twilio.mediastream import AudioQueued, MediaStream
-from sandbox.twilio.playout import Clear, Echo
+from sandbox.twilio.playout import Echo, ReceivedClear
 from tests.support.processes import cpu_seconds
 
 TEXT = WSMsgType.TEXT
@@ -109,7 +109,7 @@ class Caller(WSListener):
                     self._record_audio(text, size, self._ms(now) - ended_ms)
                 case Echo():
                     self._echo(effect)
-                case Clear():
+                case ReceivedClear():
                     self._cleared = True
                     if self._spoke_at is not None:
                         self.observations.clears_ms.append((now - self._spoke_at) * 1000)

@@ -32,11 +32,11 @@ from media.core.audio import from_linear, pcm_level_db, to_linear
 from sandbox.loopclock import LoopClock
 from sandbox.openai import Faults, Script, Settings
 from sandbox.openai.codec import PCMU, Codec
-from sandbox.openai.conversation import Conversation
+from sandbox.openai.conversation import RealtimeConversation
 from sandbox.openai.ids import new_id
 from sandbox.openai.record import SessionRecord
 from sandbox.openai.script import ScriptPlayer
-from sandbox.openai.session import Session
+from sandbox.openai.session import RealtimeSession
 from sandbox.openai.stage import Stage, Voiced
 from sandbox.openai.tones import Tones, recital
 from sandbox.openai.vad import SpeechStarted, SpeechStopped
@@ -84,7 +84,7 @@ class Unrecorded(SessionRecord):
         """Do nothing: usage is not recorded."""
 
 
-class LevelSession(Session):
+class LevelSession(RealtimeSession):
     """A session that detects turns by the level of whole frames."""
 
     def __init__(self, stage: Stage) -> None:
@@ -140,7 +140,15 @@ class StandInSession(WSListener):
         player = ScriptPlayer(Script())
         truth = Unrecorded(new_id("sess"), model)
         stage = Stage(
-            self._send, Conversation(), truth, player, FixedVoice(player), SETTINGS, Faults(), self._clock, new_id
+            self._send,
+            RealtimeConversation(),
+            truth,
+            player,
+            FixedVoice(player),
+            SETTINGS,
+            Faults(),
+            self._clock,
+            new_id,
         )
         self._session = LevelSession(stage)
 

@@ -17,7 +17,7 @@ import aiohttp
 import numpy as np
 
 from control.texts import writing
-from control.texts.writing import Draft
+from control.texts.writing import TextDraft
 from hum import ids
 from hum.clock import now
 from hum.ids import Kind
@@ -103,7 +103,7 @@ async def lag(platform: Platform, first: int, count: int, per_second: float) -> 
         async def write(contact: str) -> None:
             async with db.tenant(org) as tx:
                 conversation = await conversations.find_or_create(tx, ids.new(), org, number, NUMBER, contact, None)
-                draft = Draft("Your table is ready.", "api", honors_hours=False)
+                draft = TextDraft("Your table is ready.", "api", honors_hours=False)
                 await writing.write(tx, conversation[0], draft, now())
             # Due from its commit on: before, no other process can see it.
             due[contact] = asyncio.get_running_loop().time()

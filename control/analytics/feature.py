@@ -6,7 +6,7 @@ from control.feature import Deps, Feature, Reader
 from hum.settings import ControlSettings
 from hum.v1 import analytics_pb2
 from storage import analytics
-from storage.events import Start
+from storage.events import ReaderStart
 
 
 def feature(settings: ControlSettings, _: Deps) -> Feature:
@@ -14,6 +14,8 @@ def feature(settings: ControlSettings, _: Deps) -> Feature:
     return Feature(
         services={analytics_pb2.DESCRIPTOR.services_by_name["AnalyticsService"]: AnalyticsServicer()},
         readers=[
-            Reader(analytics.READER, Start.BEGINNING, CHANGES, recount, settings.roll_up_seconds, takes_emptied=True)
+            Reader(
+                analytics.READER, ReaderStart.BEGINNING, CHANGES, recount, settings.roll_up_seconds, takes_emptied=True
+            )
         ],
     )

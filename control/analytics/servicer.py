@@ -15,7 +15,7 @@ from hum.clock import now
 from hum.ids import Kind
 from hum.v1 import analytics_pb2 as pb
 from storage import analytics, call_records, flows, identity
-from storage.analytics import BandRow, FiguresRow, Span
+from storage.analytics import AnalyticsSpan, BandRow, FiguresRow
 
 DASHBOARD_DAYS, RECENT_CALLS = 7, 5
 NOTHING = FiguresRow()
@@ -49,7 +49,7 @@ class AnalyticsServicer:
         window = days.window(days.today(now(), time_zone), DASHBOARD_DAYS)
         week = await _analytics(ctx, window, time_zone, None)
         current = await analytics.current_counts(ctx.tx)
-        recent = await call_records.page(ctx.tx, call_records.Filter(), None, RECENT_CALLS)
+        recent = await call_records.page(ctx.tx, call_records.CallFilter(), None, RECENT_CALLS)
         return pb.GetDashboardResponse(
             time_zone=time_zone,
             live_calls=current.live_calls,
@@ -77,7 +77,7 @@ async def _analytics(
     ctx: TransactionContext, window: Sequence[date], time_zone: str, flow: UUID | None
 ) -> pb.GetAnalyticsResponse:
     since, until = days.midnight(window[0], time_zone), days.midnight(window[-1] + ONE_DAY, time_zone)
-    span = Span(since, until, time_zone, flow)
+    span = AnalyticsSpan(since, until, time_zone, flow)
     grouped = await analytics.figures(ctx.tx, span)
     waits = _by_day(await analytics.latencies(ctx.tx, span))
     return pb.GetAnalyticsResponse(

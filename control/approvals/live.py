@@ -12,14 +12,14 @@ from itertools import pairwise
 from uuid import UUID
 
 from control.approvals import present
-from control.bus import Bus, Channel
+from control.bus import Bus, BusChannel
 from control.changestreams import PollIntervals
 from hum.v1 import approvals_pb2 as pb
 from storage import approvals
 from storage.db import Db, Tx
 
 #: The organization of a changed approval, notified by the transaction that changed it.
-CHANGED = Channel(approvals.CHANNEL, UUID, str)
+CHANGED = BusChannel(approvals.CHANNEL, UUID, str)
 BATCH = 100
 _ALL = UUID(int=(1 << 128) - 1)
 Place = tuple[int, UUID]

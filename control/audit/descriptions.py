@@ -10,7 +10,7 @@ MASK = "update_mask"
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
+class AuditedChange:
     """An operation, the id of its subject, and the names of the fields that were set, without their values."""
 
     action: str
@@ -18,12 +18,12 @@ class Change:
     fields: tuple[str, ...]
 
 
-def describe(method: MethodDescriptor, request: Message, answer: Message) -> Change:
+def describe(method: MethodDescriptor, request: Message, answer: Message) -> AuditedChange:
     """Describe a request.  The subject is the resource in the path, or else the created one in the answer."""
     rule = method.GetOptions().Extensions[annotations_pb2.http]
     path = getattr(rule, rule.WhichOneof("pattern") or "post")
     path_ids = [str(getattr(request, part[1:-1])) for part in path.split("/") if part.startswith("{")]
-    return Change(
+    return AuditedChange(
         action=method.name[0].lower() + method.name[1:],
         subject="/".join(path_ids) or _created_id(answer, rule.response_body),
         fields=_fields(request, rule.body, {part[1:-1] for part in path.split("/") if part.startswith("{")}),

@@ -13,7 +13,7 @@ from hum import audit as chain
 from hum import rpc
 from hum.v1 import audit_pb2 as pb
 from storage import audit
-from storage.audit import EntryRow
+from storage.audit import AuditEntryRow
 
 NDJSON = "application/x-ndjson"
 
@@ -47,12 +47,12 @@ class AuditServicer:
             seq = rows[-1].seq or 0
 
 
-def _line(row: EntryRow) -> bytes:
+def _line(row: AuditEntryRow) -> bytes:
     assert row.seq is not None and row.previous_hash is not None and row.hash is not None, "a sealed entry"
     return chain.line(row.seq, usecases.entry(row), bytes(row.previous_hash), bytes(row.hash))
 
 
-def present(row: EntryRow) -> pb.AuditEntry:
+def present(row: AuditEntryRow) -> pb.AuditEntry:
     """Return an entry as a message of the contract."""
     return pb.AuditEntry(
         at=timestamp(row.at),

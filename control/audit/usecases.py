@@ -13,7 +13,7 @@ from hum import ids
 from hum.contract.principal import Principal
 from hum.ids import Kind
 from storage import audit
-from storage.audit import EntryRow
+from storage.audit import AuditEntryRow
 from storage.db import Db, Tx
 
 OPERATOR = "operator"
@@ -75,7 +75,7 @@ async def seal(db: Db) -> int:
         sealed += batch
 
 
-def entry(row: EntryRow) -> chain.AuditEntry:
+def entry(row: AuditEntryRow) -> chain.AuditEntry:
     """Return the part of a row that is hashed and exported."""
     return chain.AuditEntry(
         organization=ids.show(Kind.ORGANIZATION, row.org_id),

@@ -129,7 +129,7 @@ class EgressError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Target:
+class EgressTarget:
     """A URL that may be looked up, with a name as its host or an address in its usual form."""
 
     url: URL
@@ -140,7 +140,7 @@ class Target:
     address: Address | None
 
 
-def parse_url(text: str) -> Target:
+def parse_url(text: str) -> EgressTarget:
     """Parse a customer's URL.  Raises EgressError for one that is never allowed, whatever its host resolves to."""
     if len(text) > LONGEST_URL:
         raise _invalid(f"The URL is longer than {LONGEST_URL} characters.")
@@ -163,7 +163,7 @@ def parse_url(text: str) -> Target:
         raise _invalid("The URL's host is not a domain name or an IP address in its usual form.")
     if not port:
         raise _invalid("The URL's port must be between 1 and 65535.")
-    return Target(url.with_host(host).with_fragment(None), url.scheme, host, port, address)
+    return EgressTarget(url.with_host(host).with_fragment(None), url.scheme, host, port, address)
 
 
 def origin(text: str) -> tuple[str, str]:

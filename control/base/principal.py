@@ -1,7 +1,7 @@
 """Authorization of principals: roles and scopes against a method's access option."""
 
 from hum.contract.authorization import scoped_accesses
-from hum.contract.errors import Forbidden, InsufficientScope, NoMembership, Refused, SessionRequired
+from hum.contract.errors import Forbidden, InsufficientScope, NoMembership, RequestRefused, SessionRequired
 from hum.contract.principal import Principal
 from hum.v1 import options_pb2
 
@@ -46,7 +46,7 @@ def permissions(principal: Principal) -> list[str]:
 def _may(principal: Principal, access: options_pb2.Access) -> bool:
     try:
         require(principal, access)
-    except Refused:
+    except RequestRefused:
         return False
     return True
 

@@ -55,7 +55,7 @@ class CheckoutPage:
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
+class SubscriptionChange:
     """The change of a subscription; None leaves a field unchanged."""
 
     plan_id: str | None = None
@@ -89,7 +89,7 @@ class Payments(Protocol):
     async def unpaid_since(self, subscription_id: str) -> datetime | None:
         """Return when the oldest unpaid invoice was created, or None."""
 
-    async def change(self, subscription_id: str, change: Change) -> None: ...
+    async def change(self, subscription_id: str, change: SubscriptionChange) -> None: ...
 
     async def report_usage(self, event: str, customer_id: str, quantity: int, at: datetime, identifier: str) -> None:
         """Add to a meter.  The same identifier counts once, for at least 24 hours."""

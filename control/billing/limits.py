@@ -23,7 +23,7 @@ WORDS = {"numbers": "numbers", "minutes": "minutes of calls", "messages": "messa
 
 
 @dataclass(frozen=True, slots=True)
-class Quota:
+class PlanQuota:
     """An organization's use of a resource that its plan limits."""
 
     allowance: AllowanceRow
@@ -37,7 +37,7 @@ class Quota:
         return max(0, self.limit - self.used)
 
 
-async def find(tx: Tx, org: UUID, resource: str, *, besides: str | None = None) -> Quota | None:
+async def find(tx: Tx, org: UUID, resource: str, *, besides: str | None = None) -> PlanQuota | None:
     """Return the quota of a resource; None if it is unlimited.  `besides`: an address that takes no seat.
 
     Counts of numbers and seats stay locked until the transaction ends.
@@ -48,7 +48,7 @@ async def find(tx: Tx, org: UUID, resource: str, *, besides: str | None = None) 
     if resource not in BY_PERIOD:
         await billing.lock_organization(tx, org)
     period = subscriptionstate.period(allowance.period_starts_at, allowance.period_ends_at, now())
-    return Quota(allowance, period, resource, await used(tx, org, resource, period, besides=besides), limit)
+    return PlanQuota(allowance, period, resource, await used(tx, org, resource, period, besides=besides), limit)
 
 
 async def used(tx: Tx, org: UUID, resource: str, period: Period, *, besides: str | None = None) -> int:
@@ -77,7 +77,7 @@ async def has_quota(tx: Tx, org: UUID, resource: str) -> bool:
     return quota is None or quota.left > 0
 
 
-async def refusal(tx: Tx, quota: Quota) -> BillingRequired:
+async def refusal(tx: Tx, quota: PlanQuota) -> BillingRequired:
     """Build the error of a used-up quota, with what would lift the limit."""
     plan, word = quota.allowance.plan_id, WORDS[quota.resource]
     facts = {"resource": quota.resource, "plan": plan, "limit": str(quota.limit), "used": str(quota.used)}

@@ -21,7 +21,7 @@ from hum.observe.logs import log
 from hum.plans import Plans
 from hum.settings import BillingSettings
 from storage import billing
-from storage.billing import DueReportRow, ReportRow, UnreportedRow
+from storage.billing import DueReportRow, MeterReportRow, UnreportedRow
 from storage.db import Db
 
 #: Seconds after the end of an hour before its usage is told to Stripe.
@@ -48,7 +48,7 @@ class Metering:
         self._again = timedelta(seconds=settings.stripe_seconds * (settings.stripe_retries + 1) + 30)
         self._pause = timedelta(seconds=settings.meter_seconds)
         #: The cursor in the unconfirmed reports; None: at the oldest.
-        self._last: ReportRow | None = None
+        self._last: MeterReportRow | None = None
 
     async def report_due(self) -> int:
         """Send unconfirmed reports again, then new ones; return how many rows were handled."""
@@ -83,13 +83,13 @@ class Metering:
             report = await billing.begin_report(tx, row.org_id, resource, hour.hour_at, hour.missing, hour.reported)
         if report is not None:
             number, at = report
-            sending = ReportRow(
+            sending = MeterReportRow(
                 row.org_id, resource, hour.hour_at, hour.reported, number, hour.missing, at, row.customer_id
             )
             return await self._send(sending, event)
         return True  # another process reports it
 
-    async def _confirm(self, row: ReportRow) -> bool:
+    async def _confirm(self, row: MeterReportRow) -> bool:
         """Confirm a report by sending it again, or by the meter's total once Stripe may have forgotten its identifier.
 
         Raises PaymentError, also if Stripe refuses to return the total: the report then stays in flight.
@@ -103,7 +103,7 @@ class Metering:
             return True
         return await self._send(row, event)
 
-    async def _send(self, row: ReportRow, event: str) -> bool:
+    async def _send(self, row: MeterReportRow, event: str) -> bool:
         """Send a report; return False if Stripe refuses it.  Raises PaymentError."""
         name = subscriptionstate.identifier(
             ids.show(Kind.ORGANIZATION, row.org_id), row.resource, row.hour_at, row.sequence
@@ -124,7 +124,7 @@ class Metering:
             await self._record(row, "told")
             return True
 
-    async def _record(self, row: ReportRow, outcome: str) -> None:
+    async def _record(self, row: MeterReportRow, outcome: str) -> None:
         async with self._db.system() as tx:
             await billing.record_report(tx, row)
         TOLD.labels(outcome).inc()

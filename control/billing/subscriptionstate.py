@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from control.base.subscriptions import Change, Contract
+from control.base.subscriptions import Contract, SubscriptionChange
 from hum.contract.errors import FieldError, InvalidRequest
 from hum.plans import Plan, Plans
 
@@ -111,13 +111,13 @@ def quantities(plan: Plan, extra_seats: int) -> dict[str, int | None]:
 
 def change(
     contract: Contract, plans: Plans, plan: Plan | None, extra_seats: int | None, cancel_at_period_end: bool | None
-) -> Change:
+) -> SubscriptionChange:
     """Build the change of a subscription; None leaves a value unchanged.  Prices of no plan are left unchanged, too."""
     items = None
     if plan is not None:
         items = _items(contract, plans, quantities(plan, extra_seats or 0))
     resumes = cancel_at_period_end is False and contract.cancel_at is not None and not contract.cancel_at_period_end
-    return Change(
+    return SubscriptionChange(
         plan_id=plan.id if plan is not None else None,
         items=items,
         cancel_at_period_end=cancel_at_period_end,

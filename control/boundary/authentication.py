@@ -15,7 +15,7 @@ from control.boundary.ratelimits import RateLimits
 from control.boundary.requestconcurrency import ConcurrencyLimits
 from hum import ids, rpc, secrets
 from hum.clock import Clock
-from hum.contract.errors import ApiKeyRequired, Forbidden, OrganizationChanged, Refused, SessionRequired
+from hum.contract.errors import ApiKeyRequired, Forbidden, OrganizationChanged, RequestRefused, SessionRequired
 from hum.contract.principal import Principal
 from hum.v1 import options_pb2
 from storage.db import BUSY, UNAVAILABLE, Db, Tx
@@ -140,7 +140,7 @@ class Authentication:
             return principal
 
     @staticmethod
-    def refusal(access: options_pb2.Access, before: Principal, now: Principal | None) -> Refused | None:
+    def refusal(access: options_pb2.Access, before: Principal, now: Principal | None) -> RequestRefused | None:
         """Return why a stream that was admitted for `before` must end; None if it may continue."""
         if now is None:
             return _unknown(_scheme(before))
@@ -148,7 +148,7 @@ class Authentication:
             return OrganizationChanged()
         try:
             rights.require(now, access)
-        except Refused as refused:
+        except RequestRefused as refused:
             return refused
         return None
 
@@ -184,7 +184,7 @@ class Authentication:
 NO_CREDENTIAL = "The metadata has no well-formed credential. Send `authorization: Bearer hum_live_...`, or `authorization: Session <token>`."
 
 
-def _unknown(scheme: str) -> Refused:
+def _unknown(scheme: str) -> RequestRefused:
     return ApiKeyRequired() if scheme == rpc.BEARER_SCHEME else SessionRequired()
 
 

@@ -21,9 +21,9 @@ from uuid import UUID
 
 from control.boundary.authentication import Authentication
 from control.boundary.context import TenantContext
-from control.bus import Bus, Channel
+from control.bus import Bus, BusChannel
 from hum.clock import Clock
-from hum.contract.errors import Refused
+from hum.contract.errors import RequestRefused
 from hum.observe.logs import log
 from hum.v1 import options_pb2
 from storage import revocations
@@ -31,7 +31,7 @@ from storage.db import BUSY, UNAVAILABLE
 
 LOG = log(__name__)
 #: The key, person or session that lost rights; sent by the transaction that revoked them.
-REVOKED = Channel(revocations.CHANNEL, UUID, str)
+REVOKED = BusChannel(revocations.CHANNEL, UUID, str)
 #: Seconds until the next attempt when the database was unavailable.
 RETRY_SECONDS = 1.0
 
@@ -44,7 +44,7 @@ class OpenStream:
     deadline: asyncio.Timeout = field(default_factory=lambda: asyncio.timeout(None))
     ctx: TenantContext | None = None
     is_due: bool = False
-    refusal: Refused | None = None
+    refusal: RequestRefused | None = None
 
     def belongs_to(self, id: UUID) -> bool:
         """Tell whether the stream may belong to this key, person or session."""
@@ -53,7 +53,7 @@ class OpenStream:
         principal = self.ctx.principal
         return id in {principal.key_id, principal.user_id, principal.session_id}
 
-    def end(self, refusal: Refused) -> None:
+    def end(self, refusal: RequestRefused) -> None:
         """Cancel the stream wherever it waits."""
         self.refusal = refusal
         self.deadline.reschedule(asyncio.get_running_loop().time())

@@ -8,7 +8,7 @@ from google.protobuf import any_pb2
 from google.rpc import error_details_pb2, status_pb2
 
 from hum import rpc
-from hum.contract.errors import Conflict, FieldError, Refused, Unavailable
+from hum.contract.errors import Conflict, FieldError, RequestRefused, Unavailable
 from storage.db import UNAVAILABLE
 
 #: A status travels as trailing metadata, of which gRPC accepts 8 KiB in all: its message (percent-encoded), and the
@@ -17,9 +17,9 @@ MAX_MESSAGE_BYTES, MAX_FIELDS_BYTES, MAX_REASON_CHARS = 600, 2_000, 300
 FIELD_OVERHEAD_BYTES = 10
 
 
-def refusal(error: Exception) -> Refused | None:
+def refusal(error: Exception) -> RequestRefused | None:
     """Return the refusal that an exception means; None for a bug."""
-    if isinstance(error, Refused):
+    if isinstance(error, RequestRefused):
         return error
     if isinstance(error, asyncpg.LockNotAvailableError | asyncpg.DeadlockDetectedError | asyncpg.SerializationError):
         return Conflict()
@@ -28,7 +28,7 @@ def refusal(error: Exception) -> Refused | None:
     return Unavailable("The database is not available; try again.") if isinstance(error, UNAVAILABLE) else None
 
 
-def status(refused: Refused | None, request_id: str) -> status_pb2.Status:
+def status(refused: RequestRefused | None, request_id: str) -> status_pb2.Status:
     """Return the status of a refusal or, without one, of a bug: an ErrorInfo, and a BadRequest for invalid fields."""
     if refused is None:
         message = f"Internal error; please quote {request_id} when you report it."

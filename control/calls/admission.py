@@ -17,7 +17,7 @@ import prometheus_client
 
 from control.bus import Bus
 from control.calls import capacity, concurrentcalls
-from control.calls.capacity import Capacity, Node, Place, Refusal
+from control.calls.capacity import MediaCapacity, MediaNode, MediaPlace, PlaceRefusal
 from control.calls.concurrentcalls import Caps, ConcurrentCalls, PlaceRequest
 from control.livecall.channels import LINKS
 from hum import secrets
@@ -42,7 +42,7 @@ for _why in (capacity.NO_CAPACITY, concurrentcalls.OF_CALLER, concurrentcalls.OF
 OUT_OF_ZONE = prometheus_client.Counter(
     "hum_calls_out_of_zone_total", "Calls that were sent to a media process of another zone, their own having no place"
 )
-FULL = Refusal(capacity.NO_CAPACITY)
+FULL = PlaceRefusal(capacity.NO_CAPACITY)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +65,7 @@ class _PendingCall:
     again: bool
     accepts_unknown: bool
     zone: str
-    answer: "asyncio.Future[StreamOffer | Refusal]" = field(
+    answer: "asyncio.Future[StreamOffer | PlaceRefusal]" = field(
         default_factory=lambda: asyncio.get_running_loop().create_future()
     )
 
@@ -80,7 +80,7 @@ class CallAdmission:
         self._pending: list[_PendingCall] = []
         self._task: asyncio.Task[None] | None = None
 
-    async def place(self, call: UUID, until_ms: float, *, again: bool, zone: str = "") -> StreamOffer | Refusal:
+    async def place(self, call: UUID, until_ms: float, *, again: bool, zone: str = "") -> StreamOffer | PlaceRefusal:
         """Offer a call a stream as soon as a process has a place for it, or refuse it at `until_ms` (monotonic).
 
         Processes of `zone` are preferred; empty: this process's own zone.
@@ -99,7 +99,7 @@ class CallAdmission:
                     _PendingCall(call, again, not again or left_seconds <= 0, zone or self._settings.zone)
                 )
                 if result != FULL or left_seconds <= 0:
-                    if isinstance(result, Refusal):
+                    if isinstance(result, PlaceRefusal):
                         REFUSED.labels(result.reason).inc()
                     return result
                 with suppress(TimeoutError):
@@ -107,7 +107,7 @@ class CallAdmission:
         finally:
             unsubscribe()
 
-    async def _enqueue(self, pending: _PendingCall) -> StreamOffer | Refusal:
+    async def _enqueue(self, pending: _PendingCall) -> StreamOffer | PlaceRefusal:
         self._pending.append(pending)
         if self._task is None or self._task.done():
             self._task = asyncio.create_task(self._serve(), name="places")
@@ -133,7 +133,7 @@ class CallAdmission:
                     if not pending.answer.done():
                         pending.answer.set_result(answers.get(pending.call, FULL))
 
-    async def _assign(self, batch: Sequence[_PendingCall]) -> Mapping[UUID, StreamOffer | Refusal]:
+    async def _assign(self, batch: Sequence[_PendingCall]) -> Mapping[UUID, StreamOffer | PlaceRefusal]:
         """Assign places to calls, without those that are over or locked by another transaction."""
         by_call = {pending.call: pending for pending in batch}
         async with self._db.system() as tx:
@@ -153,23 +153,25 @@ class CallAdmission:
             live_rows = await media_places.live_calls(tx, list({call.org for call in requests}))
             verdicts = capacity.assign_media_processes(requests, free, _concurrent(live_rows, self._caps))
             offers = {
-                id: StreamOffer(secrets.new_token(), to.url) for id, to in verdicts.items() if isinstance(to, Place)
+                id: StreamOffer(secrets.new_token(), to.url)
+                for id, to in verdicts.items()
+                if isinstance(to, MediaPlace)
             }
             if offers:
                 offered = {id: max(1, rows[id].streams_offered + by_call[id].again) for id in offers}
                 stored = [OfferRow(id, secrets.token_hash(o.token), o.url, offered[id]) for id, o in offers.items()]
                 await media_places.offer(tx, stored, self._settings.token_seconds)
-        OUT_OF_ZONE.inc(sum(isinstance(to, Place) and to.is_far for to in verdicts.values()))
-        return offers | {id: refused for id, refused in verdicts.items() if isinstance(refused, Refusal)}
+        OUT_OF_ZONE.inc(sum(isinstance(to, MediaPlace) and to.is_far for to in verdicts.values()))
+        return offers | {id: refused for id, refused in verdicts.items() if isinstance(refused, PlaceRefusal)}
 
-    async def _capacity(self, tx: Tx, excluded: Sequence[UUID]) -> Capacity:
+    async def _capacity(self, tx: Tx, excluded: Sequence[UUID]) -> MediaCapacity:
         occupied = await media_places.in_use(tx, excluded)
         of_node = Counter({row.node: row.calls for row in occupied if row.node is not None})
         nodes = [
-            Node(row.url, row.places, row.accepts_calls, of_node[row.node], row.zone, row.is_doubted)
+            MediaNode(row.url, row.places, row.accepts_calls, of_node[row.node], row.zone, row.is_doubted)
             for row in await media_places.nodes(tx, self._silent)
         ]
-        return Capacity(nodes, {row.url: row.calls for row in occupied if row.url is not None})
+        return MediaCapacity(nodes, {row.url: row.calls for row in occupied if row.url is not None})
 
 
 def _concurrent(live_rows: Sequence[media_places.LiveCallsRow], caps: Caps) -> ConcurrentCalls:

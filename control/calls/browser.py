@@ -126,7 +126,7 @@ class BrowserCalls:
         return result
 
 
-class Offers:
+class BrowserOffers:
     """The offers for the media processes with links to this process."""
 
     def __init__(self, db: Db, token_seconds: int) -> None:

@@ -4,10 +4,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 
-from control.calls.prompts import Prompt, localized
+from control.calls.prompts import CallerPrompt, localized
 from control.calls.routing import Connect, Refuse, no_capacity
 from control.livecall.callstatus import CARRIER_ENDINGS, LIVE
-from control.livecall.nextsteps import Message, NextStep
+from control.livecall.nextsteps import NextStep, TakeMessage
 
 #: How many streams a call may open within STREAMS_WITHIN before it is ended; streams that are lost minutes apart don't
 #: end it.
@@ -37,7 +37,7 @@ UNREPORTED = "stream_lost"
 
 
 @dataclass(frozen=True, slots=True)
-class Streams:
+class StreamCounts:
     """The numbers of a call's streams that were offered and opened, without those that were left on purpose.
 
     `lately`: how many were opened within STREAMS_WITHIN.
@@ -49,7 +49,7 @@ class Streams:
 
 
 def after_stream(
-    status: str, streams: Streams, language: str | None, due: NextStep | None = None, *, full: bool = False
+    status: str, streams: StreamCounts, language: str | None, due: NextStep | None = None, *, full: bool = False
 ) -> Connect | Refuse | NextStep | None:
     """Decide what to do with a call after its stream has closed or was refused; None for a call that is over.
 
@@ -57,13 +57,13 @@ def after_stream(
     """
     if status not in LIVE:
         return None
-    if due is not None and not isinstance(due, Message):
+    if due is not None and not isinstance(due, TakeMessage):
         return due
     if not full and streams.lately < MAX_STREAMS and streams.offered - streams.opened < MAX_OFFERS:
         return due or Connect()
     if not streams.opened:
         return no_capacity(language)
-    return Refuse(*localized(Prompt.APOLOGY, language), "failed", "stream_lost")
+    return Refuse(*localized(CallerPrompt.APOLOGY, language), "failed", "stream_lost")
 
 
 def orphan_ending(

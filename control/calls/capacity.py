@@ -16,7 +16,7 @@ _UNKNOWN_PLACES = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
-class Node:
+class MediaNode:
     """A media process that is alive, and its number of calls.
 
     `takes`: it accepts calls, and has not missed its heartbeats (`storage.media_places.UNAVAILABLE_AFTER_BEATS`).
@@ -32,7 +32,7 @@ class Node:
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class MediaPlace:
     """The media URL that a call is sent to; empty without a known process.  `is_far`: it is in another zone."""
 
     url: str
@@ -49,13 +49,13 @@ class _Address:
     is_doubted: bool = True
 
 
-class Capacity:
+class MediaCapacity:
     """The free places of all media processes, of which one after another is taken.
 
     `in_flight`: for each URL, how many calls were offered a stream there and have not opened it yet.
     """
 
-    def __init__(self, nodes: Sequence[Node], in_flight: Mapping[str, int]) -> None:
+    def __init__(self, nodes: Sequence[MediaNode], in_flight: Mapping[str, int]) -> None:
         self.is_empty = not nodes
         self._addresses: dict[str, _Address] = {}
         for node in nodes:
@@ -70,7 +70,7 @@ class Capacity:
             if url in self._addresses:
                 self._addresses[url].free -= calls
 
-    def acquire_place(self, zone: str = "") -> Place | None:
+    def acquire_place(self, zone: str = "") -> MediaPlace | None:
         """Acquire a place; None if there is none.
 
         Prefer processes that are not doubted, then those in this zone, then those with the largest free share.
@@ -91,27 +91,27 @@ class Capacity:
 
         url = max(free, key=rank)
         free[url].free -= 1
-        return Place(url, is_far=bool(zone) and zone not in free[url].zones)
+        return MediaPlace(url, is_far=bool(zone) and zone not in free[url].zones)
 
 
 @dataclass(frozen=True, slots=True)
-class Refusal:
+class PlaceRefusal:
     """The reason why a call gets no place.  `NO_CAPACITY` may be over in a moment."""
 
     reason: str
 
 
 def assign_media_processes(
-    requests: Sequence[PlaceRequest], capacity: Capacity, concurrent: ConcurrentCalls
-) -> dict[UUID, Place | Refusal]:
+    requests: Sequence[PlaceRequest], capacity: MediaCapacity, concurrent: ConcurrentCalls
+) -> dict[UUID, MediaPlace | PlaceRefusal]:
     """Assign places to these calls in their order, and return the result by call."""
-    verdicts: dict[UUID, Place | Refusal] = {}
+    verdicts: dict[UUID, MediaPlace | PlaceRefusal] = {}
     for call in requests:
         if (reason := concurrent.excess(call)) is not None:
-            verdicts[call.id] = Refusal(reason)
-        elif (place := Place("") if capacity.is_empty else capacity.acquire_place(call.zone)) is not None:
+            verdicts[call.id] = PlaceRefusal(reason)
+        elif (place := MediaPlace("") if capacity.is_empty else capacity.acquire_place(call.zone)) is not None:
             concurrent.add(call)
             verdicts[call.id] = place
         else:
-            verdicts[call.id] = Refusal(NO_CAPACITY)
+            verdicts[call.id] = PlaceRefusal(NO_CAPACITY)
     return verdicts

@@ -12,13 +12,13 @@ from control.bus import Bus
 from control.calls import callendings, routing
 from control.calls.admission import CallAdmission, StreamOffer
 from control.calls.ending import end_call, over_at_carrier
-from control.calls.prompts import Prompt, localized
+from control.calls.prompts import CallerPrompt, localized
 from control.contacts.carrierlookups import LOOK_UP_CONTACT, is_lookup_due
 from control.flows.choices import Choices
 from control.flows.definitions import is_usable
 from control.livecall.callerid import is_vouched_for
 from control.livecall.callstatus import AWAY_REASON, CARRIER_ENDINGS, LIVE
-from control.livecall.nextsteps import Message, NextStep, Transfer, decode, encode, is_due
+from control.livecall.nextsteps import NextStep, TakeMessage, Transfer, decode, encode, is_due
 from control.livecall.stream import append_event
 from control.transfers import record, transferleg
 from control.usage import callentries as usage
@@ -33,7 +33,7 @@ from hum.observe.logs import log
 from hum.settings import CallsSettings
 from hum.v1 import calls_pb2, runtime_pb2
 from storage import calls, contacts, routes
-from storage.calls import CallState, NewCall
+from storage.calls import CallStateRow, NewCall
 from storage.contacts import CallerContact
 from storage.db import Db, Tx
 
@@ -92,13 +92,13 @@ async def route_inbound(
         route = await _find_route(tx, request)
         if route is None:
             LOG.info("call to an unknown number")
-            return _say_and_hang_up(*localized(Prompt.NOT_IN_SERVICE, None))
+            return _say_and_hang_up(*localized(CallerPrompt.NOT_IN_SERVICE, None))
         decision = routing.route(await _routing_facts(tx, route), at)
         if state is None:
             state = await _create_call(tx, route, request, decision, at, lookup_keep)
         if state.status not in LIVE:
             decision = routing.no_place(state.end_reason, route.definition.get("language")) or decision
-            return _hang_up() if isinstance(decision, routing.Connect | Message) else _refusal_step(decision)
+            return _hang_up() if isinstance(decision, routing.Connect | TakeMessage) else _refusal_step(decision)
     return await offer(db, context, state.id)
 
 
@@ -152,7 +152,7 @@ async def record_dial(db: Db, request: runtime_pb2.EndDialRequest, at: datetime)
         await _end_dial(tx, request, at, apologized=True)
 
 
-async def _end_dial(tx: Tx, request: runtime_pb2.EndDialRequest, at: datetime, *, apologized: bool) -> CallState:
+async def _end_dial(tx: Tx, request: runtime_pb2.EndDialRequest, at: datetime, *, apologized: bool) -> CallStateRow:
     """Record the end of a dial, and that of the call if it is over with it; return the locked call.  Raises NotFound."""
     state, ended = await transferleg.record_end(tx, request, at, apologized=apologized)
     if ended is None:
@@ -183,7 +183,7 @@ async def carrier_status(
             await over_at_carrier(tx, state, now())
 
 
-async def _find_route(tx: Tx, request: runtime_pb2.RouteCallRequest) -> calls.RouteRow | None:
+async def _find_route(tx: Tx, request: runtime_pb2.RouteCallRequest) -> calls.CallRouteRow | None:
     """Return the route of a called number, with the flow that answers this caller; None if the number is unknown.
 
     A contact's tag may choose the flow, unless caller ID failed STIR/SHAKEN: the number may be spoofed.  A tag is
@@ -200,9 +200,9 @@ async def _find_route(tx: Tx, request: runtime_pb2.RouteCallRequest) -> calls.Ro
     return (await routes.with_flow(tx, route, flow) if flow else None) or route
 
 
-async def _routing_facts(tx: Tx, route: calls.RouteRow) -> routing.Facts:
+async def _routing_facts(tx: Tx, route: calls.CallRouteRow) -> routing.RoutingFacts:
     stored = route.business_hours_json
-    return routing.Facts(
+    return routing.RoutingFacts(
         blocked=route.blocked,
         number_active=route.status == "active",
         definition=route.definition if route.flow_id else None,
@@ -214,12 +214,12 @@ async def _routing_facts(tx: Tx, route: calls.RouteRow) -> routing.Facts:
 
 async def _create_call(
     tx: Tx,
-    route: calls.RouteRow,
+    route: calls.CallRouteRow,
     request: runtime_pb2.RouteCallRequest,
     decision: routing.Decision,
     at: datetime,
     lookup_keep: timedelta,
-) -> CallState:
+) -> CallStateRow:
     """Store the call, and close it at once if it was refused; return the stored one for a duplicate request."""
     caller = await _upsert_caller(tx, route.org_id, request)
     call = NewCall(
@@ -242,7 +242,7 @@ async def _create_call(
         await append_event(tx, call.id, at, state=calls_pb2.CallStateChanged(status=calls_pb2.CALL_STATUS_RINGING))
         if caller and not isinstance(decision, routing.Reject) and is_lookup_due(caller.looked_up_at, at, lookup_keep):
             await jobs.enqueue(tx, LOOK_UP_CONTACT, route.org_id, caller.id)
-        if isinstance(decision, Message):
+        if isinstance(decision, TakeMessage):
             await calls.set_next_step(tx, call.id, encode(decision), due=True)
         elif not isinstance(decision, routing.Connect):
             await end_call(tx, await calls.lock(tx, call.id), decision.status, at, decision.reason)
@@ -265,7 +265,7 @@ async def _upsert_caller(tx: Tx, org: UUID, request: runtime_pb2.RouteCallReques
     return await contacts.find_or_create(tx, ids.new(), org, request.from_e164, name)
 
 
-async def _take_step(tx: Tx, context: StepContext, state: CallState) -> Step | None:
+async def _take_step(tx: Tx, context: StepContext, state: CallStateRow) -> Step | None:
     """Take the next step of a locked call and return it; None to offer another stream."""
     language, due = await calls.language(tx, state.id), _due(state)
     if isinstance(due, Transfer) and state.status in LIVE:
@@ -273,7 +273,7 @@ async def _take_step(tx: Tx, context: StepContext, state: CallState) -> Step | N
             return step
         due = None  # the transfer is over
     match callendings.after_stream(state.status, _streams(state), language, due):
-        case Message():
+        case TakeMessage():
             return None
         case routing.Connect():
             # The agent of the next stream decides anew.
@@ -285,9 +285,11 @@ async def _take_step(tx: Tx, context: StepContext, state: CallState) -> Step | N
     return await _closing_step(tx, context, state, due)
 
 
-async def _closing_step(tx: Tx, context: StepContext, state: CallState, due: NextStep | None) -> Step:
+async def _closing_step(tx: Tx, context: StepContext, state: CallStateRow, due: NextStep | None) -> Step:
     """Hang up a call that is over, after the mailbox's closing prompt if its stream could not play it."""
-    last = await context.mailboxes.parting(tx, state.id, due, state.end_reason) if isinstance(due, Message) else None
+    last = (
+        await context.mailboxes.parting(tx, state.id, due, state.end_reason) if isinstance(due, TakeMessage) else None
+    )
     return Step(say=last) if last is not None else _hang_up()
 
 
@@ -318,13 +320,13 @@ async def _prepare_message(db: Db, mailboxes: Mailboxes, id: UUID) -> runtime_pb
     """Return what the carrier says before the stream that was offered, and extend the stream's token by that time."""
     async with db.system() as tx:
         due = _due(await calls.lock(tx, id))
-        first = await mailboxes.prepare(tx, id, due) if isinstance(due, Message) else None
+        first = await mailboxes.prepare(tx, id, due) if isinstance(due, TakeMessage) else None
         if first is not None:
             await calls.extend_token(tx, id, speaking_seconds(first.text))
     return first
 
 
-async def _lock_by_sid(tx: Tx, call_sid: str, to_e164: str) -> CallState | None:
+async def _lock_by_sid(tx: Tx, call_sid: str, to_e164: str) -> CallStateRow | None:
     """Lock and return a stored call; None if there is none.  Raises NotFound if the number is not the call's."""
     state = await calls.lock_by_sid(tx, call_sid)
     if state is not None and state.to_e164 != to_e164:
@@ -333,12 +335,12 @@ async def _lock_by_sid(tx: Tx, call_sid: str, to_e164: str) -> CallState | None:
     return state
 
 
-def _streams(state: CallState) -> callendings.Streams:
+def _streams(state: CallStateRow) -> callendings.StreamCounts:
     offered, left = max(state.streams_offered, state.streams_opened), state.streams_left
-    return callendings.Streams(offered - left, state.streams_opened - left, max(0, state.streams_lately - left))
+    return callendings.StreamCounts(offered - left, state.streams_opened - left, max(0, state.streams_lately - left))
 
 
-def _due(state: CallState) -> NextStep | None:
+def _due(state: CallStateRow) -> NextStep | None:
     step = decode(state.next_step)
     return step if is_due(step, marked=state.next_step_due) else None
 

@@ -23,7 +23,7 @@ from uuid import UUID
 from control import jobs
 from control.base.wire import value
 from control.calls import callendings, outbox, unfinished
-from control.clients.twilio import Carrier
+from control.clients.twilio import CarrierClient
 from control.livecall.callstatus import AFTER_CALL, LIVE
 from control.livecall.nextsteps import LEAVES, Transfer, decode
 from control.livecall.stream import append_event
@@ -35,11 +35,11 @@ from control.voicemail.messageparts import KEEP
 from hum.clock import now
 from hum.v1 import calls_pb2, runtime_pb2
 from storage import calls, unfinished_turns, voicemails
-from storage.calls import CallState
+from storage.calls import CallStateRow
 from storage.db import Db, Tx
 
 
-async def stream_ended(tx: Tx, state: CallState, number: int, ended: runtime_pb2.StreamEnded, at: datetime) -> None:
+async def stream_ended(tx: Tx, state: CallStateRow, number: int, ended: runtime_pb2.StreamEnded, at: datetime) -> None:
     """Close or continue a locked call after a stream has ended, by the reason and by what the carrier has reported."""
     # All turns of the stream are final now.
     await unfinished_turns.clear(tx, state.id, number)
@@ -71,7 +71,7 @@ async def stream_ended(tx: Tx, state: CallState, number: int, ended: runtime_pb2
         await calls.lose_stream(tx, state.id)
 
 
-async def _correct_end(tx: Tx, state: CallState, number: int, ended: runtime_pb2.StreamEnded) -> None:
+async def _correct_end(tx: Tx, state: CallStateRow, number: int, ended: runtime_pb2.StreamEnded) -> None:
     """Replace the end that control assumed when it closed a call by the one that the last stream reports."""
     status = callendings.ENDINGS.get(ended.reason)
     is_last = number == state.streams_opened and not _continues(state, ended.reason)
@@ -84,7 +84,7 @@ def _detail(ended: runtime_pb2.StreamEnded) -> str | None:
     return without_nul(ended.detail) if ended.HasField("detail") else None
 
 
-def _continues(state: CallState, reason: str) -> bool:
+def _continues(state: CallStateRow, reason: str) -> bool:
     """Tell whether a call continues without the stream that ended with this reason.
 
     It does if the stream was left for a pending step, or if the carrier was told to redirect the call for a transfer.
@@ -95,7 +95,7 @@ def _continues(state: CallState, reason: str) -> bool:
     return reason == "caller" and state.next_step_due and isinstance(step, Transfer)
 
 
-async def over_at_carrier(tx: Tx, state: CallState, at: datetime) -> None:
+async def over_at_carrier(tx: Tx, state: CallStateRow, at: datetime) -> None:
     """Record the carrier's end of a call that had a stream, and close it unless the stream's end is still due."""
     if state.next_step_due and state.node is None:
         reason = await record.reason(tx, state.id)
@@ -108,7 +108,7 @@ async def over_at_carrier(tx: Tx, state: CallState, at: datetime) -> None:
         await calls.set_carrier_ended(tx, state.id)
 
 
-async def hang_up(db: Db, carrier: Carrier, state: CallState) -> None:
+async def hang_up(db: Db, carrier: CarrierClient, state: CallStateRow) -> None:
     """End a call that no media process has: at the carrier, if it has an id there, and here.  Raises CarrierError."""
     was_going_on = state.call_sid is None or await carrier.end_call(state.call_sid, state.carrier_account)
     async with db.system() as tx:
@@ -137,7 +137,9 @@ async def close_stale_calls(db: Db, lost_seconds: float) -> int:
     return await each_row("calls", stale, close)
 
 
-async def end_call(tx: Tx, state: CallState, status: str, at: datetime, reason: str, detail: str | None = None) -> None:
+async def end_call(
+    tx: Tx, state: CallStateRow, status: str, at: datetime, reason: str, detail: str | None = None
+) -> None:
     """Close a locked call, unless it is closed, and enqueue its after-call job."""
     if state.ended_at is not None:
         return

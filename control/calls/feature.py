@@ -3,7 +3,7 @@
 from functools import partial
 
 from control.calls import callendings, ending, orphans
-from control.calls.browser import Offers
+from control.calls.browser import BrowserOffers
 from control.calls.contextupdates import callers
 from control.calls.ingress import IngressServicer
 from control.calls.jobs import after_call
@@ -25,7 +25,7 @@ from storage import media_links, quarantine
 def feature(settings: ControlSettings, deps: Deps) -> Feature:
     """Return the feature with its parts composed."""
     services = runtime_pb2.DESCRIPTOR.services_by_name
-    offers = Offers(deps.calls_db, settings.token_seconds)
+    offers = BrowserOffers(deps.calls_db, settings.token_seconds)
     listeners, lookups = ListenerStreams(), callers(settings, deps)
     sessions = Sessions(deps.calls_db, settings, deps.tools)
     tools = ToolRuns(deps.calls_db, deps.tools, sessions, settings.tool_seconds)

@@ -20,7 +20,7 @@ from control.base.wire import word
 from control.boundary import NodeContext
 from control.bus import MAX_PAYLOAD_BYTES, Bus
 from control.calls import filecheck, handover, reports, unfinished
-from control.calls.browser import Offers
+from control.calls.browser import BrowserOffers
 from control.calls.listenerstreams import ListenerStreams
 from control.calls.session import Sessions
 from control.calls.toolruns import ToolRuns
@@ -63,7 +63,7 @@ class MediaServicer:
         sessions: Sessions,
         tools: ToolRuns,
         listeners: ListenerStreams,
-        offers: Offers,
+        offers: BrowserOffers,
         stopping: asyncio.Event,
     ) -> None:
         self._db, self._bus, self._sessions, self._tools, self._stopping = db, bus, sessions, tools, stopping
@@ -129,7 +129,7 @@ class _StoredState:
 class _Link:
     """The traffic of a link.  Tools that run when it is lost continue, and a repeated request gets their results."""
 
-    def __init__(self, db: Db, bus: Bus, tools: ToolRuns, node: str, offers: Offers) -> None:
+    def __init__(self, db: Db, bus: Bus, tools: ToolRuns, node: str, offers: BrowserOffers) -> None:
         self.node, self._offers = node, offers
         self.downs: asyncio.Queue[pb.LinkDown | None] = asyncio.Queue(MAX_DOWNS)
         self._db, self._bus, self._tools = db, bus, tools

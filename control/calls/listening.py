@@ -26,7 +26,7 @@ from hum.observe.logs import log
 from hum.settings import CallsSettings
 from hum.v1 import runtime_pb2
 from storage import calls
-from storage.calls import CallState
+from storage.calls import CallStateRow
 from storage.db import Db
 
 #: Seconds without sound after which a listener is sent silence: between a call's streams, or before the first.
@@ -113,7 +113,7 @@ class Listening:
             attached.sound, attached.offset_ms = sound, stream.offset_ms if stream else 0
         return True
 
-    async def _open(self, state: CallState, sound: ListenerStream) -> bool:
+    async def _open(self, state: CallStateRow, sound: ListenerStream) -> bool:
         """Have the media process open the stream; return False if it no longer has the call.
 
         Raises RateLimited, and Unavailable if the media process does not reach this process.

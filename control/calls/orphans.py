@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 
 from control.calls import callendings
 from control.calls.ending import end_call
-from control.clients.twilio import Carrier, CarrierCall, is_refusal
+from control.clients.twilio import CarrierCall, CarrierClient, is_refusal
 from control.livecall.callstatus import ANSWERED, LIVE
 from control.rows import each_row
 from control.transfers import record
@@ -40,7 +40,7 @@ CHECKS = 2
 DIALLED_BACK_OFF = 8
 
 
-async def close_orphaned_calls(db: Db, carrier: Carrier, settings: CallsSettings) -> int:
+async def close_orphaned_calls(db: Db, carrier: CarrierClient, settings: CallsSettings) -> int:
     """Close the orphaned calls that the carrier no longer has either; return how many.
 
     Raises UNAVAILABLE, after all calls in flight are processed.
@@ -97,7 +97,7 @@ async def _close(db: Db, queries: "_CarrierQueries", row: OrphanedCallRow) -> bo
 class _CarrierQueries:
     """Requests to the carrier, until too many are unanswered."""
 
-    carrier: Carrier
+    carrier: CarrierClient
     unanswered: int = 0  # in a row
     #: What the lists say, by call.
     listed: dict[str, CarrierCall] = field(default_factory=dict)

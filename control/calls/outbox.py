@@ -8,18 +8,18 @@ from hum import ids
 from hum.ids import Kind
 from hum.v1 import calls_pb2, events_pb2
 from storage import calls, events
-from storage.calls import CallState
+from storage.calls import CallStateRow
 from storage.db import Tx
 
 
-async def started(tx: Tx, state: CallState, at: datetime) -> None:
+async def started(tx: Tx, state: CallStateRow, at: datetime) -> None:
     """Append `call.started` to the outbox."""
     event = events_pb2.CallStartedEvent(**await _leg(tx, state), started_at=timestamp(at))
     await events.append(tx, state.org_id, state.id, event, at=at)
 
 
 async def completed(
-    tx: Tx, state: CallState, status: str, at: datetime, reason: str, lasted_seconds: int | None
+    tx: Tx, state: CallStateRow, status: str, at: datetime, reason: str, lasted_seconds: int | None
 ) -> None:
     """Append `call.completed` to the outbox."""
     event = events_pb2.CallCompletedEvent(
@@ -33,7 +33,7 @@ async def completed(
     await events.append(tx, state.org_id, state.id, event, at=at)
 
 
-async def corrected(tx: Tx, state: CallState, status: str, reason: str) -> None:
+async def corrected(tx: Tx, state: CallStateRow, status: str, reason: str) -> None:
     """Append `call.corrected` to the outbox."""
     event = events_pb2.CallCorrectedEvent(
         call_id=ids.show(Kind.CALL, state.id), status=value(calls_pb2.CallStatus, status), reason=reason
@@ -41,7 +41,7 @@ async def corrected(tx: Tx, state: CallState, status: str, reason: str) -> None:
     await events.append(tx, state.org_id, state.id, event)
 
 
-async def flow_switched(tx: Tx, state: CallState, switched: calls_pb2.FlowSwitched, at: datetime) -> None:
+async def flow_switched(tx: Tx, state: CallStateRow, switched: calls_pb2.FlowSwitched, at: datetime) -> None:
     """Append `call.flow_switched` to the outbox."""
     event = events_pb2.CallFlowSwitchedEvent(
         call_id=ids.show(Kind.CALL, state.id), flow_id=switched.flow_id, flow_version=switched.flow_version
@@ -49,7 +49,7 @@ async def flow_switched(tx: Tx, state: CallState, switched: calls_pb2.FlowSwitch
     await events.append(tx, state.org_id, state.id, event, at=at)
 
 
-async def _leg(tx: Tx, state: CallState) -> dict[str, Any]:
+async def _leg(tx: Tx, state: CallStateRow) -> dict[str, Any]:
     leg = await calls.leg(tx, state.id)
     return {
         "call_id": ids.show(Kind.CALL, state.id),

@@ -5,7 +5,7 @@ from enum import Enum, auto
 from control.base.say import FALLBACK, spoken
 
 
-class Prompt(Enum):
+class CallerPrompt(Enum):
     """A prompt."""
 
     NOT_IN_SERVICE = auto()
@@ -17,62 +17,62 @@ class Prompt(Enum):
 
 _TEXTS = {
     "en": {
-        Prompt.NOT_IN_SERVICE: "We are sorry, this number is not in service. Goodbye.",
-        Prompt.UNAVAILABLE: "We are sorry, nobody can take your call at the moment. Goodbye.",
-        Prompt.CLOSED: "Thank you for calling. We are closed at the moment. Please call again during our business "
+        CallerPrompt.NOT_IN_SERVICE: "We are sorry, this number is not in service. Goodbye.",
+        CallerPrompt.UNAVAILABLE: "We are sorry, nobody can take your call at the moment. Goodbye.",
+        CallerPrompt.CLOSED: "Thank you for calling. We are closed at the moment. Please call again during our business "
         "hours. Goodbye.",
-        Prompt.APOLOGY: "We are sorry, something went wrong on our side. Please call again in a little while. Goodbye.",
-        Prompt.BUSY: "We are sorry, all our lines are busy at the moment. Please call again in a little while. Goodbye.",
+        CallerPrompt.APOLOGY: "We are sorry, something went wrong on our side. Please call again in a little while. Goodbye.",
+        CallerPrompt.BUSY: "We are sorry, all our lines are busy at the moment. Please call again in a little while. Goodbye.",
     },
     "es": {
-        Prompt.UNAVAILABLE: "Lo sentimos, en este momento nadie puede atender su llamada. Adiós.",
-        Prompt.CLOSED: "Gracias por llamar. En este momento estamos cerrados. Por favor, vuelva a llamar en nuestro "
+        CallerPrompt.UNAVAILABLE: "Lo sentimos, en este momento nadie puede atender su llamada. Adiós.",
+        CallerPrompt.CLOSED: "Gracias por llamar. En este momento estamos cerrados. Por favor, vuelva a llamar en nuestro "
         "horario de atención. Adiós.",
-        Prompt.APOLOGY: "Lo sentimos, ha habido un problema por nuestra parte. Por favor, vuelva a llamar en unos "
+        CallerPrompt.APOLOGY: "Lo sentimos, ha habido un problema por nuestra parte. Por favor, vuelva a llamar en unos "
         "minutos. Adiós.",
-        Prompt.BUSY: "Lo sentimos, en este momento todas nuestras líneas están ocupadas. Por favor, vuelva a llamar en "
+        CallerPrompt.BUSY: "Lo sentimos, en este momento todas nuestras líneas están ocupadas. Por favor, vuelva a llamar en "
         "unos minutos. Adiós.",
     },
     "fr": {
-        Prompt.UNAVAILABLE: "Nous sommes désolés, personne ne peut prendre votre appel pour le moment. Au revoir.",
-        Prompt.CLOSED: "Merci de votre appel. Nous sommes actuellement fermés. Veuillez rappeler pendant nos heures "
+        CallerPrompt.UNAVAILABLE: "Nous sommes désolés, personne ne peut prendre votre appel pour le moment. Au revoir.",
+        CallerPrompt.CLOSED: "Merci de votre appel. Nous sommes actuellement fermés. Veuillez rappeler pendant nos heures "
         "d'ouverture. Au revoir.",
-        Prompt.APOLOGY: "Nous sommes désolés, un problème est survenu de notre côté. Veuillez rappeler dans quelques "
+        CallerPrompt.APOLOGY: "Nous sommes désolés, un problème est survenu de notre côté. Veuillez rappeler dans quelques "
         "instants. Au revoir.",
-        Prompt.BUSY: "Nous sommes désolés, toutes nos lignes sont actuellement occupées. Veuillez rappeler dans quelques "
+        CallerPrompt.BUSY: "Nous sommes désolés, toutes nos lignes sont actuellement occupées. Veuillez rappeler dans quelques "
         "instants. Au revoir.",
     },
     "de": {
-        Prompt.UNAVAILABLE: "Es tut uns leid, im Moment kann niemand Ihren Anruf entgegennehmen. Auf Wiederhören.",
-        Prompt.CLOSED: "Vielen Dank für Ihren Anruf. Wir haben zurzeit geschlossen. Bitte rufen Sie während unserer "
+        CallerPrompt.UNAVAILABLE: "Es tut uns leid, im Moment kann niemand Ihren Anruf entgegennehmen. Auf Wiederhören.",
+        CallerPrompt.CLOSED: "Vielen Dank für Ihren Anruf. Wir haben zurzeit geschlossen. Bitte rufen Sie während unserer "
         "Öffnungszeiten wieder an. Auf Wiederhören.",
-        Prompt.APOLOGY: "Es tut uns leid, bei uns ist ein Fehler aufgetreten. Bitte rufen Sie gleich noch einmal an. "
+        CallerPrompt.APOLOGY: "Es tut uns leid, bei uns ist ein Fehler aufgetreten. Bitte rufen Sie gleich noch einmal an. "
         "Auf Wiederhören.",
-        Prompt.BUSY: "Es tut uns leid, im Moment sind alle unsere Leitungen belegt. Bitte rufen Sie gleich noch einmal "
+        CallerPrompt.BUSY: "Es tut uns leid, im Moment sind alle unsere Leitungen belegt. Bitte rufen Sie gleich noch einmal "
         "an. Auf Wiederhören.",
     },
     "it": {
-        Prompt.UNAVAILABLE: "Siamo spiacenti, al momento nessuno può rispondere alla Sua chiamata. Arrivederci.",
-        Prompt.CLOSED: "Grazie per aver chiamato. Al momento siamo chiusi. La preghiamo di richiamare durante l'orario "
+        CallerPrompt.UNAVAILABLE: "Siamo spiacenti, al momento nessuno può rispondere alla Sua chiamata. Arrivederci.",
+        CallerPrompt.CLOSED: "Grazie per aver chiamato. Al momento siamo chiusi. La preghiamo di richiamare durante l'orario "
         "di apertura. Arrivederci.",
-        Prompt.APOLOGY: "Siamo spiacenti, si è verificato un problema da parte nostra. La preghiamo di richiamare tra "
+        CallerPrompt.APOLOGY: "Siamo spiacenti, si è verificato un problema da parte nostra. La preghiamo di richiamare tra "
         "poco. Arrivederci.",
-        Prompt.BUSY: "Siamo spiacenti, al momento tutte le nostre linee sono occupate. La preghiamo di richiamare tra "
+        CallerPrompt.BUSY: "Siamo spiacenti, al momento tutte le nostre linee sono occupate. La preghiamo di richiamare tra "
         "poco. Arrivederci.",
     },
     "pt": {
-        Prompt.UNAVAILABLE: "Lamentamos, neste momento ninguém pode atender a sua chamada. Adeus.",
-        Prompt.CLOSED: "Obrigado por ligar. Neste momento estamos fechados. Por favor, volte a ligar no nosso horário "
+        CallerPrompt.UNAVAILABLE: "Lamentamos, neste momento ninguém pode atender a sua chamada. Adeus.",
+        CallerPrompt.CLOSED: "Obrigado por ligar. Neste momento estamos fechados. Por favor, volte a ligar no nosso horário "
         "de atendimento. Adeus.",
-        Prompt.APOLOGY: "Lamentamos, ocorreu um problema do nosso lado. Por favor, volte a ligar dentro de momentos. "
+        CallerPrompt.APOLOGY: "Lamentamos, ocorreu um problema do nosso lado. Por favor, volte a ligar dentro de momentos. "
         "Adeus.",
-        Prompt.BUSY: "Lamentamos, neste momento todas as nossas linhas estão ocupadas. Por favor, volte a ligar dentro "
+        CallerPrompt.BUSY: "Lamentamos, neste momento todas as nossas linhas estão ocupadas. Por favor, volte a ligar dentro "
         "de momentos. Adeus.",
     },
 }
 
 
-def localized(prompt: Prompt, language: str | None) -> tuple[str, str]:
+def localized(prompt: CallerPrompt, language: str | None) -> tuple[str, str]:
     """Return a prompt's text and its language: the flow's (BCP 47) if the prompt exists in it, else English."""
     base = (language or FALLBACK).partition("-")[0].lower()
     text = _TEXTS.get(base, {}).get(prompt)

@@ -15,7 +15,7 @@ from grpc import aio
 
 from control.existencechecks import ExistenceChecks
 from hum import rpc
-from hum.contract.errors import NotFound, NotStoredYet, Refused
+from hum.contract.errors import NotFound, NotStoredYet, RequestRefused
 from hum.objects.files import CHUNK_BYTES, GONE, Files
 from hum.wave import BLOCK, BYTES_PER_MS, ENDLESS, HEADER, header
 from storage.recordings import RecordingRow
@@ -28,7 +28,7 @@ LONG_AGO = datetime.fromtimestamp(0, UTC)
 _RANGE = re.compile(r"bytes=([0-9]{0,18})-([0-9]{0,18})")
 
 
-class RangeNotSatisfiable(Refused):
+class RangeNotSatisfiable(RequestRefused):
     """The range is beyond the end of the recording."""
 
     code: ClassVar[str] = "OUT_OF_RANGE"

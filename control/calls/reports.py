@@ -37,7 +37,7 @@ from storage import (
     recordings,
     voicemails,
 )
-from storage.calls import CallState, StreamState
+from storage.calls import CallStateRow, StreamState
 from storage.db import BUSY, UNAVAILABLE, Db, Tx
 from storage.flow_switches import SwitchRow
 from storage.interruptions import InterruptionRow
@@ -159,7 +159,7 @@ async def _owe_files_again(tx: Tx, id: UUID, report: runtime_pb2.Report) -> bool
     )
 
 
-async def _store(tx: Tx, state: CallState, stream: StreamState, report: runtime_pb2.Report, at: datetime) -> None:
+async def _store(tx: Tx, state: CallStateRow, stream: StreamState, report: runtime_pb2.Report, at: datetime) -> None:
     match report.WhichOneof("report"):
         case "started" if state.ended_at is None:
             await _start(tx, state, at)
@@ -186,7 +186,7 @@ async def _store(tx: Tx, state: CallState, stream: StreamState, report: runtime_
             await stream_ended(tx, state, stream.number, report.ended, at)
 
 
-async def _add(tx: Tx, state: CallState, report: runtime_pb2.Report, at: datetime) -> None:
+async def _add(tx: Tx, state: CallStateRow, report: runtime_pb2.Report, at: datetime) -> None:
     """Store an item of one of the call's lists."""
     match report.WhichOneof("report"):
         case "interruption":
@@ -246,7 +246,7 @@ def _latency(report: runtime_pb2.Report) -> LatencyRow:
     return LatencyRow(report.stream_number, report.seq, report.latency.turn_seq, *measures)
 
 
-async def _add_keys(tx: Tx, state: CallState, pressed: runtime_pb2.DigitsPressed, at: datetime) -> None:
+async def _add_keys(tx: Tx, state: CallStateRow, pressed: runtime_pb2.DigitsPressed, at: datetime) -> None:
     """Store the keys of an entry so far; no other function writes keys to a call's record."""
     entry = calls_pb2.KeypadEntry(keys=calllimits.keys(pressed.digits), at_ms=pressed.at_ms)
     if not pressed.digits:
@@ -258,14 +258,14 @@ async def _add_keys(tx: Tx, state: CallState, pressed: runtime_pb2.DigitsPressed
         await append_event(tx, state.id, at, keypad_entry=entry)
 
 
-async def _start(tx: Tx, state: CallState, at: datetime) -> None:
+async def _start(tx: Tx, state: CallStateRow, at: datetime) -> None:
     await calls.answer(tx, state.id, at)
     await append_event(tx, state.id, at, state=calls_pb2.CallStateChanged(status=calls_pb2.CALL_STATUS_IN_PROGRESS))
     if state.answered_at is None:
         await outbox.started(tx, state, at)
 
 
-async def _set_recording(tx: Tx, state: CallState, stream: StreamState, report: runtime_pb2.Report) -> None:
+async def _set_recording(tx: Tx, state: CallStateRow, stream: StreamState, report: runtime_pb2.Report) -> None:
     file = report.recording
     match report.WhichOneof("report"):
         case "recording_pause":
@@ -283,7 +283,9 @@ async def _set_recording(tx: Tx, state: CallState, stream: StreamState, report: 
         await recordings.fail(tx, state.id, file.fault[:MAX_FAULT_CHARS])
 
 
-async def _set_message(tx: Tx, state: CallState, stream: StreamState, report: runtime_pb2.Report, at: datetime) -> None:
+async def _set_message(
+    tx: Tx, state: CallStateRow, stream: StreamState, report: runtime_pb2.Report, at: datetime
+) -> None:
     """Store the state of a mailbox's file; a late report of a call that has ended also enqueues the voicemail.
 
     The stream of such a call has ended, too: its last event is that of the end.
@@ -307,7 +309,7 @@ async def _set_message(tx: Tx, state: CallState, stream: StreamState, report: ru
         await jobs.enqueue(tx, KEEP, state.org_id, state.id)
 
 
-async def _switch_flow(tx: Tx, state: CallState, report: runtime_pb2.Report, at: datetime) -> None:
+async def _switch_flow(tx: Tx, state: CallStateRow, report: runtime_pb2.Report, at: datetime) -> None:
     took_over = report.flow_took_over
     switched = calls_pb2.FlowSwitched(
         flow_id=took_over.flow_id, flow_version=took_over.flow_version, at_ms=took_over.at_ms

@@ -9,8 +9,8 @@ from typing import Any
 from control.base import hours
 from control.base.say import spoken
 from control.calls import capacity, concurrentcalls
-from control.calls.prompts import Prompt, localized
-from control.livecall.nextsteps import Message
+from control.calls.prompts import CallerPrompt, localized
+from control.livecall.nextsteps import TakeMessage
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,11 +36,11 @@ class Reject:
     reason: str
 
 
-Decision = Connect | Message | Refuse | Reject
+Decision = Connect | TakeMessage | Refuse | Reject
 
 
 @dataclass(frozen=True, slots=True)
-class Facts:
+class RoutingFacts:
     """The facts by which an inbound call to one of our numbers is routed."""
 
     blocked: bool
@@ -53,16 +53,16 @@ class Facts:
     is_within_plan: bool = True
 
 
-def route(facts: Facts, now: datetime) -> Decision:
+def route(facts: RoutingFacts, now: datetime) -> Decision:
     """Decide what to do with an inbound call, before its admission to a media process."""
     if facts.blocked:
         return Reject("blocked", "blocked")
     flow = facts.definition
     language = flow.get("language") if flow else None
     if flow is None or not facts.number_active:
-        return Refuse(*localized(Prompt.UNAVAILABLE, language), "failed", "no_flow")
+        return Refuse(*localized(CallerPrompt.UNAVAILABLE, language), "failed", "no_flow")
     if not facts.is_within_plan:
-        return Refuse(*localized(Prompt.UNAVAILABLE, language), "failed", "plan_limit")
+        return Refuse(*localized(CallerPrompt.UNAVAILABLE, language), "failed", "plan_limit")
     return Connect() if is_open(facts.business_hours_json, facts.time_zone, now) else after_hours(flow)
 
 
@@ -74,11 +74,11 @@ def is_open(business_hours_json: str | None, time_zone: str, now: datetime) -> b
 def after_hours(flow: Mapping[str, Any]) -> Decision:
     """Decide what to do with a call outside the business hours of its flow."""
     if flow.get("voicemail_enabled"):
-        return Message("after_hours")
+        return TakeMessage("after_hours")
     language = flow.get("language")
     if message := flow.get("after_hours_message"):
         return Refuse(message, spoken(language) if language else None, "completed", "after_hours")
-    return Refuse(*localized(Prompt.CLOSED, language), "completed", "after_hours")
+    return Refuse(*localized(CallerPrompt.CLOSED, language), "completed", "after_hours")
 
 
 def route_tag(route_tags_json: str, tags: Sequence[str]) -> str | None:
@@ -100,9 +100,9 @@ def no_place(reason: str | None, language: str | None) -> Refuse | None:
     """Return the refusal of a call without a place; None for a reason that is not about places."""
     if reason is None or reason not in NO_PLACE:
         return None
-    return Refuse(*localized(Prompt.BUSY, language), NO_PLACE[reason], reason)
+    return Refuse(*localized(CallerPrompt.BUSY, language), NO_PLACE[reason], reason)
 
 
 def no_capacity(language: str | None) -> Refuse:
     """Return the refusal of a call that no media process takes."""
-    return Refuse(*localized(Prompt.BUSY, language), "failed", capacity.NO_CAPACITY)
+    return Refuse(*localized(CallerPrompt.BUSY, language), "failed", capacity.NO_CAPACITY)

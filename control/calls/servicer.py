@@ -16,7 +16,7 @@ from control.calls.listenerstreams import ListenerStreams
 from control.calls.listening import Listening
 from control.calls.live import LiveCall
 from control.calls.peaks import PeaksReader
-from control.calls.supervision import Supervision
+from control.calls.supervision import CallSupervision
 from control.crm.lookups import Callers
 from control.existencechecks import ExistenceChecks
 from control.feature import Deps
@@ -29,7 +29,7 @@ from hum.settings import CallsSettings
 from hum.v1 import calls_pb2 as pb
 from storage import call_records, calls
 from storage import recordings as stored
-from storage.call_records import Filter, Query
+from storage.call_records import CallFilter, Query
 from storage.recordings import RecordingRow
 
 #: Headers of an endless file: the gateway ends it when it drains, and proxies must not cache or buffer it.
@@ -48,7 +48,7 @@ class CallsServicer:
         self._live = partial(LiveCall, deps.db, deps.bus, deps.stopping)
         self._transfers = Transfers(deps.db, deps.bus, deps.clients.carrier, settings)
         self._listening = Listening(deps, settings, listeners)
-        self._supervision = Supervision(deps.db, deps.bus, deps.clients.carrier, settings)
+        self._supervision = CallSupervision(deps.db, deps.bus, deps.clients.carrier, settings)
         self._peaks = PeaksReader(deps.files)
         self._browsers = BrowserCalls(deps.db, deps.bus, settings, callers)
 
@@ -191,9 +191,9 @@ class CallsServicer:
             yield body
 
 
-def _filter(request: pb.ListCallsRequest) -> Filter:
+def _filter(request: pb.ListCallsRequest) -> CallFilter:
     contact_id, contact_e164 = _contact(request.contact)
-    return Filter(
+    return CallFilter(
         direction=word(pb.CallDirection, request.direction),
         status=word(pb.CallStatus, request.status),
         flow_id=_id(Kind.FLOW, request.flow_id),

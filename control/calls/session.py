@@ -14,7 +14,7 @@ from control.flows import flowchecks as flow_rules
 from control.flows.choices import Choices
 from control.flows.definitions import usable
 from control.livecall.callerid import is_vouched_for
-from control.livecall.nextsteps import Message, decode
+from control.livecall.nextsteps import TakeMessage, decode
 from control.tools import Definition, FlowVersion, Registry, Situation, ToolChannel
 from control.voicemail.mailboxprompts import Mailboxes
 from hum import ids, secrets
@@ -69,7 +69,7 @@ class Sessions:
             if spent:
                 await call_events.notify_listeners(tx, spent.id)
             due = decode(spent.due) if spent else None
-            if spent and row and isinstance(due, Message):
+            if spent and row and isinstance(due, TakeMessage):
                 return await self._mailbox(tx, spent, row, due)
             own_tools = await self._tools.own_tools(tx, row.org_id, row.flow_id) if row else ()
         if spent is None or row is None:
@@ -100,7 +100,9 @@ class Sessions:
         offered_at = spent.expires_at - timedelta(seconds=self._settings.token_seconds)
         return now() - (history.interrupted_at or offered_at)
 
-    async def _mailbox(self, tx: Tx, spent: SpentToken, row: SessionRow, message: Message) -> pb.OpenSessionResponse:
+    async def _mailbox(
+        self, tx: Tx, spent: SpentToken, row: SessionRow, message: TakeMessage
+    ) -> pb.OpenSessionResponse:
         return pb.OpenSessionResponse(
             call_id=ids.show(Kind.CALL, spent.id),
             organization_id=ids.show(Kind.ORGANIZATION, spent.org_id),

@@ -4,12 +4,12 @@ from datetime import datetime
 
 from control.flows import definitions
 from control.flows.definitions import usable
-from control.tools import FlowVersion, Situation, Tool
+from control.tools import AgentTool, FlowVersion, Situation
 from hum.contract.validation import bad_e164
 from storage.calls import SessionRow
 
 
-def situation_of(row: SessionRow, at: datetime, own_tools: tuple[Tool, ...]) -> Situation:
+def situation_of(row: SessionRow, at: datetime, own_tools: tuple[AgentTool, ...]) -> Situation:
     """Return the situation of a call at this time.
 
     The flow is the version with which the call began.  Without hours in the flow, the organization's current hours

@@ -11,7 +11,7 @@ from control.base.wire import timestamp
 from control.boundary import ActionContext, TenantContext
 from control.bus import Bus
 from control.calls import calllimits, ending
-from control.clients.twilio import Carrier
+from control.clients.twilio import CarrierClient
 from control.livecall.commands import DONE, FULL, UNKNOWN, Commands, own_id
 from control.livecall.state import require_live
 from hum import ids
@@ -23,7 +23,7 @@ from hum.settings import CallsSettings
 from hum.v1 import calls_pb2
 from hum.v1 import runtime_pb2 as pb
 from storage import flow_switches, flows, interventions
-from storage.calls import CallState
+from storage.calls import CallStateRow
 from storage.db import BUSY, UNAVAILABLE, Db
 
 LOG = log(__name__)
@@ -34,10 +34,10 @@ TEXTS_LIMIT = (
 )
 
 
-class Supervision:
+class CallSupervision:
     """The actions of people on live calls."""
 
-    def __init__(self, db: Db, bus: Bus, carrier: Carrier, settings: CallsSettings) -> None:
+    def __init__(self, db: Db, bus: Bus, carrier: CarrierClient, settings: CallsSettings) -> None:
         self._db, self._carrier = db, carrier
         self._commands = Commands(db, bus, settings)
 
@@ -129,7 +129,7 @@ class Supervision:
                 error=repr(error)[:200],
             )
 
-    async def _record_action(self, ctx: TenantContext, id: UUID, action: str, fields: tuple[str, ...]) -> CallState:
+    async def _record_action(self, ctx: TenantContext, id: UUID, action: str, fields: tuple[str, ...]) -> CallStateRow:
         """Record an action on a live call in the audit log, and return the call's state.
 
         Raises NotFound, InvalidState.

@@ -5,7 +5,7 @@ from typing import Any
 
 from control.calls import calllimits
 from control.flows.flowchecks import colleagues
-from control.tools import FlowVersion, Result, Schema, Situation, Tool, ToolChannel, ToolContext, failed
+from control.tools import AgentTool, FlowVersion, Result, Schema, Situation, ToolChannel, ToolContext, failed
 from hum import ids
 from hum.contract.errors import NotFound
 from hum.ids import Kind
@@ -13,7 +13,7 @@ from storage import flow_switches, flows
 from storage.db import Db
 
 
-def transfer_to_flow(db: Db, timeout_ms: int) -> Tool:
+def transfer_to_flow(db: Db, timeout_ms: int) -> AgentTool:
     """Return the tool that hands the call over to a colleague, another flow of the organization."""
 
     async def run(context: ToolContext, arguments: Mapping[str, Any]) -> Result:
@@ -30,7 +30,7 @@ def transfer_to_flow(db: Db, timeout_ms: int) -> Tool:
             return failed("This colleague takes no calls. Go on with the call yourself.")
         return Result({"handed_over": True}, switches_to=FlowVersion(flow.id, flow.version))
 
-    return Tool(
+    return AgentTool(
         name="transfer_to_flow",
         description="Hand the call to a colleague, who knows what was said so far. Tell the caller in the same answer, "
         "before you call this.",

@@ -17,7 +17,7 @@ from hum.ids import Kind
 from hum.v1 import runtime_pb2 as pb
 from storage import approvals, calls, tool_runs
 from storage.db import Db
-from storage.tool_runs import RunRow
+from storage.tool_runs import ToolRunRow
 
 POLL_SECONDS = 0.1
 MAX_ID_CHARS = 200
@@ -101,7 +101,7 @@ class ToolRuns:
             return failed("It is not known whether this was done.")
 
 
-def _result(run: RunRow) -> Result:
+def _result(run: ToolRunRow) -> Result:
     """Return the result of a run that is over."""
     flow = FlowVersion(run.switches_to, run.switches_to_version or 0) if run.switches_to else None
     return Result(json.loads(run.output or "null"), run.status == "ok", run.leaves, flow, run.digits)

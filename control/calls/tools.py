@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from control.flows.flowchecks import outcome_schema
-from control.tools import Result, Schema, Situation, Tool, ToolChannel, ToolContext, dumped, failed
+from control.tools import AgentTool, Result, Schema, Situation, ToolChannel, ToolContext, dumped, failed
 from hum import ids
 from hum.ids import Kind
 from hum.v1 import events_pb2, flows_pb2
@@ -13,7 +13,7 @@ from storage import call_records, calls, events
 from storage.db import Db
 
 NOTHING: Schema = {"type": "object", "properties": {}, "additionalProperties": False}
-END_CALL = Tool(
+END_CALL = AgentTool(
     name="end_call",
     description="Hang up. Say goodbye first: the call ends once your last words were heard.",
     parameters=lambda _: NOTHING,
@@ -38,7 +38,7 @@ def _if_recorded(situation: Situation) -> Schema | None:
     return NOTHING if definition.get("recording_enabled") or definition.get("recording_rules_json") else None
 
 
-PAUSE_RECORDING = Tool(
+PAUSE_RECORDING = AgentTool(
     name="pause_recording",
     description="Pause the recording and the transcript, before the caller tells something that must not be stored, such as a "
     "card number or a password.",
@@ -48,7 +48,7 @@ PAUSE_RECORDING = Tool(
     timeout_ms=0,
     recording=pb.RECORDING_SWITCH_PAUSE,
 )
-RESUME_RECORDING = Tool(
+RESUME_RECORDING = AgentTool(
     name="resume_recording",
     description="Resume the recording and the transcript, once nothing secret is said any more.",
     parameters=_if_recorded,
@@ -59,7 +59,7 @@ RESUME_RECORDING = Tool(
 )
 
 
-def report_outcome(db: Db, timeout_ms: int) -> Tool:
+def report_outcome(db: Db, timeout_ms: int) -> AgentTool:
     """Return the tool with which the agent reports the call's outcome, by the flow's own schema."""
 
     async def run(context: ToolContext, arguments: Mapping[str, Any]) -> Result:
@@ -73,7 +73,7 @@ def report_outcome(db: Db, timeout_ms: int) -> Tool:
             await events.append(tx, context.organization, context.call, event)
         return Result({"recorded": True})
 
-    return Tool(
+    return AgentTool(
         name="report_outcome",
         description="Report what came of this conversation, once you know it. Report again if it changes.",
         parameters=lambda situation: outcome_schema(situation.definition),
@@ -90,9 +90,9 @@ async def _press(_: ToolContext, arguments: Mapping[str, Any]) -> Result:
     return Result({"pressed": digits}, digits=digits)
 
 
-def send_digits(timeout_ms: int) -> Tool:
+def send_digits(timeout_ms: int) -> AgentTool:
     """Return the tool with which the agent of an outbound call presses keys in a menu."""
-    return Tool(
+    return AgentTool(
         name="send_digits",
         description="Press keys when a menu asks for them, for example 2 or 4711#; w waits half a second. Then listen, and "
         "say nothing until you are spoken to.",

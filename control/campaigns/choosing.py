@@ -9,24 +9,24 @@ from control.base import phone
 from control.texts import segments, sendgate, templates, writing
 from control.texts.inboxchecks import MEDIA_COUNTRIES
 from control.texts.sendgate import Stop, Wait
-from control.texts.templates import Template
+from control.texts.templates import TextTemplate
 from storage.campaigns import CampaignRow, SenderRow
 from storage.forecasts import Exclusions
 from storage.messages import RulesRow
-from storage.recipients import DueRow
+from storage.recipients import DueRecipientRow
 
 MAX_BODY_CHARS = 1600
 
 
 @dataclass(frozen=True, slots=True)
-class Send:
+class SendCampaignText:
     """The decision to text the recipient now."""
 
     body: str
 
 
 @dataclass(frozen=True, slots=True)
-class Defer:
+class DeferRecipient:
     """The decision to wait until a time."""
 
     until: datetime
@@ -41,8 +41,8 @@ class Skip:
 
 
 def decide(
-    campaign: CampaignRow, sender: SenderRow, due: DueRow, at: datetime, countries: frozenset[str]
-) -> Send | Defer | Skip:
+    campaign: CampaignRow, sender: SenderRow, due: DueRecipientRow, at: datetime, countries: frozenset[str]
+) -> SendCampaignText | DeferRecipient | Skip:
     """Decide about a recipient that is due, of a campaign with a number that can send."""
     if (reason := _bad_contact(campaign, due, countries)) is not None:
         return Skip("skipped", reason)
@@ -59,11 +59,11 @@ def decide(
         case Stop(_, reason):
             return Skip("skipped", reason)
         case Wait(until, _):
-            return Defer(until)
+            return DeferRecipient(until)
     return text(campaign, sender, due)
 
 
-def _bad_contact(campaign: CampaignRow, due: DueRow, countries: frozenset[str]) -> str | None:
+def _bad_contact(campaign: CampaignRow, due: DueRecipientRow, countries: frozenset[str]) -> str | None:
     """Return why a contact is not texted, independently of the time, or None."""
     if due.blocked:
         return "blocked"
@@ -116,7 +116,7 @@ def texting(sender: SenderRow, contact_e164: str, *, opted_out: bool) -> RulesRo
     )
 
 
-def text(campaign: CampaignRow, sender: SenderRow, due: DueRow) -> Send | Skip:
+def text(campaign: CampaignRow, sender: SenderRow, due: DueRecipientRow) -> SendCampaignText | Skip:
     """Render the text for a recipient, or decide to skip the recipient."""
     contact_values = templates.values_of(
         name=due.contact_name,
@@ -134,18 +134,18 @@ def text(campaign: CampaignRow, sender: SenderRow, due: DueRow) -> Send | Skip:
         return Skip("skipped", "empty")
     if len(rendered.text) > MAX_BODY_CHARS:
         return Skip("skipped", "too_long")
-    return Send(rendered.text)
+    return SendCampaignText(rendered.text)
 
 
 @lru_cache(maxsize=64)
-def parsed(body: str) -> Template:
+def parsed(body: str) -> TextTemplate:
     """Parse a template that was validated when it was stored."""
     return templates.parse(body)
 
 
-def segments_of(decision: Send | Skip) -> int:
+def segments_of(decision: SendCampaignText | Skip) -> int:
     """Return the segments that a decision costs: 0 if the text is not sent."""
-    return segments.count(decision.body) if isinstance(decision, Send) else 0
+    return segments.count(decision.body) if isinstance(decision, SendCampaignText) else 0
 
 
 def can_send(sender: SenderRow) -> bool:

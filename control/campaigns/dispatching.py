@@ -19,11 +19,11 @@ from prometheus_client import Counter
 from control.base.hours import first_open, parse
 from control.billing import limits
 from control.campaigns import choosing, halting, transitions, usecases, visits
-from control.campaigns.choosing import Defer, Send, Skip
-from control.campaigns.halting import Limits
+from control.campaigns.choosing import DeferRecipient, SendCampaignText, Skip
+from control.campaigns.halting import CampaignLimits
 from control.texts import outbox, writing
 from control.texts.sendgate import PLAN_LIMIT
-from control.texts.writing import Draft
+from control.texts.writing import TextDraft
 from hum import ids
 from hum.clock import now
 from hum.ids import Kind
@@ -33,7 +33,7 @@ from storage import campaigns, conversations, events, recipients
 from storage.campaigns import CampaignRow, SenderRow
 from storage.conversations import ConversationState
 from storage.db import BUSY, UNAVAILABLE, Db, Tx
-from storage.recipients import DueRow, Outcome
+from storage.recipients import DueRecipientRow, RecipientOutcome
 
 LOG = log(__name__)
 WRITTEN = Counter(
@@ -49,7 +49,7 @@ SOON_SECONDS, FAILED_SECONDS, LONGEST_SECONDS = 1.0, 5.0, 60.0
 class Dispatcher:
     """The dispatcher of a process."""
 
-    def __init__(self, db: Db, limits: Limits) -> None:
+    def __init__(self, db: Db, limits: CampaignLimits) -> None:
         self._db, self._limits = db, limits
 
     async def dispatch(self) -> int:
@@ -92,7 +92,7 @@ class Dispatcher:
                 row = await campaigns.get(tx, id, lock=True)
                 if row.status == "running":
                     for first in await recipients.due(tx, id, 1):
-                        await recipients.record_results(tx, [Outcome(first.id, "failed", "error")])
+                        await recipients.record_results(tx, [RecipientOutcome(first.id, "failed", "error")])
                 await campaigns.schedule_visit(tx, id, FAILED_SECONDS)
 
     async def _process(self, tx: Tx, row: CampaignRow, batch: int) -> None:
@@ -186,31 +186,33 @@ class Dispatcher:
     # -- a batch
 
     async def _write(
-        self, tx: Tx, row: CampaignRow, sender: SenderRow, due_rows: Sequence[DueRow], at: datetime
+        self, tx: Tx, row: CampaignRow, sender: SenderRow, due_rows: Sequence[DueRecipientRow], at: datetime
     ) -> None:
         """Write the texts of these recipients, or record why there are none."""
         decisions = {due.id: (due, choosing.decide(row, sender, due, at, self._limits.countries)) for due in due_rows}
         contacts = {
-            due.contact_e164: due.contact_id for due, decision in decisions.values() if isinstance(decision, Send)
+            due.contact_e164: due.contact_id
+            for due, decision in decisions.values()
+            if isinstance(decision, SendCampaignText)
         }
         threads = await self._threads(tx, row, contacts)
         # Recipients that have opted out since are no longer pending.
         pending = await recipients.lock_pending(tx, list(decisions))
-        drafts, results = list[tuple[ConversationState, Draft]](), list[Outcome]()
+        drafts, results = list[tuple[ConversationState, TextDraft]](), list[RecipientOutcome]()
         for id, (due, decision) in decisions.items():
             if id not in pending:
                 continue
             match decision:
-                case Send(body):
+                case SendCampaignText(body):
                     drafts.append((threads[due.contact_e164], _draft(row, id, body)))
-                case Defer(until):
-                    results.append(Outcome(id, "pending", "quiet_hours", due_at=until))
+                case DeferRecipient(until):
+                    results.append(RecipientOutcome(id, "pending", "quiet_hours", due_at=until))
                 case Skip(status, reason):
-                    results.append(Outcome(id, status, reason))
+                    results.append(RecipientOutcome(id, status, reason))
         for new in await writing.write_all(tx, row.org_id, drafts, at) if drafts else ():
             assert new.recipient_id is not None, "the drafts are recipients'"
             status = "opted_out" if new.status == "opted_out" else "sending"
-            results.append(Outcome(new.recipient_id, status, new.error_code, new.id))
+            results.append(RecipientOutcome(new.recipient_id, status, new.error_code, new.id))
         await recipients.record_results(tx, results)
         for result in results:
             WRITTEN.labels(result.status).inc()
@@ -233,8 +235,8 @@ class Dispatcher:
         return threads
 
 
-def _draft(row: CampaignRow, recipient: UUID, body: str) -> Draft:
-    return Draft(
+def _draft(row: CampaignRow, recipient: UUID, body: str) -> TextDraft:
+    return TextDraft(
         body=body,
         sent_by="campaign",
         media_urls=row.media_urls,

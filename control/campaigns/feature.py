@@ -1,7 +1,7 @@
 """Campaigns: a text to many contacts, each once, at a limited rate."""
 
 from control.campaigns.dispatching import Dispatcher
-from control.campaigns.halting import Limits
+from control.campaigns.halting import CampaignLimits
 from control.campaigns.servicer import CampaignServicer
 from control.feature import Deps, Feature, Sweep
 from control.texts.paces import Paces
@@ -19,7 +19,7 @@ CAMPAIGN_FILTERED_LEAST = 10
 
 def feature(settings: ControlSettings, deps: Deps) -> Feature:
     """Return the feature with its parts composed."""
-    limits = Limits(
+    limits = CampaignLimits(
         window=settings.campaign_window,
         recipients=settings.campaign_recipients,
         filtered_share=CAMPAIGN_FILTERED_SHARE,

@@ -7,14 +7,14 @@ from datetime import datetime, timedelta
 
 from control.base.hours import Hours, first_open
 from control.campaigns import choosing
-from control.campaigns.choosing import Send
+from control.campaigns.choosing import SendCampaignText
 from control.texts import quiethours, segments, templates
 from control.texts.paces import Paces
 from storage import campaigns, forecasts
 from storage.campaigns import CampaignRow, SenderRow
 from storage.db import Tx
 from storage.forecasts import Area, CountsRow, Exclusions
-from storage.recipients import DueRow
+from storage.recipients import DueRecipientRow
 
 #: Most texts that are rendered one by one, and how many of them before yielding to other tasks.
 MAX_TEXTS, YIELD_EVERY = 2000, 100
@@ -111,7 +111,7 @@ async def _texts(tx: Tx, row: CampaignRow, sender: SenderRow, counts: CountsRow,
     for index, due in enumerate(differing):
         decision = choosing.text(row, sender, due)
         cost += choosing.segments_of(decision)
-        unsendable += not isinstance(decision, Send)
+        unsendable += not isinstance(decision, SendCampaignText)
         if index % YIELD_EVERY == YIELD_EVERY - 1:
             await asyncio.sleep(0)
     differing_count = counts.texted - counts.templated if are_alike else counts.texted
@@ -125,9 +125,9 @@ async def _texts(tx: Tx, row: CampaignRow, sender: SenderRow, counts: CountsRow,
     return TextCost(cost, estimated, unsendable, tuple(samples))
 
 
-def _sample(row: CampaignRow, sender: SenderRow, due: DueRow) -> Sample | None:
+def _sample(row: CampaignRow, sender: SenderRow, due: DueRecipientRow) -> Sample | None:
     decision = choosing.text(row, sender, due)
-    if not isinstance(decision, Send):
+    if not isinstance(decision, SendCampaignText):
         return None
     return Sample(due.contact_e164, decision.body, segments.count(decision.body))
 

@@ -44,7 +44,7 @@ SENTENCES: Mapping[str, str] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class CampaignLimits:
     """The limits of a campaign: texts written ahead, recipients, and filtered texts."""
 
     #: Most texts of a campaign that wait for the sender.
@@ -57,7 +57,7 @@ class Limits:
     countries: frozenset[str] = frozenset()
 
 
-def halt(outcomes: Mapping[str | None, int], stopped_code: str | None, limits: Limits) -> str | None:
+def halt(outcomes: Mapping[str | None, int], stopped_code: str | None, limits: CampaignLimits) -> str | None:
     """Return why a campaign must stop, or None.
 
     `outcomes`: how many of its latest texts failed, by the carrier's code; None for texts that did not.
@@ -72,7 +72,7 @@ def halt(outcomes: Mapping[str | None, int], stopped_code: str | None, limits: L
     return None
 
 
-def window(limits: Limits, throttle_per_minute: int | None) -> int:
+def window(limits: CampaignLimits, throttle_per_minute: int | None) -> int:
     """Return how many texts of a campaign may wait for the sender."""
     if throttle_per_minute is None:
         return limits.window

@@ -8,7 +8,7 @@ from control.base.wire import moment, timestamp, word
 from control.boundary import TransactionContext
 from control.campaigns import forecasting, present, usecases
 from control.campaigns.forecasting import Forecast
-from control.campaigns.halting import Limits
+from control.campaigns.halting import CampaignLimits
 from control.campaigns.usecases import CampaignDraft
 from control.texts.paces import Paces
 from hum import ids
@@ -22,7 +22,9 @@ from storage.campaigns import CampaignRow
 class CampaignServicer:
     """The servicer of campaigns; `segment_price`: the carrier's price of a segment, if known."""
 
-    def __init__(self, cursors: paging.Cursors, limits: Limits, paces: Paces, segment_price: Decimal | None) -> None:
+    def __init__(
+        self, cursors: paging.Cursors, limits: CampaignLimits, paces: Paces, segment_price: Decimal | None
+    ) -> None:
         self._cursors, self._limits = cursors, limits
         self._paces, self._segment_price = paces, segment_price
 

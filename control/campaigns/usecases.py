@@ -9,12 +9,12 @@ from uuid import UUID
 from control.base import phone
 from control.billing import limits
 from control.campaigns import choosing, transitions
-from control.campaigns.halting import Limits
+from control.campaigns.halting import CampaignLimits
 from control.campaigns.transitions import Launch
 from control.numbers.flows import own_flow
 from control.texts import templates
 from control.texts.inboxchecks import FURTHEST, bad_media_url
-from control.texts.templates import BadTemplate
+from control.texts.templates import BadTextTemplate
 from hum import ids
 from hum.clock import now
 from hum.contract.errors import FieldError, InvalidRequest, NotFound, PlanLimit
@@ -58,7 +58,11 @@ class AddCounts:
 
 
 async def create(
-    tx: Tx, principal: Principal, draft: CampaignDraft, new_recipients: Sequence[pb.NewRecipient], limits: Limits
+    tx: Tx,
+    principal: Principal,
+    draft: CampaignDraft,
+    new_recipients: Sequence[pb.NewRecipient],
+    limits: CampaignLimits,
 ) -> CampaignRow:
     """Create a draft with recipients.  Raises InvalidRequest, PlanLimit."""
     id = ids.new()
@@ -115,7 +119,7 @@ def _bad_template(body: str) -> str | None:
     """Return what is wrong with a template, or None.  An unknown variable may be a recipient's own."""
     try:
         templates.parse(body)
-    except BadTemplate as error:
+    except BadTextTemplate as error:
         return str(error)
     return None
 
@@ -132,7 +136,9 @@ async def _own_number(tx: Tx, name: str) -> UUID:
 # --- recipients ---------------------------------------------------------------------------------------------------
 
 
-async def add(tx: Tx, id: UUID, new_recipients: Sequence[pb.NewRecipient], tag: str, limits: Limits) -> AddCounts:
+async def add(
+    tx: Tx, id: UUID, new_recipients: Sequence[pb.NewRecipient], tag: str, limits: CampaignLimits
+) -> AddCounts:
     """Add a page of recipients to a draft, or all contacts with a tag.
 
     Raises InvalidRequest, NotFound, InvalidState, PlanLimit.
@@ -149,7 +155,9 @@ async def add(tx: Tx, id: UUID, new_recipients: Sequence[pb.NewRecipient], tag: 
     return await _record_duplicates(tx, row, AddCounts(added, count - added, 0))
 
 
-async def _add(tx: Tx, row: CampaignRow, new_recipients: Sequence[pb.NewRecipient], limits: Limits) -> AddCounts:
+async def _add(
+    tx: Tx, row: CampaignRow, new_recipients: Sequence[pb.NewRecipient], limits: CampaignLimits
+) -> AddCounts:
     _require_capacity(row, len(new_recipients), limits)
     bad = [
         (index, _bad_template(recipient.body))
@@ -178,7 +186,7 @@ def _normalized(new_recipients: Iterable[pb.NewRecipient], region: str | None) -
         yield NewRecipient(ids.new(), contact, body, dict(recipient.variables), reason)
 
 
-def _require_capacity(row: CampaignRow, additional: int, limits: Limits) -> None:
+def _require_capacity(row: CampaignRow, additional: int, limits: CampaignLimits) -> None:
     """Raise PlanLimit if the campaign would get too many recipients."""
     if row.total + additional > limits.recipients:
         raise PlanLimit(f"A campaign has at most {limits.recipients} recipients; this one has {row.total}.")

@@ -25,7 +25,7 @@ import aiohttp
 from aiohttp.abc import AbstractResolver, ResolveResult
 
 from control.base import egress
-from control.base.egress import METHODS, Address, EgressError, Policy, Reason, Target
+from control.base.egress import METHODS, Address, EgressError, EgressTarget, Policy, Reason
 from control.clients.shares import Shares
 from hum.clock import monotonic_ms
 from hum.settings import EgressSettings
@@ -43,7 +43,7 @@ READ_BYTES = 16 << 10
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class HttpLimits:
     """Limits of one answer, and of concurrent requests."""
 
     #: From the look-up to the last byte; a request may set less.
@@ -60,7 +60,7 @@ class Limits:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class HttpAnswer:
     """An answer, of any status."""
 
     status: int
@@ -95,12 +95,12 @@ class GuardedClient:
     def __init__(
         self,
         policy: Policy,
-        limits: Limits | None = None,
+        limits: HttpLimits | None = None,
         *,
         lookup: HostLookup = system_lookup,
         tls: ssl.SSLContext | None = None,
     ) -> None:
-        self._policy, self._limits = policy, limits or Limits()
+        self._policy, self._limits = policy, limits or HttpLimits()
         self._shares = Shares[UUID](self._limits.organization_requests)
         self._host_shares = Shares[tuple[UUID | None, str, int]](self._limits.host_requests)
         self._threads = ThreadPoolExecutor(self._limits.lookups, thread_name_prefix="lookup")
@@ -109,7 +109,7 @@ class GuardedClient:
 
     @classmethod
     def open(cls, settings: EgressSettings) -> "GuardedClient":
-        limits = Limits(
+        limits = HttpLimits(
             connections=EGRESS_CONNECTIONS,
             organization_requests=EGRESS_ORGANIZATION_REQUESTS,
             host_requests=EGRESS_HOST_REQUESTS,
@@ -132,7 +132,7 @@ class GuardedClient:
         total_seconds: float = 15.0,
         response_bytes: int | None = None,
         truncate: bool = False,
-    ) -> Answer:
+    ) -> HttpAnswer:
         """Send a request for an organization, or for the deployment (`org` None), and read the answer.  Raises EgressError.
 
         A body beyond `response_bytes` is an error; with `truncate`, its beginning is returned.
@@ -145,7 +145,7 @@ class GuardedClient:
             async with asyncio.timeout(seconds):
                 release = await self._acquire(org, target)
                 try:
-                    return await self._exchange(method, target, headers, body, _Body(limit, truncate), began_ms)
+                    return await self._exchange(method, target, headers, body, _LimitedBody(limit, truncate), began_ms)
                 finally:
                     release()
         except EgressError:
@@ -194,7 +194,7 @@ class GuardedClient:
             raise EgressError(Reason.PROTOCOL, "The answer has a content encoding that the request did not accept.")
         return StreamedAnswer(answer, most_bytes, until_ms, release)
 
-    async def _acquire(self, org: UUID | None, target: Target) -> Callable[[], None]:
+    async def _acquire(self, org: UUID | None, target: EgressTarget) -> Callable[[], None]:
         """Acquire a slot of the host, then of the organization, so that a wait for a slow host holds none; return the
         release.
         """
@@ -205,7 +205,7 @@ class GuardedClient:
                 slots.callback(await self._shares.acquire(org, seconds))
             return slots.pop_all().close
 
-    def _checked(self, method: str, url: str, headers: Mapping[str, str]) -> Target:
+    def _checked(self, method: str, url: str, headers: Mapping[str, str]) -> EgressTarget:
         if method not in METHODS:
             raise EgressError(Reason.INVALID, f"The method {method[:20]} is not allowed.")
         target = egress.parse_url(url)
@@ -215,8 +215,14 @@ class GuardedClient:
         return target
 
     async def _exchange(
-        self, method: str, target: Target, headers: Mapping[str, str], body: bytes, reader: "_Body", began_ms: float
-    ) -> Answer:
+        self,
+        method: str,
+        target: EgressTarget,
+        headers: Mapping[str, str],
+        body: bytes,
+        reader: "_LimitedBody",
+        began_ms: float,
+    ) -> HttpAnswer:
         session = self._sessions[target.scheme]
         async with session.request(
             method, target.url, headers=headers, data=body or None, allow_redirects=False
@@ -227,7 +233,7 @@ class GuardedClient:
                 if reader.is_full(part):
                     answer.close()  # the connection too: its body is unread
                     break
-            return Answer(answer.status, answer_headers, reader.end(), reader.truncated, monotonic_ms() - began_ms)
+            return HttpAnswer(answer.status, answer_headers, reader.end(), reader.truncated, monotonic_ms() - began_ms)
 
     def _session(self, scheme: str, lookup: HostLookup) -> aiohttp.ClientSession:
         limits = self._limits
@@ -346,7 +352,7 @@ class _SocketFactory:
         return socket.socket(family, type, proto)
 
 
-class _Body:
+class _LimitedBody:
     """A body of limited size, decompressed in parts: a small file that unpacks to gigabytes stops at the limit."""
 
     def __init__(self, most_bytes: int, truncate: bool) -> None:

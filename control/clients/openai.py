@@ -74,7 +74,7 @@ class Transcript:
     spent: ModelUsage
 
 
-class Speech(Protocol):
+class Synthesizer(Protocol):
     #: The model that renders speech.
     speech_model: str
 
@@ -101,18 +101,18 @@ class Question:
 
 
 @dataclass(frozen=True, slots=True)
-class ToolCall:
+class ModelToolCall:
     id: str
     name: str
     arguments_json: str
 
 
 @dataclass(frozen=True, slots=True)
-class Reply:
+class ModelReply:
     """The model's text, the tools that it calls, in order, or both."""
 
     text: str
-    calls: Sequence[ToolCall]
+    calls: Sequence[ModelToolCall]
     spent: ModelUsage
 
 
@@ -120,7 +120,7 @@ class Responder(Protocol):
     #: The model that responds.
     text_model: str
 
-    async def respond(self, question: Question) -> Reply:
+    async def respond(self, question: Question) -> ModelReply:
         """Return the model's next reply; the provider stores nothing.  Raises ModelError."""
         ...
 
@@ -174,7 +174,7 @@ class OpenAI:
             raise ModelError("the model did not write an object")
         return WrittenAnswer(object_, _spent(answer))
 
-    async def respond(self, question: Question) -> Reply:
+    async def respond(self, question: Question) -> ModelReply:
         client = await self._client()
         from openai import omit
 
@@ -241,14 +241,14 @@ def _errors() -> Iterator[None]:
         raise ModelError(str(error)) from error
 
 
-def _reply(answer: "Response") -> Reply:
+def _reply(answer: "Response") -> ModelReply:
     calls = [
-        ToolCall(item.call_id, item.name, item.arguments) for item in answer.output if item.type == "function_call"
+        ModelToolCall(item.call_id, item.name, item.arguments) for item in answer.output if item.type == "function_call"
     ]
     if answer.status != "completed":
         reason = answer.incomplete_details.reason if answer.incomplete_details else answer.status
         raise ModelError(f"the model's answer is incomplete: {reason}")
-    return Reply(answer.output_text, calls, _spent(answer))
+    return ModelReply(answer.output_text, calls, _spent(answer))
 
 
 def _spent(answer: "Response") -> ModelUsage:

@@ -15,7 +15,7 @@ import stripe
 from stripe.params import SubscriptionUpdateParams
 from stripe.params.checkout import SessionCreateParams
 
-from control.base.subscriptions import Change, CheckoutPage, CheckoutRequest, Contract, SubscriptionItem
+from control.base.subscriptions import CheckoutPage, CheckoutRequest, Contract, SubscriptionChange, SubscriptionItem
 from hum import ids
 from hum.contract.errors import PaymentError, PaymentRefused
 from hum.ids import Kind
@@ -34,7 +34,7 @@ TRY_LATER = {409, 429}
 INTERNAL = 500
 
 
-class Stripe:
+class StripePayments:
     """`Payments`, implemented with Stripe's SDK."""
 
     def __init__(self, client: stripe.StripeClient, http: stripe.AIOHTTPClient) -> None:
@@ -114,7 +114,7 @@ class Stripe:
             )
         return min((_time(invoice.created) for invoice in invoices.data), default=None)
 
-    async def change(self, subscription_id: str, change: Change) -> None:
+    async def change(self, subscription_id: str, change: SubscriptionChange) -> None:
         params: SubscriptionUpdateParams = {}
         if change.plan_id is not None:
             params["metadata"] = {PLAN: change.plan_id}

@@ -11,15 +11,15 @@ from typing import Any, Protocol
 from twilio.rest import Client
 
 from control.clients.twilio_http import Http, carrier_code, is_refusal, perform, was_not_sent
-from control.clients.twilio_media import File, Media, MediaRefused
+from control.clients.twilio_media import File, MediaRefused, MessageMediaClient
 from control.clients.twilio_texts import CarrierText, Text, Texts
 from hum.connectionoverrides import OVERRIDES
 from hum.contract.errors import CarrierError
 from hum.settings import ControlSettings
 
 __all__ = [
-    "Carrier",
     "CarrierCall",
+    "CarrierClient",
     "CarrierNumber",
     "CarrierText",
     "File",
@@ -136,7 +136,7 @@ class Placement:
     longest_seconds: int
 
 
-class Carrier(Protocol):
+class CarrierClient(Protocol):
     """The carrier, as control uses it.  Every method raises CarrierError."""
 
     async def find_number(self, e164: str) -> CarrierNumber | None:
@@ -231,7 +231,7 @@ class Twilio:
         self._client.api.base_url = settings.twilio_api_base_url.rstrip("/")
         self._client.lookups.base_url = settings.lookups_base_url.rstrip("/")
         self._texts = Texts(self._client)
-        self._media = Media(self._http.session, self._client, settings)
+        self._media = MessageMediaClient(self._http.session, self._client, settings)
 
     async def close(self) -> None:
         await self._media.close()

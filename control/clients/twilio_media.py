@@ -16,7 +16,7 @@ from yarl import URL
 
 from control.base import egress
 from control.base.egress import EgressError, Policy, Reason
-from control.clients.http import GuardedClient, Limits
+from control.clients.http import GuardedClient, HttpLimits
 from control.clients.twilio_http import perform
 from hum.contract.errors import CarrierError
 from hum.settings import ControlSettings
@@ -56,14 +56,14 @@ class _Page(NamedTuple):
     location: str | None
 
 
-class Media:
+class MessageMediaClient:
     """The client of files.  `session`: the API's."""
 
     def __init__(self, session: aiohttp.ClientSession, client: Client, settings: ControlSettings) -> None:
         self._session, self._client = session, client
         self._seconds = settings.media_seconds
         self._api = URL(settings.twilio_api_base_url.rstrip("/"))
-        limits = Limits(total_seconds=settings.media_seconds, response_bytes=MOST_BYTES)
+        limits = HttpLimits(total_seconds=settings.media_seconds, response_bytes=MOST_BYTES)
         self._guarded = GuardedClient(Policy(settings.egress_networks), limits)
 
     async def close(self) -> None:

@@ -71,7 +71,7 @@ class Entry:
 
 
 @dataclass(slots=True)
-class Batch:
+class SheetBatch:
     """The rows of one read: one entry per number, in file order."""
 
     entries: dict[str, Entry] = field(default_factory=dict)
@@ -135,9 +135,9 @@ class Sheet:
         """Skip rows without checking them."""
         next(islice(self._rows, rows, rows), None)
 
-    def batch(self, limit: int) -> Batch:
+    def batch(self, limit: int) -> SheetBatch:
         """Read up to `limit` rows; fewer at the end, and then none."""
-        batch = Batch()
+        batch = SheetBatch()
         for line, cells in islice(self._rows, limit):
             batch.passed += 1
             if isinstance(cells, Problem):
@@ -149,7 +149,7 @@ class Sheet:
             batch.rows += 1
         return batch
 
-    def _add(self, batch: Batch, line: int, cells: list[str]) -> None:
+    def _add(self, batch: SheetBatch, line: int, cells: list[str]) -> None:
         if len(cells) > len(self._header):
             _refuse(batch, [Problem(line, None, f"has {len(cells)} cells but the header has {len(self._header)}")])
             return
@@ -227,12 +227,12 @@ def _contact(fields: Mapping[str, str]) -> pb.Contact:
     return contact
 
 
-def _refuse(batch: Batch, problems: list[Problem]) -> None:
+def _refuse(batch: SheetBatch, problems: list[Problem]) -> None:
     batch.bad_rows += 1
     batch.problems += problems
 
 
-def _fold(batch: Batch, number: str, contact: pb.Contact) -> None:
+def _fold(batch: SheetBatch, number: str, contact: pb.Contact) -> None:
     """Merge a row into its number's entry; a later value overwrites an earlier one."""
     batch.duplicates += number in batch.entries
     entry = batch.entries.setdefault(number, Entry(number))

@@ -13,7 +13,7 @@ from uuid import UUID
 from control import jobs
 from control.base import phone
 from control.contacts import carrierlookups
-from control.contacts.csvfiles import BadSheet, Batch, Sheet
+from control.contacts.csvfiles import BadSheet, Sheet, SheetBatch
 from control.rows import each_row
 from hum import ids
 from hum.clock import monotonic_ms
@@ -109,7 +109,7 @@ def _resume_sheet(file: bytes, row: ImportRow) -> tuple[Sheet, int]:
     return sheet, row.passed
 
 
-async def _stage_batch(tx: Tx, row: ImportRow, batch: Batch) -> None:
+async def _stage_batch(tx: Tx, row: ImportRow, batch: SheetBatch) -> None:
     rows = [ImportedContact(e.phone_e164, e.fields, e.notes, e.tags) for e in batch.entries.values()]
     restaged = await contact_imports.stage(tx, row.id, rows)
     errors = [problem._asdict() for problem in batch.problems[: max(0, MOST_ERRORS - len(row.errors))]]

@@ -11,9 +11,9 @@ from uuid import UUID
 from prometheus_client import Counter as Metric
 
 from control.base.egress import EgressError
-from control.clients.http import Answer, GuardedClient
+from control.clients.http import GuardedClient, HttpAnswer
 from control.crm import connectorwire
-from control.crm.connectorwire import Event, Reply
+from control.crm.connectorwire import ConnectorEvent, ConnectorReply
 from hum import ids
 from hum.clock import monotonic_ms, now
 from hum.ids import Kind
@@ -39,7 +39,7 @@ REQUESTS = Metric("hum_crm_requests_total", "Requests to CRM connectors", ["even
 class ConnectorRequest:
     """A request to a connector."""
 
-    event: Event
+    event: ConnectorEvent
     body: Mapping[str, Any]
     #: The same for each attempt.
     delivery: UUID
@@ -49,10 +49,10 @@ class ConnectorRequest:
 
 
 @dataclass(frozen=True, slots=True)
-class Exchange:
+class ConnectorExchange:
     """The result of a request."""
 
-    reply: Reply
+    reply: ConnectorReply
     log: LogRow
     #: The connector's `Retry-After`; 0.0 without one.
     retry_after_seconds: float = 0.0
@@ -88,7 +88,7 @@ class ConnectorClient:
         """Return whether this process has reached its limit of requests in flight to a connector."""
         return self._running[connector] >= CRM_REQUESTS
 
-    async def request(self, connector: ConnectorRow, request: ConnectorRequest) -> Exchange:
+    async def request(self, connector: ConnectorRow, request: ConnectorRequest) -> ConnectorExchange:
         """Send and log a request; send it again with the old secret if the connector refuses the new one."""
         async with self._counted(connector.id):
             exchange = await self._send(connector, request, connector.secret, is_old=False)
@@ -112,9 +112,9 @@ class ConnectorClient:
 
     async def _send(
         self, connector: ConnectorRow, request: ConnectorRequest, sealed: bytes, *, is_old: bool
-    ) -> Exchange:
+    ) -> ConnectorExchange:
         body, began_ms = connectorwire.encoded(request.body), monotonic_ms()
-        answer: Answer | None = None
+        answer: HttpAnswer | None = None
         secrets = list[str]()
         try:
             secret = self._open(connector, sealed)
@@ -157,12 +157,12 @@ class ConnectorClient:
         async with self._db.tenant(connector.org_id) as tx:
             await crm.log(tx, row)
         after = connectorwire.retry_after_seconds(answer.headers.get("retry-after")) if answer else 0.0
-        return Exchange(reply, row, after)
+        return ConnectorExchange(reply, row, after)
 
     def _open(self, connector: ConnectorRow, sealed: bytes) -> str:
         return self._keyring.open(sealed, place(connector.id, connector.org_id)).decode()
 
-    async def _count_failure(self, connector: ConnectorRow, reply: Reply) -> None:
+    async def _count_failure(self, connector: ConnectorRow, reply: ConnectorReply) -> None:
         settings = self._settings
         if not reply.failed and not connector.failures:
             return

@@ -43,7 +43,7 @@ CONTACT_FIRST = timedelta(minutes=15)
 CONTACT_FIRST_SECONDS = 5
 
 
-class Event(StrEnum):
+class ConnectorEvent(StrEnum):
     """The event of a request: its `X-HUM-Event`."""
 
     LOOKUP = "contact.lookup"
@@ -54,11 +54,11 @@ class Event(StrEnum):
 
 
 PATHS = {
-    Event.LOOKUP: "/contacts/lookup",
-    Event.CREATE: "/contacts",
-    Event.CALL: "/calls",
-    Event.CONVERSATION: "/conversations",
-    Event.PING: "/ping",
+    ConnectorEvent.LOOKUP: "/contacts/lookup",
+    ConnectorEvent.CREATE: "/contacts",
+    ConnectorEvent.CALL: "/calls",
+    ConnectorEvent.CONVERSATION: "/conversations",
+    ConnectorEvent.PING: "/ping",
 }
 
 
@@ -71,7 +71,7 @@ class CrmContact:
 
 
 @dataclass(frozen=True, slots=True)
-class Reply:
+class ConnectorReply:
     """The meaning of an answer."""
 
     outcome: str  # ok, not_found or failed, as in the log
@@ -129,32 +129,32 @@ def parsed_outcome(outcome: str | None) -> Any:
 # --- answers ------------------------------------------------------------------------------------------------------
 
 
-def failed(reason: str, message: str) -> Reply:
-    return Reply("failed", reason, message)
+def failed(reason: str, message: str) -> ConnectorReply:
+    return ConnectorReply("failed", reason, message)
 
 
-def interpret(event: Event, status: int, body: bytes, *, truncated: bool) -> Reply:
+def interpret(event: ConnectorEvent, status: int, body: bytes, *, truncated: bool) -> ConnectorReply:
     """Interpret a connector's answer."""
-    if event is Event.LOOKUP and status == 404:
-        return Reply("not_found")
+    if event is ConnectorEvent.LOOKUP and status == 404:
+        return ConnectorReply("not_found")
     if 300 <= status < 400:
         return failed("redirect", f"The connector answered {status}, a redirect; none is followed.")
     if not 200 <= status < 300:
-        if event in {Event.CALL, Event.CONVERSATION} and status == 409:
-            return Reply("ok", message="It was known there already.")
+        if event in {ConnectorEvent.CALL, ConnectorEvent.CONVERSATION} and status == 409:
+            return ConnectorReply("ok", message="It was known there already.")
         return failed("http_status", f"The connector answered {status}.")
     if truncated:
         return failed("too_large", f"The answer is larger than {ANSWER_BYTES} bytes.")
     match event:
-        case Event.LOOKUP:
+        case ConnectorEvent.LOOKUP:
             return _looked_up(body)
-        case Event.CREATE:
+        case ConnectorEvent.CREATE:
             return _created(body)
         case _:
-            return Reply("ok")
+            return ConnectorReply("ok")
 
 
-def _object(body: bytes) -> dict[str, Any] | Reply:
+def _object(body: bytes) -> dict[str, Any] | ConnectorReply:
     try:
         value = json.loads(body)
     except (ValueError, RecursionError):
@@ -162,30 +162,30 @@ def _object(body: bytes) -> dict[str, Any] | Reply:
     return value if isinstance(value, dict) else failed("invalid_answer", "The answer is not a JSON object.")
 
 
-def _looked_up(body: bytes) -> Reply:
+def _looked_up(body: bytes) -> ConnectorReply:
     answer = _object(body)
-    if isinstance(answer, Reply):
+    if isinstance(answer, ConnectorReply):
         return answer
     is_found, contact = answer.get("found"), answer.get("contact")
     if is_found is False:
-        return Reply("not_found")
+        return ConnectorReply("not_found")
     if is_found is not True:
         return failed("invalid_answer", "`found` is neither true nor false.")
     if not isinstance(contact, dict):
         return failed("invalid_answer", "`contact` is not an object.")
     crm_contact, problems = contact_of(contact)
-    return Reply("ok", message=_complaint(problems), contact=crm_contact)
+    return ConnectorReply("ok", message=_complaint(problems), contact=crm_contact)
 
 
-def _created(body: bytes) -> Reply:
+def _created(body: bytes) -> ConnectorReply:
     answer = _object(body)
-    if isinstance(answer, Reply):
+    if isinstance(answer, ConnectorReply):
         return answer
     contact = answer.get("contact")
     id = _id(contact.get("id")) if isinstance(contact, dict) else None
     if id is None:
         return failed("invalid_answer", "`contact.id` is missing or not valid.")
-    return Reply("ok", contact=CrmContact(id))
+    return ConnectorReply("ok", contact=CrmContact(id))
 
 
 def contact_of(contact: Mapping[str, Any]) -> tuple[CrmContact, list[str]]:
@@ -259,7 +259,7 @@ def redacted(body: bytes, secrets: Sequence[str]) -> str:
 # --- precedence ---------------------------------------------------------------------------------------------------
 
 
-def winner(replies: Sequence[Reply | None], *, waited: bool) -> int | None:
+def winner(replies: Sequence[ConnectorReply | None], *, waited: bool) -> int | None:
     """Return the index of the first connector, in their order, that knows the caller.
 
     Return None if none does, or while one before it may still answer; `waited`: do not wait for those any more.

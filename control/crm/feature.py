@@ -8,7 +8,7 @@ from control.crm.usecases import Connectors
 from control.feature import Deps, Feature, Reader, Sweep
 from hum.settings import ControlSettings
 from hum.v1 import crm_pb2
-from storage.events import Start
+from storage.events import ReaderStart
 
 #: Seconds between polls for reports to CRM connectors.
 CRM_POLL_SECONDS = 1.0
@@ -25,5 +25,5 @@ def feature(settings: ControlSettings, deps: Deps) -> Feature:
             Sweep("crm_syncs", syncing.enqueue_due, CRM_POLL_SECONDS),
             Sweep("crm_old", syncing.prune, settings.sweep_seconds),
         ],
-        readers=[Reader("crm", Start.NOW, TYPES, syncing.schedule, CRM_POLL_SECONDS, shares=True)],
+        readers=[Reader("crm", ReaderStart.NOW, TYPES, syncing.schedule, CRM_POLL_SECONDS, shares=True)],
     )

@@ -14,7 +14,7 @@ from uuid import UUID
 from control.contacts.usecases import index_if_renamed
 from control.crm import connectorwire
 from control.crm.client import ConnectorClient, ConnectorRequest
-from control.crm.connectorwire import CrmContact, Event, Reply
+from control.crm.connectorwire import ConnectorEvent, ConnectorReply, CrmContact
 from hum import ids
 from hum.contract.errors import NotFound
 from hum.ids import Kind
@@ -110,7 +110,7 @@ class CrmLookups:
                 task.cancel()
 
     async def _choose(
-        self, caller: _Caller, connectors: Sequence[ConnectorRow], tasks: Sequence[asyncio.Task[Reply]]
+        self, caller: _Caller, connectors: Sequence[ConnectorRow], tasks: Sequence[asyncio.Task[ConnectorReply]]
     ) -> None:
         """Apply the first answer that knows the caller, after a short wait for the connectors of higher precedence."""
         loop, is_chosen = asyncio.get_running_loop(), False
@@ -131,7 +131,7 @@ class CrmLookups:
         if not is_chosen and all(task.result().outcome == "not_found" for task in tasks):
             await self._apply(caller, connectors[0].name, None)
 
-    async def _safely(self, connector: ConnectorRow, caller: _Caller) -> Reply:
+    async def _safely(self, connector: ConnectorRow, caller: _Caller) -> ConnectorReply:
         """Call `_query`, and contain any failure: it must not affect the other connectors."""
         try:
             return await self._query(connector, caller)
@@ -142,14 +142,16 @@ class CrmLookups:
             LOG.exception("could not ask a CRM connector: this is a bug", connector=str(connector.id))
         return connectorwire.failed("internal", "Something went wrong on our side.")
 
-    async def _query(self, connector: ConnectorRow, caller: _Caller) -> Reply:
+    async def _query(self, connector: ConnectorRow, caller: _Caller) -> ConnectorReply:
         if self._connector_client.is_busy(connector.id):
             return connectorwire.failed("busy", "Too many requests to the connector are in flight.")
         if not await self._connector_client.may_request(connector):
             return connectorwire.failed("resting", "The connector failed too often, and rests.")
         call = ids.show(Kind.CALL, caller.call) if caller.call else None
         body = connectorwire.lookup_body(caller.phone_e164, caller.direction, call)
-        request = ConnectorRequest(Event.LOOKUP, body, ids.new(), caller.contact, caller.call, caller.conversation)
+        request = ConnectorRequest(
+            ConnectorEvent.LOOKUP, body, ids.new(), caller.contact, caller.call, caller.conversation
+        )
         reply = (await self._connector_client.request(connector, request)).reply
         if not reply.failed:
             async with self._db.tenant(caller.org) as tx:
@@ -166,7 +168,7 @@ class CrmLookups:
             self._begin(self._inform(caller.org, caller.call))
 
 
-async def record_answer(tx: Tx, connector: ConnectorRow, contact: UUID, reply: Reply) -> None:
+async def record_answer(tx: Tx, connector: ConnectorRow, contact: UUID, reply: ConnectorReply) -> None:
     """Store a connector's id of the contact; if it does not know the contact, schedule its creation there."""
     await crm.set_external_id(tx, connector.id, contact, reply.contact.id if reply.contact else None)
     if reply.contact is None and connector.create_contacts:

@@ -6,7 +6,7 @@ from control.base.wire import timestamp, value
 from control.boundary import ActionContext, TransactionContext
 from control.crm import usecases
 from control.crm.client import ConnectorClient, ConnectorRequest
-from control.crm.connectorwire import Event
+from control.crm.connectorwire import ConnectorEvent
 from control.crm.usecases import Connectors
 from hum import ids
 from hum.clock import now
@@ -71,7 +71,7 @@ class CrmConnectorsServicer:
         async with self._db.tenant(org) as tx:
             row = await crm.get(tx, id)
             await append_action(tx, org, ctx.principal, "pingCrmConnector", request.id, (), ctx.request_id)
-        ping = ConnectorRequest(Event.PING, {"connector_id": ids.show(Kind.CRM_CONNECTOR, id)}, ids.new())
+        ping = ConnectorRequest(ConnectorEvent.PING, {"connector_id": ids.show(Kind.CRM_CONNECTOR, id)}, ids.new())
         return pb.PingCrmConnectorResponse(log=present_log((await self._connector_client.request(row, ping)).log))
 
     async def ListCrmLogs(self, request: pb.ListCrmLogsRequest, ctx: TransactionContext) -> pb.ListCrmLogsResponse:

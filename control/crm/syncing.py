@@ -12,8 +12,8 @@ from uuid import UUID, uuid4
 from control import jobs
 from control.base.wire import rfc3339
 from control.crm import connectorwire
-from control.crm.client import ConnectorClient, ConnectorRequest, Exchange
-from control.crm.connectorwire import Event
+from control.crm.client import ConnectorClient, ConnectorExchange, ConnectorRequest
+from control.crm.connectorwire import ConnectorEvent
 from control.crm.lookups import record_answer
 from hum import ids
 from hum.clock import now
@@ -44,10 +44,10 @@ TYPES = CALL_TYPES | CONVERSATION_TYPES
 
 
 @dataclass(frozen=True, slots=True)
-class Attempt:
+class SyncAttempt:
     """The result of an attempt: the sync is over, or is due again."""
 
-    exchange: Exchange | None
+    exchange: ConnectorExchange | None
     #: Without an exchange: the delay until the sync is due again (0.0: it is over), and whether this attempt counts.
     later_seconds: float = 0.0
     counts: bool = False
@@ -103,14 +103,14 @@ class Syncing:
         async with self._db.tenant(org) as tx:
             await self._record(tx, connector, row, claim, attempt)
 
-    async def _attempt(self, connector: ConnectorRow, row: SyncRow) -> Attempt:
+    async def _attempt(self, connector: ConnectorRow, row: SyncRow) -> SyncAttempt:
         if row.kind == "contact":
             return await self._create(connector, row)
         external_id: str | None = None
         if row.contact_id is not None:
             async with self._db.tenant(row.org_id) as tx:
                 if await crm_syncs.is_contact_scheduled(tx, connector.id, row.contact_id, connectorwire.CONTACT_FIRST):
-                    return Attempt(None, connectorwire.CONTACT_FIRST_SECONDS)
+                    return SyncAttempt(None, connectorwire.CONTACT_FIRST_SECONDS)
                 answer = await crm.external_id(tx, connector.id, row.contact_id)
             if answer is not None:
                 external_id = answer[0]
@@ -119,11 +119,11 @@ class Syncing:
                 return await self._look_up(connector, row, row.contact_id)
         body = await self._body(row, external_id)
         if body is None:
-            return Attempt(None)
-        event = Event.CALL if row.kind == "call" else Event.CONVERSATION
-        return Attempt(await self._connector_client.request(connector, _request(event, body, row)))
+            return SyncAttempt(None)
+        event = ConnectorEvent.CALL if row.kind == "call" else ConnectorEvent.CONVERSATION
+        return SyncAttempt(await self._connector_client.request(connector, _request(event, body, row)))
 
-    async def _look_up(self, connector: ConnectorRow, row: SyncRow, contact: UUID) -> Attempt:
+    async def _look_up(self, connector: ConnectorRow, row: SyncRow, contact: UUID) -> SyncAttempt:
         """Look a contact up that the connector has not answered about yet; the row is due again afterwards."""
         async with self._db.tenant(row.org_id) as tx:
             contact_row = await contacts.get(tx, contact)
@@ -135,24 +135,24 @@ class Syncing:
         body = connectorwire.lookup_body(
             contact_row.phone_e164, direction, ids.show(Kind.CALL, row.call_id) if row.call_id is not None else None
         )
-        request = ConnectorRequest(Event.LOOKUP, body, ids.new(), contact, row.call_id, row.conversation_id)
+        request = ConnectorRequest(ConnectorEvent.LOOKUP, body, ids.new(), contact, row.call_id, row.conversation_id)
         exchange = await self._connector_client.request(connector, request)
         if exchange.reply.failed:
-            return Attempt(None, connectorwire.delay_seconds(row.attempts), counts=True)
+            return SyncAttempt(None, connectorwire.delay_seconds(row.attempts), counts=True)
         async with self._db.tenant(row.org_id) as tx:
             await record_answer(tx, connector, contact, exchange.reply)
-        return Attempt(None, 1.0)
+        return SyncAttempt(None, 1.0)
 
-    async def _create(self, connector: ConnectorRow, row: SyncRow) -> Attempt:
+    async def _create(self, connector: ConnectorRow, row: SyncRow) -> SyncAttempt:
         assert row.contact_id is not None
         async with self._db.tenant(row.org_id) as tx:
             try:
                 contact = await contacts.get(tx, row.contact_id)
             except NotFound:
-                return Attempt(None)
+                return SyncAttempt(None)
         fields = {name: getattr(contact, name) for name in connectorwire.FIELDS}
         body = connectorwire.create_body(contact.phone_e164, fields)
-        return Attempt(await self._connector_client.request(connector, _request(Event.CREATE, body, row)))
+        return SyncAttempt(await self._connector_client.request(connector, _request(ConnectorEvent.CREATE, body, row)))
 
     async def _body(self, row: SyncRow, external_id: str | None) -> dict[str, Any] | None:
         async with self._db.tenant(row.org_id) as tx:
@@ -163,7 +163,7 @@ class Syncing:
             thread = await crm_syncs.conversation(tx, row.conversation_id)
             return conversation_body(thread, external_id, self._public_url) if thread else None
 
-    async def _record(self, tx: Tx, connector: ConnectorRow, row: SyncRow, claim: UUID, attempt: Attempt) -> None:
+    async def _record(self, tx: Tx, connector: ConnectorRow, row: SyncRow, claim: UUID, attempt: SyncAttempt) -> None:
         exchange, at = attempt.exchange, now()
         if exchange is None:
             if attempt.later_seconds:
@@ -195,7 +195,7 @@ class Syncing:
             await crm_syncs.defer(tx, row.id, claim, next_at, counts=True)
 
 
-def _request(event: Event, body: dict[str, Any], row: SyncRow) -> ConnectorRequest:
+def _request(event: ConnectorEvent, body: dict[str, Any], row: SyncRow) -> ConnectorRequest:
     return ConnectorRequest(event, body, row.id, row.contact_id, row.call_id, row.conversation_id)
 
 

@@ -2,14 +2,14 @@
 
 from datetime import timedelta
 
-from control.bus import Channel
+from control.bus import BusChannel
 from control.delivery.servicer import SmsDeliveryServicer
 from control.feature import Deps, Feature, Sweep
-from control.texts.claims import Claims, Recovery, SendLimits
+from control.texts.claims import Claims, Recovery, TextSendLimits
 from control.texts.lookups import ReconciliationTimes, TextLookups
 from control.texts.paces import Paces
-from control.texts.posting import Poster
-from control.texts.sender import Sender
+from control.texts.posting import TextPoster
+from control.texts.sender import TextSender
 from hum.settings import ControlSettings
 from hum.v1 import sms_delivery_pb2
 from storage import sends
@@ -28,7 +28,7 @@ TEXT_STOP_SECONDS = 900.0
 TEXT_RECONCILE_DAYS = 3.0
 
 #: A text of this number is due; notified by the transaction that wrote it.
-DUE = Channel(sends.CHANNEL, str, str)
+DUE = BusChannel(sends.CHANNEL, str, str)
 
 
 def feature(settings: ControlSettings, deps: Deps) -> Feature:
@@ -45,7 +45,7 @@ def feature(settings: ControlSettings, deps: Deps) -> Feature:
             request=timedelta(seconds=settings.carrier_seconds),
         ),
     )
-    sender = Sender(db, Claims(db, limits), Poster(db, carrier, lookups, settings.public_url, limits), limits)
+    sender = TextSender(db, Claims(db, limits), TextPoster(db, carrier, lookups, settings.public_url, limits), limits)
     service = sms_delivery_pb2.DESCRIPTOR.services_by_name["SmsDeliveryService"]
     return Feature(
         services={service: SmsDeliveryServicer(deps.cursors)},
@@ -59,8 +59,8 @@ def feature(settings: ControlSettings, deps: Deps) -> Feature:
     )
 
 
-def limits_of(settings: ControlSettings) -> SendLimits:
-    return SendLimits(
+def limits_of(settings: ControlSettings) -> TextSendLimits:
+    return TextSendLimits(
         paces=Paces(*settings.text_paces, settings.twilio_account_sid),
         width=TEXT_WIDTH,
         campaign_width=TEXT_CAMPAIGN_WIDTH,

@@ -4,10 +4,10 @@ from collections.abc import Sequence
 
 from control.base.wire import timestamp
 from hum.v1 import sms_delivery_pb2 as pb
-from storage.text_attempts import AttemptRow, ReportRow
+from storage.text_attempts import AttemptRow, StatusReportRow
 
 
-def attempt(row: AttemptRow, words: Sequence[ReportRow]) -> pb.MessageAttempt:
+def attempt(row: AttemptRow, words: Sequence[StatusReportRow]) -> pb.MessageAttempt:
     """Show an attempt with its rows of `words`, the carrier's statuses of the message."""
     return pb.MessageAttempt(
         number=row.number,

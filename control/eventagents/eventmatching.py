@@ -26,7 +26,7 @@ asked for. At the end write in a few sentences what you did and what came of it:
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class EventRunLimits:
     """The deployment's limits of runs."""
 
     runs_per_flow: int
@@ -47,7 +47,7 @@ def listens(types: Sequence[str], type: str) -> bool:
 SHOWN_SKIPS = 20
 
 
-def skipped(data: Mapping[str, Any] | None, depth: int, runs_in_window: int, limits: Limits) -> str | None:
+def skipped(data: Mapping[str, Any] | None, depth: int, runs_in_window: int, limits: EventRunLimits) -> str | None:
     """Return the reason why an event with this data starts no run; None if it does."""
     # The flow has acted on the event that this one corrects.
     if data is not None and data.get("correction") is True:

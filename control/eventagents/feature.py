@@ -4,8 +4,8 @@ from datetime import timedelta
 from functools import partial
 
 from control.eventagents import eventmatching, starting
-from control.eventagents.eventmatching import Limits
-from control.eventagents.runs import Dialogue, Runs
+from control.eventagents.eventmatching import EventRunLimits
+from control.eventagents.runs import EventDialogue, Runs
 from control.eventagents.servicer import EventRunsServicer
 from control.eventagents.tools import report_outcome
 from control.feature import Deps, Feature, Reader, Sweep
@@ -13,7 +13,7 @@ from hum.contract import eventtypes
 from hum.settings import ControlSettings
 from hum.v1 import event_runs_pb2
 from storage import event_runs
-from storage.events import Start
+from storage.events import ReaderStart
 
 #: Seconds that an agent may take for one event, tools included.
 EVENT_RUN_SECONDS = 120.0
@@ -40,7 +40,7 @@ PRUNED_ROWS = 1000
 
 
 def feature(settings: ControlSettings, deps: Deps) -> Feature:
-    limits = Limits(
+    limits = EventRunLimits(
         runs_per_flow=EVENT_RUNS_PER_FLOW,
         window=timedelta(seconds=EVENT_RUN_WINDOW_SECONDS),
         depth=EVENT_RUN_DEPTH,
@@ -49,7 +49,7 @@ def feature(settings: ControlSettings, deps: Deps) -> Feature:
         seconds=EVENT_RUN_SECONDS,
     )
     responder = deps.clients.responder
-    dialogue = Dialogue(deps.db, responder, deps.tools, EVENT_RUN_TOKENS)
+    dialogue = EventDialogue(deps.db, responder, deps.tools, EVENT_RUN_TOKENS)
     runs = Runs(deps.db, responder, dialogue, limits, timedelta(seconds=EVENT_RUN_STUCK_SECONDS))
 
     async def prune() -> None:
@@ -62,7 +62,7 @@ def feature(settings: ControlSettings, deps: Deps) -> Feature:
         readers=[
             Reader(
                 starting.READER,
-                Start.NOW,
+                ReaderStart.NOW,
                 frozenset(eventtypes.visible()),
                 partial(starting.start, limits=limits),
                 settings.event_run_read_seconds,

@@ -7,11 +7,11 @@ from control.usage.present import usage
 from hum import ids
 from hum.ids import Kind
 from hum.v1 import event_runs_pb2 as pb
-from storage.event_runs import RunRow
+from storage.event_runs import EventRunRow
 from storage.usage import LineRow
 
 
-def run(row: RunRow, used: Sequence[LineRow] = ()) -> pb.EventRun:
+def run(row: EventRunRow, used: Sequence[LineRow] = ()) -> pb.EventRun:
     return pb.EventRun(
         id=ids.show(Kind.RUN, row.id),
         flow_id=ids.show(Kind.FLOW, row.flow_id),

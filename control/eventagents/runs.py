@@ -20,12 +20,12 @@ from uuid import UUID
 
 from control.clients.openai import ModelError, Responder
 from control.eventagents import eventmatching, starting
-from control.eventagents.eventmatching import Limits
+from control.eventagents.eventmatching import EventRunLimits
 from control.executions import decisions, dialogue
 from control.executions.dialogue import Work
 from control.flows import definitions
 from control.flows.definitions import usable
-from control.tools import FlowVersion, Situation, Tool, ToolChannel, ToolContext, dumped
+from control.tools import AgentTool, FlowVersion, Situation, ToolChannel, ToolContext, dumped
 from control.usage import otherentries as usage
 from hum import ids
 from hum.clock import now
@@ -35,7 +35,7 @@ from hum.v1 import events_pb2
 from storage import approvals, event_runs, events, tool_runs
 from storage.approvals import ApprovalRow
 from storage.db import Db, Tx
-from storage.event_runs import Claim, Finish, MaterialRow
+from storage.event_runs import EventRunClaim, EventRunFinish, EventRunMaterialRow
 from storage.tool_runs import ActivityRow
 from storage.usage import Owner
 
@@ -61,7 +61,7 @@ class EventWork(Work):
         return ToolContext(self.organization, self.situation, event_run=self.run)
 
 
-class Dialogue(dialogue.Dialogue[EventWork]):
+class EventDialogue(dialogue.Dialogue[EventWork]):
     channel = ToolChannel.EVENT
 
 
@@ -69,11 +69,11 @@ class Dialogue(dialogue.Dialogue[EventWork]):
 class _Attempt:
     """An attempt at a run, with what its dialogue needs."""
 
-    claim: Claim
+    claim: EventRunClaim
     flow: FlowVersion
     definition: dict[str, Any]
-    material: MaterialRow
-    own_tools: tuple[Tool, ...]
+    material: EventRunMaterialRow
+    own_tools: tuple[AgentTool, ...]
     #: For a resumed run: its earlier tool calls, and the outcomes of its requests for approval.
     before: list[ActivityRow]
     outcomes: list[ApprovalRow]
@@ -82,7 +82,9 @@ class _Attempt:
 class Runs:
     """The executor of runs.  `stuck`: the age after which a run's worker must have died."""
 
-    def __init__(self, db: Db, responder: Responder, dialogue: Dialogue, limits: Limits, stuck: timedelta) -> None:
+    def __init__(
+        self, db: Db, responder: Responder, dialogue: EventDialogue, limits: EventRunLimits, stuck: timedelta
+    ) -> None:
         self._db, self._responder, self._dialogue = db, responder, dialogue
         self._limits, self._stuck = limits, stuck
 
@@ -116,14 +118,14 @@ class Runs:
             material = await event_runs.material(tx, run)
             has_acted = claim.attempts > 1 and await tool_runs.has_acted(tx, run, claim.resumed_at)
             if claim.attempts > self._limits.attempts or has_acted:
-                await _finish(tx, claim, material, Finish("failed", eventmatching.INTERRUPTED))
+                await _finish(tx, claim, material, EventRunFinish("failed", eventmatching.INTERRUPTED))
                 return eventmatching.INTERRUPTED
             if material.definition is None or material.data is None:
                 reason = "no_flow" if material.definition is None else "no_event"
                 if claim.resumed_at is not None:
-                    await _finish(tx, claim, material, Finish("failed", reason))
+                    await _finish(tx, claim, material, EventRunFinish("failed", reason))
                 else:
-                    await event_runs.finish(tx, run, Finish("skipped", reason))
+                    await event_runs.finish(tx, run, EventRunFinish("skipped", reason))
                 return reason
             assert material.flow_id is not None and material.flow_version is not None
             await event_runs.set_model(tx, run, material.flow_version, self._responder.text_model)
@@ -191,7 +193,7 @@ class Runs:
             await _count(tx, attempt, work)
             if not await event_runs.lock_claimed(tx, claim):
                 return
-            end = Finish(status, reason, result, *work.tokens)
+            end = EventRunFinish(status, reason, result, *work.tokens)
             if status == "completed":
                 await work.act(tx)
                 if await approvals.is_undecided(tx, claim.id):
@@ -218,7 +220,7 @@ async def _count(tx: Tx, attempt: _Attempt, work: EventWork) -> None:
     await usage.record_turn_usage(tx, owner, attempt.claim.attempts, work.spent)
 
 
-async def _finish(tx: Tx, claim: Claim, material: MaterialRow, end: Finish) -> None:
+async def _finish(tx: Tx, claim: EventRunClaim, material: EventRunMaterialRow, end: EventRunFinish) -> None:
     outcome = await event_runs.finish(tx, claim.id, end)
     event = events_pb2.AgentRunCompletedEvent(
         run_id=ids.show(Kind.RUN, claim.id),

@@ -10,7 +10,7 @@ from hum import ids
 from hum.ids import Kind
 from hum.v1 import event_runs_pb2 as pb
 from storage import event_runs, tool_runs, usage
-from storage.event_runs import Filter
+from storage.event_runs import EventRunFilter
 
 #: More tool calls than a run may have.
 MOST_ACTIVITY = 200
@@ -24,7 +24,7 @@ class EventRunsServicer:
         self, request: pb.ListEventRunsRequest, ctx: TransactionContext
     ) -> pb.ListEventRunsResponse:
         flow = ids.require(Kind.FLOW, request.flow_id)
-        filters = Filter(
+        filters = EventRunFilter(
             status=word(pb.EventRunStatus, request.status),
             event_type=request.type or None,
             event_id=ids.require(Kind.EVENT, request.event_id) if request.event_id else None,

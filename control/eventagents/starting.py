@@ -8,20 +8,20 @@ from prometheus_client import Counter as Metric
 
 from control import jobs
 from control.eventagents import eventmatching
-from control.eventagents.eventmatching import Limits
+from control.eventagents.eventmatching import EventRunLimits
 from hum import ids
 from hum.clock import now
 from hum.ids import Kind
 from storage import event_runs
 from storage.db import Tx
-from storage.event_runs import Cause, Listener, NewRun
+from storage.event_runs import Cause, Listener, NewEventRun
 from storage.events import Event
 
 READER = "event_agents"
 SKIPPED = Metric("hum_event_runs_skipped_total", "Events that a flow's agent did not handle, by reason", ["reason"])
 
 
-async def start(tx: Tx, batch: Sequence[Event], *, limits: Limits) -> None:
+async def start(tx: Tx, batch: Sequence[Event], *, limits: EventRunLimits) -> None:
     """Create the runs of these events, in the transaction that moves the reader's cursor."""
     listeners = await event_runs.listeners(tx, list({event.org_id for event in batch}))
     starts = list(_starts(batch, listeners))
@@ -45,7 +45,7 @@ async def start(tx: Tx, batch: Sequence[Event], *, limits: Limits) -> None:
             if skips[flow.id] > eventmatching.SHOWN_SKIPS:
                 continue  # a flood of events adds no rows
         rows.append(
-            NewRun(
+            NewEventRun(
                 ids.new(),
                 event.org_id,
                 flow.id,

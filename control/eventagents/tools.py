@@ -4,12 +4,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from control.flows.flowchecks import outcome_schema
-from control.tools import Result, Tool, ToolChannel, ToolContext, dumped
+from control.tools import AgentTool, Result, ToolChannel, ToolContext, dumped
 from storage import event_runs
 from storage.db import Tx
 
 
-def report_outcome(timeout_ms: int) -> Tool:
+def report_outcome(timeout_ms: int) -> AgentTool:
     async def run(context: ToolContext, arguments: Mapping[str, Any]) -> Result:
         event_run, outcome = context.event_run, dumped(arguments)
         assert event_run is not None, "the tool is offered to runs for events only"
@@ -19,7 +19,7 @@ def report_outcome(timeout_ms: int) -> Tool:
 
         return Result({"recorded": True}, at_end=report)
 
-    return Tool(
+    return AgentTool(
         "report_outcome",
         "Report what came of this event, once you know it. Report again if it changes.",
         lambda situation: outcome_schema(situation.definition),

@@ -10,7 +10,7 @@ from datetime import timedelta
 import asyncpg
 from prometheus_client import Counter, Gauge
 
-from hum.contract.errors import Refused
+from hum.contract.errors import RequestRefused
 from hum.objects.files import Files
 from hum.observe.logs import log
 from hum.settings import ControlSettings
@@ -106,7 +106,7 @@ async def _archive(db: Db, files: Files, row: MonthRow, with_payloads: bool) -> 
 async def _write(files: Files, path: str, part: Sequence[ArchivedRow]) -> None:
     try:
         await files.put(path, await asyncio.to_thread(packed, part))
-    except (OSError, Refused) as error:
+    except (OSError, RequestRefused) as error:
         raise Unarchived(f"{path} could not be written: {error}") from error
 
 

@@ -6,9 +6,20 @@ from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 from uuid import UUID
 
-from control.clients.openai import ModelError, ModelUsage, Question, Reply, Responder, ToolCall
+from control.clients.openai import ModelError, ModelReply, ModelToolCall, ModelUsage, Question, Responder
 from control.executions.runner import Executions, ToolRequest
-from control.tools import BUILT_IN, AtEnd, Registry, Result, Situation, Tool, ToolChannel, ToolContext, dumped, failed
+from control.tools import (
+    BUILT_IN,
+    AgentTool,
+    AtEnd,
+    Registry,
+    Result,
+    Situation,
+    ToolChannel,
+    ToolContext,
+    dumped,
+    failed,
+)
 from hum.clock import monotonic_ms
 from storage.db import Db, Tx
 
@@ -21,7 +32,7 @@ Item = Mapping[str, Any]
 class AnsweredCall:
     """A tool call of the model, with its result."""
 
-    call: ToolCall
+    call: ModelToolCall
     result: Result
     took_ms: int
 
@@ -78,7 +89,7 @@ class Dialogue(Generic[WorkT]):
         self._executions = Executions(db, registry)
         self._most_tokens = most_tokens
 
-    async def own_tools(self, tx: Tx, organization: UUID, flow: UUID) -> tuple[Tool, ...]:
+    async def own_tools(self, tx: Tx, organization: UUID, flow: UUID) -> tuple[AgentTool, ...]:
         """Return the organization's own tools that are bound to this flow."""
         return await self._registry.own_tools(tx, organization, flow)
 
@@ -112,7 +123,7 @@ class Dialogue(Generic[WorkT]):
                     raise
         raise AssertionError("there is at least one attempt")
 
-    async def _respond(self, work: WorkT) -> Reply:
+    async def _respond(self, work: WorkT) -> ModelReply:
         offered = self._registry.offered(self.channel, work.situation)
         may_call = len(work.tool_calls) < work.most_tool_calls
         tools: list[Mapping[str, Any]] = [
@@ -134,7 +145,7 @@ class Dialogue(Generic[WorkT]):
             raise ModelError("the model keeps calling tools beyond its limit")
         return reply
 
-    async def _run(self, work: WorkT, call: ToolCall) -> None:
+    async def _run(self, work: WorkT, call: ModelToolCall) -> None:
         began_ms = monotonic_ms()
         if len(work.tool_calls) >= work.most_tool_calls:
             result = failed(TOO_MANY)

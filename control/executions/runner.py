@@ -18,7 +18,7 @@ from hum.json.schemas import bad_json
 from hum.v1 import calls_pb2
 from storage import tool_runs
 from storage.db import Db, Tx
-from storage.tool_runs import NewRun, RunRow
+from storage.tool_runs import NewToolRun, ToolRunRow
 
 NOT_RECORDED = '{"not_recorded": true}'
 MOST_NAME_CHARS = 200
@@ -59,7 +59,7 @@ class Executions:
         """Record that a tool starts; return the context to run it with, or None if this tool call was run before."""
         turn, flow = context.turn, context.situation.flow
         origin = self._registry.origin(channel, request.name, context.situation)
-        run = NewRun(
+        run = NewToolRun(
             id=ids.new(),
             org_id=context.organization,
             channel="test" if self._is_test else channel.name.lower(),
@@ -106,10 +106,10 @@ async def redact_off_loop(redact: Callable[[str], str], text: str) -> str:
     return redact(text) if len(text) <= LONG_CHARS else await asyncio.to_thread(redact, text)
 
 
-async def run_row(result: Result, *, off_record: bool = False) -> RunRow:
+async def run_row(result: Result, *, off_record: bool = False) -> ToolRunRow:
     """Build the row of a result, which is also the answer to a repeated request."""
     to = result.switches_to
-    return RunRow(
+    return ToolRunRow(
         status="ok" if result.ok else "failed",
         output=NOT_RECORDED if off_record else await redact_off_loop(json_without_secrets, dumped(result.output)),
         leaves=result.leaves,

@@ -10,7 +10,7 @@ from hum import ids
 from hum.ids import Kind
 from hum.v1 import tool_executions_pb2 as pb
 from storage import tool_runs
-from storage.tool_runs import Filter
+from storage.tool_runs import ToolRunFilter
 
 
 class ToolExecutionsServicer:
@@ -20,7 +20,7 @@ class ToolExecutionsServicer:
     async def ListToolExecutions(
         self, request: pb.ListToolExecutionsRequest, ctx: TransactionContext
     ) -> pb.ListToolExecutionsResponse:
-        filters = Filter(
+        filters = ToolRunFilter(
             flow=ids.require(Kind.FLOW, request.flow_id) if request.flow_id else None,
             name=request.tool or None,
             call=ids.require(Kind.CALL, request.call_id) if request.call_id else None,

@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 from uuid import UUID
 
 from control.base import days
-from control.clients.openai import Speech
+from control.clients.openai import Synthesizer
 from control.flows import flowchecks, mailbox
 from control.flows.choices import Choices
 from control.flows.definitions import usable
@@ -26,7 +26,7 @@ class NoMoreToday(Exception):  # noqa: N818 - names the event
         self.retry_after_seconds = float(days.seconds_left(at))
 
 
-async def render_clips(db: Db, speech: Speech, choices: Choices, most_a_day: int, org: UUID, flow: UUID) -> int:
+async def render_clips(db: Db, speech: Synthesizer, choices: Choices, most_a_day: int, org: UUID, flow: UUID) -> int:
     """Render a flow's missing clips; return how many: 0 for a deleted flow.  Raises NoMoreToday."""
     async with db.tenant(org) as tx:
         try:

@@ -34,7 +34,7 @@ class FlowsServicer:
 
     async def UpdateFlow(self, request: pb.UpdateFlowRequest, ctx: TransactionContext) -> pb.UpdateFlowResponse:
         if_version = request.if_version if request.HasField("if_version") else None
-        change = usecases.Change(request.flow, list(request.update_mask.paths), if_version)
+        change = usecases.FlowChange(request.flow, list(request.update_mask.paths), if_version)
         row = await usecases.change(ctx.tx, ctx.principal, ids.require(Kind.FLOW, request.id), change, self._choices)
         return pb.UpdateFlowResponse(flow=present(row))
 

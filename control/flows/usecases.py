@@ -53,7 +53,7 @@ async def _create(tx: Tx, principal: Principal, full: pb.Flow) -> FlowRow:
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
+class FlowChange:
     """New values for the fields `paths`, taken from `flow`; `if_version`: the version that they apply to, or any."""
 
     flow: pb.Flow
@@ -61,7 +61,7 @@ class Change:
     if_version: int | None = None
 
 
-async def change(tx: Tx, principal: Principal, id: UUID, edit: Change, choices: Choices) -> FlowRow:
+async def change(tx: Tx, principal: Principal, id: UUID, edit: FlowChange, choices: Choices) -> FlowRow:
     """Store the next version, unless nothing changes.  Raises InvalidRequest as `create` does, Conflict, InUse."""
     before = await flows.get(tx, id, lock=True)
     full = _changed(before, edit.flow, edit.paths)

@@ -9,7 +9,7 @@ from uuid import UUID
 
 from control.httptools import toolrequest
 from control.httptools.requestsender import Requests
-from control.tools import Origin, Result, Schema, Situation, Tool, ToolChannel, ToolContext, ToolPolicy
+from control.tools import AgentTool, Origin, Result, Schema, Situation, ToolChannel, ToolContext, ToolPolicy
 from hum import ids
 from hum.ids import Kind
 from storage import http_tools
@@ -25,12 +25,12 @@ class BoundTools:
     def __init__(self, requests: Requests) -> None:
         self._requests = requests
 
-    async def of_flow(self, tx: Tx, organization: UUID, flow: UUID) -> list[Tool]:
+    async def of_flow(self, tx: Tx, organization: UUID, flow: UUID) -> list[AgentTool]:
         """Return the tools that a flow binds: a source of the registry."""
         rows = await http_tools.in_use(tx, organization, flow, "in_call")
         return [self._tool(row) for row in rows if row.definition is not None]
 
-    def _tool(self, used: ActiveBindingRow) -> Tool:
+    def _tool(self, used: ActiveBindingRow) -> AgentTool:
         definition, fixed = bound(used), fixed_arguments(used.binding.overrides)
         timeout_ms = definition.get("timeout_ms", toolrequest.DEFAULT_TIMEOUT_MS)
         schema = toolrequest.parameters(definition, fixed)
@@ -38,7 +38,7 @@ class BoundTools:
         def parameters(_: Situation) -> Schema:
             return schema
 
-        return Tool(
+        return AgentTool(
             name=used.name,
             description=definition["description"],
             parameters=parameters,

@@ -4,14 +4,14 @@ from control.feature import Deps, Feature
 from control.httptools.agents import BoundTools
 from control.httptools.requestsender import Requests
 from control.httptools.servicer import ToolBindingsServicer, ToolSecretsServicer, ToolsServicer
-from control.httptools.usecases import Tools
+from control.httptools.usecases import HttpTools
 from hum.settings import ControlSettings
 from hum.v1 import tools_pb2
 
 
 def feature(settings: ControlSettings, deps: Deps) -> Feature:
     requests = Requests(deps.db, deps.web, deps.keyring, settings)
-    tools = Tools(deps.tools, settings)
+    tools = HttpTools(deps.tools, settings)
     services = tools_pb2.DESCRIPTOR.services_by_name
     return Feature(
         services={

@@ -12,12 +12,12 @@ from uuid import UUID
 
 from control.base.redaction import without_secrets
 from control.crm.client import ConnectorClient, ConnectorRequest
-from control.crm.connectorwire import Event, lookup_body
+from control.crm.connectorwire import ConnectorEvent, lookup_body
 from control.executions.runner import run_row
 from control.httptools import toolrequest
 from control.httptools.agents import bound, fixed_arguments
 from control.httptools.requestsender import Requests
-from control.httptools.toolrequest import Outcome
+from control.httptools.toolrequest import ToolOutcome
 from control.livecall import activity
 from control.livecall.callerid import is_vouched_for
 from control.tools import Result, bounded, dumped
@@ -30,7 +30,7 @@ from hum.v1 import calls_pb2
 from storage import calls, crm, http_tools, tool_runs
 from storage.db import BUSY, UNAVAILABLE, Db
 from storage.http_tools import ActiveBindingRow, HookCallRow
-from storage.tool_runs import NewRun
+from storage.tool_runs import NewToolRun
 
 #: Calls whose hooks one process runs at once; those of more calls are left out.
 HOOK_CALLS = 200
@@ -47,7 +47,7 @@ class _Hook:
     """A hook of a call: its binding, its row, and the values for its templates."""
 
     used: ActiveBindingRow
-    run: NewRun
+    run: NewToolRun
     values: Mapping[str, Any]
 
 
@@ -128,7 +128,7 @@ class Hooks:
             node = await crm.node_of(tx, call)
         return node is not None and any(outcome.text for _, outcome, __ in results)
 
-    async def _outcome(self, caller: HookCallRow, hook: _Hook) -> tuple[Outcome, int]:
+    async def _outcome(self, caller: HookCallRow, hook: _Hook) -> tuple[ToolOutcome, int]:
         began_ms = monotonic_ms()
         ask = self._look_up if hook.used.definition is None else self._request
         limit_ms = round(self._settings.hook_seconds * 1000)
@@ -143,7 +143,7 @@ class Hooks:
             outcome = await _fallback(hook, "This can't be done at the moment.")
         return outcome, round(monotonic_ms() - began_ms)
 
-    async def _request(self, caller: HookCallRow, hook: _Hook, limit_ms: int) -> Outcome:
+    async def _request(self, caller: HookCallRow, hook: _Hook, limit_ms: int) -> ToolOutcome:
         definition = bound(hook.used)
         # The tool was changed after it was bound: a binding that requires approval is refused.
         if definition.get("requires_approval"):
@@ -155,25 +155,25 @@ class Hooks:
         if outcome.ok and outcome.text is None:
             body = outcome.output["result"]
             text = body if isinstance(body, str) else dumped(body)
-            return Outcome(True, text[: toolrequest.MOST_TEXT_CHARS], None, outcome.output)
+            return ToolOutcome(True, text[: toolrequest.MOST_TEXT_CHARS], None, outcome.output)
         return outcome
 
-    async def _look_up(self, caller: HookCallRow, hook: _Hook, limit_ms: int) -> Outcome:  # noqa: ARG002 - like `_request`
+    async def _look_up(self, caller: HookCallRow, hook: _Hook, limit_ms: int) -> ToolOutcome:  # noqa: ARG002 - like `_request`
         assert hook.used.binding.connector_id is not None, "a hook asks a tool or a connector"
         phone = hook.values["caller"]["phone_e164"]
         if phone is None:
-            return Outcome(True, None, None, {"found": False})
+            return ToolOutcome(True, None, None, {"found": False})
         async with self._db.tenant(caller.org_id) as tx:
             connector = await crm.get(tx, hook.used.binding.connector_id)
         if self._connector_client.is_busy(connector.id) or not await self._connector_client.may_request(connector):
             return await _fallback(hook, "The connector rests, or is busy.")
         body = lookup_body(phone, caller.direction, hook.values["call"]["id"])
-        request = ConnectorRequest(Event.LOOKUP, body, hook.run.id, caller.contact_id, hook.run.call_id)
+        request = ConnectorRequest(ConnectorEvent.LOOKUP, body, hook.run.id, caller.contact_id, hook.run.call_id)
         reply = (await self._connector_client.request(connector, request)).reply
         if reply.failed:
             return await _fallback(hook, reply.message or "The connector gave no usable answer.")
         if reply.contact is None:
-            return Outcome(True, None, None, {"found": False})
+            return ToolOutcome(True, None, None, {"found": False})
         fields = {name: value for name, value in reply.contact.fields.items() if name != "attributes_json"}
         contact = {
             "id": reply.contact.id,
@@ -190,7 +190,7 @@ class Hooks:
 
 def _hook(used: ActiveBindingRow, place: int, call: UUID, caller: HookCallRow) -> _Hook:
     arguments = fixed_arguments(used.binding.overrides)
-    run = NewRun(
+    run = NewToolRun(
         id=ids.new(),
         org_id=caller.org_id,
         channel="call",
@@ -221,7 +221,7 @@ def _hook(used: ActiveBindingRow, place: int, call: UUID, caller: HookCallRow) -
     return _Hook(used, run, values)
 
 
-def _finished(task: "asyncio.Task[tuple[Outcome, int]]") -> tuple[Outcome, int] | None:
+def _finished(task: "asyncio.Task[tuple[ToolOutcome, int]]") -> tuple[ToolOutcome, int] | None:
     """Return a hook's outcome and duration, or None if it is still running or failed by a bug of ours."""
     if not task.done():
         return None
@@ -231,11 +231,11 @@ def _finished(task: "asyncio.Task[tuple[Outcome, int]]") -> tuple[Outcome, int] 
     return task.result()
 
 
-async def _timed_out(hook: _Hook) -> Outcome:
+async def _timed_out(hook: _Hook) -> ToolOutcome:
     return await _fallback(hook, LATE)
 
 
-async def _fallback(hook: _Hook, error: str) -> Outcome:
+async def _fallback(hook: _Hook, error: str) -> ToolOutcome:
     """Render the fallback template, if there is one, in a thread like all templates."""
     definition = bound(hook.used) if hook.used.definition else {}
     template = hook.used.binding.overrides.fallback_template or definition.get("fallback_template")

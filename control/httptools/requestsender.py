@@ -12,10 +12,10 @@ from prometheus_client import Counter as Metric
 
 from control.base import egress, redaction
 from control.base.egress import EgressError, Reason
-from control.clients.http import Answer, GuardedClient
+from control.clients.http import GuardedClient, HttpAnswer
 from control.httptools import toolrequest
 from control.httptools.templates import CannotRender
-from control.httptools.toolrequest import Definition, Outcome, PreparedRequest, Request
+from control.httptools.toolrequest import Definition, HttpRequest, PreparedRequest, ToolOutcome
 from control.tools import dumped
 from hum.clock import monotonic_ms
 from hum.observe.logs import log
@@ -33,14 +33,14 @@ TABLE = "tool_secrets"
 
 
 @dataclass(frozen=True, slots=True)
-class Exchange:
+class ToolExchange:
     """A tool's execution: the redacted request, the answer without secrets, and the outcome for the agent."""
 
-    request: Request | None
+    request: HttpRequest | None
     status: int | None
     body: str
     truncated: bool
-    outcome: Outcome
+    outcome: ToolOutcome
     attempts: int
     duration_ms: int
 
@@ -55,8 +55,8 @@ class _Attempts:
 
     until_ms: float
     count: int = 0
-    redacted: Request | None = None
-    answer: Answer | None = None
+    redacted: HttpRequest | None = None
+    answer: HttpAnswer | None = None
     secrets: Collection[str] = ()
 
 
@@ -72,7 +72,7 @@ class Requests:
 
     async def send(
         self, org: UUID, definition: Definition, values: Mapping[str, Any], key: str, timeout_ms: int
-    ) -> Exchange:
+    ) -> ToolExchange:
         """Send a tool's request, with retries on temporary failures.  `key`: the idempotency key of all attempts."""
         began_ms = monotonic_ms()
         at, error = _Attempts(began_ms + timeout_ms), None
@@ -100,7 +100,7 @@ class Requests:
             error = error or complaint
         outcome = await asyncio.to_thread(toolrequest.outcome, definition, values, response, error)
         REQUESTS.labels("ok" if outcome.ok else "failed").inc()
-        return Exchange(
+        return ToolExchange(
             at.redacted,
             at.answer.status if at.answer else None,
             body[: toolrequest.SHOWN_CHARS],
@@ -141,7 +141,7 @@ class Requests:
             raise _NotSent(f"There is no secret {missing[0]}.")
         return secrets
 
-    async def _attempt(self, org: UUID, definition: Definition, request: Request, at: _Attempts) -> None:
+    async def _attempt(self, org: UUID, definition: Definition, request: HttpRequest, at: _Attempts) -> None:
         """Send a request until it succeeds, fails for good, or attempts or time are used up.  Raises EgressError."""
         limit, pause = 1 + definition.get("retries", 0), self._settings.http_tool_retry_seconds
         while True:
@@ -174,7 +174,7 @@ class Requests:
             await asyncio.sleep(seconds)
 
 
-def _read(answer: Answer, secrets: Collection[str]) -> tuple[str, dict[str, Any], str | None]:
+def _read(answer: HttpAnswer, secrets: Collection[str]) -> tuple[str, dict[str, Any], str | None]:
     """Return an answer's body, the answer for templates, both without the request's secrets, and its error, if any."""
     text = redaction.hidden(answer.body.decode("utf-8", "replace").replace("\0", ""), secrets)
     response, error = toolrequest.interpret(answer.status, text, truncated=answer.truncated)

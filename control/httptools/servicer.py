@@ -9,8 +9,8 @@ from control.base import paging
 from control.boundary import ActionContext, TransactionContext
 from control.executions.runner import arguments_without_secrets, redact_off_loop, run_row
 from control.httptools import toolrequest, usecases
-from control.httptools.requestsender import Exchange, Requests
-from control.httptools.usecases import Tools, present_binding, present_secret, present_tool
+from control.httptools.requestsender import Requests, ToolExchange
+from control.httptools.usecases import HttpTools, present_binding, present_secret, present_tool
 from control.tools import Result, bounded, dumped, failed
 from hum import ids, rpc
 from hum.clock import monotonic_ms
@@ -22,8 +22,8 @@ from hum.secrets import Keyring
 from hum.v1 import tools_pb2 as pb
 from storage import flows, http_tools, tool_runs
 from storage.db import BUSY, UNAVAILABLE, Db
-from storage.http_tools import ToolRow
-from storage.tool_runs import NewRun, RunRow
+from storage.http_tools import HttpToolRow
+from storage.tool_runs import NewToolRun, ToolRunRow
 
 LOG = log(__name__)
 #: Why a test has no result of the tool.
@@ -32,7 +32,7 @@ BROKEN = "HUM failed during the test. It is not known whether the tool did what 
 
 
 class ToolsServicer:
-    def __init__(self, db: Db, cursors: paging.Cursors, tools: Tools, requests: Requests) -> None:
+    def __init__(self, db: Db, cursors: paging.Cursors, tools: HttpTools, requests: Requests) -> None:
         self._db, self._cursors, self._tools, self._requests = db, cursors, tools, requests
 
     async def ListTools(self, request: pb.ListToolsRequest, ctx: TransactionContext) -> pb.ListToolsResponse:
@@ -91,7 +91,7 @@ class ToolsServicer:
         await rpc.run_to_completion(self._finish(org, run, result, exchange.duration_ms))
         return _test_response(exchange)
 
-    async def _finish(self, org: UUID, run: UUID, result: RunRow, took_ms: int) -> None:
+    async def _finish(self, org: UUID, run: UUID, result: ToolRunRow, took_ms: int) -> None:
         async with self._db.tenant(org) as tx:
             await tool_runs.finish(tx, run, result, took_ms)
 
@@ -104,7 +104,7 @@ class ToolsServicer:
 
 
 class ToolBindingsServicer:
-    def __init__(self, cursors: paging.Cursors, tools: Tools) -> None:
+    def __init__(self, cursors: paging.Cursors, tools: HttpTools) -> None:
         self._cursors, self._tools = cursors, tools
 
     async def ListFlowTools(
@@ -176,7 +176,7 @@ class ToolSecretsServicer:
         return pb.DeleteToolSecretResponse()
 
 
-def _arguments(row: ToolRow, text: str) -> dict[str, object]:
+def _arguments(row: HttpToolRow, text: str) -> dict[str, object]:
     """Parse and check a test's arguments.  Raises InvalidRequest."""
     arguments = json.loads(text)
     if not isinstance(arguments, dict):
@@ -189,8 +189,8 @@ def _arguments(row: ToolRow, text: str) -> dict[str, object]:
     return arguments
 
 
-def _test_run(id: UUID, org: UUID, row: ToolRow, arguments: str) -> NewRun:
-    return NewRun(
+def _test_run(id: UUID, org: UUID, row: HttpToolRow, arguments: str) -> NewToolRun:
+    return NewToolRun(
         id=id,
         org_id=org,
         channel="test",
@@ -209,7 +209,7 @@ def _test_run(id: UUID, org: UUID, row: ToolRow, arguments: str) -> NewRun:
     )
 
 
-def _test_response(exchange: Exchange) -> pb.TestToolResponse:
+def _test_response(exchange: ToolExchange) -> pb.TestToolResponse:
     request, outcome = exchange.request, exchange.outcome
     answer = None
     if exchange.status is not None:

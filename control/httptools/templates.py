@@ -53,7 +53,7 @@ _TESTS = frozenset(
 )
 
 
-class BadTemplate(ValueError):  # noqa: N818
+class BadToolTemplate(ValueError):  # noqa: N818
     """An error in a template; the message is for its author."""
 
 
@@ -72,7 +72,7 @@ class Into(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Template:
+class ToolTemplate:
     """A checked template.  `shows_value`: it consists of a single expression."""
 
     render: "Callable[[Mapping[str, Any], Steps], str]"
@@ -273,12 +273,12 @@ _ENVIRONMENTS = {
 
 
 @lru_cache(maxsize=500)
-def compile_template(source: str, into: Into) -> Template:
-    """Check and compile a template.  Raises BadTemplate."""
+def compile_template(source: str, into: Into) -> ToolTemplate:
+    """Check and compile a template.  Raises BadToolTemplate."""
     if len(source) > MOST_CHARS:
-        raise BadTemplate(f"The template is longer than {MOST_CHARS} characters.")
+        raise BadToolTemplate(f"The template is longer than {MOST_CHARS} characters.")
     if MARK in source:
-        raise BadTemplate("The template has a NUL character in it.")
+        raise BadToolTemplate("The template has a NUL character in it.")
     environment = _ENVIRONMENTS[into]
     try:
         tree = environment.parse(source)
@@ -288,15 +288,15 @@ def compile_template(source: str, into: Into) -> Template:
         shows_value = len(outputs) == 1 and not isinstance(tree.body[0].nodes[0], nodes.TemplateData)  # type: ignore[attr-defined]
         _charge_loops(tree)
         template = environment.from_string(tree)
-    except BadTemplate:
+    except BadToolTemplate:
         raise
     except TemplateError as error:
         line = getattr(error, "lineno", None)
-        raise BadTemplate(
+        raise BadToolTemplate(
             f"The template is not valid{f' in line {line}' if line else ''}: {error.message}"[:300]
         ) from error
     except (RecursionError, SyntaxError, ValueError, OverflowError, MemoryError) as error:
-        raise BadTemplate("The template is nested too deep, or has a number that is too long.") from error
+        raise BadToolTemplate("The template is nested too deep, or has a number that is too long.") from error
 
     def render(values: Mapping[str, Any], steps: Steps) -> str:
         try:
@@ -306,11 +306,11 @@ def compile_template(source: str, into: Into) -> Template:
         except (TemplateError, TypeError, ValueError, ArithmeticError, RecursionError) as error:
             raise CannotRender(f"The template can't be filled with these values: {error}"[:300]) from error
 
-    return Template(render, frozenset(secrets), shows_value)
+    return ToolTemplate(render, frozenset(secrets), shows_value)
 
 
 def _check(tree: nodes.Template) -> None:
-    """Check a template's nodes, its size and its depth.  Raises BadTemplate."""
+    """Check a template's nodes, its size and its depth.  Raises BadToolTemplate."""
     count = 0
     stack: list[tuple[nodes.Node, int, int]] = [(tree, 0, 0)]
     while stack:
@@ -318,10 +318,10 @@ def _check(tree: nodes.Template) -> None:
         count += 1
         loops += isinstance(node, nodes.For)
         if count > MOST_NODES or depth > DEEPEST or loops > DEEPEST_LOOPS:
-            raise BadTemplate("The template has too many parts, or is nested too deep.")
+            raise BadToolTemplate("The template has too many parts, or is nested too deep.")
         if (complaint := _refusal(node)) is not None:
             line = getattr(node, "lineno", None)
-            raise BadTemplate(f"{complaint}{f' (line {line})' if line else ''}.")
+            raise BadToolTemplate(f"{complaint}{f' (line {line})' if line else ''}.")
         stack += ((child, depth + 1, loops) for child in node.iter_child_nodes())
 
 
@@ -349,7 +349,7 @@ def _refusal(node: nodes.Node) -> str | None:
 
 
 def _insert_marks(tree: nodes.Template) -> set[str]:
-    """Replace each `{{ secrets.name }}` with a mark; return the names.  Raises BadTemplate for other uses of secrets."""
+    """Replace each `{{ secrets.name }}` with a mark; return the names.  Raises BadToolTemplate for other uses of secrets."""
     names = set[str]()
     for output in tree.find_all(nodes.Output):
         for place, expression in enumerate(output.nodes):
@@ -358,7 +358,9 @@ def _insert_marks(tree: nodes.Template) -> set[str]:
                     names.add(name)
                     output.nodes[place] = nodes.TemplateData(f"{MARK}{name}{MARK}", lineno=expression.lineno)
     if any(name.name == SECRETS for name in tree.find_all(nodes.Name)):
-        raise BadTemplate("A secret can only be written by itself, as {{ secrets.name }}: nothing can be done with it.")
+        raise BadToolTemplate(
+            "A secret can only be written by itself, as {{ secrets.name }}: nothing can be done with it."
+        )
     return names
 
 

@@ -13,7 +13,7 @@ from urllib.parse import urlencode
 
 from control.base import egress
 from control.base.egress import EgressError, Reason
-from control.httptools.templates import MARK, BadTemplate, CannotRender, Into, Steps, compile_template
+from control.httptools.templates import MARK, BadToolTemplate, CannotRender, Into, Steps, compile_template
 from hum.contract.errors import FieldError, InvalidRequest
 
 DEFAULT_TIMEOUT_MS = 8000
@@ -54,7 +54,7 @@ class PreparedRequest:
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
+class HttpRequest:
     method: str
     url: str
     headers: Mapping[str, str]
@@ -62,7 +62,7 @@ class Request:
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class ToolOutcome:
     """The result for an agent.  `text`: the rendered template, if any; `error`: why there is no usable answer."""
 
     ok: bool
@@ -82,7 +82,7 @@ def check(definition: Definition) -> tuple[frozenset[str], str]:
         total += len(text)
         try:
             template = compile_template(text, into)
-        except BadTemplate as error:
+        except BadToolTemplate as error:
             problems.append(FieldError(f"tool.{path}", str(error)))
             continue
         if template.secrets and not may_have_secrets:
@@ -139,7 +139,7 @@ def check_output(path: str, source: str | None) -> Iterator[FieldError]:
     try:
         if compile_template(source, Into.TEXT).secrets:
             yield FieldError(path, "can't have a secret in it; headers, query and body can")
-    except BadTemplate as error:
+    except BadToolTemplate as error:
         yield FieldError(path, str(error))
 
 
@@ -192,7 +192,7 @@ def render_request(definition: Definition, values: Values, key: str) -> Prepared
         is_form = definition.get("body_type") == FORM
         if body is not None:
             body = {name: text(source) for name, source in body.items()} if is_form else _mapped(body, member)
-    except BadTemplate as error:
+    except BadToolTemplate as error:
         raise CannotRender("The tool has a template that can't be used any more.") from error
     for name, value in headers.items():
         if any(char != MARK and (char < " " or char == "\x7f") for char in value):
@@ -230,7 +230,7 @@ def _url(source: str, rendered: str) -> str:
     return rendered
 
 
-def fill_secrets(request: PreparedRequest, secrets: Mapping[str, str], *, is_shown: bool = False) -> Request:
+def fill_secrets(request: PreparedRequest, secrets: Mapping[str, str], *, is_shown: bool = False) -> HttpRequest:
     """Replace the marks of a request with secrets.  Raises CannotRender."""
     remaining = REQUEST_BYTES
 
@@ -257,10 +257,10 @@ def fill_secrets(request: PreparedRequest, secrets: Mapping[str, str], *, is_sho
         if not any(name.lower() == "content-type" for name in headers):
             headers["Content-Type"] = kind
     _check_size(REQUEST_BYTES - len(url) - len(body))
-    return Request(request.method, url, headers, body)
+    return HttpRequest(request.method, url, headers, body)
 
 
-def redacted(request: PreparedRequest) -> Request:
+def redacted(request: PreparedRequest) -> HttpRequest:
     """Fill a request with the names of its secrets, for display.  Raises CannotRender."""
     return fill_secrets(request, {name: f"[secret {name}]" for name in request.secrets}, is_shown=True)
 
@@ -331,27 +331,29 @@ def interpret(status: int, text: str, *, truncated: bool) -> tuple[dict[str, Any
     return response, None
 
 
-def outcome(definition: Definition, values: Values, response: Mapping[str, Any] | None, error: str | None) -> Outcome:
+def outcome(
+    definition: Definition, values: Values, response: Mapping[str, Any] | None, error: str | None
+) -> ToolOutcome:
     """Build the outcome of an answer, or of an error: rendered output, or the fallback."""
     context = {**values, "response": response or {}, "error": error or ""}
     if error is None:
         if not (source := definition.get("output_template")):
             body = (response or {}).get("body")
-            return Outcome(True, None, None, {"result": body})
+            return ToolOutcome(True, None, None, {"result": body})
         text, error = _rendered(source, context)
         if error is None:
-            return Outcome(True, text, None, {"result": text})
+            return ToolOutcome(True, text, None, {"result": text})
         context["error"] = error
     if not (source := definition.get("fallback_template")):
-        return Outcome(False, None, error, {"error": error})
+        return ToolOutcome(False, None, error, {"error": error})
     text, fallback_error = _rendered(source, context)
     if fallback_error is not None:
-        return Outcome(False, None, error, {"error": error})
-    return Outcome(False, text, error, {"error": text})
+        return ToolOutcome(False, None, error, {"error": error})
+    return ToolOutcome(False, text, error, {"error": text})
 
 
 def _rendered(source: str, values: Values) -> tuple[str, str | None]:
     try:
         return compile_template(source, Into.TEXT).render(values, Steps()).strip()[:MOST_TEXT_CHARS], None
-    except (BadTemplate, CannotRender) as error:
+    except (BadToolTemplate, CannotRender) as error:
         return "", str(error)

@@ -24,7 +24,7 @@ from hum.v1 import events_pb2
 from hum.v1 import tools_pb2 as pb
 from storage import crm, events, flows, http_tools
 from storage.db import Tx
-from storage.http_tools import BindingRow, Overrides, SecretRow, ToolRow
+from storage.http_tools import BindingRow, HttpToolRow, Overrides, SecretRow
 
 READ_ONLY = ("id", "version", "created_at", "updated_at")
 DEFAULT_POSITION = 100
@@ -34,7 +34,7 @@ MASK = "********"
 OF_TOOLS_ALONE = ("version", "description", "arguments_json", "requires_approval")
 
 
-class Tools:
+class HttpTools:
     """HTTP tools and their bindings."""
 
     def __init__(self, registry: Registry, settings: HttpToolSettings) -> None:
@@ -42,7 +42,7 @@ class Tools:
 
     # --- tools ----------------------------------------------------------------------------------------------------
 
-    async def create(self, tx: Tx, principal: Principal, tool: pb.HttpTool) -> ToolRow:
+    async def create(self, tx: Tx, principal: Principal, tool: pb.HttpTool) -> HttpToolRow:
         """Create a tool.  Raises InvalidRequest, AlreadyExists, PlanLimit."""
         definition = definition_of(tool)
         await http_tools.lock(tx)
@@ -54,7 +54,9 @@ class Tools:
         await events.append(tx, principal.org_id, id, events_pb2.ToolCreatedEvent(by=principal.name))
         return await http_tools.get(tx, id)
 
-    async def change(self, tx: Tx, principal: Principal, id: UUID, tool: pb.HttpTool, paths: Sequence[str]) -> ToolRow:
+    async def change(
+        self, tx: Tx, principal: Principal, id: UUID, tool: pb.HttpTool, paths: Sequence[str]
+    ) -> HttpToolRow:
         """Store the next version, unless nothing changes.  Raises as `create` does, and NotFound."""
         await http_tools.lock(tx)
         before = await http_tools.get(tx, id)
@@ -150,7 +152,9 @@ class Tools:
         await http_tools.unbind(tx, flow, id)
         await events.append(tx, principal.org_id, flow, events_pb2.FlowToolsChangedEvent(by=principal.name))
 
-    async def _check(self, tx: Tx, flow: UUID, id: UUID, mode: str, tool: ToolRow | None, overrides: Overrides) -> None:
+    async def _check(
+        self, tx: Tx, flow: UUID, id: UUID, mode: str, tool: HttpToolRow | None, overrides: Overrides
+    ) -> None:
         """Check a binding.  Raises InvalidRequest, AlreadyExists."""
         problems = [
             *toolrequest.check_output("flow_tool.output_template", overrides.output_template),
@@ -187,7 +191,7 @@ async def _require_apart(names: Sequence[tuple[UUID, UUID, str]], renamed: dict[
             raise AlreadyExists(f"A flow that binds this tool has another one that is called {renamed[tool]!r}.")
 
 
-async def _bound(tx: Tx, kind: str, mode: str, flow_tool: pb.FlowTool) -> tuple[ToolRow | None, UUID | None]:
+async def _bound(tx: Tx, kind: str, mode: str, flow_tool: pb.FlowTool) -> tuple[HttpToolRow | None, UUID | None]:
     """Return the tool or the connector of a new binding.  Raises InvalidRequest."""
     field, other_field = ("tool_id", "connector_id") if kind == "http" else ("connector_id", "tool_id")
     if flow_tool.HasField(other_field):  # type: ignore[arg-type]  # one of its fields
@@ -213,7 +217,7 @@ def _refuse_tool_fields(flow_tool: pb.FlowTool) -> None:
         raise InvalidRequest([FieldError(f"flow_tool.{name}", "is not for a CRM connector") for name in bad])
 
 
-def _problems_of_arguments(tool: ToolRow, overrides: Overrides, mode: str) -> list[FieldError]:
+def _problems_of_arguments(tool: HttpToolRow, overrides: Overrides, mode: str) -> list[FieldError]:
     """Return errors in fixed arguments: they must exist in the tool, and before a call include all required ones."""
     arguments = json.loads(overrides.arguments) if overrides.arguments else {}
     if not isinstance(arguments, dict):
@@ -332,7 +336,7 @@ def tool_of(definition: dict[str, Any]) -> pb.HttpTool:
     return json_format.ParseDict(definition, pb.HttpTool(), ignore_unknown_fields=True)
 
 
-def present_tool(row: ToolRow) -> pb.HttpTool:
+def present_tool(row: HttpToolRow) -> pb.HttpTool:
     tool = tool_of(row.definition)
     tool.id, tool.version = ids.show(Kind.TOOL, row.id), row.version
     tool.created_at.FromDatetime(row.created_at)

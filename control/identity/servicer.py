@@ -14,7 +14,7 @@ from control.base.principal import ROLES, permissions
 from control.base.wire import moment, timestamp, value, word
 from control.boundary import NodeContext, SessionContext, SignedInContext, TransactionContext
 from control.calls.live import LiveCall
-from control.clients.twilio import Carrier, Webhooks
+from control.clients.twilio import CarrierClient, Webhooks
 from control.identity import invitations, usecases
 from control.identity.grants import Onboarding
 from control.numbers import usecases as numbers
@@ -36,7 +36,7 @@ from hum.v1 import options_pb2, runtime_pb2
 from storage import identity, quarantine, sessions
 from storage.db import Db, Tx
 from storage.identity import ApiKeyRow, InvitationRow, MembershipRow, OrganizationRow, OwnRequestRow, RequestRow
-from storage.sessions import AccountRow
+from storage.sessions import IssuerAccountRow
 
 
 class IdentityServicer:
@@ -161,7 +161,7 @@ class AdminServicer:
         self,
         db: Db,
         cursors: paging.Cursors,
-        carrier: Carrier,
+        carrier: CarrierClient,
         webhooks: Webhooks,
         live: Callable[[UUID, UUID], LiveCall],
         prices: Callable[[], Prices],
@@ -287,7 +287,7 @@ class AdminServicer:
                 yield runtime_pb2.FollowCallResponse(event=event)
 
 
-def present_sign_in(row: AccountRow) -> pb.SignIn:
+def present_sign_in(row: IssuerAccountRow) -> pb.SignIn:
     return pb.SignIn(
         id=ids.show(Kind.SIGN_IN, row.id),
         issuer=row.issuer,

@@ -7,7 +7,7 @@ from control.knowledge.jobs import Conversions
 from control.knowledge.search import DocumentSearch
 from control.knowledge.servicer import KnowledgeServicer
 from control.knowledge.tools import lookup_knowledge
-from control.knowledge.usecases import Bounds
+from control.knowledge.usecases import DocumentBounds
 from control.knowledge.vectors import VectorCache
 from hum.settings import ControlSettings
 from hum.v1 import knowledge_pb2
@@ -32,7 +32,7 @@ def feature(settings: ControlSettings, deps: Deps) -> Feature:
         deps.db,
         deps.cursors,
         DocumentSearch(deps.db, embedder, seconds, cache),
-        Bounds(settings, Policy(settings.egress_networks)),
+        DocumentBounds(settings, Policy(settings.egress_networks)),
     )
     return Feature(
         services={knowledge_pb2.DESCRIPTOR.services_by_name["KnowledgeService"]: servicer},

@@ -32,7 +32,7 @@ from hum.settings.knowledge import KnowledgeSettings
 from hum.v1 import events_pb2
 from storage import events, knowledge, knowledge_search
 from storage.db import Db
-from storage.knowledge import Content, Conversion, DocumentRow
+from storage.knowledge import Conversion, DocumentContent, DocumentRow
 
 #: Seconds to wait for the embeddings of a batch of passages.
 EMBEDDING_SECONDS = 30.0
@@ -111,7 +111,7 @@ class Conversions:
 
     # --- converting -----------------------------------------------------------------------------------------------
 
-    async def _convert(self, row: DocumentRow, content: Content | None) -> Conversion:
+    async def _convert(self, row: DocumentRow, content: DocumentContent | None) -> Conversion:
         """Fetch and convert a document; passages are None if its content is unchanged.  Raises Unreadable."""
         media_type, form = "", row.named_format if content is None else content.format
         if content is not None:

@@ -16,7 +16,7 @@ from hum import ids
 from hum.observe.logs import log
 from storage import knowledge_search
 from storage.db import BUSY, UNAVAILABLE, Db
-from storage.knowledge_search import PassageRow, Place, VectorVersion
+from storage.knowledge_search import PassagePlace, PassageRow, VectorVersion
 from storage.usage import Owner
 
 LOG = log(__name__)
@@ -69,9 +69,9 @@ class DocumentSearch:
         return answer
 
     async def _answer(
-        self, org: UUID, scope: list[UUID], by_words: list[Place], vector: Vectors | None, limit: int
+        self, org: UUID, scope: list[UUID], by_words: list[PassagePlace], vector: Vectors | None, limit: int
     ) -> SearchResult:
-        by_meaning = list[Place]()
+        by_meaning = list[PassagePlace]()
         if scope and vector is not None:
             by_meaning = await self._by_meaning(org, scope, vector)
         order = ranking.fused([places for places in (by_words, by_meaning) if places])[:limit]
@@ -103,7 +103,7 @@ class DocumentSearch:
 
     async def _by_words(
         self, org: UUID, documents: Sequence[UUID] | None, question: str
-    ) -> tuple[list[UUID], list[Place]]:
+    ) -> tuple[list[UUID], list[PassagePlace]]:
         with SECONDS.labels("words").time():
             async with self._db.tenant(org) as tx:
                 scope = await knowledge_search.scope(tx, documents)
@@ -111,7 +111,7 @@ class DocumentSearch:
                     return scope, []
                 return scope, await knowledge_search.by_words(tx, scope, question, ranking.CANDIDATES)
 
-    async def _by_meaning(self, org: UUID, scope: list[UUID], vector: Vectors) -> list[Place]:
+    async def _by_meaning(self, org: UUID, scope: list[UUID], vector: Vectors) -> list[PassagePlace]:
         assert self._embedder is not None
         with SECONDS.labels("meaning").time():
             async with self._db.tenant(org) as tx:
@@ -123,7 +123,7 @@ class DocumentSearch:
 
     def _nearest(
         self, keys: Sequence[VectorVersion], stored: Mapping[VectorVersion, bytes], vector: Vectors
-    ) -> list[Place]:
+    ) -> list[PassagePlace]:
         documents = list[tuple[UUID, Vectors]]()
         for key in keys:
             rows = self._cache.get(key)
@@ -136,5 +136,5 @@ class DocumentSearch:
         return nearest(documents, vector, ranking.CANDIDATES)
 
 
-def _rank(order: Sequence[Place], place: Place) -> int | None:
+def _rank(order: Sequence[PassagePlace], place: PassagePlace) -> int | None:
     return order.index(place) + 1 if place in order else None

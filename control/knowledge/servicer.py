@@ -6,7 +6,7 @@ from control.boundary import ActionContext, TransactionContext
 from control.knowledge import formats, usecases
 from control.knowledge.search import DocumentSearch, Hit
 from control.knowledge.tools import PASSAGES
-from control.knowledge.usecases import Bounds, Source, with_changes
+from control.knowledge.usecases import DocumentBounds, DocumentSource, with_changes
 from hum import ids
 from hum.contract.errors import FieldError, InvalidRequest
 from hum.ids import Kind
@@ -17,7 +17,7 @@ from storage.knowledge import DocumentRow, NewDocument
 
 
 class KnowledgeServicer:
-    def __init__(self, db: Db, cursors: paging.Cursors, search: DocumentSearch, bounds: Bounds) -> None:
+    def __init__(self, db: Db, cursors: paging.Cursors, search: DocumentSearch, bounds: DocumentBounds) -> None:
         self._db, self._cursors, self._search, self._bounds = db, cursors, search, bounds
 
     async def ListKnowledge(
@@ -111,8 +111,8 @@ class KnowledgeServicer:
         )
 
 
-def _source(request: pb.CreateKnowledgeRequest | pb.ReplaceKnowledgeRequest, url: str | None) -> Source:
-    return Source(
+def _source(request: pb.CreateKnowledgeRequest | pb.ReplaceKnowledgeRequest, url: str | None) -> DocumentSource:
+    return DocumentSource(
         content=request.content if request.HasField("content") else None,
         text=request.text if request.HasField("text") else None,
         url=url,

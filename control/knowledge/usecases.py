@@ -15,11 +15,11 @@ from hum.settings.knowledge import KnowledgeSettings
 from hum.v1 import events_pb2
 from storage import events, knowledge
 from storage.db import Tx
-from storage.knowledge import Content, DocumentRow, NewDocument
+from storage.knowledge import DocumentContent, DocumentRow, NewDocument
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
+class DocumentSource:
     """The source of a document: exactly one of content, text and URL; and its format, if the request names it."""
 
     content: bytes | None
@@ -29,14 +29,16 @@ class Source:
 
 
 @dataclass(frozen=True, slots=True)
-class Bounds:
+class DocumentBounds:
     """Limits of documents, and the policy for their URLs."""
 
     settings: KnowledgeSettings
     policy: Policy
 
 
-async def create(tx: Tx, principal: Principal, new: NewDocument, source: Source, bounds: Bounds) -> DocumentRow:
+async def create(
+    tx: Tx, principal: Principal, new: NewDocument, source: DocumentSource, bounds: DocumentBounds
+) -> DocumentRow:
     """Create a document and enqueue its conversion.  Raises InvalidRequest, PlanLimit."""
     settings = bounds.settings
     content = _content(source, new.name, settings, may_be_url=True)
@@ -62,7 +64,7 @@ async def change(tx: Tx, principal: Principal, before: DocumentRow, new: NewDocu
 
 
 async def replace_content(
-    tx: Tx, principal: Principal, id: UUID, source: Source, settings: KnowledgeSettings
+    tx: Tx, principal: Principal, id: UUID, source: DocumentSource, settings: KnowledgeSettings
 ) -> DocumentRow:
     """Replace a document's content and enqueue its conversion.  Raises NotFound, InvalidRequest, InvalidState."""
     before = await knowledge.get(tx, id, lock=True)
@@ -96,7 +98,9 @@ async def delete(tx: Tx, principal: Principal, id: UUID) -> None:
     await events.append(tx, principal.org_id, id, events_pb2.KnowledgeDeletedEvent(by=principal.name))
 
 
-def _content(source: Source, name: str, settings: KnowledgeSettings, *, may_be_url: bool) -> Content | None:
+def _content(
+    source: DocumentSource, name: str, settings: KnowledgeSettings, *, may_be_url: bool
+) -> DocumentContent | None:
     """Check a source and return its content; None if it must be fetched.  Raises InvalidRequest."""
     choices = ("content", "text", "url") if may_be_url else ("content", "text")
     fields = [name for name in choices if getattr(source, name) is not None]
@@ -113,7 +117,7 @@ def _content(source: Source, name: str, settings: KnowledgeSettings, *, may_be_u
         raise InvalidRequest([FieldError(fields[0], f"is larger than {settings.knowledge_bytes} bytes")])
     if is_text and source.format in {"pdf", "docx"}:
         raise InvalidRequest([FieldError("format", "is not a text; send the file as content")])
-    return Content(source.format or formats.format_of(body, name), body)
+    return DocumentContent(source.format or formats.format_of(body, name), body)
 
 
 def _check_url(url: str, policy: Policy) -> None:

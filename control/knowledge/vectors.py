@@ -8,7 +8,7 @@ from uuid import UUID
 import numpy as np
 
 from control.clients.embeddings import Vectors
-from storage.knowledge_search import Place, VectorVersion
+from storage.knowledge_search import PassagePlace, VectorVersion
 
 #: Half precision: half the bytes of the compared form, and angles change by less than a thousandth.
 STORED = "<f2"
@@ -22,7 +22,7 @@ def unpacked(embeddings: bytes, dimensions: int) -> Vectors:
     return np.frombuffer(embeddings, STORED).reshape(-1, dimensions).astype(np.float32)
 
 
-def nearest(documents: Sequence[tuple[UUID, Vectors]], vector: Vectors, limit: int) -> list[Place]:
+def nearest(documents: Sequence[tuple[UUID, Vectors]], vector: Vectors, limit: int) -> list[PassagePlace]:
     """Return the `limit` passages with the smallest angles between their vectors and this one, best first."""
     if not documents:
         return []
@@ -31,7 +31,7 @@ def nearest(documents: Sequence[tuple[UUID, Vectors]], vector: Vectors, limit: i
     best = np.argsort(-scores, kind="stable")[:limit]
     documents_of_best = np.searchsorted(starts, best, side="right") - 1
     return [
-        Place(documents[int(document)][0], int(at - starts[document]) + 1)
+        PassagePlace(documents[int(document)][0], int(at - starts[document]) + 1)
         for at, document in zip(best, documents_of_best, strict=True)
     ]
 

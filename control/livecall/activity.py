@@ -9,7 +9,7 @@ from control.livecall.stream import append_event, decode, storable
 from hum.v1 import calls_pb2
 from storage import tool_runs
 from storage.db import Tx
-from storage.tool_runs import ReportRow
+from storage.tool_runs import ToolReportRow
 
 
 async def add(tx: Tx, org: UUID, call: UUID, activity: calls_pb2.ToolActivity, at: datetime) -> None:
@@ -25,9 +25,9 @@ async def end_lost(tx: Tx, call: UUID, at: datetime) -> None:
         await append_event(tx, call, at, tool_finished=decode(tool, calls_pb2.ToolActivity()))
 
 
-def _row(activity: calls_pb2.ToolActivity) -> ReportRow:
+def _row(activity: calls_pb2.ToolActivity) -> ToolReportRow:
     clean = storable(activity)
-    return ReportRow(
+    return ToolReportRow(
         # As the execution's row has them.
         tool_call_id=runner.name_of(activity.id),
         name=runner.name_of(activity.name),

@@ -2,16 +2,16 @@
 
 from uuid import UUID
 
-from control.bus import Channel, of_messages
+from control.bus import BusChannel, of_messages
 from hum.v1 import runtime_pb2
 from storage import browser_calls, call_events, media_links
 
 #: A call has a new event; sent by the transaction that appended it (`storage.call_events.append`).
-CHANGED = Channel(call_events.CHANNEL, UUID, str)
+CHANGED = BusChannel(call_events.CHANNEL, UUID, str)
 #: A media process linked or left, or began or ceased to take calls (`storage.media_links`).
-LINKS = Channel(media_links.CHANNEL, str, str)
+LINKS = BusChannel(media_links.CHANNEL, str, str)
 #: A media process has replied to the offer of this call (`storage.browser_calls`).
-BROWSERS = Channel(browser_calls.CHANNEL, UUID, str)
+BROWSERS = BusChannel(browser_calls.CHANNEL, UUID, str)
 #: A command, for the process with the media process's link; by the media process's name.
 COMMANDS = of_messages("hum_commands", runtime_pb2.NodeCommand, key=lambda command: command.node)
 #: The outcome of a command, for the process that sent it.

@@ -16,7 +16,7 @@ from hum import ids
 from hum.settings import CallsSettings
 from hum.v1 import runtime_pb2 as pb
 from storage import call_records, media_links
-from storage.calls import CallState
+from storage.calls import CallStateRow
 from storage.db import Db
 
 DONE, FULL = "done", "full"
@@ -43,7 +43,7 @@ class Commands:
         self._seconds = settings.command_seconds
         self._silent = timedelta(seconds=settings.link_silent_seconds)
 
-    async def reaches(self, state: CallState) -> bool:
+    async def reaches(self, state: CallStateRow) -> bool:
         """Tell whether an available media process has the call."""
         if state.node is None:
             return False

@@ -35,7 +35,7 @@ class Transfer(msgspec.Struct, frozen=True, tag="transfer"):
     unanswered: str = AGENT
 
 
-class Message(msgspec.Struct, frozen=True, tag="voicemail"):
+class TakeMessage(msgspec.Struct, frozen=True, tag="voicemail"):
     """Take a message in the mailbox."""
 
     #: `agent`, `after_hours`, `unanswered`.
@@ -45,7 +45,7 @@ class Message(msgspec.Struct, frozen=True, tag="voicemail"):
     by_carrier: bool = False
 
 
-NextStep = Transfer | Message
+NextStep = Transfer | TakeMessage
 #: The reasons with which a stream ends while its call continues.
 TRANSFER, VOICEMAIL = "transfer", "voicemail"
 LEAVES = frozenset({TRANSFER, VOICEMAIL})

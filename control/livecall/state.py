@@ -5,11 +5,11 @@ from uuid import UUID
 from control.livecall.callstatus import LIVE
 from hum.contract.errors import InvalidState
 from storage import calls
-from storage.calls import CallState
+from storage.calls import CallStateRow
 from storage.db import Tx
 
 
-async def require_live(tx: Tx, id: UUID) -> CallState:
+async def require_live(tx: Tx, id: UUID) -> CallStateRow:
     """Lock a live call.  Raises NotFound, InvalidState."""
     state = await calls.lock(tx, id)
     if state.status not in LIVE:

@@ -21,7 +21,7 @@ from mcp_types import CONNECTION_CLOSED, REQUEST_TIMEOUT, CallToolResult, Implem
 from control.base.egress import EgressError
 from control.clients.http import GuardedClient
 from control.mcp.pinning import ListedTool, is_name, visible
-from control.mcp.transport import OUTCOME, ExchangeLimits, GuardedTransport, OAuthClient, Outcome, Tokens
+from control.mcp.transport import OUTCOME, ConnectionOutcome, ExchangeLimits, GuardedTransport, OAuthClient, Tokens
 from hum.clock import monotonic_ms
 from hum.observe.logs import log
 from hum.settings.mcp import McpSettings
@@ -214,7 +214,7 @@ class Connection:
     @contextmanager
     def _convert_errors(self, *, only_reads: bool) -> Iterator[None]:
         """Convert the SDK's errors to Unusable, and retire the connection, also if the user is canceled."""
-        outcome = Outcome()
+        outcome = ConnectionOutcome()
         token = OUTCOME.set(outcome)
         try:
             yield

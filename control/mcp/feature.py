@@ -3,10 +3,10 @@
 from control.base.egress import Policy
 from control.feature import Deps, Feature, Sweep
 from control.mcp.client import Connections
-from control.mcp.sealing import Sealer
+from control.mcp.sealing import McpSealer
 from control.mcp.servicer import McpServersServicer
-from control.mcp.serving import Serving
-from control.mcp.usecases import Limits
+from control.mcp.serving import McpServing
+from control.mcp.usecases import McpServerLimits
 from hum.settings import ControlSettings
 from hum.v1 import mcp_pb2
 
@@ -15,9 +15,9 @@ MCP_POLL_SECONDS = 2.0
 
 
 def feature(settings: ControlSettings, deps: Deps) -> Feature:
-    sealer = Sealer(deps.keyring)
-    serving = Serving(deps.db, Connections(deps.web, settings, deps.stopping), sealer, settings)
-    limits = Limits(settings.mcp_servers, settings.mcp_flow_servers, Policy(settings.egress_networks))
+    sealer = McpSealer(deps.keyring)
+    serving = McpServing(deps.db, Connections(deps.web, settings, deps.stopping), sealer, settings)
+    limits = McpServerLimits(settings.mcp_servers, settings.mcp_flow_servers, Policy(settings.egress_networks))
     return Feature(
         services={
             mcp_pb2.DESCRIPTOR.services_by_name["McpServersService"]: McpServersServicer(

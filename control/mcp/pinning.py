@@ -11,9 +11,9 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from control.tools import Origin, Run, Schema, Tool, ToolChannel, ToolPolicy
+from control.tools import AgentTool, Origin, Run, Schema, ToolChannel, ToolPolicy
 from hum.json import schemas
-from storage.mcp import Definition, FlowTool, ServerRow, ToolRow
+from storage.mcp import Definition, FlowTool, McpToolRow, ServerRow
 
 MOST_NAME_CHARS, MOST_MODEL_NAME_CHARS, MOST_DESCRIPTION_CHARS, MOST_SCHEMA_BYTES = 128, 64, 4_000, 16 << 10
 DEFAULT_TIMEOUT_MS = 8_000
@@ -103,10 +103,10 @@ def is_name(name: str) -> bool:
 
 
 def changes(
-    server: ServerRow, known: Sequence[ToolRow], listed: Sequence[ListedTool], new_id: Sequence[UUID]
-) -> list[ToolRow]:
+    server: ServerRow, known: Sequence[McpToolRow], listed: Sequence[ListedTool], new_id: Sequence[UUID]
+) -> list[McpToolRow]:
     """Return the rows of tools that have changed.  `new_id`: an id per listed tool."""
-    before, after = {row.name: row for row in known}, list[ToolRow]()
+    before, after = {row.name: row for row in known}, list[McpToolRow]()
     used_names = {row.model_name for row in known}
     for tool, id in zip(listed, new_id, strict=True):
         current, reason = definition(tool)
@@ -118,13 +118,13 @@ def changes(
         if old is None and name_for_model in used_names:
             continue
         used_names.add(name_for_model)
-        row = old or ToolRow(id, server.id, tool.name, name_for_model, "new", None, current, None, (None, None))
+        row = old or McpToolRow(id, server.id, tool.name, name_for_model, "new", None, current, None, (None, None))
         after.append(_with_state(replace(row, now=current, reason=reason), trusts=server.trusts_next))
     after += [replace(row, state="gone") for row in before.values() if row.state != "gone"]
     return after
 
 
-def _with_state(row: ToolRow, *, trusts: bool) -> ToolRow:
+def _with_state(row: McpToolRow, *, trusts: bool) -> McpToolRow:
     if row.reason is not None:
         return replace(row, state="invalid")
     if row.accepted is not None:
@@ -132,15 +132,15 @@ def _with_state(row: ToolRow, *, trusts: bool) -> ToolRow:
     return replace(row, state="new") if not trusts else replace(row, state="accepted", accepted=row.now)
 
 
-def first(row: ToolRow, at: datetime) -> ToolRow:
+def first(row: McpToolRow, at: datetime) -> McpToolRow:
     """Mark a tool as accepted because the server's tools are read for the first time."""
     return replace(row, by=(FIRST, at))
 
 
-def tool(row: FlowTool, channels: frozenset[ToolChannel], run: Run) -> Tool:
+def tool(row: FlowTool, channels: frozenset[ToolChannel], run: Run) -> AgentTool:
     """Return a tool for the registry of agents' tools."""
     schema: Schema = json.loads(row.schema)
-    return Tool(
+    return AgentTool(
         name=row.model_name,
         description=f"{row.description}\n(A tool of {row.server}.)",
         parameters=lambda _: schema,
@@ -152,7 +152,7 @@ def tool(row: FlowTool, channels: frozenset[ToolChannel], run: Run) -> Tool:
     )
 
 
-def difference(row: ToolRow) -> list[str]:
+def difference(row: McpToolRow) -> list[str]:
     """Return the lines of a diff from the accepted to the current definition."""
     if row.accepted is None or row.accepted.hash == row.now.hash:
         return []

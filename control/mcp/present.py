@@ -9,7 +9,7 @@ from control.mcp.usecases import MASK
 from hum import ids
 from hum.ids import Kind
 from hum.v1 import mcp_pb2 as pb
-from storage.mcp import Definition, ServerRow, ToolRow
+from storage.mcp import Definition, McpToolRow, ServerRow
 
 
 def server(row: ServerRow, secrets: Secrets) -> pb.McpServer:
@@ -42,7 +42,7 @@ def server(row: ServerRow, secrets: Secrets) -> pb.McpServer:
     )
 
 
-def tool(row: ToolRow, of: ServerRow) -> pb.McpTool:
+def tool(row: McpToolRow, of: ServerRow) -> pb.McpTool:
     is_other = row.accepted is None or row.accepted.hash != row.now.hash
     by, at = row.by
     return pb.McpTool(

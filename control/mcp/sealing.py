@@ -23,7 +23,7 @@ class Secrets:
 NONE = Secrets({}, None, None)
 
 
-class Sealer:
+class McpSealer:
     """The sealer of secrets; opening raises Unsealable."""
 
     def __init__(self, keyring: Keyring) -> None:

@@ -6,9 +6,9 @@ from control.audit.usecases import append_action
 from control.base import masks, paging
 from control.boundary import ActionContext, TransactionContext
 from control.mcp import present, usecases
-from control.mcp.sealing import Sealer
-from control.mcp.serving import Serving
-from control.mcp.usecases import Limits
+from control.mcp.sealing import McpSealer
+from control.mcp.serving import McpServing
+from control.mcp.usecases import McpServerLimits
 from hum import ids
 from hum.ids import Kind
 from hum.v1 import mcp_pb2 as pb
@@ -18,7 +18,9 @@ from storage.mcp import ServerRow
 
 
 class McpServersServicer:
-    def __init__(self, db: Db, cursors: paging.Cursors, sealer: Sealer, serving: Serving, limits: Limits) -> None:
+    def __init__(
+        self, db: Db, cursors: paging.Cursors, sealer: McpSealer, serving: McpServing, limits: McpServerLimits
+    ) -> None:
         self._db, self._cursors, self._sealer, self._serving, self._limits = db, cursors, sealer, serving, limits
 
     async def ListMcpServers(

@@ -15,9 +15,9 @@ from mcp_types import CallToolResult
 from control.mcp import pinning
 from control.mcp.client import SILENT, Connection, Connections, Endpoint, NotExecuted, Unusable
 from control.mcp.pinning import ListedTool
-from control.mcp.sealing import Sealer
+from control.mcp.sealing import McpSealer
 from control.mcp.transport import OAuthClient
-from control.tools import Result, Tool, ToolChannel, ToolContext, failed
+from control.tools import AgentTool, Result, ToolChannel, ToolContext, failed
 from hum import ids
 from hum.clock import now
 from hum.contract.errors import NotFound
@@ -40,8 +40,8 @@ CHANGED = "This tool has changed, and a person has to accept that first. It was 
 GONE = "There is no such tool any more."
 
 
-class Serving:
-    def __init__(self, db: Db, connections: Connections, sealer: Sealer, settings: McpSettings) -> None:
+class McpServing:
+    def __init__(self, db: Db, connections: Connections, sealer: McpSealer, settings: McpSettings) -> None:
         self._db, self._connections, self._sealer, self._settings = db, connections, sealer, settings
 
     # --- reading a server's tools ---------------------------------------------------------------------------------
@@ -97,7 +97,7 @@ class Serving:
 
     # --- agents' tools --------------------------------------------------------------------------------------------
 
-    async def tools(self, tx: Tx, organization: UUID, flow: UUID) -> Sequence[Tool]:
+    async def tools(self, tx: Tx, organization: UUID, flow: UUID) -> Sequence[AgentTool]:
         """Return the tools of a flow's agent from the database; no server is asked when a call begins."""
         rows = await mcp.of_flow(tx, organization, flow, self._settings.mcp_tools)
         return [pinning.tool(row, CHANNELS, partial(self._run, row)) for row in rows]

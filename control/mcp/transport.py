@@ -100,7 +100,7 @@ def _token(body: bytes) -> tuple[str, float]:
 
 
 @dataclass(slots=True)
-class Outcome:
+class ConnectionOutcome:
     """The failure of the requests of one use of a connection.  `session_unknown`: the server no longer knows the session."""
 
     failure: EgressError | None = None
@@ -108,7 +108,7 @@ class Outcome:
 
 
 #: The SDK's tasks inherit it from the user of the connection.
-OUTCOME: ContextVar[Outcome] = ContextVar("outcome")
+OUTCOME: ContextVar[ConnectionOutcome] = ContextVar("outcome")
 
 
 class GuardedTransport(httpx2.AsyncBaseTransport):
@@ -119,17 +119,17 @@ class GuardedTransport(httpx2.AsyncBaseTransport):
     ) -> None:
         self._web, self._org, self._limits, self._tokens, self._streams = web, org, limits, tokens, streams
         #: The outcome of requests without a user: of the set-up, then of the server's stream.
-        self.background = Outcome()
+        self.background = ConnectionOutcome()
         self.is_set_up = False
         #: The server's stream has ended, or the SDK sends nothing more.
         self.is_ended = False
 
     def begin(self) -> None:
         """End the set-up: from now on a failure concerns only its own request."""
-        self.background, self.is_set_up = Outcome(), True
+        self.background, self.is_set_up = ConnectionOutcome(), True
 
     @property
-    def outcome(self) -> Outcome:
+    def outcome(self) -> ConnectionOutcome:
         return OUTCOME.get(self.background)
 
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
@@ -150,7 +150,9 @@ class GuardedTransport(httpx2.AsyncBaseTransport):
         if streamed.status == 401 and self._tokens is not None:
             self._tokens.discard()
         headers = [(name, value) for name, value in streamed.headers if name.lower() != "location"]
-        return httpx2.Response(streamed.status, headers=headers, stream=_Body(self, request, streamed), request=request)
+        return httpx2.Response(
+            streamed.status, headers=headers, stream=_StreamedBody(self, request, streamed), request=request
+        )
 
     def _record(self, request: httpx2.Request, failure: EgressError) -> None:
         self.outcome.failure = failure
@@ -175,7 +177,7 @@ class GuardedTransport(httpx2.AsyncBaseTransport):
         )
 
 
-class _Body(httpx2.AsyncByteStream):
+class _StreamedBody(httpx2.AsyncByteStream):
     def __init__(self, transport: GuardedTransport, request: httpx2.Request, streamed: StreamedAnswer) -> None:
         self._transport, self._request, self._streamed = transport, request, streamed
 

@@ -10,7 +10,7 @@ from control.base import egress
 from control.base.egress import EgressError, Policy
 from control.base.wire import word
 from control.mcp import pinning
-from control.mcp.sealing import NONE, Sealer, Secrets
+from control.mcp.sealing import NONE, McpSealer, Secrets
 from hum import ids
 from hum.clock import now
 from hum.contract.errors import AlreadyExists, Conflict, FieldError, InvalidRequest, InvalidState, NotFound, PlanLimit
@@ -19,7 +19,7 @@ from hum.v1 import events_pb2
 from hum.v1 import mcp_pb2 as pb
 from storage import events, mcp
 from storage.db import Tx
-from storage.mcp import Access, Rights, ServerRow, ToolRow
+from storage.mcp import Access, McpToolRow, Rights, ServerRow
 
 #: Stands for a stored secret.
 MASK = "********"
@@ -30,13 +30,13 @@ NOT_KEPT = "has no value that could be kept: a URL that leads elsewhere needs it
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class McpServerLimits:
     servers: int
     flow_servers: int
     policy: Policy
 
 
-async def create(tx: Tx, org: UUID, server: pb.McpServer, sealer: Sealer, limits: Limits) -> ServerRow:
+async def create(tx: Tx, org: UUID, server: pb.McpServer, sealer: McpSealer, limits: McpServerLimits) -> ServerRow:
     """Create a server.  Raises InvalidRequest, PlanLimit, AlreadyExists."""
     id = ids.new()
     access = _access(server, None, NONE, limits.policy, sealer, (id, org))
@@ -47,7 +47,9 @@ async def create(tx: Tx, org: UUID, server: pb.McpServer, sealer: Sealer, limits
     return await mcp.get(tx, id)
 
 
-async def change(tx: Tx, before: ServerRow, server: pb.McpServer, sealer: Sealer, limits: Limits) -> ServerRow:
+async def change(
+    tx: Tx, before: ServerRow, server: pb.McpServer, sealer: McpSealer, limits: McpServerLimits
+) -> ServerRow:
     """Change a locked server.  Raises InvalidRequest, AlreadyExists."""
     access = _access(server, before, sealer.open(before), limits.policy, sealer, (before.id, before.org_id))
     slug = await _slug(tx, server.name, before.id)
@@ -63,7 +65,7 @@ async def change(tx: Tx, before: ServerRow, server: pb.McpServer, sealer: Sealer
     return await mcp.get(tx, before.id)
 
 
-async def accept(tx: Tx, org: UUID, server: UUID, tool: UUID, hash: str, by: str) -> ToolRow:
+async def accept(tx: Tx, org: UUID, server: UUID, tool: UUID, hash: str, by: str) -> McpToolRow:
     """Accept a tool's current definition.  Raises NotFound, InvalidState, Conflict."""
     row = await mcp.tool(tx, server, tool)
     if row.state in {"gone", "invalid"}:
@@ -76,7 +78,7 @@ async def accept(tx: Tx, org: UUID, server: UUID, tool: UUID, hash: str, by: str
     return await mcp.tool(tx, server, tool)
 
 
-async def bind(tx: Tx, flow: UUID, server: str, limits: Limits) -> ServerRow:
+async def bind(tx: Tx, flow: UUID, server: str, limits: McpServerLimits) -> ServerRow:
     """Give a flow's agent a server's tools.  Raises NotFound, InvalidRequest, PlanLimit."""
     await mcp.require_flow(tx, flow, lock=True)
     try:
@@ -111,7 +113,7 @@ def _access(
     before: ServerRow | None,
     stored: Secrets,
     policy: Policy,
-    sealer: Sealer,
+    sealer: McpSealer,
     place: tuple[UUID, UUID],
 ) -> Access:
     """Return how a server is accessed.  Stored secrets never go to another origin.  Raises InvalidRequest."""

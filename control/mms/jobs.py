@@ -5,7 +5,7 @@ from uuid import UUID
 
 from prometheus_client import Counter
 
-from control.clients.twilio import Carrier, MediaRefused
+from control.clients.twilio import CarrierClient, MediaRefused
 from control.mms import files, mediatypes
 from control.mms.mediatypes import FileLimits
 from control.retention.files import delete_files_of_messages
@@ -25,7 +25,7 @@ OWED = 10
 FILES = Counter("hum_text_files_total", "Files of inbound texts, by outcome", ["how"])
 
 
-async def fetch(db: Db, carrier: Carrier, store: Files, limits: FileLimits, org: UUID, message: UUID) -> int:
+async def fetch(db: Db, carrier: CarrierClient, store: Files, limits: FileLimits, org: UUID, message: UUID) -> int:
     """Fetch a message's files; return how many were stored.  Raises CarrierError if one could not be fetched yet."""
     async with db.tenant(org) as tx:
         pending = await message_media.pending(tx, message)
@@ -49,7 +49,7 @@ async def fetch(db: Db, carrier: Carrier, store: Files, limits: FileLimits, org:
 
 async def _fetch_one(
     db: Db,
-    carrier: Carrier,
+    carrier: CarrierClient,
     store: Files,
     limits: FileLimits,
     org: UUID,

@@ -12,7 +12,7 @@ from hum import smtp
 from hum.settings import ControlSettings
 from hum.v1 import notifications_pb2
 from storage import notifications
-from storage.events import Start
+from storage.events import ReaderStart
 
 #: Hours before an e-mail that can't be sent is given up.
 EMAIL_HOURS = 24.0
@@ -62,7 +62,7 @@ def feature(settings: ControlSettings, deps: Deps) -> Feature:
         readers=[
             Reader(
                 "notifications",
-                Start.NOW,
+                ReaderStart.NOW,
                 noticekinds.EVENTS,
                 notifier.read,
                 settings.notification_seconds,

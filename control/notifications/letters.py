@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 from control.notifications.noticekinds import ALLOWED, DIGEST, LIMIT, MOST_SHOWN, VOICEMAIL, WEBHOOK, kind_of
 from hum import ids
 from hum.ids import Kind
-from storage.notifications import InvitationRow, NoticeRow, ReaderRow
+from storage.notifications import InvitationLetterRow, NoticeRow, ReaderRow
 
 NAME_CHARS, TRANSCRIPT_CHARS = 60, 2000
 #: An inviter that is an address, or the API key of one.
@@ -55,7 +55,7 @@ def safe_name(text: str) -> str:
     return words[:NAME_CHARS].strip() or "-"
 
 
-def invitation(row: InvitationRow, public_url: str) -> Letter:
+def invitation(row: InvitationLetterRow, public_url: str) -> Letter:
     """Return the content of an invitation."""
     organization, by = safe_name(row.organization), safe_name(row.invited_by)
     # The inviter's address, which `safe_name` would drop as a link, identifies them or their key.

@@ -15,7 +15,7 @@ from hum.clock import now
 from storage import notifications
 from storage.db import Db, Tx
 from storage.events import Event
-from storage.notifications import DueRow, NewEmail
+from storage.notifications import DueEmailRow, NewEmail
 
 #: People per transaction.
 MOST_PEOPLE = 50
@@ -103,7 +103,7 @@ class Notifier:
             if not any(composed):
                 return
 
-    async def _compose(self, tx: Tx, row: DueRow) -> bool:
+    async def _compose(self, tx: Tx, row: DueEmailRow) -> bool:
         # Check again under the lock: two organizations may notify the same person.
         if await notifications.sent_this_hour(tx, row.user_id) >= self._policy.per_hour:
             return False

@@ -7,7 +7,7 @@ from control.clients.twilio import Webhooks
 from control.feature import Deps, Feature, Sweep
 from control.numbers import usecases
 from control.numbers.budget import Budget
-from control.numbers.purchases import Purchases, Quota
+from control.numbers.purchases import NumberQuota, Purchases
 from control.numbers.servicer import NumbersServicer
 from hum.settings import ControlSettings
 from hum.v1 import numbers_pb2
@@ -15,7 +15,7 @@ from hum.v1 import numbers_pb2
 
 def feature(settings: ControlSettings, deps: Deps) -> Feature:
     carrier, webhooks = deps.clients.carrier, Webhooks.at(settings.public_url)
-    quota = Quota(settings.numbers_per_organization, settings.numbers_bought_per_day)
+    quota = NumberQuota(settings.numbers_per_organization, settings.numbers_bought_per_day)
     purchases = Purchases(deps.db, carrier, webhooks, timedelta(hours=settings.idempotency_hours), quota)
     budget = Budget(settings.organization_wait_seconds)
     servicer = NumbersServicer(deps.db, deps.cursors, carrier, webhooks, purchases, budget)

@@ -11,7 +11,7 @@ from uuid import UUID
 
 from control.actors import actor
 from control.billing import limits
-from control.clients.twilio import Carrier, CarrierNumber, Webhooks, is_refusal
+from control.clients.twilio import CarrierClient, CarrierNumber, Webhooks, is_refusal
 from control.numbers.flows import own_flow
 from control.rows import each_row
 from hum import ids
@@ -24,7 +24,7 @@ from hum.contract.errors import (
     IdempotencyMismatch,
     NotFound,
     PlanLimit,
-    Refused,
+    RequestRefused,
 )
 from hum.contract.principal import Principal
 from hum.ids import Kind
@@ -40,7 +40,7 @@ NOT_FOR_SALE = "The number is not for sale."
 
 
 @dataclass(frozen=True, slots=True)
-class Quota:
+class NumberQuota:
     """The limits of an organization's numbers: in all, and bought within 24 hours."""
 
     in_all: int
@@ -59,7 +59,9 @@ class Quota:
 class Purchases:
     """The purchases at a carrier."""
 
-    def __init__(self, db: Db, carrier: Carrier, webhooks: Webhooks, keep_keys: timedelta, quota: Quota) -> None:
+    def __init__(
+        self, db: Db, carrier: CarrierClient, webhooks: Webhooks, keep_keys: timedelta, quota: NumberQuota
+    ) -> None:
         self._db, self._carrier, self._webhooks, self._keep_keys = db, carrier, webhooks, keep_keys
         self._quota = quota
 
@@ -162,7 +164,7 @@ class Purchases:
                 if latest.number_id is not None:  # another process finished it
                     return await numbers.get(tx, latest.number_id)
                 return await _record(tx, attempt, bought)
-        except Refused as error:
+        except RequestRefused as error:
             await self._end(attempt, "returning", bought.sid)
             await self._release(attempt, bought.sid)
             if isinstance(error, AlreadyExists):

@@ -3,7 +3,7 @@
 from control.base import paging
 from control.base.wire import timestamp, value
 from control.boundary import ActionContext, TransactionContext
-from control.clients.twilio import Carrier, NumberSearch, Offer, Webhooks
+from control.clients.twilio import CarrierClient, NumberSearch, Offer, Webhooks
 from control.numbers import usecases
 from control.numbers.budget import Budget
 from control.numbers.purchases import Purchases
@@ -22,7 +22,7 @@ class NumbersServicer:
         self,
         db: Db,
         cursors: paging.Cursors,
-        carrier: Carrier,
+        carrier: CarrierClient,
         webhooks: Webhooks,
         purchases: Purchases,
         budget: Budget,

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from control.audit.usecases import OPERATOR, append_action, append_operator_action
 from control.billing import limits
-from control.clients.twilio import Carrier, CarrierNumber, Webhooks, is_refusal
+from control.clients.twilio import CarrierClient, CarrierNumber, Webhooks, is_refusal
 from control.numbers.flows import own_flow
 from control.retention.organizations import require_not_deleted
 from control.rows import each_row
@@ -26,7 +26,7 @@ from storage.numbers import NumberRow
 
 
 async def register(
-    db: Db, carrier: Carrier, webhooks: Webhooks, principal: Principal, number: pb.Number, request_id: str
+    db: Db, carrier: CarrierClient, webhooks: Webhooks, principal: Principal, number: pb.Number, request_id: str
 ) -> NumberRow:
     """Register a number that the carrier account holds.
 
@@ -52,7 +52,7 @@ async def register(
     return row
 
 
-async def assign(db: Db, carrier: Carrier, webhooks: Webhooks, org: UUID, e164: str) -> UUID:
+async def assign(db: Db, carrier: CarrierClient, webhooks: Webhooks, org: UUID, e164: str) -> UUID:
     """Assign a number of the carrier account to an organization, as an operator; return its id.
 
     Raises NotFound, InvalidState for an organization that is being deleted, NotAtCarrier, AlreadyExists, CarrierError.
@@ -68,7 +68,7 @@ async def assign(db: Db, carrier: Carrier, webhooks: Webhooks, org: UUID, e164: 
     return row.id
 
 
-async def _point(carrier: Carrier, webhooks: Webhooks, e164: str) -> CarrierNumber:
+async def _point(carrier: CarrierClient, webhooks: Webhooks, e164: str) -> CarrierNumber:
     """Set the webhooks of a number of the carrier account; return the number.  Raises NotAtCarrier.
 
     The URLs don't depend on the organization.  So concurrent requests set the same ones, and the unique index decides afterwards
@@ -142,7 +142,7 @@ class SyncCounts:
     gone: int = 0
 
 
-async def sync(db: Db, carrier: Carrier, webhooks: Webhooks, principal: Principal, request_id: str) -> SyncCounts:
+async def sync(db: Db, carrier: CarrierClient, webhooks: Webhooks, principal: Principal, request_id: str) -> SyncCounts:
     """Synchronize the organization's numbers with the carrier account.  A repetition changes nothing."""
     at_carrier = {number.e164: number for number in await carrier.list_numbers()}
     async with db.tenant(principal.org_id) as tx:
@@ -212,7 +212,7 @@ async def _adopt(tx: Tx, unowned: Sequence[str], carrier_numbers: dict[str, Carr
 # --- releasing ----------------------------------------------------------------------------------------------------
 
 
-async def release(db: Db, carrier: Carrier, principal: Principal, id: UUID, request_id: str) -> None:
+async def release(db: Db, carrier: CarrierClient, principal: Principal, id: UUID, request_id: str) -> None:
     """Release a number for good.  Raises NotFound, InvalidState, CarrierError.
 
     From the first commit on it answers no calls.  If the carrier does not answer, the sweep finishes the release.
@@ -232,14 +232,14 @@ async def release(db: Db, carrier: Carrier, principal: Principal, id: UUID, requ
         raise
 
 
-async def _finish_release(db: Db, carrier: Carrier, org: UUID, id: UUID, sid: str) -> None:
+async def _finish_release(db: Db, carrier: CarrierClient, org: UUID, id: UUID, sid: str) -> None:
     await carrier.release_number(sid)
     async with db.tenant(org) as tx:
         if await numbers.delete(tx, id):
             await events.append(tx, org, id, events_pb2.NumberReleasedEvent())
 
 
-async def finish_abandoned_releases(db: Db, carrier: Carrier, older: timedelta) -> int:
+async def finish_abandoned_releases(db: Db, carrier: CarrierClient, older: timedelta) -> int:
     """Finish the releases that have been idle for longer than `older`; return how many."""
     async with db.system() as tx:
         unreleased = {row.id: row for row in await numbers.claim_releases(tx, older)}

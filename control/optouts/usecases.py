@@ -9,7 +9,7 @@ from hum.ids import Kind
 from hum.v1 import events_pb2
 from storage import events, opt_outs
 from storage.db import Tx
-from storage.opt_outs import Change
+from storage.opt_outs import OptOutChange
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +32,7 @@ async def opt_out(
 
     `source`: `keyword`, `carrier`, `api`, `human`, `agent`; `carrier_blocks`: the carrier refuses texts to it from now on.
     """
-    change = Change(source, evidence.keyword, evidence.message_id, evidence.at)
+    change = OptOutChange(source, evidence.keyword, evidence.message_id, evidence.at)
     changed = await opt_outs.opt_out(tx, org, contact_e164, change, carrier_blocks=carrier_blocks)
     if not changed:
         if carrier_blocks:
@@ -51,7 +51,7 @@ async def opt_in(
 
     `carrier_lifts`: the carrier has lifted its block, which only a keyword from the handset makes it do.
     """
-    change = Change(source, evidence.keyword, evidence.message_id, evidence.at)
+    change = OptOutChange(source, evidence.keyword, evidence.message_id, evidence.at)
     changed = await opt_outs.opt_in(tx, org, contact_e164, change, carrier_lifts=carrier_lifts)
     if not changed:
         if carrier_lifts:

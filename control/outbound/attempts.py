@@ -15,20 +15,20 @@ from hum.ids import Kind
 from hum.observe.logs import log
 from hum.v1 import calls_pb2
 from storage import calls, outbound
-from storage.calls import CallState
+from storage.calls import CallStateRow
 from storage.db import Tx
 from storage.outbound import CallAttemptRow
 
 LOG = log(__name__)
 
 
-async def lock(tx: Tx, id: UUID) -> tuple[CallState, CallAttemptRow]:
+async def lock(tx: Tx, id: UUID) -> tuple[CallStateRow, CallAttemptRow]:
     """Lock an attempt by locking its call.  Raises NotFound."""
     call = await calls.lock(tx, (await outbound.attempt(tx, id)).call_id)
     return call, await outbound.attempt(tx, id)
 
 
-async def of_webhook(tx: Tx, name: str, call_sid: str, to_e164: str | None) -> tuple[CallState, CallAttemptRow]:
+async def of_webhook(tx: Tx, name: str, call_sid: str, to_e164: str | None) -> tuple[CallStateRow, CallAttemptRow]:
     """Lock the attempt of a webhook, and store its `call_sid`.
 
     Raises NotFound, also if the webhook does not match the attempt: then the carrier did not send it.
@@ -41,7 +41,7 @@ async def of_webhook(tx: Tx, name: str, call_sid: str, to_e164: str | None) -> t
     return await lock(tx, attempt.id)
 
 
-async def accepted(tx: Tx, call: CallState, attempt: CallAttemptRow, call_sid: str) -> None:
+async def accepted(tx: Tx, call: CallStateRow, attempt: CallAttemptRow, call_sid: str) -> None:
     """Record that the carrier has the call; no-op if that is recorded, or the attempt is over."""
     if attempt.status == "dialling":
         await outbound.accept(tx, attempt, call_sid)
@@ -50,7 +50,12 @@ async def accepted(tx: Tx, call: CallState, attempt: CallAttemptRow, call_sid: s
 
 
 async def progressed(
-    tx: Tx, call: CallState, attempt: CallAttemptRow, carrier_status: str, at: datetime, carrier_code: str | None = None
+    tx: Tx,
+    call: CallStateRow,
+    attempt: CallAttemptRow,
+    carrier_status: str,
+    at: datetime,
+    carrier_code: str | None = None,
 ) -> None:
     """Apply the carrier's status to a locked attempt."""
     if attempt.status != "under_way":
@@ -63,7 +68,7 @@ async def progressed(
 
 
 async def ended(
-    tx: Tx, call: CallState, attempt: CallAttemptRow, result: str, at: datetime, carrier_code: str | None = None
+    tx: Tx, call: CallStateRow, attempt: CallAttemptRow, result: str, at: datetime, carrier_code: str | None = None
 ) -> None:
     """End an open attempt, and retry or finish its call.  A call that had a stream ends with its stream."""
     await outbound.end(tx, attempt.id, result, at, carrier_code)

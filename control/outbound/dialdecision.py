@@ -30,7 +30,7 @@ REASONS: Mapping[str, str] = {"completed": "caller", "failed": "carrier", "cance
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class OutboundLimits:
     """The limits of one organization, and how long a due call may wait."""
 
     live_calls: int
@@ -42,7 +42,7 @@ class Limits:
 
 
 @dataclass(frozen=True, slots=True)
-class Facts:
+class DialFacts:
     """The facts about a due call."""
 
     blocked: bool
@@ -58,12 +58,12 @@ class Facts:
 
 
 @dataclass(frozen=True, slots=True)
-class Dial:
+class PlaceCall:
     """The decision to place the call now."""
 
 
 @dataclass(frozen=True, slots=True)
-class Defer:
+class DeferCall:
     """The decision to wait until then.  Its lateness counts from then, too."""
 
     until: datetime
@@ -85,10 +85,10 @@ class End:
     reason: str
 
 
-Decision = Dial | Defer | Pass | End
+Decision = PlaceCall | DeferCall | Pass | End
 
 
-def decide(facts: Facts, now: datetime, limits: Limits) -> Decision:
+def decide(facts: DialFacts, now: datetime, limits: OutboundLimits) -> Decision:
     """Decide what to do with a due call."""
     if facts.blocked:
         return End("blocked", "blocked")
@@ -102,12 +102,12 @@ def decide(facts: Facts, now: datetime, limits: Limits) -> Decision:
     if opens is None:
         return End("failed", "quiet_hours")
     if opens > now:
-        return Defer(opens, "quiet_hours")
+        return DeferCall(opens, "quiet_hours")
     if not facts.is_within_plan:
         return End("failed", "plan_limit")
     if facts.live_calls >= limits.live_calls or facts.placed_in_a_day >= limits.a_day:
         return Pass(limits.pause_seconds)
-    return Dial()
+    return PlaceCall()
 
 
 @dataclass(frozen=True, slots=True)

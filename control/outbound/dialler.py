@@ -15,10 +15,10 @@ from prometheus_client import Counter
 
 from control.billing import limits
 from control.calls.ending import end_call
-from control.clients.twilio import Carrier, CarrierCall, Placement, is_refusal, was_not_sent
+from control.clients.twilio import CarrierCall, CarrierClient, Placement, is_refusal, was_not_sent
 from control.flows.definitions import usable
 from control.outbound import attempts, dialdecision
-from control.outbound.dialdecision import Facts, Limits
+from control.outbound.dialdecision import DialFacts, OutboundLimits
 from control.rows import each_row
 from hum import ids
 from hum.clock import monotonic_ms, now
@@ -71,10 +71,12 @@ class ClaimedCall:
     doubtful_since: datetime | None = None
 
 
-class Dialler:
+class CallDialler:
     """The dialler of due calls; any number of processes may run one."""
 
-    def __init__(self, db: Db, carrier: Carrier, public_url: str, dial_limits: DialLimits, limits: Limits) -> None:
+    def __init__(
+        self, db: Db, carrier: CarrierClient, public_url: str, dial_limits: DialLimits, limits: OutboundLimits
+    ) -> None:
         self._db, self._carrier, self._public_url = db, carrier, public_url
         self._dial_limits, self._limits = dial_limits, limits
 
@@ -155,11 +157,11 @@ class Dialler:
         row = await outbound.facts(tx, id)
         within_plan = await limits.has_quota(tx, call.org_id, "minutes")
         match dialdecision.decide(_facts(row, within_plan), at, self._limits):
-            case dialdecision.Dial():
+            case dialdecision.PlaceCall():
                 assert row.flow_version is not None, "a call without a flow is not placed"
                 attempt = await outbound.begin(tx, ids.new(), id, call.org_id, row.flow_version)
                 return ClaimedCall(attempt, self._placement(attempt, row), monotonic_ms(), row.doubtful_since)
-            case dialdecision.Defer(until, waits_for):
+            case dialdecision.DeferCall(until, waits_for):
                 await outbound.defer(tx, id, until, waits_for, wanted=True)
             case dialdecision.Pass(seconds):
                 await outbound.organization_waits(tx, call.org_id, seconds)
@@ -315,8 +317,8 @@ class Dialler:
         return True
 
 
-def _facts(row: FactsRow, is_within_plan: bool) -> Facts:
-    return Facts(
+def _facts(row: FactsRow, is_within_plan: bool) -> DialFacts:
+    return DialFacts(
         blocked=row.blocked,
         has_flow=row.flow_version is not None,
         number_active=bool(row.number_active),

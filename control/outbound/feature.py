@@ -4,8 +4,8 @@ from datetime import timedelta
 
 from control.calls.contextupdates import callers
 from control.feature import Deps, Feature, Sweep
-from control.outbound.dialdecision import Limits
-from control.outbound.dialler import Dialler, DialLimits
+from control.outbound.dialdecision import OutboundLimits
+from control.outbound.dialler import CallDialler, DialLimits
 from control.outbound.ingress import PlacedCallsServicer
 from control.outbound.orders import Orders
 from control.outbound.servicer import OutboundServicer
@@ -27,7 +27,7 @@ DIAL_RETRY_SECONDS = 5.0
 
 
 def feature(settings: ControlSettings, deps: Deps) -> Feature:
-    limits = Limits(
+    limits = OutboundLimits(
         live_calls=OUTBOUND_LIVE,
         a_day=settings.outbound_per_day,
         a_day_to_one=settings.outbound_per_number,
@@ -48,7 +48,7 @@ def feature(settings: ControlSettings, deps: Deps) -> Feature:
         silent=timedelta(seconds=settings.link_silent_seconds),
     )
     carrier = deps.clients.carrier
-    dialler = Dialler(deps.calls_db, carrier, settings.public_url, dial_limits, limits)
+    dialler = CallDialler(deps.calls_db, carrier, settings.public_url, dial_limits, limits)
     orders = Orders(limits, settings.countries)
     return Feature(
         services={

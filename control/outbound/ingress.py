@@ -5,7 +5,7 @@ from uuid import UUID
 from control.boundary import NodeContext
 from control.bus import Bus
 from control.calls import answeredby, carriersteps
-from control.clients.twilio import Carrier
+from control.clients.twilio import CarrierClient
 from control.crm.lookups import Callers
 from control.flows.definitions import usable
 from control.livecall.commands import DONE, Commands
@@ -27,7 +27,7 @@ LIVE_AT_CARRIER = frozenset({"initiated", "queued", "ringing", "in-progress"})
 
 
 class PlacedCallsServicer:
-    def __init__(self, db: Db, bus: Bus, carrier: Carrier, settings: CallsSettings, callers: Callers) -> None:
+    def __init__(self, db: Db, bus: Bus, carrier: CarrierClient, settings: CallsSettings, callers: Callers) -> None:
         self._db, self._carrier, self._callers = db, carrier, callers
         self._commands = Commands(db, bus, settings)
         self._contexts = carriersteps.StepContexts(db, bus, settings)

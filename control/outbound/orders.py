@@ -13,7 +13,7 @@ from control.billing import limits
 from control.livecall.stream import append_event
 from control.numbers.flows import own_flow
 from control.outbound import dialdecision
-from control.outbound.dialdecision import Limits
+from control.outbound.dialdecision import OutboundLimits
 from hum import ids
 from hum.clock import now
 from hum.contract.errors import FieldError, InvalidRequest, InvalidState, PlanLimit
@@ -45,7 +45,7 @@ class Order:
 class Orders:
     """The admission of orders.  `countries`: those that may be called besides the calling number's own."""
 
-    def __init__(self, limits: Limits, countries: frozenset[str]) -> None:
+    def __init__(self, limits: OutboundLimits, countries: frozenset[str]) -> None:
         self._limits, self._countries = limits, countries
 
     async def create(self, tx: Tx, principal: Principal, order: Order) -> OrderRow:

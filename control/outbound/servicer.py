@@ -17,7 +17,7 @@ from hum.ids import Kind
 from hum.v1 import calls_pb2
 from hum.v1 import outbound_pb2 as pb
 from storage import flows, outbound
-from storage.outbound import Filter, OrderRow
+from storage.outbound import OrderFilter, OrderRow
 
 
 class OutboundServicer:
@@ -48,7 +48,7 @@ class OutboundServicer:
     async def ListOutboundCalls(
         self, request: pb.ListOutboundCallsRequest, ctx: TransactionContext
     ) -> pb.ListOutboundCallsResponse:
-        by = Filter(
+        by = OrderFilter(
             status=word(calls_pb2.CallStatus, request.status),
             flow_id=_id(Kind.FLOW, request.flow_id),
             number_id=_id(Kind.NUMBER, request.number_id),

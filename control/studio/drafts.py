@@ -95,7 +95,7 @@ class ProposalRequest:
 
 
 @dataclass(frozen=True, slots=True)
-class Draft:
+class FlowDraft:
     """A model's answer as a flow, reduced to the fields that a proposal may have."""
 
     flow: flows_pb2.Flow
@@ -104,7 +104,7 @@ class Draft:
     problems: Sequence[FieldError]
 
 
-def to_draft(written: Mapping[str, Any], request: ProposalRequest, voices: Collection[str]) -> Draft:
+def to_draft(written: Mapping[str, Any], request: ProposalRequest, voices: Collection[str]) -> FlowDraft:
     """Convert the model's answer to a draft."""
     channel = flows_pb2.Channel.Name(request.channel)  # type: ignore[arg-type]  # one of them
     fields: dict[str, Any] = {name: _text(written, name) for name in TEXTS[request.channel]}
@@ -124,7 +124,7 @@ def to_draft(written: Mapping[str, Any], request: ProposalRequest, voices: Colle
         if numbers:
             fields["transfer_map_json"] = json.dumps(numbers, ensure_ascii=False)
     flow = json_format.ParseDict(fields, flows_pb2.Flow())
-    return Draft(flow, _text(written, "rationale")[:MOST_RATIONALE_CHARS], left_out, problems)
+    return FlowDraft(flow, _text(written, "rationale")[:MOST_RATIONALE_CHARS], left_out, problems)
 
 
 def _text(written: Mapping[str, Any], name: str) -> str:

@@ -9,12 +9,12 @@ from uuid import UUID
 
 from control.base import hours as opening
 from control.base.wire import moment, timestamp
-from control.clients.openai import ModelError, Speech
+from control.clients.openai import ModelError, Synthesizer
 from control.flows.choices import Choices
 from control.studio import limits
 from control.studio.limits import ConcurrencyLimit
 from control.texts import segments, templates
-from control.texts.templates import BadTemplate
+from control.texts.templates import BadTextTemplate
 from control.usage import meters as usage_rules
 from control.usage import otherentries as usage
 from control.usage import pricetable
@@ -46,7 +46,7 @@ LONGEST_CHARS = 1600
 
 class Voices:
     def __init__(
-        self, db: Db, speech: Speech, choices: Choices, concurrency: ConcurrencyLimit, settings: ControlSettings
+        self, db: Db, speech: Synthesizer, choices: Choices, concurrency: ConcurrencyLimit, settings: ControlSettings
     ) -> None:
         self._db, self._speech, self._choices = db, speech, choices
         self._concurrency, self._settings = concurrency, settings
@@ -142,7 +142,7 @@ async def sms(tx: Tx, request: pb.PreviewSmsRequest, prices: Prices) -> pb.Previ
     if request.is_template:
         try:
             rendered = templates.render(templates.check(body), values)
-        except BadTemplate as error:
+        except BadTextTemplate as error:
             raise InvalidRequest([FieldError("body", str(error))]) from error
         body, missing = rendered.text[:LONGEST_CHARS], list(rendered.missing)
     count = segments.count(body)

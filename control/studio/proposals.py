@@ -16,7 +16,7 @@ from control.knowledge import formats as knowledge_rules
 from control.knowledge.converter import Unreadable
 from control.knowledge.converting import Converter
 from control.studio import drafts, limits
-from control.studio.drafts import Draft, ProposalRequest
+from control.studio.drafts import FlowDraft, ProposalRequest
 from control.studio.limits import ConcurrencyLimit
 from control.usage import otherentries as usage
 from hum.contract import validation
@@ -101,7 +101,7 @@ class Proposals:
             left_out=draft.left_out,
         )
 
-    async def _draft(self, org: UUID, request: ProposalRequest, spent: list[ModelUsage]) -> Draft:
+    async def _draft(self, org: UUID, request: ProposalRequest, spent: list[ModelUsage]) -> FlowDraft:
         """Have the model write a complete, valid draft.  Raises ModelError, Unavailable."""
         question: dict[str, Any] = {"description": request.description, "page": request.page or None}
         schema = drafts.schema(request.channel, self._choices.voices)
@@ -116,7 +116,7 @@ class Proposals:
                 try:
                     async with self._db.tenant(org) as tx:
                         full = await flow_usecases.as_created(tx, draft.flow, self._choices)
-                    return Draft(full, draft.rationale, draft.left_out, ())
+                    return FlowDraft(full, draft.rationale, draft.left_out, ())
                 except InvalidRequest as error:
                     problems = error.fields
             question["your_proposal"] = written.answer

@@ -27,16 +27,16 @@ from control.studio import limits, trialturns
 from control.studio.limits import ConcurrencyLimit
 from control.textagent import dialogue, prompt
 from control.textagent import turndecision as text_rules
-from control.textagent.dialogue import Turn
+from control.textagent.dialogue import TextWork
 from control.tools import (
     BUILT_IN,
+    AgentTool,
     Definition,
     FlowVersion,
     Registry,
     Result,
     Situation,
     TextTurn,
-    Tool,
     ToolChannel,
     ToolContext,
     ToolPolicy,
@@ -57,7 +57,7 @@ from storage import flows, identity
 from storage.db import Db, Tx
 from storage.flows import FlowRow
 from storage.identity import OrganizationRow
-from storage.text_runs import Counts, MaterialRow
+from storage.text_runs import TextRunCounts, TextRunMaterialRow
 
 #: Tokens that the model may write in one step of a trial.
 STUDIO_TOKENS = 2000
@@ -69,7 +69,7 @@ SHOWN_CHARS = 8_000
 SILENT = "The model did not answer in time, or not usably. Try again."
 
 
-class Rehearsal(dialogue.Dialogue):
+class Rehearsal(dialogue.TextDialogue):
     """The dialogue with the model in one trial."""
 
     def __init__(
@@ -83,7 +83,7 @@ class Rehearsal(dialogue.Dialogue):
         self.run = set[int]()
         self.ended_by: str | None = None
 
-    async def answer(self, turn: Turn) -> str:
+    async def answer(self, turn: TextWork) -> str:
         """Return what the agent says; may be empty.  Raises ModelError."""
         words = await self.words(turn)
         if self.channel is not ToolChannel.TEXT:
@@ -92,7 +92,7 @@ class Rehearsal(dialogue.Dialogue):
             return ""
         return await self._fit(turn, text_rules.plain(words)) if words else ""
 
-    async def _result(self, work: Turn, request: ToolRequest) -> Result:
+    async def _result(self, work: TextWork, request: ToolRequest) -> Result:
         offered = {tool.name: (tool, schema) for tool, schema in self._registry.offered(self.channel, work.situation)}
         if request.name not in offered:
             return failed("There is no such tool.")
@@ -110,7 +110,7 @@ class Rehearsal(dialogue.Dialogue):
             self.ended_by = tool.name
         return Result({"trial": trialturns.NOT_RUN.format(name=tool.name)}, silences=ends)
 
-    def _may_run(self, tool: Tool) -> bool:
+    def _may_run(self, tool: AgentTool) -> bool:
         """Return whether a tool only reads: from HUM, or, if the client allows it, from the organization's systems."""
         return tool.policy is ToolPolicy.READS and tool.run is not None and (tool.origin == BUILT_IN or self.runs_tools)
 
@@ -122,7 +122,7 @@ class _Trial:
     flow: FlowRow
     definition: Definition
     organization: OrganizationRow
-    own_tools: tuple[Tool, ...]
+    own_tools: tuple[AgentTool, ...]
 
     @property
     def channel(self) -> ToolChannel:
@@ -222,7 +222,7 @@ def _greeting(trial: _Trial, request: pb.TryFlowRequest) -> str | None:
     return trial.definition.get("greeting", "").strip() or None
 
 
-def _turn(org: UUID, trial: _Trial, request: pb.TryFlowRequest, at: datetime) -> Turn:
+def _turn(org: UUID, trial: _Trial, request: pb.TryFlowRequest, at: datetime) -> TextWork:
     definition, organization = trial.definition, trial.organization
     hours_json = definition.get("business_hours_json") or organization.business_hours_json
     is_open = definitions.is_open(hours_json, organization.time_zone, at)
@@ -238,7 +238,7 @@ def _turn(org: UUID, trial: _Trial, request: pb.TryFlowRequest, at: datetime) ->
         )
 
     e164 = request.caller.phone_e164
-    return Turn(
+    return TextWork(
         organization=org,
         text=TextTurn(NO_THREAD, NO_THREAD),
         situation=Situation(
@@ -269,8 +269,8 @@ def _caller(caller: pb.TrialCaller) -> dict[str, str | None]:
     }
 
 
-def _material(organization: OrganizationRow, caller: Mapping[str, Any]) -> MaterialRow:
-    return MaterialRow(
+def _material(organization: OrganizationRow, caller: Mapping[str, Any]) -> TextRunMaterialRow:
+    return TextRunMaterialRow(
         generation=0,
         organization=organization.name,
         time_zone=organization.time_zone,
@@ -279,7 +279,7 @@ def _material(organization: OrganizationRow, caller: Mapping[str, Any]) -> Mater
         flow=None,
         contact={**caller, "tags": ()},
         blocked=False,
-        counts=Counts(0, 0, 0),
+        counts=TextRunCounts(0, 0, 0),
         last_reason=None,
     )
 

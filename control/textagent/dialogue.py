@@ -19,7 +19,7 @@ MAY_BE_ALL = frozenset({"assign_to_human", "close_conversation", "schedule_follo
 
 
 @dataclass(slots=True, kw_only=True)
-class Turn(Work):
+class TextWork(Work):
     """The state of a turn in progress."""
 
     text: TextTurn
@@ -43,7 +43,7 @@ class Turn(Work):
         return ToolContext(self.organization, self.situation, turn=self.text)
 
 
-class Dialogue(dialogue.Dialogue[Turn]):
+class TextDialogue(dialogue.Dialogue[TextWork]):
     """The dialogue with the model, until it has written a text that may be sent."""
 
     channel = ToolChannel.TEXT
@@ -52,7 +52,7 @@ class Dialogue(dialogue.Dialogue[Turn]):
         super().__init__(db, responder, registry, most_tokens)
         self._reply_segments = reply_segments
 
-    async def answer(self, turn: Turn) -> str:
+    async def answer(self, turn: TextWork) -> str:
         """Return the reply; empty if the agent's tools need none.  Raises ModelError."""
         words = await self.words(turn)
         if turn.is_silenced:
@@ -61,7 +61,7 @@ class Dialogue(dialogue.Dialogue[Turn]):
             raise ModelError("the model wrote nothing")
         return await self._fit(turn, turndecision.plain(words))
 
-    async def _follow(self, work: Turn, name: str, result: Result) -> None:
+    async def _follow(self, work: TextWork, name: str, result: Result) -> None:
         if result.ok:
             work.text = replace(work.text, done=(*work.text.done, name))
         work.is_silenced = work.is_silenced or result.silences
@@ -77,7 +77,7 @@ class Dialogue(dialogue.Dialogue[Turn]):
                 own_tools=own,
             )
 
-    async def _fit(self, turn: Turn, text: str) -> str:
+    async def _fit(self, turn: TextWork, text: str) -> str:
         """Return the text, shortened by the model if it is too long, and cut if that fails."""
         most = turn.config.max_reply_chars
         if turndecision.fits(text, most, self._reply_segments):

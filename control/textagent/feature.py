@@ -6,12 +6,12 @@ from control.crm.client import ConnectorClient
 from control.crm.lookups import CrmLookups
 from control.feature import Deps, Feature, Sweep
 from control.textagent import turndecision
-from control.textagent.dialogue import Dialogue
+from control.textagent.dialogue import TextDialogue
 from control.textagent.servicer import TextRunsServicer
 from control.textagent.stopping import stop_texting
 from control.textagent.texting import send_text
 from control.textagent.tools import TextTools
-from control.textagent.turndecision import Limits
+from control.textagent.turndecision import TurnLimits
 from control.textagent.turns import Turns
 from hum.settings import ControlSettings
 from hum.v1 import text_runs_pb2
@@ -33,7 +33,7 @@ TEXTS_PER_CALL = 3
 
 
 def feature(settings: ControlSettings, deps: Deps) -> Feature:
-    limits = Limits(
+    limits = TurnLimits(
         turns_per_pair=TEXT_TURNS_PER_PAIR,
         turns_per_organization=TEXT_TURNS_PER_ORGANIZATION,
         attempts=TEXT_TURN_ATTEMPTS,
@@ -42,7 +42,7 @@ def feature(settings: ControlSettings, deps: Deps) -> Feature:
     )
     tool_ms = round(settings.tool_seconds * 1000)
     responder = deps.clients.responder
-    dialogue = Dialogue(deps.db, responder, deps.tools, settings.text_reply_segments, TEXT_REPLY_TOKENS)
+    dialogue = TextDialogue(deps.db, responder, deps.tools, settings.text_reply_segments, TEXT_REPLY_TOKENS)
     texters = CrmLookups(deps.db, ConnectorClient(deps.db, deps.web, deps.keyring, settings), settings)
     stuck = timedelta(seconds=TEXT_TURN_STUCK_SECONDS)
     turns = Turns(deps.db, responder, dialogue, limits, stuck, texters.of_turn)

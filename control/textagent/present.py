@@ -8,12 +8,12 @@ from control.usage.present import usage
 from hum import ids
 from hum.ids import Kind
 from hum.v1 import text_runs_pb2 as pb
-from storage.text_runs import RunRow
+from storage.text_runs import TextRunRow
 from storage.tool_runs import ActivityRow
 from storage.usage import LineRow
 
 
-def run(row: RunRow, tools: Sequence[ActivityRow], used: Sequence[LineRow]) -> pb.TextRun:
+def run(row: TextRunRow, tools: Sequence[ActivityRow], used: Sequence[LineRow]) -> pb.TextRun:
     end = row.end
     return pb.TextRun(
         id=ids.show(Kind.RUN, row.id),

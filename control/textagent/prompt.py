@@ -7,7 +7,7 @@ from typing import Any
 from control.base import prompting
 from control.flows.smsconfig import Config
 from control.textagent import turndecision
-from storage.text_runs import HistoryRow, MaterialRow
+from storage.text_runs import HistoryRow, TextRunMaterialRow
 
 Item = Mapping[str, Any]
 
@@ -27,7 +27,7 @@ SEEN = frozenset({"queued", "sent", "delivered", "unknown"})
 def instructions(
     definition: Mapping[str, Any],
     config: Config,
-    material: MaterialRow,
+    material: TextRunMaterialRow,
     history: Sequence[HistoryRow],
     now: datetime,
     *,
@@ -72,7 +72,7 @@ def approval_results(texts: Sequence[str]) -> list[Item]:
     return [{"role": "developer", "content": text} for text in texts]
 
 
-def waiting(history: Sequence[HistoryRow], material: MaterialRow) -> str:
+def waiting(history: Sequence[HistoryRow], material: TextRunMaterialRow) -> str:
     """List the agent's scheduled messages, so that it does not promise them again."""
     due = [row for row in history if row.status == "scheduled" and row.sent_by == "ai" and row.due_at]
     lines = [

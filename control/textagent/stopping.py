@@ -7,8 +7,8 @@ from typing import Any
 from control.optouts.usecases import Evidence, opt_out
 from control.texts import replies, writing
 from control.texts.keywords import Keyword
-from control.texts.writing import Draft
-from control.tools import Result, Schema, Situation, Tool, ToolChannel, ToolContext
+from control.texts.writing import TextDraft
+from control.tools import AgentTool, Result, Schema, Situation, ToolChannel, ToolContext
 from hum.clock import now
 from hum.contract.errors import InvalidState
 from storage import conversations, text_runs
@@ -33,7 +33,7 @@ ARGUMENTS: Schema = {
 }
 
 
-def stop_texting(db: Db, timeout_ms: int) -> list[Tool]:
+def stop_texting(db: Db, timeout_ms: int) -> list[AgentTool]:
     """Return the tool for texts and the one for calls."""
 
     async def in_text(context: ToolContext, arguments: Mapping[str, Any]) -> Result:
@@ -60,7 +60,7 @@ def stop_texting(db: Db, timeout_ms: int) -> list[Tool]:
 
     condition = "if they say, in whatever words, that they want no more texts from us"
     return [
-        Tool(
+        AgentTool(
             NAME,
             f"End all texts to them, {condition}. They are told so; you say nothing more.",
             lambda _: ARGUMENTS,
@@ -68,7 +68,7 @@ def stop_texting(db: Db, timeout_ms: int) -> list[Tool]:
             frozenset({ToolChannel.TEXT}),
             timeout_ms,
         ),
-        Tool(
+        AgentTool(
             NAME,
             f"End all texts to the caller, {condition}.",
             call_parameters,
@@ -83,6 +83,6 @@ async def _confirm(tx: Tx, thread: ConversationState, at: datetime) -> None:
     """Send the confirmation of an opt-out, the one text that may still be sent."""
     body = replies.reply(Keyword.STOP, *await text_runs.organization(tx, thread.id))
     try:
-        await writing.write(tx, thread, Draft(body, "system", honors_hours=False), at)
+        await writing.write(tx, thread, TextDraft(body, "system", honors_hours=False), at)
     except InvalidState:  # its number can't send
         return

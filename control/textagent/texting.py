@@ -7,8 +7,8 @@ from uuid import UUID
 
 from control.textagent import consent, turndecision
 from control.texts import threads, writing
-from control.texts.writing import Draft
-from control.tools import Result, Schema, Situation, Tool, ToolChannel, ToolContext, failed
+from control.texts.writing import TextDraft
+from control.tools import AgentTool, Result, Schema, Situation, ToolChannel, ToolContext, failed
 from hum import ids
 from hum.clock import now
 from hum.ids import Kind
@@ -47,7 +47,7 @@ ARGUMENTS: Schema = {
 OPTED_OUT = "They want no texts from us, so nothing was sent. They can text START to this number, and then get it."
 
 
-def send_text(db: Db, timeout_ms: int, most_per_call: int, most_segments: int) -> Tool:
+def send_text(db: Db, timeout_ms: int, most_per_call: int, most_segments: int) -> AgentTool:
     """Return the tool.  It texts the caller's number only, from the call's number, at any hour, as the caller asked for it."""
 
     async def run(context: ToolContext, arguments: Mapping[str, Any]) -> Result:
@@ -73,7 +73,7 @@ def send_text(db: Db, timeout_ms: int, most_per_call: int, most_segments: int) -
                 number.contact_id,
             )
             await threads.reopen(tx, thread, threads.AI)
-            written = await writing.write(tx, thread, Draft(body, "ai", honors_hours=False), now())
+            written = await writing.write(tx, thread, TextDraft(body, "ai", honors_hours=False), now())
         sent = {
             "message_id": ids.show(Kind.MESSAGE, written.id),
             "conversation_id": ids.show(Kind.CONVERSATION, thread.id),
@@ -81,7 +81,7 @@ def send_text(db: Db, timeout_ms: int, most_per_call: int, most_segments: int) -
         }
         return Result(sent) if written.status == "queued" else Result(sent | {"error": OPTED_OUT}, ok=False)
 
-    return Tool(
+    return AgentTool(
         NAME,
         "Text the person you are talking with, at the number of this call: an address, a link, a confirmation. Only what they "
         "asked for or agreed to. `queued` means that it will be sent in a moment, not that it has arrived.",

@@ -16,8 +16,9 @@ from control.flows.flowchecks import colleagues, outcome_schema
 from control.textagent import turndecision
 from control.textagent.escalation import escalate
 from control.texts import threads, writing
-from control.texts.writing import Draft
+from control.texts.writing import TextDraft
 from control.tools import (
+    AgentTool,
     Definition,
     FlowVersion,
     Result,
@@ -25,7 +26,6 @@ from control.tools import (
     Schema,
     Situation,
     TextTurn,
-    Tool,
     ToolChannel,
     ToolContext,
     dumped,
@@ -74,7 +74,7 @@ class TextTools:
     def __init__(self, db: Db, timeout_ms: int, most_segments: int) -> None:
         self._db, self._timeout_ms, self._most_segments = db, timeout_ms, most_segments
 
-    def all(self) -> list[Tool]:
+    def all(self) -> list[AgentTool]:
         return [
             self._tool(
                 "assign_to_human",
@@ -109,8 +109,8 @@ class TextTools:
             ),
         ]
 
-    def _tool(self, name: str, description: str, parameters: Any, run: Run) -> Tool:
-        return Tool(name, description, parameters, run, TEXT, self._timeout_ms)
+    def _tool(self, name: str, description: str, parameters: Any, run: Run) -> AgentTool:
+        return AgentTool(name, description, parameters, run, TEXT, self._timeout_ms)
 
     async def _assign(self, context: ToolContext, arguments: Mapping[str, Any]) -> Result:
         conversation = _turn(context).conversation
@@ -178,7 +178,7 @@ class TextTools:
 
         async def schedule(tx: Tx) -> None:
             thread = await conversations.lock(tx, turn.conversation)
-            draft = Draft(body, "ai", scheduled_at=at, source="ai_followup", run_id=turn.run)
+            draft = TextDraft(body, "ai", scheduled_at=at, source="ai_followup", run_id=turn.run)
             if not await limits.has_quota(tx, context.organization, "messages"):
                 return  # the reply has used up the plan
             try:

@@ -31,7 +31,7 @@ ELLIPSIS = "\u2026"
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class TurnLimits:
     """The limits of the deployment."""
 
     turns_per_pair: int
@@ -42,7 +42,7 @@ class Limits:
 
 
 @dataclass(frozen=True, slots=True)
-class Counts:
+class TurnCounts:
     """The turns that asked the model: of the thread in its window, of the thread and the organization in a day."""
 
     in_window: int
@@ -61,7 +61,7 @@ class ThreadMessage:
 
 
 @dataclass(frozen=True, slots=True)
-class Facts:
+class TurnFacts:
     """The facts that decide whether the model is asked."""
 
     is_paused: bool
@@ -72,7 +72,7 @@ class Facts:
     gate: sendgate.Decision
     #: None: no flow answers here.
     config: Config | None
-    counts: Counts
+    counts: TurnCounts
     history: Sequence[ThreadMessage]
     attempts: int
 
@@ -90,7 +90,7 @@ class NoReply:
 
 
 @dataclass(frozen=True, slots=True)
-class Defer:
+class DeferReply:
     """The decision to answer then, when the quiet hours end."""
 
     at: datetime
@@ -104,10 +104,10 @@ class HandOver:
     falls_back: bool = False
 
 
-Decision = Respond | NoReply | Defer | HandOver
+Decision = Respond | NoReply | DeferReply | HandOver
 
 
-def decide(facts: Facts, limits: Limits) -> Decision:
+def decide(facts: TurnFacts, limits: TurnLimits) -> Decision:
     """Decide what to do with a due turn."""
     if facts.config is None:
         return NoReply("no_flow")
@@ -123,7 +123,7 @@ def decide(facts: Facts, limits: Limits) -> Decision:
     if is_auto_reply(inbound[-1].body):
         return NoReply("auto_reply")
     if isinstance(facts.gate, Wait):
-        return Defer(facts.gate.until)
+        return DeferReply(facts.gate.until)
     if is_loop(facts.history):
         return HandOver("loop")
     if reason := exceeded_limit(facts.counts, facts.config, limits, is_our_own=facts.is_our_own):
@@ -131,7 +131,7 @@ def decide(facts: Facts, limits: Limits) -> Decision:
     return HandOver("model_failed", falls_back=True) if facts.attempts > limits.attempts else Respond()
 
 
-def exceeded_limit(counts: Counts, config: Config, limits: Limits, *, is_our_own: bool) -> str | None:
+def exceeded_limit(counts: TurnCounts, config: Config, limits: TurnLimits, *, is_our_own: bool) -> str | None:
     """Return the limit that is reached, as the reason of a hand-over, or None."""
     most = min(config.max_turns_per_window, TURNS_WITH_OUR_OWN) if is_our_own else config.max_turns_per_window
     if counts.in_window >= most:

@@ -20,12 +20,12 @@ from control.executions import decisions
 from control.flows import definitions, smsconfig
 from control.flows.definitions import usable
 from control.textagent import prompt, turndecision
-from control.textagent.dialogue import Dialogue, Turn
+from control.textagent.dialogue import TextDialogue, TextWork
 from control.textagent.escalation import escalate
-from control.textagent.turndecision import Defer, HandOver, Limits, NoReply, Recheck, Respond, ThreadMessage
+from control.textagent.turndecision import DeferReply, HandOver, NoReply, Recheck, Respond, ThreadMessage, TurnLimits
 from control.texts import sendgate, writing
-from control.texts.writing import Draft
-from control.tools import FlowVersion, Situation, TextTurn, Tool
+from control.texts.writing import TextDraft
+from control.tools import AgentTool, FlowVersion, Situation, TextTurn
 from control.usage import otherentries as usage
 from hum import ids
 from hum.clock import now
@@ -36,7 +36,7 @@ from storage import approvals, conversations, messages, text_runs, tool_runs
 from storage.approvals import ApprovalRow
 from storage.conversations import ConversationState
 from storage.db import Db, Tx
-from storage.text_runs import Claim, Finish, HistoryRow, MaterialRow
+from storage.text_runs import HistoryRow, TextRunClaim, TextRunFinish, TextRunMaterialRow
 from storage.usage import Owner
 
 LOG = log(__name__)
@@ -50,12 +50,12 @@ MOST_RESULTS = 5
 class _ActiveTurn:
     """A turn that asks the model."""
 
-    claim: Claim
+    claim: TextRunClaim
     thread: ConversationState
-    material: MaterialRow
+    material: TextRunMaterialRow
     history: list[HistoryRow]
     config: smsconfig.Config
-    own_tools: tuple[Tool, ...]
+    own_tools: tuple[AgentTool, ...]
     #: Approvals with results that the agent does not know yet.
     approvals: list[ApprovalRow]
 
@@ -76,8 +76,8 @@ class Turns:
         self,
         db: Db,
         responder: Responder,
-        dialogue: Dialogue,
-        limits: Limits,
+        dialogue: TextDialogue,
+        limits: TurnLimits,
         stuck: timedelta,
         texters: Callable[[UUID, UUID], Awaitable[None]],
     ) -> None:
@@ -139,13 +139,15 @@ class Turns:
             material = await text_runs.material(tx, thread.id, at - turndecision.WINDOW, at - turndecision.DAY)
             history = await text_runs.history(tx, thread.id, turndecision.HISTORY_MESSAGES)
             config = smsconfig.config(usable(material.flow[2]).get("sms_config_json")) if material.flow else None
-            facts = turndecision.Facts(
+            facts = turndecision.TurnFacts(
                 is_paused=material.paused is not None,
                 is_blocked=material.blocked,
                 is_our_own=is_our_own,
                 gate=await _gate(tx, thread, at),
                 config=config,
-                counts=turndecision.Counts(*(getattr(material.counts, name) for name in turndecision.Counts.__slots__)),
+                counts=turndecision.TurnCounts(
+                    *(getattr(material.counts, name) for name in turndecision.TurnCounts.__slots__)
+                ),
                 history=[
                     ThreadMessage(row.direction, row.body, row.created_at, row.sent_by)
                     for row in history
@@ -155,14 +157,14 @@ class Turns:
             )
             match turndecision.decide(facts, self._limits):
                 case NoReply(reason):
-                    await text_runs.finish(tx, run, Finish("silent", reason))
+                    await text_runs.finish(tx, run, TextRunFinish("silent", reason))
                     return reason
-                case Defer() | Respond() if claim.attempts > 1 and await tool_runs.has_acted(tx, run):
+                case DeferReply() | Respond() if claim.attempts > 1 and await tool_runs.has_acted(tx, run):
                     # An earlier attempt crashed after a tool had acted: repeating it could act twice.
                     assert config is not None
                     await _escalate(tx, claim, thread, "model_failed", config.fallback_message)
                     return "model_failed"
-                case Defer(until):
+                case DeferReply(until):
                     await text_runs.postpone(tx, thread.id, until)
                     await text_runs.delete(tx, run)
                     return "hours"
@@ -177,7 +179,7 @@ class Turns:
                     decided = await approvals.undelivered(tx, thread.id, MOST_RESULTS)
                     return _ActiveTurn(claim, thread, material, history, config, own_tools, decided)
 
-    def _prepare(self, active: _ActiveTurn) -> Turn:
+    def _prepare(self, active: _ActiveTurn) -> TextWork:
         material, thread, at = active.material, active.thread, now()
         assert material.flow is not None
         is_open = definitions.is_open(material.business_hours_json, material.time_zone, at)
@@ -186,7 +188,7 @@ class Turns:
             config = smsconfig.config(definition.get("sms_config_json"))
             return prompt.instructions(definition, config, material, active.history, at, is_open=is_open)
 
-        return Turn(
+        return TextWork(
             organization=thread.org_id,
             text=TextTurn(active.claim.id, thread.id),
             situation=Situation(
@@ -212,7 +214,7 @@ class Turns:
 
     # --- after the model ------------------------------------------------------------------------------------------
 
-    async def _end(self, active: _ActiveTurn, turn: Turn, reply: str) -> str | None:
+    async def _end(self, active: _ActiveTurn, turn: TextWork, reply: str) -> str | None:
         async with self._db.tenant(active.thread.org_id) as tx:
             thread = await conversations.lock(tx, active.thread.id)
             await _count(tx, active, turn)
@@ -230,7 +232,7 @@ class Turns:
                 return reason
             written = None
             if reply:
-                draft = Draft(reply, "ai", run_id=active.claim.id)
+                draft = TextDraft(reply, "ai", run_id=active.claim.id)
                 written = (await writing.write(tx, thread, draft, at)).id
             if turn.flow_id is not None:
                 await text_runs.set_flow(tx, thread.id, turn.flow_id)
@@ -240,7 +242,7 @@ class Turns:
             return None
 
     async def _drop_reason(
-        self, tx: Tx, active: _ActiveTurn, turn: Turn, thread: ConversationState, at: datetime
+        self, tx: Tx, active: _ActiveTurn, turn: TextWork, thread: ConversationState, at: datetime
     ) -> str | None:
         """Return why the reply is no longer sent, or None."""
         latest = await text_runs.latest(tx, thread.id)
@@ -257,7 +259,7 @@ class Turns:
             )
         )
 
-    async def _give_up(self, active: _ActiveTurn, turn: Turn) -> str | None:
+    async def _give_up(self, active: _ActiveTurn, turn: TextWork) -> str | None:
         """Hand the conversation over to a person, unless the reply is dropped anyway; return the reason."""
         async with self._db.tenant(active.thread.org_id) as tx:
             thread = await conversations.lock(tx, active.thread.id)
@@ -273,18 +275,23 @@ class Turns:
 
 
 async def _escalate(
-    tx: Tx, claim: Claim, thread: ConversationState, reason: str, fallback: str | None, turn: Turn | None = None
+    tx: Tx,
+    claim: TextRunClaim,
+    thread: ConversationState,
+    reason: str,
+    fallback: str | None,
+    turn: TextWork | None = None,
 ) -> None:
     """Hand the conversation over to a person, after the flow's fallback message to the contact, if there is one."""
     written = None
     if fallback is not None and await limits.has_quota(tx, thread.org_id, "messages"):
-        written = (await writing.write(tx, thread, Draft(fallback, "ai", run_id=claim.id), now())).id
+        written = (await writing.write(tx, thread, TextDraft(fallback, "ai", run_id=claim.id), now())).id
     await escalate(tx, thread, reason)
-    ended = _finish(turn, "handed_over", reason, written) if turn else Finish("handed_over", reason, written)
+    ended = _finish(turn, "handed_over", reason, written) if turn else TextRunFinish("handed_over", reason, written)
     await text_runs.finish(tx, claim.id, ended)
 
 
-async def _count(tx: Tx, active: _ActiveTurn, turn: Turn) -> None:
+async def _count(tx: Tx, active: _ActiveTurn, turn: TextWork) -> None:
     """Record the model's usage, also of an answer that is not sent."""
     assert active.material.flow is not None
     owner = Owner(active.thread.org_id, active.claim.id, active.material.flow[0], active.thread.number_id)
@@ -298,5 +305,5 @@ async def _gate(tx: Tx, thread: ConversationState, at: datetime) -> sendgate.Dec
     return sendgate.decide_send(writing.facts(row, "ai", True, None, None, within_plan), at)
 
 
-def _finish(turn: Turn, status: str, reason: str | None, written: UUID | None = None) -> Finish:
-    return Finish(status, reason, written, *turn.tokens)
+def _finish(turn: TextWork, status: str, reason: str | None, written: UUID | None = None) -> TextRunFinish:
+    return TextRunFinish(status, reason, written, *turn.tokens)

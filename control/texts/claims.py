@@ -32,7 +32,7 @@ CONVERSATIONS, CAMPAIGNS = writing.CONVERSATION_LANE, writing.CAMPAIGN_LANE
 
 
 @dataclass(frozen=True, slots=True)
-class SendLimits:
+class TextSendLimits:
     """Paces, concurrency limits, timeouts and back-off of requests to the carrier."""
 
     paces: Paces
@@ -71,7 +71,7 @@ class ClaimedText:
 
 
 @dataclass(frozen=True, slots=True)
-class Claim:
+class TextClaim:
     """Attempts that begin now, and the seconds until the number may send more; None: nothing is due."""
 
     attempts: list[ClaimedText]
@@ -92,26 +92,26 @@ class Throttle:
 class Claims:
     """The claims of attempts; a lock gives each number to one process at a time."""
 
-    def __init__(self, db: Db, limits: SendLimits) -> None:
+    def __init__(self, db: Db, limits: TextSendLimits) -> None:
         self._db, self._limits = db, limits
 
-    async def claim(self, number_e164: str, capacity: int, campaign_capacity: int) -> Claim:
+    async def claim(self, number_e164: str, capacity: int, campaign_capacity: int) -> TextClaim:
         """Begin the number's next attempts, if it may send now."""
         async with self._db.system() as tx:
             pace = await sends.lock_pace(tx, number_e164)
             if pace is None:
-                return Claim([], self._limits.quantum_seconds)  # another process has the lock
+                return TextClaim([], self._limits.quantum_seconds)  # another process has the lock
             recovery = self._limits.recovery
             stopped = sendpace.stopped_seconds(pace.stopped_code, pace.stopped_at, pace.at, recovery.stop_seconds)
             if (wait_seconds := max(pace.wait_seconds, stopped)) > 0:
-                return Claim([], wait_seconds)
+                return TextClaim([], wait_seconds)
             lane, heads = CONVERSATIONS, await sends.talks(tx, number_e164, capacity)
             campaign_wait, throttle = None, None
             if not heads and campaign_capacity > 0:
                 lane = CAMPAIGNS
                 heads, campaign_wait, throttle = await self._of_campaigns(tx, number_e164, campaign_capacity)
             if not heads:
-                return Claim([], campaign_wait)
+                return TextClaim([], campaign_wait)
             setbacks = sendpace.setbacks(pace.setbacks, pace.slowed_ago_seconds, recovery.recover_seconds)
             per_second = sendpace.pace(self._limits.paces.of(number_e164, heads[0].rules.account), setbacks)
             begun = await self._begin(
@@ -122,7 +122,7 @@ class Claims:
                 await sends.pace(tx, number_e164, segments / per_second, setbacks)
                 if throttle is not None:
                     await sends.pace_campaign(tx, throttle.id, throttle.step_seconds(len(begun)))
-        return Claim(begun, 0.0)
+        return TextClaim(begun, 0.0)
 
     async def _of_campaigns(
         self, tx: Tx, number_e164: str, capacity: int

@@ -15,7 +15,7 @@ from control import jobs
 from control.contacts.carrierlookups import LOOK_UP_SENDER
 from control.texts import inboundtext, keywords, outbox, revocation, segments, turns
 from control.texts.batcher import Batcher
-from control.texts.inboundtext import RECEIVED, Limits, Received
+from control.texts.inboundtext import RECEIVED, InboundTextLimits, Received
 from control.usage import otherentries as usage
 from hum import ids
 from hum.clock import now
@@ -23,7 +23,7 @@ from hum.contract.validation import bad_e164
 from storage import contacts, conversations, events, messages, textroutes
 from storage.conversations import ConversationState
 from storage.db import Db, Tx
-from storage.textroutes import RouteRow
+from storage.textroutes import TextRouteRow
 
 #: Texts per transaction, which locks the rows of their conversations.
 MOST = 32
@@ -32,7 +32,7 @@ MOST = 32
 class Arrivals:
     """The receiver of inbound texts, batched per number: a locked conversation delays no other number's texts."""
 
-    def __init__(self, db: Db, limits: Limits) -> None:
+    def __init__(self, db: Db, limits: InboundTextLimits) -> None:
         self._db, self._limits = db, limits
         #: By number; the callers waiting in `receive` keep a batcher alive.
         self._batchers = WeakValueDictionary[str, Batcher[Received]]()
@@ -60,12 +60,12 @@ class _Arrival:
     """A text, the route of its number, and the message that it becomes."""
 
     text: Received
-    route: RouteRow
+    route: TextRouteRow
     message: UUID
     segments: int
 
 
-async def receive_plain(tx: Tx, texts: Sequence[Received], limits: Limits, at: datetime) -> frozenset[int]:
+async def receive_plain(tx: Tx, texts: Sequence[Received], limits: InboundTextLimits, at: datetime) -> frozenset[int]:
     """Store the plain texts as the system; return the indexes of the others, of which nothing is stored."""
     plain = _plain(texts)
     if not plain:
@@ -110,7 +110,7 @@ def _is_plain(text: Received) -> bool:
     )
 
 
-async def _receive_group(tx: Tx, group: Sequence[_Arrival], limits: Limits, at: datetime) -> None:
+async def _receive_group(tx: Tx, group: Sequence[_Arrival], limits: InboundTextLimits, at: datetime) -> None:
     """Store texts to one number, each from a different contact."""
     route, to_e164 = group[0].route, group[0].text.to_e164
     contact_ids = {arrival.text.sender: arrival.route.contact_id for arrival in group}

@@ -18,7 +18,7 @@ from control.optouts import usecases as optouts
 from control.optouts.usecases import Evidence
 from control.texts import keywords, outbox, replies, revocation, segments, turns, writing
 from control.texts.keywords import Keyword
-from control.texts.writing import Draft
+from control.texts.writing import TextDraft
 from control.usage import otherentries as usage
 from hum import ids
 from hum.contract.errors import InvalidState, NotFound
@@ -27,7 +27,7 @@ from hum.observe.logs import log
 from storage import contacts, conversations, messages, textroutes
 from storage.conversations import ConversationState
 from storage.db import Tx, savepoint
-from storage.textroutes import RouteRow
+from storage.textroutes import TextRouteRow
 
 LOG = log(__name__)
 #: The sender of a text without a sender's number.
@@ -36,7 +36,7 @@ RECEIVED = Counter("hum_texts_received_total", "Inbound texts, by outcome", ["ho
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class InboundTextLimits:
     """The lifetime of a contact's lookup, the lookups per day, and the keyword replies per conversation within a time."""
 
     lookup: timedelta
@@ -62,7 +62,7 @@ class Received:
     at: datetime | None
 
 
-async def receive(tx: Tx, text: Received, limits: Limits, now: datetime) -> bool:
+async def receive(tx: Tx, text: Received, limits: InboundTextLimits, now: datetime) -> bool:
     """Store a text as the system; return False if it is stored already.  Raises NotFound if no organization has the number."""
     route = await textroutes.route(tx, text.to_e164, text.sender, text.account, text.sid)
     if route is None:
@@ -116,31 +116,31 @@ async def receive(tx: Tx, text: Received, limits: Limits, now: datetime) -> bool
     return True
 
 
-async def _meet(tx: Tx, route: RouteRow, sender: str) -> UUID:
+async def _meet(tx: Tx, route: TextRouteRow, sender: str) -> UUID:
     """Return the sender's contact, created if there is none."""
     if route.contact_id is not None:
         return route.contact_id
     return (await contacts.find_or_create(tx, ids.new(), route.org_id, sender, None)).id
 
 
-def may_answer(route: RouteRow, thread: ConversationState) -> bool:
+def may_answer(route: TextRouteRow, thread: ConversationState) -> bool:
     """Return whether the thread's or the number's flow may have an AI answer."""
     return route.answers and (route.has_flow or thread.flow_id is not None)
 
 
-def may_look_up(route: RouteRow, limits: Limits, now: datetime) -> bool:
+def may_look_up(route: TextRouteRow, limits: InboundTextLimits, now: datetime) -> bool:
     """Return whether a carrier lookup of the sender is due."""
     return route.lookups < limits.lookups and is_lookup_due(route.looked_up_at, now, limits.lookup)
 
 
 async def _keyword(
     tx: Tx,
-    route: RouteRow,
+    route: TextRouteRow,
     thread: ConversationState,
     word: Keyword | None,
     evidence: Evidence,
     body: str,
-    limits: Limits,
+    limits: InboundTextLimits,
     now: datetime,
 ) -> bool:
     """Apply a keyword or a revocation; return whether the AI stays silent, as it does for any opted-out contact."""
@@ -162,7 +162,13 @@ async def _keyword(
 
 
 async def _revoked(
-    tx: Tx, route: RouteRow, thread: ConversationState, evidence: Evidence, body: str, limits: Limits, now: datetime
+    tx: Tx,
+    route: TextRouteRow,
+    thread: ConversationState,
+    evidence: Evidence,
+    body: str,
+    limits: InboundTextLimits,
+    now: datetime,
 ) -> bool:
     """Opt the contact out if the text is a revocation in their own words; return whether it is."""
     sentence = revocation.revokes(body)
@@ -176,13 +182,13 @@ async def _revoked(
     return True
 
 
-async def _reply(tx: Tx, thread: ConversationState, body: str, limits: Limits, now: datetime) -> None:
+async def _reply(tx: Tx, thread: ConversationState, body: str, limits: InboundTextLimits, now: datetime) -> None:
     """Answer a keyword, unless the conversation has had its limit of keyword replies."""
     if await textroutes.replies_since(tx, thread.id, now - limits.replies_within) >= limits.replies:
         return
     try:
         async with savepoint(tx):
-            await writing.write(tx, thread, Draft(body, "system", honors_hours=False), now)
+            await writing.write(tx, thread, TextDraft(body, "system", honors_hours=False), now)
     except InvalidState as error:  # its number can't send
         LOG.warning("could not answer a keyword", why=str(error))
     except asyncpg.DataError:

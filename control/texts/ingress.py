@@ -6,8 +6,8 @@ from control.base.wire import moment
 from control.boundary import NodeContext
 from control.texts import inboundtext
 from control.texts.inboundbatches import Arrivals
-from control.texts.inboundtext import Limits, Received
-from control.texts.statusbatches import AttemptReport, Recorder
+from control.texts.inboundtext import InboundTextLimits, Received
+from control.texts.statusbatches import AttemptReport, StatusRecorder
 from control.texts.statuses import CarrierReport
 from hum import ids
 from hum.ids import Kind
@@ -21,8 +21,8 @@ KEYWORD_REPLY_SECONDS = 3600.0
 
 class TextsIngressServicer:
     def __init__(self, db: Db, settings: ControlSettings) -> None:
-        self._recorder = Recorder(db)
-        limits = Limits(
+        self._recorder = StatusRecorder(db)
+        limits = InboundTextLimits(
             timedelta(days=settings.lookup_days),
             settings.lookups_per_day,
             settings.keyword_replies,

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from prometheus_client import Counter, Gauge
 
-from control.clients.twilio import Carrier, CarrierText
+from control.clients.twilio import CarrierClient, CarrierText
 from control.rows import each_row
 from control.texts import statuses
 from control.texts.statuses import CarrierReport
@@ -54,7 +54,7 @@ class ReconciliationTimes:
 class TextLookups:
     """The look-ups of texts at the carrier."""
 
-    def __init__(self, db: Db, carrier: Carrier, times: ReconciliationTimes) -> None:
+    def __init__(self, db: Db, carrier: CarrierClient, times: ReconciliationTimes) -> None:
         self._db, self._carrier, self._times = db, carrier, times
 
     async def look_up_unconfirmed_texts(self) -> int:

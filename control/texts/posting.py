@@ -6,11 +6,11 @@ from datetime import datetime
 
 from prometheus_client import Counter
 
-from control.clients.twilio import Carrier, Text, is_refusal, was_not_sent
+from control.clients.twilio import CarrierClient, Text, is_refusal, was_not_sent
 from control.texts import retries, sendpace, statuses
-from control.texts.claims import ClaimedText, SendLimits
+from control.texts.claims import ClaimedText, TextSendLimits
 from control.texts.lookups import TextLookups
-from control.texts.statusbatches import AttemptReport, Recorder
+from control.texts.statusbatches import AttemptReport, StatusRecorder
 from control.texts.statuses import CarrierReport
 from hum import ids
 from hum.clock import monotonic_ms
@@ -33,21 +33,21 @@ async def _go_on(_: str) -> None:
     """Do nothing at a step."""
 
 
-class Poster:
+class TextPoster:
     """The sender of committed attempts to the carrier."""
 
     def __init__(
         self,
         db: Db,
-        carrier: Carrier,
+        carrier: CarrierClient,
         lookups: TextLookups,
         public_url: str,
-        limits: SendLimits,
+        limits: TextSendLimits,
         at_step: AtStep = _go_on,
     ) -> None:
         self._db, self._carrier, self._lookups = db, carrier, lookups
         self._status_url = f"{public_url}/twilio/sms/status/{{}}{OVERRIDES}"
-        self._limits, self.at_step, self._recorder = limits, at_step, Recorder(db)
+        self._limits, self.at_step, self._recorder = limits, at_step, StatusRecorder(db)
         #: By number, consecutive attempts that the carrier did not accept.
         self._setbacks = Counts[str]()
 

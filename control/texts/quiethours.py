@@ -53,7 +53,7 @@ def week_of(contact_e164: str) -> Week:
     return _OF_AREA.get(contact_e164[:_AREA_CHARS], FEDERAL)
 
 
-class Conversation(Protocol):
+class ConversationHours(Protocol):
     """What the hours of a conversation's texts depend on."""
 
     @property
@@ -84,7 +84,7 @@ class Opening:
     held_by: str | None
 
 
-def of_recipient(row: Conversation) -> list[Hours]:
+def of_recipient(row: ConversationHours) -> list[Hours]:
     """Return the texting hours of the contact, one per time zone that its number may be in."""
     always = hours.parse("{}", row.time_zone)
     week = tuple((span,) for span in week_of(row.contact_e164))
@@ -92,7 +92,7 @@ def of_recipient(row: Conversation) -> list[Hours]:
     return [replace(always, week=week, zone=zone) for zone in zones]
 
 
-def honored(row: Conversation) -> tuple[HonoredHours, ...]:
+def honored(row: ConversationHours) -> tuple[HonoredHours, ...]:
     """Return the hours that apply to a conversation's texts, for a text that honors hours."""
     rules = list[HonoredHours]()
     if row.quiet_hours_enabled and row.business_hours_json:

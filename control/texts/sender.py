@@ -8,8 +8,8 @@ import asyncio
 from contextlib import suppress
 from dataclasses import dataclass, field
 
-from control.texts.claims import CAMPAIGNS, CONVERSATIONS, Claim, ClaimedText, Claims, SendLimits
-from control.texts.posting import Poster
+from control.texts.claims import CAMPAIGNS, CONVERSATIONS, ClaimedText, Claims, TextClaim, TextSendLimits
+from control.texts.posting import TextPoster
 from hum.clock import monotonic_ms
 from hum.observe.logs import log
 from storage import sends
@@ -29,10 +29,10 @@ class NumberQueue:
     in_flight: set[asyncio.Task[None]] = field(default_factory=set)
 
 
-class Sender:
+class TextSender:
     """The sender of due texts; any number of processes may run one."""
 
-    def __init__(self, db: Db, claims: Claims, poster: Poster, limits: SendLimits) -> None:
+    def __init__(self, db: Db, claims: Claims, poster: TextPoster, limits: TextSendLimits) -> None:
         self._db, self._claims, self._poster, self._limits = db, claims, poster, limits
         self._lines: dict[str, tuple[NumberQueue, asyncio.Task[None]]] = {}
         #: Requests in flight, by lane.
@@ -127,7 +127,7 @@ class Sender:
         capacity = min(capacity, self._limits.number_width - len(line.in_flight))
         return capacity if lane == CONVERSATIONS else min(capacity, self._limits.campaign_width - campaigns)
 
-    async def _post(self, line: NumberQueue, claim: Claim) -> None:
+    async def _post(self, line: NumberQueue, claim: TextClaim) -> None:
         if claim.attempts:
             await self._poster.at_step("claimed")
         for claimed in claim.attempts:

@@ -11,7 +11,7 @@ from control.texts.quiethours import HonoredHours
 
 
 @dataclass(frozen=True, slots=True)
-class Facts:
+class SendFacts:
     """The facts that the gate decides by."""
 
     closed: bool
@@ -57,7 +57,7 @@ PLAN_LIMIT = "plan_limit"
 SEND = Send()
 
 
-def decide_send(facts: Facts, now: datetime) -> Decision:
+def decide_send(facts: SendFacts, now: datetime) -> Decision:
     """Return the decision, in the contract's order: closed, opted out, plan, expiry, quiet hours."""
     if facts.closed and not facts.is_system:
         return Stop("canceled", "closed")

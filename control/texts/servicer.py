@@ -12,7 +12,7 @@ from hum.contract.principal import Principal
 from hum.ids import Kind
 from hum.v1 import sms_pb2 as pb
 from storage import conversations, inbox, usage
-from storage.inbox import Filter
+from storage.inbox import InboxFilter
 
 
 class SmsServicer:
@@ -110,8 +110,8 @@ async def _present(ctx: TransactionContext, id: str) -> pb.Conversation:
     return present.conversation(await inbox.get(ctx.tx, ids.require(Kind.CONVERSATION, id)))
 
 
-def _filter(request: pb.ListConversationsRequest, principal: Principal) -> Filter:
-    return Filter(
+def _filter(request: pb.ListConversationsRequest, principal: Principal) -> InboxFilter:
+    return InboxFilter(
         status=word(pb.ConversationStatus, request.status),
         assignee_id=_assignee(request.assignee, principal),
         unassigned=request.assignee == "none",

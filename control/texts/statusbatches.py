@@ -33,7 +33,7 @@ class AttemptReport:
     to_e164: str | None = None
 
 
-class Recorder:
+class StatusRecorder:
     """The recorder of the carrier's statuses, in batches of those that arrive together."""
 
     def __init__(self, db: Db) -> None:

@@ -6,7 +6,7 @@ from control.base import paging
 from control.base.wire import timestamp
 from control.boundary import TransactionContext
 from control.texts import segments, templates
-from control.texts.templates import BadTemplate
+from control.texts.templates import BadTextTemplate
 from hum import ids
 from hum.contract.errors import FieldError, InvalidRequest, PlanLimit
 from hum.ids import Kind
@@ -75,7 +75,7 @@ def _check(body: str) -> None:
     """Check a template's body.  Raises InvalidRequest."""
     try:
         templates.check(body)
-    except BadTemplate as error:
+    except BadTextTemplate as error:
         raise InvalidRequest([FieldError("template.body", str(error))]) from error
 
 

@@ -26,7 +26,7 @@ _PLACE = re.compile(r"\{\{([^{}]*)\}\}")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f\u0085\u2028\u2029]+")
 
 
-class BadTemplate(ValueError):  # noqa: N818
+class BadTextTemplate(ValueError):  # noqa: N818
     """An error in a template; its text is the predicate of a sentence about the field."""
 
 
@@ -38,7 +38,7 @@ class Variable:
 
 
 @dataclass(frozen=True, slots=True)
-class Template:
+class TextTemplate:
     parts: Sequence[str | Variable]
 
     @property
@@ -54,28 +54,28 @@ class Rendered:
     missing: Sequence[str]
 
 
-def check(text: str, more: Collection[str] = ()) -> Template:
-    """Parse a text that will be stored; `more`: variables allowed besides `KNOWN`.  Raises BadTemplate."""
+def check(text: str, more: Collection[str] = ()) -> TextTemplate:
+    """Parse a text that will be stored; `more`: variables allowed besides `KNOWN`.  Raises BadTextTemplate."""
     template, allowed = parse(text), {*KNOWN, *more}
     for name in template.names:
         if name not in allowed:
-            raise BadTemplate(f"names {name}, which is unknown; known are {', '.join(sorted(allowed))}")
+            raise BadTextTemplate(f"names {name}, which is unknown; known are {', '.join(sorted(allowed))}")
     return template
 
 
-def parse(text: str) -> Template:
-    """Parse a template.  Raises BadTemplate."""
+def parse(text: str) -> TextTemplate:
+    """Parse a template.  Raises BadTextTemplate."""
     parts, end = list[str | Variable](), 0
     for match in _PLACE.finditer(text):
         parts += [_plain(text[end : match.start()]), _variable(match[1])]
         end = match.end()
     parts.append(_plain(text[end:]))
-    return Template(tuple(part for part in parts if part))
+    return TextTemplate(tuple(part for part in parts if part))
 
 
 def _plain(text: str) -> str:
     if "{{" in text or "}}" in text:
-        raise BadTemplate("has {{ or }} without the other; a variable is {{contact.name}}")
+        raise BadTextTemplate("has {{ or }} without the other; a variable is {{contact.name}}")
     return text
 
 
@@ -83,11 +83,11 @@ def _variable(inside: str) -> Variable:
     name, has_other, otherwise = inside.partition("|")
     name = name.strip()
     if len(name) > LONGEST_NAME or not NAME.fullmatch(name):
-        raise BadTemplate(f"has {{{{{inside[:LONGEST_NAME]}}}}}, which is no variable; one is {{{{contact.name}}}}")
+        raise BadTextTemplate(f"has {{{{{inside[:LONGEST_NAME]}}}}}, which is no variable; one is {{{{contact.name}}}}")
     return Variable(name, otherwise.strip() if has_other else None)
 
 
-def render(template: Template, values: Mapping[str, str | None]) -> Rendered:
+def render(template: TextTemplate, values: Mapping[str, str | None]) -> Rendered:
     """Substitute the values; an empty value counts as missing."""
     text, missing = list[str](), dict[str, None]()
     for part in template.parts:

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from control.base import wire
 from control.texts import inboxchecks, threads, writing
-from control.texts.writing import Draft
+from control.texts.writing import TextDraft
 from hum import ids
 from hum.clock import now
 from hum.contract.errors import FieldError, InvalidRequest, InvalidState, NotFound
@@ -86,7 +86,7 @@ def _check(request: TextRequest, contact_e164: str, prefix: str) -> None:
 async def _write(tx: Tx, principal: Principal, thread: ConversationState, request: TextRequest) -> MessageRow:
     """Write a text.  A person's text pauses the AI in the conversation until a person resumes it; a key's does not."""
     is_person = principal.session_id is not None
-    draft = Draft(
+    draft = TextDraft(
         body=request.body,
         sent_by="human" if is_person else "api",
         media_urls=request.media_urls,

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from control.billing import limits
 from control.texts import outbox, quiethours, segments, sendgate
-from control.texts.sendgate import Decision, Facts, Send, Stop, Wait
+from control.texts.sendgate import Decision, Send, SendFacts, Stop, Wait
 from hum import ids
 from hum.contract.errors import BillingRequired, ConversationClosed, InvalidState
 from hum.contract.validation import bad_e164
@@ -22,7 +22,7 @@ CONVERSATION_LANE, CAMPAIGN_LANE = 0, 1
 
 
 @dataclass(frozen=True, slots=True)
-class Draft:
+class TextDraft:
     """A text to write."""
 
     body: str
@@ -39,7 +39,7 @@ class Draft:
     recipient_id: UUID | None = None
 
 
-async def write(tx: Tx, thread: ConversationState, draft: Draft, at: datetime) -> MessageRow:
+async def write(tx: Tx, thread: ConversationState, draft: TextDraft, at: datetime) -> MessageRow:
     """Write a text in a locked conversation: queued, scheduled, or stored as `opted_out`.
 
     Raises ConversationClosed, BillingRequired, and InvalidState if the number can't send texts, or no open hours ever come.
@@ -62,7 +62,7 @@ async def write(tx: Tx, thread: ConversationState, draft: Draft, at: datetime) -
 
 
 async def write_all(
-    tx: Tx, org: UUID, drafts: Sequence[tuple[ConversationState, Draft]], at: datetime
+    tx: Tx, org: UUID, drafts: Sequence[tuple[ConversationState, TextDraft]], at: datetime
 ) -> list[NewMessage]:
     """Do as `write`, a text in each of several conversations of an organization, with as few queries as for one.
 
@@ -85,7 +85,7 @@ async def write_all(
 
 
 def _new(
-    thread: ConversationState, draft: Draft, row: RulesRow, at: datetime, is_within_plan: bool = True
+    thread: ConversationState, draft: TextDraft, row: RulesRow, at: datetime, is_within_plan: bool = True
 ) -> NewMessage:
     """Return the row of a text by the gate's decision.  Raises ConversationClosed, InvalidState, BillingRequired."""
     gate_facts = facts(row, draft.sent_by, draft.honors_hours, draft.scheduled_at, draft.expires_at, is_within_plan)
@@ -122,9 +122,9 @@ def facts(
     wanted_at: datetime | None,
     expires_at: datetime | None,
     is_within_plan: bool = True,
-) -> Facts:
+) -> SendFacts:
     """Return the facts for the gate."""
-    return Facts(
+    return SendFacts(
         closed=row.closed,
         opted_out=row.opted_out,
         can_send=bool(row.number_active and row.sms_enabled and "sms" in (row.capabilities or ())),

@@ -6,7 +6,7 @@ from uuid import UUID
 from control.base.wire import timestamp, value
 from control.livecall import turns
 from control.livecall.callstatus import TURNS_OF_A_STREAM
-from control.livecall.nextsteps import AGENT, Message, Transfer, decode, encode
+from control.livecall.nextsteps import AGENT, TakeMessage, Transfer, decode, encode
 from control.livecall.stream import append_event
 from control.transfers import transfertargets
 from control.usage import callentries as usage
@@ -14,7 +14,7 @@ from hum import ids
 from hum.ids import Kind
 from hum.v1 import calls_pb2, events_pb2
 from storage import calls, events, transfers
-from storage.calls import CallState
+from storage.calls import CallStateRow
 from storage.db import Tx
 from storage.transfers import NewTransfer, TransferRow
 
@@ -39,7 +39,7 @@ async def connected(tx: Tx, id: UUID, at: datetime) -> None:
         await append_event(tx, row.call_id, at, transfer_connected=shown(row))
 
 
-async def end(tx: Tx, state: CallState, id: UUID, ended_as: str, at: datetime) -> TransferRow:
+async def end(tx: Tx, state: CallStateRow, id: UUID, ended_as: str, at: datetime) -> TransferRow:
     """Record the end of a transfer, once; return its row."""
     if await transfers.end(tx, id, ended_as, at):
         row = await _row(tx, id)
@@ -51,7 +51,7 @@ async def end(tx: Tx, state: CallState, id: UUID, ended_as: str, at: datetime) -
     return await _row(tx, id)
 
 
-async def break_off(tx: Tx, state: CallState, at: datetime) -> None:
+async def break_off(tx: Tx, state: CallStateRow, at: datetime) -> None:
     """End the active transfer of a call that is over, or goes elsewhere."""
     if (row := await transfers.active(tx, state.id)) is not None:
         await end(tx, state, row.id, transfertargets.broken_off(row.state), at)
@@ -63,16 +63,18 @@ async def reason(tx: Tx, call: UUID) -> str:
     return transfertargets.CALLER if row is None else transfertargets.reason(row.state)
 
 
-async def fall_back(tx: Tx, state: CallState, row: TransferRow, at: datetime, *, has_voicemail: bool) -> None:
+async def fall_back(tx: Tx, state: CallStateRow, row: TransferRow, at: datetime, *, has_voicemail: bool) -> None:
     """Return the call to its agent, or to the mailbox, after an unanswered transfer.  A newer pending step is kept."""
     await add_system_turn(tx, state, transfertargets.outcome_text(row.label, row.to_e164, row.state), at)
     step = decode(state.next_step)
     if step is None or (isinstance(step, Transfer) and step.id == row.id):
         to_mailbox = row.unanswered != AGENT and has_voicemail
-        await calls.set_next_step(tx, state.id, encode(Message("unanswered")) if to_mailbox else None, due=to_mailbox)
+        await calls.set_next_step(
+            tx, state.id, encode(TakeMessage("unanswered")) if to_mailbox else None, due=to_mailbox
+        )
 
 
-async def discard_next_step(tx: Tx, state: CallState, at: datetime) -> None:
+async def discard_next_step(tx: Tx, state: CallStateRow, at: datetime) -> None:
     """Discard a call's pending step, as the last stream died before it was left for it; inform the next stream's agent."""
     if state.next_step is None:
         return
@@ -81,7 +83,7 @@ async def discard_next_step(tx: Tx, state: CallState, at: datetime) -> None:
         await add_system_turn(tx, state, transfertargets.fault_text(step.label, step.to_e164), at)
 
 
-async def add_system_turn(tx: Tx, state: CallState, text: str, at: datetime) -> None:
+async def add_system_turn(tx: Tx, state: CallStateRow, text: str, at: datetime) -> None:
     """Add a turn of the system to the transcript, between the last stream and the next; the next agent reads it."""
     seq, at_ms = await transfers.between_streams(tx, state.id, state.streams_opened * TURNS_OF_A_STREAM, at)
     turn = calls_pb2.Turn(

@@ -6,9 +6,9 @@ from typing import Any
 
 from control.livecall.callstatus import LIVE
 from control.livecall.nextsteps import AGENT, TRANSFER, Transfer, decode, encode
-from control.tools import Result, Schema, Situation, Tool, ToolChannel, ToolContext, failed
+from control.tools import AgentTool, Result, Schema, Situation, ToolChannel, ToolContext, failed
 from control.transfers import transfertargets
-from control.transfers.transfertargets import Parties, Target
+from control.transfers.transfertargets import Parties, TransferTarget
 from hum import ids
 from storage import calls
 from storage.db import Db
@@ -19,9 +19,9 @@ DESCRIPTION = (
 )
 
 
-def transfer_to_number(db: Db, timeout_ms: int) -> Tool:
+def transfer_to_number(db: Db, timeout_ms: int) -> AgentTool:
     """Return the tool; the agent names a label, never a number."""
-    return Tool(
+    return AgentTool(
         name="transfer_to_number",
         description=DESCRIPTION,
         parameters=_parameters,
@@ -31,7 +31,7 @@ def transfer_to_number(db: Db, timeout_ms: int) -> Tool:
     )
 
 
-def offered(situation: Situation) -> dict[str, Target]:
+def offered(situation: Situation) -> dict[str, TransferTarget]:
     """Return the targets that the agent of a call is offered, by label.
 
     There are none on browser calls, outside the business hours, or after too many transfers; never the call's own numbers.

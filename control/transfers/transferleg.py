@@ -20,12 +20,12 @@ from hum.contract.errors import NotFound
 from hum.ids import Kind
 from hum.v1 import runtime_pb2 as pb
 from storage import calls, transfers
-from storage.calls import CallState
+from storage.calls import CallStateRow
 from storage.db import Db, Tx
 from storage.transfers import NewTransfer, TransferRow
 
 
-async def dial(tx: Tx, state: CallState, transfer: Transfer, ring_seconds: int) -> pb.CarrierStep | None:
+async def dial(tx: Tx, state: CallStateRow, transfer: Transfer, ring_seconds: int) -> pb.CarrierStep | None:
     """Return the step that rings for a locked call, the same for a repeated request; None if the transfer is over."""
     row = await transfers.get(tx, transfer.id)
     if row is None:
@@ -118,7 +118,7 @@ class CallEnding:
 
 async def record_end(
     tx: Tx, request: pb.EndDialRequest, at: datetime, *, apologized: bool
-) -> tuple[CallState, CallEnding | None]:
+) -> tuple[CallStateRow, CallEnding | None]:
     """Record the end of a dial, once; return the locked call, and its end if it is over with the dial.  Raises NotFound.
 
     `apologized`: the caller hears an apology, unless they were connected.
@@ -151,7 +151,7 @@ async def record_end(
     return await calls.lock(tx, state.id), None
 
 
-async def _dialled(tx: Tx, transfer_id: str, parent_call_sid: str, to_e164: str) -> tuple[CallState, TransferRow]:
+async def _dialled(tx: Tx, transfer_id: str, parent_call_sid: str, to_e164: str) -> tuple[CallStateRow, TransferRow]:
     """Get the transfer that dialled this number for this call, which is locked.  Raises NotFound."""
     state, row = await _of_transfer(tx, transfer_id)
     if (state.call_sid, row.to_e164) != (parent_call_sid, to_e164):
@@ -159,7 +159,7 @@ async def _dialled(tx: Tx, transfer_id: str, parent_call_sid: str, to_e164: str)
     return state, row
 
 
-async def _of_transfer(tx: Tx, transfer_id: str) -> tuple[CallState, TransferRow]:
+async def _of_transfer(tx: Tx, transfer_id: str) -> tuple[CallStateRow, TransferRow]:
     """Get a transfer and its call, which is locked.  Raises NotFound."""
     id = ids.require(Kind.TRANSFER, transfer_id)
     unlocked = await transfers.get(tx, id)

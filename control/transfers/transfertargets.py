@@ -25,7 +25,7 @@ _PICKED_UP = frozenset({"completed", "answered"})
 
 
 @dataclass(frozen=True, slots=True)
-class Target:
+class TransferTarget:
     """A number of a transfer map, with its options."""
 
     to_e164: str
@@ -34,7 +34,7 @@ class Target:
     unanswered: str = AGENT
 
 
-def targets(definition: Mapping[str, Any]) -> dict[str, Target]:
+def targets(definition: Mapping[str, Any]) -> dict[str, TransferTarget]:
     """Return the callable numbers of a flow's transfer map, by label; `usable` has checked the map."""
     stored: dict[str, Any] = json.loads(definition.get("transfer_map_json") or "{}")
     parsed = {label: _target(entry) for label, entry in stored.items()}
@@ -45,10 +45,10 @@ def targets(definition: Mapping[str, Any]) -> dict[str, Target]:
     }
 
 
-def _target(entry: Any) -> Target | None:
+def _target(entry: Any) -> TransferTarget | None:
     if isinstance(entry, str):
-        return Target(entry) if entry.startswith("+") else None  # else it is a flow
-    return Target(
+        return TransferTarget(entry) if entry.startswith("+") else None  # else it is a flow
+    return TransferTarget(
         entry["to"],
         bool(entry.get("accept_key", False)),
         int(entry.get("timeout_seconds", 0)),

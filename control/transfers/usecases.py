@@ -8,12 +8,12 @@ from control.audit.usecases import append_action
 from control.base import phone
 from control.boundary import ActionContext
 from control.bus import Bus
-from control.clients.twilio import Carrier, is_refusal
+from control.clients.twilio import CarrierClient, is_refusal
 from control.flows.definitions import usable
 from control.livecall.commands import DONE, UNKNOWN, Commands, own_id
 from control.livecall.nextsteps import TRANSFER, Transfer, decode, encode
 from control.transfers import transfertargets
-from control.transfers.transfertargets import Parties, Target
+from control.transfers.transfertargets import Parties, TransferTarget
 from hum import ids
 from hum.connectionoverrides import OVERRIDES
 from hum.contract.errors import CarrierError, FieldError, InvalidRequest, InvalidState, Unavailable
@@ -21,7 +21,7 @@ from hum.ids import Kind
 from hum.settings import CallsSettings
 from hum.v1 import calls_pb2, runtime_pb2
 from storage import calls, transfers
-from storage.calls import CallState
+from storage.calls import CallStateRow
 from storage.db import Db, Tx
 
 IN_PROGRESS = "in_progress"
@@ -47,7 +47,7 @@ class TransferRequest:
 class Transfers:
     """The commands of people that transfer calls."""
 
-    def __init__(self, db: Db, bus: Bus, carrier: Carrier, settings: CallsSettings) -> None:
+    def __init__(self, db: Db, bus: Bus, carrier: CarrierClient, settings: CallsSettings) -> None:
         self._db, self._carrier, self._settings = db, carrier, settings
         self._commands = Commands(db, bus, settings)
 
@@ -73,7 +73,7 @@ class Transfers:
         else:
             await self._redirect(state, transfer)
 
-    async def _leave_stream(self, state: CallState, transfer: Transfer) -> None:
+    async def _leave_stream(self, state: CallStateRow, transfer: Transfer) -> None:
         """Have the call's media process leave its stream.  Raises Unavailable, InvalidState.
 
         If the outcome is unknown, the transfer stays pending, and is dialled when the stream ends, unless the call ends with it.
@@ -97,7 +97,9 @@ class Transfers:
         await self._restore_step(state, transfer)
         raise InvalidState("The call is ending.")
 
-    async def _transfer(self, tx: Tx, state: CallState, id: UUID, request: TransferRequest, asked_by: str) -> Transfer:
+    async def _transfer(
+        self, tx: Tx, state: CallStateRow, id: UUID, request: TransferRequest, asked_by: str
+    ) -> Transfer:
         """Return the transfer of a locked call to the requested target.  Raises InvalidState, InvalidRequest."""
         if state.status != IN_PROGRESS or state.call_sid is None:
             raise InvalidState(f"The call is {state.status.replace('_', ' ')}.")
@@ -123,19 +125,19 @@ class Transfers:
             unanswered=target.unanswered,
         )
 
-    async def _target(self, tx: Tx, state: CallState, request: TransferRequest) -> Target:
+    async def _target(self, tx: Tx, state: CallStateRow, request: TransferRequest) -> TransferTarget:
         if bool(request.label) == bool(request.to_e164):
             raise InvalidRequest([FieldError("to", "give either this or label")])
         if request.to_e164:
             if (complaint := transfertargets.bad_given_number(request.to_e164)) is not None:
                 raise InvalidRequest([FieldError("to", complaint)])
-            return Target(request.to_e164, request.needs_key)
+            return TransferTarget(request.to_e164, request.needs_key)
         target = transfertargets.targets(usable(await transfers.definition(tx, state.id))).get(request.label)
         if target is None:
             raise InvalidRequest([FieldError("label", "is not a number's label in the flow's transfer map")])
         return target
 
-    async def _redirect(self, state: CallState, transfer: Transfer) -> None:
+    async def _redirect(self, state: CallStateRow, transfer: Transfer) -> None:
         """Redirect a call without a media process through the carrier.  Raises CarrierError, InvalidState.
 
         If the carrier refuses, the earlier pending step is restored.  If the outcome is unknown, the transfer stays pending, and is
@@ -153,7 +155,7 @@ class Transfers:
             await self._restore_step(state, transfer)
             raise InvalidState("The call is over.")
 
-    async def _restore_step(self, state: CallState, transfer: Transfer) -> None:
+    async def _restore_step(self, state: CallStateRow, transfer: Transfer) -> None:
         """Restore the step that was pending before the transfer, unless another has replaced it."""
         async with self._db.tenant(state.org_id) as tx:
             now = await calls.lock(tx, state.id)
@@ -161,7 +163,7 @@ class Transfers:
                 await calls.set_next_step(tx, state.id, state.next_step, due=state.next_step_due)
 
 
-async def _is_begun(tx: Tx, state: CallState, id: UUID) -> bool:
+async def _is_begun(tx: Tx, state: CallStateRow, id: UUID) -> bool:
     """Return whether a transfer has begun, or begins with the next step of this locked call."""
     step = decode(state.next_step)
     is_due = state.next_step_due and isinstance(step, Transfer) and step.id == id

@@ -6,7 +6,7 @@ from functools import partial
 from control.base.rates import Rates
 from control.boundary.requestconcurrency import ConcurrencyLimits
 from control.feature import Deps, Feature, Sweep
-from control.triggers.ingress import Bounds, HooksIngressServicer
+from control.triggers.ingress import HooksIngressServicer, TriggerBounds
 from control.triggers.jobs import prune
 from control.triggers.servicer import TriggersServicer
 from hum.settings import ControlSettings
@@ -25,7 +25,7 @@ TRIGGER_DELIVERY_DAYS = 90.0
 
 
 def feature(settings: ControlSettings, deps: Deps) -> Feature:
-    bounds = Bounds(
+    bounds = TriggerBounds(
         trigger=Rates(settings.trigger_rate_per_second, settings.trigger_rate_burst),
         organization=Rates(settings.organization_rate_per_second, settings.organization_rate_burst),
         unknown=deps.boundary.unknown,

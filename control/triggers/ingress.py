@@ -21,7 +21,7 @@ from control.triggers.payloads import BadHook, Signed
 from control.triggers.usecases import TABLE
 from hum import ids
 from hum.clock import Clock, monotonic_ms, now
-from hum.contract.errors import FieldError, InvalidRequest, NotFound, RateLimited, Refused
+from hum.contract.errors import FieldError, InvalidRequest, NotFound, RateLimited, RequestRefused
 from hum.ids import Kind
 from hum.secrets import Keyring, SealContext
 from hum.v1 import events_pb2
@@ -39,21 +39,21 @@ DAY_RETRY_SECONDS = "3600"
 NO_SUCH = "There is no such address."
 
 
-class BadSignature(Refused):
+class BadSignature(RequestRefused):
     """The refusal of a missing or wrong signature."""
 
     # Not PERMISSION_DENIED, which means that this gateway lacks permission, and is retried.
     code, reason = "INVALID_ARGUMENT", "FORBIDDEN"
 
 
-class UnsupportedMediaType(Refused):
+class UnsupportedMediaType(RequestRefused):
     """The refusal of a body's media type."""
 
     code, reason = "INVALID_ARGUMENT", "UNSUPPORTED_MEDIA_TYPE"
 
 
 @dataclass(frozen=True, slots=True)
-class Bounds:
+class TriggerBounds:
     """The limits of posts.  Rates: per trigger, per organization, and `unknown`: per client address that tries unknown tokens."""
 
     trigger: Rates
@@ -66,7 +66,12 @@ class Bounds:
 
 class HooksIngressServicer:
     def __init__(
-        self, db: Db, keyring: Keyring, concurrency: ConcurrencyLimits, bounds: Bounds, clock: Clock = monotonic_ms
+        self,
+        db: Db,
+        keyring: Keyring,
+        concurrency: ConcurrencyLimits,
+        bounds: TriggerBounds,
+        clock: Clock = monotonic_ms,
     ) -> None:
         self._db, self._keyring, self._concurrency, self._bounds, self._clock = db, keyring, concurrency, bounds, clock
         #: The trigger and organization of recent addresses; a hit only skips the limit of unknown ones, and proves nothing.
@@ -182,7 +187,7 @@ def _signature(request: pb.ReceiveHookRequest) -> Signed | None:
     return Signed(request.webhook_id, request.webhook_timestamp, request.webhook_signature)
 
 
-def _refusal(bad: BadHook) -> Refused:
+def _refusal(bad: BadHook) -> RequestRefused:
     match bad.what:
         case "signature":
             return BadSignature(str(bad))

@@ -7,7 +7,7 @@ from control.clients.openai import ModelUsage
 from control.usage import meters, otherentries, pricetable
 from hum.v1 import runtime_pb2
 from storage import usage
-from storage.calls import CallState
+from storage.calls import CallStateRow
 from storage.db import Tx
 from storage.usage import Owner, Usage
 
@@ -19,7 +19,7 @@ def stream_part(number: int) -> str:
     return f"stream {number}"
 
 
-async def record_model_usage(tx: Tx, state: CallState, stream: int, report: runtime_pb2.ModelUsed) -> None:
+async def record_model_usage(tx: Tx, state: CallStateRow, stream: int, report: runtime_pb2.ModelUsed) -> None:
     """Record the usage of a response or transcription.  Its report is stored only once, so it counts once."""
     quantities = {
         meters.AUDIO_IN: report.audio_tokens_in,
@@ -34,12 +34,12 @@ async def record_model_usage(tx: Tx, state: CallState, stream: int, report: runt
     await _grow(tx, state, [Usage(part, meter, model, quantity) for meter, quantity in quantities.items()])
 
 
-async def record_request_usage(tx: Tx, state: CallState, part: str, spent: ModelUsage) -> None:
+async def record_request_usage(tx: Tx, state: CallStateRow, part: str, spent: ModelUsage) -> None:
     """Record the model's usage after the call, once per request.  `part`: `summary`, `voicemail`."""
     await _grow(tx, state, otherentries.of_model(part, spent))
 
 
-async def record_stream_end(tx: Tx, state: CallState, stream: int, at: datetime) -> None:
+async def record_stream_end(tx: Tx, state: CallStateRow, stream: int, at: datetime) -> None:
     """Record the duration of a closed stream of the carrier."""
     opened_at = await usage.stream_opened_at(tx, state.id, stream)
     facts = await usage.call_facts(tx, state.id)
@@ -47,7 +47,7 @@ async def record_stream_end(tx: Tx, state: CallState, stream: int, at: datetime)
         await _put(tx, state, [_stream_entry(stream, (at - opened_at).total_seconds())])
 
 
-async def record_call_end(tx: Tx, state: CallState, at: datetime) -> None:
+async def record_call_end(tx: Tx, state: CallStateRow, at: datetime) -> None:
     """Record the end of a call; its usage counts from now on.
 
     The carrier's usage is estimated from the row where the carrier has not reported it.
@@ -73,12 +73,12 @@ async def record_call_end(tx: Tx, state: CallState, at: datetime) -> None:
     await usage.finalize(tx, state.id, at)
 
 
-async def record_call_duration(tx: Tx, state: CallState, seconds: int) -> None:
+async def record_call_duration(tx: Tx, state: CallStateRow, seconds: int) -> None:
     """Record the carrier's duration of the call."""
     await _put(tx, state, [_leg_entry(await usage.call_facts(tx, state.id), seconds)])
 
 
-async def record_transfer_estimate(tx: Tx, state: CallState, transfer: UUID, to_e164: str, seconds: float) -> None:
+async def record_transfer_estimate(tx: Tx, state: CallStateRow, transfer: UUID, to_e164: str, seconds: float) -> None:
     """Record our estimate of a transfer's duration."""
     await usage.store_missing(
         tx, await _owner(tx, state), [_transfer_entry(transfer, to_e164, _seconds(seconds))], state.ended_at
@@ -86,7 +86,7 @@ async def record_transfer_estimate(tx: Tx, state: CallState, transfer: UUID, to_
     await _announce(tx, state)
 
 
-async def record_transfer_duration(tx: Tx, state: CallState, transfer: UUID, to_e164: str, seconds: int) -> None:
+async def record_transfer_duration(tx: Tx, state: CallStateRow, transfer: UUID, to_e164: str, seconds: int) -> None:
     """Record the carrier's duration of a transfer."""
     await _put(tx, state, [_transfer_entry(transfer, to_e164, seconds)])
 
@@ -95,7 +95,7 @@ def _transfer_entry(transfer: UUID, to_e164: str, seconds: int) -> Usage:
     return Usage(f"transfer {transfer}", meters.TRANSFER_SECONDS, pricetable.country(to_e164), seconds)
 
 
-def _leg_entry(facts: usage.CallFacts, seconds: int) -> Usage:
+def _leg_entry(facts: usage.CallUsageFacts, seconds: int) -> Usage:
     if facts.direction == "outbound":
         return Usage(LEG, meters.OUTBOUND_SECONDS, pricetable.country(facts.to_e164), seconds)
     return Usage(LEG, meters.INBOUND_SECONDS, pricetable.country(facts.to_e164), seconds)
@@ -110,24 +110,24 @@ def _seconds(duration: float) -> int:
     return max(0, -int(-duration // 1))
 
 
-async def _grow(tx: Tx, state: CallState, entries: list[Usage]) -> None:
+async def _grow(tx: Tx, state: CallStateRow, entries: list[Usage]) -> None:
     await usage.add(tx, await _owner(tx, state), entries, state.ended_at)
     await _announce(tx, state)
 
 
-async def _put(tx: Tx, state: CallState, entries: list[Usage]) -> None:
+async def _put(tx: Tx, state: CallStateRow, entries: list[Usage]) -> None:
     await usage.upsert(tx, await _owner(tx, state), entries, state.ended_at)
     await _announce(tx, state)
 
 
-async def _owner(tx: Tx, state: CallState) -> Owner:
+async def _owner(tx: Tx, state: CallStateRow) -> Owner:
     if state.ended_at is None:
         return Owner(state.org_id, state.id)  # the call's end sets the rest
     facts = await usage.call_facts(tx, state.id)
     return Owner(state.org_id, state.id, facts.flow_id, facts.number_id)
 
 
-async def _announce(tx: Tx, state: CallState) -> None:
+async def _announce(tx: Tx, state: CallStateRow) -> None:
     # Otherwise the event of the call's end makes the reader count it.
     if state.ended_at is not None:
         await usage.announce(tx, Owner(state.org_id, state.id))

@@ -9,7 +9,7 @@ from hum.refusal import refuse
 from hum.settings import ControlSettings
 from hum.v1 import usage_pb2 as pb
 from storage import usage
-from storage.events import Start
+from storage.events import ReaderStart
 
 
 def feature(settings: ControlSettings, _: Deps) -> Feature:
@@ -29,7 +29,7 @@ def feature(settings: ControlSettings, _: Deps) -> Feature:
         readers=[
             Reader(
                 usage.READER,
-                Start.BEGINNING,
+                ReaderStart.BEGINNING,
                 CHANGES,
                 lambda tx, changed: count(tx, prices, changed),
                 settings.roll_up_seconds,

@@ -9,7 +9,7 @@ from control.usage.pricetable import Prices
 from storage import events, usage
 from storage.db import Db, Tx
 from storage.events import Event
-from storage.usage import CountRow, EntryRow
+from storage.usage import CountRow, UsageEntryRow
 
 #: Events whose subject may have new entries.
 CHANGES = frozenset({"call.completed", "call.summary", "sms.received", "sms.sent", "usage.recorded"})
@@ -35,14 +35,14 @@ async def rebuild(db: Db, prices: Prices) -> int:
     return counted
 
 
-async def _count(tx: Tx, prices: Prices, rows: Sequence[EntryRow]) -> None:
+async def _count(tx: Tx, prices: Prices, rows: Sequence[UsageEntryRow]) -> None:
     counted = [_counted(row, prices) for row in rows]
     await usage.set_counted(tx, counted)
     replacements = [(row.place, _before(row), _after(after)) for row, after in zip(rows, counted, strict=True)]
     await usage.roll_up(tx, meters.changes(replacements))
 
 
-def _counted(row: EntryRow, prices: Prices) -> CountRow:
+def _counted(row: UsageEntryRow, prices: Prices) -> CountRow:
     assert row.used_at is not None
     estimate = None
     if row.meter not in meters.COUNTS:
@@ -53,7 +53,7 @@ def _counted(row: EntryRow, prices: Prices) -> CountRow:
     return CountRow(row.key, amount, currency, worth.quantity, worth.cost, worth.currency, worth.basis)
 
 
-def _before(row: EntryRow) -> Worth | None:
+def _before(row: UsageEntryRow) -> Worth | None:
     if row.counted_quantity is None:
         return None
     assert row.counted_cost is not None and row.counted_currency is not None and row.counted_basis is not None

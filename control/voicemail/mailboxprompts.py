@@ -11,7 +11,7 @@ from control.flows import mailbox
 from control.flows.choices import Choices
 from control.flows.definitions import usable
 from control.flows.mailbox import MailboxPrompt
-from control.livecall.nextsteps import Message, encode
+from control.livecall.nextsteps import TakeMessage, encode
 from hum.v1 import runtime_pb2 as pb
 from storage import calls, clips, flow_switches, voicemails
 from storage.db import Tx
@@ -28,7 +28,7 @@ class Mailboxes:
     def __init__(self, choices: Choices) -> None:
         self._choices = choices
 
-    async def prepare(self, tx: Tx, call: UUID, message: Message) -> pb.SayFirst | None:
+    async def prepare(self, tx: Tx, call: UUID, message: TakeMessage) -> pb.SayFirst | None:
         """Prepare a call for a mailbox stream; return what the carrier must say first, or None if all prompts are rendered.
 
         Missing prompts are rendered for later calls.
@@ -40,7 +40,7 @@ class Mailboxes:
         texts = mailbox.openings(definition, message.why, again=await voicemails.has_parts(tx, call))
         all_texts = {*texts, *_endings(definition).values()}
         by_carrier = len(await self._rendered(tx, row.org_id, definition, all_texts)) < len(all_texts)
-        await calls.set_next_step(tx, call, encode(Message(message.why, by_carrier)), due=True)
+        await calls.set_next_step(tx, call, encode(TakeMessage(message.why, by_carrier)), due=True)
         if not by_carrier:
             return None
         if (flow := await flow_switches.current(tx, call)) is not None:
@@ -48,7 +48,7 @@ class Mailboxes:
         return pb.SayFirst(text=" ".join(texts), language=spoken(mailbox.language_of(texts, definition)))
 
     async def clips(
-        self, tx: Tx, org: UUID, call: UUID, definition: Mapping[str, Any], message: Message
+        self, tx: Tx, org: UUID, call: UUID, definition: Mapping[str, Any], message: TakeMessage
     ) -> list[pb.Clip]:
         """Return the clips of a mailbox's stream: the openings in order, then the endings; none if the carrier speaks."""
         if message.by_carrier:
@@ -58,7 +58,7 @@ class Mailboxes:
         audio = await self._rendered(tx, org, definition, {text for _, text in kinds})
         return [pb.Clip(kind=kind, text=text, audio_ulaw=audio[text]) for kind, text in kinds if text in audio]
 
-    async def parting(self, tx: Tx, call: UUID, message: Message, end_reason: str | None) -> pb.SayAndHangUp | None:
+    async def parting(self, tx: Tx, call: UUID, message: TakeMessage, end_reason: str | None) -> pb.SayAndHangUp | None:
         """Return what the carrier says after the stream of a mailbox that had no clips, or None."""
         kind = _LAST.get(end_reason or "")
         row = await calls.session(tx, call) if kind and message.by_carrier else None

@@ -3,16 +3,16 @@
 from collections.abc import Mapping
 from typing import Any
 
-from control.livecall.nextsteps import VOICEMAIL, Message, encode
+from control.livecall.nextsteps import VOICEMAIL, TakeMessage, encode
 from control.livecall.state import require_live
-from control.tools import Result, Schema, Situation, Tool, ToolChannel, ToolContext, failed
+from control.tools import AgentTool, Result, Schema, Situation, ToolChannel, ToolContext, failed
 from storage import calls
 from storage.db import Db
 
 NOTHING: Schema = {"type": "object", "properties": {}, "additionalProperties": False}
 
 
-def take_voicemail(db: Db, timeout_ms: int) -> Tool:
+def take_voicemail(db: Db, timeout_ms: int) -> AgentTool:
     """Return the tool; the call continues in the mailbox after the agent has finished speaking."""
 
     async def run(context: ToolContext, _: Mapping[str, Any]) -> Result:
@@ -20,10 +20,10 @@ def take_voicemail(db: Db, timeout_ms: int) -> Tool:
             state = await require_live(tx, context.call)
             if state.call_sid is None:
                 return failed("Only callers on the phone can leave a message. Note down what they say instead.")
-            await calls.set_next_step(tx, context.call, encode(Message("agent")))
+            await calls.set_next_step(tx, context.call, encode(TakeMessage("agent")))
         return Result({"taking_message": True}, leaves=VOICEMAIL)
 
-    return Tool(
+    return AgentTool(
         name="take_voicemail",
         description=(
             "Let the caller leave a message for the team, when they ask for that or nobody can help them. Tell them that you "

@@ -13,7 +13,7 @@ from hum.ids import Kind
 
 
 @dataclass(frozen=True, slots=True)
-class Content:
+class DeliveryContent:
     """The content of a delivery: an event; `data` is JSON."""
 
     id: UUID
@@ -25,7 +25,7 @@ class Content:
     data: str
 
 
-def body(content: Content, format: str) -> bytes:
+def body(content: DeliveryContent, format: str) -> bytes:
     """Return the body for a receiver's format."""
     match format:
         case "slack":
@@ -39,7 +39,7 @@ def body(content: Content, format: str) -> bytes:
             return event(content)
 
 
-def event(content: Content) -> bytes:
+def event(content: DeliveryContent) -> bytes:
     """Return the event as JSON, with the outbox's bytes as its data."""
     head = {
         "id": ids.show(Kind.EVENT, content.id),

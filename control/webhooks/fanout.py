@@ -16,19 +16,19 @@ from storage.webhook_deliveries import NewDelivery, SubscriberRow
 
 
 @dataclass(frozen=True, slots=True)
-class Stream:
+class EventStream:
     """The stream of an event: its call or conversation."""
 
     id: UUID
     is_call: bool
 
 
-def stream_of(data: Mapping[str, Any]) -> Stream | None:
+def stream_of(data: Mapping[str, Any]) -> EventStream | None:
     """Return the stream that an event's data names, or None."""
     for name, kind in (("conversation_id", Kind.CONVERSATION), ("call_id", Kind.CALL)):
         text = data.get(name)
         if isinstance(text, str) and (id := ids.parse(kind, text)) is not None:
-            return Stream(id, kind is Kind.CALL)
+            return EventStream(id, kind is Kind.CALL)
     return None
 
 
@@ -54,7 +54,7 @@ async def fan_out(tx: Tx, batch: Sequence[Event], *, retries: int) -> None:
         await webhook_deliveries.create(tx, deliveries, retries)
 
 
-async def _sequences(tx: Tx, batch: Sequence[Event], streams: dict[int, Stream]) -> dict[int, int]:
+async def _sequences(tx: Tx, batch: Sequence[Event], streams: dict[int, EventStream]) -> dict[int, int]:
     """Return the sequence number of each event in its stream; events that no webhook matches count too."""
     counts = Counter(streams[event.id].id for event in batch if event.id in streams)
     if not counts:
@@ -70,7 +70,7 @@ async def _sequences(tx: Tx, batch: Sequence[Event], streams: dict[int, Stream])
 
 
 async def _places(
-    tx: Tx, matches: Sequence[tuple[Event, SubscriberRow]], streams: dict[int, Stream]
+    tx: Tx, matches: Sequence[tuple[Event, SubscriberRow]], streams: dict[int, EventStream]
 ) -> dict[UUID, tuple[UUID | None, UUID | None]]:
     """Return the number and flow of each stream that a webhook filters by them."""
     filtered = {streams[event.id] for event, row in matches if (row.number_ids or row.flow_ids) and event.id in streams}

@@ -4,22 +4,22 @@ from datetime import timedelta
 from functools import partial
 
 from control.base.egress import Policy
-from control.bus import Channel
+from control.bus import BusChannel
 from control.feature import Deps, Feature, Reader, Sweep
 from control.webhooks import lateness
 from control.webhooks.fanout import fan_out
-from control.webhooks.posting import AtStep, Poster, go_on
-from control.webhooks.recording import Pace, Recorder
+from control.webhooks.posting import AtStep, WebhookPoster, go_on
+from control.webhooks.recording import OutcomePace, OutcomeRecorder
 from control.webhooks.retries import Schedule
-from control.webhooks.sealing import Sealer
-from control.webhooks.sender import Sender, SendLimits
+from control.webhooks.sealing import WebhookSealer
+from control.webhooks.sender import WebhookSender, WebhookSendLimits
 from control.webhooks.servicer import WebhooksServicer
-from control.webhooks.usecases import Limits, check_failing, prune
+from control.webhooks.usecases import WebhookLimits, check_failing, prune
 from hum.contract import eventtypes
 from hum.settings import ControlSettings
 from hum.v1 import webhooks_pb2
 from storage import webhook_deliveries
-from storage.events import Start
+from storage.events import ReaderStart
 from storage.webhook_queues import DeadBackOff
 
 #: Seconds in which a webhook's receiver must have answered.
@@ -64,13 +64,13 @@ WEBHOOK_KEEP_DAYS = 30.0
 WEBHOOK_LATE_SECONDS = 60.0
 
 #: Notified by the transaction that makes a delivery due.
-DUE = Channel(webhook_deliveries.CHANNEL, str, str)
+DUE = BusChannel(webhook_deliveries.CHANNEL, str, str)
 
 
 def feature(settings: ControlSettings, deps: Deps) -> Feature:
-    sealer, sender = Sealer(deps.keyring), sender_of(settings, deps)
+    sealer, sender = WebhookSealer(deps.keyring), sender_of(settings, deps)
     overlap_seconds = WEBHOOK_OVERLAP_HOURS * 3600
-    limits = Limits(settings.max_webhooks, Policy(settings.egress_networks), overlap_seconds)
+    limits = WebhookLimits(settings.max_webhooks, Policy(settings.egress_networks), overlap_seconds)
     retries = schedule_of().retries
     servicer = WebhooksServicer(deps.cursors, sealer, limits, WEBHOOK_DISABLE_DAYS, retries)
     keep = timedelta(days=WEBHOOK_KEEP_DAYS)
@@ -80,7 +80,7 @@ def feature(settings: ControlSettings, deps: Deps) -> Feature:
         readers=[
             Reader(
                 lateness.READER,
-                Start.NOW,
+                ReaderStart.NOW,
                 frozenset(eventtypes.visible()),
                 partial(fan_out, retries=retries),
                 WEBHOOK_READ_SECONDS,
@@ -98,9 +98,9 @@ def feature(settings: ControlSettings, deps: Deps) -> Feature:
     )
 
 
-def sender_of(settings: ControlSettings, deps: Deps, at_step: AtStep = go_on) -> Sender:
+def sender_of(settings: ControlSettings, deps: Deps, at_step: AtStep = go_on) -> WebhookSender:
     dead = DeadBackOff(WEBHOOK_DEAD_FAILURES, WEBHOOK_REST_SECONDS, WEBHOOK_LONGEST_REST_SECONDS)
-    limits = SendLimits(
+    limits = WebhookSendLimits(
         width=WEBHOOK_WIDTH,
         organization_width=WEBHOOK_ORGANIZATION_WIDTH,
         endpoint_width=WEBHOOK_ENDPOINT_WIDTH,
@@ -112,10 +112,10 @@ def sender_of(settings: ControlSettings, deps: Deps, at_step: AtStep = go_on) ->
         poll_seconds=WEBHOOK_POLL_SECONDS,
     )
     schedule = schedule_of()
-    poster = Poster(deps.web, Sealer(deps.keyring), schedule, WEBHOOK_SECONDS, at_step)
-    pace = Pace(WEBHOOK_BATCH_SECONDS, settings.database_retry_seconds, WEBHOOK_LEASE_SECONDS)
-    recorder = Recorder(deps.db, dead, pace, at_step)
-    return Sender(deps.db, poster, recorder, limits)
+    poster = WebhookPoster(deps.web, WebhookSealer(deps.keyring), schedule, WEBHOOK_SECONDS, at_step)
+    pace = OutcomePace(WEBHOOK_BATCH_SECONDS, settings.database_retry_seconds, WEBHOOK_LEASE_SECONDS)
+    recorder = OutcomeRecorder(deps.db, dead, pace, at_step)
+    return WebhookSender(deps.db, poster, recorder, limits)
 
 
 def schedule_of() -> Schedule:

@@ -10,11 +10,11 @@ from uuid import UUID
 from prometheus_client import Counter, Histogram
 
 from control.base.egress import EgressError
-from control.clients.http import Answer, GuardedClient
+from control.clients.http import GuardedClient, HttpAnswer
 from control.webhooks import bodies, retries, signing
-from control.webhooks.bodies import Content
+from control.webhooks.bodies import DeliveryContent
 from control.webhooks.retries import Schedule
-from control.webhooks.sealing import Sealer
+from control.webhooks.sealing import WebhookSealer
 from hum import ids
 from hum.clock import monotonic_ms, now
 from hum.ids import Kind
@@ -50,7 +50,7 @@ class ClaimedDelivery:
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class DeliveryOutcome:
     """The outcome of an attempt; `is_gone`: the receiver has unsubscribed (410)."""
 
     claimed: ClaimedDelivery
@@ -58,16 +58,16 @@ class Outcome:
     is_gone: bool = False
 
 
-class Poster:
+class WebhookPoster:
     """The sender of claimed deliveries to their receivers."""
 
     def __init__(
-        self, web: GuardedClient, sealer: Sealer, schedule: Schedule, seconds: float, at_step: AtStep = go_on
+        self, web: GuardedClient, sealer: WebhookSealer, schedule: Schedule, seconds: float, at_step: AtStep = go_on
     ) -> None:
         self._web, self._sealer, self._schedule = web, sealer, schedule
         self._seconds, self.at_step = seconds, at_step
 
-    async def send(self, claimed: ClaimedDelivery) -> Outcome:
+    async def send(self, claimed: ClaimedDelivery) -> DeliveryOutcome:
         """Send a delivery, once; return the outcome."""
         row, began_ms, at = claimed.row, monotonic_ms(), now()
         if row.data is None:
@@ -77,7 +77,9 @@ class Poster:
         except (Unsealable, ValueError) as error:
             LOG.warning("could not open a webhook's secret; rotate it", webhook=str(row.webhook_id), error=str(error))
             return self._failed(claimed, at, began_ms, "secret", "Its secret can't be opened; rotate it.", None)
-        content = Content(row.public_id, row.org_id, row.type, row.version, row.created_at, row.sequence, row.data)
+        content = DeliveryContent(
+            row.public_id, row.org_id, row.type, row.version, row.created_at, row.sequence, row.data
+        )
         body = bodies.body(content, row.format)
         headers |= signing.headers(
             secrets=secrets,
@@ -115,8 +117,14 @@ class Poster:
         return secrets, dict(self._sealer.headers(row.sealed_headers, row.webhook_id, row.org_id))
 
     def _failed(
-        self, claimed: ClaimedDelivery, at: datetime, began_ms: float, error: str, message: str, answer: Answer | None
-    ) -> Outcome:
+        self,
+        claimed: ClaimedDelivery,
+        at: datetime,
+        began_ms: float,
+        error: str,
+        message: str,
+        answer: HttpAnswer | None,
+    ) -> DeliveryOutcome:
         gone = answer is not None and answer.status == retries.GONE
         header = answer.headers.get("retry-after") if answer is not None else None
         requested_seconds = retries.retry_after_seconds(header, at)
@@ -134,11 +142,11 @@ class Poster:
         state: str,
         wait_seconds: float | None,
         error: str | None,
-        answer: Answer | None,
+        answer: HttpAnswer | None,
         message: str | None = None,
         *,
         is_gone: bool = False,
-    ) -> Outcome:
+    ) -> DeliveryOutcome:
         ATTEMPTS.labels("delivered" if state == "delivered" else error).inc()
         row = OutcomeRow(
             id=claimed.row.id,
@@ -153,4 +161,4 @@ class Poster:
             response_body=answer.body if answer else None,
             response_type=answer.headers.get("content-type", "")[:200] if answer else None,
         )
-        return Outcome(claimed, row, is_gone)
+        return DeliveryOutcome(claimed, row, is_gone)

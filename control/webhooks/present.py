@@ -7,7 +7,7 @@ from uuid import UUID
 
 from control.base.wire import timestamp, value
 from control.webhooks import bodies
-from control.webhooks.bodies import Content
+from control.webhooks.bodies import DeliveryContent
 from control.webhooks.presets import PRESETS
 from control.webhooks.usecases import MASK
 from hum import ids
@@ -76,8 +76,8 @@ def detailed(
     return message
 
 
-def _content(row: DeliveryRow, content: ContentRow, data: str) -> Content:
-    return Content(
+def _content(row: DeliveryRow, content: ContentRow, data: str) -> DeliveryContent:
+    return DeliveryContent(
         content.public_id, content.org_id, content.type, content.version, content.created_at, row.sequence, data
     )
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from control.webhooks import usecases
-from control.webhooks.posting import AtStep, Outcome, go_on
+from control.webhooks.posting import AtStep, DeliveryOutcome, go_on
 from hum.clock import monotonic_ms
 from hum.observe.logs import log
 from storage import webhook_queues
@@ -17,7 +17,7 @@ LOG = log(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class Pace:
+class OutcomePace:
     """Durations in seconds: of gathering a batch, of the back-off while the database is unavailable, of a claim's lease."""
 
     batch_seconds: float
@@ -25,21 +25,21 @@ class Pace:
     lease_seconds: float
 
 
-class Recorder:
+class OutcomeRecorder:
     """The recorder of outcomes, in batches.
 
     While the database is unavailable it retains outcomes until their leases end; then another process may claim the deliveries.
     """
 
-    def __init__(self, db: Db, dead: DeadBackOff, pace: Pace, at_step: AtStep = go_on) -> None:
+    def __init__(self, db: Db, dead: DeadBackOff, pace: OutcomePace, at_step: AtStep = go_on) -> None:
         self._db, self._dead = db, dead
         self._pace, self._at_step = pace, at_step
-        self._queue: list[Outcome] = []
+        self._queue: list[DeliveryOutcome] = []
         self._task: asyncio.Task[None] | None = None
         #: Called after each batch: ordered deliveries may have become due.
         self.then: Callable[[], None] = lambda: None
 
-    def enqueue(self, outcome: Outcome) -> None:
+    def enqueue(self, outcome: DeliveryOutcome) -> None:
         """Queue an outcome."""
         self._queue.append(outcome)
         if self._task is None or self._task.done():
@@ -63,7 +63,7 @@ class Recorder:
                 await asyncio.sleep(self._pace.retry_seconds)
             self.then()
 
-    async def _record(self, batch: Sequence[Outcome]) -> None:
+    async def _record(self, batch: Sequence[DeliveryOutcome]) -> None:
         async with self._db.system() as tx:
             await webhook_queues.lock(tx, list({outcome.claimed.row.webhook_id for outcome in batch}))
             recorded = await webhook_queues.record(tx, [outcome.row for outcome in batch])
@@ -77,7 +77,7 @@ class Recorder:
         await self._at_step("recorded")
 
 
-def _delay_of_successors(outcome: Outcome) -> tuple[UUID, UUID, int, float] | None:
+def _delay_of_successors(outcome: DeliveryOutcome) -> tuple[UUID, UUID, int, float] | None:
     """Return the delay of the later deliveries in an ordered webhook's stream: they wait as long as this one; else None."""
     row = outcome.claimed.row
     if not row.ordered or row.stream_id is None or row.sequence is None:
@@ -85,9 +85,9 @@ def _delay_of_successors(outcome: Outcome) -> tuple[UUID, UUID, int, float] | No
     return row.webhook_id, row.stream_id, row.sequence, outcome.row.wait_seconds
 
 
-def _healths(batch: Sequence[Outcome]) -> list[HealthRow]:
+def _healths(batch: Sequence[DeliveryOutcome]) -> list[HealthRow]:
     """Return the health of each webhook by a batch of outcomes; one success suffices."""
-    by_webhook = dict[UUID, list[Outcome]]()
+    by_webhook = dict[UUID, list[DeliveryOutcome]]()
     for outcome in batch:
         by_webhook.setdefault(outcome.claimed.row.webhook_id, []).append(outcome)
     healths = []

@@ -10,7 +10,7 @@ from hum.secrets import Keyring, SealContext
 SECRET, HEADERS = "webhooks.secret", "webhooks.headers"
 
 
-class Sealer:
+class WebhookSealer:
     """The sealer of secrets and headers; opening raises Unsealable."""
 
     def __init__(self, keyring: Keyring) -> None:

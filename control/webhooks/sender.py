@@ -15,8 +15,8 @@ from prometheus_client import Histogram
 
 from control.webhooks import fairshare
 from control.webhooks.fairshare import Demand
-from control.webhooks.posting import ClaimedDelivery, Poster
-from control.webhooks.recording import Recorder
+from control.webhooks.posting import ClaimedDelivery, WebhookPoster
+from control.webhooks.recording import OutcomeRecorder
 from hum import ids
 from hum.clock import monotonic_ms, now
 from hum.observe.logs import log
@@ -36,7 +36,7 @@ FIRST_WINDOW = 8
 
 
 @dataclass(frozen=True, slots=True)
-class SendLimits:
+class WebhookSendLimits:
     """Concurrency limits (all requests, of an organization, an endpoint, dead endpoints), and durations in seconds."""
 
     width: int
@@ -85,10 +85,10 @@ class Traffic:
         return min(widest, self.window(webhook)) - self.by_webhook[webhook]
 
 
-class Sender:
+class WebhookSender:
     """The sender of due deliveries; any number of processes may run one."""
 
-    def __init__(self, db: Db, poster: Poster, recorder: Recorder, limits: SendLimits) -> None:
+    def __init__(self, db: Db, poster: WebhookPoster, recorder: OutcomeRecorder, limits: WebhookSendLimits) -> None:
         self._db, self._poster, self._recorder, self._limits = db, poster, recorder, limits
         self._traffic, self._tasks = Traffic(), set[asyncio.Task[None]]()
         #: Set when a delivery is due, or capacity is free again.

@@ -7,8 +7,8 @@ from control.base.wire import moment, word
 from control.boundary import TransactionContext
 from control.webhooks import present, usecases
 from control.webhooks.present import webhook_id
-from control.webhooks.sealing import Sealer
-from control.webhooks.usecases import Limits, RequestedSettings
+from control.webhooks.sealing import WebhookSealer
+from control.webhooks.usecases import RequestedSettings, WebhookLimits
 from hum import ids
 from hum.contract.errors import InvalidState
 from hum.ids import Kind
@@ -23,7 +23,7 @@ class WebhooksServicer:
     """The service of webhooks.  `retries`: those of a replayed delivery."""
 
     def __init__(
-        self, cursors: paging.Cursors, sealer: Sealer, limits: Limits, disable_days: float, retries: int
+        self, cursors: paging.Cursors, sealer: WebhookSealer, limits: WebhookLimits, disable_days: float, retries: int
     ) -> None:
         self._cursors, self._sealer, self._limits = cursors, sealer, limits
         self._disable_days, self._retries = disable_days, retries

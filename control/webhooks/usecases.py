@@ -10,7 +10,7 @@ from control.base.egress import EgressError, Policy
 from control.base.wire import timestamp
 from control.webhooks import retries, signing
 from control.webhooks.presets import PRESETS
-from control.webhooks.sealing import Sealer
+from control.webhooks.sealing import WebhookSealer
 from hum import ids
 from hum.clock import now
 from hum.contract.errors import FieldError, InvalidRequest, InvalidState, PlanLimit
@@ -47,14 +47,14 @@ class RequestedSettings:
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class WebhookLimits:
     most: int
     policy: Policy
     overlap_seconds: float
 
 
 async def create(
-    tx: Tx, principal: Principal, requested: RequestedSettings, sealer: Sealer, limits: Limits
+    tx: Tx, principal: Principal, requested: RequestedSettings, sealer: WebhookSealer, limits: WebhookLimits
 ) -> tuple[WebhookRow, str]:
     """Create a webhook; return it with its secret.  Raises InvalidRequest, PlanLimit."""
     id, org = ids.new(), principal.organization
@@ -68,7 +68,7 @@ async def create(
 
 
 async def change(
-    tx: Tx, before: WebhookRow, requested: RequestedSettings, sealer: Sealer, limits: Limits
+    tx: Tx, before: WebhookRow, requested: RequestedSettings, sealer: WebhookSealer, limits: WebhookLimits
 ) -> WebhookRow:
     """Change a locked webhook.  Raises InvalidRequest."""
     # Stored header values never go to another origin: a person who may change the URL could read them there.
@@ -89,7 +89,9 @@ async def change(
     return await webhooks.get(tx, before.id)
 
 
-async def _config(tx: Tx, requested: RequestedSettings, limits: Limits, sealed_headers: bytes | None) -> WebhookConfig:
+async def _config(
+    tx: Tx, requested: RequestedSettings, limits: WebhookLimits, sealed_headers: bytes | None
+) -> WebhookConfig:
     """Check the requested settings; return the row's.  Raises InvalidRequest with all errors."""
     errors = list[FieldError]()
     preset = PRESETS.get(requested.preset) if requested.preset else None
@@ -172,7 +174,7 @@ def _headers(requested: Mapping[str, str], stored: Mapping[str, str]) -> dict[st
     return headers
 
 
-async def rotate(tx: Tx, id: UUID, sealer: Sealer, limits: Limits) -> tuple[WebhookRow, str]:
+async def rotate(tx: Tx, id: UUID, sealer: WebhookSealer, limits: WebhookLimits) -> tuple[WebhookRow, str]:
     """Rotate a webhook's secret; return the webhook with the new one.  Raises NotFound."""
     before, secret = await webhooks.get(tx, id, lock=True), signing.new_secret()
     sealed = sealer.seal_secret(secret, id, before.org_id)

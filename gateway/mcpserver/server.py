@@ -89,7 +89,7 @@ class McpExchange:
         self.messages.append(message)
 
 
-class McpServer:
+class GatewayMcpServer:
     """The endpoint and the tools."""
 
     def __init__(
@@ -262,7 +262,7 @@ class McpServer:
 class _Endpoint:
     """The server as an ASGI application for a route: Starlette takes a function or a method for a request handler."""
 
-    def __init__(self, server: McpServer) -> None:
+    def __init__(self, server: GatewayMcpServer) -> None:
         self._server = server
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

@@ -1,6 +1,6 @@
 """Errors that carry their own status.
 
-An expected business outcome is a value.  A refusal is a `Refused`: it names its gRPC code as a string, so that rules
+An expected business outcome is a value.  A refusal is a `RequestRefused`: it names its gRPC code as a string, so that rules
 and storage can raise it without importing grpc, and a stable reason, which REST maps to a status
 (`gateway/errors.py`).  Any other exception that escapes is a bug and becomes INTERNAL at the boundary.
 """
@@ -16,7 +16,7 @@ class FieldError(NamedTuple):
     reason: str
 
 
-class Refused(Exception):  # noqa: N818 - a refusal is no fault of ours
+class RequestRefused(Exception):  # noqa: N818 - a refusal is no fault of ours
     """A request that was understood and is refused.  Subclasses set the code and the reason."""
 
     code: ClassVar[str] = "FAILED_PRECONDITION"
@@ -30,7 +30,7 @@ class Refused(Exception):  # noqa: N818 - a refusal is no fault of ours
             self.metadata = metadata
 
 
-class InvalidRequest(Refused):
+class InvalidRequest(RequestRefused):
     """The request has bad fields."""
 
     code, reason = "INVALID_ARGUMENT", "INVALID_REQUEST"
@@ -40,43 +40,43 @@ class InvalidRequest(Refused):
         self.fields = fields
 
 
-class InvalidCursor(Refused):
+class InvalidCursor(RequestRefused):
     """The cursor is invalid or belongs to another list."""
 
     code, reason = "INVALID_ARGUMENT", "INVALID_CURSOR"
 
 
-class SessionRequired(Refused):
+class SessionRequired(RequestRefused):
     """The session is over or unknown; sign in again at /auth/login."""
 
     code, reason = "UNAUTHENTICATED", "SESSION_REQUIRED"
 
 
-class ApiKeyRequired(Refused):
+class ApiKeyRequired(RequestRefused):
     """The API key is unknown, revoked or expired; an admin can make a new one."""
 
     code, reason = "UNAUTHENTICATED", "API_KEY_REQUIRED"
 
 
-class EmailUnverified(Refused):
+class EmailUnverified(RequestRefused):
     """The identity provider has not verified this e-mail address."""
 
     code, reason = "FAILED_PRECONDITION", "EMAIL_UNVERIFIED"
 
 
-class PlanLimit(Refused):
+class PlanLimit(RequestRefused):
     """A limit of your plan or of this deployment is reached."""
 
     code, reason = "FAILED_PRECONDITION", "PLAN_LIMIT"
 
 
-class BillingRequired(Refused):
+class BillingRequired(RequestRefused):
     """Your plan does not allow this."""
 
     code, reason = "FAILED_PRECONDITION", "BILLING_REQUIRED"
 
 
-class PaymentError(Refused):
+class PaymentError(RequestRefused):
     """The payment provider rejected the request or did not respond."""
 
     code, reason = "UNAVAILABLE", "PAYMENT_ERROR"
@@ -91,91 +91,91 @@ class PaymentRefused(PaymentError):  # noqa: N818 - named for what happened, lik
     is_ambiguous = False
 
 
-class Forbidden(Refused):
+class Forbidden(RequestRefused):
     """Your role does not allow this."""
 
     code, reason = "PERMISSION_DENIED", "FORBIDDEN"
 
 
-class InsufficientScope(Refused):
+class InsufficientScope(RequestRefused):
     """The API key does not have the required scope."""
 
     code, reason = "PERMISSION_DENIED", "INSUFFICIENT_SCOPE"
 
 
-class NoMembership(Refused):
+class NoMembership(RequestRefused):
     """You belong to no organization."""
 
     code, reason = "PERMISSION_DENIED", "NO_MEMBERSHIP"
 
 
-class NotFound(Refused):
+class NotFound(RequestRefused):
     """Not found."""
 
     code, reason = "NOT_FOUND", "NOT_FOUND"
 
 
-class NotAtCarrier(Refused):
+class NotAtCarrier(RequestRefused):
     """The carrier account does not hold this number."""
 
     code, reason = "NOT_FOUND", "NOT_AT_CARRIER"
 
 
-class AlreadyExists(Refused):
+class AlreadyExists(RequestRefused):
     """It already exists."""
 
     code, reason = "ALREADY_EXISTS", "ALREADY_EXISTS"
 
 
-class Conflict(Refused):
+class Conflict(RequestRefused):
     """Another request is changing the same resource; try again."""
 
     code, reason = "ABORTED", "CONFLICT"
 
 
-class OrganizationChanged(Refused):
+class OrganizationChanged(RequestRefused):
     """The session works in another organization than the request names; ask `GET /api/me` in which."""
 
     code, reason = "ABORTED", "ORGANIZATION_CHANGED"
 
 
-class InUse(Refused):
+class InUse(RequestRefused):
     """It is still in use."""
 
     code, reason = "FAILED_PRECONDITION", "IN_USE"
 
 
-class InvalidState(Refused):
+class InvalidState(RequestRefused):
     """Its current state does not allow this."""
 
     code, reason = "FAILED_PRECONDITION", "INVALID_STATE"
 
 
-class ConversationClosed(Refused):
+class ConversationClosed(RequestRefused):
     """The conversation is closed; reopen it first."""
 
     code, reason = "FAILED_PRECONDITION", "CONVERSATION_CLOSED"
 
 
-class IdempotencyMismatch(Refused):
+class IdempotencyMismatch(RequestRefused):
     """This Idempotency-Key was used with a different request."""
 
     code, reason = "ALREADY_EXISTS", "IDEMPOTENCY_MISMATCH"
 
 
-class IdempotencyInProgress(Refused):
+class IdempotencyInProgress(RequestRefused):
     """A request with this Idempotency-Key is in progress; try again later."""
 
     code, reason = "ABORTED", "IDEMPOTENCY_IN_PROGRESS"
 
 
-class RateLimited(Refused):
+class RateLimited(RequestRefused):
     """Too many requests; try again later."""
 
     code, reason = "RESOURCE_EXHAUSTED", "RATE_LIMITED"
 
 
-class Unavailable(Refused):
+class Unavailable(RequestRefused):
     """The service is not available at the moment; try again."""
 
     code, reason = "UNAVAILABLE", "UNAVAILABLE"
@@ -193,7 +193,7 @@ class StoreUnavailable(Unavailable):
     reason = "STORE_UNAVAILABLE"
 
 
-class CarrierError(Refused):
+class CarrierError(RequestRefused):
     """The carrier rejected the request or did not respond."""
 
     code, reason = "UNAVAILABLE", "CARRIER_ERROR"
@@ -209,5 +209,5 @@ class CarrierBusy(CarrierError):  # noqa: N818 - named for what happened, like t
 
 def error_codes() -> list[str]:
     """List the error codes of this module's refusals, such as `not_found`."""
-    refusals = (kind for kind in globals().values() if isinstance(kind, type) and issubclass(kind, Refused))
+    refusals = (kind for kind in globals().values() if isinstance(kind, type) and issubclass(kind, RequestRefused))
     return sorted({refusal.reason.lower() for refusal in refusals})

@@ -59,7 +59,7 @@ def read_body(text: bytes, into: Message, problems: list[FieldError]) -> list[st
         raise NotJson("The body is nested too deep.") from error
     seen: list[str] = []
     with suppress(_TooManyProblems):
-        _read_members(members, into, _Reader(problems), seen)
+        _read_members(members, into, _BodyReader(problems), seen)
     return seen
 
 
@@ -79,7 +79,7 @@ def _position(text: bytes, byte: int) -> str:
 
 def read_query(field: FieldDescriptor, values: list[str], into: Message, problems: list[FieldError]) -> None:
     """Set a field from its query parameters; append problems."""
-    reader = _Reader(problems, jsonnames.rest_name(field))
+    reader = _BodyReader(problems, jsonnames.rest_name(field))
     if not field.is_repeated and len(values) > 1:
         reader.report("must not be repeated")
         return
@@ -88,7 +88,7 @@ def read_query(field: FieldDescriptor, values: list[str], into: Message, problem
             _read_query_value(field, text, into, reader)
 
 
-def _read_query_value(field: FieldDescriptor, text: str, into: Message, reader: "_Reader") -> None:
+def _read_query_value(field: FieldDescriptor, text: str, into: Message, reader: "_BodyReader") -> None:
     field_reader = _single(field)
     try:
         if isinstance(field_reader, _Scalar):
@@ -102,7 +102,7 @@ def _read_query_value(field: FieldDescriptor, text: str, into: Message, reader: 
         reader.report(str(bad))
 
 
-class _Reader:
+class _BodyReader:
     """The reader's position in the body, and the problems so far."""
 
     __slots__ = ("depth", "path", "problems")
@@ -110,13 +110,13 @@ class _Reader:
     def __init__(self, problems: list[FieldError], path: str = "", depth: int = 0) -> None:
         self.problems, self.path, self.depth = problems, path, depth
 
-    def member(self, name: str) -> "_Reader":
+    def member(self, name: str) -> "_BodyReader":
         name = name[:PATH_CHARACTERS]
-        return _Reader(self.problems, f"{self.path}.{name}" if self.path else name, self.depth + 1)
+        return _BodyReader(self.problems, f"{self.path}.{name}" if self.path else name, self.depth + 1)
 
-    def item(self, key: int | str) -> "_Reader":
+    def item(self, key: int | str) -> "_BodyReader":
         subscript = json.dumps(key[:PATH_CHARACTERS], ensure_ascii=False) if isinstance(key, str) else key
-        return _Reader(self.problems, f"{self.path}[{subscript}]", self.depth + 1)
+        return _BodyReader(self.problems, f"{self.path}[{subscript}]", self.depth + 1)
 
     def report(self, reason: str) -> None:
         if len(self.problems) >= MOST_PROBLEMS:
@@ -131,7 +131,7 @@ def _members(raw: bytes) -> dict[str, msgspec.Raw]:
         raise InvalidValue("must be an object") from error
 
 
-def _read_members(members: Mapping[str, msgspec.Raw], into: Message, reader: _Reader, seen: list[str]) -> None:
+def _read_members(members: Mapping[str, msgspec.Raw], into: Message, reader: _BodyReader, seen: list[str]) -> None:
     if reader.depth > DEEPEST:
         reader.report(f"is nested deeper than {DEEPEST} levels")
         return
@@ -154,7 +154,7 @@ def _read_members(members: Mapping[str, msgspec.Raw], into: Message, reader: _Re
             inner.report(str(bad))
 
 
-FieldReader = Callable[[bytes, Message, _Reader], None]
+FieldReader = Callable[[bytes, Message, _BodyReader], None]
 
 
 @cache
@@ -166,7 +166,7 @@ def _field_reader(field: FieldDescriptor) -> FieldReader:
     if not field.is_repeated:
         return fill.read
 
-    def read_items(raw: bytes, into: Message, reader: _Reader) -> None:
+    def read_items(raw: bytes, into: Message, reader: _BodyReader) -> None:
         try:
             items = _RAW_ITEMS.decode(raw)
         except (msgspec.DecodeError, RecursionError) as error:
@@ -189,7 +189,7 @@ def _map_reader(field: FieldDescriptor) -> FieldReader:
     entry = field.message_type.fields_by_name
     read_key, value = jsonvalues.key_reader(entry["key"]), _single(entry["value"])
 
-    def read_entries(raw: bytes, into: Message, reader: _Reader) -> None:
+    def read_entries(raw: bytes, into: Message, reader: _BodyReader) -> None:
         for name, item in _members(raw).items():
             inner = reader.item(name)
             try:
@@ -208,10 +208,10 @@ class _Scalar:
         self._is_raw = jsonnames.is_raw_json(field)
         self._convert = jsonvalues.read_raw if self._is_raw else jsonvalues.reader(field)
 
-    def read(self, raw: bytes, into: Message, _: _Reader) -> None:
+    def read(self, raw: bytes, into: Message, _: _BodyReader) -> None:
         self.put(into, self._value(raw))
 
-    def read_entry(self, raw: bytes, entries: Any, key: Any, _: _Reader) -> None:
+    def read_entry(self, raw: bytes, entries: Any, key: Any, _: _BodyReader) -> None:
         entries[key] = self._value(raw)
 
     def put(self, into: Message, value: Any) -> None:
@@ -242,10 +242,10 @@ class _Nested:
     def __init__(self, field: FieldDescriptor) -> None:
         self._field, self._name = field, field.name
 
-    def read(self, raw: bytes, into: Message, reader: _Reader) -> None:
+    def read(self, raw: bytes, into: Message, reader: _BodyReader) -> None:
         self._fill(raw, self.target(into), reader)
 
-    def read_entry(self, raw: bytes, entries: Any, key: Any, reader: _Reader) -> None:
+    def read_entry(self, raw: bytes, entries: Any, key: Any, reader: _BodyReader) -> None:
         self._fill(raw, entries[key], reader)
 
     def target(self, into: Message) -> Message:
@@ -261,7 +261,7 @@ class _Nested:
         if len(getattr(into, self._name)) == place:
             self.target(into)
 
-    def _fill(self, raw: bytes, into: Message, reader: _Reader) -> None:
+    def _fill(self, raw: bytes, into: Message, reader: _BodyReader) -> None:
         _read_members(_members(raw), into, reader, [])
 
 
@@ -272,7 +272,7 @@ class _WellKnown(_Nested):
         super().__init__(field)
         self._fill_from = fill
 
-    def _fill(self, raw: bytes, into: Message, reading: _Reader) -> None:  # noqa: ARG002 - it has no paths inside
+    def _fill(self, raw: bytes, into: Message, reading: _BodyReader) -> None:  # noqa: ARG002 - it has no paths inside
         self._fill_from(jsonvalues.decode(raw), into)
 
 

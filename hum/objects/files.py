@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from hum import ids, peaks, recordings
 from hum.clock import now
-from hum.contract.errors import NotFound, NotStoredYet, Refused
+from hum.contract.errors import NotFound, NotStoredYet, RequestRefused
 from hum.observe.logs import log
 from hum.process import private
 from hum.settings import RecordingSettings
@@ -88,7 +88,7 @@ class Files:
                 raise
             return await self._bucket.load(path)
 
-    def missing(self, since: datetime | None) -> Refused:
+    def missing(self, since: datetime | None) -> RequestRefused:
         """Return the error for a missing file: not uploaded yet, or deleted.
 
         `since` is when its recording ended; None if it is still being recorded.

@@ -24,7 +24,7 @@ MAX_PIECES = 30
 Credential = Callable[[], tuple[str, str]]
 
 
-class ListenerStreams:
+class OverhearStreams:
     """All listeners of this process."""
 
     def __init__(self, settings: MediaSettings, credential: Credential) -> None:

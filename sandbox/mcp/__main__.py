@@ -7,7 +7,7 @@ import argparse
 import asyncio
 import sys
 
-from sandbox.mcp import Fault, McpServer, Tool
+from sandbox.mcp import McpFault, McpServer, McpTool
 from sandbox.serving import alone
 
 
@@ -21,7 +21,7 @@ def arguments(argv: list[str]) -> argparse.Namespace:
         action="append",
         default=[],
         metavar="METHOD=FAULT",
-        help=f"the fault of all responses to a method: {', '.join(fault.name.lower() for fault in Fault)}",
+        help=f"the fault of all responses to a method: {', '.join(fault.name.lower() for fault in McpFault)}",
     )
     return parser.parse_args(argv)
 
@@ -29,10 +29,10 @@ def arguments(argv: list[str]) -> argparse.Namespace:
 async def main(argv: list[str]) -> None:
     options = arguments(argv)
     async with McpServer.serve(options.listen) as server:
-        server.tools["find_order"] = Tool("Finds an order by its number.", lambda _: "It is on its way.")
+        server.tools["find_order"] = McpTool("Finds an order by its number.", lambda _: "It is on its way.")
         for option in options.fault:
             method, _, fault = option.rpartition("=")
-            server.faults[method] = Fault[fault.upper()]
+            server.faults[method] = McpFault[fault.upper()]
         await alone(server.url)
 
 

@@ -19,7 +19,7 @@ DRIP_SECONDS = 1.0
 PART = b"x" * (64 << 10)
 
 
-class Fault(Enum):
+class McpFault(Enum):
     """A fault of the responses to a method."""
 
     #: No response.
@@ -41,7 +41,7 @@ class Fault(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Tool:
+class McpTool:
     description: str
     run: Callable[[Mapping[str, Any]], Any] = lambda _: "done"
     schema: Mapping[str, Any] = field(default_factory=lambda: OBJECT)
@@ -58,8 +58,8 @@ class McpServer:
     redirect_to: str = ""
     #: Duration of each tool call, in seconds.
     slow_seconds: float = 0.0
-    tools: dict[str, Tool] = field(default_factory=dict)
-    faults: dict[str, Fault] = field(default_factory=dict)
+    tools: dict[str, McpTool] = field(default_factory=dict)
+    faults: dict[str, McpFault] = field(default_factory=dict)
     #: Tools that were called, with their arguments.
     calls: list[tuple[str, Mapping[str, Any]]] = field(default_factory=list)
     #: Methods in order of arrival, each with its headers by lower-case name.
@@ -151,7 +151,7 @@ class McpServer:
         queue = self._streams.get(request.query.get("session_id", ""))
         if queue is None:
             return web.Response(status=404)
-        if "id" in message and self.faults.get(message["method"]) is not Fault.HANG:
+        if "id" in message and self.faults.get(message["method"]) is not McpFault.HANG:
             queue.put_nowait(self._answer(message))
         return web.Response(status=202)
 
@@ -192,19 +192,19 @@ class McpServer:
             case _:
                 return {"code": -32601, "message": "There is no such method."}
 
-    async def _faulty(self, request: web.Request, message: Mapping[str, Any], fault: Fault) -> web.StreamResponse:
+    async def _faulty(self, request: web.Request, message: Mapping[str, Any], fault: McpFault) -> web.StreamResponse:
         match fault:
-            case Fault.HANG:
+            case McpFault.HANG:
                 await asyncio.sleep(3600)
-            case Fault.LIE:
+            case McpFault.LIE:
                 return web.json_response({"jsonrpc": "2.0", "id": 4711, "result": {}})
-            case Fault.GARBAGE:
+            case McpFault.GARBAGE:
                 return web.Response(text="<html>", content_type="application/json")
-            case Fault.ERROR:
+            case McpFault.ERROR:
                 return web.Response(status=500)
-            case Fault.REDIRECT:
+            case McpFault.REDIRECT:
                 return web.Response(status=307, headers={"Location": self.redirect_to})
-            case Fault.DRIP | Fault.FLOOD | Fault.ENDLESS:
+            case McpFault.DRIP | McpFault.FLOOD | McpFault.ENDLESS:
                 return await _without_end(request, fault)
         raise AssertionError(message)
 
@@ -217,7 +217,7 @@ def _headers(request: web.Request) -> dict[str, str]:
 _FRESH: dict[str, Any] = {"ttlMs": 0, "cacheScope": "private"}
 
 
-def _listed(name: str, tool: Tool) -> dict[str, Any]:
+def _listed(name: str, tool: McpTool) -> dict[str, Any]:
     listed = {"name": name, "description": tool.description, "inputSchema": dict(tool.schema)}
     return listed if tool.output_schema is None else listed | {"outputSchema": tool.output_schema}
 
@@ -239,15 +239,15 @@ async def _event_stream(request: web.Request) -> web.StreamResponse:
     return stream
 
 
-async def _without_end(request: web.Request, fault: Fault) -> web.StreamResponse:
+async def _without_end(request: web.Request, fault: McpFault) -> web.StreamResponse:
     stream = web.StreamResponse(headers={"Content-Type": "application/json"})
-    if fault is Fault.ENDLESS:
+    if fault is McpFault.ENDLESS:
         stream = await _event_stream(request)
         notice = {"jsonrpc": "2.0", "method": "notifications/message", "params": {"level": "info", "data": "x" * 1000}}
         while True:
             await stream.write(_event(notice))
     await stream.prepare(request)
-    if fault is Fault.DRIP:
+    if fault is McpFault.DRIP:
         while True:
             await stream.write(b" ")
             await asyncio.sleep(DRIP_SECONDS)

@@ -15,7 +15,7 @@ from collections.abc import Callable, Generator
 from typing import Any
 
 from sandbox.openai.codec import codec_of
-from sandbox.openai.conversation import Item
+from sandbox.openai.conversation import RealtimeItem
 from sandbox.openai.script import FunctionCall, Turn
 from sandbox.openai.stage import Stage, Voiced
 from sandbox.speech.sound import split_words
@@ -27,7 +27,7 @@ Steps = Generator[Callable[[Callable[[Any], None]], None], Any, None]
 Decision = Generator[Callable[[Callable[[Any], None]], None], Any, Turn]
 
 
-class Answer:
+class ModelAnswer:
     """`options` is response.create's `response`, already validated; `decide` chooses the words and calls."""
 
     def __init__(
@@ -44,8 +44,8 @@ class Answer:
         self._format, self._voice = output["format"], output["voice"]
         self._modalities: list[str] = options.get("output_modalities", session["output_modalities"])
         self._max_tokens = options.get("max_output_tokens", session["max_output_tokens"])
-        self._items: list[Item] = []
-        self._open: Item | None = None
+        self._items: list[RealtimeItem] = []
+        self._open: RealtimeItem | None = None
         self._created_at = stage.clock.now
         self._steps = self._run()
 
@@ -106,7 +106,7 @@ class Answer:
         else:
             text, voice = turn.say or "", self._voice
             sound = yield lambda resume: self._stage.senses.utter(text, voice, codec, resume)
-        item = Item(self._message(), codec)
+        item = RealtimeItem(self._message(), codec)
         self._open_item(item)
         part = {"type": "audio", "transcript": ""}
         item.wire["content"] = [{"type": "output_audio", "transcript": ""}]
@@ -114,7 +114,7 @@ class Answer:
         yield from self._stream(item, sound)
         self._close_item("completed")
 
-    def _stream(self, item: Item, sound: Voiced) -> Steps:
+    def _stream(self, item: RealtimeItem, sound: Voiced) -> Steps:
         payload, settings, faults = sound.payload, self._stage.settings, self._stage.faults
         step = settings.chunk_ms * item.codec.bytes_per_ms
         began = self._stage.clock.now
@@ -133,7 +133,7 @@ class Answer:
             self._part("response.output_audio.delta", item, {"delta": _b64(chunk)})
 
     def _write(self, text: str) -> None:
-        item = Item(self._message())
+        item = RealtimeItem(self._message())
         self._open_item(item)
         part = {"type": "text", "text": ""}
         item.wire["content"] = [{"type": "output_text", "text": ""}]
@@ -149,7 +149,7 @@ class Answer:
 
     def _call(self, call: FunctionCall) -> None:
         arguments = json.dumps(call.arguments)
-        item = Item(
+        item = RealtimeItem(
             {
                 "id": self._stage.new_id("item"),
                 "object": "realtime.item",
@@ -173,7 +173,7 @@ class Answer:
         self._stage.emit("response.function_call_arguments.done", done)
         self._close_item("completed")
 
-    def _open_item(self, item: Item) -> None:
+    def _open_item(self, item: RealtimeItem) -> None:
         self._open = item
         self._items.append(item)
         self._stage.truth.items[item.id] = item
@@ -206,11 +206,11 @@ class Answer:
         self.status = status
         self._stage.emit("response.done", {"response": self._wire(details, self._usage())})
 
-    def _output(self, type: str, item: Item) -> None:
+    def _output(self, type: str, item: RealtimeItem) -> None:
         index = self._items.index(item)
         self._stage.emit(type, {"response_id": self.id, "output_index": index, "item": item.wire})
 
-    def _part(self, type: str, item: Item, facts: dict[str, Any]) -> None:
+    def _part(self, type: str, item: RealtimeItem, facts: dict[str, Any]) -> None:
         place = {
             "response_id": self.id,
             "item_id": item.id,

@@ -16,7 +16,7 @@ CONTENT_TYPES = {
 
 
 @dataclass(slots=True)
-class Item:
+class RealtimeItem:
     """`wire` is the item as events show it; the other fields are known to the server alone."""
 
     wire: dict[str, Any]
@@ -47,11 +47,11 @@ class Item:
         return " ".join(part.get("text") or part.get("transcript") or "" for part in parts).strip()
 
 
-class Conversation:
+class RealtimeConversation:
     def __init__(self) -> None:
-        self.items: list[Item] = []
+        self.items: list[RealtimeItem] = []
 
-    def add(self, item: Item, after: str | None = None) -> str | None:
+    def add(self, item: RealtimeItem, after: str | None = None) -> str | None:
         """Insert an item after the one of that id ("root": first; None: last); return the id of the item before it.
 
         Raises Refusal.
@@ -68,11 +68,11 @@ class Conversation:
         self.items.insert(at, item)
         return self.items[at - 1].id if at else None
 
-    def before(self, item: Item) -> str | None:
+    def before(self, item: RealtimeItem) -> str | None:
         at = self.items.index(item)
         return self.items[at - 1].id if at else None
 
-    def find(self, item_id: str, doing: str) -> Item:
+    def find(self, item_id: str, doing: str) -> RealtimeItem:
         """Return an item by its id; `doing` is the verb in the error message, e.g. "deleting".
 
         Raises Refusal `item_<verb>_invalid_item_id`.
@@ -90,7 +90,7 @@ class Conversation:
     def delete(self, item_id: str) -> None:
         self.items.remove(self.find(item_id, "deleting"))
 
-    def truncate(self, item_id: str, content_index: int, audio_end_ms: int) -> Item:
+    def truncate(self, item_id: str, content_index: int, audio_end_ms: int) -> RealtimeItem:
         """Cut the unheard audio and words.  Raises Refusal if `audio_end_ms` is 0 or beyond the generated audio."""
         item = self.find(item_id, "truncating")
         if not item.audio or content_index != 0 or audio_end_ms <= 0:
@@ -120,7 +120,7 @@ class Conversation:
                 names.clear()
         return names
 
-    def _previous(self, item_id: str) -> Item:
+    def _previous(self, item_id: str) -> RealtimeItem:
         for item in self.items:
             if item.id == item_id:
                 return item
@@ -131,7 +131,7 @@ class Conversation:
         )
 
 
-def client_item(fields: object, call_ids: set[str], new_id: NewId) -> Item:
+def client_item(fields: object, call_ids: set[str], new_id: NewId) -> RealtimeItem:
     """Validate an item that the client creates and return it.  Raises Refusal."""
     if not isinstance(fields, dict):
         raise missing("item")
@@ -153,7 +153,7 @@ def client_item(fields: object, call_ids: set[str], new_id: NewId) -> Item:
             raise missing("item.type")
         case other:
             raise wrong_value("item.type", other, ("message", "function_call", "function_call_output"))
-    return Item(wire)
+    return RealtimeItem(wire)
 
 
 def _need_strings(fields: dict[str, Any], *names: str) -> None:

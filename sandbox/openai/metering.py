@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from sandbox.openai.conversation import Item
+from sandbox.openai.conversation import RealtimeItem
 
 HEARD_TOKENS_PER_S, SPOKEN_TOKENS_PER_S = 10, 20
 CHARS_PER_TOKEN = 4
@@ -33,7 +33,7 @@ def heard_tokens(ms: float) -> int:
     return round(ms * HEARD_TOKENS_PER_S / 1000)
 
 
-def piece(item: Item) -> Piece:
+def piece(item: RealtimeItem) -> Piece:
     """Return the part that an item is of a later response's input."""
     audio = spoken_tokens(item.audio_ms) if item.audio else heard_tokens(item.heard_ms)
     # The model reads the caller's sound, not its transcript.
@@ -48,7 +48,11 @@ class Meter:
     _previous: list[Piece] = field(default_factory=list)
 
     def response(
-        self, config: dict[str, Any], options: dict[str, Any], input_items: Sequence[Item], output_items: Sequence[Item]
+        self,
+        config: dict[str, Any],
+        options: dict[str, Any],
+        input_items: Sequence[RealtimeItem],
+        output_items: Sequence[RealtimeItem],
     ) -> dict[str, Any]:
         """Return the usage of a response with these input and output items."""
         instructions = options.get("instructions") or config["instructions"]

@@ -5,12 +5,12 @@ from itertools import takewhile
 import msgspec
 
 from sandbox.openai import receptionist
-from sandbox.openai.receptionist import Situation
+from sandbox.openai.receptionist import AnswerSituation
 from sandbox.openai.script import Turn
 from sandbox.openai.stage import Player
 
 
-def choose_turn(player: Player, next_turn: Turn | None, situation: Situation) -> Turn:
+def choose_turn(player: Player, next_turn: Turn | None, situation: AnswerSituation) -> Turn:
     """Choose the answer; without `next_turn`, the next of the script's ordered turns, the rules decide.
 
     If the conversation ends with the beginning of that answer, return the rest.
@@ -27,7 +27,7 @@ def choose_turn(player: Player, next_turn: Turn | None, situation: Situation) ->
     return msgspec.structs.replace(turn, say=rest)
 
 
-def _choose(player: Player, next_turn: Turn | None, situation: Situation) -> Turn:
+def _choose(player: Player, next_turn: Turn | None, situation: AnswerSituation) -> Turn:
     if next_turn is not None:
         return next_turn
     if (rule := player.by_rule(situation.caller_text or "", list(situation.called))) is not None:

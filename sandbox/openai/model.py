@@ -18,8 +18,8 @@ from starlette.websockets import WebSocket
 
 from sandbox.openai.ids import new_id
 from sandbox.openai.realtimesocket import GOING_AWAY, INTERNAL_ERROR, RealtimeSocket, admit
-from sandbox.openai.rest import Rest, Transcription
-from sandbox.openai.sandboxapi import SandboxApi
+from sandbox.openai.rest import ModelRest, Transcription
+from sandbox.openai.sandboxapi import ModelSandboxApi
 from sandbox.openai.script import Script, ScriptPlayer
 from sandbox.openai.senses import SpeechSenses
 from sandbox.openai.settings import Faults, Settings
@@ -64,7 +64,7 @@ class Model:
         Without `speech`, the script sets what callers say, and words are spoken as tones.
         """
         model = cls(api_key, script or Script(), speech, settings or Settings())
-        rest = Rest(
+        rest = ModelRest(
             model.authorizes,
             model.take_rest_fault,
             lambda: model.player,
@@ -73,7 +73,7 @@ class Model:
             model.charged,
         )
         app = Starlette(
-            routes=[*rest.routes(), *SandboxApi(model).routes(), WebSocketRoute("/v1/realtime", model.talk)]
+            routes=[*rest.routes(), *ModelSandboxApi(model).routes(), WebSocketRoute("/v1/realtime", model.talk)]
         )
         async with serving(app, listen, ws="websockets-sansio") as (host, port):
             model.url = f"http://{f'[{host}]' if ':' in host else host}:{port}/v1"

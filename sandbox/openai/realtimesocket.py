@@ -12,13 +12,13 @@ import msgspec
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from sandbox.loopclock import LoopClock
-from sandbox.openai.conversation import Conversation
+from sandbox.openai.conversation import RealtimeConversation
 from sandbox.openai.errors import Refusal, rejection
 from sandbox.openai.ids import new_id
 from sandbox.openai.rest import refused
 from sandbox.openai.script import ScriptPlayer
 from sandbox.openai.senses import SessionSenses, SpeechSenses
-from sandbox.openai.session import Session
+from sandbox.openai.session import RealtimeSession
 from sandbox.openai.settings import Faults, Settings
 from sandbox.openai.stage import Stage
 from sandbox.openai.truth import AUDIO_FIELDS, SessionTruth
@@ -54,8 +54,10 @@ class RealtimeSocket:
         self._closing = False
         self._clock = LoopClock()
         self._senses = SessionSenses(senses, player)
-        stage = Stage(self._send, Conversation(), truth, player, self._senses, settings, faults, self._clock, new_id)
-        self._session = Session(stage, int(time.time() + settings.session_limit_s))
+        stage = Stage(
+            self._send, RealtimeConversation(), truth, player, self._senses, settings, faults, self._clock, new_id
+        )
+        self._session = RealtimeSession(stage, int(time.time() + settings.session_limit_s))
 
     async def talk(self) -> None:
         """Run until either side ends the connection."""

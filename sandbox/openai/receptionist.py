@@ -36,7 +36,7 @@ STOP_WORDS = frozenset({"call", "the", "get", "set", "do", "to", "http", "tool",
 
 
 @dataclass(frozen=True, slots=True)
-class Situation:
+class AnswerSituation:
     """`dialogue` is the conversation so far, as (role, text); `called` are the functions called since the caller spoke."""
 
     instructions: str = ""
@@ -52,7 +52,7 @@ def verbatim(instructions: str) -> str | None:
     return match["text"].strip() if match else None
 
 
-def answer(situation: Situation) -> Turn:
+def answer(situation: AnswerSituation) -> Turn:
     if situation.called:
         return Turn(say="Goodbye." if END_CALL in situation.called else f"That is done. {ANYTHING_ELSE}")
     if situation.caller_text is None:
@@ -73,7 +73,7 @@ def answer(situation: Situation) -> Turn:
     return Turn(say=f"{_acknowledgement(situation, answered, open_questions)} {following}")
 
 
-def _interview(situation: Situation) -> tuple[list[tuple[str, str]], list[str]]:
+def _interview(situation: AnswerSituation) -> tuple[list[tuple[str, str]], list[str]]:
     """Return the answered questions, each with the caller's answer, and the open ones."""
     questions = list(dict.fromkeys(prompt.question(fact) for fact in prompt.facts(situation.instructions)))
     answered: list[tuple[str, str]] = []
@@ -93,7 +93,9 @@ def _interview(situation: Situation) -> tuple[list[tuple[str, str]], list[str]]:
     return answered, [question for question in questions if question not in closed]
 
 
-def _acknowledgement(situation: Situation, answered: Sequence[tuple[str, str]], open_questions: Sequence[str]) -> str:
+def _acknowledgement(
+    situation: AnswerSituation, answered: Sequence[tuple[str, str]], open_questions: Sequence[str]
+) -> str:
     utterance = (situation.caller_text or "").strip().rstrip(".!?")
     if not utterance:
         return "I did not understand you."

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Any
 
-from sandbox.openai.conversation import Item
+from sandbox.openai.conversation import RealtimeItem
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +27,7 @@ class SessionRecord:
     """All caller audio."""
     understood: dict[str, str] = field(default_factory=dict)
     """The text of each caller item, by item id."""
-    items: dict[str, Item] = field(default_factory=dict)
+    items: dict[str, RealtimeItem] = field(default_factory=dict)
     """Every item ever created, even if deleted; `audio` of the model's own items is all that was sent."""
     truncations: list[Act] = field(default_factory=list)
     deletions: list[Act] = field(default_factory=list)

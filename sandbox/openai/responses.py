@@ -12,7 +12,7 @@ from typing import Any
 from sandbox.openai import mind, proposals, schema
 from sandbox.openai.errors import Refusal, missing, wrong_type
 from sandbox.openai.ids import new_id
-from sandbox.openai.receptionist import Situation
+from sandbox.openai.receptionist import AnswerSituation
 from sandbox.openai.script import ScriptPlayer, Turn
 from sandbox.speech.sound import split_words
 
@@ -116,7 +116,7 @@ def _text(item: Body) -> str:
     return " ".join(str(part.get("text", "")) for part in content if isinstance(part, dict))
 
 
-def _situation(body: Body, items: list[Body]) -> Situation:
+def _situation(body: Body, items: list[Body]) -> AnswerSituation:
     called: list[str] = []
     caller_text: str | None = None
     for item in items:
@@ -125,7 +125,7 @@ def _situation(body: Body, items: list[Body]) -> Situation:
         elif item.get("role") == "user":
             caller_text, called = _text(item), []
     leading = [_text(item) for item in items if item.get("role") in {"system", "developer"}]
-    return Situation(
+    return AnswerSituation(
         instructions="\n".join([body.get("instructions") or "", *leading]),
         caller_text=caller_text,
         dialogue=[(str(item["role"]), _text(item)) for item in items if item.get("role") in {"user", "assistant"}],

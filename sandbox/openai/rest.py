@@ -40,7 +40,7 @@ class Transcription:
 Handler = Callable[[Request], Awaitable[Response]]
 
 
-class Rest:
+class ModelRest:
     """`refuse` returns the status of an injected fault; `player` the script's position for requests."""
 
     def __init__(

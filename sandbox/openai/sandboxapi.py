@@ -42,7 +42,7 @@ class ControlledModel(Protocol):
     def drop(self, session_id: str, code: int) -> None: ...
 
 
-class SandboxApi:
+class ModelSandboxApi:
     def __init__(self, model: ControlledModel) -> None:
         self._model = model
 

@@ -16,11 +16,11 @@ from functools import partial
 from typing import Any
 
 from sandbox.openai import config, metering, mind, receptionist
-from sandbox.openai.answer import Answer, Decision
+from sandbox.openai.answer import Decision, ModelAnswer
 from sandbox.openai.codec import codec_of
-from sandbox.openai.conversation import Item, client_item
+from sandbox.openai.conversation import RealtimeItem, client_item
 from sandbox.openai.errors import Refusal, missing, wrong_type, wrong_value
-from sandbox.openai.receptionist import Situation
+from sandbox.openai.receptionist import AnswerSituation
 from sandbox.openai.record import Act
 from sandbox.openai.script import Turn
 from sandbox.openai.stage import Stage
@@ -31,7 +31,7 @@ Event = dict[str, Any]
 SEMANTIC_PREFIX_MS = 300
 
 
-class Session:
+class RealtimeSession:
     def __init__(self, stage: Stage, expires_at: int) -> None:
         """Start in the default configuration; `expires_at` is the session's end in Unix seconds."""
         truth = stage.truth
@@ -39,8 +39,8 @@ class Session:
         self.config = config.default_session(truth.id, truth.model, expires_at)
         truth.session = self.config
         self._input = InputBuffer(codec_of(self.config["audio"]["input"]["format"]), stage.new_id)
-        self._active: Answer | None = None
-        self._asides: dict[str, Answer] = {}
+        self._active: ModelAnswer | None = None
+        self._asides: dict[str, ModelAnswer] = {}
         self._transcribing: set[str] = set()  # item ids
         self._recognition_error: Exception | None = None
         # Continuations of answers that wait for transcriptions.
@@ -157,7 +157,7 @@ class Session:
             "role": "user",
             "content": [{"type": "input_audio", "transcript": None}],
         }
-        item = Item(wire)
+        item = RealtimeItem(wire)
         before = self._stage.conversation.add(item)
         self._stage.truth.items[item_id] = item
         self._emit("input_audio_buffer.committed", previous_item_id=before, item_id=item_id)
@@ -169,7 +169,7 @@ class Session:
         transcribes = self.config["audio"]["input"]["transcription"] is not None
         self._stage.senses.hear(self._input.codec, audio, partial(self._understood, item, audio_ms, transcribes))
 
-    def _understood(self, item: Item, audio_ms: int, transcribes: bool, text: str | Exception) -> None:
+    def _understood(self, item: RealtimeItem, audio_ms: int, transcribes: bool, text: str | Exception) -> None:
         stage = self._stage
         if isinstance(text, Exception):
             self._recognition_error = text
@@ -183,7 +183,7 @@ class Session:
         for resume in waiting:
             resume(None)
 
-    def _transcribe(self, item: Item, text: str, audio_ms: int) -> None:
+    def _transcribe(self, item: RealtimeItem, text: str, audio_ms: int) -> None:
         faults = self._stage.faults
         place = {"item_id": item.id, "content_index": 0}
         if faults.never_transcribe:
@@ -258,7 +258,7 @@ class Session:
         self._stop(answer, "client_cancelled")
 
     def _answer(self, options: dict[str, Any]) -> None:
-        answer = Answer(self._stage, self.config, options, lambda: self._decide(options))
+        answer = ModelAnswer(self._stage, self.config, options, lambda: self._decide(options))
         if answer.in_band:
             self._has_spoken = self._has_spoken or (self._active is not None and self._active.has_audio)
             self._active = answer
@@ -281,11 +281,11 @@ class Session:
         scripted = self._stage.player.next_turn() if in_band else None
         return mind.choose_turn(self._stage.player, scripted, self._situation(options))
 
-    def _situation(self, options: dict[str, Any]) -> Situation:
+    def _situation(self, options: dict[str, Any]) -> AnswerSituation:
         """Return the conversation as the answer sees it; `input` replaces its items."""
         conversation = self._stage.conversation
         if "input" in options:
-            messages = [Item({"id": ""} | fields) for fields in options["input"] if isinstance(fields, dict)]
+            messages = [RealtimeItem({"id": ""} | fields) for fields in options["input"] if isinstance(fields, dict)]
         else:
             messages = conversation.items
         understood = self._stage.truth.understood
@@ -294,7 +294,7 @@ class Session:
         caller = [text for role, text in dialogue if role == "user"]
         tools = options.get("tools", self.config["tools"])
         choice = options.get("tool_choice", self.config["tool_choice"])
-        return Situation(
+        return AnswerSituation(
             instructions=options.get("instructions") or self.config["instructions"],
             caller_text=caller[-1] if caller else None,
             dialogue=dialogue,
@@ -302,20 +302,20 @@ class Session:
             tools=() if choice == "none" else tools,
         )
 
-    def _stop(self, answer: Answer | None, reason: str) -> None:
+    def _stop(self, answer: ModelAnswer | None, reason: str) -> None:
         if answer is not None:
             answer.cancel(reason)
 
-    def _running(self) -> Answer | None:
+    def _running(self) -> ModelAnswer | None:
         return self._active if self._active is not None and self._active.status == "in_progress" else None
 
-    def _by_id(self, response_id: str) -> Answer | None:
+    def _by_id(self, response_id: str) -> ModelAnswer | None:
         for answer in self._answers():
             if answer.id == response_id and answer.status == "in_progress":
                 return answer
         return None
 
-    def _answers(self) -> list[Answer]:
+    def _answers(self) -> list[ModelAnswer]:
         return [*([self._active] if self._active is not None else []), *self._asides.values()]
 
     def _turn_detection(self) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from typing import Any, Protocol
 
 from sandbox.clock import Clock
 from sandbox.openai.codec import Codec
-from sandbox.openai.conversation import Conversation
+from sandbox.openai.conversation import RealtimeConversation
 from sandbox.openai.ids import NewId
 from sandbox.openai.metering import Meter
 from sandbox.openai.record import SessionRecord
@@ -44,7 +44,7 @@ class Stage:
     """`send` takes each complete server event."""
 
     send: Callable[[dict[str, Any]], None]
-    conversation: Conversation
+    conversation: RealtimeConversation
     truth: SessionRecord
     player: Player
     senses: Senses

@@ -7,7 +7,7 @@ import argparse
 import asyncio
 import sys
 
-from sandbox.receiver import Fault, Receiver, Reply
+from sandbox.receiver import Receiver, ReceiverFault, Reply
 from sandbox.serving import alone
 
 
@@ -21,7 +21,7 @@ def arguments(argv: list[str]) -> argparse.Namespace:
         action="append",
         default=[],
         metavar="PATH=FAULT",
-        help=f"the fault of all responses at a path: {', '.join(fault.name.lower() for fault in Fault)}",
+        help=f"the fault of all responses at a path: {', '.join(fault.name.lower() for fault in ReceiverFault)}",
     )
     return parser.parse_args(argv)
 
@@ -31,7 +31,7 @@ async def main(argv: list[str]) -> None:
     async with Receiver.serve(options.listen) as receiver:
         for option in options.fault:
             path, _, fault = option.rpartition("=")
-            receiver.always(path, Reply(fault=Fault[fault.upper()]))
+            receiver.always(path, Reply(fault=ReceiverFault[fault.upper()]))
         await alone(receiver.url)
 
 

@@ -15,7 +15,7 @@ DRIP_SECONDS = 1.0
 PART = bytes(64 << 10)
 
 
-class Fault(Enum):
+class ReceiverFault(Enum):
     """A fault of a response."""
 
     #: The request is read, and no response is sent.
@@ -37,7 +37,7 @@ class Reply:
     status: int = 200
     headers: Mapping[str, str] = field(default_factory=dict)
     body: bytes = b""
-    fault: Fault | None = None
+    fault: ReceiverFault | None = None
     #: Delay before the response, in seconds.
     after_seconds: float = 0.0
 
@@ -150,22 +150,22 @@ async def _answer(writer: asyncio.StreamWriter, reply: Reply) -> bool:
     if reply.after_seconds:
         await asyncio.sleep(reply.after_seconds)
     match reply.fault:
-        case Fault.HANG:
+        case ReceiverFault.HANG:
             await asyncio.Event().wait()
-        case Fault.RESET:
+        case ReceiverFault.RESET:
             writer.transport.abort()
-        case Fault.GARBAGE:
+        case ReceiverFault.GARBAGE:
             writer.write(b"220 ready for mail\r\n")
             await writer.drain()
-        case Fault.CUT:
+        case ReceiverFault.CUT:
             writer.write(_head(reply, 100) + b"half")
             await writer.drain()
-        case Fault.HUGE:
+        case ReceiverFault.HUGE:
             writer.write(_head(reply, HUGE_BYTES))
             for _ in range(HUGE_BYTES // len(PART)):
                 writer.write(PART)
                 await writer.drain()
-        case Fault.DRIP:
+        case ReceiverFault.DRIP:
             writer.write(_head(reply, HUGE_BYTES))
             while True:
                 writer.write(b".")

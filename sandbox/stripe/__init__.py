@@ -12,7 +12,7 @@
 """
 
 from sandbox.stripe.book import Book
-from sandbox.stripe.faults import Fault, Faults
+from sandbox.stripe.faults import StripeFault, StripeFaults
 from sandbox.stripe.server import Stripe
 
-__all__ = ["Book", "Fault", "Faults", "Stripe"]
+__all__ = ["Book", "Stripe", "StripeFault", "StripeFaults"]

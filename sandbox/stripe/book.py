@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from sandbox.stripe import shapes
-from sandbox.stripe.errors import ApiError
+from sandbox.stripe.errors import StripeApiError
 from sandbox.stripe.shapes import Json
 
 #: All months of the stand-in have the same length.
@@ -88,7 +88,7 @@ class Book:
 
     def customer(self, id: str | None) -> Json:
         if id not in self.customers:
-            raise ApiError(f"No such customer: '{id}'", param="customer", code="resource_missing")
+            raise StripeApiError(f"No such customer: '{id}'", param="customer", code="resource_missing")
         return self.customers[id]
 
     def open_checkout(self, params: Json) -> Json:
@@ -102,7 +102,9 @@ class Book:
 
     def checkout(self, id: str) -> Json:
         if id not in self.checkouts:
-            raise ApiError(f"No such checkout.session: {id}", param="session", code="resource_missing", status=404)
+            raise StripeApiError(
+                f"No such checkout.session: {id}", param="session", code="resource_missing", status=404
+            )
         checkout = self.checkouts[id]
         if checkout["status"] == "open" and self.now >= checkout["expires_at"]:
             self._expire(checkout)
@@ -111,7 +113,7 @@ class Book:
     def expire_checkout(self, id: str) -> Json:
         checkout = self.checkout(id)
         if checkout["status"] != "open":
-            raise ApiError('Only Checkout Sessions with a status in ["open"] can be expired.', param="session")
+            raise StripeApiError('Only Checkout Sessions with a status in ["open"] can be expired.', param="session")
         self._expire(checkout)
         return checkout
 
@@ -127,15 +129,15 @@ class Book:
 
     def subscription(self, id: str) -> Json:
         if id not in self.subscriptions:
-            raise ApiError(f"No such subscription: '{id}'", param="id", code="resource_missing", status=404)
+            raise StripeApiError(f"No such subscription: '{id}'", param="id", code="resource_missing", status=404)
         return self.subscriptions[id]
 
     def update_subscription(self, id: str, params: Json) -> Json:
         subscription = self.subscription(id)
         if subscription["status"] in OVER:
-            raise ApiError("A canceled subscription can only update its cancellation_details and metadata.")
+            raise StripeApiError("A canceled subscription can only update its cancellation_details and metadata.")
         if "cancel_at_period_end" in params and "cancel_at" in params:
-            raise ApiError("You may only specify one of these parameters: cancel_at, cancel_at_period_end.")
+            raise StripeApiError("You may only specify one of these parameters: cancel_at, cancel_at_period_end.")
         subscription["metadata"] = subscription["metadata"] | params.get("metadata", {})
         if "cancel_at_period_end" in params:
             ends = params["cancel_at_period_end"] == "true"
@@ -154,10 +156,10 @@ class Book:
         items = subscription["items"]["data"]
         item = next((candidate for candidate in items if candidate["id"] == change.get("id")), None)
         if "id" in change and item is None:
-            raise ApiError(f"No such subscription item: '{change['id']}'", param="items", code="resource_missing")
+            raise StripeApiError(f"No such subscription item: '{change['id']}'", param="items", code="resource_missing")
         if item is None:
             if any(existing["price"]["id"] == change.get("price") for existing in items):
-                raise ApiError("Cannot add multiple subscription items with the same price.", param="items")
+                raise StripeApiError("Cannot add multiple subscription items with the same price.", param="items")
             items.append(self._item(subscription["id"], change, self._period(subscription)))
             self._prorate(subscription, items[-1], 1, prorates=prorates)
             return
@@ -165,7 +167,7 @@ class Book:
         if change.get("deleted") == "true":
             items.remove(item)
             if not items:
-                raise ApiError("A subscription must have at least one active plan.", param="items")
+                raise StripeApiError("A subscription must have at least one active plan.", param="items")
             return
         price = self._price(change["price"]) if "price" in change else item["price"]
         quantity = int(change["quantity"]) if "quantity" in change else item.get("quantity")
@@ -184,18 +186,20 @@ class Book:
             )
 
     def tell_meter(self, params: Json) -> Json:
-        """Record a meter event.  Raises ApiError, also for an identifier used in the last 24 hours."""
+        """Record a meter event.  Raises StripeApiError, also for an identifier used in the last 24 hours."""
         event_name, payload = params.get("event_name"), params.get("payload", {})
         if event_name not in {meter["event_name"] for meter in self.meters.values()}:
-            raise ApiError(f"No active meter found for event name {event_name}.", param="event_name")
+            raise StripeApiError(f"No active meter found for event name {event_name}.", param="event_name")
         self.customer(payload.get("stripe_customer_id"))
         timestamp = int(params.get("timestamp", self.now))
         if not self.now - EARLIEST_SECONDS <= timestamp <= self.now + LATEST_SECONDS:
-            raise ApiError("The timestamp must be within the past 35 days, and not in the future.", param="timestamp")
+            raise StripeApiError(
+                "The timestamp must be within the past 35 days, and not in the future.", param="timestamp"
+            )
         identifier = params.get("identifier") or self._id("me")
         for earlier in self.meter_events:
             if earlier["identifier"] == identifier and self.now - earlier["created"] < IDENTIFIER_SECONDS:
-                raise ApiError(f"An event already exists with identifier {identifier}.")
+                raise StripeApiError(f"An event already exists with identifier {identifier}.")
         event = shapes.meter_event(self.now, params, identifier, timestamp)
         self.meter_events.append(event)
         return event
@@ -216,7 +220,7 @@ class Book:
         """Complete a checkout; if `pays` is False, the card is refused, and Stripe keeps the subscription as incomplete."""
         checkout = self.checkout(checkout_id)
         if checkout["status"] != "open":
-            raise ApiError("The checkout is not open.")
+            raise StripeApiError("The checkout is not open.")
         params = self._checkout_params[checkout_id]
         id, period = self._id("sub"), (self.now, self.now + MONTH_SECONDS)
         items = [self._item(id, item, period) for item in params["line_items"]]
@@ -309,7 +313,7 @@ class Book:
 
     def _price(self, id: str | None) -> Json:
         if id not in self.prices:
-            raise ApiError(f"No such price: '{id}'", param="line_items", code="resource_missing")
+            raise StripeApiError(f"No such price: '{id}'", param="line_items", code="resource_missing")
         return self.prices[id]
 
     def _first(self, subscription: Json) -> Json:

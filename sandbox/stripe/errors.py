@@ -3,7 +3,7 @@
 from typing import Any
 
 
-class ApiError(Exception):
+class StripeApiError(Exception):
     """A request that Stripe refuses."""
 
     def __init__(self, message: str, *, param: str | None = None, code: str | None = None, status: int = 400) -> None:
@@ -19,7 +19,7 @@ class ApiError(Exception):
         return {"error": error}
 
 
-class IdempotencyError(ApiError):
+class IdempotencyError(StripeApiError):
     """The key was used with other parameters, or for another request."""
 
     def __init__(self) -> None:

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from enum import Enum, auto
 
 
-class Fault(Enum):
+class StripeFault(Enum):
     #: 429, without effect.
     RATE_LIMITED = auto()
     #: 500, without effect.
@@ -18,16 +18,16 @@ class Fault(Enum):
 
 
 @dataclass(slots=True)
-class Faults:
+class StripeFaults:
     """Planned faults: a request with a matching method and path prefix gets the first one, which is then used up."""
 
-    planned: list[tuple[str, Fault]] = field(default_factory=list)
+    planned: list[tuple[str, StripeFault]] = field(default_factory=list)
 
-    def plan(self, request: str, *faults: Fault) -> None:
+    def plan(self, request: str, *faults: StripeFault) -> None:
         """Plan faults for the next requests that begin with `request`, such as `POST /v1/customers`."""
         self.planned += [(request, fault) for fault in faults]
 
-    def next(self, method: str, path: str) -> Fault | None:
+    def next(self, method: str, path: str) -> StripeFault | None:
         line = f"{method} {path}"
         for index, (request, fault) in enumerate(self.planned):
             if line.startswith(request):

@@ -14,8 +14,8 @@ from starlette.routing import Route
 from sandbox.serving import cut
 from sandbox.stripe import shapes
 from sandbox.stripe.book import Book
-from sandbox.stripe.errors import ApiError, IdempotencyError
-from sandbox.stripe.faults import Fault, Faults
+from sandbox.stripe.errors import IdempotencyError, StripeApiError
+from sandbox.stripe.faults import StripeFault, StripeFaults
 from sandbox.stripe.forms import nested
 from sandbox.stripe.shapes import Json
 
@@ -37,8 +37,8 @@ class StoredResponse:
     body: Json
 
 
-class Rest:
-    def __init__(self, book: Book, faults: Faults, api_key: str) -> None:
+class StripeRest:
+    def __init__(self, book: Book, faults: StripeFaults, api_key: str) -> None:
         self._book, self._faults, self._api_key = book, faults, api_key
         self._responses: dict[str, StoredResponse] = {}
         #: Every request, as method and path.
@@ -72,9 +72,9 @@ class Rest:
                 return JSONResponse(UNKNOWN_KEY, 401)
             text = (await request.body()).decode() if method == "POST" else request.url.query
             fault = self._faults.next(method, request.url.path)
-            if fault is Fault.RATE_LIMITED:
+            if fault is StripeFault.RATE_LIMITED:
                 return JSONResponse(BUSY, 429)
-            if fault is Fault.CUT:
+            if fault is StripeFault.CUT:
                 cut(request)
                 return Response()
             key = request.headers.get("idempotency-key", "") if method == "POST" else ""
@@ -84,7 +84,7 @@ class Rest:
                 fault,
                 lambda: answer(nested(parse_qsl(text, keep_blank_values=True)), request.path_params),
             )
-            if fault is Fault.LOST:
+            if fault is StripeFault.LOST:
                 cut(request)
                 return Response()
             return JSONResponse(body, status, headers={"Idempotent-Replayed": "true"} if replayed else None)
@@ -92,7 +92,7 @@ class Rest:
         return endpoint
 
     def _idempotent(
-        self, key: str, request: str, fault: Fault | None, act: Callable[[], Json]
+        self, key: str, request: str, fault: StripeFault | None, act: Callable[[], Json]
     ) -> tuple[int, Json, bool]:
         """Apply Stripe's idempotency: replay a key's first response, 500 included; parameter errors are not stored."""
         if (stored := self._responses.get(key)) is not None:
@@ -101,10 +101,10 @@ class Rest:
                 return mismatch.status, mismatch.body(), False
             return stored.status, stored.body, True
         try:
-            status, body = 200, INTERNAL if fault is Fault.FAILED else act()
-        except ApiError as error:
+            status, body = 200, INTERNAL if fault is StripeFault.FAILED else act()
+        except StripeApiError as error:
             return error.status, error.body(), False
-        if fault in {Fault.FAILED, Fault.FAILED_AFTER}:
+        if fault in {StripeFault.FAILED, StripeFault.FAILED_AFTER}:
             status, body = 500, INTERNAL
         # Copy the object's current state.
         body = json.loads(json.dumps(body))
@@ -121,7 +121,7 @@ class Rest:
     def _search_customers(self, form: Json, _: Mapping[str, str]) -> Json:
         clause = CLAUSE.fullmatch(form.get("query", ""))
         if clause is None:
-            raise ApiError("We were unable to parse your search query.", param="query")
+            raise StripeApiError("We were unable to parse your search query.", param="query")
         name, value = clause.groups()
         customers = [customer for customer in self._book.customers.values() if customer["metadata"].get(name) == value]
         return {
@@ -157,7 +157,7 @@ class Rest:
 
     def _price(self, _: Json, at: Mapping[str, str]) -> Json:
         if at["id"] not in self._book.prices:
-            raise ApiError(f"No such price: '{at['id']}'", param="price", code="resource_missing", status=404)
+            raise StripeApiError(f"No such price: '{at['id']}'", param="price", code="resource_missing", status=404)
         return self._book.prices[at["id"]]
 
     def _list_meters(self, form: Json, _: Mapping[str, str]) -> Json:
@@ -166,10 +166,10 @@ class Rest:
     def _summaries(self, form: Json, at: Mapping[str, str]) -> Json:
         meter = self._book.meters.get(at["id"])
         if meter is None:
-            raise ApiError(f"No such meter: '{at['id']}'", code="resource_missing", status=404)
+            raise StripeApiError(f"No such meter: '{at['id']}'", code="resource_missing", status=404)
         since, until = int(form["start_time"]), int(form["end_time"])
         if since % 60 or until % 60:
-            raise ApiError("The times must be aligned with minutes.", param="start_time")
+            raise StripeApiError("The times must be aligned with minutes.", param="start_time")
         total = self._book.metered(meter["event_name"], form["customer"], since, until)
         summary = {
             "id": "mtrusg_standin",
@@ -187,6 +187,6 @@ class Rest:
         if last := form.get("starting_after"):
             place = next((n for n, listed in enumerate(objects, 1) if listed["id"] == last), None)
             if place is None:
-                raise ApiError(f"No such object: '{last}'", param="starting_after", code="resource_missing")
+                raise StripeApiError(f"No such object: '{last}'", param="starting_after", code="resource_missing")
             objects = objects[place:]
         return shapes.listed(url, objects[:limit], has_more=len(objects) > limit)

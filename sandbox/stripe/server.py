@@ -16,9 +16,9 @@ from starlette.routing import Route
 
 from sandbox.serving import serving
 from sandbox.stripe.book import Book
-from sandbox.stripe.errors import ApiError
-from sandbox.stripe.faults import Faults
-from sandbox.stripe.rest import Rest
+from sandbox.stripe.errors import StripeApiError
+from sandbox.stripe.faults import StripeFaults
+from sandbox.stripe.rest import StripeRest
 from sandbox.stripe.shapes import Json
 
 #: Timeout of a webhook, and attempts for an event that is not accepted.
@@ -30,8 +30,8 @@ class Stripe:
     """One account at Stripe, with one webhook endpoint."""
 
     def __init__(self, api_key: str, webhook_secret: str, webhook_url: str, clock: Callable[[], float]) -> None:
-        self.book, self.faults = Book(clock), Faults()
-        self.rest = Rest(self.book, self.faults, api_key)
+        self.book, self.faults = Book(clock), StripeFaults()
+        self.rest = StripeRest(self.book, self.faults, api_key)
         self.webhook_secret, self.webhook_url, self._clock = webhook_secret, webhook_url, clock
         self.url = ""
         self._delivered = 0
@@ -97,7 +97,7 @@ class Stripe:
         try:
             checkout = self.book.checkout(request.path_params["id"])
             self.book.complete(checkout["id"])
-        except ApiError as error:
+        except StripeApiError as error:
             return JSONResponse(error.body(), error.status)
         if self.webhook_url:
             await self.deliver()
@@ -118,7 +118,7 @@ class Stripe:
             return JSONResponse({"error": {"message": f"one of {', '.join(actions)}"}}, 404)
         try:
             actions[what](id)
-        except ApiError as error:
+        except StripeApiError as error:
             return JSONResponse(error.body(), error.status)
         if self.webhook_url:
             await self.deliver()

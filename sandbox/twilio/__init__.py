@@ -34,7 +34,7 @@ from sandbox.twilio.exchange import NoSuchLine
 from sandbox.twilio.farend import Person
 from sandbox.twilio.faults import Fault
 from sandbox.twilio.lookup import Listing
-from sandbox.twilio.playout import Clear, Echo, Playout, Segment
+from sandbox.twilio.playout import CarrierPlayout, Echo, HeardSegment, ReceivedClear
 from sandbox.twilio.signature import sign
 from sandbox.twilio.stream import Path, Stream
 from sandbox.twilio.texting import Recipient, Service
@@ -47,16 +47,16 @@ __all__ = [
     "Call",
     "Caller",
     "Carrier",
-    "Clear",
+    "CarrierPlayout",
     "Echo",
     "Fault",
+    "HeardSegment",
     "Listing",
     "NoSuchLine",
     "Path",
     "Person",
-    "Playout",
+    "ReceivedClear",
     "Recipient",
-    "Segment",
     "Service",
     "Stream",
     "Truth",

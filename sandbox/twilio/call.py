@@ -10,7 +10,7 @@ from typing import Any, Literal, TypeVar
 from sandbox.loopclock import now
 from sandbox.twilio.caller import Caller
 from sandbox.twilio.geography import place_of
-from sandbox.twilio.heardaudio import HeardAudio, Source
+from sandbox.twilio.heardaudio import HeardAudio, SoundSource
 from sandbox.twilio.journal import Event, Journal
 from sandbox.twilio.stream import Path, Stream
 from sandbox.twilio.truth import Truth
@@ -105,7 +105,7 @@ class Call:
         self.late_frames = 0
         self.worst_lateness_ms = 0.0
         self.heard_audio = HeardAudio()
-        self.source: Source | None = None
+        self.source: SoundSource | None = None
         """What the person hears outside a stream; None is silence."""
         self.taps: list[Tap] = []
         self.answered = asyncio.Event()
@@ -168,7 +168,7 @@ class Call:
         """Drop the carrier's socket without a close; the call continues."""
         self.stream.vanish()
 
-    def listen(self, what: str, source: Source | None = None) -> None:
+    def listen(self, what: str, source: SoundSource | None = None) -> None:
         """Switch what the person hears."""
         self.source = source
         self.heard_audio.switch(what, now())

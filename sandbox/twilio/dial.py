@@ -26,7 +26,7 @@ from sandbox.twilio.ringing import ring
 from sandbox.twilio.twiml import Verb
 
 
-class Switch(Protocol):
+class DialSwitch(Protocol):
     """The carrier's operations that a dial uses."""
 
     def register(self, call: Call) -> None: ...
@@ -39,10 +39,10 @@ class Switch(Protocol):
     async def run_redirected(self, child: Call, instruction: Instruction) -> None: ...
 
 
-class Leg:
+class DialLeg:
     """The call to one of the numbers."""
 
-    def __init__(self, switch: Switch, child: Call, answerer: Person, whisper: Fetch | None) -> None:
+    def __init__(self, switch: DialSwitch, child: Call, answerer: Person, whisper: Fetch | None) -> None:
         self.child = child
         self._answerer = answerer
         self._switch = switch
@@ -97,16 +97,16 @@ class Leg:
 
 
 class Dial:
-    def __init__(self, switch: Switch, parent: Call, verb: Verb, base_url: str) -> None:
+    def __init__(self, switch: DialSwitch, parent: Call, verb: Verb, base_url: str) -> None:
         self.outcome: dict[str, str] = {"DialCallStatus": "canceled"}
         """The action's parameters as they would be sent if the caller hung up now."""
         self._switch = switch
         self._parent = parent
         self._base_url = base_url
         self._plan = read(verb, parent.report)
-        self._legs: list[Leg] = []
+        self._legs: list[DialLeg] = []
         self._answered = asyncio.Event()
-        self._winner: Leg | None = None
+        self._winner: DialLeg | None = None
 
     async def run(self) -> None:
         """Run until the dialled parties are gone; cancellation hangs them up."""
@@ -141,12 +141,12 @@ class Dial:
                 parent.report(13227, f"Dial: No international authorization for {callee.e164}")
         return tuple(callee for callee in plan.callees if not self._switch.unreachable(callee.e164))
 
-    async def _ring(self, callees: tuple[Callee, ...]) -> Leg | None:
+    async def _ring(self, callees: tuple[Callee, ...]) -> DialLeg | None:
         """Call all of them; return the first leg that can be bridged and hang up the others, or None."""
         country = self._plan.ring_tone or tones.country_of(callees[0].e164)
         self._parent.listen("ringing", Ringing(country, now()))
         self._answered.clear()
-        legs: dict[asyncio.Task[bool], Leg] = {}
+        legs: dict[asyncio.Task[bool], DialLeg] = {}
         for callee in callees:
             leg = self._leg(callee, self._switch.answerer(callee.e164))
             legs[asyncio.create_task(leg.connect(self._plan.timeout_s, self._answered))] = leg
@@ -170,7 +170,7 @@ class Dial:
         await self._answered.wait()
         self._parent.listen("silence")
 
-    def _leg(self, callee: Callee, answerer: Person) -> Leg:
+    def _leg(self, callee: Callee, answerer: Person) -> DialLeg:
         parent, noun = self._parent, callee.number
         events = noun.get("statusCallbackEvent", "completed").split()
         url = noun.get("statusCallback")
@@ -189,12 +189,12 @@ class Dial:
         whisper = None
         if noun.get("url"):
             whisper = Fetch(urljoin(self._base_url, noun.get("url")), noun.get("method", "POST").upper(), "whisper")
-        leg = Leg(self._switch, child, answerer, whisper)
+        leg = DialLeg(self._switch, child, answerer, whisper)
         self._legs.append(leg)
         self.outcome["DialCallSid"] = child.sid
         return leg
 
-    async def _bridge(self, leg: Leg) -> None:
+    async def _bridge(self, leg: DialLeg) -> None:
         """Connect both parties until one is gone, `*` is pressed, or the time limit is reached."""
         parent, child = self._parent, leg.child
         self.outcome |= {"DialCallSid": child.sid, "DialCallStatus": "completed"}

@@ -12,7 +12,7 @@ from sandbox.twilio.caller import Caller, Step
 from sandbox.twilio.dial import Dial
 from sandbox.twilio.dialplan import E164
 from sandbox.twilio.farend import Person
-from sandbox.twilio.faults import Faults
+from sandbox.twilio.faults import PendingFaults
 from sandbox.twilio.numbers import NumberBook
 from sandbox.twilio.performer import ActiveDial, Performer
 from sandbox.twilio.placed import MAX_CALL_S, CallRateLimit, CallRequest, Opening
@@ -64,7 +64,7 @@ class Exchange:
         """Prefixes of countries that the account may not call."""
         self.calls: dict[str, Call] = {}
         self.courier = courier or Courier(account.auth_token)
-        self.faults = Faults()
+        self.faults = PendingFaults()
         clock = LoopClock()
         self.texting = Texting(self.numbers, self.faults, clock)
         self.textdesk = TextDesk(account.sid, self.courier, self.texting, clock)

@@ -59,7 +59,7 @@ class Fault(msgspec.Struct, forbid_unknown_fields=True):
             raise ValueError(f"{self.do} {'has no' if self.code else 'needs a'} code")
 
 
-class Faults:
+class PendingFaults:
     """Pending faults, oldest first.  Chance is drawn from a seeded generator."""
 
     def __init__(self, seed: int = 0) -> None:

@@ -12,7 +12,7 @@ MAX_RECORDED_BYTES = 5 * 60 * 1000 * BYTES_PER_MS
 MAX_IN_FLIGHT_FRAMES = 10  # between the two phones of a bridge
 
 
-class Source(Protocol):
+class SoundSource(Protocol):
     def frame(self, begin: float) -> bytes:
         """Return 20 ms of sound from `begin` on."""
         ...

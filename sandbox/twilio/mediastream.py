@@ -7,7 +7,7 @@ Pure: every method takes the stream's clock in ms.  Its user transports the mess
 from dataclasses import dataclass
 
 from sandbox.twilio import wire
-from sandbox.twilio.playout import Clear, Echo, Playout
+from sandbox.twilio.playout import CarrierPlayout, Echo, ReceivedClear
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,14 +20,14 @@ class AudioQueued:
     """Whether the queue was empty before it."""
 
 
-Effect = AudioQueued | Clear | Echo
+Effect = AudioQueued | ReceivedClear | Echo
 
 
 class MediaStream:
     def __init__(self, sid: str, *, call_sid: str, account_sid: str) -> None:
         self.sid = sid
-        self.playout = Playout()
-        self.writer = wire.Writer(account_sid, call_sid, sid)
+        self.playout = CarrierPlayout()
+        self.writer = wire.MessageWriter(account_sid, call_sid, sid)
 
     def opening(self, parameters: dict[str, str]) -> list[str]:
         return [wire.CONNECTED, self.writer.start(parameters)]

@@ -12,7 +12,7 @@ from starlette.responses import Response
 
 from sandbox.serving import cut
 from sandbox.twilio.errors import ApiError
-from sandbox.twilio.faults import Fault, Faults, On
+from sandbox.twilio.faults import Fault, On, PendingFaults
 from sandbox.twilio.forms import text
 
 Endpoint = Callable[[Request], Awaitable[Response]]
@@ -24,7 +24,7 @@ RETRY_AFTER_S = 1
 class Admission:
     """The concurrency limit of one API."""
 
-    def __init__(self, faults: Faults, max_in_flight: int = MAX_IN_FLIGHT) -> None:
+    def __init__(self, faults: PendingFaults, max_in_flight: int = MAX_IN_FLIGHT) -> None:
         self.max_in_flight = max_in_flight
         self._faults = faults
         self._in_flight = 0

@@ -18,7 +18,7 @@ from sandbox.loopclock import now
 from sandbox.twilio.amd import Amd, AmdResult, Detector
 from sandbox.twilio.call import Call, Callback, Fallback, Fetch, Instruction
 from sandbox.twilio.farend import Person
-from sandbox.twilio.faults import Faults
+from sandbox.twilio.faults import PendingFaults
 from sandbox.twilio.progress import Progress
 from sandbox.twilio.ringing import ring
 from sandbox.twilio.webhooks import Courier
@@ -93,13 +93,13 @@ class AnswerDetection:
             self._call.note("amd", answered_by=verdict.answered_by, duration_ms=verdict.duration_ms)
 
 
-class Switch(Protocol):
+class PlacedCallSwitch(Protocol):
     """The carrier's operations that a placed call uses."""
 
     @property
     def courier(self) -> Courier: ...
     @property
-    def faults(self) -> Faults: ...
+    def faults(self) -> PendingFaults: ...
     @property
     def pacer(self) -> CallRateLimit: ...
     def progress(self, call: Call) -> Progress: ...
@@ -107,7 +107,7 @@ class Switch(Protocol):
     async def run_call(self, call: Call, opening: Opening, time_limit_s: float, progress: Progress) -> None: ...
 
 
-async def run(switch: Switch, call: Call, person: Person, order: CallRequest) -> None:
+async def run(switch: PlacedCallSwitch, call: Call, person: Person, order: CallRequest) -> None:
     """Run a placed call from the queue to its last callback."""
     progress = switch.progress(call)
     refusal = await _reach(switch, call, person, order, progress)
@@ -133,7 +133,9 @@ async def run(switch: Switch, call: Call, person: Person, order: CallRequest) ->
             detection.end()
 
 
-async def _reach(switch: Switch, call: Call, person: Person, order: CallRequest, progress: Progress) -> str | None:
+async def _reach(
+    switch: PlacedCallSwitch, call: Call, person: Person, order: CallRequest, progress: Progress
+) -> str | None:
     """Wait in the queue, then ring; return the final status of a call without an answer, else None."""
     wait_s = switch.pacer.start_at(now()) - now()
     if await _canceled_within(call, min(wait_s, MAX_QUEUE_S)) or wait_s > MAX_QUEUE_S:
@@ -163,7 +165,7 @@ def _fields(verdict: AmdResult) -> dict[str, str]:
     return {"AnsweredBy": verdict.answered_by, "MachineDetectionDuration": str(verdict.duration_ms)}
 
 
-async def _report(switch: Switch, call: Call, detection: AnswerDetection, callback: Callback) -> None:
+async def _report(switch: PlacedCallSwitch, call: Call, detection: AnswerDetection, callback: Callback) -> None:
     verdict = await detection.verdict()
     if not callback.url:
         return

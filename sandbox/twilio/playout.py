@@ -23,7 +23,7 @@ ROUNDING = 1e-6
 
 
 @dataclass(slots=True)
-class Segment:
+class HeardSegment:
     """Agent audio that was heard without a break."""
 
     start_ms: float
@@ -41,7 +41,7 @@ class Segment:
 
 
 @dataclass(frozen=True, slots=True)
-class Clear:
+class ReceivedClear:
     received_at_ms: float
     dropped_bytes: int
 
@@ -63,10 +63,10 @@ class Gap:
     end_ms: float
 
 
-class Playout:
+class CarrierPlayout:
     def __init__(self, max_queued_bytes: int = MAX_QUEUED_BYTES) -> None:
-        self.segments: list[Segment] = []
-        self.clears: list[Clear] = []
+        self.segments: list[HeardSegment] = []
+        self.clears: list[ReceivedClear] = []
         self.echoes: list[Echo] = []
         self.received_bytes = 0
         self.discarded_bytes = 0
@@ -129,7 +129,7 @@ class Playout:
     def clear(self, now_ms: float) -> list[Echo]:
         """Drop the unplayed audio; return the echoes of all pending marks, as if they had been played."""
         echoes = self.advance(now_ms)
-        self.clears.append(Clear(self._now_ms, self._queued_bytes))
+        self.clears.append(ReceivedClear(self._now_ms, self._queued_bytes))
         flushed = [Echo(name, self._now_ms, "cleared") for name, _ in self._marks]
         self._queue.clear()
         self._queued_bytes = 0
@@ -202,7 +202,7 @@ class Playout:
         """Begin a segment, or continue the last one if its last sample ends exactly now."""
         last = self.segments[-1] if self.segments else None
         if last is None or last.end_ms != self._now_ms or last.end_offset_bytes != self._accepted_bytes:
-            self.segments.append(Segment(self._now_ms, self._accepted_bytes))
+            self.segments.append(HeardSegment(self._now_ms, self._accepted_bytes))
         self._playing = True
 
     def _echo_reached(self) -> list[Echo]:

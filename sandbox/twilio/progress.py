@@ -11,7 +11,7 @@ from email.utils import format_datetime
 from typing import Any
 
 from sandbox.twilio.call import Call, Callback
-from sandbox.twilio.faults import Fault, Faults
+from sandbox.twilio.faults import Fault, PendingFaults
 from sandbox.twilio.webhooks import Courier, Webhook
 
 #: Final status → SIP response of the called network.
@@ -23,7 +23,7 @@ Spawn = Callable[[Coroutine[Any, Any, None]], None]
 class Progress:
     """Sender of one call's status callbacks; the call waits only for the last one."""
 
-    def __init__(self, call: Call, courier: Courier, faults: Faults, spawn: Spawn) -> None:
+    def __init__(self, call: Call, courier: Courier, faults: PendingFaults, spawn: Spawn) -> None:
         self._call = call
         self._courier = courier
         self._faults = faults

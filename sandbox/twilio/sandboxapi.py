@@ -35,11 +35,11 @@ from sandbox.twilio.stream import Path
 from sandbox.twilio.voiced import SpeechSource, voiced
 
 
-class Kind(msgspec.Struct, forbid_unknown_fields=True):
+class AnswererKind(msgspec.Struct, forbid_unknown_fields=True):
     kind: str
 
 
-class Limits(msgspec.Struct, forbid_unknown_fields=True):
+class CarrierLimits(msgspec.Struct, forbid_unknown_fields=True):
     calls_per_second: float | None = None
     concurrent_requests: int | None = None
     forbidden_prefixes: list[str] | None = None
@@ -143,7 +143,7 @@ class SandboxApi:
 
     async def _set_limits(self, request: Request) -> Response:
         try:
-            limits = msgspec.json.decode(await request.body(), type=Limits)
+            limits = msgspec.json.decode(await request.body(), type=CarrierLimits)
         except msgspec.DecodeError as error:
             return _refusal(400, error)
         if limits.calls_per_second is not None:
@@ -169,7 +169,7 @@ def _items(body: bytes) -> list[Any]:
 
 def _person(spec: Any) -> Person:
     if isinstance(spec, dict) and "kind" in spec:
-        kind = msgspec.convert(spec, type=Kind).kind
+        kind = msgspec.convert(spec, type=AnswererKind).kind
         if kind not in KINDS:
             raise BadStep(f"unknown kind {kind!r}; there are {', '.join(KINDS)}")
         return KINDS[kind]()

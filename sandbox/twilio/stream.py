@@ -27,7 +27,7 @@ from sandbox.twilio import wire
 from sandbox.twilio.delayline import DelayLine
 from sandbox.twilio.journal import Journal
 from sandbox.twilio.mediastream import AudioQueued, Effect, MediaStream
-from sandbox.twilio.playout import Clear, Echo
+from sandbox.twilio.playout import Echo, ReceivedClear
 from sandbox.twilio.signature import sign
 
 MAX_MESSAGE_BYTES = 16 * 1024 * 1024
@@ -271,7 +271,7 @@ class Stream:
                     self._echo(effect)
                 case AudioQueued():
                     self._record_audio(at_ms, effect)
-                case Clear(_, dropped):
+                case ReceivedClear(_, dropped):
                     self._journal.note("clear", at=self._moment(at_ms), stream_ms=at_ms, dropped_bytes=dropped)
 
     def _record_audio(self, at_ms: float, audio: AudioQueued) -> None:

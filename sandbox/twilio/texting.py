@@ -17,7 +17,7 @@ from typing import Literal, Protocol
 import msgspec
 
 from sandbox.clock import Clock
-from sandbox.twilio.faults import Faults
+from sandbox.twilio.faults import PendingFaults
 from sandbox.twilio.keywords import ANSWERS, Kind, keyword
 from sandbox.twilio.message import MediaFile, Message, new_sid
 from sandbox.twilio.messagebook import MessageBook, Request
@@ -75,7 +75,7 @@ class MessageRequest:
     direction: str = "outbound-api"
 
 
-class TextWebhooks(Protocol):
+class TextWebhookSender(Protocol):
     """The sender of webhooks about texts."""
 
     def queue_status_callback(self, message: Message) -> None: ...
@@ -122,10 +122,10 @@ class _Time:
 class Texting:
     """One account's texts."""
 
-    def __init__(self, numbers: NumberBook, faults: Faults, clock: Clock) -> None:
+    def __init__(self, numbers: NumberBook, faults: PendingFaults, clock: Clock) -> None:
         self.numbers = numbers
         self.faults = faults
-        self.desk: TextWebhooks | None = None
+        self.desk: TextWebhookSender | None = None
         self.book = MessageBook()
         self.recipients: dict[str, Recipient] = {}
         """The fate of texts to a number (`*`: to any other)."""

@@ -27,7 +27,7 @@ from sandbox.twilio.texting import Recipient, Service
 MAX_SHOWN = 1000
 
 
-class File(msgspec.Struct, forbid_unknown_fields=True):
+class EncodedFile(msgspec.Struct, forbid_unknown_fields=True):
     content_type: str
     base64: str
 
@@ -36,7 +36,7 @@ class TextIn(msgspec.Struct, forbid_unknown_fields=True):
     to: str
     from_: str = msgspec.field(name="from")
     body: str = ""
-    media: list[File] = []
+    media: list[EncodedFile] = []
 
 
 class TextingSettings(msgspec.Struct, forbid_unknown_fields=True):

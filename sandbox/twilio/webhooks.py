@@ -22,7 +22,7 @@ RETRY_POLICIES = {"4xx", "5xx", "ct", "rt", "all"}
 
 
 @dataclass(frozen=True, slots=True)
-class Overrides:
+class ConnectionOverrides:
     """Connection overrides; the defaults are Twilio's: one retry, only when the connection failed."""
 
     connect_ms: int = 5000
@@ -35,18 +35,18 @@ class Overrides:
         return failure in self.retry_on or "all" in self.retry_on
 
 
-def split_overrides(url: str) -> tuple[str, Overrides]:
+def split_overrides(url: str) -> tuple[str, ConnectionOverrides]:
     """Split a configured URL into the URL to request and its overrides.  Values are clamped, unknown names ignored."""
     plain, _, fragment = url.partition("#")
     overrides = {name: values[-1] for name, values in parse_qs(fragment).items()}
-    standard = Overrides()
+    standard = ConnectionOverrides()
 
     def number(name: str, default: int, low: int, high: int) -> int:
         text = overrides.get(name, "")
         return min(high, max(low, int(text))) if text.isdecimal() else default
 
     policies = frozenset(overrides.get("rp", "").split(",")) & RETRY_POLICIES
-    return plain, Overrides(
+    return plain, ConnectionOverrides(
         connect_ms=number("ct", standard.connect_ms, 100, 10_000),
         read_ms=number("rt", standard.read_ms, 100, 15_000),
         total_ms=number("tt", standard.total_ms, 100, 15_000),
@@ -56,7 +56,7 @@ def split_overrides(url: str) -> tuple[str, Overrides]:
 
 
 @dataclass(slots=True)
-class Attempt:
+class WebhookAttempt:
     """One request: its response, or in `error` why there was none."""
 
     at_monotonic: float
@@ -88,10 +88,10 @@ class Webhook:
     url: str
     parameters: dict[str, str]
     idempotency_token: str
-    attempts: list[Attempt] = field(default_factory=list)
+    attempts: list[WebhookAttempt] = field(default_factory=list)
 
     @property
-    def answer(self) -> Attempt:
+    def answer(self) -> WebhookAttempt:
         return self.attempts[-1]
 
     @property
@@ -143,8 +143,8 @@ class Courier:
             await self._session.close()
             self._session = None
 
-    async def _attempt(self, webhook: Webhook, overrides: Overrides) -> Attempt:
-        attempt = Attempt(now())
+    async def _attempt(self, webhook: Webhook, overrides: ConnectionOverrides) -> WebhookAttempt:
+        attempt = WebhookAttempt(now())
         fields = sorted(webhook.parameters.items()) if webhook.method == "POST" else []
         headers = {
             "X-Twilio-Signature": sign(self.auth_token, webhook.url, fields),

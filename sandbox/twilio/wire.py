@@ -52,7 +52,7 @@ def read(message: str | bytes, stream_sid: str) -> Media | Mark | ClearQueue:
         raise BadMessage(f"undecodable message: {error!r}") from error
 
 
-class Writer:
+class MessageWriter:
     """Writer of one stream's messages from the carrier, with sequence numbers."""
 
     def __init__(self, account_sid: str, call_sid: str, stream_sid: str) -> None:

@@ -70,8 +70,8 @@ async def test_a_clinic(database_url: str, tmp_path: Path) -> None:
     place = clinic.Place(org, number, "+13175550100", flow)
     newest = await clinic.fill(database_url, tmp_path, place, clinic.Size(CALLS, THREADS, minutes=2))
     async with db.tenant(org) as tx:
-        page = await call_records.page(tx, call_records.Filter(), None, 100)
-        threads = await inbox.page(tx, inbox.Filter(status="open"), None, 100)
+        page = await call_records.page(tx, call_records.CallFilter(), None, 100)
+        threads = await inbox.page(tx, inbox.InboxFilter(status="open"), None, 100)
         assert len(page) == CALLS and ids.show(ids.Kind.CALL, page[0].id) == newest
         assert 0 < len(threads) <= THREADS
         counted = await tx.fetchval("SELECT sum(calls) FROM call_rollups")

@@ -11,11 +11,11 @@ from pathlib import Path
 
 import uvloop
 
-from control.bus import Channel
+from control.bus import BusChannel
 from control.natsbus import NatsBus, Servers, tls
 from hum.settings import ControlSettings
 
-NAMES = Channel("hum_gossip", str, str)
+NAMES = BusChannel("hum_gossip", str, str)
 EVERY_SECONDS = 0.05
 
 

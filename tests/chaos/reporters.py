@@ -17,7 +17,7 @@ import uvloop
 
 from control import jobs
 from control.base.job import Job
-from control.bus import Channel, PostgresBus
+from control.bus import BusChannel, PostgresBus
 from control.calls.reports import LostReports, apply_batch
 from control.feature import Feature
 from control.worker import Worker
@@ -35,7 +35,7 @@ RETRY_SECONDS = 0.05
 #: How long the worker may take for what is left at the end.
 DONE_SECONDS = 10
 JOB = Job("chaos", concurrency=20, per_organization=20)
-NEWS = Channel("chaos_news", str, str)
+NEWS = BusChannel("chaos_news", str, str)
 
 
 @dataclass

@@ -16,7 +16,7 @@ from uuid import UUID
 import asyncpg
 import pytest
 
-from control.bus import Channel, PostgresBus
+from control.bus import BusChannel, PostgresBus
 from hum import ids
 from hum.process.sockets import free_port
 from storage import identity
@@ -152,7 +152,7 @@ async def test_organizations_are_kept_apart_through_a_pooler(pooled: Pooled) -> 
 
 
 async def test_the_bus_is_heard_beside_a_pooler(pooled: Pooled) -> None:
-    news, heard = Channel("test_pooled", str, str), asyncio.Queue[str]()
+    news, heard = BusChannel("test_pooled", str, str), asyncio.Queue[str]()
     with pooled.pooler():
         await pooled.until_ready()
         db = await Db.open(pooled.addresses(), size=3)

@@ -34,8 +34,8 @@ from storage import approvals, event_runs, mcp, sessions, voicemails
 from storage import identity as people
 from storage.approvals import Subject, ToolCall
 from storage.db import Db
-from storage.event_runs import NewRun
-from storage.mcp import Definition, ToolRow
+from storage.event_runs import NewEventRun
+from storage.mcp import Definition, McpToolRow
 from tests.contract.conftest import Edge
 from tests.contract.test_carrier_webhooks import CALL, flow_with_number, post
 from tests.support.examples import sample
@@ -318,7 +318,7 @@ async def mcp_of(http: httpx.AsyncClient, owner: str, call: str, db: Db) -> dict
     tool, approval = ids.new(), ids.new()
     as_it_is = Definition("A tool.", "{}", "0" * 64)
     async with db.tenant(ids.require(Kind.ORGANIZATION, owner)) as tx:
-        row = ToolRow(
+        row = McpToolRow(
             tool, ids.require(Kind.MCP_SERVER, server), "t", "shop__t", "new", None, as_it_is, None, (None, None)
         )
         await mcp.upsert_tool(tx, row)
@@ -351,7 +351,7 @@ async def run_of(db: Db, org: UUID) -> str:
     id = ids.new()
     async with db.system() as tx:
         flow = await tx.fetchval("SELECT id FROM flows WHERE org_id = $1 ORDER BY id DESC LIMIT 1", org)
-        await event_runs.create(tx, [NewRun(id, org, flow, ids.new(), "external.paid", 0, None, None)])
+        await event_runs.create(tx, [NewEventRun(id, org, flow, ids.new(), "external.paid", 0, None, None)])
     return ids.show(Kind.RUN, id)
 
 

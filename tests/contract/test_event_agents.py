@@ -23,8 +23,8 @@ from hum.ids import Kind
 from hum.settings import ControlSettings
 from sandbox.openai import Model, Script
 from storage import event_runs
-from storage.event_runs import Finish
-from storage.events import Start
+from storage.event_runs import EventRunFinish
+from storage.events import ReaderStart
 from tests.contract.conftest import Edge
 from tests.contract.httptools.conftest import serving
 from tests.contract.test_events import seen
@@ -57,7 +57,7 @@ async def posted(edge: Edge, http: httpx.AsyncClient, *orders: int) -> str:
 async def started(edge: Edge, count: int) -> None:
     """Read the outbox until so many runs are there; other tests' transactions hold the horizon up."""
     db, types = edge.plane.control.db, frozenset(eventtypes.visible())
-    reader = Reader("event_agents", Start.BEGINNING, types, partial(starting.start, limits=LIMITS), 1.0)
+    reader = Reader("event_agents", ReaderStart.BEGINNING, types, partial(starting.start, limits=LIMITS), 1.0)
     async with patience():
         while True:
             await readers.read(db, reader)
@@ -133,7 +133,7 @@ async def test_runs_are_listed_in_pages_with_filters_and_one_has_its_tools(edge:
             " 'running' FROM event_runs WHERE id = $1",
             id,
         )
-        await event_runs.finish(tx, id, Finish("failed", "interrupted"))
+        await event_runs.finish(tx, id, EventRunFinish("failed", "interrupted"))
     one = (await http.get(f"{path}/{runs[0]['id']}")).json()
     assert (one["status"], one["reason"]) == ("failed", "interrupted")
     (execution,) = (await http.get("/api/tool-executions", params={"tool": "ship"})).json()["executions"]
@@ -142,7 +142,7 @@ async def test_runs_are_listed_in_pages_with_filters_and_one_has_its_tools(edge:
     assert (tool["name"], tool["arguments"], tool["status"]) == ("ship", {"order": 3}, "lost")
     async with db.system() as tx:
         await event_runs.await_approval(
-            tx, ids.require(Kind.RUN, runs[1]["id"]), Finish("completed", None, "It waits.")
+            tx, ids.require(Kind.RUN, runs[1]["id"]), EventRunFinish("completed", None, "It waits.")
         )
     waits = (await http.get(f"{path}/{runs[1]['id']}")).json()
     assert (waits["status"], waits["result"], waits["finished_at"]) == ("waiting_for_approval", "It waits.", None)

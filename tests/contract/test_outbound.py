@@ -8,7 +8,7 @@ from typing import Any
 import httpx
 import pytest
 
-from control.outbound.dialler import Dialler
+from control.outbound.dialler import CallDialler
 from hum import ids
 from hum.clock import now
 from storage import media_links
@@ -272,6 +272,6 @@ async def placed(edge: Edge) -> str:
     db = edge.plane.control.db
     async with db.system() as tx:
         await media_links.open(tx, "media-1", ids.new(), NodeState(beat=timedelta(hours=1)))
-    _, claimed = await Dialler(db, edge.plane.carrier, "https://hum.example", PACE, LIMITS)._claim("")
+    _, claimed = await CallDialler(db, edge.plane.carrier, "https://hum.example", PACE, LIMITS)._claim("")
     assert claimed is not None
     return claimed.placement.url.partition("#")[0].rpartition("/")[2]

@@ -10,7 +10,7 @@ import pytest
 
 from control.audit import usecases
 from control.identity import usecases as identity
-from hum.contract.errors import Refused
+from hum.contract.errors import RequestRefused
 from storage import audit, revocations
 from tests.contract.conftest import Browser, Edge
 from tests.contract.test_deletion import colleague, recorded
@@ -178,12 +178,12 @@ async def test_rights_taken_while_a_stream_is_admitted_end_it_too(edge: Edge, mo
 async def test_a_change_that_is_rolled_back_ends_nothing(edge: Edge) -> None:
     owner, grace = await team(edge, (GRACE, "admin"))
     async with following(edge, **signed_in_as(grace)) as lines:
-        with pytest.raises(Refused):
+        with pytest.raises(RequestRefused):
             async with edge.plane.control.db.system() as tx:
                 user = await tx.fetchval("SELECT id FROM users WHERE email = $1", GRACE)
                 await tx.execute("DELETE FROM memberships WHERE user_id = $1", user)
                 await revocations.publish(tx, user)
-                raise Refused
+                raise RequestRefused
         await owner.post("/api/flows", {"name": "after"})
         async with patience():
             assert "resource.changed" in await next_event(lines)

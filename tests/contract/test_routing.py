@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from control.base.hours import WEEKDAYS
-from control.tools import Registry, Result, Situation, Tool, ToolChannel, ToolContext
+from control.tools import AgentTool, Registry, Result, Situation, ToolChannel, ToolContext
 from hum import ids
 from hum.ids import Kind
 from hum.v1 import runtime_pb2, runtime_pb2_grpc
@@ -193,7 +193,7 @@ async def test_after_hours_a_running_call_is_offered_what_the_hour_allows(
     def by_day(situation: Situation) -> dict[str, Any] | None:
         return {"type": "object", "properties": {}} if situation.is_open else None
 
-    registries[-1].add([Tool("by_day", "Needs somebody.", by_day, run, frozenset({ToolChannel.CALL}), 5_000)])
+    registries[-1].add([AgentTool("by_day", "Needs somebody.", by_day, run, frozenset({ToolChannel.CALL}), 5_000)])
     await desk.set_up()
     connect, _ = await desk.ring()
     session = await desk.open(connect)

@@ -4,8 +4,8 @@ from datetime import timedelta
 
 from control.texts.claims import Claims
 from control.texts.lookups import TextLookups
-from control.texts.posting import Poster
-from control.texts.sender import Sender
+from control.texts.posting import TextPoster
+from control.texts.sender import TextSender
 from hum.contract.errors import CarrierError
 from tests.contract.conftest import ACCOUNT, Edge
 from tests.contract.inbox import ANN, NOW, numbered, started
@@ -17,8 +17,8 @@ async def send(edge: Edge) -> TextLookups:
     """What a worker does once."""
     db, carrier = edge.plane.control.db, edge.plane.carrier
     lookups = TextLookups(db, carrier, TIMES)
-    poster = Poster(db, carrier, lookups, "https://hum.example", LIMITS)
-    await Sender(db, Claims(db, LIMITS), poster, LIMITS).send_due()
+    poster = TextPoster(db, carrier, lookups, "https://hum.example", LIMITS)
+    await TextSender(db, Claims(db, LIMITS), poster, LIMITS).send_due()
     return lookups
 
 

@@ -11,8 +11,8 @@ from hum.ids import Kind
 from hum.v1 import calls_pb2, runtime_pb2
 from storage import text_runs, tool_runs
 from storage.db import Tx
-from storage.text_runs import Finish
-from storage.tool_runs import NewRun, RunRow
+from storage.text_runs import TextRunFinish
+from storage.tool_runs import NewToolRun, ToolRunRow
 from tests.contract.conftest import Edge
 from tests.contract.test_carrier_webhooks import CALL, flow_with_number
 from tests.contract.test_live_stream import Media, answered, turn
@@ -99,7 +99,7 @@ async def test_nobody_is_texted_at_a_number_that_may_be_forged(edge: Edge) -> No
 
 async def run_tool(tx: Tx, org: UUID, turn: UUID, name: str, approval: UUID | None = None) -> None:
     """A tool that a turn's agent has run, or (`approval`) that was run for it later."""
-    run = NewRun(
+    run = NewToolRun(
         id=ids.new(),
         org_id=org,
         channel="text",
@@ -119,7 +119,7 @@ async def run_tool(tx: Tx, org: UUID, turn: UUID, name: str, approval: UUID | No
     )
     id = await tool_runs.begin(tx, run)
     assert id is not None
-    await tool_runs.finish(tx, id, RunRow("ok", '{"recorded": true}'), 7)
+    await tool_runs.finish(tx, id, ToolRunRow("ok", '{"recorded": true}'), 7)
 
 
 async def test_turns_are_listed_newest_first_in_pages(edge: Edge) -> None:
@@ -136,7 +136,7 @@ async def test_turns_are_listed_newest_first_in_pages(edge: Edge) -> None:
             await text_runs.set_model(tx, id, ids.new(), 1, "m")
             await run_tool(tx, org, id, "report_outcome")
             await run_tool(tx, org, id, "approved_later", approval=ids.new())
-            end = Finish("replied", None, ids.require(Kind.MESSAGE, output["message_id"]), 5, 6)
+            end = TextRunFinish("replied", None, ids.require(Kind.MESSAGE, output["message_id"]), 5, 6)
             await text_runs.finish(tx, id, end)
             await text_runs.set_outcome(tx, id, '{"booked": true}')
     path = f"/api/sms/conversations/{output['conversation_id']}/runs"

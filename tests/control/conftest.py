@@ -12,7 +12,7 @@ from grpc import aio
 from control import app
 from control.app import Control, build
 from control.base.subscriptions import Payments
-from control.clients.openai import Question, Reply, Transcript, WrittenAnswer
+from control.clients.openai import ModelReply, Question, Transcript, WrittenAnswer
 from control.clients.twilio import (
     CarrierCall,
     CarrierNumber,
@@ -213,7 +213,7 @@ class Silent:
 
     text_model = "silent"
 
-    async def respond(self, question: Question) -> Reply:
+    async def respond(self, question: Question) -> ModelReply:
         raise AssertionError("control answers no texts")
 
     async def transcribe(self, wav: bytes, language: str | None) -> Transcript:

@@ -13,7 +13,7 @@ from grpc import aio
 from control.app import build
 from control.calls import ending
 from control.calls.callendings import MAX_OFFERS
-from control.calls.prompts import Prompt, localized
+from control.calls.prompts import CallerPrompt, localized
 from hum import ids
 from hum.clock import monotonic_ms, now
 from hum.ids import Kind
@@ -25,7 +25,7 @@ from tests.control.conftest import Plane, fake_clients
 NUMBER, CALLER, SID = "+13175550100", "+13175550199", "CA1"
 SOON = 20.0  # far less than what is waited for in vain
 MANY = 50
-BUSY = localized(Prompt.BUSY, "de")[0]
+BUSY = localized(CallerPrompt.BUSY, "de")[0]
 
 
 class Node:

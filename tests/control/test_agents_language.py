@@ -7,7 +7,7 @@ import pytest
 from control.flows import mailbox
 from control.flows.choices import Choices
 from control.flows.mailbox import MailboxPrompt
-from control.livecall.nextsteps import Message
+from control.livecall.nextsteps import TakeMessage
 from control.voicemail.mailboxprompts import Mailboxes
 from hum import ids
 from hum.ids import Kind
@@ -84,8 +84,8 @@ async def test_a_mailbox_speaks_as_the_agent_that_led_to_it(desk: Desk, *, switc
     mailboxes = Mailboxes(Choices.of(desk.plane.settings))
     async with desk.db.system() as tx:
         await tx.execute("DELETE FROM pgqueuer")
-        said = await mailboxes.prepare(tx, call, Message())
-        parting = await mailboxes.parting(tx, call, Message(by_carrier=True), "message_taken")
+        said = await mailboxes.prepare(tx, call, TakeMessage())
+        parting = await mailboxes.parting(tx, call, TakeMessage(by_carrier=True), "message_taken")
         payloads = [bytes(row["payload"]) for row in await tx.fetch("SELECT payload FROM pgqueuer")]
     language = "fr" if switched else "de"
     definition = {"language": language}

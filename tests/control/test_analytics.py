@@ -23,9 +23,9 @@ from hum.ids import Kind
 from hum.v1 import analytics_pb2 as pb
 from hum.v1 import analytics_pb2_grpc, events_pb2, flows_pb2, flows_pb2_grpc
 from storage import analytics, erasures, events, interruptions, latencies
-from storage.analytics import Span
+from storage.analytics import AnalyticsSpan
 from storage.db import BUSY, Db
-from storage.events import Start
+from storage.events import ReaderStart
 from storage.interruptions import InterruptionRow
 from storage.latencies import LatencyRow
 from tests.control.conftest import Plane, bearer
@@ -153,7 +153,7 @@ class Office:
             await events.append(tx, self.org, id, events_pb2.CallSummaryEvent())
 
     async def grouped(self, zone: str, flow: UUID | None = None) -> analytics.GroupedFigures:
-        span = Span(datetime(2026, 1, 1, tzinfo=UTC), datetime(2027, 1, 1, tzinfo=UTC), zone, flow)
+        span = AnalyticsSpan(datetime(2026, 1, 1, tzinfo=UTC), datetime(2027, 1, 1, tzinfo=UTC), zone, flow)
         async with self.db.tenant(self.org) as tx:
             return await analytics.figures(tx, span)
 
@@ -208,7 +208,9 @@ async def office(plane: Plane) -> Office:
 
 
 async def count(office: Office) -> None:
-    reader = Reader(analytics.READER, Start.BEGINNING, usecases.CHANGES, usecases.recount, 1.0, takes_emptied=True)
+    reader = Reader(
+        analytics.READER, ReaderStart.BEGINNING, usecases.CHANGES, usecases.recount, 1.0, takes_emptied=True
+    )
     while await readers.read(office.db, reader):
         pass
 

@@ -72,7 +72,7 @@ async def test_servers_that_are_no_cluster_keep_hints_to_themselves(cluster: Clu
 
 @pytest.mark.timeout(20)
 async def test_the_look_ends_although_the_library_swallows_a_cancellation() -> None:
-    class Swallowing(busfacts.Server):
+    class Swallowing(busfacts.BusServer):
         async def publish(self, place: str) -> None:
             with suppress(asyncio.CancelledError):
                 await asyncio.sleep(0.2)

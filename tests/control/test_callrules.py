@@ -11,11 +11,11 @@ from hypothesis import strategies as st
 from control.base import hours, masks, paging, principal, prompting, wire
 from control.calls import callclock, callendings, instructions, routing
 from control.calls import calllimits as calls
-from control.calls.prompts import Prompt, localized
+from control.calls.prompts import CallerPrompt, localized
 from control.flows import flowchecks as flows
 from control.identity import grants as identity
 from control.livecall.callerid import is_vouched_for
-from control.livecall.nextsteps import Message
+from control.livecall.nextsteps import TakeMessage
 from hum.contract.errors import Forbidden, InsufficientScope, InvalidCursor
 from hum.contract.principal import Principal
 from hum.v1 import calls_pb2, flows_pb2, runtime_pb2
@@ -61,7 +61,7 @@ def test_all_day_ends_at_midnight() -> None:
     assert not hours.is_open(whole, at("2026-03-03T00:00"))
 
 
-def facts(**changes: Any) -> routing.Facts:
+def facts(**changes: Any) -> routing.RoutingFacts:
     known: dict[str, Any] = {
         "blocked": False,
         "number_active": True,
@@ -69,7 +69,7 @@ def facts(**changes: Any) -> routing.Facts:
         "business_hours_json": None,
         "time_zone": "UTC",
     }
-    return routing.Facts(**(known | changes))
+    return routing.RoutingFacts(**(known | changes))
 
 
 @pytest.mark.parametrize(
@@ -77,14 +77,17 @@ def facts(**changes: Any) -> routing.Facts:
     [
         ({}, routing.Connect()),
         ({"blocked": True, "definition": None}, routing.Reject("blocked", "blocked")),
-        ({"definition": None}, routing.Refuse(*localized(Prompt.UNAVAILABLE, None), "failed", "no_flow")),
-        ({"number_active": False}, routing.Refuse(*localized(Prompt.UNAVAILABLE, None), "failed", "no_flow")),
-        ({"is_within_plan": False}, routing.Refuse(*localized(Prompt.UNAVAILABLE, None), "failed", "plan_limit")),
-        ({"business_hours_json": SHUT}, routing.Refuse(*localized(Prompt.CLOSED, None), "completed", "after_hours")),
+        ({"definition": None}, routing.Refuse(*localized(CallerPrompt.UNAVAILABLE, None), "failed", "no_flow")),
+        ({"number_active": False}, routing.Refuse(*localized(CallerPrompt.UNAVAILABLE, None), "failed", "no_flow")),
+        ({"is_within_plan": False}, routing.Refuse(*localized(CallerPrompt.UNAVAILABLE, None), "failed", "plan_limit")),
+        (
+            {"business_hours_json": SHUT},
+            routing.Refuse(*localized(CallerPrompt.CLOSED, None), "completed", "after_hours"),
+        ),
         ({"business_hours_json": OFFICE}, routing.Connect()),
         (
             {"business_hours_json": SHUT, "definition": {"language": "de-DE"}},
-            routing.Refuse(*localized(Prompt.CLOSED, "de-DE"), "completed", "after_hours"),
+            routing.Refuse(*localized(CallerPrompt.CLOSED, "de-DE"), "completed", "after_hours"),
         ),
         (
             {"business_hours_json": SHUT, "definition": {"language": "pl", "after_hours_message": "Zamknięte."}},
@@ -138,34 +141,40 @@ def test_each_call_is_connected_or_told_why(
 
 
 def test_a_sentence_names_the_language_it_is_in() -> None:
-    assert localized(Prompt.CLOSED, "de-AT")[1] == "de-AT"
-    assert localized(Prompt.CLOSED, "de-AT")[0].startswith("Vielen Dank")
-    assert localized(Prompt.CLOSED, "ja") == localized(Prompt.CLOSED, None) == localized(Prompt.CLOSED, "en")
-    assert (localized(Prompt.CLOSED, "es")[1], localized(Prompt.CLOSED, None)[1]) == ("es-ES", "en-US")
+    assert localized(CallerPrompt.CLOSED, "de-AT")[1] == "de-AT"
+    assert localized(CallerPrompt.CLOSED, "de-AT")[0].startswith("Vielen Dank")
+    assert (
+        localized(CallerPrompt.CLOSED, "ja")
+        == localized(CallerPrompt.CLOSED, None)
+        == localized(CallerPrompt.CLOSED, "en")
+    )
+    assert (localized(CallerPrompt.CLOSED, "es")[1], localized(CallerPrompt.CLOSED, None)[1]) == ("es-ES", "en-US")
 
 
 def test_a_lost_stream_is_joined_once_more() -> None:
-    assert callendings.after_stream("in_progress", callendings.Streams(1, 1, 1), None) == routing.Connect()
-    apology = routing.Refuse(*localized(Prompt.APOLOGY, "fr"), "failed", "stream_lost")
-    assert callendings.after_stream("in_progress", callendings.Streams(3, 3, 3), "fr") == apology
-    assert callendings.after_stream("in_progress", callendings.Streams(1, 1, 1), "fr", full=True) == apology
-    assert callendings.after_stream("completed", callendings.Streams(1, 1, 1), None) is None
+    assert callendings.after_stream("in_progress", callendings.StreamCounts(1, 1, 1), None) == routing.Connect()
+    apology = routing.Refuse(*localized(CallerPrompt.APOLOGY, "fr"), "failed", "stream_lost")
+    assert callendings.after_stream("in_progress", callendings.StreamCounts(3, 3, 3), "fr") == apology
+    assert callendings.after_stream("in_progress", callendings.StreamCounts(1, 1, 1), "fr", full=True) == apology
+    assert callendings.after_stream("completed", callendings.StreamCounts(1, 1, 1), None) is None
 
 
 def test_a_mailbox_whose_stream_is_lost_is_followed_by_a_mailbox_as_often_as_any() -> None:
-    message = Message("agent")
-    assert callendings.after_stream("in_progress", callendings.Streams(0, 0, 0), None, message) == message
-    assert callendings.after_stream("in_progress", callendings.Streams(1, 1, 1), None, message) == message
-    apology = routing.Refuse(*localized(Prompt.APOLOGY, "fr"), "failed", "stream_lost")
-    assert callendings.after_stream("in_progress", callendings.Streams(3, 3, 3), "fr", message) == apology
-    assert callendings.after_stream("in_progress", callendings.Streams(1, 1, 1), "fr", message, full=True) == apology
-    assert callendings.after_stream("completed", callendings.Streams(1, 1, 1), None, message) is None
+    message = TakeMessage("agent")
+    assert callendings.after_stream("in_progress", callendings.StreamCounts(0, 0, 0), None, message) == message
+    assert callendings.after_stream("in_progress", callendings.StreamCounts(1, 1, 1), None, message) == message
+    apology = routing.Refuse(*localized(CallerPrompt.APOLOGY, "fr"), "failed", "stream_lost")
+    assert callendings.after_stream("in_progress", callendings.StreamCounts(3, 3, 3), "fr", message) == apology
+    assert (
+        callendings.after_stream("in_progress", callendings.StreamCounts(1, 1, 1), "fr", message, full=True) == apology
+    )
+    assert callendings.after_stream("completed", callendings.StreamCounts(1, 1, 1), None, message) is None
 
 
 @pytest.mark.parametrize(
     ("changes", "expected"),
     [
-        ({}, Message("after_hours")),
+        ({}, TakeMessage("after_hours")),
         ({"blocked": True}, "blocked"),
         ({"number_active": False}, "no_flow"),
     ],
@@ -177,11 +186,11 @@ def test_after_hours_a_flow_with_a_mailbox_takes_messages(changes: dict[str, Any
 
 
 def test_a_stream_that_nobody_takes_is_offered_a_few_times() -> None:
-    busy = routing.Refuse(*localized(Prompt.BUSY, "it"), "failed", "no_capacity")
+    busy = routing.Refuse(*localized(CallerPrompt.BUSY, "it"), "failed", "no_capacity")
     for offered in range(1, callendings.MAX_OFFERS):
-        assert callendings.after_stream("ringing", callendings.Streams(offered, 0, 0), "it") == routing.Connect()
-    assert callendings.after_stream("ringing", callendings.Streams(callendings.MAX_OFFERS, 0, 0), "it") == busy
-    assert callendings.after_stream("ringing", callendings.Streams(1, 0, 0), "it", full=True) == busy
+        assert callendings.after_stream("ringing", callendings.StreamCounts(offered, 0, 0), "it") == routing.Connect()
+    assert callendings.after_stream("ringing", callendings.StreamCounts(callendings.MAX_OFFERS, 0, 0), "it") == busy
+    assert callendings.after_stream("ringing", callendings.StreamCounts(1, 0, 0), "it", full=True) == busy
 
 
 @pytest.mark.parametrize(

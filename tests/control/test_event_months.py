@@ -14,7 +14,7 @@ from hum import ids
 from hum.objects.files import Files
 from hum.settings import ControlSettings
 from storage import events
-from storage.events import Start
+from storage.events import ReaderStart
 from tests.storage.conftest import Two, two_organizations
 from tests.storage.test_event_months import OLD, TICK, old_event
 
@@ -107,10 +107,10 @@ async def test_a_month_that_a_reader_has_not_read_stays(
 ) -> None:
     await old_event(root, two.mine, ids.new(), ids.new())
     async with two.db.system() as tx:
-        await events.lock_position(tx, "slow", Start.BEGINNING)
+        await events.lock_position(tx, "slow", ReaderStart.BEGINNING)
     await months.maintain_months(two.db, Files(tmp_path), settings())
     assert await is_there(root) and not written_to(tmp_path)
     async with two.db.system() as tx:
-        assert len(await events.read_behind_horizon(tx, "slow", Start.BEGINNING)) == 1
+        assert len(await events.read_behind_horizon(tx, "slow", ReaderStart.BEGINNING)) == 1
     await months.maintain_months(two.db, Files(tmp_path), settings())
     assert not await is_there(root)

@@ -19,14 +19,14 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from control.base.egress import EgressError, Policy, Reason
-from control.clients.http import Answer, GuardedClient, Limits, _SocketFactory
+from control.clients.http import GuardedClient, HttpAnswer, HttpLimits, _SocketFactory
 from hum import ids
 from hum.settings import ControlSettings
 
 ORG = ids.new()
 Handler = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 LOOPBACK = Policy((ip_network("127.0.0.1/32"), ip_network("::1/128")))
-LIMITS = Limits(total_seconds=10.0, connect_seconds=10.0, response_bytes=10_000)
+LIMITS = HttpLimits(total_seconds=10.0, connect_seconds=10.0, response_bytes=10_000)
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\nhi"
 
 
@@ -73,7 +73,9 @@ async def server(handler: Handler, host: str = "127.0.0.1", tls: ssl.SSLContext 
 
 
 @asynccontextmanager
-async def client(policy: Policy = LOOPBACK, limits: Limits = LIMITS, **options: object) -> AsyncIterator[GuardedClient]:
+async def client(
+    policy: Policy = LOOPBACK, limits: HttpLimits = LIMITS, **options: object
+) -> AsyncIterator[GuardedClient]:
     http = GuardedClient(policy, limits, **options)  # type: ignore[arg-type]
     try:
         yield http
@@ -81,7 +83,7 @@ async def client(policy: Policy = LOOPBACK, limits: Limits = LIMITS, **options: 
         await http.close()
 
 
-async def fetch(handler: Handler, **options: object) -> Answer:
+async def fetch(handler: Handler, **options: object) -> HttpAnswer:
     async with server(handler) as one, client() as http:
         return await http.request("GET", f"http://127.0.0.1:{one.port}/", org=None, **options)  # type: ignore[arg-type]
 
@@ -278,7 +280,7 @@ async def test_time_is_bounded_whatever_it_is_spent_on(handler: Handler) -> None
 
 
 async def test_a_request_may_have_less_time_but_not_more() -> None:
-    limits = Limits(total_seconds=0.3)
+    limits = HttpLimits(total_seconds=0.3)
     async with server(silent) as one, client(limits=limits) as http:
         for seconds in (15.0, 0.1, 100.0):
             with pytest.raises(EgressError) as error:
@@ -309,7 +311,7 @@ async def test_connections_are_bounded() -> None:
         writer.write(OK)
         await writer.drain()
 
-    limits = Limits(total_seconds=10, connect_seconds=10, connections=3, host_requests=2)
+    limits = HttpLimits(total_seconds=10, connect_seconds=10, connections=3, host_requests=2)
     lookup = names(["127.0.0.1"])
     async with server(slow) as one, client(limits=limits, lookup=lookup) as http:
         await asyncio.gather(*(http.request("GET", f"http://one.test:{one.port}/", org=None) for _ in range(6)))
@@ -324,7 +326,7 @@ async def test_a_name_server_that_hangs_delays_nobody_else() -> None:
             time.sleep(2)
         return ["127.0.0.1"]
 
-    limits = Limits(total_seconds=10, connect_seconds=1)
+    limits = HttpLimits(total_seconds=10, connect_seconds=1)
     async with server(says(OK)) as one, client(limits=limits, lookup=lookup) as http:
         waiting = [
             asyncio.create_task(http.request("GET", f"http://slow.test:{one.port}/", org=None)) for _ in range(3)
@@ -406,7 +408,7 @@ async def test_tls_is_checked_by_the_urls_name_and_not_by_the_address(tmp_path: 
             with pytest.raises(EgressError) as error:
                 await http.request("GET", f"https://hooks.test:{one.port}/", org=None)
             assert error.value.reason is Reason.TLS
-    limits = Limits(connect_seconds=0.5)
+    limits = HttpLimits(connect_seconds=0.5)
     async with server(says(OK)) as plain, client(limits=limits, lookup=lookup) as http:
         with pytest.raises(EgressError) as error:  # it waits for the end of a header
             await http.request("GET", f"https://hooks.test:{plain.port}/", org=None)

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from control.base import prompting
 from control.textagent import prompt
-from storage.text_runs import Counts, HistoryRow, MaterialRow
+from storage.text_runs import HistoryRow, TextRunCounts, TextRunMaterialRow
 
 AT = datetime(2026, 7, 1, 10, tzinfo=UTC)
 #: All of Unicode but lone surrogates; most often what ends a line somewhere.
@@ -35,7 +35,7 @@ def test_a_scheduled_text_is_one_line(bodies: list[str]) -> None:
         HistoryRow(UUID(int=n), "outbound", body, "scheduled", "ai", AT, AT, None, has_media=False)
         for n, body in enumerate(bodies)
     ]
-    thread = MaterialRow(1, "Clinic", "UTC", None, None, None, {}, False, Counts(0, 0, 0), None)
+    thread = TextRunMaterialRow(1, "Clinic", "UTC", None, None, None, {}, False, TextRunCounts(0, 0, 0), None)
     title, *lines = prompt.waiting(rows, thread).splitlines()
     assert title == "These texts of yours are scheduled:"
     assert [line.partition(": ")[0] for line in lines] == [f"- {prompting.local(AT, 'UTC')}"] * len(bodies)

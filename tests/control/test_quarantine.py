@@ -28,7 +28,7 @@ from hum.settings import ControlSettings
 from hum.v1 import calls_pb2, events_pb2, runtime_pb2, runtime_pb2_grpc
 from storage import events
 from storage.db import Tx
-from storage.events import Event, Start
+from storage.events import Event, ReaderStart
 from tests.control.conftest import FakeCarrier, Plane, fake_clients
 from tests.control.numbers.desk import Desk
 from tests.control.test_hang_up import ringing
@@ -66,7 +66,7 @@ class Reading:
         self.handled += [present(event.data)["created"] for event in found]
 
     def reader(self) -> Reader:
-        return Reader("test", Start.BEGINNING, frozenset({"contacts.imported"}), self.handle, 1.0)
+        return Reader("test", ReaderStart.BEGINNING, frozenset({"contacts.imported"}), self.handle, 1.0)
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from hum import ids
 from hum.v1 import events_pb2
 from storage import event_backlogs, events, identity
 from storage.db import Db, Tx
-from storage.events import Event, Start
+from storage.events import Event, ReaderStart
 from tests.support.present import present
 
 
@@ -49,7 +49,7 @@ async def append(db: Db, org: UUID, count: int) -> None:
 
 
 def reader_of(counting: Counting) -> Reader:
-    return Reader("test", Start.BEGINNING, frozenset({"contacts.imported"}), counting.handle, 1.0)
+    return Reader("test", ReaderStart.BEGINNING, frozenset({"contacts.imported"}), counting.handle, 1.0)
 
 
 async def handled(db: Db) -> set[int]:
@@ -96,7 +96,7 @@ async def test_who_reads_external_events_gets_them_by_whatever_name(world: tuple
         for wrong in ("order_paid", "external.*"):
             with pytest.raises(AssertionError):
                 await events.append(tx, org, ids.new(), events_pb2.ExternalEvent(), name=wrong)
-    assert await readers.read(db, Reader("test", Start.BEGINNING, frozenset({"external.*"}), handle, 1.0)) == 3
+    assert await readers.read(db, Reader("test", ReaderStart.BEGINNING, frozenset({"external.*"}), handle, 1.0)) == 3
     assert got == ["external.order_paid", "external.a.b"]
 
 
@@ -116,7 +116,7 @@ class Noting:
         return [number for batch in self.batches for each, number in batch if each == org]
 
     def reader(self) -> Reader:
-        return Reader("test", Start.BEGINNING, frozenset({"contacts.imported"}), self.handle, 1.0, shares=True)
+        return Reader("test", ReaderStart.BEGINNING, frozenset({"contacts.imported"}), self.handle, 1.0, shares=True)
 
 
 @dataclass

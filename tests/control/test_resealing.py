@@ -2,7 +2,7 @@
 
 from control import resealing
 from control.webhooks import usecases
-from control.webhooks.sealing import Sealer
+from control.webhooks.sealing import WebhookSealer
 from hum.secrets import Keyring
 from storage import sealed, webhooks
 from tests.control.webhooks.conftest import LOCAL, Hooked, hooked
@@ -15,8 +15,10 @@ OLD, NEW = (1, bytes(32)), (2, bytes([2] * 32))
 async def test_all_are_sealed_by_the_newest_key_and_one_that_is_locked_is_left_to_the_next_run(hooked: Hooked) -> None:
     made = [await hooked.webhook(headers={"X-Key": "k"}) for _ in range(5)]
     async with hooked.db.tenant(hooked.org) as tx:
-        await usecases.rotate(tx, made[0], Sealer(hooked.keyring), usecases.Limits(50, LOCAL, 60.0))
-        newest = Sealer(hooked.keyring).secret((await webhooks.get(tx, made[0])).sealed_secret, made[0], hooked.org)
+        await usecases.rotate(tx, made[0], WebhookSealer(hooked.keyring), usecases.WebhookLimits(50, LOCAL, 60.0))
+        newest = WebhookSealer(hooked.keyring).secret(
+            (await webhooks.get(tx, made[0])).sealed_secret, made[0], hooked.org
+        )
     both = Keyring([NEW, OLD])
     assert await resealing.count_left(hooked.db, both) == 11
     async with hooked.db.system() as tx:
@@ -25,7 +27,7 @@ async def test_all_are_sealed_by_the_newest_key_and_one_that_is_locked_is_left_t
         assert (found.resealed, found.unsealable, found.left) == (9, 0, 2)
     found = await resealing.reseal(hooked.db, both, 20.0)
     assert (found.resealed, found.left) == (2, 0)
-    alone = Sealer(Keyring([NEW]))
+    alone = WebhookSealer(Keyring([NEW]))
     for each in made:
         row = await hooked.row(each)
         assert alone.headers(row.sealed_headers, each, hooked.org) == {"X-Key": "k"}

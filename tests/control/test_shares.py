@@ -6,7 +6,7 @@ from uuid import UUID
 import pytest
 
 from control.base.egress import EgressError, Reason
-from control.clients.http import Limits
+from control.clients.http import HttpLimits
 from control.clients.shares import FULL, QUEUE_FACTOR, Shares
 from hum import ids
 from tests.control.test_guarded_http import OK, ORG, client, says, server
@@ -20,7 +20,7 @@ async def test_one_organization_leaves_connections_to_the_others() -> None:
         writer.write(OK)
         await writer.drain()
 
-    limits = Limits(total_seconds=10, connect_seconds=10, connections=3, organization_requests=2)
+    limits = HttpLimits(total_seconds=10, connect_seconds=10, connections=3, organization_requests=2)
     async with server(held) as slow, server(says(OK)) as quick, client(limits=limits) as http:
         url = f"http://127.0.0.1:{slow.port}/"
         waiting = [asyncio.create_task(http.request("GET", url, org=ORG)) for _ in range(6)]
@@ -43,7 +43,7 @@ async def test_one_organization_leaves_a_host_that_many_use_to_the_others() -> N
         writer.write(OK)
         await writer.drain()
 
-    limits = Limits(total_seconds=10, connect_seconds=10, connections=9, organization_requests=4, host_requests=2)
+    limits = HttpLimits(total_seconds=10, connect_seconds=10, connections=9, organization_requests=4, host_requests=2)
     async with server(provider) as one, server(says(OK)) as two, client(limits=limits) as http:
         url = f"http://127.0.0.1:{one.port}"
         waiting = [asyncio.create_task(http.request("GET", f"{url}/slow", org=held)) for _ in range(6)]
@@ -60,7 +60,7 @@ async def test_one_organization_leaves_a_host_that_many_use_to_the_others() -> N
 
 
 async def test_a_stream_keeps_its_place_until_it_is_closed() -> None:
-    limits = Limits(total_seconds=10, connect_seconds=0.05, organization_requests=2)
+    limits = HttpLimits(total_seconds=10, connect_seconds=0.05, organization_requests=2)
     async with server(says(OK)) as one, client(limits=limits) as http:
         url = f"http://127.0.0.1:{one.port}/"
         streams = [await http.open_stream("GET", url, org=ORG) for _ in range(2)]

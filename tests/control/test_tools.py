@@ -14,12 +14,12 @@ from control.calls.toolruns import ToolRuns
 from control.executions.runner import LONG_CHARS, Executions, ToolRequest, redact_off_loop
 from control.tools import (
     MAX_OUTPUT_BYTES,
+    AgentTool,
     ApprovalRequest,
     Registry,
     Result,
     Run,
     Situation,
-    Tool,
     ToolChannel,
     ToolContext,
     ToolPolicy,
@@ -39,7 +39,7 @@ CONTEXT = ToolContext(ids.new(), Situation({}), call_id=ids.new())
 SCHEMA: dict[str, Any] = {"type": "object", "properties": {"n": {"type": "integer"}}, "required": ["n"]}
 
 
-def tool(run: Run | None, **changes: Any) -> Tool:
+def tool(run: Run | None, **changes: Any) -> AgentTool:
     known: dict[str, Any] = {
         "name": "t",
         "description": "A tool.",
@@ -48,10 +48,10 @@ def tool(run: Run | None, **changes: Any) -> Tool:
         "channels": frozenset({ToolChannel.CALL}),
         "timeout_ms": 50,
     }
-    return Tool(**(known | changes))
+    return AgentTool(**(known | changes))
 
 
-async def answer(made: Tool, arguments: str = '{"n": 1}') -> Result:
+async def answer(made: AgentTool, arguments: str = '{"n": 1}') -> Result:
     registry = Registry()
     registry.add([made])
     return await registry.run(ToolChannel.CALL, made.name, arguments, CONTEXT)
@@ -149,7 +149,7 @@ async def test_what_an_organization_made_is_offered_to_its_flow_and_never_instea
 
     organization, flow = ids.new(), ids.new()
 
-    async def source(_: Tx, org: UUID, of: UUID) -> list[Tool]:
+    async def source(_: Tx, org: UUID, of: UUID) -> list[AgentTool]:
         return [tool(theirs), tool(theirs, name="own")] if (org, of) == (organization, flow) else []
 
     registry = Registry()

@@ -12,7 +12,7 @@ from control.tools import Result, ToolContext
 from hum import ids
 from hum.clock import now
 from hum.ids import Kind
-from sandbox.mcp import McpServer, Tool
+from sandbox.mcp import McpServer, McpTool
 from storage import approvals, mcp
 from storage.approvals import Subject, ToolCall
 from storage.db import Db
@@ -79,7 +79,7 @@ async def test_it_is_run_once_and_the_agent_is_told_once(
     deployment: Deployment, database_url: str, planes: tuple[str, ...]
 ) -> None:
     async with McpServer.serve(slow_seconds=5.0) as shop:
-        shop.tools["refund"] = Tool("Refunds an order.")
+        shop.tools["refund"] = McpTool("Refunds an order.")
         call = await deployment.talking()
         id = await wish_for(deployment, shop.url, database_url)
         decided = await deployment.http.post(f"/api/approvals/{id}/approve", json={})

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from sandbox.mcp import McpServer, Tool
+from sandbox.mcp import McpServer, McpTool
 from sandbox.openai import Script
 from sandbox.speech import Speech
 from sandbox.twilio import say
@@ -73,8 +73,8 @@ async def test_an_agent_asks_goes_on_and_says_what_came_of_it(house: House, spee
 
     async with McpServer.serve(slow_seconds=2.5) as shop, serving() as warehouse:
         warehouse.paths["/stock/A-7"] = in_stock
-        shop.tools["find_order"] = Tool("Finds an order.", lambda _: "on its way", ORDER)
-        shop.tools["refund"] = Tool("Refunds an order.", lambda arguments: f"refunded {arguments['n']}", ORDER)
+        shop.tools["find_order"] = McpTool("Finds an order.", lambda _: "on its way", ORDER)
+        shop.tools["refund"] = McpTool("Refunds an order.", lambda arguments: f"refunded {arguments['n']}", ORDER)
         await house.answer_with(
             greeting="Welcome.", filler_phrases=[FILLER], idle_prompts_json={}, idle_end_seconds=120
         )

@@ -13,7 +13,7 @@ import httpx
 import pytest
 
 from cli.platform import Platform
-from control.calls.prompts import Prompt, localized
+from control.calls.prompts import CallerPrompt, localized
 from control.identity import usecases as identity
 from sandbox.openai import Model
 from sandbox.signin import Issuer
@@ -251,7 +251,7 @@ class TestFull:
         second = await deployment.ring()
         await second.ended()
         assert [verb.name for verb in second.verbs] == ["Say", "Hangup"]
-        assert second.sentences == [localized(Prompt.BUSY, "de")[0]]
+        assert second.sentences == [localized(CallerPrompt.BUSY, "de")[0]]
         refused, _ = await deployment.calls()
         assert (refused["status"], refused["end_reason"]) == ("failed", "no_capacity")
         first.hang_up()

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from control.base.hours import WEEKDAYS
-from control.calls.prompts import Prompt, localized
+from control.calls.prompts import CallerPrompt, localized
 from sandbox.twilio import Call
 from tests.e2e.conftest import CALLER, NUMBER, House
 
@@ -48,7 +48,7 @@ async def test_a_number_without_a_flow(house: House) -> None:
     assert made.status_code == 201
     call = await house.ring()
     await call.ended()
-    text, language = localized(Prompt.UNAVAILABLE, None)
+    text, language = localized(CallerPrompt.UNAVAILABLE, None)
     assert said(call) == ("Say", language, text)
     found = await record(house)
     assert (found["status"], found["end_reason"], found["flow_id"]) == ("failed", "no_flow", None)
@@ -61,7 +61,7 @@ async def test_a_number_that_nobody_has(house: House) -> None:
         await tx.execute("UPDATE numbers SET e164 = '+13175550111'")
     call = await house.ring()
     await call.ended()
-    text, language = localized(Prompt.NOT_IN_SERVICE, None)
+    text, language = localized(CallerPrompt.NOT_IN_SERVICE, None)
     assert said(call) == ("Say", language, text)
     assert (await house.http.get("/api/calls")).json()["calls"] == []
 
@@ -70,7 +70,7 @@ async def test_a_number_that_nobody_has(house: House) -> None:
 @pytest.mark.parametrize(
     ("fields", "heard"),
     [
-        ({"language": "fr"}, ("fr-FR", localized(Prompt.CLOSED, "fr")[0])),
+        ({"language": "fr"}, ("fr-FR", localized(CallerPrompt.CLOSED, "fr")[0])),
         ({"language": "de-AT", "after_hours_message": "Wir haben zu."}, ("de-AT", "Wir haben zu.")),
     ],
 )
@@ -96,7 +96,7 @@ async def test_one_call_too_many(house: House, of_caller: bool, count: int, reas
         await tx.execute(LIVE, of_caller, CALLER, NUMBER, count)
     call = await house.ring()
     await call.ended()
-    text, language = localized(Prompt.BUSY, "es")
+    text, language = localized(CallerPrompt.BUSY, "es")
     assert said(call) == ("Say", language, text)
     found = await record(house)
     assert (found["status"], found["end_reason"]) == ("busy", reason)
@@ -112,7 +112,7 @@ async def test_no_place_anywhere(house: House) -> None:
         await tx.execute("UPDATE media_links SET places = 0")
     call = await house.ring()
     await call.ended()
-    text, language = localized(Prompt.BUSY, "it")
+    text, language = localized(CallerPrompt.BUSY, "it")
     assert said(call) == ("Say", language, text)
     found = await record(house)
     assert (found["status"], found["end_reason"]) == ("failed", "no_capacity")

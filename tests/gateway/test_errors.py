@@ -19,7 +19,7 @@ def test_every_reason_that_we_raise_has_a_status() -> None:
     refusals = [
         kind
         for kind in vars(hum).values()
-        if isinstance(kind, type) and issubclass(kind, hum.Refused) and kind is not hum.Refused
+        if isinstance(kind, type) and issubclass(kind, hum.RequestRefused) and kind is not hum.RequestRefused
     ]
     assert len(refusals) > 10
     for kind in refusals:

@@ -9,7 +9,7 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 from joserfc.jwk import ECKey, KeySet
 
-from gateway.oidc import IdentityUnproven, Issuer, IssuerUnavailable
+from gateway.oidc import IdentityUnproven, IssuerClient, IssuerUnavailable
 from hum.settings import GatewaySettings
 
 DEEP = "[" * 100_000
@@ -52,6 +52,6 @@ async def test_json_that_is_nested_too_deep(
     url, own = answers
     if path:
         own[path] = DEEP
-    issuer = Issuer(GatewaySettings(home=tmp_path, oidc_issuer=url, oidc_client_id="hum"))
+    issuer = IssuerClient(GatewaySettings(home=tmp_path, oidc_issuer=url, oidc_client_id="hum"))
     with pytest.raises(failure):
         await issuer.finish({"code": "c"}, "https://hum.example/auth/callback", "nonce", "verifier")

@@ -17,11 +17,11 @@ from sandbox.openai import Faults, Settings, Turn
 from sandbox.openai import FunctionCall as ToolCall
 from sandbox.openai import Script as Play
 from sandbox.openai.codec import Codec
-from sandbox.openai.conversation import Conversation as Items
+from sandbox.openai.conversation import RealtimeConversation as Items
 from sandbox.openai.ids import new_id
 from sandbox.openai.record import SessionRecord
 from sandbox.openai.script import ScriptPlayer
-from sandbox.openai.session import Session
+from sandbox.openai.session import RealtimeSession
 from sandbox.openai.stage import Stage, Voiced
 from sandbox.openai.tones import Tones, recital
 from tests.media.audio import tone
@@ -91,7 +91,7 @@ class FakeModel:
         clock, voice, outbox = LoopClock(), Voice(self), asyncio.Queue[dict[str, Any]]()
         record = SessionRecord(new_id("sess"), "m")
         stage = Stage(outbox.put_nowait, Items(), record, Script(self), voice, self.settings, Faults(), clock, new_id)
-        session = Session(stage, 0)
+        session = RealtimeSession(stage, 0)
         writer = asyncio.create_task(self.write(socket, outbox))
         try:
             session.begin()

@@ -14,7 +14,7 @@ import websockets
 from media.core.legmessages import Clear, Play
 from media.io.modelsocket import ModelSocket
 from media.legs.twilio import TwilioLeg
-from sandbox.openai.session import Session
+from sandbox.openai.session import RealtimeSession
 from sandbox.openai.stage import Stage
 from sandbox.twilio import say
 from tests.media.audio import tone, voice
@@ -142,9 +142,9 @@ async def test_lateness_of_ours_is_in_a_reaction(
 def seen(monkeypatch: pytest.MonkeyPatch) -> dict[str, list[float]]:
     """When the model received and sent its events, by type; for caller audio, only voiced frames."""
     times: dict[str, list[float]] = {}
-    handle, emit = Session.handle, Stage.emit
+    handle, emit = RealtimeSession.handle, Stage.emit
 
-    def handling(self: Session, message: str) -> None:
+    def handling(self: RealtimeSession, message: str) -> None:
         event = json.loads(message)
         if event["type"] != "input_audio_buffer.append" or base64.b64decode(event["audio"]).strip(QUIET[:1]):
             times.setdefault(event["type"], []).append(ms())
@@ -154,7 +154,7 @@ def seen(monkeypatch: pytest.MonkeyPatch) -> dict[str, list[float]]:
         times.setdefault(type, []).append(ms())
         emit(self, type, fields)
 
-    monkeypatch.setattr(Session, "handle", handling)
+    monkeypatch.setattr(RealtimeSession, "handle", handling)
     monkeypatch.setattr(Stage, "emit", emitting)
     return times
 

@@ -11,7 +11,7 @@ from hum import ids
 from hum.clock import now
 from hum.v1 import events_pb2
 from storage import erasures, event_months, events
-from storage.events import NewEvent, Start
+from storage.events import NewEvent, ReaderStart
 from tests.storage.conftest import Two
 
 TICK = events_pb2.ContactsImportedEvent(created=1)
@@ -40,7 +40,7 @@ async def old_event(root: "asyncpg.Connection[asyncpg.Record]", org: UUID, publi
 
 async def read(two: Two, reader: str) -> list[UUID]:
     async with two.db.system() as tx:
-        return [each.public_id for each in await events.read_behind_horizon(tx, reader, Start.BEGINNING)]
+        return [each.public_id for each in await events.read_behind_horizon(tx, reader, ReaderStart.BEGINNING)]
 
 
 async def closed(two: Two) -> None:
@@ -120,7 +120,7 @@ async def test_readers_find_each_event_once_also_when_its_month_is_closed(
     assert await read(two, "quick") == [second, third], "it had not read all of the month when that was closed"
     assert await read(two, "new") == [first, second, third]
     async with two.db.system() as tx:
-        xid, _ = await events.lock_position(tx, "quick", Start.NOW) or ("", 0)
+        xid, _ = await events.lock_position(tx, "quick", ReaderStart.NOW) or ("", 0)
         assert await tx.fetchval("SELECT hum.unread_id($1::text::xid8) = hum.month_id($2)", xid, OLD + 1)
         assert await tx.fetchval("SELECT hum.unread_id('1')") == 0
     async with two.db.tenant(two.mine) as tx:

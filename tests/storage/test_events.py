@@ -5,7 +5,7 @@ import asyncio
 from hum import ids
 from hum.v1 import events_pb2
 from storage import events
-from storage.events import Start
+from storage.events import ReaderStart
 from tests.storage.conftest import Two
 from tests.support.present import present
 
@@ -18,7 +18,8 @@ def tick(n: int) -> events_pb2.ContactsImportedEvent:
 async def read(two: Two, reader: str = "r") -> list[int]:
     async with two.db.system() as tx:
         return [
-            present(event.data)["created"] for event in await events.read_behind_horizon(tx, reader, Start.BEGINNING)
+            present(event.data)["created"]
+            for event in await events.read_behind_horizon(tx, reader, ReaderStart.BEGINNING)
         ]
 
 
@@ -61,7 +62,7 @@ async def test_a_rolled_back_reader_reads_again(two: Two) -> None:
         await events.append(tx, two.mine, ids.new(), tick(7))
     try:
         async with two.db.system() as tx:
-            assert len(await events.read_behind_horizon(tx, "r", Start.BEGINNING)) == 1
+            assert len(await events.read_behind_horizon(tx, "r", ReaderStart.BEGINNING)) == 1
             raise RuntimeError("the reader dies")
     except RuntimeError:
         pass
@@ -82,7 +83,7 @@ async def test_the_order_is_that_of_transactions_not_of_their_spelling(two: Two)
         async with two.db.system() as tx:
             seen += [
                 present(event.data)["created"]
-                for event in await events.read_behind_horizon(tx, "r", Start.BEGINNING, limit=1)
+                for event in await events.read_behind_horizon(tx, "r", ReaderStart.BEGINNING, limit=1)
             ]
     assert seen == [9, 10, 99, 100]
 
@@ -93,7 +94,9 @@ async def test_a_new_reader_starts_where_it_says(two: Two) -> None:
 
     async def from_now() -> list[int]:
         async with two.db.system() as tx:
-            return [present(event.data)["created"] for event in await events.read_behind_horizon(tx, "now", Start.NOW)]
+            return [
+                present(event.data)["created"] for event in await events.read_behind_horizon(tx, "now", ReaderStart.NOW)
+            ]
 
     assert await from_now() == []
     async with two.db.tenant(two.mine) as tx:
@@ -106,7 +109,7 @@ async def test_who_finds_a_reader_busy_goes_on(two: Two) -> None:
     async with two.db.tenant(two.mine) as tx:
         await events.append(tx, two.mine, ids.new(), tick(1))
     async with two.db.system() as holding:
-        assert len(await events.read_behind_horizon(holding, "r", Start.BEGINNING)) == 1
+        assert len(await events.read_behind_horizon(holding, "r", ReaderStart.BEGINNING)) == 1
         async with two.db.system() as tx:
             await tx.execute("SET LOCAL lock_timeout = '1s'")
-            assert await events.read_behind_horizon(tx, "r", Start.BEGINNING) == []
+            assert await events.read_behind_horizon(tx, "r", ReaderStart.BEGINNING) == []

@@ -11,7 +11,7 @@ from hum import ids
 from hum.clock import now
 from storage import inbox, inbox_changes, text_erasures
 from storage.db import Tx
-from storage.inbox import Filter
+from storage.inbox import InboxFilter
 from tests.storage.conftest import Two
 from tests.storage.test_plans import EXPLAIN, Planner
 from tests.support import rows
@@ -28,20 +28,20 @@ async def test_no_question_of_the_inbox_reads_a_big_table_whole(two: Two) -> Non
     planner = Planner(connection, two.mine)
     connection.add_log_listener(lambda _, message: planner.plans.append(str(message)))
 
-    def listed(by: Filter) -> Callable[[Tx], Awaitable[object]]:
+    def listed(by: InboxFilter) -> Callable[[Tx], Awaitable[object]]:
         return lambda tx: inbox.page(tx, by, None, 50)
 
     def found(words: str, digits: str | None = None) -> Callable[[Tx], Awaitable[object]]:
-        return lambda tx: inbox.search(tx, words, digits, Filter(), None, 50)
+        return lambda tx: inbox.search(tx, words, digits, InboxFilter(), None, 50)
 
     some = await connection.fetchval("SELECT id FROM conversations LIMIT 1")
     questions: dict[str, tuple[Callable[[Tx], Awaitable[object]], str]] = {
-        "the latest": (listed(Filter()), "conversations_inbox"),
-        "closed": (listed(Filter(status="closed")), "conversations_status"),
-        "a member's": (listed(Filter(assignee_id=ids.new())), "conversations_assignee"),
-        "unread": (listed(Filter(unread=True)), "conversations_unread"),
-        "put off": (listed(Filter(snoozed=True)), "conversations_"),
-        "of a number": (listed(Filter(number_id=ids.new())), "conversations_number"),
+        "the latest": (listed(InboxFilter()), "conversations_inbox"),
+        "closed": (listed(InboxFilter(status="closed")), "conversations_status"),
+        "a member's": (listed(InboxFilter(assignee_id=ids.new())), "conversations_assignee"),
+        "unread": (listed(InboxFilter(unread=True)), "conversations_unread"),
+        "put off": (listed(InboxFilter(snoozed=True)), "conversations_"),
+        "of a number": (listed(InboxFilter(number_id=ids.new())), "conversations_number"),
         "a number": (found("2000001234", "2000001234"), "text_search_words"),
         "a name": (found("name4711"), "text_search_words"),
         "messages": (lambda tx: inbox.messages_of(tx, some, None, 50), "conversations_pkey"),

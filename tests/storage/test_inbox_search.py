@@ -14,7 +14,7 @@ from hum import ids
 from hum.clock import now
 from storage import contacts, conversations, inbox, messages, numbers, text_erasures
 from storage.db import Tx
-from storage.inbox import Filter
+from storage.inbox import InboxFilter
 from storage.numbers import NumberRow
 from tests.storage.conftest import Two
 
@@ -137,7 +137,7 @@ class Inbox:
         found, before = list[UUID](), None
         async with self._two.db.tenant(self._org) as tx:
             while True:
-                page = await inbox.search(tx, " ".join(words), None, Filter(unread=unread), before, limit)
+                page = await inbox.search(tx, " ".join(words), None, InboxFilter(unread=unread), before, limit)
                 self.ways |= {await tx.fetchval("SELECT current_setting('test.way', true)")} - {None, ""}
                 await tx.execute("SELECT set_config('test.way', '', true)")
                 found += [each.id for each in page]
@@ -303,4 +303,4 @@ async def test_a_thread_of_too_many_words_is_looked_into(two: Two) -> None:
 
 
 async def inbox_search(tx: Tx, words: str) -> list[inbox.ThreadRow]:
-    return await inbox.search(tx, words, None, Filter(), None, 1)
+    return await inbox.search(tx, words, None, InboxFilter(), None, 1)

@@ -17,7 +17,7 @@ import pytest
 from hum import ids
 from hum.clock import now
 from storage import call_events, call_records, contacts, erasures, events, outbound, sends, text_attempts
-from storage.call_records import Filter, Query
+from storage.call_records import CallFilter, Query
 from storage.db import Tx
 from tests.storage.conftest import two_organizations
 from tests.support import rows
@@ -86,31 +86,31 @@ async def planner(grown: tuple[str, UUID]) -> AsyncIterator[Planner]:
 
 
 FILTERS = {
-    "": Filter(),
-    "calls_direction": Filter(direction="outbound"),
-    "calls_status": Filter(status="failed"),
-    "calls_flow": Filter(flow_id=ids.new()),
-    "calls_number": Filter(number_id=ids.new()),
-    "calls_contact": Filter(contact_id=ids.new()),
-    "calls_contact_e164": Filter(contact_e164="+13175550199"),
-    "calls_outcome": Filter(outcome="rare"),
-    "call_tags_page": Filter(tag="rare"),
+    "": CallFilter(),
+    "calls_direction": CallFilter(direction="outbound"),
+    "calls_status": CallFilter(status="failed"),
+    "calls_flow": CallFilter(flow_id=ids.new()),
+    "calls_number": CallFilter(number_id=ids.new()),
+    "calls_contact": CallFilter(contact_id=ids.new()),
+    "calls_contact_e164": CallFilter(contact_e164="+13175550199"),
+    "calls_outcome": CallFilter(outcome="rare"),
+    "call_tags_page": CallFilter(tag="rare"),
 }
 
 
 @pytest.mark.strain
 async def test_no_question_reads_a_big_table_whole(planner: Planner) -> None:
-    def listed(by: Filter) -> Callable[[Tx], Awaitable[object]]:
+    def listed(by: CallFilter) -> Callable[[Tx], Awaitable[object]]:
         return lambda tx: call_records.page(tx, by, None, 50)
 
-    def found(query: Query, by: Filter) -> Callable[[Tx], Awaitable[object]]:
+    def found(query: Query, by: CallFilter) -> Callable[[Tx], Awaitable[object]]:
         return lambda tx: call_records.search(tx, query, by, None, 50)
 
     questions: list[tuple[str, Callable[[Tx], Awaitable[object]], str]] = [
         *((f"calls {index}", listed(by), index or "calls_page") for index, by in FILTERS.items()),
-        ("a rare word", found(Query("w15000"), Filter()), "call_search_words"),
-        ("a frequent word", found(Query("w1"), Filter()), "call_search_page"),
-        ("a number", found(Query("2000007919", "2000007919"), Filter()), "call_search_words"),
+        ("a rare word", found(Query("w15000"), CallFilter()), "call_search_words"),
+        ("a frequent word", found(Query("w1"), CallFilter()), "call_search_page"),
+        ("a number", found(Query("2000007919", "2000007919"), CallFilter()), "call_search_words"),
         # The planner begins with whichever finds less.
         *((f"a word and {index}", found(Query("w15000"), by), "call") for index, by in FILTERS.items()),
         ("contacts", lambda tx: contacts.page(tx, None, 50), "contacts_page"),
@@ -151,7 +151,7 @@ async def test_no_question_reads_a_big_table_whole(planner: Planner) -> None:
     await planner.connection.execute("UPDATE organizations SET retention_days = 30")
     plan = await planner.ask(erasures.overdue, "hum_system")
     assert "calls_page" in plan and "_org_id_created_at_idx" in plan and not whole(plan), plan
-    plan = await planner.ask(lambda tx: events.read_behind_horizon(tx, "r", events.Start.BEGINNING), "hum_system")
+    plan = await planner.ask(lambda tx: events.read_behind_horizon(tx, "r", events.ReaderStart.BEGINNING), "hum_system")
     assert "_xid_id_idx" in plan and not whole(plan), plan
 
 
@@ -176,7 +176,7 @@ async def test_whose_turn_it_is_is_read_from_an_index(planner: Planner) -> None:
     for question in (outbound.accounts, lambda tx: outbound.next_due(tx, "")):
         plan = await planner.ask(question, "hum_system")
         assert "outbound_calls_due" in plan and "Seq Scan on outbound_calls" not in plan, plan
-    plan = await planner.ask(lambda tx: outbound.page(tx, outbound.Filter(), None, 51))
+    plan = await planner.ask(lambda tx: outbound.page(tx, outbound.OrderFilter(), None, 51))
     assert "outbound_calls_page" in plan or "outbound_calls_pkey" in plan, plan
     assert "Seq Scan on outbound_calls" not in plan, plan
 

@@ -11,7 +11,7 @@ import pytest
 
 from hum.network import SocketAddress, database_hosts
 from storage.db import UNAVAILABLE, Db, notify
-from storage.servers import Server, Timeouts
+from storage.servers import DatabaseServer, Timeouts
 from tests.support.waits import patience
 
 TIMEOUTS = Timeouts(connect_seconds=20, next_host_seconds=0.05, silent_seconds=3)
@@ -63,7 +63,7 @@ def test_hosts_that_cannot_be_read_are_an_error(url: str) -> None:
 
 
 async def test_silent_and_refusing_hosts_are_passed_by(database_url: str, silent: str, refusing: str) -> None:
-    server = Server(with_hosts(database_url, silent, refusing, "*"), TIMEOUTS)
+    server = DatabaseServer(with_hosts(database_url, silent, refusing, "*"), TIMEOUTS)
     async with patience():  # the silent one alone would take twice as long
         connection = await server.connect()
     assert await connection.fetchval("SELECT 1") == 1
@@ -78,9 +78,9 @@ async def test_a_host_that_is_no_primary_is_passed_by_and_alone_is_away(database
     await administrator.execute(f"ALTER DATABASE {name} SET default_transaction_read_only = on")
     try:
         with pytest.raises(asyncpg.TargetServerAttributeNotMatched) as failed:
-            await Server(database_url, TIMEOUTS).connect()
+            await DatabaseServer(database_url, TIMEOUTS).connect()
         assert isinstance(failed.value, UNAVAILABLE)
-        await (await Server(database_url + "?target_session_attrs=any", TIMEOUTS).connect()).close()
+        await (await DatabaseServer(database_url + "?target_session_attrs=any", TIMEOUTS).connect()).close()
     finally:
         await administrator.execute("SET default_transaction_read_only = off")
         await administrator.execute(f"ALTER DATABASE {name} RESET default_transaction_read_only")
@@ -117,7 +117,7 @@ async def test_a_wrong_password_is_said_although_other_hosts_are_gone(database_u
     wrong = database_url.replace(urlsplit(database_url).password or "", "wrong")
     for hosts in ((refusing, "*"), ("*", refusing)):
         with pytest.raises(asyncpg.InvalidPasswordError):
-            await Server(with_hosts(wrong, *hosts), TIMEOUTS).connect()
+            await DatabaseServer(with_hosts(wrong, *hosts), TIMEOUTS).connect()
 
 
 @pytest.mark.usefixtures("over_tcp")

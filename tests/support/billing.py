@@ -5,7 +5,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from control.clients.stripe import Stripe as Client
+from control.clients.stripe import StripePayments as Client
 from hum import plans
 from hum.settings import BillingSettings
 from sandbox.stripe import Stripe

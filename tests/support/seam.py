@@ -20,7 +20,7 @@ from typing import Any, NoReturn
 from control import app
 from control.delivery import feature as delivery
 from control.texts.posting import STEPS as SENDING
-from control.texts.posting import Poster
+from control.texts.posting import TextPoster
 
 #: Each step, and the function that it follows, as `module:name` or `module:class.name`, or precedes, with `<` in front.  Steps at a
 #: boundary's function count one method only.
@@ -130,7 +130,7 @@ def main() -> None:
     seam = Seam(folder)
     for step, where in AFTER.items():
         seam.watch(step, where)
-    vars(delivery)["Poster"] = partial(Poster, at_step=seam.at_step)
+    vars(delivery)["TextPoster"] = partial(TextPoster, at_step=seam.at_step)
     # Children that die are reaped at once.
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     for line in iter(sys.stdin.readline, ""):

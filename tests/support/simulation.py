@@ -23,7 +23,7 @@ from sandbox.openai.codec import Codec
 from sandbox.openai.ids import counted
 from sandbox.openai.record import SessionRecord
 from sandbox.openai.script import Script, Turn
-from sandbox.openai.session import Session
+from sandbox.openai.session import RealtimeSession
 from sandbox.openai.settings import Faults, Settings
 from sandbox.openai.stage import Stage, Voiced
 from sandbox.openai.tones import Tones, recital
@@ -259,17 +259,17 @@ class Model(FarEnd):
         self.violations: list[str] = []
         self.open = False
         self._new_id = counted()
-        self._spoken: list[conversation.Conversation] = []
+        self._spoken: list[conversation.RealtimeConversation] = []
         self._records: list[SessionRecord] = []
         self._done_ms = 0.0
         self._stage: Stage
-        self._session: Session
+        self._session: RealtimeSession
 
     def connect(self) -> None:
         """Open a new session without the items of earlier ones."""
         if self._spoken:
             self._session.close()
-        self._spoken.append(conversation.Conversation())
+        self._spoken.append(conversation.RealtimeConversation())
         self._records.append(SessionRecord(self._new_id("sess"), "gpt-realtime"))
         self._stage = Stage(
             self._send,
@@ -282,7 +282,7 @@ class Model(FarEnd):
             Seconds(self.world),
             self._new_id,
         )
-        self._session = Session(self._stage, 3_600)
+        self._session = RealtimeSession(self._stage, 3_600)
         self.open = True
         self._session.begin()
 

@@ -8,7 +8,7 @@ from uuid import UUID
 import pytest
 
 from control.base.subscriptions import Payments
-from sandbox.stripe import Fault, Stripe
+from sandbox.stripe import Stripe, StripeFault
 from storage import billing
 from storage.db import Tx
 from tests.contract.billing.conftest import checkout, fetched, get, org_of
@@ -148,7 +148,7 @@ async def test_who_has_a_subscription_begins_no_other(sold: Edge, stripe: Stripe
 async def test_the_webhook_is_faster_than_the_checkouts_answer(sold: Edge, stripe: Stripe, payments: Payments) -> None:
     """The answer to the checkout is lost, and yet it is paid: nobody knows how, but the subscription is there."""
     async with await sold.client() as http:
-        stripe.faults.plan("POST /v1/checkout/sessions", Fault.LOST)
+        stripe.faults.plan("POST /v1/checkout/sessions", StripeFault.LOST)
         answer = await http.post("/api/billing/checkout", json={"plan": "starter"})
         assert (answer.status_code, answer.json()["error"]["code"]) == (502, "payment_error")
         (session,) = stripe.book.checkouts

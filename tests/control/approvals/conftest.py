@@ -14,7 +14,7 @@ from control.approvals.executor import DecisionExecutor
 from control.approvals.requests import ApprovalRequester
 from control.bus import PostgresBus
 from control.livecall.commands import Commands
-from control.tools import Registry, Result, Tool, ToolChannel, ToolContext, ToolPolicy
+from control.tools import AgentTool, Registry, Result, ToolChannel, ToolContext, ToolPolicy
 from hum.settings import ControlSettings
 from storage import approvals
 from storage.approvals import ApprovalRow
@@ -67,7 +67,7 @@ async def office(desk: Desk) -> AsyncIterator[Office]:
     bus = PostgresBus(desk.db, retry_seconds=1)
     made = Office(desk, DecisionExecutor(desk.db, registry, Commands(desk.db, bus, settings), settings))
     made.gate.set()
-    tool = Tool(
+    tool = AgentTool(
         "refund",
         "Refunds an order.",
         lambda _: SCHEMA,

@@ -11,7 +11,7 @@ import pytest
 from control.billing.account import Accounts
 from control.billing.sweeps import rows
 from control.billing.usecases import StripeRequests
-from control.clients.stripe import Stripe as Client
+from control.clients.stripe import StripePayments as Client
 from control.identity import usecases as identity
 from hum.settings import BillingSettings
 from sandbox.stripe import Stripe

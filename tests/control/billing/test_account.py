@@ -11,9 +11,9 @@ import pytest
 
 from control.base.subscriptions import Contract
 from control.billing.account import Accounts
-from control.clients.stripe import Stripe as Client
+from control.clients.stripe import StripePayments as Client
 from hum.contract.errors import PaymentError
-from sandbox.stripe import Book, Fault
+from sandbox.stripe import Book, StripeFault
 from sandbox.stripe.shapes import Json
 from storage import billing
 from storage.billing import AccountRow
@@ -234,9 +234,9 @@ async def test_ten_requests_at_once_make_one_customer(desks: Desks) -> None:
     assert list(desks.stripe.book.customers) == [found[0]]
 
 
-@pytest.mark.parametrize("fault", [Fault.LOST, Fault.FAILED_AFTER, Fault.FAILED, Fault.CUT])
+@pytest.mark.parametrize("fault", [StripeFault.LOST, StripeFault.FAILED_AFTER, StripeFault.FAILED, StripeFault.CUT])
 @pytest.mark.parametrize("billing_settings", [{"stripe_look_seconds": 1e-6}])
-async def test_a_customer_whose_answer_was_lost_is_found_again(desks: Desks, fault: Fault) -> None:
+async def test_a_customer_whose_answer_was_lost_is_found_again(desks: Desks, fault: StripeFault) -> None:
     """Also after Stripe has forgotten the key."""
     desks.stripe.faults.plan(CUSTOMERS, fault)
     with pytest.raises(PaymentError):
@@ -247,7 +247,7 @@ async def test_a_customer_whose_answer_was_lost_is_found_again(desks: Desks, fau
 
 
 async def test_until_the_search_has_caught_up_nobody_is_made(desks: Desks) -> None:
-    desks.stripe.faults.plan(CUSTOMERS, Fault.LOST)
+    desks.stripe.faults.plan(CUSTOMERS, StripeFault.LOST)
     for _ in range(2):
         with pytest.raises(PaymentError):
             await desks.accounts.customer(desks.org)
@@ -256,6 +256,6 @@ async def test_until_the_search_has_caught_up_nobody_is_made(desks: Desks) -> No
 
 async def test_the_sdk_repeats_a_lost_request_with_its_key(desks: Desks) -> None:
     async with stock.client(desks.stripe, stripe_retries=2) as patient:
-        desks.stripe.faults.plan(CUSTOMERS, Fault.LOST)
+        desks.stripe.faults.plan(CUSTOMERS, StripeFault.LOST)
         found = await patient.make_customer(desks.org, "Clinic", "one")
     assert list(desks.stripe.book.customers) == [found]

@@ -16,7 +16,7 @@ from control.billing import metering
 from control.billing.metering import Metering
 from hum.clock import now
 from hum.contract.errors import PaymentError, PaymentRefused
-from sandbox.stripe import Fault
+from sandbox.stripe import StripeFault
 from storage import billing
 from storage.db import Db
 from tests.control.billing.conftest import Desks
@@ -118,9 +118,11 @@ async def test_nothing_before_the_subscription_is_told(desks: Desks) -> None:
     assert told(desks) == 0
 
 
-@pytest.mark.parametrize("fault", [Fault.RATE_LIMITED, Fault.FAILED, Fault.FAILED_AFTER, Fault.CUT, Fault.LOST])
+@pytest.mark.parametrize(
+    "fault", [StripeFault.RATE_LIMITED, StripeFault.FAILED, StripeFault.FAILED_AFTER, StripeFault.CUT, StripeFault.LOST]
+)
 @pytest.mark.parametrize("hours", [1.0, 21.0, 45.0])
-async def test_what_was_not_confirmed_is_told_once(metered: Desks, fault: Fault, hours: float) -> None:
+async def test_what_was_not_confirmed_is_told_once(metered: Desks, fault: StripeFault, hours: float) -> None:
     """Soon after, under the same identifier; when Stripe may have forgotten that, after asking it."""
     await use(metered.db, metered.org, hours_ago(4), minutes=7)
     metered.stripe.faults.plan(EVENTS, fault)
@@ -149,7 +151,7 @@ async def unconfirmed(desks: Desks, *hours: float) -> None:
     for each in hours:
         await use(desks.db, desks.org, hours_ago(each), minutes=1, messages=1)
         for _ in range(2):
-            desks.stripe.faults.plan(EVENTS, Fault.LOST)
+            desks.stripe.faults.plan(EVENTS, StripeFault.LOST)
             await look(desks)
     desks.clock.at += 45 * 3600
     async with desks.db.system() as tx:

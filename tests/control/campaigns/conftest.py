@@ -9,7 +9,7 @@ import pytest
 
 from control.campaigns import usecases
 from control.campaigns.dispatching import Dispatcher
-from control.campaigns.halting import Limits
+from control.campaigns.halting import CampaignLimits
 from control.campaigns.usecases import CampaignDraft
 from hum import ids
 from hum.clock import now
@@ -23,7 +23,7 @@ from storage.numbers import NumberRow
 from tests.support.present import present
 
 NUMBER = "+12125550100"
-LIMITS = Limits(window=100, recipients=1000, filtered_share=0.1, filtered_least=3)
+LIMITS = CampaignLimits(window=100, recipients=1000, filtered_share=0.1, filtered_least=3)
 STATUSES = ("pending", "sending", "sent", "delivered", "failed", "unknown", "opted_out", "skipped", "canceled")
 
 #: By how much each count differs from the recipients.
@@ -45,7 +45,7 @@ class Campaigning:
     db: Db
     org: UUID
     number: UUID
-    limits: Limits = LIMITS
+    limits: CampaignLimits = LIMITS
     dispatcher: Dispatcher = field(init=False)
 
     def __post_init__(self) -> None:

@@ -15,7 +15,7 @@ from hum.contract.errors import CarrierBusy, CarrierError
 from hum.v1 import campaigns_pb2 as pb
 from storage import opt_outs
 from storage.db import BUSY
-from storage.opt_outs import Change
+from storage.opt_outs import OptOutChange
 from tests.control.campaigns.conftest import Campaigning, contact
 from tests.control.texts.conftest import Texting
 from tests.control.texts.desk import TextDesk
@@ -172,7 +172,7 @@ async def test_a_text_that_a_person_sends_again_ends_with_its_campaign(campaigni
     assert (row.pending, row.canceled) == (0, 1)
 
 
-OPTED_OUT = Change("api")
+OPTED_OUT = OptOutChange("api")
 
 
 async def test_two_opt_outs_in_two_campaigns_wait_for_nobody(campaigning: Campaigning) -> None:

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from control.contacts import csvfiles
-from control.contacts.csvfiles import BadSheet, Batch, Problem, Sheet
+from control.contacts.csvfiles import BadSheet, Problem, Sheet, SheetBatch
 from tests.control.contacts.test_phone import SPELLINGS
 
 cells = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=12) | st.sampled_from(
@@ -17,7 +17,7 @@ cells = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=
 )
 
 
-def read(text: str, region: str | None, most: int = 1_000_000) -> Batch:
+def read(text: str, region: str | None, most: int = 1_000_000) -> SheetBatch:
     return Sheet(text.encode(), region).batch(most)
 
 

@@ -23,7 +23,7 @@ from hum.settings import ControlSettings
 from hum.v1 import runtime_pb2
 from sandbox.twilio import Carrier, Listing
 from storage import call_records, contacts, identity
-from storage.call_records import Filter, Query
+from storage.call_records import CallFilter, Query
 from storage.db import Db
 from tests.control.places import call_admission
 
@@ -69,7 +69,7 @@ class World:
 
     async def found(self, q: str) -> int:
         async with self.db.tenant(self.org) as tx:
-            return len(await call_records.search(tx, Query(q), Filter(), None, 100))
+            return len(await call_records.search(tx, Query(q), CallFilter(), None, 100))
 
     async def backfill(self, *, lookup: bool = True) -> UUID:
         async with self.db.tenant(self.org) as tx:

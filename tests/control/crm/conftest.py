@@ -33,7 +33,7 @@ from storage import call_records, calls, contacts, crm, events, identity
 from storage.calls import NewCall
 from storage.crm import ConnectorRow, LogRow
 from storage.db import Db
-from storage.events import Start
+from storage.events import ReaderStart
 from tests.support import httpserver
 from tests.support.httpserver import Handler
 
@@ -107,7 +107,7 @@ class World:
         self.lookups = CrmLookups(self.db, self.connector_client, self.settings, self._inform)
         self.syncing = Syncing(self.db, self.connector_client, "https://hum.example")
         self.connectors = Connectors(self.keyring, self.settings)
-        self.reader = Reader("crm", Start.BEGINNING, TYPES, self.syncing.schedule, 1.0)
+        self.reader = Reader("crm", ReaderStart.BEGINNING, TYPES, self.syncing.schedule, 1.0)
 
     async def _inform(self, _: UUID, call: UUID) -> None:
         self.informed.append(call)

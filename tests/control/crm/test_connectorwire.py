@@ -6,10 +6,14 @@ from typing import Any
 import pytest
 
 from control.crm import connectorwire
-from control.crm.connectorwire import CrmContact, Event, Reply
+from control.crm.connectorwire import ConnectorEvent, ConnectorReply, CrmContact
 from hum.contract.errors import InvalidRequest
 
-KNOWN, NOBODY, FAILED = Reply("ok", contact=CrmContact("1")), Reply("not_found"), Reply("failed", "timeout")
+KNOWN, NOBODY, FAILED = (
+    ConnectorReply("ok", contact=CrmContact("1")),
+    ConnectorReply("not_found"),
+    ConnectorReply("failed", "timeout"),
+)
 NOON = datetime(2026, 3, 5, 12, tzinfo=UTC)
 DAY = timedelta(days=1)
 
@@ -27,7 +31,9 @@ DAY = timedelta(days=1)
         ([NOBODY, None, KNOWN], False, None),
     ],
 )
-def test_the_first_that_knows_is_believed(replies: list[Reply | None], waited: bool, index: int | None) -> None:
+def test_the_first_that_knows_is_believed(
+    replies: list[ConnectorReply | None], waited: bool, index: int | None
+) -> None:
     assert connectorwire.winner(replies, waited=waited) == index
 
 
@@ -90,16 +96,16 @@ def test_an_id_is_text_or_a_whole_number(id: Any, known: str | None) -> None:
 
 
 def test_a_contact_that_is_created_must_have_an_id() -> None:
-    assert connectorwire.interpret(Event.CREATE, 201, b'{"contact": {"id": 7}}', truncated=False).contact == CrmContact(
-        "7"
-    )
+    assert connectorwire.interpret(
+        ConnectorEvent.CREATE, 201, b'{"contact": {"id": 7}}', truncated=False
+    ).contact == CrmContact("7")
     for body in (b"", b"{}", b'{"contact": {"id": null}}', b'{"contact": []}'):
-        assert connectorwire.interpret(Event.CREATE, 201, body, truncated=False).failed
+        assert connectorwire.interpret(ConnectorEvent.CREATE, 201, body, truncated=False).failed
 
 
 def test_numbers_that_take_long_to_read_are_no_json() -> None:
     body = b'{"found": true, "contact": {"id": ' + b"1" * 60_000 + b"}}"
-    assert connectorwire.interpret(Event.LOOKUP, 200, body, truncated=False).reason == "not_json"
+    assert connectorwire.interpret(ConnectorEvent.LOOKUP, 200, body, truncated=False).reason == "not_json"
 
 
 def test_a_secret_is_hidden_before_the_log_cuts_the_text() -> None:

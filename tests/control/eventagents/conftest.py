@@ -13,22 +13,22 @@ import pytest
 from control import readers
 from control.approvals.requests import ApprovalRequester
 from control.eventagents import starting
-from control.eventagents.eventmatching import Limits
-from control.eventagents.runs import Dialogue, Runs
+from control.eventagents.eventmatching import EventRunLimits
+from control.eventagents.runs import EventDialogue, Runs
 from control.eventagents.tools import report_outcome
 from control.feature import Reader
-from control.tools import Origin, Registry, Result, Tool, ToolChannel, ToolContext, ToolPolicy
+from control.tools import AgentTool, Origin, Registry, Result, ToolChannel, ToolContext, ToolPolicy
 from hum import ids
 from hum.contract import eventtypes
 from hum.settings import ControlSettings
 from hum.v1 import events_pb2
 from storage import events, flows, identity
 from storage.db import Db, Tx
-from storage.events import Start
+from storage.events import ReaderStart
 from tests.control.textagent.conftest import Fake
 from tests.support.waits import patience
 
-LIMITS = Limits(runs_per_flow=60, window=timedelta(minutes=10), depth=3, tool_calls=4, attempts=3, seconds=20)
+LIMITS = EventRunLimits(runs_per_flow=60, window=timedelta(minutes=10), depth=3, tool_calls=4, attempts=3, seconds=20)
 ARGUMENTS = {"type": "object", "properties": {"order": {"type": "integer"}}, "required": ["order"]}
 SETTINGS = ControlSettings(approval_stuck_seconds=30, approvals_pending_each=2)
 TOOLS = (ids.new(), ids.new())
@@ -42,7 +42,7 @@ class Floor:
     db: Db
     org: UUID
     model: Fake
-    limits: Limits = LIMITS
+    limits: EventRunLimits = LIMITS
     #: With which arguments the tool `ship` was run, and what it does meanwhile.
     shipped: list[Mapping[str, Any]] = field(default_factory=list)
     meanwhile: Callable[[], Awaitable[None]] | None = None
@@ -63,10 +63,12 @@ class Floor:
 
     @property
     def runs(self) -> Runs:
-        return Runs(self.db, self.model, Dialogue(self.db, self.model, self.registry, 1000), self.limits, self.stuck)
+        return Runs(
+            self.db, self.model, EventDialogue(self.db, self.model, self.registry, 1000), self.limits, self.stuck
+        )
 
-    async def _own(self, _: Tx, __: UUID, ___: UUID) -> Sequence[Tool]:
-        make = partial(Tool, parameters=lambda _: ARGUMENTS, channels=frozenset(ToolChannel), timeout_ms=10_000)
+    async def _own(self, _: Tx, __: UUID, ___: UUID) -> Sequence[AgentTool]:
+        make = partial(AgentTool, parameters=lambda _: ARGUMENTS, channels=frozenset(ToolChannel), timeout_ms=10_000)
         return [
             make("ship", "Ships an order.", run=self._ship, origin=Origin("http", TOOLS[0], 1)),
             make(
@@ -113,7 +115,7 @@ class Floor:
         """Read everything that has happened; other tests' transactions hold the horizon up."""
         reader = Reader(
             starting.READER,
-            Start.BEGINNING,
+            ReaderStart.BEGINNING,
             frozenset(eventtypes.visible()),
             partial(starting.start, limits=self.limits),
             1.0,

@@ -8,7 +8,7 @@ from hum import ids
 from hum.clock import now
 from hum.v1 import events_pb2
 from storage import event_runs, events, flows, identity
-from storage.event_runs import NewRun
+from storage.event_runs import NewEventRun
 from tests.control.eventagents.conftest import LIMITS, Floor
 
 
@@ -117,7 +117,7 @@ async def test_a_run_that_a_stranger_names_is_no_cause(floor: Floor) -> None:
         await identity.create_organization(tx, stranger, "Stranger")
     other = await floor.flow("external.paid", org=stranger)
     async with floor.db.system() as tx:
-        await event_runs.create(tx, [NewRun(theirs, stranger, other, ids.new(), "external.paid", 2, None, None)])
+        await event_runs.create(tx, [NewEventRun(theirs, stranger, other, ids.new(), "external.paid", 2, None, None)])
     await _report(floor, theirs)
     assert await floor.take() == [None]
     (run,) = await floor.all_runs()

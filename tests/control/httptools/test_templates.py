@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from control.httptools.templates import MARK, BadTemplate, CannotRender, Into, Steps, compile_template
+from control.httptools.templates import MARK, BadToolTemplate, CannotRender, Into, Steps, compile_template
 
 #: Of bombs, of their thread's own time.
 MOST_MS = 2_000
@@ -88,7 +88,7 @@ def test_templates_show_choose_and_repeat(source: str, values: dict[str, Any], t
 )
 def test_what_a_template_may_not_have(source: str) -> None:
     began_seconds = thread_time()
-    with pytest.raises(BadTemplate):
+    with pytest.raises(BadToolTemplate):
         compile_template(source, Into.TEXT)
     assert (thread_time() - began_seconds) * 1000 < MOST_MS
 
@@ -197,5 +197,5 @@ def test_secrets_leave_a_mark_which_no_value_can_make() -> None:
     ],
 )
 def test_nothing_can_be_done_with_a_secret(source: str) -> None:
-    with pytest.raises(BadTemplate, match="by itself"):
+    with pytest.raises(BadToolTemplate, match="by itself"):
         compile_template(source, Into.TEXT)

@@ -22,7 +22,7 @@ def values(**args: Any) -> dict[str, Any]:
     return {"args": args, "caller": {"phone_e164": "+13175550199"}, "call": {}, "conversation": {}}
 
 
-def sent(definition: dict[str, Any], secrets: dict[str, str] | None = None, **args: Any) -> toolrequest.Request:
+def sent(definition: dict[str, Any], secrets: dict[str, str] | None = None, **args: Any) -> toolrequest.HttpRequest:
     return toolrequest.fill_secrets(toolrequest.render_request(definition, values(**args), "key-1"), secrets or {})
 
 

@@ -22,7 +22,7 @@ from hum.settings.knowledge import KnowledgeSettings
 from sandbox.openai import embeddings
 from storage import knowledge
 from storage.db import Db
-from storage.knowledge import Content, DocumentRow, NewDocument
+from storage.knowledge import DocumentContent, DocumentRow, NewDocument
 from tests.storage.conftest import Two, two
 
 __all__ = ["two"]
@@ -66,7 +66,7 @@ class House:
     async def add(self, org: UUID, name: str, text: str = "", language: str = "en", url: str | None = None) -> UUID:
         """A document that is pending."""
         new = NewDocument(name, language, formats.config(language), url, 1 if url else 0)
-        content = None if url else Content("markdown", text.encode())
+        content = None if url else DocumentContent("markdown", text.encode())
         async with self.db.tenant(org) as tx:
             return (await knowledge.create(tx, ids.new(), new, content)).id
 

@@ -11,7 +11,7 @@ from control.clients.openai import ModelError
 from control.knowledge import converting, passages, usecases
 from hum.contract.errors import NotFound
 from storage import events, jobs, knowledge
-from storage.knowledge import Content
+from storage.knowledge import DocumentContent
 from tests.control.knowledge.conftest import House, StandIn
 from tests.support.httpserver import Handler, answering
 
@@ -48,11 +48,11 @@ async def test_newer_content_overtakes_a_conversion(house: House, monkeypatch: p
     conversions = house.conversions()
     made = conversions._convert
 
-    async def overtaken(row: knowledge.DocumentRow, content: Content | None) -> knowledge.Conversion:
+    async def overtaken(row: knowledge.DocumentRow, content: DocumentContent | None) -> knowledge.Conversion:
         found = await made(row, content)
         async with house.db.tenant(house.mine) as tx:
             before = await knowledge.get(tx, id, lock=True)
-            await knowledge.request(tx, before, Content("markdown", NEW.encode()))
+            await knowledge.request(tx, before, DocumentContent("markdown", NEW.encode()))
         return found
 
     monkeypatch.setattr(conversions, "_convert", overtaken)
@@ -69,7 +69,7 @@ async def test_a_document_is_found_as_it_was_named_while_it_was_converted(
     conversions = house.conversions()
     made = conversions._convert
 
-    async def renamed(row: knowledge.DocumentRow, content: Content | None) -> knowledge.Conversion:
+    async def renamed(row: knowledge.DocumentRow, content: DocumentContent | None) -> knowledge.Conversion:
         found = await made(row, content)
         async with house.db.tenant(house.mine) as tx:
             before = await knowledge.get(tx, id, lock=True)
@@ -86,7 +86,7 @@ async def test_a_document_is_found_as_it_was_named_while_it_was_converted(
 async def test_a_failure_leaves_the_old_passages(house: House) -> None:
     id = await house.ready(house.mine, "Hours", OLD)
     async with house.db.tenant(house.mine) as tx:
-        await knowledge.request(tx, await knowledge.get(tx, id, lock=True), Content("pdf", b"%PDF-junk"))
+        await knowledge.request(tx, await knowledge.get(tx, id, lock=True), DocumentContent("pdf", b"%PDF-junk"))
     assert (await house.find("open", [id])).hits, "while it is pending too"
     await house.conversions().convert(house.mine, id)
     row = await house.row(house.mine, id)
@@ -271,7 +271,9 @@ async def test_vectors_of_passages_that_are_gone_are_not_stored(house: House) ->
     class Overtaken(StandIn):
         async def embed(self, texts: Any, seconds: Any) -> Any:
             async with house.db.tenant(house.mine) as tx:
-                await knowledge.request(tx, await knowledge.get(tx, id, lock=True), Content("markdown", NEW.encode()))
+                await knowledge.request(
+                    tx, await knowledge.get(tx, id, lock=True), DocumentContent("markdown", NEW.encode())
+                )
             await house.conversions().convert(house.mine, id)
             return await super().embed(texts, seconds)
 

@@ -15,8 +15,8 @@ from hum import ids
 from hum.clock import now
 from hum.ids import Kind
 from storage import knowledge
-from storage.knowledge import Content
-from storage.knowledge_search import Place, VectorVersion
+from storage.knowledge import DocumentContent
+from storage.knowledge_search import PassagePlace, VectorVersion
 from tests.control.knowledge.conftest import House, StandIn
 
 RULES = """
@@ -111,10 +111,10 @@ def test_every_vector_is_compared() -> None:
     asked, (first, second) = rows[442], (ids.new(), ids.new())
     parts = [(first, unpacked(packed(rows[:200]), 64)), (second, unpacked(packed(rows[200:]), 64))]
     exact = np.argsort(-(rows @ asked), kind="stable")[:20]
-    expected = [Place(first, int(n) + 1) if n < 200 else Place(second, int(n) - 199) for n in exact]
+    expected = [PassagePlace(first, int(n) + 1) if n < 200 else PassagePlace(second, int(n) - 199) for n in exact]
     found = nearest(parts, asked, 20)
     assert (
-        found[0] == Place(second, 243) and len(set(found) & set(expected)) >= 19
+        found[0] == PassagePlace(second, 243) and len(set(found) & set(expected)) >= 19
     )  # two may be equally near, as stored
     assert nearest([], asked, 20) == []
 
@@ -137,7 +137,7 @@ async def test_new_vectors_take_the_place_of_those_in_memory(house: House) -> No
     assert (await house.find("reparking", [id], by_meaning=True)).hits[0].row.heading == "Parking"
     async with house.db.tenant(house.mine) as tx:
         text = "# Reserving\nOne hour ahead."
-        await knowledge.request(tx, await knowledge.get(tx, id, lock=True), Content("markdown", text.encode()))
+        await knowledge.request(tx, await knowledge.get(tx, id, lock=True), DocumentContent("markdown", text.encode()))
     conversions = house.conversions(embedder=house.embedder)
     await conversions.convert(house.mine, id)
     assert not (await house.find("reparking", [id], by_meaning=True)).by_meaning, (

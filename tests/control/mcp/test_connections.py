@@ -17,7 +17,7 @@ from control.mcp.transport import OAuthClient
 from hum import ids
 from hum.network import parse_networks
 from hum.settings import ControlSettings
-from sandbox.mcp import Fault, McpServer, Tool
+from sandbox.mcp import McpFault, McpServer, McpTool
 from tests.control.mcp.closable import Closable
 from tests.support.waits import patience, until
 
@@ -55,7 +55,7 @@ async def web() -> AsyncIterator[GuardedClient]:
 @pytest.fixture
 async def server() -> AsyncIterator[McpServer]:
     async with McpServer.serve() as made:
-        made.tools["find"] = Tool("Finds an order.", lambda arguments: f"order {arguments.get('n')}")
+        made.tools["find"] = McpTool("Finds an order.", lambda arguments: f"order {arguments.get('n')}")
         yield made
 
 
@@ -116,7 +116,7 @@ async def test_a_session_that_the_server_has_forgotten_is_told_apart(web: Guarde
 @pytest.fixture
 async def closable() -> AsyncIterator[Closable]:
     async with Closable.serve() as made:
-        made.tools["find"] = Tool("Finds an order.", lambda arguments: f"order {arguments.get('n')}")
+        made.tools["find"] = McpTool("Finds an order.", lambda arguments: f"order {arguments.get('n')}")
         yield made
 
 
@@ -159,7 +159,7 @@ async def test_a_user_who_gives_up_takes_nobodys_connection(web: GuardedClient, 
     """Over one stream, where a connection that is closed takes every answer along."""
     side = Side(web)
     endpoint = side.to(closable, transport="sse", url=closable.sse_url, answer_seconds=30.0)
-    closable.faults["tools/call"] = Fault.HANG
+    closable.faults["tools/call"] = McpFault.HANG
     hung = asyncio.create_task(side.call(endpoint, n=1))
     await until(lambda: "tools/call" in closable.methods())
     async with side.pool.use(endpoint) as connection:
@@ -180,7 +180,7 @@ async def test_a_timeout_takes_only_its_own_answer(web: GuardedClient, server: M
     endpoint = side.to(server, answer_seconds=0.5)
     async with side.pool.use(endpoint) as connection:
         await connection.listed(60)
-        server.faults["tools/call"] = Fault.HANG
+        server.faults["tools/call"] = McpFault.HANG
         with pytest.raises(Unusable, match="in time"):
             await side.call(endpoint)
         del server.faults["tools/call"]
@@ -213,7 +213,7 @@ async def test_each_is_told_what_became_of_their_own_request(web: GuardedClient,
     endpoint = side.to(server, answer_seconds=1.0)
     async with side.pool.use(endpoint) as connection:
         await connection.listed(60)
-        server.faults["tools/call"] = Fault.HANG
+        server.faults["tools/call"] = McpFault.HANG
         hung = asyncio.create_task(connection.call("find", {}))
         await until(lambda: "tools/call" in server.methods())
         del server.faults["tools/call"]
@@ -247,14 +247,14 @@ async def test_a_connection_that_nobody_new_gets_is_closed_in_the_end(web: Guard
 
 
 @pytest.mark.parametrize("method", ["server/discover", "tools/list", "tools/call"])
-@pytest.mark.parametrize("fault", [each for each in Fault if each is not Fault.REDIRECT])
+@pytest.mark.parametrize("fault", [each for each in McpFault if each is not McpFault.REDIRECT])
 async def test_a_server_that_misbehaves_delays_nobody_beyond_the_limit(
-    web: GuardedClient, server: McpServer, fault: Fault, method: str
+    web: GuardedClient, server: McpServer, fault: McpFault, method: str
 ) -> None:
     side = Side(web, mcp_connect_seconds=1.0)
     endpoint = side.to(server, answer_seconds=1.0)
     server.faults[method] = fault
-    falls_back = method == "server/discover" and fault in {Fault.ERROR, Fault.GARBAGE, Fault.ENDLESS}
+    falls_back = method == "server/discover" and fault in {McpFault.ERROR, McpFault.GARBAGE, McpFault.ENDLESS}
     if falls_back:  # whoever does not know the newest generation may answer like that
         assert await side.call(endpoint, n=1) == "order 1"
     else:
@@ -272,8 +272,8 @@ async def test_a_server_that_misbehaves_delays_nobody_beyond_the_limit(
                 await asyncio.sleep(0.1)
 
 
-@pytest.mark.parametrize("fault", [Fault.HANG, Fault.ENDLESS, Fault.FLOOD, Fault.GARBAGE, Fault.ERROR])
-async def test_a_stream_that_is_none_ends_too(web: GuardedClient, server: McpServer, fault: Fault) -> None:
+@pytest.mark.parametrize("fault", [McpFault.HANG, McpFault.ENDLESS, McpFault.FLOOD, McpFault.GARBAGE, McpFault.ERROR])
+async def test_a_stream_that_is_none_ends_too(web: GuardedClient, server: McpServer, fault: McpFault) -> None:
     side = Side(web, mcp_connect_seconds=1.0)
     server.faults["sse"] = fault
     with pytest.raises(Unusable):
@@ -285,7 +285,7 @@ async def test_a_redirect_leads_nowhere(web: GuardedClient, server: McpServer) -
     async with McpServer.serve() as other:
         other.tools = server.tools
         for target in (other.url, server.url):
-            server.faults["tools/list"], server.redirect_to = Fault.REDIRECT, target
+            server.faults["tools/list"], server.redirect_to = McpFault.REDIRECT, target
             with pytest.raises(Unusable):
                 await Side(web).call(Side(web).to(server))
         assert other.heard == []
@@ -344,7 +344,7 @@ async def test_a_token_is_fetched_where_the_customer_says_and_used_until_it_ends
 async def test_a_results_schema_is_never_computed(web: GuardedClient, server: McpServer) -> None:
     evil = {"type": "object", "properties": {"x": {"type": "string", "pattern": "^(a+)+$"}}}
     answer = {"content": [], "structuredContent": {"x": "a" * 40 + "!"}}
-    server.tools["bomb"] = Tool("A bomb.", lambda _: answer, output_schema=evil)
+    server.tools["bomb"] = McpTool("A bomb.", lambda _: answer, output_schema=evil)
     side = Side(web)
     async with side.pool.use(side.to(server)) as connection:
         await connection.listed(0)
@@ -365,7 +365,10 @@ async def test_a_server_is_asked_for_so_much_at_once(web: GuardedClient, server:
 
 
 async def test_more_tools_than_a_server_may_have_are_not_read(web: GuardedClient, server: McpServer) -> None:
-    server.tools = {f"t{n}": Tool("One.") for n in range(50)} | {"": Tool("Nameless."), "x" * 200: Tool("Long.")}
+    server.tools = {f"t{n}": McpTool("One.") for n in range(50)} | {
+        "": McpTool("Nameless."),
+        "x" * 200: McpTool("Long."),
+    }
     side = Side(web, mcp_tools=10)
     async with side.pool.use(side.to(server)) as connection:
         assert isinstance(connection, Connection) and len(await connection.listed(0)) == 10

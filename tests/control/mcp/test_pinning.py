@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from control.mcp import pinning
 from control.mcp.pinning import ListedTool
 from hum import ids
-from storage.mcp import Access, Health, Rights, ServerRow, ToolRow
+from storage.mcp import Access, Health, McpToolRow, Rights, ServerRow
 
 FUNCTION_NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
 OBJECT: dict[str, Any] = {"type": "object"}
@@ -27,7 +27,7 @@ def server(*, trusts: bool) -> ServerRow:
     return ServerRow(ids.new(), ids.new(), "Shop", "shop", ACCESS, rights, 1, trusts, health, (AT, AT))
 
 
-def read(of: ServerRow, known: list[ToolRow], *listed: ListedTool) -> list[ToolRow]:
+def read(of: ServerRow, known: list[McpToolRow], *listed: ListedTool) -> list[McpToolRow]:
     """All tools, after they were read."""
     changed = {row.name: row for row in pinning.changes(of, known, listed, [ids.new() for _ in listed])}
     return [*(changed.pop(row.name, row) for row in known), *changed.values()]

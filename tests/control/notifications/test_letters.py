@@ -16,7 +16,7 @@ from control.notifications import letters, rendering
 from control.notifications.letters import Letter
 from hum import ids
 from hum.ids import Kind
-from storage.notifications import InvitationRow, NoticeRow, ReaderRow
+from storage.notifications import InvitationLetterRow, NoticeRow, ReaderRow
 from tests.support.present import present
 
 AT = datetime(2026, 3, 5, 14, 30, tzinfo=UTC)
@@ -102,7 +102,7 @@ def test_webhooks_and_limits_are_told_to_admins_alone() -> None:
     "evil", ["Win\r\nBcc: all@example.com", "a\nb", "x\u2028y", "\0", "http://evil.example/", "evil.example"]
 )
 def test_names_bring_neither_headers_nor_links(evil: str) -> None:
-    row = InvitationRow(f"Prize {evil} now", evil, "viewer", AT)
+    row = InvitationLetterRow(f"Prize {evil} now", evil, "viewer", AT)
     head, text, html = written(letters.invitation(row, URL))
     assert "Bcc" not in head and "\n" not in head["Subject"] and len(present(head.get_all("To"))) == 1
     assert "evil.example" not in head["Subject"] + text + html
@@ -124,7 +124,7 @@ def test_no_text_begins_a_header(evil: str) -> None:
         notice("limit", facts),
     )
     told = [letters.letter(reader, [each], URL) for each in notices]
-    for letter in (letters.invitation(InvitationRow(evil, evil, "viewer", AT), URL), *told):
+    for letter in (letters.invitation(InvitationLetterRow(evil, evil, "viewer", AT), URL), *told):
         head, _, _ = written(letter)
         assert len(head.keys()) == len(HEADERS) and {*head.keys()} == HEADERS
         assert head["To"] == "ada@example.com" and len(head["Subject"].splitlines()) == 1
@@ -146,12 +146,14 @@ def test_what_is_no_address_gets_nothing(address: str) -> None:
 
 
 def test_an_invitation_by_a_key_says_whose_it_is() -> None:
-    _, text, _ = written(letters.invitation(InvitationRow("Clinic", "API key of ada@example.com", "viewer", AT), URL))
+    _, text, _ = written(
+        letters.invitation(InvitationLetterRow("Clinic", "API key of ada@example.com", "viewer", AT), URL)
+    )
     assert "API key of ada@example.com invites you to join Clinic as viewer." in text
 
 
 def test_an_invitation_says_who_where_and_until_when() -> None:
-    row = InvitationRow("Dr. Ada & Sons", "ada@example.com", "operator", AT)
+    row = InvitationLetterRow("Dr. Ada & Sons", "ada@example.com", "operator", AT)
     head, text, html = written(letters.invitation(row, URL))
     assert "ada@example.com invites you to join Dr. Ada & Sons as operator." in text
     assert "05 March 2026" in text and f"{URL}/auth/login" in text

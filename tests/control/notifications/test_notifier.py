@@ -23,7 +23,7 @@ from hum.smtp import Bounced, NotSent, Rejected
 from hum.v1 import events_pb2
 from storage import events, identity, notifications, voicemails
 from storage.db import Db
-from storage.events import Start
+from storage.events import ReaderStart
 from storage.notifications import PreferencesRow
 
 DAY, HOUR = timedelta(days=1), timedelta(hours=1)
@@ -56,7 +56,7 @@ class World:
 
     async def read(self) -> None:
         notifier = self.notifier()
-        reader = Reader("notifications", Start.BEGINNING, noticekinds.EVENTS, notifier.read, 1.0)
+        reader = Reader("notifications", ReaderStart.BEGINNING, noticekinds.EVENTS, notifier.read, 1.0)
         while await readers.read(self.db, reader):
             pass
         await notifier.compose()
@@ -277,7 +277,7 @@ async def test_old_news_is_no_news(world: World) -> None:
 async def test_two_workers_make_one_email(world: World) -> None:
     await world.voicemail()
     notifier = world.notifier()
-    reader = Reader("notifications", Start.BEGINNING, noticekinds.EVENTS, notifier.read, 1.0)
+    reader = Reader("notifications", ReaderStart.BEGINNING, noticekinds.EVENTS, notifier.read, 1.0)
     await readers.read(world.db, reader)
     await asyncio.gather(*(world.notifier().compose() for _ in range(5)))
     assert len(await world.queued()) == 2

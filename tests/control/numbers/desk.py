@@ -9,7 +9,7 @@ from grpc import aio
 
 from control.clients.twilio import Webhooks
 from control.numbers import usecases
-from control.numbers.purchases import Purchases, Quota
+from control.numbers.purchases import NumberQuota, Purchases
 from hum import ids
 from hum.contract.errors import CarrierError
 from hum.contract.principal import Principal
@@ -31,7 +31,7 @@ class Desk:
         self.plane, self.who, self.carrier = plane, who, plane.carrier
         self.stub = numbers_pb2_grpc.NumbersServiceStub(plane.channel)
         self.purchases = Purchases(
-            plane.control.db, plane.carrier, Webhooks("v", "s"), timedelta(hours=1), Quota(in_all=100, a_day=100)
+            plane.control.db, plane.carrier, Webhooks("v", "s"), timedelta(hours=1), NumberQuota(in_all=100, a_day=100)
         )
 
     async def buy(self, e164: str = NUMBER, key: str = "", **given: str) -> numbers_pb2.Number:

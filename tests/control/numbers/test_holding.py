@@ -10,7 +10,7 @@ from grpc import aio
 
 from control.clients.twilio import CarrierNumber, Webhooks
 from control.numbers import usecases
-from control.numbers.purchases import Quota
+from control.numbers.purchases import NumberQuota
 from hum.contract.errors import CarrierError, PlanLimit
 from hum.v1 import numbers_pb2
 from tests.control.numbers.desk import NO, NUMBER, SILENCE, Desk, code, principal_of, refusal, sync
@@ -94,14 +94,14 @@ async def test_a_request_that_buys_nothing_tells_nothing_of_the_number(desk: Des
 async def test_an_organization_beyond_its_quota_learns_nothing_of_a_number(
     desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(Quota, "require", _exceeded)
+    monkeypatch.setattr(NumberQuota, "require", _exceeded)
     other = Desk(desk.plane, await desk.plane.tenant("Other"))
     await other.be_assigned("+13175550101")
     answers = {await refusal(desk.buy(e164)) for e164 in ("+13175550101", "+13175550102", "+13175559999")}
     assert len(answers) == 1 and "the limit is" in str(answers)
 
 
-def _exceeded(quota: Quota, held: int, bought_in_a_day: int) -> None:
+def _exceeded(quota: NumberQuota, held: int, bought_in_a_day: int) -> None:
     raise PlanLimit("the limit is reached")
 
 

@@ -7,8 +7,8 @@ from uuid import UUID
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from control.outbound.dialdecision import Limits
-from control.outbound.dialler import Dialler, DialLimits
+from control.outbound.dialdecision import OutboundLimits
+from control.outbound.dialler import CallDialler, DialLimits
 from hum import ids
 from hum.ids import Kind
 from hum.v1 import (
@@ -38,7 +38,7 @@ PACE = DialLimits(
     ring_slack_seconds=1.0,
     silent=timedelta(seconds=60),
 )
-LIMITS = Limits(live_calls=50, a_day=1000, a_day_to_one=20, patience=timedelta(hours=1), pause_seconds=0.0)
+LIMITS = OutboundLimits(live_calls=50, a_day=1000, a_day_to_one=20, patience=timedelta(hours=1), pause_seconds=0.0)
 NODE = "media-1"
 
 
@@ -74,8 +74,8 @@ class Desk:
             )
         return made.flow.id, ids.show(Kind.NUMBER, number)
 
-    def dialler(self, **pace: Any) -> Dialler:
-        return Dialler(self.db, self.carrier, "https://hum.example", replace(self.pace, **pace), self.limits)
+    def dialler(self, **pace: Any) -> CallDialler:
+        return CallDialler(self.db, self.carrier, "https://hum.example", replace(self.pace, **pace), self.limits)
 
     async def order(self, to: str = CALLEE, *, metadata: Any = None, key: str = "", **fields: Any) -> pb.OutboundCall:
         who = metadata or self.who

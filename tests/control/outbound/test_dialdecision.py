@@ -8,35 +8,35 @@ import pytest
 from control.base import hours, phone
 from control.base.hours import first_open
 from control.outbound import dialdecision
-from control.outbound.dialdecision import Defer, Dial, End, Facts, Limits, Pass, Retry
+from control.outbound.dialdecision import DeferCall, DialFacts, End, OutboundLimits, Pass, PlaceCall, Retry
 
 NOW = datetime(2026, 11, 26, 15, 0, tzinfo=UTC)
-LIMITS = Limits(live_calls=5, a_day=10, a_day_to_one=3, patience=timedelta(hours=1))
+LIMITS = OutboundLimits(live_calls=5, a_day=10, a_day_to_one=3, patience=timedelta(hours=1))
 OFFICE = '{"weekly": {"mon": [["09:00", "17:00"]], "thu": [["09:00", "12:00"], ["13:00", "17:00"]]}}'
 INDIANA, BERLIN, BRITAIN, RUSSIA, NOWHERE = (
     "+13175550199", "+4930123456", "+447400123456", "+79161234567", "+15551234567",
 )  # fmt: skip
 
 
-def facts(**changes: object) -> Facts:
+def facts(**changes: object) -> DialFacts:
     usual = {
         "blocked": False, "has_flow": True, "number_active": True, "hours": (), "wanted_at": NOW,
         "live_calls": 0, "placed_in_a_day": 0,
     }  # fmt: skip
-    return Facts(**{**usual, **changes})  # type: ignore[arg-type]
+    return DialFacts(**{**usual, **changes})  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
     ("changes", "decision"),
     [
-        ({}, Dial()),
+        ({}, PlaceCall()),
         ({"blocked": True}, End("blocked", "blocked")),
         ({"has_flow": False}, End("failed", "no_flow")),
         ({"number_active": False}, End("failed", "no_number")),
         ({"is_within_plan": False}, End("failed", "plan_limit")),
-        ({"wanted_at": NOW - timedelta(hours=1)}, Dial()),
+        ({"wanted_at": NOW - timedelta(hours=1)}, PlaceCall()),
         ({"wanted_at": NOW - timedelta(hours=1, seconds=1)}, End("failed", "too_late")),
-        ({"live_calls": 4}, Dial()),
+        ({"live_calls": 4}, PlaceCall()),
         ({"live_calls": 5}, Pass(1.0)),
         ({"placed_in_a_day": 10}, Pass(1.0)),
         # A blocked number is not called, whatever else is the case.
@@ -50,12 +50,14 @@ def test_a_call_that_is_due(changes: dict[str, object], decision: dialdecision.D
 def test_it_waits_for_the_hours_it_keeps() -> None:
     office = dialdecision.quiet_hours(OFFICE, "UTC", NOWHERE)
     lunch = datetime(2026, 11, 26, 12, 0, tzinfo=UTC)
-    assert dialdecision.decide(facts(hours=office, wanted_at=lunch), lunch, LIMITS) == Defer(
+    assert dialdecision.decide(facts(hours=office, wanted_at=lunch), lunch, LIMITS) == DeferCall(
         lunch + timedelta(hours=1), "quiet_hours"
     )
     evening = datetime(2026, 11, 26, 17, 0, tzinfo=UTC)
     monday = datetime(2026, 11, 30, 9, 0, tzinfo=UTC)
-    assert dialdecision.decide(facts(hours=office, wanted_at=evening), evening, LIMITS) == Defer(monday, "quiet_hours")
+    assert dialdecision.decide(facts(hours=office, wanted_at=evening), evening, LIMITS) == DeferCall(
+        monday, "quiet_hours"
+    )
     never = dialdecision.quiet_hours('{"weekly": {}}', "UTC", NOWHERE)
     assert dialdecision.decide(facts(hours=never), NOW, LIMITS) == End("failed", "quiet_hours")
 

@@ -9,7 +9,7 @@ import pytest
 from grpc import StatusCode, aio
 
 from control.clients.twilio import CarrierCall
-from control.outbound.dialler import Dialler
+from control.outbound.dialler import CallDialler
 from hum.clock import now
 from hum.contract.errors import CarrierBusy, CarrierError
 from hum.v1 import calls_pb2
@@ -36,7 +36,7 @@ async def desk(plane: Plane) -> Desk:
     return desk
 
 
-async def run(dialler: Dialler) -> None:
+async def run(dialler: CallDialler) -> None:
     await dialler.place_due()
 
 

@@ -21,7 +21,7 @@ REQUEST = ProposalRequest(
 WRITTEN = {"name": "Pipes", "system_prompt": "You answer.", "language": "en", "rationale": "Because."}
 
 
-def drafted(request: ProposalRequest = REQUEST, **written: Any) -> drafts.Draft:
+def drafted(request: ProposalRequest = REQUEST, **written: Any) -> drafts.FlowDraft:
     return drafts.to_draft(WRITTEN | written, request, ("alloy", "ash"))
 
 

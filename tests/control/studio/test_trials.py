@@ -6,7 +6,7 @@ from uuid import UUID
 
 import pytest
 
-from control.clients.openai import ModelUsage, Question, Reply, ToolCall
+from control.clients.openai import ModelReply, ModelToolCall, ModelUsage, Question
 from control.flows.choices import Choices
 from control.studio.limits import ConcurrencyLimit
 from control.studio.trials import Trials
@@ -29,13 +29,13 @@ class Slow:
     def __init__(self) -> None:
         self.may, self.asked = asyncio.Event(), list[Question]()
 
-    async def respond(self, question: Question) -> Reply:
+    async def respond(self, question: Question) -> ModelReply:
         self.asked.append(question)
         spent = ModelUsage("slow", text_in=100, text_out=10)
         if len(self.asked) % 2:
-            return Reply("", [ToolCall("1", "nothing", "{}")], spent)
+            return ModelReply("", [ModelToolCall("1", "nothing", "{}")], spent)
         await self.may.wait()
-        return Reply("Good morning.", (), spent)
+        return ModelReply("Good morning.", (), spent)
 
 
 async def studio(db: Db, model: Slow, **settings: Any) -> tuple[Trials, UUID, UUID]:

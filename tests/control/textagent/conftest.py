@@ -11,13 +11,13 @@ import pytest
 
 from control.base.egress import Policy
 from control.clients.http import GuardedClient
-from control.clients.openai import ModelUsage, Question, Reply, ToolCall
+from control.clients.openai import ModelReply, ModelToolCall, ModelUsage, Question
 from control.crm.client import ConnectorClient
 from control.crm.lookups import CrmLookups
-from control.textagent.dialogue import Dialogue
+from control.textagent.dialogue import TextDialogue
 from control.textagent.stopping import stop_texting
 from control.textagent.tools import TextTools
-from control.textagent.turndecision import Limits
+from control.textagent.turndecision import TurnLimits
 from control.textagent.turns import Turns
 from control.texts import segments, turns
 from control.tools import Registry
@@ -32,12 +32,12 @@ from storage.db import Db
 from tests.control.crm.conftest import KEYS
 from tests.control.texts.conftest import CONTACT, NUMBER, Texting, texting
 
-Answer = str | BaseException | list[ToolCall] | Callable[[Question], Reply]
-LIMITS = Limits(turns_per_pair=200, turns_per_organization=5000, attempts=3, reply_segments=11, seconds=5)
+Answer = str | BaseException | list[ModelToolCall] | Callable[[Question], ModelReply]
+LIMITS = TurnLimits(turns_per_pair=200, turns_per_organization=5000, attempts=3, reply_segments=11, seconds=5)
 
 
-def call(name: str, **arguments: Any) -> ToolCall:
-    return ToolCall(f"call_{ids.new().hex}", name, json.dumps(arguments))
+def call(name: str, **arguments: Any) -> ModelToolCall:
+    return ModelToolCall(f"call_{ids.new().hex}", name, json.dumps(arguments))
 
 
 async def closed_now(desk: "Desk") -> datetime:
@@ -60,7 +60,7 @@ class Fake:
     meanwhile: Callable[[], Any] | None = None
     text_model: str = "fake"
 
-    async def respond(self, question: Question) -> Reply:
+    async def respond(self, question: Question) -> ModelReply:
         self.asked.append(question)
         if self.meanwhile is not None:
             doing, self.meanwhile = self.meanwhile, None
@@ -69,9 +69,9 @@ class Fake:
         if isinstance(answer, BaseException):
             raise answer
         if isinstance(answer, str):
-            return Reply(answer, (), ModelUsage("fake", text_in=100, text_out=10))
+            return ModelReply(answer, (), ModelUsage("fake", text_in=100, text_out=10))
         return (
-            Reply("", answer, ModelUsage("fake", text_in=100, text_out=10))
+            ModelReply("", answer, ModelUsage("fake", text_in=100, text_out=10))
             if isinstance(answer, list)
             else answer(question)
         )
@@ -144,7 +144,7 @@ async def desk(texting: Texting) -> AsyncIterator[Desk]:
         await tx.execute("UPDATE numbers SET sms_flow_id = $1", flow)
     registry = Registry()
     registry.add([*TextTools(texting.db, 5000, 6).all(), *stop_texting(texting.db, 5000)])
-    dialogue = Dialogue(texting.db, model, registry, LIMITS.reply_segments, 1000)
+    dialogue = TextDialogue(texting.db, model, registry, LIMITS.reply_segments, 1000)
     guarded = GuardedClient(Policy(parse_networks("127.0.0.0/8")))
     settings = ControlSettings(crm_text_seconds=0.3)
     texters = CrmLookups(texting.db, ConnectorClient(texting.db, guarded, Keyring.parse(KEYS), settings), settings)

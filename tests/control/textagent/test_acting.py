@@ -7,8 +7,8 @@ from uuid import UUID
 
 import pytest
 
-from control.clients.openai import ModelError, ModelUsage, Question, Reply
-from control.tools import Origin, Result, Tool, ToolChannel, ToolContext
+from control.clients.openai import ModelError, ModelReply, ModelUsage, Question
+from control.tools import AgentTool, Origin, Result, ToolChannel, ToolContext
 from storage.db import Tx
 from tests.control.textagent.conftest import Desk, call, closed_now
 
@@ -24,7 +24,7 @@ def booked(desk: Desk) -> Booked:
         done.append(arguments)
         return Result({"result": "booked"})
 
-    tool = Tool(
+    tool = AgentTool(
         "book",
         "Books.",
         lambda _: {"type": "object", "properties": {}},
@@ -34,7 +34,7 @@ def booked(desk: Desk) -> Booked:
         origin=Origin("http"),
     )
 
-    async def source(_: Tx, __: UUID, ___: UUID) -> Sequence[Tool]:
+    async def source(_: Tx, __: UUID, ___: UUID) -> Sequence[AgentTool]:
         return [tool]
 
     desk.turns._dialogue._registry.add_sources([source])
@@ -83,9 +83,9 @@ async def test_a_turn_whose_worker_died_after_a_tool_is_left_to_a_person(
         asked.set()
         await asyncio.Event().wait()
 
-    def then_hang(_: Question) -> Reply:
+    def then_hang(_: Question) -> ModelReply:
         desk.model.meanwhile = hang
-        return Reply("", [call("book")], ModelUsage("fake"))
+        return ModelReply("", [call("book")], ModelUsage("fake"))
 
     desk.model.answers = [then_hang]
     taking = asyncio.create_task(desk.take())

@@ -6,8 +6,8 @@ from datetime import timedelta
 import pytest
 
 from control.texts import writing
-from control.texts.inboundtext import Limits, Received, receive
-from control.texts.writing import Draft
+from control.texts.inboundtext import InboundTextLimits, Received, receive
+from control.texts.writing import TextDraft
 from hum.clock import now
 from storage import conversations
 from storage.conversations import ConversationState
@@ -93,7 +93,7 @@ async def test_a_sentence_is_enough_without_a_model(desk: Desk, blocked: bool, t
             await tx.execute("INSERT INTO blocklist (org_id, phone_e164) VALUES ($1, $2)", desk.org, CONTACT)
         for sid in ("SM1", "SM2"):
             said = Received(sid, "AC1", CONTACT, NUMBER, "Wrong number. Please stop texting me!", (), "", False, None)
-            assert await receive(tx, said, Limits(timedelta(0), 0, 6, timedelta(hours=1)), now())
+            assert await receive(tx, said, InboundTextLimits(timedelta(0), 0, 6, timedelta(hours=1)), now())
     assert await desk.take() == [] and desk.model.asked == []
     assert await desk.sent() == texts, "once, whatever they repeat"
     (row,) = await desk.rows("SELECT source, keyword, carrier_blocked FROM opt_outs WHERE opted_out")
@@ -103,4 +103,4 @@ async def test_a_sentence_is_enough_without_a_model(desk: Desk, blocked: bool, t
 
 async def _schedule(tx: Tx, thread: ConversationState) -> None:
     at = now()
-    await writing.write(tx, thread, Draft("Tomorrow.", "ai", scheduled_at=at + timedelta(hours=3)), at)
+    await writing.write(tx, thread, TextDraft("Tomorrow.", "ai", scheduled_at=at + timedelta(hours=3)), at)

@@ -10,27 +10,27 @@ from control.flows import smsconfig
 from control.flows.smsconfig import Config
 from control.textagent import turndecision
 from control.textagent.turndecision import (
-    Counts,
-    Defer,
-    Facts,
+    DeferReply,
     HandOver,
-    Limits,
     NoReply,
     Recheck,
     Respond,
     ThreadMessage,
+    TurnCounts,
+    TurnFacts,
+    TurnLimits,
 )
 from control.texts import segments, sendgate
 
 AT = datetime(2026, 3, 2, 12, tzinfo=UTC)
-LIMITS = Limits(turns_per_pair=200, turns_per_organization=5000, attempts=3, reply_segments=11, seconds=5)
-FACTS = Facts(
+LIMITS = TurnLimits(turns_per_pair=200, turns_per_organization=5000, attempts=3, reply_segments=11, seconds=5)
+FACTS = TurnFacts(
     is_paused=False,
     is_blocked=False,
     is_our_own=False,
     gate=sendgate.SEND,
     config=Config(),
-    counts=Counts(0, 0, 0),
+    counts=TurnCounts(0, 0, 0),
     history=[ThreadMessage("inbound", "Hello?", AT)],
     attempts=1,
 )
@@ -58,19 +58,22 @@ def thread(*bodies: str, apart_seconds: float = 20) -> list[ThreadMessage]:
         ({"is_blocked": True}, NoReply("blocked")),
         ({"gate": sendgate.Stop("opted_out", "opted_out")}, NoReply("opted_out")),
         ({"gate": sendgate.Stop("canceled", "closed")}, NoReply("closed")),
-        ({"gate": sendgate.Wait(AT, "organization_hours")}, Defer(AT)),
+        ({"gate": sendgate.Wait(AT, "organization_hours")}, DeferReply(AT)),
         ({"history": []}, NoReply("answered")),
         ({"history": [*FACTS.history, ThreadMessage("outbound", "Hi", AT, "human")]}, NoReply("answered")),
         ({"history": [*FACTS.history, ThreadMessage("outbound", "Hi", AT, "api")]}, NoReply("answered")),
         ({"history": [*FACTS.history, ThreadMessage("outbound", "Sale!", AT, "campaign")]}, Respond()),
         ({"history": [ThreadMessage("inbound", "Automatic reply: I am away until Monday", AT)]}, NoReply("auto_reply")),
-        ({"counts": Counts(29, 29, 29)}, Respond()),
-        ({"counts": Counts(30, 30, 30)}, HandOver("turn_cap")),
-        ({"counts": Counts(0, 200, 200)}, HandOver("pair_cap")),
-        ({"counts": Counts(0, 0, 5000)}, HandOver("organization_cap")),
-        ({"is_our_own": True, "counts": Counts(5, 5, 5)}, Respond()),
-        ({"is_our_own": True, "counts": Counts(6, 6, 6)}, HandOver("loop")),
-        ({"is_our_own": True, "counts": Counts(6, 6, 6), "config": Config(max_turns_per_window=2)}, HandOver("loop")),
+        ({"counts": TurnCounts(29, 29, 29)}, Respond()),
+        ({"counts": TurnCounts(30, 30, 30)}, HandOver("turn_cap")),
+        ({"counts": TurnCounts(0, 200, 200)}, HandOver("pair_cap")),
+        ({"counts": TurnCounts(0, 0, 5000)}, HandOver("organization_cap")),
+        ({"is_our_own": True, "counts": TurnCounts(5, 5, 5)}, Respond()),
+        ({"is_our_own": True, "counts": TurnCounts(6, 6, 6)}, HandOver("loop")),
+        (
+            {"is_our_own": True, "counts": TurnCounts(6, 6, 6), "config": Config(max_turns_per_window=2)},
+            HandOver("loop"),
+        ),
         ({"attempts": 3}, Respond()),
         ({"attempts": 4}, HandOver("model_failed", falls_back=True)),
     ],

@@ -9,7 +9,7 @@ import pytest
 
 from control.clients.openai import ModelError
 from control.texts import turns, writing
-from control.texts.writing import Draft
+from control.texts.writing import TextDraft
 from hum import ids
 from hum.clock import now
 from hum.ids import Kind
@@ -55,7 +55,7 @@ async def test_an_answer_waits_until_nobody_has_written_for_a_while_but_not_for_
 
 async def _human(desk: Desk) -> None:
     async with desk.db.tenant(desk.org) as tx:
-        await writing.write(tx, await desk.thread(tx), Draft("I take this.", "human", honors_hours=False), now())
+        await writing.write(tx, await desk.thread(tx), TextDraft("I take this.", "human", honors_hours=False), now())
 
 
 async def _pause(desk: Desk) -> None:
@@ -264,7 +264,7 @@ async def test_a_text_of_a_program_that_was_not_sent_answers_nobody(desk: Desk, 
     await desk.hear("Are you open on Sunday?")
     async with desk.db.tenant(desk.org) as tx:
         thread = await conversations.lock(tx, (await desk.thread(tx)).id)
-        tomorrow = Draft("Your visit is today.", "api", scheduled_at=now() + timedelta(days=1))
+        tomorrow = TextDraft("Your visit is today.", "api", scheduled_at=now() + timedelta(days=1))
         await writing.write(tx, thread, tomorrow, now())
         if status != "scheduled":
             await tx.execute("UPDATE messages SET status = $1, due_at = NULL WHERE sent_by = 'api'", status)

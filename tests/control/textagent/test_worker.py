@@ -11,7 +11,7 @@ from control.app import build_worker
 from control.clients.openai import OpenAI
 from control.feature import ExternalClients
 from control.texts import inboundtext
-from control.texts.inboundtext import Limits, Received
+from control.texts.inboundtext import InboundTextLimits, Received
 from hum.clock import now
 from hum.settings import ControlSettings
 from sandbox.openai import Model, Script
@@ -59,7 +59,7 @@ async def test_texts_are_answered_by_a_worker(desk: Desk, tmp_path: Path) -> Non
 async def receive(desk: Desk, sid: str, body: str) -> None:
     text = Received(sid, "AC1", CONTACT, NUMBER, body, (), "", False, None)
     async with desk.db.system() as tx:
-        assert await inboundtext.receive(tx, text, Limits(timedelta(0), 0, 6, timedelta(hours=1)), now())
+        assert await inboundtext.receive(tx, text, InboundTextLimits(timedelta(0), 0, 6, timedelta(hours=1)), now())
 
 
 async def until(desk: Desk, query: str, count: int) -> None:

@@ -6,14 +6,14 @@ from typing import Any
 from uuid import UUID
 
 from control.texts import writing
-from control.texts.claims import Claim, Claims, Recovery, SendLimits
+from control.texts.claims import Claims, Recovery, TextClaim, TextSendLimits
 from control.texts.lookups import ReconciliationTimes, TextLookups
 from control.texts.paces import Paces
-from control.texts.posting import AtStep, Poster, _go_on
-from control.texts.sender import Sender
-from control.texts.statusbatches import AttemptReport, Recorder
+from control.texts.posting import AtStep, TextPoster, _go_on
+from control.texts.sender import TextSender
+from control.texts.statusbatches import AttemptReport, StatusRecorder
 from control.texts.statuses import CarrierReport
-from control.texts.writing import Draft
+from control.texts.writing import TextDraft
 from hum import ids
 from hum.clock import now
 from hum.ids import Kind
@@ -26,7 +26,7 @@ def paced(segments_per_second: float) -> Paces:
     return Paces(segments_per_second, {}, our_account="AC0")
 
 
-LIMITS = SendLimits(
+LIMITS = TextSendLimits(
     paces=paced(1000.0),
     width=16,
     campaign_width=12,
@@ -49,7 +49,7 @@ TIMES = ReconciliationTimes(
 class TextDesk:
     texting: Texting
     carrier: FakeCarrier = field(default_factory=FakeCarrier)
-    limits: SendLimits = LIMITS
+    limits: TextSendLimits = LIMITS
 
     def __post_init__(self) -> None:
         self.db, self.org = self.texting.db, self.texting.org
@@ -60,17 +60,17 @@ class TextDesk:
     def lookups(self) -> TextLookups:
         return TextLookups(self.db, self.carrier, TIMES)
 
-    def poster(self, at_step: AtStep = _go_on) -> Poster:
-        return Poster(self.db, self.carrier, self.lookups, "https://hum.example", self.limits, at_step)
+    def poster(self, at_step: AtStep = _go_on) -> TextPoster:
+        return TextPoster(self.db, self.carrier, self.lookups, "https://hum.example", self.limits, at_step)
 
-    def sender(self, at_step: AtStep = _go_on, **limits: Any) -> Sender:
+    def sender(self, at_step: AtStep = _go_on, **limits: Any) -> TextSender:
         self.limits = replace(self.limits, **limits)
-        return Sender(self.db, Claims(self.db, self.limits), self.poster(at_step), self.limits)
+        return TextSender(self.db, Claims(self.db, self.limits), self.poster(at_step), self.limits)
 
     async def send(self, **limits: Any) -> None:
         await self.sender(**limits).send_due()
 
-    async def claim(self, number: str = NUMBER) -> Claim:
+    async def claim(self, number: str = NUMBER) -> TextClaim:
         return await Claims(self.db, self.limits).claim(number, 8, 8)
 
     # -- texts
@@ -80,7 +80,7 @@ class TextDesk:
     ) -> MessageRow:
         async with self.db.tenant(self.org) as tx:
             thread = await self.texting.thread(tx, contact)
-            made = Draft(body, sent_by, **{"honors_hours": False, **draft})
+            made = TextDraft(body, sent_by, **{"honors_hours": False, **draft})
             return await writing.write(tx, thread, made, now())
 
     async def row(self, message: MessageRow) -> Any:
@@ -118,7 +118,7 @@ class TextDesk:
         name = fields.get("name", self.attempt(sid) if sid in self.carrier.texted else "")
         to_e164 = fields["to_e164"] if "to_e164" in fields else self.carrier.texted[sid].to_e164
         report = CarrierReport(sid, status, code, "callback")
-        await Recorder(self.db).record(AttemptReport(ids.require(Kind.SEND, name), report, to_e164))
+        await StatusRecorder(self.db).record(AttemptReport(ids.require(Kind.SEND, name), report, to_e164))
 
     # -- time
 

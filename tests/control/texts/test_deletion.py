@@ -9,7 +9,7 @@ import pytest
 
 from control.retention import deletionlimits, files, usecases
 from control.texts import outbox, writing
-from control.texts.writing import Draft
+from control.texts.writing import TextDraft
 from hum import ids
 from hum.clock import now
 from hum.contract.errors import InvalidState
@@ -29,7 +29,7 @@ async def conversation(texting: Texting, contact: str = CONTACT, age: timedelta 
         thread, _ = await conversations.find_or_create(
             tx, ids.new(), texting.org, texting.number, "+12125550100", contact, met.id
         )
-        sent = await writing.write(tx, thread, Draft("Secret of ours", "human", honors_hours=False), at)
+        sent = await writing.write(tx, thread, TextDraft("Secret of ours", "human", honors_hours=False), at)
         await tx.execute("UPDATE messages SET status = 'delivered', due_at = NULL WHERE id = $1", sent.id)
         received, media = ids.new(), [("https://api.twilio.com/x", "image/png")]
         await messages.receive(
@@ -88,7 +88,7 @@ async def test_by_age_with_files_and_events(texting: Texting, tmp_path: Path) ->
     async with texting.db.tenant(texting.org) as tx:
         thread = await texting.thread(tx, "+13175551236")  # a text that was scheduled long ago is still to be sent
         waits = await writing.write(
-            tx, thread, Draft("Later", "human", honors_hours=False, scheduled_at=now() + timedelta(days=1)), now()
+            tx, thread, TextDraft("Later", "human", honors_hours=False, scheduled_at=now() + timedelta(days=1)), now()
         )
         await tx.execute("UPDATE messages SET created_at = now() - interval '60 days' WHERE id = $1", waits.id)
         await tx.execute("UPDATE organizations SET retention_days = 30")
@@ -113,7 +113,7 @@ async def test_a_person_goes_with_their_texts(texting: Texting) -> None:
     async with texting.db.tenant(texting.org) as tx:
         id = await tx.fetchval("SELECT id FROM contacts WHERE phone_e164 = $1", CONTACT)
         thread = await texting.thread(tx)
-        await writing.write(tx, thread, Draft("Not sent yet", "human", honors_hours=False), now())
+        await writing.write(tx, thread, TextDraft("Not sent yet", "human", honors_hours=False), now())
     async with texting.db.tenant(texting.org) as tx:
         assert await usecases.begin_of_contact(tx, id) is None
     async with texting.db.system() as tx:
@@ -130,7 +130,7 @@ async def test_many_texts_go_step_by_step(texting: Texting, monkeypatch: pytest.
     async with texting.db.tenant(texting.org) as tx:
         locked = await conversations.lock(tx, thread)
         for n in range(5):
-            await writing.write(tx, locked, Draft(f"m{n}", "human", honors_hours=False), now())
+            await writing.write(tx, locked, TextDraft(f"m{n}", "human", honors_hours=False), now())
         id = await tx.fetchval("SELECT id FROM contacts WHERE phone_e164 = $1", CONTACT)
     async with texting.db.tenant(texting.org) as tx:
         row = await usecases.begin_of_contact(tx, id)
@@ -162,7 +162,9 @@ async def test_what_is_written_at_this_moment_stays(texting: Texting) -> None:
     async with texting.db.tenant(texting.org) as tx:
         locked = await conversations.lock(tx, thread.id)
         later = now() + timedelta(days=1)
-        text = await writing.write(tx, locked, Draft("Later", "human", honors_hours=False, scheduled_at=later), now())
+        text = await writing.write(
+            tx, locked, TextDraft("Later", "human", honors_hours=False, scheduled_at=later), now()
+        )
         sweeping = asyncio.create_task(sweep())
         await asyncio.wait({sweeping}, timeout=1)
     assert await sweeping == []

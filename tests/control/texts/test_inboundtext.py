@@ -10,15 +10,15 @@ from control.clients.twilio import Lookup
 from control.contacts.jobs import look_up_contact
 from control.optouts import usecases as optouts
 from control.texts import inboundtext, keywords, writing
-from control.texts.inboundtext import Limits, Received
-from control.texts.writing import Draft
+from control.texts.inboundtext import InboundTextLimits, Received
+from control.texts.writing import TextDraft
 from hum import ids
 from hum.clock import now
 from hum.contract.errors import NotFound
 from storage import contacts, flows
 from tests.control.texts.conftest import CONTACT, NUMBER, Texting
 
-LIMITS = Limits(timedelta(days=30), 100, 6, timedelta(hours=1))
+LIMITS = InboundTextLimits(timedelta(days=30), 100, 6, timedelta(hours=1))
 OPTED_OUT = """
     INSERT INTO opt_outs (org_id, contact_e164, opted_out, source) VALUES (hum.org_id(), '+13175551234', true, 'api')
 """
@@ -35,7 +35,7 @@ async def texting(texting: Texting) -> Texting:
     return texting
 
 
-async def receive(texting: Texting, text: Received, limits: Limits = LIMITS) -> bool:
+async def receive(texting: Texting, text: Received, limits: InboundTextLimits = LIMITS) -> bool:
     async with texting.db.system() as tx:
         return await inboundtext.receive(tx, text, limits, now())
 
@@ -154,7 +154,7 @@ async def test_a_text_of_a_while_ago_takes_its_own_place(texting: Texting) -> No
 # --- keywords -------------------------------------------------------------------------------------------------------
 
 
-async def say(texting: Texting, *bodies: str, carrier_type: str = "", limits: Limits = LIMITS) -> None:
+async def say(texting: Texting, *bodies: str, carrier_type: str = "", limits: InboundTextLimits = LIMITS) -> None:
     for body in bodies:
         await receive(texting, replace(TEXT, sid=f"SM{ids.new().hex}", body=body, carrier_type=carrier_type), limits)
 
@@ -295,10 +295,10 @@ async def test_an_opt_out_ends_what_waits_for_the_contact_and_nothing_else(texti
         for contact_e164 in (CONTACT, "+13175559999"):
             thread = await texting.thread(tx, contact_e164)
             for when in (None, at + timedelta(days=1)):
-                await writing.write(tx, thread, Draft("Hi", "human", honors_hours=False, scheduled_at=when), at)
+                await writing.write(tx, thread, TextDraft("Hi", "human", honors_hours=False, scheduled_at=when), at)
         thread = await texting.thread(tx)
-        await writing.write(tx, thread, Draft("Reply HELP", "system"), at)
-        asked = await writing.write(tx, thread, Draft("On its way", "human", honors_hours=False), at)
+        await writing.write(tx, thread, TextDraft("Reply HELP", "system"), at)
+        asked = await writing.write(tx, thread, TextDraft("On its way", "human", honors_hours=False), at)
         await tx.execute("UPDATE messages SET due_at = NULL WHERE id = $1", asked.id)
     await say(texting, "STOP")
     async with texting.db.tenant(texting.org) as tx:

@@ -10,7 +10,7 @@ import pytest
 from control.base import hours as opening
 from control.base.hours import Hours
 from control.texts import quiethours, sendgate
-from control.texts.sendgate import Facts, Wait
+from control.texts.sendgate import SendFacts, Wait
 from storage.messages import RulesRow
 
 MINUTE = timedelta(minutes=1)
@@ -33,7 +33,7 @@ def at(text: str) -> datetime:
 
 def may_leave(contact_e164: str, wished: str) -> datetime:
     """When a text that is wished at this time in New York leaves."""
-    known = Facts(False, False, True, quiethours.honored(rules(contact_e164)), False, None, None)
+    known = SendFacts(False, False, True, quiethours.honored(rules(contact_e164)), False, None, None)
     decision = sendgate.decide_send(known, at(wished))
     return decision.until if isinstance(decision, Wait) else at(wished)
 
@@ -67,7 +67,7 @@ def test_each_area_code_is_of_one_state() -> None:
 def test_both_kinds_of_hours_are_kept_and_the_one_that_holds_is_named() -> None:
     office = json.dumps({"weekly": {"mon": [["10:00", "12:00"]]}})
     found = quiethours.honored(rules("+14155550123", business_hours_json=office))
-    known = Facts(False, False, True, found, False, None, None)
+    known = SendFacts(False, False, True, found, False, None, None)
     assert sendgate.decide_send(known, at("2026-06-01T09:30")) == Wait(at("2026-06-01T11:00"), "organization_hours")
     assert sendgate.decide_send(known, at("2026-06-01T10:30")) == Wait(at("2026-06-01T11:00"), "recipient_hours")
 

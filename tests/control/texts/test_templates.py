@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from control.texts import templates
-from control.texts.templates import BadTemplate, Rendered
+from control.texts.templates import BadTextTemplate, Rendered
 
 VALUES = templates.values_of(
     name="Ann O'Brien", company=None, email="", phone="+13175551234", organization="Clinic", number="+12125550100"
@@ -38,7 +38,7 @@ def test_rendering(text: str, rendered: str, missing: tuple[str, ...]) -> None:
     ],
 )  # fmt: skip
 def test_what_is_no_template_is_refused_when_it_is_written(text: str) -> None:
-    with pytest.raises(BadTemplate):
+    with pytest.raises(BadTextTemplate):
         templates.check(text)
 
 
@@ -47,7 +47,7 @@ def test_a_campaigns_own_variables() -> None:
     templates.check(text, more={"code"})
     assert templates.parse(text).names == ("code", "contact.name")
     assert templates.render(templates.parse(text), {"code": "7"}).text == "Code 7, there"
-    with pytest.raises(BadTemplate, match="names code, which is unknown"):
+    with pytest.raises(BadTextTemplate, match="names code, which is unknown"):
         templates.check(text)
 
 

@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 
 from control.texts import writing
-from control.texts.writing import Draft
+from control.texts.writing import TextDraft
 from hum.clock import now
 from hum.contract.errors import ConversationClosed, InvalidState
 from tests.control.texts.conftest import CONTACT, Texting
@@ -16,7 +16,7 @@ async def test_a_text_is_queued_and_is_the_threads_latest(texting: Texting) -> N
     at = now()
     async with texting.db.tenant(texting.org) as tx:
         thread = await texting.thread(tx)
-        written = await writing.write(tx, thread, Draft("Hello", "human", honors_hours=False), at)
+        written = await writing.write(tx, thread, TextDraft("Hello", "human", honors_hours=False), at)
         shown = await tx.fetchrow("SELECT last_message_preview, unread_count FROM conversations")
         (started,) = await tx.fetch("SELECT data FROM events WHERE type = 'conversation.started'")
     assert (written.status, written.due_at, written.segments, written.lane) == ("queued", at, 1, 0)
@@ -32,8 +32,8 @@ async def test_an_opted_out_contact_gets_a_row_and_no_text(texting: Texting) -> 
             texting.org,
             CONTACT,
         )
-        held = await writing.write(tx, thread, Draft("Offer", "api"), now())
-        reply = await writing.write(tx, thread, Draft("You are unsubscribed.", "system"), now())
+        held = await writing.write(tx, thread, TextDraft("Offer", "api"), now())
+        reply = await writing.write(tx, thread, TextDraft("You are unsubscribed.", "system"), now())
     assert (held.status, held.due_at, held.error_code) == ("opted_out", None, "opted_out")
     assert reply.status == "queued"
 
@@ -44,8 +44,8 @@ async def test_a_text_that_honors_hours_waits_for_them(texting: Texting) -> None
         later = {day: [["13:00", "14:00"]] for day in ("mon", "tue", "wed", "thu", "fri", "sat", "sun")}
         await tx.execute("UPDATE organizations SET business_hours_json = $1", str({"weekly": later}).replace("'", '"'))
         thread = await texting.thread(tx)
-        kept = await writing.write(tx, thread, Draft("Hi", "api"), at)
-        urgent = await writing.write(tx, thread, Draft("Hi", "human", honors_hours=False), at)
+        kept = await writing.write(tx, thread, TextDraft("Hi", "api"), at)
+        urgent = await writing.write(tx, thread, TextDraft("Hi", "human", honors_hours=False), at)
     assert (kept.status, kept.source, kept.held_by) == ("scheduled", "quiet_hours", "organization_hours")
     assert kept.due_at == at + timedelta(hours=1)
     assert urgent.status == "queued"
@@ -55,7 +55,7 @@ async def test_a_scheduled_text_leaves_at_the_next_full_minute(texting: Texting)
     at = now().replace(second=30, microsecond=0)
     async with texting.db.tenant(texting.org) as tx:
         thread = await texting.thread(tx)
-        draft = Draft("Later", "human", honors_hours=False, scheduled_at=at + timedelta(minutes=5))
+        draft = TextDraft("Later", "human", honors_hours=False, scheduled_at=at + timedelta(minutes=5))
         written = await writing.write(tx, thread, draft, at)
     assert (written.status, written.source) == ("scheduled", "manual")
     assert written.due_at == at + timedelta(minutes=5, seconds=30)
@@ -66,11 +66,11 @@ async def test_a_closed_thread_and_a_number_without_texts_refuse(texting: Textin
         thread = await texting.thread(tx)
         await tx.execute("UPDATE conversations SET status = 'closed'")
         with pytest.raises(ConversationClosed):
-            await writing.write(tx, thread, Draft("Hi", "human"), now())
+            await writing.write(tx, thread, TextDraft("Hi", "human"), now())
         await tx.execute("UPDATE conversations SET status = 'open'")
         await tx.execute("UPDATE numbers SET sms_enabled = false")
         with pytest.raises(InvalidState, match="can't send texts"):
-            await writing.write(tx, thread, Draft("Hi", "human"), now())
+            await writing.write(tx, thread, TextDraft("Hi", "human"), now())
         assert await tx.fetchval("SELECT count(*) FROM messages") == 0
 
 
@@ -79,5 +79,5 @@ async def test_a_name_or_a_short_code_is_answered_by_nobody(texting: Texting) ->
         for sender in ("AMAZON", "22395", "whatsapp:+13175551234", "anonymous"):
             thread = await texting.thread(tx, sender)
             with pytest.raises(InvalidState, match="can't be texted"):
-                await writing.write(tx, thread, Draft("Hi", "human"), now())
+                await writing.write(tx, thread, TextDraft("Hi", "human"), now())
         assert await tx.fetchval("SELECT count(*) FROM messages") == 0

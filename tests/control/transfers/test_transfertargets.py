@@ -6,11 +6,11 @@ from typing import Any
 import pytest
 
 from control.livecall import nextsteps
-from control.livecall.nextsteps import Message, Transfer
+from control.livecall.nextsteps import TakeMessage, Transfer
 from control.tools import Situation
 from control.transfers import transfertargets
 from control.transfers.tool import offered
-from control.transfers.transfertargets import Parties, Target
+from control.transfers.transfertargets import Parties, TransferTarget
 from control.transfers.whisper import NAME_CHARS, digits, whisper
 from hum import ids
 
@@ -45,8 +45,8 @@ def test_who_is_offered(changes: dict[str, Any], labels: list[str]) -> None:
 
 def test_an_entry_says_how_it_is_rung() -> None:
     entry = {"to": DESK, "accept_key": True, "timeout_seconds": 9, "unanswered": "voicemail"}
-    assert offered(situation(numbers={"desk": entry})) == {"desk": Target(DESK, True, 9, "voicemail")}
-    assert offered(situation(numbers={"desk": {"to": DESK}})) == {"desk": Target(DESK)}
+    assert offered(situation(numbers={"desk": entry})) == {"desk": TransferTarget(DESK, True, 9, "voicemail")}
+    assert offered(situation(numbers={"desk": {"to": DESK}})) == {"desk": TransferTarget(DESK)}
 
 
 @pytest.mark.parametrize(
@@ -113,9 +113,9 @@ def test_a_name_is_not_a_novel() -> None:
 def test_what_is_owed_is_stored_and_read() -> None:
     mine = Transfer(ids.new(), DESK)
     assert nextsteps.decode(nextsteps.encode(mine)) == mine
-    assert nextsteps.decode(nextsteps.encode(Message("unanswered"))) == Message("unanswered")
+    assert nextsteps.decode(nextsteps.encode(TakeMessage("unanswered"))) == TakeMessage("unanswered")
     for nonsense in (None, "{}", '{"type":"teleport"}', "null", "[", '{"type":"transfer","to_e164":"+1"}'):
         assert nextsteps.decode(nonsense) is None
     assert not nextsteps.is_due(mine, marked=False) and nextsteps.is_due(mine, marked=True)
     assert nextsteps.is_due(Transfer(ids.new(), DESK, asked_by="user:u"), marked=False)
-    assert not nextsteps.is_due(None, marked=True) and not nextsteps.is_due(Message(), marked=False)
+    assert not nextsteps.is_due(None, marked=True) and not nextsteps.is_due(TakeMessage(), marked=False)

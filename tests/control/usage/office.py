@@ -18,7 +18,7 @@ from hum.v1 import runtime_pb2 as pb
 from storage import calls, erasures, events, usage
 from storage.calls import NewCall
 from storage.db import Db
-from storage.events import Start
+from storage.events import ReaderStart
 from storage.usage import Owner, Usage
 
 MODELS = ("gpt-realtime-2.1", "a-model-without-a-price")
@@ -149,7 +149,7 @@ class Office:
     async def count(self) -> None:
         reader = Reader(
             usage.READER,
-            Start.BEGINNING,
+            ReaderStart.BEGINNING,
             usecases.CHANGES,
             lambda tx, changed: usecases.count(tx, PRICES, changed),
             1.0,

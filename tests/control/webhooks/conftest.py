@@ -11,17 +11,16 @@ from google.protobuf.message import Message
 
 from control import readers
 from control.base.egress import Policy
-from control.clients.http import GuardedClient
-from control.clients.http import Limits as WebLimits
+from control.clients.http import GuardedClient, HttpLimits
 from control.feature import Reader
 from control.webhooks import usecases
 from control.webhooks.fanout import fan_out
-from control.webhooks.posting import AtStep, Poster, go_on
-from control.webhooks.recording import Pace, Recorder
+from control.webhooks.posting import AtStep, WebhookPoster, go_on
+from control.webhooks.recording import OutcomePace, OutcomeRecorder
 from control.webhooks.retries import Schedule
-from control.webhooks.sealing import Sealer
-from control.webhooks.sender import Sender, SendLimits
-from control.webhooks.usecases import Limits, RequestedSettings
+from control.webhooks.sealing import WebhookSealer
+from control.webhooks.sender import WebhookSender, WebhookSendLimits
+from control.webhooks.usecases import RequestedSettings, WebhookLimits
 from gateway import payloads
 from hum import ids
 from hum.contract import eventtypes
@@ -33,14 +32,14 @@ from hum.v1 import events_pb2
 from sandbox.receiver import Receiver
 from storage import events, identity, webhook_deliveries, webhooks
 from storage.db import Db
-from storage.events import Start
+from storage.events import ReaderStart
 from storage.webhook_deliveries import DeliveryRow
 from storage.webhook_queues import DeadBackOff
 from storage.webhooks import WebhookRow
 from tests.support.waits import patience
 
 LOCAL = Policy(parse_networks("127.0.0.0/8"))
-LIMITS = SendLimits(
+LIMITS = WebhookSendLimits(
     width=64,
     organization_width=32,
     endpoint_width=16,
@@ -83,7 +82,7 @@ class Hooked:
         )
         async with self.db.tenant(org or self.org) as tx:
             row, secret = await usecases.create(
-                tx, principal, replace(requested, **wished), Sealer(self.keyring), Limits(50, LOCAL, 60.0)
+                tx, principal, replace(requested, **wished), WebhookSealer(self.keyring), WebhookLimits(50, LOCAL, 60.0)
             )
         self.secrets[row.id] = secret
         return row.id
@@ -106,15 +105,15 @@ class Hooked:
         async def handle(tx: Any, found: Any) -> None:
             await fan_out(tx, found, retries=SCHEDULE.retries)
 
-        return Reader("webhooks", Start.BEGINNING, frozenset(eventtypes.visible()), handle, 1.0, shares=True)
+        return Reader("webhooks", ReaderStart.BEGINNING, frozenset(eventtypes.visible()), handle, 1.0, shares=True)
 
-    def sender(self, at_step: AtStep = go_on, schedule: Schedule = SCHEDULE, **limits: Any) -> Sender:
+    def sender(self, at_step: AtStep = go_on, schedule: Schedule = SCHEDULE, **limits: Any) -> WebhookSender:
         chosen = replace(LIMITS, **limits)
-        poster = Poster(self.web, Sealer(self.keyring), schedule, chosen.request_seconds, at_step)
-        pace = Pace(chosen.batch_seconds, 0.05, chosen.lease_seconds)
-        return Sender(self.db, poster, Recorder(self.db, chosen.dead, pace, at_step), chosen)
+        poster = WebhookPoster(self.web, WebhookSealer(self.keyring), schedule, chosen.request_seconds, at_step)
+        pace = OutcomePace(chosen.batch_seconds, 0.05, chosen.lease_seconds)
+        return WebhookSender(self.db, poster, OutcomeRecorder(self.db, chosen.dead, pace, at_step), chosen)
 
-    async def until_settled(self, webhook: UUID, sender: Sender | None = None) -> list[DeliveryRow]:
+    async def until_settled(self, webhook: UUID, sender: WebhookSender | None = None) -> list[DeliveryRow]:
         """Send until nothing is pending."""
         sender = sender or self.sender()
         async with patience():
@@ -147,7 +146,7 @@ def received(count: int = 1, conversation: UUID | None = None) -> events_pb2.Sms
 @pytest.fixture
 async def hooked(database_url: str) -> AsyncIterator[Hooked]:
     db = await Db.open(database_url, size=6)
-    web = GuardedClient(LOCAL, WebLimits(connections=200, organization_requests=200, host_requests=100))
+    web = GuardedClient(LOCAL, HttpLimits(connections=200, organization_requests=200, host_requests=100))
     org = ids.new()
     async with db.system() as tx:
         await identity.create_organization(tx, org, "Clinic")

@@ -12,19 +12,19 @@ import standardwebhooks
 from control import readers
 from control.webhooks import usecases
 from control.webhooks.retries import Schedule
-from control.webhooks.sealing import Sealer
-from control.webhooks.usecases import Limits
+from control.webhooks.sealing import WebhookSealer
+from control.webhooks.usecases import WebhookLimits
 from hum import ids
 from hum.ids import Kind
 from hum.secrets import sign
 from hum.v1 import events_pb2
-from sandbox.receiver import Fault, ReceivedRequest, Receiver, Reply
+from sandbox.receiver import ReceivedRequest, Receiver, ReceiverFault, Reply
 from storage import calls, erasures, events, flows, identity, webhook_deliveries, webhooks
 from storage.calls import NewCall
 from tests.control.webhooks.conftest import LOCAL, SCHEDULE, Hooked, received
 from tests.support.certificate import self_signed
 
-LIMITS = Limits(50, LOCAL, 3600.0)
+LIMITS = WebhookLimits(50, LOCAL, 3600.0)
 
 
 def verified(secret: str, request: ReceivedRequest) -> dict[str, Any]:
@@ -81,14 +81,14 @@ async def test_a_failure_is_retried_with_the_same_body_and_id_until_it_succeeds(
 @pytest.mark.parametrize(
     ("fault", "error"),
     [
-        (Fault.HANG, "timeout"),
-        (Fault.RESET, "protocol"),
-        (Fault.CUT, "protocol"),
-        (Fault.DRIP, "timeout"),
-        (Fault.GARBAGE, "protocol"),
+        (ReceiverFault.HANG, "timeout"),
+        (ReceiverFault.RESET, "protocol"),
+        (ReceiverFault.CUT, "protocol"),
+        (ReceiverFault.DRIP, "timeout"),
+        (ReceiverFault.GARBAGE, "protocol"),
     ],
 )
-async def test_a_bad_answer_is_a_failure_and_no_harm(hooked: Hooked, fault: Fault, error: str) -> None:
+async def test_a_bad_answer_is_a_failure_and_no_harm(hooked: Hooked, fault: ReceiverFault, error: str) -> None:
     webhook = await hooked.webhook()
     hooked.receiver.say("/hook", Reply(fault=fault))
     await hooked.happen(received())
@@ -100,7 +100,7 @@ async def test_a_bad_answer_is_a_failure_and_no_harm(hooked: Hooked, fault: Faul
 
 async def test_a_huge_answer_is_cut_off_at_16_kib(hooked: Hooked) -> None:
     webhook = await hooked.webhook()
-    hooked.receiver.say("/hook", Reply(fault=Fault.HUGE))
+    hooked.receiver.say("/hook", Reply(fault=ReceiverFault.HUGE))
     await hooked.happen(received())
     (delivery,) = await hooked.until_settled(webhook)
     async with hooked.db.tenant(hooked.org) as tx:
@@ -190,7 +190,7 @@ async def test_a_secret_that_is_rotated_between_attempts(hooked: Hooked) -> None
     sender = hooked.sender(schedule=Schedule((3600.0,) * 3, 0, 0))
     await sender.send_due()
     async with hooked.db.tenant(hooked.org) as tx:
-        _, newer = await usecases.rotate(tx, webhook, Sealer(hooked.keyring), LIMITS)
+        _, newer = await usecases.rotate(tx, webhook, WebhookSealer(hooked.keyring), LIMITS)
         await webhook_deliveries.redeliver(
             tx, webhook, (await webhook_deliveries.page(tx, webhook, None, None, 1))[0].id
         )

@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from control.webhooks.posting import STEPS
-from sandbox.receiver import Fault, Reply
+from sandbox.receiver import ReceiverFault, Reply
 from tests.control.webhooks.conftest import Hooked, received
 
 pytestmark = pytest.mark.chaos
@@ -22,7 +22,7 @@ async def test_killed_at(hooked: Hooked, database_url: str, step: str, requests:
     assert step in {*STEPS, SENT}
     webhook = await hooked.webhook()
     if step == SENT:
-        hooked.receiver.say("/hook", Reply(fault=Fault.HANG))
+        hooked.receiver.say("/hook", Reply(fault=ReceiverFault.HANG))
     await hooked.happen(received())
     child = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "tests.control.webhooks.child", database_url, step

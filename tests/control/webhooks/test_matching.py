@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as some
 
 from control.webhooks import bodies, eventlines, fairshare, matching, retries, signing
-from control.webhooks.bodies import Content
+from control.webhooks.bodies import DeliveryContent
 from control.webhooks.fairshare import Demand
 from control.webhooks.retries import Schedule
 from hum import ids
@@ -128,8 +128,8 @@ def test_a_window_halves_and_grows_back() -> None:
     assert fairshare.widened(16, 16, succeeded=True) == 16
 
 
-def content(data: str) -> Content:
-    return Content(ids.new(AT), ids.new(AT), "sms.received", 1, AT, 7, data)
+def content(data: str) -> DeliveryContent:
+    return DeliveryContent(ids.new(AT), ids.new(AT), "sms.received", 1, AT, 7, data)
 
 
 def test_data_goes_out_word_for_word() -> None:

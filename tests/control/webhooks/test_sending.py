@@ -16,7 +16,7 @@ from control.webhooks.retries import Schedule
 from hum import ids
 from hum.clock import now
 from hum.ids import Kind
-from sandbox.receiver import Fault, ReceivedRequest, Reply
+from sandbox.receiver import ReceivedRequest, ReceiverFault, Reply
 from storage import identity, webhook_deliveries
 from storage.db import UNAVAILABLE, Db
 from tests.control.webhooks.conftest import Hooked, received
@@ -75,7 +75,7 @@ async def test_after_one_that_failed_for_good_order_goes_on(hooked: Hooked) -> N
 async def test_dead_and_slow_receivers_delay_nobody(hooked: Hooked) -> None:
     for n in range(6):
         await hooked.webhook(f"/dead{n}")
-        hooked.receiver.always(f"/dead{n}", Reply(fault=Fault.HANG))
+        hooked.receiver.always(f"/dead{n}", Reply(fault=ReceiverFault.HANG))
     await hooked.webhook("/good")
     # Six hanging receivers, each with more than its window, and far more than there is room for in all.
     await hooked.happen(*(received(n) for n in range(20)))
@@ -115,7 +115,7 @@ async def test_an_organization_has_only_so_many_requests_at_once(hooked: Hooked)
         await identity.create_organization(tx, other, "Other")
     for n in range(4):
         await hooked.webhook(f"/hang{n}")
-        hooked.receiver.always(f"/hang{n}", Reply(fault=Fault.HANG))
+        hooked.receiver.always(f"/hang{n}", Reply(fault=ReceiverFault.HANG))
     await hooked.webhook("/other", org=other)
     await hooked.happen(*(received(n) for n in range(20)))
     await hooked.happen(received(), org=other)

@@ -33,7 +33,7 @@ async def test_a_call_is_summarized_judged_and_findable(world: World) -> None:
         row = await call_records.detail(tx, id)
         assert row.summary == {"text": "A call.", "key_points": ["p"], "next_actions": []}
         assert (row.outcome, row.call.outcome_label) == ('{"booked": true}', "call_back")
-        query, everything = call_records.Query("plumber"), call_records.Filter()
+        query, everything = call_records.Query("plumber"), call_records.CallFilter()
         assert [found.id for found in await call_records.search(tx, query, everything, None, 5)] == [id]
     assert world.model.read == ["agent: Hi\ncaller: I need a plumber"]
 
@@ -225,7 +225,7 @@ async def test_what_is_reported_after_a_call_was_closed_as_lost_counts(
         await world.until("SELECT summary IS NOT NULL FROM calls")
         await world.until("SELECT count(*) FROM pgqueuer", is_true=lambda n: n == 0)
     async with world.db.tenant(world.org) as tx:
-        query, everything = call_records.Query("burst"), call_records.Filter()
+        query, everything = call_records.Query("burst"), call_records.CallFilter()
         assert [found.id for found in await call_records.search(tx, query, everything, None, 5)] == [id]
         kinds = [row["type"] for row in await tx.fetch("SELECT type FROM events WHERE subject_id = $1", id)]
     summaries = len(said) + 1

@@ -7,7 +7,7 @@ import pytest
 
 from sandbox.openai import BadScript, FunctionCall, Script, Turn
 from sandbox.openai.mind import choose_turn
-from sandbox.openai.receptionist import Situation, answer, verbatim
+from sandbox.openai.receptionist import AnswerSituation, answer, verbatim
 from sandbox.openai.script import ScriptPlayer
 
 OFFICE = "You answer the phone of Ada & Sons Plumbing. Ask for the caller's name, number and the reason for the call."
@@ -20,8 +20,10 @@ TRANSFER = {
 
 
 def test_it_greets_for_the_organization() -> None:
-    assert answer(Situation(OFFICE)).say == "Hello, thank you for calling Ada & Sons Plumbing. How can I help you?"
-    assert answer(Situation()).say == "Hello, thank you for calling. How can I help you?"
+    assert (
+        answer(AnswerSituation(OFFICE)).say == "Hello, thank you for calling Ada & Sons Plumbing. How can I help you?"
+    )
+    assert answer(AnswerSituation()).say == "Hello, thank you for calling. How can I help you?"
 
 
 CLINIC = """You are the receptionist of Riverside Clinic. Be brief and kind.
@@ -42,7 +44,7 @@ def talk(instructions: str, *lines: str) -> list[str]:
     dialogue: list[tuple[str, str]] = []
     for line in lines:
         dialogue.append(("user", line))
-        dialogue.append(("assistant", answer(Situation(instructions, line, dialogue)).say or ""))
+        dialogue.append(("assistant", answer(AnswerSituation(instructions, line, dialogue)).say or ""))
     return [text for role, text in dialogue if role == "assistant"]
 
 
@@ -93,30 +95,30 @@ def test_it_tells_who_calls_nothing_of_what_is_known_about_them() -> None:
 
 def test_thanks_are_a_farewell_only_when_nothing_is_open() -> None:
     assert talk(OFFICE, "Thanks, I have a leak.")[0].endswith("May I have your name?")
-    assert answer(Situation("Be kind.", "Thanks.")).say == "Thank you for calling. Goodbye."
+    assert answer(AnswerSituation("Be kind.", "Thanks.")).say == "Thank you for calling. Goodbye."
 
 
 def test_who_wants_a_person_is_told_what_it_can_do() -> None:
     assert talk(OFFICE, "Can I speak to a human?")[0].startswith("I can't transfer this call, but I will pass it on.")
-    turn = answer(Situation(OFFICE, "Transfer the call to sales, please.", tools=[END, TRANSFER]))
+    turn = answer(AnswerSituation(OFFICE, "Transfer the call to sales, please.", tools=[END, TRANSFER]))
     assert turn.call == FunctionCall("transfer_call", {"to": "sales"})
 
 
 def test_without_anything_to_go_by_it_repeats_what_it_heard() -> None:
-    assert answer(Situation("Be kind.", "I have a leak")).say == "I heard: I have a leak. Is there anything else?"
-    assert answer(Situation("Be kind.", "")).say == "I did not understand you. Is there anything else?"
+    assert answer(AnswerSituation("Be kind.", "I have a leak")).say == "I heard: I have a leak. Is there anything else?"
+    assert answer(AnswerSituation("Be kind.", "")).say == "I did not understand you. Is there anything else?"
 
 
 def test_it_ends_the_call_when_it_can() -> None:
-    assert answer(Situation(OFFICE, "That's all, thanks.", tools=[END])).call == FunctionCall("end_call")
-    assert answer(Situation(OFFICE, "Goodbye.")) == Turn(say="Thank you for calling. Goodbye.")
-    assert answer(Situation(OFFICE, "Goodbye.", called=["end_call"], tools=[END])).call is None
+    assert answer(AnswerSituation(OFFICE, "That's all, thanks.", tools=[END])).call == FunctionCall("end_call")
+    assert answer(AnswerSituation(OFFICE, "Goodbye.")) == Turn(say="Thank you for calling. Goodbye.")
+    assert answer(AnswerSituation(OFFICE, "Goodbye.", called=["end_call"], tools=[END])).call is None
 
 
 def test_it_calls_the_function_that_the_caller_named() -> None:
-    turn = answer(Situation(OFFICE, "Please transfer me to sales.", tools=[END, TRANSFER]))
+    turn = answer(AnswerSituation(OFFICE, "Please transfer me to sales.", tools=[END, TRANSFER]))
     assert turn.call == FunctionCall("transfer_call", {"to": "sales"})
-    assert answer(Situation(OFFICE, "Sales?", tools=[END, TRANSFER])).call is None
+    assert answer(AnswerSituation(OFFICE, "Sales?", tools=[END, TRANSFER])).call is None
 
 
 def test_only_an_instruction_to_say_exactly_is_verbatim() -> None:
@@ -181,4 +183,4 @@ def test_a_script_is_read_from_a_file(tmp_path: Path) -> None:
 def test_an_answer_that_broke_off_goes_on_where_the_told_conversation_ends(heard: list[str], said: str) -> None:
     player = ScriptPlayer(Script(otherwise="We are open from nine to five."))
     dialogue = [("assistant", "We are"), ("user", "When?"), *(("assistant", text) for text in heard)]
-    assert choose_turn(player, None, Situation(caller_text="When?", dialogue=dialogue)).say == said
+    assert choose_turn(player, None, AnswerSituation(caller_text="When?", dialogue=dialogue)).say == said

@@ -10,11 +10,11 @@ import pytest
 from sandbox.clock import Agenda
 from sandbox.openai import Faults, FunctionCall, Script, Settings, Turn
 from sandbox.openai.codec import Codec
-from sandbox.openai.conversation import Conversation
+from sandbox.openai.conversation import RealtimeConversation
 from sandbox.openai.ids import counted
 from sandbox.openai.record import SessionRecord
 from sandbox.openai.script import ScriptPlayer
-from sandbox.openai.session import Session
+from sandbox.openai.session import RealtimeSession
 from sandbox.openai.stage import Stage
 from sandbox.openai.tones import Tones, recital
 from sandbox.openai.vad import SpeechStarted, SpeechStopped
@@ -67,7 +67,7 @@ class Room:
         settings = Settings(word_lead_ms=0, padded_turns=False)
         stage = Stage(
             self._send,
-            Conversation(),
+            RealtimeConversation(),
             self.record,
             player,
             self.voice,
@@ -76,7 +76,7 @@ class Room:
             self.agenda,
             counted(),
         )
-        self.session = Session(stage, 0)
+        self.session = RealtimeSession(stage, 0)
         self.session.begin()
         pcmu = {"format": {"type": "audio/pcmu"}}
         listening = pcmu | {"transcription": {"model": "w"}, "turn_detection": {"type": "semantic_vad"}}

@@ -5,7 +5,7 @@ import asyncio
 import aiohttp
 import pytest
 
-from sandbox.receiver import Fault, Receiver, Reply
+from sandbox.receiver import Receiver, ReceiverFault, Reply
 
 
 async def test_records_requests_as_they_came_on_one_connection() -> None:
@@ -32,8 +32,8 @@ async def test_answers_as_it_was_told_then_as_always() -> None:
                 assert answer.status == status
 
 
-@pytest.mark.parametrize("fault", [Fault.RESET, Fault.CUT, Fault.GARBAGE])
-async def test_a_broken_answer_is_no_answer(fault: Fault) -> None:
+@pytest.mark.parametrize("fault", [ReceiverFault.RESET, ReceiverFault.CUT, ReceiverFault.GARBAGE])
+async def test_a_broken_answer_is_no_answer(fault: ReceiverFault) -> None:
     async with Receiver.serve() as receiver, aiohttp.ClientSession() as client:
         receiver.say("/", Reply(fault=fault))
         with pytest.raises(aiohttp.ClientError):
@@ -42,8 +42,8 @@ async def test_a_broken_answer_is_no_answer(fault: Fault) -> None:
         assert len(receiver.at("/")) == 1
 
 
-@pytest.mark.parametrize("fault", [Fault.HANG, Fault.DRIP])
-async def test_an_answer_that_never_ends_ends_with_the_client_or_the_server(fault: Fault) -> None:
+@pytest.mark.parametrize("fault", [ReceiverFault.HANG, ReceiverFault.DRIP])
+async def test_an_answer_that_never_ends_ends_with_the_client_or_the_server(fault: ReceiverFault) -> None:
     async with Receiver.serve() as receiver, aiohttp.ClientSession() as client:
         receiver.always("/", Reply(fault=fault))
 
@@ -60,6 +60,6 @@ async def test_an_answer_that_never_ends_ends_with_the_client_or_the_server(faul
 
 async def test_a_huge_answer() -> None:
     async with Receiver.serve() as receiver, aiohttp.ClientSession() as client:
-        receiver.say("/", Reply(fault=Fault.HUGE))
+        receiver.say("/", Reply(fault=ReceiverFault.HUGE))
         async with client.post(f"{receiver.url}/") as answer:
             assert len(await answer.read()) == 10 << 20

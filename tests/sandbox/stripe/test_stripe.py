@@ -17,7 +17,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from sandbox.serving import serving
-from sandbox.stripe import Fault, Stripe
+from sandbox.stripe import Stripe, StripeFault
 from sandbox.stripe.forms import nested
 from sandbox.stripe.shapes import Json
 from tests.support.billing import KEY, SECRET, Time, stock
@@ -150,7 +150,7 @@ async def test_keys_repeat_the_first_answer_also_a_failure(account: Stripe, sdk:
     assert made[0].id == made[1].id
     with pytest.raises(stripe.IdempotencyError):
         await sdk.v1.customers.create_async({"name": "B"}, {"idempotency_key": "k"})
-    account.faults.plan("POST /v1/customers", Fault.FAILED)
+    account.faults.plan("POST /v1/customers", StripeFault.FAILED)
     for _ in range(2):
         with pytest.raises(stripe.APIError):
             await sdk.v1.customers.create_async({"name": "C"}, {"idempotency_key": "l"})
@@ -161,15 +161,15 @@ async def test_keys_repeat_the_first_answer_also_a_failure(account: Stripe, sdk:
 @pytest.mark.parametrize(
     ("fault", "error", "made"),
     [
-        (Fault.RATE_LIMITED, stripe.RateLimitError, 0),
-        (Fault.FAILED, stripe.APIError, 0),
-        (Fault.FAILED_AFTER, stripe.APIError, 1),
-        (Fault.CUT, stripe.APIConnectionError, 0),
-        (Fault.LOST, stripe.APIConnectionError, 1),
+        (StripeFault.RATE_LIMITED, stripe.RateLimitError, 0),
+        (StripeFault.FAILED, stripe.APIError, 0),
+        (StripeFault.FAILED_AFTER, stripe.APIError, 1),
+        (StripeFault.CUT, stripe.APIConnectionError, 0),
+        (StripeFault.LOST, stripe.APIConnectionError, 1),
     ],
 )
 async def test_faults(
-    account: Stripe, sdk: stripe.StripeClient, fault: Fault, error: type[Exception], made: int
+    account: Stripe, sdk: stripe.StripeClient, fault: StripeFault, error: type[Exception], made: int
 ) -> None:
     account.faults.plan("POST /v1/customers", fault)
     with pytest.raises(error):

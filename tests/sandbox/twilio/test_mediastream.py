@@ -4,7 +4,7 @@ import json
 import pytest
 
 from sandbox.twilio.mediastream import AudioQueued, MediaStream
-from sandbox.twilio.playout import Clear, Echo
+from sandbox.twilio.playout import Echo, ReceivedClear
 from sandbox.twilio.wire import BadMessage
 
 
@@ -49,7 +49,7 @@ def test_a_clear_sends_the_marks_back_and_says_what_it_dropped() -> None:
     end = stream()
     end.receive(0, media(100))
     end.receive(0, mark("m"))
-    assert end.receive(40, CLEAR) == [Echo("m", 40, "cleared"), Clear(40, 480)]
+    assert end.receive(40, CLEAR) == [Echo("m", 40, "cleared"), ReceivedClear(40, 480)]
     assert end.receive(41, mark("n")) == [Echo("n", 41, "played")]
 
 

@@ -1,7 +1,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sandbox.twilio.playout import Echo, Gap, Playout
+from sandbox.twilio.playout import CarrierPlayout, Echo, Gap
 
 
 def ms(count: float) -> bytes:
@@ -12,12 +12,12 @@ def names(echoes: list[Echo]) -> list[tuple[str, float, str]]:
     return [(each.name, each.at_ms, each.reason) for each in echoes]
 
 
-def spans(playout: Playout) -> list[tuple[float, float]]:
+def spans(playout: CarrierPlayout) -> list[tuple[float, float]]:
     return [(each.start_ms, each.end_ms) for each in playout.segments]
 
 
 def test_audio_starts_on_arrival_and_goes_on_seamlessly_while_the_queue_lasts() -> None:
-    playout = Playout()
+    playout = CarrierPlayout()
     playout.receive(100, ms(100))
     playout.receive(150, ms(60))
     playout.advance(1000)
@@ -26,7 +26,7 @@ def test_audio_starts_on_arrival_and_goes_on_seamlessly_while_the_queue_lasts() 
 
 
 def test_the_queue_ends_when_all_of_it_has_been_played() -> None:
-    playout = Playout()
+    playout = CarrierPlayout()
     assert playout.ends_ms == 0
     playout.receive(100, ms(100))
     playout.receive(150, ms(60))
@@ -36,7 +36,7 @@ def test_the_queue_ends_when_all_of_it_has_been_played() -> None:
 
 
 def test_what_is_forgotten_is_over_and_the_rest_goes_on() -> None:
-    playout = Playout()
+    playout = CarrierPlayout()
     for at in (0, 200):
         playout.receive(at, ms(100))
         playout.mark(at, f"at {at}")
@@ -48,7 +48,7 @@ def test_what_is_forgotten_is_over_and_the_rest_goes_on() -> None:
 
 
 def test_a_dry_queue_is_a_gap_of_just_that_length() -> None:
-    playout = Playout()
+    playout = CarrierPlayout()
     playout.receive(0, ms(100))
     playout.receive(130.5, ms(20))
     playout.advance(1000)
@@ -58,7 +58,7 @@ def test_a_dry_queue_is_a_gap_of_just_that_length() -> None:
 
 
 def test_audio_that_comes_as_the_last_sample_ends_is_one_segment() -> None:
-    playout = Playout()
+    playout = CarrierPlayout()
     playout.receive(10, ms(20))
     playout.receive(30, ms(20))
     playout.advance(60)
@@ -66,7 +66,7 @@ def test_audio_that_comes_as_the_last_sample_ends_is_one_segment() -> None:
 
 
 def test_a_mark_comes_back_when_what_was_before_it_has_been_played() -> None:
-    playout = Playout()
+    playout = CarrierPlayout()
     playout.receive(0, ms(50))
     assert playout.mark(10, "first") == []
     playout.receive(20, ms(50))
@@ -79,11 +79,11 @@ def test_a_mark_comes_back_when_what_was_before_it_has_been_played() -> None:
 
 
 def test_a_mark_on_an_empty_queue_comes_back_at_once() -> None:
-    assert names(Playout().mark(33, "now")) == [("now", 33, "played")]
+    assert names(CarrierPlayout().mark(33, "now")) == [("now", 33, "played")]
 
 
 def test_clear_drops_the_rest_and_flushes_every_mark() -> None:
-    playout = Playout()
+    playout = CarrierPlayout()
     playout.receive(0, ms(100))
     playout.mark(0, "a")
     playout.receive(0, ms(100))
@@ -96,7 +96,7 @@ def test_clear_drops_the_rest_and_flushes_every_mark() -> None:
 
 
 def test_silence_after_a_clear_is_no_gap_and_offsets_jump_over_what_was_dropped() -> None:
-    playout = Playout()
+    playout = CarrierPlayout()
     playout.receive(0, ms(100))
     playout.clear(40)
     playout.receive(100, ms(20))
@@ -107,7 +107,7 @@ def test_silence_after_a_clear_is_no_gap_and_offsets_jump_over_what_was_dropped(
 
 
 def test_what_was_heard_lies_on_the_clock() -> None:
-    playout = Playout()
+    playout = CarrierPlayout()
     playout.receive(10, b"\x01" * 80)
     playout.receive(30, b"\x02" * 80)
     playout.advance(100)
@@ -117,7 +117,7 @@ def test_what_was_heard_lies_on_the_clock() -> None:
 
 
 def test_more_than_there_is_room_for_is_discarded() -> None:
-    playout = Playout(max_queued_bytes=100)
+    playout = CarrierPlayout(max_queued_bytes=100)
     assert playout.receive(0, bytes(80)) == 0
     assert playout.receive(5, bytes(90)) == 30
     assert playout.receive(5, bytes(10)) == 10
@@ -132,7 +132,7 @@ STEPS = st.lists(
 
 @given(STEPS)
 def test_nothing_is_lost_made_up_or_played_early(steps: list[tuple[str, int, float]]) -> None:
-    playout, now, sent, echoed = Playout(max_queued_bytes=2000), 0.0, [], []
+    playout, now, sent, echoed = CarrierPlayout(max_queued_bytes=2000), 0.0, [], []
     for number, (what, size, pause_ms) in enumerate(steps):
         now += pause_ms
         match what:

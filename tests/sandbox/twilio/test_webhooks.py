@@ -4,7 +4,7 @@ import pytest
 from starlette.responses import Response
 from twilio.request_validator import RequestValidator
 
-from sandbox.twilio.webhooks import Courier, Overrides, split_overrides
+from sandbox.twilio.webhooks import ConnectionOverrides, Courier, split_overrides
 from tests.sandbox.twilio.conftest import Customer
 
 
@@ -18,12 +18,12 @@ async def courier() -> AsyncIterator[Courier]:
 def test_overrides_come_out_of_the_fragment() -> None:
     url, overrides = split_overrides("https://h/voice?a=b#rc=5&rp=all&ct=2000&rt=5000")
     assert url == "https://h/voice?a=b"
-    assert overrides == Overrides(2000, 5000, 15000, 5, frozenset({"all"}))
+    assert overrides == ConnectionOverrides(2000, 5000, 15000, 5, frozenset({"all"}))
 
 
 def test_defaults_and_limits() -> None:
-    assert split_overrides("https://h/v")[1] == Overrides(5000, 15000, 15000, 1, frozenset({"ct"}))
-    assert split_overrides("https://h/v#rc=99&ct=1&rp=ct,5xx,odd&e=dublin")[1] == Overrides(
+    assert split_overrides("https://h/v")[1] == ConnectionOverrides(5000, 15000, 15000, 1, frozenset({"ct"}))
+    assert split_overrides("https://h/v#rc=99&ct=1&rp=ct,5xx,odd&e=dublin")[1] == ConnectionOverrides(
         100, 15000, 15000, 5, frozenset({"ct", "5xx"})
     )
 

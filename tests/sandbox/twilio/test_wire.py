@@ -3,11 +3,11 @@ import json
 
 import pytest
 
-from sandbox.twilio.wire import CONNECTED, BadMessage, ClearQueue, Mark, Media, Writer, read
+from sandbox.twilio.wire import CONNECTED, BadMessage, ClearQueue, Mark, Media, MessageWriter, read
 
 
 def test_messages_are_numbered_with_strings() -> None:
-    writer = Writer("AC1", "CA1", "MZ1")
+    writer = MessageWriter("AC1", "CA1", "MZ1")
     start, first, second, digit, mark, stop = map(
         json.loads,
         (
@@ -47,7 +47,7 @@ def test_messages_are_numbered_with_strings() -> None:
 
 
 def test_audio_that_is_encoded_already_makes_the_same_message() -> None:
-    plain, encoded = Writer("AC1", "CA1", "MZ1"), Writer("AC1", "CA1", "MZ1")
+    plain, encoded = MessageWriter("AC1", "CA1", "MZ1"), MessageWriter("AC1", "CA1", "MZ1")
     for writer in (plain, encoded):
         writer.start({})
     payload = bytes(range(160))

@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 from sandbox.loopclock import VirtualLoop, now
 from sandbox.twilio.exchange import Account, Exchange
 from sandbox.twilio.farend import Person
-from sandbox.twilio.webhooks import Attempt, Courier, Overrides, Webhook
+from sandbox.twilio.webhooks import ConnectionOverrides, Courier, Webhook, WebhookAttempt
 
 ACCOUNT, NUMBER, PERSON, DESK = "AC" + "a" * 32, "+13175550100", "+14155550123", "+13175550199"
 T = TypeVar("T")
@@ -21,14 +21,14 @@ class Desk(Courier):
         self.answers: dict[str, Any] = answers
         self.asked: list[tuple[float, str, dict[str, str]]] = []
 
-    async def _attempt(self, webhook: Webhook, _: Overrides) -> Attempt:
+    async def _attempt(self, webhook: Webhook, _: ConnectionOverrides) -> WebhookAttempt:
         path = webhook.url.rpartition("/")[2]
         self.asked.append((now(), path, webhook.parameters))
         answer = self.answers.get(path, "")
         body = answer(webhook.parameters) if callable(answer) else answer
         if isinstance(body, bytes):
-            return Attempt(now(), status=200, content_type="audio/wav", content=body)
-        return Attempt(now(), status=200 if body else 204, content_type="text/xml", body=body)
+            return WebhookAttempt(now(), status=200, content_type="audio/wav", content=body)
+        return WebhookAttempt(now(), status=200 if body else 204, content_type="text/xml", body=body)
 
     def fields(self, path: str) -> dict[str, str]:
         return next(fields for _, asked, fields in self.asked if asked == path)
