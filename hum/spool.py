@@ -38,6 +38,7 @@ class Spool:
         """Open or create the spool.  Raises BlockingIOError if another process owns it."""
         private.directory(directory)
         self.directory, self._fsync, self._segment_bytes = directory, fsync, segment_bytes
+        self._lock_path = os.fspath(directory / "lock")
         self._lock, self._done_file = _take(directory)
         self.done = self.done_on_disk = self._read_done()
         #: Number and size of the oldest pending records, which have their payloads on disk only.
@@ -112,7 +113,7 @@ class Spool:
     def restore(self) -> None:
         """Create the directory again if it was deleted, and write into it the records in memory.  Raises OSError."""
         with suppress(FileNotFoundError):
-            if os.path.samestat((self.directory / "lock").stat(), os.fstat(self._lock.fileno())):
+            if os.path.samestat(os.stat(self._lock_path), os.fstat(self._lock.fileno())):  # noqa: PTH116 - before each record
                 return
         private.directory(self.directory)
         lock, done_file = _take(self.directory)

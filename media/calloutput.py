@@ -61,13 +61,14 @@ class CallOutput:
 
     def report(self, event: Event) -> None:
         """Publish an event of the core: as a report, a metric, a span or a log line."""
+        if isinstance(event, UnderWay):  # the most frequent; neither a span nor a stored report
+            self._link.under_way(self._reports.under_way(event))
+            return
         at = now()
         self.trace.record(event)
         match event:
             case Delta():
                 self._link.delta(self._reports.delta(event, at))
-            case UnderWay():
-                self._link.under_way(self._reports.under_way(event))
             case CommandReply(id, outcome):
                 self._link.answer(id, outcome)
             case BargedIn():

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 import msgspec
 from google.protobuf.timestamp_pb2 import Timestamp
@@ -97,8 +98,10 @@ class Reports:
 
     def under_way(self, event: UnderWay) -> pb.CallUnderWay:
         """Return the call's unfinished turns."""
-        turns = [self._turn(turn) for turn in event.turns]
-        return pb.CallUnderWay(call_id=self.call_id, stream_number=self._stream_number, turns=turns)
+        call = pb.CallUnderWay(call_id=self.call_id, stream_number=self._stream_number)
+        for turn in event.turns:
+            call.turns.add(**self._turn_fields(turn))  # in place: a message in another's constructor is copied
+        return call
 
     def running_tools(self) -> list[str]:
         """Return the tool call ids that were reported as started and not as finished."""
@@ -132,16 +135,19 @@ class Reports:
         return f"{self._stream_number}-{item_id}"
 
     def _turn(self, turn: TurnEnded) -> calls_pb2.Turn:
-        return calls_pb2.Turn(
-            seq=turn.seq,
-            role=_SPEAKERS[turn.role],
-            text=turn.text,
-            start_ms=_ms(turn.start_ms),
-            end_ms=_ms(turn.end_ms),
-            interrupted=turn.interrupted,
-            heard_text=turn.heard_text if turn.role == "agent" else None,
-            item_id=self._item(turn.item_id),
-        )
+        return calls_pb2.Turn(**self._turn_fields(turn))
+
+    def _turn_fields(self, turn: TurnEnded) -> dict[str, Any]:
+        return {
+            "seq": turn.seq,
+            "role": _SPEAKERS[turn.role],
+            "text": turn.text,
+            "start_ms": _ms(turn.start_ms),
+            "end_ms": _ms(turn.end_ms),
+            "interrupted": turn.interrupted,
+            "heard_text": turn.heard_text if turn.role == "agent" else None,
+            "item_id": self._item(turn.item_id),
+        }
 
     def _numbered(self, at: datetime, **fact: object) -> pb.Report:
         self._seq += 1

@@ -71,31 +71,26 @@ def _heading(path: list[str]) -> str:
 
 def _packed(texts: list[str], most_chars: int) -> Iterator[str]:
     """Pack paragraphs together, as many as fit."""
-    buffer = ""
-    for text in texts:
-        for part in _parts(text, most_chars):
-            if buffer and len(buffer) + 1 + len(part) > most_chars:
-                yield buffer
-                buffer = part
-            else:
-                buffer = f"{buffer}\n{part}" if buffer else part
-    if buffer:
-        yield buffer
+    return _joined((part for text in texts for part in _parts(text, most_chars)), "\n", most_chars)
 
 
-def _parts(text: str, most_chars: int) -> Iterator[str]:
+def _parts(text: str, most_chars: int) -> Iterable[str]:
     """Split a paragraph that is too long: between sentences, else between words, else anywhere."""
     if len(text) <= most_chars:
-        yield text
-        return
+        return [text]
+    pieces = (piece for sentence in _SENTENCE.split(text) for piece in _pieces(sentence, most_chars))
+    return _joined(pieces, " ", most_chars)
+
+
+def _joined(parts: Iterable[str], separator: str, most_chars: int) -> Iterator[str]:
+    """Join parts that follow each other, as many as fit; none is longer than that alone."""
     buffer = ""
-    for sentence in _SENTENCE.split(text):
-        for piece in _pieces(sentence, most_chars):
-            if buffer and len(buffer) + 1 + len(piece) > most_chars:
-                yield buffer
-                buffer = piece
-            else:
-                buffer = f"{buffer} {piece}" if buffer else piece
+    for part in parts:
+        if buffer and len(buffer) + len(separator) + len(part) > most_chars:
+            yield buffer
+            buffer = part
+        else:
+            buffer = f"{buffer}{separator}{part}" if buffer else part
     if buffer:
         yield buffer
 

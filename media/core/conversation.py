@@ -67,6 +67,8 @@ from media.core.types import (
 from media.core.voice import Voice
 
 PULSE_MS: Final = 100.0  # between ticks without audio
+#: A pulse this shortly before a message is due waits for it: it would be a tick of its own.
+SOON_MS: Final = 10.0
 
 
 class ConversationPhase(Enum):
@@ -263,7 +265,10 @@ class Conversation(Talk):
         self._leave_message(now_ms)
         self._say_last()
         self._finish_closing(now_ms)
-        self.due_ms = min(now_ms + PULSE_MS, voice.playout.due_ms(), filler_ms)
+        sound_ms, pulse_ms = voice.playout.due_ms(), now_ms + PULSE_MS
+        if pulse_ms < sound_ms <= pulse_ms + SOON_MS:
+            pulse_ms = sound_ms
+        self.due_ms = min(pulse_ms, sound_ms, filler_ms)
         return self._drain()
 
     def written(self, moment: Moment, now_ms: float) -> None:
@@ -331,9 +336,10 @@ class Conversation(Talk):
     def _audio(self, audio: Audio, now_ms: float) -> None:
         if self.phase is not _TALKING:
             raise _OutOfOrder("not before start")
-        self._clock.caller_frame(audio.at_ms, now_ms)
-        self._voice.recording_gate.caller(audio.payload, audio.at_ms)
-        if self._floor.frame(audio, now_ms):
+        payload, at_ms = audio.payload, audio.at_ms  # the struct is not compiled: each look-up is one of Python's
+        self._clock.caller_frame(at_ms, now_ms)
+        self._voice.recording_gate.caller(payload, at_ms)
+        if self._floor.frame(payload, at_ms, now_ms):
             self.due_ms = 0.0
 
     def _require_started(self) -> None:
@@ -361,7 +367,10 @@ class Conversation(Talk):
             return
         speaks = model.replies.turn_gate.speaks(now_ms)
         quiet = not (works or speaks or model.awaited or model.replies.prompts.waiting) and self._floor.settled
-        match idle_timer.due(now_ms, caller_speaks=speaks, quiet=quiet):
+        due = idle_timer.due(now_ms, caller_speaks=speaks, quiet=quiet)
+        if due is None:
+            return
+        match due:
             case Due.PROMPT:
                 voice.prompts.idle_prompt = idle_timer.prompted - 1
                 self._say(PromptKind.IDLE)

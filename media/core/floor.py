@@ -35,7 +35,6 @@ from typing import Final, Literal
 from media.core.audio import BYTES_PER_MS, FRAME_MS
 from media.core.bargein import BargeIn, Verdict
 from media.core.carrierclock import CarrierClock
-from media.core.legmessages import Audio
 from media.core.modelside import ModelSide
 from media.core.onsetdetector import Confirm
 from media.core.onsetgate import OnsetGate
@@ -141,10 +140,9 @@ class Floor:
         """Whether no overlap is pending."""
         return self._phase is _FREE
 
-    def frame(self, audio: Audio, now_ms: float) -> bool:
+    def frame(self, payload: bytes, at_ms: int, now_ms: float) -> bool:
         """Process 20 ms of caller audio; return whether the next tick should come at once."""
         playout, vad, model = self._voice.playout, self.vad, self._model
-        payload, at_ms = audio.payload, audio.at_ms
         self._arrivals.frame_ms = now_ms
         # A cleared tail counts as audible: until it is resumed, the caller still speaks over the agent.
         audible = playout.audible(now_ms)
@@ -172,9 +170,9 @@ class Floor:
 
     def missing(self, now_ms: float) -> None:
         """Treat the caller as silent if no frame has come for MISSING_MS.  Called on every tick."""
-        missing_ms = round(now_ms - self._arrivals.frame_ms)
-        if missing_ms < MISSING_MS:
+        if now_ms - self._arrivals.frame_ms < MISSING_MS - 0.5:  # before `round`, which is a call
             return
+        missing_ms = round(now_ms - self._arrivals.frame_ms)
         self._arrivals.frame_ms = now_ms
         self.vad.quiet(missing_ms)
         playout = self._voice.playout

@@ -136,6 +136,11 @@ class Segment:
         """Return the byte up to which it was played then.  A sample cut short was not heard: it is sent again."""
         return self.start + min(self.size, max(0, math.floor((instant_ms - self.plays_ms) * BYTES_PER_MS + NEARLY)))
 
+    def shorten(self, size: int) -> None:
+        """Drop what follows the first `size` bytes, which was not played."""
+        self.payload, self.size = self.payload[:size], size
+        self.ends_ms = self.plays_ms + size / BYTES_PER_MS
+
     def follow(self, ends_ms: float) -> float:
         """Schedule the message after the audio ahead, but not before it can have arrived; return when it ends."""
         self.plays_ms = max(ends_ms, self.soonest_ms)
@@ -226,6 +231,9 @@ class HeardPosition:
     def cut(self, call_ms: float) -> list[Span]:
         """Return the spans played before the carrier's queue was emptied, at `call_ms` on its clock; drop the rest."""
         spans = self._hear(call_ms)
+        if self.out and (size := self.out[0].offset_at(call_ms) - self.out[0].start):
+            self.out[0].shorten(size)
+            self._past.append(self.out[0])  # it may be echoing
         self.out.clear()
         self._unmarked.clear()
         self._ends_ms, self._ready_ms = -_NEVER, 0.0

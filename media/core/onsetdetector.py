@@ -372,7 +372,8 @@ class OnsetDetector:
         A frame that is not loud needs no verdict, and goes to the detector with the next loud one.
         """
         judged = self._judge(frame, loud=loud)
-        self._otherwise += ((loud and not judged[0]) - self._otherwise) / OTHERWISE_FRAMES
+        # A number and not a bool: compiled code boxes both sides to subtract a float from a bool.
+        self._otherwise += ((1.0 if loud and not judged[0] else 0.0) - self._otherwise) / OTHERWISE_FRAMES
         return judged
 
     def _judge(self, frame: bytes, *, loud: bool) -> tuple[bool, bool]:

@@ -16,8 +16,8 @@ position is an estimate that is not acted upon.
 
 Example, 40 ms each way, an item of 2 s:
 
-       0 ms  pump(): a mark, 307 ms of audio and a mark; then 107 ms and a mark whenever less than 200 ms are queued
-     387 ms  the first message's mark is back: 307 ms were heard
+       0 ms  pump(): a mark, 347 ms of audio and a mark; then 147 ms and a mark whenever less than 200 ms are queued
+     427 ms  the first message's mark is back: 347 ms were heard
      500 ms  clear(): `clear` and the fence
      580 ms  the fence is back: the carrier emptied its queue at 540 ms, so 500 ms were heard
      700 ms  resume(): audio from 500 ms on is sent again, or drop(): the item ends there
@@ -61,7 +61,7 @@ class Playout:
     clock: CarrierClock
     turn_gate: TurnGate
     lead_low_ms: int = 200
-    message_ms: int = 107
+    message_ms: int = 147
     # Items not yet heard to their end, in the order of speech.
     line: list[Item] = field(default_factory=list)
     # Cleared: nothing is sent until resume or drop.

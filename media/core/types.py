@@ -119,9 +119,9 @@ class CallPlan:
     digits_pause_ms: int = 1_500
     lead_low_ms: int = 200
     # Not a multiple of a frame: the ledger learns from where in a frame a message ends.
-    message_ms: int = 107
+    message_ms: int = 147
     # Caller audio without a voice, while no turn is open, is sent in pieces of this length.
-    quiet_append_ms: int = 100
+    quiet_append_ms: int = 200
     one_way_guess_ms: int = 40  # until the first mark has come back
     session_ms: int = 3_000  # for the server to begin a session
     answer_ms: int = 6_000  # most time between a response's events
@@ -155,7 +155,7 @@ class MailboxPlan:
     proof_ms: int = 1_000  # for the beep's mark to come back
     close_deadline_ms: int = 15_000
     lead_low_ms: int = 200
-    message_ms: int = 107
+    message_ms: int = 147
     one_way_guess_ms: int = 40
 
 

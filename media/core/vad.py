@@ -77,9 +77,10 @@ class Vad:
                 self._track(voiced or onset, voiced or onset)
                 return voiced, onset
             hearing.over()
-        voiced = over_db > OVER_FLOOR_DB and self._webrtc.is_speech(pcm, 8000)
-        self.recent = (self.recent << 1 | voiced) & 0b1111
-        candidate = self.recent.bit_count() >= 3
+        # A `bool` of its own, since the library declares no types; and no `bit_count`, which is a call of Python's.
+        voiced = over_db > OVER_FLOOR_DB and bool(self._webrtc.is_speech(pcm, 8000))
+        self.recent = recent = (self.recent << 1 | voiced) & 0b1111
+        candidate = recent in (0b0111, 0b1011, 0b1101, 0b1110, 0b1111)
         onset = voiced and candidate and (agent_audible or not self.speaking)
         self._track(voiced, candidate)
         return voiced, onset

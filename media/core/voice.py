@@ -14,7 +14,7 @@ transcript, the model's conversation and the recording.
 
 Example, 40 ms to the carrier and back each:
 
-        0 ms  open_item, add_audio: 307 ms are sent at once, then 107 ms whenever less than 200 ms are queued
+        0 ms  open_item, add_audio: 347 ms are sent at once, then 147 ms whenever less than 200 ms are queued
        40 ms  the carrier begins to play it: the turn begins
     1,300 ms  clear: the caller speaks over the agent
     1,380 ms  settled: 1,300 ms were heard

@@ -45,7 +45,8 @@ _LINEAR: Floats = np.frombuffer(to_linear(bytes(range(256))), dtype=np.int16).as
 _DITHER: Floats = (np.random.default_rng(5).standard_normal(2 * HISTORY) * 10 ** (DITHER_DB / 20)).astype(np.float32)
 
 _ONES, _HALVES = np.ones(3 * HIDDEN, np.float32), np.full(HIDDEN, 0.5, np.float32)
-_add, _multiply, _tanh = np.add, np.multiply, np.tanh
+_ZEROS = np.zeros(HIDDEN, np.float32)
+_add, _maximum, _multiply, _sqrt, _tanh = np.add, np.maximum, np.multiply, np.sqrt, np.tanh
 
 
 class WindowBuffers:
@@ -54,10 +55,12 @@ class WindowBuffers:
     def __init__(self, count: int) -> None:
         padded = np.zeros((count, SPAN + CONTEXT), np.float32)
         self.windows, self.mirror = padded[:, :SPAN], padded[:, SPAN:]
+        self.mirrored = self.windows[:, -2 : -2 - CONTEXT : -1]
         step, item = padded.strides
         self.overlapping = as_strided(padded, (count, _SPECTRA, _FILTER), (step, _HOP * item, item))
         self.slices = np.empty((count, _SPECTRA, _FILTER), np.float32)
         self.spectra = np.empty((count * _SPECTRA, 2 * _BINS), np.float32)
+        self.real, self.imaginary = self.spectra[:, :_BINS], self.spectra[:, _BINS:]
         self.power = np.empty((count, _SPECTRA, _BINS), np.float32)
         # Zero padding for a convolution of width 3.
         edged = np.zeros((count, _SPECTRA + 2, _BINS), np.float32)
@@ -131,19 +134,21 @@ class Network:
 
     def encode(self, buffers: WindowBuffers) -> Floats:
         """Return what each window in `buffers` adds to the gates, of shape (count, 512); valid until the next call."""
-        buffers.mirror[:] = buffers.windows[:, -2 : -2 - CONTEXT : -1]
+        buffers.mirror[:] = buffers.mirrored
         buffers.slices[:] = buffers.overlapping
-        spectra = np.dot(buffers.flat_slices, self._basis, out=buffers.spectra)
-        np.multiply(spectra, spectra, out=spectra)
-        np.add(spectra[:, :_BINS], spectra[:, _BINS:], out=buffers.flat_power)
-        np.sqrt(buffers.power, out=buffers.magnitudes)
+        spectra, gates = buffers.spectra, buffers.gates
+        # Methods, and positional arguments where numpy takes them: its functions take longer to be called.
+        buffers.flat_slices.dot(self._basis, spectra)
+        _multiply(spectra, spectra, spectra)
+        _add(buffers.real, buffers.imaginary, buffers.flat_power)
+        _sqrt(buffers.power, buffers.magnitudes)
         buffers.triples[:] = buffers.neighbours
         for inputs, layer, (kernel, floor) in zip(buffers.taken, buffers.layers, self._layers, strict=False):
-            np.dot(inputs, kernel, out=layer)
-            np.maximum(layer, floor, out=layer)
-        np.dot(buffers.layers[-1], self._input, out=buffers.gates)
-        buffers.gates += self._bias
-        return buffers.gates
+            inputs.dot(kernel, layer)
+            _maximum(layer, floor, out=layer)
+        buffers.layers[-1].dot(self._input, gates)
+        _add(gates, self._bias, gates)
+        return gates
 
     def step(self, gates: Floats, state: State) -> State:
         """Return the state after one more window."""
@@ -161,9 +166,27 @@ class Network:
         _multiply(hidden, scratch.show, hidden)
         return State(hidden, cell)
 
+    def advance(self, gates: Floats, count: int, state: State) -> State:
+        """Return the state after the first `count` of these windows: `step` for each, without its look-ups."""
+        scratch, recurrent, hidden, cell = self._scratch, self._recurrent, state.hidden, state.cell
+        pre, sigmoids, taken_in = scratch.pre, scratch.gates, scratch.taken_in
+        admit, forget, show, new = scratch.admit, scratch.forget, scratch.show, scratch.new
+        for n in range(count):
+            hidden.dot(recurrent, pre)
+            _add(pre, gates[n], pre)
+            _tanh(pre, pre)
+            _add(sigmoids, _ONES, sigmoids)
+            cell = _multiply(forget, cell)
+            _multiply(admit, new, taken_in)
+            _add(cell, taken_in, cell)
+            _multiply(cell, _HALVES, cell)
+            hidden = _tanh(cell)
+            _multiply(hidden, show, hidden)
+        return State(hidden, cell)
+
     def probability(self, state: State) -> float:
         """Return the probability of speech, 0 to 1."""
-        pre = float(np.dot(np.maximum(state.hidden, 0), self._out)) + self._out_bias
+        pre = float(_maximum(state.hidden, _ZEROS).dot(self._out)) + self._out_bias
         return 1.0 / (1.0 + exp(-pre))
 
 
@@ -249,15 +272,14 @@ class _Detector:
         buffers = network.buffers(whole + (left > 0))
         windows = buffers.windows
         if whole:
-            end = len(heard) - left
-            begin = end - whole * WINDOW
-            covered = heard[begin:end].reshape(whole, WINDOW)
-            windows[:whole, CONTEXT:] = covered
-            windows[0, :CONTEXT] = heard[begin - CONTEXT : begin]
-            windows[1:whole, :CONTEXT] = covered[:-1, -CONTEXT:]
+            # Each window with its context: overlapping rows of what was heard, copied at once.
+            begin, item = len(heard) - left - whole * WINDOW - CONTEXT, heard.itemsize
+            windows[:whole] = np.ndarray((whole, SPAN), heard.dtype, heard, begin * item, (WINDOW * item, item))
         if left:
             windows[whole] = heard[-SPAN:]
         gates = network.encode(buffers)
-        for n in range(whole):
-            self._state = network.step(gates[n], self._state)
+        if whole == 1:
+            self._state = network.step(gates[0], self._state)
+        elif whole:
+            self._state = network.advance(gates, whole, self._state)
         self._probability = network.probability(network.step(gates[whole], self._state) if left else self._state)

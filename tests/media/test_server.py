@@ -9,7 +9,7 @@ import httpx
 import pytest
 import websockets
 
-from media import metrics
+from media.io.frames import COUNTS
 from media.modelconnection import ModelConnection
 from media.ticker import LoopLoad
 from sandbox.twilio import sign
@@ -132,6 +132,7 @@ async def test_a_full_house_takes_no_more(plane: StartPlane, control: FakeContro
 
 async def test_a_process_that_lags_takes_no_more(plane: StartPlane, monkeypatch: pytest.MonkeyPatch) -> None:
     media = await plane(max_lag_ms=30, loaded_share=0)
+    monkeypatch.setattr(media.media.server, "_load", lambda: LoopLoad(worst_ms=20.0, usual_ms=0.5, used=0.1))
     async with media.line():
         await until(lambda: len(media.media.server) == 1)
     monkeypatch.setattr(media.media.server, "_load", lambda: LoopLoad(worst_ms=80.0, usual_ms=0.5, used=0.1))
@@ -333,7 +334,7 @@ async def test_frames_that_come_before_the_session_are_kept_in_order(
         frames = [tone(20, hz=300 + 10 * number) for number in range(20)]
         for frame in frames:
             await line.media(frame)
-        await until(lambda: metrics.FRAMES.received >= 22)
+        await until(lambda: COUNTS.received >= 22)
         control.opens.set()
         await until(lambda: model.heard() == b"".join(frames))
 
