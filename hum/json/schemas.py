@@ -36,7 +36,7 @@ PATTERN_IN_WORDS = "x-must-be"
 #: The most parts of a customer's schema, with its references expanded, and their deepest level.
 MAX_STEPS, MAX_DEPTH = 1_000, 64
 #: The budgets of checks of one value, and of a customer's schema, into which all the steps that it may have fit.
-MAX_CHECKS, MAX_SCHEMA_CHECKS = 100_000, 200_000
+MAX_CHECKS, MAX_SCHEMA_CHECKS = 50_000, 200_000
 #: The end of a day, at which a span may close.
 MIDNIGHT = "24:00"
 #: The parts of a regular expression that matter to find its `$` anchors: escapes, classes, and `$` itself.

@@ -9,10 +9,12 @@ from uuid import UUID
 import httpx
 import pytest
 
+from control.mcp import pinning
 from hum.json import schemas
 from sandbox.mcp import McpFault, McpServer, McpTool
 from storage import mcp
 from storage.db import Tx
+from storage.mcp import McpToolRow
 from tests.contract.conftest import Edge
 from tests.contract.test_carrier_webhooks import flow_with_number
 from tests.contract.test_live_stream import Media, answered
@@ -271,7 +273,7 @@ async def test_what_a_server_adds_later_waits_and_what_it_drops_is_gone(edge: Ed
     assert failed["status"] == "failing" and "larger" in failed["failure"]
 
 
-async def test_a_servers_schemas_are_examined_in_a_thread_while_no_row_is_locked(
+async def test_a_servers_tools_are_examined_in_a_thread_while_no_row_is_locked_and_compared_in_one(
     edge: Edge, shop: McpServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     steps = list[str]()
@@ -294,6 +296,17 @@ async def test_a_servers_schemas_are_examined_in_a_thread_while_no_row_is_locked
     assert steps == ["examined", "examined", "locked"]
     await http.post(f"/api/mcp-servers/{server['id']}/refresh")
     assert steps[3:] == ["locked"], "they have not changed"
+    shop.tools["refund"] = McpTool("Refunds any order.", schema=ORDER)
+    await http.post(f"/api/mcp-servers/{server['id']}/refresh")
+    compare, threads = pinning.difference, set[threading.Thread]()
+
+    def noted_compare(row: McpToolRow) -> Any:
+        threads.add(threading.current_thread())
+        return compare(row)
+
+    monkeypatch.setattr(pinning, "difference", noted_compare)
+    assert (await tools(http, server))["refund"]["difference"]
+    assert threads and here not in threads
 
 
 def _deep(levels: int) -> dict[str, Any]:
