@@ -170,9 +170,10 @@ async def _fill(binding: Binding, request: Request, limits: EndpointLimits, rena
         setattr(message, contract.RANGE, request.headers.get("range", ""))
     if problems := errors.truncate(problems):
         # Control will not see this request, so report its findings here too, except about a list or an object that
-        # lacks its bad value: that value would be reported twice.
+        # lacks its bad value: that value would be reported twice.  Who sent it is not known here.
         holes = {prefix for problem in problems for prefix in errors.prefixes(problem.field)}
-        further = (FieldError(rename(problem.field), problem.reason) for problem in validation.check(message))
+        checked = validation.check(message, by_schemas=False)
+        further = (FieldError(rename(problem.field), problem.reason) for problem in checked)
         raise InvalidRequest([*problems, *(problem for problem in further if problem.field not in holes)])
     return message
 

@@ -1,5 +1,6 @@
 """McpServersService (proto/hum/v1/mcp.proto)."""
 
+import asyncio
 from uuid import UUID
 
 from control.audit.usecases import append_action
@@ -69,7 +70,9 @@ class McpServersServicer:
             ctx.tx, server.id, (after[0], after[1]) if after else None, paging.rows_to_fetch(request)
         )
         rows, more = self._cursors.cut(request, page, lambda row: (row.name, row.id))
-        return pb.ListMcpToolsResponse(tools=[present.tool(row, server) for row in rows], next_cursor=more)
+        # In a thread, as the differences of many changed tools take a while.
+        tools = await asyncio.to_thread(lambda: [present.tool(row, server) for row in rows])
+        return pb.ListMcpToolsResponse(tools=tools, next_cursor=more)
 
     async def AcceptMcpTool(
         self, request: pb.AcceptMcpToolRequest, ctx: TransactionContext

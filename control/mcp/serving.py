@@ -14,7 +14,7 @@ from mcp_types import CallToolResult
 
 from control.mcp import pinning
 from control.mcp.client import SILENT, Connection, Connections, Endpoint, NotExecuted, Unusable
-from control.mcp.pinning import ListedTool
+from control.mcp.pinning import ExaminedTool, ListedTool
 from control.mcp.sealing import McpSealer
 from control.mcp.transport import OAuthClient
 from control.tools import AgentTool, Result, ToolChannel, ToolContext, failed
@@ -43,6 +43,8 @@ GONE = "There is no such tool any more."
 class McpServing:
     def __init__(self, db: Db, connections: Connections, sealer: McpSealer, settings: McpSettings) -> None:
         self._db, self._connections, self._sealer, self._settings = db, connections, sealer, settings
+        #: Held while a reading is examined: it takes the processor, so one at a time.
+        self._examining = asyncio.Lock()
 
     # --- reading a server's tools ---------------------------------------------------------------------------------
 
@@ -74,10 +76,20 @@ class McpServing:
             async with self._db.tenant(org) as tx:
                 await mcp.record_failure(tx, id, str(error) or SILENT)
                 return await mcp.get(tx, id)
-        async with self._db.tenant(org) as tx:
-            return await self._apply(tx, row, listed, version)
+        return await self._take(row, listed, version)
 
-    async def _apply(self, tx: Tx, before: ServerRow, listed: Sequence[ListedTool], version: str) -> ServerRow:
+    async def _take(self, before: ServerRow, listed: Sequence[ListedTool], version: str) -> ServerRow:
+        """Examine and store a server's tools; return its row."""
+        async with self._db.tenant(before.org_id) as tx:
+            known = await mcp.tools(tx, before.id)
+        tools, examined = pinning.examine(listed, known), list[ExaminedTool]()
+        async with self._examining:
+            while (tool := await asyncio.to_thread(next, tools, None)) is not None:
+                examined.append(tool)
+        async with self._db.tenant(before.org_id) as tx:
+            return await self._apply(tx, before, examined, version)
+
+    async def _apply(self, tx: Tx, before: ServerRow, listed: Sequence[ExaminedTool], version: str) -> ServerRow:
         """Store a server's tools, and suspend those that have changed; return its row."""
         row = await mcp.get(tx, before.id, lock=True)
         if row.revision != before.revision:  # it may be another server now
@@ -126,11 +138,9 @@ class McpServing:
 
     async def _is_as_accepted(self, row: ServerRow, tool: FlowTool, connection: Connection) -> bool:
         listed = await connection.listed(self._settings.mcp_check_seconds)
-        hashes = {entry.name: pinning.definition(entry)[0].hash for entry in listed if entry.name == tool.name}
-        if hashes.get(tool.name) == tool.hash:
+        if any(entry.name == tool.name and pinning.hash_of(entry) == tool.hash for entry in listed):
             return True
-        async with self._db.tenant(row.org_id) as tx:
-            await self._apply(tx, row, listed, await connection.protocol_version())
+        await self._take(row, listed, await connection.protocol_version())
         return False
 
     def _endpoint(self, row: ServerRow) -> Endpoint:

@@ -37,10 +37,11 @@ def require_valid(request: Message) -> None:
         raise InvalidRequest(fields)
 
 
-def check(request: Message) -> list[FieldError]:
+def check(request: Message, *, by_schemas: bool = True) -> list[FieldError]:
     """Return every bad field of a request, by its path in proto names.
 
-    If lists are too long, return only these: a bad item costs far more to report than it cost to send.
+    If lists are too long, return only these: a bad item costs far more to report than it cost to send.  Without
+    `by_schemas`, free-form fields need only be JSON, as their schemas take longer than a stranger may cost.
     """
     if too_long := list(_too_long(request, "")):
         return too_long
@@ -50,7 +51,7 @@ def check(request: Message) -> list[FieldError]:
         for violation in violations
     ]
     bad_paths = {violation.field for violation in errors}
-    further = [*_bad_behaviours(request), *_texts(request, "")]
+    further = [*_bad_behaviours(request), *_texts(request, "", by_schemas)]
     return errors + [violation for violation in further if violation.field not in bad_paths]
 
 
@@ -191,18 +192,18 @@ def _checks(descriptor: Descriptor) -> Mapping[int, tuple[Check, ...]]:
     return checks
 
 
-def _texts(message: Message, prefix: str) -> Iterator[FieldError]:
+def _texts(message: Message, prefix: str, by_schemas: bool) -> Iterator[FieldError]:
     for field, value in message.ListFields():  # unset fields have no text
         for path, text in _values(field, value, prefix + field.name):
-            yield from _bad_value(field, path, text)
+            yield from _bad_value(field, path, text, by_schemas)
         if jsonnames.is_map(field) and any(isinstance(key, str) and "\0" in key for key in value):
             yield FieldError(prefix + field.name, f"a key {_NUL}")
         if jsonnames.message_type(field) is not None:
             for path, nested in _values(field, value, prefix + field.name):
-                yield from _texts(nested, f"{path}.")
+                yield from _texts(nested, f"{path}.", by_schemas)
 
 
-def _bad_value(field: FieldDescriptor, path: str, value: Any) -> Iterator[FieldError]:
+def _bad_value(field: FieldDescriptor, path: str, value: Any, by_schemas: bool) -> Iterator[FieldError]:
     """Yield what is wrong with one value of a field, except inside a nested message."""
     owner, inner_type = field.containing_type, jsonnames.message_type(field)
     assert owner is not None, "a message's field"
@@ -221,7 +222,7 @@ def _bad_value(field: FieldDescriptor, path: str, value: Any) -> Iterator[FieldE
     )
     if problem is not None:
         yield FieldError(path, problem)
-    elif schema := schemas.of_fields(owner).get(field.name):
+    elif by_schemas and (schema := schemas.of_fields(owner).get(field.name)):
         yield from (FieldError(path + inner, reason) for inner, reason in schemas.problems(schema, value))
 
 

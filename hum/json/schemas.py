@@ -14,15 +14,17 @@ from functools import cache, lru_cache
 from importlib import resources
 from itertools import pairwise
 from typing import Any
-from urllib.parse import unquote
+from urllib.parse import unquote, urljoin
 from zoneinfo import available_timezones
 
 from google.protobuf.descriptor import Descriptor
 from jsonschema import Draft202012Validator, FormatChecker
-from jsonschema.exceptions import SchemaError, ValidationError, best_match
+from jsonschema.exceptions import ValidationError, best_match
 from jsonschema.protocols import Validator
-from jsonschema.validators import extend
+from jsonschema_specifications import REGISTRY
 
+from hum.json import budget
+from hum.json.budget import BudgetExhausted
 from hum.v1 import options_pb2
 
 RAW_JSON_BYTES = 64 << 10
@@ -33,6 +35,8 @@ REASON_CHARS = 200
 PATTERN_IN_WORDS = "x-must-be"
 #: The most parts of a customer's schema, with its references expanded, and their deepest level.
 MAX_STEPS, MAX_DEPTH = 1_000, 64
+#: The budgets of checks of one value, and of a customer's schema, into which all the steps that it may have fit.
+MAX_CHECKS, MAX_SCHEMA_CHECKS = 50_000, 200_000
 #: The end of a day, at which a span may close.
 MIDNIGHT = "24:00"
 #: The parts of a regular expression that matter to find its `$` anchors: escapes, classes, and `$` itself.
@@ -76,7 +80,11 @@ def problems(name: str, text: str) -> tuple[tuple[str, str], ...]:
         value = json.loads(text, object_pairs_hook=_unique_members)
     except BadValue as duplicate:
         return (("", str(duplicate)),)
-    return tuple(sorted(set(_iter_problems(name, value))))[:MOST_PROBLEMS]
+    try:
+        with budget.limit(MAX_CHECKS):
+            return tuple(sorted(set(_iter_problems(name, value))))[:MOST_PROBLEMS]
+    except BudgetExhausted:
+        return (("", "is too big to be checked"),)
 
 
 def _unique_members(members: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -100,8 +108,7 @@ def _iter_problems(name: str, value: Any) -> Iterator[tuple[str, str]]:
 @cache
 def _validator(name: str) -> Validator:
     integer = Draft202012Validator.TYPE_CHECKER.redefine("integer", lambda _, value: type(value) is int)
-    overrides = {"pattern": _check_pattern}
-    checks = extend(Draft202012Validator, overrides, type_checker=integer)  # type: ignore[no-untyped-call]
+    checks = budget.validator({"pattern": _check_pattern}, type_checker=integer)
     validator: Validator = checks(schema(name), format_checker=_FORMATS)
     return validator
 
@@ -272,12 +279,39 @@ def _json_schema(value: object) -> bool:
     """Check that `customer_schemas` can use a schema: it refers to nothing outside itself, and not recursively."""
     if not isinstance(value, dict):
         return True
-    _SchemaSize(value).steps(value, 0)
+    size = _SchemaSize(value)
+    size.steps(value, 0)
     try:
-        Draft202012Validator.check_schema(value)
-    except SchemaError as error:
-        raise BadValue(f"is not a JSON Schema: {error.message}"[:REASON_CHARS]) from None
+        with budget.limit(MAX_SCHEMA_CHECKS):
+            # A reference may lead to where no schema has to be, for example into an `enum`.
+            errors = (error for part in (value, *size.targets) for error in _metaschema_validator().iter_errors(part))
+            error = next(errors, None)
+    except (BudgetExhausted, RecursionError):
+        raise BadValue("is too big to be checked") from None
+    if error is not None:
+        raise BadValue(f"is not a JSON Schema: {error.message}"[:REASON_CHARS])
     return True
+
+
+@cache
+def _metaschema_validator() -> Validator:
+    """Return the validator of schemas.  It ignores formats: no `pattern` is used, and compiling one may take forever."""
+    validator: Validator = budget.validator({})(_flat_metaschema())
+    return validator
+
+
+def _flat_metaschema() -> Mapping[str, Any]:
+    """Return the metaschema as one schema.  By the original, which refers to seven others, a check takes ten times as long."""
+    original: Any = Draft202012Validator.META_SCHEMA
+    parts = [original, *(REGISTRY.contents(urljoin(original["$id"], part["$ref"])) for part in original["allOf"])]
+    flat: dict[str, Any] = {"type": original["type"]}
+    for word in ("properties", "$defs"):
+        flat[word] = {name: member for part in parts for name, member in part.get(word, {}).items()}
+    text = re.sub(r'"meta/\w+#', '"#', json.dumps(flat)).replace('"$dynamicRef": "#meta"', '"$ref": "#"')
+    schema: dict[str, Any] = json.loads(text)
+    simple_types = schema["$defs"]["simpleTypes"]["enum"]
+    schema["properties"]["type"]["anyOf"][1]["maxItems"] = len(simple_types)  # as they are unique
+    return schema
 
 
 class _SchemaSize:
@@ -286,6 +320,8 @@ class _SchemaSize:
     def __init__(self, root: Mapping[str, Any]) -> None:
         self._root, self._sizes = root, dict[int, int]()
         self._open: set[int] = set()
+        #: The parts that references name.
+        self.targets = list[Any]()
 
     def steps(self, part: Any, depth: int) -> int:
         """Count the parts below one.  Raises BadValue for a schema that refers to itself, or is too big."""
@@ -307,7 +343,10 @@ class _SchemaSize:
             if isinstance(part, dict) and isinstance(part.get(word), kind):
                 raise BadValue(f"uses {word}, which is not supported")
         if isinstance(part, dict) and isinstance(reference := part.get("$ref"), str):
-            yield self._resolve(reference)
+            target = self._resolve(reference)
+            if id(target) not in self._sizes:
+                self.targets.append(target)
+            yield target
 
     def _resolve(self, reference: str) -> Any:
         pointer = unquote(reference)

@@ -3,9 +3,13 @@
 import json
 import xml.etree.ElementTree as ET
 from typing import Any
+from unittest.mock import Mock
 
 import httpx
+import pytest
 
+from hum import secrets
+from hum.json import schemas
 from hum.v1 import runtime_pb2, runtime_pb2_grpc
 from tests.contract.conftest import Edge
 from tests.contract.test_carrier_webhooks import CALL, flow_with_number, post
@@ -48,6 +52,20 @@ async def test_so_are_an_organizations_hours_and_a_contacts_attributes(edge: Edg
     assert await details(http, "PATCH", "/api/organization", business_hours_json={}) == ["business_hours_json"]
     found = await details(http, "POST", "/api/contacts", phone_e164="+13175551234", attributes_json=[1])
     assert found == ["attributes_json"]
+
+
+async def test_a_strangers_values_are_not_checked_by_their_schemas(edge: Edge, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The gateway refuses some requests itself, before control has seen the credential."""
+    problems = Mock(wraps=schemas.problems)
+    monkeypatch.setattr(schemas, "problems", problems)
+    body = {"name": "F", "wrong": 1, "outcome_schema_json": {"type": 7}, "tools_json": 7}
+    unknown = {"Authorization": f"Bearer {secrets.API_KEY_PREFIX}{'a' * secrets.API_KEY_CHARS}"}
+    async with httpx.AsyncClient(base_url=edge.url, headers=unknown, trust_env=False) as http:
+        assert set(await details(http, "POST", "/api/flows", **body)) == {"wrong", "tools_json"}
+        problems.assert_not_called()
+        del body["wrong"], body["tools_json"]
+        assert (await http.post("/api/flows", json=body)).status_code == 401
+        problems.assert_not_called()
 
 
 STALE = {

@@ -1,13 +1,20 @@
 """MCP servers over REST, and their tools on a call: as somebody accepted them, or not at all."""
 
 import json
+import threading
 from collections.abc import AsyncIterator
 from typing import Any
+from uuid import UUID
 
 import httpx
 import pytest
 
+from control.mcp import pinning
+from hum.json import schemas
 from sandbox.mcp import McpFault, McpServer, McpTool
+from storage import mcp
+from storage.db import Tx
+from storage.mcp import McpToolRow
 from tests.contract.conftest import Edge
 from tests.contract.test_carrier_webhooks import flow_with_number
 from tests.contract.test_live_stream import Media, answered
@@ -264,6 +271,42 @@ async def test_what_a_server_adds_later_waits_and_what_it_drops_is_gone(edge: Ed
     shop.faults["tools/list"] = McpFault.FLOOD
     failed = (await http.post(f"/api/mcp-servers/{server['id']}/refresh", timeout=30)).json()
     assert failed["status"] == "failing" and "larger" in failed["failure"]
+
+
+async def test_a_servers_tools_are_examined_in_a_thread_while_no_row_is_locked_and_compared_in_one(
+    edge: Edge, shop: McpServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    steps = list[str]()
+    problems, get = schemas.problems, mcp.get
+
+    def noted(name: str, text: str) -> Any:
+        if name == "outcome_schema":
+            steps.append("in the loop's thread" if threading.current_thread() is here else "examined")
+        return problems(name, text)
+
+    async def noted_get(tx: Tx, id: UUID, *, lock: bool = False) -> Any:
+        steps.extend(["locked"] * lock)
+        return await get(tx, id, lock=lock)
+
+    here = threading.current_thread()
+    monkeypatch.setattr(schemas, "problems", noted)
+    monkeypatch.setattr(mcp, "get", noted_get)
+    http = await edge.client()
+    server = await connect(http, shop)
+    assert steps == ["examined", "examined", "locked"]
+    await http.post(f"/api/mcp-servers/{server['id']}/refresh")
+    assert steps[3:] == ["locked"], "they have not changed"
+    shop.tools["refund"] = McpTool("Refunds any order.", schema=ORDER)
+    await http.post(f"/api/mcp-servers/{server['id']}/refresh")
+    compare, threads = pinning.difference, set[threading.Thread]()
+
+    def noted_compare(row: McpToolRow) -> Any:
+        threads.add(threading.current_thread())
+        return compare(row)
+
+    monkeypatch.setattr(pinning, "difference", noted_compare)
+    assert (await tools(http, server))["refund"]["difference"]
+    assert threads and here not in threads
 
 
 def _deep(levels: int) -> dict[str, Any]:

@@ -56,6 +56,39 @@ def test_a_big_value_by_a_big_schema_is_an_error(a: dict[str, Any], value: Any) 
     assert messages(of(a), {"a": value}) == ["it is too big to be checked"]
 
 
+@pytest.mark.timeout(30)
+@pytest.mark.parametrize(
+    ("a", "value"),
+    [
+        ({"items": True, "unevaluatedItems": False}, [1] * 3_000),
+        ({"contains": {"const": [[*range(3_000)]]}}, [1] * 1_000),
+        ({"anyOf": [{"type": "string"}] * 300}, [[*range(10_000)]]),
+        ({"allOf": [{"uniqueItems": True}] * 300}, [[*range(10_000)]]),
+        ({"items": {"allOf": [{"enum": [[[*[0] * 400, n]] for n in range(20)]}] * 2}}, [[[*[0] * 400, 19]]] * 20),
+        ({"items": {"$ref": "#/" + "/".join(["properties", "a", "not", "properties", "%41" * 3_000])}}, [1] * 2_000),
+    ],
+    ids=["unevaluatedItems", "const", "messages", "uniqueItems", "enum", "long reference"],
+)
+def test_what_a_check_compares_or_quotes_counts(a: dict[str, Any], value: Any) -> None:
+    schema = of({**a, "not": {"properties": {"A" * 3_000: {"type": "integer"}}, "type": "object"}})
+    assert messages(schema, {"a": value}) == ["it is too big to be checked"]
+
+
+@pytest.mark.timeout(30)
+@pytest.mark.parametrize("draft", ["draft/2020-12/schema", "draft-07/schema#", "draft-04/schema#"])
+def test_a_part_that_names_a_draft_is_checked_like_the_others(monkeypatch: pytest.MonkeyPatch, draft: str) -> None:
+    """The library would go on with that draft's own checks: search for the pattern, and fetch the reference."""
+    fetched = list[object]()
+    monkeypatch.setattr("urllib.request.urlopen", lambda url, *_: fetched.append(url))
+    for base in ("https://json-schema.org/", "http://json-schema.org/"):
+        named = {"$schema": f"{base}{draft}"}
+        assert messages(of({**named, "type": "string", "pattern": "^(a+)+$"}), {"a": "a" * 18 + "!"}) == []
+        elsewhere = {**named, "allOf": [{"id": "http://127.0.0.1:1/x", "allOf": [{"$ref": "#/definitions/x"}]}]}
+        schema = {"type": "object", "definitions": {"x": {}}, "far": elsewhere, "allOf": [{"$ref": "#/far"}]}
+        assert messages(schema, {}) == []
+    assert fetched == []
+
+
 def test_nor_is_a_deep_one_a_fault() -> None:
     deep: Any = 0
     for _ in range(100_000):

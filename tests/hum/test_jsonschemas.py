@@ -1,7 +1,9 @@
 """The schemas of free-form fields: what a client may write, and that whatever is let in makes a call."""
 
 import json
+import re
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 from google.protobuf.descriptor import Descriptor
@@ -11,11 +13,12 @@ from jsonschema import Draft202012Validator
 
 from gateway import contract
 from hum.contract import validation
-from hum.json import names
+from hum.json import budget, names
 from hum.json import schemas as jsonschemas
 from hum.settings import MediaSettings
 from hum.v1 import flows_pb2, runtime_pb2
 from media.plan import plan_of
+from tests.support.work import calls
 
 FLOW = "flow_01HVN5J8Q0ZR4TB8M3C2Y7K6WD"
 
@@ -189,3 +192,65 @@ def test_any_value_gets_a_verdict(value: object) -> None:
 def test_a_tools_name_holds_what_the_database_can() -> None:
     assert said("mcp_tool_names", ["find_order", "Søk & finn"]) == {}
     assert said("mcp_tool_names", ["find\0order"]) != {}
+
+
+# --- what a client may cost ---------------------------------------------------------------------------------------
+
+
+def of(a: object) -> dict[str, Any]:
+    return {"type": "object", "properties": {"a": a}}
+
+
+@pytest.mark.parametrize(
+    "pattern",
+    ["(?i)" + "[!-\ud7a3]" * 10, "a{99999999999999999999}", "(" * 600 + ")" * 600, "[", "(?L)a"],
+    ids=["classes", "repetitions", "groups", "open", "flag"],
+)
+def test_no_pattern_of_a_customers_schema_is_compiled(monkeypatch: pytest.MonkeyPatch, pattern: str) -> None:
+    compile = Mock(wraps=re.compile)
+    monkeypatch.setattr(re, "compile", compile)
+    assert said("outcome_schema", of({"pattern": pattern})) == {}
+    assert pattern not in [call.args[0] for call in compile.call_args_list]
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "most_calls"),
+    [
+        ("outcome_schema", of({"type": ["x", *range(600)]}), 20_000),
+        ("outcome_schema", {"type": "object", "properties": dict.fromkeys(map(str, range(3_000)), True)}, 600_000),
+        ("mcp_tool_names", ["x", *range(600)], 20_000),
+        ("mcp_tool_names", list(map(str, range(3_000))), 20_000),
+        ("tools", [{"name": "a"}] * 2_000, 50_000),
+    ],
+    ids=["mixed types", "booleans", "mixed items", "many items", "many tools"],
+)
+def test_what_is_refused_in_the_end_costs_little(name: str, value: object, most_calls: int) -> None:
+    text = json.dumps(value)
+    jsonschemas.problems(name, json.dumps(jsonschemas.schema(name)["examples"][0]))  # makes the validators
+    assert calls(lambda: jsonschemas.problems(name, text)) < most_calls
+
+
+def test_a_value_beyond_the_budget_is_a_problem_and_the_biggest_schema_is_not() -> None:
+    assert said("tool_body", [1] * 21_000) == {"": "is too big to be checked"}
+    part = {"type": "string", "maxLength": 2}
+    assert said("outcome_schema", {"type": "object", "properties": dict.fromkeys(map(str, range(990)), part)}) == {}
+
+
+def test_where_a_reference_leads_to_is_a_schema() -> None:
+    found = said("outcome_schema", {**of({"$ref": "#/examples/0"}), "examples": [{"maxItems": "x"}]})
+    assert found == {"": "is not a JSON Schema: 'x' is not of type 'integer'"}
+
+
+WORDS = st.sampled_from(sorted(jsonschemas._flat_metaschema()["properties"]))
+words_of_schemas: st.SearchStrategy[Any] = st.recursive(
+    st.sampled_from([True, False, None, 0, -1, 1.5, 2.0, "object", "a", "#", [], {}, ["a", "a"], ["object", "null"]]),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(WORDS | st.sampled_from("ab"), inner, max_size=3),
+    max_leaves=8,
+)
+
+
+@given(st.dictionaries(WORDS, words_of_schemas, min_size=1, max_size=3))
+def test_a_schema_is_one_by_the_flat_metaschema_and_by_the_librarys(schema: dict[str, Any]) -> None:
+    with budget.limit(1_000_000):
+        is_one = jsonschemas._metaschema_validator().is_valid(schema)
+    assert is_one == Draft202012Validator(Draft202012Validator.META_SCHEMA).is_valid(schema)
