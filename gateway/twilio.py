@@ -110,12 +110,16 @@ class CarrierWebhooks:
         return self._render_step(answer.step)
 
     async def _accept_call_status(self, request: Request, form: dict[str, str]) -> Response:
-        try:
-            await self._ask(self._ingress.ReportCallStatus, carrierforms.status_request(form), request)
-        except ControlUnavailable as error:
-            LOG.warning("control did not accept the carrier's status of a call", error=str(error))
-            if not await self._retry_queue.add(request.url.path, urlencode(form).encode()):
-                return Response(status_code=503)  # the carrier retries
+        # Not before what is queued: that this call heard an apology may be there, and the first that says how it ended counts.
+        if not self._retry_queue.has_backlog:
+            try:
+                await self._ask(self._ingress.ReportCallStatus, carrierforms.status_request(form), request)
+            except ControlUnavailable as error:
+                LOG.warning("control did not accept the carrier's status of a call", error=str(error))
+            else:
+                return Response(status_code=204)
+        if not await self._retry_queue.add(request.url.path, urlencode(form).encode()):
+            return Response(status_code=503)  # the carrier retries
         return Response(status_code=204)
 
     # -- the webhooks of a transfer
