@@ -30,6 +30,7 @@ from media.core.types import (
 )
 from media.io.control import ControlLink
 from media.io.filework import FileWork
+from media.io.listenerstreams import ListenerQueue, OverhearStreams
 from media.recorder import Names
 from media.reports import Reports
 from media.tap import SoundListener, Tap
@@ -118,10 +119,16 @@ class CallOutput:
 
     # Listeners.
 
-    def add_listener(self, listener: SoundListener) -> None:
-        """Send the call's sound to one more listener."""
+    def add_listener(
+        self, streams: OverhearStreams, open_ear: pb.OpenEar, on_closed: Callable[[ListenerQueue], None]
+    ) -> bool:
+        """Send the call's sound to one more listener; return False if there are too many."""
+        listener = streams.begin(open_ear, self.call_id, self._organization, on_closed)
+        if listener is None:
+            return False
         self._tap = self._tap or Tap(self._delay_ms)
         self._tap.listeners.append(listener)
+        return True
 
     def remove_listener(self, listener: SoundListener) -> bool:
         """Remove a listener; return whether it was the last one."""

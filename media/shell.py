@@ -221,11 +221,10 @@ class Shell:
                 self._ports.link.answer(command.command_id, "over")
 
     def _listen(self, talk: Talk, command: pb.CallCommand) -> None:
-        listener = self._ports.listener_streams.begin(command.listen, self.listener_gone)
-        if listener is not None:
-            self._output.add_listener(listener)
+        is_heard = self._output.add_listener(self._ports.listener_streams, command.listen, self.listener_gone)
+        if is_heard:
             self._carry(talk.command(Listen(True), self._ports.clock()))
-        self._ports.link.answer(command.command_id, "full" if listener is None else "done")
+        self._ports.link.answer(command.command_id, "done" if is_heard else "full")
 
     @_guarded
     def listener_gone(self, listener: ListenerQueue) -> None:

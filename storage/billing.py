@@ -61,7 +61,7 @@ WARN = "INSERT INTO billing_warnings (org_id, resource, period_starts_at, percen
 
 _ACCOUNT = """
     org_id, customer_id, customer_faults, customer_asked_at, subscription_id, status, plan_id, extra_seats, period_starts_at,
-    period_ends_at, cancel_at_period_end, unpaid_since, in_force_until, fetches, applied, notices
+    period_ends_at, cancel_at_period_end, unpaid_since, in_force_until, is_individual, fetches, applied, notices
 """
 ACCOUNT = f"SELECT {_ACCOUNT} FROM billing_accounts WHERE org_id = $1"
 OPEN_ACCOUNT = "INSERT INTO billing_accounts (org_id) VALUES ($1) ON CONFLICT DO NOTHING"
@@ -100,9 +100,9 @@ BEGIN_ONE = _begin_fetch("$2", "org_id = $1 AND customer_id IS NOT NULL")
 APPLY = """
     UPDATE billing_accounts
        SET subscription_id = $4, status = $5, plan_id = $6, extra_seats = $7, period_starts_at = $8, period_ends_at = $9,
-           cancel_at_period_end = $10, unpaid_since = $11, in_force_until = $12, applied = $2,
+           cancel_at_period_end = $10, unpaid_since = $11, in_force_until = $12, is_individual = $14, applied = $2,
            metered_from = coalesce(metered_from, $13), meter_at = coalesce(meter_at, CASE WHEN $13::timestamptz IS NOT NULL THEN now() END),
-           fetch_at = CASE WHEN notices > $3 THEN now() ELSE now() + $14::interval END
+           fetch_at = CASE WHEN notices > $3 THEN now() ELSE now() + $15::interval END
      WHERE org_id = $1 AND applied < $2
 """
 LOCK_ACCOUNT = f"{ACCOUNT} FOR NO KEY UPDATE"
@@ -221,6 +221,7 @@ class AccountRow:
     cancel_at_period_end: bool
     unpaid_since: datetime | None
     in_force_until: datetime | None
+    is_individual: bool
     fetches: int
     applied: int
     notices: int

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from graphlib import TopologicalSorter
 from uuid import UUID
 
@@ -17,7 +18,9 @@ HINDRANCES = """
            (SELECT count(*) FROM numbers WHERE org_id = $1 AND status = 'releasing')
            + (SELECT count(*) FROM number_purchases WHERE org_id = $1 AND status IN ('buying', 'returning')) AS orders,
            (SELECT count(*) FROM billing_accounts
-             WHERE org_id = $1 AND subscription_id IS NOT NULL AND status <> ALL ($2)) AS subscriptions
+             WHERE org_id = $1 AND subscription_id IS NOT NULL AND status <> ALL ($2)) AS subscriptions,
+           (SELECT count(*) FROM billing_checkouts
+             WHERE org_id = $1 AND ended_at IS NULL AND coalesce(expires_at > now() - $3::interval, true)) AS checkouts
 """
 BEGIN = """
     INSERT INTO deleted_organizations (id, name, actor, numbers)
@@ -79,6 +82,7 @@ class HindrancesRow:
     texts: int
     orders: int
     subscriptions: int
+    checkouts: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,9 +101,11 @@ async def lock(tx: Tx, org: UUID) -> str | None:
     return name
 
 
-async def hindrances(tx: Tx, org: UUID, ended_subscriptions: Sequence[str]) -> HindrancesRow:
-    """Count the activities that block a deletion; a subscription with one of these statuses is over."""
-    row = await tx.fetchrow(HINDRANCES, org, list(ended_subscriptions))
+async def hindrances(tx: Tx, org: UUID, ended_subscriptions: Sequence[str], late: timedelta) -> HindrancesRow:
+    """Count the activities that block a deletion; a subscription with one of these statuses is over, and a checkout that
+    has expired longer than `late` ago.
+    """
+    row = await tx.fetchrow(HINDRANCES, org, list(ended_subscriptions), late)
     assert row is not None, "counts have a row"
     return HindrancesRow(**row)
 

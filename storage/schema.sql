@@ -1472,7 +1472,8 @@ CREATE TABLE public.billing_accounts (
     fetch_at timestamp with time zone,
     metered_from timestamp with time zone,
     meter_at timestamp with time zone,
-    metered_until timestamp with time zone
+    metered_until timestamp with time zone,
+    is_individual boolean DEFAULT false NOT NULL
 );
 
 ALTER TABLE ONLY public.billing_accounts FORCE ROW LEVEL SECURITY;

@@ -61,6 +61,8 @@ class SubscriptionChange:
     plan_id: str | None = None
     #: Items by id with their new price and quantity; new items have a price and no id.
     items: tuple[Mapping[str, Any], ...] | None = None
+    #: Whether the difference is paid at once, rather than with the next invoice.
+    is_paid_now: bool = False
     cancel_at_period_end: bool | None = None
     clears_cancel_at: bool = False
 
@@ -89,7 +91,8 @@ class Payments(Protocol):
     async def unpaid_since(self, subscription_id: str) -> datetime | None:
         """Return when the oldest unpaid invoice was created, or None."""
 
-    async def change(self, subscription_id: str, change: SubscriptionChange) -> None: ...
+    async def change(self, subscription_id: str, change: SubscriptionChange) -> None:
+        """Change a subscription.  Raises PaymentDeclined if it is to be paid now and is not: then nothing has changed."""
 
     async def report_usage(self, event: str, customer_id: str, quantity: int, at: datetime, identifier: str) -> None:
         """Add to a meter.  The same identifier counts once, for at least 24 hours."""

@@ -35,6 +35,8 @@ BILLING_RECONCILE_SECONDS = 6 * 3600.0
 LOG = log(__name__)
 NOTICES = Counter("hum_stripe_events_total", "Stripe's webhooks, by outcome", ["what"])
 FETCHES = Counter("hum_subscription_fetches_total", "Fetches of subscriptions, by outcome", ["what"])
+#: Customers of no organization that a process logs: the account at Stripe may have other products.
+MOST_STRANGERS = 100
 #: Fetches per sweep step.
 BATCH = 8
 #: Stripe repeats an event for some days; a person can resend one for thirty.
@@ -47,6 +49,8 @@ class Accounts:
     def __init__(self, db: Db, payments: Payments, plans: Plans, settings: BillingSettings) -> None:
         self._db, self._payments, self._plans, self._settings = db, payments, plans, settings
         self._lease = timedelta(seconds=settings.billing_retry_seconds)
+        #: The customers of no organization that were logged.
+        self._strangers: set[str] = set()
 
     # -- the customer
 
@@ -86,16 +90,23 @@ class Accounts:
     # -- its subscription
 
     async def schedule_fetch(self, event_id: str, type: str, customer_id: str) -> None:
-        """Schedule a fetch for the customer of an event; ignore customers that are not ours."""
+        """Schedule a fetch for the customer of an event; log customers that are not ours."""
         async with self._db.system() as tx:
             org = await billing.of_customer(tx, customer_id)
             if org is None:
                 NOTICES.labels("others").inc()
+                self._log_stranger(type, customer_id)
                 return
             is_new = await billing.add_event(tx, event_id, org, type)
             if is_new:
                 await billing.schedule_fetch(tx, org)
         NOTICES.labels("fresh" if is_new else "repeated").inc()
+
+    def _log_stranger(self, type: str, customer_id: str) -> None:
+        """Log the event of a customer of no organization, each customer once: someone may pay for nothing."""
+        if customer_id not in self._strangers and len(self._strangers) < MOST_STRANGERS:
+            self._strangers.add(customer_id)
+            LOG.warning("Stripe tells of a customer of no organization", customer=customer_id, type=type)
 
     async def fetch_due(self) -> int:
         """Fetch the subscriptions that may have changed; return how many."""
@@ -160,7 +171,7 @@ def _visible(row: AccountRow) -> tuple[str | None, str | None, bool]:
 def _values(standing: SubscriptionState | None) -> tuple[object, ...]:
     """Return values for the columns that a fetch sets, in their order."""
     if standing is None:
-        return None, None, None, 0, None, None, False, None, None, None
+        return None, None, None, 0, None, None, False, None, None, None, False
     return (
         standing.subscription_id,
         standing.status,
@@ -172,4 +183,5 @@ def _values(standing: SubscriptionState | None) -> tuple[object, ...]:
         standing.unpaid_since,
         standing.in_force_until,
         standing.began_at,
+        standing.is_individual,
     )

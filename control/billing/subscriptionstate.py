@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from control.base.subscriptions import Contract, SubscriptionChange
-from hum.contract.errors import FieldError, InvalidRequest
+from hum.contract.errors import FieldError, InvalidRequest, InvalidState
 from hum.plans import Plan, Plans
 
 #: Statuses of a paid subscription.
@@ -22,6 +22,8 @@ RESOURCES = ("numbers", "minutes", "messages", "seats")
 #: Shares of a limit, in percent, that cause a warning event.
 WARNINGS = (80, 100)
 HOUR = timedelta(hours=1)
+INDIVIDUAL_PRICE = "The subscription has an individual price: ask the operator to change its plan or seats."
+PAYMENT_DUE = "A payment of the subscription is due: settle it in the portal before you take more."
 
 
 # --- subscriptions ------------------------------------------------------------------------------------------------
@@ -35,6 +37,8 @@ class SubscriptionState:
     began_at: datetime
     status: str
     plan_id: str | None
+    #: None of its prices is a plan's: the operator has agreed on it, or the plans' file has changed.
+    is_individual: bool
     extra_seats: int
     period_starts_at: datetime | None
     period_ends_at: datetime | None
@@ -64,7 +68,8 @@ def standing(contract: Contract, plans: Plans, unpaid_since: datetime | None, gr
         began_at=contract.created_at,
         status=contract.status,
         plan_id=plan.id if plan else None,
-        extra_seats=extra_seats(contract, plan),
+        is_individual=_listed_plan(contract, plans) is None,
+        extra_seats=paid_seats(contract, plan),
         period_starts_at=contract.period_starts_at,
         period_ends_at=contract.period_ends_at,
         cancel_at_period_end=contract.cancel_at_period_end or contract.cancel_at is not None,
@@ -75,12 +80,25 @@ def standing(contract: Contract, plans: Plans, unpaid_since: datetime | None, gr
 
 def plan_of(contract: Contract, plans: Plans) -> Plan | None:
     """Return the plan by a subscription's prices; if these belong to no plan, the one that it was created for."""
+    return _listed_plan(contract, plans) or plans.get(contract.plan_id)
+
+
+def listed_plan(contract: Contract, plans: Plans) -> Plan:
+    """Return the plan by a subscription's prices.  Raises InvalidState for an individual price: a plan's would be charged
+    besides it.
+    """
+    plan = _listed_plan(contract, plans)
+    if plan is None:
+        raise InvalidState(INDIVIDUAL_PRICE)
+    return plan
+
+
+def _listed_plan(contract: Contract, plans: Plans) -> Plan | None:
     prices = {item.price_id for item in contract.items}
-    by_price = next((plan for plan in plans.plans if plan.price_id in prices), None)
-    return by_price or plans.get(contract.plan_id)
+    return next((plan for plan in plans.plans if plan.price_id in prices), None)
 
 
-def extra_seats(contract: Contract, plan: Plan | None) -> int:
+def paid_seats(contract: Contract, plan: Plan | None) -> int:
     """Return the number of paid seats beyond the plan's own."""
     price = plan.seat_price_id if plan is not None else None
     return sum(item.quantity or 0 for item in contract.items if price is not None and item.price_id == price)
@@ -112,14 +130,25 @@ def quantities(plan: Plan, extra_seats: int) -> dict[str, int | None]:
 def change(
     contract: Contract, plans: Plans, plan: Plan | None, extra_seats: int | None, cancel_at_period_end: bool | None
 ) -> SubscriptionChange:
-    """Build the change of a subscription; None leaves a value unchanged.  Prices of no plan are left unchanged, too."""
-    items = None
+    """Build the change of a subscription; None leaves a value unchanged.  Prices of no plan are left unchanged, too.
+
+    Raises InvalidState for another plan or seats of an individual price, and for more while a payment is due: Stripe would
+    count one invoice that is paid as the end of all debts.
+    """
+    items, grows = None, False
     if plan is not None:
+        present = listed_plan(contract, plans)
         items = _items(contract, plans, quantities(plan, extra_seats or 0))
+        # The file lists plans from small to large.
+        order = plans.plans.index
+        grows = order(plan) > order(present) or (extra_seats or 0) > paid_seats(contract, present)
+        if grows and contract.status not in PAID:
+            raise InvalidState(PAYMENT_DUE)
     resumes = cancel_at_period_end is False and contract.cancel_at is not None and not contract.cancel_at_period_end
     return SubscriptionChange(
         plan_id=plan.id if plan is not None else None,
         items=items,
+        is_paid_now=grows,
         cancel_at_period_end=cancel_at_period_end,
         clears_cancel_at=resumes,
     )

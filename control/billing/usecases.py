@@ -12,18 +12,29 @@ from control.billing import limits, subscriptionstate
 from control.billing.account import Accounts
 from hum import ids
 from hum.clock import now
-from hum.contract.errors import Conflict, FieldError, InvalidRequest, InvalidState, PaymentError, PaymentRefused
+from hum.contract.errors import (
+    Conflict,
+    FieldError,
+    InvalidRequest,
+    InvalidState,
+    PaymentDeclined,
+    PaymentError,
+    PaymentRefused,
+)
 from hum.contract.principal import Principal
 from hum.ids import Kind
 from hum.plans import FREE, Plan, Plans
 from hum.v1 import billing_pb2 as pb
-from storage import billing
+from storage import billing, deleted_organizations
 from storage.billing import AccountRow, AllowanceRow, CheckoutRow
 from storage.db import Db, Tx
 
 NO_BILLING = "This deployment has no billing: there are no plans, and nothing is limited by one."
 NO_SUBSCRIPTION = "The organization has no subscription; begin one with POST /api/billing/checkout."
 HAS_SUBSCRIPTION = "The organization has a subscription; change it with PATCH /api/billing/subscription, or how it is paid in the portal."
+DECLINED = "The payment was declined, or the card's holder has to confirm it: nothing has changed. Choose another way to pay in the portal, and try again."
+PAID = "A checkout of the organization was paid: cancel its subscription at the payment provider first."
+DELETED = "The organization is being deleted."
 #: A path on this host, as `return_to` of a sign-in is.
 LOCAL_PATH = re.compile(r"/(?![/\\])[^\x00-\x20\x7f\\]{0,500}")
 
@@ -46,6 +57,10 @@ class StripeRequests:
         row = await self._claim(
             principal, CheckoutRow(ids.new(), plan.id, request.extra_seats, return_url, None, None, None)
         )
+        # A deletion that began before the claim was committed is visible now; any other finds the claim, and closes it.
+        async with self._db.system() as tx:
+            if await deleted_organizations.get(tx, principal.org_id) is not None:
+                raise InvalidState(DELETED)
         # Fetched when no other checkout is open: a payment in an earlier one shows as a subscription now.
         contract = await accounts.contract(principal.org_id)
         if contract is not None and contract.status not in subscriptionstate.OVER:
@@ -55,16 +70,10 @@ class StripeRequests:
         page = await self._open(principal, row, customer_id, plan)
         async with self._db.tenant(principal.org_id) as tx:
             is_current = await billing.record_checkout(tx, row.id, page.id, page.url, page.expires_at)
-            fields = ("plan", "extra_seats") if row.extra_seats else ("plan",)
-            await append_action(
-                tx,
-                principal.org_id,
-                principal,
-                "createCheckout",
-                ids.show(Kind.ORGANIZATION, principal.org_id),
-                fields,
-                request_id,
-            )
+            if is_current:
+                subject = ids.show(Kind.ORGANIZATION, principal.org_id)
+                fields = ("plan", "extra_seats") if row.extra_seats else ("plan",)
+                await append_action(tx, principal.org_id, principal, "createCheckout", subject, fields, request_id)
         if not is_current:
             await self._expire(page)
         if not is_current or page.url is None:
@@ -176,21 +185,70 @@ class StripeRequests:
             subject = ids.show(Kind.ORGANIZATION, principal.org_id)
             await append_action(tx, principal.org_id, principal, "updateSubscription", subject, fields, request_id)
         # No idempotency key: the change is derived from the present state, so a repetition changes nothing.
-        await self._payments.change(contract.id, change)
+        try:
+            await self._payments.change(contract.id, change)
+        except PaymentDeclined as error:
+            raise InvalidState(DECLINED) from error
         await accounts.contract(principal.org_id)
 
     def _plan_and_seats(
         self, contract: Contract, request: pb.UpdateSubscriptionRequest
     ) -> tuple[Plan | None, int | None]:
-        """Return the new plan and extra seats, or None for both.  A new plan keeps the seats, if it sells any."""
+        """Return the new plan and extra seats, or None for both.  A new plan keeps the seats, if it sells any.
+
+        Raises InvalidRequest, and InvalidState for an individual price.
+        """
         if not request.HasField("plan") and not request.HasField("extra_seats"):
             return None, None
-        present = subscriptionstate.plan_of(contract, self._plans)
-        name = request.plan if request.HasField("plan") else present.id if present is not None else ""
+        present = subscriptionstate.listed_plan(contract, self._plans)
+        name = request.plan if request.HasField("plan") else present.id
         if request.HasField("extra_seats"):
             return subscriptionstate.plan_for_sale(self._plans, name, request.extra_seats), request.extra_seats
         plan = subscriptionstate.plan_for_sale(self._plans, name, 0)
-        return plan, subscriptionstate.extra_seats(contract, present) if plan.seat_price_id is not None else 0
+        return plan, subscriptionstate.paid_seats(contract, present) if plan.seat_price_id is not None else 0
+
+
+# --- closing checkouts --------------------------------------------------------------------------------------------
+
+
+async def close_checkout(db: Db, payments: Payments | None, org: UUID) -> bool:
+    """End the organization's open checkout, so that it can no longer be paid; return False if that can't be done here.
+
+    Raises PaymentError, and InvalidState if it was paid, and its subscription is not over.
+    """
+    async with db.system() as tx:
+        row, account = await billing.open_checkout(tx, org), await billing.account(tx, org)
+    if row is None:
+        return True
+    if row.session_id is not None:
+        if payments is None:
+            return False
+        if await _is_complete(payments, row.session_id):
+            await _require_over(payments, account)
+    async with db.system() as tx:
+        # A request that is still opening it finds it ended, and closes its page.
+        return await billing.end_checkout(tx, row)
+
+
+async def _is_complete(payments: Payments, id: str) -> bool:
+    """Close a checkout's page if it is open; return whether it was paid."""
+    page = await payments.checkout(id)
+    if page.status == "open":
+        try:
+            await payments.expire_checkout(id)
+        except PaymentRefused:
+            page = await payments.checkout(id)
+            if page.status == "open":
+                raise
+    return page.status == "complete"
+
+
+async def _require_over(payments: Payments, account: AccountRow | None) -> None:
+    """Check that none of a customer's subscriptions lives, of which the notice may be late.  Raises InvalidState."""
+    assert account is not None and account.customer_id is not None, "it has begun a checkout"
+    contracts = await payments.contracts(account.customer_id)
+    if any(contract.status not in subscriptionstate.OVER for contract in contracts):
+        raise InvalidState(PAID)
 
 
 # --- showing ------------------------------------------------------------------------------------------------------
@@ -245,6 +303,7 @@ def _subscription(row: AccountRow) -> pb.Subscription:
         id=row.subscription_id or "",
         status=value(pb.SubscriptionStatus, row.status),
         plan_id=row.plan_id,
+        individual_price=row.is_individual,
         extra_seats=row.extra_seats,
         period_starts_at=timestamp(row.period_starts_at),
         period_ends_at=timestamp(row.period_ends_at),

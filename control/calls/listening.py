@@ -34,7 +34,7 @@ LISTEN_QUIET_SECONDS = 1.0
 
 LOG = log(__name__)
 UNREACHABLE = "The process that has the call does not reach the one that serves you; an operator finds why in its log."
-LISTENER_LIMIT = "Too many people listen to calls at the moment."
+LISTENER_LIMIT = "Too many people listen to this call, or to calls of your organization, at the moment."
 
 
 @dataclass(slots=True)

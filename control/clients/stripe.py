@@ -17,7 +17,7 @@ from stripe.params.checkout import SessionCreateParams
 
 from control.base.subscriptions import CheckoutPage, CheckoutRequest, Contract, SubscriptionChange, SubscriptionItem
 from hum import ids
-from hum.contract.errors import PaymentError, PaymentRefused
+from hum.contract.errors import PaymentDeclined, PaymentError, PaymentRefused
 from hum.ids import Kind
 from hum.observe.logs import log
 from hum.settings import BillingSettings
@@ -119,8 +119,11 @@ class StripePayments:
         if change.plan_id is not None:
             params["metadata"] = {PLAN: change.plan_id}
         if change.items is not None:
-            params["items"] = list(change.items)  # type: ignore[arg-type]  # built by `rules` in Stripe's form
-            params["proration_behavior"] = "create_prorations"
+            params["items"] = list(change.items)  # type: ignore[arg-type]  # built by `subscriptionstate` in Stripe's form
+            params["proration_behavior"] = "always_invoice" if change.is_paid_now else "create_prorations"
+        if change.is_paid_now:
+            # A change whose payment fails is a 402, and has not happened.
+            params["payment_behavior"] = "error_if_incomplete"
         if change.cancel_at_period_end is not None:
             params["cancel_at_period_end"] = change.cancel_at_period_end
         if change.clears_cancel_at:
@@ -175,7 +178,7 @@ async def _converted_errors() -> AsyncIterator[None]:
         if status is None or status >= INTERNAL or status in TRY_LATER:
             raise PaymentError("The payment provider does not answer; try again in a moment.") from error
         if isinstance(error, stripe.CardError):
-            raise PaymentRefused("The payment was declined; change how it is paid in the portal.") from error
+            raise PaymentDeclined("The payment was declined; change how it is paid in the portal.") from error
         raise PaymentRefused("The payment provider refused the request; the operator's log says why.") from error
     except (aiohttp.ClientError, TimeoutError) as error:  # the connection broke mid-answer
         raise PaymentError("The payment provider does not answer; try again in a moment.") from error

@@ -29,6 +29,7 @@ def feature(settings: ControlSettings, deps: Deps) -> Feature:
         partial(load, settings.prices),
         deps.keyring,
         deps.files,
+        deps.clients.payments,
     )
 
     async def prune() -> None:

@@ -11,6 +11,7 @@ from control import resealing
 from control.analytics import usecases as analytics
 from control.base import masks, paging
 from control.base.principal import ROLES, permissions
+from control.base.subscriptions import Payments
 from control.base.wire import moment, timestamp, value, word
 from control.boundary import NodeContext, SessionContext, SignedInContext, TransactionContext
 from control.calls.live import LiveCall
@@ -167,10 +168,11 @@ class AdminServicer:
         prices: Callable[[], Prices],
         keyring: Keyring,
         files: Files,
+        payments: Payments | None,
     ) -> None:
         self._prices = prices
         self._db, self._cursors, self._carrier, self._webhooks, self._live = db, cursors, carrier, webhooks, live
-        self._keyring, self._files = keyring, files
+        self._keyring, self._files, self._payments = keyring, files, payments
 
     async def ListOrganizations(
         self, request: runtime_pb2.ListOrganizationsRequest, _: NodeContext
@@ -199,7 +201,7 @@ class AdminServicer:
         self, request: runtime_pb2.DeleteOrganizationRequest, _: NodeContext
     ) -> runtime_pb2.DeleteOrganizationResponse:
         org = ids.require(Kind.ORGANIZATION, request.organization_id)
-        row = await organizations.delete(self._db, self._files, org, request.name, DELETE_SECONDS)
+        row = await organizations.delete(self._db, self._files, self._payments, org, request.name, DELETE_SECONDS)
         return runtime_pb2.DeleteOrganizationResponse(done=row.is_done, rows=row.rows, numbers=row.numbers)
 
     async def IssueApiKey(

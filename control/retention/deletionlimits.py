@@ -24,6 +24,12 @@ FILES = 200
 #: How long a deleted call is remembered: longer than a media process retains an unsent report.
 KEEP_ERASED = timedelta(days=30)
 
+#: How long a checkout that has expired hinders a deletion: it may have been paid, and the notice be late.
+LATE_NOTICE = timedelta(days=1)
+OPEN_CHECKOUT = (
+    "A checkout of the organization may still be paid; try again: if it can't be closed, it expires within two days."
+)
+
 #: The actor in the audit log.
 ACTOR = "system"
 
@@ -33,7 +39,7 @@ def cutoff(now: datetime, keep_days: int) -> datetime:
     return now - timedelta(days=keep_days)
 
 
-def hindrance(*, calls: int, texts: int, orders: int, subscriptions: int) -> str | None:
+def hindrance(*, calls: int, texts: int, orders: int, subscriptions: int, checkouts: int) -> str | None:
     """Return why an organization with such activity can't be deleted now, or None."""
     if calls:
         return f"The organization has {calls} live calls; delete it when they have ended."
@@ -43,6 +49,8 @@ def hindrance(*, calls: int, texts: int, orders: int, subscriptions: int) -> str
         return "A number of the organization is being bought or released at the carrier; try again when that has ended."
     if subscriptions:
         return "The organization has a subscription at the payment provider; cancel it there first."
+    if checkouts:
+        return OPEN_CHECKOUT
     return None
 
 

@@ -4,7 +4,9 @@ from dataclasses import asdict
 from uuid import UUID
 
 from control.audit.usecases import OPERATOR, append_operator_action
+from control.base.subscriptions import Payments
 from control.billing.subscriptionstate import OVER
+from control.billing.usecases import close_checkout
 from control.retention import deletionlimits, files, usecases
 from hum import ids
 from hum.clock import monotonic_ms
@@ -19,14 +21,22 @@ from storage.deleted_organizations import DeletionRow
 LOG = log(__name__)
 
 
-async def delete(db: Db, store: Files, org: UUID, name: str, seconds: float) -> DeletionRow:
+class OpenCheckout(InvalidState):
+    """Only an open checkout hinders the deletion of the organization."""
+
+
+async def delete(db: Db, store: Files, payments: Payments | None, org: UUID, name: str, seconds: float) -> DeletionRow:
     """Delete an organization, as an operator; a repetition continues the deletion.  Return its progress after `seconds`.
 
-    `name` confirms the deletion.  Raises NotFound, InvalidRequest for another name, InvalidState while something hinders it.
+    `name` confirms the deletion.  Raises NotFound, InvalidRequest for another name, InvalidState while something hinders
+    it, PaymentError.
     """
-    async with db.system() as tx:
-        if await deleted_organizations.get(tx, org) is None:
-            await _begin(tx, org, name)
+    try:
+        await _begin(db, org, name)
+    except OpenCheckout:
+        if not await close_checkout(db, payments, org):
+            raise
+        await _begin(db, org, name)
     return await resume(db, store, org, seconds)
 
 
@@ -61,14 +71,20 @@ async def require_not_deleted(tx: Tx, org: UUID) -> None:
         raise InvalidState("The organization is being deleted.")
 
 
-async def _begin(tx: Tx, org: UUID, name: str) -> None:
+async def _begin(db: Db, org: UUID, name: str) -> None:
+    async with db.system() as tx:
+        if await deleted_organizations.get(tx, org) is None:
+            await _begin_in(tx, org, name)
+
+
+async def _begin_in(tx: Tx, org: UUID, name: str) -> None:
     if (actual_name := await deleted_organizations.lock(tx, org)) is None:
         raise NotFound("There is no such organization.")
     if name != actual_name:
         raise InvalidRequest([FieldError("name", "is not the organization's name")])
-    facts = await deleted_organizations.hindrances(tx, org, sorted(OVER))
+    facts = await deleted_organizations.hindrances(tx, org, sorted(OVER), deletionlimits.LATE_NOTICE)
     if (reason := deletionlimits.hindrance(**asdict(facts))) is not None:
-        raise InvalidState(reason)
+        raise OpenCheckout(reason) if reason == deletionlimits.OPEN_CHECKOUT else InvalidState(reason)
     for principal in await deleted_organizations.begin(tx, org, OPERATOR):
         await revocations.publish(tx, principal)
     public_id = ids.show(Kind.ORGANIZATION, org)

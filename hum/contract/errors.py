@@ -91,6 +91,10 @@ class PaymentRefused(PaymentError):  # noqa: N818 - named for what happened, lik
     is_ambiguous = False
 
 
+class PaymentDeclined(PaymentRefused):
+    """The payment was declined, or its holder has to confirm it."""
+
+
 class Forbidden(RequestRefused):
     """Your role does not allow this."""
 

@@ -195,6 +195,7 @@ class Subscription(message.Message):
     CANCEL_AT_PERIOD_END_FIELD_NUMBER: builtins.int
     UNPAID_SINCE_FIELD_NUMBER: builtins.int
     GRACE_ENDS_AT_FIELD_NUMBER: builtins.int
+    INDIVIDUAL_PRICE_FIELD_NUMBER: builtins.int
     id: builtins.str
     """Stripe's."""
     status: SubscriptionStatus.ValueType
@@ -204,6 +205,8 @@ class Subscription(message.Message):
     """Seats that are paid for besides the plan's own."""
     cancel_at_period_end: builtins.bool
     """It ends at `period_ends_at`."""
+    individual_price: builtins.bool
+    """Its price was agreed with the operator, who alone changes its plan and seats."""
     @builtins.property
     def period_starts_at(self) -> timestamp_pb2.Timestamp: ...
     @builtins.property
@@ -228,10 +231,11 @@ class Subscription(message.Message):
         cancel_at_period_end: builtins.bool = ...,
         unpaid_since: timestamp_pb2.Timestamp | None = ...,
         grace_ends_at: timestamp_pb2.Timestamp | None = ...,
+        individual_price: builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = typing.Literal["_plan_id", b"_plan_id", "grace_ends_at", b"grace_ends_at", "period_ends_at", b"period_ends_at", "period_starts_at", b"period_starts_at", "plan_id", b"plan_id", "unpaid_since", b"unpaid_since"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = typing.Literal["_plan_id", b"_plan_id", "cancel_at_period_end", b"cancel_at_period_end", "extra_seats", b"extra_seats", "grace_ends_at", b"grace_ends_at", "id", b"id", "period_ends_at", b"period_ends_at", "period_starts_at", b"period_starts_at", "plan_id", b"plan_id", "status", b"status", "unpaid_since", b"unpaid_since"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = typing.Literal["_plan_id", b"_plan_id", "cancel_at_period_end", b"cancel_at_period_end", "extra_seats", b"extra_seats", "grace_ends_at", b"grace_ends_at", "id", b"id", "individual_price", b"individual_price", "period_ends_at", b"period_ends_at", "period_starts_at", b"period_starts_at", "plan_id", b"plan_id", "status", b"status", "unpaid_since", b"unpaid_since"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__plan_id: _TypeAlias = typing.Literal["plan_id"]  # noqa: Y015
     _WhichOneofArgType__plan_id: _TypeAlias = typing.Literal["_plan_id", b"_plan_id"]  # noqa: Y015

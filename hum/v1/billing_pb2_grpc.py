@@ -84,8 +84,10 @@ class BillingServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def UpdateSubscription(self, request, context):
-        """Changes the subscription: its plan, its seats, or whether it ends with its period.  A smaller plan than what is in use takes
-        nothing away: nothing more can be made until there is room.  Returns `INVALID_STATE` without a subscription.
+        """Changes the subscription: its plan, its seats, or whether it ends with its period.  A larger plan and more seats are paid
+        at once, and nothing changes if that payment is declined.  A smaller plan than what is in use takes nothing away: nothing
+        more can be made until there is room.  Returns `INVALID_STATE` without a subscription, for a declined payment, for more
+        while a payment is due, and for another plan or seats when `individual_price` is set.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

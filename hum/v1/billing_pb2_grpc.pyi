@@ -45,8 +45,10 @@ class BillingServiceStub:
     whoever has the URL, so it is never repeated for an `Idempotency-Key`.  Returns `INVALID_STATE` before the first checkout.
     """
     UpdateSubscription: _grpc.UnaryUnaryMultiCallable[_billing_pb2.UpdateSubscriptionRequest, _billing_pb2.UpdateSubscriptionResponse]
-    """Changes the subscription: its plan, its seats, or whether it ends with its period.  A smaller plan than what is in use takes
-    nothing away: nothing more can be made until there is room.  Returns `INVALID_STATE` without a subscription.
+    """Changes the subscription: its plan, its seats, or whether it ends with its period.  A larger plan and more seats are paid
+    at once, and nothing changes if that payment is declined.  A smaller plan than what is in use takes nothing away: nothing
+    more can be made until there is room.  Returns `INVALID_STATE` without a subscription, for a declined payment, for more
+    while a payment is due, and for another plan or seats when `individual_price` is set.
     """
 
 @_typing.type_check_only
@@ -64,8 +66,10 @@ class BillingServiceAsyncStub(BillingServiceStub):
     whoever has the URL, so it is never repeated for an `Idempotency-Key`.  Returns `INVALID_STATE` before the first checkout.
     """
     UpdateSubscription: _aio.UnaryUnaryMultiCallable[_billing_pb2.UpdateSubscriptionRequest, _billing_pb2.UpdateSubscriptionResponse]  # type: ignore[assignment]
-    """Changes the subscription: its plan, its seats, or whether it ends with its period.  A smaller plan than what is in use takes
-    nothing away: nothing more can be made until there is room.  Returns `INVALID_STATE` without a subscription.
+    """Changes the subscription: its plan, its seats, or whether it ends with its period.  A larger plan and more seats are paid
+    at once, and nothing changes if that payment is declined.  A smaller plan than what is in use takes nothing away: nothing
+    more can be made until there is room.  Returns `INVALID_STATE` without a subscription, for a declined payment, for more
+    while a payment is due, and for another plan or seats when `individual_price` is set.
     """
 
 class BillingServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -104,8 +108,10 @@ class BillingServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _billing_pb2.UpdateSubscriptionRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_billing_pb2.UpdateSubscriptionResponse, _abc.Awaitable[_billing_pb2.UpdateSubscriptionResponse]]:
-        """Changes the subscription: its plan, its seats, or whether it ends with its period.  A smaller plan than what is in use takes
-        nothing away: nothing more can be made until there is room.  Returns `INVALID_STATE` without a subscription.
+        """Changes the subscription: its plan, its seats, or whether it ends with its period.  A larger plan and more seats are paid
+        at once, and nothing changes if that payment is declined.  A smaller plan than what is in use takes nothing away: nothing
+        more can be made until there is room.  Returns `INVALID_STATE` without a subscription, for a declined payment, for more
+        while a payment is due, and for another plan or seats when `individual_price` is set.
         """
 
 def add_BillingServiceServicer_to_server(servicer: BillingServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

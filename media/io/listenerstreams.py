@@ -5,7 +5,7 @@ misses pieces and delays nothing.
 """
 
 import asyncio
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable
 
 from grpc import aio
@@ -20,6 +20,8 @@ from media import metrics
 LOG = log(__name__)
 #: Pieces of 100 ms that are queued while the listener's process does not read.
 MAX_PIECES = 30
+#: Listeners to one call.
+MAX_PER_CALL = 5
 
 Credential = Callable[[], tuple[str, str]]
 
@@ -30,16 +32,37 @@ class OverhearStreams:
     def __init__(self, settings: MediaSettings, credential: Credential) -> None:
         self._settings, self._credential = settings, credential
         self._open: set[asyncio.Task[None]] = set()
+        #: The open streams by call and by organization.
+        self._counts: Counter[str] = Counter()
 
-    def begin(self, open_ear: pb.OpenEar, on_closed: Callable[["ListenerQueue"], None]) -> "ListenerQueue | None":
-        """Open a stream; return its queue, or None if there are too many.  `on_closed` is called once the stream is closed."""
-        if len(self._open) >= self._settings.max_listeners:
+    def begin(
+        self, open_ear: pb.OpenEar, call_id: str, organization: str, on_closed: Callable[["ListenerQueue"], None]
+    ) -> "ListenerQueue | None":
+        """Open a stream of a call; return its queue, or None if there are too many.
+
+        `on_closed` is called once the stream is closed.
+        """
+        if not self._admits(call_id, organization):
             return None
         listener = ListenerQueue()
         task = asyncio.create_task(self._run(listener, open_ear, on_closed), name="overhear")
         self._open.add(task)
-        task.add_done_callback(self._open.discard)
+        self._counts.update((call_id, organization))
+
+        def discard(task: asyncio.Task[None]) -> None:
+            self._open.discard(task)
+            self._counts.subtract((call_id, organization))
+            self._counts += Counter()  # without the zeros
+
+        task.add_done_callback(discard)
         return listener
+
+    def _admits(self, call_id: str, organization: str) -> bool:
+        """Tell whether the call may have one more listener.  An organization never has more places than are free, so
+        that a place is left for another's listener.
+        """
+        free = self._settings.max_listeners - len(self._open)
+        return self._counts[organization] < free and self._counts[call_id] < MAX_PER_CALL
 
     async def close(self) -> None:
         """Give the streams a short time to send their queues, then cancel them."""

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from sandbox.stripe import shapes
-from sandbox.stripe.errors import StripeApiError
+from sandbox.stripe.errors import CardError, StripeApiError
 from sandbox.stripe.shapes import Json
 
 #: All months of the stand-in have the same length.
@@ -20,6 +20,8 @@ MONTH_SECONDS = 30 * 24 * 3600
 #: How old and how far ahead a meter event may be, and how long its identifier is retained.
 EARLIEST_SECONDS, LATEST_SECONDS, IDENTIFIER_SECONDS = 35 * 24 * 3600, 300, 24 * 3600
 OVER = ("canceled", "incomplete_expired")
+#: What the stand-in does, of Stripe's behaviours, when the payment of a change is refused.
+PAYMENT_BEHAVIORS = ("allow_incomplete", "error_if_incomplete")
 
 
 class Book:
@@ -37,6 +39,8 @@ class Book:
         self.events: list[Json] = []
         self._lines: dict[str, list[Json]] = {}
         self._checkout_params: dict[str, Json] = {}
+        #: The codes with which customers' cards are refused.
+        self._refusals: dict[str, str] = {}
 
     @property
     def now(self) -> int:
@@ -133,7 +137,21 @@ class Book:
         return self.subscriptions[id]
 
     def update_subscription(self, id: str, params: Json) -> Json:
+        """Change a subscription as a whole, or not at all."""
         subscription = self.subscription(id)
+        before, lines = copy.deepcopy(subscription), list(self._lines.get(id, ()))
+        try:
+            self._update(subscription, params)
+            self._settle(subscription, params)
+        except StripeApiError:
+            subscription.clear()
+            subscription |= before
+            self._lines[id] = lines
+            raise
+        self.publish("customer.subscription.updated", subscription)
+        return subscription
+
+    def _update(self, subscription: Json, params: Json) -> None:
         if subscription["status"] in OVER:
             raise StripeApiError("A canceled subscription can only update its cancellation_details and metadata.")
         if "cancel_at_period_end" in params and "cancel_at" in params:
@@ -146,11 +164,27 @@ class Book:
             subscription["canceled_at"] = self.now if ends else None
         if "cancel_at" in params:
             subscription["cancel_at"] = int(params["cancel_at"]) if params["cancel_at"] else None
-        prorates = params.get("proration_behavior", "create_prorations") == "create_prorations"
+        prorates = params.get("proration_behavior") != "none"
         for change in params.get("items", ()):
             self._change_item(subscription, change, prorates=prorates)
-        self.publish("customer.subscription.updated", subscription)
-        return subscription
+
+    def _settle(self, subscription: Json, params: Json) -> None:
+        """Bill what a change has prorated, if it is to be billed at once."""
+        behavior = params.get("payment_behavior", "allow_incomplete")
+        if behavior not in PAYMENT_BEHAVIORS:
+            raise StripeApiError(f"The stand-in has no payment_behavior={behavior}.", param="payment_behavior")
+        lines = self._lines.get(subscription["id"])
+        if params.get("proration_behavior") != "always_invoice" or not lines:
+            return
+        balance = self.customers[subscription["customer"]]["balance"]
+        refusal = self._refusals.get(subscription["customer"])
+        is_refused = refusal is not None and sum(line["amount"] for line in lines) + balance > 0
+        if is_refused and behavior == "error_if_incomplete":
+            raise CardError(str(refusal))
+        del self._lines[subscription["id"]]
+        self._invoice(subscription, "subscription_update", lines, pays=not is_refused)
+        if is_refused:
+            subscription["status"] = "past_due"
 
     def _change_item(self, subscription: Json, change: Mapping[str, Any], *, prorates: bool) -> None:
         items = subscription["items"]["data"]
@@ -249,9 +283,14 @@ class Book:
             subscription["status"] = "past_due"
         self.publish("customer.subscription.updated", subscription)
 
+    def decline(self, subscription_id: str, code: str = "card_declined") -> None:
+        """Have the customer's card refused for changes of the subscription, until `pay`."""
+        self._refusals[self.subscription(subscription_id)["customer"]] = code
+
     def pay(self, subscription_id: str) -> None:
         """Pay all open invoices of a subscription."""
         subscription = self.subscription(subscription_id)
+        self._refusals.pop(subscription["customer"], None)
         for invoice in self.open_invoices(subscription_id):
             self._pay_invoice(invoice)
         subscription["status"] = "active"
@@ -285,8 +324,13 @@ class Book:
         lines += [
             shapes.line(self._id("il"), _amount(item), item, proration=False) for item in subscription["items"]["data"]
         ]
-        invoice = shapes.invoice(self._id("in"), self.now, subscription, lines, reason)
+        self._invoice(subscription, reason, lines, pays=pays)
+
+    def _invoice(self, subscription: Json, reason: str, lines: list[Json], *, pays: bool) -> None:
+        customer = self.customers[subscription["customer"]]
+        invoice = shapes.invoice(self._id("in"), self.now, subscription, lines, reason, customer["balance"])
         self.invoices[invoice["id"]] = invoice
+        customer["balance"] = invoice["ending_balance"]
         subscription["latest_invoice"] = invoice["id"]
         self.publish("invoice.finalized", invoice)
         if pays:
@@ -299,7 +343,7 @@ class Book:
         invoice |= {
             "status": "paid",
             "attempted": True,
-            "amount_paid": invoice["total"],
+            "amount_paid": invoice["amount_due"],
             "amount_remaining": 0,
             "attempt_count": invoice["attempt_count"] + 1,
         }

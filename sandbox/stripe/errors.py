@@ -1,5 +1,6 @@
 """Errors in Stripe's wording."""
 
+from collections.abc import Mapping
 from typing import Any
 
 
@@ -17,6 +18,29 @@ class StripeApiError(Exception):
         if self.code is not None:
             error["code"] = self.code
         return {"error": error}
+
+
+class CardError(StripeApiError):
+    """A payment that is refused, or needs an action of the card's holder."""
+
+    MESSAGES: Mapping[str, str] = {
+        "card_declined": "Your card was declined.",
+        "subscription_payment_intent_requires_action": (
+            "Payment for this subscription requires additional user action before it can be completed successfully. "
+            "Payment can be completed using the PaymentIntent associated with `subscription.latest_invoice`."
+        ),
+    }
+
+    def __init__(self, code: str) -> None:
+        super().__init__(self.MESSAGES[code], code=code, status=402)
+        self.type = "card_error"
+
+    def body(self) -> dict[str, Any]:
+        body = super().body()
+        body["error"]["doc_url"] = f"https://docs.stripe.com/error-codes/{str(self.code).replace('_', '-')}"
+        if self.code == "card_declined":
+            body["error"]["decline_code"] = "generic_decline"
+        return body
 
 
 class IdempotencyError(StripeApiError):

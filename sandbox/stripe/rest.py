@@ -14,7 +14,7 @@ from starlette.routing import Route
 from sandbox.serving import cut
 from sandbox.stripe import shapes
 from sandbox.stripe.book import Book
-from sandbox.stripe.errors import IdempotencyError, StripeApiError
+from sandbox.stripe.errors import CardError, IdempotencyError, StripeApiError
 from sandbox.stripe.faults import StripeFault, StripeFaults
 from sandbox.stripe.forms import nested
 from sandbox.stripe.shapes import Json
@@ -94,7 +94,9 @@ class StripeRest:
     def _idempotent(
         self, key: str, request: str, fault: StripeFault | None, act: Callable[[], Json]
     ) -> tuple[int, Json, bool]:
-        """Apply Stripe's idempotency: replay a key's first response, 500 included; parameter errors are not stored."""
+        """Apply Stripe's idempotency: replay a key's first response, 500 and refused payments included; parameter errors
+        are not stored.
+        """
         if (stored := self._responses.get(key)) is not None:
             if stored.request != request:
                 mismatch = IdempotencyError()
@@ -103,7 +105,9 @@ class StripeRest:
         try:
             status, body = 200, INTERNAL if fault is StripeFault.FAILED else act()
         except StripeApiError as error:
-            return error.status, error.body(), False
+            status, body = error.status, error.body()
+            if not isinstance(error, CardError):
+                return status, body, False
         if fault in {StripeFault.FAILED, StripeFault.FAILED_AFTER}:
             status, body = 500, INTERNAL
         # Copy the object's current state.

@@ -104,12 +104,13 @@ class Stripe:
         return RedirectResponse(checkout["success_url"], 303)
 
     async def _advance(self, request: Request) -> Response:
-        """Apply `renew`, `fail` (to pay for the next period), `pay`, `give_up` or `end` to a subscription."""
+        """Apply `renew`, `fail` (to pay for the next period), `decline`, `pay`, `give_up` or `end` to a subscription."""
         what, id = request.path_params["what"], request.path_params["id"]
         book = self.book
         actions: dict[str, Callable[[str], None]] = {
             "renew": book.renew,
             "fail": lambda subscription_id: book.renew(subscription_id, pays=False),
+            "decline": book.decline,
             "pay": book.pay,
             "give_up": book.give_up,
             "end": book.end,

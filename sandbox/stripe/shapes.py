@@ -210,24 +210,27 @@ def portal_session(id: str, created: int, customer_id: str, return_url: str | No
     }
 
 
-def invoice(id: str, created: int, subscription: Json, lines: list[Json], reason: str) -> Json:
-    """Return an open invoice."""
-    return _invoice(id, created, subscription, lines, reason) | _amounts(sum(line["amount"] for line in lines))
+def invoice(id: str, created: int, subscription: Json, lines: list[Json], reason: str, balance: int) -> Json:
+    """Return an open invoice.  `balance`: the customer's before it, negative if the customer has a credit."""
+    amounts = _amounts(sum(line["amount"] for line in lines), balance)
+    return _invoice(id, created, subscription, lines, reason) | amounts
 
 
-def _amounts(total: int) -> Json:
+def _amounts(total: int, balance: int) -> Json:
     """Return the amounts of an invoice of which nothing is paid yet."""
-    zero = ["amount_overpaid", "amount_paid", "amount_shipping", "attempt_count", "starting_balance"]
-    full = ["amount_due", "amount_remaining", "subtotal", "subtotal_excluding_tax", "total", "total_excluding_tax"]
+    zero = ["amount_overpaid", "amount_paid", "amount_shipping", "attempt_count"]
+    full = ["subtotal", "subtotal_excluding_tax", "total", "total_excluding_tax"]
     credit = ["post_payment_credit_notes_amount", "pre_payment_credit_notes_amount"]
-    return dict.fromkeys([*zero, *credit], 0) | dict.fromkeys(full, total)
+    balances = {"starting_balance": balance, "ending_balance": min(0, total + balance)}
+    due = dict.fromkeys(["amount_due", "amount_remaining"], max(0, total + balance))
+    return dict.fromkeys([*zero, *credit], 0) | dict.fromkeys(full, total) | due | balances
 
 
 def _invoice(id: str, created: int, subscription: Json, lines: list[Json], reason: str) -> Json:
     nothing = (
         "account_name account_tax_ids application automatically_finalizes_at customer_account customer_address customer_email "
         "customer_name customer_phone customer_shipping default_payment_method default_source description due_date effective_at "
-        "ending_balance footer from_invoice hosted_invoice_url invoice_pdf last_finalization_error latest_revision "
+        "footer from_invoice hosted_invoice_url invoice_pdf last_finalization_error latest_revision "
         "next_payment_attempt number on_behalf_of receipt_number rendering shipping_cost shipping_details "
         "statement_descriptor test_clock total_pretax_credit_amounts total_taxes webhooks_delivered_at"
     )

@@ -104,11 +104,12 @@ async def test_no_row_is_left_in_any_table_and_no_neighbours_row_is_gone(plane: 
             await connection.execute("SET LOCAL session_replication_role = replica")
             for org in (mine, yours):
                 tables = await fill(connection, org)
+            await connection.execute("UPDATE billing_checkouts SET ended_at = now()")
         before, neighbours = await counted(connection, tables, mine), await counted(connection, tables, yours)
         assert len(before) > 90 and all(before.values()), (
             f"empty: {[name for name, count in before.items() if not count]}"
         )
-        deleted = await organizations.delete(plane.control.db, Files.of(plane.settings), mine, "Mine", 60)
+        deleted = await organizations.delete(plane.control.db, Files.of(plane.settings), None, mine, "Mine", 60)
         assert deleted.is_done
         assert {name: count for name, count in (await counted(connection, tables, mine)).items() if count} == {}
         left = await counted(connection, tables, yours)
@@ -173,16 +174,16 @@ async def test_what_is_refused_and_what_ends_at_once(plane: Plane) -> None:
 async def test_a_deletion_that_was_broken_off_is_carried_on(plane: Plane) -> None:
     org = await organization(plane, "Mine")
     db, store = plane.control.db, Files.of(plane.settings)
-    assert not (await organizations.delete(db, store, org, "Mine", 0)).is_done
+    assert not (await organizations.delete(db, store, None, org, "Mine", 0)).is_done
     assert await organizations.continue_deletions(db, store, 60) == 1
-    assert (await organizations.delete(db, store, org, "Mine", 0)).is_done
+    assert (await organizations.delete(db, store, None, org, "Mine", 0)).is_done
 
 
 async def test_what_is_being_deleted_gets_no_key_and_no_number(plane: Plane) -> None:
     admin = runtime_pb2_grpc.AdminServiceStub(plane.channel)
     org = await organization(plane, "Mine")
     shown, who = ids.show(Kind.ORGANIZATION, org), plane.node("admin")
-    assert not (await organizations.delete(plane.control.db, Files.of(plane.settings), org, "Mine", 0)).is_done
+    assert not (await organizations.delete(plane.control.db, Files.of(plane.settings), None, org, "Mine", 0)).is_done
     key = runtime_pb2.IssueApiKeyRequest(organization_id=shown, role=options_pb2.ROLE_VIEWER)
     number = runtime_pb2.AssignNumberRequest(organization_id=shown, e164="+13175550100")
     for ask in (admin.IssueApiKey(key, metadata=who), admin.AssignNumber(number, metadata=who)):
@@ -203,7 +204,7 @@ async def test_a_recording_that_is_told_of_after_the_deletion_goes_too(plane: Pl
     """A media process had its report on disk while control was away."""
     db, store, root = plane.control.db, Files.of(plane.settings), plane.settings.recordings_dir
     mine, yours = await organization(plane, "Mine"), await organization(plane, "Yours")
-    assert (await organizations.delete(db, store, mine, "Mine", 60)).is_done
+    assert (await organizations.delete(db, store, None, mine, "Mine", 60)).is_done
     calls = {org: ids.new() for org in (mine, yours)}
     paths = {org: f"{ids.show(Kind.ORGANIZATION, org)}/{ids.show(Kind.CALL, calls[org])}.wav" for org in calls}
     for path in paths.values():
@@ -242,7 +243,7 @@ async def test_files_of_which_nobody_ever_tells_go_with_their_organization(plane
         return sum(path.is_file() for path in (root / ids.show(Kind.ORGANIZATION, org)).rglob("*"))
 
     assert await files.delete_files_of_organizations(db, store, 100) == 0
-    assert (await organizations.delete(db, store, mine, "Mine", 60)).is_done
+    assert (await organizations.delete(db, store, None, mine, "Mine", 60)).is_done
     assert left(mine) == 5
     assert [await files.delete_files_of_organizations(db, store, 2) for _ in range(4)] == [2, 2, 1, 0]
     assert not (root / ids.show(Kind.ORGANIZATION, mine)).exists()

@@ -191,6 +191,38 @@ async def test_there_is_room_for_so_many_listeners(control: FakeControl, plane: 
         assert control.answers == {"a": "done", "b": "full", "c": "over"}
 
 
+async def test_few_listen_to_one_call(control: FakeControl, plane: StartPlane) -> None:
+    """And when one of them has left, another may."""
+    control.offer("t1")
+    running = await plane()
+    async with running.joined():
+        await until(lambda: "started" in control.kinds("call_t1"))
+        for number in range(6):
+            control.listen("call_t1", f"l{number}")
+        await until(lambda: len(control.answers) == 6)
+        assert sorted(control.answers.values()) == [*["done"] * 5, "full"]
+        await until(lambda: len(control.heard) == 5)
+        control.leaves.set()
+        await until(lambda: not running.media.server.ports.listener_streams._open)
+        control.listen("call_t1", "later")
+        await until(lambda: "later" in control.answers)
+        assert control.answers["later"] == "done"
+
+
+async def test_an_organization_leaves_as_many_places_as_it_takes(control: FakeControl, plane: StartPlane) -> None:
+    control.offer("t1")
+    control.offer("t2", organization_id="org_2")
+    running = await plane(max_listeners=4)
+    async with running.joined("t1"), running.joined("t2"):
+        await until(lambda: all("started" in control.kinds(call) for call in ("call_t1", "call_t2")))
+        for token in ("a", "b", "c"):
+            control.listen("call_t1", token)
+        for token in ("d", "e"):
+            control.listen("call_t2", token)
+        await until(lambda: len(control.answers) == 5)
+        assert control.answers == {"a": "done", "b": "done", "c": "full", "d": "done", "e": "full"}
+
+
 async def test_a_command_for_a_call_that_is_gone_is_answered(control: FakeControl, plane: StartPlane) -> None:
     control.offer("t1")
     running = await plane()

@@ -5,10 +5,12 @@ import json
 from typing import Any
 from uuid import UUID
 
+import httpx
 import pytest
 
 from control.base.subscriptions import Payments
 from sandbox.stripe import Stripe, StripeFault
+from sandbox.stripe.shapes import Json
 from storage import billing
 from storage.db import Tx
 from tests.contract.billing.conftest import checkout, fetched, get, org_of
@@ -158,6 +160,46 @@ async def test_the_webhook_is_faster_than_the_checkouts_answer(sold: Edge, strip
         assert (await get(http))["plan"]["id"] == "starter"
 
 
+async def individually_priced(http: httpx.AsyncClient, stripe: Stripe) -> Json:
+    """The subscription of an organization with which the operator has agreed on a price, as docs/billing.md says."""
+    await checkout(http)
+    (customer,) = stripe.book.customers
+    stripe.book.add_price("price_agreed", 9900)
+    session = stripe.book.open_checkout(
+        {
+            "mode": "subscription",
+            "customer": customer,
+            "line_items": [{"price": "price_agreed"}],
+            "subscription_data": {"metadata": {"hum_plan": "starter"}},
+        }
+    )
+    return stripe.book.complete(session["id"])
+
+
+@pytest.mark.parametrize("change", [{"extra_seats": 3}, {"plan": "business"}, {"plan": "starter"}])
+async def test_an_individual_price_is_changed_by_the_operator_alone(
+    sold: Edge, stripe: Stripe, change: dict[str, Any]
+) -> None:
+    """A line of the list would be charged besides the agreed one."""
+    async with await sold.client() as http:
+        made = await individually_priced(http, stripe)
+        answer = await http.patch("/api/billing/subscription", json=change)
+        assert (answer.status_code, answer.json()["error"]["code"]) == (409, "invalid_state"), answer.text
+        assert "operator" in answer.json()["error"]["message"]
+        assert [each["price"]["id"] for each in made["items"]["data"]] == ["price_agreed"]
+
+
+async def test_an_individual_price_is_told_and_ended_like_any_other(sold: Edge, stripe: Stripe) -> None:
+    async with await sold.client() as http:
+        await individually_priced(http, stripe)
+        for ends in (True, False):
+            answer = await http.patch("/api/billing/subscription", json={"cancel_at_period_end": ends})
+            assert answer.status_code == 200, answer.text
+            assert answer.json()["subscription"]["cancel_at_period_end"] is ends
+        told = answer.json()
+        assert (told["plan"]["id"], told["subscription"]["individual_price"]) == ("starter", True)
+
+
 async def test_two_admins_change_different_things(sold: Edge, stripe: Stripe) -> None:
     async with await sold.client() as http:
         made = stripe.book.complete(await checkout(http))
@@ -169,6 +211,60 @@ async def test_two_admins_change_different_things(sold: Edge, stripe: Stripe) ->
         found = (await get(http))["subscription"]
         assert (found["extra_seats"], found["cancel_at_period_end"]) == (3, True)
         assert stripe.book.subscription(made["id"])["cancel_at_period_end"] is True
+
+
+async def test_a_larger_plan_is_paid_at_once_and_a_smaller_one_with_the_next_invoice(
+    sold: Edge, stripe: Stripe
+) -> None:
+    async with await sold.client() as http:
+        made = stripe.book.complete(await checkout(http))
+        invoices = stripe.book.invoices
+        for change, total in (({"extra_seats": 2}, 1000), ({"plan": "business"}, 19900 - 2900 - 1000)):
+            answer = await http.patch("/api/billing/subscription", json=change)
+            assert answer.status_code == 200, answer.text
+            latest = list(invoices.values())[-1]
+            assert (latest["billing_reason"], latest["status"]) == ("subscription_update", "paid")
+            assert latest["amount_paid"] == pytest.approx(total, abs=2)  # seconds of the period have passed
+        before = len(invoices)
+        answer = await http.patch("/api/billing/subscription", json={"plan": "starter"})
+        assert (answer.status_code, answer.json()["plan"]["id"]) == (200, "starter"), answer.text
+        assert len(invoices) == before
+        stripe.book.renew(made["id"])
+        assert list(invoices.values())[-1]["total"] == pytest.approx(2900 - (19900 - 2900), abs=2)
+
+
+@pytest.mark.parametrize("code", ["card_declined", "subscription_payment_intent_requires_action"])
+@pytest.mark.parametrize("change", [{"plan": "business"}, {"extra_seats": 2, "cancel_at_period_end": True}])
+async def test_without_a_payment_nothing_becomes_larger(
+    sold: Edge, stripe: Stripe, payments: Payments, code: str, change: dict[str, Any]
+) -> None:
+    async with await sold.client() as http:
+        made = stripe.book.complete(await checkout(http))
+        stripe.book.decline(made["id"], code)
+        await stripe.deliver()
+        await fetched(sold, payments)
+        before, invoices = await get(http), len(stripe.book.invoices)
+        answer = await http.patch("/api/billing/subscription", json=change)
+        assert (answer.status_code, answer.json()["error"]["code"]) == (409, "invalid_state"), answer.text
+        assert "declined" in answer.json()["error"]["message"]
+        after = await get(http)
+        assert (after["plan"], after["subscription"]) == (before["plan"], before["subscription"])
+        assert (len(stripe.book.invoices), made["status"]) == (invoices, "active")
+        stripe.book.pay(made["id"])
+        assert (await http.patch("/api/billing/subscription", json=change)).status_code == 200
+
+
+async def test_who_owes_gets_nothing_larger(sold: Edge, stripe: Stripe) -> None:
+    """One small invoice that is paid would make the subscription active again."""
+    async with await sold.client() as http:
+        made = stripe.book.complete(await checkout(http, extra_seats=2))
+        stripe.book.renew(made["id"], pays=False)
+        for change in ({"plan": "business"}, {"extra_seats": 3}):
+            answer = await http.patch("/api/billing/subscription", json=change)
+            assert (answer.status_code, answer.json()["error"]["code"]) == (409, "invalid_state"), answer.text
+        for smaller in ({"extra_seats": 1}, {"cancel_at_period_end": True}):
+            assert (await http.patch("/api/billing/subscription", json=smaller)).status_code == 200
+        assert made["status"] == "past_due"
 
 
 async def test_a_key_changes_once(sold: Edge, stripe: Stripe) -> None:

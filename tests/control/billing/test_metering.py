@@ -252,7 +252,7 @@ from storage import billing
 from storage.db import Db
 from hum.settings import BillingSettings
 from tests.support import billing as stock
-from control.clients.stripe import Stripe
+from control.clients.stripe import StripePayments
 
 url, api, step, number = sys.argv[1], sys.argv[2], sys.argv[3], int(sys.argv[4])
 count = 0
@@ -272,14 +272,14 @@ def killing(what, *, after):
 match step:
     case "before it is on its way": billing.begin_report = killing(billing.begin_report, after=False)
     case "in the transaction": billing.begin_report = killing(billing.begin_report, after=True)
-    case "on its way": Stripe.report_usage = killing(Stripe.report_usage, after=False)
-    case "answered": Stripe.report_usage = killing(Stripe.report_usage, after=True)
+    case "on its way": StripePayments.report_usage = killing(StripePayments.report_usage, after=False)
+    case "answered": StripePayments.report_usage = killing(StripePayments.report_usage, after=True)
     case "recorded": billing.record_report = killing(billing.record_report, after=True)
 
 async def main():
     settings = BillingSettings(stripe_api_key=stock.KEY, stripe_api_base=api)
     db = await Db.open(url)
-    await metering.Metering(db, Stripe.open(settings), stock.known(), settings).report_due()
+    await metering.Metering(db, StripePayments.open(settings), stock.known(), settings).report_due()
 
 asyncio.run(main())
 """

@@ -9,7 +9,7 @@ import pytest
 from control.base.subscriptions import Contract, SubscriptionItem
 from control.billing import subscriptionstate
 from control.billing.subscriptionstate import FOREVER, Period
-from hum.contract.errors import InvalidRequest
+from hum.contract.errors import InvalidRequest, InvalidState
 from tests.support.billing import known
 
 PLANS = known()
@@ -115,6 +115,50 @@ def test_how_a_subscription_becomes_another(
         contract(items), PLANS, subscriptionstate.plan_for_sale(PLANS, plan, seats), seats, None
     )
     assert (change.items, change.plan_id, change.cancel_at_period_end) == (lines, plan, None)
+
+
+SEATS = (*STARTER, SubscriptionItem("si_2", "price_seat", 2))
+BUSINESS = (SubscriptionItem("si_1", "price_business", 1), SubscriptionItem("si_2", "price_minutes", None))
+AGREED = (SubscriptionItem("si_1", "price_agreed", 1), SubscriptionItem("si_2", "price_seat", 2))
+
+
+@pytest.mark.parametrize(
+    ("items", "plan", "seats", "is_paid_now"),
+    [
+        (STARTER, "starter", 0, False),
+        (STARTER, "starter", 1, True),
+        (STARTER, "business", 0, True),
+        (SEATS, "starter", 2, False),
+        (SEATS, "starter", 1, False),
+        (SEATS, "business", 0, True),
+        (BUSINESS, "starter", 0, False),
+        (BUSINESS, "starter", 1, True),
+    ],
+)
+def test_what_is_more_is_paid_at_once_and_not_while_a_payment_is_due(
+    items: tuple[SubscriptionItem, ...], plan: str, seats: int, is_paid_now: bool
+) -> None:
+    order = subscriptionstate.plan_for_sale(PLANS, plan, seats), seats, None
+    assert subscriptionstate.change(contract(items), PLANS, *order).is_paid_now is is_paid_now
+    for status in ("past_due", "unpaid", "incomplete", "paused"):
+        owing = contract(items, status=status)
+        if is_paid_now:
+            with pytest.raises(InvalidState, match="due"):
+                subscriptionstate.change(owing, PLANS, *order)
+        else:
+            assert subscriptionstate.change(owing, PLANS, *order).items is not None
+
+
+@pytest.mark.parametrize("metadata", ["starter", "business", "gone", None])
+def test_an_individual_price_has_only_its_end_changed(metadata: str | None) -> None:
+    """Whether a plan is known for it or not."""
+    agreed = contract(AGREED, plan_id=metadata)
+    assert subscriptionstate.standing(agreed, PLANS, None, GRACE).is_individual
+    for plan, seats in (("starter", 2), ("starter", 5), ("business", 0)):
+        with pytest.raises(InvalidState, match="operator"):
+            subscriptionstate.change(agreed, PLANS, PLANS.get(plan), seats, True)
+    assert subscriptionstate.change(agreed, PLANS, None, None, True).cancel_at_period_end is True
+    assert not subscriptionstate.standing(contract(SEATS), PLANS, None, GRACE).is_individual
 
 
 def test_it_goes_on_after_all() -> None:

@@ -3,6 +3,7 @@
 `shapes.json` lists each field of the fixtures (github.com/stripe/openapi) and the kind of its value there.
 """
 
+import copy
 import json
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -135,6 +136,74 @@ async def test_half_a_period_is_prorated(account: Stripe, sdk: stripe.StripeClie
     account.book.renew(id)
     latest = list(account.book.invoices.values())[-1]
     assert latest["total"] == -1450 + 9950 + 19900
+
+
+async def upgrade(sdk: stripe.StripeClient, account: Stripe, id: str, price: str, **more: Any) -> stripe.Subscription:
+    params: Any = {
+        "items": [{"id": account.book.subscription(id)["items"]["data"][0]["id"], "price": price}],
+        "proration_behavior": "always_invoice",
+        **more,
+    }
+    return await sdk.v1.subscriptions.update_async(id, params)
+
+
+async def test_a_change_is_billed_at_once_and_a_credit_pays_later_invoices(
+    account: Stripe, sdk: stripe.StripeClient
+) -> None:
+    id = await subscribed(sdk, account)
+    await upgrade(sdk, account, id, "price_business")
+    await upgrade(sdk, account, id, "price_starter")
+    account.book.renew(id)
+    _, more, less, renewal = account.book.invoices.values()
+    assert [each["billing_reason"] for each in (more, less)] == ["subscription_update"] * 2
+    assert (more["total"], more["amount_paid"]) == (17000, 17000)
+    assert (less["total"], less["amount_paid"], less["ending_balance"]) == (-17000, 0, -17000)
+    assert (renewal["starting_balance"], renewal["amount_due"], renewal["ending_balance"]) == (-17000, 0, -14100)
+
+
+@pytest.mark.parametrize("code", ["card_declined", "subscription_payment_intent_requires_action"])
+async def test_a_change_that_is_an_error_if_it_is_not_paid(
+    account: Stripe, sdk: stripe.StripeClient, code: str
+) -> None:
+    """Nothing is left of it: no invoice, no event, no line for the next invoice."""
+    id = await subscribed(sdk, account)
+    account.book.decline(id, code)
+    before, events = copy.deepcopy(account.book.subscription(id)), len(account.book.events)
+    with pytest.raises(stripe.CardError) as refused:
+        await upgrade(
+            sdk, account, id, "price_business", payment_behavior="error_if_incomplete", metadata={"hum_plan": "x"}
+        )
+    assert (refused.value.http_status, refused.value.code) == (402, code)
+    assert (account.book.subscription(id), len(account.book.events)) == (before, events)
+    account.book.pay(id)
+    account.book.renew(id)
+    assert list(account.book.invoices.values())[-1]["total"] == 2900
+
+
+async def test_a_key_repeats_a_refused_payment(account: Stripe, sdk: stripe.StripeClient) -> None:
+    id = await subscribed(sdk, account)
+    account.book.decline(id)
+    params: Any = {
+        "items": [{"price": "price_seat", "quantity": 2}],
+        "proration_behavior": "always_invoice",
+        "payment_behavior": "error_if_incomplete",
+    }
+    for _ in range(2):
+        with pytest.raises(stripe.CardError):
+            await sdk.v1.subscriptions.update_async(id, params, {"idempotency_key": "k"})
+        account.book.pay(id)
+    changed = await sdk.v1.subscriptions.update_async(id, params, {"idempotency_key": "l"})
+    assert [each.price.id for each in changed["items"].data] == ["price_starter", "price_seat"]
+
+
+async def test_a_change_that_is_not_paid_is_due_otherwise(account: Stripe, sdk: stripe.StripeClient) -> None:
+    id = await subscribed(sdk, account)
+    account.book.decline(id)
+    changed = await upgrade(sdk, account, id, "price_business")
+    assert (changed.status, changed["items"].data[0].price.id) == ("past_due", "price_business")
+    assert [each["amount_due"] for each in account.book.open_invoices(id)] == [17000]
+    with pytest.raises(stripe.InvalidRequestError):
+        await upgrade(sdk, account, id, "price_starter", payment_behavior="pending_if_incomplete")
 
 
 async def test_a_checkout_is_open_once(account: Stripe, sdk: stripe.StripeClient) -> None:

@@ -8,10 +8,10 @@ import { Confirm } from "@/ui/dialog";
 import { Badge, Card } from "@/ui/layout";
 import { toast } from "@/ui/toast";
 import { isSmaller } from "./costs";
+import { offerOf } from "./offers";
 import { type BillingState, type Plan, RETURN_TO, useUpdateSubscription } from "./queries";
 
 const LIMITS = ["numbers", "minutes", "messages", "seats"] as const;
-const OVER: readonly string[] = ["canceled", "incomplete_expired"];
 
 export function Plans({ billing }: { billing: BillingState }) {
   const t = useTexts("billing");
@@ -55,10 +55,10 @@ function Choose({ plan, billing }: { plan: Plan; billing: BillingState }) {
     setAsked(false);
     toast.done(t.changed(plan.name));
   });
-  const subscription = billing.subscription && !OVER.includes(billing.subscription.status ?? "") ? billing.subscription : null;
-  if (subscription?.plan_id === plan.id) return null;
-  if (!plan.for_sale) return <p className="text-[13px] text-dim">{t.notForSale}</p>;
-  if (!subscription)
+  const offer = offerOf(plan, billing.subscription);
+  if (offer === "current") return null;
+  if (offer === "individual" || offer === "notForSale") return <p className="text-[13px] text-dim">{t[offer]}</p>;
+  if (offer === "take")
     return (
       <Button look="primary" needs="billing:write" busy={checkout.isPending} aria-label={t.takeOf(plan.name)} onClick={() => checkout.mutate(undefined)}>
         {t.take}

@@ -24,7 +24,7 @@ export function Subscription({ billing, subscription }: { billing: BillingState;
           [t.status, status ? <Badge key="s" tone={GOOD.includes(status) ? "good" : "bad"}>{t.statuses[status]}</Badge> : null],
           subscription.grace_ends_at ? [t.grace, <Time key="g" at={subscription.grace_ends_at} />] : null,
           [subscription.cancel_at_period_end ? t.ends : t.renews, <Time key="e" at={subscription.period_ends_at} />],
-          billing.plan?.sells_seats && [t.extraSeats, <Seats key={`seats ${subscription.extra_seats}`} seats={subscription.extra_seats} />],
+          billing.plan?.sells_seats && [t.extraSeats, subscription.individual_price ? t.individual : <Seats key={`seats ${subscription.extra_seats}`} seats={subscription.extra_seats} />],
         ]}
       />
       <div className="mt-4">
