@@ -108,9 +108,7 @@ def answered_by_request(form: Mapping[str, str], attempt_id: str) -> pb.ReportAn
     )
 
 
-def next_request(
-    form: Mapping[str, str], call_id: str, apologized_at: datetime | None = None
-) -> pb.NextStepRequest:
+def next_request(form: Mapping[str, str], call_id: str, apologized_at: datetime | None = None) -> pb.NextStepRequest:
     """Return the request for the next step of a call whose stream has closed.
 
     With `apologized_at`, for one whose caller heard an apology then.

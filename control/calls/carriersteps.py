@@ -121,9 +121,7 @@ async def record_apology(db: Db, request: runtime_pb2.RouteCallRequest, at: date
             await _create_call(tx, route, request, apology, at, timedelta(0))
 
 
-async def record_next_apology(
-    db: Db, request: runtime_pb2.NextStepRequest, at: datetime, token_seconds: int
-) -> None:
+async def record_next_apology(db: Db, request: runtime_pb2.NextStepRequest, at: datetime, token_seconds: int) -> None:
     """Record that a call got an apology at this time in place of another stream, because control was unavailable; idempotent.
 
     That ends a call that has had no stream: of any other, its media process reports why it ended.  Raises NotFound.
