@@ -51,11 +51,11 @@ from media.core.types import (
     Unrecord,
 )
 from media.io.control import ControlUnavailable, TokenRefused
-from media.io.frames import COUNTS
 from media.io.listenerstreams import ListenerQueue
 from media.io.modelsocket import ModelSocket
 from media.joinbuffer import JoinBuffer
 from media.leg import Closing, Leg
+from media.metrics import FRAMES
 from media.modelconnection import ModelConnection
 from media.plan import dictation_of, sequel_of, switch_of
 from media.ports import CallRegistry, Ports, ShellPhase
@@ -128,7 +128,7 @@ class Shell:
             self.fail()
 
     def _from_leg(self, event: LegEvent | None) -> None:
-        COUNTS.received += 1
+        FRAMES.received += 1
         now_ms = self._heard_ms = self._ports.clock()
         if event is None:
             return
@@ -351,7 +351,7 @@ class Shell:
 
     def _send(self, actions: list[ToLeg]) -> None:
         if actions:
-            COUNTS.sent += len(actions)
+            FRAMES.sent += len(actions)
             self._leg_state.leg.send(actions)
             actions.clear()
 

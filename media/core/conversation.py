@@ -49,7 +49,7 @@ from media.core.onsetdetector import Confirm
 from media.core.prompts import IN_YOUR_WORDS
 from media.core.recordingpauses import CARRIED_OVER, RecordingPauses
 from media.core.session import BROKE_OFF, RETURNED, Session
-from media.core.talk import Talk, answered_late
+from media.core.talk import Talk, answered_late, next_tick_ms
 from media.core.turngate import TurnGate
 from media.core.types import (
     Action,
@@ -65,10 +65,6 @@ from media.core.types import (
     ToolStatus,
 )
 from media.core.voice import Voice
-
-PULSE_MS: Final = 100.0  # between ticks without audio
-#: A pulse this shortly before a message is due waits for it: it would be a tick of its own.
-SOON_MS: Final = 10.0
 
 
 class ConversationPhase(Enum):
@@ -265,10 +261,7 @@ class Conversation(Talk):
         self._leave_message(now_ms)
         self._say_last()
         self._finish_closing(now_ms)
-        sound_ms, pulse_ms = voice.playout.due_ms(), now_ms + PULSE_MS
-        if pulse_ms < sound_ms <= pulse_ms + SOON_MS:
-            pulse_ms = sound_ms
-        self.due_ms = min(pulse_ms, sound_ms, filler_ms)
+        self.due_ms = min(next_tick_ms(now_ms, voice.playout.due_ms()), filler_ms)
         return self._drain()
 
     def written(self, moment: Moment, now_ms: float) -> None:
@@ -367,10 +360,7 @@ class Conversation(Talk):
             return
         speaks = model.replies.turn_gate.speaks(now_ms)
         quiet = not (works or speaks or model.awaited or model.replies.prompts.waiting) and self._floor.settled
-        due = idle_timer.due(now_ms, caller_speaks=speaks, quiet=quiet)
-        if due is None:
-            return
-        match due:
+        match idle_timer.due(now_ms, caller_speaks=speaks, quiet=quiet):
             case Due.PROMPT:
                 voice.prompts.idle_prompt = idle_timer.prompted - 1
                 self._say(PromptKind.IDLE)

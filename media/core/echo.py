@@ -19,6 +19,7 @@ a copy tells it from a caller, who need not be so much louder.
 """
 
 from bisect import bisect_left
+from dataclasses import dataclass
 from typing import Final, Protocol
 
 import numpy as np
@@ -103,27 +104,17 @@ def likeness(line: bytes, played: bytes, frames: tuple[int, ...]) -> list[float]
     at = bisect_left(SIZES, len(old))
     size = SIZES[at] if at < len(SIZES) else len(old)
     spectrum = np.fft.rfft(old, size)
-    energy = np.empty(len(old) + 1)
-    energy[0] = 0.0
+    energy = np.zeros(len(old) + 1)
     np.cumsum(old * old, out=energy[1:])
     longest, results = len(new), []
     for count in frames:
         new = new[max(0, len(new) - count * FRAME_BYTES + 1) :]
         # Fewer frames are compared with no older audio than more frames are.
         first, end = longest - len(new), len(old) - len(new) + 1
-        # In place: each array that is made anew takes the place of another one in the processor's cache.
-        product = np.fft.rfft(new, size)
-        np.conjugate(product, product)
-        np.multiply(spectrum, product, product)
-        alike = np.fft.irfft(product, size)[first:end]
+        alike = np.fft.irfft(spectrum * np.conj(np.fft.rfft(new, size)), size)[first:end]
         # A sample of noise in each keeps silence from resembling silence.
-        power = energy[len(new) + first :] - energy[first : -len(new)]
-        power += len(new)
-        power *= float(new @ new) + len(new)
-        np.sqrt(power, power)
-        np.divide(alike, power, power)
-        np.abs(power, power)
-        results.append(float(power.max()))
+        power = energy[len(new) + first :] - energy[first : -len(new)] + len(new)
+        results.append(float(np.abs(alike / np.sqrt(power * (float(new @ new) + len(new)))).max()))
     return results
 
 
@@ -132,30 +123,34 @@ def _differences(ulaw: bytes) -> Floats:
     return samples[1:] - samples[:-1]  # `np.diff` takes 5 us more
 
 
+@dataclass(slots=True)
+class _Second:
+    """Evidence from one second of the line, so far."""
+
+    loudest_ms: float
+    loudest_db: float = NOTHING_DB
+    frames: int = 0
+    has_voice: bool = False
+
+
 class EchoGate:
     """Learns one line's coupling, and judges onsets by it."""
 
     __slots__ = (
         "_copy_frames",
         "_foreign",
-        "_frames",
-        "_has_voice",
         "_history",
         "_is_faithful",
-        "_loudest_db",
-        "_loudest_ms",
         "_passed",
         "_played",
+        "_second",
         "_seconds",
     )
 
     def __init__(self, played: Played, history: Backlog) -> None:
         """Create the gate of a line; `history` has the line's newest frames."""
         self._played, self._history = played, history
-        # Of the second so far.
-        self._frames = 0
-        self._has_voice = False
-        self._loudest_db, self._loudest_ms = NOTHING_DB, 0.0
+        self._second = _Second(0.0)
         self._seconds: list[float] = []  # coupling in each of the last seconds
         # Seconds in a row with a voice that was not the agent's.
         self._foreign = 0
@@ -175,26 +170,24 @@ class EchoGate:
 
     def frame(self, level_db: float, now_ms: float, *, voiced: bool) -> None:
         """Learn from 20 ms of the line while the agent is heard."""
-        if level_db > self._loudest_db:
-            self._loudest_db, self._loudest_ms = level_db, now_ms
-        if voiced:
-            self._has_voice = True
-        if self._copy_frames:
-            self._copy_frames -= 1
-        self._frames += 1
-        if self._frames >= SECOND_FRAMES:
+        second = self._second
+        if level_db > second.loudest_db:
+            second.loudest_db, second.loudest_ms = level_db, now_ms
+        second.has_voice |= voiced
+        self._copy_frames = max(0, self._copy_frames - 1)
+        second.frames += 1
+        if second.frames >= SECOND_FRAMES:
             self._learn(now_ms)
-            self._frames = 0
-            self._has_voice = False
-            self._loudest_db, self._loudest_ms = NOTHING_DB, now_ms
+            self._second = _Second(now_ms)
 
     def _learn(self, now_ms: float) -> None:
-        played_db = self._played.echo_level_db(self._loudest_ms)
+        second = self._second
+        played_db = self._played.echo_level_db(second.loudest_ms)
         if played_db < AGENT_DB:
             return
-        coupling_db = self._loudest_db - played_db
+        coupling_db = second.loudest_db - played_db
         is_foreign = False
-        if self._has_voice and (coupling_db > self.coupling_db or (coupling_db > FAINT_DB and not self._is_faithful)):
+        if second.has_voice and (coupling_db > self.coupling_db or (coupling_db > FAINT_DB and not self._is_faithful)):
             (alike,) = self._likeness((COMPARED_FRAMES,), now_ms)
             self._is_faithful |= alike >= FAITHFUL
             is_foreign = coupling_db > self.coupling_db and alike < SECOND_COPY

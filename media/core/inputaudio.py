@@ -31,7 +31,6 @@ class InputAudioBuffer:
         "_clock",
         "_latency",
         "_plan",
-        "_quiet_bytes",
         "_session",
         "_unsent",
         "_voiced",
@@ -45,7 +44,6 @@ class InputAudioBuffer:
         self.session_clock = SessionClock()
         self.replay = ReplayBuffer()
         self._plan, self._session, self._clock, self._latency = plan, session, clock, latency
-        self._quiet_bytes = plan.quiet_append_ms * BYTES_PER_MS
         # The newest audio, not yet sent.
         self._unsent = Backlog()
         self._voiced = False  # whether any of that is voiced
@@ -76,7 +74,7 @@ class InputAudioBuffer:
         """Return how many bytes to gather before sending."""
         if self.speaking:
             return SPEECH_APPEND if voiced else 0
-        return 0 if speaking else self._quiet_bytes
+        return 0 if speaking else self._plan.quiet_append_ms * BYTES_PER_MS
 
     def flush(self, now_ms: float) -> None:
         """Send the audio gathered so far."""

@@ -41,7 +41,7 @@ from media.core.legmessages import (
 from media.core.playout import Playout
 from media.core.prompts import heard_text
 from media.core.recordinggate import RecordingGate
-from media.core.talk import Talk, answered_late
+from media.core.talk import Talk, answered_late, next_tick_ms
 from media.core.turngate import TurnGate
 from media.core.types import (
     Action,
@@ -57,7 +57,6 @@ from media.core.types import (
     TurnEnded,
 )
 
-PULSE_MS: Final = 100.0
 #: Frames kept until the beep's mark is back, so that a caller who speaks at once is recorded from the first word.
 KEPT_FRAMES = 100
 MESSAGE_TAKEN, NO_MESSAGE, MESSAGE_FAILED = "message_taken", "no_message", "message_failed"  # reasons
@@ -163,7 +162,7 @@ class Mailbox(Talk):
             case _:
                 pass
         speaker.pump(now_ms)
-        self.due_ms = min(now_ms + PULSE_MS, speaker.due_ms())
+        self.due_ms = next_tick_ms(now_ms, speaker.due_ms())
         return self._drain()
 
     # The leg.

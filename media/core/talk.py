@@ -5,7 +5,7 @@ abstract class and not a protocol, since it is called with every frame: of a cla
 """
 
 from abc import ABCMeta, abstractmethod
-from typing import Any
+from typing import Any, Final
 
 from media.core.commands import (
     Command,
@@ -20,6 +20,10 @@ from media.core.commands import (
 )
 from media.core.legmessages import LegEvent, MoveOn, Outcome
 from media.core.types import Action, CommandReply, Moment, Report, ToolStatus
+
+PULSE_MS: Final = 100.0  # between ticks without audio
+#: A pulse this shortly before a message is due waits for it: it would be a tick of its own.
+SOON_MS: Final = 10.0
 
 
 # By its metaclass and not from ABC: a base that is not compiled would give every core a `__dict__`.
@@ -114,3 +118,9 @@ def answered_late(command: Command, outcome: Outcome) -> list[Action]:
 def due(talks: dict[Talk, Any], now_ms: float) -> list[Talk]:
     """Return the cores that need a tick now.  Checks all of them on every tick, so it lives in the compiled core."""
     return [talk for talk in talks if talk.due_ms <= now_ms]
+
+
+def next_tick_ms(now_ms: float, sound_ms: float) -> float:
+    """Return when the next tick is due: with the next pulse, or when there is sound to send."""
+    pulse_ms = now_ms + PULSE_MS
+    return sound_ms if sound_ms <= pulse_ms + SOON_MS else pulse_ms

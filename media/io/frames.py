@@ -16,19 +16,6 @@ _SHORT: Final = Struct(">BBH")
 _LONG: Final = Struct(">BBQ")
 
 
-class MessageCounts:
-    """The numbers of messages on the carrier's sockets.  Compiled: each message counts."""
-
-    __slots__ = ("received", "sent")
-
-    def __init__(self) -> None:
-        self.received = 0
-        self.sent = 0
-
-
-COUNTS: Final = MessageCounts()
-
-
 class TooBig(Exception):  # noqa: N818 - it says what is wrong
     """A fragmented message is longer than a single frame may be."""
 

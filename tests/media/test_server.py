@@ -9,7 +9,7 @@ import httpx
 import pytest
 import websockets
 
-from media.io.frames import COUNTS
+from media import metrics
 from media.modelconnection import ModelConnection
 from media.ticker import LoopLoad
 from sandbox.twilio import sign
@@ -334,7 +334,7 @@ async def test_frames_that_come_before_the_session_are_kept_in_order(
         frames = [tone(20, hz=300 + 10 * number) for number in range(20)]
         for frame in frames:
             await line.media(frame)
-        await until(lambda: COUNTS.received >= 22)
+        await until(lambda: metrics.FRAMES.received >= 22)
         control.opens.set()
         await until(lambda: model.heard() == b"".join(frames))
 
