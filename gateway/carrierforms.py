@@ -108,14 +108,20 @@ def answered_by_request(form: Mapping[str, str], attempt_id: str) -> pb.ReportAn
     )
 
 
-def next_request(form: Mapping[str, str], call_id: str) -> pb.NextStepRequest:
-    """Return the request for the next step of a call whose stream has closed."""
-    return pb.NextStepRequest(
+def next_request(form: Mapping[str, str], call_id: str, apologized_at: datetime | None = None) -> pb.NextStepRequest:
+    """Return the request for the next step of a call whose stream has closed.
+
+    With `apologized_at`, for one whose caller heard an apology then.
+    """
+    request = pb.NextStepRequest(
         call_id=call_id,
         call_sid=form.get("CallSid", ""),
         to_e164=short_text(form, "To"),
         carrier_status=short_text(form, "CallStatus"),
     )
+    if apologized_at is not None:
+        request.apologized_at.FromDatetime(apologized_at)
+    return request
 
 
 def end_dial_request(

@@ -30,6 +30,8 @@ XML = "text/xml"
 APOLOGY = "We are sorry, we can not take your call at the moment. Please call again in a little while. Goodbye."
 
 VOICE = "/twilio/voice"
+#: The end of a call's stream; the call's id follows.
+NEXT = "/twilio/voice/next/"
 #: The end of a transfer's dial; with `STATUS`, that the recipient answered it.
 TRANSFER, STATUS = "/twilio/voice/transfer/", "/status"
 #: The status of a call that we placed; the attempt's id follows.
@@ -61,7 +63,7 @@ class CarrierWebhooks:
         return [
             self._route(VOICE, self._answer_incoming_call),
             self._route("/twilio/voice/status", self._accept_call_status),
-            self._route("/twilio/voice/next/{call_id}", self._answer_next_step),
+            self._route(NEXT + "{call_id}", self._answer_next_step),
             self._route(f"{TRANSFER}{{transfer_id}}", self._answer_dial_end),
             self._route(f"{TRANSFER}{{transfer_id}}{STATUS}", self._accept_dial_status),
             self._route("/twilio/voice/whisper/{transfer_id}", self._answer_whisper),
@@ -106,6 +108,9 @@ class CarrierWebhooks:
             answer = await self._ask(self._ingress.NextStep, message, request)
         except (ControlUnavailable, aio.AioRpcError) as error:
             LOG.warning("control did not answer a carrier webhook", question="next", error=_reason(error))
+            # A call that control refused has no record that could say so.
+            if isinstance(error, ControlUnavailable):
+                await self._retry_queue.add(request.url.path, urlencode(form).encode(), keep_in_memory=True)
             return Response(twiml.say(APOLOGY), media_type=XML)
         return self._render_step(answer.step)
 
@@ -210,6 +215,9 @@ class CarrierWebhooks:
             await self._texts.deliver(webhook, form)
         elif webhook.path == VOICE:
             await self._ask(self._ingress.RouteCall, carrierforms.route_request(form, webhook.at), None)
+        elif webhook.path.startswith(NEXT):
+            step = carrierforms.next_request(form, webhook.path.removeprefix(NEXT), webhook.at)
+            await self._ask(self._ingress.NextStep, step, None)
         elif webhook.path.startswith(TRANSFER):
             id, status, _ = webhook.path.removeprefix(TRANSFER).partition(STATUS)
             if status:

@@ -137,6 +137,7 @@ SET_NEXT_STEP = "UPDATE calls SET next_step = $2, next_step_due = $3 WHERE id = 
 LEAVE_STREAM = """
     UPDATE calls SET next_step_due = next_step IS NOT NULL, streams_left = streams_left + 1, node = NULL WHERE id = $1
 """
+OFFERED_SINCE = "SELECT token_expires_at - make_interval(secs => $3) > $2 FROM calls WHERE id = $1"
 EXTEND_TOKEN = "UPDATE calls SET token_expires_at = token_expires_at + make_interval(secs => $2) WHERE id = $1"
 CARRIER_ENDED = "UPDATE calls SET carrier_ended_at = coalesce(carrier_ended_at, now()) WHERE id = $1"
 LOSE_STREAM = "UPDATE calls SET carrier_ended_at = coalesce(carrier_ended_at, now()), node = NULL WHERE id = $1"
@@ -434,6 +435,11 @@ async def set_next_step(tx: Tx, id: UUID, step: str | None, *, due: bool = False
 async def leave_stream(tx: Tx, id: UUID) -> None:
     """Record that the stream was left for the next step, so that no media process has the call."""
     await tx.execute(LEAVE_STREAM, id)
+
+
+async def is_offered_since(tx: Tx, id: UUID, at: datetime, token_seconds: int) -> bool:
+    """Return whether the call was offered a stream after this time, which is not open yet."""
+    return bool(await tx.fetchval(OFFERED_SINCE, id, at, token_seconds))
 
 
 async def extend_token(tx: Tx, id: UUID, seconds: int) -> None:

@@ -121,12 +121,33 @@ async def record_apology(db: Db, request: runtime_pb2.RouteCallRequest, at: date
             await _create_call(tx, route, request, apology, at, timedelta(0))
 
 
+async def record_next_apology(db: Db, request: runtime_pb2.NextStepRequest, at: datetime, token_seconds: int) -> None:
+    """Record that a call got an apology at this time in place of another stream, because control was unavailable; idempotent.
+
+    That ends a call that has had no stream: of any other, its media process reports why it ended.  Raises NotFound.
+    """
+    async with db.system() as tx:
+        state = await _lock_for_step(tx, request)
+        was_over = request.carrier_status in CARRIER_ENDINGS
+        if state.direction != "inbound" or state.streams_opened or was_over:
+            return
+        # If it was offered one after the apology, the carrier has requested again and got an answer.
+        if not await calls.is_offered_since(tx, state.id, at, token_seconds):
+            await end_call(tx, state, "failed", at, AWAY_REASON)
+
+
+async def _lock_for_step(tx: Tx, request: runtime_pb2.NextStepRequest) -> CallStateRow:
+    """Lock and return the call of a request for its next step.  Raises NotFound."""
+    state = await calls.lock(tx, ids.require(Kind.CALL, request.call_id))
+    if (state.call_sid, state.to_e164) != (request.call_sid, request.to_e164):
+        raise NotFound("There is no such call.")
+    return state
+
+
 async def next_step(db: Db, context: StepContext, request: runtime_pb2.NextStepRequest) -> Step:
     """Return the next step for a call with a closed stream.  Raises NotFound."""
     async with db.system() as tx:
-        state = await calls.lock(tx, ids.require(Kind.CALL, request.call_id))
-        if (state.call_sid, state.to_e164) != (request.call_sid, request.to_e164):
-            raise NotFound("There is no such call.")
+        state = await _lock_for_step(tx, request)
         if request.carrier_status in CARRIER_ENDINGS and state.next_step_due and state.status in LIVE:
             # The caller hung up while the stream was left.
             await end_call(tx, state, "completed", now(), "caller")

@@ -338,12 +338,17 @@ class NextStepRequest(message.Message):
     CALL_SID_FIELD_NUMBER: builtins.int
     TO_E164_FIELD_NUMBER: builtins.int
     CARRIER_STATUS_FIELD_NUMBER: builtins.int
+    APOLOGIZED_AT_FIELD_NUMBER: builtins.int
     call_id: builtins.str
     call_sid: builtins.str
     to_e164: builtins.str
     """The number that was called."""
     carrier_status: builtins.str
     """The call's status, in the carrier's terms."""
+    @builtins.property
+    def apologized_at(self) -> timestamp_pb2.Timestamp:
+        """Set: control was away, and the caller, unless the call was over, heard an apology at this time."""
+
     def __init__(
         self,
         *,
@@ -351,10 +356,11 @@ class NextStepRequest(message.Message):
         call_sid: builtins.str = ...,
         to_e164: builtins.str = ...,
         carrier_status: builtins.str = ...,
+        apologized_at: timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = typing.Literal["apologized_at", b"apologized_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = typing.Literal["call_id", b"call_id", "call_sid", b"call_sid", "carrier_status", b"carrier_status", "to_e164", b"to_e164"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = typing.Literal["apologized_at", b"apologized_at", "call_id", b"call_id", "call_sid", b"call_sid", "carrier_status", b"carrier_status", "to_e164", b"to_e164"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

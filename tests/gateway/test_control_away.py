@@ -223,6 +223,54 @@ async def test_the_carriers_status_does_not_overtake_the_apology(deployment: Dep
             await until(lambda: deployment.told() == 2)
 
 
+@pytest.mark.parametrize(
+    ("carrier_status", "opened", "end"),
+    [
+        ("in-progress", False, ("failed", "control_away")),
+        ("completed", False, ("canceled", "caller")),
+        ("in-progress", True, ("in_progress", None)),
+    ],
+    ids=["heard the apology", "hung up", "had a stream"],
+)
+async def test_who_hears_the_apology_in_place_of_a_stream_that_could_not_open(
+    deployment: Deployment, carrier_status: str, opened: bool, end: tuple[str, str | None]
+) -> None:
+    """Control had connected the call, and was gone when the media process asked it for the session."""
+    async with deployment.control() as made, deployment.gateway() as carrier:
+        step = (await carrier.post("/twilio/voice", "CA1")).text
+        path = step[step.index("/twilio/voice/next/") :].partition('"')[0]
+        if opened:  # its media process reports how it ended
+            async with made.db.system() as tx:
+                await tx.execute("UPDATE calls SET status = 'in_progress', streams_opened = 1, node = 'm1'")
+    async with deployment.gateway(ingress_seconds=0.2) as carrier:
+        assert APOLOGY in (await carrier.post(path, "CA1", CallStatus=carrier_status)).text
+        assert (await carrier.post("/twilio/voice/status", "CA1", CallStatus="completed")).status_code == 204
+        async with deployment.control():
+            await until(lambda: deployment.told() == 2)
+            (call,) = (await deployment.api(carrier, "GET", "/api/calls"))["calls"]
+            assert (call["status"], call["end_reason"]) == end
+
+
+async def test_an_apology_in_place_of_a_stream_that_the_carrier_never_got_ends_no_call_that_got_one_since(
+    deployment: Deployment,
+) -> None:
+    """The carrier asked again, and is about to open the stream that it was offered then."""
+    async with deployment.control(), deployment.gateway() as carrier:
+        step = (await carrier.post("/twilio/voice", "CA1")).text
+        path = step[step.index("/twilio/voice/next/") :].partition('"')[0]
+    async with deployment.gateway(ingress_seconds=0.2) as carrier:
+        assert APOLOGY in (await carrier.post(path, "CA1", CallStatus="in-progress")).text
+    (deployment.home / "webhooks").rename(deployment.home / "kept")
+    async with deployment.control(), deployment.gateway() as carrier:
+        assert "<Connect" in (await carrier.post(path, "CA1", CallStatus="in-progress")).text
+    shutil.rmtree(deployment.home / "webhooks")
+    (deployment.home / "kept").rename(deployment.home / "webhooks")
+    async with deployment.control(), deployment.gateway() as carrier:
+        await until(lambda: deployment.told() == 1)
+        (call,) = (await deployment.api(carrier, "GET", "/api/calls"))["calls"]
+        assert call["ended_at"] is None
+
+
 async def test_an_apology_that_the_carrier_never_got_ends_no_call_that_was_answered_since(
     deployment: Deployment,
 ) -> None:
