@@ -29,7 +29,10 @@ class Topic:
 
 TOPICS: Mapping[str, Topic] = {
     "browser": Topic("pages, browser calls and the console's journeys, in Chromium", {"chromium": "chromium"}),
-    "calls": Topic("whole calls in real time: transfers, mailboxes, outbound, supervision", workers=3),
+    "calls": Topic(
+        "whole calls in real time: transfers, mailboxes, outbound, supervision; also when a part dies in them",
+        workers=3,
+    ),
     "interop": Topic(
         "programs that others wrote: generated clients, OIDC, MCP, examples of the docs, Prometheus, backups",
         {"prometheus": "prometheus", "openssl": "openssl", "ssh-keygen": "openssh-client", "curl": "curl"},
@@ -50,7 +53,7 @@ TOPICS: Mapping[str, Topic] = {
             "openssl": "openssl",
         },
     ),
-    "chaos": Topic("parts of one machine die, hang or can't start"),
+    "chaos": Topic("parts of one machine die, stand still, hang or can't start"),
     "strain": Topic("floods, neighbours, full disks, leaks, large tables", workers=1),
     "fuzz": Topic("random input: the API by its document, every example of every property"),
     "realtime": Topic("figures that are compared with real time; alone on the machine", workers=1),

@@ -38,7 +38,9 @@ async def events(http: httpx.AsyncClient, call_id: str, last: int | None = None)
     """The events of a stream; comments come as text."""
     headers = {"Last-Event-ID": str(last)} if last is not None else {}
     async with http.stream("GET", f"/api/calls/{call_id}/stream", headers=headers, timeout=60) as answer:
-        assert answer.status_code == 200, await answer.aread()
+        if answer.is_error:
+            raise httpx.HTTPStatusError(str(await answer.aread()), request=answer.request, response=answer)
+        assert answer.status_code == 200
         assert answer.headers["content-type"].startswith("text/event-stream")
         found: dict[str, str] = {}
         async for line in answer.aiter_lines():

@@ -16,11 +16,11 @@ from sandbox.mcp import McpServer, McpTool
 from storage import approvals, mcp
 from storage.approvals import Subject, ToolCall
 from storage.db import Db
-from tests.e2e.test_parts_die import Deployment, deployment
+from tests.e2e.deployments import Deployment, deployment
 from tests.support.waits import patience
 
 __all__ = ["deployment"]
-pytestmark = pytest.mark.chaos
+pytestmark = pytest.mark.calls
 
 
 @pytest.fixture

@@ -6,11 +6,11 @@ from typing import Any
 import pytest
 
 from sandbox.twilio import Fault, farend
-from tests.e2e.test_parts_die import Deployment, deployment
+from tests.e2e.deployments import Deployment, deployment
 from tests.support.waits import patience
 
 __all__ = ["deployment"]
-pytestmark = pytest.mark.chaos
+pytestmark = pytest.mark.calls
 CALLEE = "+13175550188"
 
 

@@ -11,12 +11,12 @@ from media.core.audio import to_linear
 from media.core.beep import BEEP_HZ
 from sandbox.twilio import Call, say
 from tests.e2e.conftest import CALLER, NUMBER
-from tests.e2e.test_parts_die import Deployment, deployment, more
+from tests.e2e.deployments import Deployment, deployment, more
 from tests.support.simulation import voice
 from tests.support.waits import patience
 
 __all__ = ["deployment", "more"]
-pytestmark = [pytest.mark.chaos, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.calls, pytest.mark.timeout(300)]
 FIRST, SECOND = b"".join(voice(2_500, seed=21)), b"".join(voice(1_000, seed=22))
 BEEPED = {"do": "wait_for_tone", "hz": BEEP_HZ, "timeout_ms": 40_000}
 HASH = {"do": "press", "digits": "#"}

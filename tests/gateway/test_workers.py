@@ -30,14 +30,14 @@ def living(pids: list[int]) -> list[int]:
 class Supervised:
     """Two gateways without a control: they serve `/healthz`."""
 
-    def __init__(self, home: Path) -> None:
+    def __init__(self, home: Path, successor_seconds: float) -> None:
         self.stops = False
         self.port = free_port("127.0.0.1")
         settings = {
             "HUM_HOME": str(home),
             "HUM_GATEWAY_LISTEN": f"127.0.0.1:{self.port}",
             "HUM_DRAIN_SECONDS": "2",
-            "successor_seconds": "20",
+            "successor_seconds": str(successor_seconds),
         }
         self._environment = variables(environment() | settings)
 
@@ -94,8 +94,14 @@ class Supervised:
 
 
 @pytest.fixture
-async def supervised(tmp_path: Path) -> AsyncIterator[Supervised]:
-    made = Supervised(tmp_path)
+def successor_seconds() -> float:
+    """How long workers wait for a successor."""
+    return 20.0
+
+
+@pytest.fixture
+async def supervised(tmp_path: Path, successor_seconds: float) -> AsyncIterator[Supervised]:
+    made = Supervised(tmp_path, successor_seconds)
     await made.start()
     yield made
     with contextlib.suppress(ProcessLookupError):
@@ -131,6 +137,7 @@ async def test_gateways_without_a_supervisor_serve_until_there_are_others(superv
     assert len(supervised.serving()) == 2
 
 
+@pytest.mark.parametrize("successor_seconds", [2.0])
 async def test_gateways_without_a_supervisor_go_after_a_while(supervised: Supervised) -> None:
     orphans = supervised.children()
     await supervised.kill()

@@ -1,5 +1,6 @@
 """`hum media --workers`: one port, several processes, one of which may die."""
 
+import asyncio
 import contextlib
 import os
 import signal
@@ -8,11 +9,15 @@ import sys
 from collections.abc import AsyncIterator
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 import websockets
 
 from cli import _parser
+from hum.network import parse_listen
+from hum.process.processes import ProcessIdentity
+from hum.process.sockets import bind_socket
 from sandbox.twilio import sign
 from tests.media.fakecontrol import FakeControl
 from tests.media.fakemodel import FakeModel
@@ -40,7 +45,9 @@ async def calls(stack: contextlib.AsyncExitStack, control: FakeControl, url: str
         token = f"t{len(control.opened)}"
         control.offer(token)
         connection = await stack.enter_async_context(
-            websockets.connect(url, additional_headers={"X-Twilio-Signature": sign(TOKEN, url)}, ping_interval=None)
+            websockets.connect(
+                url, additional_headers={"X-Twilio-Signature": sign(TOKEN, url)}, ping_interval=None, close_timeout=0.3
+            )
         )
         lines.append(Line(connection))
         await lines[-1].start(token=token)
@@ -84,6 +91,56 @@ async def test_workers_without_a_supervisor_take_calls_for_a_while(
     async with contextlib.AsyncExitStack() as stack:
         await calls(stack, control, url, 2)
     await until(lambda: not any(Path(f"/proc/{pid}").exists() for pid in left))
+
+
+@pytest.mark.chaos
+async def test_workers_without_a_supervisor_serve_until_there_are_others(
+    settings: MakeSettings, control: FakeControl, model: FakeModel, tmp_path: Path
+) -> None:
+    """Under `hum up`, whose socket both supervisors inherit: no caller is refused, and no call is cut."""
+    given, over = settings(), asyncio.Event()
+    url = f"{given.media_url}/media/twilio"
+    with bind_socket(parse_listen(given.media_listen), shared=True) as port:
+        options: dict[str, Any] = {
+            "env": program_environment(
+                given, model, tmp_path, HUM_MEDIA_LISTEN=f"fd:{port.fileno()}", HUM_DRAIN_SECONDS=60, linger_seconds=1
+            ),
+            "pass_fds": [port.fileno()],
+            "stderr": subprocess.DEVNULL,
+        }
+
+        async def keep_calling() -> None:
+            """Open one call after the other, each for a moment.  Raises if one is refused."""
+            while not over.is_set():
+                async with contextlib.AsyncExitStack() as stack:
+                    await calls(stack, control, url, 1)
+
+        async with running(*TWO, **options) as first, contextlib.AsyncExitStack() as going_on:
+            await until(lambda: len(control.hellos) == 2)
+            left = children(first.pid, wrapper=False)
+            held = await calls(going_on, control, url, 4)
+            first.kill()
+            await first.ended()
+            calling = asyncio.create_task(keep_calling())
+            begun = len(control.opened)
+            await until(lambda: len(control.opened) > begun + 10 or calling.done())
+            assert {process_of(each.node) for each in control.opened} <= set(left)
+            async with running(*TWO, **options) as second:
+                await until(lambda: process_of(control.opened[-1].node) not in left or calling.done())
+                assert [pid for pid in left if ProcessIdentity.of(pid)], "they have calls"
+                assert [line.connection.close_code for line in held] == [None] * 4
+                await going_on.aclose()
+                await until(lambda: not any(map(ProcessIdentity.of, left)) or calling.done())
+                begun = len(control.opened)
+                await until(lambda: len(control.opened) > begun + 10 or calling.done())
+                over.set()
+                await calling
+                served = {process_of(each.node) for each in control.opened[begun + 1 :]}
+                assert served <= set(children(second.pid, wrapper=False))
+
+
+def process_of(node: str) -> int:
+    return int(node.split("-")[-2])
 
 
 @pytest.mark.chaos

@@ -2,8 +2,8 @@
 
 import os
 import signal
-from collections.abc import Iterable
-from contextlib import suppress
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")
@@ -13,6 +13,27 @@ def kill_group(pid: int) -> None:
     """Kill a program that began a session of its own, and all that it has started: `node` from a wheel is a script beside node."""
     with suppress(ProcessLookupError):
         os.killpg(pid, signal.SIGKILL)
+
+
+@contextmanager
+def stopped(pids: Iterable[int]) -> Iterator[None]:
+    """Let processes stand still (SIGSTOP) until the block is left.  The next one is asked for when the one before stands."""
+    standing = list[int]()
+    try:
+        for pid in pids:
+            os.kill(pid, signal.SIGSTOP)
+            standing.append(pid)
+        yield
+    finally:
+        for pid in standing:
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGCONT)
+
+
+def family(pid: int) -> Iterator[int]:
+    """Yield a process, then those that it has started by then."""
+    yield pid
+    yield from children(pid)
 
 
 def children(pid: int, *, wrapper: bool = True) -> list[int]:
