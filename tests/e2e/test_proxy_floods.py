@@ -41,6 +41,8 @@ class Flood:
 
 
 CADDY = {"caddy": "its example leaves this to Caddy"}
+#: Not shown of HAProxy: it keeps a body that was refused early for longer than this test waits.
+BODIES = CADDY | {"haproxy": "it keeps what is refused before its body for long"}
 FLOODS = {
     "9,000 half TLS hellos from ten addresses": Flood("half-hello", MOST, 10, tls=False, spared=CADDY),
     "9,000 half TLS hellos from one address": Flood(
@@ -48,9 +50,9 @@ FLOODS = {
     ),
     "2,000 idle connections": Flood("idle", MANY, 4, tls=False, spared=CADDY),
     "2,000 half heads": Flood("short-half-head", MANY, 4, spared=CADDY),
-    "2,000 half bodies": Flood("short-half-body", MANY, 4, spared=CADDY),
-    "2,000 half webhooks": Flood("short-half-webhook", MANY, 4, spared=CADDY),
-    "500 bodies of a byte a second": Flood("dripping-body", 500, 4, spared=CADDY),
+    "2,000 half bodies": Flood("short-half-body", MANY, 4, spared=BODIES),
+    "2,000 half webhooks": Flood("short-half-webhook", MANY, 4, spared=BODIES),
+    "500 bodies of a byte a second": Flood("dripping-body", 500, 4, spared=BODIES),
 }
 
 
