@@ -1,15 +1,15 @@
 """Control's gRPC server: the services behind the boundary, health, reflection, and a graceful shutdown."""
 
+import asyncio
 import socket
-from collections.abc import Mapping
+from collections.abc import AsyncIterable, Mapping, Sequence
 from typing import Any
 
 import grpc
 from google.protobuf.descriptor import ServiceDescriptor
 from grpc import aio
-from grpc_health.v1 import health_pb2, health_pb2_grpc
-from grpc_health.v1._async import HealthServicer
-from grpc_reflection.v1alpha import reflection
+from grpc_health.v1 import health_pb2
+from grpc_reflection.v1alpha import reflection, reflection_pb2, reflection_pb2_grpc
 
 from control.boundary import Boundary
 from hum import rpc
@@ -17,6 +17,9 @@ from hum.network import parse_listen
 from hum.settings import ControlSettings
 
 WILDCARDS = ("0.0.0.0", "::")
+HEALTH = health_pb2.DESCRIPTOR.services_by_name["Health"].full_name
+#: Streams of reflection that are open at a time, and how long each may be.
+MOST_REFLECTIONS, REFLECTION_SECONDS = 8, 30.0
 
 
 def _own_address(server: aio.Server, settings: ControlSettings) -> str:
@@ -35,11 +38,56 @@ def _bracketed(host: str) -> str:
     return f"[{host}]" if ":" in host else host
 
 
-class _Health(HealthServicer):
-    """Health checks without `Watch`, which would let clients without a credential keep streams open for ever."""
+class _Health:
+    """Health checks, which anybody may make: they read no message, of which half would hold memory and the other half never come.
 
-    async def Watch(self, _: health_pb2.HealthCheckRequest, context: "aio.ServicerContext[Any, Any]") -> None:
-        await context.abort(grpc.StatusCode.UNIMPLEMENTED, "Ask with Check.")
+    All services have one status.  `Watch` is not served: its streams would stay open for ever.
+    """
+
+    def __init__(self) -> None:
+        self.is_serving = True
+
+    def handler(self) -> grpc.GenericRpcHandler:
+        check: Any = grpc.stream_unary_rpc_method_handler(
+            self._check, response_serializer=health_pb2.HealthCheckResponse.SerializeToString
+        )
+        return grpc.method_handlers_generic_handler(HEALTH, {"Check": check})
+
+    async def _check(self, *_: object) -> health_pb2.HealthCheckResponse:
+        status = (
+            health_pb2.HealthCheckResponse.SERVING if self.is_serving else health_pb2.HealthCheckResponse.NOT_SERVING
+        )
+        return health_pb2.HealthCheckResponse(status=status)
+
+
+class _Reflection(reflection.aio.ReflectionServicer):
+    """Reflection, which anybody may ask for: there are few streams at a time, and each ends.
+
+    This is no generator, as the boundary's streams are none.
+    """
+
+    def __init__(self, services: Sequence[str]) -> None:
+        super().__init__(services)
+        self._open = 0
+
+    async def ServerReflectionInfo(  # type: ignore[override]
+        self,
+        request_iterator: AsyncIterable[reflection_pb2.ServerReflectionRequest],
+        unused_context: "aio.ServicerContext[Any, Any]",
+    ) -> None:
+        if self._open >= MOST_REFLECTIONS:
+            await unused_context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, "Too many ask for reflection; try again.")
+        self._open += 1
+        answers: Any = super().ServerReflectionInfo(request_iterator, unused_context)
+        try:
+            async with asyncio.timeout(REFLECTION_SECONDS):
+                async for answer in answers:
+                    await unused_context.write(answer)
+        except TimeoutError:
+            message = f"Reflection ends after {REFLECTION_SECONDS:g} s; ask again."
+            await unused_context.abort(grpc.StatusCode.DEADLINE_EXCEEDED, message)
+        finally:
+            self._open -= 1
 
 
 class ControlServer:
@@ -51,11 +99,9 @@ class ControlServer:
         self._server, self.port = rpc.server(settings, settings.control_listen, shared=settings.control_shared)
         self.own_address = _own_address(self._server, settings)
         self._health = _Health()
-        self._names = [service.full_name for service in services]
-        self._server.add_generic_rpc_handlers(tuple(boundary.handlers(services)))
-        health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
-        reflected = [*self._names, health_pb2.DESCRIPTOR.services_by_name["Health"].full_name, reflection.SERVICE_NAME]
-        reflection.enable_server_reflection(reflected, self._server)
+        self._server.add_generic_rpc_handlers((*boundary.handlers(services), self._health.handler()))
+        reflected = _Reflection([*(service.full_name for service in services), HEALTH, reflection.SERVICE_NAME])
+        reflection_pb2_grpc.add_ServerReflectionServicer_to_server(reflected, self._server)  # type: ignore[no-untyped-call]
 
     @property
     def server(self) -> aio.Server:
@@ -63,13 +109,11 @@ class ControlServer:
 
     async def start(self) -> int:
         await self._server.start()
-        for name in ("", *self._names):
-            await self._health.set(name, health_pb2.HealthCheckResponse.SERVING)
         return self.port
 
     async def drain(self, seconds: float) -> None:
         """Refuse new requests, finish those in flight within `seconds`, then stop.  Streams watch `Deps.stopping`."""
-        await self._health.enter_graceful_shutdown()
+        self._health.is_serving = False
         await self._server.stop(seconds)
 
     async def cancel_all(self) -> None:

@@ -85,6 +85,9 @@ def server_options(settings: Common, *, shared: bool = False) -> Options:
         ("grpc.http2.min_ping_interval_without_data_ms", max(1, _ms(settings.keepalive_seconds) // EARLY_PINGS)),
         ("grpc.so_reuseport", int(shared)),
         ("grpc.max_concurrent_streams", MOST_STREAMS),
+        # Each stream has HTTP/2's 64 KiB until its message is read.  What gRPC would give instead after a measurement of the connection,
+        # some megabytes, strangers have as well.
+        ("grpc.http2.bdp_probe", 0),
         # A stream that was reset counts until it is freed.
         ("grpc.http.overload_protection", 1),
         ("grpc.server.max_pending_requests", MOST_WAITING),

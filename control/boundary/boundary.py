@@ -5,7 +5,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from contextlib import aclosing
 from datetime import timedelta
 from functools import partial
-from typing import Any, NoReturn
+from typing import Any
 
 import grpc
 from google.protobuf.descriptor import ServiceDescriptor
@@ -35,6 +35,11 @@ from storage.db import Db
 LOG = log(__name__)
 #: Seconds in which an admitted client must have sent its message; the gateway sends only complete messages.
 MESSAGE_SECONDS = 5.0
+#: Messages of an organization that are read at a time; of the others, gRPC has 64 KiB each.  Unread halves of more, each of up to
+#: `rpc.MAX_MESSAGE_BYTES`, would fill the memory.
+MESSAGES_AT_ONCE = 4
+#: The longest message of a method that changes nothing; what others store is counted.
+MAX_QUERY_BYTES = 64 << 10
 
 
 class Boundary:
@@ -59,6 +64,7 @@ class Boundary:
         self.unknown = limits.unknown
         #: The organizations' concurrency limits, for work that continues after authentication.
         self.concurrency = concurrency
+        self._reading = ConcurrencyLimits(MESSAGES_AT_ONCE, MESSAGE_SECONDS)
         self._authentication, self._streams = Authentication(db, node_keys, limits, concurrency, clock), streams
         self._open_streams = OpenStreams(self._authentication, bus, recheck_seconds, clock)
         self._db, self._idempotency = db, Idempotency(db, keep_keys, lease)
@@ -107,7 +113,8 @@ class Boundary:
             raise
         # The boundary of an RPC: `_refuse` makes a status of whatever it is, and logs a bug.
         except Exception as error:  # noqa: BLE001
-            await _refuse(incoming, error)
+            _refuse(incoming, error)
+            return None
         context.set_trailing_metadata(tuple(incoming.trailing.items()))
         incoming.end("OK")
         return answer
@@ -131,7 +138,8 @@ class Boundary:
             raise
         # As above.
         except Exception as error:  # noqa: BLE001
-            await _refuse(incoming, error)
+            _refuse(incoming, error)
+            return
         context.set_trailing_metadata(tuple(incoming.trailing.items()))
         incoming.end("OK")
 
@@ -142,7 +150,8 @@ class Boundary:
             async with self._authentication.tenant(incoming) as admitted:
                 ctx = TenantContext(incoming, admitted.credential, admitted.principal, admitted.organization)
             self._open_streams.admit(stream, ctx)
-            request = _valid(method, await _only(sent))
+            async with self._reading.enter(ctx.organization):
+                request = _valid(method, await _only(sent))
             with self._streams.slot(ctx.credential, ctx.organization):
                 messages = method.handler(request, ctx)
                 if method.access.audits_reads:
@@ -172,8 +181,11 @@ class Boundary:
             node = self._authentication.node(incoming)
             answer: Message = await method.handler(method.read(await _only(sent)), node)
             return answer
-        await self._authentication.recognize(incoming)
-        message = await _only(sent)
+        _, _, owner = await self._authentication.recognize(incoming)
+        async with self._reading.enter(owner.id):
+            message = await _only(sent)
+        if not method.mutates and len(message) > MAX_QUERY_BYTES:
+            raise InvalidRequest([FieldError("", f"is longer than {MAX_QUERY_BYTES >> 10} KiB")])
         stored_bytes = len(message) if method.mutates else 0
         if method.personal:
             async with self._authentication.signed_in(incoming, stored_bytes) as person:
@@ -239,7 +251,12 @@ async def _write(context: "aio.ServicerContext[Any, Any]", message: Message) -> 
         raise asyncio.CancelledError from error
 
 
-async def _refuse(incoming: IncomingRequest, error: Exception) -> NoReturn:
+def _refuse(incoming: IncomingRequest, error: Exception) -> None:
+    """Give the request the status of an error.
+
+    `abort` would raise: gRPC keeps its exception with the request, whose traceback keeps the request, and all that arrived of its message
+    would stay in memory until Python collects cycles.
+    """
     if isinstance(error, aio.AbortError):
         raise error
     refused = refusal(error)
@@ -249,6 +266,6 @@ async def _refuse(incoming: IncomingRequest, error: Exception) -> NoReturn:
     answer = rpc_status.to_status(status(refused, incoming.request_id))
     if wait := refused and refused.metadata.get("retry_after_seconds"):
         incoming.trailing[rpc.RETRY_AFTER] = wait
-    trailing = (*answer.trailing_metadata, *incoming.trailing.items())
-    await incoming.context.abort(answer.code, answer.details, trailing)
-    raise AssertionError("abort raises")
+    incoming.context.set_code(answer.code)
+    incoming.context.set_details(answer.details)
+    incoming.context.set_trailing_metadata((*answer.trailing_metadata, *incoming.trailing.items()))

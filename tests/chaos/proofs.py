@@ -39,6 +39,7 @@ PROOFS = (
     ),
     Proof("recordings in SeaweedFS", ("media/test_uploader.py", "e2e/test_object_store.py")),
     Proof("calls through HAProxy, nginx, Caddy", ("e2e/test_proxies.py",)),
+    Proof("floods of HAProxy and nginx", ("e2e/test_proxy_floods.py",)),
     Proof("several media processes, one dies", ("e2e/test_several_media.py",)),
     Proof("live calls handed to a new process", ("media/handover/test_*.py", "bench/test_handover.py")),
     Proof("the whole on three nodes", ("bench/test_whole_nodes.py",)),

@@ -2,6 +2,7 @@
 
 import asyncio
 import base64
+import gc
 import json
 from collections.abc import AsyncIterator
 from typing import Any
@@ -11,15 +12,22 @@ import pytest
 from grpc import aio
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
+from control import server
 from control.boundary import boundary
+from control.boundary.incoming import IncomingRequest
 from hum import rpc, secrets
+from hum.v1 import flows_pb2, flows_pb2_grpc
 from tests.control.conftest import Plane
-from tests.support.waits import patience
+from tests.support.waits import patience, until
 
 UNARY, STREAM, NODES = (
     "/hum.v1.FlowsService/CreateFlow",
     "/hum.v1.ContactsService/ExportContacts",
     "/hum.v1.IngressService/RouteCall",
+)
+CHECK, REFLECT = (
+    "/grpc.health.v1.Health/Check",
+    "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo",
 )
 
 
@@ -82,6 +90,78 @@ async def test_health_is_asked_and_not_watched(plane: Plane) -> None:
         async with patience():
             await stub.Watch(health_pb2.HealthCheckRequest()).read()
     assert refused.value.code() is grpc.StatusCode.UNIMPLEMENTED
+
+
+async def test_a_health_check_waits_for_no_message(plane: Plane) -> None:
+    check: aio.StreamUnaryMultiCallable[bytes, bytes] = plane.channel.stream_unary(CHECK)
+    async with patience():
+        answer = await check(never())
+    assert health_pb2.HealthCheckResponse.FromString(answer).status == health_pb2.HealthCheckResponse.SERVING
+
+
+async def test_reflection_is_for_few_at_a_time_and_ends(plane: Plane, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(server, "MOST_REFLECTIONS", 2)
+    reflect: aio.StreamStreamMultiCallable[bytes, bytes] = plane.channel.stream_stream(REFLECT)
+    kept = [reflect(never()) for _ in range(2)]
+    async with patience():
+        for each in kept:
+            await each.wait_for_connection()
+        assert await reflect(never()).code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+        for each in kept:
+            each.cancel()
+        monkeypatch.setattr(server, "REFLECTION_SECONDS", 0.1)
+        while (code := await reflect(never()).code()) is grpc.StatusCode.RESOURCE_EXHAUSTED:
+            await asyncio.sleep(0.01)
+    assert code is grpc.StatusCode.DEADLINE_EXCEEDED
+
+
+async def test_an_organizations_messages_are_read_few_at_a_time(plane: Plane, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And another's at once."""
+    monkeypatch.setattr(boundary, "MESSAGE_SECONDS", 3600.0)
+    only, reading = boundary._only, 0
+
+    async def counted(sent: AsyncIterator[bytes]) -> bytes:
+        nonlocal reading
+        reading += 1
+        try:
+            return await only(sent)
+        finally:
+            reading -= 1
+
+    monkeypatch.setattr(boundary, "_only", counted)
+    tenant, other = await plane.tenant("Many"), await plane.tenant("Other")
+    create: aio.StreamUnaryMultiCallable[bytes, bytes] = plane.channel.stream_unary(UNARY)
+    halves = [create(never(), metadata=tenant) for _ in range(20)]
+    await until(lambda: reading == boundary.MESSAGES_AT_ONCE)
+    flows = flows_pb2_grpc.FlowsServiceStub(plane.channel)
+    async with patience():
+        answer = await flows.CreateFlow(flows_pb2.CreateFlowRequest(flow=flows_pb2.Flow(name="F")), metadata=other)
+    assert answer.flow.name == "F" and reading == boundary.MESSAGES_AT_ONCE
+    for half in halves:
+        half.cancel()
+    await until(lambda: not reading)
+
+
+async def test_a_refused_request_leaves_nothing_behind(plane: Plane) -> None:
+    """Whatever has arrived of its message would stay with it, until Python collects garbage."""
+    assert await code_of(plane, UNARY, ()) is grpc.StatusCode.UNAUTHENTICATED
+    gc.collect()
+    gc.disable()
+    try:
+        for method in (UNARY, STREAM):
+            for _ in range(20):
+                await code_of(plane, method, ())
+        await until(lambda: not any(isinstance(each, IncomingRequest) for each in gc.get_objects()))
+    finally:
+        gc.enable()
+
+
+async def test_a_question_is_short(plane: Plane) -> None:
+    """Of fields that nobody knows as well: only what is stored is counted."""
+    ask: aio.UnaryUnaryMultiCallable[bytes, bytes] = plane.channel.unary_unary("/hum.v1.FlowsService/ListFlows")
+    unknown_field, me = b"\xa2\x1f" + b"\xf0\xa2\x04" + b"x" * 70_000, await plane.tenant()
+    async with patience():
+        assert await ask(unknown_field, metadata=me).code() is grpc.StatusCode.INVALID_ARGUMENT
 
 
 async def test_one_connection_has_only_so_many_requests(plane: Plane) -> None:

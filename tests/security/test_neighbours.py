@@ -1,136 +1,20 @@
 """One organization does not take another's calls: programs as an operator runs them, attacked from outside."""
 
 import asyncio
-import math
-import os
-import sys
 import time
-from asyncio.subprocess import Process
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
-from uuid import UUID
 
 import httpx
 import pytest
 
 from control.contacts import csvfiles
-from control.identity import usecases as identity
 from hum import ids
-from hum.process.sockets import free_port
-from sandbox.twilio import sign
-from storage.db import Db
-from tests.support.programs import variables
-from tests.support.waits import patience
+from tests.security.deployment import Deployment, deployed
+from tests.support.bystanders import SLOWER, percentile
 
-TOKEN, ACCOUNT = "carrier-token", "AC" + "1" * 32
-NUMBER = "+13175550100"
 IMPORTS, ROWS = 10, 10_000
 P99_MS = 250.0
-#: On a machine whose cores are busy with other things: so many times what it is without imports.
-SLOWER = 10
-
-
-@dataclass
-class Deployment:
-    """Gateway, control and worker, each a process of its own; and a tenant whose number is called."""
-
-    url: str
-    db: Db
-    environment: dict[str, str]
-    running: list[Process] = field(default_factory=list)
-
-    async def start(self, *command: str) -> None:
-        with Path(self.environment["HUM_HOME"], f"{command[-1]}.log").open("wb") as log:  # noqa: ASYNC230
-            made = await asyncio.create_subprocess_exec(
-                sys.executable, "-m", *command, env=variables(self.environment), stdout=log, stderr=log
-            )
-        self.running.append(made)
-
-    async def ready(self) -> None:
-        async with patience(), httpx.AsyncClient(base_url=self.url, trust_env=False) as http:
-            while True:
-                try:
-                    if (await http.get("/readyz")).status_code == 200:
-                        return
-                except httpx.TransportError:
-                    pass
-                await asyncio.sleep(0.1)
-
-    async def tenant(self, name: str) -> tuple[UUID, dict[str, str]]:
-        """A new organization, and the headers of its key."""
-        org = await identity.create_organization(self.db, name, f"owner@{name.lower()}.example")
-        _, secret = await identity.issue_key(self.db, org, "test", "admin", [])
-        return org, {"Authorization": f"Bearer {secret}"}
-
-    async def number(self, org: UUID, headers: dict[str, str], e164: str = NUMBER, **flow: Any) -> None:
-        """A number of the organization, answered by a flow."""
-        async with httpx.AsyncClient(base_url=self.url, headers=headers, trust_env=False) as http:
-            made = await http.post("/api/flows", json={"name": "F", "greeting": "Hi", **flow})
-            assert made.status_code == 201, made.text
-        async with self.db.system() as tx:
-            await tx.execute(
-                """INSERT INTO numbers (id, org_id, e164, carrier_sid, friendly_name, capabilities, status, flow_id)
-                   SELECT $1, $2, $3, $4, $3, '{voice}', 'active', id FROM flows WHERE org_id = $2 LIMIT 1""",
-                ids.new(),
-                org,
-                e164,
-                f"PN{e164}",
-            )
-
-    async def ring(self, http: httpx.AsyncClient, caller: str, call_sid: str, number: str = NUMBER) -> str:
-        """The TwiML that a call is answered with."""
-        form = {"CallSid": call_sid, "AccountSid": ACCOUNT, "From": caller, "To": number, "CallStatus": "ringing"}
-        signature = sign(TOKEN, f"{self.url}/twilio/voice", list(form.items()))
-        answer = await http.post(
-            f"{self.url}/twilio/voice", data=form, headers={"X-Twilio-Signature": signature}, timeout=30
-        )
-        assert answer.status_code == 200, answer.text
-        return answer.text
-
-
-@asynccontextmanager
-async def deployed(database_url: str, home: Path, **settings: str) -> AsyncIterator[Deployment]:
-    control, gateway = (f"127.0.0.1:{free_port('127.0.0.1')}" for _ in range(2))
-    environment = {
-        **{name: value for name, value in os.environ.items() if not name.startswith(("HUM_", "TWILIO_", "OPENAI_"))},
-        "HUM_HOME": str(home),
-        "HUM_DATABASE_URL": database_url,
-        "HUM_CONTROL_LISTEN": control,
-        "HUM_CONTROL_ADDRESS": control,
-        "HUM_GATEWAY_LISTEN": gateway,
-        "HUM_PUBLIC_URL": f"http://{gateway}",
-        "HUM_MEDIA_URL": "ws://127.0.0.1:1",
-        "HUM_NODE_KEY": "neighbours-neighbours-neighbours-neighbours",
-        "lookup_days": "0",
-        "HUM_DRAIN_SECONDS": "0",
-        "TWILIO_ACCOUNT_SID": ACCOUNT,
-        "TWILIO_AUTH_TOKEN": TOKEN,
-        "TWILIO_API_BASE_URL": "http://127.0.0.1:1",
-        "OPENAI_BASE_URL": "http://127.0.0.1:1",
-        **settings,
-    }
-    async with AsyncExitStack() as stack:
-        db = await Db.open(database_url, size=4)
-        stack.push_async_callback(db.close)
-        made = Deployment(f"http://{gateway}", db, environment)
-        try:
-            await made.start("control.app", "control")
-            await made.start("control.app", "worker")
-            await made.start("gateway.app")
-            await made.ready()
-            yield made
-        finally:
-            for process in made.running:
-                if process.returncode is None:
-                    process.terminate()
-            await asyncio.gather(*(process.wait() for process in made.running))
-
-
-def percentile(values: list[float], share: float) -> float:
-    return sorted(values)[math.ceil(share * len(values)) - 1]
 
 
 async def calls_for(deployment: Deployment, seconds: float) -> list[float]:
@@ -153,15 +37,7 @@ async def listen(deployment: Deployment, stop: asyncio.Event, took_ms: list[floa
 
 
 async def _one_call(deployment: Deployment, http: httpx.AsyncClient, number: int, took_ms: list[float]) -> None:
-    call_sid, began = f"CA{ids.new().hex}", time.monotonic()
-    twiml = await deployment.ring(http, f"+1317777{number % 10_000:04d}", call_sid)
-    took_ms.append((time.monotonic() - began) * 1000)
-    assert "<Connect" in twiml, twiml
-    form = {"CallSid": call_sid, "CallStatus": "completed", "AccountSid": ACCOUNT, "To": NUMBER}
-    signature = sign(TOKEN, f"{deployment.url}/twilio/voice/status", list(form.items()))
-    await http.post(
-        f"{deployment.url}/twilio/voice/status", data=form, headers={"X-Twilio-Signature": signature}, timeout=30
-    )
+    took_ms.append(1000 * await deployment.short_call(http, f"+1317777{number % 10_000:04d}"))
 
 
 def people(batch: int) -> bytes:
@@ -212,7 +88,7 @@ async def test_ten_imports_of_ten_thousand_rows_are_not_heard_by_others(database
                 rows = sum(each["created"] for each in answers)
         stop.set()
         await calls
-        deployment.running[1].kill()  # the worker
+        deployment.running["worker"].kill()
         alone_ms += await calls_for(deployment, 5)
         before_ms, p99_ms = percentile(alone_ms, 0.99), percentile(took_ms, 0.99)
         print(  # noqa: T201 - what a run with `-s` is for

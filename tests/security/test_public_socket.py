@@ -13,8 +13,9 @@ import pytest
 from gateway import app as gateway
 from hum import secrets
 from hum.settings import GatewaySettings
-from tests.security.conftest import Edge, Wire, carrier_is_answered, dial, head, wire
+from tests.security.conftest import Edge, carrier_is_answered
 from tests.support.waits import patience
+from tests.support.wires import Wire, dial, head, wire
 
 FRESH_KEY = {"Authorization": f"Bearer {secrets.new_api_key()}"}
 

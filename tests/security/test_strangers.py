@@ -15,8 +15,9 @@ from hum import rpc, secrets
 from hum.process import home
 from hum.v1 import flows_pb2, flows_pb2_grpc
 from tests.contract.conftest import Edge
-from tests.security.conftest import Wire, carrier_is_answered, head, wire
+from tests.security.conftest import carrier_is_answered
 from tests.support.waits import patience
+from tests.support.wires import Wire, head, wire
 
 BURST = 6
 

@@ -83,6 +83,7 @@ NOT_RUN: Mapping[str, str] = {
     "make bench-peers": "takes packages from the network",
     "make check-chaos": "is a topic, as the test that would run it",
     "make check-nodes": "is a topic, as the test that would run it",
+    "make check-strain": "is a topic, as the test that would run it",
     "make console": "takes packages from npm; comes before `make check-browser`",
     "make demo": "does not return; tests/e2e/test_demo.py runs `hum demo`",
     "make release": "tests/deploy/test_release.py runs its program on a commit of its own",
