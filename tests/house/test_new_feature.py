@@ -24,6 +24,7 @@ package hum.v1;
 
 import "buf/validate/validate.proto";
 import "google/api/annotations.proto";
+import "google/api/field_behavior.proto";
 import "hum/v1/options.proto";
 
 service ParrotsService {
@@ -42,7 +43,13 @@ service ParrotsService {
 }
 
 message TeachParrotRequest {
-  string word = 1 [(buf.validate.field).string = {min_len: 1, max_len: 20}];
+  string word = 1 [
+    (google.api.field_behavior) = REQUIRED,
+    (buf.validate.field).string = {
+      min_len: 1
+      max_len: 20
+    }
+  ];
 }
 
 message TeachParrotResponse {
@@ -127,6 +134,13 @@ def feature(_: ControlSettings, deps: Deps) -> Feature:
         jobs={SPEAK: partial(speak, deps.db)},
     )
 '''
+#: The modules that print pages, and the pages.
+PAGES = {
+    "hum.contract.authorization": "docs/authorization.md",
+    "hum.contract.eventtypes": "docs/events.md",
+    "storage.schema": "storage/schema.sql",
+}
+WEBHOOKS = "docs/webhooks.md"
 #: Run in the copy: over REST in, through the worker, out as an event over REST.
 TEST = """
 import asyncio
@@ -178,6 +192,13 @@ def run(copy: Path, *command: str | Path) -> str:
     return done.stdout
 
 
+def write_pages(copy: Path) -> None:
+    """Write what `make docs` writes and a feature changes."""
+    for module, page in PAGES.items():
+        (copy / page).write_text(run(copy, sys.executable, "-m", module))
+    run(copy, sys.executable, "-m", "gateway.payloads", WEBHOOKS)
+
+
 @pytest.mark.fuzz
 @pytest.mark.timeout(900)
 def test_a_feature_is_a_folder_a_proto_a_migration_and_one_line(tmp_path: Path) -> None:
@@ -208,6 +229,7 @@ def test_a_feature_is_a_folder_a_proto_a_migration_and_one_line(tmp_path: Path) 
     app.write_text(text)
     run(copy, BIN / "buf", "format", "-w")
     run(copy, sys.executable, "proto/contract.py", "write")
+    write_pages(copy)
 
     touched = {name for name, content in snapshot(copy).items() if before.get(name) != content}
     generated = {name for name in touched if name.startswith("hum/v1/")}
@@ -220,6 +242,8 @@ def test_a_feature_is_a_folder_a_proto_a_migration_and_one_line(tmp_path: Path) 
         "proto/hum/v1/parrots.proto",
         f"storage/migrations/{number:04}_parrots.sql",
         "storage/parrots.py",
+        *PAGES.values(),
+        WEBHOOKS,
     }
     assert before.keys() <= snapshot(copy).keys()
 
