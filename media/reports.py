@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
 
 import msgspec
 from google.protobuf.timestamp_pb2 import Timestamp
@@ -100,7 +99,7 @@ class Reports:
         """Return the call's unfinished turns."""
         call = pb.CallUnderWay(call_id=self.call_id, stream_number=self._stream_number)
         for turn in event.turns:
-            call.turns.add(**self._turn_fields(turn))  # in place: a message in another's constructor is copied
+            self._fill(call.turns.add(), turn)  # in place: a message in another's constructor is copied
         return call
 
     def running_tools(self) -> list[str]:
@@ -135,19 +134,17 @@ class Reports:
         return f"{self._stream_number}-{item_id}"
 
     def _turn(self, turn: TurnEnded) -> calls_pb2.Turn:
-        return calls_pb2.Turn(**self._turn_fields(turn))
+        filled = calls_pb2.Turn()
+        self._fill(filled, turn)
+        return filled
 
-    def _turn_fields(self, turn: TurnEnded) -> dict[str, Any]:
-        return {
-            "seq": turn.seq,
-            "role": _SPEAKERS[turn.role],
-            "text": turn.text,
-            "start_ms": _ms(turn.start_ms),
-            "end_ms": _ms(turn.end_ms),
-            "interrupted": turn.interrupted,
-            "heard_text": turn.heard_text if turn.role == "agent" else None,
-            "item_id": self._item(turn.item_id),
-        }
+    def _fill(self, message: calls_pb2.Turn, turn: TurnEnded) -> None:
+        message.seq, message.role, message.text = turn.seq, _SPEAKERS[turn.role], turn.text
+        message.start_ms, message.end_ms = _ms(turn.start_ms), _ms(turn.end_ms)
+        message.interrupted = turn.interrupted
+        if turn.role == "agent":
+            message.heard_text = turn.heard_text
+        message.item_id = self._item(turn.item_id)
 
     def _numbered(self, at: datetime, **fact: object) -> pb.Report:
         self._seq += 1

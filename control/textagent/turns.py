@@ -139,15 +139,14 @@ class Turns:
             material = await text_runs.material(tx, thread.id, at - turndecision.WINDOW, at - turndecision.DAY)
             history = await text_runs.history(tx, thread.id, turndecision.HISTORY_MESSAGES)
             config = smsconfig.config(usable(material.flow[2]).get("sms_config_json")) if material.flow else None
+            counts = material.counts
             facts = turndecision.TurnFacts(
                 is_paused=material.paused is not None,
                 is_blocked=material.blocked,
                 is_our_own=is_our_own,
                 gate=await _gate(tx, thread, at),
                 config=config,
-                counts=turndecision.TurnCounts(
-                    *(getattr(material.counts, name) for name in turndecision.TurnCounts.__slots__)
-                ),
+                counts=turndecision.TurnCounts(counts.in_window, counts.of_pair, counts.of_organization),
                 history=[
                     ThreadMessage(row.direction, row.body, row.created_at, row.sent_by)
                     for row in history

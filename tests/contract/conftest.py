@@ -136,26 +136,36 @@ def public_socket() -> dict[str, Any]:
     return {}
 
 
+def gateway_settings(plane: Plane, issuer_url: str, home: Path, **others: Any) -> GatewaySettings:
+    """Return settings of a gateway in front of `plane` that signs people in at an issuer; `others` are further ones."""
+    own = {
+        "home": home,
+        "gateway_listen": "127.0.0.1:0",
+        "control_address": f"127.0.0.1:{plane.control.port}",
+        "public_url": PUBLIC,
+        "twilio_auth_token": TOKEN,
+        "drain_seconds": 1,
+        "linger_seconds": 0,
+        "oidc_issuer": issuer_url,
+        "oidc_client_id": "hum",
+        "oidc_client_secret": "s",
+        "oidc_keys_seconds": 0,
+    }
+    return GatewaySettings(**{**own, **others})
+
+
 @pytest.fixture
 async def edge(plane: Plane, issuer: Issuer, tmp_path: Path, public_socket: dict[str, Any]) -> AsyncIterator[Edge]:
     """A gateway; with the console that a test put into `tmp_path / "console"`, mostly none."""
-    settings = GatewaySettings(
-        home=tmp_path,
-        gateway_listen="127.0.0.1:0",
-        control_address=f"127.0.0.1:{plane.control.port}",
-        public_url=PUBLIC,
+    settings = gateway_settings(
+        plane,
+        issuer.url,
+        tmp_path,
         media_url="wss://media.example",
-        twilio_auth_token=TOKEN,
         twilio_account_sids=f"{ACCOUNT}, {SUBACCOUNT}",
         heartbeat_seconds=0.1,
-        drain_seconds=1,
-        linger_seconds=0,
         # A busy machine is no reason for an apology, unless a test is about that.
         **{"body_bytes": 64 << 10, "control_seconds": 60, "ingress_seconds": 30, **public_socket},
-        oidc_issuer=issuer.url,
-        oidc_client_id="hum",
-        oidc_client_secret="s",
-        oidc_keys_seconds=0,
         console_dir=tmp_path / "console",
     )
     async with gateway.serve(settings) as ports:

@@ -12,8 +12,7 @@ import pytest
 import yaml
 
 from gateway import app as gateway
-from hum.settings import GatewaySettings
-from tests.contract.conftest import PUBLIC, TOKEN, Browser
+from tests.contract.conftest import PUBLIC, Browser, gateway_settings
 from tests.control.conftest import Plane
 from tests.support.programs import running
 from tests.support.waits import patience
@@ -71,20 +70,7 @@ def provider(tmp_path: Path) -> Provider:
 
 @pytest.fixture
 async def url(plane: Plane, provider: Provider, tmp_path: Path) -> AsyncIterator[str]:
-    settings = GatewaySettings(
-        home=tmp_path,
-        gateway_listen="127.0.0.1:0",
-        control_address=f"127.0.0.1:{plane.control.port}",
-        public_url=PUBLIC,
-        twilio_auth_token=TOKEN,
-        drain_seconds=1,
-        linger_seconds=0,
-        oidc_issuer=provider.url,
-        oidc_client_id="hum",
-        oidc_client_secret="s",
-        oidc_keys_seconds=0,
-    )
-    async with gateway.serve(settings) as ports:
+    async with gateway.serve(gateway_settings(plane, provider.url, tmp_path)) as ports:
         yield f"http://127.0.0.1:{ports.public}"
 
 

@@ -14,7 +14,7 @@ from gateway.reference import ENTRY
 from hum.process.sockets import free_port
 from hum.settings import GatewaySettings
 from sandbox.signin import Issuer
-from tests.contract.conftest import PUBLIC, Edge
+from tests.contract.conftest import PUBLIC, Edge, gateway_settings
 from tests.support.browser import chromium
 from tests.support.waits import until
 
@@ -168,18 +168,9 @@ async def test_a_reference_that_is_not_built_says_so(alone: str) -> None:
 async def test_a_browser_shows_the_pages_on_a_phone_and_at_a_desk(edge: Edge, issuer: Issuer, tmp_path: Path) -> None:
     token = (await edge.signed_in()).cookies[SESSION]
     port = free_port("127.0.0.1")
-    settings = GatewaySettings(
-        home=tmp_path,
-        gateway_listen=f"127.0.0.1:{port}",
-        control_address=f"127.0.0.1:{edge.plane.control.port}",
-        public_url=f"http://127.0.0.1:{port}",
-        drain_seconds=1,
-        linger_seconds=0,
-        oidc_issuer=issuer.url,
-        oidc_client_id="hum",
-        console_dir=tmp_path / "console",
-    )
-    here = settings.public_url
+    here = f"http://127.0.0.1:{port}"
+    own = {"gateway_listen": f"127.0.0.1:{port}", "public_url": here, "console_dir": tmp_path / "console"}
+    settings = gateway_settings(edge.plane, issuer.url, tmp_path, **own)
     async with gateway.serve(settings), chromium(tmp_path) as tab:
         for path in ("/", "/docs"):
             for width in (PHONE, DESK):

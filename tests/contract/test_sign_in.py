@@ -14,11 +14,10 @@ from hum import ids
 from hum.contract.errors import NotFound
 from hum.ids import Kind
 from hum.process import home
-from hum.settings import GatewaySettings
 from sandbox.signin import Issuer
 from sandbox.signin.issuer import MISCHIEF
 from sandbox.signin.people import User
-from tests.contract.conftest import PUBLIC, TOKEN, Browser, Edge
+from tests.contract.conftest import PUBLIC, Browser, Edge, gateway_settings
 from tests.control.conftest import Plane
 from tests.support.cases import in_turn
 
@@ -184,19 +183,7 @@ async def test_a_person_of_an_earlier_run_is_the_same_person(plane: Plane, tmp_p
     for _ in range(2):
         listen, back = f"127.0.0.1:{home.stand_in_port(tmp_path, 'signin')}", f"{PUBLIC}/auth/callback"
         async with Issuer.serve(client_secret="s", redirect_uri=back, listen=listen) as issuer:
-            settings = GatewaySettings(
-                home=tmp_path,
-                gateway_listen="127.0.0.1:0",
-                control_address=f"127.0.0.1:{plane.control.port}",
-                public_url=PUBLIC,
-                twilio_auth_token=TOKEN,
-                drain_seconds=1,
-                linger_seconds=0,
-                control_seconds=60,
-                oidc_issuer=issuer.url,
-                oidc_client_id="hum",
-                oidc_client_secret="s",
-            )
+            settings = gateway_settings(plane, issuer.url, tmp_path, control_seconds=60)
             async with gateway.serve(settings) as ports:
                 browser = Browser(f"http://127.0.0.1:{ports.public}")
                 answer = await browser.sign_in("ada@example.com")

@@ -15,13 +15,11 @@ import pytest_asyncio
 from cli.platform import Platform
 from control.identity import usecases as identity
 from sandbox.openai import Model
-from sandbox.signin import Issuer
 from sandbox.twilio import Call, Carrier
 from storage.db import Db
 from tests.e2e.conftest import ACCOUNT, CALLER, KEY, NUMBER, TOKEN
-from tests.e2e.test_platform import free_sockets, started
+from tests.e2e.platforms import served_issuer, settings_between, started
 from tests.support.databases import Databases
-from tests.support.patient import PATIENT
 from tests.support.waits import patience, until
 
 STAY: dict[str, Any] = {"do": "wait", "ms": 120_000}
@@ -116,28 +114,14 @@ async def deployed(
         carrier = await stack.enter_async_context(
             Carrier.serve(account_sid=ACCOUNT, auth_token=TOKEN, numbers=[NUMBER], say_ms_per_char=1)
         )
-        sockets = free_sockets(home)
-        back = f"http://{sockets['HUM_GATEWAY_LISTEN']}/auth/callback"
-        issuer = await stack.enter_async_context(Issuer.serve(client_secret="s", redirect_uri=back))
-        settings = {
-            "HUM_DATABASE_URL": database_url,
-            "HUM_OIDC_ISSUER": issuer.url,
-            "HUM_OIDC_CLIENT_ID": "hum",
-            "HUM_OIDC_CLIENT_SECRET": "s",
-            "HUM_HOME": str(home),
-            "HUM_DRAIN_SECONDS": "1",
+        settings = settings_between(carrier, model, database_url=database_url, home=home)
+        settings |= await stack.enter_async_context(served_issuer(settings))
+        settings |= {
             "HUM_MEDIA_WORKERS": "1",  # which is killed
-            **PATIENT,
             "sweep_seconds": "1",
             "link_silent_seconds": "6",
             "link_lost_seconds": "10",
             "room_seconds": "3",
-            "TWILIO_ACCOUNT_SID": ACCOUNT,
-            "TWILIO_AUTH_TOKEN": TOKEN,
-            "TWILIO_API_BASE_URL": carrier.url,
-            "OPENAI_API_KEY": KEY,
-            "OPENAI_BASE_URL": model.url,
-            **sockets,
             **more,
         }
         async with started(monkeypatch, settings) as platform:

@@ -24,8 +24,8 @@ from sandbox.twilio import Carrier
 from storage.embedded import EmbeddedPostgres, find_binaries
 from storage.migrate import CannotMigrate, migrate
 from tests.e2e.conftest import ACCOUNT, CALLER, FAST, KEY, NUMBER, TOKEN, listen_settings
+from tests.e2e.platforms import free_sockets
 from tests.e2e.test_hum_up import Up
-from tests.e2e.test_platform import free_sockets
 from tests.support.template import FAST as FAST_DATABASE
 from tests.support.waits import patience
 

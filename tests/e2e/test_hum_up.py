@@ -28,7 +28,7 @@ from sandbox.signin import Issuer
 from sandbox.twilio import Call, Carrier
 from storage.db import Db
 from tests.e2e.conftest import ACCOUNT, CALLER, FAST, KEY, NUMBER, TOKEN
-from tests.e2e.test_platform import free_sockets
+from tests.e2e.platforms import free_sockets
 from tests.support.homes import pids_in, postmaster_in, programs_in
 from tests.support.patient import PATIENT
 from tests.support.programs import variables

@@ -12,8 +12,8 @@ import pytest
 
 from hum.settings import environment
 from sandbox.speech import Speech
+from tests.e2e.platforms import free_sockets
 from tests.e2e.test_hum_up import Up, programs_end
-from tests.e2e.test_platform import free_sockets
 from tests.support.docpages import ROOT, RUN_BY, TYPED, reason_not_to_run, shell_blocks
 from tests.support.docreader import Reader
 from tests.support.shelltext import Statement, statements

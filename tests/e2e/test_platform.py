@@ -3,8 +3,8 @@
 import asyncio
 import os
 import signal
-from collections.abc import AsyncIterator, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -18,40 +18,20 @@ from hum.process.processes import ProcessSpec
 from hum.process.programs import Program, Programs, StartFailed
 from hum.settings import UpSettings, environment
 from sandbox.openai import Model
-from sandbox.signin import Issuer
 from sandbox.speech import Speech
 from sandbox.twilio import Carrier, say
 from storage.db import UNAVAILABLE, Db
-from tests.e2e.conftest import ACCOUNT, CALLER, KEY, NUMBER, TOKEN, listen_settings
+from tests.e2e.conftest import ACCOUNT, CALLER, KEY, NUMBER, TOKEN
+from tests.e2e.platforms import free_sockets, served_issuer, settings_between, started
 from tests.hum.test_private import open_to_others
 from tests.media.browsers import Caller
 from tests.support.homes import postmaster_in
-from tests.support.patient import PATIENT
 from tests.support.present import present
-from tests.support.programs import variables
 from tests.support.relay import relayed
 from tests.support.waits import patience
 
 pytestmark = pytest.mark.chaos
 LISTEN = {"do": "wait_for_agent_to_finish", "quiet_ms": 500, "timeout_ms": 60_000}
-
-
-@asynccontextmanager
-async def started(monkeypatch: pytest.MonkeyPatch, settings: Mapping[str, str]) -> AsyncIterator[Platform]:
-    """A platform with these variables and constants."""
-    for name, value in variables(settings).items():
-        monkeypatch.setenv(name, value)
-    platform = Platform(UpSettings())
-    try:
-        await platform.start()
-        yield platform
-    finally:
-        await platform.stop()
-
-
-def free_sockets(home_dir: Path) -> dict[str, str]:
-    chosen = listen_settings(home_dir)
-    return {f"HUM_{plane.upper()}_LISTEN": chosen[f"{plane}_listen"] for plane in ("control", "gateway", "media")}
 
 
 @pytest.fixture
@@ -69,26 +49,9 @@ async def given(
         carrier = await stack.enter_async_context(
             Carrier.serve(account_sid=ACCOUNT, auth_token=TOKEN, numbers=[NUMBER])
         )
-        sockets = free_sockets(open_home)
-        issuer = await stack.enter_async_context(
-            Issuer.serve(client_secret="s", redirect_uri=f"http://{sockets['HUM_GATEWAY_LISTEN']}/auth/callback")
-        )
-        settings = {
-            "HUM_DATABASE_URL": database_url,
-            "HUM_OIDC_ISSUER": issuer.url,
-            "HUM_OIDC_CLIENT_ID": "hum",
-            "HUM_OIDC_CLIENT_SECRET": "s",
-            "HUM_HOME": str(open_home),
-            "HUM_DRAIN_SECONDS": "1",
-            "HUM_MEDIA_WORKERS": str(media_workers),
-            **PATIENT,
-            "TWILIO_ACCOUNT_SID": ACCOUNT,
-            "TWILIO_AUTH_TOKEN": TOKEN,
-            "TWILIO_API_BASE_URL": carrier.url,
-            "OPENAI_API_KEY": KEY,
-            "OPENAI_BASE_URL": model.url,
-            **sockets,
-        }
+        settings = settings_between(carrier, model, database_url=database_url, home=open_home)
+        settings |= await stack.enter_async_context(served_issuer(settings))
+        settings["HUM_MEDIA_WORKERS"] = str(media_workers)
         async with started(monkeypatch, settings) as platform:
             yield platform, carrier, model
 

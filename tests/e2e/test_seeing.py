@@ -21,8 +21,7 @@ from sandbox.twilio import Carrier
 from storage.db import Db
 from tests.deploy.test_monitoring_files import FOLDER, HISTOGRAMS, expressions
 from tests.e2e.conftest import ACCOUNT, CALLER, KEY, NUMBER, TOKEN
-from tests.e2e.test_platform import free_sockets, started
-from tests.support.patient import PATIENT
+from tests.e2e.platforms import settings_between, started
 from tests.support.waits import patience
 
 pytestmark = pytest.mark.interop
@@ -42,18 +41,9 @@ async def platform(
         Carrier.serve(account_sid=ACCOUNT, auth_token=TOKEN, numbers=[NUMBER]) as carrier,
     ):
         settings = {
-            "HUM_DATABASE_URL": database_url,
-            "HUM_HOME": str(open_home),
-            "HUM_DRAIN_SECONDS": "1",
+            **settings_between(carrier, model, database_url=database_url, home=open_home),
             "sweep_seconds": "1",
             "retention_seconds": "1",
-            **PATIENT,
-            "TWILIO_ACCOUNT_SID": ACCOUNT,
-            "TWILIO_AUTH_TOKEN": TOKEN,
-            "TWILIO_API_BASE_URL": carrier.url,
-            "OPENAI_API_KEY": KEY,
-            "OPENAI_BASE_URL": model.url,
-            **free_sockets(open_home),
         }
         async with started(monkeypatch, settings) as platform:
             yield platform, carrier

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.e2e.platforms import free_sockets
 from tests.e2e.test_hum_up import Up
-from tests.e2e.test_platform import free_sockets
 from tests.support.stalls import Stalls
 
 pytestmark = pytest.mark.realtime

@@ -21,9 +21,8 @@ from sandbox.speech import Speech
 from sandbox.twilio import Carrier, say
 from storage.db import Db
 from tests.e2e.conftest import ACCOUNT, CALLER, KEY, NUMBER, TOKEN
-from tests.e2e.test_platform import free_sockets, started
+from tests.e2e.platforms import settings_between, started
 from tests.e2e.test_tools import SCHEMA
-from tests.support.patient import PATIENT
 from tests.support.waits import patience
 
 pytestmark = pytest.mark.interop
@@ -75,18 +74,9 @@ async def platform(
         Carrier.serve(account_sid=ACCOUNT, auth_token=TOKEN, numbers=[NUMBER]) as carrier,
     ):
         settings = {
-            "HUM_DATABASE_URL": database_url,
-            "HUM_HOME": str(open_home),
-            "HUM_DRAIN_SECONDS": "1",
-            **PATIENT,
-            "TWILIO_ACCOUNT_SID": ACCOUNT,
-            "TWILIO_AUTH_TOKEN": TOKEN,
-            "TWILIO_API_BASE_URL": carrier.url,
-            "OPENAI_API_KEY": KEY,
-            "OPENAI_BASE_URL": model.url,
+            **settings_between(carrier, model, database_url=database_url, home=open_home),
             "OTEL_EXPORTER_OTLP_ENDPOINT": receiver[1],
             "OTEL_BSP_SCHEDULE_DELAY": "200",
-            **free_sockets(open_home),
         }
         async with started(monkeypatch, settings) as platform:
             yield platform, carrier

@@ -2,12 +2,11 @@
 
 from collections.abc import AsyncIterator
 
-import asyncpg
 import pytest
 
 from storage import audit
 from tests.storage.conftest import Two
-from tests.storage.test_plans import EXPLAIN, Planner
+from tests.storage.test_plans import Planner, planning
 
 #: One busy actor, and in the beginning another one; operations in turn, and in the beginning a rare one.
 GROW = """
@@ -22,15 +21,9 @@ TIMES = 8
 
 @pytest.fixture
 async def planner(two: Two) -> AsyncIterator[Planner]:
-    connection = await asyncpg.connect(two.url)
-    for org in (two.mine, two.yours):
-        await connection.execute(GROW.replace("$1", f"'{org}'"))
-    await connection.execute("ANALYZE audit_log, audit_seals")
-    await connection.execute(EXPLAIN)
-    planner = Planner(connection, two.mine)
-    connection.add_log_listener(lambda _, message: planner.plans.append(str(message)))
-    yield planner
-    await connection.close()
+    grow = [GROW.replace("$1", f"'{org}'") for org in (two.mine, two.yours)]
+    async with planning(two.url, two.mine, *grow, "ANALYZE audit_log, audit_seals") as planner:
+        yield planner
 
 
 @pytest.mark.strain

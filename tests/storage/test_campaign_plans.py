@@ -2,7 +2,6 @@
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 
-import asyncpg
 import pytest
 
 from hum import ids
@@ -11,7 +10,7 @@ from storage import campaigns, forecasts, recipients
 from storage.db import Tx
 from storage.forecasts import Exclusions
 from tests.storage.conftest import Two
-from tests.storage.test_plans import EXPLAIN, Planner
+from tests.storage.test_plans import Planner, planning
 
 #: Two hundred small campaigns and a large one.
 GROW = """
@@ -20,7 +19,10 @@ GROW = """
            CASE WHEN n % 4 = 0 THEN now() END
       FROM generate_series(1, 200) n;
 """
-LARGE = "INSERT INTO campaigns (id, org_id, name, body_template, status) VALUES ($2, $1, 'large', 'x', 'running')"
+LARGE = ids.new()
+ADD_LARGE = f"""
+    INSERT INTO campaigns (id, org_id, name, body_template, status) VALUES ('{LARGE}', $1, 'large', 'x', 'running')
+"""
 RECIPIENTS = """
     INSERT INTO campaign_recipients (id, org_id, campaign_id, contact_e164, status)
     SELECT gen_random_uuid(), $1, c.id, '+1317' || n,
@@ -31,19 +33,9 @@ RECIPIENTS = """
 
 @pytest.fixture
 async def planner(two: Two) -> AsyncIterator[Planner]:
-    connection = await asyncpg.connect(two.url)
-    await connection.execute("SET ROLE hum_system")
-    large = ids.new()
-    await connection.execute(GROW.replace("$1", f"'{two.mine}'"))
-    await connection.execute(LARGE, two.mine, large)
-    await connection.execute(RECIPIENTS, two.mine)
-    await connection.execute("RESET ROLE")
-    await connection.execute(EXPLAIN)
-    planner = Planner(connection, two.mine)
-    planner.large = large  # type: ignore[attr-defined]  # for this test alone
-    connection.add_log_listener(lambda _, message: planner.plans.append(str(message)))
-    yield planner
-    await connection.close()
+    grow = [each.replace("$1", f"'{two.mine}'") for each in (GROW, ADD_LARGE, RECIPIENTS)]
+    async with planning(two.url, two.mine, "SET ROLE hum_system", *grow, "RESET ROLE") as planner:
+        yield planner
 
 
 @pytest.mark.strain
@@ -53,27 +45,26 @@ async def test_no_question_reads_all_recipients(planner: Planner, analyzed: bool
     if analyzed:
         await planner.connection.execute("ANALYZE campaigns, campaign_recipients, campaign_counts")
     of_status = "campaign_recipients_status" if analyzed else "campaign_recipients_"
-    id = planner.large  # type: ignore[attr-defined]  # of this fixture
     questions: list[tuple[str, Callable[[Tx], Awaitable[object]], str, str]] = [
-        ("a campaign", lambda tx: campaigns.get(tx, id), "", "hum_app"),
+        ("a campaign", lambda tx: campaigns.get(tx, LARGE), "", "hum_app"),
         ("campaigns", lambda tx: campaigns.page(tx, None, None, 51), "", "hum_app"),
         ("running ones", lambda tx: campaigns.page(tx, "running", None, 51), "", "hum_app"),
-        ("recipients", lambda tx: recipients.page(tx, id, None, 500, 51), "campaign_recipients_page", "hum_app"),
-        ("failed ones", lambda tx: recipients.page(tx, id, "failed", 500, 51), of_status, "hum_app"),
-        ("the next", lambda tx: recipients.due(tx, id, 25), "campaign_recipients_due", "hum_system"),
-        ("when the next", lambda tx: recipients.next_due_seconds(tx, id), "campaign_recipients_due", "hum_system"),
-        ("outcomes", lambda tx: recipients.outcomes(tx, id, now(), 500), "campaign_recipients_latest", "hum_system"),
-        ("the erased", lambda tx: recipients.end_erased(tx, id), "campaign_recipients_sending", "hum_system"),
+        ("recipients", lambda tx: recipients.page(tx, LARGE, None, 500, 51), "campaign_recipients_page", "hum_app"),
+        ("failed ones", lambda tx: recipients.page(tx, LARGE, "failed", 500, 51), of_status, "hum_app"),
+        ("the next", lambda tx: recipients.due(tx, LARGE, 25), "campaign_recipients_due", "hum_system"),
+        ("when the next", lambda tx: recipients.next_due_seconds(tx, LARGE), "campaign_recipients_due", "hum_system"),
+        ("outcomes", lambda tx: recipients.outcomes(tx, LARGE, now(), 500), "campaign_recipients_latest", "hum_system"),
+        ("the erased", lambda tx: recipients.end_erased(tx, LARGE), "campaign_recipients_sending", "hum_system"),
         (
             "an end",
-            lambda tx: recipients.end_pending(tx, id, "canceled", "canceled", 100),
+            lambda tx: recipients.end_pending(tx, LARGE, "canceled", "canceled", 100),
             "campaign_recipients_",
             "hum_system",
         ),
         ("an opt-out", _opt_out, "campaign_recipients_contact", "hum_app"),
         (
             "a forecast",
-            lambda tx: forecasts.texts(tx, id, 100, Exclusions(), own_only=False),
+            lambda tx: forecasts.texts(tx, LARGE, 100, Exclusions(), own_only=False),
             "campaign_recipients_",
             "hum_app",
         ),

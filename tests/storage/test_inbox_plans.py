@@ -1,10 +1,9 @@
 """EXPLAIN guards of the inbox: no list, count or search reads a big table from end to end."""
 
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import timedelta
 
-import asyncpg
 import pytest
 
 from hum import ids
@@ -13,20 +12,22 @@ from storage import inbox, inbox_changes, text_erasures
 from storage.db import Tx
 from storage.inbox import InboxFilter
 from tests.storage.conftest import Two
-from tests.storage.test_plans import EXPLAIN, Planner
+from tests.storage.test_plans import Planner, planning
 from tests.support import rows
 
 ROWS = 20_000
 BIG = ("conversations", "messages", "text_search")
 
 
-@pytest.mark.strain
-async def test_no_question_of_the_inbox_reads_a_big_table_whole(two: Two) -> None:
+@pytest.fixture
+async def planner(two: Two) -> AsyncIterator[Planner]:
     await rows.add_conversations(two.url, two.mine, two.yours, ids.new(), 0, ROWS)
-    connection = await asyncpg.connect(two.url)
-    await connection.execute(EXPLAIN)
-    planner = Planner(connection, two.mine)
-    connection.add_log_listener(lambda _, message: planner.plans.append(str(message)))
+    async with planning(two.url, two.mine) as planner:
+        yield planner
+
+
+@pytest.mark.strain
+async def test_no_question_of_the_inbox_reads_a_big_table_whole(planner: Planner) -> None:
 
     def listed(by: InboxFilter) -> Callable[[Tx], Awaitable[object]]:
         return lambda tx: inbox.page(tx, by, None, 50)
@@ -34,7 +35,7 @@ async def test_no_question_of_the_inbox_reads_a_big_table_whole(two: Two) -> Non
     def found(words: str, digits: str | None = None) -> Callable[[Tx], Awaitable[object]]:
         return lambda tx: inbox.search(tx, words, digits, InboxFilter(), None, 50)
 
-    some = await connection.fetchval("SELECT id FROM conversations LIMIT 1")
+    some = await planner.connection.fetchval("SELECT id FROM conversations LIMIT 1")
     questions: dict[str, tuple[Callable[[Tx], Awaitable[object]], str]] = {
         "the latest": (listed(InboxFilter()), "conversations_inbox"),
         "closed": (listed(InboxFilter(status="closed")), "conversations_status"),
@@ -54,4 +55,3 @@ async def test_no_question_of_the_inbox_reads_a_big_table_whole(two: Two) -> Non
         plan = await planner.ask(question)
         assert index in plan, f"{name}:\n{plan}"
         assert not [each for each in re.findall(r"Seq Scan on (\w+)", plan) if each in BIG], f"{name}:\n{plan}"
-    await connection.close()

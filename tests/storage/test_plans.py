@@ -7,6 +7,7 @@ statistics, in tables that are big enough for an index to be worth it.
 import asyncio
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
 from uuid import UUID
@@ -56,6 +57,18 @@ class Planner:
         return "\n".join(self.plans)
 
 
+@asynccontextmanager
+async def planning(url: str, org: UUID, *grow: str) -> AsyncIterator[Planner]:
+    """Run the statements of `grow`; yield a planner of the database, which asks as this organization."""
+    connection = await asyncpg.connect(url)
+    for statements in (*grow, EXPLAIN):
+        await connection.execute(statements)
+    planner = Planner(connection, org)
+    connection.add_log_listener(lambda _, message: planner.plans.append(str(message)))
+    yield planner
+    await connection.close()
+
+
 @pytest.fixture(scope="module")
 def grown(databases: Databases) -> Iterator[tuple[str, UUID]]:
     """A database with big tables, and the organization whose they are; filled once, for questions alone."""
@@ -76,13 +89,8 @@ def grown(databases: Databases) -> Iterator[tuple[str, UUID]]:
 
 @pytest.fixture
 async def planner(grown: tuple[str, UUID]) -> AsyncIterator[Planner]:
-    url, mine = grown
-    connection = await asyncpg.connect(url)
-    await connection.execute(EXPLAIN)
-    planner = Planner(connection, mine)
-    connection.add_log_listener(lambda _, message: planner.plans.append(str(message)))
-    yield planner
-    await connection.close()
+    async with planning(*grown) as planner:
+        yield planner
 
 
 FILTERS = {

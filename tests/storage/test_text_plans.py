@@ -3,7 +3,6 @@
 from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import timedelta
 
-import asyncpg
 import pytest
 
 from hum import ids
@@ -11,7 +10,7 @@ from hum.clock import now
 from storage import billing, message_media, opt_outs, textroutes
 from storage.db import Tx
 from tests.storage.conftest import Two
-from tests.storage.test_plans import EXPLAIN, Planner
+from tests.storage.test_plans import Planner, planning
 
 # Without the triggers that count and tell: only the plans matter here.
 GROW = """
@@ -36,14 +35,8 @@ GROW = """
 
 @pytest.fixture
 async def planner(two: Two) -> AsyncIterator[Planner]:
-    connection = await asyncpg.connect(two.url)
-    await connection.execute(GROW.replace("$1", f"'{two.mine}'"))
-    await connection.execute("ANALYZE")
-    await connection.execute(EXPLAIN)
-    planner = Planner(connection, two.mine)
-    connection.add_log_listener(lambda _, message: planner.plans.append(str(message)))
-    yield planner
-    await connection.close()
+    async with planning(two.url, two.mine, GROW.replace("$1", f"'{two.mine}'"), "ANALYZE") as planner:
+        yield planner
 
 
 @pytest.mark.strain
