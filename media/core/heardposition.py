@@ -20,37 +20,57 @@ TOO_EARLY_MS: Final = 30.0  # more than our error
 NEARLY: Final = 1e-3
 #: Bounds that miss each other by more than this replace the older ones.
 UNEVEN_MS: Final = 5.0
-#: Heard audio of an item is dropped in pieces of this length.
-DROP_BYTES: Final = 1_000 * BYTES_PER_MS
 _NEVER: Final = float("inf")
 
 
 class ItemAudio:
-    """An item's audio, less the part that was heard and dropped.  Offsets count from its true beginning."""
+    """An item's audio in the pieces that came, less those that were dropped.  Offsets count from its true beginning.
 
-    __slots__ = ("_dropped", "kept")
+    A list of pieces, since a buffer that grows has room for half as much again.
+    """
+
+    __slots__ = ("_dropped", "_pieces", "size")
 
     def __init__(self, ulaw: bytes = b"") -> None:
-        self.kept = bytearray(ulaw)
+        self._pieces: list[bytes] = [ulaw] if ulaw else []
         self._dropped = 0
+        self.size = len(ulaw)  # with what was dropped
 
     @property
-    def size(self) -> int:
-        """The number of bytes, including those dropped."""
-        return self._dropped + len(self.kept)
+    def kept(self) -> int:
+        """The number of bytes that are not dropped."""
+        return self.size - self._dropped
 
     def add(self, ulaw: bytes) -> None:
-        self.kept += ulaw
+        self._pieces.append(ulaw)
+        self.size += len(ulaw)
 
-    def piece(self, start: int, end: int) -> bytes:
-        return bytes(self.kept[start - self._dropped : end - self._dropped])
+    def read(self, start: int, end: int) -> bytes:
+        """Return the audio from offset `start` to `end`, of which nothing may be dropped."""
+        found: list[bytes] = []
+        at = self._dropped
+        for piece in self._pieces:
+            if at >= end:
+                break
+            after = at + len(piece)
+            if after > start:
+                found.append(piece[max(0, start - at) : end - at])
+            at = after
+        return found[0] if len(found) == 1 else b"".join(found)
 
-    def drop_before(self, end: int, least: int = DROP_BYTES) -> None:
-        """Drop the audio before `end`, if it is at least `least` bytes."""
-        size = end - self._dropped
-        if size >= least:
-            del self.kept[:size]
-            self._dropped = end
+    def drop_before(self, end: int) -> None:
+        """Drop the pieces that end at `end` or before."""
+        pieces, after, count = self._pieces, self._dropped, 0
+        while count < len(pieces) and (after := after + len(pieces[count])) <= end:
+            self._dropped = after
+            count += 1
+        if count:
+            del pieces[:count]
+
+    def drop(self) -> None:
+        """Drop all of it."""
+        self._pieces.clear()
+        self._dropped = self.size
 
 
 @dataclass(slots=True, eq=False)

@@ -343,7 +343,7 @@ class Speaker:
             if span.start == 0:
                 self._began_ms[span.item.id] = at_ms
             if self.recording_gate.running:
-                self.recording_gate.agent(span.item.audio.piece(span.start, span.end), at_ms)
+                self.recording_gate.agent(span.item.audio.read(span.start, span.end), at_ms)
         for item in finished:
             self._report_turn(item, interrupted=False)
 

@@ -142,7 +142,7 @@ class Playout:
         return sends
 
     def _send(self, sends: list[ToLeg], item: Item, size: int, now_ms: float) -> None:
-        payload = item.audio.piece(item.sent, item.sent + size)
+        payload = item.audio.read(item.sent, item.sent + size)
         sends.append(Play(payload))
         sends.append(self._send_mark(item, payload, now_ms))
 

@@ -239,7 +239,6 @@ class Voice:
             self._heard(span)
         for item in finished:
             self._ended(item, interrupted=False)
-            item.audio.drop_before(item.heard, 0)
         if spans:
             item = spans[-1].item
             item.audio.drop_before(item.heard)
@@ -255,11 +254,12 @@ class Voice:
             self.transcript.agent_began(item.id, at_ms)
             self.latency.agent_heard(item.id, item.of_model, span.at_ms)
         if item.prompt is PromptKind.ANNOUNCEMENT:
-            self.recording_gate.announced(item.audio.piece(span.start, span.end), at_ms)
+            self.recording_gate.announced(item.audio.read(span.start, span.end), at_ms)
         if self.recording_gate.running:
-            self.recording_gate.agent(item.audio.piece(span.start, span.end), at_ms)
+            self.recording_gate.agent(item.audio.read(span.start, span.end), at_ms)
 
     def _ended(self, item: Item, *, interrupted: bool) -> None:
+        item.audio.drop()
         if not item.heard:
             self.transcript.drop_text(item.id)
             return

@@ -65,7 +65,7 @@ async def test_a_file_is_bounded_and_one_that_is_gone_is_refused_but_not_one_tha
     "fault", [Fault("media", "error"), Fault("media", "cut", times=2), Fault("media", "busy"), Fault("media", "hang")]
 )
 async def test_what_passes_may_be_asked_for_again(carrier: Carrier, fault: Fault) -> None:
-    twilio, url = client(carrier.url, media_seconds=0.3), received(carrier)
+    twilio, url = client(carrier.url, media_seconds=2.0), received(carrier)
     carrier.inject_faults(fault)
     with pytest.raises(CarrierError) as error:
         await twilio.fetch_media(url, "", 1000)

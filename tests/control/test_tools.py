@@ -190,7 +190,7 @@ async def test_a_run_whose_owner_died_is_never_done_again(call: tuple[Db, UUID, 
 
     registry = Registry()
     registry.add([tool(count)])
-    tools = ToolRuns(db, registry, Sessions(db, ControlSettings(), registry), wait_seconds=0.3)
+    tools = ToolRuns(db, registry, Sessions(db, ControlSettings(), registry), wait_seconds=2.0)
 
     def asked(tool_call_id: str) -> runtime_pb2.RunTool:
         return runtime_pb2.RunTool(

@@ -146,7 +146,7 @@ async def desk(texting: Texting) -> AsyncIterator[Desk]:
     registry.add([*TextTools(texting.db, 5000, 6).all(), *stop_texting(texting.db, 5000)])
     dialogue = TextDialogue(texting.db, model, registry, LIMITS.reply_segments, 1000)
     guarded = GuardedClient(Policy(parse_networks("127.0.0.0/8")))
-    settings = ControlSettings(crm_text_seconds=0.3)
+    settings = ControlSettings(crm_text_seconds=2.0)
     texters = CrmLookups(texting.db, ConnectorClient(texting.db, guarded, Keyring.parse(KEYS), settings), settings)
     made = Turns(texting.db, model, dialogue, LIMITS, timedelta(minutes=5), texters.of_turn)
     yield Desk(texting.db, texting.org, texting.number, flow, model, made, now())

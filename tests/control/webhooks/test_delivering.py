@@ -94,8 +94,8 @@ async def test_a_bad_answer_is_a_failure_and_no_harm(hooked: Hooked, fault: Rece
     await hooked.happen(received())
     (delivery,) = await hooked.until_settled(webhook, hooked.sender(request_seconds=0.3))
     async with hooked.db.tenant(hooked.org) as tx:
-        first, second = await webhook_deliveries.attempts(tx, delivery.id)
-    assert (first.error, first.response_status, second.response_status) == (error, None, 200)
+        first, *_, last = await webhook_deliveries.attempts(tx, delivery.id)  # on a busy machine others time out, too
+    assert (first.error, first.response_status, last.response_status) == (error, None, 200)
 
 
 async def test_a_huge_answer_is_cut_off_at_16_kib(hooked: Hooked) -> None:
