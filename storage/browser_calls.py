@@ -1,5 +1,6 @@
 """Calls from browsers, until their media process has them; from then on they are like other calls (`storage.calls`)."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from uuid import UUID
@@ -47,6 +48,33 @@ REPLY = """
 """
 RESULT = "SELECT answer, refusal, detail FROM browser_calls WHERE call_id = $1"
 CLEAR = "UPDATE browser_calls SET offer = NULL, answer = NULL WHERE call_id = $1"
+LIVE_CALLERS = """
+    SELECT c.id AS call_id, c.org_id, b.caller
+      FROM calls c JOIN browser_calls b ON b.call_id = c.id
+     WHERE c.status IN ('ringing', 'in_progress') AND c.origin = 'browser'
+"""
+# As `hum.begin_as` admits credentials: a key has at most its creator's present role, and ends with the membership.
+PERMITTED = """
+    SELECT k.org_id, k.id
+      FROM api_keys k LEFT JOIN memberships m ON m.org_id = k.org_id AND m.user_id = k.made_by
+     WHERE k.id = ANY ($1) AND k.revoked_at IS NULL AND (k.expires_at IS NULL OR k.expires_at > now())
+       AND (k.made_by IS NULL OR m.user_id IS NOT NULL) AND 'viewer' NOT IN (k.role, coalesce(m.role, k.role))
+    UNION ALL
+    SELECT m.org_id, m.user_id
+      FROM memberships m
+     WHERE m.user_id = ANY ($1) AND m.role <> 'viewer'
+       AND EXISTS (SELECT FROM sessions s
+                    WHERE s.user_id = m.user_id AND s.expires_at > now() AND s.last_seen_at > now() - s.idle)
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class CallerRow:
+    """A live call and the actor who placed it."""
+
+    call_id: UUID
+    org_id: UUID
+    caller: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,3 +154,16 @@ async def result(tx: Tx, id: UUID) -> ResultRow:
 async def delete(tx: Tx, id: UUID) -> None:
     """Delete offer and answer, which were delivered or are no longer needed."""
     await tx.execute(CLEAR, id)
+
+
+async def live_callers(tx: Tx) -> list[CallerRow]:
+    """Return the live calls from browsers, with their callers.  Runs as the system."""
+    return [CallerRow(**row) for row in await tx.fetch(LIVE_CALLERS)]
+
+
+async def permitted(tx: Tx, callers: Sequence[UUID]) -> set[tuple[UUID, UUID]]:
+    """Return the organizations in which these keys and people may place calls now, as (organization, caller).
+
+    A person must be signed in somewhere.  Runs as the system.
+    """
+    return {(row["org_id"], row["id"]) for row in await tx.fetch(PERMITTED, callers)}

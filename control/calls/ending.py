@@ -6,6 +6,7 @@
 | the carrier requests the next step | `carriersteps.next_step`, `carriersteps.after_dial` | a dial, or another stream, or `end_call` |
 | the carrier reports the call's end | `carriersteps.carrier_status`, `outbound.attempts.ended`, `over_at_carrier` | the stream's end, or `end_call` |
 | a person hangs up a call that no media process has | `hang_up` | `end_call` |
+| a browser's caller has lost the right to call, and no media process has the call | `browsercallers`, `hang_up` | `end_call` |
 | a call can't be connected | `carriersteps.route_inbound`, `carriersteps.offer`, `browser.end_unjoined` | `end_call` |
 | the stream's end is not reported in time | `close_stale_calls` | `end_call` |
 | neither a media process nor the carrier has the call | `orphans.close_orphaned_calls` | `end_call` |

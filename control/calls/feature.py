@@ -2,8 +2,10 @@
 
 from functools import partial
 
+from control.boundary import REVOKED
 from control.calls import callendings, ending, orphans
 from control.calls.browser import BrowserOffers
+from control.calls.browsercallers import BrowserCallers
 from control.calls.contextupdates import callers
 from control.calls.ingress import IngressServicer
 from control.calls.jobs import after_call
@@ -29,6 +31,7 @@ def feature(settings: ControlSettings, deps: Deps) -> Feature:
     listeners, lookups = ListenerStreams(), callers(settings, deps)
     sessions = Sessions(deps.calls_db, settings, deps.tools)
     tools = ToolRuns(deps.calls_db, deps.tools, sessions, settings.tool_seconds)
+    browser_callers = BrowserCallers(deps.db, deps.bus, deps.clients.carrier, settings)
     tool_ms = round(settings.tool_seconds * 1000)
 
     async def prune() -> None:
@@ -54,9 +57,12 @@ def feature(settings: ControlSettings, deps: Deps) -> Feature:
                 partial(orphans.close_orphaned_calls, deps.db, deps.clients.carrier, settings),
                 settings.sweep_seconds,
             ),
+            Sweep("browser_callers", browser_callers.check, settings.sweep_seconds, browser_callers.woken),
             Sweep("left_over_reports", prune, settings.sweep_seconds),
         ],
         channels=channels.ALL,
+        # A worker sends the command to hang up, and awaits its answer.
+        wakes={REVOKED: browser_callers.revoked, channels.ANSWERS: lambda _: None},
         tools=[
             END_CALL,
             PAUSE_RECORDING,

@@ -4,21 +4,21 @@ It is guarded against SSRF by `control/base/egress.py`: it resolves a host once,
 of those, and checks the address again when it creates the socket.  It follows no redirects and uses no proxies, cookies
 or netrc.  The bytes and seconds of an answer are bounded, and each organization has a share of the connections.
 
-Names are resolved in threads of their own: a customer's name server that never answers delays neither the database's
-nor the carrier's look-ups.
+Names are resolved in threads of their own (`control/clients/hostlookups.py`): a customer's name server that never
+answers delays neither the database's nor the carrier's look-ups, nor those of other organizations.
 """
 
 import asyncio
 import socket
 import ssl
 import zlib
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import cache
 from types import MappingProxyType
-from typing import Any, Protocol
+from typing import Any
 from uuid import UUID
 
 import aiohttp
@@ -26,6 +26,7 @@ from aiohttp.abc import AbstractResolver, ResolveResult
 
 from control.base import egress
 from control.base.egress import METHODS, Address, EgressError, EgressTarget, Policy, Reason
+from control.clients.hostlookups import HostLookup, HostLookups, system_lookup
 from control.clients.shares import Shares
 from hum.clock import monotonic_ms
 from hum.settings import EgressSettings
@@ -40,6 +41,8 @@ EGRESS_HOST_REQUESTS = 64
 USER_AGENT = "hum/0.1"
 GZIP = 16 + zlib.MAX_WBITS
 READ_BYTES = 16 << 10
+#: The organization of the request for which aiohttp resolves a host; None: the deployment.
+_ORGANIZATION: ContextVar[UUID | None] = ContextVar("organization", default=None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +59,8 @@ class HttpLimits:
     connections: int = 100  # in all
     organization_requests: int = 25  # in flight
     host_requests: int = 8  # of these, to one host and port
-    lookups: int = 8  # in flight; more are queued
+    lookups: int = 64  # in flight; more are queued
+    organization_lookups: int = 4  # of these
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,18 +73,6 @@ class HttpAnswer:
     body: bytes
     truncated: bool  # the body was longer
     elapsed_ms: float
-
-
-class HostLookup(Protocol):
-    """A blocking look-up of a host's addresses.  Raises OSError."""
-
-    def __call__(self, host: str, port: int) -> list[str]: ...
-
-
-def system_lookup(host: str, port: int) -> list[str]:
-    """Look a host up with the system's resolver."""
-    infos = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    return list(dict.fromkeys(str(info[4][0]) for info in infos))
 
 
 @cache
@@ -103,9 +95,11 @@ class GuardedClient:
         self._policy, self._limits = policy, limits or HttpLimits()
         self._shares = Shares[UUID](self._limits.organization_requests)
         self._host_shares = Shares[tuple[UUID | None, str, int]](self._limits.host_requests)
-        self._threads = ThreadPoolExecutor(self._limits.lookups, thread_name_prefix="lookup")
+        self._lookups = HostLookups(
+            lookup, self._limits.lookups, self._limits.organization_lookups, self._limits.connect_seconds
+        )
         self._tls = tls or system_trust()
-        self._sessions = {scheme: self._session(scheme, lookup) for scheme in ("https", "http")}
+        self._sessions = {scheme: self._session(scheme) for scheme in ("https", "http")}
 
     @classmethod
     def open(cls, settings: EgressSettings) -> "GuardedClient":
@@ -119,7 +113,7 @@ class GuardedClient:
     async def close(self) -> None:
         for session in self._sessions.values():
             await session.close()
-        self._threads.shutdown(wait=False, cancel_futures=True)
+        await self._lookups.close()
 
     async def request(
         self,
@@ -145,7 +139,9 @@ class GuardedClient:
             async with asyncio.timeout(seconds):
                 release = await self._acquire(org, target)
                 try:
-                    return await self._exchange(method, target, headers, body, _LimitedBody(limit, truncate), began_ms)
+                    reader = _LimitedBody(limit, truncate)
+                    with _resolving_for(org):
+                        return await self._exchange(method, target, headers, body, reader, began_ms)
                 finally:
                     release()
         except EgressError:
@@ -173,7 +169,7 @@ class GuardedClient:
         began_ms = monotonic_ms()
         try:
             async with asyncio.timeout(seconds):
-                with ExitStack() as slots:
+                with _resolving_for(org), ExitStack() as slots:
                     slots.callback(await self._acquire(org, target))
                     answer = await self._sessions[target.scheme].request(
                         method,
@@ -235,10 +231,10 @@ class GuardedClient:
                     break
             return HttpAnswer(answer.status, answer_headers, reader.end(), reader.truncated, monotonic_ms() - began_ms)
 
-    def _session(self, scheme: str, lookup: HostLookup) -> aiohttp.ClientSession:
+    def _session(self, scheme: str) -> aiohttp.ClientSession:
         limits = self._limits
         connector = aiohttp.TCPConnector(
-            resolver=_Resolver(self._policy, scheme, lookup, self._threads),
+            resolver=_Resolver(self._policy, scheme, self._lookups),
             use_dns_cache=False,
             ssl=self._tls,
             limit=limits.connections,
@@ -295,6 +291,16 @@ def _nothing() -> None:
     """Do nothing: the slot is released."""
 
 
+@contextmanager
+def _resolving_for(org: UUID | None) -> Iterator[None]:
+    """Count the look-ups of this task among the organization's: aiohttp names only the host to a resolver."""
+    token = _ORGANIZATION.set(org)
+    try:
+        yield
+    finally:
+        _ORGANIZATION.reset(token)
+
+
 def _require(policy: Policy, scheme: str, port: int, addresses: list[Address]) -> None:
     if (complaint := policy.refusal(scheme, port, addresses)) is not None:
         raise EgressError(Reason.BLOCKED, complaint)
@@ -303,8 +309,8 @@ def _require(policy: Policy, scheme: str, port: int, addresses: list[Address]) -
 class _Resolver(AbstractResolver):
     """A resolver that checks all addresses; aiohttp connects to one of them without resolving again."""
 
-    def __init__(self, policy: Policy, scheme: str, lookup: HostLookup, threads: ThreadPoolExecutor) -> None:
-        self._policy, self._scheme, self._lookup, self._threads = policy, scheme, lookup, threads
+    def __init__(self, policy: Policy, scheme: str, lookups: HostLookups) -> None:
+        self._policy, self._scheme, self._lookups = policy, scheme, lookups
 
     async def resolve(
         self,
@@ -312,9 +318,8 @@ class _Resolver(AbstractResolver):
         port: int = 0,
         family: socket.AddressFamily = socket.AF_UNSPEC,  # noqa: ARG002 - both families are checked
     ) -> list[ResolveResult]:
-        loop = asyncio.get_running_loop()
         try:
-            texts = await loop.run_in_executor(self._threads, self._lookup, host, port)
+            texts = await self._lookups.addresses(_ORGANIZATION.get(), host, port)
         except (OSError, UnicodeError) as error:
             raise EgressError(Reason.DNS, f"The host {host} can't be resolved.") from error
         addresses = [address for text in texts if (address := egress.parse_address(text)) is not None]
@@ -334,7 +339,7 @@ class _Resolver(AbstractResolver):
         ]
 
     async def close(self) -> None:
-        """Do nothing: the threads belong to the client."""
+        """Do nothing: the look-ups belong to the client."""
 
 
 class _SocketFactory:

@@ -39,9 +39,13 @@ Write in {language}.\
 """
 _PHONE = re.compile(r"(?<![\w.])\+?\d[\d ()./\-\u00a0]{5,}\d(?!\w)")
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}|\d{1,2}[./]\d{1,2}[./]\d{4}")
-_EMAIL = re.compile(r"[\w.+-]+@[\w-]+(?:\.[\w-]+)+")
+#: Possessive, and from the beginning of a run of characters only, so that a long run without an @ is read once.
+_EMAIL = re.compile(r"(?<![\w.+-])([\w.+-]++)@(?=([\w-]+(?:\.[\w-]+)+))")
 _HOST = re.compile(r"(?:https?://|\bwww\.)[^\s/?#\"'<>()\[\],;]+", re.IGNORECASE)
+_NAME = re.compile(r"[\w.-]+")
 LEAST_DIGITS = 7
+#: Of each kind, numbers, e-mail addresses and hosts that a text may name: each is compared with the whole source.
+MOST_NAMED = 50
 
 
 def instructions(channel: int, language: str) -> str:
@@ -172,18 +176,29 @@ def _is_among(e164: str, numbers: Collection[str]) -> bool:
 
 
 def _ungrounded(fields: Mapping[str, str], request: ProposalRequest) -> Iterator[FieldError]:
-    """Yield errors for addresses and numbers without a source: a model may invent some, and a page may inject others."""
+    """Yield errors for addresses and numbers without a source: a model may invent some, and a page may inject others.
+
+    The expressions read a text once, whatever its length; what they find is counted before it is compared.
+    """
     source = f"{request.description}\n{request.page}\n{request.url}"
     numbers, lower = _numbers(source), source.lower()
+    names = {name.strip(".") for name in _NAME.findall(lower)}
     for name, text in fields.items():
-        made_up = [number for number in sorted(_numbers(text)) if not _is_among(number, numbers)]
-        made_up += [email for email in _EMAIL.findall(text) if email.lower() not in lower]
-        made_up += [url for url in _HOST.findall(text) if not _has_host(lower, url)]
+        phones, urls = sorted(_numbers(text)), set(_HOST.findall(text))
+        emails = {f"{local}@{host}" for local, host in _EMAIL.findall(text)}
+        if max(len(phones), len(emails), len(urls)) > MOST_NAMED:
+            yield FieldError(f"flow.{name}", f"names more than {MOST_NAMED} telephone numbers, e-mail or web addresses")
+            continue
+        made_up = [phone for phone in phones if not _is_among(phone, numbers)]
+        made_up += [email for email in sorted(emails) if email.lower() not in lower]
+        made_up += [url for url in sorted(urls) if not _has_host(names, url)]
         if made_up:
             listed = ", ".join(item[:60] for item in made_up[:5])
             yield FieldError(f"flow.{name}", f"names what neither the description nor the page has: {listed}")
 
 
-def _has_host(text: str, url: str) -> bool:
-    host = re.escape(re.sub(r"^https?://", "", url.lower()).removeprefix("www.").rstrip(".:"))
-    return re.search(rf"(?<![\w-]){host}(?!\.?[\w-])", text) is not None
+def _has_host(names: Collection[str], url: str) -> bool:
+    """Return whether a URL's host, or a name below it, is among names in lower case."""
+    host = re.sub(r"^https?://", "", url.lower()).removeprefix("www.").rstrip(".:")
+    host = re.sub(r":\d+$", "", host)
+    return host in names or any(name.endswith(f".{host}") for name in names)

@@ -9,10 +9,14 @@ import httpx
 import pytest
 from grpc import StatusCode, aio
 
+from control.boundary import REVOKED
 from control.calls import orphans
+from control.calls.browsercallers import BrowserCallers
 from hum.v1 import calls_pb2, runtime_pb2_grpc
 from hum.v1 import runtime_pb2 as pb
 from tests.contract.conftest import Edge
+from tests.contract.test_power import key_of, set_role
+from tests.contract.test_team import ALAN, GRACE, members, team
 from tests.control.conftest import UNLIMITED
 from tests.support.cases import in_turn
 from tests.support.endings import ends_are_told
@@ -57,6 +61,7 @@ class Node:
         self.state = pb.NodeState(refuses=refuses, takes=takes)
         self.stub = runtime_pb2_grpc.MediaServiceStub(edge.plane.channel)
         self.offers = list[pb.BrowserOffer]()
+        self.hung_up = list[str]()
         self.reply: dict[str, str] | None = {"answer": "v=0 the answer"}
 
     async def link(self) -> None:
@@ -71,6 +76,10 @@ class Node:
                 self.offers.append(down.browser)
                 if self.reply is not None:
                     await self.say(down.browser.call_id, **self.reply)
+            if down.WhichOneof("down") == "command":
+                self.hung_up.append(down.command.call_id)
+                answer = pb.CommandAnswer(command_id=down.command.command_id, outcome="done")
+                await self.call.write(pb.LinkUp(answer=answer))
 
     async def say(self, call_id: str, **reply: str) -> None:
         await self.call.write(pb.LinkUp(browser=pb.BrowserReply(call_id=call_id, **reply)))
@@ -325,3 +334,52 @@ async def test_a_call_whose_process_dies_is_over_and_one_that_still_connects_is_
         never = (await http.get(f"/api/calls/{connecting}")).json()
         assert (never["status"], never["end_reason"]) == ("failed", "no_stream")
         assert edge.plane.carrier.asked == []
+
+
+async def test_a_call_ends_with_its_callers_rights(edge: Edge) -> None:
+    control = edge.plane.control
+    callers = BrowserCallers(control.db, control.bus, edge.plane.carrier, edge.plane.settings)
+    control.bus.subscribe(REVOKED, callers.revoked)
+
+    async def revoked() -> int:
+        async with patience():
+            await callers.woken.wait()
+        return await callers.check()
+
+    async with linked(edge) as node:
+        owner, grace, alan = await team(edge, (GRACE, "operator"), (ALAN, "operator"))
+        key, flow = await key_of(edge, owner), (await owner.post("/api/flows", {"name": "Desk"})).json()["id"]
+        placed = [
+            (await each.request("POST", "/api/calls/browser", json={"flow_id": flow, "sdp": OFFER})).json()["call_id"]
+            for each in (owner, grace, alan, key)
+        ]
+        mine, joined, of_alan, of_key = placed
+        await node.open(next(offer for offer in node.offers if offer.call_id == joined))
+        await node.report(joined, 1, started=pb.StreamStarted(stream_sid="browser:1"))
+        async with patience():
+            while (await owner.get(f"/api/calls/{joined}")).json()["status"] != "in_progress":
+                await asyncio.sleep(0.02)
+        assert await callers.check() == 0
+
+        user = (await members(owner))[GRACE]["user_id"]
+        assert (await owner.request("DELETE", f"/api/team/{user}")).status_code == 204
+        assert await revoked() == 1 and node.hung_up == [joined]
+        await node.report(joined, 2, ended=pb.StreamEnded(reason="hang_up"))
+        async with patience():
+            while not (call := (await owner.get(f"/api/calls/{joined}")).json())["ended_at"]:
+                await asyncio.sleep(0.02)
+        assert (call["status"], call["end_reason"]) == ("completed", "hang_up")
+
+        await set_role(owner, ALAN, "admin")
+        assert await revoked() == 0, "a change that leaves the right ends nothing"
+        await set_role(owner, ALAN, "viewer")
+        assert await revoked() == 1
+        id = (await owner.get("/api/api-keys")).json()["api_keys"][0]["id"]
+        assert (await owner.request("DELETE", f"/api/api-keys/{id}")).status_code == 204
+        assert await revoked() == 1
+        states = [(await owner.get(f"/api/calls/{id}")).json() for id in (of_alan, of_key, mine)]
+        assert [state["status"] for state in states] == ["canceled", "canceled", "ringing"]
+
+        assert (await owner.request("DELETE", "/api/me/sessions")).status_code == 204
+        assert await revoked() == 1, "who is signed in nowhere has none"
+        assert node.hung_up == [joined] and edge.plane.carrier.ended == []

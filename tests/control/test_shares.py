@@ -1,6 +1,7 @@
 """What one organization may have under way at customers' URLs, so that the others find a connection."""
 
 import asyncio
+import threading
 from uuid import UUID
 
 import pytest
@@ -74,6 +75,62 @@ async def test_a_stream_keeps_its_place_until_it_is_closed() -> None:
         for each in streams:
             each.close()
         assert http._shares._shares == {} and http._host_shares._shares == {}
+
+
+class NameServer:
+    """Never answers for names under `dead.test`, until released."""
+
+    def __init__(self) -> None:
+        self.asked = list[str]()
+        self.released = threading.Event()
+
+    def __call__(self, host: str, port: int) -> list[str]:
+        self.asked.append(host)
+        if host.endswith("dead.test"):
+            self.released.wait(20)
+        return ["127.0.0.1"]
+
+    async def hangs(self, lookups: int) -> None:
+        while sum(host.endswith("dead.test") for host in self.asked) < lookups:
+            await asyncio.sleep(0.001)
+
+
+async def test_one_organizations_dead_name_server_leaves_look_ups_to_the_others() -> None:
+    """Its look-ups keep their places when its requests have given up, since their threads go on."""
+    names = NameServer()
+    limits = HttpLimits(total_seconds=10, connect_seconds=10, lookups=4, organization_lookups=2)
+    async with server(says(OK)) as one, client(limits=limits, lookup=names) as http:
+        for turn in range(2):
+            urls = [f"http://{turn}-{number}.dead.test:{one.port}/" for number in range(limits.lookups)]
+            dead = [asyncio.create_task(http.request("GET", url, org=ORG)) for url in urls]
+            await names.hangs(2)
+            assert (await http.request("GET", f"http://other-{turn}.test:{one.port}/", org=ids.new())).status == 200
+            for each in dead:
+                each.cancel()
+            await asyncio.gather(*dead, return_exceptions=True)
+        assert sorted(names.asked) == ["0-0.dead.test", "0-1.dead.test", "other-0.test", "other-1.test"]
+        names.released.set()
+        assert (await http.request("GET", f"http://0-0.dead.test:{one.port}/", org=ORG)).status == 200
+        while http._lookups._tasks:
+            await asyncio.sleep(0.001)
+        assert http._lookups._shares._shares == {}
+
+
+async def test_a_host_that_many_requests_name_is_looked_up_once_at_a_time() -> None:
+    """So an organization's dead host leaves look-ups to its others; the requests still wait each for their own time."""
+    names = NameServer()
+    limits = HttpLimits(total_seconds=10, connect_seconds=10, lookups=4, organization_lookups=2)
+    async with server(says(OK)) as one, client(limits=limits, lookup=names) as http:
+        url = f"http://dead.test:{one.port}/"
+        waiting = [asyncio.create_task(http.request("GET", url, org=ORG)) for _ in range(6)]
+        await names.hangs(1)
+        assert (await http.request("GET", f"http://quick.test:{one.port}/", org=ORG)).status == 200
+        waiting[0].cancel()
+        names.released.set()
+        results = await asyncio.gather(*waiting, return_exceptions=True)
+        assert isinstance(results[0], asyncio.CancelledError)
+        assert [each.status for each in results if not isinstance(each, BaseException)] == [200] * 5
+        assert names.asked == ["dead.test", "quick.test"] and http._lookups._tasks == {}
 
 
 async def test_who_waits_for_an_organizations_place_is_bounded_and_may_leave() -> None:

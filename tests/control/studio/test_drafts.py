@@ -1,6 +1,7 @@
 """What a proposal may have: whatever the model writes."""
 
 import json
+import re
 from dataclasses import replace
 from typing import Any
 
@@ -86,6 +87,58 @@ def test_a_transfer_goes_where_the_description_says_and_not_where_a_page_does() 
 def test_no_address_comes_from_nowhere(text: str, is_made_up: bool) -> None:
     found = drafted(system_prompt=text).problems
     assert [each.field for each in found] == (["flow.system_prompt"] if is_made_up else [])
+
+
+@pytest.mark.parametrize(
+    ("text", "made_up"),
+    [
+        ("A@PIPES.example, a@pipes.example.", ""),
+        ("a@pipes.example+evil@evil.example", "pipes.example+evil@evil.example"),
+        ("x@@evil@evil.example", "evil@evil.example"),
+        ("first.last+tag@mail.evil-1.example!", "first.last+tag@mail.evil-1.example"),
+        ("no@address a@ @b.example", ""),
+    ],
+)
+def test_an_e_mail_address_is_found_whatever_is_around_it(text: str, made_up: str) -> None:
+    found = [each.reason.partition(": ")[2] for each in drafted(system_prompt=text).problems]
+    assert found == ([made_up] if made_up else [])
+
+
+@pytest.mark.parametrize("near", ["a" * 12_000, "a." * 6_000, "a" * 6_000 + "@" + "a" * 6_000])
+def test_an_address_begins_only_where_a_run_of_characters_does(near: str) -> None:
+    """Tried from each character to the end of the run, a text would take the square of its length."""
+    begins = re.compile(drafts._EMAIL.pattern.partition("@")[0])
+    assert len(begins.findall(near)) == 1 + near.count("@")
+    assert begins.match(near, 1) is None
+
+
+@pytest.mark.parametrize(
+    ("text", "is_made_up"),
+    [
+        ("https://pipes.example:8443/", False),
+        ("www.shop.pipes.example.", False),
+        ("https://a.shop.pipes.example", True),
+        ("https://hop.pipes.example", True),
+        ("https://pipes.example.evil.example", True),
+        ("https://pipes.example:x@evil.example", True),
+        ("https://evil.example\\@pipes.example", True),
+        ("https://evil-pipes.example", True),
+    ],
+)
+def test_a_host_is_the_pages_or_above_one_of_the_pages(text: str, is_made_up: bool) -> None:
+    request = replace(REQUEST, page="See https://SHOP.pipes.example.")
+    assert bool(drafted(request, system_prompt=text).problems) is is_made_up
+
+
+@pytest.mark.parametrize("kind", ["+1317555{:04}", "n{}@pipes.example", "https://n{}.pipes.example/"])
+def test_what_is_compared_with_the_page_is_counted_first(kind: str) -> None:
+    """A page may tell the model to list thousands, each of which would be compared with the whole page."""
+    few = ", ".join(kind.format(number) for number in range(drafts.MOST_NAMED))
+    many = f"{few}, {kind.format(drafts.MOST_NAMED)}"
+    request = replace(REQUEST, page=many)
+    assert drafted(request, system_prompt=f"{few}; {few}").problems == [], "each counts once"
+    (problem,) = drafted(request, system_prompt=many).problems
+    assert problem.reason.startswith("names more than 50")
 
 
 def test_the_schema_has_what_a_channel_has() -> None:

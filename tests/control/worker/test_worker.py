@@ -9,19 +9,24 @@ from typing import Any
 import pytest
 from aiohttp import web
 
+from control.app import build_worker
 from control.calls import carriersteps
 from control.calls.carriersteps import StepContext
 from control.clients.openai import OpenAI
 from control.contacts import usecases as contact_usecases
+from control.feature import ExternalClients
 from control.flows.choices import Choices
+from control.identity.usecases import issue_key
 from control.voicemail.mailboxprompts import Mailboxes
 from control.worker import Worker
 from hum import ids
 from hum.clock import now
+from hum.ids import Kind
 from hum.v1 import runtime_pb2
-from storage import clips, events
+from storage import browser_calls, calls, clips, events, identity
 from storage import jobs as queue
 from storage.analytics import READER
+from tests.control.conftest import FakeCarrier, Silent
 from tests.control.places import call_admission
 from tests.control.worker.conftest import World
 from tests.support.httpserver import answering
@@ -234,3 +239,24 @@ async def test_the_log_of_jobs_is_kept_for_a_week_and_of_held_ones_for_as_long_a
             is_true=lambda n: n == 0,
         )
         assert await world.until("SELECT count(*) FROM pgqueuer_log WHERE job_id = $1 AND status = 'failed'", held) == 1
+
+
+async def test_a_revocation_wakes_the_check_of_browser_calls(world: World) -> None:
+    key, _ = await issue_key(world.db, world.org, "k", "operator", [])
+    call, flow = ids.new(), await world.flow()
+    async with world.db.system() as tx:
+        caller = f"key:{ids.show(Kind.API_KEY, key.id)}"
+        await browser_calls.create(tx, call, world.org, caller, flow, 1, "browser-1", "v=0")
+    clients = ExternalClients(FakeCarrier(), world.lookups, world.model, world.model, world.model, Silent())
+    async with build_worker(world.settings, world.db.url, clients) as worker:
+        sweeps = {sweep.name: sweep for feature in worker._features for sweep in feature.sweeps}
+        check = sweeps["browser_callers"]
+        assert check.woken is not None and await check.step() == 0
+        async with patience():
+            while not check.woken.is_set():  # until it listens
+                async with world.db.system() as tx:
+                    await identity.revoke_key(tx, key.id)
+                await asyncio.sleep(0.02)
+        assert await check.step() == 1
+    async with world.db.system() as tx:
+        assert (await calls.get(tx, call)).status == "canceled"
