@@ -228,7 +228,7 @@ def not_speech(seconds: float) -> Iterator[tuple[str, Wave]]:
     yield "ringback", sounds.ringback(seconds, -20)
     yield "beeps", sounds.beeps(seconds, -20)
     yield "clicks", sounds.clicks(seconds, -15)
-    yield "coughs", sounds.coughs(seconds, -22)
+    yield "coughs", np.concatenate([sounds.coughs(seconds, -22, seed) for seed in range(1, 13)])
     for name, wave in sounds.music().items():
         yield f"music: {name}", wave
     for name, wave in sounds.other_music(seconds).items():

@@ -16,10 +16,12 @@ EVEN: Final = 0.5
 LEAST: Final = 0.55
 #: Geometric over arithmetic mean of the power above 2 kHz.  Of noise it is 0.3 to 0.7, of an s 0.1 to 0.5, of a sharp one, all of
 #: which is above 3 kHz, 0.06 to 0.1; of tones below 0.002, of three of them in noise that is 15 dB weaker about 0.04.
-FLATNESS: Final = 0.08
+FLATNESS: Final = 0.06
 #: Over how many of the 41 bins above 2 kHz the power is spread (its sum squared over the sum of its squares).  Of noise it is
-#: about 20, of an s 5 to 19; of a tone 2, however much noise there is.
-SPREAD: Final = 5.0
+#: about 20, of an s 4 to 19; of a tone 2, however much noise there is, of three tones 6.
+SPREAD: Final = 4.0
+#: Product of the two: of three tones it is 0.24, of a sharp s with one of them low 0.44 and more.
+FLAT_AND_SPREAD: Final = 0.4
 _WINDOW: Final = np.hanning(FRAME_BYTES)
 
 
@@ -44,8 +46,8 @@ def hiss(pcm: bytes) -> float:
     mean = float(high.mean())
     loud = mean * len(high)
     share = loud / float(power.sum())
-    if share < LEAST or loud * loud < SPREAD * float(high @ high):
+    spread = loud * loud / float(high @ high)
+    if share < LEAST or spread < SPREAD:
         return 0.0
-    if math.exp(float(np.log(high).mean())) < FLATNESS * mean:
-        return 0.0
-    return share - EVEN
+    flatness = math.exp(float(np.log(high).mean())) / mean
+    return share - EVEN if flatness >= max(FLATNESS, FLAT_AND_SPREAD / spread) else 0.0
