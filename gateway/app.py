@@ -22,6 +22,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from gateway import compression, contract, credentials, errors, openapi, pages, transcode
+from gateway.admission import ClientAdmission
 from gateway.auth import SignIn
 from gateway.bodies import Bodies
 from gateway.connectionlimit import ConnectionLimit
@@ -95,9 +96,10 @@ def build(settings: GatewaySettings, channel: aio.Channel, carrier_channel: aio.
 
     cookies = credentials.Cookies(settings.public_url)
     client = credentials.ClientCredentials(cookies, identity)
-    limits = _limits(settings, bodies, client, closing)
+    admission = ClientAdmission(channel, client, settings.control_seconds)
+    limits = _limits(settings, bodies, admission, client, closing)
     endpoints = transcode.endpoints(_bindings(), channel, limits)
-    mcp = _mcp(settings, endpoints, bodies)
+    mcp = _mcp(settings, endpoints, bodies, admission)
     gateway, landing = Gateway(Starlette(), closing, missing, webhooks, mcp), Landing(settings, channel, client)
     console_dir = settings.console_dir or STATIC
     console = Console.load(console_dir)
@@ -133,7 +135,11 @@ def build(settings: GatewaySettings, channel: aio.Channel, carrier_channel: aio.
 
 
 def _limits(
-    settings: GatewaySettings, bodies: Bodies, client: credentials.ClientCredentials, closing: asyncio.Event
+    settings: GatewaySettings,
+    bodies: Bodies,
+    admission: ClientAdmission,
+    client: credentials.ClientCredentials,
+    closing: asyncio.Event,
 ) -> transcode.EndpointLimits:
     return transcode.EndpointLimits(
         settings.control_seconds,
@@ -141,6 +147,7 @@ def _limits(
         settings.heartbeat_seconds,
         bodies,
         client,
+        admission,
         closing,
         settings.import_bytes,
     )
@@ -209,10 +216,12 @@ def _document_routes(public_url: str) -> list[Route]:
     return [Route("/openapi.json", openapi_json), Route("/openapi.yaml", openapi_yaml)]
 
 
-def _mcp(settings: GatewaySettings, endpoints: transcode.Endpoints, bodies: Bodies) -> GatewayMcpServer:
+def _mcp(
+    settings: GatewaySettings, endpoints: transcode.Endpoints, bodies: Bodies, admission: ClientAdmission
+) -> GatewayMcpServer:
     catalogue = _catalogue(settings.public_url)
     execution = Execution(catalogue, endpoints, settings.mcp_server_result_bytes, settings.public_url)
-    return GatewayMcpServer(catalogue, execution, bodies, settings.public_url, openapi.VERSION)
+    return GatewayMcpServer(catalogue, execution, bodies, admission, settings.public_url, openapi.VERSION)
 
 
 @lru_cache(maxsize=1)

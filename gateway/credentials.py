@@ -105,17 +105,20 @@ class ClientCredentials:
             raise SessionRequired(NO_CREDENTIAL)
 
     def metadata(self, request: Request) -> Metadata:
-        """Return the metadata of a call on the client's behalf.
+        """Return the metadata of a call that carries out the client's request: the caller's, and the idempotency key."""
+        key = request.headers.get("idempotency-key")
+        return (*self.caller_metadata(request), *(((rpc.IDEMPOTENCY_KEY, key),) if key else ()))
 
-        It has the correlation, the address, the credential, the idempotency key, and the organization.
+    def caller_metadata(self, request: Request) -> Metadata:
+        """Return the metadata of any call on the client's behalf.
+
+        It has the correlation, the address, the credential, and the organization.
         """
         pairs = [*correlation(request), *self._identity.vouching_metadata(request.scope[ADDRESS])]
         if (key := _bearer(request)) is not None:
             pairs.append((rpc.CREDENTIAL, rpc.BEARER_SCHEME + key))
         else:
             pairs.append((rpc.CREDENTIAL, rpc.SESSION_SCHEME + self.cookies.get(request, SESSION)))
-        if key := request.headers.get("idempotency-key"):
-            pairs.append((rpc.IDEMPOTENCY_KEY, key))
         if organization := request.headers.get("hum-organization"):
             # Quoted, as gRPC carries printable ASCII only.
             pairs.append((rpc.ORGANIZATION, quote(organization[:MAX_ID_CHARS])))

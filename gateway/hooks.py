@@ -4,6 +4,8 @@ The token in the path is the sender's only credential, so it stays in the reques
 traces and metrics get the route.
 """
 
+import re
+
 from google.protobuf.message import Message
 from grpc import StatusCode, aio
 from starlette.requests import Request
@@ -15,6 +17,7 @@ from gateway.bodies import Bodies
 from gateway.controlclient import ControlUnavailable, RetryingClient
 from gateway.errors import Rename
 from hum import ids, rpc, secrets
+from hum.contract import eventtypes
 from hum.contract.errors import NotFound
 from hum.ids import Kind
 from hum.observe.logs import log
@@ -29,6 +32,12 @@ ACCEPTED = 202
 #: When a sender that honours `Retry-After` tries again; others have their own schedule.
 RETRY_SECONDS = 5
 NO_SUCH_ADDRESS = "There is no such address."
+#: The header in which HUM's webhooks name the type of the event that they deliver.
+EVENT_TYPE = "x-hum-event"
+LOOP = (
+    "This is a webhook's delivery of an event that a post to a trigger made. A trigger would make another event of it, "
+    "which would be delivered again, without end; let the webhook deliver it elsewhere."
+)
 SIGNATURE = {
     "webhook_id": "webhook-id",
     "webhook_timestamp": "webhook-timestamp",
@@ -54,6 +63,8 @@ class TriggerHooks:
             raise NotFound(NO_SUCH_ADDRESS)
         if complaint := credentials.bad_idempotency_key(request):
             return errors.refusal("INVALID_REQUEST", f"The header Idempotency-Key {complaint}.", request_id)
+        if re.fullmatch(eventtypes.EXTERNAL_NAME, request.headers.get(EVENT_TYPE, "")):
+            return errors.refusal("INVALID_REQUEST", LOOP, request_id)
         body = await self._bodies.read(request, MOST_BYTES)
         try:
             # The gateway makes the id: a retry after a lost answer does not store the post twice.

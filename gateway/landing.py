@@ -52,7 +52,7 @@ class Landing:
             session
         ):
             return None, 0
-        call: dict[str, Any] = {"metadata": self._client.metadata(request), "timeout": self._seconds}
+        call: dict[str, Any] = {"metadata": self._client.caller_metadata(request), "timeout": self._seconds}
         try:
             return await self._control.GetMe(pb.GetMeRequest(), **call), 0
         except aio.AioRpcError as error:

@@ -20,7 +20,8 @@ from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
-from gateway import compression, contract, credentials, errors, forms, requestlimit, sse
+from gateway import admission, compression, contract, credentials, errors, forms, requestlimit, sse
+from gateway.admission import ClientAdmission
 from gateway.bodies import BadBody, Bodies
 from gateway.contract import Binding
 from gateway.credentials import ClientCredentials
@@ -36,12 +37,14 @@ Endpoints = Mapping[tuple[str, str], Endpoint]
 JSON_TYPES = ("application/json", "text/json")
 NO_CONTENT = 204
 IN_PATH = "is given by the path; leave it out of the body"
+#: Forms from this size on are parsed in a thread.
+LARGE_FORM_BYTES = 64 << 10
 TOO_MANY_STREAMS = "This gateway has as many open streams and downloads as it may; try again."
 
 
 @dataclass(frozen=True, slots=True)
 class EndpointLimits:
-    """Time limits, and what all endpoints share: the reader of bodies, the clients' credentials, the drain."""
+    """Time limits, and what all endpoints share: the reader of bodies, the clients' credentials and admission, and the drain."""
 
     control_seconds: float
     #: For methods that ask the model.
@@ -49,6 +52,7 @@ class EndpointLimits:
     heartbeat_seconds: float
     bodies: Bodies
     client: ClientCredentials
+    admission: ClientAdmission
     #: Set when the gateway drains: event streams end, and their clients reconnect elsewhere.
     closing: asyncio.Event
     #: For a body that is not JSON but the text of one field.
@@ -101,10 +105,15 @@ class RpcEndpoint:
     async def __call__(self, request: Request) -> Response:
         binding, limits, request_id = self._binding, self._limits, credentials.request_id(request)
         try:
-            limits.client.require(request)  # before the body is read
+            # Before the body is read.
+            limits.client.require(request)
+            if admission.has_large_body(request):
+                await limits.admission.admit(request)
             message = await _fill(binding, request, limits, self._rename)
         except RequestRefused as error:
             return errors.refusal_of(error, request_id)
+        except aio.AioRpcError as error:
+            return errors.rpc_error(error, request_id, errors.Rename())
         if binding.method.server_streaming and not requestlimit.admit_stream(request.scope):
             return errors.refusal("UNAVAILABLE", TOO_MANY_STREAMS, request_id, {"Retry-After": "5"})
         seconds = limits.model_seconds if binding.asks_model else limits.control_seconds
@@ -144,7 +153,7 @@ class RpcEndpoint:
 
 
 async def _fill(binding: Binding, request: Request, limits: EndpointLimits, rename: errors.Rename) -> Message:
-    """Return the RPC's request.  Raises InvalidRequest, and as `Bodies.read`."""
+    """Return the RPC's request.  Raises InvalidRequest, and as `Bodies.read` and `ClientAdmission.admit`."""
     message, problems = binding.request_type(), list[FieldError]()
     query_fields = binding.query_fields
     if binding.text_type and _media_type(request) == binding.text_type:
@@ -170,7 +179,8 @@ async def _fill(binding: Binding, request: Request, limits: EndpointLimits, rena
         setattr(message, contract.RANGE, request.headers.get("range", ""))
     if problems := errors.truncate(problems):
         # Control will not see this request, so report its findings here too, except about a list or an object that
-        # lacks its bad value: that value would be reported twice.  Who sent it is not known here.
+        # lacks its bad value: that value would be reported twice.
+        await limits.admission.admit(request)
         holes = {prefix for problem in problems for prefix in errors.prefixes(problem.field)}
         checked = validation.check(message, by_schemas=False)
         further = (FieldError(rename(problem.field), problem.reason) for problem in checked)
@@ -220,7 +230,11 @@ async def _form(
     """Read a form: one part is the text of a field, as a file or plain, and the others are like query parameters."""
     body = await limits.bodies.read(request, limits.text_bytes + forms.MOST_BYTES_AROUND)
     try:
-        parts = forms.parts(body, request.headers["content-type"])
+        content_type = request.headers["content-type"]
+        if len(body) < LARGE_FORM_BYTES:
+            parts = forms.parts(body, content_type)
+        else:
+            parts = await asyncio.to_thread(forms.parts, body, content_type)
     except forms.BadForm as error:
         raise BadBody("INVALID_REQUEST", str(error)) from error
     if any(len(value) > limits.text_bytes for values in parts.values() for value in values):

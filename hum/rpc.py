@@ -56,6 +56,12 @@ MOST_STREAMS = 1_000
 #: Requests of all connections that wait until Python takes them.  Beyond, gRPC cancels new ones of whomever, so that whoever resets
 #: streams as fast as they are opened, on a few connections, would have others' requests cancelled.
 MOST_WAITING = 10 * MOST_STREAMS
+#: Connections of a port; beyond, new ones are closed, so that descriptors are left for the database and the open ones go on.
+MOST_CONNECTIONS = 2_000
+#: How long a new connection has until TLS and HTTP/2 are agreed; gRPC's own two minutes let strangers hold descriptors for nothing.
+HANDSHAKE_MS = 5_000
+#: How long a connection may have no request; its client connects again for the next one.  A stream is a request until it ends.
+IDLE_MS = 300_000
 #: The factor by which a peer's keepalives may be more frequent than agreed: timers and networks are not exact.
 EARLY_PINGS = 4
 
@@ -88,6 +94,9 @@ def server_options(settings: Common, *, shared: bool = False) -> Options:
         # Each stream has HTTP/2's 64 KiB until its message is read.  What gRPC would give instead after a measurement of the connection,
         # some megabytes, strangers have as well.
         ("grpc.http2.bdp_probe", 0),
+        ("grpc.max_allowed_incoming_connections", MOST_CONNECTIONS),
+        ("grpc.server_handshake_timeout_ms", HANDSHAKE_MS),
+        ("grpc.max_connection_idle_ms", IDLE_MS),
         # A stream that was reset counts until it is freed.
         ("grpc.http.overload_protection", 1),
         ("grpc.server.max_pending_requests", MOST_WAITING),

@@ -11,6 +11,8 @@ from phonenumbers import PhoneNumber, PhoneNumberFormat, PhoneNumberType, timezo
 URI = "tel:"
 MIN_DIGITS = 3
 MAX_DIGITS = 20
+#: Longer texts are no phone numbers; normalizing one takes time quadratic in the number of its combining characters.
+MAX_CHARS = 100
 #: Digits with the usual punctuation around and between them.
 _SPELLING = re.compile(r"[+(]*\d[\d\s().\-/\u2010-\u2015\u2212]*")
 #: Size of the caches: a number is used several times in a row, and parsing it takes longer than most statements.
@@ -29,6 +31,8 @@ def e164(text: str, region: str | None) -> str:
 
     Raises NotANumber.
     """
+    if len(text.strip()) > MAX_CHARS:
+        raise NotANumber("is not a phone number")
     normalized = _normalize(text)
     try:
         number = phonenumbers.parse(normalized, region)
@@ -68,6 +72,8 @@ def digits(text: str) -> str | None:
 
     Zeros before a national or international number are left out, since E.164 has none.
     """
+    if len(text.strip()) > MAX_CHARS:
+        return None
     normalized = _normalize(text)
     if not _SPELLING.fullmatch(normalized):
         return None
@@ -78,7 +84,7 @@ def digits(text: str) -> str | None:
 
 def _normalize(text: str) -> str:
     """Normalize a number's text: ASCII digits, no invisible characters, no `tel:`."""
-    normalized = _INVISIBLE.sub("", unicodedata.normalize("NFKC", text)).strip()
+    normalized = _INVISIBLE.sub("", unicodedata.normalize("NFKC", text.strip())).strip()
     normalized = "".join(str(unicodedata.digit(c)) if c.isdecimal() else c for c in normalized)
     return normalized[len(URI) :].strip() if normalized.lower().startswith(URI) else normalized
 

@@ -1,8 +1,8 @@
 """`/mcp`: the SDK's server with two tools, without sessions: any gateway process can answer any message.
 
-The only credential is an API key.  Control verifies it for every message: by the operation that is executed or, for
-messages that execute none, by an operation that any key may call.  Control's refusal becomes the HTTP answer, as
-everywhere else.
+The only credential is an API key.  A message is read only once control has accepted its key, lately or for this message.
+Control verifies the key again for every message: by the operation that is executed or, for messages that execute none,
+by an operation that any key may call.  Control's refusal becomes the HTTP answer, as everywhere else.
 """
 
 import asyncio
@@ -12,6 +12,7 @@ from typing import Annotated, Any, Final
 
 import mcp_types as types
 import msgspec
+from grpc import aio
 from mcp.server.context import CallNext, HandlerResult, ServerRequestContext
 from mcp.server.lowlevel import Server
 from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
@@ -24,6 +25,7 @@ from starlette.routing import Route
 from starlette.types import Message, Receive, Scope, Send
 
 from gateway import credentials, errors
+from gateway.admission import ClientAdmission
 from gateway.bodies import BadBody, Bodies
 from gateway.mcpserver import search, searchindex
 from gateway.mcpserver.catalogue import Catalogue, Operation
@@ -93,9 +95,15 @@ class GatewayMcpServer:
     """The endpoint and the tools."""
 
     def __init__(
-        self, catalogue: Catalogue, execution: Execution, bodies: Bodies, public_url: str, version: str
+        self,
+        catalogue: Catalogue,
+        execution: Execution,
+        bodies: Bodies,
+        admission: ClientAdmission,
+        public_url: str,
+        version: str,
     ) -> None:
-        self._catalogue, self._execution, self._bodies = catalogue, execution, bodies
+        self._catalogue, self._execution, self._bodies, self._admission = catalogue, execution, bodies, admission
         self._index, self._origin = searchindex.index(catalogue), public_url
         self._tools = _tools()
         server: Server[Any] = Server(
@@ -141,7 +149,13 @@ class GatewayMcpServer:
             refusal = errors.refusal("METHOD_NOT_ALLOWED", why, credentials.request_id(request), {"Allow": "POST"})
             await refusal(request.scope, request.receive, send)
             return
-        exchange, body = McpExchange(), await self._body(request)
+        try:
+            body = await self._body(request)
+        except aio.AioRpcError as error:
+            refusal = errors.rpc_error(error, credentials.request_id(request), errors.Rename())
+            await refusal(request.scope, request.receive, send)
+            return
+        exchange = McpExchange()
         pending: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
 
         async def receive() -> Message:
@@ -155,10 +169,14 @@ class GatewayMcpServer:
             await send(sent)
 
     async def _body(self, request: Request) -> bytes:
-        """Return the body of a valid request.  Raises Forbidden, ApiKeyRequired, and as `Bodies.read`."""
+        """Return the body of a valid request.
+
+        Raises Forbidden, ApiKeyRequired, and as `ClientAdmission.admit` and `Bodies.read`.
+        """
         if request.headers.get("origin", self._origin) != self._origin:
             raise Forbidden(f"A browser may call {PATH} from {self._origin} only.")
         credentials.require_key(request, NO_KEY)
+        await self._admission.admit(request)
         body = await self._bodies.read(request)
         try:
             values.require_shallow(msgspec.json.decode(body), values.DEEPEST + ENVELOPE_LEVELS)

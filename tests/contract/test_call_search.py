@@ -120,6 +120,14 @@ async def test_every_filter(edge: Edge) -> None:
         assert (await stranger.get("/api/calls", params=query)).json()["calls"] == []
 
 
+async def test_a_filter_is_short(edge: Edge) -> None:
+    names = {"flow_id", "number_id", "contact", "tag", "outcome_label"}
+    async with await edge.client() as http:
+        refused = await http.get("/api/calls", params=dict.fromkeys(names, "\u0316" * 300))
+    assert refused.status_code == 400
+    assert {each["field"] for each in refused.json()["error"]["details"]} == names
+
+
 async def test_pages_hold_each_call_once(edge: Edge) -> None:
     http, _ = await ten_calls(edge)
     for query in ({}, {"q": "summary"}, {"q": "+1317", "direction": "inbound"}, {"tag": "vip"}):

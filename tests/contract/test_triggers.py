@@ -11,6 +11,7 @@ import httpx
 import pytest
 
 from control.triggers import jobs
+from control.webhooks import signing
 from hum.clock import now
 from hum.ids import Kind, require
 from tests.contract.conftest import Edge
@@ -84,6 +85,23 @@ async def test_what_is_posted_becomes_an_event(edge: Edge) -> None:
     assert [each["id"] for each in await seen(http)] == [event["id"]], "made, changed, deleted: not for customers"
     assert await seen(http, type="external.order_lost") == []
     assert (await http.get("/api/triggers")).json()["triggers"][0]["last_received_at"] == delivery["created_at"]
+
+
+async def test_an_event_of_a_trigger_is_not_posted_to_a_trigger_again(edge: Edge) -> None:
+    """A webhook of `external.*` that posts to a trigger would make an event of each of its deliveries."""
+    http = await edge.client()
+    trigger = await made(http)
+    secret = signing.new_secret()
+
+    def delivery(event: str) -> dict[str, str]:
+        return signing.headers(
+            secrets=[secret], event_id=f"evt_{event}", event_type=event, delivery_id="d", timestamp=0, body=b"{}"
+        )
+
+    refused = await post(edge, trigger, content=b"{}", headers=delivery("external.order_paid"))
+    assert refused.status_code == 400 and "without end" in refused.json()["error"]["message"]
+    assert await deliveries(http, trigger) == []
+    assert (await post(edge, trigger, content=b"{}", headers=delivery("call.completed"))).status_code == 202
 
 
 async def test_the_token_is_shown_once_and_is_nowhere(edge: Edge, capfd: pytest.CaptureFixture[str]) -> None:

@@ -27,6 +27,7 @@ from tests.control.conftest import FakeCarrier, fake_clients
 from tests.support.endings import ends_are_told
 from tests.support.metrics import sample
 from tests.support.waits import patience, until
+from tests.support.wires import head, wire
 
 __all__ = ["ends_are_told"]
 pytestmark = pytest.mark.usefixtures("ends_are_told")
@@ -385,16 +386,34 @@ async def test_readiness_is_asked_once_for_many(deployment: Deployment, monkeypa
         assert len(asked) == 1
 
 
+MCP = {"Accept": "application/json, text/event-stream"}
+
+
 async def test_an_agent_is_refused_while_control_is_away(deployment: Deployment) -> None:
+    headers = {"Authorization": f"Bearer {deployment.key}", **MCP}
+    tools: dict[str, Any] = {"jsonrpc": "2.0", "id": 1, "method": "tools/list"}
+    me = {"name": "execute_hum_api", "arguments": {"operation_id": "getMe"}}
+    execution = tools | {"method": "tools/call", "params": me}
     async with deployment.gateway(control_seconds=1) as carrier:
-        headers = {"Authorization": f"Bearer {deployment.key}", "Accept": "application/json"}
-        message: dict[str, Any] = {"jsonrpc": "2.0", "id": 1, "method": "tools/list"}
-        answer = await carrier.http.post("/mcp", json=message, headers=headers, timeout=60)
+        for message in (tools, execution):
+            answer = await carrier.http.post("/mcp", json=message, headers=headers, timeout=60)
+            assert answer.status_code in {503, 504} and "error" in answer.json()
+        async with deployment.control():
+
+            async def is_answered() -> bool:
+                return (await carrier.http.post("/mcp", json=tools, headers=headers)).status_code == httpx.codes.OK
+
+            await until(is_answered)
+        answer = await carrier.http.post("/mcp", json=tools, headers=headers, timeout=60)
         assert answer.status_code in {503, 504} and "error" in answer.json()
-        message |= {
-            "method": "tools/call",
-            "params": {"name": "execute_hum_api", "arguments": {"operation_id": "getMe"}},
-        }
-        answer = await carrier.http.post("/mcp", json=message, headers=headers, timeout=60)
+        answer = await carrier.http.post("/mcp", json=execution, headers=headers, timeout=60)
         result = answer.json()["result"]
         assert result["isError"] and msgspec.json.decode(result["content"][0]["text"])["status"] in {503, 504}
+
+
+async def test_a_large_body_is_not_read_while_control_is_away(deployment: Deployment) -> None:
+    async with deployment.gateway(control_seconds=1) as carrier, wire(str(carrier.http.base_url)) as client:
+        headers = {"Authorization": f"Bearer {deployment.key}", "Content-Length": "60000"}
+        await client.send(head("POST", "/api/flows", {**headers, "Content-Type": "application/json"}))
+        status, body = await client.answer(60)
+        assert status in {503, 504} and "temporarily unavailable" in body

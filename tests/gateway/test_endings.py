@@ -17,6 +17,7 @@ from starlette.routing import Route
 from structlog.testing import capture_logs
 
 from gateway import contract, errors, sse, transcode
+from gateway.admission import ClientAdmission
 from gateway.bodies import Bodies, ClientDisconnected
 from gateway.credentials import ADDRESS, ClientCredentials, Cookies
 from gateway.middleware import AccessLog
@@ -154,6 +155,9 @@ async def download(parts: int, seconds: float, control_seconds: float) -> tuple[
     made: list[SlowFile] = []
 
     class Channel:
+        def unary_unary(self, *_: Any, **__: Any) -> None:
+            """Only the admission's stub would use it."""
+
         def unary_stream(self, *_: Any, **__: Any) -> Any:
             def open_call(_: Any, *, timeout: float | None, **__: Any) -> SlowFile:
                 made.append(SlowFile(parts, seconds, timeout))
@@ -163,8 +167,9 @@ async def download(parts: int, seconds: float, control_seconds: float) -> tuple[
 
     (binding,) = [each for each in contract.bindings() if each.method.name == "GetRecording"]
     caller = ClientCredentials(Cookies("http://test"), rpc.NodeIdentity(b"k" * 32, "gateway", "g"))
+    admission = ClientAdmission(Channel(), caller, control_seconds)  # type: ignore[arg-type]
     limits = transcode.EndpointLimits(
-        control_seconds, control_seconds, 10.0, Bodies(1000, 1000, 1.0), caller, asyncio.Event(), 1000
+        control_seconds, control_seconds, 10.0, Bodies(1000, 1000, 1.0), caller, admission, asyncio.Event(), 1000
     )
     endpoint = transcode.RpcEndpoint(binding, Channel(), limits)  # type: ignore[arg-type]
 

@@ -1,7 +1,8 @@
 """Channels between planes: quiet ones stay, and every option is one that gRPC knows."""
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from grpc_health.v1._async import HealthServicer
 
 from hum import rpc
 from hum.settings import Common
+from tests.support.waits import patience
 
 QUIET_SECONDS = 3.0
 #: Its types know no method.
@@ -65,6 +67,78 @@ async def test_a_server_that_does_not_agree_is_noticed() -> None:
             await health_stub(idle).Check(health_pb2.HealthCheckRequest(service="x"), timeout=60)
         await asyncio.wait_for(idle.wait_for_state_change(grpc.ChannelConnectivity.READY), 60)
     await server.stop(None)
+
+
+@asynccontextmanager
+async def serving() -> AsyncIterator[int]:
+    """Serve the health service; yield the port."""
+    server, port = rpc.server(common(keepalive_seconds=20), "127.0.0.1:0")
+    health = HealthServicer()
+    health_pb2_grpc.add_HealthServicer_to_server(health, server)
+    await server.start()
+    await health.set("", health_pb2.HealthCheckResponse.SERVING)
+    try:
+        yield port
+    finally:
+        await server.stop(None)
+
+
+async def check(channel: aio.Channel, *, wait: bool = True) -> None:
+    await health_stub(channel).Check(health_pb2.HealthCheckRequest(), timeout=60, wait_for_ready=wait)
+
+
+PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
+
+
+@pytest.mark.parametrize("sent", [b"", PREFACE[:10], PREFACE], ids=["nothing", "half a preface", "no settings"])
+async def test_a_connection_that_agrees_on_nothing_is_closed(sent: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert rpc.HANDSHAKE_MS <= 10_000
+    monkeypatch.setattr(rpc, "HANDSHAKE_MS", 100)
+    async with serving() as port, rpc.channel(common(port, keepalive_seconds=20)) as channel:
+        await check(channel)
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(sent)
+        async with patience():
+            with suppress(ConnectionError):
+                while await reader.read(1000):
+                    pass
+        writer.close()
+        await check(channel)
+        assert channel.get_state() is grpc.ChannelConnectivity.READY
+
+
+async def test_a_connection_too_many_is_closed_and_earlier_ones_go_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rpc, "MOST_CONNECTIONS", 2)
+    async with serving() as port, AsyncExitStack() as stack:
+        first, second, third = [
+            await stack.enter_async_context(rpc.channel(common(port, keepalive_seconds=20))) for _ in range(3)
+        ]
+        await check(first)
+        await check(second)
+        with pytest.raises(aio.AioRpcError) as refused:
+            await check(third, wait=False)
+        assert refused.value.code() is grpc.StatusCode.UNAVAILABLE
+        await check(first)
+        await second.close()
+        async with patience():
+            await check(third)
+
+
+async def test_an_idle_connection_is_closed_and_its_client_connects_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rpc, "IDLE_MS", 100)
+    async with serving() as port, AsyncExitStack() as stack:
+        idle, streaming = [
+            await stack.enter_async_context(rpc.channel(common(port, keepalive_seconds=20))) for _ in range(2)
+        ]
+        watching = health_stub(streaming).Watch(health_pb2.HealthCheckRequest())
+        assert isinstance(await watching.read(), health_pb2.HealthCheckResponse)
+        for _ in range(2):
+            await check(idle)
+            async with patience():
+                await idle.wait_for_state_change(grpc.ChannelConnectivity.READY)
+        assert idle.get_state() is grpc.ChannelConnectivity.IDLE
+        assert streaming.get_state() is grpc.ChannelConnectivity.READY and not watching.done()
+        await check(idle)
 
 
 def names(options: rpc.Options) -> Iterator[str]:

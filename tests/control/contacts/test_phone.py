@@ -31,6 +31,7 @@ def test_one_number_in_any_spelling(text: str) -> None:
         ("", "US", "is not a phone number"),
         ("anonymous", "US", "is not a phone number"),
         ("+999 123", "US", "is not a phone number"),
+        (f"(317) 555{' ' * phone.MAX_CHARS}1234", "US", "is not a phone number"),
     ],
 )
 def test_what_is_none_says_why(text: str, region: str | None, reason: str) -> None:
@@ -53,6 +54,8 @@ def test_what_is_none_says_why(text: str, region: str | None, reason: str) -> No
         ("ann", None),
         ("ann 555", None),
         ("000", None),
+        (f"{' ' * phone.MAX_CHARS}317", "317"),
+        (f"317{' ' * phone.MAX_CHARS}555", None),
         ("", None),
     ],
 )
@@ -65,6 +68,15 @@ def test_digits_of_a_number_or_a_part_of_one(text: str, digits: str | None) -> N
 )
 def test_the_country_of_a_number(number: str | None, region: str | None) -> None:
     assert phone.region(number) == region
+
+
+@pytest.mark.parametrize("text", [f"1{chr(0x316) * 1000}", f"+1 317 555 1234{chr(0x316) * 1000}"])
+def test_a_long_text_is_not_normalized(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def normalize(_: str) -> str:
+        raise AssertionError("takes quadratic time")
+
+    monkeypatch.setattr(phone, "_normalize", normalize)
+    assert phone.digits(text) is None and phone.e164_or_none(text) is None
 
 
 @given(st.text(max_size=40))
