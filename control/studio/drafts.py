@@ -39,7 +39,7 @@ Write in {language}.\
 """
 _PHONE = re.compile(r"(?<![\w.])\+?\d[\d ()./\-\u00a0]{5,}\d(?!\w)")
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}|\d{1,2}[./]\d{1,2}[./]\d{4}")
-_EMAIL = re.compile(r"[\w.+-]+@[\w-]+(?:\.[\w-]+)+")
+_EMAIL = re.compile(r"[\w.+-]{1,64}@[\w-]+(?:\.[\w-]+)+")
 _HOST = re.compile(r"(?:https?://|\bwww\.)[^\s/?#\"'<>()\[\],;]+", re.IGNORECASE)
 LEAST_DIGITS = 7
 

@@ -88,6 +88,11 @@ def test_no_address_comes_from_nowhere(text: str, is_made_up: bool) -> None:
     assert [each.field for each in found] == (["flow.system_prompt"] if is_made_up else [])
 
 
+@pytest.mark.timeout(30)
+def test_a_long_word_is_no_address_and_is_soon_read() -> None:
+    assert drafted(system_prompt="a" * 400_000).problems == []
+
+
 def test_the_schema_has_what_a_channel_has() -> None:
     assert {"voice", "greeting", "transfers"} <= drafts.schema(VOICE, ["ash"])["properties"].keys()
     assert not {"voice", "greeting", "transfers"} & drafts.schema(SMS, ["ash"])["properties"].keys()
