@@ -3,6 +3,7 @@
 import asyncio
 import socket
 from collections.abc import AsyncIterable, Mapping, Sequence
+from contextlib import aclosing
 from typing import Any
 
 import grpc
@@ -63,7 +64,7 @@ class _Health:
 class _Reflection(reflection.aio.ReflectionServicer):
     """Reflection, which anybody may ask for: there are few streams at a time, and each ends.
 
-    This is no generator, as the boundary's streams are none.
+    This is no generator, as the boundary's streams are none, and it does not `abort`, as they do not.
     """
 
     def __init__(self, services: Sequence[str]) -> None:
@@ -73,19 +74,21 @@ class _Reflection(reflection.aio.ReflectionServicer):
     async def ServerReflectionInfo(  # type: ignore[override]
         self,
         request_iterator: AsyncIterable[reflection_pb2.ServerReflectionRequest],
-        unused_context: "aio.ServicerContext[Any, Any]",
+        context: "aio.ServicerContext[Any, Any]",
     ) -> None:
         if self._open >= MOST_REFLECTIONS:
-            await unused_context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, "Too many ask for reflection; try again.")
+            context.set_code(grpc.StatusCode.RESOURCE_EXHAUSTED)
+            context.set_details("Too many ask for reflection; try again.")
+            return
         self._open += 1
-        answers: Any = super().ServerReflectionInfo(request_iterator, unused_context)
+        stream: Any = super().ServerReflectionInfo(request_iterator, context)
         try:
-            async with asyncio.timeout(REFLECTION_SECONDS):
+            async with aclosing(stream) as answers, asyncio.timeout(REFLECTION_SECONDS):
                 async for answer in answers:
-                    await unused_context.write(answer)
+                    await context.write(answer)
         except TimeoutError:
-            message = f"Reflection ends after {REFLECTION_SECONDS:g} s; ask again."
-            await unused_context.abort(grpc.StatusCode.DEADLINE_EXCEEDED, message)
+            context.set_code(grpc.StatusCode.DEADLINE_EXCEEDED)
+            context.set_details(f"Reflection ends after {REFLECTION_SECONDS:g} s; ask again.")
         finally:
             self._open -= 1
 

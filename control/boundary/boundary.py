@@ -38,7 +38,7 @@ MESSAGE_SECONDS = 5.0
 #: Messages of an organization that are read at a time; of the others, gRPC has 64 KiB each.  Unread halves of more, each of up to
 #: `rpc.MAX_MESSAGE_BYTES`, would fill the memory.
 MESSAGES_AT_ONCE = 4
-#: The longest message of a method that changes nothing; what others store is counted.
+#: The longest message of a method that changes nothing, or answers with a stream; what others store is counted.
 MAX_QUERY_BYTES = 64 << 10
 
 
@@ -64,7 +64,7 @@ class Boundary:
         self.unknown = limits.unknown
         #: The organizations' concurrency limits, for work that continues after authentication.
         self.concurrency = concurrency
-        self._reading = ConcurrencyLimits(MESSAGES_AT_ONCE, MESSAGE_SECONDS)
+        self._reading = ConcurrencyLimits(MESSAGES_AT_ONCE, MESSAGE_SECONDS, "incoming messages")
         self._authentication, self._streams = Authentication(db, node_keys, limits, concurrency, clock), streams
         self._open_streams = OpenStreams(self._authentication, bus, recheck_seconds, clock)
         self._db, self._idempotency = db, Idempotency(db, keep_keys, lease)
@@ -151,7 +151,7 @@ class Boundary:
                 ctx = TenantContext(incoming, admitted.credential, admitted.principal, admitted.organization)
             self._open_streams.admit(stream, ctx)
             async with self._reading.enter(ctx.organization):
-                request = _valid(method, await _only(sent))
+                request = _valid(method, await _read(method, sent))
             with self._streams.slot(ctx.credential, ctx.organization):
                 messages = method.handler(request, ctx)
                 if method.access.audits_reads:
@@ -183,9 +183,7 @@ class Boundary:
             return answer
         _, _, owner = await self._authentication.recognize(incoming)
         async with self._reading.enter(owner.id):
-            message = await _only(sent)
-        if not method.mutates and len(message) > MAX_QUERY_BYTES:
-            raise InvalidRequest([FieldError("", f"is longer than {MAX_QUERY_BYTES >> 10} KiB")])
+            message = await _read(method, sent)
         stored_bytes = len(message) if method.mutates else 0
         if method.personal:
             async with self._authentication.signed_in(incoming, stored_bytes) as person:
@@ -218,6 +216,15 @@ async def _only(sent: AsyncIterator[bytes]) -> bytes:
         raise InvalidRequest([FieldError("", "no message was sent")]) from None
     except TimeoutError:
         raise InvalidRequest([FieldError("", f"the message did not come within {MESSAGE_SECONDS:g} s")]) from None
+
+
+async def _read(method: Method, sent: AsyncIterator[bytes]) -> bytes:
+    """Return the only message of a tenant's request.  Raises InvalidRequest, also if it is too long."""
+    message = await _only(sent)
+    # Protobuf keeps unknown fields, so a stream would hold all of its request for as long as it lasts.
+    if (not method.mutates or method.descriptor.server_streaming) and len(message) > MAX_QUERY_BYTES:
+        raise InvalidRequest([FieldError("", f"is longer than {MAX_QUERY_BYTES >> 10} KiB")])
+    return message
 
 
 def _valid(method: Method, message: bytes) -> Message:

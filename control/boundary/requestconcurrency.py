@@ -19,10 +19,13 @@ class _Slots:
 
 
 class ConcurrencyLimits:
-    """The concurrency limit of organizations: `width` requests in flight, and others queued up to `wait_seconds`."""
+    """The concurrency limit of organizations: `width` requests in flight, and others queued up to `wait_seconds`.
 
-    def __init__(self, width: int, wait_seconds: float) -> None:
-        self._width, self._wait_seconds = width, wait_seconds
+    `noun`: what is limited, if not requests.
+    """
+
+    def __init__(self, width: int, wait_seconds: float, noun: str = "requests") -> None:
+        self._width, self._wait_seconds, self._noun = width, wait_seconds, noun
         self._organizations: dict[UUID, _Slots] = {}
 
     @asynccontextmanager
@@ -33,14 +36,14 @@ class ConcurrencyLimits:
         """
         slots = self._organizations.setdefault(organization, _Slots(asyncio.Semaphore(self._width)))
         if slots.users >= self._width * (1 + QUEUED_PER_SLOT):
-            raise _too_many(self._width)
+            raise self._too_many()
         slots.users += 1
         try:
             try:
                 async with asyncio.timeout(None if patiently else self._wait_seconds):
                     await slots.semaphore.acquire()
             except TimeoutError:
-                raise _too_many(self._width) from None
+                raise self._too_many() from None
             try:
                 yield
             finally:
@@ -50,9 +53,8 @@ class ConcurrencyLimits:
             if not slots.users:
                 del self._organizations[organization]
 
-
-def _too_many(width: int) -> RateLimited:
-    return RateLimited(
-        f"More than {width} requests of this organization are under way; send them one after another.",
-        retry_after_seconds="1",
-    )
+    def _too_many(self) -> RateLimited:
+        return RateLimited(
+            f"More than {self._width} {self._noun} of this organization are in flight; send them one after another.",
+            retry_after_seconds="1",
+        )

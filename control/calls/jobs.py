@@ -115,5 +115,5 @@ def schema(outcome_schema: Mapping[str, Any] | None) -> dict[str, Any]:
         "label": {"type": "string"},
     }
     if outcome_schema is not None:
-        properties["outcome"] = dict(outcome_schema)
+        properties["outcome"] = customer_schemas.inside(outcome_schema, "/properties/outcome")
     return {"type": "object", "properties": properties, "required": list(properties), "additionalProperties": False}

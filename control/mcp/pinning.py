@@ -97,16 +97,18 @@ def hash_of(tool: ListedTool) -> str:
 def examine(listed: Sequence[ListedTool], known: Sequence[McpToolRow]) -> Iterator[ExaminedTool]:
     """Yield the tools of one reading, examined; each may take a while.
 
-    A schema that was found usable is not examined again, and those beyond MOST_EXAMINED_BYTES are not examined yet.
+    A schema that was found usable is not examined again.  At most MOST_EXAMINED_BYTES are examined, new schemas first: a release may
+    find usable what was not, but that must not keep a new one waiting at each reading.
     """
-    usable = {(row.name, row.now.hash) for row in known if row.reason is None}
+    reasons = {(row.name, row.now.hash): row.reason for row in known if row.reason != NOT_EXAMINED}
     remaining_bytes = MOST_EXAMINED_BYTES
-    for tool in listed:
+    for tool in sorted(listed, key=lambda tool: (tool.name, hash_of(tool)) in reasons):
         hash, schema = hash_of(tool), json.dumps(tool.schema, ensure_ascii=False)
+        known_reason = reasons.get((tool.name, hash), NOT_EXAMINED)
         reason = _bad_text(tool.description, schema)
-        if reason is None and (tool.name, hash) not in usable:
+        if reason is None and known_reason is not None:
             remaining_bytes -= len(schema.encode())
-            reason = _bad_schema(schema) if remaining_bytes >= 0 else NOT_EXAMINED
+            reason = _bad_schema(schema) if remaining_bytes >= 0 else known_reason
         if reason is None:
             yield ExaminedTool(tool.name, Definition(tool.description, schema, hash), None)
         else:

@@ -4,11 +4,12 @@ A tool runs only as it was accepted: its definition in the server's current list
 """
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import timedelta
 from functools import partial
 from typing import Any
 from uuid import UUID
+from weakref import WeakValueDictionary
 
 from mcp_types import CallToolResult
 
@@ -19,7 +20,7 @@ from control.mcp.sealing import McpSealer
 from control.mcp.transport import OAuthClient
 from control.tools import AgentTool, Result, ToolChannel, ToolContext, failed
 from hum import ids
-from hum.clock import now
+from hum.clock import monotonic_ms, now
 from hum.contract.errors import NotFound
 from hum.ids import Kind
 from hum.observe.logs import log
@@ -35,6 +36,8 @@ MCP_REFRESH_SECONDS = 900.0
 LOG = log(__name__)
 #: Servers read per sweep.
 BATCH = 20
+#: Milliseconds of a reading's examination after which those of other organizations have their turn.
+SLICE_MS = 20.0
 CHANNELS = frozenset(ToolChannel)
 CHANGED = "This tool has changed, and a person has to accept that first. It was not used. Go on without it."
 GONE = "There is no such tool any more."
@@ -43,8 +46,10 @@ GONE = "There is no such tool any more."
 class McpServing:
     def __init__(self, db: Db, connections: Connections, sealer: McpSealer, settings: McpSettings) -> None:
         self._db, self._connections, self._sealer, self._settings = db, connections, sealer, settings
-        #: Held while a reading is examined: it takes the processor, so one at a time.
+        #: Held while a slice of a reading is examined: it takes the processor, so one at a time.
         self._examining = asyncio.Lock()
+        #: Held while an organization's reading is examined and stored: however many there are, all have one turn in `_examining`.
+        self._taking = WeakValueDictionary[UUID, asyncio.Lock]()
 
     # --- reading a server's tools ---------------------------------------------------------------------------------
 
@@ -80,14 +85,22 @@ class McpServing:
 
     async def _take(self, before: ServerRow, listed: Sequence[ListedTool], version: str) -> ServerRow:
         """Examine and store a server's tools; return its row."""
-        async with self._db.tenant(before.org_id) as tx:
-            known = await mcp.tools(tx, before.id)
-        tools, examined = pinning.examine(listed, known), list[ExaminedTool]()
-        async with self._examining:
-            while (tool := await asyncio.to_thread(next, tools, None)) is not None:
-                examined.append(tool)
-        async with self._db.tenant(before.org_id) as tx:
-            return await self._apply(tx, before, examined, version)
+        async with self._taking.setdefault(before.org_id, asyncio.Lock()):
+            async with self._db.tenant(before.org_id) as tx:
+                known = await mcp.tools(tx, before.id)
+            examined = await self._examine(pinning.examine(listed, known))
+            async with self._db.tenant(before.org_id) as tx:
+                return await self._apply(tx, before, examined, version)
+
+    async def _examine(self, tools: Iterator[ExaminedTool]) -> list[ExaminedTool]:
+        """Examine a reading's tools, in turns with other readings."""
+        examined = list[ExaminedTool]()
+        while True:
+            async with self._examining:
+                some = await asyncio.to_thread(_slice, tools)
+            if not some:
+                return examined
+            examined += some
 
     async def _apply(self, tx: Tx, before: ServerRow, listed: Sequence[ExaminedTool], version: str) -> ServerRow:
         """Store a server's tools, and suspend those that have changed; return its row."""
@@ -163,6 +176,16 @@ class McpServing:
             oauth=oauth,
             answer_seconds=row.rights.timeout_ms / 1000,
         )
+
+
+def _slice(tools: Iterator[ExaminedTool]) -> list[ExaminedTool]:
+    """Return the next tools, at least one, until SLICE_MS have passed; none after the last."""
+    end_ms, some = monotonic_ms() + SLICE_MS, list[ExaminedTool]()
+    for tool in tools:
+        some.append(tool)
+        if monotonic_ms() >= end_ms:
+            break
+    return some
 
 
 def _result(answer: CallToolResult) -> Result:

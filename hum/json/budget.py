@@ -20,8 +20,10 @@ Check = Callable[[Any, Any, Any, Any], Iterator[ValidationError] | None]
 _remaining: ContextVar[int] = ContextVar("checks that are left")
 #: Keywords with the most items or members.
 _MOST = ("maxItems", list), ("maxProperties", dict)
-#: Characters that cost as much as a check.
+#: Characters, or bits of a number, that cost as much as a check.
 _CHARS = 64
+#: Members of a part of a schema that cost as much as a check, whether or not they are keywords.
+_MEMBERS = 16
 
 
 class BudgetExhausted(Exception):  # noqa: N818 - it says what it is
@@ -32,7 +34,7 @@ class BudgetExhausted(Exception):  # noqa: N818 - it says what it is
 def limit(checks: int) -> Iterator[None]:
     """Limit the checks inside; beyond them, BudgetExhausted is raised.
 
-    A check is of one value by one keyword, with every item, every word of an `enum` and a long message counted.
+    A check is of one value by one keyword, with every item, every word of an `enum`, every error and a long message counted.
     """
     reset = _remaining.set(checks)
     try:
@@ -50,8 +52,10 @@ def validator(overrides: Mapping[str, Check], **options: Any) -> Any:
 
     def evolve_alike(self: Any, **changes: Any) -> Any:
         """Return the validator of a part of the schema: of the same class, which the part's `$schema` would change."""
-        if isinstance(part := changes.get("schema"), dict) and "$schema" in part:
-            changes["schema"] = {name: member for name, member in part.items() if name != "$schema"}
+        if isinstance(part := changes.get("schema"), dict):
+            _spend(len(part) // _MEMBERS)  # for each value, the library looks at all
+            if "$schema" in part:
+                changes["schema"] = {name: member for name, member in part.items() if name != "$schema"}
         return evolve(self, **changes)
 
     made.evolve = evolve_alike
@@ -67,7 +71,7 @@ def _counted(name: str, check: Check) -> Check:
             return
         _spend(_cost(name, keyword_value, value))
         for error in check(validator, keyword_value, value, part) or ():
-            _spend(len(error.message) // _CHARS)  # it may quote all of the value
+            _spend(1 + len(error.message) // _CHARS)  # it may quote all of the value
             yield error
 
     return counted
@@ -91,6 +95,8 @@ def _cost(name: str, keyword_value: Any, value: Any) -> int:
             return 1 + length + length * length // _CHARS  # each is looked for in a list
         case "$ref":
             return 1 + len(keyword_value) // _CHARS
+        case "dependentRequired" if isinstance(value, dict):
+            return 1 + length + _members(keyword_value)
     # `properties` and its like look into objects only.
     is_looked_into = isinstance(keyword_value, list) or (isinstance(keyword_value, dict) and isinstance(value, dict))
     return 1 + length + (len(keyword_value) if is_looked_into else 0)
@@ -103,6 +109,8 @@ def _members(value: Any) -> int:
         part = parts.pop()
         if isinstance(part, str):
             count += len(part) // _CHARS
+        elif isinstance(part, int):
+            count += part.bit_length() // _CHARS  # writing all digits takes long
         elif isinstance(part, list | dict):
             count += len(part)
             parts += part.values() if isinstance(part, dict) else part

@@ -35,7 +35,7 @@ REASON_CHARS = 200
 PATTERN_IN_WORDS = "x-must-be"
 #: The most parts of a customer's schema, with its references expanded, and their deepest level.
 MAX_STEPS, MAX_DEPTH = 1_000, 64
-#: The budgets of checks of one value, and of a customer's schema, into which all the steps that it may have fit.
+#: The budgets of checks of one value, and of a customer's schema.  MAX_STEPS parts without references take half of the latter.
 MAX_CHECKS, MAX_SCHEMA_CHECKS = 50_000, 200_000
 #: The end of a day, at which a span may close.
 MIDNIGHT = "24:00"
@@ -284,7 +284,8 @@ def _json_schema(value: object) -> bool:
     try:
         with budget.limit(MAX_SCHEMA_CHECKS):
             # A reference may lead to where no schema has to be, for example into an `enum`.
-            errors = (error for part in (value, *size.targets) for error in _metaschema_validator().iter_errors(part))
+            parts = (value, *size.targets.values())
+            errors = (error for part in parts for error in _metaschema_validator().iter_errors(part))
             error = next(errors, None)
     except (BudgetExhausted, RecursionError):
         raise BadValue("is too big to be checked") from None
@@ -320,8 +321,8 @@ class _SchemaSize:
     def __init__(self, root: Mapping[str, Any]) -> None:
         self._root, self._sizes = root, dict[int, int]()
         self._open: set[int] = set()
-        #: The parts that references name.
-        self.targets = list[Any]()
+        #: The parts that references name, by their `id`.
+        self.targets = dict[int, Any]()
 
     def steps(self, part: Any, depth: int) -> int:
         """Count the parts below one.  Raises BadValue for a schema that refers to itself, or is too big."""
@@ -344,17 +345,15 @@ class _SchemaSize:
                 raise BadValue(f"uses {word}, which is not supported")
         if isinstance(part, dict) and isinstance(reference := part.get("$ref"), str):
             target = self._resolve(reference)
-            if id(target) not in self._sizes:
-                self.targets.append(target)
+            self.targets[id(target)] = target
             yield target
 
     def _resolve(self, reference: str) -> Any:
-        pointer = unquote(reference)
         target: Any = self._root
-        if pointer != "#" and not pointer.startswith("#/"):
+        if reference != "#" and not reference.startswith("#/"):
             raise BadValue(f"refers to {reference[:60]!r}, which is not in it; put all of it into the schema")
         try:
-            for step in pointer.split("/")[1:]:
+            for step in unquote(reference).split("/")[1:]:
                 name = step.replace("~1", "/").replace("~0", "~")
                 target = target[int(name)] if isinstance(target, list) else target[name]
         except (LookupError, ValueError, TypeError):

@@ -56,10 +56,10 @@ async def test_who_waits_too_long_is_refused_and_leaves_nothing() -> None:
 
 async def test_only_so_many_wait(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(requestconcurrency, "QUEUED_PER_SLOT", 2)
-    limits, release = ConcurrencyLimits(1, 30), asyncio.Event()
+    limits, release = ConcurrencyLimits(1, 30, "messages"), asyncio.Event()
     tasks = [asyncio.create_task(hold(limits, ONE, release, [])) for _ in range(3)]
     await asyncio.sleep(0)
-    with pytest.raises(RateLimited):
+    with pytest.raises(RateLimited, match="More than 1 messages of this organization are in flight"):
         await asyncio.wait_for(hold(limits, ONE, release, []), 30)
     release.set()
     await asyncio.gather(*tasks)

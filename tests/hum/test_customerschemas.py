@@ -56,6 +56,12 @@ def test_a_big_value_by_a_big_schema_is_an_error(a: dict[str, Any], value: Any) 
     assert messages(of(a), {"a": value}) == ["it is too big to be checked"]
 
 
+NAMES = [f"n{number}" for number in range(60)]
+REQUIRED: dict[str, Any] = {"required": NAMES}
+for _ in range(20):
+    REQUIRED = {"allOf": [REQUIRED]}
+
+
 @pytest.mark.timeout(30)
 @pytest.mark.parametrize(
     ("a", "value"),
@@ -66,8 +72,23 @@ def test_a_big_value_by_a_big_schema_is_an_error(a: dict[str, Any], value: Any) 
         ({"allOf": [{"uniqueItems": True}] * 300}, [[*range(10_000)]]),
         ({"items": {"allOf": [{"enum": [[[*[0] * 400, n]] for n in range(20)]}] * 2}}, [[[*[0] * 400, 19]]] * 20),
         ({"items": {"$ref": "#/" + "/".join(["properties", "a", "not", "properties", "%41" * 3_000])}}, [1] * 2_000),
+        ({"items": dict.fromkeys(map(str, range(3_000)), 0)}, [0] * 300),
+        ({"items": {"dependentRequired": dict.fromkeys(NAMES, NAMES)}}, [dict.fromkeys(NAMES, 0)] * 20),
+        ({"items": {"anyOf": [REQUIRED, True]}}, [{}] * 20),
+        ({"allOf": [{"uniqueItems": True}] * 20}, [10**4_000 + number for number in range(10)]),
     ],
-    ids=["unevaluatedItems", "const", "messages", "uniqueItems", "enum", "long reference"],
+    ids=[
+        "unevaluatedItems",
+        "const",
+        "messages",
+        "uniqueItems",
+        "enum",
+        "long reference",
+        "members that are no keywords",
+        "dependentRequired",
+        "errors",
+        "digits",
+    ],
 )
 def test_what_a_check_compares_or_quotes_counts(a: dict[str, Any], value: Any) -> None:
     schema = of({**a, "not": {"properties": {"A" * 3_000: {"type": "integer"}}, "type": "object"}})
@@ -87,6 +108,19 @@ def test_a_part_that_names_a_draft_is_checked_like_the_others(monkeypatch: pytes
         schema = {"type": "object", "definitions": {"x": {}}, "far": elsewhere, "allOf": [{"$ref": "#/far"}]}
         assert messages(schema, {}) == []
     assert fetched == []
+
+
+@pytest.mark.parametrize("part", [{"maxItems": "x"}, {"type": "foo"}, {"$ref": "%23/$defs/x"}], ids=str)
+def test_a_schema_that_only_an_earlier_release_accepted_is_an_error(part: dict[str, Any]) -> None:
+    (error,) = customer_schemas.errors(of(part), {"a": [1]})
+    assert error.message.startswith("it can't be checked: its schema is not valid (")
+
+
+def test_a_schema_inside_another_refers_to_its_own_parts() -> None:
+    schema = {**of({"anyOf": [{"$ref": "#/$defs/x"}]}), "$defs": {"x": {"type": "integer"}}}
+    outer = {"$defs": {"x": False}, "properties": {"b": customer_schemas.inside(schema, "/properties/b")}}
+    assert customer_schemas.errors(outer, {"b": {"a": 1}}) == []
+    assert [error.json_path for error in customer_schemas.errors(outer, {"b": {"a": "1"}})] == ["$.b.a"]
 
 
 def test_nor_is_a_deep_one_a_fault() -> None:

@@ -98,6 +98,8 @@ DEEP["allOf"] = [{"$ref": "#/$defs/d40"}]
         ("outcome_schema", {"type": "array"}, ".type", "'object' was expected"),
         ("outcome_schema", {"type": 7}, "", "is not a JSON Schema"),
         ("outcome_schema", {"$ref": "http://127.0.0.1/x"}, "", "which is not in it"),
+        ("outcome_schema", {"$ref": "%23/$defs/a", "$defs": {"a": {}}}, "", "which is not in it"),
+        ("outcome_schema", {"$ref": "#%2F$defs/a", "$defs": {"a": {}}}, "", "which is not in it"),
         ("outcome_schema", {"$ref": "#/title", "title": "x"}, "", "where no schema is"),
         ("outcome_schema", {"$ref": "#"}, "", "refers to itself"),
         ("outcome_schema", {"properties": {"a": {"anyOf": [{"$ref": "#"}]}}}, "", "refers to itself"),
@@ -236,8 +238,12 @@ def test_a_value_beyond_the_budget_is_a_problem_and_the_biggest_schema_is_not() 
     assert said("outcome_schema", {"type": "object", "properties": dict.fromkeys(map(str, range(990)), part)}) == {}
 
 
-def test_where_a_reference_leads_to_is_a_schema() -> None:
-    found = said("outcome_schema", {**of({"$ref": "#/examples/0"}), "examples": [{"maxItems": "x"}]})
+REFERS, EXAMPLES = of({"$ref": "#/examples/0"}), {"examples": [{"maxItems": "x"}]}
+
+
+@pytest.mark.parametrize("schema", [REFERS | EXAMPLES, EXAMPLES | REFERS], ids=["reference first", "example first"])
+def test_where_a_reference_leads_to_is_a_schema(schema: dict[str, Any]) -> None:
+    found = said("outcome_schema", schema)
     assert found == {"": "is not a JSON Schema: 'x' is not of type 'integer'"}
 
 

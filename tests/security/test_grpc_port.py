@@ -6,14 +6,16 @@ import gc
 import json
 from collections.abc import AsyncIterator
 from typing import Any
+from unittest.mock import Mock
 
 import grpc
 import pytest
 from grpc import aio
 from grpc_health.v1 import health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection
 
 from control import server
-from control.boundary import boundary
+from control.boundary import boundary, requestconcurrency
 from control.boundary.incoming import IncomingRequest
 from hum import rpc, secrets
 from hum.v1 import flows_pb2, flows_pb2_grpc
@@ -115,6 +117,47 @@ async def test_reflection_is_for_few_at_a_time_and_ends(plane: Plane, monkeypatc
     assert code is grpc.StatusCode.DEADLINE_EXCEEDED
 
 
+async def test_reflection_that_is_refused_or_ends_leaves_nothing_behind(
+    plane: Plane, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reflect: aio.StreamStreamMultiCallable[bytes, bytes] = plane.channel.stream_stream(REFLECT)
+    monkeypatch.setattr(server, "REFLECTION_SECONDS", 0.01)
+    gc.collect()
+    gc.disable()
+    try:
+        before = contexts_in_memory()
+        for most in (0, 8):
+            monkeypatch.setattr(server, "MOST_REFLECTIONS", most)
+            for _ in range(5):
+                async with patience():
+                    await reflect(never()).code()
+        await until(lambda: contexts_in_memory() <= before)
+    finally:
+        gc.enable()
+
+
+def contexts_in_memory() -> int:
+    return sum(type(each).__name__ == "_ServicerContext" for each in gc.get_objects())
+
+
+async def test_reflection_that_a_client_does_not_read_is_closed(monkeypatch: pytest.MonkeyPatch) -> None:
+    is_closed = False
+
+    async def answers(*_: object) -> AsyncIterator[bytes]:
+        nonlocal is_closed
+        try:
+            yield b""
+        finally:
+            is_closed = True
+
+    monkeypatch.setattr(reflection.aio.ReflectionServicer, "ServerReflectionInfo", answers)
+    monkeypatch.setattr(server, "REFLECTION_SECONDS", 0.01)
+    context = Mock(write=lambda _: asyncio.Event().wait())
+    await server._Reflection([]).ServerReflectionInfo(never(), context)  # type: ignore[arg-type]
+    assert is_closed
+    context.set_code.assert_called_once_with(grpc.StatusCode.DEADLINE_EXCEEDED)
+
+
 async def test_an_organizations_messages_are_read_few_at_a_time(plane: Plane, monkeypatch: pytest.MonkeyPatch) -> None:
     """And another's at once."""
     monkeypatch.setattr(boundary, "MESSAGE_SECONDS", 3600.0)
@@ -137,6 +180,9 @@ async def test_an_organizations_messages_are_read_few_at_a_time(plane: Plane, mo
     async with patience():
         answer = await flows.CreateFlow(flows_pb2.CreateFlowRequest(flow=flows_pb2.Flow(name="F")), metadata=other)
     assert answer.flow.name == "F" and reading == boundary.MESSAGES_AT_ONCE
+    monkeypatch.setattr(requestconcurrency, "QUEUED_PER_SLOT", 0)
+    async with patience():
+        assert "More than 4 incoming messages" in await create(never(), metadata=tenant).details()
     for half in halves:
         half.cancel()
     await until(lambda: not reading)
@@ -161,12 +207,23 @@ async def test_a_refused_request_leaves_nothing_behind(plane: Plane) -> None:
         gc.enable()
 
 
+UNKNOWN_FIELD = b"\xa2\x1f" + b"\xf0\xa2\x04" + b"x" * 70_000
+
+
 async def test_a_question_is_short(plane: Plane) -> None:
     """Of fields that nobody knows as well: only what is stored is counted."""
     ask: aio.UnaryUnaryMultiCallable[bytes, bytes] = plane.channel.unary_unary("/hum.v1.FlowsService/ListFlows")
-    unknown_field, me = b"\xa2\x1f" + b"\xf0\xa2\x04" + b"x" * 70_000, await plane.tenant()
     async with patience():
-        assert await ask(unknown_field, metadata=me).code() is grpc.StatusCode.INVALID_ARGUMENT
+        assert await ask(UNKNOWN_FIELD, metadata=await plane.tenant()).code() is grpc.StatusCode.INVALID_ARGUMENT
+
+
+@pytest.mark.parametrize("method", ["ChangesService/StreamChanges", "StudioService/PreviewVoice"])
+async def test_so_is_the_request_of_a_stream_which_keeps_it(plane: Plane, method: str) -> None:
+    ask: aio.UnaryStreamMultiCallable[bytes, bytes] = plane.channel.unary_stream(f"/hum.v1.{method}")
+    call = ask(UNKNOWN_FIELD, metadata=await plane.tenant())
+    async with patience():
+        assert await call.code() is grpc.StatusCode.INVALID_ARGUMENT
+        assert "is longer than 64 KiB" in str(await call.trailing_metadata())
 
 
 async def test_one_connection_has_only_so_many_requests(plane: Plane) -> None:

@@ -179,6 +179,17 @@ def test_a_reading_examines_so_many_bytes_and_the_next_one_goes_on(monkeypatch: 
     assert again[3].reason is None and again[3].now.schema is not None
 
 
+def test_schemas_that_were_rejected_keep_no_new_one_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pinning, "MOST_EXAMINED_BYTES", 60)
+    bad = [ListedTool(name, "Finds.", {"type": "array"}) for name in "abc"]  # 17 bytes each
+    good = [ListedTool(name, "Finds.", OBJECT) for name in "de"]
+    rows = read(server(trusts=False), [], *bad, *good)
+    reasons = [row.reason for row in rows]
+    assert reasons[3:] == [pinning.NOT_EXAMINED] * 2 and pinning.NOT_EXAMINED not in reasons[:3]
+    again = read(server(trusts=False), rows, *bad, *good)
+    assert [row.reason for row in again] == [*reasons[:3], None, None]
+
+
 def changed(accepted: list[int], now: list[int]) -> McpToolRow:
     old, new = (
         Definition("Finds.", json.dumps({"enum": values}), str(len(values)) + hash)

@@ -23,7 +23,8 @@ from tests.control.worker.conftest import FakeModel, World
 
 
 async def test_a_call_is_summarized_judged_and_findable(world: World) -> None:
-    schema = {"type": "object", "properties": {"booked": {"type": "boolean"}}, "required": ["booked"]}
+    booked = {"properties": {"booked": {"$ref": "#/$defs/answer"}}, "$defs": {"answer": {"type": "boolean"}}}
+    schema = {"type": "object", **booked, "required": ["booked"]}
     flow = await world.flow(outcome_schema_json=json.dumps(schema))
     world.model.outcome = {"booked": True}
     async with world.working():
