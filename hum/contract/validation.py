@@ -41,7 +41,7 @@ def check(request: Message, *, by_schemas: bool = True) -> list[FieldError]:
     """Return every bad field of a request, by its path in proto names.
 
     If lists are too long, return only these: a bad item costs far more to report than it cost to send.  Without
-    `by_schemas`, free-form fields need only be JSON, as their schemas take longer than a stranger may cost.
+    `by_schemas`, free-form fields need only be JSON: their schemas take longer than a gateway may spend.
     """
     if too_long := list(_too_long(request, "")):
         return too_long
