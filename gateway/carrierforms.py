@@ -82,11 +82,16 @@ def _duration_seconds(form: Mapping[str, str]) -> int | None:
     return int(text) if text.isascii() and text.isdigit() and len(text) <= DURATION_DIGITS else None
 
 
-def placed_request(form: Mapping[str, str], attempt_id: str) -> pb.AnswerPlacedCallRequest:
-    """Return the request for a call that we placed and that was answered."""
-    return pb.AnswerPlacedCallRequest(
+def placed_request(
+    form: Mapping[str, str], attempt_id: str, hung_up_at: datetime | None = None
+) -> pb.AnswerPlacedCallRequest:
+    """Return the request for a call that we placed and that was answered; with `hung_up_at`, for one that we ended then."""
+    request = pb.AnswerPlacedCallRequest(
         attempt_id=attempt_id, call_sid=form.get("CallSid", ""), to_e164=short_text(form, "To")
     )
+    if hung_up_at is not None:
+        request.hung_up_at.FromDatetime(hung_up_at)
+    return request
 
 
 def placed_status_request(form: Mapping[str, str], attempt_id: str) -> pb.ReportPlacedCallRequest:

@@ -34,10 +34,14 @@ VOICE = "/twilio/voice"
 NEXT = "/twilio/voice/next/"
 #: The end of a transfer's dial; with `STATUS`, that the recipient answered it.
 TRANSFER, STATUS = "/twilio/voice/transfer/", "/status"
-#: The status of a call that we placed; the attempt's id follows.
+#: A call that we placed and that was answered; the attempt's id follows.
+PLACED = "/twilio/voice/placed/"
+#: The status of such a call; the attempt's id follows.
 PLACED_STATUS = "/twilio/voice/status/"
 #: Who answered it.
 ANSWERED_BY = "/twilio/voice/amd/"
+#: The carrier's status of a call that goes on.
+IN_PROGRESS = "in-progress"
 
 Handler = Callable[[Request, dict[str, str]], Awaitable[Response]]
 
@@ -67,7 +71,7 @@ class CarrierWebhooks:
             self._route(f"{TRANSFER}{{transfer_id}}", self._answer_dial_end),
             self._route(f"{TRANSFER}{{transfer_id}}{STATUS}", self._accept_dial_status),
             self._route("/twilio/voice/whisper/{transfer_id}", self._answer_whisper),
-            self._route("/twilio/voice/placed/{attempt_id}", self._answer_placed_call),
+            self._route(PLACED + "{attempt_id}", self._answer_placed_call),
             self._route(PLACED_STATUS + "{attempt_id}", self._accept_placed_call_status),
             self._route(ANSWERED_BY + "{attempt_id}", self._accept_answered_by),
             *self._texts.routes(),
@@ -108,23 +112,19 @@ class CarrierWebhooks:
             answer = await self._ask(self._ingress.NextStep, message, request)
         except (ControlUnavailable, aio.AioRpcError) as error:
             LOG.warning("control did not answer a carrier webhook", question="next", error=_reason(error))
-            # A call that control refused has no record that could say so.
-            if isinstance(error, ControlUnavailable):
+            # A call that control refused has no record that could say so, and of a call that is over nobody hears this.
+            if isinstance(error, ControlUnavailable) and form.get("CallStatus") == IN_PROGRESS:
                 await self._retry_queue.add(request.url.path, urlencode(form).encode(), keep_in_memory=True)
             return Response(twiml.say(APOLOGY), media_type=XML)
         return self._render_step(answer.step)
 
     async def _accept_call_status(self, request: Request, form: dict[str, str]) -> Response:
-        # Not before what is queued: that this call heard an apology may be there, and the first that says how it ended counts.
-        if not self._retry_queue.has_backlog:
-            try:
-                await self._ask(self._ingress.ReportCallStatus, carrierforms.status_request(form), request)
-            except ControlUnavailable as error:
-                LOG.warning("control did not accept the carrier's status of a call", error=str(error))
-            else:
-                return Response(status_code=204)
-        if not await self._retry_queue.add(request.url.path, urlencode(form).encode()):
-            return Response(status_code=503)  # the carrier retries
+        try:
+            await self._ask(self._ingress.ReportCallStatus, carrierforms.status_request(form), request)
+        except ControlUnavailable as error:
+            LOG.warning("control did not accept the carrier's status of a call", error=str(error))
+            if not await self._retry_queue.add(request.url.path, urlencode(form).encode()):
+                return Response(status_code=503)  # the carrier retries
         return Response(status_code=204)
 
     # -- the webhooks of a transfer
@@ -169,6 +169,7 @@ class CarrierWebhooks:
         # Better no call than one without an agent.
         except ControlUnavailable as error:
             LOG.warning("control did not answer a carrier webhook", question="placed", error=str(error))
+            await self._retry_queue.add(request.url.path, urlencode(form).encode(), keep_in_memory=True)
             return Response(twiml.hang_up(), media_type=XML)
         return self._render_step(answer.step)
 
@@ -224,6 +225,9 @@ class CarrierWebhooks:
                 await self._ask(self._ingress.ReportDial, carrierforms.report_dial_request(form, id, webhook.at), None)
             else:
                 await self._ask(self._ingress.EndDial, carrierforms.end_dial_request(form, id, webhook.at), None)
+        elif webhook.path.startswith(PLACED):
+            placed = carrierforms.placed_request(form, webhook.path.removeprefix(PLACED), webhook.at)
+            await self._ask(self._placed_calls.AnswerPlacedCall, placed, None)
         elif webhook.path.startswith(PLACED_STATUS):
             report = carrierforms.placed_status_request(form, webhook.path.removeprefix(PLACED_STATUS))
             await self._ask(self._placed_calls.ReportPlacedCall, report, None)

@@ -38,7 +38,8 @@ CLAIM_OFFER = """
 """
 OFFER_TOKEN = """
     UPDATE calls
-       SET token_hash = $2, token_expires_at = now() + make_interval(secs => $3), streams_offered = streams_offered + 1
+       SET token_hash = $2, token_expires_at = now() + make_interval(secs => $3), offered_at = now(),
+           streams_offered = streams_offered + 1
      WHERE id = $1
 """
 REPLY = """

@@ -38,6 +38,7 @@ CREATE = """
 STATE = """
     SELECT id, org_id, call_sid, direction, to_e164, status, created_at, answered_at, ended_at, end_reason, carrier_ended_at,
            streams_offered, streams_opened, streams_left, node, next_step, next_step_due, carrier_account,
+           coalesce(apologized_at > offered_at, false) AS heard_apology,
            (SELECT count(*) FROM call_streams s WHERE s.call_id = calls.id AND s.opened_at > now() - interval '1 minute')
                AS streams_lately
       FROM calls
@@ -75,14 +76,14 @@ LEG = """
     SELECT direction, from_e164, to_e164, number_id, flow_id, flow_version, contact_id FROM calls WHERE id = $1
 """
 SPEND_TOKEN = """
-    WITH before AS (SELECT id, token_expires_at, lost_at FROM calls WHERE token_hash = $1 FOR NO KEY UPDATE)
+    WITH before AS (SELECT id, token_expires_at, offered_at, lost_at FROM calls WHERE token_hash = $1 FOR NO KEY UPDATE)
     UPDATE calls c
        SET token_hash = NULL, token_expires_at = NULL, streams_opened = streams_opened + 1, node = $3,
            carrier_ended_at = NULL, lost_at = NULL, looked_at = NULL
       FROM before b
      WHERE c.id = b.id AND coalesce(c.call_sid, c.id::text) = $2 AND b.token_expires_at > now() AND c.ended_at IS NULL
     RETURNING c.id, c.org_id, c.flow_id, c.flow_version, c.contact_id, c.streams_opened AS stream_number,
-              CASE WHEN c.next_step_due THEN c.next_step END AS due, b.token_expires_at AS expires_at, b.lost_at IS NOT NULL AS was_lost
+              CASE WHEN c.next_step_due THEN c.next_step END AS due, b.offered_at, b.lost_at IS NOT NULL AS was_lost
 """
 ADD_STREAM = "INSERT INTO call_streams (org_id, call_id, number, stream_sid, node) VALUES ($1, $2, $3, $4, $5)"
 #: When stream `s` was opened, in ms since the call's first stream `f` was.
@@ -137,7 +138,13 @@ SET_NEXT_STEP = "UPDATE calls SET next_step = $2, next_step_due = $3 WHERE id = 
 LEAVE_STREAM = """
     UPDATE calls SET next_step_due = next_step IS NOT NULL, streams_left = streams_left + 1, node = NULL WHERE id = $1
 """
-OFFERED_SINCE = "SELECT token_expires_at - make_interval(secs => $3) > $2 FROM calls WHERE id = $1"
+# Processes of the last release set no `offered_at`: then the call counts as continued until the token expires or is spent.
+IS_CONTINUED_SINCE = """
+    SELECT coalesce(offered_at, token_expires_at) > $2
+           OR EXISTS (SELECT FROM transfers t WHERE t.call_id = calls.id AND t.ended_at IS NULL)
+      FROM calls WHERE id = $1
+"""
+SET_APOLOGIZED = "UPDATE calls SET apologized_at = $2 WHERE id = $1"
 EXTEND_TOKEN = "UPDATE calls SET token_expires_at = token_expires_at + make_interval(secs => $2) WHERE id = $1"
 CARRIER_ENDED = "UPDATE calls SET carrier_ended_at = coalesce(carrier_ended_at, now()) WHERE id = $1"
 LOSE_STREAM = "UPDATE calls SET carrier_ended_at = coalesce(carrier_ended_at, now()), node = NULL WHERE id = $1"
@@ -202,6 +209,8 @@ class CallStateRow:
     next_step_due: bool
     #: The carrier account that holds the call; empty: ours.
     carrier_account: str
+    #: Since its last stream was offered, the caller has heard the gateway's apology.
+    heard_apology: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -246,8 +255,8 @@ class SpentToken:
     stream_number: int
     #: What the stream is for, JSON, if not for the agent.
     due: str | None
-    #: When the token expires.
-    expires_at: datetime
+    #: None: offered by a process of the last release.
+    offered_at: datetime | None
     #: The previous media process was known to be gone before the carrier reported its stream's end.
     was_lost: bool
 
@@ -437,9 +446,14 @@ async def leave_stream(tx: Tx, id: UUID) -> None:
     await tx.execute(LEAVE_STREAM, id)
 
 
-async def is_offered_since(tx: Tx, id: UUID, at: datetime, token_seconds: int) -> bool:
-    """Return whether the call was offered a stream after this time, which is not open yet."""
-    return bool(await tx.fetchval(OFFERED_SINCE, id, at, token_seconds))
+async def is_continued_since(tx: Tx, id: UUID, at: datetime) -> bool:
+    """Return whether the call was offered a stream after this time, or is in a transfer."""
+    return bool(await tx.fetchval(IS_CONTINUED_SINCE, id, at))
+
+
+async def set_apologized(tx: Tx, id: UUID, at: datetime) -> None:
+    """Record that the caller heard the gateway's apology at this time, while a media process had the call."""
+    await tx.execute(SET_APOLOGIZED, id, at)
 
 
 async def extend_token(tx: Tx, id: UUID, seconds: int) -> None:

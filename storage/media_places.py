@@ -55,8 +55,8 @@ LIVE_CALLS = """
 """
 OFFER = """
     UPDATE calls c
-       SET token_hash = o.hash, token_expires_at = clock_timestamp() + make_interval(secs => $5), media_url = o.url,
-           streams_offered = o.offered
+       SET token_hash = o.hash, token_expires_at = clock_timestamp() + make_interval(secs => $5),
+           offered_at = clock_timestamp(), media_url = o.url, streams_offered = o.offered
       FROM unnest($1::uuid[], $2::bytea[], $3::text[], $4::integer[]) AS o (id, hash, url, offered)
      WHERE c.id = o.id
 """

@@ -128,20 +128,24 @@ def quantities(plan: Plan, extra_seats: int) -> dict[str, int | None]:
 
 
 def change(
-    contract: Contract, plans: Plans, plan: Plan | None, extra_seats: int | None, cancel_at_period_end: bool | None
+    contract: Contract, plans: Plans, name: str | None, extra_seats: int | None, cancel_at_period_end: bool | None
 ) -> SubscriptionChange:
-    """Build the change of a subscription; None leaves a value unchanged.  Prices of no plan are left unchanged, too.
+    """Build the change of a subscription to the plan `name`; None leaves a value unchanged.
 
-    Raises InvalidState for another plan or seats of an individual price, and for more while a payment is due: Stripe would
-    count one invoice that is paid as the end of all debts.
+    Prices of no plan are left unchanged, too; a new plan keeps the extra seats, if it sells any.  Raises InvalidRequest
+    for what is not for sale, and InvalidState for another plan or seats of an individual price, and for more while a
+    payment is due: Stripe would count one invoice that is paid as the end of all debts.
     """
-    items, grows = None, False
-    if plan is not None:
+    plan, items, grows = None, None, False
+    if name is not None or extra_seats is not None:
         present = listed_plan(contract, plans)
-        items = _items(contract, plans, quantities(plan, extra_seats or 0))
+        plan = plan_for_sale(plans, present.id if name is None else name, extra_seats or 0)
+        paid = paid_seats(contract, present)
+        seats = extra_seats if extra_seats is not None else paid if plan.seat_price_id is not None else 0
+        items = _items(contract, plans, quantities(plan, seats))
         # The file lists plans from small to large.
         order = plans.plans.index
-        grows = order(plan) > order(present) or (extra_seats or 0) > paid_seats(contract, present)
+        grows = order(plan) > order(present) or seats > paid
         if grows and contract.status not in PAID:
             raise InvalidState(PAYMENT_DUE)
     resumes = cancel_at_period_end is False and contract.cancel_at is not None and not contract.cancel_at_period_end

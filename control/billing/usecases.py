@@ -6,7 +6,7 @@ from urllib.parse import urljoin
 from uuid import UUID
 
 from control.audit.usecases import append_action
-from control.base.subscriptions import CheckoutPage, CheckoutRequest, Contract, Payments
+from control.base.subscriptions import CheckoutPage, CheckoutRequest, Payments
 from control.base.wire import timestamp, value
 from control.billing import limits, subscriptionstate
 from control.billing.account import Accounts
@@ -124,12 +124,9 @@ class StripeRequests:
             raise
 
     async def _expire(self, page: CheckoutPage) -> None:
-        """Close a checkout.  Raises InvalidState if it was paid meanwhile."""
-        try:
-            await self._payments.expire_checkout(page.id)
-        except PaymentRefused as error:
-            if (await self._payments.checkout(page.id)).status == "complete":
-                raise InvalidState(HAS_SUBSCRIPTION) from error
+        """Close a checkout.  Raises InvalidState if it was paid meanwhile, and PaymentError if it can still be paid."""
+        if await close_page(self._payments, page):
+            raise InvalidState(HAS_SUBSCRIPTION)
 
     def _order(self, row: CheckoutRow, customer_id: str, plan: Plan) -> CheckoutRequest:
         key = f"hum-checkout-{row.id.hex}"
@@ -177,7 +174,8 @@ class StripeRequests:
         change = subscriptionstate.change(
             contract,
             self._plans,
-            *self._plan_and_seats(contract, request),
+            request.plan if request.HasField("plan") else None,
+            request.extra_seats if request.HasField("extra_seats") else None,
             request.cancel_at_period_end if request.HasField("cancel_at_period_end") else None,
         )
         # The log has the order, even if Stripe then refuses it.
@@ -190,22 +188,6 @@ class StripeRequests:
         except PaymentDeclined as error:
             raise InvalidState(DECLINED) from error
         await accounts.contract(principal.org_id)
-
-    def _plan_and_seats(
-        self, contract: Contract, request: pb.UpdateSubscriptionRequest
-    ) -> tuple[Plan | None, int | None]:
-        """Return the new plan and extra seats, or None for both.  A new plan keeps the seats, if it sells any.
-
-        Raises InvalidRequest, and InvalidState for an individual price.
-        """
-        if not request.HasField("plan") and not request.HasField("extra_seats"):
-            return None, None
-        present = subscriptionstate.listed_plan(contract, self._plans)
-        name = request.plan if request.HasField("plan") else present.id
-        if request.HasField("extra_seats"):
-            return subscriptionstate.plan_for_sale(self._plans, name, request.extra_seats), request.extra_seats
-        plan = subscriptionstate.plan_for_sale(self._plans, name, 0)
-        return plan, subscriptionstate.paid_seats(contract, present) if plan.seat_price_id is not None else 0
 
 
 # --- closing checkouts --------------------------------------------------------------------------------------------
@@ -223,21 +205,20 @@ async def close_checkout(db: Db, payments: Payments | None, org: UUID) -> bool:
     if row.session_id is not None:
         if payments is None:
             return False
-        if await _is_complete(payments, row.session_id):
+        if await close_page(payments, await payments.checkout(row.session_id)):
             await _require_over(payments, account)
     async with db.system() as tx:
         # A request that is still opening it finds it ended, and closes its page.
         return await billing.end_checkout(tx, row)
 
 
-async def _is_complete(payments: Payments, id: str) -> bool:
-    """Close a checkout's page if it is open; return whether it was paid."""
-    page = await payments.checkout(id)
+async def close_page(payments: Payments, page: CheckoutPage) -> bool:
+    """Close a checkout's page if it is open; return whether it was paid.  Raises PaymentError if it can still be paid."""
     if page.status == "open":
         try:
-            await payments.expire_checkout(id)
+            await payments.expire_checkout(page.id)
         except PaymentRefused:
-            page = await payments.checkout(id)
+            page = await payments.checkout(page.id)
             if page.status == "open":
                 raise
     return page.status == "complete"

@@ -2,11 +2,11 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from control.calls.prompts import CallerPrompt, localized
 from control.calls.routing import Connect, Refuse, no_capacity
-from control.livecall.callstatus import CARRIER_ENDINGS, LIVE
+from control.livecall.callstatus import AWAY_REASON, CARRIER_ENDINGS, LIVE
 from control.livecall.nextsteps import NextStep, TakeMessage
 
 #: How many streams a call may open within STREAMS_WITHIN before it is ended; streams that are lost minutes apart don't
@@ -34,6 +34,8 @@ ENDINGS: Mapping[str, str] = {
 STREAM_LOST = "carrier_lost"
 #: The reason of a call that was closed without a report of how its last stream ended.
 UNREPORTED = "stream_lost"
+#: The reasons that the media process's report of the last stream's end replaces.
+BEFORE_REPORT = frozenset({UNREPORTED, AWAY_REASON})
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +88,14 @@ def orphan_ending(
             return None
         return ("completed", "stream_lost") if joined else (ended, "caller")
     return ("failed", "stream_lost") if joined else ("failed", "no_stream")
+
+
+def is_assumed(reason: str | None, ended_at: datetime, apologized_at: datetime) -> bool:
+    """Tell whether a call's end was assumed, so that the apology which the caller heard replaces it.
+
+    A caller who hung up after the apology began has heard it.
+    """
+    return reason in {UNREPORTED, "no_stream"} or (reason == "caller" and apologized_at <= ended_at)
 
 
 def not_connected(refusal: str | None) -> tuple[str, str]:

@@ -11,7 +11,7 @@ from control.boundary import RequestContext
 from control.bus import Bus
 from control.calls import callendings, routing
 from control.calls.admission import CallAdmission, StreamOffer
-from control.calls.ending import end_call, over_at_carrier
+from control.calls.ending import end_call, ended_by_gateway, over_at_carrier
 from control.calls.prompts import CallerPrompt, localized
 from control.contacts.carrierlookups import LOOK_UP_CONTACT, is_lookup_due
 from control.flows.choices import Choices
@@ -111,9 +111,9 @@ async def record_apology(db: Db, request: runtime_pb2.RouteCallRequest, at: date
         state = await _lock_by_sid(tx, request.call_sid, request.to_e164)
         if state is not None:
             # Control routed the call, but its answer came too late.  If the call has a stream, or was created after the
-            # apology, the carrier has requested again and got an answer.
+            # apology, the carrier has requested again, and got an answer.
             if not state.streams_opened and state.created_at <= at:
-                await end_call(tx, state, "failed", at, AWAY_REASON)
+                await ended_by_gateway(tx, state, at)
             return
         route = await _find_route(tx, request)
         if route is not None:
@@ -121,19 +121,15 @@ async def record_apology(db: Db, request: runtime_pb2.RouteCallRequest, at: date
             await _create_call(tx, route, request, apology, at, timedelta(0))
 
 
-async def record_next_apology(db: Db, request: runtime_pb2.NextStepRequest, at: datetime, token_seconds: int) -> None:
-    """Record that a call got an apology at this time in place of another stream, because control was unavailable; idempotent.
+async def record_next_apology(db: Db, request: runtime_pb2.NextStepRequest, at: datetime) -> None:
+    """Record that a call got an apology at this time in place of its next step, because control was unavailable; idempotent.
 
-    That ends a call that has had no stream: of any other, its media process reports why it ended.  Raises NotFound.
+    Raises NotFound.
     """
     async with db.system() as tx:
         state = await _lock_for_step(tx, request)
-        was_over = request.carrier_status in CARRIER_ENDINGS
-        if state.direction != "inbound" or state.streams_opened or was_over:
-            return
-        # If it was offered one after the apology, the carrier has requested again and got an answer.
-        if not await calls.is_offered_since(tx, state.id, at, token_seconds):
-            await end_call(tx, state, "failed", at, AWAY_REASON)
+        if request.carrier_status not in CARRIER_ENDINGS:
+            await ended_by_gateway(tx, state, at)
 
 
 async def _lock_for_step(tx: Tx, request: runtime_pb2.NextStepRequest) -> CallStateRow:
@@ -170,7 +166,10 @@ async def after_dial(db: Db, context: StepContext, request: runtime_pb2.EndDialR
 async def record_dial(db: Db, request: runtime_pb2.EndDialRequest, at: datetime) -> None:
     """Record the end of a dial that ended while control was unavailable; idempotent.  Raises NotFound."""
     async with db.system() as tx:
-        await _end_dial(tx, request, at, apologized=True)
+        state = await _end_dial(tx, request, at, apologized=True)
+        if request.carrier_status not in CARRIER_ENDINGS and not request.bridged:
+            # The dial was over before: by the carrier's status, or by an answer of ours that came too late.
+            await ended_by_gateway(tx, state, at)
 
 
 async def _end_dial(tx: Tx, request: runtime_pb2.EndDialRequest, at: datetime, *, apologized: bool) -> CallStateRow:

@@ -7,6 +7,7 @@
 | the carrier reports the call's end | `carriersteps.carrier_status`, `outbound.attempts.ended`, `over_at_carrier` | the stream's end, or `end_call` |
 | a person hangs up a call that no media process has | `hang_up` | `end_call` |
 | a browser's caller has lost the right to call, and no media process has the call | `browsercallers`, `hang_up` | `end_call` |
+| the gateway reports that it apologized and hung up, without control | `ended_by_gateway` | the stream's end, or `end_call` |
 | a call can't be connected | `carriersteps.route_inbound`, `carriersteps.offer`, `browser.end_unjoined` | `end_call` |
 | the stream's end is not reported in time | `close_stale_calls` | `end_call` |
 | neither a media process nor the carrier has the call | `orphans.close_orphaned_calls` | `end_call` |
@@ -15,7 +16,8 @@
 For example: the caller hangs up.  The media process reports that the stream ended with `caller`, and `stream_ended`
 finishes the call.  The carrier's report, which comes later, finds it closed.
 
-A call that was closed as lost stays closed; if its media process reports its end later, that replaces the assumed one.
+A call that was closed as lost stays closed.  If its media process, or the gateway, reports later what ended it, that
+replaces the assumed end.
 """
 
 from datetime import datetime
@@ -25,12 +27,13 @@ from control import jobs
 from control.base.wire import value
 from control.calls import callendings, outbox, unfinished
 from control.clients.twilio import CarrierClient
-from control.livecall.callstatus import AFTER_CALL, LIVE
+from control.livecall.callstatus import AFTER_CALL, AWAY_REASON, LIVE
 from control.livecall.nextsteps import LEAVES, Transfer, decode
 from control.livecall.stream import append_event
 from control.livecall.turns import without_nul
 from control.rows import each_row
 from control.transfers import record
+from control.transfers.transfertargets import TRANSFERRED
 from control.usage import callentries as usage
 from control.voicemail.messageparts import KEEP
 from hum.clock import now
@@ -59,6 +62,8 @@ async def stream_ended(tx: Tx, state: CallStateRow, number: int, ended: runtime_
     if _continues(state, ended.reason):
         if state.carrier_ended_at is None:
             await calls.leave_stream(tx, state.id)
+        elif state.heard_apology:
+            await end_call(tx, state, "failed", at, AWAY_REASON)
         else:
             await end_call(tx, state, "completed", at, "caller")
         return
@@ -76,9 +81,13 @@ async def _correct_end(tx: Tx, state: CallStateRow, number: int, ended: runtime_
     """Replace the end that control assumed when it closed a call by the one that the last stream reports."""
     status = callendings.ENDINGS.get(ended.reason)
     is_last = number == state.streams_opened and not _continues(state, ended.reason)
-    if state.end_reason == callendings.UNREPORTED and is_last and status is not None:
-        await calls.correct_end(tx, state.id, status, ended.reason, _detail(ended))
-        await outbox.corrected(tx, state, status, ended.reason)
+    if state.end_reason in callendings.BEFORE_REPORT and is_last and status is not None:
+        await _replace_end(tx, state, status, ended.reason, _detail(ended))
+
+
+async def _replace_end(tx: Tx, state: CallStateRow, status: str, reason: str, detail: str | None = None) -> None:
+    await calls.correct_end(tx, state.id, status, reason, detail)
+    await outbox.corrected(tx, state, status, reason)
 
 
 def _detail(ended: runtime_pb2.StreamEnded) -> str | None:
@@ -98,15 +107,35 @@ def _continues(state: CallStateRow, reason: str) -> bool:
 
 async def over_at_carrier(tx: Tx, state: CallStateRow, at: datetime) -> None:
     """Record the carrier's end of a call that had a stream, and close it unless the stream's end is still due."""
-    if state.next_step_due and state.node is None:
+    if state.node is not None:
+        await calls.set_carrier_ended(tx, state.id)
+        return
+    if state.next_step_due:
         reason = await record.reason(tx, state.id)
-        await end_call(tx, state, "completed", at, reason)
-    elif state.node is None:
+    else:
         # The media process reported that it lost the stream; or the caller did not wait for the next stream.
         reason = "caller" if state.carrier_ended_at is None else "stream_lost"
-        await end_call(tx, state, "completed", at, reason)
+    if state.heard_apology and reason != TRANSFERRED:
+        await end_call(tx, state, "failed", at, AWAY_REASON)
     else:
-        await calls.set_carrier_ended(tx, state.id)
+        await end_call(tx, state, "completed", at, reason)
+
+
+async def ended_by_gateway(tx: Tx, state: CallStateRow, at: datetime) -> None:
+    """Record that the gateway apologized and hung up at this time, since control was unavailable; idempotent.
+
+    While a media process may still report how the last stream ended, that decides.
+    """
+    # The carrier did not get the apology: it has requested again, and got an answer.
+    if await calls.is_continued_since(tx, state.id, at):
+        return
+    if state.ended_at is not None:
+        if callendings.is_assumed(state.end_reason, state.ended_at, at):
+            await _replace_end(tx, state, "failed", AWAY_REASON)
+    elif state.node is None:
+        await end_call(tx, state, "failed", at, AWAY_REASON)
+    else:
+        await calls.set_apologized(tx, state.id, at)
 
 
 async def hang_up(db: Db, carrier: CarrierClient, state: CallStateRow) -> None:
@@ -141,9 +170,14 @@ async def close_stale_calls(db: Db, lost_seconds: float) -> int:
 async def end_call(
     tx: Tx, state: CallStateRow, status: str, at: datetime, reason: str, detail: str | None = None
 ) -> None:
-    """Close a locked call, unless it is closed, and enqueue its after-call job."""
+    """Close a locked call, unless it is closed, and enqueue its after-call job.
+
+    If the caller heard the gateway's apology, that ended the call, and not a loss.
+    """
     if state.ended_at is not None:
         return
+    if reason == callendings.UNREPORTED and state.heard_apology:
+        status, reason = "failed", AWAY_REASON
     await unfinished.finalize(tx, state.org_id, state.id, state.streams_opened, at)
     await record.break_off(tx, state, at)
     await calls.end(tx, state.id, status, at, reason, detail)

@@ -52,8 +52,7 @@ class IngressServicer:
 
     async def NextStep(self, request: pb.NextStepRequest, ctx: NodeContext) -> pb.NextStepResponse:
         if request.HasField("apologized_at"):
-            at, token_seconds = moment(request.apologized_at), self._settings.token_seconds
-            await carriersteps.record_next_apology(self._db, request, at, token_seconds)
+            await carriersteps.record_next_apology(self._db, request, moment(request.apologized_at))
             return pb.NextStepResponse()
         await self._wait_for_report(ids.require(Kind.CALL, request.call_id))
         step = await carriersteps.next_step(self._db, self._contexts.context(ctx), request)

@@ -93,12 +93,11 @@ class Sessions:
             session.machine.CopyFrom(machine)
         return session
 
-    def _gap(self, spent: SpentToken, history: _History) -> timedelta | None:
-        """Return how long the caller had no stream; None if unknown, since the carrier noticed the loss late."""
-        if spent.was_lost:
-            return None
-        offered_at = spent.expires_at - timedelta(seconds=self._settings.token_seconds)
-        return now() - (history.interrupted_at or offered_at)
+    @staticmethod
+    def _gap(spent: SpentToken, history: _History) -> timedelta | None:
+        """Return how long the caller had no stream; None if unknown, as when the carrier noticed the loss late."""
+        began_at = history.interrupted_at or spent.offered_at
+        return None if spent.was_lost or began_at is None else now() - began_at
 
     async def _mailbox(
         self, tx: Tx, spent: SpentToken, row: SessionRow, message: TakeMessage

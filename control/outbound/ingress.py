@@ -2,9 +2,11 @@
 
 from uuid import UUID
 
+from control.base.wire import moment
 from control.boundary import NodeContext
 from control.bus import Bus
 from control.calls import answeredby, carriersteps
+from control.calls.ending import ended_by_gateway
 from control.clients.twilio import CarrierClient
 from control.crm.lookups import Callers
 from control.flows.definitions import usable
@@ -38,6 +40,9 @@ class PlacedCallsServicer:
         """Connect the agent to an answered call, unless the call was canceled, or no media process has capacity."""
         async with self._db.system() as tx:
             call, attempt = await attempts.of_webhook(tx, request.attempt_id, request.call_sid, request.to_e164)
+            if request.HasField("hung_up_at"):
+                await ended_by_gateway(tx, call, moment(request.hung_up_at))
+                return pb.AnswerPlacedCallResponse()
             await attempts.progressed(tx, call, attempt, "ringing", now())  # its webhook may be late or lost
         if attempt.status != "under_way" or call.ended_at is not None:
             return pb.AnswerPlacedCallResponse(step=HANG_UP)

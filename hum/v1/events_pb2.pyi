@@ -257,7 +257,7 @@ class CallCompletedEvent(message.Message):
 
 @typing.final
 class CallCorrectedEvent(message.Message):
-    """A call's end was not known when it was closed (`stream_lost`); its media process has told it since."""
+    """A call's end was assumed when it was closed (mostly as `stream_lost` or `caller`); it has been reported since."""
 
     DESCRIPTOR: descriptor.Descriptor
 

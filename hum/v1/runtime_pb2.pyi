@@ -347,7 +347,7 @@ class NextStepRequest(message.Message):
     """The call's status, in the carrier's terms."""
     @builtins.property
     def apologized_at(self) -> timestamp_pb2.Timestamp:
-        """Set: control was away, and the caller, unless the call was over, heard an apology at this time."""
+        """Set: control was away, and the person on the telephone, unless the call was over, heard an apology at this time."""
 
     def __init__(
         self,
@@ -642,20 +642,26 @@ class AnswerPlacedCallRequest(message.Message):
     ATTEMPT_ID_FIELD_NUMBER: builtins.int
     CALL_SID_FIELD_NUMBER: builtins.int
     TO_E164_FIELD_NUMBER: builtins.int
+    HUNG_UP_AT_FIELD_NUMBER: builtins.int
     attempt_id: builtins.str
     call_sid: builtins.str
     to_e164: builtins.str
     """The number that was called."""
+    @builtins.property
+    def hung_up_at(self) -> timestamp_pb2.Timestamp:
+        """Set: control was away, and the gateway has hung up at this time.  That is recorded, and that is all."""
+
     def __init__(
         self,
         *,
         attempt_id: builtins.str = ...,
         call_sid: builtins.str = ...,
         to_e164: builtins.str = ...,
+        hung_up_at: timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = typing.Literal["hung_up_at", b"hung_up_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = typing.Literal["attempt_id", b"attempt_id", "call_sid", b"call_sid", "to_e164", b"to_e164"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = typing.Literal["attempt_id", b"attempt_id", "call_sid", b"call_sid", "hung_up_at", b"hung_up_at", "to_e164", b"to_e164"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -58,8 +58,9 @@ class OverhearStreams:
         return listener
 
     def _admits(self, call_id: str, organization: str) -> bool:
-        """Tell whether the call may have one more listener.  An organization never has more places than are free, so
-        that a place is left for another's listener.
+        """Tell whether the call may have one more listener.
+
+        Each organization may take about half of the places that the others have left.
         """
         free = self._settings.max_listeners - len(self._open)
         return self._counts[organization] < free and self._counts[call_id] < MAX_PER_CALL

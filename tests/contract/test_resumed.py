@@ -104,8 +104,8 @@ async def test_a_gap_that_nobody_noticed_needs_no_apology(edge: Edge) -> None:
 @pytest.mark.parametrize(
     ("before", "apologizes"),
     [
-        ("UPDATE calls SET token_expires_at = token_expires_at + interval '1 hour'", False),
-        ("UPDATE calls SET token_expires_at = token_expires_at - interval '2 seconds'", True),
+        ("UPDATE calls SET offered_at = offered_at + interval '1 hour'", False),
+        ("UPDATE calls SET offered_at = offered_at - interval '2 seconds'", True),
         ("UPDATE calls SET lost_at = now()", True),
     ],
     ids=["at once", "a moment later", "the carrier noticed late"],

@@ -5,6 +5,7 @@ import errno
 import shutil
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -14,18 +15,24 @@ import pytest
 
 from control import app as control
 from control.identity import usecases as identity
+from control.outbound.dialler import CallDialler
 from gateway import app as gateway
-from gateway.retryqueue import StoredWebhook
+from gateway.retryqueue import RetryQueue, StoredWebhook
 from gateway.twilio import APOLOGY
+from hum import ids
 from hum.clock import now
 from hum.process.sockets import free_port
 from hum.settings import ControlSettings, GatewaySettings
 from hum.spool import Spool
 from sandbox.twilio import sign
+from storage import media_links
 from storage.db import Db
+from storage.media_links import NodeState
 from tests.control.conftest import FakeCarrier, fake_clients
+from tests.control.outbound.desk import LIMITS, PACE
 from tests.support.endings import ends_are_told
 from tests.support.metrics import sample
+from tests.support.present import present
 from tests.support.waits import patience, until
 from tests.support.wires import head, wire
 
@@ -208,20 +215,34 @@ async def test_an_answer_that_came_too_late_is_no_call_that_rings_for_ever(deplo
         assert (call["status"], call["end_reason"]) == ("failed", "control_away")
 
 
-async def test_the_carriers_status_does_not_overtake_the_apology(deployment: Deployment) -> None:
-    """Control had taken the call, as above, and is back before it is told of the apology."""
+async def test_the_carriers_status_may_overtake_the_apology(deployment: Deployment) -> None:
+    """Control had taken the call, as above; the gateway that apologized is the last of several to reach it again."""
     async with deployment.control(), deployment.gateway() as carrier:
         assert "<Connect" in (await carrier.post("/twilio/voice", "CA1")).text
-    patient = {"postponed_retry_seconds": 3.0, "ready_cache_seconds": 0}
-    async with deployment.gateway(ingress_seconds=0.2, **patient) as carrier:
+    async with deployment.gateway(ingress_seconds=0.2) as carrier:
         assert APOLOGY in (await carrier.post("/twilio/voice", "CA1")).text
-        await asyncio.sleep(0.5)  # longer than the first attempt to tell control, and shorter than until the second
-        async with deployment.control():
-            await until(lambda: is_ready(carrier))
-            assert (await carrier.post("/twilio/voice/status", "CA1", CallStatus="completed")).status_code == 204
-            (call,) = await deployment.calls(1)
-            assert (call["status"], call["end_reason"]) == ("failed", "control_away")
-            await until(lambda: deployment.told() == 2)
+    (deployment.home / "webhooks").rename(deployment.home / "kept")
+    async with deployment.control(), deployment.gateway() as carrier:
+        assert (await carrier.post("/twilio/voice/status", "CA1", CallStatus="completed")).status_code == 204
+        (call,) = await deployment.calls(1)
+        assert (call["status"], call["end_reason"]) == ("canceled", "caller")
+    shutil.rmtree(deployment.home / "webhooks")
+    (deployment.home / "kept").rename(deployment.home / "webhooks")
+    async with deployment.control(), deployment.gateway():
+        await until(lambda: deployment.told() == 1)
+        (call,) = await deployment.calls(1)
+        assert (call["status"], call["end_reason"]) == ("failed", "control_away")
+
+
+async def test_a_status_does_not_wait_for_what_is_queued(
+    deployment: Deployment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(RetryQueue, "has_backlog", True)
+    async with deployment.control(), deployment.gateway() as carrier:
+        assert "<Connect" in (await carrier.post("/twilio/voice", "CA1")).text
+        assert (await carrier.post("/twilio/voice/status", "CA1", CallStatus="completed")).status_code == 204
+        assert len(await deployment.calls(1)) == 1
+    assert not list((deployment.home / "webhooks").glob("*/*.seg")), "nothing was postponed"
 
 
 @pytest.mark.parametrize(
@@ -247,9 +268,33 @@ async def test_who_hears_the_apology_in_place_of_a_stream_that_could_not_open(
         assert APOLOGY in (await carrier.post(path, "CA1", CallStatus=carrier_status)).text
         assert (await carrier.post("/twilio/voice/status", "CA1", CallStatus="completed")).status_code == 204
         async with deployment.control():
-            await until(lambda: deployment.told() == 2)
+            heard = carrier_status == "in-progress"  # who hung up does not, and that is not queued
+            await until(lambda: deployment.told() == 1 + heard)
             (call,) = (await deployment.api(carrier, "GET", "/api/calls"))["calls"]
             assert (call["status"], call["end_reason"]) == end
+    assert deployment.told() == 1 + heard
+
+
+async def test_a_placed_call_that_control_can_not_answer_has_a_record(deployment: Deployment) -> None:
+    """A person answers, and the line closes at once."""
+    async with deployment.control() as made, deployment.gateway() as carrier:
+        flow = (await deployment.api(carrier, "POST", "/api/flows", {"name": "F", "kind": "outbound"}))["id"]
+        call = (await deployment.api(carrier, "POST", "/api/outbound/calls", {"flow_id": flow, "to": CALLER}))["id"]
+        async with made.db.system() as tx:
+            await media_links.open(tx, "media-1", ids.new(), NodeState(beat=timedelta(hours=1)))
+        _, claimed = await CallDialler(made.db, FakeCarrier(), PUBLIC, PACE, LIMITS)._claim("")
+        attempt = present(claimed).placement.url.partition("#")[0].rpartition("/")[2]
+    form = {"From": NUMBER, "To": CALLER}
+    async with deployment.gateway(ingress_seconds=0.2) as carrier:
+        answer = await carrier.post(f"/twilio/voice/placed/{attempt}", "CA1", CallStatus="in-progress", **form)
+        assert "<Response><Hangup/></Response>" in answer.text
+        async with deployment.control():
+            (row,) = await deployment.calls(1)
+            assert (row["status"], row["end_reason"]) == ("failed", "control_away")
+            over = await carrier.post(f"/twilio/voice/status/{attempt}", "CA1", CallStatus="completed", **form)
+            assert over.status_code == 204
+            (made_attempt,) = (await deployment.api(carrier, "GET", f"/api/outbound/calls/{call}"))["attempts"]
+            assert made_attempt["status"] == "completed"
 
 
 async def test_an_apology_in_place_of_a_stream_that_the_carrier_never_got_ends_no_call_that_got_one_since(

@@ -16,7 +16,7 @@ STATUSES = {"completed", "busy", "no_answer", "failed", "canceled", "blocked"}
 #: Reasons that control tells the media plane with a command (`control/calls/calltask.py`).
 FROM_CONTROL = {"machine", "fax"}
 #: Which argument says why.
-REASON = {"finish": 4, "Refuse": 3, "Reject": 1, "End": 1, "CallEnding": 1}
+REASON = {"end_call": 4, "Refuse": 3, "Reject": 1, "End": 1, "CallEnding": 1}
 #: Reasons that were decided elsewhere, where they are found: what a call passes on.
 PASSED_ON = {"reason", "ended.reason", "decision.reason", "apology.reason", "refusal.reason", "outcome[1]"} | {
     "REASONS.get(result, result)"
@@ -140,7 +140,7 @@ def test_each_is_shown_by_a_test(test: str) -> None:
 @pytest.mark.parametrize(
     ("source", "reasons"),
     [
-        ('R = "away"\nfinish(tx, state, "failed", at, R)', {"away"}),
+        ('R = "away"\nend_call(tx, state, "failed", at, R)', {"away"}),
         ('Refuse(*localized(S, l), "failed", "no_flow")', {"no_flow"}),
         ('Refuse("", None, "failed", "x_y")', {"x_y"}),
         ('Reject("blocked", "blocked")', {"blocked"}),
@@ -155,4 +155,4 @@ def test_a_reason_is_found(source: str, reasons: set[str]) -> None:
 
 def test_a_reason_that_can_not_be_read_is_told() -> None:
     with pytest.raises(AssertionError, match="what ends a call"):
-        produced([ast.parse('finish(tx, state, "failed", at, why())')])
+        produced([ast.parse('end_call(tx, state, "failed", at, why())')])

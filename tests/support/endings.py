@@ -6,12 +6,14 @@ from collections.abc import AsyncIterator
 import asyncpg
 import pytest
 
+#: The reasons of ends that control assumes, or that a media process's report replaces.
+ASSUMED = {"stream_lost", "no_stream", "caller", "control_away"}
 ENDED = """
     SELECT c.id, c.status, c.end_reason,
            ARRAY(SELECT e.data FROM call_events e WHERE e.call_id = c.id AND e.type = 'call.ended') AS streamed,
            (SELECT type FROM call_events e WHERE e.call_id = c.id ORDER BY seq DESC LIMIT 1) AS last,
            ARRAY(SELECT e.data FROM events e WHERE e.subject_id = c.id AND e.type = 'call.completed') AS completed,
-           ARRAY(SELECT e.data FROM events e WHERE e.subject_id = c.id AND e.type = 'call.corrected') AS corrected,
+           ARRAY(SELECT e.data FROM events e WHERE e.subject_id = c.id AND e.type = 'call.corrected' ORDER BY e.id) AS corrected,
            (SELECT count(*) FROM events e WHERE e.subject_id = c.id AND e.type = 'call.started') AS started,
            (SELECT max(e.id) FROM events e WHERE e.subject_id = c.id AND e.type = 'call.started')
                > (SELECT min(e.id) FROM events e WHERE e.subject_id = c.id AND e.type = 'call.completed') AS swapped
@@ -33,11 +35,13 @@ def _complaints(row: asyncpg.Record) -> list[str]:
     said = {"status": row["status"], "reason": row["end_reason"]}
     found = []
     if row["corrected"]:
-        (correction,) = map(json.loads, row["corrected"])
+        *_, correction = map(json.loads, row["corrected"])
         if {key: correction.get(key) for key in said} != said:
             found.append(f"corrected: {correction}")
         (completed,) = map(json.loads, row["completed"])
-        said = {"status": completed["status"], "reason": "stream_lost"}
+        said = {key: completed[key] for key in said}
+        if completed["reason"] not in ASSUMED:
+            found.append(f"corrected, though it was certain: {completed}")
     for name in ("completed", "streamed"):
         told = [json.loads(each) for each in row[name]]
         if [{key: each.get(key) for key in said} for each in told] != [said]:

@@ -9,6 +9,7 @@ import httpx
 import pytest
 
 from control.base.subscriptions import Payments
+from hum.contract.errors import PaymentRefused
 from sandbox.stripe import Stripe, StripeFault
 from sandbox.stripe.shapes import Json
 from storage import billing
@@ -104,6 +105,22 @@ async def test_of_different_checkouts_one_can_be_paid(sold: Edge, stripe: Stripe
         assert [each["status"] for each in stripe.book.checkouts.values()].count("open") <= 1
         await checkout(http, "business")
         assert [each["status"] for each in stripe.book.checkouts.values()].count("open") == 1
+
+
+async def test_while_a_page_can_not_be_closed_no_other_checkout_begins(
+    sold: Edge, stripe: Stripe, payments: Payments, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def refuse(_: str) -> None:
+        raise PaymentRefused("Only Checkout Sessions without a payment in progress can be expired.")
+
+    async with await sold.client() as http:
+        page = await checkout(http)
+        with monkeypatch.context() as patched:
+            patched.setattr(payments, "expire_checkout", refuse)
+            answer = await http.post("/api/billing/checkout", json={"plan": "business"})
+            assert answer.status_code == 502, answer.text
+        assert [each["status"] for each in stripe.book.checkouts.values()] == ["open"]
+        assert await checkout(http) == page, "it may still be paid"
 
 
 async def test_a_checkout_that_is_opened_while_another_looks_stays_the_only_one(

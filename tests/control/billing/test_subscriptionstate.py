@@ -111,9 +111,7 @@ def test_of_several_the_liveliest_counts_and_then_the_latest() -> None:
 def test_how_a_subscription_becomes_another(
     items: tuple[SubscriptionItem, ...], plan: str, seats: int, lines: tuple[dict[str, Any], ...]
 ) -> None:
-    change = subscriptionstate.change(
-        contract(items), PLANS, subscriptionstate.plan_for_sale(PLANS, plan, seats), seats, None
-    )
+    change = subscriptionstate.change(contract(items), PLANS, plan, seats, None)
     assert (change.items, change.plan_id, change.cancel_at_period_end) == (lines, plan, None)
 
 
@@ -138,7 +136,7 @@ AGREED = (SubscriptionItem("si_1", "price_agreed", 1), SubscriptionItem("si_2", 
 def test_what_is_more_is_paid_at_once_and_not_while_a_payment_is_due(
     items: tuple[SubscriptionItem, ...], plan: str, seats: int, is_paid_now: bool
 ) -> None:
-    order = subscriptionstate.plan_for_sale(PLANS, plan, seats), seats, None
+    order = plan, seats, None
     assert subscriptionstate.change(contract(items), PLANS, *order).is_paid_now is is_paid_now
     for status in ("past_due", "unpaid", "incomplete", "paused"):
         owing = contract(items, status=status)
@@ -149,6 +147,21 @@ def test_what_is_more_is_paid_at_once_and_not_while_a_payment_is_due(
             assert subscriptionstate.change(owing, PLANS, *order).items is not None
 
 
+@pytest.mark.parametrize(
+    ("items", "plan", "seats", "lines"),
+    [
+        (SEATS, None, 5, ({"id": "si_2", "quantity": 5},)),
+        (SEATS, "starter", None, ()),
+        (SEATS, None, None, None),
+        (BUSINESS, None, 0, ()),
+    ],
+)
+def test_a_change_of_plan_or_seats_keeps_the_other(
+    items: tuple[SubscriptionItem, ...], plan: str | None, seats: int | None, lines: tuple[dict[str, Any], ...] | None
+) -> None:
+    assert subscriptionstate.change(contract(items), PLANS, plan, seats, None).items == lines
+
+
 @pytest.mark.parametrize("metadata", ["starter", "business", "gone", None])
 def test_an_individual_price_has_only_its_end_changed(metadata: str | None) -> None:
     """Whether a plan is known for it or not."""
@@ -156,7 +169,7 @@ def test_an_individual_price_has_only_its_end_changed(metadata: str | None) -> N
     assert subscriptionstate.standing(agreed, PLANS, None, GRACE).is_individual
     for plan, seats in (("starter", 2), ("starter", 5), ("business", 0)):
         with pytest.raises(InvalidState, match="operator"):
-            subscriptionstate.change(agreed, PLANS, PLANS.get(plan), seats, True)
+            subscriptionstate.change(agreed, PLANS, plan, seats, True)
     assert subscriptionstate.change(agreed, PLANS, None, None, True).cancel_at_period_end is True
     assert not subscriptionstate.standing(contract(SEATS), PLANS, None, GRACE).is_individual
 
