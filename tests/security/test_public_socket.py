@@ -14,6 +14,7 @@ from gateway import app as gateway
 from hum import secrets
 from hum.settings import GatewaySettings
 from tests.security.conftest import Edge, carrier_is_answered
+from tests.support.metrics import sample
 from tests.support.waits import patience
 from tests.support.wires import Wire, dial, head, wire
 
@@ -37,16 +38,9 @@ def public_socket() -> dict[str, Any]:
     return {"head_seconds": 0.5, "body_seconds": 1.0, "send_seconds": 0.5}
 
 
-async def metrics(edge: Edge) -> str:
-    async with httpx.AsyncClient(trust_env=False) as http:
-        return (await http.get(f"{edge.metrics_url}/metrics")).text
-
-
-async def closed(edge: Edge, reason: str) -> float:
-    """How many connections the gateway has closed for this reason; all gateways of this process count together."""
-    name = f'hum_http_connections_closed_total{{reason="{reason}"}} '
-    rows = [row for row in (await metrics(edge)).splitlines() if row.startswith(name)]
-    return float(rows[0].removeprefix(name)) if rows else 0.0
+def closed(reason: str) -> float:
+    """How many connections the gateways of this process have closed for this reason."""
+    return sample("hum_http_connections_closed_total", {"reason": reason}) or 0.0
 
 
 async def drip(wire: Wire, seconds: float) -> None:
@@ -68,7 +62,8 @@ async def test_metrics_keep_no_word_of_a_stranger(edge: Edge) -> None:
         for count in range(300):
             await stranger.send(head(f"INVENTED{count}", f"/nowhere/{count}"))
             assert (await stranger.answer())[0] == 404
-    page = await metrics(edge)
+    async with httpx.AsyncClient(trust_env=False) as http:
+        page = (await http.get(f"{edge.metrics_url}/metrics")).text
     assert "INVENTED" not in page and "/nowhere" not in page
     assert 'method="other",route="none",status="404"' in page
     async with httpx.AsyncClient(base_url=edge.url, trust_env=False) as http:
@@ -79,7 +74,7 @@ async def test_metrics_keep_no_word_of_a_stranger(edge: Edge) -> None:
 
 
 async def test_idle_connections_and_half_heads_are_closed(edge: Edge) -> None:
-    before = await closed(edge, "head")
+    before = closed("head")
     async with wire(edge.url) as idle, wire(edge.url) as half, wire(edge.url) as used:
         await half.send("POST /api/flows HTTP/1.1\r\nHost: x\r\nX-")
         await used.send(head("GET", "/healthz"))
@@ -90,7 +85,7 @@ async def test_idle_connections_and_half_heads_are_closed(edge: Edge) -> None:
     async with wire(edge.url) as slow:
         await slow.send("GET / HTTP/1.1\r\nX-")
         await drip(slow, 10)  # its bytes buy no time
-    assert await closed(edge, "head") == before + 4
+    assert closed("head") == before + 4
 
 
 async def test_half_a_body_has_a_deadline(edge: Edge) -> None:
@@ -144,7 +139,7 @@ async def test_the_rest_of_a_refused_body_is_not_swallowed_for_ever(edge: Edge) 
 
 @pytest.mark.parametrize("named", [{}, FRESH_KEY], ids=["after its answer", "before it"])
 async def test_a_body_of_crumbs_is_not_read(edge: Edge, named: dict[str, str]) -> None:
-    before = await closed(edge, "crumbs")
+    before = closed("crumbs")
     async with wire(edge.url) as stranger:
         chunked = {**named, "Transfer-Encoding": "chunked", "Content-Type": "application/json"}
         await stranger.send(head("POST", "/api/flows", chunked))
@@ -153,7 +148,7 @@ async def test_a_body_of_crumbs_is_not_read(edge: Edge, named: dict[str, str]) -
         with suppress(ConnectionError):
             await stranger.send("1\r\nx\r\n" * 20_000)
         assert await stranger.closed_within(10)
-    assert await closed(edge, "crumbs") == before + 1
+    assert closed("crumbs") == before + 1
     async with wire(edge.url) as polite:
         await polite.send(head("POST", "/api/flows", chunked) + "4000\r\n" + "x" * 16_384 + "\r\n0\r\n\r\n")
         assert (await polite.answer())[0] in {400, 401}
@@ -169,14 +164,14 @@ async def test_a_cookie_costs_no_more_than_it_is_long(edge: Edge) -> None:
 
 
 async def test_who_never_reads_is_left(edge: Edge) -> None:
-    before, stranger = await closed(edge, "unread"), socket.socket()
+    before, stranger = closed("unread"), socket.socket()
     stranger.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
     stranger.setblocking(False)
     loop = asyncio.get_running_loop()
     await loop.sock_connect(stranger, ("127.0.0.1", int(edge.url.rpartition(":")[2])))
     await loop.sock_sendall(stranger, head("GET", "/openapi.json").encode() * 40)
     async with patience():
-        while await closed(edge, "unread") == before:
+        while closed("unread") == before:
             await asyncio.sleep(0.05)
     stranger.close()
 
@@ -206,13 +201,13 @@ class TestCrowd:
 
     async def test_idle_crowds_make_room_for_the_carrier(self, edge: Edge) -> None:
         async with AsyncExitStack() as stack:
-            before = await closed(edge, "crowded")
+            before = closed("crowded")
             crowd = [await stack.enter_async_context(wire(edge.url)) for _ in range(60)]
             for each in crowd[30:]:
                 each.writer.write(b"POST /twilio/voice HTTP/1.1\r\nX-")
             for _ in range(5):
                 assert await carrier_is_answered(edge.url)
-            assert await closed(edge, "crowded") >= before + 60 - 16
+            assert closed("crowded") >= before + 60 - 16
 
     async def test_half_bodies_take_no_room_from_the_carrier(self, edge: Edge) -> None:
         half = {"Content-Length": "5000", "X-Twilio-Signature": "A" * 27 + "=", "Content-Type": "text/plain"}
