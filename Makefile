@@ -144,11 +144,6 @@ contract-check: $(READY)
 house: $(READY)
 	@$(BIN)/python tests/run.py --house $(ARGS)
 
-# Read all tests, so that an error in one is known and their bytecode stands.
-.PHONY: tests-read
-tests-read: $(READY)
-	@$(BIN)/python -m pytest --collect-only -qq > /dev/null
-
 # Short versions; docs/benchmarks/ tells how the long ones are run.
 bench: $(CORE)
 	$(BIN)/python -m bench.ledger --calls 10

@@ -221,7 +221,8 @@ def not_speech(seconds: float) -> Iterator[tuple[str, Wave]]:
     yield "white noise", sounds.white(seconds, -30)
     yield "pink noise", sounds.pink(seconds, -25)
     random = np.random.default_rng(5)
-    lengths = [random.uniform(0.1, 1.0) for _ in range(round(seconds / 2.5))]
+    # As long as the coughs, since a clear is rare.
+    lengths = [random.uniform(0.05, 1.0) for _ in range(round(12 * seconds / 2.1))]
     yield "bursts of white noise", bursts([sounds.white(length, -25, n) for n, length in enumerate(lengths)])
     yield "bursts of pink noise", bursts([sounds.pink(length, -22, n) for n, length in enumerate(lengths)])
     yield "DTMF", sounds.dtmf(seconds, -20)

@@ -45,6 +45,8 @@ def compiled() -> Path:
             group_name=LIBRARY.removesuffix("__mypyc"),
             target_dir=f"{scratch}/c",
             debug_level="0",
+            # Most of the code calls Python's C API: at the levels 2 and 3 a call costs the same, and the compiler takes a fifth longer.
+            opt_level="1",
         )
         command = Distribution({"name": "media-core", "ext_modules": extensions}).get_command_obj("build_ext")
         command.build_lib, command.build_temp = f"{scratch}/library", f"{scratch}/objects"

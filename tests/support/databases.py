@@ -114,7 +114,9 @@ class Databases:
             with suppress(asyncpg.PostgresError, asyncpg.InterfaceError, OSError):
                 await connection.fetch(END_OTHERS, self.parked.pids())
                 return connection
-        self._connections[name] = connection = await asyncpg.connect(f"{self.base}/{name}")
+        # Without triggers.  To set this with each emptying would have the server plan all statements anew.
+        replica = {"session_replication_role": "replica"}
+        self._connections[name] = connection = await asyncpg.connect(f"{self.base}/{name}", server_settings=replica)
         await connection.fetch(END_OTHERS, self.parked.pids())
         return connection
 
@@ -130,7 +132,7 @@ class Databases:
             return False
         deletions = "; ".join(f"DELETE FROM {row['name']}" for row in written)
         async with connection.transaction():
-            await connection.execute(f"SET LOCAL session_replication_role = replica; {deletions}")
+            await connection.execute(deletions)
             for table, rows in self._rows.items():
                 await connection.execute(
                     f"INSERT INTO {table} SELECT * FROM json_populate_recordset(NULL::{table}, $1)", rows
