@@ -4,13 +4,14 @@ Control authenticates every request itself.  This only keeps clients with made-u
 read, parse and check large bodies, and makes them count against control's limit for unknown credentials.
 """
 
+import asyncio
 from collections import OrderedDict
 from typing import Final
 
 from grpc import aio
 from starlette.requests import Request
 
-from gateway.credentials import ClientCredentials
+from gateway.credentials import ClientCredentials, Metadata
 from hum import rpc, secrets
 from hum.clock import Clock, monotonic_ms
 from hum.v1 import identity_pb2 as pb
@@ -33,21 +34,40 @@ class ClientAdmission:
         self._client, self._seconds, self._clock = client, seconds, clock
         #: The time at which each was accepted, by its hash, oldest first.
         self._accepted: OrderedDict[bytes, float] = OrderedDict()
+        #: The questions in flight, by credential and the organization that its request names.
+        self._questions: dict[tuple[bytes, str], asyncio.Task[None]] = {}
 
     async def admit(self, request: Request) -> None:
         """Return if control accepts the credential, or did lately.  Raises AioRpcError with control's refusal.
 
-        The credential is well formed.  Asking counts as a request of it.
+        The credential is well formed.  Asking counts as a request of it, so requests at the same time share one question.
         """
         metadata = self._client.caller_metadata(request)
-        credential = secrets.token_hash(dict(metadata)[rpc.CREDENTIAL])
+        fields = dict(metadata)
+        credential = secrets.token_hash(fields[rpc.CREDENTIAL])
         if self._clock() < self._accepted.get(credential, float("-inf")) + ACCEPTED_MS:
             return
+        key = credential, fields.get(rpc.ORGANIZATION, "")
+        question = self._questions.get(key)
+        if question is None:
+            question = self._questions[key] = asyncio.create_task(self._ask(credential, metadata), name="admission")
+            question.add_done_callback(lambda answered: self._remove(key, answered))
+        # Unlike an await of the task, this does not cancel it with one of its requests.
+        await asyncio.wait((question,))
+        question.result()
+
+    async def _ask(self, credential: bytes, metadata: Metadata) -> None:
         await self._get_me(pb.GetMeRequest(), metadata=metadata, timeout=self._seconds)
         self._accepted[credential] = self._clock()
         self._accepted.move_to_end(credential)
         if len(self._accepted) > MAX_ACCEPTED:
             self._accepted.popitem(last=False)
+
+    def _remove(self, key: tuple[bytes, str], answered: asyncio.Task[None]) -> None:
+        del self._questions[key]
+        # Mark its error as seen: the requests may be gone.
+        if not answered.cancelled():
+            answered.exception()
 
 
 def has_large_body(request: Request) -> bool:

@@ -325,7 +325,12 @@ async def serve(
         server = GatewayServer(
             gateway.app, connections, drain_seconds=settings.drain_seconds, linger_seconds=settings.linger_seconds
         )
-        delivering = asyncio.create_task(gateway.webhooks.deliver_queued(), name="postponed webhooks")
+        background = (
+            asyncio.create_task(gateway.webhooks.deliver_queued(), name="postponed webhooks"),
+            asyncio.create_task(rpc.keep_open(channel, connects=False), name="open channel"),
+            # The carrier's webhooks wait for control.
+            asyncio.create_task(rpc.keep_open(carrier_channel, connects=True), name="carrier's open channel"),
+        )
         serving = asyncio.create_task(server.serve([listening]), name="http")
         while not server.started:
             if serving.done():
@@ -344,8 +349,9 @@ async def serve(
             )
             async with when(end_signal, delivered.cancel):
                 await asyncio.wait({delivered})
-            delivering.cancel()
-            await asyncio.gather(delivering, return_exceptions=True)
+            for task in background:
+                task.cancel()
+            await asyncio.gather(*background, return_exceptions=True)
             await channel.close(None)
             await carrier_channel.close(None)
 

@@ -3,13 +3,16 @@
 import asyncio
 import math
 from collections.abc import Coroutine, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from typing import Any, TypeVar
 from urllib.parse import unquote
 
 import grpc
 from grpc import aio
+from grpc_health.v1 import health_pb2, health_pb2_grpc
 from joserfc import jwt
 from joserfc.errors import JoseError
 from joserfc.jwk import OctKey
@@ -53,20 +56,24 @@ MAX_ZONE_CHARS = 60
 MAX_MESSAGE_BYTES = 16 << 20
 #: Streams of one connection; a gateway has at most `max_connections` requests.
 MOST_STREAMS = 1_000
-#: Requests of all connections that wait until Python takes them.  Beyond, gRPC cancels new ones of whomever, so that whoever resets
-#: streams as fast as they are opened, on a few connections, would have others' requests cancelled.
+#: Requests of all connections that wait until Python takes them.  Beyond, gRPC cancels new requests of any connection: with a low limit,
+#: a client that resets streams as fast as it opens them would have other clients' requests cancelled.
 MOST_WAITING = 10 * MOST_STREAMS
-#: Connections of a port; beyond, new ones are closed, so that descriptors are left for the database and the open ones go on.
+#: Connections of a port, the planes' among them; beyond, new ones are closed, so that descriptors are left for the database.  Open ones
+#: stay; the planes' channels are kept open, as one that was closed could not connect again: the gateway's by `keep_open`, media's by its link.
 MOST_CONNECTIONS = 2_000
 #: How long a new connection has until TLS and HTTP/2 are agreed; gRPC's own two minutes let strangers hold descriptors for nothing.
 HANDSHAKE_MS = 5_000
 #: How long a connection may have no request; its client connects again for the next one.  A stream is a request until it ends.
 IDLE_MS = 300_000
+#: Seconds between the requests of `keep_open`, and the time limit of each.
+KEEP_OPEN_SECONDS = 30.0
 #: The factor by which a peer's keepalives may be more frequent than agreed: timers and networks are not exact.
 EARLY_PINGS = 4
 
 #: gRPC's channel arguments (`grpc/impl/channel_arg_names.h`); gRPC ignores unknown names.
 Options = Sequence[tuple[str, int | str]]
+Outcome = TypeVar("Outcome")
 
 
 def client_options(settings: Common) -> Options:
@@ -209,6 +216,20 @@ def channel(settings: Common, address: str = "") -> aio.Channel:
     return aio.secure_channel(address or settings.control_address, credentials, options=options)
 
 
+async def keep_open(channel: aio.Channel, *, connects: bool) -> None:
+    """Ask for control's health over a channel now and then, until cancelled, so that control does not close it as idle.
+
+    `connects`: connect it too, at the beginning and whenever it is lost.  Otherwise that is left to the channel's next request, which
+    would fail in the back-off of an attempt that was made while control was unavailable, unless it waits for control.
+    """
+    stub: Any = health_pb2_grpc.HealthStub(channel)  # its types know no method
+    while True:
+        if connects or channel.get_state() is grpc.ChannelConnectivity.READY:
+            with suppress(aio.AioRpcError):
+                await stub.Check(health_pb2.HealthCheckRequest(), timeout=KEEP_OPEN_SECONDS, wait_for_ready=connects)
+        await asyncio.sleep(KEEP_OPEN_SECONDS)
+
+
 def server(
     settings: Common, listen: str, interceptors: Sequence[aio.ServerInterceptor] = (), *, shared: bool = False
 ) -> tuple[aio.Server, int]:
@@ -233,18 +254,21 @@ def bind(server: aio.Server, settings: Common, listen: str) -> int:
         refuse_address(listen, "HUM_CONTROL_LISTEN", "gRPC can't bind it")
 
 
-async def run_to_completion(work: Coroutine[None, None, None]) -> None:
-    """Run a stream's cleanup to its end, even if the stream is cancelled meanwhile; then raise CancelledError.
+async def run_to_completion(work: Coroutine[Any, Any, Outcome]) -> Outcome:
+    """Run work to its end and return its result, even if this task is cancelled meanwhile; then raise CancelledError.
 
-    A stream may be cancelled twice when its client is gone: reading or writing raises CancelledError, and a moment
+    A stream, for example, may be cancelled twice when its client is gone: reading or writing raises CancelledError, and a moment
     later grpc cancels its task.
     """
-    task = asyncio.create_task(work)
-    try:
-        await asyncio.shield(task)
-    except asyncio.CancelledError:
-        await asyncio.wait({task})
-        raise
+    task, is_cancelled = asyncio.create_task(work), False
+    while not task.done():
+        try:
+            await asyncio.wait((task,))
+        except asyncio.CancelledError:
+            is_cancelled = True
+    if is_cancelled:
+        raise asyncio.CancelledError
+    return task.result()
 
 
 def _read(path: Path | None) -> bytes | None:

@@ -11,6 +11,8 @@ from phonenumbers import PhoneNumber, PhoneNumberFormat, PhoneNumberType, timezo
 URI = "tel:"
 MIN_DIGITS = 3
 MAX_DIGITS = 20
+#: See `may_have_country_code`.
+LONG_DIGITS = 11
 #: Longer texts are no phone numbers; normalizing one takes time quadratic in the number of its combining characters.
 MAX_CHARS = 100
 #: Digits with the usual punctuation around and between them.
@@ -65,6 +67,32 @@ def region(number: str | None) -> str | None:
         return None
     code: str | None = phonenumbers.region_code_for_country_code(_parse(number).country_code or 0)
     return code if code and code.isalpha() else None
+
+
+def written_forms(e164: str) -> frozenset[str]:
+    """Return the ways in which people write an E.164 number, without punctuation: national, with the trunk prefix, without the plus.
+
+    Without its plus, a short number, or one that does not exist, is more likely a national one.
+    """
+    number = _parse(e164)
+    national = phonenumbers.national_significant_number(number)
+    code = region(e164)
+    trunk = (phonenumbers.ndd_prefix_for_region(code, True) if code else None) or ""
+    forms = {e164, national, f"{trunk}{national}"}
+    if may_have_country_code(e164[1:]) and phonenumbers.is_valid_number(number):
+        forms.add(e164[1:])
+    return frozenset(forms)
+
+
+def may_have_country_code(digits: str) -> bool:
+    """Tell whether a number without a plus may begin with its country code: few countries' own numbers are as long."""
+    return len(digits) >= LONG_DIGITS and not digits.startswith("0")
+
+
+def ends_with_national(digits: str, national: str) -> bool:
+    """Tell whether an international number is a country code and this national number."""
+    code = digits.removesuffix(national)
+    return code != digits and code.isdecimal() and int(code) in phonenumbers.COUNTRY_CODE_TO_REGION_CODE
 
 
 def digits(text: str) -> str | None:

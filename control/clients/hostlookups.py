@@ -1,7 +1,7 @@
 """Look-ups of customers' hosts, in threads of their own, of which each organization has a share.
 
 A look-up can't be cancelled: its thread waits for the name server, for seconds if that never answers.  So a look-up is
-a task that lasts as long as its thread and holds its place in the share until then, whether or not the request that
+a task that lasts as long as its thread and holds its slot of the share until then, whether or not the request that
 began it still waits.  Requests of an organization for the same host and port join the look-up in flight: one dead host
 holds one thread, however many requests name it.
 """
@@ -12,7 +12,10 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Protocol
 from uuid import UUID
 
+from control.base.egress import EgressError, Reason
 from control.clients.shares import Shares
+
+CLOSED = "The client is closed."
 
 
 class HostLookup(Protocol):
@@ -37,7 +40,10 @@ class HostLookups:
         self._tasks: dict[tuple[UUID | None, str, int], asyncio.Task[list[str]]] = {}
 
     async def addresses(self, org: UUID | None, host: str, port: int) -> list[str]:
-        """Return a host's addresses.  Raises OSError, UnicodeError, and EgressError if the organization has too many look-ups."""
+        """Return a host's addresses.
+
+        Raises OSError, UnicodeError, and EgressError if the organization has too many look-ups, or the client is closed meanwhile.
+        """
         key = org, host, port
         task = self._tasks.get(key)
         if task is None:
@@ -45,6 +51,8 @@ class HostLookups:
             task.add_done_callback(lambda done: self._ended(key, done))
         # Unlike an await of the task, this does not cancel it with the request.
         await asyncio.wait((task,))
+        if task.cancelled():  # by `close`
+            raise EgressError(Reason.CONNECT, CLOSED)
         return task.result()
 
     async def close(self) -> None:
@@ -56,7 +64,7 @@ class HostLookups:
         self._threads.shutdown(wait=False, cancel_futures=True)
 
     async def _run(self, org: UUID | None, host: str, port: int) -> list[str]:
-        # The deployment's own hosts, such as the carrier's, need no share.
+        # The deployment's own hosts, such as the carrier's, need no share: their client has threads of its own.
         release = await self._shares.acquire(org, self._seconds) if org is not None else None
         try:
             return await asyncio.get_running_loop().run_in_executor(self._threads, self._lookup, host, port)

@@ -19,15 +19,16 @@ from control.mcp.pinning import ExaminedTool, ListedTool
 from control.mcp.sealing import McpSealer
 from control.mcp.transport import OAuthClient
 from control.tools import AgentTool, Result, ToolChannel, ToolContext, failed
-from hum import ids
+from hum import ids, rpc
 from hum.clock import monotonic_ms, now
 from hum.contract.errors import NotFound
 from hum.ids import Kind
 from hum.observe.logs import log
+from hum.secrets import Unsealable
 from hum.settings.mcp import McpSettings
 from hum.v1 import events_pb2
 from storage import events, mcp
-from storage.db import Db, Tx
+from storage.db import BUSY, UNAVAILABLE, Db, Tx
 from storage.mcp import FlowTool, ServerRow
 
 #: Seconds between two readings of an MCP server's tools.
@@ -41,6 +42,7 @@ SLICE_MS = 20.0
 CHANNELS = frozenset(ToolChannel)
 CHANGED = "This tool has changed, and a person has to accept that first. It was not used. Go on without it."
 GONE = "There is no such tool any more."
+SEALED = "HUM can't open the MCP server's secrets any more; set them again."
 
 
 class McpServing:
@@ -49,7 +51,7 @@ class McpServing:
         #: Held while a slice of a reading is examined: it takes the processor, so one at a time.
         self._examining = asyncio.Lock()
         #: Held while an organization's reading is examined and stored: however many there are, all have one turn in `_examining`.
-        self._taking = WeakValueDictionary[UUID, asyncio.Lock]()
+        self._organization_locks = WeakValueDictionary[UUID, asyncio.Lock]()
 
     # --- reading a server's tools ---------------------------------------------------------------------------------
 
@@ -57,16 +59,25 @@ class McpServing:
         """Read the tools of the servers that are due."""
         async with self._db.system() as tx:
             due = await mcp.due(tx, timedelta(seconds=MCP_REFRESH_SECONDS), now(), BATCH)
-        await asyncio.gather(*(self._refresh_quietly(org, id) for org, id in due))
+        # A server whose reading fails does not end the others' readings.
+        results = await asyncio.gather(*(self._refresh_due(org, id) for org, id in due), return_exceptions=True)
+        errors = list[Exception]()
+        for (_, id), result in zip(due, results, strict=True):
+            if isinstance(result, Exception):
+                result.add_note(f"MCP server {id}")
+                errors.append(result)
+        if errors:
+            raise ExceptionGroup("could not read the tools of MCP servers", errors)
 
-    async def _refresh_quietly(self, org: UUID, id: UUID) -> None:
+    async def _refresh_due(self, org: UUID, id: UUID) -> None:
         try:
             await self.refresh(org, id)
         except NotFound:
-            pass
-        # The boundary of one server: the tools of the others are read.
-        except Exception:
-            LOG.exception("could not read an MCP server's tools", server=str(id))
+            pass  # deleted since it was due
+        except (*UNAVAILABLE, *BUSY) as error:
+            LOG.warning(
+                "could not store an MCP server's tools; they are read again", server=str(id), error=repr(error)[:200]
+            )
 
     async def refresh(self, org: UUID, id: UUID) -> ServerRow:
         """Read a server's tools now; record a failure in its row.  Return the row.  Raises NotFound."""
@@ -85,7 +96,7 @@ class McpServing:
 
     async def _take(self, before: ServerRow, listed: Sequence[ListedTool], version: str) -> ServerRow:
         """Examine and store a server's tools; return its row."""
-        async with self._taking.setdefault(before.org_id, asyncio.Lock()):
+        async with self._organization_locks.setdefault(before.org_id, asyncio.Lock()):
             async with self._db.tenant(before.org_id) as tx:
                 known = await mcp.tools(tx, before.id)
             examined = await self._examine(pinning.examine(listed, known))
@@ -97,10 +108,11 @@ class McpServing:
         examined = list[ExaminedTool]()
         while True:
             async with self._examining:
-                some = await asyncio.to_thread(_slice, tools)
-            if not some:
+                # The thread goes on when this is cancelled: the locks are held until it has ended.
+                batch = await rpc.run_to_completion(asyncio.to_thread(_slice, tools))
+            if not batch:
                 return examined
-            examined += some
+            examined += batch
 
     async def _apply(self, tx: Tx, before: ServerRow, listed: Sequence[ExaminedTool], version: str) -> ServerRow:
         """Store a server's tools, and suspend those that have changed; return its row."""
@@ -133,8 +145,8 @@ class McpServing:
                 row = await mcp.get(tx, tool.server_id)
             except NotFound:
                 return failed(GONE)
-        endpoint = self._endpoint(row)
         try:
+            endpoint = self._endpoint(row)
             for is_last in (False, True):
                 async with self._connections.use(endpoint) as connection:
                     try:
@@ -157,7 +169,13 @@ class McpServing:
         return False
 
     def _endpoint(self, row: ServerRow) -> Endpoint:
-        secrets, access = self._sealer.open(row), row.access
+        """Return where a server is, with its secrets in clear text.  Raises Unusable."""
+        access = row.access
+        try:
+            secrets = self._sealer.open(row)
+        except Unsealable as error:
+            LOG.exception("could not open an MCP server's secrets; set them again", server=str(row.id))
+            raise Unusable(SEALED) from error
         headers = dict(secrets.headers)
         if secrets.bearer:
             headers["Authorization"] = f"Bearer {secrets.bearer}"
@@ -180,12 +198,12 @@ class McpServing:
 
 def _slice(tools: Iterator[ExaminedTool]) -> list[ExaminedTool]:
     """Return the next tools, at least one, until SLICE_MS have passed; none after the last."""
-    end_ms, some = monotonic_ms() + SLICE_MS, list[ExaminedTool]()
+    end_ms, batch = monotonic_ms() + SLICE_MS, list[ExaminedTool]()
     for tool in tools:
-        some.append(tool)
+        batch.append(tool)
         if monotonic_ms() >= end_ms:
             break
-    return some
+    return batch
 
 
 def _result(answer: CallToolResult) -> Result:

@@ -8,6 +8,7 @@ from typing import Any
 
 from google.protobuf import json_format
 
+from control.base import phone
 from control.base.hours import WEEKDAYS
 from hum.contract.errors import FieldError
 from hum.v1 import flows_pb2
@@ -38,6 +39,8 @@ prices, address, hours). State only facts of the description and the page; where
 Write in {language}.\
 """
 _PHONE = re.compile(r"(?<![\w.])\+?\d[\d ()./\-\u00a0]{5,}\d(?!\w)")
+#: As in +44 (0)20: not dialled after the country code.
+_TRUNK_ZERO = re.compile(r"\(0\)")
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}|\d{1,2}[./]\d{1,2}[./]\d{4}")
 #: Possessive, and from the beginning of a run of characters only, so that a long run without an @ is read once.
 _EMAIL = re.compile(r"(?<![\w.+-])([\w.+-]++)@(?=([\w-]+(?:\.[\w-]+)+))")
@@ -155,24 +158,38 @@ def _transfers(written: Any, description: str) -> tuple[dict[str, str], list[str
     for entry in written[:MOST_TRANSFERS] if isinstance(written, list) else ():
         if not isinstance(entry, dict):
             continue
-        label, e164 = _text(entry, "label")[:MOST_LABEL_CHARS], _text(entry, "phone_e164")
-        if label and e164.startswith("+") and _is_among(e164, numbers):
+        label, written_number = _text(entry, "label")[:MOST_LABEL_CHARS], _text(entry, "phone_e164")
+        e164 = phone.e164_or_none(written_number)
+        if label and e164 and numbers & phone.written_forms(e164):
             transfers[label] = e164
-        elif e164:
-            left_out.append(f"A transfer to {e164[:40]}: the description does not name that number.")
+        elif written_number:
+            left_out.append(f"A transfer to {written_number[:40]}: the description does not name that number.")
     return transfers, left_out
 
 
 def _numbers(text: str) -> set[str]:
-    """Return the digits of possible phone numbers in a text."""
-    spelled = (re.sub(r"\D", "", match) for match in _PHONE.findall(_DATE.sub(" ", text)))
-    return {digits for digits in spelled if len(digits) >= LEAST_DIGITS}
+    """Return the possible phone numbers in a text: digits, after a plus where the number has one, or 00 in its place."""
+    spelled = _PHONE.findall(_TRUNK_ZERO.sub(" ", _DATE.sub(" ", text)))
+    numbers = {re.sub(r"^00", "+", re.sub(r"[^\d+]", "", match)) for match in spelled}
+    return {number for number in numbers if len(number.removeprefix("+")) >= LEAST_DIGITS}
 
 
-def _is_among(e164: str, numbers: Collection[str]) -> bool:
-    """Return whether a number is among others, with or without its country code."""
-    digits = re.sub(r"\D", "", e164)
-    return any(digits.endswith(number.lstrip("0")) or number.endswith(digits) for number in numbers)
+def _is_among(number: str, numbers: set[str]) -> bool:
+    """Return whether a number is among others, with or without its country code, or is the end of one, without the area's code."""
+    if number.startswith("0"):
+        international = [other.removeprefix("+") for other in numbers if _is_international(other)]
+        # Most countries' numbers lose the zero after the country code; Italy's keep it.
+        return number in numbers or any(
+            phone.ends_with_national(other, national) for other in international for national in (number, number[1:])
+        )
+    if any(other.endswith(number) for other in numbers):
+        return True
+    e164 = phone.e164_or_none(f"+{number.removeprefix('+')}") if _is_international(number) else None
+    return e164 is not None and not numbers.isdisjoint(phone.written_forms(e164))
+
+
+def _is_international(number: str) -> bool:
+    return number.startswith("+") or phone.may_have_country_code(number)
 
 
 def _ungrounded(fields: Mapping[str, str], request: ProposalRequest) -> Iterator[FieldError]:
@@ -182,19 +199,26 @@ def _ungrounded(fields: Mapping[str, str], request: ProposalRequest) -> Iterator
     """
     source = f"{request.description}\n{request.page}\n{request.url}"
     numbers, lower = _numbers(source), source.lower()
+    source_emails = _emails(lower)
     names = {name.strip(".") for name in _NAME.findall(lower)}
     for name, text in fields.items():
         phones, urls = sorted(_numbers(text)), set(_HOST.findall(text))
-        emails = {f"{local}@{host}" for local, host in _EMAIL.findall(text)}
+        emails = _emails(text)
         if max(len(phones), len(emails), len(urls)) > MOST_NAMED:
             yield FieldError(f"flow.{name}", f"names more than {MOST_NAMED} telephone numbers, e-mail or web addresses")
             continue
-        made_up = [phone for phone in phones if not _is_among(phone, numbers)]
-        made_up += [email for email in sorted(emails) if email.lower() not in lower]
+        made_up = [number for number in phones if not _is_among(number, numbers)]
+        made_up += [email for email in sorted(emails) if email.lower() not in source_emails]
         made_up += [url for url in sorted(urls) if not _has_host(names, url)]
         if made_up:
             listed = ", ".join(item[:60] for item in made_up[:5])
             yield FieldError(f"flow.{name}", f"names what neither the description nor the page has: {listed}")
+
+
+def _emails(text: str) -> set[str]:
+    """Return the e-mail addresses in a text, without the dots and dashes that may stand before one."""
+    addresses = ((local.lstrip(".+-"), host) for local, host in _EMAIL.findall(text))
+    return {f"{local}@{host}" for local, host in addresses if local}
 
 
 def _has_host(names: Collection[str], url: str) -> bool:

@@ -294,6 +294,14 @@ def _json_schema(value: object) -> bool:
     return True
 
 
+def is_usable_schema(value: object) -> bool:
+    """Tell whether `customer_schemas` can use a schema."""
+    try:
+        return _json_schema(value)
+    except BadValue:
+        return False
+
+
 @cache
 def _metaschema_validator() -> Validator:
     """Return the validator of schemas.  It ignores formats: no `pattern` is used, and compiling one may take forever."""

@@ -401,7 +401,7 @@ async def test_what_is_not_valid_is_corrected_once(edge: Edge, model: Model, mon
     answer = await proposed(http, description="Riverside Plumbing is a plumber.")
     assert answer["flow"]["business_hours_json"] is None and len(asked) == 2
     assert asked[1]["correct_these"] == [
-        "system_prompt: names what neither the description nor the page has: 13175550199"
+        "system_prompt: names what neither the description nor the page has: +13175550199"
     ]
     refused = await http.post("/api/flows/proposals", json={"description": "Riverside Plumbing is a plumber."})
     assert refused.status_code == 503 and "nothing valid" in refused.json()["error"]["message"] and len(asked) == 4

@@ -60,7 +60,7 @@ async def test_one_organization_leaves_a_host_that_many_use_to_the_others() -> N
         assert http._shares._shares == {} and http._host_shares._shares == {}
 
 
-async def test_a_stream_keeps_its_place_until_it_is_closed() -> None:
+async def test_a_stream_keeps_its_slot_until_it_is_closed() -> None:
     limits = HttpLimits(total_seconds=10, connect_seconds=0.05, organization_requests=2)
     async with server(says(OK)) as one, client(limits=limits) as http:
         url = f"http://127.0.0.1:{one.port}/"
@@ -69,7 +69,7 @@ async def test_a_stream_keeps_its_place_until_it_is_closed() -> None:
             with pytest.raises(EgressError) as error:
                 await http.request("GET", url, org=ORG)
             assert (error.value.reason, error.value.message) == (Reason.CONNECT, FULL)
-            streams[0].close()  # again: a place is given back once
+            streams[0].close()  # again: a slot is released once
             streams[0] = await http.open_stream("GET", url, org=ORG)
         assert (await http.request("GET", url, org=None)).status == 200
         for each in streams:
@@ -96,7 +96,7 @@ class NameServer:
 
 
 async def test_one_organizations_dead_name_server_leaves_look_ups_to_the_others() -> None:
-    """Its look-ups keep their places when its requests have given up, since their threads go on."""
+    """Its look-ups keep their slots when its requests have given up, since their threads go on."""
     names = NameServer()
     limits = HttpLimits(total_seconds=10, connect_seconds=10, lookups=4, organization_lookups=2)
     async with server(says(OK)) as one, client(limits=limits, lookup=names) as http:
@@ -133,7 +133,18 @@ async def test_a_host_that_many_requests_name_is_looked_up_once_at_a_time() -> N
         assert names.asked == ["dead.test", "quick.test"] and http._lookups._tasks == {}
 
 
-async def test_who_waits_for_an_organizations_place_is_bounded_and_may_leave() -> None:
+async def test_requests_whose_look_up_ends_with_the_client_fail_and_are_not_cancelled() -> None:
+    names = NameServer()
+    async with client(lookup=names) as http:
+        waiting = [asyncio.create_task(http.request("GET", "http://dead.test/", org=ORG)) for _ in range(2)]
+        await names.hangs(1)
+        await http._lookups.close()
+        results = await asyncio.gather(*waiting, return_exceptions=True)
+        names.released.set()
+    assert [each.reason for each in results if isinstance(each, EgressError)] == [Reason.CONNECT] * 2
+
+
+async def test_the_queue_for_an_organizations_slots_is_bounded_and_may_be_left() -> None:
     shares = Shares[UUID](1)
     leave = await shares.acquire(ORG, 1)
     waiting = [asyncio.create_task(shares.acquire(ORG, 10)) for _ in range(QUEUE_FACTOR)]

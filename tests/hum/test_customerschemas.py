@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from hum.json import customer_schemas, schemas
+from hum.json import budget, customer_schemas, schemas
 
 
 def messages(schema: dict[str, Any], value: Any) -> list[str]:
@@ -110,10 +110,32 @@ def test_a_part_that_names_a_draft_is_checked_like_the_others(monkeypatch: pytes
     assert fetched == []
 
 
-@pytest.mark.parametrize("part", [{"maxItems": "x"}, {"type": "foo"}, {"$ref": "%23/$defs/x"}], ids=str)
+@pytest.mark.parametrize(
+    "part",
+    [
+        {"maxItems": "x"},
+        {"type": "foo"},
+        {"$ref": "%23/$defs/x"},
+        {"$ref": "#/$defs/x"},
+        {"$ref": "#/allOf/x", "allOf": [1]},
+        {"items": {"dependentRequired": [1]}},
+        {"items": {"patternProperties": {"(": {}}}},
+        {"$id": "http://[", "$ref": "x"},
+    ],
+    ids=str,
+)
 def test_a_schema_that_only_an_earlier_release_accepted_is_an_error(part: dict[str, Any]) -> None:
-    (error,) = customer_schemas.errors(of(part), {"a": [1]})
+    (error,) = customer_schemas.errors(of(part), {"a": [{"b": 1}]})
     assert error.message.startswith("it can't be checked: its schema is not valid (")
+
+
+def test_a_bug_is_not_taken_for_a_bad_schema(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(*_: object) -> object:
+        raise TypeError("a bug")
+
+    monkeypatch.setattr(budget, "_cost", fails)
+    with pytest.raises(TypeError, match="a bug"):
+        customer_schemas.errors(of({"type": "integer"}), {"a": 1})
 
 
 def test_a_schema_inside_another_refers_to_its_own_parts() -> None:
@@ -121,6 +143,24 @@ def test_a_schema_inside_another_refers_to_its_own_parts() -> None:
     outer = {"$defs": {"x": False}, "properties": {"b": customer_schemas.inside(schema, "/properties/b")}}
     assert customer_schemas.errors(outer, {"b": {"a": 1}}) == []
     assert [error.json_path for error in customer_schemas.errors(outer, {"b": {"a": "1"}})] == ["$.b.a"]
+
+
+@pytest.mark.parametrize("word", ["const", "default", "enum", "examples"])
+def test_what_a_schema_compares_with_is_no_reference(word: str) -> None:
+    value = {"$ref": "#/$defs/x"}
+    data: Any = [value] if word in {"enum", "examples"} else value
+    schema = {"properties": {"a": {word: data}}, "$defs": {"x": True}}
+    moved = customer_schemas.inside(schema, "/properties/b")
+    assert moved["properties"]["a"] == {word: data}
+    assert customer_schemas.errors({"properties": {"b": moved}}, {"b": {"a": value}}) == []
+
+
+@pytest.mark.parametrize("name", ["const", "enum", "$ref", "properties"])
+def test_a_property_with_the_name_of_a_keyword_has_a_schema(name: str) -> None:
+    schema = {"properties": {name: {"$ref": "#/$defs/enum"}}, "$defs": {"enum": {"type": "integer"}}}
+    outer = {"$defs": {"enum": False}, "properties": {"b": customer_schemas.inside(schema, "/properties/b")}}
+    assert customer_schemas.errors(outer, {"b": {name: 1}}) == []
+    assert [error.message for error in customer_schemas.errors(outer, {"b": {name: "x"}})]
 
 
 def test_nor_is_a_deep_one_a_fault() -> None:

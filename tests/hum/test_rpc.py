@@ -1,6 +1,7 @@
 """Channels between planes: quiet ones stay, and every option is one that gRPC knows."""
 
 import asyncio
+from collections import Counter
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from pathlib import Path
@@ -139,6 +140,96 @@ async def test_an_idle_connection_is_closed_and_its_client_connects_again(monkey
         assert idle.get_state() is grpc.ChannelConnectivity.IDLE
         assert streaming.get_state() is grpc.ChannelConnectivity.READY and not watching.done()
         await check(idle)
+
+
+@pytest.mark.parametrize("connects", [True, False])
+async def test_a_channel_is_kept_open_by_a_request_now_and_then(
+    monkeypatch: pytest.MonkeyPatch, connects: bool
+) -> None:
+    assert 4_000 * rpc.KEEP_OPEN_SECONDS <= rpc.IDLE_MS
+    monkeypatch.setattr(rpc, "KEEP_OPEN_SECONDS", 0.01)
+    async with counting() as (port, peers), rpc.channel(common(port, keepalive_seconds=20)) as channel:
+        await check(channel)
+        async with kept_open(channel, connects), patience():
+            while sum(peers.values()) < 5:
+                await asyncio.sleep(0.01)
+        assert len(peers) == 1, "one connection"
+
+
+async def test_a_channel_that_is_not_connected_is_connected_or_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rpc, "KEEP_OPEN_SECONDS", 0.05)
+    async with counting() as (port, _):
+        pass
+    async with AsyncExitStack() as stack:
+        left, connected = [
+            await stack.enter_async_context(rpc.channel(common(port, keepalive_seconds=20))) for _ in range(2)
+        ]
+        for channel in (left, connected):
+            await stack.enter_async_context(kept_open(channel, connects=channel is connected))
+        async with patience():
+            while connected.get_state() is not grpc.ChannelConnectivity.TRANSIENT_FAILURE:
+                await asyncio.sleep(0.01)
+        _, peers = await stack.enter_async_context(counting(port))
+        async with patience():
+            while sum(peers.values()) < 3:
+                await asyncio.sleep(0.01)
+        assert len(peers) == 1 and left.get_state() is grpc.ChannelConnectivity.IDLE
+
+
+@asynccontextmanager
+async def kept_open(channel: aio.Channel, connects: bool) -> AsyncIterator[None]:
+    keeping = asyncio.create_task(rpc.keep_open(channel, connects=connects))
+    yield
+    assert not keeping.done()
+    keeping.cancel()
+
+
+@asynccontextmanager
+async def counting(port: int = 0) -> AsyncIterator[tuple[int, Counter[str]]]:
+    """Serve the health service; yield the port, and the number of checks of each connection."""
+    peers = Counter[str]()
+
+    class Counting(HealthServicer):
+        async def Check(self, request: Any, context: Any) -> health_pb2.HealthCheckResponse:
+            peers[context.peer()] += 1
+            return health_pb2.HealthCheckResponse()
+
+    server, port = rpc.server(common(keepalive_seconds=20), f"127.0.0.1:{port}")
+    health_pb2_grpc.add_HealthServicer_to_server(Counting(), server)
+    await server.start()
+    try:
+        yield port, peers
+    finally:
+        await server.stop(None)
+
+
+async def test_work_runs_to_its_end_however_often_it_is_cancelled() -> None:
+    begun, may_end, steps = asyncio.Event(), asyncio.Event(), list[str]()
+
+    async def work() -> str:
+        begun.set()
+        await may_end.wait()
+        steps.append("worked")
+        return "result"
+
+    async def run() -> None:
+        try:
+            steps.append(await rpc.run_to_completion(work()))
+        finally:
+            steps.append("left")
+
+    cancelled = asyncio.create_task(run())
+    await begun.wait()
+    for _ in range(3):
+        cancelled.cancel()
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+    assert steps == []
+    may_end.set()
+    await asyncio.wait((cancelled,))
+    assert cancelled.cancelled() and steps == ["worked", "left"]
+    await run()
+    assert steps[2:] == ["worked", "result", "left"]
 
 
 def names(options: rpc.Options) -> Iterator[str]:

@@ -90,12 +90,61 @@ def test_no_address_comes_from_nowhere(text: str, is_made_up: bool) -> None:
 
 
 @pytest.mark.parametrize(
+    ("described", "e164", "is_same"),
+    [
+        ("(317) 555-0142", "+13175550142", True),
+        ("1 317 555 0142", "+1 317 555 0142", True),
+        ("317 555 0142", "+3175550142", False),
+        ("+1 317 555 0142", "+3175550142", False),
+        ("+1 317 555 0142", "+13175550142", True),
+        ("+1 317 555 0142", "+43175550142", False),
+        ("555-0142", "+19005550142", False),
+        ("000-0000", "+19005550199", False),
+        ("000 00 00 12", "+19005550112", False),
+        ("0170 1234567", "+491701234567", True),
+        ("0049 170 1234567", "+491701234567", True),
+        ("+49 (0)170 1234567", "+491701234567", True),
+        ("49 170 1234567", "+491701234567", True),
+        ("06 12345678", "+390612345678", True),
+        ("06 12345678", "+39612345678", False),
+        ("8 (495) 123-45-67", "+74951234567", True),
+        ("138 1234 5678", "+8613812345678", True),
+    ],
+)
+def test_a_transfer_goes_to_the_number_that_the_description_writes_in_some_form(
+    described: str, e164: str, is_same: bool
+) -> None:
+    draft = drafted(replace(REQUEST, description=described), transfers=[{"label": "a", "phone_e164": e164}])
+    assert draft.flow.HasField("transfer_map_json") is is_same
+    assert bool(draft.left_out) is not is_same
+
+
+@pytest.mark.parametrize(
+    ("source", "text", "is_made_up"),
+    [
+        ("+49 170 1234567", "0170 1234567", False),
+        ("+49 170 1234567", "0043 170 1234567", True),
+        ("+39 06 12345678", "06 12345678", False),
+        ("0170 1234567", "+49 (0)170 1234567", False),
+        ("(317) 555-0142", "1-317-555-0142", False),
+        ("1-317-555-0142", "317-555-0142", False),
+        ("(317) 555-0142", "555-0142", False),
+        ("555-0142", "900-555-0142", True),
+        ("0000000", "900-555-0142", True),
+    ],
+)
+def test_a_number_of_a_text_is_one_of_the_sources_in_some_form(source: str, text: str, is_made_up: bool) -> None:
+    assert bool(drafted(replace(REQUEST, page=source, description=""), system_prompt=text).problems) is is_made_up
+
+
+@pytest.mark.parametrize(
     ("text", "made_up"),
     [
         ("A@PIPES.example, a@pipes.example.", ""),
         ("a@pipes.example+evil@evil.example", "pipes.example+evil@evil.example"),
         ("x@@evil@evil.example", "evil@evil.example"),
         ("first.last+tag@mail.evil-1.example!", "first.last+tag@mail.evil-1.example"),
+        ("Write: -a@pipes.example, ...a@pipes.example", ""),
         ("no@address a@ @b.example", ""),
     ],
 )
@@ -144,3 +193,11 @@ def test_what_is_compared_with_the_page_is_counted_first(kind: str) -> None:
 def test_the_schema_has_what_a_channel_has() -> None:
     assert {"voice", "greeting", "transfers"} <= drafts.schema(VOICE, ["ash"])["properties"].keys()
     assert not {"voice", "greeting", "transfers"} & drafts.schema(SMS, ["ash"])["properties"].keys()
+
+
+def test_an_e_mail_address_is_not_the_end_or_the_beginning_of_another() -> None:
+    request = replace(REQUEST, page="ann.a@pipes.example or b@pipes.example.org")
+    assert [
+        each.reason.partition(": ")[2]
+        for each in drafted(request, system_prompt="a@pipes.example b@pipes.example").problems
+    ] == ["a@pipes.example, b@pipes.example"]
