@@ -99,7 +99,8 @@ SESSION = f"""
            k.phone_e164 AS contact_phone, k.company AS contact_company, k.tags AS contact_tags, k.notes AS contact_notes,
            k.attributes_json AS contact_attributes,
            o.name AS organization, o.time_zone, c.caller_verification, c.origin, c.direction, c.from_e164, c.to_e164,
-           c.call_sid IS NOT NULL AS has_carrier, c.answered_at, c.answered_by,
+           c.call_sid IS NOT NULL AS has_carrier, c.answered_at, c.ended_at IS NOT NULL AS has_ended,
+           c.answered_by,
            EXISTS (SELECT FROM numbers n WHERE n.id = c.number_id AND n.org_id = c.org_id AND n.status = 'active'
                                            AND n.sms_enabled AND 'sms' = ANY (n.capabilities)) AS can_text,
            (SELECT p.task_context FROM outbound_calls p WHERE p.call_id = c.id) AS task_context,
@@ -289,6 +290,7 @@ class SessionRow:
     time_zone: str
     caller_verification: str | None
     answered_at: datetime | None  # when its first stream began
+    has_ended: bool
     answered_by: str | None
     task_context: str | None  # of an outbound call: JSON
     origin: str
