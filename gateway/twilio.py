@@ -119,12 +119,15 @@ class CarrierWebhooks:
         return self._render_step(answer.step)
 
     async def _accept_call_status(self, request: Request, form: dict[str, str]) -> Response:
+        # Until control has an apology that is queued, it may not know the call, and then drops the call's duration.
+        is_queued = len(self._retry_queue) > 0
         try:
             await self._ask(self._ingress.ReportCallStatus, carrierforms.status_request(form), request)
         except ControlUnavailable as error:
             LOG.warning("control did not accept the carrier's status of a call", error=str(error))
-            if not await self._retry_queue.add(request.url.path, urlencode(form).encode()):
-                return Response(status_code=503)  # the carrier retries
+            is_queued = True
+        if is_queued and not await self._retry_queue.add(request.url.path, urlencode(form).encode()):
+            return Response(status_code=503)  # the carrier retries
         return Response(status_code=204)
 
     # -- the webhooks of a transfer

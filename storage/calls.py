@@ -99,7 +99,8 @@ SESSION = f"""
            k.phone_e164 AS contact_phone, k.company AS contact_company, k.tags AS contact_tags, k.notes AS contact_notes,
            k.attributes_json AS contact_attributes,
            o.name AS organization, o.time_zone, c.caller_verification, c.origin, c.direction, c.from_e164, c.to_e164,
-           c.call_sid IS NOT NULL AS has_carrier, c.answered_at, c.answered_by,
+           c.call_sid IS NOT NULL AS has_carrier, c.answered_at, c.ended_at IS NOT NULL AS has_ended,
+           c.answered_by,
            EXISTS (SELECT FROM numbers n WHERE n.id = c.number_id AND n.org_id = c.org_id AND n.status = 'active'
                                            AND n.sms_enabled AND 'sms' = ANY (n.capabilities)) AS can_text,
            (SELECT p.task_context FROM outbound_calls p WHERE p.call_id = c.id) AS task_context,
@@ -138,10 +139,11 @@ SET_NEXT_STEP = "UPDATE calls SET next_step = $2, next_step_due = $3 WHERE id = 
 LEAVE_STREAM = """
     UPDATE calls SET next_step_due = next_step IS NOT NULL, streams_left = streams_left + 1, node = NULL WHERE id = $1
 """
-# Processes of the last release set no `offered_at`: then the call counts as continued until the token expires or is spent.
+# A dial of a process of the last release sets no `offered_at`; a call that was offered a stream before there was this column
+# counts as continued until the token expires or is spent.
 IS_CONTINUED_SINCE = """
     SELECT coalesce(offered_at, token_expires_at) > $2
-           OR EXISTS (SELECT FROM transfers t WHERE t.call_id = calls.id AND t.ended_at IS NULL)
+           OR EXISTS (SELECT FROM transfers t WHERE t.call_id = calls.id AND t.ended_at IS NULL AND t.started_at > $2)
       FROM calls WHERE id = $1
 """
 SET_APOLOGIZED = "UPDATE calls SET apologized_at = $2 WHERE id = $1"
@@ -209,7 +211,7 @@ class CallStateRow:
     next_step_due: bool
     #: The carrier account that holds the call; empty: ours.
     carrier_account: str
-    #: Since its last stream was offered, the caller has heard the gateway's apology.
+    #: Since its last stream or dial was offered, the caller has heard the gateway's apology.
     heard_apology: bool
 
 
@@ -288,6 +290,7 @@ class SessionRow:
     time_zone: str
     caller_verification: str | None
     answered_at: datetime | None  # when its first stream began
+    has_ended: bool
     answered_by: str | None
     task_context: str | None  # of an outbound call: JSON
     origin: str
@@ -447,7 +450,7 @@ async def leave_stream(tx: Tx, id: UUID) -> None:
 
 
 async def is_continued_since(tx: Tx, id: UUID, at: datetime) -> bool:
-    """Return whether the call was offered a stream after this time, or is in a transfer."""
+    """Return whether the call was offered a stream or a dial after this time."""
     return bool(await tx.fetchval(IS_CONTINUED_SINCE, id, at))
 
 

@@ -1088,6 +1088,17 @@ BEGIN
 END
 $_$;
 
+-- FUNCTION stamp_offer()
+
+CREATE FUNCTION hum.stamp_offer() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+    NEW.offered_at := clock_timestamp();
+    RETURN NEW;
+END
+$$;
+
 -- FUNCTION switch_organization(uuid, uuid)
 
 CREATE FUNCTION hum.switch_organization(session uuid, org uuid) RETURNS boolean
@@ -5587,6 +5598,10 @@ CREATE TRIGGER calls_gone AFTER DELETE ON public.calls FOR EACH ROW EXECUTE FUNC
 -- TRIGGER calls calls_made
 
 CREATE TRIGGER calls_made AFTER INSERT ON public.calls FOR EACH ROW EXECUTE FUNCTION hum.tell_change('call');
+
+-- TRIGGER calls calls_offered
+
+CREATE TRIGGER calls_offered BEFORE UPDATE OF token_hash ON public.calls FOR EACH ROW WHEN (((new.token_hash IS NOT NULL) AND (new.token_hash IS DISTINCT FROM old.token_hash) AND (NOT (new.offered_at IS DISTINCT FROM old.offered_at)))) EXECUTE FUNCTION hum.stamp_offer();
 
 -- TRIGGER calls calls_search
 

@@ -15,8 +15,10 @@ from hum.contract.errors import NotFound
 from storage.db import Tx
 
 COUNT = """
-    SELECT count(*) AS total, count(*) FILTER (WHERE status = 'failed' AND name = $2) AS failed
-      FROM tool_runs WHERE call_id = $1 AND tool_call_id <> $3 AND purpose = 'agent' AND status IS NOT NULL
+    SELECT count(*) FILTER (WHERE tool_call_id <> $3) AS total,
+           count(*) FILTER (WHERE tool_call_id <> $3 AND status = 'failed' AND name = $2) AS failed,
+           coalesce(bool_or(tool_call_id = $3), false) AS is_repeated
+      FROM tool_runs WHERE call_id = $1 AND purpose = 'agent' AND status IS NOT NULL
 """
 # A row that was only reported becomes the execution's.
 BEGIN = """
@@ -135,10 +137,11 @@ PRUNE_BY_RETENTION = """
 
 @dataclass(frozen=True, slots=True)
 class ToolRunCounts:
-    """The other runs of a call: all, and the failed ones of one tool."""
+    """The other runs of a call: all, and the failed ones of one tool.  `is_repeated`: this tool call has a run already."""
 
     total: int
     failed: int
+    is_repeated: bool
 
 
 @dataclass(frozen=True, slots=True)

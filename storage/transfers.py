@@ -44,7 +44,7 @@ END = """
 DIALLED = """
     UPDATE calls
        SET node = NULL, token_hash = NULL, token_expires_at = NULL, carrier_ended_at = NULL, lost_at = NULL,
-           looked_at = NULL, next_step_due = next_step IS NOT NULL
+           looked_at = NULL, next_step_due = next_step IS NOT NULL, offered_at = clock_timestamp()
      WHERE id = $1
 """
 # The system's turns come after those of the previous stream, which may still be reported, and before those of the next one; none
@@ -139,7 +139,7 @@ async def end(tx: Tx, id: UUID, state: str, at: datetime) -> bool:
 
 
 async def record_dial(tx: Tx, id: UUID) -> None:
-    """Record that the carrier dials for the call, so that no media process has it."""
+    """Record that the carrier is told to dial for the call, so that no media process has it."""
     await tx.execute(DIALLED, id)
 
 

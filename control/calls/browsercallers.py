@@ -10,28 +10,27 @@ import asyncio
 from uuid import UUID
 
 from control.bus import Bus
-from control.calls.ending import hang_up
+from control.calls.hangups import HangUps
 from control.clients.twilio import CarrierClient
-from control.livecall.commands import DONE, Commands
-from control.rows import each_row
+from control.rows import rows_at_once
 from hum import ids
 from hum.ids import Kind
 from hum.observe.logs import log
 from hum.settings import CallsSettings
-from hum.v1 import runtime_pb2 as pb
 from storage import browser_calls, calls
 from storage.browser_calls import CallerRow
 from storage.db import Db
 
 LOG = log(__name__)
+#: Each waits for its media process.
+MAX_CONCURRENT = 20
 
 
 class BrowserCallers:
     """The check of browser calls' callers.  `woken`: a key, person or session has lost rights."""
 
     def __init__(self, db: Db, bus: Bus, carrier: CarrierClient, settings: CallsSettings) -> None:
-        self._db, self._carrier = db, carrier
-        self._commands = Commands(db, bus, settings)
+        self._db, self._hang_ups = db, HangUps(db, bus, carrier, settings)
         self.woken = asyncio.Event()
 
     def revoked(self, principal: UUID | None) -> None:
@@ -46,21 +45,19 @@ class BrowserCallers:
         async with self._db.system() as tx:
             rows = await browser_calls.live_callers(tx)
             permitted = await browser_calls.permitted(tx, [id for row in rows if (id := _caller(row))])
-        return await each_row(
-            "browser calls", [row for row in rows if (row.org_id, _caller(row)) not in permitted], self._hang_up
-        )
+        refused = [row for row in rows if (row.org_id, _caller(row)) not in permitted]
+        return await rows_at_once("browser calls", refused, self._hang_up, MAX_CONCURRENT)
 
     async def _hang_up(self, row: CallerRow) -> bool:
+        """Hang up a call; return False if its media process does not answer: the next sweep tries again."""
         async with self._db.system() as tx:
             state = await calls.get(tx, row.call_id)
-        call_id, outcome = ids.show(Kind.CALL, row.call_id), None
-        if await self._commands.reaches(state):
-            assert state.node is not None, "a process has the call"
-            command = pb.CallCommand(call_id=call_id, hang_up=pb.HangUpNow())
-            outcome = await self._commands.carry_out(state.node, command)
-        if outcome != DONE:
-            await hang_up(self._db, self._carrier, state)
-        LOG.info("hung up a call from a browser: its caller has lost the right to place it", call=call_id)
+        if state.ended_at is not None or not await self._hang_ups.hang_up(state):
+            return False
+        LOG.info(
+            "hung up a call from a browser: its caller has lost the right to place it",
+            call=ids.show(Kind.CALL, row.call_id),
+        )
         return True
 
 

@@ -5,8 +5,8 @@
 | the media process reports the stream's end | `stream_ended` | the pending step, or the carrier's report, or `end_call` |
 | the carrier requests the next step | `carriersteps.next_step`, `carriersteps.after_dial` | a dial, or another stream, or `end_call` |
 | the carrier reports the call's end | `carriersteps.carrier_status`, `outbound.attempts.ended`, `over_at_carrier` | the stream's end, or `end_call` |
-| a person hangs up a call that no media process has | `hang_up` | `end_call` |
-| a browser's caller has lost the right to call, and no media process has the call | `browsercallers`, `hang_up` | `end_call` |
+| a person hangs up a call that no media process has | `hangups`, `hang_up` | `end_call` |
+| a browser's caller has lost the right to call, and no media process has the call | `browsercallers`, `hangups`, `hang_up` | `end_call` |
 | the gateway reports that it apologized and hung up, without control | `ended_by_gateway` | the stream's end, or `end_call` |
 | a call can't be connected | `carriersteps.route_inbound`, `carriersteps.offer`, `browser.end_unjoined` | `end_call` |
 | the stream's end is not reported in time | `close_stale_calls` | `end_call` |
@@ -138,17 +138,25 @@ async def ended_by_gateway(tx: Tx, state: CallStateRow, at: datetime) -> None:
         await calls.set_apologized(tx, state.id, at)
 
 
-async def hang_up(db: Db, carrier: CarrierClient, state: CallStateRow) -> None:
-    """End a call that no media process has: at the carrier, if it has an id there, and here.  Raises CarrierError."""
+async def hang_up(db: Db, carrier: CarrierClient, state: CallStateRow) -> bool:
+    """End a call that no media process has: at the carrier, if it has an id there, and here.  Raises CarrierError.
+
+    Return False for a call without an id at the carrier that a media process got meanwhile.
+    """
+    node = state.node
     was_going_on = state.call_sid is None or await carrier.end_call(state.call_sid, state.carrier_account)
     async with db.system() as tx:
         state = await calls.lock(tx, state.id)
-        if state.status in LIVE:
-            is_outbound = state.direction == "outbound"
-            status, reason = callendings.hung_up(
-                joined=state.streams_opened > 0, was_going_on=was_going_on, placed=is_outbound
-            )
-            await end_call(tx, state, status, now(), reason)
+        if state.status not in LIVE:
+            return True
+        if state.call_sid is None and state.node not in {None, node}:
+            return False
+        is_outbound = state.direction == "outbound"
+        status, reason = callendings.hung_up(
+            joined=state.streams_opened > 0, was_going_on=was_going_on, placed=is_outbound
+        )
+        await end_call(tx, state, status, now(), reason)
+    return True
 
 
 async def close_stale_calls(db: Db, lost_seconds: float) -> int:

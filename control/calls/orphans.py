@@ -2,6 +2,10 @@
 
 The links show which calls are orphaned (`storage.media_links`), and the carrier knows whether they are still live.  If
 it can't be asked, a call is closed after `link_lost_seconds` unless a media process reports it again.
+
+A call may also be orphaned while its media process is alive: if the session was lost on its way to the process, the
+stream never reports anything; if the report of the stream's end could not be stored, the stream lasts longer than any
+call may.
 """
 
 import asyncio
@@ -9,12 +13,13 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import partial
 
 from control.calls import callendings
 from control.calls.ending import end_call
 from control.clients.twilio import CarrierCall, CarrierClient, is_refusal
 from control.livecall.callstatus import ANSWERED, LIVE
-from control.rows import each_row
+from control.rows import rows_at_once
 from control.transfers import record
 from hum.clock import now
 from hum.contract.errors import CarrierError
@@ -38,6 +43,8 @@ CHECKS = 2
 #: How many times less often the carrier is asked about a call in a dial, which no media process has for as long as it
 #: lasts.
 DIALLED_BACK_OFF = 8
+#: The longest call of any flow (`max_call_seconds`), and its goodbye.
+LONGEST_STREAM = timedelta(hours=4, minutes=10)
 
 
 async def close_orphaned_calls(db: Db, carrier: CarrierClient, settings: CallsSettings) -> int:
@@ -48,22 +55,16 @@ async def close_orphaned_calls(db: Db, carrier: CarrierClient, settings: CallsSe
     lost_after = timedelta(seconds=settings.link_lost_seconds)
     async with db.system() as tx:
         rows = await orphaned_calls.claim(
-            tx, timedelta(seconds=settings.link_silent_seconds), lost_after / CHECKS, lost_after, DIALLED_BACK_OFF
+            tx,
+            timedelta(seconds=settings.link_silent_seconds),
+            lost_after / CHECKS,
+            lost_after,
+            DIALLED_BACK_OFF,
+            LONGEST_STREAM,
         )
-    concurrent, queries = asyncio.Semaphore(MAX_CONCURRENT), _CarrierQueries(carrier)
+    queries = _CarrierQueries(carrier)
     await queries.list_calls(rows)
-
-    async def close(row: OrphanedCallRow) -> bool:
-        async with concurrent:
-            return await _close(db, queries, row)
-
-    closures = (each_row("orphaned calls", [row], close) for row in rows)
-    closed = 0
-    for result in await asyncio.gather(*closures, return_exceptions=True):
-        if isinstance(result, BaseException):
-            raise result
-        closed += result
-    return closed
+    return await rows_at_once("orphaned calls", rows, partial(_close, db, queries), MAX_CONCURRENT)
 
 
 async def _close(db: Db, queries: "_CarrierQueries", row: OrphanedCallRow) -> bool:

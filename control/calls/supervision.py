@@ -10,7 +10,8 @@ from control.audit.usecases import append_action
 from control.base.wire import timestamp
 from control.boundary import ActionContext, TenantContext
 from control.bus import Bus
-from control.calls import calllimits, ending
+from control.calls import calllimits
+from control.calls.hangups import HangUps
 from control.clients.twilio import CarrierClient
 from control.livecall.commands import DONE, FULL, UNKNOWN, Commands, own_id
 from control.livecall.state import require_live
@@ -38,23 +39,15 @@ class CallSupervision:
     """The actions of people on live calls."""
 
     def __init__(self, db: Db, bus: Bus, carrier: CarrierClient, settings: CallsSettings) -> None:
-        self._db, self._carrier = db, carrier
-        self._commands = Commands(db, bus, settings)
+        self._db, self._commands = db, Commands(db, bus, settings)
+        self._hang_ups = HangUps(db, bus, carrier, settings)
 
     async def hang_up(self, ctx: ActionContext, id: UUID) -> None:
-        """End a live call.  Raises NotFound, InvalidState, CarrierError."""
-        org = ctx.organization
+        """End a live call.  Raises NotFound, InvalidState, CarrierError, Unavailable."""
         state = await self._record_action(ctx, id, "hangUpCall", ())
-        outcome = None
-        if await self._commands.reaches(state):
-            assert state.node is not None, "a process has the call"
-            command = pb.CallCommand(call_id=ids.show(Kind.CALL, id), hang_up=pb.HangUpNow())
-            outcome = await self._commands.carry_out(state.node, command)
-        if outcome == DONE:
-            await self._commands.until_over(org, id)
-        else:
-            # No media process has the call, or it does not answer: the carrier can end any call.
-            await ending.hang_up(self._db, self._carrier, state)
+        if not await self._hang_ups.hang_up(state):
+            raise Unavailable(UNKNOWN)
+        await self._commands.until_over(ctx.organization, id)
 
     async def intervene(self, ctx: ActionContext, id: UUID, kind: str, text: str) -> calls_pb2.Intervention:
         """Instruct the agent (`instruct`), or have it say something (`say`).

@@ -22,6 +22,7 @@ from storage.tool_runs import ToolRunRow
 POLL_SECONDS = 0.1
 MAX_ID_CHARS = 200
 NO_SUCH_TOOL = "There is no such tool."
+CALL_HAS_ENDED = "The call has ended."
 
 
 class ToolRuns:
@@ -75,6 +76,9 @@ class ToolRuns:
             if row is None:
                 return failed(NO_SUCH_TOOL)
             others = await tool_runs.count(tx, id, request.name, request.tool_call_id)
+            # A stream may outlast its call's record, as that of a browser's caller who has lost their rights.
+            if row.has_ended and not others.is_repeated:
+                return failed(CALL_HAS_ENDED)
             if others.total >= calllimits.MAX_TOOL_RUNS or others.failed >= calllimits.MAX_TOOL_FAILURES:
                 return failed("Do not call this tool again in this conversation.")
             own_tools = await self._registry.own_tools(tx, row.org_id, row.flow_id)

@@ -19,7 +19,8 @@ from storage import call_records, media_links
 from storage.calls import CallStateRow
 from storage.db import Db
 
-DONE, FULL = "done", "full"
+#: `OVER`: the process has no such call, or the call has just ended there.
+DONE, FULL, OVER = "done", "full", "over"
 UNKNOWN = (
     "The process that has the call did not answer, so it is not known whether this was done. Send it again with the same "
     "Idempotency-Key: it is done once."

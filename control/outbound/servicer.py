@@ -19,6 +19,8 @@ from hum.v1 import outbound_pb2 as pb
 from storage import flows, outbound
 from storage.outbound import OrderFilter, OrderRow
 
+WAS_ANSWERED = "The call was answered; hang it up."
+
 
 class OutboundServicer:
     def __init__(self, deps: Deps, orders: Orders) -> None:
@@ -72,11 +74,12 @@ class OutboundServicer:
             await outbound.get(tx, id)  # raises NotFound for an inbound call
             state = await require_live(tx, id)
             if state.streams_opened:
-                raise InvalidState("The call was answered; hang it up.")
+                raise InvalidState(WAS_ANSWERED)
             await append_action(
                 tx, ctx.organization, ctx.principal, "cancelOutboundCall", request.id, (), ctx.request_id
             )
-        await ending.hang_up(self._db, self._carrier, state)
+        if not await ending.hang_up(self._db, self._carrier, state):
+            raise InvalidState(WAS_ANSWERED)
         return pb.CancelOutboundCallResponse()
 
 

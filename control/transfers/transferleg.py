@@ -31,7 +31,6 @@ async def dial(tx: Tx, state: CallStateRow, transfer: Transfer, ring_seconds: in
     if row is None:
         at = now()
         await record.break_off(tx, state, at)  # of an earlier transfer
-        await transfers.record_dial(tx, state.id)
         leg = await calls.leg(tx, state.id)
         new = NewTransfer(
             id=transfer.id,
@@ -51,6 +50,8 @@ async def dial(tx: Tx, state: CallStateRow, transfer: Transfer, ring_seconds: in
         row = await record.begin(tx, new)
     if row.call_id != state.id or row.ended_at is not None:
         return None
+    # Also for a repeated request: an apology in place of the first answer has not ended the call.
+    await transfers.record_dial(tx, state.id)
     id = ids.show(Kind.TRANSFER, row.id)
     return transfertargets.dial(id, row.to_e164, row.caller_id_e164, row.ring_seconds, whispers=row.whispers)
 

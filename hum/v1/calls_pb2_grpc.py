@@ -189,8 +189,8 @@ class CallsServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def HangUpCall(self, request, context):
-        """Ends a live call.  `INVALID_STATE` when it is already over; `CARRIER_ERROR` when neither its media process nor the carrier answers:
-        then it goes on.
+        """Ends a live call.  `INVALID_STATE` when it is already over; `CARRIER_ERROR` when neither its media process nor the carrier answers,
+        and `UNAVAILABLE` when the media process of a call from a browser does not: then it may go on.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -72,8 +72,8 @@ class CallsServiceStub:
     buf:lint:ignore RPC_REQUEST_RESPONSE_UNIQUE
     """
     HangUpCall: _grpc.UnaryUnaryMultiCallable[_calls_pb2.HangUpCallRequest, _calls_pb2.HangUpCallResponse]
-    """Ends a live call.  `INVALID_STATE` when it is already over; `CARRIER_ERROR` when neither its media process nor the carrier answers:
-    then it goes on.
+    """Ends a live call.  `INVALID_STATE` when it is already over; `CARRIER_ERROR` when neither its media process nor the carrier answers,
+    and `UNAVAILABLE` when the media process of a call from a browser does not: then it may go on.
     """
     PlaceBrowserCall: _grpc.UnaryUnaryMultiCallable[_calls_pb2.PlaceBrowserCallRequest, _calls_pb2.PlaceBrowserCallResponse]
     """Calls a flow from a browser, by WebRTC: takes the browser's SDP offer, returns the answer.  The call begins once the
@@ -138,8 +138,8 @@ class CallsServiceAsyncStub(CallsServiceStub):
     buf:lint:ignore RPC_REQUEST_RESPONSE_UNIQUE
     """
     HangUpCall: _aio.UnaryUnaryMultiCallable[_calls_pb2.HangUpCallRequest, _calls_pb2.HangUpCallResponse]  # type: ignore[assignment]
-    """Ends a live call.  `INVALID_STATE` when it is already over; `CARRIER_ERROR` when neither its media process nor the carrier answers:
-    then it goes on.
+    """Ends a live call.  `INVALID_STATE` when it is already over; `CARRIER_ERROR` when neither its media process nor the carrier answers,
+    and `UNAVAILABLE` when the media process of a call from a browser does not: then it may go on.
     """
     PlaceBrowserCall: _aio.UnaryUnaryMultiCallable[_calls_pb2.PlaceBrowserCallRequest, _calls_pb2.PlaceBrowserCallResponse]  # type: ignore[assignment]
     """Calls a flow from a browser, by WebRTC: takes the browser's SDP offer, returns the answer.  The call begins once the
@@ -261,8 +261,8 @@ class CallsServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _calls_pb2.HangUpCallRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_calls_pb2.HangUpCallResponse, _abc.Awaitable[_calls_pb2.HangUpCallResponse]]:
-        """Ends a live call.  `INVALID_STATE` when it is already over; `CARRIER_ERROR` when neither its media process nor the carrier answers:
-        then it goes on.
+        """Ends a live call.  `INVALID_STATE` when it is already over; `CARRIER_ERROR` when neither its media process nor the carrier answers,
+        and `UNAVAILABLE` when the media process of a call from a browser does not: then it may go on.
         """
 
     @_abc_1.abstractmethod

@@ -47,6 +47,7 @@ class ItemAudio:
 
     def read(self, start: int, end: int) -> bytes:
         """Return the audio from offset `start` to `end`, of which nothing may be dropped."""
+        assert start >= self._dropped, "what was heard is read before it is dropped"
         found: list[bytes] = []
         at = self._dropped
         for piece in self._pieces:

@@ -10,7 +10,7 @@ from gateway import carrierforms
 from hum.clock import now
 from hum.v1 import runtime_pb2_grpc
 from tests.contract.conftest import ACCOUNT, Edge
-from tests.contract.lines import GONE, LIVE, Line
+from tests.contract.lines import GONE, LIVE, Dial, Line
 from tests.contract.test_carrier_webhooks import CALL, flow_with_number, post
 from tests.contract.test_outbound import CALLEE, CALLS, NUMBER, clinic, order, placed
 from tests.support.endings import ends_are_told
@@ -203,6 +203,53 @@ async def test_an_apology_after_a_dial_ends_the_call_in_any_order(edge: Edge, *,
         await tell(edge, "dial", at, dial.id, {**CALL, **LIVE, "DialCallStatus": "no-answer", "DialBridged": "false"})
     await post(edge, "/twilio/voice/status", {**CALL, **GONE})
     assert await end(edge) == AWAY
+
+
+@pytest.mark.parametrize("status_first", [False, True])
+async def test_a_dial_that_was_answered_too_late_is_not_what_the_caller_heard(
+    edge: Edge, *, status_first: bool
+) -> None:
+    """The carrier has the apology instead of the dial, and rings no one."""
+    line = await Line.begun(edge)
+    await line.dialled()
+    at = now()
+    if status_first:
+        await post(edge, "/twilio/voice/status", {**CALL, **GONE})
+        assert await end(edge) == ("completed", "caller"), "that is assumed"
+    for _ in range(2):
+        await tell(edge, "next", at, line.id)
+    await post(edge, "/twilio/voice/status", {**CALL, **GONE})
+    assert await end(edge) == AWAY
+
+
+async def test_a_call_that_was_dialled_after_the_apology_goes_on(edge: Edge) -> None:
+    """Its first answer came too late, but the carrier did not get the apology either, and has asked again."""
+    line = await Line.begun(edge)
+    dial = await line.dialled()
+    at = now()
+    assert Dial.of(line, await line.next()).id == dial.id
+    await tell(edge, "next", at, line.id)
+    assert (await end(edge), (await dial.row())["state"]) == (("in_progress", None), "ringing")
+
+
+async def test_an_apology_before_a_dial_says_nothing_of_its_end(edge: Edge) -> None:
+    """It was told while the media process had the call; the caller heard it ring."""
+    line = await Line.begun(edge)
+    await Arrivals(edge, line).tell("apology")
+    await line.dialled()
+    await post(edge, "/twilio/voice/status", {**CALL, **GONE})
+    assert await end(edge) == ("completed", "caller")
+
+
+async def test_a_stream_that_a_process_of_the_last_release_offers_continues_the_call(edge: Edge) -> None:
+    """It does not write when it did."""
+    line = await Line.begun(edge)
+    await line.left("carrier_lost")
+    at = now()
+    async with edge.plane.control.db.system() as tx:
+        await tx.execute("UPDATE calls SET token_hash = '\\x01', token_expires_at = now() + interval '30 s'")
+    await tell(edge, "next", at, line.id)
+    assert await end(edge) == ("in_progress", None)
 
 
 async def test_an_apology_of_a_stream_that_was_continued_says_nothing_of_a_later_one(edge: Edge) -> None:

@@ -62,6 +62,8 @@ class Node:
         self.stub = runtime_pb2_grpc.MediaServiceStub(edge.plane.channel)
         self.offers = list[pb.BrowserOffer]()
         self.hung_up = list[str]()
+        #: What it answers to a command; None: nothing.
+        self.outcome: str | None = "done"
         self.reply: dict[str, str] | None = {"answer": "v=0 the answer"}
 
     async def link(self) -> None:
@@ -78,8 +80,9 @@ class Node:
                     await self.say(down.browser.call_id, **self.reply)
             if down.WhichOneof("down") == "command":
                 self.hung_up.append(down.command.call_id)
-                answer = pb.CommandAnswer(command_id=down.command.command_id, outcome="done")
-                await self.call.write(pb.LinkUp(answer=answer))
+                if self.outcome is not None:
+                    answer = pb.CommandAnswer(command_id=down.command.command_id, outcome=self.outcome)
+                    await self.call.write(pb.LinkUp(answer=answer))
 
     async def say(self, call_id: str, **reply: str) -> None:
         await self.call.write(pb.LinkUp(browser=pb.BrowserReply(call_id=call_id, **reply)))
@@ -90,8 +93,9 @@ class Node:
         )
         return await self.stub.OpenSession(request, metadata=self.metadata)
 
-    async def report(self, call_id: str, seq: int, **report: Any) -> None:
-        batch = pb.ReportBatch(seq=seq, reports=[pb.Report(call_id=call_id, seq=seq, stream_number=1, **report)])
+    async def report(self, call_id: str, seq: int, *, batch_seq: int | None = None, **report: Any) -> None:
+        reports = [pb.Report(call_id=call_id, seq=seq, stream_number=1, **report)]
+        batch = pb.ReportBatch(seq=batch_seq or seq, reports=reports)
         await self.call.write(pb.LinkUp(batch=batch))
 
 

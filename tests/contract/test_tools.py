@@ -71,6 +71,16 @@ async def test_a_tool_that_failed_twice_is_not_tried_for_ever(edge: Edge) -> Non
     assert "Do not call" in (await run(media, "3", '{"booked": true}'))[1]["error"]
 
 
+async def test_a_call_that_has_ended_begins_no_tool(edge: Edge) -> None:
+    """Its media process may not know that it has."""
+    _, media, _ = await joined(edge, outcome_schema_json=SCHEMA)
+    first = await run(media, "1", '{"booked": true}')
+    async with edge.plane.control.db.system() as tx:
+        await tx.execute("UPDATE calls SET status = 'completed', ended_at = now(), end_reason = 'stream_lost'")
+    assert await run(media, "2", '{"booked": false}') == ("failed", {"error": "The call has ended."})
+    assert await run(media, "1", '{"booked": true}') == first, "it was run before"
+
+
 async def test_what_no_tool_can_be_is_a_sentence(edge: Edge) -> None:
     _, media, _ = await joined(edge, outcome_schema_json=SCHEMA)
     for id, name, arguments in (

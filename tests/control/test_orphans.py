@@ -62,13 +62,14 @@ class Desk:
                 node,
             )
 
-    async def stream(self, node: str) -> None:
-        """The call's stream, as its reports need it."""
+    async def stream(self, node: str, seconds: float = 0) -> None:
+        """The call's stream, as its reports need it; opened so many seconds ago."""
         async with self.db.system() as tx:
             await tx.execute(
-                "INSERT INTO call_streams (org_id, call_id, number, stream_sid, node)"
-                " SELECT org_id, id, 1, 'MZ1', $1 FROM calls",
+                "INSERT INTO call_streams (org_id, call_id, number, stream_sid, node, opened_at)"
+                " SELECT org_id, id, 1, 'MZ1', $1, now() - $2::interval FROM calls",
                 node,
+                timedelta(seconds=seconds),
             )
 
     async def link(self, node: str) -> UUID:
@@ -220,6 +221,41 @@ async def test_the_carrier_is_not_asked_about_calls_that_a_process_has(desk: Des
     await desk.link("media-1")
     assert await desk.sweep() == 0
     assert desk.carrier.asked == []
+
+
+@pytest.mark.parametrize("has_started", [False, True], ids=["session lost", "end lost"])
+async def test_a_stream_that_its_process_can_not_have_is_not_open_for_ever(desk: Desk, *, has_started: bool) -> None:
+    """The process is alive, and neither it nor the carrier ever says that the call is over."""
+    await desk.call_of("media-1")
+    longest = orphans.LONGEST_STREAM.total_seconds() if has_started else desk.settings.link_lost_seconds
+    async with desk.db.system() as tx:
+        status, answered_at = ("in_progress", now() - timedelta(days=1)) if has_started else ("ringing", None)
+        await tx.execute("UPDATE calls SET status = $1, answered_at = $2", status, answered_at)
+    await desk.stream("media-1", longest - 5)
+    await desk.link("media-1")
+    desk.carrier.calls[SID] = CarrierCall("completed", now())
+    assert await desk.sweep() == 0 and desk.carrier.asked == [], "it may be in a conversation"
+    async with desk.db.system() as tx:
+        await tx.execute("UPDATE call_streams SET opened_at = opened_at - interval '10 s'")
+    assert await desk.sweep() == 0 and desk.carrier.asked == [SID]
+    await desk.later(desk.settings.link_lost_seconds + 1)
+    assert await desk.sweep() == 1
+    call = await desk.record()
+    assert (call.status, call.end_reason) == ("completed", "stream_lost")
+
+
+async def test_a_browsers_call_whose_session_was_lost_is_closed(desk: Desk) -> None:
+    """No carrier knows it, and its process has refused its stream."""
+    await desk.call_of("media-1")
+    async with desk.db.system() as tx:
+        await tx.execute("UPDATE calls SET status = 'ringing', answered_at = NULL, origin = 'browser', call_sid = NULL")
+    await desk.stream("media-1", desk.settings.link_lost_seconds + 1)
+    await desk.link("media-1")
+    assert await desk.sweep() == 0
+    await desk.later(desk.settings.link_lost_seconds + 1)
+    assert await desk.sweep() == 1
+    call = await desk.record()
+    assert (call.status, call.end_reason, desk.carrier.asked) == ("failed", "stream_lost", [])
 
 
 async def test_a_call_whose_process_links_again_is_lost_no_more(desk: Desk) -> None:

@@ -1,5 +1,7 @@
 from random import Random
 
+import pytest
+
 from media.core.carrierclock import CarrierClock
 from media.core.heardposition import HeardPosition, Item, ItemAudio
 
@@ -110,6 +112,9 @@ def test_what_was_heard_of_an_answer_is_dropped_and_offsets_stay() -> None:
         assert len(whole) - heard <= audio.kept < len(whole) - heard + 4_000, "what is not heard, and less than a piece"
         end = random.randrange(heard, len(whole) + 1)
         assert audio.read(heard, end) == whole[heard:end]
+        if dropped := len(whole) - audio.kept:
+            with pytest.raises(AssertionError):
+                audio.read(dropped - 1, len(whole))
     assert audio.size == len(whole)
     item = Item("item", audio=audio, complete=True)
     assert not item.finished
