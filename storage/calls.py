@@ -130,7 +130,11 @@ LATEST_UTTERANCES = """
      ORDER BY start_ms DESC NULLS LAST, seq DESC LIMIT $2
 """
 SET_REPORT_SEQ = "UPDATE call_streams SET report_seq = $3 WHERE call_id = $1 AND number = $2"
-ANSWER = "UPDATE calls SET status = 'in_progress', answered_at = coalesce(answered_at, $2) WHERE id = $1"
+# A media process that reports this has the call.
+ANSWER = """
+    UPDATE calls SET status = 'in_progress', answered_at = coalesce(answered_at, $2), lost_at = NULL, looked_at = NULL
+     WHERE id = $1
+"""
 END = """
     UPDATE calls SET status = $2, ended_at = $3, end_reason = $4, end_detail = $5, token_hash = NULL WHERE id = $1
 """

@@ -30,7 +30,11 @@ CLAIM = """
     RETURNING id, call_sid, carrier_account, streams_opened, created_at,
               lost_at < now() - $3::interval AND coalesce(token_expires_at < now(), true) AS is_long_lost,
               EXISTS (SELECT FROM transfers t WHERE t.call_id = calls.id AND t.ended_at IS NULL) AS is_dialled,
-              (SELECT m.seen_at FROM media_links m WHERE m.node = calls.node) AS seen_at
+              status,
+              (SELECT CASE WHEN m.link IS NULL OR m.seen_at < now() - $1::interval THEN m.seen_at
+                           ELSE coalesce((SELECT e.created_at FROM call_events e WHERE e.call_id = calls.id ORDER BY e.seq DESC LIMIT 1),
+                                         calls.answered_at, calls.created_at) END
+                 FROM media_links m WHERE m.node = calls.node) AS seen_at
 """
 
 
@@ -46,7 +50,9 @@ class OrphanedCallRow:
     is_long_lost: bool
     #: Only the carrier has it: it is connected to a person, or a telephone rings.
     is_dialled: bool
-    #: Last heartbeat of the media process that had it.
+    #: As it was claimed.
+    status: str
+    #: Last heartbeat of the media process that had it; if that is alive, the last event of the call.
     seen_at: datetime | None
 
 

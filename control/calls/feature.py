@@ -61,8 +61,12 @@ def feature(settings: ControlSettings, deps: Deps) -> Feature:
             Sweep("left_over_reports", prune, settings.sweep_seconds),
         ],
         channels=channels.ALL,
-        # A worker sends the command to hang up, and awaits its answer.
-        wakes={REVOKED: browser_callers.revoked, channels.ANSWERS: lambda _: None},
+        # A worker sends the command to hang up, and awaits its answer, or the call's end.
+        wakes={
+            REVOKED: browser_callers.revoked,
+            channels.ANSWERS: lambda _: None,
+            channels.CHANGED: lambda _: None,
+        },
         tools=[
             END_CALL,
             PAUSE_RECORDING,

@@ -18,7 +18,7 @@ from functools import partial
 from control.calls import callendings
 from control.calls.ending import end_call
 from control.clients.twilio import CarrierCall, CarrierClient, is_refusal
-from control.livecall.callstatus import ANSWERED, LIVE
+from control.livecall.callstatus import ANSWERED
 from control.rows import rows_at_once
 from control.transfers import record
 from hum.clock import now
@@ -87,8 +87,8 @@ async def _close(db: Db, queries: "_CarrierQueries", row: OrphanedCallRow) -> bo
         if outcome is None:
             return False
         state = await calls.lock(tx, row.id)
-        if state.status not in LIVE or state.streams_opened != row.streams_opened:
-            return False  # it ended or was joined
+        if (state.status, state.streams_opened) != (row.status, row.streams_opened):
+            return False  # it ended, was joined, or its stream has started
         ended_at = (carrier_call.ended_at if carrier_call else None) or row.seen_at or now()
         await end_call(tx, state, outcome[0], max(ended_at, state.answered_at or state.created_at), outcome[1])
     return True

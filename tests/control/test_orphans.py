@@ -244,6 +244,64 @@ async def test_a_stream_that_its_process_can_not_have_is_not_open_for_ever(desk:
     assert (call.status, call.end_reason) == ("completed", "stream_lost")
 
 
+async def test_a_browsers_call_whose_end_was_lost_ends_with_its_last_event(desk: Desk) -> None:
+    """A later time would be billed."""
+    await desk.call_of("media-1")
+    said_at = now() - timedelta(days=1)
+    async with desk.db.system() as tx:
+        await tx.execute(
+            "UPDATE calls SET origin = 'browser', call_sid = NULL, answered_at = $1, event_seq = 1", said_at
+        )
+        await tx.execute(
+            "INSERT INTO call_events (org_id, call_id, seq, type, data, created_at)"
+            " SELECT org_id, id, 1, 'call.answered', '{}', $1 FROM calls",
+            said_at + timedelta(minutes=2),
+        )
+    await desk.stream("media-1", orphans.LONGEST_STREAM.total_seconds() + 5)
+    await desk.link("media-1")
+    assert await desk.sweep() == 0
+    await desk.later(desk.settings.link_lost_seconds + 1)
+    assert await desk.sweep() == 1
+    assert (await desk.record()).ended_at == said_at + timedelta(minutes=2)
+
+
+async def test_a_call_whose_start_is_reported_late_is_not_lost(desk: Desk) -> None:
+    """As after an outage.  When its process dies later, it is given as long as any other."""
+    await desk.call_of("media-1")
+    async with desk.db.system() as tx:
+        await tx.execute("UPDATE calls SET status = 'ringing', answered_at = NULL, origin = 'browser', call_sid = NULL")
+    await desk.stream("media-1", desk.settings.link_lost_seconds + 1)
+    link = await desk.link("media-1")
+    assert await desk.sweep() == 0
+    await desk.later(desk.settings.link_lost_seconds + 1)
+    async with desk.db.system() as tx:
+        await calls.answer(tx, desk.call, now())
+        await media_links.close(tx, "media-1", link)
+    assert await desk.sweep() == 0
+    assert (await desk.record()).status == "in_progress"
+
+
+async def test_a_call_whose_start_is_reported_while_the_carrier_is_asked_goes_on(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await desk.call_of("media-1")
+    async with desk.db.system() as tx:
+        await tx.execute("UPDATE calls SET status = 'ringing', answered_at = NULL")
+    await desk.stream("media-1", desk.settings.link_lost_seconds + 1)
+    await desk.link("media-1")
+
+    async def find_call(*_: object) -> CarrierCall | None:
+        async with desk.db.system() as tx:
+            await calls.answer(tx, desk.call, now())
+        return None
+
+    assert await desk.sweep() == 0
+    await desk.later(desk.settings.link_lost_seconds + 1)
+    monkeypatch.setattr(desk.carrier, "find_call", find_call)
+    assert await desk.sweep() == 0
+    assert (await desk.record()).status == "in_progress"
+
+
 async def test_a_browsers_call_whose_session_was_lost_is_closed(desk: Desk) -> None:
     """No carrier knows it, and its process has refused its stream."""
     await desk.call_of("media-1")
@@ -313,7 +371,9 @@ async def test_a_sweep_that_fails_leaves_nothing_running(desk: Desk, monkeypatch
     asked, ended = asyncio.Event(), list[str]()
 
     async def found(*_: object) -> list[OrphanedCallRow]:
-        return [OrphanedCallRow(ids.new(), sid, "", 1, now(), False, False, None) for sid in ("away", "slow")]
+        return [
+            OrphanedCallRow(ids.new(), sid, "", 1, now(), False, False, "in_progress", None) for sid in ("away", "slow")
+        ]
 
     async def close(_db: object, _carrier: object, row: OrphanedCallRow) -> bool:
         if row.call_sid == "away":

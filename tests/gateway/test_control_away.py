@@ -251,18 +251,38 @@ async def test_a_status_does_not_wait_for_what_is_queued(
     monkeypatch.setattr(CarrierWebhooks, "_deliver_webhook", held)
     async with deployment.gateway(ingress_seconds=0.2) as carrier:
         assert APOLOGY in (await carrier.post("/twilio/voice", "CA1")).text
-        async with deployment.control() as made:
-            assert "<Connect" in (await carrier.post("/twilio/voice", "CA2")).text
-            for sid, seconds in (("CA1", "7"), ("CA2", "9")):
-                over = await carrier.post("/twilio/voice/status", sid, CallStatus="completed", CallDuration=seconds)
-                assert over.status_code == 204
-            (second,) = await deployment.calls(1)
-            assert second["call_sid"] == "CA2"
-            may_deliver.set()
-            await until(lambda: deployment.told() == 3)
-            async with made.db.system() as tx:
-                lasted = await tx.fetch(LASTED)
+    async with deployment.control() as made, deployment.gateway(ingress_seconds=60) as carrier:
+        assert "<Connect" in (await carrier.post("/twilio/voice", "CA2")).text
+        for sid, seconds in (("CA1", "7"), ("CA2", "9")):
+            over = await carrier.post("/twilio/voice/status", sid, CallStatus="completed", CallDuration=seconds)
+            assert over.status_code == 204
+        (second,) = await deployment.calls(1)
+        assert second["call_sid"] == "CA2"
+        may_deliver.set()
+        await until(lambda: deployment.told() == 3)
+        async with made.db.system() as tx:
+            lasted = await tx.fetch(LASTED)
     assert [tuple(row) for row in lasted] == [("CA1", 7), ("CA2", 9)]
+
+
+async def test_a_status_that_control_has_is_accepted_while_nothing_can_be_queued(
+    deployment: Deployment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def held(self: CarrierWebhooks, webhook: StoredWebhook) -> None:
+        await asyncio.Event().wait()
+
+    def full(*_: Any) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(CarrierWebhooks, "_deliver_webhook", held)
+    async with deployment.gateway(ingress_seconds=0.2) as carrier:
+        assert APOLOGY in (await carrier.post("/twilio/voice", "CA1")).text
+    async with deployment.control(), deployment.gateway(ingress_seconds=60) as carrier:
+        assert "<Connect" in (await carrier.post("/twilio/voice", "CA2")).text
+        monkeypatch.setattr(Spool, "_write", full)
+        over = await carrier.post("/twilio/voice/status", "CA2", CallStatus="completed")
+        assert over.status_code == 204
+        assert [call["call_sid"] for call in await deployment.calls(1)] == ["CA2"]
 
 
 @pytest.mark.parametrize(

@@ -17,6 +17,7 @@ from control.contacts import usecases as contact_usecases
 from control.feature import ExternalClients
 from control.flows.choices import Choices
 from control.identity.usecases import issue_key
+from control.livecall.commands import Commands
 from control.voicemail.mailboxprompts import Mailboxes
 from control.worker import Worker
 from hum import ids
@@ -260,3 +261,26 @@ async def test_a_revocation_wakes_the_check_of_browser_calls(world: World) -> No
         assert await check.step() == 1
     async with world.db.system() as tx:
         assert (await calls.get(tx, call)).status == "canceled"
+
+
+async def test_a_worker_waits_for_the_end_of_a_call_that_its_process_has_ended(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    call, flow = ids.new(), await world.flow()
+    async with world.db.system() as tx:
+        await browser_calls.create(tx, call, world.org, "key:" + ids.show(Kind.API_KEY, ids.new()), flow, 1, "b", "v=0")
+        await tx.execute("UPDATE calls SET status = 'in_progress', node = 'media-1', streams_opened = 1")
+
+    async def has_ended(*_: object) -> str:
+        return "over"
+
+    monkeypatch.setattr(Commands, "reaches", has_ended)
+    monkeypatch.setattr(Commands, "carry_out", has_ended)
+    clients = ExternalClients(FakeCarrier(), world.lookups, world.model, world.model, world.model, Silent())
+    # This deadline is meant to run out.
+    settings = world.settings.model_copy(update={"command_seconds": 0.05})
+    async with build_worker(settings, world.db.url, clients) as worker:
+        sweeps = {sweep.name: sweep for feature in worker._features for sweep in feature.sweeps}
+        assert await sweeps["browser_callers"].step() == 1
+    async with world.db.system() as tx:
+        assert (await calls.get(tx, call)).status == "completed"
