@@ -139,6 +139,7 @@ def test_what_follows_from_an_attempt(result: str, made: int, follows: Retry | E
         (BERLIN, ("*",), None),
         ("+881612345678", (), "country (unknown)"),
         ("+19005550100", ("*",), "premium-rate"),
+        ("+447012345678", ("*",), "personal"),
         ("+4911", ("*",), None),
         ("+49110", ("*",), "emergency"),
         ("+33153000000", ("FR",), None),  # begins like an emergency number of its country
@@ -148,6 +149,19 @@ def test_what_follows_from_an_attempt(result: str, made: int, follows: Retry | E
 def test_who_may_be_called(to: str, countries: tuple[str, ...], bad: str | None) -> None:
     found = phone.bad_callee(to, "+13175550100", frozenset(countries))
     assert (found is None) if bad is None else (found is not None and bad in found)
+
+
+@pytest.mark.parametrize(
+    ("to", "caller", "bad"),
+    [
+        ("+18005551234", "+14165550199", False),  # the same in the US, Canada and the islands
+        ("+448001111111", "+14165550199", True),
+        ("+881612345678", "+883510012345", True),  # neither has a country
+        ("+441534123456", "+442079460958", True),  # Jersey
+    ],
+)
+def test_the_country_of_a_number(to: str, caller: str, bad: bool) -> None:
+    assert (phone.bad_callee(to, caller, frozenset()) is not None) is bad
 
 
 def test_zones_of_a_number_are_real() -> None:
