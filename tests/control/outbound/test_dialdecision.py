@@ -39,6 +39,10 @@ def facts(**changes: object) -> DialFacts:
         ({"live_calls": 4}, PlaceCall()),
         ({"live_calls": 5}, Pass(1.0)),
         ({"placed_in_a_day": 10}, Pass(1.0)),
+        ({"callee_free_at": NOW}, PlaceCall()),
+        ({"callee_free_at": NOW + timedelta(minutes=9)}, DeferCall(NOW + timedelta(minutes=9), "turn", wanted=False)),
+        # It waits until it is too late, and no longer.
+        ({"callee_free_at": NOW + timedelta(hours=9)}, DeferCall(NOW + timedelta(hours=1), "turn", wanted=False)),
         # A blocked number is not called, whatever else is the case.
         ({"blocked": True, "live_calls": 9, "wanted_at": NOW - timedelta(days=9)}, End("blocked", "blocked")),
     ],
