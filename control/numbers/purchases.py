@@ -121,7 +121,7 @@ class Purchases:
         sms_flow_id = await own_flow(tx, request.sms_flow_id, "sms_flow_id", "sms")
         counts, of_plan = await purchases.counts(tx), await limits.find(tx, principal.org_id, "numbers")
         await limits.require(tx, principal.org_id, "numbers")
-        self._quota.require(*counts, of_plan and of_plan.limit)
+        self._quota.require(*counts, None if of_plan is None else of_plan.limit)
         return flow_id, sms_flow_id
 
     async def finish_abandoned_purchases(self, older: timedelta) -> int:
