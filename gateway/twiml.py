@@ -8,6 +8,9 @@ from hum.v1 import runtime_pb2 as pb
 
 HEAD = '<?xml version="1.0" encoding="UTF-8"?>'
 EMPTY = f"{HEAD}<Response/>"
+#: The longest that a transferred call lasts after its answer: as long as the longest call of any flow
+#: (`max_call_seconds`).  The carrier's own limit is the account's, and may be a day.
+LONGEST_DIAL_SECONDS = 14_400
 #: Characters that XML 1.0 forbids: the carrier would refuse the whole document.
 _NO_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
@@ -46,7 +49,7 @@ def _dial(dial: pb.DialPerson, public_url: str) -> str:
     whisper = f" url={quoteattr(whisper_url(public_url, dial.transfer_id))}" if dial.whispers else ""
     status = f'statusCallback={quoteattr(f"{action}/status{OVERRIDES}")} statusCallbackEvent="answered"'
     return (
-        f'<Dial action={quoteattr(action + OVERRIDES)} timeout="{dial.ring_seconds}" '
+        f'<Dial action={quoteattr(action + OVERRIDES)} timeout="{dial.ring_seconds}" timeLimit="{LONGEST_DIAL_SECONDS}" '
         f'callerId={quoteattr(dial.caller_id_e164)} answerOnBridge="true">'
         f"<Number{whisper} {status}>{escape(dial.to_e164)}</Number></Dial>"
     )

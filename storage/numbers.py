@@ -44,6 +44,7 @@ IS_BUSY = """
 BEGIN_RELEASE = "UPDATE numbers SET status = 'releasing', releasing_since = now() WHERE id = $1"
 CANCEL_RELEASE = "UPDATE numbers SET status = 'active', releasing_since = NULL WHERE id = $1 AND status = 'releasing'"
 DELETE = "DELETE FROM numbers WHERE id = $1 AND status = 'releasing'"
+ACTIVE = "SELECT e164 FROM numbers WHERE status = 'active'"
 #: The unique index over all tenants decides between a hold and a registration.
 RESERVE = """
     WITH made AS (INSERT INTO numbers (id, org_id, e164, carrier_sid, capabilities, status, releasing_since)
@@ -115,6 +116,11 @@ async def get(tx: Tx, id: UUID, *, lock: bool = False) -> NumberRow:
 async def page(tx: Tx, before: UUID | None, limit: int) -> list[NumberRow]:
     """Return numbers newest first, below `before`."""
     return [NumberRow(**row) for row in await tx.fetch(PAGE, before, limit)]
+
+
+async def active(tx: Tx) -> list[str]:
+    """Return the organization's active numbers."""
+    return [row["e164"] for row in await tx.fetch(ACTIVE)]
 
 
 async def update(tx: Tx, row: NumberRow) -> None:

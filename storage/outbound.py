@@ -17,13 +17,6 @@ from storage.db import Tx
 OPEN = "('dialling', 'under_way')"
 
 # --- ordering
-#: Serializes the orders of one organization, so that each counts the others.
-LOCK_ORGANIZATION = "SELECT FROM organizations WHERE org_id = hum.org_id() FOR NO KEY UPDATE"
-COUNT = """
-    SELECT count(*) AS of_organization, count(*) FILTER (WHERE to_e164 = $1) AS of_callee
-      FROM outbound_calls
-     WHERE org_id = hum.org_id() AND created_at > now() - interval '1 day'
-"""
 CREATE = """
     INSERT INTO outbound_calls (call_id, org_id, to_e164, account, task_context, scheduled_at, max_attempts,
                                 retry_after_seconds, ring_seconds, honor_quiet_hours, test, due_at, waits_for, wanted_at)
@@ -317,14 +310,6 @@ class CallAttemptRow:
     made: int  # attempts so far, placed or open
     max_attempts: int
     retry_after_seconds: int
-
-
-async def counts(tx: Tx, to_e164: str) -> tuple[int, int]:
-    """Lock the organization; return its number of orders within 24 hours, and of those to this number."""
-    await tx.execute(LOCK_ORGANIZATION)
-    row = await tx.fetchrow(COUNT, to_e164)
-    assert row is not None, "an aggregate has a row"
-    return row["of_organization"], row["of_callee"]
 
 
 async def create(tx: Tx, order: NewOrder) -> None:

@@ -31,7 +31,10 @@ COUNT = """
     SELECT (SELECT count(*) FROM numbers WHERE org_id = hum.org_id() AND status <> 'gone')
          + (SELECT count(*) FROM number_purchases WHERE org_id = hum.org_id() AND status = 'buying') AS held,
            (SELECT count(*) FROM number_purchases
-             WHERE org_id = hum.org_id() AND created_at > now() - interval '1 day' AND status <> 'failed') AS bought_in_a_day
+             WHERE org_id = hum.org_id() AND created_at > now() - interval '1 day' AND status <> 'failed') AS bought_in_a_day,
+           (SELECT count(*) FROM number_purchases
+             WHERE org_id = hum.org_id() AND created_at >= date_trunc('month', now(), 'UTC') AND status <> 'failed')
+               AS bought_in_month
 """
 IS_BUYING = "SELECT EXISTS (SELECT FROM number_purchases WHERE e164 = $1 AND status IN ('buying', 'returning'))"
 IS_OWNED = "SELECT EXISTS (SELECT FROM numbers WHERE carrier_sid = $1)"
@@ -66,12 +69,12 @@ class PurchaseRow:
     body_hash: bytes
 
 
-async def counts(tx: Tx) -> tuple[int, int]:
-    """Lock the organization's quota; return how many numbers it has or is buying, and how many it bought within 24 hours."""
+async def counts(tx: Tx) -> tuple[int, int, int]:
+    """Lock the organization's quota; return how many numbers it has or is buying, how many it bought within 24 hours, and in this month (UTC)."""
     await tx.execute(LOCK_QUOTA)
     row = await tx.fetchrow(COUNT)
     assert row is not None
-    return row["held"], row["bought_in_a_day"]
+    return row["held"], row["bought_in_a_day"], row["bought_in_month"]
 
 
 async def is_buying(tx: Tx, e164: str) -> bool:

@@ -19,7 +19,6 @@ MAX_CHARS = 100
 _SPELLING = re.compile(r"[+(]*\d[\d\s().\-/\u2010-\u2015\u2212]*")
 #: Size of the caches: a number is used several times in a row, and parsing it takes longer than most statements.
 _CACHED_NUMBERS = 4096
-#: An admin's transfer map may name any country; a number given by an operator for one call only the callable ones.
 EVERYWHERE = frozenset({"*"})
 _INVISIBLE = re.compile(r"[\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff]")
 
@@ -151,13 +150,14 @@ def bad_callee(e164: str, from_e164: str, countries: frozenset[str]) -> str | No
     return bad_country(e164, from_e164, countries)
 
 
-def bad_target(e164: str) -> str | None:
-    """Return why a number of a transfer map can't be called, as the predicate of a sentence, or None.
+def bad_target(e164: str, from_e164: str = "", countries: frozenset[str] = EVERYWHERE) -> str | None:
+    """Return why a call can't be transferred to a number, as the predicate of a sentence, or None.
 
-    The map is an admin's, so its numbers need only be possible: the carrier knows better which exist.
+    The number need only be possible: the carrier knows better which exist.  If `from_e164` is empty, its country is not
+    checked.
     """
     try:
-        return bad_callee(e164, e164, EVERYWHERE)
+        return bad_callee(e164, from_e164 or e164, countries if from_e164 else EVERYWHERE)
     except phonenumbers.NumberParseException:
         return "is not a phone number"
 
@@ -165,9 +165,19 @@ def bad_target(e164: str) -> str | None:
 def bad_country(e164: str, from_e164: str, countries: frozenset[str]) -> str | None:
     """Return why a number's country must not be called, as `bad_callee`, or None."""
     callee_country = country(e164)
-    if "*" not in countries and callee_country not in {country(from_e164), *countries}:
+    if "*" in countries or _share_toll_free(e164, from_e164):
+        return None
+    # Numbers without a country are networks of satellites and the like, also for a number that has none itself.
+    if callee_country is None or callee_country not in {country(from_e164), *countries}:
         return f"is in a country ({callee_country or 'unknown'}) that this deployment does not call"
     return None
+
+
+def _share_toll_free(e164: str, from_e164: str) -> bool:
+    """Tell whether a number is toll-free under the country code of another: countries that share a code share these."""
+    number = _parse(e164)
+    is_toll_free = phonenumbers.number_type(number) == PhoneNumberType.TOLL_FREE
+    return is_toll_free and number.country_code == _parse(from_e164).country_code
 
 
 def is_emergency(e164: str) -> bool:
@@ -186,6 +196,8 @@ def costly_kind(e164: str) -> str | None:
 _COSTLY = {
     PhoneNumberType.PREMIUM_RATE: "premium-rate",
     PhoneNumberType.SHARED_COST: "shared-cost",
+    # Follow-me numbers such as the UK's 070, whose callers pay up to the price of premium-rate numbers.
+    PhoneNumberType.PERSONAL_NUMBER: "personal",
     PhoneNumberType.PAGER: "pager's",
     PhoneNumberType.UAN: "universal-access",
     PhoneNumberType.VOICEMAIL: "voicemail-access",

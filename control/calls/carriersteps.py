@@ -57,6 +57,8 @@ class StepContext:
     until_ms: float = 0
     #: The zone of the gateway that sent the request.
     zone: str = ""
+    #: The countries to which a call may be transferred besides the called number's own.
+    countries: frozenset[str] = frozenset()
 
 
 class StepContexts:
@@ -75,7 +77,9 @@ class StepContexts:
         if left_seconds is not None:
             wait = max(0.0, min(wait, left_seconds - PLACE_REPLY_SECONDS))
         until_ms = monotonic_ms() + wait * 1000
-        return StepContext(self._admission, self._mailboxes, TRANSFER_RING_SECONDS, until_ms, ctx.zone)
+        return StepContext(
+            self._admission, self._mailboxes, TRANSFER_RING_SECONDS, until_ms, ctx.zone, self._settings.countries
+        )
 
 
 async def route_inbound(
@@ -289,9 +293,12 @@ async def _take_step(tx: Tx, context: StepContext, state: CallStateRow) -> Step 
     """Take the next step of a locked call and return it; None to offer another stream."""
     language, due = await calls.language(tx, state.id), _due(state)
     if isinstance(due, Transfer) and state.status in LIVE:
-        if (step := await transferleg.dial(tx, state, due, context.ring_seconds)) is not None:
+        step = await transferleg.dial(tx, state, due, context.ring_seconds, context.countries)
+        if step is not None:
             return step
-        due = None  # the transfer is over
+        # The transfer is over; if it was refused, the call may go to the mailbox.
+        state = await calls.lock(tx, state.id)
+        due = None if isinstance(due := _due(state), Transfer) else due
     match callendings.after_stream(state.status, _streams(state), language, due):
         case TakeMessage():
             return None

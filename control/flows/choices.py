@@ -1,4 +1,4 @@
-"""The voices and models that a flow may name: settings, since each model endpoint has its own."""
+"""The voices, models and countries that a flow may name: settings, since each model endpoint has its own."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -6,7 +6,7 @@ from typing import Any
 
 from hum.contract.errors import FieldError
 from hum.observe.logs import log
-from hum.settings import ModelSettings
+from hum.settings import CallsSettings
 from hum.v1 import flows_pb2 as pb
 
 LOG = log(__name__)
@@ -14,14 +14,18 @@ LOG = log(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Choices:
-    """The voices and models that the deployment offers; the first of each is the default."""
+    """The voices and models that the deployment offers; the first of each is the default.
+
+    `countries`: those that calls may be transferred to besides the called number's own.
+    """
 
     voices: tuple[str, ...]
     models: tuple[str, ...]
+    countries: frozenset[str] = frozenset()
 
     @classmethod
-    def of(cls, settings: ModelSettings) -> "Choices":
-        return cls(settings.voice_names, settings.realtime_model_names)
+    def of(cls, settings: CallsSettings) -> "Choices":
+        return cls(settings.voice_names, settings.realtime_model_names, settings.countries)
 
     def problems(self, flow: pb.Flow, before: pb.Flow) -> Iterator[FieldError]:
         """Yield errors in the voice and the model, if they changed."""

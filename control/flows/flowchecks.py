@@ -74,18 +74,22 @@ def is_started_anew(flow: pb.Flow, before: pb.Flow) -> bool:
     return flow.trigger_type == pb.TRIGGER_TYPE_EVENT != before.trigger_type
 
 
-def bad_numbers(flow: pb.Flow, before: pb.Flow) -> dict[str, str]:
-    """Return the numbers that a changed transfer map must not contain: errors by path."""
-    text = flow.transfer_map_json
-    if text == before.transfer_map_json:
-        return {}
+def bad_numbers(flow: pb.Flow, own_numbers: Collection[str], countries: frozenset[str]) -> dict[str, str]:
+    """Return the numbers that a flow's transfer map must not contain: errors by path.
+
+    Any of the organization's numbers may get the flow, so a country is an error if none of them calls it.
+    """
+    known = filter(phone.e164_or_none, own_numbers)
+    callers = {phone.country(number): number for number in known}.values() or [""]
     errors: dict[str, str] = {}
-    for label, entry in json.loads(text or "{}").items():
+    for label, entry in json.loads(flow.transfer_map_json or "{}").items():
         path = f"transfer_map_json{schemas.member(label)}"
         e164, path = (entry, path) if isinstance(entry, str) else (entry["to"], f"{path}.to")
-        complaint = phone.bad_target(e164) if e164.startswith("+") else None
-        if complaint is not None:
-            errors[path] = complaint
+        if not e164.startswith("+"):
+            continue
+        complaints = [phone.bad_target(e164, number, countries) for number in callers]
+        if None not in complaints:
+            errors[path] = str(complaints[0])
     return errors
 
 

@@ -19,7 +19,7 @@ from hum.contract.principal import Principal
 from hum.ids import Kind
 from hum.v1 import events_pb2
 from hum.v1 import flows_pb2 as pb
-from storage import events, flows, http_tools, knowledge
+from storage import events, flows, http_tools, knowledge, numbers
 from storage.db import Tx
 from storage.flows import FlowRow
 
@@ -134,7 +134,9 @@ async def _require_known(tx: Tx, flow: pb.Flow, before: pb.Flow, choices: Choice
     )
     missing = [path for path, id in ids_by_path.items() if id not in existing]
     problems = [FieldError(f"flow.{path}", "is not a flow of this organization") for path in missing]
-    problems += (FieldError(f"flow.{path}", reason) for path, reason in flowchecks.bad_numbers(flow, before).items())
+    if flow.transfer_map_json != before.transfer_map_json:
+        bad = flowchecks.bad_numbers(flow, await numbers.active(tx), choices.countries)
+        problems += (FieldError(f"flow.{path}", reason) for path, reason in bad.items())
     problems += choices.problems(flow, before)
     problems += await _bad_events(tx, flow, before)
     if flow.knowledge_ids != before.knowledge_ids:

@@ -37,22 +37,32 @@ from storage.purchases import PurchaseRow
 
 #: The same message for every reason, so that it does not reveal whether another organization has the number.
 NOT_FOR_SALE = "The number is not for sale."
+#: Each purchase costs the operator a month's rent, released or not.  So in a month (UTC) an organization may buy so many
+#: times the numbers that it may have, and at least so many.
+MONTHLY_FACTOR, MONTHLY_LEAST = 2, 3
 
 
 @dataclass(frozen=True, slots=True)
 class NumberQuota:
-    """The limits of an organization's numbers: in all, and bought within 24 hours."""
+    """The limits of an organization's numbers: in all, bought within 24 hours, and bought in a month."""
 
     in_all: int
     a_day: int
 
-    def require(self, owned: int, bought_in_a_day: int) -> None:
-        """Check that one more stays within the limits.  Raises PlanLimit."""
+    def require(self, owned: int, bought_in_a_day: int, bought_in_month: int, of_plan: int | None) -> None:
+        """Check that one more stays within the limits.  `of_plan`: the numbers of its plan, None: any.  Raises PlanLimit."""
         if owned >= self.in_all:
             raise PlanLimit(f"The organization has {owned} numbers; the limit is {self.in_all}.")
         if bought_in_a_day >= self.a_day:
             raise PlanLimit(
                 f"The organization bought {bought_in_a_day} numbers in 24 hours; the limit is {self.a_day}."
+            )
+        may_have = self.in_all if of_plan is None else min(of_plan, self.in_all)
+        a_month = max(MONTHLY_LEAST, MONTHLY_FACTOR * may_have)
+        if bought_in_month >= a_month:
+            raise PlanLimit(
+                f"The organization bought {bought_in_month} numbers this month (UTC); the limit is {a_month}, also if "
+                "numbers are released."
             )
 
 
@@ -109,8 +119,9 @@ class Purchases:
         """Return the flows that the number will answer with.  Raises InvalidRequest, PlanLimit, BillingRequired."""
         flow_id = await own_flow(tx, request.flow_id, "flow_id", "voice")
         sms_flow_id = await own_flow(tx, request.sms_flow_id, "sms_flow_id", "sms")
-        self._quota.require(*await purchases.counts(tx))
+        counts, of_plan = await purchases.counts(tx), await limits.find(tx, principal.org_id, "numbers")
         await limits.require(tx, principal.org_id, "numbers")
+        self._quota.require(*counts, None if of_plan is None else of_plan.limit)
         return flow_id, sms_flow_id
 
     async def finish_abandoned_purchases(self, older: timedelta) -> int:

@@ -35,6 +35,7 @@ class OutboundLimits:
 
     live_calls: int
     a_day: int
+    #: Orders, and attempts, for one number.
     a_day_to_one: int
     patience: timedelta
     #: How long an organization at one of its limits is skipped.
@@ -55,6 +56,8 @@ class DialFacts:
     placed_in_a_day: int
     #: The organization's plan allows another minute.
     is_within_plan: bool = True
+    #: When the number may be called again that was called too often; None: now.
+    callee_free_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,10 +67,11 @@ class PlaceCall:
 
 @dataclass(frozen=True, slots=True)
 class DeferCall:
-    """The decision to wait until then.  Its lateness counts from then, too."""
+    """The decision to wait until then.  `wanted`: its lateness counts from then, too."""
 
     until: datetime
     waits_for: str
+    wanted: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +109,8 @@ def decide(facts: DialFacts, now: datetime, limits: OutboundLimits) -> Decision:
         return DeferCall(opens, "quiet_hours")
     if not facts.is_within_plan:
         return End("failed", "plan_limit")
+    if facts.callee_free_at is not None and facts.callee_free_at > now:
+        return DeferCall(min(facts.callee_free_at, facts.wanted_at + limits.patience), "turn", wanted=False)
     if facts.live_calls >= limits.live_calls or facts.placed_in_a_day >= limits.a_day:
         return Pass(limits.pause_seconds)
     return PlaceCall()

@@ -26,7 +26,7 @@ from hum.connectionoverrides import OVERRIDES
 from hum.contract.errors import CarrierBusy, CarrierError
 from hum.ids import Kind
 from hum.observe.logs import log
-from storage import calls, media_places, outbound
+from storage import calls, media_places, outbound, outbound_limits
 from storage.db import Db, Tx
 from storage.outbound import CallAttemptRow, FactsRow
 
@@ -156,13 +156,14 @@ class CallDialler:
             return None
         row = await outbound.facts(tx, id)
         within_plan = await limits.has_quota(tx, call.org_id, "minutes")
-        match dialdecision.decide(_facts(row, within_plan), at, self._limits):
+        callee_free_at = await outbound_limits.free_at(tx, call.org_id, row.to_e164, self._limits.a_day_to_one)
+        match dialdecision.decide(_facts(row, within_plan, callee_free_at), at, self._limits):
             case dialdecision.PlaceCall():
                 assert row.flow_version is not None, "a call without a flow is not placed"
                 attempt = await outbound.begin(tx, ids.new(), id, call.org_id, row.flow_version)
                 return ClaimedCall(attempt, self._placement(attempt, row), monotonic_ms(), row.doubtful_since)
-            case dialdecision.DeferCall(until, waits_for):
-                await outbound.defer(tx, id, until, waits_for, wanted=True)
+            case dialdecision.DeferCall(until, waits_for, wanted):
+                await outbound.defer(tx, id, until, waits_for, wanted=wanted)
             case dialdecision.Pass(seconds):
                 await outbound.organization_waits(tx, call.org_id, seconds)
             case dialdecision.End(status, reason):
@@ -317,7 +318,7 @@ class CallDialler:
         return True
 
 
-def _facts(row: FactsRow, is_within_plan: bool) -> DialFacts:
+def _facts(row: FactsRow, is_within_plan: bool, callee_free_at: datetime | None) -> DialFacts:
     return DialFacts(
         blocked=row.blocked,
         has_flow=row.flow_version is not None,
@@ -327,4 +328,5 @@ def _facts(row: FactsRow, is_within_plan: bool) -> DialFacts:
         live_calls=row.live_calls,
         placed_in_a_day=row.placed_in_a_day,
         is_within_plan=is_within_plan,
+        callee_free_at=callee_free_at,
     )

@@ -20,7 +20,7 @@ from hum.contract.errors import FieldError, InvalidRequest, InvalidState, PlanLi
 from hum.contract.principal import Principal
 from hum.ids import Kind
 from hum.v1 import calls_pb2
-from storage import calls, contacts, flows, outbound
+from storage import calls, contacts, flows, outbound, outbound_limits
 from storage.calls import NewCall
 from storage.db import Tx
 from storage.outbound import CallingNumberRow, NewOrder, OrderRow
@@ -88,7 +88,7 @@ class Orders:
             raise InvalidRequest([FieldError("to", "is a number of your organization")])
         if await outbound.is_blocked(tx, to_e164):
             raise InvalidState("The number is on your organization's blocklist.")
-        of_organization, of_callee = await outbound.counts(tx, to_e164)
+        of_organization, of_callee = await outbound_limits.counts(tx, to_e164)
         if of_organization >= self._limits.a_day:
             raise PlanLimit(
                 f"The organization ordered {of_organization} calls in 24 hours; the limit is {self._limits.a_day}."

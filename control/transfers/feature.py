@@ -6,4 +6,4 @@ from hum.settings import ControlSettings
 
 
 def feature(settings: ControlSettings, deps: Deps) -> Feature:
-    return Feature(tools=[transfer_to_number(deps.db, round(settings.tool_seconds * 1000))])
+    return Feature(tools=[transfer_to_number(deps.db, settings.countries, round(settings.tool_seconds * 1000))])

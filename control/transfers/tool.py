@@ -19,22 +19,26 @@ DESCRIPTION = (
 )
 
 
-def transfer_to_number(db: Db, timeout_ms: int) -> AgentTool:
-    """Return the tool; the agent names a label, never a number."""
+def transfer_to_number(db: Db, countries: frozenset[str], timeout_ms: int) -> AgentTool:
+    """Return the tool; the agent names a label, never a number.
+
+    `countries`: which may be called besides that of the called number.
+    """
     return AgentTool(
         name="transfer_to_number",
         description=DESCRIPTION,
-        parameters=_parameters,
-        run=partial(_run, db),
+        parameters=partial(_parameters, countries),
+        run=partial(_run, db, countries),
         channels=frozenset({ToolChannel.CALL}),
         timeout_ms=timeout_ms,
     )
 
 
-def offered(situation: Situation) -> dict[str, TransferTarget]:
+def offered(situation: Situation, countries: frozenset[str]) -> dict[str, TransferTarget]:
     """Return the targets that the agent of a call is offered, by label.
 
-    There are none on browser calls, outside the business hours, or after too many transfers; never the call's own numbers.
+    There are none on browser calls, outside the business hours, or after too many transfers; never the call's own numbers,
+    nor one in a country that must not be called.
     """
     if situation.origin != "phone" or not situation.has_carrier or not situation.is_open:
         return {}
@@ -42,11 +46,11 @@ def offered(situation: Situation) -> dict[str, TransferTarget]:
         return {}
     parties = Parties.of(situation.direction, situation.from_e164, situation.to_e164)
     targets = transfertargets.targets(situation.definition)
-    return {label: target for label, target in targets.items() if parties.bad_target(target.to_e164) is None}
+    return {label: target for label, target in targets.items() if parties.bad_target(target.to_e164, countries) is None}
 
 
-def _parameters(situation: Situation) -> Schema | None:
-    labels = list(offered(situation))
+def _parameters(countries: frozenset[str], situation: Situation) -> Schema | None:
+    labels = list(offered(situation, countries))
     if not labels:
         return None
     return {
@@ -64,10 +68,10 @@ def _parameters(situation: Situation) -> Schema | None:
     }
 
 
-async def _run(db: Db, context: ToolContext, arguments: Mapping[str, Any]) -> Result:
+async def _run(db: Db, countries: frozenset[str], context: ToolContext, arguments: Mapping[str, Any]) -> Result:
     """Store the transfer as the call's pending step; it is due once the stream is left for it."""
     label = arguments["target"]
-    target = offered(context.situation)[label]  # the registry has validated the label
+    target = offered(context.situation, countries)[label]  # the registry has validated the label
     transfer = Transfer(
         id=ids.new(),
         to_e164=target.to_e164,

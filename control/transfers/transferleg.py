@@ -18,27 +18,37 @@ from hum import ids
 from hum.clock import now
 from hum.contract.errors import NotFound
 from hum.ids import Kind
+from hum.observe.logs import log
 from hum.v1 import runtime_pb2 as pb
 from storage import calls, transfers
 from storage.calls import CallStateRow
 from storage.db import Db, Tx
 from storage.transfers import NewTransfer, TransferRow
 
+LOG = log(__name__)
 
-async def dial(tx: Tx, state: CallStateRow, transfer: Transfer, ring_seconds: int) -> pb.CarrierStep | None:
-    """Return the step that rings for a locked call, the same for a repeated request; None if the transfer is over."""
+
+async def dial(
+    tx: Tx, state: CallStateRow, transfer: Transfer, ring_seconds: int, countries: frozenset[str]
+) -> pb.CarrierStep | None:
+    """Return the step that rings for a locked call, the same for a repeated request; None if the transfer is over.
+
+    A number that the deployment does not call (`countries`: besides the called number's own) ends the transfer as
+    failed, whatever offered it: the call goes where it goes after an unanswered transfer.
+    """
     row = await transfers.get(tx, transfer.id)
     if row is None:
         at = now()
         await record.break_off(tx, state, at)  # of an earlier transfer
         leg = await calls.leg(tx, state.id)
+        parties = transfertargets.Parties.of(leg.direction, leg.from_e164, leg.to_e164)
         new = NewTransfer(
             id=transfer.id,
             org_id=state.org_id,
             call_id=state.id,
             label=transfer.label or None,
             to_e164=transfer.to_e164,
-            caller_id_e164=transfertargets.Parties.of(leg.direction, leg.from_e164, leg.to_e164).number_e164,
+            caller_id_e164=parties.number_e164,
             asked_by=transfer.asked_by,
             summary=transfer.summary,
             ring_seconds=transfer.ring_seconds or ring_seconds,
@@ -48,6 +58,10 @@ async def dial(tx: Tx, state: CallStateRow, transfer: Transfer, ring_seconds: in
             started_at=at,
         )
         row = await record.begin(tx, new)
+        if (complaint := parties.bad_target(row.to_e164, countries)) is not None:
+            LOG.warning("did not dial a transfer", reason=complaint)
+            row = await record.end(tx, state, row.id, "failed", at)
+            await _fall_back(tx, state, row, at)
     if row.call_id != state.id or row.ended_at is not None:
         return None
     # Also for a repeated request: an apology in place of the first answer has not ended the call.
@@ -147,9 +161,13 @@ async def record_end(
         )
     if apologized:
         return state, CallEnding("failed", AWAY_REASON)
+    await _fall_back(tx, state, row, at)
+    return await calls.lock(tx, state.id), None
+
+
+async def _fall_back(tx: Tx, state: CallStateRow, row: TransferRow, at: datetime) -> None:
     has_voicemail = bool((await transfers.definition(tx, state.id)).get("voicemail_enabled"))
     await record.fall_back(tx, state, row, at, has_voicemail=has_voicemail)
-    return await calls.lock(tx, state.id), None
 
 
 async def _dialled(tx: Tx, transfer_id: str, parent_call_sid: str, to_e164: str) -> tuple[CallStateRow, TransferRow]:

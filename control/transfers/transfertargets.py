@@ -74,13 +74,16 @@ class Parties:
     def of(cls, direction: str, from_e164: str, to_e164: str) -> "Parties":
         return cls(from_e164, to_e164) if direction == "outbound" else cls(to_e164, from_e164)
 
-    def bad_target(self, e164: str) -> str | None:
-        """Return why this call can't be transferred to a number, as the predicate of a sentence, or None."""
+    def bad_target(self, e164: str, countries: frozenset[str]) -> str | None:
+        """Return why this call can't be transferred to a number, as the predicate of a sentence, or None.
+
+        `countries`: which may be called besides that of the organization's number.
+        """
         if e164 == self.peer_e164:
             return "is the caller's own number"
         if e164 == self.number_e164:
             return "is the number that was called"
-        return None
+        return phone.bad_target(e164, self.number_e164, countries)
 
 
 def ended(dial_status: str, *, bridged: bool | None, needs_key: bool, connected: bool) -> str:

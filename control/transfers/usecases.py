@@ -5,7 +5,6 @@ from uuid import UUID
 
 from control.actors import actor
 from control.audit.usecases import append_action
-from control.base import phone
 from control.boundary import ActionContext
 from control.bus import Bus
 from control.clients.twilio import CarrierClient, is_refusal
@@ -108,10 +107,7 @@ class Transfers:
         target = await self._target(tx, state, request)
         leg = await calls.leg(tx, state.id)
         parties = Parties.of(leg.direction, leg.from_e164, leg.to_e164)
-        complaint = parties.bad_target(target.to_e164)
-        if complaint is None and not request.label:
-            complaint = phone.bad_callee(target.to_e164, parties.number_e164, self._settings.countries)
-        if complaint is not None:
+        if (complaint := parties.bad_target(target.to_e164, self._settings.countries)) is not None:
             raise InvalidRequest([FieldError("label" if request.label else "to", complaint)])
         return Transfer(
             id=id,

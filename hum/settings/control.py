@@ -179,7 +179,9 @@ class OutboundSettings(RequestSettings):
         1000, "outbound calls that an organization may order, and place, in 24 hours", ge=0
     )
     outbound_per_number: int = constant(
-        20, "outbound calls that an organization may order to one number in 24 hours", ge=0
+        20,
+        "outbound calls that an organization may order to one number, and times that it is called, in 24 hours",
+        ge=0,
     )
     ring_slack_seconds: float = constant(15.0, "how much longer than asked the carrier may let a call ring", ge=0)
 

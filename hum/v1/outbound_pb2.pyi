@@ -29,7 +29,7 @@ class _WaitsForEnumTypeWrapper(enum_type_wrapper._EnumTypeWrapper[_WaitsFor.Valu
     DESCRIPTOR: descriptor.EnumDescriptor
     WAITS_FOR_UNSPECIFIED: _WaitsFor.ValueType  # 0
     WAITS_FOR_TURN: _WaitsFor.ValueType  # 1
-    """Its turn: calls are placed at the carrier's pace, the organizations' in turn."""
+    """Its turn: calls are placed at the carrier's pace, the organizations' in turn, and not too many to one number in 24 hours."""
     WAITS_FOR_SCHEDULE: _WaitsFor.ValueType  # 2
     """`scheduled_at`."""
     WAITS_FOR_RETRY: _WaitsFor.ValueType  # 3
@@ -44,7 +44,7 @@ class WaitsFor(_WaitsFor, metaclass=_WaitsForEnumTypeWrapper):
 
 WAITS_FOR_UNSPECIFIED: WaitsFor.ValueType  # 0
 WAITS_FOR_TURN: WaitsFor.ValueType  # 1
-"""Its turn: calls are placed at the carrier's pace, the organizations' in turn."""
+"""Its turn: calls are placed at the carrier's pace, the organizations' in turn, and not too many to one number in 24 hours."""
 WAITS_FOR_SCHEDULE: WaitsFor.ValueType  # 2
 """`scheduled_at`."""
 WAITS_FOR_RETRY: WaitsFor.ValueType  # 3

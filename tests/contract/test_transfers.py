@@ -8,6 +8,7 @@ import pytest
 
 from control.calls import orphans
 from control.clients.twilio import CarrierCall
+from control.livecall.nextsteps import Transfer, decode, encode
 from gateway import carrierforms
 from hum import ids
 from hum.contract.errors import CarrierError
@@ -42,6 +43,7 @@ async def test_the_labels_that_are_numbers_are_offered_and_nothing_else(edge: Ed
     assert (await line.record())["transfers"] == []
 
 
+SOMALIA, SATELLITE = "+252612345678", "+881612345678"
 SHUT = {"time_zone": "UTC", "weekly": {"mon": []}}
 
 
@@ -91,6 +93,18 @@ async def test_a_map_names_no_number_that_costs_whoever_calls_it(edge: Edge, num
     assert field["field"].startswith("transfer_map_json.a")
 
 
+async def test_a_map_names_no_country_that_none_of_the_numbers_calls(edge: Edge) -> None:
+    flow = {"name": "F", "transfer_map_json": {"far": SOMALIA, "space": {"to": SATELLITE}, "here": DESK}}
+    http = await edge.client()
+    assert (await http.post("/api/flows", json=flow)).status_code == 201, "which numbers it answers is not known yet"
+    assert (await http.post("/api/numbers", json={"e164": CALL["To"]})).status_code == 201
+    answer = await http.post("/api/flows", json=flow)
+    assert answer.status_code == 400
+    fields = [each["field"] for each in answer.json()["error"]["details"]]
+    assert fields == ["transfer_map_json.far", "transfer_map_json.space.to"]
+    assert "country (SO)" in answer.text
+
+
 # --- the dial -----------------------------------------------------------------------------------------------------
 
 
@@ -98,7 +112,7 @@ async def test_a_transfer_is_rung_once_however_often_the_carrier_asks(edge: Edge
     line = await Line.begun(edge)
     dial = await line.dialled()
     attributes = {name: value for name, value in dial.verb.attrib.items() if name != "action"}
-    assert attributes == {"timeout": "25", "callerId": CALL["To"], "answerOnBridge": "true"}
+    assert attributes == {"timeout": "25", "timeLimit": "14400", "callerId": CALL["To"], "answerOnBridge": "true"}
     assert dial.number.text == DESK
     assert dial.number.get("url") == f"{PUBLIC}/twilio/voice/whisper/{dial.id}#rc=5&rp=all&ct=2000&rt=5000"
     again = Dial.of(line, await line.next())
@@ -107,6 +121,36 @@ async def test_a_transfer_is_rung_once_however_often_the_carrier_asks(edge: Edge
     assert (row["id"], row["label"], row["to"], row["state"]) == (dial.id, "front desk", DESK, "ringing")
     assert (row["asked_by"], row["summary"]) == ("agent", ASKED["summary"])
     assert row["answered_at"] is None and row["ended_at"] is None
+
+
+@pytest.mark.parametrize(
+    ("number", "unanswered", "owed"),
+    [(SOMALIA, "agent", None), ("+19005551234", "agent", None), (SATELLITE, "voicemail", "unanswered")],
+)
+async def test_a_number_that_must_not_be_called_is_never_dialled(
+    edge: Edge, number: str, unanswered: str, owed: str | None
+) -> None:
+    line = await Line.begun(edge, voicemail_enabled=True)
+    assert (await line.tool()).outcome.leave.reason == "transfer"
+    await stored_step(edge, Transfer(ids.new(), number, "far", unanswered=unanswered))  # of the last release
+    await line.left()
+    for _ in range(2):
+        assert tags(await line.next())[-1] == "Connect"
+    record = await line.record()
+    assert [(row["label"], row["state"]) for row in record["transfers"]] == [("far", "failed")]
+    assert [turn["text"] for turn in record["transcript"] if turn["role"] == "system"] == [
+        "The transfer to far did not come about: the number could not be reached."
+    ]
+    assert getattr(decode(await stored_step(edge)), "why", None) == owed, "the agent, or the mailbox"
+
+
+async def stored_step(edge: Edge, replacement: Transfer | None = None) -> str | None:
+    """Return the pending step of the call, after replacing it if one is given."""
+    async with edge.plane.control.db.system() as tx:
+        if replacement is not None:
+            await tx.execute("UPDATE calls SET next_step = $1", encode(replacement))
+        step: str | None = await tx.fetchval("SELECT next_step FROM calls")
+        return step
 
 
 async def test_whoever_answers_hears_who_calls_and_why_in_the_flows_language(edge: Edge) -> None:

@@ -103,6 +103,25 @@ async def test_numbers_end_with_the_plan(sold: Edge, stripe: Stripe) -> None:
         assert (await http.post("/api/numbers", json={"e164": CALL["To"]})).status_code == 201
 
 
+async def test_releasing_numbers_lets_nobody_buy_ever_more_of_them(sold: Edge) -> None:
+    async with await sold.client() as http:
+
+        async def bought(last: int) -> httpx.Response:
+            """Buy a number, and release it."""
+            answer = await http.post("/api/numbers/buy", json={"e164": f"+1317555020{last}"})
+            if answer.status_code == 201:
+                assert (await http.delete(f"/api/numbers/{answer.json()['id']}")).status_code == 204
+            return answer
+
+        assert [(await bought(last)).status_code for last in range(3)] == [201] * 3
+        beyond = await bought(3)
+        assert (beyond.status_code, beyond.json()["error"]["code"]) == (402, "plan_limit"), beyond.text
+        assert len(sold.plane.carrier.bought) == 3
+        async with sold.plane.control.db.system() as tx:
+            await tx.execute("UPDATE number_purchases SET created_at = now() - interval '32 days'")
+        assert (await bought(4)).status_code == 201
+
+
 async def test_a_caller_hears_that_nobody_can_take_the_call(sold: Edge, stripe: Stripe) -> None:
     """Once the minutes are used up; a call that is under way asks for its next step as ever."""
     http = await flow_with_number(sold)

@@ -1,6 +1,7 @@
 """Holding numbers: what is another organization's, who pays, giving back, comparing; and what waits for the carrier."""
 
 import asyncio
+from contextlib import nullcontext
 from dataclasses import replace
 from typing import Any
 
@@ -101,7 +102,7 @@ async def test_an_organization_beyond_its_quota_learns_nothing_of_a_number(
     assert len(answers) == 1 and "the limit is" in str(answers)
 
 
-def _exceeded(quota: NumberQuota, held: int, bought_in_a_day: int) -> None:
+def _exceeded(quota: NumberQuota, *counts: int | None) -> None:
     raise PlanLimit("the limit is reached")
 
 
@@ -143,6 +144,25 @@ async def test_an_organization_buys_so_many_and_no_more(desk: Desk, limits: dict
         async with desk.plane.control.db.system() as tx:
             await tx.execute("UPDATE number_purchases SET created_at = now() - interval '25 hours'")
     assert (await desk.buy("+13175550208")).e164 == "+13175550208"
+
+
+@pytest.mark.parametrize(
+    ("of_plan", "in_all", "bought", "is_within"),
+    [
+        (1, 100, 2, True),
+        (1, 100, 3, False),
+        (5, 100, 9, True),
+        (5, 100, 10, False),
+        (None, 4, 8, False),
+        (9, 4, 8, False),
+    ],
+)
+def test_purchases_of_a_month_follow_the_numbers_of_the_plan(
+    of_plan: int | None, in_all: int, bought: int, is_within: bool
+) -> None:
+    quota = NumberQuota(in_all, a_day=20)
+    with nullcontext() if is_within else pytest.raises(PlanLimit, match="this month"):
+        quota.require(0, 0, bought, of_plan)
 
 
 async def test_the_same_key_buys_once(desk: Desk) -> None:

@@ -39,6 +39,10 @@ def facts(**changes: object) -> DialFacts:
         ({"live_calls": 4}, PlaceCall()),
         ({"live_calls": 5}, Pass(1.0)),
         ({"placed_in_a_day": 10}, Pass(1.0)),
+        ({"callee_free_at": NOW}, PlaceCall()),
+        ({"callee_free_at": NOW + timedelta(minutes=9)}, DeferCall(NOW + timedelta(minutes=9), "turn", wanted=False)),
+        # It waits until it is too late, and no longer.
+        ({"callee_free_at": NOW + timedelta(hours=9)}, DeferCall(NOW + timedelta(hours=1), "turn", wanted=False)),
         # A blocked number is not called, whatever else is the case.
         ({"blocked": True, "live_calls": 9, "wanted_at": NOW - timedelta(days=9)}, End("blocked", "blocked")),
     ],
@@ -139,6 +143,7 @@ def test_what_follows_from_an_attempt(result: str, made: int, follows: Retry | E
         (BERLIN, ("*",), None),
         ("+881612345678", (), "country (unknown)"),
         ("+19005550100", ("*",), "premium-rate"),
+        ("+447012345678", ("*",), "personal"),
         ("+4911", ("*",), None),
         ("+49110", ("*",), "emergency"),
         ("+33153000000", ("FR",), None),  # begins like an emergency number of its country
@@ -148,6 +153,19 @@ def test_what_follows_from_an_attempt(result: str, made: int, follows: Retry | E
 def test_who_may_be_called(to: str, countries: tuple[str, ...], bad: str | None) -> None:
     found = phone.bad_callee(to, "+13175550100", frozenset(countries))
     assert (found is None) if bad is None else (found is not None and bad in found)
+
+
+@pytest.mark.parametrize(
+    ("to", "caller", "bad"),
+    [
+        ("+18005551234", "+14165550199", False),  # the same in the US, Canada and the islands
+        ("+448001111111", "+14165550199", True),
+        ("+881612345678", "+883510012345", True),  # neither has a country
+        ("+441534123456", "+442079460958", True),  # Jersey
+    ],
+)
+def test_the_country_of_a_number(to: str, caller: str, bad: bool) -> None:
+    assert (phone.bad_callee(to, caller, frozenset()) is not None) is bad
 
 
 def test_zones_of_a_number_are_real() -> None:

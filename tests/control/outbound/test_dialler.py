@@ -382,6 +382,25 @@ async def test_a_call_that_is_far_too_late_is_not_placed(desk: Desk) -> None:
     assert await desk.state(call) == ("failed", "too_late", [])
 
 
+async def test_a_number_is_called_so_often_in_24_hours_whoever_ordered_it_when(desk: Desk) -> None:
+    desk.limits = replace(desk.limits, a_day_to_one=3)
+    call = await desk.order(max_attempts=10, retry_after_seconds=60)
+    for _ in range(3):
+        await run(desk.dialler())
+        await desk.says(list(desk.carrier.placed)[-1], "no-answer")
+        await desk.later(call, 60)
+    await run(desk.dialler())
+    assert len(desk.carrier.placed) == 3
+    waiting = await desk.get(call)
+    assert (waiting.status, waiting.waits_for) == (calls_pb2.CALL_STATUS_QUEUED, pb.WAITS_FOR_TURN)
+    other, elsewhere = await desk.order(), await desk.order("+13175550188")
+    await run(desk.dialler())
+    assert (await desk.state(other), (await desk.state(elsewhere))[2]) == (("queued", "", []), ["under_way"])
+    await desk.later(call, 24 * 3600)
+    await run(desk.dialler())
+    assert len((await desk.get(call)).attempts) == 4
+
+
 async def test_who_is_blocked_meanwhile_is_not_called(desk: Desk) -> None:
     call = await desk.order()
     async with desk.db.system() as tx:

@@ -15,6 +15,7 @@ from control.transfers.whisper import NAME_CHARS, digits, whisper
 from hum import ids
 
 DESK, CALLER, OURS = "+13175550142", "+13175550199", "+13175550100"
+SOMALIA, SATELLITE, FOLLOW_ME = "+252612345678", "+881612345678", "+447012345678"
 
 
 def situation(**changes: Any) -> Situation:
@@ -36,17 +37,29 @@ def situation(**changes: Any) -> Situation:
         ({"numbers": {"me": CALLER, "us": OURS}}, []),
         ({"numbers": {"flow": "flow_01HVN5J8Q0ZR4TB8M3C2Y7K6WD"}}, []),
         ({"numbers": {"hot": "+19005551234", "help": "+1911", "none": "+999", "desk": {"to": DESK}}}, ["desk"]),
+        ({"numbers": {"far": SOMALIA, "space": {"to": SATELLITE}, "desk": DESK}}, ["desk"]),
+        ({"numbers": {"far": SOMALIA}, "direction": "outbound", "from_e164": "+252612345670"}, ["far"]),  # its own
+        ({"numbers": {"me": FOLLOW_ME, "desk": "+442079460958"}, "to_e164": "+442079460959"}, ["desk"]),
+        ({"numbers": {"far": SOMALIA}, "from_e164": "", "to_e164": ""}, ["far"]),  # a trial's number is unknown
         ({"definition": {}}, []),
     ],
 )
 def test_who_is_offered(changes: dict[str, Any], labels: list[str]) -> None:
-    assert list(offered(situation(**changes))) == labels
+    assert list(offered(situation(**changes), frozenset())) == labels
+
+
+def test_a_listed_country_is_offered() -> None:
+    numbers = {"far": SOMALIA, "space": SATELLITE}
+    assert list(offered(situation(numbers=numbers), frozenset({"SO"}))) == ["far"]
+    assert list(offered(situation(numbers=numbers), frozenset({"*"}))) == ["far", "space"]
 
 
 def test_an_entry_says_how_it_is_rung() -> None:
     entry = {"to": DESK, "accept_key": True, "timeout_seconds": 9, "unanswered": "voicemail"}
-    assert offered(situation(numbers={"desk": entry})) == {"desk": TransferTarget(DESK, True, 9, "voicemail")}
-    assert offered(situation(numbers={"desk": {"to": DESK}})) == {"desk": TransferTarget(DESK)}
+    assert offered(situation(numbers={"desk": entry}), frozenset()) == {
+        "desk": TransferTarget(DESK, True, 9, "voicemail")
+    }
+    assert offered(situation(numbers={"desk": {"to": DESK}}), frozenset()) == {"desk": TransferTarget(DESK)}
 
 
 @pytest.mark.parametrize(
