@@ -44,15 +44,16 @@ COUNT_SEATS = """
          + (SELECT count(*) FROM invites
              WHERE org_id = $1 AND expires_at > now() AND lower(email COLLATE "C") IS DISTINCT FROM lower($2::text COLLATE "C"))
 """
-# Texts that were sent, are in flight, or will be sent before the period ends.  One statement sees one snapshot: a text that goes from
-# one count to the next meanwhile is neither missed nor counted twice.  A text whose delivery is retried was counted before.
+# Texts that were sent in the period, are in flight, or wait to be sent, in this period or a later one: the plan is not asked again when
+# they are sent.  One statement sees one snapshot: a text that goes from one count to the next meanwhile is neither missed nor counted
+# twice.  A text whose delivery is retried was counted before.
 COUNT_MESSAGES = """
     SELECT (SELECT coalesce(sum(quantity), 0)::bigint FROM usage_rollups
              WHERE org_id = $1 AND meter = 'messages_sent' AND quarter_at >= $2 AND quarter_at < $3)
          + (SELECT count(*) FROM usage_entries
              WHERE org_id = $1 AND meter = 'messages_sent' AND counted_quantity IS NULL AND used_at >= $2 AND used_at < $3)
          + (SELECT count(*) FROM messages WHERE org_id = $1 AND due_at IS NULL AND status = 'queued')
-         + (SELECT count(*) FROM messages WHERE org_id = $1 AND due_at < $3 AND status IN ('scheduled', 'queued'))
+         + (SELECT count(*) FROM messages WHERE org_id = $1 AND due_at IS NOT NULL AND status IN ('scheduled', 'queued'))
 """
 ORGANIZATIONS = "SELECT org_id FROM organizations WHERE org_id > $1 ORDER BY org_id LIMIT $2"
 WARN = "INSERT INTO billing_warnings (org_id, resource, period_starts_at, percent) VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING"
@@ -327,7 +328,7 @@ async def count_seats(tx: Tx, org: UUID, besides: str | None = None) -> int:
 
 
 async def count_messages(tx: Tx, org: UUID, since: datetime, until: datetime) -> int:
-    """Return how many texts were sent from `since` to `until`, are in flight, or are to be sent before `until`.
+    """Return how many texts were sent from `since` to `until`, are in flight, or wait to be sent at any time.
 
     `since` is a full hour.
     """

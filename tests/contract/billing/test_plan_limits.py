@@ -158,6 +158,20 @@ async def test_texts_that_wait_count(sold: Edge, stripe: Stripe) -> None:
     await http.aclose()
 
 
+async def test_texts_of_later_periods_count_until_they_are_sent_or_canceled(sold: Edge) -> None:
+    """The plan is not asked again when they are sent: a year of texts would be free."""
+    http, thread = await texting(sold)
+    path = f"/api/sms/conversations/{thread}/messages"
+    texts = [{"body": "Hi", "scheduled_at": (now() + timedelta(days=40 * (1 + n))).isoformat()} for n in range(5)]
+    answers = [await http.post(path, json=each) for each in texts]
+    assert [each.status_code for each in answers] == [201, 201, 201, 402, 402]
+    assert (await refused(answers[3], "messages"))["used"] == "3"
+    await refused(await http.post(path, json={"body": "Hi"}), "messages")
+    assert (await http.delete(f"/api/sms/scheduled/{answers[0].json()['id']}")).is_success
+    assert (await http.post(path, json={"body": "Hi"})).status_code == 201
+    await http.aclose()
+
+
 async def test_texts_that_come_in_are_stored_and_opt_outs_confirmed(sold: Edge) -> None:
     """Whatever the plan says."""
     http, thread = await texting(sold)
