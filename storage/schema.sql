@@ -1380,6 +1380,7 @@ CREATE TABLE public.api_keys (
     expires_at timestamp with time zone,
     last_used_at timestamp with time zone,
     revoked_at timestamp with time zone,
+    made_by_key uuid,
     CONSTRAINT api_keys_role_check CHECK ((role = ANY (ARRAY['viewer'::text, 'operator'::text, 'admin'::text])))
 );
 
@@ -2594,6 +2595,7 @@ CREATE TABLE public.invites (
     created_at timestamp with time zone DEFAULT now() NOT NULL,
     expires_at timestamp with time zone NOT NULL,
     made_by uuid,
+    made_by_key uuid,
     CONSTRAINT invites_role_check CHECK ((role = ANY (ARRAY['viewer'::text, 'operator'::text, 'admin'::text])))
 );
 
@@ -4507,6 +4509,10 @@ ALTER TABLE ONLY public.webhook_streams
 ALTER TABLE ONLY public.webhooks
     ADD CONSTRAINT webhooks_pkey PRIMARY KEY (id);
 
+-- INDEX api_keys_made_by_key
+
+CREATE INDEX api_keys_made_by_key ON public.api_keys USING btree (made_by_key) WHERE (made_by_key IS NOT NULL);
+
 -- INDEX api_keys_page
 
 CREATE INDEX api_keys_page ON public.api_keys USING btree (org_id, id DESC);
@@ -5038,6 +5044,10 @@ CREATE UNIQUE INDEX invites_address ON public.invites USING btree (org_id, lower
 -- INDEX invites_made_by
 
 CREATE INDEX invites_made_by ON public.invites USING btree (made_by);
+
+-- INDEX invites_made_by_key
+
+CREATE INDEX invites_made_by_key ON public.invites USING btree (made_by_key) WHERE (made_by_key IS NOT NULL);
 
 -- INDEX knowledge_contents_org
 
@@ -5840,6 +5850,11 @@ CREATE TRIGGER webhooks_made AFTER INSERT ON public.webhooks FOR EACH ROW EXECUT
 ALTER TABLE ONLY public.api_keys
     ADD CONSTRAINT api_keys_made_by_fkey FOREIGN KEY (made_by) REFERENCES public.users(id) ON DELETE CASCADE;
 
+-- FK CONSTRAINT api_keys api_keys_made_by_key_fkey
+
+ALTER TABLE ONLY public.api_keys
+    ADD CONSTRAINT api_keys_made_by_key_fkey FOREIGN KEY (made_by_key) REFERENCES public.api_keys(id) ON DELETE CASCADE;
+
 -- FK CONSTRAINT api_keys api_keys_org_id_fkey
 
 ALTER TABLE ONLY public.api_keys
@@ -6359,6 +6374,11 @@ ALTER TABLE ONLY public.idempotency_keys
 
 ALTER TABLE ONLY public.invites
     ADD CONSTRAINT invites_made_by_fkey FOREIGN KEY (made_by) REFERENCES public.users(id) ON DELETE CASCADE;
+
+-- FK CONSTRAINT invites invites_made_by_key_fkey
+
+ALTER TABLE ONLY public.invites
+    ADD CONSTRAINT invites_made_by_key_fkey FOREIGN KEY (made_by_key) REFERENCES public.api_keys(id) ON DELETE CASCADE;
 
 -- FK CONSTRAINT invites invites_org_id_fkey
 
