@@ -15,10 +15,14 @@ from sandbox.stripe import Stripe
 from storage import billing
 from tests.contract.billing.conftest import checkout, fetched, get, org_of
 from tests.contract.conftest import Edge
+from tests.contract.test_browser_calls import flow_of, linked, place
 from tests.contract.test_carrier_webhooks import CALL, flow_with_number, post
 from tests.control.billing.test_metering import USE
 from tests.control.campaigns.conftest import LIMITS
 from tests.support import billing as stock
+
+#: The live calls were answered so long ago.
+LASTS = "UPDATE calls SET status = 'in_progress', answered_at = now() - $1::interval WHERE status IN ('ringing', 'in_progress')"
 
 
 async def refused(answer: httpx.Response, resource: str) -> dict[str, Any]:
@@ -118,6 +122,21 @@ async def test_a_caller_hears_that_nobody_can_take_the_call(sold: Edge, stripe: 
     await subscribe(sold, http, stripe)
     assert "<Connect" in (await post(sold, "/twilio/voice", CALL | {"CallSid": "CA3"})).text
     await http.aclose()
+
+
+async def test_live_calls_count_with_the_minutes_that_they_have_begun(sold: Edge) -> None:
+    """The plan has two minutes: calls at once would have as many as they like."""
+    async with linked(sold), await sold.client() as http:
+        flow = await flow_of(http)
+        placed = [await place(http, flow) for _ in range(3)]
+        assert [each.status_code for each in placed] == [201, 201, 402]
+        assert (await refused(placed[2], "minutes"))["used"] == "2"
+        await http.post(f"/api/calls/{placed[0].json()['call_id']}/hangup")
+        async with sold.plane.control.db.system() as tx:
+            await tx.execute(LASTS, timedelta(seconds=59))
+            assert await billing.count_live_minutes(tx, await org_of(http)) == 1
+            await tx.execute(LASTS, timedelta(seconds=61))
+        assert (await refused(await place(http, flow), "minutes"))["used"] == "2"
 
 
 async def test_no_call_is_ordered_without_minutes(sold: Edge) -> None:
