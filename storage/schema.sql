@@ -4929,6 +4929,10 @@ CREATE INDEX event_ids_age ON public.event_ids USING btree (noted_at);
 
 CREATE INDEX event_runs_age ON public.event_runs USING btree (created_at);
 
+-- INDEX event_runs_begun
+
+CREATE INDEX event_runs_begun ON public.event_runs USING btree (org_id, created_at) WHERE (status <> 'skipped'::text);
+
 -- INDEX event_runs_event
 
 CREATE INDEX event_runs_event ON public.event_runs USING btree (event_id);
