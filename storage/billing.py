@@ -55,10 +55,15 @@ COUNT_MESSAGES = """
          + (SELECT count(*) FROM messages WHERE org_id = $1 AND due_at IS NULL AND status = 'queued')
          + (SELECT count(*) FROM messages WHERE org_id = $1 AND due_at IS NOT NULL AND status IN ('scheduled', 'queued'))
 """
-# Begun minutes of live calls; one for a call that rings.  Orphaned calls are being closed.
-COUNT_LIVE_MINUTES = """
-    SELECT coalesce(sum(1 + floor(greatest(extract(epoch FROM now() - coalesce(answered_at, now())), 0) / 60)), 0)::bigint FROM calls
-     WHERE org_id = $1 AND status IN ('ringing', 'in_progress') AND lost_at IS NULL
+# Begun minutes of calls that ended in the period, and of live ones: one for a call that rings.  One snapshot, as above.  Orphaned calls
+# are being closed.
+COUNT_MINUTES = """
+    SELECT (SELECT coalesce(sum(quantity), 0)::bigint FROM usage_rollups
+             WHERE org_id = $1 AND meter = 'call_minutes' AND quarter_at >= $2 AND quarter_at < $3)
+         + (SELECT coalesce(sum(quantity), 0)::bigint FROM usage_entries
+             WHERE org_id = $1 AND meter = 'call_minutes' AND counted_quantity IS NULL AND used_at >= $2 AND used_at < $3)
+         + (SELECT coalesce(sum(1 + floor(greatest(extract(epoch FROM now() - coalesce(answered_at, now())), 0) / 60)), 0)::bigint
+              FROM calls WHERE org_id = $1 AND status IN ('ringing', 'in_progress') AND lost_at IS NULL)
 """
 ORGANIZATIONS = "SELECT org_id FROM organizations WHERE org_id > $1 ORDER BY org_id LIMIT $2"
 WARN = "INSERT INTO billing_warnings (org_id, resource, period_starts_at, percent) VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING"
@@ -341,9 +346,12 @@ async def count_messages(tx: Tx, org: UUID, since: datetime, until: datetime) ->
     return count
 
 
-async def count_live_minutes(tx: Tx, org: UUID) -> int:
-    """Return how many minutes the organization's live calls have begun; a call that rings will begin one."""
-    count: int = await tx.fetchval(COUNT_LIVE_MINUTES, org)
+async def count_minutes(tx: Tx, org: UUID, since: datetime, until: datetime) -> int:
+    """Return how many minutes were begun by calls that ended from `since` to `until`, and by live ones.
+
+    A call that rings will begin one.  `since` is a full hour.
+    """
+    count: int = await tx.fetchval(COUNT_MINUTES, org, since, until)
     return count
 
 

@@ -5509,6 +5509,10 @@ CREATE INDEX triggers_org ON public.triggers USING btree (org_id, id DESC) WHERE
 
 CREATE INDEX usage_entries_uncounted ON public.usage_entries USING btree (org_id, used_at) WHERE ((meter = 'messages_sent'::text) AND (counted_quantity IS NULL));
 
+-- INDEX usage_entries_uncounted_minutes
+
+CREATE INDEX usage_entries_uncounted_minutes ON public.usage_entries USING btree (org_id, used_at) WHERE ((meter = 'call_minutes'::text) AND (counted_quantity IS NULL));
+
 -- INDEX users_email
 
 CREATE UNIQUE INDEX users_email ON public.users USING btree (lower((email COLLATE "C")));

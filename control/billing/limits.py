@@ -13,7 +13,7 @@ from control.billing.subscriptionstate import Period
 from hum.clock import now
 from hum.contract.errors import BillingRequired
 from hum.plans import FREE
-from storage import billing, usage
+from storage import billing
 from storage.billing import AllowanceRow
 from storage.db import Tx
 
@@ -64,8 +64,7 @@ async def used(tx: Tx, org: UUID, resource: str, period: Period, *, besides: str
             return await billing.count_seats(tx, org, besides)
         case "messages":
             return await billing.count_messages(tx, org, since, period.ends_at)
-    ended = (await usage.totals(tx, org, since, period.ends_at)).call_minutes
-    return ended + await billing.count_live_minutes(tx, org)
+    return await billing.count_minutes(tx, org, since, period.ends_at)
 
 
 async def require(tx: Tx, org: UUID, resource: str, more: int = 1, *, besides: str | None = None) -> None:

@@ -9,10 +9,13 @@ import httpx
 
 from control.base.subscriptions import Payments
 from control.billing.sweeps import rows, warn
+from control.calls.ending import end_call
 from control.campaigns.dispatching import Dispatcher
+from hum import ids
 from hum.clock import now
+from hum.ids import Kind
 from sandbox.stripe import Stripe
-from storage import billing
+from storage import billing, calls
 from tests.contract.billing.conftest import checkout, fetched, get, org_of
 from tests.contract.conftest import Edge
 from tests.contract.test_browser_calls import flow_of, linked, place
@@ -134,8 +137,13 @@ async def test_live_calls_count_with_the_minutes_that_they_have_begun(sold: Edge
         await http.post(f"/api/calls/{placed[0].json()['call_id']}/hangup")
         async with sold.plane.control.db.system() as tx:
             await tx.execute(LASTS, timedelta(seconds=59))
-            assert await billing.count_live_minutes(tx, await org_of(http)) == 1
+            hour = now().replace(minute=0, second=0, microsecond=0)
+            assert await billing.count_minutes(tx, await org_of(http), hour, hour + timedelta(hours=2)) == 1
             await tx.execute(LASTS, timedelta(seconds=61))
+        assert (await refused(await place(http, flow), "minutes"))["used"] == "2"
+        async with sold.plane.control.db.system() as tx:  # it ends, and is not rolled up yet
+            call = await calls.lock(tx, ids.require(Kind.CALL, placed[1].json()["call_id"]))
+            await end_call(tx, call, "completed", now(), "caller")
         assert (await refused(await place(http, flow), "minutes"))["used"] == "2"
 
 
