@@ -338,19 +338,13 @@ async def count_seats(tx: Tx, org: UUID, besides: str | None = None) -> int:
 
 
 async def count_messages(tx: Tx, org: UUID, since: datetime, until: datetime) -> int:
-    """Return how many texts were sent from `since` to `until`, are in flight, or wait to be sent at any time.
-
-    `since` is a full hour.
-    """
+    """Return how many texts were sent from `since`, a full hour, to `until`, are in flight, or wait to be sent at any time."""
     count: int = await tx.fetchval(COUNT_MESSAGES, org, since, until)
     return count
 
 
 async def count_minutes(tx: Tx, org: UUID, since: datetime, until: datetime) -> int:
-    """Return how many minutes were begun by calls that ended from `since` to `until`, and by live ones.
-
-    A call that rings will begin one.  `since` is a full hour.
-    """
+    """Return how many minutes calls have begun that ended from `since`, a full hour, to `until`, or are live."""
     count: int = await tx.fetchval(COUNT_MINUTES, org, since, until)
     return count
 
