@@ -44,15 +44,26 @@ COUNT_SEATS = """
          + (SELECT count(*) FROM invites
              WHERE org_id = $1 AND expires_at > now() AND lower(email COLLATE "C") IS DISTINCT FROM lower($2::text COLLATE "C"))
 """
-# Texts that were sent, are in flight, or will be sent before the period ends.  One statement sees one snapshot: a text that goes from
-# one count to the next meanwhile is neither missed nor counted twice.  A text whose delivery is retried was counted before.
+# Texts that were sent in the period, are in flight, or wait to be sent, in this period or a later one: the plan is not asked again when
+# they are sent.  One statement sees one snapshot: a text that goes from one count to the next meanwhile is neither missed nor counted
+# twice.  A text whose delivery is retried was counted before.
 COUNT_MESSAGES = """
     SELECT (SELECT coalesce(sum(quantity), 0)::bigint FROM usage_rollups
              WHERE org_id = $1 AND meter = 'messages_sent' AND quarter_at >= $2 AND quarter_at < $3)
          + (SELECT count(*) FROM usage_entries
              WHERE org_id = $1 AND meter = 'messages_sent' AND counted_quantity IS NULL AND used_at >= $2 AND used_at < $3)
          + (SELECT count(*) FROM messages WHERE org_id = $1 AND due_at IS NULL AND status = 'queued')
-         + (SELECT count(*) FROM messages WHERE org_id = $1 AND due_at < $3 AND status IN ('scheduled', 'queued'))
+         + (SELECT count(*) FROM messages WHERE org_id = $1 AND due_at IS NOT NULL AND status IN ('scheduled', 'queued'))
+"""
+# Begun minutes of calls that ended in the period, and of live ones: one for a call that rings.  One snapshot, as above.  Orphaned calls
+# are being closed.
+COUNT_MINUTES = """
+    SELECT (SELECT coalesce(sum(quantity), 0)::bigint FROM usage_rollups
+             WHERE org_id = $1 AND meter = 'call_minutes' AND quarter_at >= $2 AND quarter_at < $3)
+         + (SELECT coalesce(sum(quantity), 0)::bigint FROM usage_entries
+             WHERE org_id = $1 AND meter = 'call_minutes' AND counted_quantity IS NULL AND used_at >= $2 AND used_at < $3)
+         + (SELECT coalesce(sum(1 + floor(greatest(extract(epoch FROM now() - coalesce(answered_at, now())), 0) / 60)), 0)::bigint
+              FROM calls WHERE org_id = $1 AND status IN ('ringing', 'in_progress') AND lost_at IS NULL)
 """
 ORGANIZATIONS = "SELECT org_id FROM organizations WHERE org_id > $1 ORDER BY org_id LIMIT $2"
 WARN = "INSERT INTO billing_warnings (org_id, resource, period_starts_at, percent) VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING"
@@ -327,11 +338,14 @@ async def count_seats(tx: Tx, org: UUID, besides: str | None = None) -> int:
 
 
 async def count_messages(tx: Tx, org: UUID, since: datetime, until: datetime) -> int:
-    """Return how many texts were sent from `since` to `until`, are in flight, or are to be sent before `until`.
-
-    `since` is a full hour.
-    """
+    """Return how many texts were sent from `since`, a full hour, to `until`, are in flight, or wait to be sent at any time."""
     count: int = await tx.fetchval(COUNT_MESSAGES, org, since, until)
+    return count
+
+
+async def count_minutes(tx: Tx, org: UUID, since: datetime, until: datetime) -> int:
+    """Return how many minutes calls have begun that ended from `since`, a full hour, to `until`, or are live."""
+    count: int = await tx.fetchval(COUNT_MINUTES, org, since, until)
     return count
 
 

@@ -20,8 +20,19 @@ NODE = """
                 WHERE b.node = m.node AND c.status IN ('queued', 'ringing', 'in_progress')), random()
      LIMIT 1
 """
+# Calls that are connected count at the process that has them, the others at the one that got their offer.
+PLACES_LEFT = """
+    WITH browsers AS (
+        SELECT node, places FROM media_links
+         WHERE link IS NOT NULL AND seen_at > now() - $1::interval AND 'browser' = ANY (takes))
+    SELECT sum(places) - (SELECT count(*) FROM calls c LEFT JOIN browser_calls b ON b.call_id = c.id
+                           WHERE c.status IN ('ringing', 'in_progress') AND c.org_id <> $2
+                             AND coalesce(c.node, b.node) IN (SELECT node FROM browsers))
+      FROM browsers
+    HAVING bool_and(places IS NOT NULL) AND EXISTS (SELECT FROM organizations WHERE org_id <> $2)
+"""
 LIVE = """
-    SELECT count(*) AS calls, count(*) FILTER (WHERE b.caller = $1) AS of_caller
+    SELECT count(*) AS calls, count(b.call_id) AS of_browsers, count(*) FILTER (WHERE b.caller = $1) AS of_caller
       FROM calls c LEFT JOIN browser_calls b ON b.call_id = c.id
      WHERE c.status IN ('ringing', 'in_progress')
 """
@@ -88,9 +99,10 @@ class BrowserNodeRow:
 
 @dataclass(frozen=True, slots=True)
 class LiveRow:
-    """An organization's live calls, and how many of them one caller placed from a browser."""
+    """An organization's live calls, those of them from browsers, and how many of these one caller placed."""
 
     calls: int
+    of_browsers: int
     of_caller: int
 
 
@@ -110,6 +122,15 @@ async def node(tx: Tx, silent: timedelta, zone: str) -> BrowserNodeRow | None:
     """
     row = await tx.fetchrow(NODE, silent, zone)
     return BrowserNodeRow(**row) if row else None
+
+
+async def places_left(tx: Tx, silent: timedelta, org: UUID) -> int | None:
+    """Return how many places for calls from browsers the other organizations have left; None if there are none, or unknown.
+
+    Runs as the system.
+    """
+    places: int | None = await tx.fetchval(PLACES_LEFT, silent, org)
+    return places
 
 
 async def live(tx: Tx, org: UUID, caller: str) -> LiveRow:

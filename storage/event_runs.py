@@ -22,6 +22,11 @@ COUNTS = """
      WHERE flow_id = ANY ($1::uuid[]) AND created_at > $2
      GROUP BY flow_id
 """
+COUNTS_OF_ORGANIZATIONS = """
+    SELECT org_id, count(*) AS made FROM event_runs
+     WHERE org_id = ANY ($1::uuid[]) AND created_at > $2 AND status <> 'skipped'
+     GROUP BY org_id
+"""
 CREATE = """
     INSERT INTO event_runs (id, org_id, flow_id, event_id, event_type, depth, caused_by, reason, status, finished_at)
     SELECT id, org, flow, event, type, depth, cause, reason, CASE WHEN reason IS NULL THEN 'waiting' ELSE 'skipped' END,
@@ -227,6 +232,11 @@ async def counts(tx: Tx, flows: Sequence[UUID], since: datetime) -> dict[UUID, t
     """Return how many runs of each flow were created, and how many skipped, since then."""
     rows = await tx.fetch(COUNTS, flows, since)
     return {row["flow_id"]: (row["made"], row["skipped"]) for row in rows}
+
+
+async def counts_of_organizations(tx: Tx, organizations: Sequence[UUID], since: datetime) -> dict[UUID, int]:
+    """Return how many runs of each organization were created since then, without skipped ones."""
+    return {row["org_id"]: row["made"] for row in await tx.fetch(COUNTS_OF_ORGANIZATIONS, organizations, since)}
 
 
 async def create(tx: Tx, runs: Sequence[NewEventRun]) -> list[tuple[UUID, UUID]]:

@@ -1,5 +1,6 @@
 """Organizations, people, memberships and API keys."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -65,8 +66,8 @@ PERSON_FOR_SITE_ADMIN = "SELECT hum.person_for_site_admin($1)"
 SET_SITE_ADMIN = "UPDATE users SET site_admin = $2 WHERE id = $1"
 USER = "SELECT id, email, name FROM users WHERE id = $1"
 CREATE_KEY = """
-    INSERT INTO api_keys (id, org_id, hash, prefix, name, role, scopes, made_by, expires_at)
-    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
+    INSERT INTO api_keys (id, org_id, hash, prefix, name, role, scopes, made_by, made_by_key, expires_at)
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
     RETURNING created_at
 """
 KEYS = """
@@ -76,7 +77,25 @@ KEYS = """
      ORDER BY id DESC
      LIMIT $2
 """
+# Waits for a transaction that revokes this key, and then returns no row; later ones wait for this transaction.
+IS_KEY_VALID = "SELECT true FROM api_keys WHERE id = $1 AND revoked_at IS NULL FOR SHARE"
 REVOKE_KEY = "UPDATE api_keys SET revoked_at = coalesce(revoked_at, now()) WHERE id = $1"
+# Keys that were revoked before are returned too: they may have made others.
+REVOKE_KEYS_MADE_BY = """
+    UPDATE api_keys SET revoked_at = coalesce(revoked_at, now())
+     WHERE made_by_key = ANY ($1::uuid[]) AND id IS DISTINCT FROM $2
+    RETURNING id, revoked_at = now() AS is_new
+"""
+DESCENDS = """
+    WITH RECURSIVE makers AS (
+        SELECT id, made_by_key FROM api_keys WHERE id = $1
+        UNION ALL
+        SELECT k.id, k.made_by_key FROM api_keys k JOIN makers m ON k.id = m.made_by_key)
+    SELECT EXISTS (SELECT FROM makers WHERE id = $2)
+"""
+KEEP_KEYS_MADE_BY = """
+    UPDATE api_keys SET made_by_key = (SELECT made_by_key FROM api_keys WHERE id = $1) WHERE made_by_key = $1
+"""
 
 
 @dataclass(slots=True)
@@ -316,12 +335,13 @@ async def create_key(
     role: str,
     scopes: list[str],
     made_by: UUID | None,
+    made_by_key: UUID | None = None,
     expires_at: datetime | None,
 ) -> datetime:
     """Store a key; return when it was created.  Raises NotFound for an unknown organization."""
     try:
         made_at: datetime = await tx.fetchval(
-            CREATE_KEY, id, org, hash, prefix, name, role, scopes, made_by, expires_at
+            CREATE_KEY, id, org, hash, prefix, name, role, scopes, made_by, made_by_key, expires_at
         )
     except asyncpg.ForeignKeyViolationError as error:
         raise NotFound("There is no such organization.") from error
@@ -338,6 +358,31 @@ async def revoke_key(tx: Tx, id: UUID) -> None:
     if await tx.execute(REVOKE_KEY, id) == "UPDATE 0":
         raise NotFound("There is no such API key.")
     await revocations.publish(tx, id)
+
+
+async def is_key_valid(tx: Tx, id: UUID) -> bool:
+    """Return whether a key is not revoked; if so, it is not revoked before this transaction ends."""
+    return await tx.fetchval(IS_KEY_VALID, id) is not None
+
+
+async def revoke_keys_made_by(tx: Tx, makers: Sequence[UUID], besides: UUID | None) -> list[tuple[UUID, bool]]:
+    """Revoke the keys that these revoked ones made, except `besides`; return each, and whether it was valid until now."""
+    rows = [(row["id"], row["is_new"]) for row in await tx.fetch(REVOKE_KEYS_MADE_BY, makers, besides)]
+    for id, is_new in rows:
+        if is_new:
+            await revocations.publish(tx, id)
+    return rows
+
+
+async def descends(tx: Tx, id: UUID, maker: UUID) -> bool:
+    """Return whether a key is `maker`, or was made by it, or by a key that was."""
+    does: bool = await tx.fetchval(DESCENDS, id, maker)
+    return does
+
+
+async def keep_keys_made_by(tx: Tx, maker: UUID) -> None:
+    """Let the keys that a key made be those of the key that made it; of nobody's, if a person or an operator did."""
+    await tx.execute(KEEP_KEYS_MADE_BY, maker)
 
 
 async def set_site_admin(tx: Tx, user: UUID, *, site_admin: bool) -> None:

@@ -1380,6 +1380,7 @@ CREATE TABLE public.api_keys (
     expires_at timestamp with time zone,
     last_used_at timestamp with time zone,
     revoked_at timestamp with time zone,
+    made_by_key uuid,
     CONSTRAINT api_keys_role_check CHECK ((role = ANY (ARRAY['viewer'::text, 'operator'::text, 'admin'::text])))
 );
 
@@ -2594,6 +2595,7 @@ CREATE TABLE public.invites (
     created_at timestamp with time zone DEFAULT now() NOT NULL,
     expires_at timestamp with time zone NOT NULL,
     made_by uuid,
+    made_by_key uuid,
     CONSTRAINT invites_role_check CHECK ((role = ANY (ARRAY['viewer'::text, 'operator'::text, 'admin'::text])))
 );
 
@@ -4507,6 +4509,10 @@ ALTER TABLE ONLY public.webhook_streams
 ALTER TABLE ONLY public.webhooks
     ADD CONSTRAINT webhooks_pkey PRIMARY KEY (id);
 
+-- INDEX api_keys_made_by_key
+
+CREATE INDEX api_keys_made_by_key ON public.api_keys USING btree (made_by_key) WHERE (made_by_key IS NOT NULL);
+
 -- INDEX api_keys_page
 
 CREATE INDEX api_keys_page ON public.api_keys USING btree (org_id, id DESC);
@@ -4923,6 +4929,10 @@ CREATE INDEX event_ids_age ON public.event_ids USING btree (noted_at);
 
 CREATE INDEX event_runs_age ON public.event_runs USING btree (created_at);
 
+-- INDEX event_runs_begun
+
+CREATE INDEX event_runs_begun ON public.event_runs USING btree (org_id, created_at) WHERE (status <> 'skipped'::text);
+
 -- INDEX event_runs_event
 
 CREATE INDEX event_runs_event ON public.event_runs USING btree (event_id);
@@ -5038,6 +5048,10 @@ CREATE UNIQUE INDEX invites_address ON public.invites USING btree (org_id, lower
 -- INDEX invites_made_by
 
 CREATE INDEX invites_made_by ON public.invites USING btree (made_by);
+
+-- INDEX invites_made_by_key
+
+CREATE INDEX invites_made_by_key ON public.invites USING btree (made_by_key) WHERE (made_by_key IS NOT NULL);
 
 -- INDEX knowledge_contents_org
 
@@ -5495,6 +5509,10 @@ CREATE INDEX triggers_org ON public.triggers USING btree (org_id, id DESC) WHERE
 
 CREATE INDEX usage_entries_uncounted ON public.usage_entries USING btree (org_id, used_at) WHERE ((meter = 'messages_sent'::text) AND (counted_quantity IS NULL));
 
+-- INDEX usage_entries_uncounted_minutes
+
+CREATE INDEX usage_entries_uncounted_minutes ON public.usage_entries USING btree (org_id, used_at) WHERE ((meter = 'call_minutes'::text) AND (counted_quantity IS NULL));
+
 -- INDEX users_email
 
 CREATE UNIQUE INDEX users_email ON public.users USING btree (lower((email COLLATE "C")));
@@ -5839,6 +5857,11 @@ CREATE TRIGGER webhooks_made AFTER INSERT ON public.webhooks FOR EACH ROW EXECUT
 
 ALTER TABLE ONLY public.api_keys
     ADD CONSTRAINT api_keys_made_by_fkey FOREIGN KEY (made_by) REFERENCES public.users(id) ON DELETE CASCADE;
+
+-- FK CONSTRAINT api_keys api_keys_made_by_key_fkey
+
+ALTER TABLE ONLY public.api_keys
+    ADD CONSTRAINT api_keys_made_by_key_fkey FOREIGN KEY (made_by_key) REFERENCES public.api_keys(id) ON DELETE CASCADE;
 
 -- FK CONSTRAINT api_keys api_keys_org_id_fkey
 
@@ -6359,6 +6382,11 @@ ALTER TABLE ONLY public.idempotency_keys
 
 ALTER TABLE ONLY public.invites
     ADD CONSTRAINT invites_made_by_fkey FOREIGN KEY (made_by) REFERENCES public.users(id) ON DELETE CASCADE;
+
+-- FK CONSTRAINT invites invites_made_by_key_fkey
+
+ALTER TABLE ONLY public.invites
+    ADD CONSTRAINT invites_made_by_key_fkey FOREIGN KEY (made_by_key) REFERENCES public.api_keys(id) ON DELETE CASCADE;
 
 -- FK CONSTRAINT invites invites_org_id_fkey
 

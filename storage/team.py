@@ -47,6 +47,7 @@ INHERIT_KEYS_OF = """
      WHERE made_by = $1 AND revoked_at IS NULL
 """
 DELETE_INVITES_OF = "DELETE FROM invites WHERE made_by = $1"
+DELETE_INVITES_OF_KEYS = "DELETE FROM invites WHERE made_by_key = ANY ($1::uuid[]) RETURNING id"
 HAS_ADDRESS = """
     SELECT EXISTS (SELECT FROM memberships m JOIN users u ON u.id = m.user_id
                     WHERE m.org_id = hum.org_id() AND lower(u.email COLLATE "C") = lower($1::text COLLATE "C"))
@@ -59,11 +60,11 @@ INVITES = """
      LIMIT $2
 """
 INVITE = """
-    INSERT INTO invites (id, org_id, email, role, invited_by, made_by, expires_at)
-    VALUES ($1, hum.org_id(), $2, $3, $4, $5, now() + $6::interval)
+    INSERT INTO invites (id, org_id, email, role, invited_by, made_by, made_by_key, expires_at)
+    VALUES ($1, hum.org_id(), $2, $3, $4, $5, $6, now() + $7::interval)
     ON CONFLICT (org_id, lower(email COLLATE "C")) DO UPDATE
        SET id = excluded.id, role = excluded.role, invited_by = excluded.invited_by, made_by = excluded.made_by,
-           created_at = now(), expires_at = excluded.expires_at
+           made_by_key = excluded.made_by_key, created_at = now(), expires_at = excluded.expires_at
     RETURNING id, email, role, invited_by, created_at, expires_at
 """
 DELETE_INVITE = "DELETE FROM invites WHERE id = $1"
@@ -137,6 +138,11 @@ async def delete_invites_of(tx: Tx, user: UUID) -> None:
     await tx.execute(DELETE_INVITES_OF, user)
 
 
+async def delete_invites_of_keys(tx: Tx, keys: Sequence[UUID]) -> list[UUID]:
+    """Delete the invitations that these keys sent; return them."""
+    return [row["id"] for row in await tx.fetch(DELETE_INVITES_OF_KEYS, keys)]
+
+
 async def has_address(tx: Tx, email: str) -> bool:
     """Return whether a member has this address."""
     exists: bool = await tx.fetchval(HAS_ADDRESS, email)
@@ -149,10 +155,17 @@ async def page_invites(tx: Tx, before: UUID | None, limit: int) -> list[InviteRo
 
 
 async def invite(
-    tx: Tx, id: UUID, email: str, role: str, invited_by: str, made_by: UUID | None, lasts: timedelta
+    tx: Tx,
+    id: UUID,
+    email: str,
+    role: str,
+    invited_by: str,
+    made_by: UUID | None,
+    made_by_key: UUID | None,
+    lasts: timedelta,
 ) -> InviteRow:
     """Invite an address; replace an earlier invitation of it."""
-    row = await tx.fetchrow(INVITE, id, email, role, invited_by, made_by, lasts)
+    row = await tx.fetchrow(INVITE, id, email, role, invited_by, made_by, made_by_key, lasts)
     assert row is not None
     return InviteRow(**row)
 

@@ -171,12 +171,6 @@ def _grouped(key: str) -> str:
 # $1 and $2: from and to; $3: the time zone of the days.
 BY_DAY, BY_FLOW, BY_NUMBER = _grouped("day"), _grouped("flow_id"), _grouped("number_id")
 UNREAD_SINCE = "SELECT hum.unread_since($1)"
-# Runs as the system.
-TOTALS = """
-    SELECT meter, sum(quantity)::bigint AS quantity FROM usage_rollups
-     WHERE org_id = $1 AND quarter_at >= $2 AND quarter_at < $3
-     GROUP BY meter
-"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -291,20 +285,6 @@ class CountRow:
 
 
 @dataclass(frozen=True, slots=True)
-class Totals:
-    """An organization's usage in a span, as plans count it."""
-
-    calls: int = 0
-    call_seconds: int = 0
-    #: Started minutes, for each call.
-    call_minutes: int = 0
-    messages_sent: int = 0
-    messages_received: int = 0
-    segments_sent: int = 0
-    segments_received: int = 0
-
-
-@dataclass(frozen=True, slots=True)
 class LineRow:
     """The quantity and cost of one meter and item; `basis`: `none`, `estimate`, `carrier`."""
 
@@ -322,16 +302,6 @@ class GroupedLines:
 
     total: list[LineRow]
     groups: dict[date | UUID, list[LineRow]]
-
-
-async def totals(tx: Tx, org: UUID, since: datetime, until: datetime) -> Totals:
-    """Return the usage from `since` to `until`, which are full hours or quarters; cheap.
-
-    Unread events are missing (`events.lag_seconds(tx, usage.READER)`), and a quarter may still grow: late reports, and a text's next
-    attempt, count at the time of their subject.  A caller that passes totals on must compare them with what it passed on before.
-    """
-    rows = await tx.fetch(TOTALS, org, since, until)
-    return Totals(**{row["meter"]: row["quantity"] for row in rows if row["meter"] in Totals.__slots__})
 
 
 # --- entries ------------------------------------------------------------------------------------------------------

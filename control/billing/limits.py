@@ -13,7 +13,7 @@ from control.billing.subscriptionstate import Period
 from hum.clock import now
 from hum.contract.errors import BillingRequired
 from hum.plans import FREE
-from storage import billing, usage
+from storage import billing
 from storage.billing import AllowanceRow
 from storage.db import Tx
 
@@ -52,7 +52,10 @@ async def find(tx: Tx, org: UUID, resource: str, *, besides: str | None = None) 
 
 
 async def used(tx: Tx, org: UUID, resource: str, period: Period, *, besides: str | None = None) -> int:
-    """Return the use of a resource, in the period if it is counted so.  Texts count from when they are written."""
+    """Return the use of a resource, in the period if it is counted so.
+
+    Texts count from when they are written, and minutes from when they begin: else calls at once would be unlimited.
+    """
     since = subscriptionstate.full_hour(period.starts_at)
     match resource:
         case "numbers":
@@ -61,7 +64,7 @@ async def used(tx: Tx, org: UUID, resource: str, period: Period, *, besides: str
             return await billing.count_seats(tx, org, besides)
         case "messages":
             return await billing.count_messages(tx, org, since, period.ends_at)
-    return (await usage.totals(tx, org, since, period.ends_at)).call_minutes
+    return await billing.count_minutes(tx, org, since, period.ends_at)
 
 
 async def require(tx: Tx, org: UUID, resource: str, more: int = 1, *, besides: str | None = None) -> None:

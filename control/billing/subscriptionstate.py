@@ -158,6 +158,13 @@ def change(
     )
 
 
+def smaller_plan(contract: Contract, plans: Plans, change: SubscriptionChange) -> Plan | None:
+    """Return the plan of a change if it is smaller than the present one."""
+    plan, present = plans.get(change.plan_id), _listed_plan(contract, plans)
+    order = plans.plans.index
+    return plan if plan is not None and present is not None and order(plan) < order(present) else None
+
+
 def _items(contract: Contract, plans: Plans, target: Mapping[str, int | None]) -> tuple[Mapping[str, Any], ...]:
     """Return the changed lines of the plans' prices.  The main line keeps its id, and so its period."""
     ours = {

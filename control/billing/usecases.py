@@ -6,7 +6,7 @@ from urllib.parse import urljoin
 from uuid import UUID
 
 from control.audit.usecases import append_action
-from control.base.subscriptions import CheckoutPage, CheckoutRequest, Payments
+from control.base.subscriptions import CheckoutPage, CheckoutRequest, Contract, Payments
 from control.base.wire import timestamp, value
 from control.billing import limits, subscriptionstate
 from control.billing.account import Accounts
@@ -164,7 +164,10 @@ class StripeRequests:
         request: pb.UpdateSubscriptionRequest,
         request_id: str,
     ) -> None:
-        """Change the subscription; absent fields are unchanged.  Raises InvalidRequest, InvalidState, PaymentError."""
+        """Change the subscription; absent fields are unchanged.  Raises InvalidRequest, InvalidState, PaymentError.
+
+        Less is credited by time, so a plan can't become one that allows less than was used in the period.
+        """
         contract = await accounts.contract(principal.org_id)
         if contract is None or contract.status in subscriptionstate.OVER:
             raise InvalidState(NO_SUBSCRIPTION)
@@ -178,8 +181,11 @@ class StripeRequests:
             request.extra_seats if request.HasField("extra_seats") else None,
             request.cancel_at_period_end if request.HasField("cancel_at_period_end") else None,
         )
+        smaller = subscriptionstate.smaller_plan(contract, self._plans, change)
         # The log has the order, even if Stripe then refuses it.
         async with self._db.tenant(principal.org_id) as tx:
+            if smaller is not None:
+                await _require_room(tx, principal.org_id, contract, smaller)
             subject = ids.show(Kind.ORGANIZATION, principal.org_id)
             await append_action(tx, principal.org_id, principal, "updateSubscription", subject, fields, request_id)
         # No idempotency key: the change is derived from the present state, so a repetition changes nothing.
@@ -188,6 +194,17 @@ class StripeRequests:
         except PaymentDeclined as error:
             raise InvalidState(DECLINED) from error
         await accounts.contract(principal.org_id)
+
+
+async def _require_room(tx: Tx, org: UUID, contract: Contract, plan: Plan) -> None:
+    """Check that a plan allows what was used in the subscription's period.  Raises InvalidState."""
+    period = subscriptionstate.period(contract.period_starts_at, contract.period_ends_at, now())
+    for resource, limit in (("minutes", plan.minutes), ("messages", plan.messages)):
+        if limit is not None and (used := await limits.used(tx, org, resource, period)) > limit:
+            raise InvalidState(
+                f"The plan {plan.id} allows {limit} {limits.WORDS[resource]}, and {used} are used in this period: change to it "
+                f"when the next one begins, on {period.ends_at:%Y-%m-%d}, or let the subscription end then."
+            )
 
 
 # --- closing checkouts --------------------------------------------------------------------------------------------

@@ -55,13 +55,13 @@ class BrowserCalls:
         """
         if (fault := sdp.fault(request.sdp)) is not None:
             raise InvalidRequest([FieldError("sdp", fault)])
-        node = await self._node()
+        node, places = await self._node(principal.org_id)
         id = ids.new()
         answered = asyncio.Event()
         unsubscribe = self._bus.subscribe(BROWSERS, lambda call: answered.set() if call in {None, id} else None)
         try:
             async with self._db.tenant(principal.org_id) as tx:
-                await self._create(tx, principal, id, node, request)
+                await self._create(tx, principal, id, node, places, request)
                 await append_action(
                     tx,
                     principal.org_id,
@@ -82,19 +82,29 @@ class BrowserCalls:
             raise InvalidRequest([FieldError("sdp", result.detail or "can't be answered")])
         raise Unavailable("The media process that takes calls from browsers did not answer; try again.")
 
-    async def _node(self) -> str:
+    async def _node(self, org: UUID) -> tuple[str, int | None]:
+        """Return the media process for a new call, and the places that the other organizations have left, if limited.
+
+        Raises Unavailable.
+        """
+        silent = timedelta(seconds=self._settings.link_silent_seconds)
         async with self._db.system() as tx:
-            row = await browser_calls.node(
-                tx, timedelta(seconds=self._settings.link_silent_seconds), self._settings.zone
-            )
+            row = await browser_calls.node(tx, silent, self._settings.zone)
+            places = await browser_calls.places_left(tx, silent, org)
         if row is None:
             raise Unavailable(NO_BROWSER_PROCESS)
         if row.refuses is not None:
             raise Unavailable(f"The media processes that take calls from browsers take no more now: {row.refuses}.")
-        return row.node
+        return row.node, places
 
     async def _create(
-        self, tx: Tx, principal: Principal, id: UUID, node: str, request: calls_pb2.PlaceBrowserCallRequest
+        self,
+        tx: Tx,
+        principal: Principal,
+        id: UUID,
+        node: str,
+        places: int | None,
+        request: calls_pb2.PlaceBrowserCallRequest,
     ) -> None:
         flow = await flows.get(tx, ids.require(Kind.FLOW, request.flow_id))
         if flow.channel != "voice":
@@ -105,6 +115,9 @@ class BrowserCalls:
             raise RateLimited("You have too many calls from browsers at once; end one first.")
         if live.calls >= self._settings.max_calls_per_organization:
             raise RateLimited("Your organization has too many calls at once.")
+        # Each organization takes about half of the places that the others have left.
+        if places is not None and live.of_browsers > 0 and live.of_browsers >= places - live.of_browsers:
+            raise RateLimited("Your organization has too many calls from browsers at once.")
         await limits.require(tx, principal.org_id, "minutes")
         await browser_calls.create(tx, id, principal.org_id, caller, flow.id, flow.version, node, request.sdp)
         await append_event(tx, id, now(), state=calls_pb2.CallStateChanged(status=calls_pb2.CALL_STATUS_RINGING))

@@ -15,6 +15,7 @@ RUN = Job("event_run", concurrency=16, per_organization=4, priority=40, timeout_
 
 #: The longest event that the agent reads, and the longest result that is stored.
 EVENT_CHARS, RESULT_CHARS = 40_000, 20_000
+DAY = timedelta(days=1)
 INTERRUPTED, MODEL_FAILED, TIMED_OUT = "interrupted", "model_failed", "timed_out"
 
 RULES = """\
@@ -31,6 +32,8 @@ class EventRunLimits:
 
     runs_per_flow: int
     window: timedelta
+    #: In `DAY`.
+    runs_per_organization: int
     #: The longest chain of runs that cause one another.
     depth: int
     tool_calls: int
@@ -47,14 +50,21 @@ def listens(types: Sequence[str], type: str) -> bool:
 SHOWN_SKIPS = 20
 
 
-def skipped(data: Mapping[str, Any] | None, depth: int, runs_in_window: int, limits: EventRunLimits) -> str | None:
-    """Return the reason why an event with this data starts no run; None if it does."""
+def skipped(
+    data: Mapping[str, Any] | None, depth: int, runs_in_window: int, runs_in_day: int, limits: EventRunLimits
+) -> str | None:
+    """Return the reason why an event with this data starts no run; None if it does.
+
+    `runs_in_window`: those of the flow; `runs_in_day`: those of the organization.
+    """
     # The flow has acted on the event that this one corrects.
     if data is not None and data.get("correction") is True:
         return "correction"
     if depth >= limits.depth:
         return "depth"
-    return "cap" if runs_in_window >= limits.runs_per_flow else None
+    if runs_in_window >= limits.runs_per_flow:
+        return "cap"
+    return "organization_cap" if runs_in_day >= limits.runs_per_organization else None
 
 
 def instructions(

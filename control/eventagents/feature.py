@@ -33,6 +33,8 @@ EVENT_RUN_DEPTH = 3
 EVENT_RUNS_PER_FLOW = 60
 #: Seconds in which EVENT_RUNS_PER_FLOW counts.
 EVENT_RUN_WINDOW_SECONDS = 600.0
+#: Events that an organization's agents handle in 24 hours; what is beyond that is skipped.
+EVENT_RUNS_PER_ORGANIZATION = 5000
 #: Days for which runs for events are kept; they go with the payload of their event, if that goes sooner.
 EVENT_RUN_DAYS = 90.0
 
@@ -43,6 +45,7 @@ def feature(settings: ControlSettings, deps: Deps) -> Feature:
     limits = EventRunLimits(
         runs_per_flow=EVENT_RUNS_PER_FLOW,
         window=timedelta(seconds=EVENT_RUN_WINDOW_SECONDS),
+        runs_per_organization=EVENT_RUNS_PER_ORGANIZATION,
         depth=EVENT_RUN_DEPTH,
         tool_calls=EVENT_RUN_TOOL_CALLS,
         attempts=EVENT_RUN_ATTEMPTS,

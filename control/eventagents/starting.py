@@ -29,7 +29,10 @@ async def start(tx: Tx, batch: Sequence[Event], *, limits: EventRunLimits) -> No
         return
     run_ids = {event.id: run for event, _ in starts if (run := _run_in(event)) is not None}
     causes = await event_runs.causes(tx, list(set(run_ids.values()))) if run_ids else {}
-    counts = await event_runs.counts(tx, list({flow.id for _, flow in starts}), now() - limits.window)
+    at = now()
+    counts = await event_runs.counts(tx, list({flow.id for _, flow in starts}), at - limits.window)
+    organizations = list({event.org_id for event, _ in starts})
+    days = Counter(await event_runs.counts_of_organizations(tx, organizations, at - eventmatching.DAY))
     runs = Counter({flow: created for flow, (created, _) in counts.items()})
     skips = Counter({flow: skipped for flow, (_, skipped) in counts.items()})
     rows = []
@@ -38,9 +41,11 @@ async def start(tx: Tx, batch: Sequence[Event], *, limits: EventRunLimits) -> No
         if cause is not None and cause.flow_id == flow.id:
             continue  # a flow must not start itself
         depth = cause.depth + 1 if cause else 0
-        reason = eventmatching.skipped(event.data, depth, runs[flow.id], limits)
+        reason = eventmatching.skipped(event.data, depth, runs[flow.id], days[event.org_id], limits)
         (runs if reason is None else skips)[flow.id] += 1
-        if reason is not None:
+        if reason is None:
+            days[event.org_id] += 1
+        else:
             SKIPPED.labels(reason).inc()
             if skips[flow.id] > eventmatching.SHOWN_SKIPS:
                 continue  # a flood of events adds no rows

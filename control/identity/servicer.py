@@ -147,7 +147,7 @@ class IdentityServicer:
         return pb.CreateApiKeyResponse(api_key=present_key(row, secret))
 
     async def RevokeApiKey(self, request: pb.RevokeApiKeyRequest, ctx: TransactionContext) -> pb.RevokeApiKeyResponse:
-        await usecases.revoke_key(ctx.tx, ctx.principal, ids.require(Kind.API_KEY, request.id))
+        await usecases.revoke_key(ctx, ids.require(Kind.API_KEY, request.id), keep_made=request.keep_made_keys)
         return pb.RevokeApiKeyResponse()
 
 

@@ -5,7 +5,7 @@ from uuid import UUID
 
 from control.actors import actor
 from control.audit.usecases import append_action, append_operator_action
-from control.boundary import SessionContext
+from control.boundary import SessionContext, TransactionContext
 from control.identity import grants
 from control.identity.grants import Onboarding
 from control.retention.organizations import require_not_deleted
@@ -16,7 +16,7 @@ from hum.contract.principal import Principal
 from hum.ids import Kind
 from hum.plans import FREE
 from hum.v1 import events_pb2
-from storage import audit, billing, calls, events, identity, sessions
+from storage import audit, billing, calls, events, identity, sessions, team
 from storage.db import Db, Tx
 from storage.identity import ApiKeyRow, OrganizationRow, OwnRequestRow
 
@@ -158,17 +158,22 @@ async def set_site_admin(db: Db, email: str, *, site_admin: bool) -> UUID:
 async def create_key(
     tx: Tx, principal: Principal, name: str, role: str, scopes: list[str], expires_at: datetime | None, now: datetime
 ) -> tuple[ApiKeyRow, str]:
-    """Create a key with at most the creator's rights; return it with its secret, which is not stored."""
+    """Create a key with at most the creator's rights; return it with its secret, which is not stored.
+
+    Raises InvalidRequest, and Forbidden for a key that was revoked since this request was admitted.
+    """
     if expires_at is not None and expires_at <= now:
         raise InvalidRequest([FieldError("api_key.expires_at", "must be in the future")])
     key_scopes = grants.grantable(principal, role, scopes)
-    return await _store_key(tx, principal.org_id, principal.user_id, name, role, key_scopes, expires_at)
+    await require_valid_key(tx, principal)
+    makers = principal.user_id, principal.key_id
+    return await _store_key(tx, principal.org_id, makers, name, role, key_scopes, expires_at)
 
 
 async def issue_key(db: Db, org: UUID, name: str, role: str, scopes: list[str]) -> tuple[ApiKeyRow, str]:
     """Create a key for any organization, as an operator.  Raises NotFound, InvalidState if it is being deleted."""
     async with db.system() as tx:
-        row, secret = await _store_key(tx, org, None, name, role, scopes or ["*"], None)
+        row, secret = await _store_key(tx, org, (None, None), name, role, scopes or ["*"], None)
         # Checked after the insert, which waits for the organization's row: a deletion that began before is visible now.
         await require_not_deleted(tx, org)
         await append_operator_action(
@@ -178,8 +183,15 @@ async def issue_key(db: Db, org: UUID, name: str, role: str, scopes: list[str]) 
 
 
 async def _store_key(
-    tx: Tx, org: UUID, made_by: UUID | None, name: str, role: str, scopes: list[str], expires_at: datetime | None
+    tx: Tx,
+    org: UUID,
+    makers: tuple[UUID | None, UUID | None],
+    name: str,
+    role: str,
+    scopes: list[str],
+    expires_at: datetime | None,
 ) -> tuple[ApiKeyRow, str]:
+    """Store a key.  `makers`: the person and the key that make it."""
     id, secret = ids.new(), secrets.new_api_key()
     prefix = secret[:PREFIX_CHARS]
     created_at = await identity.create_key(
@@ -191,16 +203,53 @@ async def _store_key(
         name=name,
         role=role,
         scopes=scopes,
-        made_by=made_by,
+        made_by=makers[0],
+        made_by_key=makers[1],
         expires_at=expires_at,
     )
     await events.append(tx, org, id, events_pb2.ApiKeyCreatedEvent(name=name, role=role))
     return ApiKeyRow(id, prefix, name, role, scopes, created_at, expires_at, None, None), secret
 
 
-async def revoke_key(tx: Tx, principal: Principal, id: UUID) -> None:
+async def require_valid_key(tx: Tx, principal: Principal) -> None:
+    """Check that the key was not revoked since this request was admitted.  Raises Forbidden.
+
+    Its revocation waits for this transaction, and then finds what the key has made.
+    """
+    if principal.key_id is not None and not await identity.is_key_valid(tx, principal.key_id):
+        raise Forbidden("This API key was revoked.")
+
+
+async def revoke_key(ctx: TransactionContext, id: UUID, *, keep_made: bool) -> None:
+    """Revoke a key and the keys that it made, and those that they made, and delete their invitations.
+
+    The key that asks stays valid, if it is not the one to revoke: so a key's successor can revoke it.  With `keep_made` the
+    other keys stay too.  Raises NotFound, and Forbidden if the key that asks, or a maker of it, is to keep what it made.
+    """
+    tx, principal = ctx.tx, ctx.principal
+    if keep_made and principal.key_id is not None and await identity.descends(tx, principal.key_id, id):
+        raise Forbidden("Only a person, or a key that the revoked one has not made, can keep the keys that it made.")
     await identity.revoke_key(tx, id)
     await events.append(tx, principal.org_id, id, events_pb2.ApiKeyRevokedEvent(by=principal.name))
+    revoked, makers = [id], [id]
+    if keep_made:
+        await identity.keep_keys_made_by(tx, id)
+        makers = []
+    spared = principal.key_id if principal.key_id != id else None
+    # A statement for each generation, since each waits for keys that are being made.
+    while makers:
+        made = await identity.revoke_keys_made_by(tx, makers, spared)
+        makers = [key for key, _ in made]
+        revoked += makers
+        for key in (key for key, is_new in made if is_new):
+            await events.append(tx, principal.org_id, key, events_pb2.ApiKeyRevokedEvent(by=principal.name))
+            await _append(ctx, "revokeApiKey", ids.show(Kind.API_KEY, key))
+    for invite in await team.delete_invites_of_keys(tx, revoked):
+        await _append(ctx, "deleteInvite", ids.show(Kind.INVITE, invite))
+
+
+async def _append(ctx: TransactionContext, action: str, subject: str) -> None:
+    await append_action(ctx.tx, ctx.principal.org_id, ctx.principal, action, subject, (), ctx.request_id)
 
 
 async def update_organization(tx: Tx, principal: Principal, after: OrganizationRow) -> None:

@@ -5,6 +5,7 @@ from datetime import timedelta
 from uuid import UUID
 
 from control.billing import limits
+from control.identity.usecases import require_valid_key
 from hum import ids
 from hum.contract import validation
 from hum.contract.errors import AlreadyExists, FieldError, Forbidden, InvalidRequest, InvalidState
@@ -69,7 +70,7 @@ async def invite(tx: Tx, principal: Principal, email: str, role: str, lasts: tim
     """Invite a person by e-mail address.
 
     Raises AlreadyExists for a member's address, InvalidRequest for an invalid address, BillingRequired, and Forbidden for an admin
-    demoted or removed since this request was admitted: the demotion has deleted that admin's invitations.
+    demoted or removed since this request was admitted, or a key revoked since: that has deleted their invitations.
     """
     if (complaint := validation.bad_account_email(email)) is not None:
         raise InvalidRequest([FieldError("invite.email", complaint)])
@@ -77,8 +78,10 @@ async def invite(tx: Tx, principal: Principal, email: str, role: str, lasts: tim
         raise AlreadyExists("A member already has this address.")
     if principal.user_id is not None and not await team.is_still_admin(tx, principal.user_id):
         raise Forbidden("Only an admin can invite people, and you no longer are one.")
+    await require_valid_key(tx, principal)
     await limits.require(tx, principal.org_id, "seats", besides=email)
-    row = await team.invite(tx, ids.new(), email, role, await _inviter(tx, principal), principal.user_id, lasts)
+    inviter = await _inviter(tx, principal)
+    row = await team.invite(tx, ids.new(), email, role, inviter, principal.user_id, principal.key_id, lasts)
     await events.append(tx, principal.org_id, row.id, events_pb2.MemberInvitedEvent(by=principal.name, role=role))
     return row
 

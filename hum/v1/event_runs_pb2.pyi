@@ -94,9 +94,9 @@ class EventRun(message.Message):
     status: EventRunStatus.ValueType
     reason: builtins.str
     """Why it failed: `model_failed`, `timed_out`, `interrupted` (its worker died after a tool had begun, which must not act twice).
-    Also `no_flow` and `no_event`, as below, for one that has waited for approval.  Why it was skipped: `cap` (the flow had as many runs as it may in a while), `depth` (too many runs have led to one another),
-    `correction` (of an event on which the flow has acted), `no_flow` (no event starts the flow any more), `no_event` (the event's payload was
-    deleted).
+    Also `no_flow` and `no_event`, as below, for one that has waited for approval.  Why it was skipped: `cap` (the flow had as many runs as it may in a
+    while), `organization_cap` (the organization had as many as it may in 24 hours), `depth` (too many runs have led to one another), `correction` (of an
+    event on which the flow has acted), `no_flow` (no event starts the flow any more), `no_event` (the event's payload was deleted).
     """
     model: builtins.str
     """Null if the model was not asked."""

@@ -1057,15 +1057,19 @@ class RevokeApiKeyRequest(message.Message):
     DESCRIPTOR: descriptor.Descriptor
 
     ID_FIELD_NUMBER: builtins.int
+    KEEP_MADE_KEYS_FIELD_NUMBER: builtins.int
     id: builtins.str
+    keep_made_keys: builtins.bool
+    """Keep the keys that this key made. Neither this key can ask for that, nor one that it made."""
     def __init__(
         self,
         *,
         id: builtins.str = ...,
+        keep_made_keys: builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = typing.Literal["id", b"id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = typing.Literal["id", b"id", "keep_made_keys", b"keep_made_keys"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

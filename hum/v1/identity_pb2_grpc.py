@@ -247,7 +247,8 @@ class IdentityServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def RevokeApiKey(self, request, context):
-        """Revokes an API key at once.
+        """Revokes an API key at once, with the keys that it made, and those that they made; their open invitations are
+        deleted. The key of this request stays, unless it is the one in the path.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

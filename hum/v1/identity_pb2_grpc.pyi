@@ -81,7 +81,9 @@ class IdentityServiceStub:
     response: repeating the request under its Idempotency-Key is `IDEMPOTENCY_MISMATCH`.
     """
     RevokeApiKey: _grpc.UnaryUnaryMultiCallable[_identity_pb2.RevokeApiKeyRequest, _identity_pb2.RevokeApiKeyResponse]
-    """Revokes an API key at once."""
+    """Revokes an API key at once, with the keys that it made, and those that they made; their open invitations are
+    deleted. The key of this request stays, unless it is the one in the path.
+    """
 
 @_typing.type_check_only
 class IdentityServiceAsyncStub(IdentityServiceStub):
@@ -136,7 +138,9 @@ class IdentityServiceAsyncStub(IdentityServiceStub):
     response: repeating the request under its Idempotency-Key is `IDEMPOTENCY_MISMATCH`.
     """
     RevokeApiKey: _aio.UnaryUnaryMultiCallable[_identity_pb2.RevokeApiKeyRequest, _identity_pb2.RevokeApiKeyResponse]  # type: ignore[assignment]
-    """Revokes an API key at once."""
+    """Revokes an API key at once, with the keys that it made, and those that they made; their open invitations are
+    deleted. The key of this request stays, unless it is the one in the path.
+    """
 
 class IdentityServiceServicer(metaclass=_abc_1.ABCMeta):
     @_abc_1.abstractmethod
@@ -290,6 +294,8 @@ class IdentityServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _identity_pb2.RevokeApiKeyRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_identity_pb2.RevokeApiKeyResponse, _abc.Awaitable[_identity_pb2.RevokeApiKeyResponse]]:
-        """Revokes an API key at once."""
+        """Revokes an API key at once, with the keys that it made, and those that they made; their open invitations are
+        deleted. The key of this request stays, unless it is the one in the path.
+        """
 
 def add_IdentityServiceServicer_to_server(servicer: IdentityServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

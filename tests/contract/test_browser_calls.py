@@ -56,9 +56,9 @@ def limits() -> dict[str, float]:
 class Node:
     """A media process, as control sees it; answers what `answers` says."""
 
-    def __init__(self, edge: Edge, name: str, takes: Any, refuses: str) -> None:
+    def __init__(self, edge: Edge, name: str, takes: Any, refuses: str, places: int | None) -> None:
         self.name, self.metadata = name, edge.plane.node(name=name)
-        self.state = pb.NodeState(refuses=refuses, takes=takes)
+        self.state = pb.NodeState(refuses=refuses, takes=takes, places=places)
         self.stub = runtime_pb2_grpc.MediaServiceStub(edge.plane.channel)
         self.offers = list[pb.BrowserOffer]()
         self.hung_up = list[str]()
@@ -100,8 +100,10 @@ class Node:
 
 
 @asynccontextmanager
-async def linked(edge: Edge, name: str = "browser-1", takes: Any = BROWSER, refuses: str = "") -> AsyncIterator[Node]:
-    node = Node(edge, name, takes, refuses)
+async def linked(
+    edge: Edge, name: str = "browser-1", takes: Any = BROWSER, refuses: str = "", places: int | None = None
+) -> AsyncIterator[Node]:
+    node = Node(edge, name, takes, refuses, places)
     await node.link()
     yield node
     node.call.cancel()
@@ -282,6 +284,23 @@ async def test_callers_have_a_limit_also_at_once(edge: Edge) -> None:
         flow = await flow_of(http)
         codes = [each.status_code for each in await asyncio.gather(*(place(http, flow) for _ in range(8)))]
         assert sorted(codes) == [201] * 2 + [429] * 6
+
+
+async def test_an_organization_takes_half_of_the_places_that_the_others_have_left(edge: Edge) -> None:
+    """Whoever its callers are: each key is one."""
+    async with linked(edge, places=6), await edge.client() as http:
+        flow = await flow_of(http)
+        made = [(await http.post("/api/api-keys", json={"name": "k", "role": "operator"})).json() for _ in range(3)]
+        keys = [http.headers["Authorization"], *(f"Bearer {each['secret']}" for each in made)]
+        codes = [(await place(http, flow, Authorization=key)).status_code for key in keys for _ in range(2)]
+        assert codes == [201] * 6 + [201] * 2  # it is alone
+        for call in (await http.get("/api/calls")).json()["calls"]:
+            await http.post(f"/api/calls/{call['id']}/hangup")
+        async with await edge.client("Other") as other:
+            theirs = await flow_of(other)
+            codes = [(await place(http, flow, Authorization=key)).status_code for key in keys for _ in range(2)]
+            assert codes == [201] * 3 + [429] * 5
+            assert [(await place(other, theirs)).status_code for _ in range(3)] == [201, 201, 429]
 
 
 async def test_a_repeated_request_is_one_call(edge: Edge) -> None:

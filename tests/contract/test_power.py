@@ -11,6 +11,7 @@ from hum import ids
 from hum.ids import Kind
 from tests.contract.conftest import Browser, Edge
 from tests.contract.test_team import ADA, ALAN, GRACE, members, team
+from tests.support.waits import until
 
 ADMIN_KEY = {"name": "k", "role": "admin"}
 
@@ -19,7 +20,7 @@ class Key:
     """A client with a secret."""
 
     def __init__(self, edge: Edge, secret: str) -> None:
-        self._base, self.secret = edge.url, secret
+        self.edge, self._base, self.secret = edge, edge.url, secret
 
     async def request(self, verb: str, path: str, json: Any = None, key: str = "") -> httpx.Response:
         headers = {"Authorization": f"Bearer {self.secret}", **({"Idempotency-Key": key} if key else {})}
@@ -114,6 +115,86 @@ async def test_a_key_that_is_kept_without_a_maker_is_a_viewers(edge: Edge) -> No
     assert [await key.role(), await Key(edge, secret).role()] == ["viewer", "admin"]
     listed = {each["name"]: each["role"] for each in (await owner.get("/api/api-keys")).json()["api_keys"]}
     assert listed == {"k": "viewer", "operator's": "admin"}
+
+
+async def made(key: Key, name: str = "k") -> tuple[str, Key]:
+    """A key that a key made, and its id."""
+    answer = await key.request("POST", "/api/api-keys", {"name": name, "role": "admin"})
+    assert answer.status_code == 201, answer.text
+    return answer.json()["id"], Key(key.edge, answer.json()["secret"])
+
+
+async def opens(*keys: Key) -> list[bool]:
+    answers = [await key.request("GET", "/api/flows") for key in keys]
+    assert {each.status_code for each in answers} <= {200, 401}
+    return [each.status_code == 200 for each in answers]
+
+
+async def test_a_revoked_keys_keys_and_invitations_end_with_it(edge: Edge) -> None:
+    owner = (await team(edge))[0]
+    ours, other = await key_of(edge, owner), await key_of(edge, owner)
+    first, stolen = await made(ours)
+    second, child = await made(stolen)
+    third, grandchild = await made(child)
+    invite = await grandchild.request("POST", "/api/team/invites", {"email": GRACE, "role": "admin"})
+    assert invite.status_code == 201, invite.text
+    await owner.post("/api/team/invites", {"email": ALAN, "role": "viewer"})
+    assert (await owner.request("DELETE", f"/api/api-keys/{first}")).status_code == 204
+    assert await opens(ours, other, stolen, child, grandchild) == [True, True, False, False, False]
+    grace = await edge.signed_in(GRACE)
+    assert (await grace.post(f"/api/me/invitations/{invite.json()['id']}/accept")).status_code == 404
+    assert [each["email"] for each in (await owner.get("/api/team/invites")).json()["invites"]] == [ALAN]
+    log = (await owner.get("/api/audit-log")).json()["entries"]
+    told = {(each["action"], each["subject"]) for each in log if each["actor_name"] == ADA}
+    ends = {("revokeApiKey", key) for key in (first, second, third)} | {("deleteInvite", invite.json()["id"])}
+    assert ends <= told
+
+
+async def test_a_keys_successor_revokes_it_and_stays_until_somebody_else_does(edge: Edge) -> None:
+    owner = (await team(edge))[0]
+    old, old_key = await made(await key_of(edge, owner))
+    (_, successor), (_, sibling) = await made(old_key), await made(old_key)
+    assert (await successor.request("DELETE", f"/api/api-keys/{old}")).status_code == 204
+    assert await opens(old_key, successor, sibling) == [False, True, False]
+    assert (await owner.request("DELETE", f"/api/api-keys/{old}")).status_code == 204
+    assert await opens(successor) == [False]
+
+
+async def test_the_keys_of_a_revoked_key_are_kept_for_who_asks_but_not_for_themselves(edge: Edge) -> None:
+    owner = (await team(edge))[0]
+    id, first = await made(await key_of(edge, owner))
+    middle, second = await made(first)
+    _, third = await made(second)
+    for key in (second, third):
+        answer = await key.request("DELETE", f"/api/api-keys/{middle}?keep_made_keys=true")
+        assert (answer.status_code, answer.json()["error"]["code"]) == (403, "forbidden")
+    kept = await owner.request("DELETE", f"/api/api-keys/{middle}", params={"keep_made_keys": "true"})
+    assert kept.status_code == 204
+    assert await opens(first, second, third) == [True, False, True]
+    assert (
+        await owner.request("DELETE", f"/api/api-keys/{id}")
+    ).status_code == 204  # the maker of the kept one's maker
+    assert await opens(first, third) == [False, False]
+
+
+async def test_a_key_makes_nothing_while_it_is_revoked(edge: Edge) -> None:
+    """The creation was admitted before the revocation, and is stored after it."""
+    owner = (await team(edge))[0]
+    key = await key_of(edge, owner)
+    id = (await owner.get("/api/api-keys")).json()["api_keys"][0]["id"]
+    async with edge.plane.control.db.system() as tx:
+        await tx.execute("UPDATE api_keys SET revoked_at = now() WHERE id = $1", ids.require(Kind.API_KEY, id))
+        making = asyncio.create_task(key.request("POST", "/api/api-keys", ADMIN_KEY))
+        inviting = asyncio.create_task(key.request("POST", "/api/team/invites", {"email": GRACE, "role": "admin"}))
+        await until(lambda: waiting_for_locks(edge, 2))
+    assert [(await each).status_code for each in (making, inviting)] == [403, 403]
+    assert len((await owner.get("/api/api-keys")).json()["api_keys"]) == 1
+
+
+async def waiting_for_locks(edge: Edge, count: int) -> bool:
+    async with edge.plane.control.db.system() as tx:
+        waiting: int = await tx.fetchval("SELECT count(*) FROM pg_locks WHERE NOT granted")
+    return waiting >= count
 
 
 async def test_an_operators_key_has_no_maker_to_lose(edge: Edge) -> None:

@@ -69,3 +69,5 @@ async def test_what_counts_against_a_plan_is_read_from_indexes(planner: Planner)
     plan = await planner.ask(lambda tx: billing.count_messages(tx, org, now() - day, now() + day))
     assert "usage_entries_uncounted" in plan and "messages_in_flight" in plan, plan
     assert "Seq Scan on messages" not in plan and "Seq Scan on usage_entries" not in plan, plan
+    plan = await planner.ask(lambda tx: billing.count_minutes(tx, org, now() - day, now() + day))
+    assert "usage_entries_uncounted_minutes" in plan and "Seq Scan on usage_entries" not in plan, plan

@@ -15,6 +15,7 @@ from sandbox.stripe.shapes import Json
 from storage import billing
 from storage.db import Tx
 from tests.contract.billing.conftest import checkout, fetched, get, org_of
+from tests.contract.billing.test_plan_limits import use
 from tests.contract.conftest import Edge
 from tests.support.waits import until
 
@@ -248,6 +249,30 @@ async def test_a_larger_plan_is_paid_at_once_and_a_smaller_one_with_the_next_inv
         assert len(invoices) == before
         stripe.book.renew(made["id"])
         assert list(invoices.values())[-1]["total"] == pytest.approx(2900 - (19900 - 2900), abs=2)
+
+
+@pytest.mark.parametrize("change", [{"plan": "starter"}, {"plan": "starter", "extra_seats": 2}])
+@pytest.mark.parametrize("used", [{"minutes": 1}, {"messages": 1}])
+async def test_who_has_used_a_larger_plan_keeps_it_until_the_period_ends(
+    sold: Edge, stripe: Stripe, change: dict[str, Any], used: dict[str, int]
+) -> None:
+    """Its price is credited by time: a day's use of it would cost a day, whatever it was."""
+    async with await sold.client() as http:
+        made = stripe.book.complete(await checkout(http, "business"))
+        assert (await http.patch("/api/billing/subscription", json={"plan": "starter"})).status_code == 200
+        await use(sold, http, minutes=100, messages=10)
+        assert (await http.patch("/api/billing/subscription", json={"plan": "business"})).status_code == 200
+        items, invoices = made["items"]["data"][:], len(stripe.book.invoices)
+        await use(sold, http, **used)
+        answer = await http.patch("/api/billing/subscription", json=change)
+        assert (answer.status_code, answer.json()["error"]["code"]) == (409, "invalid_state"), answer.text
+        assert "next" in answer.json()["error"]["message"]
+        assert (made["items"]["data"], len(stripe.book.invoices)) == (items, invoices)
+        assert (await get(http))["plan"]["id"] == "business"
+        assert (await http.patch("/api/billing/subscription", json={"cancel_at_period_end": True})).status_code == 200
+        async with sold.plane.control.db.system() as tx:  # the next period
+            await tx.execute("UPDATE usage_rollups SET quarter_at = quarter_at - interval '2 hours'")
+        assert (await http.patch("/api/billing/subscription", json=change)).status_code == 200
 
 
 @pytest.mark.parametrize("code", ["card_declined", "subscription_payment_intent_requires_action"])

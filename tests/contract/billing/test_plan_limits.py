@@ -9,16 +9,23 @@ import httpx
 
 from control.base.subscriptions import Payments
 from control.billing.sweeps import rows, warn
+from control.calls.ending import end_call
 from control.campaigns.dispatching import Dispatcher
+from hum import ids
 from hum.clock import now
+from hum.ids import Kind
 from sandbox.stripe import Stripe
-from storage import billing
+from storage import billing, calls
 from tests.contract.billing.conftest import checkout, fetched, get, org_of
 from tests.contract.conftest import Edge
+from tests.contract.test_browser_calls import flow_of, linked, place
 from tests.contract.test_carrier_webhooks import CALL, flow_with_number, post
 from tests.control.billing.test_metering import USE
 from tests.control.campaigns.conftest import LIMITS
 from tests.support import billing as stock
+
+#: The live calls were answered so long ago.
+LASTS = "UPDATE calls SET status = 'in_progress', answered_at = now() - $1::interval WHERE status IN ('ringing', 'in_progress')"
 
 
 async def refused(answer: httpx.Response, resource: str) -> dict[str, Any]:
@@ -139,6 +146,26 @@ async def test_a_caller_hears_that_nobody_can_take_the_call(sold: Edge, stripe: 
     await http.aclose()
 
 
+async def test_live_calls_count_with_the_minutes_that_they_have_begun(sold: Edge) -> None:
+    """The plan has two minutes: calls at once would have as many as they like."""
+    async with linked(sold), await sold.client() as http:
+        flow = await flow_of(http)
+        placed = [await place(http, flow) for _ in range(3)]
+        assert [each.status_code for each in placed] == [201, 201, 402]
+        assert (await refused(placed[2], "minutes"))["used"] == "2"
+        await http.post(f"/api/calls/{placed[0].json()['call_id']}/hangup")
+        async with sold.plane.control.db.system() as tx:
+            await tx.execute(LASTS, timedelta(seconds=59))
+            hour = now().replace(minute=0, second=0, microsecond=0)
+            assert await billing.count_minutes(tx, await org_of(http), hour, hour + timedelta(hours=2)) == 1
+            await tx.execute(LASTS, timedelta(seconds=61))
+        assert (await refused(await place(http, flow), "minutes"))["used"] == "2"
+        async with sold.plane.control.db.system() as tx:  # it ends, and is not rolled up yet
+            call = await calls.lock(tx, ids.require(Kind.CALL, placed[1].json()["call_id"]))
+            await end_call(tx, call, "completed", now(), "caller")
+        assert (await refused(await place(http, flow), "minutes"))["used"] == "2"
+
+
 async def test_no_call_is_ordered_without_minutes(sold: Edge) -> None:
     http = await flow_with_number(sold)
     flow = (await http.get("/api/flows")).json()["flows"][0]["id"]
@@ -174,6 +201,20 @@ async def test_texts_that_wait_count(sold: Edge, stripe: Stripe) -> None:
     assert (found["used"], found["reached"]) == (3, True)
     await subscribe(sold, http, stripe)
     assert (await send()).status_code == 201
+    await http.aclose()
+
+
+async def test_texts_of_later_periods_count_until_they_are_sent_or_canceled(sold: Edge) -> None:
+    """The plan is not asked again when they are sent: a year of texts would be free."""
+    http, thread = await texting(sold)
+    path = f"/api/sms/conversations/{thread}/messages"
+    texts = [{"body": "Hi", "scheduled_at": (now() + timedelta(days=40 * (1 + n))).isoformat()} for n in range(5)]
+    answers = [await http.post(path, json=each) for each in texts]
+    assert [each.status_code for each in answers] == [201, 201, 201, 402, 402]
+    assert (await refused(answers[3], "messages"))["used"] == "3"
+    await refused(await http.post(path, json={"body": "Hi"}), "messages")
+    assert (await http.delete(f"/api/sms/scheduled/{answers[0].json()['id']}")).is_success
+    assert (await http.post(path, json={"body": "Hi"})).status_code == 201
     await http.aclose()
 
 

@@ -28,7 +28,15 @@ from storage.events import ReaderStart
 from tests.control.textagent.conftest import Fake
 from tests.support.waits import patience
 
-LIMITS = EventRunLimits(runs_per_flow=60, window=timedelta(minutes=10), depth=3, tool_calls=4, attempts=3, seconds=20)
+LIMITS = EventRunLimits(
+    runs_per_flow=60,
+    window=timedelta(minutes=10),
+    runs_per_organization=100,
+    depth=3,
+    tool_calls=4,
+    attempts=3,
+    seconds=20,
+)
 ARGUMENTS = {"type": "object", "properties": {"order": {"type": "integer"}}, "required": ["order"]}
 SETTINGS = ControlSettings(approval_stuck_seconds=30, approvals_pending_each=2)
 TOOLS = (ids.new(), ids.new())

@@ -95,6 +95,29 @@ async def test_a_flow_has_so_many_runs_in_a_window_and_the_others_are_recorded(f
     assert await floor.take() == [None]
 
 
+async def test_an_organization_has_so_many_runs_in_a_day_whatever_its_flows(floor: Floor) -> None:
+    floor.limit(runs_per_organization=3)
+    stranger = ids.new()
+    async with floor.db.system() as tx:
+        await identity.create_organization(tx, stranger, "Stranger")
+    for org in (floor.org, floor.org, stranger):
+        await floor.flow("external.paid", org=org)
+    for n in range(3):
+        await floor.happen(f'{{"order": {n}}}')
+    await floor.happen(org=stranger)
+    assert await floor.take() == [None] * 3
+    await floor.happen('{"order": 3}')
+    assert await floor.take() == []
+    runs = await floor.rows("SELECT status, reason FROM event_runs ORDER BY status")
+    assert [tuple(run) for run in runs] == [("completed", None)] * 3 + [("skipped", "organization_cap")] * 5
+    assert (
+        await _system(floor, "SELECT count(*) FROM event_runs WHERE org_id = $1 AND status = 'waiting'", stranger) == 1
+    )
+    await floor.rows("UPDATE event_runs SET created_at = created_at - interval '25 hours' RETURNING id")
+    await floor.happen('{"order": 4}')
+    assert await floor.take() == [None] * 2
+
+
 async def test_no_run_starts_its_own_flow_and_a_ring_of_flows_ends(floor: Floor) -> None:
     first = await floor.flow("external.paid", "agent.run_completed", name="First")
     second = await floor.flow("agent.run_completed", name="Second")
@@ -157,8 +180,10 @@ def test_what_a_flow_listens_to() -> None:
     )
     assert not eventmatching.listens([], "sms.received")
     assert not eventmatching.listens(["external.paid"], "external.paid_twice")
-    assert eventmatching.skipped({"correction": False}, 0, 0, LIMITS) is None
-    assert eventmatching.skipped(None, 3, 0, LIMITS) == "depth" and eventmatching.skipped({}, 0, 60, LIMITS) == "cap"
+    assert eventmatching.skipped({"correction": False}, 0, 0, 0, LIMITS) is None
+    assert (
+        eventmatching.skipped(None, 3, 0, 0, LIMITS) == "depth" and eventmatching.skipped({}, 0, 60, 0, LIMITS) == "cap"
+    )
     long = eventmatching.event_text("evt_1", "external.paid", now(), {"x": "y" * 10_000_000})
     assert len(long) < eventmatching.EVENT_CHARS + 100 and "cut here" in long
     assert eventmatching.storable("\0 a\ud800 ") == "a?" and eventmatching.storable(" ") is None

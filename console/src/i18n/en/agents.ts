@@ -127,6 +127,7 @@ export default {
       timed_out: "It took too long",
       interrupted: "It was interrupted after a tool had begun",
       cap: "Too many runs in a while",
+      organization_cap: "Too many runs of the organization in a day",
       correction: "Corrects an event that it has acted on",
       depth: "Too many runs led to one another",
       no_flow: "No event starts it any more",

@@ -47,7 +47,7 @@ export default {
   revoke: "Revoke",
   revokeOf: (name: string) => `Revoke ${name}`,
   revokeTitle: (name: string) => `Revoke ${name}?`,
-  revokeLead: "What uses it is refused from that moment. A revoked key can't be used again.",
+  revokeLead: "What uses it is refused from that moment. A revoked key can't be used again. The keys that it made, and its open invitations, end with it.",
   revokedNow: (name: string) => `${name} is revoked.`,
   emptyTitle: "No keys yet",
   emptyLead: "With a key your software reads calls, sends texts or changes agents over the REST API.",

@@ -128,6 +128,7 @@ const texts: Sections["agents"] = {
       timed_out: "Tardó demasiado",
       interrupted: "Se interrumpió cuando una herramienta había empezado",
       cap: "Demasiadas ejecuciones en poco tiempo",
+      organization_cap: "Demasiadas ejecuciones de la organización en un día",
       correction: "Corrige un evento sobre el que ya actuó",
       depth: "Demasiadas ejecuciones llevaron unas a otras",
       no_flow: "Ya no lo inicia ningún evento",

@@ -48,7 +48,7 @@ const texts: Sections["apiKeys"] = {
   revoke: "Revocar",
   revokeOf: (name) => `Revocar ${name}`,
   revokeTitle: (name) => `¿Revocar ${name}?`,
-  revokeLead: "Lo que la usa se rechaza desde ese momento. Una clave revocada no puede volver a usarse.",
+  revokeLead: "Lo que la usa se rechaza desde ese momento. Una clave revocada no puede volver a usarse. Las claves que creó y sus invitaciones pendientes terminan con ella.",
   revokedNow: (name) => `${name} está revocada.`,
   emptyTitle: "Aún no hay claves",
   emptyLead: "Con una clave, su software lee llamadas, envía mensajes o cambia agentes por la API REST.",
