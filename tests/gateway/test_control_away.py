@@ -47,6 +47,10 @@ LASTED = """
 """
 
 
+def full(*_: Any) -> None:
+    raise OSError(errno.ENOSPC, "No space left on device")
+
+
 class Deployment:
     """A gateway whose control comes and goes."""
 
@@ -162,9 +166,6 @@ async def test_a_call_that_heard_the_apology_has_a_record(deployment: Deployment
 async def test_a_call_that_heard_the_apology_has_a_record_also_when_the_disk_was_full(
     deployment: Deployment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def full(*_: Any) -> None:
-        raise OSError(errno.ENOSPC, "No space left on device")
-
     monkeypatch.setattr(Spool, "_write", full)
     async with deployment.gateway(ingress_seconds=0.2) as carrier:
         for sid in ("CA1", "CA2"):
@@ -270,9 +271,6 @@ async def test_a_status_that_control_has_is_accepted_while_nothing_can_be_queued
 ) -> None:
     async def held(self: CarrierWebhooks, webhook: StoredWebhook) -> None:
         await asyncio.Event().wait()
-
-    def full(*_: Any) -> None:
-        raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(CarrierWebhooks, "_deliver_webhook", held)
     async with deployment.gateway(ingress_seconds=0.2) as carrier:
