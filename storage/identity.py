@@ -78,7 +78,7 @@ KEYS = """
      LIMIT $2
 """
 # Waits for a transaction that revokes this key, and then returns no row; later ones wait for this transaction.
-IS_KEY_VALID = "SELECT true FROM api_keys WHERE id = $1 AND revoked_at IS NULL FOR SHARE"
+VALID_KEY = "SELECT expires_at FROM api_keys WHERE id = $1 AND revoked_at IS NULL FOR SHARE"
 REVOKE_KEY = "UPDATE api_keys SET revoked_at = coalesce(revoked_at, now()) WHERE id = $1"
 # Keys that were revoked before are returned too: they may have made others.
 REVOKE_KEYS_MADE_BY = """
@@ -360,9 +360,10 @@ async def revoke_key(tx: Tx, id: UUID) -> None:
     await revocations.publish(tx, id)
 
 
-async def is_key_valid(tx: Tx, id: UUID) -> bool:
-    """Return whether a key is not revoked; if so, it is not revoked before this transaction ends."""
-    return await tx.fetchval(IS_KEY_VALID, id) is not None
+async def valid_key(tx: Tx, id: UUID) -> tuple[bool, datetime | None]:
+    """Return whether a key is not revoked, and when it expires; a valid one is not revoked before this transaction ends."""
+    row = await tx.fetchrow(VALID_KEY, id)
+    return (False, None) if row is None else (True, row["expires_at"])
 
 
 async def revoke_keys_made_by(tx: Tx, makers: Sequence[UUID], besides: UUID | None) -> list[tuple[UUID, bool]]:

@@ -190,9 +190,13 @@ def is_emergency(e164: str) -> bool:
 
 def costly_kind(e164: str) -> str | None:
     """Return the kind of a number that costs the caller more than others, in words; None for others and if unknown."""
+    if e164.startswith(_LOCAL_RATE):
+        return None
     return _COSTLY.get(phonenumbers.number_type(_parse(e164)))
 
 
+#: Universal-access numbers that by rule cost what a call to a town costs: the UK's 03, and Switzerland's 058.
+_LOCAL_RATE = "+443", "+4158"
 _COSTLY = {
     PhoneNumberType.PREMIUM_RATE: "premium-rate",
     PhoneNumberType.SHARED_COST: "shared-cost",

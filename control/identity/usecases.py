@@ -160,12 +160,16 @@ async def create_key(
 ) -> tuple[ApiKeyRow, str]:
     """Create a key with at most the creator's rights; return it with its secret, which is not stored.
 
-    Raises InvalidRequest, and Forbidden for a key that was revoked since this request was admitted.
+    A key that expires makes none that outlives it.  Raises InvalidRequest, and Forbidden for a key that was revoked since this
+    request was admitted.
     """
     if expires_at is not None and expires_at <= now:
         raise InvalidRequest([FieldError("api_key.expires_at", "must be in the future")])
     key_scopes = grants.grantable(principal, role, scopes)
-    await require_valid_key(tx, principal)
+    ends = await require_valid_key(tx, principal)
+    if ends is not None and (expires_at is None or expires_at > ends):
+        bound = f"must be at most {ends.isoformat(timespec='seconds')}, when the key that makes this one expires"
+        raise InvalidRequest([FieldError("api_key.expires_at", bound)])
     makers = principal.user_id, principal.key_id
     return await _store_key(tx, principal.org_id, makers, name, role, key_scopes, expires_at)
 
@@ -211,13 +215,17 @@ async def _store_key(
     return ApiKeyRow(id, prefix, name, role, scopes, created_at, expires_at, None, None), secret
 
 
-async def require_valid_key(tx: Tx, principal: Principal) -> None:
-    """Check that the key was not revoked since this request was admitted.  Raises Forbidden.
+async def require_valid_key(tx: Tx, principal: Principal) -> datetime | None:
+    """Check that the key was not revoked since this request was admitted; return when it expires.  Raises Forbidden.
 
     Its revocation waits for this transaction, and then finds what the key has made.
     """
-    if principal.key_id is not None and not await identity.is_key_valid(tx, principal.key_id):
+    if principal.key_id is None:
+        return None
+    is_valid, expires_at = await identity.valid_key(tx, principal.key_id)
+    if not is_valid:
         raise Forbidden("This API key was revoked.")
+    return expires_at
 
 
 async def revoke_key(ctx: TransactionContext, id: UUID, *, keep_made: bool) -> None:

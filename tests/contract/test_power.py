@@ -177,6 +177,18 @@ async def test_the_keys_of_a_revoked_key_are_kept_for_who_asks_but_not_for_thems
     assert await opens(first, third) == [False, False]
 
 
+async def test_a_key_that_expires_makes_none_that_outlives_it(edge: Edge) -> None:
+    owner = (await team(edge))[0]
+    expiring = {**ADMIN_KEY, "expires_at": "2099-01-01T00:00:00.5Z"}
+    key = Key(edge, (await owner.post("/api/api-keys", expiring)).json()["secret"])
+    for body in (ADMIN_KEY, {**ADMIN_KEY, "expires_at": "2099-01-01T00:00:01Z"}):
+        answer = await key.request("POST", "/api/api-keys", body)
+        [detail] = answer.json()["error"]["details"]
+        assert (answer.status_code, detail["field"]) == (400, "expires_at"), answer.text
+        assert "2099-01-01T00:00:00" in detail["reason"]
+    assert (await key.request("POST", "/api/api-keys", expiring)).status_code == 201
+
+
 async def test_a_key_makes_nothing_while_it_is_revoked(edge: Edge) -> None:
     """The creation was admitted before the revocation, and is stored after it."""
     owner = (await team(edge))[0]

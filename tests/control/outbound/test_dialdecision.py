@@ -144,6 +144,9 @@ def test_what_follows_from_an_attempt(result: str, made: int, follows: Retry | E
         ("+881612345678", (), "country (unknown)"),
         ("+19005550100", ("*",), "premium-rate"),
         ("+447012345678", ("*",), "personal"),
+        ("+4918112345", ("*",), "universal-access"),
+        ("+443001234567", ("GB",), None),  # such numbers as well, at the price of others
+        ("+41584652111", ("CH",), None),
         ("+4911", ("*",), None),
         ("+49110", ("*",), "emergency"),
         ("+33153000000", ("FR",), None),  # begins like an emergency number of its country
