@@ -935,7 +935,9 @@ class ApiKey(message.Message):
         """
 
     @builtins.property
-    def expires_at(self) -> timestamp_pb2.Timestamp: ...
+    def expires_at(self) -> timestamp_pb2.Timestamp:
+        """Without it the key does not expire. A key that expires makes only keys that do not outlive it."""
+
     @builtins.property
     def created_at(self) -> timestamp_pb2.Timestamp: ...
     @builtins.property
