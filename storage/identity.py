@@ -1,6 +1,5 @@
 """Organizations, people, memberships and API keys."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -80,11 +79,21 @@ KEYS = """
 # Waits for a transaction that revokes this key, and then returns no row; later ones wait for this transaction.
 VALID_KEY = "SELECT expires_at FROM api_keys WHERE id = $1 AND revoked_at IS NULL FOR SHARE"
 REVOKE_KEY = "UPDATE api_keys SET revoked_at = coalesce(revoked_at, now()) WHERE id = $1"
-# Keys that were revoked before are returned too: they may have made others.
-REVOKE_KEYS_MADE_BY = """
-    UPDATE api_keys SET revoked_at = coalesce(revoked_at, now())
-     WHERE made_by_key = ANY ($1::uuid[]) AND id IS DISTINCT FROM $2
-    RETURNING id, revoked_at = now() AS is_new
+COUNT_VALID_KEYS = "SELECT count(*) FROM api_keys WHERE revoked_at IS NULL AND coalesce(expires_at > now(), true)"
+#: The keys that $1 made, and those that they made, revoked ones too; without $2 and its own.
+MADE_BY = """
+    WITH RECURSIVE made AS (
+        SELECT id FROM api_keys WHERE made_by_key = $1 AND id IS DISTINCT FROM $2
+        UNION
+        SELECT k.id FROM api_keys k JOIN made m ON k.made_by_key = m.id WHERE k.id IS DISTINCT FROM $2)
+"""
+REVOKE_KEYS_MADE_BY = f"""{MADE_BY}
+    UPDATE api_keys SET revoked_at = now() WHERE id IN (SELECT id FROM made) AND revoked_at IS NULL
+    RETURNING id
+"""
+DELETE_INVITES_MADE_BY = f"""{MADE_BY}
+    DELETE FROM invites WHERE made_by_key = $1 OR made_by_key IN (SELECT id FROM made)
+    RETURNING id
 """
 DESCENDS = """
     WITH RECURSIVE makers AS (
@@ -366,13 +375,25 @@ async def valid_key(tx: Tx, id: UUID) -> tuple[bool, datetime | None]:
     return (False, None) if row is None else (True, row["expires_at"])
 
 
-async def revoke_keys_made_by(tx: Tx, makers: Sequence[UUID], besides: UUID | None) -> list[tuple[UUID, bool]]:
-    """Revoke the keys that these revoked ones made, except `besides`; return each, and whether it was valid until now."""
-    rows = [(row["id"], row["is_new"]) for row in await tx.fetch(REVOKE_KEYS_MADE_BY, makers, besides)]
-    for id, is_new in rows:
-        if is_new:
-            await revocations.publish(tx, id)
-    return rows
+async def count_valid_keys(tx: Tx) -> int:
+    count: int = await tx.fetchval(COUNT_VALID_KEYS)
+    return count
+
+
+async def revoke_keys_made_by(tx: Tx, maker: UUID, besides: UUID | None) -> list[UUID]:
+    """Revoke the keys that a revoked one made, and those that they made, except `besides` and its own; return those that were valid.
+
+    Keys that are being made meanwhile are found by the next call: it has to be repeated until it finds none.
+    """
+    revoked = [row["id"] for row in await tx.fetch(REVOKE_KEYS_MADE_BY, maker, besides)]
+    for id in revoked:
+        await revocations.publish(tx, id)
+    return revoked
+
+
+async def delete_invites_made_by(tx: Tx, maker: UUID, besides: UUID | None) -> list[UUID]:
+    """Delete the invitations of a revoked key and of those that `revoke_keys_made_by` revokes; return their IDs."""
+    return [row["id"] for row in await tx.fetch(DELETE_INVITES_MADE_BY, maker, besides)]
 
 
 async def descends(tx: Tx, id: UUID, maker: UUID) -> bool:

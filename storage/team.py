@@ -47,7 +47,6 @@ INHERIT_KEYS_OF = """
      WHERE made_by = $1 AND revoked_at IS NULL
 """
 DELETE_INVITES_OF = "DELETE FROM invites WHERE made_by = $1"
-DELETE_INVITES_OF_KEYS = "DELETE FROM invites WHERE made_by_key = ANY ($1::uuid[]) RETURNING id"
 HAS_ADDRESS = """
     SELECT EXISTS (SELECT FROM memberships m JOIN users u ON u.id = m.user_id
                     WHERE m.org_id = hum.org_id() AND lower(u.email COLLATE "C") = lower($1::text COLLATE "C"))
@@ -66,6 +65,9 @@ INVITE = """
        SET id = excluded.id, role = excluded.role, invited_by = excluded.invited_by, made_by = excluded.made_by,
            made_by_key = excluded.made_by_key, created_at = now(), expires_at = excluded.expires_at
     RETURNING id, email, role, invited_by, created_at, expires_at
+"""
+COUNT_OTHER_INVITES = """
+    SELECT count(*) FROM invites WHERE expires_at > now() AND lower(email COLLATE "C") <> lower($1::text COLLATE "C")
 """
 DELETE_INVITE = "DELETE FROM invites WHERE id = $1"
 
@@ -138,9 +140,10 @@ async def delete_invites_of(tx: Tx, user: UUID) -> None:
     await tx.execute(DELETE_INVITES_OF, user)
 
 
-async def delete_invites_of_keys(tx: Tx, keys: Sequence[UUID]) -> list[UUID]:
-    """Delete the invitations that these keys sent; return them."""
-    return [row["id"] for row in await tx.fetch(DELETE_INVITES_OF_KEYS, keys)]
+async def count_other_invites(tx: Tx, email: str) -> int:
+    """Return how many open invitations there are to other addresses."""
+    count: int = await tx.fetchval(COUNT_OTHER_INVITES, email)
+    return count
 
 
 async def has_address(tx: Tx, email: str) -> bool:

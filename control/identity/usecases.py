@@ -11,16 +11,18 @@ from control.identity.grants import Onboarding
 from control.retention.organizations import require_not_deleted
 from hum import ids, secrets
 from hum.contract import validation
-from hum.contract.errors import AlreadyExists, FieldError, Forbidden, InvalidRequest, NotFound
+from hum.contract.errors import AlreadyExists, FieldError, Forbidden, InvalidRequest, InvalidState, NotFound
 from hum.contract.principal import Principal
 from hum.ids import Kind
 from hum.plans import FREE
 from hum.v1 import events_pb2
-from storage import audit, billing, calls, events, identity, sessions, team
+from storage import audit, billing, calls, events, identity, sessions
 from storage.db import Db, Tx
 from storage.identity import ApiKeyRow, OrganizationRow, OwnRequestRow
 
 PREFIX_CHARS = len(secrets.API_KEY_PREFIX) + 6
+#: Valid keys of an organization.  Revoking one revokes those that it made, in one transaction.
+MOST_KEYS = 500
 
 
 async def create_organization(db: Db, name: str, owner_email: str, *, same_name: bool = True) -> UUID:
@@ -160,13 +162,15 @@ async def create_key(
 ) -> tuple[ApiKeyRow, str]:
     """Create a key with at most the creator's rights; return it with its secret, which is not stored.
 
-    A key that expires makes none that outlives it.  Raises InvalidRequest, and Forbidden for a key that was revoked since this
-    request was admitted.
+    A key that expires makes none that outlives it.  Raises InvalidRequest, InvalidState at the limit of keys, and Forbidden for a
+    key that was revoked since this request was admitted.
     """
     if expires_at is not None and expires_at <= now:
         raise InvalidRequest([FieldError("api_key.expires_at", "must be in the future")])
     key_scopes = grants.grantable(principal, role, scopes)
     ends = await require_valid_key(tx, principal)
+    if await identity.count_valid_keys(tx) >= MOST_KEYS:
+        raise InvalidState(f"An organization has at most {MOST_KEYS} valid API keys: revoke those that nobody needs.")
     if ends is not None and (expires_at is None or expires_at > ends):
         bound = f"must be at most {ends.isoformat(timespec='seconds')}, when the key that makes this one expires"
         raise InvalidRequest([FieldError("api_key.expires_at", bound)])
@@ -239,20 +243,15 @@ async def revoke_key(ctx: TransactionContext, id: UUID, *, keep_made: bool) -> N
         raise Forbidden("Only a person, or a key that the revoked one has not made, can keep the keys that it made.")
     await identity.revoke_key(tx, id)
     await events.append(tx, principal.org_id, id, events_pb2.ApiKeyRevokedEvent(by=principal.name))
-    revoked, makers = [id], [id]
     if keep_made:
         await identity.keep_keys_made_by(tx, id)
-        makers = []
     spared = principal.key_id if principal.key_id != id else None
-    # A statement for each generation, since each waits for keys that are being made.
-    while makers:
-        made = await identity.revoke_keys_made_by(tx, makers, spared)
-        makers = [key for key, _ in made]
-        revoked += makers
-        for key in (key for key, is_new in made if is_new):
+    # Each time waits for the keys that are being made by those that it revokes.
+    while revoked := await identity.revoke_keys_made_by(tx, id, spared):
+        for key in revoked:
             await events.append(tx, principal.org_id, key, events_pb2.ApiKeyRevokedEvent(by=principal.name))
             await _append(ctx, "revokeApiKey", ids.show(Kind.API_KEY, key))
-    for invite in await team.delete_invites_of_keys(tx, revoked):
+    for invite in await identity.delete_invites_made_by(tx, id, spared):
         await _append(ctx, "deleteInvite", ids.show(Kind.INVITE, invite))
 
 

@@ -16,6 +16,8 @@ from storage.db import Tx
 from storage.team import InviteRow, MemberRow
 
 ADMIN, VIEWER = "admin", "viewer"
+#: Open invitations of an organization.  Deleting a key deletes its own, in one transaction.
+MOST_INVITES = 500
 
 
 async def change_role(tx: Tx, principal: Principal, user: UUID, role: str) -> MemberRow:
@@ -69,8 +71,9 @@ def _require_another_admin(admins: Sequence[UUID], user: UUID) -> None:
 async def invite(tx: Tx, principal: Principal, email: str, role: str, lasts: timedelta) -> InviteRow:
     """Invite a person by e-mail address.
 
-    Raises AlreadyExists for a member's address, InvalidRequest for an invalid address, BillingRequired, and Forbidden for an admin
-    demoted or removed since this request was admitted, or a key revoked since: that has deleted their invitations.
+    Raises AlreadyExists for a member's address, InvalidRequest for an invalid address, BillingRequired, InvalidState at the limit of
+    invitations, and Forbidden for an admin demoted or removed since this request was admitted, or a key revoked since: that has deleted
+    their invitations.
     """
     if (complaint := validation.bad_account_email(email)) is not None:
         raise InvalidRequest([FieldError("invite.email", complaint)])
@@ -80,6 +83,10 @@ async def invite(tx: Tx, principal: Principal, email: str, role: str, lasts: tim
         raise Forbidden("Only an admin can invite people, and you no longer are one.")
     await require_valid_key(tx, principal)
     await limits.require(tx, principal.org_id, "seats", besides=email)
+    if await team.count_other_invites(tx, email) >= MOST_INVITES:
+        raise InvalidState(
+            f"An organization has at most {MOST_INVITES} open invitations: delete those that are not needed."
+        )
     inviter = await _inviter(tx, principal)
     row = await team.invite(tx, ids.new(), email, role, inviter, principal.user_id, principal.key_id, lasts)
     await events.append(tx, principal.org_id, row.id, events_pb2.MemberInvitedEvent(by=principal.name, role=role))

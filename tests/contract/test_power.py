@@ -7,6 +7,7 @@ import httpx
 import pytest
 
 from control.identity import usecases as identity
+from control.team import usecases as invitations
 from hum import ids
 from hum.ids import Kind
 from tests.contract.conftest import Browser, Edge
@@ -148,6 +149,26 @@ async def test_a_revoked_keys_keys_and_invitations_end_with_it(edge: Edge) -> No
     told = {(each["action"], each["subject"]) for each in log if each["actor_name"] == ADA}
     ends = {("revokeApiKey", key) for key in (first, second, third)} | {("deleteInvite", invite.json()["id"])}
     assert ends <= told
+
+
+async def test_what_a_key_can_make_is_bounded_so_that_it_can_be_revoked(
+    edge: Edge, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    owner = (await team(edge))[0]
+    monkeypatch.setattr(identity, "MOST_KEYS", 3)
+    monkeypatch.setattr(invitations, "MOST_INVITES", 1)
+    first, stolen = await made(await key_of(edge, owner))
+    second, child = await made(stolen)
+    invites = [await child.request("POST", "/api/team/invites", {"email": to, "role": "admin"}) for to in (GRACE, ALAN)]
+    invites.append(await child.request("POST", "/api/team/invites", {"email": GRACE, "role": "viewer"}))
+    assert [each.status_code for each in invites] == [201, 409, 201], invites[1].text
+    too_many = await child.request("POST", "/api/api-keys", ADMIN_KEY)
+    assert (too_many.status_code, too_many.json()["error"]["code"]) == (409, "invalid_state")
+    assert (await stolen.request("DELETE", f"/api/api-keys/{second}")).status_code == 204
+    _, heir = await made(stolen)
+    assert (await owner.request("DELETE", f"/api/api-keys/{first}")).status_code == 204
+    assert await opens(stolen, child, heir) == [False, False, False]
+    assert (await owner.get("/api/team/invites")).json()["invites"] == []
 
 
 async def test_a_keys_successor_revokes_it_and_stays_until_somebody_else_does(edge: Edge) -> None:
