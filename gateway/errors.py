@@ -89,7 +89,12 @@ class TruncatedResponse(Exception):  # noqa: N818
 
 def truncated_response(error: AioRpcError) -> TruncatedResponse:
     """Return the error with which control cut off a stream or a file, as a status."""
-    return TruncatedResponse(BY_CODE.get(error.code(), INTERNAL))
+    return TruncatedResponse(BY_CODE.get(_code(error), INTERNAL))
+
+
+def _code(error: AioRpcError) -> StatusCode:
+    """Return an error's code; `UNAVAILABLE` if control, which stops, has cancelled: nobody answers a client that has left."""
+    return StatusCode.UNAVAILABLE if error.code() is StatusCode.CANCELLED else error.code()
 
 
 def answer(
@@ -153,7 +158,7 @@ def answer_headers(trailing: Any) -> dict[str, str]:
 def rpc_error(error: AioRpcError, request_id: str, rename: "Rename") -> Response:
     """Return control's error as a REST answer; `rename` turns a field's path in proto names into the client's."""
     reason, metadata, fields = _details(error)
-    status = BY_REASON.get(reason, 0) or BY_CODE.get(error.code(), INTERNAL)
+    status = BY_REASON.get(reason, 0) or BY_CODE.get(_code(error), INTERNAL)
     if fields:
         renamed = [FieldError(rename(field.field), field.reason) for field in truncate(fields)]
         return bad_fields(renamed, request_id, answer_headers(error.trailing_metadata()))
@@ -161,8 +166,8 @@ def rpc_error(error: AioRpcError, request_id: str, rename: "Rename") -> Response
     message = error.details() or ""
     # gRPC's own error: no connection, a deadline, a cancelled call.  Its message is not for clients.
     if not reason:
-        reason = "INTERNAL" if status == INTERNAL else error.code().name
-        message = UNAVAILABLE if status >= INTERNAL else error.code().value[1]
+        reason = "INTERNAL" if status == INTERNAL else _code(error).name
+        message = UNAVAILABLE if status >= INTERNAL else _code(error).value[1]
     headers = answer_headers(error.trailing_metadata())
     if status in {429, 503} or reason == "IDEMPOTENCY_IN_PROGRESS":
         headers.setdefault("Retry-After", "1")

@@ -72,6 +72,15 @@ class RetryQueue:
         """Whether an earlier webhook is still to be delivered."""
         return len(self) > 0 and not self.fault
 
+    async def add_copy(self, path: str, form: bytes) -> None:
+        """Store a webhook that control has accepted before those that wait, if there is room: it may mean more after them."""
+        if len(self) >= self._settings.postponed_webhooks // 2:
+            return
+        async with self._write_lock:
+            with suppress(OSError):
+                await self._append(StoredWebhook(path, form, now()))
+        self._wake()
+
     async def add(self, path: str, form: bytes, at: datetime | None = None, *, keep_in_memory: bool = False) -> bool:
         """Store a webhook that arrived now, or `at` an earlier time; return False if it is lost.
 
@@ -81,11 +90,10 @@ class RetryQueue:
             LOG.error("could not queue a webhook for control: the queue is full", waiting=len(self))
             ENDED.labels("lost").inc()
             return False
-        record = msgspec.json.encode(StoredWebhook(path, form, at or now()))
+        webhook = StoredWebhook(path, form, at or now())
         async with self._write_lock:
             try:
-                await self._store_in_memory()
-                await asyncio.to_thread(self._spool.append, record)
+                await self._append(webhook)
             except OSError as error:
                 if not keep_in_memory:
                     LOG.exception("could not store a webhook")
@@ -96,10 +104,18 @@ class RetryQueue:
                     in_memory=len(self._in_memory) + 1,
                     error=error.strerror,
                 )
-                self._in_memory.append(record)
+                self._in_memory.append(msgspec.json.encode(webhook))
+        self._wake()
+        return True
+
+    async def _append(self, webhook: StoredWebhook) -> None:
+        """Append to those on the disk, after those in memory.  Raises OSError."""
+        await self._store_in_memory()
+        await asyncio.to_thread(self._spool.append, msgspec.json.encode(webhook))
+
+    def _wake(self) -> None:
         WAITING.set(len(self))
         self._added.set()
-        return True
 
     async def _store_in_memory(self) -> None:
         """Move the records in memory to the disk, in order.  Raises OSError."""

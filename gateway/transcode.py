@@ -8,13 +8,13 @@ import asyncio
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.empty_pb2 import Empty
 from google.protobuf.message import Message
-from grpc import aio
+from grpc import StatusCode, aio
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
@@ -119,19 +119,35 @@ class RpcEndpoint:
         seconds = limits.model_seconds if binding.asks_model else limits.control_seconds
         # Streams have no time limit, and files take as long as their client: only the wait for each part is limited.
         timeout = None if binding.method.server_streaming else seconds
-        call = self._open_call(message, metadata=limits.client.metadata(request), timeout=timeout)
+        ask = partial(self._open_call, message, metadata=limits.client.metadata(request), timeout=timeout)
         try:
-            if not binding.method.server_streaming:
-                return await _unary(binding, call, takes_gzip=compression.is_accepted(request.headers))
-            async with asyncio.timeout(seconds):
-                if binding.is_stream:
-                    return await sse.respond(call, limits.heartbeat_seconds, limits.closing, request.scope)
-                return await _file(call, seconds, limits.closing, bodiless=request.method == "HEAD")
+            if binding.method.server_streaming:
+                return await self._begin_stream(ask(), request, seconds)
+            return await self._answer(ask, takes_gzip=compression.is_accepted(request.headers))
         except aio.AioRpcError as error:
             return errors.rpc_error(error, request_id, self._rename)
+
+    async def _answer(self, ask: Callable[[], Any], *, takes_gzip: bool) -> Response:
+        """Return control's answer.  Raises AioRpcError."""
+        try:
+            return await _unary(self._binding, ask(), takes_gzip=takes_gzip)
+        except aio.AioRpcError as error:
+            # gRPC cancels what reaches a control that is just stopping; what changes nothing is asked of another.
+            if error.code() is not StatusCode.CANCELLED or self._binding.verb != "GET":
+                raise
+        return await _unary(self._binding, ask(), takes_gzip=takes_gzip)
+
+    async def _begin_stream(self, call: Any, request: Request, seconds: float) -> Response:
+        """Return events or a file; control has `seconds` to begin.  Raises AioRpcError."""
+        limits = self._limits
+        try:
+            async with asyncio.timeout(seconds):
+                if self._binding.is_stream:
+                    return await sse.respond(call, limits.heartbeat_seconds, limits.closing, request.scope)
+                return await _file(call, seconds, limits.closing, bodiless=request.method == "HEAD")
         except TimeoutError:
             call.cancel()
-            return errors.timeout(request_id)
+            return errors.timeout(credentials.request_id(request))
 
     # Both are made for the first request: the contract has hundreds of RPCs, and most are rare.
 

@@ -120,16 +120,16 @@ class CarrierWebhooks:
 
     async def _accept_call_status(self, request: Request, form: dict[str, str]) -> Response:
         # Until control has an apology that is queued, it may not know the call, and then drops the call's duration.
-        is_repeated, is_accepted = self._retry_queue.has_backlog, True
+        is_repeated = self._retry_queue.has_backlog
         try:
             await self._ask(self._ingress.ReportCallStatus, carrierforms.status_request(form), request)
         except ControlUnavailable as error:
             LOG.warning("control did not accept the carrier's status of a call", error=str(error))
-            is_accepted = False
-        if is_repeated or not is_accepted:
-            is_queued = await self._retry_queue.add(request.url.path, urlencode(form).encode())
-            if not is_queued and not is_accepted:
+            if not await self._retry_queue.add(request.url.path, urlencode(form).encode()):
                 return Response(status_code=503)  # the carrier retries
+            return Response(status_code=204)
+        if is_repeated:
+            await self._retry_queue.add_copy(request.url.path, urlencode(form).encode())
         return Response(status_code=204)
 
     # -- the webhooks of a transfer

@@ -201,7 +201,9 @@ async def _require_room(tx: Tx, org: UUID, contract: Contract, plan: Plan) -> No
     period = subscriptionstate.period(contract.period_starts_at, contract.period_ends_at, now())
     for resource, limit in (("minutes", plan.minutes), ("messages", plan.messages)):
         if limit is not None and (used := await limits.used(tx, org, resource, period)) > limit:
-            waiting = ", those that wait to be sent included; cancel some of these, or" if resource == "messages" else ":"
+            waiting = (
+                ", those that wait to be sent included; cancel some of these, or" if resource == "messages" else ":"
+            )
             raise InvalidState(
                 f"The plan {plan.id} allows {limit} {limits.WORDS[resource]}, and {used} are used in this period{waiting} change to "
                 f"it when the next one begins, on {period.ends_at:%Y-%m-%d}, or let the subscription end then."

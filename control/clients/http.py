@@ -53,7 +53,7 @@ class HttpLimits:
     total_seconds: float = 30.0
     #: Waiting for a free connection, look-up, TCP and TLS.
     connect_seconds: float = 5.0
-    response_bytes: int = 256 << 10  # of the body, decompressed
+    response_bytes: int = 256 << 10  # of the body, decompressed; a request may set another limit
     header_bytes: int = 8 << 10  # of one header
     headers: int = 64
     connections: int = 100  # in all
@@ -134,7 +134,7 @@ class GuardedClient:
         target = self._checked(method, url, headers)
         limits, began_ms = self._limits, monotonic_ms()
         seconds = min(total_seconds, limits.total_seconds)
-        limit = min(response_bytes or limits.response_bytes, limits.response_bytes)
+        limit = response_bytes or limits.response_bytes
         try:
             async with asyncio.timeout(seconds):
                 release = await self._acquire(org, target)
@@ -223,7 +223,9 @@ class GuardedClient:
         async with session.request(
             method, target.url, headers=headers, data=body or None, allow_redirects=False
         ) as answer:
-            answer_headers = {name.lower(): ", ".join(answer.headers.getall(name)) for name in answer.headers}
+            answer_headers = {
+                _unicode(name).lower(): _unicode(", ".join(answer.headers.getall(name))) for name in answer.headers
+            }
             reader.begin(answer_headers.get("content-encoding", ""))
             async for part in answer.content.iter_chunked(READ_BYTES):
                 if reader.is_full(part):
@@ -260,7 +262,9 @@ class StreamedAnswer:
         self, answer: aiohttp.ClientResponse, most_bytes: int, until_ms: float | None, release: Callable[[], None]
     ) -> None:
         self.status = answer.status
-        self.headers: Sequence[tuple[str, str]] = list(answer.headers.items())
+        self.headers: Sequence[tuple[str, str]] = [
+            (_unicode(name), _unicode(value)) for name, value in answer.headers.items()
+        ]
         self._answer, self._most_bytes, self._until_ms, self._release = answer, most_bytes, until_ms, release
 
     async def parts(self) -> AsyncIterator[bytes]:
@@ -285,6 +289,11 @@ class StreamedAnswer:
         self._answer.close()
         self._release()
         self._release = _nothing
+
+
+def _unicode(header: str) -> str:
+    """Return a header without bytes that are no UTF-8, for which aiohttp has surrogates, which nothing can encode."""
+    return header.encode(errors="surrogateescape").decode(errors="replace")
 
 
 def _nothing() -> None:

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 #: The most bytes that a compressed file may unpack to.
 UNPACKED_BYTES = 64 << 20
+#: Headings and paragraphs of a document: whoever reads the answer needs 240 bytes for each, besides its text.
+MOST_BLOCKS = 100_000
 BLOCKS = frozenset(
     [
         "address",
@@ -220,6 +222,8 @@ def blocks(body: bytes, form: str, most_pages: int, most_chars: int) -> list[tup
         chars += len(bare)
         if chars > most_chars:
             raise Unreadable(f"The document has more than {most_chars} characters of text.")
+        if len(result) == MOST_BLOCKS:
+            raise Unreadable(f"The document has more than {MOST_BLOCKS} paragraphs, headings and rows.")
         result.append((level, bare))
     if not any(level == 0 for level, _ in result) and (form == "pdf" or not result):
         raise Unreadable("There is no text in the document; pictures of text are not read.")

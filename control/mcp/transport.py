@@ -149,7 +149,8 @@ class GuardedTransport(httpx2.AsyncBaseTransport):
             self._record(request, EgressError(Reason.PROTOCOL, f"The server answered {streamed.status}."))
         if streamed.status == 401 and self._tokens is not None:
             self._tokens.discard()
-        headers = [(name, value) for name, value in streamed.headers if name.lower() != "location"]
+        # As bytes: a value that is no ASCII would be an error.
+        headers = [(name.encode(), value.encode()) for name, value in streamed.headers if name.lower() != "location"]
         return httpx2.Response(
             streamed.status, headers=headers, stream=_StreamedBody(self, request, streamed), request=request
         )

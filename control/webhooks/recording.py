@@ -55,13 +55,28 @@ class OutcomeRecorder:
             await asyncio.sleep(self._pace.batch_seconds)
             batch, self._queue = self._queue, []
             try:
-                await self._record(batch)
+                await self._record_each(batch)
             except (*UNAVAILABLE, *BUSY) as error:
                 LOG.warning("could not record webhooks' outcomes; they are retried", error=repr(error)[:200])
                 oldest_ms = monotonic_ms() - self._pace.lease_seconds * 1000
                 self._queue += [outcome for outcome in batch if outcome.claimed.began_ms > oldest_ms]
                 await asyncio.sleep(self._pace.retry_seconds)
             self.then()
+
+    async def _record_each(self, batch: Sequence[DeliveryOutcome]) -> None:
+        """Record outcomes together; if that fails, each half, down to the single outcome that can't be recorded."""
+        try:
+            await self._record(batch)
+        except (*UNAVAILABLE, *BUSY):
+            raise
+        # Any outcome may reveal a bug, which must not hold up those of other organizations: once its lease has ended it is sent again.
+        except Exception:
+            if len(batch) == 1:
+                LOG.exception("could not record a webhook's outcome", delivery=str(batch[0].row.id))
+                return
+            middle = len(batch) // 2
+            await self._record_each(batch[:middle])
+            await self._record_each(batch[middle:])
 
     async def _record(self, batch: Sequence[DeliveryOutcome]) -> None:
         async with self._db.system() as tx:

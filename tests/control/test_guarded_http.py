@@ -120,6 +120,11 @@ async def test_an_answer_comes_back_whole() -> None:
     assert "x-hum-event: ping" in head and f"host: 127.0.0.1:{one.port}" in head and "cookie" not in head
 
 
+async def test_a_header_that_is_no_unicode_can_be_stored() -> None:
+    answer = await fetch(says(b"HTTP/1.1 200 OK\r\nContent-Type: text/\xffcaf\xc3\xa9\r\nContent-Length: 0\r\n\r\n"))
+    assert answer.headers["content-type"] == "text/\N{REPLACEMENT CHARACTER}café"
+
+
 async def test_a_name_that_changes_its_mind_is_looked_up_once_for_each_connection() -> None:
     lookup = names(["127.0.0.1"], ["127.0.0.2"])
     async with server(says(OK), host="127.0.0.1") as one, client(lookup=lookup) as http:

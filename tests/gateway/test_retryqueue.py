@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from gateway.controlclient import ControlUnavailable
-from gateway.retryqueue import MAX_ADOPTED, MAX_ATTEMPTS, RetryQueue, StoredWebhook
+from gateway.retryqueue import ENDED, MAX_ADOPTED, MAX_ATTEMPTS, RetryQueue, StoredWebhook
 from hum.settings import GatewaySettings
 from hum.spool import Spool
 from tests.support.waits import patience, until
@@ -102,6 +102,22 @@ async def test_what_the_carrier_would_not_send_again_is_held_while_the_disk_is_f
     spool.is_full = False
     assert await queue.add("/last", b"")
     assert len(spool) == 2, "both are on the disk"
+    queue.close()
+
+
+async def test_a_copy_takes_no_place_that_others_need_and_is_never_lost(tmp_path: Path) -> None:
+    spool, lost = FullDisk(tmp_path / "spool"), ENDED.labels("lost")
+    before = lost._value.get()
+    queue = RetryQueue(spool, GatewaySettings(home=tmp_path, postponed_webhooks=4))
+    await queue.add_copy("/full disk", b"")
+    spool.is_full = False
+    for number in range(3):
+        await queue.add_copy(f"/copy {number}", b"")
+    assert len(queue) == 2 and lost._value.get() == before
+    control = Control(0, ZeroDivisionError)
+    running = asyncio.create_task(queue.run(control.tell))
+    await until(lambda: control.told == ["/copy 0", "/copy 1"])
+    running.cancel()
     queue.close()
 
 

@@ -77,6 +77,7 @@ def protected() -> bytes:
         ("docx", b"PK\x03\x04 junk", {}, "damaged"),
         ("docx", packed("<w:document"), {}, "can't be read"),
         ("text", b"x" * 2000, {"knowledge_chars": 1000}, "more than 1000 characters"),
+        ("text", b"a\n\n" * 100_001, {}, "more than 100000 paragraphs"),
         ("html", b"<script>x</script>", {}, "no text"),
         ("csv", b"a,b\n" + b"x" * 200_000 + b",1", {}, "can't be read"),
     ],

@@ -127,6 +127,16 @@ async def test_a_page_is_fetched_again_and_made_anew_only_if_it_changed(house: H
             assert (await house.row(house.mine, id)).status == "pending"
 
 
+async def test_a_page_may_be_as_large_as_any_document(house: House) -> None:
+    async def page(_: web.Request) -> web.Response:
+        return web.Response(text="Open from nine to five. " * (1 << 15), content_type="text/plain")
+
+    async with answering(page) as url:
+        id = await house.add(house.mine, "Page", url=url)
+        await house.conversions().convert(house.mine, id)
+    assert (await house.row(house.mine, id)).status == "ready"
+
+
 async def endless(request: web.Request) -> web.StreamResponse:
     answer = web.StreamResponse()
     await answer.prepare(request)

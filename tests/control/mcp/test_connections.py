@@ -6,14 +6,15 @@ from dataclasses import replace
 from typing import Any
 from unittest.mock import AsyncMock
 
+import httpx2
 import pytest
 from mcp import Client
 from structlog.testing import capture_logs
 
 from control.base.egress import Policy
-from control.clients.http import GuardedClient
+from control.clients.http import GuardedClient, HttpLimits
 from control.mcp.client import Connection, Connections, Endpoint, NotExecuted, Unusable
-from control.mcp.transport import OAuthClient
+from control.mcp.transport import ExchangeLimits, GuardedTransport, OAuthClient
 from hum import ids
 from hum.network import parse_networks
 from hum.settings import ControlSettings
@@ -111,6 +112,22 @@ async def test_a_session_that_the_server_has_forgotten_is_told_apart(web: Guarde
         with pytest.raises(NotExecuted):
             await connection.call("find", {})
     assert await side.call(endpoint, n=2) == "order 2", "the next use makes another"
+
+
+async def test_a_header_of_any_bytes_is_an_answer_and_leaks_no_place(web: GuardedClient) -> None:
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 200 OK\r\nX-Name: \xff\xc3\xa9\r\nContent-Length: 2\r\nConnection: close\r\n\r\n{}")
+        writer.close()
+
+    listening = await asyncio.start_server(answer, "127.0.0.1", 0)
+    url = f"http://127.0.0.1:{listening.sockets[0].getsockname()[1]}/"
+    transport = GuardedTransport(web, ids.new(), ExchangeLimits(60, 60, 1 << 10, 1 << 10), None, streams=False)
+    for _ in range(HttpLimits().host_requests + 1):
+        response = await transport.handle_async_request(httpx2.Request("POST", url))
+        assert (response.status_code, await response.aread()) == (200, b"{}")
+        await response.aclose()
+    listening.close()
 
 
 @pytest.fixture

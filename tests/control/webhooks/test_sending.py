@@ -6,11 +6,13 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime, timedelta
+from typing import Any
 from uuid import UUID
 
 import asyncpg
 import pytest
 
+from control.clients.http import HttpAnswer
 from control.webhooks import lateness, retries, usecases
 from control.webhooks.retries import Schedule
 from hum import ids
@@ -198,6 +200,26 @@ async def test_an_answer_waits_for_a_database_that_is_away(hooked: Hooked) -> No
         await sending
     assert [each.state for each in await hooked.deliveries(webhook)] == ["delivered"]
     assert len(hooked.receiver.requests) == 1
+
+
+async def test_an_outcome_that_can_not_be_recorded_takes_no_other_with_it(
+    hooked: Hooked, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ask = hooked.web.request
+
+    async def request(method: str, url: str, **options: Any) -> HttpAnswer:
+        answer = await ask(method, url, **options)
+        return replace(answer, headers={"content-type": "\udcff"}) if url.endswith("/bad") else answer
+
+    monkeypatch.setattr(hooked.web, "request", request)
+    good, bad, other = await hooked.webhook(), await hooked.webhook("/bad"), await hooked.webhook()
+    await hooked.happen(received())
+    async with patience():
+        sender = hooked.sender(batch_seconds=0.1)
+        await sender.send_due()
+        while [each.state for id in (good, other) for each in await hooked.deliveries(id)] != ["delivered"] * 2:
+            await asyncio.sleep(0.01)
+    assert [each.state for each in await hooked.deliveries(bad)] == ["pending"]
 
 
 async def test_no_transaction_is_open_while_a_receiver_is_asked(hooked: Hooked) -> None:
