@@ -81,17 +81,17 @@ VALID_KEY = "SELECT expires_at FROM api_keys WHERE id = $1 AND revoked_at IS NUL
 REVOKE_KEY = "UPDATE api_keys SET revoked_at = coalesce(revoked_at, now()) WHERE id = $1"
 COUNT_VALID_KEYS = "SELECT count(*) FROM api_keys WHERE revoked_at IS NULL AND coalesce(expires_at > now(), true)"
 #: The keys that $1 made, and those that they made, revoked ones too; without $2 and its own.
-MADE_BY = """
+_MADE_BY = """
     WITH RECURSIVE made AS (
         SELECT id FROM api_keys WHERE made_by_key = $1 AND id IS DISTINCT FROM $2
         UNION
         SELECT k.id FROM api_keys k JOIN made m ON k.made_by_key = m.id WHERE k.id IS DISTINCT FROM $2)
 """
-REVOKE_KEYS_MADE_BY = f"""{MADE_BY}
+REVOKE_KEYS_MADE_BY = f"""{_MADE_BY}
     UPDATE api_keys SET revoked_at = now() WHERE id IN (SELECT id FROM made) AND revoked_at IS NULL
     RETURNING id
 """
-DELETE_INVITES_MADE_BY = f"""{MADE_BY}
+DELETE_INVITES_MADE_BY = f"""{_MADE_BY}
     DELETE FROM invites WHERE made_by_key = $1 OR made_by_key IN (SELECT id FROM made)
     RETURNING id
 """
