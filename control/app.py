@@ -95,7 +95,7 @@ LOG = logs.log(__name__)
 
 #: Idle connections that a control plane keeps open for calls, so that the next call needs no new one.
 CALLS_IDLE = 2
-#: How many KB an organization may send to be stored, at once and then on average: 5.5 GB a day.
+#: How many KB an organization's requests may store, at once and then on average: 5.5 GB a day.
 STORED_KB_BURST, STORED_KB_PER_SECOND = 64_000, 64.0
 #: The features of this deployment, each with a `feature.py` that declares what it provides.
 FEATURES = (
@@ -307,7 +307,7 @@ def _limits(settings: ControlSettings) -> RateLimits:
             "Too many sign-ins or unknown credentials from your address",
         ),
         stored_kb=Rates(
-            STORED_KB_PER_SECOND, STORED_KB_BURST, "Your organization has sent too much in too short a time"
+            STORED_KB_PER_SECOND, STORED_KB_BURST, "Your organization has stored too much in too short a time"
         ),
     )
 

@@ -96,12 +96,15 @@ CHANGE_BINDING = """
 """
 DELETE_BINDING = "DELETE FROM flow_tools WHERE id = $1 AND flow_id = $2"
 COPY_BINDINGS = """
-    INSERT INTO flow_tools (id, org_id, flow_id, kind, mode, tool_id, connector_id, enabled, place, version, name,
-                            description, arguments, output_template, fallback_template, timeout_ms, requires_approval)
-    SELECT n.id, b.org_id, $2, b.kind, b.mode, b.tool_id, b.connector_id, b.enabled, b.place, b.version, b.name,
-           b.description, b.arguments, b.output_template, b.fallback_template, b.timeout_ms, b.requires_approval
-      FROM (SELECT *, row_number() OVER (ORDER BY id) AS nth FROM flow_tools WHERE flow_id = $1) b
-      JOIN unnest($3::uuid[]) WITH ORDINALITY AS n (id, nth) ON n.nth = b.nth
+    WITH copied AS (
+        INSERT INTO flow_tools (id, org_id, flow_id, kind, mode, tool_id, connector_id, enabled, place, version, name,
+                                description, arguments, output_template, fallback_template, timeout_ms, requires_approval)
+        SELECT n.id, b.org_id, $2, b.kind, b.mode, b.tool_id, b.connector_id, b.enabled, b.place, b.version, b.name,
+               b.description, b.arguments, b.output_template, b.fallback_template, b.timeout_ms, b.requires_approval
+          FROM (SELECT *, row_number() OVER (ORDER BY id) AS nth FROM flow_tools WHERE flow_id = $1) b
+          JOIN unnest($3::uuid[]) WITH ORDINALITY AS n (id, nth) ON n.nth = b.nth
+        RETURNING *)
+    SELECT coalesce(sum(octet_length(copied::text)), 0) FROM copied
 """
 # $1: named because the system sees all organizations.
 IN_USE = f"""
@@ -346,9 +349,9 @@ async def unbind(tx: Tx, flow: UUID, id: UUID) -> None:
         raise NotFound("The flow has no such tool.")
 
 
-async def copy_bindings(tx: Tx, flow: UUID, to: UUID, new_ids: Sequence[UUID]) -> None:
-    """Copy a flow's bindings to another flow, with a new id for each."""
-    await tx.execute(COPY_BINDINGS, flow, to, new_ids)
+async def copy_bindings(tx: Tx, flow: UUID, to: UUID, new_ids: Sequence[UUID]) -> int:
+    """Copy a flow's bindings to another flow, with a new id for each; return their size in bytes."""
+    return int(await tx.fetchval(COPY_BINDINGS, flow, to, new_ids))
 
 
 async def in_use(tx: Tx, organization: UUID, flow: UUID, mode: str) -> list[ActiveBindingRow]:

@@ -76,10 +76,13 @@ ADD = """
       FROM unnest($4::text[], $5::text[]) WITH ORDINALITY AS new (heading, text, ordinality)
 """
 INDEX_AGAIN = """
-    UPDATE knowledge_passages
-       SET words = setweight(to_tsvector($2::text::regconfig, $3), 'B')
-                   || setweight(to_tsvector($2::text::regconfig, heading), 'A') || to_tsvector($2::text::regconfig, text)
-     WHERE document_id = $1
+    WITH indexed AS (
+        UPDATE knowledge_passages
+           SET words = setweight(to_tsvector($2::text::regconfig, $3), 'B')
+                       || setweight(to_tsvector($2::text::regconfig, heading), 'A') || to_tsvector($2::text::regconfig, text)
+         WHERE document_id = $1
+        RETURNING octet_length(text) + octet_length(words::text) AS size)
+    SELECT coalesce(sum(size), 0) FROM indexed
 """
 NEXT_FETCH = "CASE WHEN url IS NOT NULL AND refetch_hours > 0 THEN now() + refetch_hours * interval '1 hour' END"
 # Language and name may have changed during the conversion.
@@ -217,13 +220,14 @@ async def page(tx: Tx, before: UUID | None, limit: int) -> list[DocumentRow]:
     return [DocumentRow(**row) for row in await tx.fetch(PAGE, before, limit)]
 
 
-async def change(tx: Tx, before: DocumentRow, new: NewDocument) -> DocumentRow:
-    """Change a locked document, and index its passages by the new name and language."""
+async def change(tx: Tx, before: DocumentRow, new: NewDocument) -> tuple[DocumentRow, int]:
+    """Change a locked document, and index its passages by the new name and language; return how many bytes of them."""
     row = await tx.fetchrow(CHANGE, before.id, new.name, new.language, new.config, new.refetch_hours)
     assert row is not None
+    size = 0
     if (before.name, before.config) != (new.name, new.config):
-        await tx.execute(INDEX_AGAIN, before.id, new.config, new.name)
-    return DocumentRow(**row)
+        size = int(await tx.fetchval(INDEX_AGAIN, before.id, new.config, new.name))
+    return DocumentRow(**row), size
 
 
 async def request(tx: Tx, before: DocumentRow, content: DocumentContent | None) -> DocumentRow:

@@ -164,6 +164,11 @@ class Definition:
     schema: str | None
     hash: str
 
+    @property
+    def size(self) -> int:
+        """The size in bytes."""
+        return len(self.description.encode()) + len((self.schema or "").encode())
+
 
 @dataclass(frozen=True, slots=True)
 class McpToolRow:

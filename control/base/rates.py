@@ -40,7 +40,19 @@ class Rates:
 
         A request that costs more than `burst` needs a full bucket.
         """
-        cost = min(cost, float(self._burst))
+        cost, bucket = min(cost, float(self._burst)), self._refilled(key, now_ms)
+        if bucket.tokens < cost:
+            wait = math.ceil((cost - bucket.tokens) / self._per_ms / 1000)
+            raise RateLimited(f"{self._what}; retry in {wait} s.", retry_after_seconds=str(wait))
+        bucket.tokens -= cost
+        reset = math.ceil((self._burst - bucket.tokens) / self._per_ms / 1000)
+        return Allowance(self._burst, int(bucket.tokens), reset)
+
+    def charge(self, key: bytes, now_ms: float, cost: float) -> None:
+        """Count what a request turned out to cost.  Beyond `burst` it is a debt: later requests are refused until it is paid."""
+        self._refilled(key, now_ms).tokens -= cost
+
+    def _refilled(self, key: bytes, now_ms: float) -> _Bucket:
         bucket = self._buckets.get(key)
         if bucket is None:
             bucket = self._buckets[key] = _Bucket(float(self._burst), now_ms)
@@ -50,12 +62,7 @@ class Rates:
             self._buckets.move_to_end(key)
         bucket.tokens = min(float(self._burst), bucket.tokens + (now_ms - bucket.at_ms) * self._per_ms)
         bucket.at_ms = now_ms
-        if bucket.tokens < cost:
-            wait = math.ceil((cost - bucket.tokens) / self._per_ms / 1000)
-            raise RateLimited(f"{self._what}; retry in {wait} s.", retry_after_seconds=str(wait))
-        bucket.tokens -= cost
-        reset = math.ceil((self._burst - bucket.tokens) / self._per_ms / 1000)
-        return Allowance(self._burst, int(bucket.tokens), reset)
+        return bucket
 
     def refund(self, key: bytes) -> None:
         """Undo `consume`, for a request that turned out to count against another key."""

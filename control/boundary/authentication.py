@@ -89,8 +89,8 @@ class Authentication:
         Raises SessionRequired, ApiKeyRequired, RateLimited, OrganizationChanged, and the errors of `rights.require`.
         """
         credential, scheme, owner = await self.recognize(incoming)
-        self._count(incoming, credential, owner.organization, stored_bytes)
-        async with self._concurrency.enter(owner.id), self._db.authenticated(credential) as (tx, principal):
+        self._count(incoming, credential, owner.organization)
+        async with self._turn(owner, stored_bytes), self._db.authenticated(credential) as (tx, principal):
             if principal is None or scheme != _scheme(principal):
                 self._recent.pop(credential, None)
                 raise _unknown(scheme)
@@ -103,6 +103,14 @@ class Authentication:
                     organization=ids.show(ids.Kind.ORGANIZATION, principal.organization)
                 )
             yield credential, principal, tx
+
+    @asynccontextmanager
+    async def _turn(self, owner: "_QuotaOwner", stored_bytes: int) -> AsyncIterator[None]:
+        """Wait for the owner's concurrency limit, and only then count: what those before it have stored is known by now."""
+        async with self._concurrency.enter(owner.id):
+            if owner.organization is not None and stored_bytes:
+                self._limits.count_message(owner.organization, stored_bytes, self._clock())
+            yield
 
     async def recognize(self, incoming: IncomingRequest) -> tuple[bytes, str, "_QuotaOwner"]:
         """Return a request's credential hash, scheme and quota owner, which is enough to read its message.
@@ -118,6 +126,11 @@ class Authentication:
         credential = secrets.token_hash(secret)
         owner = self._recent.get(credential) or await self._authenticate(incoming, credential, scheme)
         return credential, scheme, owner
+
+    def charge(self, incoming: IncomingRequest, organization: UUID | None) -> None:
+        """Count what a request has stored beyond its message against the storage rate limit, for the requests after it."""
+        if organization is not None and (stored_bytes := sum(incoming.stored)):
+            self._limits.charge(organization, stored_bytes, self._clock())
 
     async def _authenticate(self, incoming: IncomingRequest, credential: bytes, scheme: str) -> "_QuotaOwner":
         """Look up an unknown credential in the database, within the rate limit of the client's address."""
@@ -159,11 +172,9 @@ class Authentication:
             self._recent.popitem(last=False)
         return owner
 
-    def _count(
-        self, incoming: IncomingRequest, credential: bytes, organization: UUID | None, stored_bytes: int
-    ) -> None:
+    def _count(self, incoming: IncomingRequest, credential: bytes, organization: UUID | None) -> None:
         """Count the request, and put the limit that is closer to exhaustion in the metadata.  Raises RateLimited."""
-        left = self._limits.count(credential, organization, stored_bytes, self._clock())
+        left = self._limits.count(credential, organization, self._clock())
         limits = {"limit": left.limit, "remaining": left.remaining, "reset": left.reset_seconds}
         incoming.trailing.update({rpc.RATE_PREFIX + name: str(value) for name, value in limits.items()})
 

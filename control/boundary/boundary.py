@@ -17,7 +17,7 @@ from control.base.streams import StreamLimits
 from control.boundary.auditing import AuditLog
 from control.boundary.authentication import Authentication
 from control.boundary.context import ActionContext, TenantContext, TransactionContext, require_fit
-from control.boundary.idempotency import Idempotency, hash_of
+from control.boundary.idempotency import Act, Idempotency, hash_of
 from control.boundary.incoming import IncomingRequest
 from control.boundary.method import Method
 from control.boundary.openstreams import OpenStreams
@@ -184,18 +184,29 @@ class Boundary:
         _, _, owner = await self._authentication.recognize(incoming)
         async with self._reading.enter(owner.id):
             message = await _read(method, sent)
-        stored_bytes = len(message) if method.mutates else 0
+        try:
+            return await self._act(incoming, message)
+        finally:
+            self._authentication.charge(incoming, owner.organization)
+
+    async def _act(self, incoming: IncomingRequest, message: bytes) -> Message:
+        """Admit a tenant's request and run the servicer, or replay its answer."""
+        method, count = incoming.method, partial(_count_changes, incoming, len(message))
+        # At least one byte, so that also an empty message waits for what is left of the limit.
+        stored_bytes = max(1, len(message)) if method.mutates else 0
         if method.personal:
             async with self._authentication.signed_in(incoming, stored_bytes) as person:
                 request = _valid(method, message)
-                return await self._idempotency.inside(person, request, partial(method.handler, request, person))
+                act = partial(method.handler, request, person)
+                return await self._idempotency.inside(person, request, partial(count, act))
         async with self._authentication.tenant(incoming, stored_bytes) as ctx:
             request = _valid(method, message)
             if not method.access.acts_outside:
-                return await self._idempotency.inside(ctx, request, partial(self._change, method, request, ctx))
+                change = partial(self._change, method, request, ctx)
+                return await self._idempotency.inside(ctx, request, partial(count, change))
         key, body_hash = incoming.idempotency_key, hash_of(request)
         action = ActionContext(incoming, ctx.credential, ctx.principal, ctx.organization, key, body_hash)
-        return await self._idempotency.outside(action, partial(method.handler, request, action))
+        return await self._idempotency.outside(action, partial(count, partial(method.handler, request, action)))
 
     async def _change(self, method: Method, request: Message, ctx: TransactionContext) -> Message:
         """Run the servicer, and append a change in an organization or an audited read to its audit log."""
@@ -205,6 +216,17 @@ class Boundary:
         elif method.access.audits_reads:
             await self._audit.append_read(ctx.tx, ctx.principal, method.descriptor, request, answer, ctx.request_id)
         return answer
+
+
+async def _count_changes(incoming: IncomingRequest, message_bytes: int, act: Act) -> Message:
+    """Run the servicer, and count its answer if it is longer than the message, which was counted.
+
+    The answer to a change shows what was written: a short message may write a whole definition.
+    """
+    answer = await act()
+    if incoming.method.stores:
+        incoming.count_stored(max(0, answer.ByteSize() - message_bytes))
+    return answer
 
 
 async def _only(sent: AsyncIterator[bytes]) -> bytes:

@@ -51,7 +51,7 @@ class Idempotency:
         if (replay := _replay(incoming, row, keyed)) is not None:
             return replay
         answer = await act()
-        await idempotency.store(ctx.tx, keyed, _stored_answer(incoming, answer), personal=personal)
+        await idempotency.store(ctx.tx, keyed, _answer_to_store(incoming, answer), personal=personal)
         return answer
 
     async def outside(self, ctx: ActionContext, act: Act) -> Message:
@@ -90,7 +90,7 @@ class Idempotency:
             await self._release(org, key, claim)
             raise
         async with self._db.tenant(org) as tx:
-            await idempotency.answer(tx, key, claim, _stored_answer(incoming, answer))
+            await idempotency.answer(tx, key, claim, _answer_to_store(incoming, answer))
         return answer
 
     async def _release(self, org: UUID, key: str, claim: UUID) -> None:
@@ -115,9 +115,11 @@ def hash_of(request: Message) -> bytes:
     return hashlib.sha256(request.SerializeToString(deterministic=True)).digest()
 
 
-def _stored_answer(incoming: IncomingRequest, answer: Message) -> bytes:
-    """Return the bytes to store for an answer; empty if it contains a secret."""
-    return b"" if incoming.method.access.answers_secret else answer.SerializeToString()
+def _answer_to_store(incoming: IncomingRequest, answer: Message) -> bytes:
+    """Return the bytes to store for an answer, and count them; empty if it contains a secret."""
+    stored = b"" if incoming.method.access.answers_secret else answer.SerializeToString()
+    incoming.count_stored(len(stored))
+    return stored
 
 
 def _replay(incoming: IncomingRequest, row: idempotency.KeyRow | None, keyed: KeyedRequest) -> Message | None:

@@ -35,6 +35,8 @@ class IncomingRequest:
     began_ms: float
     trailing: dict[str, str] = field(default_factory=dict)
     span: Span = INVALID_SPAN
+    #: The sizes in bytes of what the request has stored beyond its message.
+    stored: list[int] = field(default_factory=list)
 
     @classmethod
     def begin(cls, method: Method, context: "aio.ServicerContext[Any, Any]", clock: Clock) -> "IncomingRequest":
@@ -58,6 +60,10 @@ class IncomingRequest:
         if len(key) > MAX_IDEMPOTENCY_KEY:
             raise InvalidRequest([FieldError("Idempotency-Key", f"is longer than {MAX_IDEMPOTENCY_KEY} characters")])
         return key
+
+    def count_stored(self, size: int) -> None:
+        """Count bytes that the request stores beyond its message, against the organization's storage rate limit."""
+        self.stored.append(size)
 
     def end_cancelled(self) -> None:
         """Log and measure a request that was cancelled: by its client, by its deadline, or by the end of a drain."""

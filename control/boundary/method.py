@@ -57,6 +57,11 @@ class Method:
         return {options_pb2.Plane.Name(plane).removeprefix("PLANE_").lower() for plane in self.access.planes}
 
     @property
+    def stores(self) -> bool:
+        """Whether the method may store something: some read by POST."""
+        return self.mutates and not self.access.scope.endswith(":read")
+
+    @property
     def personal(self) -> bool:
         """Whether the method serves a signed-in person, who needs no organization for it."""
         return self.access.audience == options_pb2.AUDIENCE_SIGNED_IN

@@ -18,6 +18,9 @@ from hum.v1 import campaigns_pb2 as pb
 from storage import campaigns, recipients
 from storage.campaigns import CampaignRow
 
+#: What a recipient counts as who is added by a tag, about the size of its row.
+RECIPIENT_BYTES = 100
+
 
 class CampaignServicer:
     """The servicer of campaigns; `segment_price`: the carrier's price of a segment, if known."""
@@ -76,6 +79,8 @@ class CampaignServicer:
     ) -> pb.AddCampaignRecipientsResponse:
         id = _id(request.campaign_id)
         added = await usecases.add(ctx.tx, id, request.recipients, request.tag, self._limits)
+        if request.tag:
+            ctx.incoming.count_stored(added.added * RECIPIENT_BYTES)
         return pb.AddCampaignRecipientsResponse(added=added.added, duplicates=added.duplicates, invalid=added.invalid)
 
     async def ListCampaignRecipients(

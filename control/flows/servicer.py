@@ -45,7 +45,9 @@ class FlowsServicer:
     async def DuplicateFlow(
         self, request: pb.DuplicateFlowRequest, ctx: TransactionContext
     ) -> pb.DuplicateFlowResponse:
-        row = await usecases.duplicate(ctx.tx, ctx.principal, ids.require(Kind.FLOW, request.id))
+        row, size = await usecases.duplicate(ctx.tx, ctx.principal, ids.require(Kind.FLOW, request.id))
+        # The answer does not show the bindings.
+        ctx.incoming.count_stored(size)
         return pb.DuplicateFlowResponse(flow=present(row))
 
     async def ListFlowVersions(

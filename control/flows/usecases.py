@@ -102,7 +102,8 @@ async def as_changed(tx: Tx, before: FlowRow, flow: pb.Flow, paths: Sequence[str
     return full
 
 
-async def duplicate(tx: Tx, principal: Principal, id: UUID) -> FlowRow:
+async def duplicate(tx: Tx, principal: Principal, id: UUID) -> tuple[FlowRow, int]:
+    """Copy a flow with its bindings of tools; return the copy, and the bindings' size in bytes.  Raises NotFound."""
     flow = flow_of((await flows.get(tx, id)).definition)
     flow.name = flowchecks.copy_name(flow.name)
     if flow.trigger_type == pb.TRIGGER_TYPE_EVENT:
@@ -110,8 +111,7 @@ async def duplicate(tx: Tx, principal: Principal, id: UUID) -> FlowRow:
         flow.ClearField("trigger_type")
     copy = await _create(tx, principal, flowchecks.complete(flow))
     ids_of_copies = [ids.new() for _ in range(await http_tools.count_bindings(tx, id))]
-    await http_tools.copy_bindings(tx, id, copy.id, ids_of_copies)
-    return copy
+    return copy, await http_tools.copy_bindings(tx, id, copy.id, ids_of_copies)
 
 
 async def delete(tx: Tx, principal: Principal, id: UUID) -> None:

@@ -60,7 +60,9 @@ class KnowledgeServicer:
             language=(document.language or formats.DEFAULT_LANGUAGE) if "language" in paths else before.language,
             refetch_hours=document.refetch_hours if "refetch_hours" in paths else before.refetch_hours,
         )
-        return pb.UpdateKnowledgeResponse(document=present(await usecases.change(ctx.tx, ctx.principal, before, after)))
+        row, size = await usecases.change(ctx.tx, ctx.principal, before, after)
+        ctx.incoming.count_stored(size)
+        return pb.UpdateKnowledgeResponse(document=present(row))
 
     async def ReplaceKnowledge(
         self, request: pb.ReplaceKnowledgeRequest, ctx: TransactionContext

@@ -54,13 +54,16 @@ async def create(
     return row
 
 
-async def change(tx: Tx, principal: Principal, before: DocumentRow, new: NewDocument) -> DocumentRow:
-    """Change a document's name, language and interval of fetching.  Raises InvalidRequest."""
+async def change(tx: Tx, principal: Principal, before: DocumentRow, new: NewDocument) -> tuple[DocumentRow, int]:
+    """Change a document's name, language and interval of fetching; return it, and the bytes that are indexed again.
+
+    Raises InvalidRequest.
+    """
     if new.refetch_hours and before.url is None:
         raise InvalidRequest([FieldError("document.refetch_hours", "is only for a document with a url")])
-    row = await knowledge.change(tx, before, new)
+    changed = await knowledge.change(tx, before, new)
     await events.append(tx, principal.org_id, before.id, events_pb2.KnowledgeUpdatedEvent(by=principal.name))
-    return row
+    return changed
 
 
 async def replace_content(

@@ -46,7 +46,8 @@ class McpServersServicer:
         before = await mcp.get(ctx.tx, _id(request.id), lock=True)
         after = masks.masked(self._present(before), request.server, list(request.update_mask.paths))
         assert isinstance(after, pb.McpServer), "it is what it was made from"
-        row = await usecases.change(ctx.tx, before, after, self._sealer, self._limits)
+        row, size = await usecases.change(ctx.tx, before, after, self._sealer, self._limits)
+        ctx.incoming.count_stored(size)
         return pb.UpdateMcpServerResponse(server=self._present(row))
 
     async def DeleteMcpServer(

@@ -49,11 +49,15 @@ async def create(tx: Tx, org: UUID, server: pb.McpServer, sealer: McpSealer, lim
 
 async def change(
     tx: Tx, before: ServerRow, server: pb.McpServer, sealer: McpSealer, limits: McpServerLimits
-) -> ServerRow:
-    """Change a locked server.  Raises InvalidRequest, AlreadyExists."""
+) -> tuple[ServerRow, int]:
+    """Change a locked server; return it, and how many bytes of its tools were written again.
+
+    Raises InvalidRequest, AlreadyExists.
+    """
     access = _access(server, before, sealer.open(before), limits.policy, sealer, (before.id, before.org_id))
     slug = await _slug(tx, server.name, before.id)
     await mcp.change(tx, before.id, server.name, slug, access, _rights(server))
+    size = 0
     is_other_origin = egress.origin(access.url) != egress.origin(before.access.url)
     for row in await mcp.tools(tx, before.id) if is_other_origin or slug != before.slug else ():
         renamed = replace(row, model_name=pinning.model_name(slug, row.name))
@@ -62,7 +66,8 @@ async def change(
             state = "new" if row.state in {"accepted", "changed"} else row.state
             renamed = replace(renamed, accepted=None, by=(None, None), state=state)
         await mcp.upsert_tool(tx, renamed)
-    return await mcp.get(tx, before.id)
+        size += sum(each.size for each in (renamed.accepted, renamed.now) if each is not None)
+    return await mcp.get(tx, before.id), size
 
 
 async def accept(tx: Tx, org: UUID, server: UUID, tool: UUID, hash: str, by: str) -> McpToolRow:

@@ -16,12 +16,16 @@ from control.existencechecks import ExistenceChecks
 from control.feature import Deps
 from control.voicemail.messageparts import ERASE
 from hum import ids
+from hum.contract.errors import PlanLimit
 from hum.ids import Kind
 from hum.settings import CallsSettings
 from hum.v1 import events_pb2
 from hum.v1 import review_pb2 as pb
 from storage import call_records, calls, erasures, events, review, voicemails
 from storage.review import BlockedRow
+
+#: Tags of a call, as many as of a contact.
+MAX_TAGS = 50
 
 
 class ReviewServicer:
@@ -34,6 +38,9 @@ class ReviewServicer:
 
     async def AddCallTag(self, request: pb.AddCallTagRequest, ctx: TransactionContext) -> pb.AddCallTagResponse:
         id, tag = await _call(ctx, request.call_id), request.call_tag.tag
+        before = await review.tags(ctx.tx, id)
+        if tag not in before and len(before) >= MAX_TAGS:
+            raise PlanLimit(f"The call has {len(before)} tags, and {MAX_TAGS} is the limit; remove one first.")
         if await review.add_tag(ctx.tx, id, tag):
             await _append(ctx, id, events_pb2.CallTaggedEvent(by=ctx.principal.name, tag=tag))
         return pb.AddCallTagResponse(tags=await review.tags(ctx.tx, id))

@@ -4,6 +4,7 @@ from datetime import timedelta
 from functools import partial
 
 from control.base.egress import Policy
+from control.base.rates import Rates
 from control.bus import BusChannel
 from control.feature import Deps, Feature, Reader, Sweep
 from control.webhooks import lateness
@@ -62,6 +63,8 @@ WEBHOOK_OVERLAP_HOURS = 24.0
 WEBHOOK_KEEP_DAYS = 30.0
 #: Seconds without a poll of due events or deliveries, after which a worker is not ready.
 WEBHOOK_LATE_SECONDS = 60.0
+#: How many KB of the answers of an organization's receivers a worker stores, at once and then per second on average.
+WEBHOOK_ANSWER_KB_BURST, WEBHOOK_ANSWER_KB_PER_SECOND = 16_000, 16.0
 
 #: Notified by the transaction that makes a delivery due.
 DUE = BusChannel(webhook_deliveries.CHANNEL, str, str)
@@ -112,7 +115,8 @@ def sender_of(settings: ControlSettings, deps: Deps, at_step: AtStep = go_on) ->
         poll_seconds=WEBHOOK_POLL_SECONDS,
     )
     schedule = schedule_of()
-    poster = WebhookPoster(deps.web, WebhookSealer(deps.keyring), schedule, WEBHOOK_SECONDS, at_step)
+    answer_kb = Rates(WEBHOOK_ANSWER_KB_PER_SECOND, WEBHOOK_ANSWER_KB_BURST)
+    poster = WebhookPoster(deps.web, WebhookSealer(deps.keyring), schedule, WEBHOOK_SECONDS, answer_kb, at_step)
     pace = OutcomePace(WEBHOOK_BATCH_SECONDS, settings.database_retry_seconds, WEBHOOK_LEASE_SECONDS)
     recorder = OutcomeRecorder(deps.db, dead, pace, at_step)
     return WebhookSender(deps.db, poster, recorder, limits)

@@ -10,6 +10,7 @@ from uuid import UUID
 from prometheus_client import Counter, Histogram
 
 from control.base.egress import EgressError
+from control.base.rates import Rates
 from control.clients.http import GuardedClient, HttpAnswer
 from control.webhooks import bodies, retries, signing
 from control.webhooks.bodies import DeliveryContent
@@ -17,6 +18,7 @@ from control.webhooks.retries import Schedule
 from control.webhooks.sealing import WebhookSealer
 from hum import ids
 from hum.clock import monotonic_ms, now
+from hum.contract.errors import RateLimited
 from hum.ids import Kind
 from hum.observe.logs import log
 from hum.secrets import Unsealable
@@ -59,13 +61,19 @@ class DeliveryOutcome:
 
 
 class WebhookPoster:
-    """The sender of claimed deliveries to their receivers."""
+    """The sender of claimed deliveries to their receivers.  `answer_kb`: limits what is stored of an organization's answers."""
 
     def __init__(
-        self, web: GuardedClient, sealer: WebhookSealer, schedule: Schedule, seconds: float, at_step: AtStep = go_on
+        self,
+        web: GuardedClient,
+        sealer: WebhookSealer,
+        schedule: Schedule,
+        seconds: float,
+        answer_kb: Rates,
+        at_step: AtStep = go_on,
     ) -> None:
         self._web, self._sealer, self._schedule = web, sealer, schedule
-        self._seconds, self.at_step = seconds, at_step
+        self._seconds, self._answer_kb, self.at_step = seconds, answer_kb, at_step
 
     async def send(self, claimed: ClaimedDelivery) -> DeliveryOutcome:
         """Send a delivery, once; return the outcome."""
@@ -116,6 +124,14 @@ class WebhookPoster:
         secrets = [self._sealer.secret(secret, row.webhook_id, row.org_id) for secret in sealed]
         return secrets, dict(self._sealer.headers(row.sealed_headers, row.webhook_id, row.org_id))
 
+    def _may_store(self, org: UUID, body: bytes) -> bool:
+        """Tell whether the body of an answer is within the limit of what an organization's receivers may store."""
+        try:
+            self._answer_kb.consume(org.bytes, monotonic_ms(), len(body) / 1000)
+        except RateLimited:
+            return False
+        return True
+
     def _failed(
         self,
         claimed: ClaimedDelivery,
@@ -158,7 +174,7 @@ class WebhookPoster:
             message=message[:LONGEST_MESSAGE] if message else None,
             started_at=at,
             duration_ms=int(monotonic_ms() - began_ms),
-            response_body=answer.body if answer else None,
+            response_body=answer.body if answer and self._may_store(claimed.row.org_id, answer.body) else None,
             response_type=answer.headers.get("content-type", "")[:200] if answer else None,
         )
         return DeliveryOutcome(claimed, row, is_gone)

@@ -128,7 +128,7 @@ class ReviewServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def AddCallTag(self, request, context):
-        """Adds a tag to a call.  Adding a tag that the call already has changes nothing.
+        """Adds a tag to a call, which has at most 50.  Adding a tag that the call already has changes nothing.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -35,7 +35,7 @@ class ReviewServiceStub:
     ListCallTags: _grpc.UnaryUnaryMultiCallable[_review_pb2.ListCallTagsRequest, _review_pb2.ListCallTagsResponse]
     """Lists a call's tags, in alphabetical order."""
     AddCallTag: _grpc.UnaryUnaryMultiCallable[_review_pb2.AddCallTagRequest, _review_pb2.AddCallTagResponse]
-    """Adds a tag to a call.  Adding a tag that the call already has changes nothing."""
+    """Adds a tag to a call, which has at most 50.  Adding a tag that the call already has changes nothing."""
     RemoveCallTag: _grpc.UnaryUnaryMultiCallable[_review_pb2.RemoveCallTagRequest, _review_pb2.RemoveCallTagResponse]
     """Removes a tag from a call.  `NOT_FOUND` when the call does not have it."""
     ListCallNotes: _grpc.UnaryUnaryMultiCallable[_review_pb2.ListCallNotesRequest, _review_pb2.ListCallNotesResponse]
@@ -77,7 +77,7 @@ class ReviewServiceAsyncStub(ReviewServiceStub):
     ListCallTags: _aio.UnaryUnaryMultiCallable[_review_pb2.ListCallTagsRequest, _review_pb2.ListCallTagsResponse]  # type: ignore[assignment]
     """Lists a call's tags, in alphabetical order."""
     AddCallTag: _aio.UnaryUnaryMultiCallable[_review_pb2.AddCallTagRequest, _review_pb2.AddCallTagResponse]  # type: ignore[assignment]
-    """Adds a tag to a call.  Adding a tag that the call already has changes nothing."""
+    """Adds a tag to a call, which has at most 50.  Adding a tag that the call already has changes nothing."""
     RemoveCallTag: _aio.UnaryUnaryMultiCallable[_review_pb2.RemoveCallTagRequest, _review_pb2.RemoveCallTagResponse]  # type: ignore[assignment]
     """Removes a tag from a call.  `NOT_FOUND` when the call does not have it."""
     ListCallNotes: _aio.UnaryUnaryMultiCallable[_review_pb2.ListCallNotesRequest, _review_pb2.ListCallNotesResponse]  # type: ignore[assignment]
@@ -128,7 +128,7 @@ class ReviewServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _review_pb2.AddCallTagRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_review_pb2.AddCallTagResponse, _abc.Awaitable[_review_pb2.AddCallTagResponse]]:
-        """Adds a tag to a call.  Adding a tag that the call already has changes nothing."""
+        """Adds a tag to a call, which has at most 50.  Adding a tag that the call already has changes nothing."""
 
     @_abc_1.abstractmethod
     def RemoveCallTag(

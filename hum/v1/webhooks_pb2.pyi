@@ -388,7 +388,7 @@ class WebhookAttempt(message.Message):
     message: builtins.str
     """A sentence about that."""
     response_body: builtins.str
-    """The beginning of the answer, up to 16 KiB."""
+    """The beginning of the answer, up to 16 KiB; null if too much of the organization's was stored just before."""
     response_type: builtins.str
     """The answer's media type."""
     @builtins.property

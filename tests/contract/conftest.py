@@ -7,10 +7,12 @@ from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import httpx
 import pytest
 
+from control.boundary import RateLimits
 from control.identity import usecases as identity
 from gateway import app as gateway
 from hum.settings import GatewaySettings
@@ -128,6 +130,19 @@ def issuer(running_issuer: Issuer) -> Issuer:
     """A fresh issuer."""
     running_issuer.people, running_issuer.mischief, running_issuer.claims = People(), "", {}
     return running_issuer
+
+
+@pytest.fixture
+def charged(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """How many bytes each request has stored beyond its message."""
+    charge, sizes = RateLimits.charge, list[int]()
+
+    def recorded(self: RateLimits, organization: UUID, stored_bytes: int, now_ms: float) -> None:
+        sizes.append(stored_bytes)
+        charge(self, organization, stored_bytes, now_ms)
+
+    monkeypatch.setattr(RateLimits, "charge", recorded)
+    return sizes
 
 
 @pytest.fixture

@@ -109,7 +109,7 @@ async def test_twelve_spellings_of_a_number_are_one_recipient(edge: Edge) -> Non
     assert again.json() == {"added": 1, "duplicates": 1, "invalid": 0}
 
 
-async def test_recipients_are_added_by_page_and_by_tag_and_listed_in_pages(edge: Edge) -> None:
+async def test_recipients_are_added_by_page_and_by_tag_and_listed_in_pages(edge: Edge, charged: list[int]) -> None:
     http, number = await clinic(edge)
     for index, tag in enumerate(["vip", "vip", "other"]):
         contact = {"phone_e164": f"+1317555090{index}", "tags": [tag]}
@@ -118,7 +118,9 @@ async def test_recipients_are_added_by_page_and_by_tag_and_listed_in_pages(edge:
     path = f"{CAMPAIGNS}/{id}/recipients"
     page = [{"contact_e164": f"+1317555{n:04d}", "variables": {"n": str(n)}} for n in range(901, 906)]
     assert (await http.post(path, json={"recipients": page})).json() == {"added": 5, "duplicates": 0, "invalid": 0}
+    charged.clear()
     assert (await http.post(path, json={"tag": "vip"})).json() == {"added": 1, "duplicates": 1, "invalid": 0}
+    assert charged == [100], "the one that was added"
     seen = list[str]()
     cursor: str | None = ""
     while cursor is not None:

@@ -63,7 +63,7 @@ async def ready(edge: Edge, http: httpx.AsyncClient, **fields: Any) -> str:
     return str(document["id"])
 
 
-async def test_a_document_is_added_converted_changed_and_deleted(edge: Edge) -> None:
+async def test_a_document_is_added_converted_changed_and_deleted(edge: Edge, charged: list[int]) -> None:
     http = await edge.client()
     made = (await http.post("/api/knowledge", json=NEW)).json()
     assert {name: made[name] for name in made if name not in {"id", "created_at", "updated_at"}} == {
@@ -90,10 +90,15 @@ async def test_a_document_is_added_converted_changed_and_deleted(edge: Edge) -> 
     (second,) = (await http.get(f"{path}/passages", params={"cursor": passages["next_cursor"]})).json()["passages"]
     assert second["heading"] == "Parking"
 
+    charged.clear()
     changed = (await http.patch(path, json={"name": "Regeln", "language": "de"})).json()
+    (stored,) = charged
     assert (changed["name"], changed["language"]) == ("Regeln", "de")
     found = (await http.post("/api/knowledge/search", json={"query": "Regel"})).json()["passages"]
     assert len(found) == 2, "the name counts, in the new language"
+    charged.clear()
+    assert (await http.patch(path, json={"refetch_hours": 0})).status_code == 200
+    assert stored > charged[0] + 80, "passages that are indexed again count"
     assert (await http.patch(path, json={"language": None})).json()["language"] == "en"
 
     replaced = await http.post(f"{path}/content", json={"text": "Only Sundays.", "format": "text"})

@@ -1,5 +1,7 @@
 """Rate limits of credentials, and their headers in answers."""
 
+import asyncio
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -66,6 +68,18 @@ def test_buckets_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
         limited.consume(b"d", 0)
 
 
+def test_a_debt_is_paid_before_the_next_request() -> None:
+    bucket = Rates(1, 10)
+    bucket.consume(b"k", 0, 8)
+    bucket.charge(b"k", 0, 7)
+    bucket.charge(b"other", 0, 7)
+    with pytest.raises(RateLimited) as refused:
+        bucket.consume(b"k", 2_000, 1)
+    assert refused.value.metadata["retry_after_seconds"] == "4"
+    bucket.consume(b"k", 6_000, 1)
+    bucket.consume(b"other", 0, 3)
+
+
 def test_what_costs_more_takes_more() -> None:
     bucket = Rates(1, 10)
     bucket.consume(b"k", 0, 8)
@@ -76,12 +90,16 @@ def test_what_costs_more_takes_more() -> None:
     bucket.consume(b"k", 12_000, 1_000)  # all there is
 
 
+HOURS = {"weekly": {"mon": [["09:00", "17:00"]]}}
+
+
 class TestKept:
     @pytest.fixture
     def limits(self, monkeypatch: pytest.MonkeyPatch) -> dict[str, float]:
         monkeypatch.setattr(app, "STORED_KB_BURST", 200)
         monkeypatch.setattr(app, "STORED_KB_PER_SECOND", 0.01)
-        return {"rate_burst": 10_000, "organization_rate_burst": 10_000}
+        in_turn = {"organization_requests": 1, "organization_wait_seconds": 60}
+        return {"rate_burst": 10_000, "organization_rate_burst": 10_000, **in_turn}
 
     async def test_an_organization_fills_the_database_only_so_fast(self, edge: Edge) -> None:
         client, other = await edge.client(), await edge.client("Other")
@@ -93,3 +111,53 @@ class TestKept:
         assert statuses[0] == 201 and statuses[-1] == 429 and statuses.count(201) < 60
         assert (await client.get("/api/contacts")).status_code == 200, "what is read is not counted"
         assert (await other.post("/api/contacts", json={**contact, "phone_e164": "+13175550100"})).status_code == 201
+
+    async def test_a_short_change_counts_as_all_that_it_writes(self, edge: Edge) -> None:
+        client = await edge.client()
+        flow = await client.post("/api/flows", json={"name": "a0", "system_prompt": "p" * 20_000})
+        path, answers = f"/api/flows/{flow.json()['id']}", [flow]
+        while answers[-1].status_code < 300 and len(answers) < 40:
+            answers.append(await client.patch(path, json={"name": f"a{len(answers) % 2}"}))
+        refused = answers.pop()
+        assert refused.status_code == 429 and int(refused.headers["retry-after"]) > 1
+        async with edge.plane.control.db.system() as tx:
+            stored = await tx.fetchval("SELECT sum(octet_length(definition::text)) FROM flow_versions")
+        assert 150_000 < stored < 230_000, "the limit, and the last request beyond it"
+        assert (await client.get(path)).status_code == 200
+
+    async def test_requests_that_are_queued_wait_for_what_those_before_them_store(self, edge: Edge) -> None:
+        client = await edge.client()
+        flow = await client.post("/api/flows", json={"name": "a", "system_prompt": "p" * 20_000})
+        path = f"/api/flows/{flow.json()['id']}"
+        answers = await asyncio.gather(*(client.patch(path, json={"name": f"a{n}"}) for n in range(20)))
+        statuses = [answer.status_code for answer in answers]
+        assert (statuses.count(200), statuses.count(429)) == (9, 11)
+
+    async def test_an_answer_that_is_kept_for_repetitions_counts_too(self, edge: Edge, charged: list[int]) -> None:
+        client = await edge.client()
+        flow = await client.post("/api/flows", json={"name": "a", "system_prompt": "p" * 20_000})
+        path = f"/api/flows/{flow.json()['id']}/duplicate"
+        charged.clear()
+        await client.post(path)
+        for _ in range(2):
+            assert (await client.post(path, headers={"Idempotency-Key": "k"})).status_code == 201
+        once, kept = charged
+        assert 20_000 < once < 21_000 and 2 * once - 100 < kept < 2 * once + 200, "a repetition stores nothing"
+
+    async def test_what_is_read_by_post_is_not_counted(self, edge: Edge, charged: list[int]) -> None:
+        client = await edge.client()
+        preview = await client.post("/api/hours/preview", json={"business_hours_json": HOURS})
+        assert preview.status_code == 200 and charged == []
+
+    async def test_the_bindings_of_a_copied_flow_count(self, edge: Edge, charged: list[int]) -> None:
+        client = await edge.client()
+        tool = {"name": "order", "description": "d", "method": "GET", "url": "https://shop.example/"}
+        id = (await client.post("/api/tools", json=tool)).json()["id"]
+        flow = (await client.post("/api/flows", json={"name": "a"})).json()["id"]
+        bound = await client.post(
+            f"/api/flows/{flow}/tools", json={"tool_id": id, "output_template": "t" * 8_000, "name": "find"}
+        )
+        assert bound.status_code == 201, bound.text
+        charged.clear()
+        assert (await client.post(f"/api/flows/{flow}/duplicate")).status_code == 201
+        assert charged[0] > 8_000

@@ -239,6 +239,20 @@ async def test_a_tool_that_changes_between_two_calls_is_suspended_until_somebody
     assert types == ["mcp_tool.suspended", "mcp_tool.accepted"]
 
 
+async def test_tools_that_a_new_name_writes_again_count_as_stored(
+    edge: Edge, shop: McpServer, charged: list[int]
+) -> None:
+    http = await edge.client()
+    shop.tools["refund"] = McpTool("r" * 900, schema=ORDER)
+    server = await connect(http, shop)
+    path = f"/api/mcp-servers/{server['id']}"
+    charged.clear()
+    assert (await http.patch(path, json={"timeout_ms": 2000})).status_code == 200
+    assert (await http.patch(path, json={"name": "Store"})).status_code == 200
+    same, renamed = charged
+    assert renamed > same + 900
+
+
 async def test_what_a_server_adds_later_waits_and_what_it_drops_is_gone(edge: Edge, shop: McpServer) -> None:
     http = await edge.client()
     server = await connect(http, shop)

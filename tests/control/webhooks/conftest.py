@@ -11,6 +11,7 @@ from google.protobuf.message import Message
 
 from control import readers
 from control.base.egress import Policy
+from control.base.rates import Rates
 from control.clients.http import GuardedClient, HttpLimits
 from control.feature import Reader
 from control.webhooks import usecases
@@ -107,9 +108,22 @@ class Hooked:
 
         return Reader("webhooks", ReaderStart.BEGINNING, frozenset(eventtypes.visible()), handle, 1.0, shares=True)
 
-    def sender(self, at_step: AtStep = go_on, schedule: Schedule = SCHEDULE, **limits: Any) -> WebhookSender:
+    def sender(
+        self,
+        at_step: AtStep = go_on,
+        schedule: Schedule = SCHEDULE,
+        answer_kb: Rates | None = None,
+        **limits: Any,
+    ) -> WebhookSender:
         chosen = replace(LIMITS, **limits)
-        poster = WebhookPoster(self.web, WebhookSealer(self.keyring), schedule, chosen.request_seconds, at_step)
+        poster = WebhookPoster(
+            self.web,
+            WebhookSealer(self.keyring),
+            schedule,
+            chosen.request_seconds,
+            answer_kb or Rates(1000, 1_000_000),
+            at_step,
+        )
         pace = OutcomePace(chosen.batch_seconds, 0.05, chosen.lease_seconds)
         return WebhookSender(self.db, poster, OutcomeRecorder(self.db, chosen.dead, pace, at_step), chosen)
 

@@ -10,6 +10,7 @@ import pytest
 import standardwebhooks
 
 from control import readers
+from control.base.rates import Rates
 from control.webhooks import usecases
 from control.webhooks.retries import Schedule
 from control.webhooks.sealing import WebhookSealer
@@ -108,6 +109,17 @@ async def test_a_huge_answer_is_cut_off_at_16_kib(hooked: Hooked) -> None:
     assert delivery.state == "delivered"
     assert attempt.response_body is not None
     assert len(attempt.response_body) == 16 << 10
+
+
+async def test_answers_beyond_the_organizations_limit_are_not_stored(hooked: Hooked) -> None:
+    webhook = await hooked.webhook()
+    hooked.receiver.say("/hook", *[Reply(200, body=b"o" * 4_000)] * 3)
+    await hooked.happen(*(received(n) for n in range(3)))
+    deliveries = await hooked.until_settled(webhook, hooked.sender(answer_kb=Rates(1e-9, 10)))
+    async with hooked.db.tenant(hooked.org) as tx:
+        attempts = [(await webhook_deliveries.attempts(tx, each.id))[0] for each in deliveries]
+    assert {each.response_status for each in attempts} == {200}
+    assert sorted(len(each.response_body or b"") for each in attempts) == [0, 4_000, 4_000]
 
 
 async def test_a_certificate_that_nobody_vouches_for_is_not_trusted(hooked: Hooked, tmp_path: Any) -> None:
