@@ -38,7 +38,7 @@ from gateway.middleware import AccessLog, SecurityHeaders
 from gateway.reference import Reference
 from gateway.requestlimit import RequestLimit
 from gateway.retryqueue import RetryQueue
-from gateway.server import ClientLimits, GatewayServer, HttpConnection, SlowReaders
+from gateway.server import ClientLimits, GatewayServer, HttpConnection, SlowReaders, limit_kernel_buffers
 from gateway.stripe import StripeWebhook
 from gateway.twilio import CarrierWebhooks
 from hum import rpc
@@ -317,6 +317,7 @@ async def serve(
     With `shared_port` other processes may listen on the same public port.
     """
     listening = sockets.listening_socket(settings.gateway_listen, "HUM_GATEWAY_LISTEN", shared=shared_port)
+    limit_kernel_buffers(listening)
     channel, carrier_channel = rpc.channel(settings), rpc.channel(settings)
     slow_readers = SlowReaders()
     gateway, connections = build(settings, channel, carrier_channel, slow_readers), _connections(settings, slow_readers)

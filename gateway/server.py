@@ -12,12 +12,14 @@ for nothing from its client.  Arriving bytes and sent responses change the phase
 has a timer of `head_seconds`.  A second timer of `send_seconds` runs while the client has bytes to read.  Example: a
 client asks for a large file and stops reading.  `pause_writing` adds the connection to `SlowReaders` and starts the
 send timer; when that fires with less than `PACE_BYTES` read meanwhile, the connection is aborted with the reason
-`unread`.
+`unread`.  Until the client has read the response, its next request stays unparsed, so one connection holds one response;
+`MAX_UNREAD_BYTES` limits what all of them hold.
 """
 
 import asyncio
 import itertools
 import socket
+from collections import defaultdict
 from collections.abc import Generator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -30,7 +32,7 @@ from prometheus_client import Counter, Gauge
 from starlette.types import ASGIApp
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from gateway import addresses
+from gateway import addresses, credentials
 from gateway.addresses import Networks
 from gateway.connectionlimit import ConnectionLimit
 from hum.network import limit_key
@@ -57,6 +59,11 @@ MAX_HEAD_BYTES = 64 << 10
 #: What a client must read within `send_seconds`, unless less is left: what is sent between two parts of a long
 #: response.
 PACE_BYTES = 48 << 10
+#: What the kernel takes of a response ahead of the network.  It would take megabytes, of which no limit here knows.  It
+#: takes more once half is sent: in steps of `PACE_BYTES`, so that the pace can be measured.
+KERNEL_BYTES = 2 * PACE_BYTES
+#: What responses to clients that have stopped reading may occupy together.
+MAX_UNREAD_BYTES = 256 << 20
 #: Chunks, or packets, of a body beyond which they must average `MIN_CHUNK_BYTES`: parsing one costs as much as 1 KiB.
 FREE_CHUNKS, MIN_CHUNK_BYTES = 1_000, 256
 POLL_SECONDS = 0.02
@@ -98,29 +105,49 @@ class ConnectionPhase(Enum):
 
 
 class SlowReaders:
-    """The connections with clients that have stopped reading a response, in the order in which they stopped."""
+    """The connections with clients that have stopped reading a response, in the order in which they stopped.
 
-    def __init__(self) -> None:
-        self._connections: dict[HttpConnection, None] = {}
+    Their responses may occupy up to `max_bytes` together.  Beyond that, the address whose responses occupy most loses the
+    connection that has been unread for longest, so one address takes nothing from others.
+    """
 
-    def add(self, connection: "HttpConnection") -> None:
-        self._connections[connection] = None
+    def __init__(self, max_bytes: int = MAX_UNREAD_BYTES) -> None:
+        self._max_bytes, self._unread_bytes = max_bytes, 0
+        self._bytes_of: dict[HttpConnection, int] = {}
+
+    def add(self, connection: "HttpConnection", unread_bytes: int) -> None:
+        """Add a connection, which occupies `unread_bytes` until it is removed; abort others, or this one, for space.
+
+        What the client reads meanwhile frees nothing: the loop keeps a part of a response until all of it is sent.
+        """
+        self._bytes_of[connection] = unread_bytes
+        self._unread_bytes += unread_bytes
+        while self._unread_bytes > self._max_bytes:
+            self._largest().abort("unread")
 
     def remove(self, connection: "HttpConnection") -> None:
-        self._connections.pop(connection, None)
+        self._unread_bytes -= self._bytes_of.pop(connection, 0)
 
     def __contains__(self, connection: "HttpConnection") -> bool:
-        return connection in self._connections
+        return connection in self._bytes_of
 
     def __len__(self) -> int:
-        return len(self._connections)
+        return len(self._bytes_of)
 
     def evict_one(self) -> bool:
         """Close the connection that has been unread for longest; return False if there is none."""
-        connection = next(iter(self._connections), None)
+        connection = next(iter(self._bytes_of), None)
         if connection is not None:
             connection.abort("unread")
         return connection is not None
+
+    def _largest(self) -> "HttpConnection":
+        """Return the connection that has been unread for longest of the address whose responses occupy most."""
+        occupied = defaultdict[str, int](int)
+        for connection, unread_bytes in self._bytes_of.items():
+            occupied[connection.client_address] += unread_bytes
+        address = max(occupied, key=occupied.__getitem__)
+        return next(connection for connection in self._bytes_of if connection.client_address == address)
 
 
 class HttpConnection(H11Protocol):
@@ -147,6 +174,13 @@ class HttpConnection(H11Protocol):
         self._send_timer: asyncio.TimerHandle | None = None
         self._unsent_bytes = 0
 
+    @property
+    def client_address(self) -> str:
+        """The address that the last request came from, which trusted proxies report, in the form of `limit_key`."""
+        scope: Any = self.scope
+        address: str = scope.get(credentials.ADDRESS, "")
+        return address
+
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
         super().connection_made(transport)
         peer = self.client[0] if self.client else ""
@@ -172,6 +206,9 @@ class HttpConnection(H11Protocol):
         self._update_phase()
 
     def handle_events(self) -> None:
+        if self.flow.write_paused and self.conn.their_state is h11.IDLE:
+            self._defer_request()
+            return
         try:
             super().handle_events()
         except _ChunksTooSmall:
@@ -185,7 +222,7 @@ class HttpConnection(H11Protocol):
     def pause_writing(self) -> None:
         super().pause_writing()
         self._start_send_timer()
-        self._slow_readers.add(self)
+        self._slow_readers.add(self, self._unsent_bytes)
         self._limit.mark_waiting(self)
 
     def resume_writing(self) -> None:
@@ -195,6 +232,9 @@ class HttpConnection(H11Protocol):
             self._limit.mark_complete(self)
         elif self._timer is not None:
             self._start_timer()
+        if self._phase is ConnectionPhase.HEAD and self.flow.read_paused:
+            # Not at once: the transport is in the midst of a write, and the request may be answered by closing it.
+            self.loop.call_soon(self._handle_deferred_request)
         self._watch_last_bytes()
 
     def abort(self, reason: str) -> None:
@@ -202,6 +242,18 @@ class HttpConnection(H11Protocol):
         CLOSED.labels(reason).inc()
         self._slow_readers.remove(self)
         self.transport.abort()
+
+    def _defer_request(self) -> None:
+        """Leave what arrived of the next request unparsed, and read no more, until the client has read its response."""
+        if self.conn.trailing_data[0]:
+            self._unset_keepalive_if_required()
+            self.flow.pause_reading()
+
+    def _handle_deferred_request(self) -> None:
+        if not self.transport.is_closing():
+            self.flow.resume_reading()
+            self.handle_events()
+            self._update_phase()
 
     def _update_phase(self) -> None:
         """Update the phase after bytes arrived or a response was sent."""
@@ -267,6 +319,11 @@ class HttpConnection(H11Protocol):
         if self._send_timer is not None:
             self._send_timer.cancel()
             self._send_timer = None
+
+
+def limit_kernel_buffers(listening: socket.socket) -> None:
+    """Limit what the kernel takes of a response ahead of the network, on each connection of a listening socket."""
+    listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, KERNEL_BYTES)
 
 
 class GatewayServer(uvicorn.Server):

@@ -20,6 +20,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 from uvicorn.protocols.http.auto import AutoHTTPProtocol
+from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.h11_impl import H11Protocol, RequestResponseCycle
 from uvicorn.server import ServerState
 
@@ -41,9 +42,20 @@ CALLBACKS = ("connection_made", "connection_lost", "data_received", "pause_writi
 MEMBERS: dict[type, tuple[str, ...]] = {
     uvicorn.Server: ("on_tick", "should_exit", "force_exit", "started", "server_state"),
     ServerState: ("connections", "default_headers"),
-    H11Protocol: ("conn", "cycle", "client", "loop", "transport", *CALLBACKS),
+    H11Protocol: (
+        "conn",
+        "cycle",
+        "client",
+        "flow",
+        "loop",
+        "scope",
+        "transport",
+        "_unset_keepalive_if_required",
+        *CALLBACKS,
+    ),
+    FlowControl: ("read_paused", "write_paused", "pause_reading", "resume_reading"),
     AutoHTTPProtocol: ("app_state", "connection_made"),
-    h11.Connection: ("their_state",),
+    h11.Connection: ("their_state", "trailing_data"),
     RequestResponseCycle: ("response_complete",),
 }
 #: Methods that sleep between looks; the tests' sleep is shorter.
@@ -65,6 +77,8 @@ def instance(kind: type) -> Any:
         return uvicorn.Server(config())
     if kind is ServerState:
         return uvicorn.Server(config()).server_state
+    if kind is FlowControl:
+        return FlowControl(asyncio.Transport())
     if kind is h11.Connection:
         return h11.Connection(h11.SERVER, 1 << 16)
     protocol = kind(config=config(), server_state=ServerState(), app_state={}, _loop=asyncio.new_event_loop())

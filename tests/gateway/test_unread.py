@@ -2,19 +2,21 @@
 
 import asyncio
 import socket
+from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from functools import partial
+from ipaddress import ip_network
 from typing import Any
 
 import pytest
 import uvicorn
-from starlette.types import Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.server import ServerState
 
 from gateway.connectionlimit import ConnectionLimit
 from gateway.requestlimit import RequestLimit
-from gateway.server import ClientLimits, HttpConnection, SlowReaders
+from gateway.server import MAX_UNREAD_BYTES, ClientLimits, HttpConnection, SlowReaders, limit_kernel_buffers
 from tests.support.waits import patience, until
 
 #: More than what lies between two programs on one machine.
@@ -22,11 +24,14 @@ LARGE_BYTES, PIECE = 16 << 20, b"x" * (1 << 20)
 PIECES = {
     "/large": [PIECE] * (LARGE_BYTES // len(PIECE)),
     "/whole": [b"x" * LARGE_BYTES],
+    "/medium": [PIECE],
     "/small": [b"ok"],
     "/short": [b"x" * 60_000],
 }
 REQUEST = b"GET /%s HTTP/1.1\r\nHost: x\r\n\r\n"
-HEAD_S, SEND_S = 601.0, 602.0
+HEAD_S, SEND_S, KEEP_ALIVE_S = 601.0, 602.0, 603
+#: The proxy that reports other addresses is on this machine.
+PROXIES = (ip_network("127.0.0.0/8"),)
 
 
 class Timers:
@@ -64,16 +69,31 @@ async def answer(scope: Scope, _: Receive, send: Send) -> None:
 
 @asynccontextmanager
 async def serving(
-    limit: ConnectionLimit[HttpConnection], places: int, timers: Timers | None = None, buffer_bytes: int = 1 << 18
+    limit: ConnectionLimit[HttpConnection],
+    places: int,
+    timers: Timers | None = None,
+    buffer_bytes: int | None = 1 << 18,
+    unread_bytes: int = MAX_UNREAD_BYTES,
+    app: ASGIApp = answer,
 ) -> AsyncIterator[tuple[int, SlowReaders]]:
     """A port, and who does not read there; `places` requests are admitted at once."""
-    unread = SlowReaders()
-    app = RequestLimit(answer, max_requests=places, max_of_address=100, proxies=(), evict_one=unread.evict_one)
-    config = uvicorn.Config(app, ws="none", lifespan="off", access_log=False, log_config=None)
+    unread = SlowReaders(unread_bytes)
+    limited = RequestLimit(app, max_requests=places, max_of_address=100, proxies=PROXIES, evict_one=unread.evict_one)
+    config = uvicorn.Config(
+        limited,
+        ws="none",
+        lifespan="off",
+        access_log=False,
+        log_config=None,
+        proxy_headers=False,
+        timeout_keep_alive=KEEP_ALIVE_S,
+    )
     config.load()
     made = partial(HttpConnection, limit, unread, ClientLimits(HEAD_S, SEND_S, 1000), (), _loop=timers)
     mine = socket.create_server(("127.0.0.1", 0))
-    mine.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, buffer_bytes)
+    if buffer_bytes:
+        mine.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, buffer_bytes)
+    limit_kernel_buffers(mine)
     server = await asyncio.get_running_loop().create_server(
         lambda: made(config=config, server_state=ServerState(), app_state={}), sock=mine
     )
@@ -83,14 +103,17 @@ async def serving(
         server.close()
 
 
-async def asked(port: int, path: bytes, times: int = 1, *, last: bool = False) -> socket.socket:
+async def asked(
+    port: int, path: bytes, times: int = 1, *, last: bool = False, address: str = "203.0.113.1"
+) -> socket.socket:
     """A connection that has sent its request, so often; as the `last` one it tells to close."""
     mine = socket.socket()
     mine.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
     mine.setblocking(False)
     loop = asyncio.get_running_loop()
     await loop.sock_connect(mine, ("127.0.0.1", port))
-    request = REQUEST.replace(b"Host: x", b"Host: x\r\nConnection: close") if last else REQUEST
+    headers = b"Host: x\r\nX-Forwarded-For: " + address.encode() + (b"\r\nConnection: close" if last else b"")
+    request = REQUEST.replace(b"Host: x", headers)
     await loop.sock_sendall(mine, request % path * times)
     return mine
 
@@ -206,4 +229,54 @@ async def test_who_reads_nothing_of_an_answer_for_which_no_connection_is_paused_
         await until(lambda: timers.pass_by(SEND_S))
         await until(lambda: not len(limit))
         assert not unread
+        slow.close()
+
+
+async def test_beyond_the_limit_of_bytes_the_address_that_holds_most_loses_its_oldest_response() -> None:
+    addresses = ("203.0.113.2", "203.0.113.1", "203.0.113.1", "203.0.113.1")
+    limit = ConnectionLimit[HttpConnection](100, 100)
+    async with serving(limit, 100, unread_bytes=3 * LARGE_BYTES) as (port, unread):
+        crowd = list[socket.socket]()
+        for count, address in enumerate(addresses, 1):
+            crowd.append(await asked(port, b"whole", address=address))
+            await until(partial(lambda count: len(limit) == count and len(unread) == count, min(count, 3)))
+        sizes = [await read(each, LARGE_BYTES) for each in crowd]
+        assert [size >= LARGE_BYTES for size in sizes] == [True, False, True, True]
+        for each in crowd:
+            each.close()
+
+
+async def test_a_response_that_was_read_counts_no_longer() -> None:
+    limit = ConnectionLimit[HttpConnection](100, 100)
+    async with serving(limit, 100, unread_bytes=LARGE_BYTES) as (port, unread):
+        for _ in range(3):
+            (reader,) = await strangers(port, unread, 1, b"whole")
+            assert await read(reader, LARGE_BYTES) >= LARGE_BYTES
+            await until(lambda: not unread)
+            reader.close()
+
+
+async def test_a_pipelined_request_is_not_begun_before_the_response_to_the_last_is_read() -> None:
+    begun = Counter[str]()
+
+    async def counting(scope: Scope, receive: Receive, send: Send) -> None:
+        begun[scope["path"]] += 1
+        await answer(scope, receive, send)
+
+    timers = Timers()
+    async with serving(ConnectionLimit[HttpConnection](9, 9), 100, timers, app=counting) as (port, unread):
+        (slow,) = await strangers(port, unread, 1, b"whole", times=2)
+        assert await status(port) == b"200"
+        begun_unread, timers_of_idle = dict(begun), timers.pass_by(KEEP_ALIVE_S)
+        size = await read(slow, 2 * LARGE_BYTES)
+        slow.close()
+        assert begun_unread == {"/whole": 1, "/small": 1} and begun["/whole"] == 2
+        assert timers_of_idle == 1, "the other connection's: this one has a request, and is not closed as idle"
+        assert size >= 2 * LARGE_BYTES
+
+
+async def test_the_kernel_takes_little_of_an_unread_response() -> None:
+    """Else it takes some megabytes, of which the limit would not know."""
+    async with serving(ConnectionLimit[HttpConnection](9, 9), 100, buffer_bytes=None) as (port, unread):
+        (slow,) = await strangers(port, unread, 1, b"medium")
         slow.close()
