@@ -80,21 +80,25 @@ KEYS = """
 VALID_KEY = "SELECT expires_at FROM api_keys WHERE id = $1 AND revoked_at IS NULL FOR SHARE"
 REVOKE_KEY = "UPDATE api_keys SET revoked_at = coalesce(revoked_at, now()) WHERE id = $1"
 COUNT_VALID_KEYS = "SELECT count(*) FROM api_keys WHERE revoked_at IS NULL AND coalesce(expires_at > now(), true)"
-#: The keys that $1 made, and those that they made, revoked ones too; without $2 and its own.
-_MADE_BY = """
+
+
+def _with_made(statement: str) -> str:
+    """Precede a statement with `made`: the keys that $1 made, and those that they made, revoked ones too; without $2 and its own."""
+    return f"""
     WITH RECURSIVE made AS (
         SELECT id FROM api_keys WHERE made_by_key = $1 AND id IS DISTINCT FROM $2
         UNION
         SELECT k.id FROM api_keys k JOIN made m ON k.made_by_key = m.id WHERE k.id IS DISTINCT FROM $2)
+    {statement}
 """
-REVOKE_KEYS_MADE_BY = f"""{_MADE_BY}
-    UPDATE api_keys SET revoked_at = now() WHERE id IN (SELECT id FROM made) AND revoked_at IS NULL
-    RETURNING id
-"""
-DELETE_INVITES_MADE_BY = f"""{_MADE_BY}
-    DELETE FROM invites WHERE made_by_key = $1 OR made_by_key IN (SELECT id FROM made)
-    RETURNING id
-"""
+
+
+REVOKE_KEYS_MADE_BY = _with_made(
+    "UPDATE api_keys SET revoked_at = now() WHERE id IN (SELECT id FROM made) AND revoked_at IS NULL RETURNING id"
+)
+DELETE_INVITES_MADE_BY = _with_made(
+    "DELETE FROM invites WHERE made_by_key = $1 OR made_by_key IN (SELECT id FROM made) RETURNING id"
+)
 DESCENDS = """
     WITH RECURSIVE makers AS (
         SELECT id, made_by_key FROM api_keys WHERE id = $1
