@@ -151,14 +151,23 @@ test("the main pages look as their pictures do", async ({ another, browser }, in
   const elsewhere = await browser.newContext();
   const lab = new Lab(await elsewhere.newPage());
   await mkdir(KEPT, { recursive: true });
+  // On a busy machine parts of a page come later; one that fell apart stays so.
+  const patientUntil = Date.now() + 60_000;
   for (const shown of main(facts)) {
     for (const [size, theme] of LOOKS) {
       const name = `${shown.name}-${size}-${theme}.webp`;
-      const now = await lab.packed(await show(ada.page, ada.url, shown, size, theme));
+      const look = async () => lab.packed(await show(ada.page, ada.url, shown, size, theme));
       const path = join(KEPT, name);
+      let now = await look();
       if (IS_WRITING) await writeFile(path, now);
       expect((await stat(path)).size, `${name} is too large to be kept`).toBeLessThan(MOST_BYTES);
-      const differs = await lab.difference(await readFile(path), now);
+      const kept = await readFile(path);
+      let differs = await lab.difference(kept, now);
+      while (differs > MOST_DIFFERENT && Date.now() < patientUntil) {
+        await ada.page.waitForTimeout(200);
+        now = await look();
+        differs = await lab.difference(kept, now);
+      }
       if (differs > MOST_DIFFERENT) await info.attach(name, { body: now, contentType: "image/webp" });
       expect.soft(differs, `${name} shows something else; PICTURES=write makes it anew`).toBeLessThanOrEqual(MOST_DIFFERENT);
     }
