@@ -126,7 +126,7 @@ peers: .venv-oidc/.ready .venv-clients/.ready .venv-deploy/.ready
 static: types console-check lint contract-check house
 
 types: $(READY)
-	$(BIN)/mypy
+	$(BIN)/mypy $(if $(CI),--cache-dir=/dev/null)
 
 lint: $(READY)
 	$(BIN)/ruff check .

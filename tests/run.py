@@ -18,6 +18,9 @@ PYTEST = [sys.executable, "-m", "pytest", "-rs"]
 WORKERS = 6
 #: Checks of the sources, a part of `make static`.
 HOUSE = "tests/house"
+#: gRPC's handlers of fork would start its threads in each program that a test's loop starts, before it becomes that program: some
+#: die there.
+WITHOUT_FORK = {"GRPC_ENABLE_FORK_SUPPORT": "false"}
 
 
 def command(topic: str | None) -> tuple[list[str], dict[str, str]]:
@@ -48,7 +51,7 @@ def main(argv: list[str]) -> None:
     program, environment = command(topic)
     if argv[:1] == ["--house"]:
         program, argv = [*PYTEST, "-m", quick(), HOUSE], argv[1:]
-    os.execve(program[0], [*program, *argv], os.environ | environment)
+    os.execve(program[0], [*program, *argv], os.environ | WITHOUT_FORK | environment)
 
 
 if __name__ == "__main__":
