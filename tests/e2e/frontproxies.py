@@ -165,7 +165,8 @@ async def serves(house: House) -> None:
                 if (await http.get("/readyz")).status_code == 200:
                     return
             await asyncio.sleep(0.05)
-    pytest.fail(f"status {house.proxy.process.returncode}: {(house.proxy.home / "log").read_text()}")
+    said = (house.proxy.home / "log").read_text()
+    pytest.fail(f"status {house.proxy.process.returncode}: {said}")
 
 
 async def answered(http: httpx.AsyncClient) -> None:
