@@ -347,7 +347,8 @@ def compile_template(source: str, into: Into) -> ToolTemplate:
 
     def render(values: Mapping[str, Any], steps: Steps) -> str:
         try:
-            return "".join(template.generate({**values, _STEPS: steps}))
+            # A literal may escape half of a surrogate pair, which UTF-8 can't encode.
+            return "".join(template.generate({**values, _STEPS: steps})).encode(errors="replace").decode()
         except CannotRender:
             raise
         except (TemplateError, TypeError, ValueError, ArithmeticError, RecursionError) as error:

@@ -11,10 +11,12 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlencode
 
-from control.base import egress
+from control.base import egress, redaction
 from control.base.egress import EgressError, Reason
 from control.httptools.templates import MARK, BadToolTemplate, CannotRender, Into, Steps, compile_template
+from control.tools import dumped
 from hum.contract.errors import FieldError, InvalidRequest
+from hum.json import schemas
 
 DEFAULT_TIMEOUT_MS = 8000
 #: The registry's timeout exceeds the tool's by this, so that the tool's own fallback comes first.
@@ -318,9 +320,11 @@ def interpret(status: int, text: str, *, truncated: bool) -> tuple[dict[str, Any
     is_json = text.lstrip()[:1] in {"{", "[", '"'}
     if is_json and not truncated:
         try:
-            body = json.loads(text)
+            # Without what neither PostgreSQL nor gRPC takes: NUL, half of a surrogate pair.
+            document = json.loads(dumped(json.loads(text)))
         except (ValueError, RecursionError):
-            body = text
+            document = text
+        body = text if schemas.is_deep(document, redaction.MAX_DEPTH) else document
     response = {"status": status, "body": body}
     if 300 <= status < 400:
         return response, f"The server answered {status}, a redirect; none is followed."

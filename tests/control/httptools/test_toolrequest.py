@@ -165,8 +165,12 @@ def test_fixed_arguments_are_not_offered() -> None:
         (302, "", False, "", False),
         (404, '{"error": "gone"}', False, {"error": "gone"}, False),
         (200, "[" * 5_000, False, "[" * 5_000, True),
+        (200, "[" * 300 + "]" * 300, False, "[" * 300 + "]" * 300, True),
+        (200, r'{"n\ud83d": ["Ana \ud83d", "\ud83d\ude00"]}', False, {"n?": ["Ana ?", "\U0001f600"]}, True),
+        (200, r'"a\u0000b"', False, "a\ufffdb", True),
+        (200, '{"a": NaN, "b": 1e999}', False, {"a": None, "b": None}, True),
     ],
-    ids=range(8),
+    ids=range(12),
 )
 def test_answers(status: int, text: str, truncated: bool, body: Any, is_good: bool) -> None:
     response, error = toolrequest.interpret(status, text, truncated=truncated)
@@ -189,6 +193,13 @@ def test_what_an_agent_gets() -> None:
         fallback | {"output_template": bomb}, values(), {"status": 200, "body": [0] * 5_000}, None
     )
     assert not burst.ok and burst.text is not None and burst.text.startswith("Not now: The template is too much")
+
+
+def test_a_template_writes_no_half_of_a_character() -> None:
+    body = {"a": "x", "b": r"{{ '\ud83d' }}", "c": r"- {{ '\ud83d' }}"}
+    assert sent(tool(method="POST", body_json=body), id="7").body == b'{"a":"x","b":"?","c":"- ?"}'
+    shown = toolrequest.outcome(tool(output_template=r"Hi {{ '\udead' }}."), values(), {"status": 200}, None)
+    assert shown.text == "Hi ?."
 
 
 def test_only_what_may_pass_is_tried_again() -> None:
