@@ -325,6 +325,8 @@ def compile_template(source: str, into: Into) -> ToolTemplate:
         raise BadToolTemplate(f"The template is longer than {MOST_CHARS} characters.")
     if MARK in source:
         raise BadToolTemplate("The template has a NUL character in it.")
+    if "{" not in source and "\r" not in source:
+        return ToolTemplate(lambda _, __: source, frozenset(), shows_value=False)
     environment = _ENVIRONMENTS[into]
     try:
         tree = environment.parse(source)

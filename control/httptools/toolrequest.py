@@ -26,6 +26,8 @@ ANSWER_BYTES = 128 << 10
 MOST_TEXT_CHARS, SHOWN_CHARS = 8_000, 8_000
 #: All templates of a tool together.
 MOST_TEMPLATE_CHARS = 24_000
+#: Texts of a body that are more than plain text, so that a tool's templates are compiled soon and fit in the cache.
+MOST_BODY_TEMPLATES = 100
 FORM = "TOOL_BODY_TYPE_FORM"
 IDEMPOTENT = frozenset({"GET", "HEAD", "PUT", "DELETE"})
 #: Methods that change nothing (RFC 9110, 9.2.1).
@@ -79,9 +81,14 @@ class ToolOutcome:
 def check(definition: Definition) -> tuple[frozenset[str], str]:
     """Check a definition; return the names of its secrets, and its host.  Raises InvalidRequest."""
     problems, secrets, host = list[FieldError](), set[str](), ""
-    total = 0
-    for path, text, into, may_have_secrets in _templates(definition):
-        total += len(text)
+    templates = list(_templates(definition))
+    if sum(len(text) for _, text, __, ___ in templates) > MOST_TEMPLATE_CHARS:
+        raise InvalidRequest(
+            [FieldError("tool", f"its templates have more than {MOST_TEMPLATE_CHARS} characters together")]
+        )
+    if _body_templates(definition) > MOST_BODY_TEMPLATES:
+        raise InvalidRequest([FieldError("tool.body_json", f"has more than {MOST_BODY_TEMPLATES} templates")])
+    for path, text, into, may_have_secrets in templates:
         try:
             template = compile_template(text, into)
         except BadToolTemplate as error:
@@ -90,8 +97,6 @@ def check(definition: Definition) -> tuple[frozenset[str], str]:
         if template.secrets and not may_have_secrets:
             problems.append(FieldError(f"tool.{path}", "can't have a secret in it; headers, query and body can"))
         secrets |= template.secrets
-    if total > MOST_TEMPLATE_CHARS:
-        problems.append(FieldError("tool", f"its templates have more than {MOST_TEMPLATE_CHARS} characters together"))
     try:
         host = egress.parse_url(_fixed(definition["url"])).host
     except EgressError as error:
@@ -174,6 +179,8 @@ def merged(definition: Definition, overrides: Mapping[str, Any]) -> dict[str, An
 def render_request(definition: Definition, values: Values, key: str) -> PreparedRequest:
     """Render a request.  `key`: its idempotency key.  Raises CannotRender."""
     steps, secrets = Steps(), set[str]()
+    if _body_templates(definition) > MOST_BODY_TEMPLATES:
+        raise CannotRender(f"The body has more than {MOST_BODY_TEMPLATES} templates.")
 
     def text(source: str) -> str:
         template = compile_template(source, Into.TEXT)
@@ -295,6 +302,10 @@ def _leaves(value: Any) -> Iterator[str]:
         case list():
             for item in value:
                 yield from _leaves(item)
+
+
+def _body_templates(definition: Definition) -> int:
+    return sum("{" in text for text in _leaves(_json(definition, "body_json")))
 
 
 def _json(definition: Definition, name: str) -> Any:

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from control.base.egress import Reason
-from control.httptools import toolrequest
+from control.httptools import templates, toolrequest
 from control.httptools.templates import CannotRender
 from hum.contract.errors import InvalidRequest
 
@@ -136,6 +136,20 @@ def test_what_a_tool_may_not_be(fields: dict[str, Any], field: str) -> None:
     with pytest.raises(InvalidRequest) as refused:
         toolrequest.check(tool(**fields))
     assert f"tool.{field}".rstrip(".") in [each.field for each in refused.value.fields]
+
+
+def test_a_body_has_few_templates_and_any_number_of_texts(monkeypatch: pytest.MonkeyPatch) -> None:
+    many = tool(method="POST", body_json=[f"{{{{ args.a{number} }}}}" for number in range(101)])
+    with pytest.raises(InvalidRequest, match="more than 100 templates"):
+        toolrequest.check(many)
+    with pytest.raises(CannotRender, match="more than 100 templates"):
+        sent(many, id="7")
+    texts = [str(number) for number in range(1_000)]
+    compiled = list[object]()
+    monkeypatch.setattr(templates, "_check", compiled.append)
+    toolrequest.check(tool(method="POST", body_json=texts))
+    assert json.loads(sent(tool(method="POST", body_json=texts), id="7").body) == texts
+    assert len(compiled) <= 1, "nothing but the URL"
 
 
 def test_a_tool_names_its_secrets_and_its_host() -> None:
