@@ -354,6 +354,8 @@ def check(text: str, schema: Schema) -> tuple[Mapping[str, Any], list[str]]:
         return {}, ["the arguments are not JSON"]
     if not isinstance(arguments, dict):
         return {}, ["the arguments are not an object"]
+    if jsonschemas.is_deep(arguments):
+        return {}, [f"the arguments are nested deeper than {jsonschemas.RAW_JSON_DEPTH} levels"]
     errors = sorted(customer_schemas.errors(schema, arguments), key=lambda error: list(map(str, error.path)))
     return arguments, [f"{error.json_path}: {error.message}"[:300] for error in errors]
 

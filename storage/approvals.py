@@ -1,6 +1,6 @@
 """Approvals: tool calls of agents that a person must decide on first."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
@@ -52,14 +52,13 @@ DECIDE = """
     RETURNING org_id
 """
 EXPIRED = """
-    SELECT id, org_id FROM approvals WHERE state = 'pending' AND expires_at < $1 ORDER BY expires_at LIMIT $2
-       FOR UPDATE SKIP LOCKED
+    SELECT id FROM approvals WHERE state = 'pending' AND expires_at < $1 AND id <> ALL ($2) ORDER BY expires_at LIMIT $3
 """
 VOID = """
-    SELECT a.id, a.org_id FROM approvals a
+    SELECT a.id FROM approvals a
      WHERE a.state = 'pending' AND EXISTS (SELECT FROM calls c WHERE c.id = a.call_id AND c.ended_at IS NOT NULL)
-     ORDER BY a.id LIMIT $1
-       FOR UPDATE OF a SKIP LOCKED
+       AND a.id <> ALL ($1)
+     ORDER BY a.id LIMIT $2
 """
 # Only once: a second caller finds `begun_at` set.
 BEGIN = """
@@ -220,14 +219,14 @@ async def decide(
     return await _notify_listeners(tx, await tx.fetch(DECIDE, id, state, by, reason, arguments))
 
 
-async def lock_expired(tx: Tx, at: datetime, limit: int) -> list[tuple[UUID, UUID]]:
-    """Lock and return expired pending approvals (organization, id).  Runs as the system."""
-    return [(row["org_id"], row["id"]) for row in await tx.fetch(EXPIRED, at, limit)]
+async def expired(tx: Tx, at: datetime, skipped: Collection[UUID], limit: int) -> list[UUID]:
+    """Return expired pending approvals, the oldest first, without the skipped ones.  Runs as the system."""
+    return [row["id"] for row in await tx.fetch(EXPIRED, at, list(skipped), limit)]
 
 
-async def lock_void(tx: Tx, limit: int) -> list[tuple[UUID, UUID]]:
-    """Lock and return pending approvals (organization, id) of ended calls.  Runs as the system."""
-    return [(row["org_id"], row["id"]) for row in await tx.fetch(VOID, limit)]
+async def void(tx: Tx, skipped: Collection[UUID], limit: int) -> list[UUID]:
+    """Return pending approvals of ended calls, without the skipped ones.  Runs as the system."""
+    return [row["id"] for row in await tx.fetch(VOID, list(skipped), limit)]
 
 
 async def begin(tx: Tx, id: UUID) -> bool:

@@ -57,9 +57,12 @@ class DecisionExecutor:
         if row.state in summaries.DECIDED and row.told_at is None and row.subject.call_id is not None:
             await self._inform(row, row.subject.call_id)
 
-    async def close_or_requeue_approvals(self) -> None:
-        """Close overdue approvals, and enqueue jobs again for decided ones that are stuck."""
+    async def close_overdue(self) -> None:
+        """Close overdue approvals."""
         await expiry.close_overdue(self._db)
+
+    async def requeue_stalled(self) -> None:
+        """Enqueue jobs again for decided approvals that are stuck."""
         async with self._db.system() as tx:
             before = now() - timedelta(seconds=self._settings.approval_stuck_seconds)
             for org, id in await approvals.stalled(tx, before, summaries.NEWEST, BATCH):

@@ -22,7 +22,8 @@ def feature(settings: ControlSettings, deps: Deps) -> Feature:
         },
         jobs={summaries.WORK: executor.execute},
         sweeps=[
-            Sweep("approvals", executor.close_or_requeue_approvals, settings.approval_look_seconds),
+            Sweep("approvals", executor.close_overdue, settings.approval_look_seconds),
+            Sweep("approvals_stalled", executor.requeue_stalled, settings.approval_look_seconds),
             Sweep("approvals_old", executor.prune, settings.sweep_seconds),
         ],
         channels=[CHANGED],

@@ -13,7 +13,7 @@ from itertools import accumulate, pairwise
 from typing import Any
 from urllib.parse import quote, quote_plus
 
-CARD, SECRET = "[card number]", "[secret]"
+CARD, SECRET, TOO_DEEP = "[card number]", "[secret]", "[too deep]"
 #: A member or header with one of these words in its name contains a secret.
 _SECRET_WORDS = frozenset(
     {
@@ -141,7 +141,7 @@ def _hide(text: str, spellings: list[str]) -> str:
 
 def _hide_within(value: Any, spellings: list[str], depth: int) -> Any:
     if depth > MAX_DEPTH:
-        return "[too deep]"
+        return TOO_DEEP
     match value:
         case str():
             return _hide(value, spellings)
@@ -157,7 +157,7 @@ def _hide_within(value: Any, spellings: list[str], depth: int) -> Any:
 
 def _clean(value: Any, secrets: list[str], depth: int) -> Any:
     if depth > MAX_DEPTH:
-        return "[too deep]"
+        return TOO_DEEP
     match value:
         case str():
             return _text(value, secrets)
@@ -248,26 +248,33 @@ def masked(value: Any) -> Any:
     """Mask arguments or results for display and for storage after use: remove passwords and tokens, and all but the
     last four digits of card numbers.
     """
-    return without_secrets(_with_short_cards(value))
+    return without_secrets(_with_short_cards(value, 0))
 
 
-def _with_short_cards(value: Any) -> Any:
+def _with_short_cards(value: Any, depth: int) -> Any:
+    if depth > MAX_DEPTH:
+        return TOO_DEEP
     match value:
         case str():
             return _ANY_CARD.sub(_short_card, value)
         case int() if not isinstance(value, bool) and value >= 10**12:
-            short = _with_short_cards(str(value))
+            short = _with_short_cards(str(value), depth)
             return value if short == str(value) else short
         case dict():
-            return {name: _with_short_cards(member) for name, member in value.items()}
+            return {name: _with_short_cards(member, depth + 1) for name, member in value.items()}
         case list():
-            return [_with_short_cards(item) for item in value]
+            return [_with_short_cards(item, depth + 1) for item in value]
         case _:
             return value
 
 
 def masked_json(text: str) -> str:
-    return json.dumps(masked(json.loads(text)), ensure_ascii=False)
+    """Mask stored JSON; return a note in its place if it is nested too deep to be read."""
+    try:
+        value = json.loads(text)
+    except RecursionError:
+        value = TOO_DEEP
+    return json.dumps(masked(value), ensure_ascii=False)
 
 
 def _short_card(match: re.Match[str]) -> str:

@@ -12,6 +12,7 @@ from uuid import UUID
 from control.clients.openai import ModelError, Writer
 from control.flows.definitions import usable
 from control.flows.flowchecks import outcome_schema as outcome_of
+from control.tools import dumped
 from control.usage import callentries as usage
 from hum import ids
 from hum.ids import Kind
@@ -56,14 +57,15 @@ async def after_call(db: Db, writer: Writer, org: UUID, id: UUID) -> bool:
     outcome_schema = None if call.reported else outcome_of(usable(call.definition))
     expected = schema(outcome_schema)
     response = await writer.write(INSTRUCTIONS, transcript(turns, message), expected) if has_speech else None
-    answer = _validated(response.answer, expected) if response else None
+    # As it can be stored: a model may escape half of a surrogate pair.
+    answer = _validated(json.loads(dumped(response.answer)), expected) if response else None
     async with db.tenant(org) as tx:
         state = await calls.lock(tx, id)
         if response is not None:
             await usage.record_request_usage(tx, state, "summary", response.spent)
         if answer is not None:
             summary = {name: answer[name] for name in ("text", "key_points", "next_actions")}
-            outcome = json.dumps(answer["outcome"]) if "outcome" in answer else None
+            outcome = dumped(answer["outcome"]) if "outcome" in answer else None
             label = str(answer["label"]).strip().lower().replace(" ", "_")[:LABEL_CHARS] or None
             before = await call_records.set_summary(tx, id, summary, outcome, label, call.turn_seq)
             if before is None:

@@ -1,6 +1,7 @@
 """The forecast of a launch: recipients are counted in the database; of texts that differ, a limited number is rendered."""
 
 import asyncio
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -145,14 +146,12 @@ class Group:
 
 def _groups(row: CampaignRow, sender: SenderRow, areas: Sequence[Area]) -> list[Group]:
     """Group the areas that have the same hours."""
-    groups = dict[tuple[object, ...], Group]()
+    counts = Counter[tuple[Hours, ...]]()
     for area in areas:
         rules = choosing.texting(sender, area.example, opted_out=False)
         schedules = tuple(schedule.hours for schedule in quiethours.honored(rules)) if row.honor_quiet_hours else ()
-        key = tuple(schedule.zone.key for schedule in schedules)
-        before = groups.get(key, Group(0, schedules))
-        groups[key] = Group(before.count + area.count, schedules)
-    return list(groups.values())
+        counts[schedules] += area.count
+    return [Group(count, schedules) for schedules, count in counts.items()]
 
 
 def plan(groups: Sequence[Group], start: datetime, per_second: float) -> Course:

@@ -113,7 +113,8 @@ async def _write(files: Files, path: str, part: Sequence[ArchivedRow]) -> None:
 def packed(part: Sequence[ArchivedRow]) -> bytes:
     """Compress events as JSON lines, deterministically."""
     lines = (json.dumps(_line(row), ensure_ascii=False) for row in part)
-    return gzip.compress("".join(f"{line}\n" for line in lines).encode(), mtime=0)
+    # Half of a surrogate pair, which UTF-8 can't encode, remains the escape that it was in the event.
+    return gzip.compress("".join(f"{line}\n" for line in lines).encode(errors="backslashreplace"), mtime=0)
 
 
 def _line(row: ArchivedRow) -> dict[str, object]:

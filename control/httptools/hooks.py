@@ -16,6 +16,7 @@ from control.crm.connectorwire import ConnectorEvent, lookup_body
 from control.executions.runner import run_row
 from control.httptools import toolrequest
 from control.httptools.agents import bound, fixed_arguments
+from control.httptools.rendering import in_thread
 from control.httptools.requestsender import Requests
 from control.httptools.toolrequest import ToolOutcome
 from control.livecall import activity
@@ -183,9 +184,7 @@ class Hooks:
         definition = {
             "output_template": hook.used.binding.overrides.output_template or "{{ response.contact | tojson }}"
         }
-        return await asyncio.to_thread(
-            toolrequest.outcome, definition, hook.values, {"found": True, "contact": contact}, None
-        )
+        return await in_thread(toolrequest.outcome, definition, hook.values, {"found": True, "contact": contact}, None)
 
 
 def _hook(used: ActiveBindingRow, place: int, call: UUID, caller: HookCallRow) -> _Hook:
@@ -239,4 +238,4 @@ async def _fallback(hook: _Hook, error: str) -> ToolOutcome:
     """Render the fallback template, if there is one, in a thread like all templates."""
     definition = bound(hook.used) if hook.used.definition else {}
     template = hook.used.binding.overrides.fallback_template or definition.get("fallback_template")
-    return await asyncio.to_thread(toolrequest.outcome, {"fallback_template": template}, hook.values, None, error)
+    return await in_thread(toolrequest.outcome, {"fallback_template": template}, hook.values, None, error)

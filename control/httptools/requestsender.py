@@ -2,8 +2,8 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator, Collection, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -14,6 +14,7 @@ from control.base import egress, redaction
 from control.base.egress import EgressError, Reason
 from control.clients.http import GuardedClient, HttpAnswer
 from control.httptools import toolrequest
+from control.httptools.rendering import in_thread
 from control.httptools.templates import CannotRender
 from control.httptools.toolrequest import Definition, HttpRequest, PreparedRequest, ToolOutcome
 from control.tools import dumped
@@ -30,6 +31,7 @@ HTTP_TOOL_REQUESTS = 20
 LOG = log(__name__)
 REQUESTS = Metric("hum_http_tool_requests_total", "Requests of HTTP tools", ["outcome"])
 TABLE = "tool_secrets"
+CROWDED = "Too many requests of this organization's tools are under way."
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,30 +77,14 @@ class Requests:
     ) -> ToolExchange:
         """Send a tool's request, with retries on temporary failures.  `key`: the idempotency key of all attempts."""
         began_ms = monotonic_ms()
-        at, error = _Attempts(began_ms + timeout_ms), None
-        try:
-            async with asyncio.timeout(timeout_ms / 1000), self._counted(org):
-                # In threads: rendering is bounded, but its milliseconds would delay the event loop of all calls.
-                request = await asyncio.to_thread(toolrequest.render_request, definition, values, key)
-                at.redacted = await asyncio.to_thread(toolrequest.redacted, request)
-                secrets = await self._secrets(org, request)
-                at.secrets = secrets.values()
-                await self._attempt(
-                    org, definition, await asyncio.to_thread(toolrequest.fill_secrets, request, secrets), at
-                )
-        except CannotRender as trouble:
-            error = str(trouble)
-        except _NotSent as trouble:
-            error = str(trouble)
-        except EgressError as trouble:
-            error = trouble.message
-        except TimeoutError:
-            error = "The server did not answer in time."
-        body, response = "", None
-        if at.answer is not None:
-            body, response, complaint = await asyncio.to_thread(_read, at.answer, at.secrets)
-            error = error or complaint
-        outcome = await asyncio.to_thread(toolrequest.outcome, definition, values, response, error)
+        at = _Attempts(began_ms + timeout_ms)
+        with _counted(org) as is_admitted:
+            error = await self._request(org, definition, values, key, at) if is_admitted else CROWDED
+            body, response = "", None
+            if at.answer is not None:
+                body, response, complaint = await in_thread(_read, at.answer, at.secrets)
+                error = error or complaint
+            outcome = await in_thread(toolrequest.outcome, definition, values, response, error)
         REQUESTS.labels("ok" if outcome.ok else "failed").inc()
         return ToolExchange(
             at.redacted,
@@ -110,17 +96,25 @@ class Requests:
             round(monotonic_ms() - began_ms),
         )
 
-    @asynccontextmanager
-    async def _counted(self, org: UUID) -> AsyncIterator[None]:
-        if _RUNNING[org] >= HTTP_TOOL_REQUESTS:
-            raise _NotSent("Too many requests of this organization's tools are under way.")
-        _RUNNING[org] += 1
+    async def _request(
+        self, org: UUID, definition: Definition, values: Mapping[str, Any], key: str, at: _Attempts
+    ) -> str | None:
+        """Render a request and send it, within its time; return the error, if any."""
         try:
-            yield
-        finally:
-            _RUNNING[org] -= 1
-            if not _RUNNING[org]:
-                del _RUNNING[org]
+            async with asyncio.timeout((at.until_ms - monotonic_ms()) / 1000):
+                request = await in_thread(toolrequest.render_request, definition, values, key)
+                at.redacted = await in_thread(toolrequest.redacted, request)
+                secrets = await self._secrets(org, request)
+                at.secrets = secrets.values()
+                filled = await in_thread(toolrequest.fill_secrets, request, secrets)
+                await self._attempt(org, definition, filled, at)
+        except (CannotRender, _NotSent) as trouble:
+            return str(trouble)
+        except EgressError as trouble:
+            return trouble.message
+        except TimeoutError:
+            return "The server did not answer in time."
+        return None
 
     async def _secrets(self, org: UUID, request: PreparedRequest) -> dict[str, str]:
         """Return the secrets that a request's marks name.  Raises _NotSent if one is missing or for another host."""
@@ -172,6 +166,21 @@ class Requests:
                     raise EgressError(reason or Reason.TIMEOUT, "The server did not answer in time.")
                 return
             await asyncio.sleep(seconds)
+
+
+@contextmanager
+def _counted(org: UUID) -> Iterator[bool]:
+    """Count an organization's request until its outcome is rendered; yield False if too many are in flight."""
+    if _RUNNING[org] >= HTTP_TOOL_REQUESTS:
+        yield False
+        return
+    _RUNNING[org] += 1
+    try:
+        yield True
+    finally:
+        _RUNNING[org] -= 1
+        if not _RUNNING[org]:
+            del _RUNNING[org]
 
 
 def _read(answer: HttpAnswer, secrets: Collection[str]) -> tuple[str, dict[str, Any], str | None]:

@@ -1,13 +1,14 @@
 """Templates of HTTP tools: a small subset of Jinja2 with a budget of steps.  Pure.
 
 A template can show a value, choose, and repeat.  It can't assign, call, add or import, so values don't grow; only the
-output grows, by loops.  Each pass of a loop costs steps for its parts and text, each output and filter for its length,
-and all templates of a request share a fixed budget.
+output grows, by loops.  Each pass of a loop costs steps for its parts and text, each output, filter and comparison for
+the length of its values, and all templates of a request share a fixed budget.
 
-    source ──▶ Jinja's parser ──▶ whitelist of nodes ──▶ costs added to loops ──▶ Jinja's compiler ──▶ run with a budget
+    source ──▶ Jinja's parser ──▶ whitelist of nodes ──▶ costs added to loops and comparisons ──▶ Jinja's compiler ──▶ run
 """
 
 import json
+import operator
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import Enum, auto
@@ -18,15 +19,16 @@ from urllib.parse import quote
 from jinja2 import ChainableUndefined, Environment, TemplateError, Undefined, nodes, pass_context
 from jinja2.runtime import Context, LoopContext
 from jinja2.sandbox import SandboxedEnvironment
+from jinja2.visitor import NodeTransformer
 
 MOST_CHARS, MOST_NODES, DEEPEST, DEEPEST_LOOPS = 8_000, 600, 24, 3
 MOST_STEPS = 20_000
-#: Characters of an output, or of a filter's input, per step.
+#: Characters of an output, or of a filter's or comparison's input, per step.
 STEP_CHARS = 16
 #: A secret's name in rendered text stands between two of these; values can't contain them.
 MARK: Final = "\0"
 SECRETS: Final = "secrets"
-_STEPS, _CHARGED = " steps", " charged"  # names that no template can write
+_STEPS, _CHARGED, _COMPARED = " steps", " charged", " compared"  # names that no template can write
 _SHOWN_OF_LOOP = frozenset({"index", "index0", "first", "last", "length"})
 _NODES = (
     nodes.Template,
@@ -111,7 +113,9 @@ class _Environment(SandboxedEnvironment):
             return obj[key]
         if isinstance(obj, list) and type(key) is int and -len(obj) <= key < len(obj):
             return obj[key]
-        return self.undefined(obj=obj, name=str(key)[:60])
+        # Of a long value or number, not even its text: that would be work outside the budget.
+        is_short = isinstance(key, str) or (isinstance(key, int) and key.bit_length() < 64)
+        return self.undefined(obj=obj, name=str(key)[:60] if is_short else None)
 
 
 def _spend(context: Context, value: Any) -> None:
@@ -247,6 +251,45 @@ def _charged(context: Context, value: Any, cost: int) -> list[Any]:
     return items
 
 
+_OPERATORS: Mapping[str, Callable[[Any, Any], bool]] = {
+    "eq": operator.eq,
+    "ne": operator.ne,
+    "gt": operator.gt,
+    "gteq": operator.ge,
+    "lt": operator.lt,
+    "lteq": operator.le,
+    "in": lambda value, container: value in container,
+    "notin": lambda value, container: value not in container,
+}
+
+
+@pass_context
+def _compared(context: Context, left: Any, *operands: Any) -> bool:
+    """Return a chain of comparisons: operators' names, each followed by its right side."""
+    steps: Steps = context[_STEPS]
+    for name, right in zip(operands[::2], operands[1::2], strict=True):
+        # A short comparison costs nothing but its parts in a loop.
+        if cost := _compared_chars(name, left, right) // STEP_CHARS:
+            steps.spend(cost)
+        if not _OPERATORS[name](left, right):
+            return False
+        left = right
+    return True
+
+
+def _compared_chars(name: str, left: Any, right: Any) -> int:
+    """Return how many characters a comparison reads at most."""
+    match left, right:
+        case str(), str():
+            return len(right) if name in {"in", "notin"} else min(len(left), len(right))
+        case _, list() if name in {"in", "notin"}:
+            return _size(right)
+        case (list(), list()) | (dict(), dict()):
+            return _size(left) + _size(right)
+        case _:
+            return 0
+
+
 def _environment(finalize: Callable[..., str]) -> Environment:
     environment = _Environment(
         undefined=ChainableUndefined,
@@ -256,7 +299,10 @@ def _environment(finalize: Callable[..., str]) -> Environment:
         keep_trailing_newline=True,
         cache_size=0,
     )
-    environment.filters = {name: _filter(body) for name, body in _FILTERS.items()} | {_CHARGED: _charged}
+    environment.filters = {name: _filter(body) for name, body in _FILTERS.items()} | {
+        _CHARGED: _charged,
+        _COMPARED: _compared,
+    }
     environment.tests = {name: test for name, test in environment.tests.items() if name in _TESTS}
     environment.globals = {}
     return environment
@@ -279,6 +325,8 @@ def compile_template(source: str, into: Into) -> ToolTemplate:
         raise BadToolTemplate(f"The template is longer than {MOST_CHARS} characters.")
     if MARK in source:
         raise BadToolTemplate("The template has a NUL character in it.")
+    if "{" not in source and "\r" not in source:
+        return ToolTemplate(lambda _, __: source, frozenset(), shows_value=False)
     environment = _ENVIRONMENTS[into]
     try:
         tree = environment.parse(source)
@@ -287,6 +335,7 @@ def compile_template(source: str, into: Into) -> ToolTemplate:
         secrets = _insert_marks(tree)
         shows_value = len(outputs) == 1 and not isinstance(tree.body[0].nodes[0], nodes.TemplateData)  # type: ignore[attr-defined]
         _charge_loops(tree)
+        _Comparisons().visit(tree)
         template = environment.from_string(tree)
     except BadToolTemplate:
         raise
@@ -300,7 +349,8 @@ def compile_template(source: str, into: Into) -> ToolTemplate:
 
     def render(values: Mapping[str, Any], steps: Steps) -> str:
         try:
-            return "".join(template.generate({**values, _STEPS: steps}))
+            # A literal may escape half of a surrogate pair, which UTF-8 can't encode.
+            return "".join(template.generate({**values, _STEPS: steps})).encode(errors="replace").decode()
         except CannotRender:
             raise
         except (TemplateError, TypeError, ValueError, ArithmeticError, RecursionError) as error:
@@ -368,6 +418,15 @@ def _charge_loops(tree: nodes.Template) -> None:
     for loop in list(tree.find_all(nodes.For)):
         cost = 1 + sum(_cost(part) for node in loop.body for part in _all(node))
         loop.iter = nodes.Filter(loop.iter, _CHARGED, [nodes.Const(cost)], [], None, None, lineno=loop.lineno)
+
+
+class _Comparisons(NodeTransformer):
+    """Replaces comparisons by a filter that spends steps for their operands."""
+
+    def visit_Compare(self, node: nodes.Compare) -> nodes.Filter:
+        self.generic_visit(node)
+        operands = [part for operand in node.ops for part in (nodes.Const(operand.op), operand.expr)]
+        return nodes.Filter(node.expr, _COMPARED, operands, [], None, None, lineno=node.lineno)
 
 
 def _cost(part: nodes.Node) -> int:

@@ -11,10 +11,12 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlencode
 
-from control.base import egress
+from control.base import egress, redaction
 from control.base.egress import EgressError, Reason
 from control.httptools.templates import MARK, BadToolTemplate, CannotRender, Into, Steps, compile_template
+from control.tools import dumped
 from hum.contract.errors import FieldError, InvalidRequest
+from hum.json import schemas
 
 DEFAULT_TIMEOUT_MS = 8000
 #: The registry's timeout exceeds the tool's by this, so that the tool's own fallback comes first.
@@ -24,6 +26,8 @@ ANSWER_BYTES = 128 << 10
 MOST_TEXT_CHARS, SHOWN_CHARS = 8_000, 8_000
 #: All templates of a tool together.
 MOST_TEMPLATE_CHARS = 24_000
+#: Texts of a body that are more than plain text, so that a tool's templates are compiled soon and fit in the cache.
+MOST_BODY_TEMPLATES = 100
 FORM = "TOOL_BODY_TYPE_FORM"
 IDEMPOTENT = frozenset({"GET", "HEAD", "PUT", "DELETE"})
 #: Methods that change nothing (RFC 9110, 9.2.1).
@@ -77,9 +81,14 @@ class ToolOutcome:
 def check(definition: Definition) -> tuple[frozenset[str], str]:
     """Check a definition; return the names of its secrets, and its host.  Raises InvalidRequest."""
     problems, secrets, host = list[FieldError](), set[str](), ""
-    total = 0
-    for path, text, into, may_have_secrets in _templates(definition):
-        total += len(text)
+    templates = list(_templates(definition))
+    if sum(len(text) for _, text, __, ___ in templates) > MOST_TEMPLATE_CHARS:
+        raise InvalidRequest(
+            [FieldError("tool", f"its templates have more than {MOST_TEMPLATE_CHARS} characters together")]
+        )
+    if _body_templates(definition) > MOST_BODY_TEMPLATES:
+        raise InvalidRequest([FieldError("tool.body_json", f"has more than {MOST_BODY_TEMPLATES} templates")])
+    for path, text, into, may_have_secrets in templates:
         try:
             template = compile_template(text, into)
         except BadToolTemplate as error:
@@ -88,8 +97,6 @@ def check(definition: Definition) -> tuple[frozenset[str], str]:
         if template.secrets and not may_have_secrets:
             problems.append(FieldError(f"tool.{path}", "can't have a secret in it; headers, query and body can"))
         secrets |= template.secrets
-    if total > MOST_TEMPLATE_CHARS:
-        problems.append(FieldError("tool", f"its templates have more than {MOST_TEMPLATE_CHARS} characters together"))
     try:
         host = egress.parse_url(_fixed(definition["url"])).host
     except EgressError as error:
@@ -172,6 +179,8 @@ def merged(definition: Definition, overrides: Mapping[str, Any]) -> dict[str, An
 def render_request(definition: Definition, values: Values, key: str) -> PreparedRequest:
     """Render a request.  `key`: its idempotency key.  Raises CannotRender."""
     steps, secrets = Steps(), set[str]()
+    if _body_templates(definition) > MOST_BODY_TEMPLATES:
+        raise CannotRender(f"The body has more than {MOST_BODY_TEMPLATES} templates.")
 
     def text(source: str) -> str:
         template = compile_template(source, Into.TEXT)
@@ -295,6 +304,10 @@ def _leaves(value: Any) -> Iterator[str]:
                 yield from _leaves(item)
 
 
+def _body_templates(definition: Definition) -> int:
+    return sum("{" in text for text in _leaves(_json(definition, "body_json")))
+
+
 def _json(definition: Definition, name: str) -> Any:
     text = definition.get(name)
     return json.loads(text) if text else None
@@ -318,9 +331,11 @@ def interpret(status: int, text: str, *, truncated: bool) -> tuple[dict[str, Any
     is_json = text.lstrip()[:1] in {"{", "[", '"'}
     if is_json and not truncated:
         try:
-            body = json.loads(text)
+            # Without what neither PostgreSQL nor gRPC takes: NUL, half of a surrogate pair.
+            document = json.loads(dumped(json.loads(text)))
         except (ValueError, RecursionError):
-            body = text
+            document = text
+        body = text if schemas.is_deep(document, redaction.MAX_DEPTH) else document
     response = {"status": status, "body": body}
     if 300 <= status < 400:
         return response, f"The server answered {status}, a redirect; none is followed."

@@ -66,4 +66,5 @@ def _card(text: str) -> dict[str, Any]:
 
 
 def _dumps(value: Any) -> bytes:
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
+    # An event's text may escape half of a surrogate pair, which UTF-8 can't encode.
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode(errors="replace")

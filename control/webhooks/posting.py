@@ -118,6 +118,10 @@ class WebhookPoster:
             return self._outcome(claimed, at, began_ms, "delivered", None, None, answer)
         return self._failed(claimed, at, began_ms, "status", f"The receiver answered {answer.status}.", answer)
 
+    def unsent(self, claimed: ClaimedDelivery) -> DeliveryOutcome:
+        """Return the outcome of an attempt that failed by a bug: a failure like others, so that the retries come to an end."""
+        return self._failed(claimed, now(), monotonic_ms(), "interrupted", "HUM could not make the request.", None)
+
     def _open(self, row: DueDeliveryRow) -> tuple[list[str], dict[str, str]]:
         """Return the signing secrets, newest first, and the customer's headers.  Raises Unsealable, ValueError."""
         sealed = [secret for secret in (row.sealed_secret, row.sealed_previous_secret) if secret is not None]

@@ -193,12 +193,14 @@ class WebhookSender:
             # If this process was suspended, the lease may end during the request, and another may claim the delivery.
             if monotonic_ms() - claimed.began_ms > (limits.lease_seconds - limits.request_seconds) * 1000:
                 return
-            outcome = await self._poster.send(claimed)
+            try:
+                outcome = await self._poster.send(claimed)
+            # The boundary of one delivery: the others go on, and this one is retried as after any failure.
+            except Exception:
+                LOG.exception("could not make an attempt at a webhook's delivery", delivery=str(row.id))
+                outcome = self._poster.unsent(claimed)
             self._traffic.widen(row.webhook_id, limits.endpoint_width, outcome.row.state == "delivered")
             self._recorder.enqueue(outcome)
-        # The boundary of one delivery: the others go on, and this one is retried when its lease ends.
-        except Exception:
-            LOG.exception("could not make an attempt at a webhook's delivery", delivery=str(row.id))
         finally:
             self._traffic.end(row, is_dead)
             self.woken.set()

@@ -171,13 +171,13 @@ def bad_value(text: str) -> str | None:
         return f"is not JSON: line {error.lineno}, column {error.colno}: {error.msg[:1].lower()}{error.msg[1:]}"
     except (ValueError, RecursionError):
         return "is not JSON"
-    return f"is nested deeper than {RAW_JSON_DEPTH} levels" if _is_deep(value) else None
+    return f"is nested deeper than {RAW_JSON_DEPTH} levels" if is_deep(value) else None
 
 
-def _is_deep(value: Any) -> bool:
+def is_deep(value: Any, levels: int = RAW_JSON_DEPTH) -> bool:
     """Tell whether JSON is nested deeper than every parser, ours or a customer's, can be relied on to read."""
     level = [value]
-    for _ in range(RAW_JSON_DEPTH):
+    for _ in range(levels):
         level = [inner for part in level for inner in _inside(part)]
     return bool(level)
 

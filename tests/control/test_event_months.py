@@ -11,9 +11,11 @@ import pytest
 from control.events import months
 from control.events.months import Unarchived
 from hum import ids
+from hum.clock import now
 from hum.objects.files import Files
 from hum.settings import ControlSettings
 from storage import events
+from storage.event_months import ArchivedRow
 from storage.events import ReaderStart
 from tests.storage.conftest import Two, two_organizations
 from tests.storage.test_event_months import OLD, TICK, old_event
@@ -114,3 +116,8 @@ async def test_a_month_that_a_reader_has_not_read_stays(
         assert len(await events.read_behind_horizon(tx, "slow", ReaderStart.BEGINNING)) == 1
     await months.maintain_months(two.db, Files(tmp_path), settings())
     assert not await is_there(root)
+
+
+def test_half_of_a_character_is_archived_as_it_was() -> None:
+    row = ArchivedRow(1, ids.new(), ids.new(), "call.outcome", 1, ids.new(), now(), r'{"name": "Ana \ud83d ✓"}')
+    assert b'"data": {"name": "Ana \\ud83d \xe2\x9c\x93"}' in gzip.decompress(months.packed([row]))

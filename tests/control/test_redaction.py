@@ -12,6 +12,7 @@ from control.base.redaction import (
     hidden,
     hidden_within,
     is_secret_name,
+    masked_json,
     text_without_secrets,
     without_secrets,
 )
@@ -159,3 +160,9 @@ def test_what_is_long_or_deep_takes_no_time() -> None:
     for text in ("4 " * 60_000, "6 7 5 9 " * 15_000, "4111 1111 1111 1112 " * 6_000, "4" * 120_000, "bearer " * 10_000):
         text_without_secrets(text)
     assert time.thread_time() - began < 1.2
+
+
+def test_masking_ends_where_json_is_too_deep() -> None:
+    deep = '{"pin": "9876", "a": ' + "[" * 2_000 + "]" * 2_000 + "}"
+    assert masked_json(deep) == '{"pin": "[secret]", "a": ' + "[" * 100 + '"[too deep]"' + "]" * 100 + "}"
+    assert masked_json("[" * 500_000 + "]" * 500_000) == '"[too deep]"'

@@ -101,6 +101,7 @@ async def test_bad_arguments_run_nothing() -> None:
         '{"n": "1"}',
         '{"n": 1' + " " * 70_000 + "}",
         "{" * 5000,
+        '{"n": 1, "m": ' + "[" * 64 + "]" * 64 + "}",
     ):
         result = await answer(tool(never), arguments)
         assert not result.ok and result.output["problems"], arguments[:20]

@@ -4,13 +4,17 @@ import asyncio
 import json
 from contextlib import suppress
 from datetime import timedelta
+from typing import Any
+from uuid import UUID
 
 import pytest
 
-from control.approvals import expiry, present
+from control.approvals import expiry, present, usecases
 from control.clients.openai import ModelError, Question
 from hum.contract.errors import InvalidState
 from hum.settings import ControlSettings
+from storage.approvals import ApprovalRow
+from storage.db import Tx
 from tests.control.approvals.conftest import Office, age
 from tests.control.textagent.conftest import call
 from tests.support.waits import patience
@@ -122,7 +126,7 @@ async def test_a_worker_that_dies_while_the_tool_runs_leaves_what_nobody_knows_a
     await office.work(row.id)
     assert (await office.only()).state == "approved", "its worker may still be at it"
     await age(office, timedelta(minutes=1))
-    await office.executor.close_or_requeue_approvals()
+    await office.executor.requeue_stalled()
     await office.work(row.id)
     row = await office.only()
     assert row.state == "failed" and "not known whether" in (row.result or "") and len(office.ran) == 1
@@ -184,6 +188,49 @@ async def test_of_what_is_never_done_no_secret_is_kept(office: Office, decision:
         '{"order": 7, "pin": "[secret]"}',
         False,
     )
+
+
+async def expire_two(office: Office) -> tuple[UUID, UUID]:
+    """Request two approvals and let their time go by; return the one that expired first, and the other."""
+    await office.desk.hear("I want all my money back.")
+    office.desk.model.answers[:] = [[call("refund", order=order) for order in (7, 8)], "Wait."]
+    assert await office.desk.take() == [None]
+    rows = await office.desk.rows(
+        "UPDATE approvals SET expires_at = now() - CASE WHEN arguments LIKE '%7%' THEN 2 ELSE 1 END * interval '1 s'"
+        " RETURNING id, expires_at"
+    )
+    first, second = sorted(rows, key=lambda row: row["expires_at"])
+    return first["id"], second["id"]
+
+
+async def test_deep_arguments_expire_like_others(office: Office) -> None:
+    deep, _ = await expire_two(office)
+    arguments = '{"order": 7, "note": ' + "[" * 1_000 + "]" * 1_000 + "}"
+    await office.desk.rows("UPDATE approvals SET arguments = $2 WHERE id = $1 RETURNING id", deep, arguments)
+    assert all(present.approval(row).arguments_json for row in await office.all())
+    await expiry.close_overdue(office.desk.db)
+    assert [row.state for row in await office.all()] == ["expired", "expired"]
+
+
+async def test_an_approval_that_cannot_be_closed_holds_up_no_other(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    broken, other = await expire_two(office)
+
+    async def decide(tx: Tx, id: UUID, *decision: Any) -> ApprovalRow:
+        if id == broken:
+            await tx.execute("UPDATE approvals SET reason = 'half done' WHERE id = $1", id)
+            raise RecursionError
+        return await usecases.decide(tx, id, *decision)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(expiry, "decide", decide)
+        patch.setattr(expiry, "BATCH", 1)
+        await expiry.close_overdue(office.desk.db)
+    states = {row.id: (row.state, row.decision.reason) for row in await office.all()}
+    assert states == {broken: ("pending", None), other: ("expired", None)}
+    await expiry.close_overdue(office.desk.db)
+    assert {row.state for row in await office.all()} == {"expired"}
 
 
 async def test_a_turn_that_asks_many_times_asks_once_for_the_same_and_not_for_too_much(office: Office) -> None:

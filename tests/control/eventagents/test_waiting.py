@@ -211,7 +211,7 @@ async def test_what_was_approved_after_a_day_and_whose_worker_died_is_taken_up(f
         assert await approvals.begin(tx, wish.id)
     ago = "interval '2 minutes'"
     await floor.rows(f"UPDATE approvals SET begun_at = begun_at - {ago}, touched_at = touched_at - {ago} RETURNING id")
-    await executor(floor).close_or_requeue_approvals()
+    await executor(floor).requeue_stalled()
     async with floor.db.system() as tx:
         jobs = await tx.fetchval("SELECT count(*) FROM pgqueuer WHERE entrypoint = $1", approval_rules.WORK.name)
     assert jobs == 2, "of the decision, and of the look"

@@ -34,6 +34,13 @@ def rendered(source: str, into: Into = Into.TEXT, **values: Any) -> str:
         ("{{ a }}", {"a": {"b": [True, None, 1.5, "ü"]}}, '{"b": [true, null, 1.5, "ü"]}'),
         ("{{ a | tojson }}", {"a": 'say "hi"'}, '"say \\"hi\\""'),
         ("{{ 'y' if a is defined else 'n' }}{{ a | round(1) }}", {"a": 2.345}, "y2.3"),
+        ("{% if 1 < a <= 3 != b %}y{% endif %}{{ 'n' if 3 < a < b.c.d else 'm' }}", {"a": 3, "b": {"c": 1}}, "ym"),
+        (
+            "{% for x in a %}{{ x in b }} {{ x not in b }} {{ x == b[0] }} {{ x >= 'q' }} {{ 'p' in x }}|{% endfor %}",
+            {"a": ["p", "q"], "b": ["q"]},
+            "false true false false true|true false true true false|",
+        ),
+        ("{{ 'x' in a }}{{ a == none }}{{ a != b }}" * 9, {"a": {"x": "y" * 99_000}, "b": []}, "truefalsetrue" * 9),
     ],
 )
 def test_templates_show_choose_and_repeat(source: str, values: dict[str, Any], text: str) -> None:
@@ -123,8 +130,14 @@ def test_nothing_of_python_is_within_reach(source: str) -> None:
         ("{{ a | join('xxxxxxxxxxxxxxxxxxxx') | upper }}" * 40, {"a": [""] * 30_000}),
         ("{% for i in a %}{{ a | tojson | length }}{% endfor %}", {"a": [0] * 20_000}),
         ("{% for i in a %}" + "/" * 7_900 + "{% endfor %}", {"a": [0] * 1_000}),
+        ("{% if 2 in a %}{% endif %}" * 50, {"a": [1] * 20_000}),
+        ("{% for i in a %}{% if i not in b %}{% endif %}{% endfor %}", {"a": [0.5] * 50, "b": [1] * 20_000}),
+        ("{% if a == b < b %}{% endif %}" * 50, {"a": [1] * 20_000, "b": [1] * 20_000}),
+        ("{{ 'y' if a == b else 'n' }}" * 50, {"a": {"x": [1] * 9_000}, "b": {"x": [1] * 9_000}}),
+        ("{{ 'y' if 'b' in a }}" * 50, {"a": "a" * 60_000}),
+        ("{{ 'y' if a <= b }}" * 50, {"a": "a" * 60_000, "b": "a" * 60_000}),
     ],
-    ids=range(8),
+    ids=range(14),
 )
 async def test_a_bomb_ends_soon_and_the_loop_goes_on_meanwhile(source: str, values: dict[str, Any]) -> None:
     beats, stop = 0, False
@@ -146,6 +159,14 @@ async def test_a_bomb_ends_soon_and_the_loop_goes_on_meanwhile(source: str, valu
     stop = True
     await heart
     assert took_seconds * 1000 < MOST_MS and beats
+
+
+def test_a_value_that_is_no_key_is_never_written_out() -> None:
+    class Long(list[Any]):
+        def __repr__(self) -> str:
+            raise AssertionError("written outside the budget")
+
+    assert rendered("{{ a[b] }}{{ b[b].c }}", a={}, b=Long()) == ""
 
 
 def test_a_request_has_one_budget_for_all_its_templates() -> None:

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from control.base.egress import Reason
-from control.httptools import toolrequest
+from control.httptools import templates, toolrequest
 from control.httptools.templates import CannotRender
 from hum.contract.errors import InvalidRequest
 
@@ -138,6 +138,20 @@ def test_what_a_tool_may_not_be(fields: dict[str, Any], field: str) -> None:
     assert f"tool.{field}".rstrip(".") in [each.field for each in refused.value.fields]
 
 
+def test_a_body_has_few_templates_and_any_number_of_texts(monkeypatch: pytest.MonkeyPatch) -> None:
+    many = tool(method="POST", body_json=[f"{{{{ args.a{number} }}}}" for number in range(101)])
+    with pytest.raises(InvalidRequest, match="more than 100 templates"):
+        toolrequest.check(many)
+    with pytest.raises(CannotRender, match="more than 100 templates"):
+        sent(many, id="7")
+    texts = [str(number) for number in range(1_000)]
+    compiled = list[object]()
+    monkeypatch.setattr(templates, "_check", compiled.append)
+    toolrequest.check(tool(method="POST", body_json=texts))
+    assert json.loads(sent(tool(method="POST", body_json=texts), id="7").body) == texts
+    assert len(compiled) <= 1, "nothing but the URL"
+
+
 def test_a_tool_names_its_secrets_and_its_host() -> None:
     assert toolrequest.check(tool(headers_json={"A": "{{ secrets.a }}"}, query_json={"b": "{{ secrets.b }}"})) == (
         frozenset({"a", "b"}),
@@ -165,8 +179,12 @@ def test_fixed_arguments_are_not_offered() -> None:
         (302, "", False, "", False),
         (404, '{"error": "gone"}', False, {"error": "gone"}, False),
         (200, "[" * 5_000, False, "[" * 5_000, True),
+        (200, "[" * 300 + "]" * 300, False, "[" * 300 + "]" * 300, True),
+        (200, r'{"n\ud83d": ["Ana \ud83d", "\ud83d\ude00"]}', False, {"n?": ["Ana ?", "\U0001f600"]}, True),
+        (200, r'"a\u0000b"', False, "a\ufffdb", True),
+        (200, '{"a": NaN, "b": 1e999}', False, {"a": None, "b": None}, True),
     ],
-    ids=range(8),
+    ids=range(12),
 )
 def test_answers(status: int, text: str, truncated: bool, body: Any, is_good: bool) -> None:
     response, error = toolrequest.interpret(status, text, truncated=truncated)
@@ -189,6 +207,13 @@ def test_what_an_agent_gets() -> None:
         fallback | {"output_template": bomb}, values(), {"status": 200, "body": [0] * 5_000}, None
     )
     assert not burst.ok and burst.text is not None and burst.text.startswith("Not now: The template is too much")
+
+
+def test_a_template_writes_no_half_of_a_character() -> None:
+    body = {"a": "x", "b": r"{{ '\ud83d' }}", "c": r"- {{ '\ud83d' }}"}
+    assert sent(tool(method="POST", body_json=body), id="7").body == b'{"a":"x","b":"?","c":"- ?"}'
+    shown = toolrequest.outcome(tool(output_template=r"Hi {{ '\udead' }}."), values(), {"status": 200}, None)
+    assert shown.text == "Hi ?."
 
 
 def test_only_what_may_pass_is_tried_again() -> None:

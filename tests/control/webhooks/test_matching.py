@@ -139,6 +139,12 @@ def test_data_goes_out_word_for_word() -> None:
     assert json.loads(body)["created_at"] == "2026-03-05T15:04:05.678000Z"
 
 
+@pytest.mark.parametrize("format", ["slack", "discord", "teams", "json"])
+def test_half_of_a_character_is_no_obstacle(format: str) -> None:
+    body = bodies.body(content(r'{"outcome": {"name": "Ana \ud83d"}}'), format)
+    assert json.loads(body) and b"Ana " in body
+
+
 def test_a_line_is_short_and_calls_nobody() -> None:
     data = {"from": "+1317", "body": "<!here> & <@U1> " + "x" * 5000, "status": None}
     made = eventlines.line("sms.received", json.dumps(data))

@@ -13,7 +13,7 @@ import asyncpg
 import pytest
 
 from control.clients.http import HttpAnswer
-from control.webhooks import lateness, retries, usecases
+from control.webhooks import bodies, lateness, retries, usecases
 from control.webhooks.retries import Schedule
 from hum import ids
 from hum.clock import now
@@ -21,7 +21,7 @@ from hum.ids import Kind
 from sandbox.receiver import ReceivedRequest, ReceiverFault, Reply
 from storage import identity, webhook_deliveries
 from storage.db import UNAVAILABLE, Db
-from tests.control.webhooks.conftest import Hooked, received
+from tests.control.webhooks.conftest import SCHEDULE, Hooked, received
 from tests.support.present import present
 from tests.support.waits import patience
 
@@ -220,6 +220,19 @@ async def test_an_outcome_that_can_not_be_recorded_takes_no_other_with_it(
         while [each.state for id in (good, other) for each in await hooked.deliveries(id)] != ["delivered"] * 2:
             await asyncio.sleep(0.01)
     assert [each.state for each in await hooked.deliveries(bad)] == ["pending"]
+
+
+async def test_an_attempt_that_fails_by_a_bug_is_retried_only_as_often_as_others(
+    hooked: Hooked, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object) -> bytes:
+        raise UnicodeError
+
+    monkeypatch.setattr(bodies, "body", broken)
+    webhook = await hooked.webhook()
+    await hooked.happen(received())
+    (row,) = await hooked.until_settled(webhook, hooked.sender(schedule=Schedule((0.01,) * 9, 0.2, 1.0)))
+    assert (row.state, row.error, row.attempts) == ("failed", "interrupted", 1 + SCHEDULE.retries)
 
 
 async def test_no_transaction_is_open_while_a_receiver_is_asked(hooked: Hooked) -> None:

@@ -51,6 +51,17 @@ async def test_an_outcome_that_breaks_the_schema_is_left_out(world: World) -> No
     assert not await after.after_call(world.db, world.model, world.org, id), "once is enough"
 
 
+async def test_half_of_a_character_in_a_models_outcome_is_replaced(world: World) -> None:
+    flow = await world.flow(outcome_schema_json='{"type": "object", "required": ["name"]}')
+    world.model.outcome = {"name": "Ana \ud83d"}
+    id = await world.ended_call(("caller", "Hello"), flow=flow)
+    assert await after.after_call(world.db, world.model, world.org, id)
+    async with world.db.system() as tx:
+        row = await call_records.detail(tx, id)
+        data = await tx.fetchval("SELECT data::text FROM events WHERE type = 'call.outcome'")
+    assert row.outcome == '{"name": "Ana ?"}' and "Ana ?" in data
+
+
 async def test_of_two_workers_at_one_call_one_summarizes_it(world: World) -> None:
     schema = {"type": "object", "properties": {"booked": {"type": "boolean"}}}
     flow = await world.flow(outcome_schema_json=json.dumps(schema))
