@@ -284,7 +284,7 @@ class CallDialler:
         async with self._db.system() as tx:
             await outbound.close_ended(tx, least_age)
             unknown = await outbound.unconfirmed(tx, least_age)
-            silent = await outbound.silent(tx, least_age, self._dial_limits.ring_slack_seconds)
+            silent = await outbound.claim_silent(tx, least_age, self._dial_limits.ring_slack_seconds)
         count = await each_row("outbound attempts", unknown, self._look_up)
         return count + await each_row("silent attempts", silent, self._query_status)
 
@@ -311,7 +311,6 @@ class CallDialler:
         assert attempt.call_sid is not None, "the carrier has it"
         carrier_call = await self._carrier.find_call(attempt.call_sid, attempt.account)
         async with self._db.system() as tx:
-            await outbound.record_lookup(tx, attempt.id)
             call, latest = await attempts.lock(tx, attempt.id)
             ended_at: datetime = (carrier_call.ended_at if carrier_call else None) or now()
             await attempts.progressed(tx, call, latest, carrier_call.status if carrier_call else "failed", ended_at)
