@@ -95,6 +95,7 @@ NEXT = f"""
      CROSS JOIN LATERAL (
            SELECT o.call_id, o.due_at FROM outbound_calls o
             WHERE o.account = $1 AND o.org_id = waiting.org_id AND o.due_at <= clock_timestamp()
+              AND o.call_id <> ALL ($2::uuid[])
               AND NOT EXISTS (SELECT FROM outbound_attempts a
                                WHERE a.org_id = o.org_id AND a.to_e164 = o.to_e164 AND a.status IN {OPEN})
             ORDER BY o.due_at, o.call_id LIMIT 1) head
@@ -376,9 +377,9 @@ async def pace(tx: Tx, account: str, seconds: float) -> None:
     await tx.execute(PACE, account, seconds)
 
 
-async def next_due(tx: Tx, account: str) -> UUID | None:
-    """Return the next call to place, or None."""
-    call: UUID | None = await tx.fetchval(NEXT, account)
+async def next_due(tx: Tx, account: str, but: Sequence[UUID] = ()) -> UUID | None:
+    """Return the next call to place, `but` none of these, or None."""
+    call: UUID | None = await tx.fetchval(NEXT, account, but)
     return call
 
 

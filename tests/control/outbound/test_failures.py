@@ -68,3 +68,41 @@ async def test_an_account_whose_queries_fail_delays_no_other(desk: Desk) -> None
         await desk.dialler(look_up=timedelta(seconds=20)).look_up_unconfirmed_attempts()
     async with desk.db.system() as tx:
         assert await tx.fetchval("SELECT status FROM outbound_attempts WHERE account = ''") == "no_answer"
+
+
+# --- calls --------------------------------------------------------------------------------------------------------
+
+
+async def test_a_call_that_cannot_be_decided_delays_no_other(plane: Plane, desk: Desk) -> None:
+    other = await plane.tenant("Other")
+    flow, _ = await desk.line(other, "+13175550101")
+    await desk.order()
+    async with desk.db.system() as tx:
+        # Which this machine does not know.
+        await tx.execute("UPDATE organizations SET time_zone = 'Mars', voice_quiet_hours_enabled = true")
+        await tx.execute("UPDATE outbound_calls SET due_at = due_at - interval '1 minute', honor_quiet_hours = true")
+    await desk.order(to="+13175550198", metadata=other, flow_id=flow, honor_quiet_hours=False)
+    dialler = desk.dialler()
+    for _ in range(2):
+        await dialler.place_due()
+        await desk.paces()
+    assert [placed.to_e164 for placed in desk.carrier.placed.values()] == ["+13175550198"]
+    async with desk.db.system() as tx:
+        await tx.execute("UPDATE organizations SET time_zone = 'UTC', voice_quiet_hours_enabled = false")
+    await dialler.place_due()
+    assert len(desk.carrier.placed) == 1, "it is tried again in a minute"
+    await desk.dialler().place_due()
+    assert len(desk.carrier.placed) == 2
+
+
+async def test_hours_that_are_unusable_count_as_none(desk: Desk) -> None:
+    async with desk.db.system() as tx:
+        await tx.execute(
+            """UPDATE organizations SET voice_quiet_hours_enabled = true, business_hours_json = '{"time_zone": "Mars"}'"""
+        )
+    call = await desk.order(honor_quiet_hours=True)
+    async with desk.db.system() as tx:
+        await tx.execute("UPDATE outbound_calls SET due_at = now()")
+    dialler = desk.dialler()
+    await dialler.place_due()
+    assert not dialler._set_aside() and (len(desk.carrier.placed) == 1 or (await desk.get(call)).waits_for)
