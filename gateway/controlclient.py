@@ -8,7 +8,7 @@ from google.protobuf.message import Message
 from grpc import StatusCode, aio
 from starlette.requests import Request
 
-from gateway import credentials
+from gateway import credentials, errors
 from gateway.credentials import Metadata
 from hum import rpc
 from hum.clock import Clock, monotonic_ms
@@ -34,6 +34,10 @@ class ControlUnavailable(Exception):  # noqa: N818 - it says what happened
     """Control did not answer in time, or answered with a code that blames itself."""
 
 
+class NotConfirmedYet(ControlUnavailable):
+    """Control is available, but the process that has the call did not confirm what it was told."""
+
+
 async def ask(
     method: UnaryMethod[Answer_co],
     request: Any,
@@ -45,7 +49,7 @@ async def ask(
 ) -> Answer_co:
     """Send the request, and retry it after each pause while control is unavailable; the request must be idempotent.
 
-    Raises ControlUnavailable, and AioRpcError with one of FINAL's codes.
+    Raises ControlUnavailable, NotConfirmedYet without a retry, and AioRpcError with one of FINAL's codes.
     """
     deadline_ms = clock() + 1000 * within_seconds
     while True:
@@ -55,6 +59,8 @@ async def ask(
         except aio.AioRpcError as error:
             if error.code() in FINAL:
                 raise
+            if errors.reason(error) == rpc.NOT_CONFIRMED:
+                raise NotConfirmedYet(error.code().name) from error
             if error.code() not in TRANSIENT or clock() + 1000 * pause_seconds >= deadline_ms:
                 raise ControlUnavailable(error.code().name) from error
         await asyncio.sleep(pause_seconds)

@@ -211,6 +211,11 @@ def prefixes(path: str) -> Iterator[str]:
             yield before
 
 
+def reason(error: AioRpcError) -> str:
+    """Return the reason that control gives for an error; empty for gRPC's own errors."""
+    return _details(error)[0]
+
+
 def _details(error: AioRpcError) -> tuple[str, Mapping[str, str], list[FieldError]]:
     try:
         status = rpc_status.from_call(error)  # type: ignore[arg-type]  # an AioRpcError has what it reads

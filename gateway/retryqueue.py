@@ -12,13 +12,13 @@ import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import msgspec
 from grpc import aio
 from prometheus_client import Counter, Gauge
 
-from gateway.controlclient import ControlUnavailable
+from gateway.controlclient import ControlUnavailable, NotConfirmedYet
 from hum.clock import monotonic_ms, now
 from hum.observe.logs import log
 from hum.settings import GatewaySettings
@@ -30,6 +30,9 @@ ENDED = Counter("hum_webhooks_postponed_total", "Postponed webhooks, by how they
 #: Internal errors, of control or the gateway, after which a webhook is dropped, if the first was as many retry intervals ago.
 #: After each it goes behind the others, so that one which control can't process delays none.
 MAX_ATTEMPTS = 5
+#: A webhook that a call's process does not confirm goes behind the others as well, and is dropped when it is so old: no machine
+#: waits that long for a message.
+MAX_UNCONFIRMED_AGE = timedelta(minutes=5)
 #: Seconds from one pass over the queue to the next while there are such webhooks.
 PASS_SECONDS = 0.2
 #: Webhooks adopted from another gateway in one step: new ones wait for the disk meanwhile.
@@ -59,6 +62,8 @@ class RetryQueue:
         self._write_lock = asyncio.Lock()
         #: Of webhooks that were moved behind the others, by record: internal errors, and the time of the first.
         self._failures = dict[bytes, tuple[int, float]]()
+        #: Records of webhooks that control has, but not yet the process that has the call.
+        self._unconfirmed = set[bytes]()
         #: Why delivery has stopped; empty while it goes on.
         self.fault = ""
         WAITING.set(len(self))
@@ -69,8 +74,8 @@ class RetryQueue:
 
     @property
     def has_backlog(self) -> bool:
-        """Whether an earlier webhook is still to be delivered."""
-        return len(self) > 0 and not self.fault
+        """Whether an earlier webhook is still to be delivered to control."""
+        return len(self) > len(self._unconfirmed) and not self.fault
 
     async def add_copy(self, path: str, form: bytes) -> None:
         """Store a webhook that control has accepted before those that wait, if there is room: it may mean more after them."""
@@ -136,10 +141,10 @@ class RetryQueue:
                     await self._finish(number)
                 if not len(self._spool) and self._in_memory:
                     is_stuck = not await self._deliver_from_memory(deliver)
-                if self._failures:
+                if self._failures or self._unconfirmed:
                     retry_seconds = self._settings.postponed_retry_seconds
                     await asyncio.sleep(retry_seconds if is_stuck else min(retry_seconds, PASS_SECONDS))
-                if not len(self):
+                if not self.has_backlog:
                     await self._adopt_orphans()
                 if not len(self):
                     with suppress(TimeoutError):
@@ -160,9 +165,9 @@ class RetryQueue:
         WAITING.set(len(self))
 
     async def wait_until_delivered(self, patience_seconds: float) -> None:
-        """Wait until the queue is empty, or no webhook has been delivered for `patience_seconds`."""
+        """Wait until control has the webhooks, or no webhook has been delivered for `patience_seconds`."""
         with suppress(TimeoutError):
-            while len(self) and not self.fault:
+            while self.has_backlog:
                 self._progress.clear()
                 async with asyncio.timeout(patience_seconds):
                     await self._progress.wait()
@@ -199,6 +204,8 @@ class RetryQueue:
         while True:
             try:
                 await deliver(webhook)
+            except NotConfirmedYet:
+                return self._is_too_old(webhook, record)
             except ControlUnavailable as error:
                 if str(error) == "INTERNAL":
                     return self._is_dropped(webhook, record)
@@ -212,6 +219,14 @@ class RetryQueue:
             else:
                 return self._over(record, "told")
             await asyncio.sleep(self._settings.postponed_retry_seconds)
+
+    def _is_too_old(self, webhook: StoredWebhook, record: bytes) -> bool:
+        """Return whether a webhook that the call's process did not confirm is no longer worth a retry."""
+        self._unconfirmed.add(record)
+        if now() - webhook.at < MAX_UNCONFIRMED_AGE:
+            return False
+        LOG.warning("a call's process did not confirm a webhook in time; it is dropped", path=webhook.path)
+        return self._over(record, "lost")
 
     def _is_dropped(self, webhook: StoredWebhook, record: bytes) -> bool:
         """Count an internal error; return whether it was the last that a webhook may have."""
@@ -227,6 +242,7 @@ class RetryQueue:
 
     def _over(self, record: bytes, how: str) -> bool:
         self._failures.pop(record, None)
+        self._unconfirmed.discard(record)
         ENDED.labels(how).inc()
         return True
 

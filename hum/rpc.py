@@ -44,6 +44,8 @@ RETRY_AFTER = "retry-after"
 #: Prefix of initial metadata of a file: the HTTP `status` and headers.
 HTTP_PREFIX = "hum-http-"
 ERROR_DOMAIN = "hum"
+#: Reason of a refusal with code UNAVAILABLE: control stored the request, but the process that has the call did not confirm it.
+NOT_CONFIRMED = "NOT_CONFIRMED"
 
 NODE_TOKEN_SECONDS = 60
 REUSE_MS = 20_000.0  # of a token

@@ -95,6 +95,7 @@ NEXT = f"""
      CROSS JOIN LATERAL (
            SELECT o.call_id, o.due_at FROM outbound_calls o
             WHERE o.account = $1 AND o.org_id = waiting.org_id AND o.due_at <= clock_timestamp()
+              AND o.call_id <> ALL ($2::uuid[])
               AND NOT EXISTS (SELECT FROM outbound_attempts a
                                WHERE a.org_id = o.org_id AND a.to_e164 = o.to_e164 AND a.status IN {OPEN})
             ORDER BY o.due_at, o.call_id LIMIT 1) head
@@ -163,21 +164,25 @@ SET_SID = "UPDATE calls SET call_sid = $2 WHERE id = $1"
 SET_STATUS = "UPDATE calls SET status = $2 WHERE id = $1"
 END = f"UPDATE outbound_attempts SET status = $2, ended_at = $3, carrier_code = $4 WHERE id = $1 AND status IN {OPEN}"
 WITHDRAW = "DELETE FROM outbound_attempts WHERE id = $1 AND status = 'dialling' AND call_sid IS NULL"
-SET_LOOKED_AT = "UPDATE outbound_attempts SET looked_at = clock_timestamp() WHERE id = $1"
+SET_LOOKED_AT = "UPDATE outbound_attempts SET looked_at = clock_timestamp() WHERE id = ANY ($1::uuid[])"
 KNOWN_SIDS = "SELECT call_sid FROM outbound_attempts WHERE call_sid = ANY ($1::text[])"
-#: Attempts without an answer from the carrier, for a look-up there.
+#: Attempts without an answer from the carrier, for a look-up there: as many of each account, and any of them, since those whose look-up
+#: fails stay here.
 UNKNOWN = f"""
     {ATTEMPT}
-     WHERE a.status = 'dialling' AND coalesce(a.looked_at, a.started_at) < clock_timestamp() - $1::interval
-     ORDER BY coalesce(a.looked_at, a.started_at) LIMIT 50
+      JOIN (SELECT id, row_number() OVER (PARTITION BY account ORDER BY random()) AS turn FROM outbound_attempts
+             WHERE status = 'dialling' AND coalesce(looked_at, started_at) < clock_timestamp() - $1::interval
+             ORDER BY turn, random() LIMIT 50) chosen ON chosen.id = a.id
+     ORDER BY chosen.turn
 """
-#: Attempts that should be over by now, without a stream, which the carrier has not reported.
+#: Attempts that should be over by now, without a stream, which the carrier has not reported.  They are marked before the carrier is asked:
+#: those whose query fails must not be first again.
 OVERDUE = f"""
     {ATTEMPT} JOIN calls c ON c.id = a.call_id
      WHERE a.status = 'under_way' AND c.streams_opened = 0
        AND a.started_at < clock_timestamp() - make_interval(secs => o.ring_seconds + $2)
        AND coalesce(a.looked_at, a.started_at) < clock_timestamp() - $1::interval
-     ORDER BY coalesce(a.looked_at, a.started_at) LIMIT 50
+     ORDER BY coalesce(a.looked_at, a.started_at) LIMIT 50 FOR NO KEY UPDATE OF a SKIP LOCKED
 """
 #: Ends attempts of ended calls, since the carrier's final status may be lost.
 CLOSE_ENDED = f"""
@@ -372,9 +377,9 @@ async def pace(tx: Tx, account: str, seconds: float) -> None:
     await tx.execute(PACE, account, seconds)
 
 
-async def next_due(tx: Tx, account: str) -> UUID | None:
-    """Return the next call to place, or None."""
-    call: UUID | None = await tx.fetchval(NEXT, account)
+async def next_due(tx: Tx, account: str, but: Sequence[UUID] = ()) -> UUID | None:
+    """Return the next call to place, `but` none of these, or None."""
+    call: UUID | None = await tx.fetchval(NEXT, account, but)
     return call
 
 
@@ -445,7 +450,8 @@ async def withdraw(tx: Tx, id: UUID) -> None:
 
 
 async def record_lookup(tx: Tx, id: UUID) -> None:
-    await tx.execute(SET_LOOKED_AT, id)
+    """Record that the carrier was searched for an attempt and does not have it."""
+    await tx.execute(SET_LOOKED_AT, [id])
 
 
 async def known_sids(tx: Tx, sids: Sequence[str]) -> set[str]:
@@ -458,9 +464,11 @@ async def unconfirmed(tx: Tx, after: timedelta) -> list[CallAttemptRow]:
     return [CallAttemptRow(**row) for row in await tx.fetch(UNKNOWN, after)]
 
 
-async def silent(tx: Tx, after: timedelta, slack_seconds: float) -> list[CallAttemptRow]:
-    """Return attempts that have rung for too long without a report."""
-    return [CallAttemptRow(**row) for row in await tx.fetch(OVERDUE, after, slack_seconds)]
+async def claim_silent(tx: Tx, after: timedelta, slack_seconds: float) -> list[CallAttemptRow]:
+    """Claim the attempts that have rung for too long without a report, to ask the carrier about them; again after `after`."""
+    rows = [CallAttemptRow(**row) for row in await tx.fetch(OVERDUE, after, slack_seconds)]
+    await tx.execute(SET_LOOKED_AT, [row.id for row in rows])
+    return rows
 
 
 async def close_ended(tx: Tx, after: timedelta) -> None:

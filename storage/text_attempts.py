@@ -89,20 +89,25 @@ SET_SOUGHT_AT = """
     RETURNING clock_timestamp() - sought_at
 """
 KNOWN_SIDS = "SELECT carrier_sid FROM message_attempts WHERE carrier_sid = ANY ($1::text[])"
-#: Attempts without an answer from the carrier, for a look-up there.
+#: Attempts without an answer from the carrier, for a look-up there: as many of each account, and any of them, since those whose look-up
+#: fails stay here.
 UNKNOWN = f"""
     {ATTEMPT}
-     WHERE a.state = 'posting' AND coalesce(a.looked_at, a.started_at) < clock_timestamp() - $1::interval
-     ORDER BY coalesce(a.looked_at, a.started_at) LIMIT $2
+      JOIN (SELECT id, row_number() OVER (PARTITION BY account ORDER BY random()) AS turn FROM message_attempts
+             WHERE state = 'posting' AND coalesce(looked_at, started_at) < clock_timestamp() - $1::interval
+             ORDER BY turn, random() LIMIT $2) chosen ON chosen.id = a.id
+     ORDER BY chosen.turn
 """
-#: Attempts without a new status from the carrier for so long.
+#: Attempts without a new status from the carrier for so long.  They are marked before the carrier is asked: those whose query fails must
+#: not be first again.
 QUIET = f"""
     {ATTEMPT}
      WHERE a.state = 'accepted' AND a.carrier_status IN ('accepted', 'scheduled', 'queued', 'sending', 'sent')
        AND coalesce(a.looked_at, a.started_at) < clock_timestamp() - $1::interval
        AND a.started_at > clock_timestamp() - $2::interval
-     ORDER BY coalesce(a.looked_at, a.started_at) LIMIT $3
+     ORDER BY coalesce(a.looked_at, a.started_at) LIMIT $3 FOR NO KEY UPDATE OF a SKIP LOCKED
 """
+SET_ASKED = "UPDATE message_attempts SET looked_at = clock_timestamp() WHERE id = ANY ($1::uuid[])"
 RETRIES = "SELECT id FROM message_attempts WHERE retry_at <= now() ORDER BY retry_at LIMIT $1"
 RETRY = "UPDATE message_attempts SET retry_at = NULL WHERE id = $1"
 SEND_AGAIN = """
@@ -301,9 +306,11 @@ async def unconfirmed(tx: Tx, after: timedelta, limit: int) -> list[AttemptRow]:
     return [AttemptRow(**row) for row in await tx.fetch(UNKNOWN, after, limit)]
 
 
-async def quiet(tx: Tx, after: timedelta, age: timedelta, limit: int) -> list[AttemptRow]:
-    """Return attempts of at most this age without a final status, if the carrier was last asked so long ago."""
-    return [AttemptRow(**row) for row in await tx.fetch(QUIET, after, age, limit)]
+async def claim_quiet(tx: Tx, after: timedelta, age: timedelta, limit: int) -> list[AttemptRow]:
+    """Claim attempts of at most this age without a final status, if the carrier was last asked so long ago, to ask it."""
+    rows = [AttemptRow(**row) for row in await tx.fetch(QUIET, after, age, limit)]
+    await tx.execute(SET_ASKED, [row.id for row in rows])
+    return rows
 
 
 async def retries(tx: Tx, limit: int) -> list[UUID]:

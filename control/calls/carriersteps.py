@@ -15,7 +15,7 @@ from control.calls.ending import end_call, ended_by_gateway, over_at_carrier
 from control.calls.prompts import CallerPrompt, localized
 from control.contacts.carrierlookups import LOOK_UP_CONTACT, is_lookup_due
 from control.flows.choices import Choices
-from control.flows.definitions import is_usable
+from control.flows.definitions import is_usable, usable_hours
 from control.livecall.callerid import is_vouched_for
 from control.livecall.callstatus import AWAY_REASON, CARRIER_ENDINGS, LIVE
 from control.livecall.nextsteps import NextStep, TakeMessage, Transfer, decode, encode, is_due
@@ -225,12 +225,11 @@ async def _find_route(tx: Tx, request: runtime_pb2.RouteCallRequest) -> calls.Ca
 
 
 async def _routing_facts(tx: Tx, route: calls.CallRouteRow) -> routing.RoutingFacts:
-    stored = route.business_hours_json
     return routing.RoutingFacts(
         blocked=route.blocked,
         number_active=route.status == "active",
         definition=route.definition if route.flow_id else None,
-        business_hours_json=stored if stored and is_usable("business_hours_json", stored) else None,
+        business_hours_json=usable_hours(route.business_hours_json),
         time_zone=route.time_zone,
         is_within_plan=await limits.has_quota(tx, route.org_id, "minutes"),
     )

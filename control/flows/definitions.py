@@ -27,8 +27,14 @@ def is_usable(field: str, text: str) -> bool:
     return not problems
 
 
+def usable_hours(business_hours_json: str | None) -> str | None:
+    """Return stored business hours; None without usable ones."""
+    if not business_hours_json or not is_usable("business_hours_json", business_hours_json):
+        return None
+    return business_hours_json
+
+
 def is_open(business_hours_json: str | None, time_zone: str, at: datetime) -> bool:
     """Return whether the stored business hours are open; without usable hours, always True."""
-    if not business_hours_json or not is_usable("business_hours_json", business_hours_json):
-        return True
-    return hours.is_open(hours.parse(business_hours_json, time_zone), at)
+    stored = usable_hours(business_hours_json)
+    return stored is None or hours.is_open(hours.parse(stored, time_zone), at)

@@ -16,7 +16,7 @@ from prometheus_client import Counter
 from control.billing import limits
 from control.calls.ending import end_call
 from control.clients.twilio import CarrierCall, CarrierClient, Placement, is_refusal, was_not_sent
-from control.flows.definitions import usable
+from control.flows.definitions import usable, usable_hours
 from control.outbound import attempts, dialdecision
 from control.outbound.dialdecision import DialFacts, OutboundLimits
 from control.rows import each_row
@@ -27,7 +27,7 @@ from hum.contract.errors import CarrierBusy, CarrierError
 from hum.ids import Kind
 from hum.observe.logs import log
 from storage import calls, media_places, outbound, outbound_limits
-from storage.db import Db, Tx
+from storage.db import Db, Tx, savepoint
 from storage.outbound import CallAttemptRow, FactsRow
 
 LOG = log(__name__)
@@ -37,6 +37,8 @@ MAX_CALL_SECONDS, CLOSE_SECONDS = 1800, 60
 CLOCK_SLACK = timedelta(seconds=120)
 #: Calls decided per transaction, while none of them is placed.
 MOST_DECISIONS = 50
+#: Until this process tries a call again that it could not decide about.
+FAILED_SECONDS = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +81,8 @@ class CallDialler:
     ) -> None:
         self._db, self._carrier, self._public_url = db, carrier, public_url
         self._dial_limits, self._limits = dial_limits, limits
+        #: When this process failed to decide about calls.
+        self._failed_ms = dict[UUID, float]()
 
     # -- claiming attempts
 
@@ -129,9 +133,9 @@ class CallDialler:
             if wait_seconds > 0:
                 return wait_seconds, None
             for _ in range(MOST_DECISIONS):
-                if (id := await outbound.next_due(tx, account)) is None:
+                if (id := await outbound.next_due(tx, account, self._set_aside())) is None:
                     return None, None
-                if (claimed := await self._decide(tx, id)) is not None:
+                if (claimed := await self._decide_or_set_aside(tx, id)) is not None:
                     await outbound.pace(tx, account, 1 / self._dial_limits.of(account))
                     return 1 / self._dial_limits.of(account), claimed
         return 0.0, None
@@ -147,6 +151,27 @@ class CallDialler:
         nodes, urls = {node.node for node in open_nodes}, {node.url for node in open_nodes}
         live = sum(row.calls for row in await media_places.in_use(tx, []) if row.node in nodes or row.url in urls)
         return sum(node.places or 0 for node in open_nodes) > live + await outbound.count_unanswered(tx)
+
+    def _set_aside(self) -> list[UUID]:
+        """Return the calls that wait because this process could not decide about them."""
+        since_ms = monotonic_ms() - FAILED_SECONDS * 1000
+        self._failed_ms = {id: at_ms for id, at_ms in self._failed_ms.items() if at_ms > since_ms}
+        return list(self._failed_ms)
+
+    async def _decide_or_set_aside(self, tx: Tx, id: UUID) -> ClaimedCall | None:
+        """Decide about a due call; if that fails, set it aside, so that the others are placed.  Raises only UNAVAILABLE."""
+        claimed: ClaimedCall | None = None
+
+        async def decide(id: UUID) -> bool:
+            nonlocal claimed
+            async with savepoint(tx):
+                claimed = await self._decide(tx, id)
+            return True
+
+        if not await each_row("outbound calls", [id], decide):
+            self._failed_ms[id] = monotonic_ms()
+            return None
+        return claimed
 
     async def _decide(self, tx: Tx, id: UUID) -> ClaimedCall | None:
         """Begin an attempt at a due call; if it may not be placed now, defer or finish it and return None."""
@@ -284,7 +309,7 @@ class CallDialler:
         async with self._db.system() as tx:
             await outbound.close_ended(tx, least_age)
             unknown = await outbound.unconfirmed(tx, least_age)
-            silent = await outbound.silent(tx, least_age, self._dial_limits.ring_slack_seconds)
+            silent = await outbound.claim_silent(tx, least_age, self._dial_limits.ring_slack_seconds)
         count = await each_row("outbound attempts", unknown, self._look_up)
         return count + await each_row("silent attempts", silent, self._query_status)
 
@@ -311,7 +336,6 @@ class CallDialler:
         assert attempt.call_sid is not None, "the carrier has it"
         carrier_call = await self._carrier.find_call(attempt.call_sid, attempt.account)
         async with self._db.system() as tx:
-            await outbound.record_lookup(tx, attempt.id)
             call, latest = await attempts.lock(tx, attempt.id)
             ended_at: datetime = (carrier_call.ended_at if carrier_call else None) or now()
             await attempts.progressed(tx, call, latest, carrier_call.status if carrier_call else "failed", ended_at)
@@ -319,11 +343,12 @@ class CallDialler:
 
 
 def _facts(row: FactsRow, is_within_plan: bool, callee_free_at: datetime | None) -> DialFacts:
+    stored = usable_hours(row.business_hours_json)
     return DialFacts(
         blocked=row.blocked,
         has_flow=row.flow_version is not None,
         number_active=bool(row.number_active),
-        hours=dialdecision.quiet_hours(row.business_hours_json, row.time_zone, row.to_e164) if row.keeps_hours else (),
+        hours=dialdecision.quiet_hours(stored, row.time_zone, row.to_e164) if row.keeps_hours else (),
         wanted_at=row.wanted_at,
         live_calls=row.live_calls,
         placed_in_a_day=row.placed_in_a_day,

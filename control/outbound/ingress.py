@@ -13,7 +13,7 @@ from control.flows.definitions import usable
 from control.livecall.commands import DONE, Commands
 from control.outbound import attempts
 from control.usage import callentries as usage
-from hum import ids
+from hum import ids, rpc
 from hum.clock import now
 from hum.contract.errors import CarrierError, Unavailable
 from hum.ids import Kind
@@ -26,6 +26,12 @@ from storage.db import Db
 LOG = log(__name__)
 HANG_UP = pb.CarrierStep(hang_up=pb.HangUpNow())
 LIVE_AT_CARRIER = frozenset({"initiated", "queued", "ringing", "in-progress"})
+
+
+class NotConfirmed(Unavailable):
+    """The process that has the call did not confirm that a machine answered."""
+
+    reason = rpc.NOT_CONFIRMED
 
 
 class PlacedCallsServicer:
@@ -88,12 +94,13 @@ class PlacedCallsServicer:
     async def _inform_process(self, id: UUID, machine: pb.ForMachine) -> None:
         """Inform the process that has the call; a process that gets it later learns of the machine with its session.
 
-        Raises Unavailable if the process may not know it: the gateway reports again, until the call is over.
+        Raises NotConfirmed if the process may not know it: the gateway reports again.
         """
         async with self._db.system() as tx:
             call = await calls.get(tx, id)
         if call.node is None or call.ended_at is not None:
             return
         command = pb.CallCommand(call_id=ids.show(Kind.CALL, id), machine=machine)
-        if await self._commands.carry_out(call.node, command) != DONE:
-            raise Unavailable("The process that has the call did not confirm that a machine answered.")
+        # One that is gone would be waited for in vain, and the gateway's other webhooks would wait too.
+        if not await self._commands.reaches(call) or await self._commands.carry_out(call.node, command) != DONE:
+            raise NotConfirmed

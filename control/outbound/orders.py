@@ -10,6 +10,7 @@ from uuid import UUID
 from control.base import phone
 from control.base.hours import first_open
 from control.billing import limits
+from control.flows.definitions import usable_hours
 from control.livecall.stream import append_event
 from control.numbers.flows import own_flow
 from control.outbound import dialdecision
@@ -106,7 +107,9 @@ class Orders:
             due, waits_for = order.scheduled_at, "schedule"
         hours = await outbound.hours(tx)
         if order.honor_quiet_hours and hours.voice_quiet_hours_enabled:
-            callable_hours = dialdecision.quiet_hours(hours.business_hours_json, hours.time_zone, order.to_e164)
+            callable_hours = dialdecision.quiet_hours(
+                usable_hours(hours.business_hours_json), hours.time_zone, order.to_e164
+            )
             opens = first_open(callable_hours, due)
             if opens is None:
                 raise InvalidState("The organization's hours are never open where this number is.")

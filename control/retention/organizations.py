@@ -8,6 +8,7 @@ from control.base.subscriptions import Payments
 from control.billing.subscriptionstate import OVER
 from control.billing.usecases import close_checkout
 from control.retention import deletionlimits, files, usecases
+from control.rows import each_row
 from hum import ids
 from hum.clock import monotonic_ms
 from hum.contract.errors import FieldError, InvalidRequest, InvalidState, NotFound
@@ -44,7 +45,11 @@ async def continue_deletions(db: Db, store: Files, seconds: float) -> int:
     """Continue the open deletions; return how many have finished."""
     async with db.system() as tx:
         open_deletions = await deleted_organizations.unfinished(tx)
-    return sum([(await resume(db, store, org, seconds)).is_done for org in open_deletions])
+
+    async def go_on(org: UUID) -> bool:
+        return (await resume(db, store, org, seconds)).is_done
+
+    return await each_row("deletions of organizations", open_deletions, go_on)
 
 
 async def resume(db: Db, store: Files, org: UUID, seconds: float) -> DeletionRow:

@@ -136,18 +136,20 @@ class TextLookups:
         """Make the failed texts due after their back-off; return how many."""
         async with self._db.system() as tx:
             attempt_ids = await text_attempts.retries(tx, MOST_RETRIES)
-        for id in attempt_ids:
-            async with self._db.system() as tx:
-                attempt = await text_attempts.lock(tx, id)
-                if attempt.retry_at is not None and attempt.status == "sent":
-                    await text_attempts.retry(tx, attempt)
-                    await sends.notify_workers(tx, attempt.from_e164)
-        return len(attempt_ids)
+        return await each_row("text retries", attempt_ids, self._retry)
+
+    async def _retry(self, id: UUID) -> bool:
+        async with self._db.system() as tx:
+            attempt = await text_attempts.lock(tx, id)
+            if attempt.retry_at is not None and attempt.status == "sent":
+                await text_attempts.retry(tx, attempt)
+                await sends.notify_workers(tx, attempt.from_e164)
+        return True
 
     async def reconcile(self) -> int:
         """Query the texts that have had no callback for long, in case one was lost; return how many."""
         async with self._db.system() as tx:
-            quiet = await text_attempts.quiet(tx, self._times.reconcile, self._times.oldest, MOST_LOOKS)
+            quiet = await text_attempts.claim_quiet(tx, self._times.reconcile, self._times.oldest, MOST_LOOKS)
         return await each_row("text statuses", quiet, self._query_status)
 
     async def _query_status(self, attempt: AttemptRow) -> bool:
@@ -156,7 +158,6 @@ class TextLookups:
         text = await self._carrier.find_text(attempt.carrier_sid, attempt.account)
         async with self._db.system() as tx:
             locked = await text_attempts.lock(tx, attempt.id)
-            await text_attempts.record_lookup(tx, attempt.id)
             if text is None:
                 DRIFT.labels("missing").inc()
                 LOG.warning(

@@ -232,7 +232,8 @@ def _finite(text: str) -> float:
 
 @cache
 def time_zones() -> frozenset[str]:
-    return frozenset(available_timezones())
+    """Return the names in the IANA database; `localtime` is whatever each machine's is."""
+    return frozenset(available_timezones()) - {"localtime"}
 
 
 @_FORMATS.checks("time-zone", raises=BadValue)

@@ -2,17 +2,17 @@
 
 import importlib
 import pkgutil
-import zoneinfo
 from typing import Any
 
 import schemathesis
 from hypothesis import strategies as st
 
 from hum import v1
+from hum.json.schemas import time_zones
 
 # North American numbers: every number with these digits is possible in that numbering plan.
 schemathesis.openapi.format("e164", st.from_regex(r"\+1[2-9][0-9]{2}[2-9][0-9]{6}", fullmatch=True))
-schemathesis.openapi.format("time-zone", st.sampled_from(sorted(zoneinfo.available_timezones())))
+schemathesis.openapi.format("time-zone", st.sampled_from(sorted(time_zones())))
 
 #: Of every message, at any depth.
 FLAGS = frozenset(

@@ -9,8 +9,10 @@ import httpx
 import pytest
 
 from control.outbound.dialler import CallDialler
+from gateway import carrierforms, controlclient
 from hum import ids
 from hum.clock import now
+from hum.v1 import runtime_pb2_grpc
 from storage import media_links
 from storage.media_links import NodeState
 from tests.contract.conftest import ACCOUNT, Edge
@@ -275,3 +277,22 @@ async def placed(edge: Edge) -> str:
     _, claimed = await CallDialler(db, edge.plane.carrier, "https://hum.example", PACE, LIMITS)._claim("")
     assert claimed is not None
     return claimed.placement.url.partition("#")[0].rpartition("/")[2]
+
+
+async def test_a_machine_that_a_dead_process_cannot_be_told_of_is_no_outage_of_control(edge: Edge) -> None:
+    http, flow = await clinic(edge)
+    assert (await http.patch(f"/api/flows/{flow}", json={"machine_action": "hang_up"})).status_code == 200
+    assert (await http.post(CALLS, json=order(flow))).status_code == 201
+    attempt = await placed(edge)
+    form = {"CallSid": "CA1", "AccountSid": ACCOUNT, "From": NUMBER, "To": CALLEE, "CallStatus": "in-progress"}
+    await post(edge, f"/twilio/voice/placed/{attempt}", form)
+    async with edge.plane.control.db.system() as tx:
+        await tx.execute("UPDATE calls SET node = 'gone'")
+    node = edge.plane.node("gateway", "g")
+    method = runtime_pb2_grpc.PlacedCallsServiceStub(edge.plane.channel).ReportAnsweredBy
+    request = carrierforms.answered_by_request({**form, "AnsweredBy": "machine_start"}, attempt)
+    with pytest.raises(controlclient.NotConfirmedYet):
+        await controlclient.ask(method, request, lambda: node, within_seconds=60, pause_seconds=0.1)
+    async with edge.plane.control.db.system() as tx:
+        await tx.execute("UPDATE calls SET node = NULL")  # the next process learns of it with the session
+    await controlclient.ask(method, request, lambda: node, within_seconds=60, pause_seconds=0.1)

@@ -17,6 +17,7 @@ from hum.clock import now
 from hum.ids import Kind
 from hum.objects.files import Files
 from hum.v1 import identity_pb2, identity_pb2_grpc, options_pb2, runtime_pb2, runtime_pb2_grpc
+from storage import deleted_organizations
 from storage.db import Db
 from tests.control.conftest import Plane
 from tests.control.numbers.desk import Desk
@@ -248,3 +249,21 @@ async def test_files_of_which_nobody_ever_tells_go_with_their_organization(plane
     assert [await files.delete_files_of_organizations(db, store, 2) for _ in range(4)] == [2, 2, 1, 0]
     assert not (root / ids.show(Kind.ORGANIZATION, mine)).exists()
     assert left(yours) == left(unknown) == 5
+
+
+async def test_a_deletion_that_fails_delays_no_other(plane: Plane, monkeypatch: pytest.MonkeyPatch) -> None:
+    db, store = plane.control.db, Files.of(plane.settings)
+    stuck, other = await organization(plane, "Stuck"), await organization(plane, "Other")
+    for org, name in ((stuck, "Stuck"), (other, "Other")):
+        await organizations.delete(db, store, None, org, name, 0)
+    erase = organizations._erase_calls
+
+    async def fails(db: Db, org: UUID) -> int:
+        if org == stuck:
+            raise asyncpg.ForeignKeyViolationError("a table of a later release")
+        return await erase(db, org)
+
+    monkeypatch.setattr(organizations, "_erase_calls", fails)
+    assert await organizations.continue_deletions(db, store, 60) == 1
+    async with db.system() as tx:
+        assert list(await deleted_organizations.unfinished(tx)) == [stuck]

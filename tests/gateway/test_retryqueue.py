@@ -3,12 +3,14 @@
 import asyncio
 import errno
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
-from gateway.controlclient import ControlUnavailable
-from gateway.retryqueue import ENDED, MAX_ADOPTED, MAX_ATTEMPTS, RetryQueue, StoredWebhook
+from gateway.controlclient import ControlUnavailable, NotConfirmedYet
+from gateway.retryqueue import ENDED, MAX_ADOPTED, MAX_ATTEMPTS, MAX_UNCONFIRMED_AGE, RetryQueue, StoredWebhook
+from hum.clock import now
 from hum.settings import GatewaySettings
 from hum.spool import Spool
 from tests.support.waits import patience, until
@@ -49,6 +51,32 @@ async def test_a_webhook_that_fails_is_tried_again_after_the_others_and_then_giv
     assert control.told == told
     assert fails + 1 == control.tries if fails < MAX_ATTEMPTS else MAX_ATTEMPTS <= control.tries <= MAX_ATTEMPTS + 1
     assert not queue.fault
+    queue.close()
+
+
+async def test_a_webhook_that_its_calls_process_does_not_confirm_delays_no_other(tmp_path: Path) -> None:
+    queue = RetryQueue(Spool(tmp_path / "spool"), GatewaySettings(home=tmp_path, postponed_retry_seconds=0.01))
+    control = Control(MAX_ATTEMPTS + 3, lambda: NotConfirmedYet("UNAVAILABLE"))
+    for path in ("/first", "/second"):
+        assert await queue.add(path, b"")
+    running = asyncio.create_task(queue.run(control.tell))
+    await until(lambda: control.told == ["/second"] and control.tries > 2)
+    await until(lambda: not queue.has_backlog)
+    await queue.wait_until_delivered(60)
+    await until(lambda: control.told == ["/second", "/first"])
+    await until(lambda: not len(queue))
+    running.cancel()
+    queue.close()
+
+
+async def test_a_webhook_that_its_calls_process_does_not_confirm_is_dropped_when_it_is_old(tmp_path: Path) -> None:
+    queue = RetryQueue(Spool(tmp_path / "spool"), GatewaySettings(home=tmp_path, postponed_retry_seconds=0.01))
+    control = Control(10**9, lambda: NotConfirmedYet("UNAVAILABLE"))
+    assert await queue.add("/first", b"", now() - MAX_UNCONFIRMED_AGE - timedelta(seconds=1))
+    running = asyncio.create_task(queue.run(control.tell))
+    await until(lambda: not len(queue))
+    running.cancel()
+    assert control.tries == 1 and not control.told
     queue.close()
 
 

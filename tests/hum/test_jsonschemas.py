@@ -78,6 +78,7 @@ DEEP["allOf"] = [{"$ref": "#/$defs/d40"}]
         ("business_hours", {"weekly": {"mon": [["09:00"]]}}, ".weekly.mon[0]", "is too short"),
         ("business_hours", {"weekly": {}, "holidays": ["25.12.2026"]}, ".holidays[0]", "is not a date"),
         ("business_hours", {"weekly": {}, "time_zone": "Mars"}, ".time_zone", "is not a time zone"),
+        ("business_hours", {"weekly": {}, "time_zone": "localtime"}, ".time_zone", "is not a time zone"),
         ("business_hours", {"weekly": {}, "days": 1}, "", "'days' was unexpected"),
         ("turn_config", {"cut_after_ms": 350.0}, ".cut_after_ms", "is not of type 'integer'"),
         ("turn_config", {"cut_after_ms": 99}, ".cut_after_ms", "is less than"),

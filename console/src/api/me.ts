@@ -24,6 +24,11 @@ export function heldMe(): Me | undefined {
   return queryClient.getQueryData<Me>(meQuery.queryKey);
 }
 
+/** The key under which the browser keeps what this person has begun: nobody else who signs in there is shown it. */
+export function ownKey(me: Pick<Me, "organization" | "user">, id: string): `${string}/${string}/${string}` {
+  return `${me.organization?.id ?? ""}/${me.user?.id ?? ""}/${id}`;
+}
+
 export function can(me: Me, permission: Permission): boolean {
   return me.permissions.includes(permission);
 }

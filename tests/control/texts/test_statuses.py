@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from control.delivery import usecases
-from control.texts import statusbatches, statuses
+from control.texts import lookups, statusbatches, statuses
 from control.texts.lookups import DRIFT
 from control.texts.statusbatches import AttemptReport
 from control.texts.statuses import CarrierReport
@@ -16,6 +16,7 @@ from hum import ids
 from hum.contract.errors import CarrierError, InvalidState, NotFound
 from storage import identity
 from storage.db import Tx
+from storage.messages import MessageRow
 from tests.control.texts.conftest import Texting
 from tests.control.texts.desk import TextDesk, shown
 
@@ -286,3 +287,58 @@ async def test_the_others_message_is_nobodys_business(desk: TextDesk) -> None:
     with pytest.raises(NotFound):
         async with desk.db.tenant(other) as tx:
             await usecases.resolve(tx, message.id, "send_again")
+
+
+# --- an account whose requests all fail
+
+
+@pytest.fixture
+async def suspended(desk: TextDesk, monkeypatch: pytest.MonkeyPatch) -> list[MessageRow]:
+    """Three texts, of which the carrier can be asked about the last one only; a sweep asks about two."""
+    messages = [await desk.write(contact=f"+1317555019{number}") for number in range(3)]
+    monkeypatch.setattr(lookups, "MOST_LOOKS", 2)
+    find_text, sent_texts = desk.carrier.find_text, desk.carrier.sent_texts
+
+    async def find(sid: str, account: str = "") -> Any:
+        if account == "AC5":
+            raise CarrierError("The carrier refused.")
+        return await find_text(sid, account)
+
+    async def listed(account: str, *between: Any) -> Any:
+        if account == "AC5":
+            raise CarrierError("The carrier refused.")
+        return await sent_texts(account, *between)
+
+    monkeypatch.setattr(desk.carrier, "find_text", find)
+    monkeypatch.setattr(desk.carrier, "sent_texts", listed)
+    return messages
+
+
+async def suspend(desk: TextDesk, messages: list[MessageRow]) -> None:
+    async with desk.db.system() as tx:
+        await tx.execute(
+            "UPDATE message_attempts SET account = 'AC5', started_at = started_at - interval '1 hour' WHERE message_id = ANY ($1)",
+            [message.id for message in messages],
+        )
+
+
+async def test_an_account_whose_queries_fail_delays_no_other(desk: TextDesk, suspended: list[MessageRow]) -> None:
+    await desk.send()
+    await suspend(desk, suspended[:2])
+    for sid, text in desk.carrier.texts.items():
+        desk.carrier.texts[sid] = replace_status(text, "delivered")
+    await desk.later(7 * 3600)
+    for _ in range(2):
+        await desk.lookups.reconcile()
+    assert [(await desk.state(message))[0] for message in suspended] == ["sent", "sent", "delivered"]
+
+
+async def test_an_account_whose_look_ups_fail_delays_no_other(desk: TextDesk, suspended: list[MessageRow]) -> None:
+    for _ in suspended:
+        await desk.claim()
+    await suspend(desk, suspended[:2])
+    await desk.later(61)
+    for _ in range(2):
+        await desk.lookups.look_up_unconfirmed_texts()
+        await desk.later(61)
+    assert [(await desk.state(message))[2] for message in suspended] == [["posting"], ["posting"], ["absent"]]

@@ -1,7 +1,7 @@
 import { useNavigate } from "@tanstack/react-router";
 import { useRef, useState } from "react";
 import { api, data, idempotencyKey } from "@/api/client";
-import { useCan, useMe } from "@/api/me";
+import { ownKey, useCan, useMe } from "@/api/me";
 import { useChange, useThing } from "@/api/queries";
 import { useTexts } from "@/i18n";
 import { phone } from "@/lib/format";
@@ -19,7 +19,7 @@ interface Wanted {
 
 /** What was begun and not sent, for who closes the dialog and comes back; as long as the tab is open. */
 function useKept(given: string): [Wanted, (wanted: Wanted | null) => void] {
-  const place = `hum.new-text.${useMe().organization?.id ?? ""}`;
+  const place = `hum.new-text.${ownKey(useMe(), "")}`;
   const [first] = useState<Wanted>(() => {
     const kept = JSON.parse(sessionStorage.getItem(place) ?? "null") as Wanted | null;
     return kept && (given === "" || given === kept.to) ? kept : { number: "", to: given, body: "" };

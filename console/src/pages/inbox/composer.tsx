@@ -1,7 +1,7 @@
 import { Link } from "@tanstack/react-router";
 import { AlarmClock, Image, SendHorizontal, SquareSlash, X } from "lucide-react";
 import { useState } from "react";
-import { useCan, useMe, useZone } from "@/api/me";
+import { ownKey, useCan, useMe, useZone } from "@/api/me";
 import { useTexts } from "@/i18n";
 import { exactTime } from "@/lib/zoned";
 import { Button, IconButton } from "@/ui/button";
@@ -9,7 +9,7 @@ import { Dialog } from "@/ui/dialog";
 import { useNow } from "@/ui/now";
 import { Later } from "./actions";
 import { Counter } from "./counter";
-import { type ThreadKey, isBlank, setDraft, useKept } from "./drafts";
+import { isBlank, setDraft, useKept } from "./drafts";
 import type { History } from "./history";
 import { MediaLinks } from "./media-links";
 import { QuietHours } from "./quiet-hours";
@@ -71,7 +71,7 @@ function Writing({ conversation, history, field }: ComposerProps) {
   const t = useTexts("inbox");
   const me = useMe();
   const zone = useZone();
-  const thread: ThreadKey = `${me.organization?.id ?? ""}/${conversation.id}`;
+  const thread = ownKey(me, conversation.id);
   const { draft, outbox } = useKept(thread);
   const [isChecking, setChecking] = useState(false);
   const [isBehind, setBehind] = useState(false);

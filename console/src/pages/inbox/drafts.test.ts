@@ -1,4 +1,5 @@
 import { beforeEach, describe, expect, it, vi } from "vitest";
+import { ownKey } from "@/api/me";
 import { EMPTY, type ThreadKey, draftOf, isStale, mark, post, setDraft, settle, takeBack } from "./drafts";
 
 let thread: ThreadKey;
@@ -10,8 +11,8 @@ const kept = (key: ThreadKey): { draft: unknown; outbox: { key: string; state: s
 beforeEach(() => {
   localStorage.clear();
   count += 1;
-  thread = `org/thread${count}`;
-  other = `org/other${count}`;
+  thread = `org/me/thread${count}`;
+  other = `org/me/other${count}`;
 });
 
 describe("drafts", () => {
@@ -21,6 +22,14 @@ describe("drafts", () => {
     expect([kept(thread)?.draft, draftOf(other).body]).toEqual([{ ...EMPTY, body: "to Ana" }, "to Ben"]);
     setDraft(thread, { body: "" });
     expect(kept(thread)).toBeNull();
+  });
+  it("are shown to nobody else who uses the browser", () => {
+    const organization = { id: "org", name: "Clinic", time_zone: "UTC" };
+    const [ana, ben] = ["user_ana", "user_ben"].map((id) => ownKey({ organization, user: { id, name: "", email: "" } }, `conv${count}`)) as [ThreadKey, ThreadKey];
+    setDraft(ana, { body: "once" });
+    post(ana, "k1", AT);
+    mark(ana, "k1", "failed", "offline");
+    expect([kept(ben), kept(ana)?.outbox[0]?.key]).toEqual([null, "k1"]);
   });
   it("keep the key of what is on its way", () => {
     setDraft(thread, { body: "once" });

@@ -40,8 +40,8 @@ const sending = new Map<string, ThreadKey>();
 const watchers = new Set<() => void>();
 let version = 0;
 
-/** `organization/conversation`: what one person wrote in one organization never shows in another. */
-export type ThreadKey = `${string}/${string}`;
+/** `organization/person/conversation`: what one person wrote in one organization shows in no other, and to nobody else. */
+export type ThreadKey = `${string}/${string}/${string}`;
 
 /** `isFirst`: what was on its way then is not known to have arrived; its tab may be gone. */
 function parsed(raw: string | null, isFirst: boolean): Kept {
@@ -167,14 +167,14 @@ export function useKept(key: ThreadKey): Kept {
   return useSyncExternalStore(subscribe, () => read(key));
 }
 
-/** The conversations of an organization in which something waits to be sent. */
-export function useDrafted(organization: string): ReadonlySet<string> {
+/** The conversations in which something of one's own waits to be sent; `own` is the key of no conversation. */
+export function useDrafted(own: ThreadKey): ReadonlySet<string> {
   const at = useSyncExternalStore(subscribe, () => version);
-  return useMemo(() => draftedIn(organization, at), [organization, at]);
+  return useMemo(() => draftedUnder(own, at), [own, at]);
 }
 
-function draftedIn(organization: string, _version: number): ReadonlySet<string> {
-  const prefix = `${PREFIX}${organization}/`;
+function draftedUnder(own: ThreadKey, _version: number): ReadonlySet<string> {
+  const prefix = PREFIX + own;
   try {
     return new Set(Object.keys(localStorage).filter((name) => name.startsWith(prefix)).map((name) => name.slice(prefix.length)));
   } catch {

@@ -1,12 +1,12 @@
 import { ArrowDown } from "lucide-react";
 import { useEffect, useMemo, useRef, useState } from "react";
-import { useMe, useZone } from "@/api/me";
+import { ownKey, useMe, useZone } from "@/api/me";
 import { useTexts } from "@/i18n";
 import { dayOf, longDay } from "@/lib/format";
 import { Failure, Skeleton } from "@/ui/layout";
 import { useNow } from "@/ui/now";
 import { Bubble, Waiting } from "./bubble";
-import { type ThreadKey, useKept } from "./drafts";
+import { useKept } from "./drafts";
 import { type Day, byDays } from "./history";
 import { type Conversation, type useHistory, useRuns, isUnderWay } from "./queries";
 
@@ -92,7 +92,7 @@ function DayOfMessages({ of }: { of: Day }) {
 /** What was sent from here and isn't confirmed. */
 function Outbox({ conversation }: { conversation: Conversation }) {
   const me = useMe();
-  const key: ThreadKey = `${me.organization?.id ?? ""}/${conversation.id}`;
+  const key = ownKey(me, conversation.id);
   const { outbox } = useKept(key);
   return (
     <ol className="mt-2 space-y-2">

@@ -3,7 +3,7 @@ import { useVirtualizer } from "@tanstack/react-virtual";
 import { AlarmClock, ArrowUp, Ban, BotOff, PencilLine, Reply } from "lucide-react";
 import { type ReactNode, useEffect, useMemo, useRef, useState } from "react";
 import { type Command, useCommands } from "@/app/commands";
-import { useMe, useZone } from "@/api/me";
+import { ownKey, useMe, useZone } from "@/api/me";
 import { useTexts } from "@/i18n";
 import { phone, shortTime } from "@/lib/format";
 import { useHeld } from "@/ui/held";
@@ -143,7 +143,7 @@ function Marks({ row }: { row: Conversation }) {
   const me = useMe();
   const zone = useZone();
   const members = useMembers();
-  const drafted = useDrafted(me.organization?.id ?? "");
+  const drafted = useDrafted(ownKey(me, ""));
   const assignee = members.data?.members.find((each) => each.user_id === row.assignee_id);
   const now = useNow();
   const isSnoozed = row.snoozed_until !== null && Date.parse(row.snoozed_until) > now;

@@ -49,9 +49,12 @@ export async function deliver(thread: ThreadKey, conversationId: string, text: U
   }
 }
 
+/** Codes that say nothing of whether it was taken: under its key something was, or is being. */
+const UNDECIDED = new Set(["idempotency_in_progress", "idempotency_mismatch"]);
+
 /** Whether the server has surely not taken it, and would not take it again. */
 function isRefused(error: ApiError): boolean {
-  return error.status >= 400 && error.status < 500 && !error.isPassing && error.code !== "idempotency_in_progress" && error.status !== 401;
+  return error.status >= 400 && error.status < 500 && !error.isPassing && !UNDECIDED.has(error.code) && error.status !== 401;
 }
 
 function reasonOf(error: ApiError): string {

@@ -1,4 +1,4 @@
-/** Changes that are not saved, kept in this browser by flow, with the version that they were made of. */
+/** Changes that are not saved, kept in this browser by person and flow, with the version that they were made of. */
 import { BLANK, type Changes, type Draft, changesOf, isField, isSame, namesOf } from "../flow";
 
 export interface StoredDraft {
@@ -11,27 +11,27 @@ export interface StoredDraft {
 
 const PREFIX = "hum.draft.flow.";
 
-export function keepDraft(id: string, version: number, base: Draft, changes: Changes, now = new Date()): void {
+export function keepDraft(key: string, version: number, base: Draft, changes: Changes, now = new Date()): void {
   const before = Object.fromEntries(namesOf(changes).map((name) => [name, base[name]]));
   try {
-    localStorage.setItem(PREFIX + id, JSON.stringify({ version, savedAt: now.toISOString(), before, changes } satisfies StoredDraft));
+    localStorage.setItem(PREFIX + key, JSON.stringify({ version, savedAt: now.toISOString(), before, changes } satisfies StoredDraft));
   } catch {
     // a full or forbidden storage: the page still asks before one leaves
   }
 }
 
-export function dropDraft(id: string): void {
+export function dropDraft(key: string): void {
   try {
-    localStorage.removeItem(PREFIX + id);
+    localStorage.removeItem(PREFIX + key);
   } catch {
     // nothing was kept
   }
 }
 
 /** The draft that is kept, if it changes anything of `saved`. */
-export function storedDraft(id: string, saved: Draft): StoredDraft | null {
+export function storedDraft(key: string, saved: Draft): StoredDraft | null {
   try {
-    const found = JSON.parse(localStorage.getItem(PREFIX + id) ?? "null") as StoredDraft | null;
+    const found = JSON.parse(localStorage.getItem(PREFIX + key) ?? "null") as StoredDraft | null;
     if (!found || typeof found.changes !== "object" || typeof found.before !== "object") return null;
     const changes = Object.fromEntries(Object.entries(found.changes).filter(([name]) => isField(name)));
     return Object.keys(changesOf(saved, { ...saved, ...changes })).length > 0 ? { ...found, changes } : null;

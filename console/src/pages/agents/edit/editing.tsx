@@ -2,6 +2,7 @@
 import { type ReactNode, createContext, use, useCallback, useEffect, useMemo, useState } from "react";
 import { type UseFormReturn, useForm, useWatch } from "react-hook-form";
 import type { FieldError } from "@/api/client";
+import { ownKey, useMe } from "@/api/me";
 import { asApiError, queryClient } from "@/api/queries";
 import { useTexts } from "@/i18n";
 import { stepsOf } from "@/ui/schema-form/path";
@@ -74,12 +75,13 @@ export function EditingProvider({ flow, children }: { flow: Flow; children: Reac
     if (flow.version > base.version && !isDirty) adopt(flow);
   }, [flow, base.version, isDirty, adopt]);
 
-  const kept = useKeptDraft(base, saved, changes, isDirty);
-  const saving = useSaving({ base, draft, adopt, setBase, replace });
+  const draftKey = ownKey(useMe(), base.id);
+  const kept = useKeptDraft(draftKey, base.version, saved, changes, isDirty);
+  const saving = useSaving({ base, draftKey, draft, adopt, setBase, replace });
   const discard = useCallback(() => {
-    dropDraft(base.id);
+    dropDraft(draftKey);
     adopt(flow.version > base.version ? flow : base);
-  }, [adopt, base, flow]);
+  }, [adopt, base, draftKey, flow]);
   const errors = useMemo(() => saving.refusal.errors.filter((each) => isStill(each, saving.refusal.draft, draft)), [saving.refusal, draft]);
   const { stored, forget } = kept;
   const value: Editing = {
@@ -105,7 +107,7 @@ export function EditingProvider({ flow, children }: { flow: Flow; children: Reac
       forget();
     },
     forget: () => {
-      dropDraft(base.id);
+      dropDraft(draftKey);
       forget();
     },
   };
@@ -118,30 +120,31 @@ function isStill(error: FieldError, refused: Draft | null, draft: Draft): boolea
   return !isField(name) || !refused || isSame(refused[name], draft[name]);
 }
 
-function useKeptDraft(base: Flow, saved: Draft, changes: Changes, isDirty: boolean): { stored: StoredDraft | null; forget: () => void } {
-  const [stored, setStored] = useState(() => storedDraft(base.id, saved));
+function useKeptDraft(key: string, version: number, saved: Draft, changes: Changes, isDirty: boolean): { stored: StoredDraft | null; forget: () => void } {
+  const [stored, setStored] = useState(() => storedDraft(key, saved));
   const [wasDirty, setWasDirty] = useState(false);
   useEffect(() => {
     if (isDirty) {
-      keepDraft(base.id, base.version, saved, changes);
+      keepDraft(key, version, saved, changes);
       setWasDirty(true);
     } else if (wasDirty) {
-      dropDraft(base.id);
+      dropDraft(key);
       setWasDirty(false);
     }
-  }, [base, saved, changes, isDirty, wasDirty]);
+  }, [key, version, saved, changes, isDirty, wasDirty]);
   return { stored: isDirty ? null : stored, forget: useCallback(() => setStored(null), []) };
 }
 
 interface SavingOf {
   base: Flow;
+  draftKey: string;
   draft: Draft;
   adopt: (flow: Flow) => void;
   setBase: (flow: Flow) => void;
   replace: (draft: Draft) => void;
 }
 
-function useSaving({ base, draft, adopt, setBase, replace }: SavingOf) {
+function useSaving({ base, draftKey, draft, adopt, setBase, replace }: SavingOf) {
   const t = useTexts("agents");
   const [isSaving, setSaving] = useState(false);
   const [refusal, setRefusal] = useState<{ errors: readonly FieldError[]; draft: Draft | null }>({ errors: [], draft: null });
@@ -152,7 +155,7 @@ function useSaving({ base, draft, adopt, setBase, replace }: SavingOf) {
     const saved = Object.keys(changes).length > 0 ? await patchFlow(from, changes) : from;
     queryClient.setQueryData(["flows", saved.id], saved);
     void queryClient.invalidateQueries({ queryKey: ["flows"] });
-    dropDraft(saved.id);
+    dropDraft(draftKey);
     adopt(saved);
     setRefusal({ errors: [], draft: null });
     toast.done(t.savedAs(saved.version));

@@ -1,5 +1,6 @@
 /** What stands around an agent's tabs while it is edited: what isn't saved, and what others have saved. */
 import { useBlocker } from "@tanstack/react-router";
+import { ownKey, useMe } from "@/api/me";
 import { useTexts } from "@/i18n";
 import { Button } from "@/ui/button";
 import { Dialog } from "@/ui/dialog";
@@ -96,6 +97,7 @@ function Notice({ children }: { children: React.ReactNode }) {
 export function LeaveGuard() {
   const t = useTexts("agents");
   const { isDirty, base, save, isSaving } = useEditing();
+  const draftKey = ownKey(useMe(), base.id);
   const blocker = useBlocker({
     shouldBlockFn: ({ current, next }) => isDirty && next.pathname !== current.pathname,
     enableBeforeUnload: () => isDirty,
@@ -113,7 +115,7 @@ export function LeaveGuard() {
             look="danger"
             onClick={() => {
               blocker.proceed();
-              setTimeout(() => dropDraft(base.id), 0);
+              setTimeout(() => dropDraft(draftKey), 0);
             }}
           >
             {t.discard}

@@ -2,7 +2,7 @@
 import { Pencil, Trash2 } from "lucide-react";
 import { useState } from "react";
 import { type Schemas, api, data } from "@/api/client";
-import { useCan } from "@/api/me";
+import { ownKey, useCan, useMe } from "@/api/me";
 import { useChange } from "@/api/queries";
 import { useTexts } from "@/i18n";
 import { useAttempt } from "@/lib/attempt";
@@ -29,7 +29,7 @@ export function Notes({ call }: { call: CallDetail }) {
 
 /** What is being written is kept for the call until it is saved. */
 function useDraft(callId: string): [string, (text: string) => void] {
-  const key = `hum.note.${callId}`;
+  const key = `hum.note.${ownKey(useMe(), callId)}`;
   const [text, setText] = useState(() => localStorage.getItem(key) ?? "");
   return [
     text,

@@ -2,6 +2,7 @@
 import { useState } from "react";
 import { api } from "@/api/client";
 import { useAllFlows, useFlow } from "@/api/flows";
+import { useMe } from "@/api/me";
 import { useChange } from "@/api/queries";
 import { useTexts } from "@/i18n";
 import { useAttempt } from "@/lib/attempt";
@@ -88,19 +89,20 @@ function useTransfer(id: string, onClose: () => void) {
 }
 
 /** Where one's own telephone is, is remembered on this device. */
-const MY_NUMBER = "hum.my-number";
+const MY_NUMBER = "hum.my-number.";
 
 export function TakeOver({ call, onClose }: { call: CallDetail; onClose: () => void }) {
   const t = useTexts("call");
   const attempt = useAttempt();
-  const [to, setTo] = useState(() => localStorage.getItem(MY_NUMBER) ?? "");
+  const place = MY_NUMBER + (useMe().user?.id ?? "");
+  const [to, setTo] = useState(() => localStorage.getItem(place) ?? "");
   const [fault, setFault] = useState<string>();
   const take = useChange(
     (number: string) => api.POST("/api/calls/{id}/take-over", { body: { to: number }, params: { path: { id: call.id }, header: { "Idempotency-Key": attempt.key(number) } } }),
     [["calls", call.id]],
     {
       onDone: (_, number) => {
-        localStorage.setItem(MY_NUMBER, number);
+        localStorage.setItem(place, number);
         attempt.done();
         toast.done(t.yourPhoneRings);
         onClose();
