@@ -6,9 +6,7 @@ before it runs, its time and its result are limited, and a failure becomes a sen
 
 import asyncio
 import json
-import math
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from enum import Enum, auto
 from functools import partial
@@ -22,6 +20,7 @@ from hum.clock import monotonic_ms
 from hum.contract.errors import RequestRefused
 from hum.json import customer_schemas
 from hum.json import schemas as jsonschemas
+from hum.json.storable import dumped
 from hum.observe.logs import log
 from hum.v1.runtime_pb2 import RECORDING_SWITCH_UNSPECIFIED, RecordingSwitch
 from storage.db import BUSY, UNAVAILABLE, Tx
@@ -314,34 +313,6 @@ def approved(situation: Situation) -> Sequence[AgentTool]:
 def failed(sentence: str, problems: list[str] | None = None) -> Result:
     """Return a failed result with a sentence for the agent."""
     return Result({"error": sentence} | ({"problems": problems} if problems else {}), ok=False)
-
-
-def dumped(output: Any) -> str:
-    """Encode an output as JSON for the model and the record.
-
-    Values that PostgreSQL's JSON can't store are replaced: NUL, half of a surrogate pair, NaN and infinity.
-    """
-    # Raised for NaN and infinity, and for half a surrogate pair as UnicodeEncodeError.
-    with suppress(ValueError):
-        text = json.dumps(output, ensure_ascii=False, allow_nan=False)
-        text.encode()
-        if "\\u0000" not in text:
-            return text
-    return json.dumps(_storable(output), ensure_ascii=False, allow_nan=False)
-
-
-def _storable(value: Any) -> Any:
-    match value:
-        case str():
-            return value.replace("\0", "\ufffd").encode(errors="replace").decode()
-        case float() if not math.isfinite(value):
-            return None
-        case dict():
-            return {_storable(name): _storable(member) for name, member in value.items()}
-        case list() | tuple():
-            return [_storable(item) for item in value]
-        case _:
-            return value
 
 
 def check(text: str, schema: Schema) -> tuple[Mapping[str, Any], list[str]]:

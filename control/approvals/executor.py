@@ -17,11 +17,12 @@ from control.executions.runner import Executions, ToolRequest
 from control.flows.definitions import usable
 from control.livecall.callstatus import LIVE
 from control.livecall.commands import Commands
-from control.tools import FlowVersion, Registry, Result, Situation, TextTurn, ToolChannel, ToolContext, dumped, failed
+from control.tools import FlowVersion, Registry, Result, Situation, TextTurn, ToolChannel, ToolContext, failed
 from hum import ids
 from hum.clock import monotonic_ms, now
 from hum.contract.errors import NotFound
 from hum.ids import Kind
+from hum.json.storable import dumped
 from hum.observe.logs import log
 from hum.settings.approvals import ApprovalSettings
 from hum.v1 import runtime_pb2 as pb

@@ -6,9 +6,10 @@ from functools import partial
 from uuid import UUID
 
 from control.approvals import outbox, summaries
-from control.tools import ApprovalRequest, Result, dumped, failed
+from control.tools import ApprovalRequest, Result, failed
 from hum import ids
 from hum.clock import now
+from hum.json.storable import dumped
 from hum.settings.approvals import ApprovalSettings
 from storage import approvals, events
 from storage.approvals import Subject, ToolCall

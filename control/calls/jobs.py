@@ -12,11 +12,11 @@ from uuid import UUID
 from control.clients.openai import ModelError, Writer
 from control.flows.definitions import usable
 from control.flows.flowchecks import outcome_schema as outcome_of
-from control.tools import dumped
 from control.usage import callentries as usage
 from hum import ids
 from hum.ids import Kind
 from hum.json import customer_schemas
+from hum.json.storable import dumped
 from hum.observe.logs import log
 from hum.v1 import events_pb2
 from storage import analytics, call_records, calls, events, voicemails

@@ -25,9 +25,10 @@ from control.calls.listenerstreams import ListenerStreams
 from control.calls.session import Sessions
 from control.calls.toolruns import ToolRuns
 from control.livecall.channels import ANSWERS, COMMANDS, DELTAS
-from control.tools import dumped, failed
+from control.tools import failed
 from hum import rpc
 from hum.contract.errors import NotFound
+from hum.json.storable import dumped
 from hum.observe import tracing
 from hum.observe.logs import log
 from hum.rpc import run_to_completion

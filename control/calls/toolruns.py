@@ -9,11 +9,12 @@ from control.calls.session import Sessions
 from control.calls.situation import situation_of
 from control.executions import decisions
 from control.executions.runner import Executions, ToolRequest
-from control.tools import FlowVersion, Registry, Result, ToolChannel, ToolContext, dumped, failed
+from control.tools import FlowVersion, Registry, Result, ToolChannel, ToolContext, failed
 from hum import ids
 from hum.clock import now
 from hum.contract.errors import NotFound
 from hum.ids import Kind
+from hum.json.storable import dumped
 from hum.v1 import runtime_pb2 as pb
 from storage import approvals, calls, tool_runs
 from storage.db import Db

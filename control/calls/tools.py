@@ -4,9 +4,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from control.flows.flowchecks import outcome_schema
-from control.tools import AgentTool, Result, Schema, Situation, ToolChannel, ToolContext, dumped, failed
+from control.tools import AgentTool, Result, Schema, Situation, ToolChannel, ToolContext, failed
 from hum import ids
 from hum.ids import Kind
+from hum.json.storable import dumped
 from hum.v1 import events_pb2, flows_pb2
 from hum.v1 import runtime_pb2 as pb
 from storage import call_records, calls, events

@@ -25,11 +25,12 @@ from control.executions import decisions, dialogue
 from control.executions.dialogue import Work
 from control.flows import definitions
 from control.flows.definitions import usable
-from control.tools import AgentTool, FlowVersion, Situation, ToolChannel, ToolContext, dumped
+from control.tools import AgentTool, FlowVersion, Situation, ToolChannel, ToolContext
 from control.usage import otherentries as usage
 from hum import ids
 from hum.clock import now
 from hum.ids import Kind
+from hum.json.storable import dumped
 from hum.observe.logs import log
 from hum.v1 import events_pb2
 from storage import approvals, event_runs, events, tool_runs

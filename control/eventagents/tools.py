@@ -4,7 +4,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from control.flows.flowchecks import outcome_schema
-from control.tools import AgentTool, Result, ToolChannel, ToolContext, dumped
+from control.tools import AgentTool, Result, ToolChannel, ToolContext
+from hum.json.storable import dumped
 from storage import event_runs
 from storage.db import Tx
 

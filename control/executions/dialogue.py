@@ -8,19 +8,9 @@ from uuid import UUID
 
 from control.clients.openai import ModelError, ModelReply, ModelToolCall, ModelUsage, Question, Responder
 from control.executions.runner import Executions, ToolRequest
-from control.tools import (
-    BUILT_IN,
-    AgentTool,
-    AtEnd,
-    Registry,
-    Result,
-    Situation,
-    ToolChannel,
-    ToolContext,
-    dumped,
-    failed,
-)
+from control.tools import BUILT_IN, AgentTool, AtEnd, Registry, Result, Situation, ToolChannel, ToolContext, failed
 from hum.clock import monotonic_ms
+from hum.json.storable import dumped
 from storage.db import Db, Tx
 
 TOO_MANY = "You have called enough tools. Answer now, with what you know."

@@ -11,10 +11,11 @@ from typing import Any
 from uuid import UUID
 
 from control.base import redaction
-from control.tools import MAX_ARGUMENTS_BYTES, Registry, Result, ToolChannel, ToolContext, dumped
+from control.tools import MAX_ARGUMENTS_BYTES, Registry, Result, ToolChannel, ToolContext
 from hum import ids
 from hum.clock import monotonic_ms
 from hum.json.schemas import bad_json
+from hum.json.storable import dumped
 from hum.v1 import calls_pb2
 from storage import tool_runs
 from storage.db import Db, Tx

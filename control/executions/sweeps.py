@@ -2,7 +2,8 @@
 
 from datetime import timedelta
 
-from control.tools import dumped, failed
+from control.tools import failed
+from hum.json.storable import dumped
 from storage import tool_runs
 from storage.db import Db
 

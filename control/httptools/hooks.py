@@ -21,10 +21,11 @@ from control.httptools.requestsender import Requests
 from control.httptools.toolrequest import ToolOutcome
 from control.livecall import activity
 from control.livecall.callerid import is_vouched_for
-from control.tools import Result, bounded, dumped
+from control.tools import Result, bounded
 from hum import ids
 from hum.clock import monotonic_ms, now
 from hum.ids import Kind
+from hum.json.storable import dumped
 from hum.observe.logs import log
 from hum.settings.httptools import HttpToolSettings
 from hum.v1 import calls_pb2

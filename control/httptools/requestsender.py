@@ -17,8 +17,8 @@ from control.httptools import toolrequest
 from control.httptools.rendering import in_thread
 from control.httptools.templates import CannotRender
 from control.httptools.toolrequest import Definition, HttpRequest, PreparedRequest, ToolOutcome
-from control.tools import dumped
 from hum.clock import monotonic_ms
+from hum.json.storable import dumped
 from hum.observe.logs import log
 from hum.secrets import Keyring, SealContext, Unsealable
 from hum.settings.httptools import HttpToolSettings

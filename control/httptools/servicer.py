@@ -11,12 +11,13 @@ from control.executions.runner import arguments_without_secrets, redact_off_loop
 from control.httptools import toolrequest, usecases
 from control.httptools.requestsender import Requests, ToolExchange
 from control.httptools.usecases import HttpTools, present_binding, present_secret, present_tool
-from control.tools import Result, bounded, dumped, failed
+from control.tools import Result, bounded, failed
 from hum import ids, rpc
 from hum.clock import monotonic_ms
 from hum.contract.errors import FieldError, InvalidRequest
 from hum.ids import Kind
 from hum.json import customer_schemas
+from hum.json.storable import dumped
 from hum.observe.logs import log
 from hum.secrets import Keyring
 from hum.v1 import tools_pb2 as pb

@@ -14,9 +14,9 @@ from urllib.parse import urlencode
 from control.base import egress, redaction
 from control.base.egress import EgressError, Reason
 from control.httptools.templates import MARK, BadToolTemplate, CannotRender, Into, Steps, compile_template
-from control.tools import dumped
 from hum.contract.errors import FieldError, InvalidRequest
 from hum.json import schemas
+from hum.json.storable import dumped
 
 DEFAULT_TIMEOUT_MS = 8000
 #: The registry's timeout exceeds the tool's by this, so that the tool's own fallback comes first.

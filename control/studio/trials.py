@@ -41,7 +41,6 @@ from control.tools import (
     ToolContext,
     ToolPolicy,
     check,
-    dumped,
     failed,
 )
 from control.usage import otherentries as usage
@@ -49,6 +48,7 @@ from hum.clock import now
 from hum.contract import validation, wire
 from hum.contract.errors import FieldError, InvalidRequest, Unavailable
 from hum.contract.wire import NotJson
+from hum.json.storable import dumped
 from hum.observe.logs import log
 from hum.settings import ControlSettings
 from hum.v1 import flows_pb2

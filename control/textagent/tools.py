@@ -28,13 +28,13 @@ from control.tools import (
     TextTurn,
     ToolChannel,
     ToolContext,
-    dumped,
     failed,
 )
 from hum import ids
 from hum.clock import now
 from hum.contract.errors import ConversationClosed, InvalidState, NotFound
 from hum.ids import Kind
+from hum.json.storable import dumped
 from hum.observe.logs import log
 from hum.v1 import events_pb2
 from storage import conversations, events, flows, text_runs

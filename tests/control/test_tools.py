@@ -23,11 +23,11 @@ from control.tools import (
     ToolChannel,
     ToolContext,
     ToolPolicy,
-    dumped,
 )
 from hum import ids
 from hum.contract.errors import InvalidState
 from hum.ids import Kind
+from hum.json.storable import dumped
 from hum.settings import ControlSettings
 from hum.v1 import runtime_pb2
 from storage import calls, flows, identity
