@@ -269,11 +269,12 @@ async def test_a_status_does_not_wait_for_what_is_queued(
 async def test_a_status_that_control_has_is_accepted_while_nothing_can_be_queued(
     deployment: Deployment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(RetryQueue, "has_backlog", True)
-    monkeypatch.setattr(Spool, "_write", full)
     async with deployment.control(), deployment.gateway(ingress_seconds=60) as carrier:
-        assert "<Connect" in (await carrier.post("/twilio/voice", "CA1")).text
-        assert (await carrier.post("/twilio/voice/status", "CA1", CallStatus="completed")).status_code == 204
+        with monkeypatch.context() as full_queue:
+            full_queue.setattr(RetryQueue, "has_backlog", True)
+            full_queue.setattr(Spool, "_write", full)
+            assert "<Connect" in (await carrier.post("/twilio/voice", "CA1")).text
+            assert (await carrier.post("/twilio/voice/status", "CA1", CallStatus="completed")).status_code == 204
         assert len(await deployment.calls(1)) == 1
 
 
