@@ -49,8 +49,12 @@ class Rates:
         return Allowance(self._burst, int(bucket.tokens), reset)
 
     def charge(self, key: bytes, now_ms: float, cost: float) -> None:
-        """Count what a request turned out to cost.  Beyond `burst` it is a debt: later requests are refused until it is paid."""
-        self._refilled(key, now_ms).tokens -= cost
+        """Count what a request turned out to cost.
+
+        Beyond `burst` it is a debt, of at most `burst`: later requests are refused until it is paid.
+        """
+        bucket = self._refilled(key, now_ms)
+        bucket.tokens = max(-float(self._burst), bucket.tokens - cost)
 
     def _refilled(self, key: bytes, now_ms: float) -> _Bucket:
         bucket = self._buckets.get(key)

@@ -38,7 +38,7 @@ MESSAGE_SECONDS = 5.0
 #: Messages of an organization that are read at a time; of the others, gRPC has 64 KiB each.  Unread halves of more, each of up to
 #: `rpc.MAX_MESSAGE_BYTES`, would fill the memory.
 MESSAGES_AT_ONCE = 4
-#: The longest message of a method that changes nothing, or answers with a stream; what others store is counted.
+#: The longest message of a method that stores nothing, ends something, or answers with a stream; other messages are counted first.
 MAX_QUERY_BYTES = 64 << 10
 
 
@@ -191,9 +191,8 @@ class Boundary:
 
     async def _act(self, incoming: IncomingRequest, message: bytes) -> Message:
         """Admit a tenant's request and run the servicer, or replay its answer."""
-        method, count = incoming.method, partial(_count_changes, incoming, len(message))
-        # At least one byte, so that also an empty message waits for what is left of the limit.
-        stored_bytes = max(1, len(message)) if method.mutates else 0
+        method, stored_bytes = incoming.method, _stored_first(incoming, message)
+        count = partial(_count_changes, incoming, len(message), stored_bytes)
         if method.personal:
             async with self._authentication.signed_in(incoming, stored_bytes) as person:
                 request = _valid(method, message)
@@ -218,14 +217,24 @@ class Boundary:
         return answer
 
 
-async def _count_changes(incoming: IncomingRequest, message_bytes: int, act: Act) -> Message:
-    """Run the servicer, and count its answer if it is longer than the message, which was counted.
+def _stored_first(incoming: IncomingRequest, message: bytes) -> int:
+    """Return the bytes that count before the request acts: it waits until they fit.
+
+    At least one byte if the request stores anything, an answer for its Idempotency-Key included; 0 if it ends something.
+    """
+    method = incoming.method
+    keeps_answer = method.mutates and rpc.IDEMPOTENCY_KEY in incoming.metadata
+    return max(1, len(message)) if (method.stores or keeps_answer) and not method.ends else 0
+
+
+async def _count_changes(incoming: IncomingRequest, message_bytes: int, counted_bytes: int, act: Act) -> Message:
+    """Run the servicer, and count the larger of message and answer, less what was counted before.
 
     The answer to a change shows what was written: a short message may write a whole definition.
     """
     answer = await act()
     if incoming.method.stores:
-        incoming.count_stored(max(0, answer.ByteSize() - message_bytes))
+        incoming.count_stored(max(0, max(message_bytes, answer.ByteSize()) - counted_bytes))
     return answer
 
 
@@ -244,7 +253,8 @@ async def _read(method: Method, sent: AsyncIterator[bytes]) -> bytes:
     """Return the only message of a tenant's request.  Raises InvalidRequest, also if it is too long."""
     message = await _only(sent)
     # Protobuf keeps unknown fields, so a stream would hold all of its request for as long as it lasts.
-    if (not method.mutates or method.descriptor.server_streaming) and len(message) > MAX_QUERY_BYTES:
+    is_counted_first = method.stores and not method.ends and not method.descriptor.server_streaming
+    if not is_counted_first and len(message) > MAX_QUERY_BYTES:
         raise InvalidRequest([FieldError("", f"is longer than {MAX_QUERY_BYTES >> 10} KiB")])
     return message
 

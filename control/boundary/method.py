@@ -62,6 +62,11 @@ class Method:
         return self.mutates and not self.access.scope.endswith(":read")
 
     @property
+    def ends(self) -> bool:
+        """Whether the method ends something, and so is not refused for what the organization has stored."""
+        return self.access.ends or self.descriptor.GetOptions().Extensions[annotations_pb2.http].HasField("delete")
+
+    @property
     def personal(self) -> bool:
         """Whether the method serves a signed-in person, who needs no organization for it."""
         return self.access.audience == options_pb2.AUDIENCE_SIGNED_IN

@@ -143,6 +143,7 @@ class Access(message.Message):
     PLANES_FIELD_NUMBER: builtins.int
     ANSWERS_SECRET_FIELD_NUMBER: builtins.int
     AUDITS_READS_FIELD_NUMBER: builtins.int
+    ENDS_FIELD_NUMBER: builtins.int
     role: Role.ValueType
     """The lowest role that may call it."""
     scope: builtins.str
@@ -157,6 +158,10 @@ class Access(message.Message):
     audits_reads: builtins.bool
     """A read that the audit log records: what people said, or many records at once.  Once for the same reader and resource within five
     minutes, so neither pages nor byte ranges have entries of their own.
+    """
+    ends: builtins.bool
+    """It ends, cancels, denies or pauses something: it is not refused when the organization has stored too much in too short a time.
+    Methods whose verb is DELETE are not refused for that either.
     """
     @builtins.property
     def planes(self) -> containers.RepeatedScalarFieldContainer[Plane.ValueType]:
@@ -173,10 +178,11 @@ class Access(message.Message):
         planes: abc.Iterable[Plane.ValueType] | None = ...,
         answers_secret: builtins.bool = ...,
         audits_reads: builtins.bool = ...,
+        ends: builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = typing.Literal["acts_outside", b"acts_outside", "answers_secret", b"answers_secret", "audience", b"audience", "audits_reads", b"audits_reads", "planes", b"planes", "role", b"role", "scope", b"scope", "session_only", b"session_only"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = typing.Literal["acts_outside", b"acts_outside", "answers_secret", b"answers_secret", "audience", b"audience", "audits_reads", b"audits_reads", "ends", b"ends", "planes", b"planes", "role", b"role", "scope", b"scope", "session_only", b"session_only"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -9,7 +9,9 @@ from hypothesis import strategies as st
 from control import app
 from control.base import rates
 from control.base.rates import Rates
+from hum import ids
 from hum.contract.errors import RateLimited
+from hum.ids import Kind
 from tests.contract.conftest import Edge
 
 
@@ -80,6 +82,15 @@ def test_a_debt_is_paid_before_the_next_request() -> None:
     bucket.consume(b"other", 0, 3)
 
 
+def test_a_debt_is_no_larger_than_a_burst() -> None:
+    bucket = Rates(1, 10)
+    for _ in range(3):
+        bucket.charge(b"k", 0, 1_000)
+    with pytest.raises(RateLimited) as refused:
+        bucket.consume(b"k", 0, 1)
+    assert refused.value.metadata["retry_after_seconds"] == "11"
+
+
 def test_what_costs_more_takes_more() -> None:
     bucket = Rates(1, 10)
     bucket.consume(b"k", 0, 8)
@@ -148,6 +159,30 @@ class TestKept:
         client = await edge.client()
         preview = await client.post("/api/hours/preview", json={"business_hours_json": HOURS})
         assert preview.status_code == 200 and charged == []
+
+    async def test_in_debt_one_can_read_and_end_things(self, edge: Edge, charged: list[int]) -> None:
+        client = await edge.client()
+        leaked = (await client.post("/api/api-keys", json={"name": "k", "role": "operator"})).json()["id"]
+        flow = (await client.post("/api/flows", json={"name": "a", "system_prompt": "p" * 20_000})).json()["id"]
+        while (await client.patch(f"/api/flows/{flow}", json={"name": f"a{len(charged)}"})).status_code == 200:
+            pass
+        charged.clear()
+        answers = {
+            path: (await client.request(verb, path, json=body)).status_code
+            for verb, path, body in [
+                ("POST", "/api/hours/preview", {"business_hours_json": HOURS}),
+                ("DELETE", f"/api/flows/{flow}", None),
+                ("DELETE", f"/api/api-keys/{leaked}", None),
+                ("POST", f"/api/calls/{ids.show(Kind.CALL, ids.new())}/hangup", None),
+                ("POST", f"/api/sms/campaigns/{ids.show(Kind.CAMPAIGN, ids.new())}/cancel", None),
+            ]
+        }
+        assert [*answers.values()] == [200, 204, 204, 404, 404], answers
+        assert len(charged) == 2 and min(charged) > 10, "what ended something was counted"
+        kept = await client.post(
+            "/api/hours/preview", json={"business_hours_json": HOURS}, headers={"Idempotency-Key": "k"}
+        )
+        assert kept.status_code == 429, "an answer that is kept is stored"
 
     async def test_the_bindings_of_a_copied_flow_count(self, edge: Edge, charged: list[int]) -> None:
         client = await edge.client()

@@ -243,6 +243,35 @@ def test_answers_with_secrets_are_marked() -> None:
     }
 
 
+def test_methods_that_end_something_are_marked() -> None:
+    """An organization that has stored too much may still call them."""
+    from google.api import annotations_pb2
+
+    from hum.contract import authorization
+
+    verbs = (
+        "Cancel",
+        "Close",
+        "Decline",
+        "Delete",
+        "Deny",
+        "End",
+        "Erase",
+        "HangUp",
+        "Pause",
+        "Remove",
+        "Revoke",
+        "Stop",
+    )
+    for service in services():
+        for method in service.methods:
+            access = authorization.access_of(method)
+            verb = method.GetOptions().Extensions[annotations_pb2.http].WhichOneof("pattern")
+            if verb is not None and method.name.startswith(verbs):
+                assert access.ends or verb == "delete", method.full_name
+            assert not access.ends or verb == "post", method.full_name
+
+
 def test_locks_name_no_place() -> None:
     for lock in sorted((ROOT / "requirements").glob("*.txt")):
         text = lock.read_text()
