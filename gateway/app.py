@@ -101,6 +101,7 @@ def build(settings: GatewaySettings, channel: aio.Channel, carrier_channel: aio.
     endpoints = transcode.endpoints(_bindings(), channel, limits)
     mcp = _mcp(settings, endpoints, bodies, admission)
     gateway, landing = Gateway(Starlette(), closing, missing, webhooks, mcp), Landing(settings, channel, client)
+    stripe = StripeWebhook(channel, settings, RetryingClient(settings, identity))
     console_dir = settings.console_dir or STATIC
     console = Console.load(console_dir)
     is_ready = monitoring.cached_readiness(settings, missing)
@@ -116,7 +117,7 @@ def build(settings: GatewaySettings, channel: aio.Channel, carrier_channel: aio.
         routes=[
             *webhooks.routes(),  # tried in order: most frequent first
             *transcode.routes(endpoints),
-            *StripeWebhook(channel, settings, RetryingClient(settings, identity)).routes(),
+            *stripe.routes(),
             *TriggerHooks(settings, channel, identity, bodies).routes(),
             *SignIn(settings, channel, client).routes(),
             *mcp.routes(),
@@ -127,7 +128,7 @@ def build(settings: GatewaySettings, channel: aio.Channel, carrier_channel: aio.
             Route("/readyz", readyz),
             *(console or landing).routes(),
         ],
-        middleware=_middleware(settings, cookies, lambda: bodies.evict_one() or slow.evict_one()),
+        middleware=_middleware(settings, cookies, lambda: _evict_body(bodies, stripe.bodies) or slow.evict_one()),
         exception_handlers={HTTPException: _http_error, RequestRefused: _refusal, Exception: _bug},
     )
     gateway.app.router.redirect_slashes = False  # a redirected POST loses its body
@@ -177,6 +178,11 @@ def _bodies(settings: GatewaySettings) -> Bodies:
         settings.body_seconds,
         max_bytes_of_address=settings.bodies_bytes_per_address,
     )
+
+
+def _evict_body(*readers: Bodies) -> bool:
+    """Evict an incomplete body of the address with the most of them in a reader; return False if there is none."""
+    return max(readers, key=lambda reader: reader.most_of_an_address).evict_one()
 
 
 @cache

@@ -72,6 +72,11 @@ class Bodies:
             self._count_bytes(address, -size_bytes)
         return b"".join(parts)
 
+    @property
+    def most_of_an_address(self) -> int:
+        """The number of incomplete bodies of the address with the most of them."""
+        return max(map(len, self._reading.values()), default=0)
+
     def evict_one(self) -> bool:
         """Evict the oldest incomplete body of the address with the most of them; return False if there is none."""
         if not self._reading:

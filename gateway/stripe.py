@@ -32,6 +32,8 @@ LOG = log(__name__)
 PATH = "/stripe/webhook"
 #: The largest object in an event, an invoice with many lines, has some hundred KiB.
 EVENT_BYTES, EVENTS_BYTES = 1 << 20, 32 << 20
+#: Of one address, so that strangers' bodies, whose signature is checked once they are complete, keep no events out.
+EVENTS_BYTES_OF_ADDRESS = 4 << 20
 #: More parts, and characters, of the signature header than Stripe sends.
 MAX_HEADER_PARTS, MAX_HEADER_CHARS = 20, 2000
 #: More digits than any time has; an integer with hundreds of digits can't be compared with a float.
@@ -46,7 +48,9 @@ class StripeWebhook:
     def __init__(self, channel: aio.Channel, settings: GatewaySettings, client: RetryingClient) -> None:
         self._secrets, self._tolerance_seconds = settings.stripe_webhook_secrets, STRIPE_TOLERANCE_SECONDS
         self._ask, self._ingress = client.ask, runtime_pb2_grpc.BillingIngressServiceStub(channel)
-        self._bodies = Bodies(EVENT_BYTES, EVENTS_BYTES, settings.body_seconds)
+        self.bodies = Bodies(
+            EVENT_BYTES, EVENTS_BYTES, settings.body_seconds, max_bytes_of_address=EVENTS_BYTES_OF_ADDRESS
+        )
 
     def routes(self) -> list[Route]:
         """Return the route; none without a secret, as no request could then prove to come from Stripe."""
@@ -56,7 +60,7 @@ class StripeWebhook:
         header = request.headers.get("stripe-signature", "")
         if not header or len(header) > MAX_HEADER_CHARS:
             raise _unsigned()
-        body = await self._bodies.read(request)
+        body = await self.bodies.read(request)
         if not is_signed(self._secrets, header, body, now().timestamp(), self._tolerance_seconds):
             raise _unsigned()
         event = read(body)

@@ -19,6 +19,7 @@ from tests.support.waits import patience
 from tests.support.wires import Wire, dial, head, wire
 
 FRESH_KEY = {"Authorization": f"Bearer {secrets.new_api_key()}"}
+UNSIGNED = {"Stripe-Signature": "t=1,v1=00"}
 
 
 FEW_PLACES = {
@@ -198,7 +199,7 @@ class TestCrowd:
 
     @pytest.fixture
     def public_socket(self) -> dict[str, Any]:
-        return FEW_PLACES | {"head_seconds": 60.0, "body_seconds": 60.0}
+        return FEW_PLACES | {"stripe_webhook_secret": "whsec_x", "head_seconds": 60.0, "body_seconds": 60.0}
 
     async def test_idle_crowds_make_room_for_the_carrier(self, edge: Edge) -> None:
         async with AsyncExitStack() as stack:
@@ -228,13 +229,14 @@ class TestCrowd:
             await large.send(head("POST", "/twilio/voice", signed))
             assert (await large.answer())[0] in {403, 413}
 
-    async def test_requests_under_way_leave_the_carriers_places_free(self, edge: Edge) -> None:
+    @pytest.mark.parametrize("path", ["/api/flows", "/stripe/webhook"])
+    async def test_requests_under_way_leave_the_carriers_places_free(self, edge: Edge, path: str) -> None:
         async with AsyncExitStack() as stack:
             half = []
             for count in range(10):  # as many as may be under way, of two addresses, each with half a body
                 each = await stack.enter_async_context(wire(edge.url))
-                named = {"X-Forwarded-For": f"203.0.113.{count % 2}", **FRESH_KEY, "Content-Length": "5000"}
-                await each.send(head("POST", "/api/flows", named))
+                named = {"X-Forwarded-For": f"203.0.113.{count % 2}", **FRESH_KEY, **UNSIGNED, "Content-Length": "5000"}
+                await each.send(head("POST", path, named))
                 half.append(each)
             async with patience():  # until all of them are there, another request costs none of them its place
                 while not half[0].reader.at_eof() and not half[0].reader._buffer:  # type: ignore[attr-defined]
@@ -294,6 +296,23 @@ class TestCrowd:
             named = {**headers, "X-Forwarded-For": "203.0.113.8"}
             await neighbour.send(head("POST", "/api/flows", named) + flow + " " * (60_000 - len(flow)))
             assert (await neighbour.answer())[0] == 201
+            for task in waiting:
+                task.cancel()
+
+    async def test_one_address_keeps_none_of_stripes_events_out(self, edge: Edge) -> None:
+        sizes = [*[1 << 20] * 4, 5000]
+        async with AsyncExitStack() as stack:
+            wires = [await stack.enter_async_context(wire(edge.url)) for _ in range(5)]
+            for each, size in zip(wires, sizes, strict=True):
+                named = {**UNSIGNED, "Content-Length": str(size), "X-Forwarded-For": "203.0.113.7"}
+                await each.send(head("POST", "/stripe/webhook", named) + "x" * (size - 1))
+            answering = [asyncio.create_task(each.answer(50)) for each in wires]
+            done, waiting = await asyncio.wait(answering, return_when=asyncio.FIRST_COMPLETED)
+            assert [each.result()[0] for each in done] == [429]
+            neighbour = await stack.enter_async_context(wire(edge.url))
+            named = {**UNSIGNED, "Content-Length": "2000", "X-Forwarded-For": "203.0.113.8"}
+            await neighbour.send(head("POST", "/stripe/webhook", named) + "x" * 2000)
+            assert (await neighbour.answer())[0] == 403, "it was read"
             for task in waiting:
                 task.cancel()
 
