@@ -20,7 +20,7 @@ import asyncio
 import itertools
 import socket
 from collections import defaultdict
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from enum import Enum
@@ -76,14 +76,18 @@ class _ChunksTooSmall(Exception):  # noqa: N818 - it says what came
 
 
 class _HttpParser(h11.Connection):
-    """h11's connection, which also counts the chunks of a body."""
+    """h11's connection, which begins no request while `must_defer` says so, and counts the chunks of a body."""
 
-    def __init__(self, max_head_bytes: int) -> None:
+    def __init__(self, max_head_bytes: int, must_defer: Callable[[], bool]) -> None:
         super().__init__(h11.SERVER, max_head_bytes)
+        self._must_defer = must_defer
         self._chunks = self._chunk_bytes = 0
 
     def next_event(self) -> Any:
         """Return h11's next event.  Raises _ChunksTooSmall."""
+        # Here and not before `handle_events`: uvicorn's loop goes on to the next request after a body that its response preceded.
+        if self.their_state is h11.IDLE and self._must_defer():
+            return h11.NEED_DATA
         event = super().next_event()
         if isinstance(event, h11.Data):
             self._chunks += 1
@@ -165,7 +169,7 @@ class HttpConnection(H11Protocol):
         **options: Any,
     ) -> None:
         super().__init__(**options)
-        self.conn = _HttpParser(MAX_HEAD_BYTES)
+        self.conn = _HttpParser(MAX_HEAD_BYTES, lambda: self.flow.write_paused)
         self._limit, self._slow_readers = limit, slow_readers
         self._client_limits, self._proxies = client_limits, proxies
         self._phase = ConnectionPhase.NOTHING
@@ -206,18 +210,17 @@ class HttpConnection(H11Protocol):
         self._update_phase()
 
     def handle_events(self) -> None:
-        if self.flow.write_paused and self.conn.their_state is h11.IDLE:
-            self._defer_request()
-            return
         try:
             super().handle_events()
         except _ChunksTooSmall:
             self.abort("crumbs")
+            return
+        if self.flow.write_paused and self.conn.their_state is h11.IDLE:
+            self._defer_request()
 
     def on_response_complete(self) -> None:
         super().on_response_complete()
         self._update_phase()
-        self._watch_last_bytes()
 
     def pause_writing(self) -> None:
         super().pause_writing()
@@ -266,8 +269,13 @@ class HttpConnection(H11Protocol):
                 phase = ConnectionPhase.NOTHING
         if phase is not self._phase:
             self._set_phase(phase)
+        # Closing: after the last response, or after uvicorn's 400 for what is not HTTP.
+        self._watch_last_bytes()
 
     def _set_phase(self, phase: ConnectionPhase) -> None:
+        if self._phase is ConnectionPhase.HEAD:
+            # A request has come.  The send timer, if any, was for a response before it.
+            self._cancel_send_timer()
         self._phase, self._rest_bytes = phase, 0
         self._cancel_timer()
         if phase is ConnectionPhase.NOTHING:
@@ -302,6 +310,8 @@ class HttpConnection(H11Protocol):
             self._start_send_timer()
 
     def _start_send_timer(self) -> None:
+        if self._send_timer is not None:
+            self._send_timer.cancel()
         self._unsent_bytes = self.transport.get_write_buffer_size()
         self._send_timer = self.loop.call_later(self._client_limits.send_seconds, self._on_send_timeout)
 

@@ -60,7 +60,7 @@ MEMBERS: dict[type, tuple[str, ...]] = {
 }
 #: Methods that sleep between looks; the tests' sleep is shorter.
 SLEEPING = ("shutdown", "_wait_tasks_to_complete")
-STATES = ("IDLE", "SEND_BODY", "SERVER", "Data", "Request")
+STATES = ("IDLE", "SEND_BODY", "SERVER", "Data", "NEED_DATA", "Request")
 RELEASES = f"of uvicorn {version('uvicorn')} and h11 {version('h11')}"
 
 

@@ -49,6 +49,10 @@ class Timers:
         self._waiting.append((seconds, timer, partial(call, *arguments)))
         return timer
 
+    def count(self, seconds: float) -> int:
+        """How many timers of this length run."""
+        return sum(each[0] == seconds and not each[1].cancelled() for each in self._waiting)
+
     def pass_by(self, seconds: float) -> int:
         """End the timers of this length that run; how many there were."""
         due = [each for each in self._waiting if each[0] == seconds and not each[1].cancelled()]
@@ -104,7 +108,13 @@ async def serving(
 
 
 async def asked(
-    port: int, path: bytes, times: int = 1, *, last: bool = False, address: str = "203.0.113.1"
+    port: int,
+    path: bytes,
+    times: int = 1,
+    *,
+    last: bool = False,
+    address: str = "203.0.113.1",
+    headers: bytes = b"",
 ) -> socket.socket:
     """A connection that has sent its request, so often; as the `last` one it tells to close."""
     mine = socket.socket()
@@ -112,8 +122,8 @@ async def asked(
     mine.setblocking(False)
     loop = asyncio.get_running_loop()
     await loop.sock_connect(mine, ("127.0.0.1", port))
-    headers = b"Host: x\r\nX-Forwarded-For: " + address.encode() + (b"\r\nConnection: close" if last else b"")
-    request = REQUEST.replace(b"Host: x", headers)
+    lines = [b"Host: x", b"X-Forwarded-For: " + address.encode(), b"Connection: close" if last else b"", headers]
+    request = REQUEST.replace(b"Host: x", b"\r\n".join(line for line in lines if line))
     await loop.sock_sendall(mine, request % path * times)
     return mine
 
@@ -273,6 +283,57 @@ async def test_a_pipelined_request_is_not_begun_before_the_response_to_the_last_
         assert begun_unread == {"/whole": 1, "/small": 1} and begun["/whole"] == 2
         assert timers_of_idle == 1, "the other connection's: this one has a request, and is not closed as idle"
         assert size >= 2 * LARGE_BYTES
+
+
+async def test_a_body_that_comes_after_the_response_to_it_begins_no_request_before_that_is_read() -> None:
+    begun = Counter[str]()
+
+    async def counting(scope: Scope, receive: Receive, send: Send) -> None:
+        begun[scope["path"]] += 1
+        await answer(scope, receive, send)
+
+    request = REQUEST % b"whole"
+    async with serving(ConnectionLimit[HttpConnection](9, 9), 100, app=counting) as (port, unread):
+        slow = await asked(port, b"whole", headers=b"Content-Length: 5")
+        await until(lambda: len(unread) == 1)
+        await asyncio.get_running_loop().sock_sendall(slow, b"12345" + request)
+        for _ in range(3):
+            assert await status(port) == b"200", "what was sent before has arrived"
+        begun_unread = begun["/whole"]
+        size = await read(slow, 2 * LARGE_BYTES)
+        slow.close()
+        assert (begun_unread, begun["/whole"]) == (1, 2)
+        assert size >= 2 * LARGE_BYTES
+
+
+@pytest.mark.parametrize(("path", "body"), [(b"whole", b""), (b"whole", b"12345"), (b"short", b"")])
+async def test_the_time_to_read_a_response_begins_with_it(path: bytes, body: bytes) -> None:
+    """And not with a short one before it, which was read late, and perhaps before the body of its request was sent."""
+    timers, loop = Timers(), asyncio.get_running_loop()
+    async with serving(ConnectionLimit[HttpConnection](2, 100), 100, timers, buffer_bytes=8192) as (port, unread):
+        late = await asked(port, b"short", headers=b"Content-Length: %d" % len(body))
+        await until(lambda: timers.count(KEEP_ALIVE_S))
+        assert timers.pass_by(HEAD_S) == 1 and timers.count(SEND_S) == 1 and not unread
+        assert await read(late, 60_000) >= 60_000
+        await loop.sock_sendall(late, body + REQUEST % path)
+        assert await status(port) == b"200", "what was sent before has arrived"
+        await until(lambda: path == b"short" or len(unread) == 1)
+        read_bytes = await read(late, 1 << 20) if path == b"whole" else 0
+        assert timers.pass_by(SEND_S) == (path == b"whole")
+        whole_bytes = sum(map(len, PIECES["/" + path.decode()]))
+        assert read_bytes + await read(late, whole_bytes - read_bytes) >= whole_bytes
+        late.close()
+
+
+async def test_who_reads_nothing_and_then_sends_no_request_is_left_too() -> None:
+    timers, limit = Timers(), ConnectionLimit[HttpConnection](2, 100)
+    async with serving(limit, 100, timers, buffer_bytes=8192) as (port, _):
+        slow = await asked(port, b"short")
+        await until(lambda: timers.count(KEEP_ALIVE_S))
+        await asyncio.get_running_loop().sock_sendall(slow, b"\x00\r\n\r\n")
+        await until(lambda: timers.pass_by(SEND_S))
+        await until(lambda: not len(limit))
+        slow.close()
 
 
 async def test_the_kernel_takes_little_of_an_unread_response() -> None:
