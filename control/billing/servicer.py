@@ -7,6 +7,7 @@ from control.billing import usecases
 from control.billing.account import Accounts
 from control.billing.usecases import NO_BILLING, StripeRequests
 from control.boundary import ActionContext, TransactionContext
+from control.boundary.budget import Budget
 from hum.contract.errors import InvalidState
 from hum.plans import Plans
 from hum.v1 import billing_pb2 as pb
@@ -20,6 +21,7 @@ class Billing:
     plans: Plans
     accounts: Accounts
     requests: StripeRequests
+    budget: Budget
 
 
 class BillingServicer:
@@ -34,20 +36,24 @@ class BillingServicer:
 
     async def CreateCheckout(self, request: pb.CreateCheckoutRequest, ctx: ActionContext) -> pb.CreateCheckoutResponse:
         billing = self._required()
-        url, expires_at = await billing.requests.check_out(billing.accounts, ctx.principal, request, ctx.request_id)
+        async with billing.budget.slot(ctx.organization):
+            url, expires_at = await billing.requests.check_out(billing.accounts, ctx.principal, request, ctx.request_id)
         return pb.CreateCheckoutResponse(checkout=pb.Checkout(url=url, expires_at=timestamp(expires_at)))
 
     async def CreatePortalSession(
         self, request: pb.CreatePortalSessionRequest, ctx: ActionContext
     ) -> pb.CreatePortalSessionResponse:
-        url = await self._required().requests.open_portal(ctx.principal, request.return_to, ctx.request_id)
+        billing = self._required()
+        async with billing.budget.slot(ctx.organization):
+            url = await billing.requests.open_portal(ctx.principal, request.return_to, ctx.request_id)
         return pb.CreatePortalSessionResponse(portal_session=pb.PortalSession(url=url))
 
     async def UpdateSubscription(
         self, request: pb.UpdateSubscriptionRequest, ctx: ActionContext
     ) -> pb.UpdateSubscriptionResponse:
         billing = self._required()
-        await billing.requests.change(billing.accounts, ctx.principal, request, ctx.request_id)
+        async with billing.budget.slot(ctx.organization):
+            await billing.requests.change(billing.accounts, ctx.principal, request, ctx.request_id)
         async with self._db.tenant(ctx.organization) as tx:
             return pb.UpdateSubscriptionResponse(billing=await usecases.show(tx, ctx.organization, billing.plans))
 

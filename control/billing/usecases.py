@@ -32,6 +32,10 @@ from storage.db import Db, Tx
 NO_BILLING = "This deployment has no billing: there are no plans, and nothing is limited by one."
 NO_SUBSCRIPTION = "The organization has no subscription; begin one with POST /api/billing/checkout."
 HAS_SUBSCRIPTION = "The organization has a subscription; change it with PATCH /api/billing/subscription, or how it is paid in the portal."
+UNPAID = (
+    "An invoice of your last subscription is not paid: pay it in the portal (POST /api/billing/portal), or ask the operator to "
+    "void it, and begin the checkout again."
+)
 DECLINED = "The payment was declined, or the card's holder has to confirm it: nothing has changed. Choose another way to pay in the portal, and try again."
 PAID = "A checkout of the organization was paid: cancel its subscription at the payment provider first."
 DELETED = "The organization is being deleted."
@@ -62,11 +66,10 @@ class StripeRequests:
             if await deleted_organizations.get(tx, principal.org_id) is not None:
                 raise InvalidState(DELETED)
         # Fetched when no other checkout is open: a payment in an earlier one shows as a subscription now.
-        contract = await accounts.contract(principal.org_id)
-        if contract is not None and contract.status not in subscriptionstate.OVER:
-            async with self._db.tenant(principal.org_id) as tx:
-                await billing.end_checkout(tx, row)
-            raise InvalidState(HAS_SUBSCRIPTION)
+        refusal = await self._refusal(row, await accounts.contract(principal.org_id))
+        if refusal is not None:
+            await self._close_checkout(principal.org_id)
+            raise InvalidState(refusal)
         page = await self._open(principal, row, customer_id, plan)
         async with self._db.tenant(principal.org_id) as tx:
             is_current = await billing.record_checkout(tx, row.id, page.id, page.url, page.expires_at)
@@ -79,6 +82,27 @@ class StripeRequests:
         if not is_current or page.url is None:
             raise Conflict("Another request of your organization has begun another checkout.")
         return page.url, page.expires_at
+
+    async def _refusal(self, row: CheckoutRow, contract: Contract | None) -> str | None:
+        """Return why an organization with this subscription may not check out, or None.  Raises PaymentError."""
+        # A first payment that failed may be repeated on the same page.
+        if contract is None or (contract.status == "incomplete" and row.session_id is not None):
+            return None
+        if contract.status not in subscriptionstate.OVER:
+            return HAS_SUBSCRIPTION
+        # Asked of Stripe, where an invoice is open until it is paid, void or uncollectible.
+        return UNPAID if await self._payments.unpaid_since(contract.id) is not None else None
+
+    async def _close_checkout(self, org: UUID) -> None:
+        """End the organization's open checkout, also if another request opens its page now.  Raises PaymentError."""
+        while True:
+            async with self._db.tenant(org) as tx:
+                row = await billing.open_checkout(tx, org)
+            if row is not None and row.session_id is not None:
+                await close_page(self._payments, await self._payments.checkout(row.session_id))
+            async with self._db.tenant(org) as tx:
+                if row is None or await billing.end_checkout(tx, row):
+                    return
 
     async def _claim(self, principal: Principal, order: CheckoutRow) -> CheckoutRow:
         """Return the organization's open checkout if it is for the same order, else close it and begin `order`.

@@ -14,6 +14,7 @@ from uuid import UUID
 
 from control.actors import actor
 from control.audit.usecases import append_action
+from control.base import fairshare
 from control.billing import limits
 from control.bus import Bus
 from control.calls import callendings, sdp
@@ -115,8 +116,8 @@ class BrowserCalls:
             raise RateLimited("You have too many calls from browsers at once; end one first.")
         if live.calls >= self._settings.max_calls_per_organization:
             raise RateLimited("Your organization has too many calls at once.")
-        # Each organization takes about half of the places that the others have left.
-        if places is not None and live.of_browsers > 0 and live.of_browsers >= places - live.of_browsers:
+        free = places - live.of_browsers if places is not None and live.of_browsers > 0 else None
+        if free is not None and not fairshare.admits(live.of_browsers, free):
             raise RateLimited("Your organization has too many calls from browsers at once.")
         await limits.require(tx, principal.org_id, "minutes")
         await browser_calls.create(tx, id, principal.org_id, caller, flow.id, flow.version, node, request.sdp)

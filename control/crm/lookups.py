@@ -11,6 +11,7 @@ from datetime import timedelta
 from typing import Any, Protocol
 from uuid import UUID
 
+from control.base.fairshare import SharedPlaces
 from control.contacts.usecases import index_if_renamed
 from control.crm import connectorwire
 from control.crm.client import ConnectorClient, ConnectorRequest
@@ -27,8 +28,10 @@ from storage.db import BUSY, UNAVAILABLE, Db, Tx
 
 #: Hours in which a contact who texts is not looked up again in a CRM; who calls always is.
 CRM_KNOWN_HOURS = 24.0
-#: Callers whom one process looks up in CRMs at once; more are not looked up.
+#: Callers whom one process looks up in CRMs at once, shared by the organizations; more are not looked up.
 CRM_LOOKUPS = 200
+#: Tasks at once: look-ups, updates of agents, and calls of which the organization is still being read.
+CRM_TASKS = 3 * CRM_LOOKUPS
 
 LOG = log(__name__)
 FORGED = "failed"
@@ -60,7 +63,7 @@ class CrmLookups:
     ) -> None:
         self._db, self._connector_client, self._settings, self._inform = db, connector_client, settings, inform
         self._running = set[asyncio.Task[None]]()
-        self._calls = set[UUID]()
+        self._calls, self._places = set[UUID](), SharedPlaces(CRM_LOOKUPS)
 
     def begin(self, call: UUID) -> None:
         """Start the look-up of a call's contact in the background, unless one is running for this call."""
@@ -80,7 +83,7 @@ class CrmLookups:
             await asyncio.wait({task}, timeout=self._settings.crm_text_seconds)
 
     def _begin(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None] | None:
-        if len(self._running) >= CRM_LOOKUPS:
+        if len(self._running) >= CRM_TASKS:
             work.close()
             LOG.warning("skipped the look-up of a caller: too many are in flight")
             return None
@@ -98,6 +101,14 @@ class CrmLookups:
         await self._query_all(_Caller(row.org_id, row.contact_id, row.phone_e164, row.direction, call))
 
     async def _query_all(self, caller: _Caller) -> None:
+        """Ask the organization's connectors, unless its look-ups have their share of the places."""
+        with self._places.place(caller.org) as is_free:
+            if is_free:
+                await self._query_enabled(caller)
+            else:
+                LOG.warning("skipped the look-up of a caller: too many of the organization are in flight")
+
+    async def _query_enabled(self, caller: _Caller) -> None:
         async with self._db.tenant(caller.org) as tx:
             connectors = await crm.enabled(tx)
         if not connectors:
@@ -115,6 +126,7 @@ class CrmLookups:
         """Apply the first answer that knows the caller, after a short wait for the connectors of higher precedence."""
         loop, is_chosen = asyncio.get_running_loop(), False
         deadline: float | None = None
+        informing: asyncio.Task[None] | None = None
         while pending := [task for task in tasks if not task.done()]:
             seconds = None if deadline is None or is_chosen else max(0.0, deadline - loop.time())
             await asyncio.wait(pending, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
@@ -127,9 +139,11 @@ class CrmLookups:
                 is_chosen = True
                 reply = replies[index]
                 assert reply is not None
-                await self._apply(caller, connectors[index].name, reply.contact)
+                informing = await self._apply(caller, connectors[index].name, reply.contact)
         if not is_chosen and all(task.result().outcome == "not_found" for task in tasks):
             await self._apply(caller, connectors[0].name, None)
+        if informing is not None:  # which needs the place of the look-up
+            await asyncio.wait({informing})
 
     async def _safely(self, connector: ConnectorRow, caller: _Caller) -> ConnectorReply:
         """Call `_query`, and contain any failure: it must not affect the other connectors."""
@@ -158,14 +172,15 @@ class CrmLookups:
                 await record_answer(tx, connector, caller.contact, reply)
         return reply
 
-    async def _apply(self, caller: _Caller, connector: str, contact: CrmContact | None) -> None:
-        """Store a connector's contact as the CRM layer, and update the context of the call's agent."""
+    async def _apply(self, caller: _Caller, connector: str, contact: CrmContact | None) -> asyncio.Task[None] | None:
+        """Store a connector's contact as the CRM layer, and begin to update the context of the call's agent."""
         async with self._db.tenant(caller.org) as tx:
             await apply(tx, caller.org, caller.contact, connector, contact)
             node = await crm.node_of(tx, caller.call) if caller.call is not None else None
         if node is not None and caller.call is not None and self._inform is not None and contact is not None:
             # In the background: the other connectors' answers don't wait for it.
-            self._begin(self._inform(caller.org, caller.call))
+            return self._begin(self._inform(caller.org, caller.call))
+        return None
 
 
 async def record_answer(tx: Tx, connector: ConnectorRow, contact: UUID, reply: ConnectorReply) -> None:

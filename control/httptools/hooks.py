@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
+from control.base.fairshare import SharedPlaces
 from control.base.redaction import without_secrets
 from control.crm.client import ConnectorClient, ConnectorRequest
 from control.crm.connectorwire import ConnectorEvent, lookup_body
@@ -34,8 +35,10 @@ from storage.db import BUSY, UNAVAILABLE, Db
 from storage.http_tools import ActiveBindingRow, HookCallRow
 from storage.tool_runs import NewToolRun
 
-#: Calls whose hooks one process runs at once; those of more calls are left out.
+#: Calls whose hooks one process runs at once, shared by the organizations; those of more calls are left out.
 HOOK_CALLS = 200
+#: Tasks at once: hooks, and calls of which the organization is still being read.
+HOOK_TASKS = 2 * HOOK_CALLS
 
 LOG = log(__name__)
 LATE = "It did not answer in time."
@@ -61,11 +64,11 @@ class Hooks:
     ) -> None:
         self._db, self._requests, self._connector_client, self._settings = db, requests, connector_client, settings
         self._inform = inform
-        self._running = set[asyncio.Task[None]]()
+        self._running, self._places = set[asyncio.Task[None]](), SharedPlaces(HOOK_CALLS)
 
     def begin(self, call: UUID) -> None:
         """Start a call's hooks in the background, unless they were started before."""
-        if len(self._running) >= HOOK_CALLS:
+        if len(self._running) >= HOOK_TASKS:
             LOG.warning("skipped a call's hooks: those of too many calls are in flight")
             return
         task = asyncio.create_task(self._guarded(call), name="hooks")
@@ -90,10 +93,14 @@ class Hooks:
         if caller is None or not rows:
             return
         hooks = [_hook(row, place, call, caller) for place, row in enumerate(rows)]
-        async with self._db.tenant(caller.org_id) as tx:
-            hooks = [hook for hook in hooks if await tool_runs.begin(tx, hook.run)]
-        if hooks and await self._run_all(call, caller, hooks, until_ms):
-            await self._inform(caller.org_id, call)
+        with self._places.place(caller.org_id) as is_free:
+            if not is_free:
+                LOG.warning("skipped a call's hooks: those of too many calls of the organization are in flight")
+                return
+            async with self._db.tenant(caller.org_id) as tx:
+                hooks = [hook for hook in hooks if await tool_runs.begin(tx, hook.run)]
+            if hooks and await self._run_all(call, caller, hooks, until_ms):
+                await self._inform(caller.org_id, call)
 
     async def _run_all(self, call: UUID, caller: HookCallRow, hooks: Sequence[_Hook], until_ms: float) -> bool:
         """Run the hooks concurrently and store their outcomes; return whether a media process must inform its agent."""

@@ -18,6 +18,7 @@ from mcp.client.sse import sse_client
 from mcp.client.streamable_http import streamable_http_client
 from mcp_types import CONNECTION_CLOSED, REQUEST_TIMEOUT, CallToolResult, Implementation, ToolListChangedNotification
 
+from control.base import fairshare
 from control.base.egress import EgressError
 from control.clients.http import GuardedClient
 from control.mcp.pinning import ListedTool, is_name, visible
@@ -270,6 +271,11 @@ async def _accept_any(*_: object) -> None:
     """Accept any result: it is data for the agent."""
 
 
+def _count(servers: Mapping[UUID, UUID], org: UUID) -> int:
+    """Count an organization's servers; the mapping is from servers to organizations."""
+    return sum(owner == org for owner in servers.values())
+
+
 class Connections:
     """The pool of a process."""
 
@@ -306,7 +312,7 @@ class Connections:
         self._remove_retired()
         if (connection := self._open.get(endpoint.server)) is not None:
             return connection
-        self._evict_idle(but=endpoint.server)
+        self._make_room(endpoint)
         self._open[endpoint.server] = opened = Connection(self._web, endpoint, self._settings)
         if self._tidying is None or self._tidying.done():
             self._tidying = asyncio.create_task(self._tidy(), name="mcp connections")
@@ -321,15 +327,25 @@ class Connections:
                 self._retired.append(connection)
         self._retired = [connection for connection in self._retired if not connection.is_closed]
 
-    def _evict_idle(self, but: UUID) -> None:
-        """Close the connection that has been idle longest if the pool is full.  Raises Unusable."""
-        servers = {*self._open, *(connection.endpoint.server for connection in self._retired)}
-        if len(servers - {but}) < self._settings.mcp_connections:
-            return
-        idle = [(connection.used_ms, server) for server, connection in self._open.items() if not connection.users]
-        if not idle:
+    def _make_room(self, endpoint: Endpoint) -> None:
+        """Close an idle connection if the organization has its share of the places, or if the pool is full.
+
+        Its own ones come first, then the one that has been idle longest.  Raises Unusable if it has its share without idle ones.
+        """
+        org, places = endpoint.org, self._settings.mcp_connections
+        pool = [each for each in (*self._open.values(), *self._retired) if each.endpoint.server != endpoint.server]
+        busy = {each.endpoint.server: each.endpoint.org for each in pool if each.users}
+        if not fairshare.admits(_count(busy, org), places - len(busy)):
             raise Unusable(AT_CAPACITY)
-        self._open.pop(min(idle)[1]).close()
+        taken = {each.endpoint.server: each.endpoint.org for each in pool}
+        free = places - len(taken)
+        if fairshare.admits(_count(taken, org), free):
+            return
+        idle = [each for each in self._open.values() if not each.users]
+        candidates = [each for each in idle if each.endpoint.org == org] or (idle if free <= 0 else [])
+        if candidates:
+            evicted = min(candidates, key=lambda each: each.used_ms).endpoint.server
+            self._open.pop(evicted).close()
 
     async def _tidy(self) -> None:
         """Close idle and overdue connections; end with the last connection."""

@@ -3,9 +3,9 @@
 from control.base import paging
 from control.base.wire import timestamp, value
 from control.boundary import ActionContext, TransactionContext
+from control.boundary.budget import Budget
 from control.clients.twilio import CarrierClient, NumberSearch, Offer, Webhooks
 from control.numbers import usecases
-from control.numbers.budget import Budget
 from control.numbers.purchases import Purchases
 from hum import ids
 from hum.ids import Kind

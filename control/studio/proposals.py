@@ -8,6 +8,7 @@ from typing import Any
 from uuid import UUID
 
 from control.base.egress import EgressError
+from control.boundary.requestconcurrency import ConcurrencyLimits
 from control.clients.http import GuardedClient
 from control.clients.openai import ModelError, ModelUsage, Writer
 from control.flows import usecases as flow_usecases
@@ -65,6 +66,7 @@ class Proposals:
         self._db, self._web, self._writer = db, web, writer
         self._choices, self._concurrency, self._settings = choices, concurrency, settings
         self._converter, self._converting = Converter(settings), asyncio.Semaphore(settings.studio_concurrency)
+        self._organizations = ConcurrencyLimits(max(1, settings.studio_concurrency // 2), settings.studio_seconds)
 
     async def propose(self, org: UUID, request: pb.ProposeFlowRequest) -> pb.ProposeFlowResponse:
         """Propose a flow.  Raises InvalidRequest, RateLimited, Unavailable."""
@@ -130,7 +132,8 @@ class Proposals:
         try:
             body, media_type = await self._fetch(org, url)
             form = knowledge_rules.format_of(body, url, media_type)
-            async with self._converting:  # a conversion takes a process
+            # A conversion takes a process, of which an organization has at most half.
+            async with self._organizations.enter(org, patiently=True), self._converting:
                 blocks = await self._converter.blocks(body, form)
         except Unreadable as error:
             raise InvalidRequest([FieldError("url", f"can't be read: {error}")]) from error

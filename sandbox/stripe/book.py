@@ -288,11 +288,13 @@ class Book:
         self._refusals[self.subscription(subscription_id)["customer"]] = code
 
     def pay(self, subscription_id: str) -> None:
-        """Pay all open invoices of a subscription."""
+        """Pay all open invoices of a subscription; one that is over stays so."""
         subscription = self.subscription(subscription_id)
         self._refusals.pop(subscription["customer"], None)
         for invoice in self.open_invoices(subscription_id):
             self._pay_invoice(invoice)
+        if subscription["status"] in OVER:
+            return
         subscription["status"] = "active"
         self.publish("customer.subscription.updated", subscription)
 

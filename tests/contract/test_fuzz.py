@@ -4,11 +4,12 @@ import asyncio
 import json
 import re
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from control.numbers import budget
+from control.numbers import feature as numbers
 from tests.contract.conftest import PUBLIC, Edge
 from tests.contract.test_authorization import belongings
 from tests.contract.test_browser_calls import linked
@@ -31,7 +32,7 @@ pytestmark = [pytest.mark.fuzz, pytest.mark.timeout(900)]
 
 @pytest.fixture
 def limits(limits: dict[str, float], monkeypatch: pytest.MonkeyPatch) -> dict[str, float]:
-    monkeypatch.setattr(budget, "BURST", 1_000_000)
+    monkeypatch.setattr(numbers, "CARRIER_BUDGET", replace(numbers.CARRIER_BUDGET, burst=1_000_000))
     return limits | LASTING
 
 

@@ -12,7 +12,7 @@ from grpc import aio
 from control.audit import usecases
 from control.contacts import servicer
 from control.identity import usecases as identity
-from control.numbers import budget
+from control.numbers.feature import CARRIER_BUDGET
 from hum.v1 import (
     audit_pb2,
     audit_pb2_grpc,
@@ -192,9 +192,9 @@ async def test_exports_and_synchronizations_of_one_organization_leave_anothers_c
             )
 
     syncs = [asyncio.ensure_future(sync()) for _ in range(MANY_SYNCS)]
-    await until(lambda: held["carrier"] == budget.AT_ONCE)
+    await until(lambda: held["carrier"] == CARRIER_BUDGET.in_flight)
     exports = [asyncio.ensure_future(export(keys[n % len(keys)])) for n in range(MANY_EXPORTS)]
-    most = {"pages": int(plane.settings.organization_requests), "carrier": budget.AT_ONCE}
+    most = {"pages": int(plane.settings.organization_requests), "carrier": CARRIER_BUDGET.in_flight}
     ingress = runtime_pb2_grpc.IngressServiceStub(plane.channel)
     await until(lambda: held == most)
     for n in range(10):

@@ -9,6 +9,7 @@ import httpx
 import pytest
 
 from control.base.subscriptions import Payments
+from control.billing.feature import STRIPE_BUDGET
 from hum.contract.errors import PaymentRefused
 from sandbox.stripe import Stripe, StripeFault
 from sandbox.stripe.shapes import Json
@@ -163,6 +164,103 @@ async def test_who_has_a_subscription_begins_no_other(sold: Edge, stripe: Stripe
             assert (answer.status_code, answer.json()["error"]["code"]) == (409, "invalid_state"), answer.text
         assert (await get(http))["plan"]["id"] == "starter"
         assert [each["status"] for each in stripe.book.checkouts.values()] == ["complete"]
+
+
+async def subscribed(http: httpx.AsyncClient, stripe: Stripe) -> Json:
+    """The customer's subscription from another page, such as one that the operator has made."""
+    (customer,) = stripe.book.customers
+    line = {"mode": "subscription", "customer": customer, "line_items": [{"price": "price_starter"}]}
+    return stripe.book.complete(stripe.book.open_checkout(line)["id"])
+
+
+async def test_whoever_has_a_subscription_pays_no_other_on_a_page_that_was_open(sold: Edge, stripe: Stripe) -> None:
+    async with await sold.client() as http:
+        page = await checkout(http)
+        await subscribed(http, stripe)
+        answer = await http.post("/api/billing/checkout", json={"plan": "starter"})
+        assert (answer.status_code, answer.json()["error"]["code"]) == (409, "invalid_state"), answer.text
+        assert stripe.book.checkouts[page]["status"] == "expired"
+
+
+async def test_a_page_that_another_request_opens_meanwhile_is_closed_too(
+    sold: Edge, stripe: Stripe, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened, read = asyncio.Event(), asyncio.Event()
+    record_checkout, end_checkout = billing.record_checkout, billing.end_checkout
+
+    async def made(tx: Tx, *page: Any) -> bool:
+        opened.set()
+        await read.wait()
+        return await record_checkout(tx, *page)
+
+    async def ended(tx: Tx, row: billing.CheckoutRow) -> bool:
+        read.set()
+        await until(first.done)
+        return await end_checkout(tx, row)
+
+    monkeypatch.setattr(billing, "record_checkout", made)
+    monkeypatch.setattr(billing, "end_checkout", ended)
+    async with await sold.client() as http:
+        first = asyncio.create_task(http.post("/api/billing/checkout", json={"plan": "starter"}))
+        await opened.wait()
+        await subscribed(http, stripe)
+        second = await http.post("/api/billing/checkout", json={"plan": "starter"})
+        assert (second.status_code, second.json()["error"]["code"]) == (409, "invalid_state"), second.text
+        assert (await first).status_code == 201
+        assert "open" not in [each["status"] for each in stripe.book.checkouts.values()]
+
+
+async def test_a_first_payment_that_failed_can_be_repeated_on_its_page(sold: Edge, stripe: Stripe) -> None:
+    async with await sold.client() as http:
+        page = await checkout(http)
+        stripe.book.complete(page, pays=False)
+        assert await checkout(http) == page
+        assert stripe.book.checkouts[page]["status"] == "open"
+
+
+@pytest.mark.parametrize("settles", ["paid", "void", "uncollectible"])
+async def test_who_owes_of_an_ended_subscription_begins_no_other_until_it_is_settled(
+    sold: Edge, stripe: Stripe, payments: Payments, settles: str
+) -> None:
+    """Else each renewal that fails would give a period for nothing."""
+    async with await sold.client() as http:
+        made = stripe.book.complete(await checkout(http))
+        stripe.book.renew(made["id"], pays=False)
+        stripe.book.end(made["id"])
+        await stripe.deliver()
+        await fetched(sold, payments)
+        before = len(stripe.book.checkouts)
+        for plan in ("starter", "business"):
+            answer = await http.post("/api/billing/checkout", json={"plan": plan})
+            assert (answer.status_code, answer.json()["error"]["code"]) == (409, "invalid_state"), answer.text
+            assert "pay it in the portal" in answer.json()["error"]["message"]
+        assert len(stripe.book.checkouts) == before
+        assert (await http.post("/api/billing/portal", json={})).status_code == 201
+        if settles == "paid":
+            stripe.book.pay(made["id"])
+        for invoice in stripe.book.open_invoices(made["id"]):
+            invoice["status"] = settles
+        stripe.book.complete(await checkout(http))
+        assert made["status"] == "canceled"
+        await stripe.deliver()
+        await fetched(sold, payments)
+        assert (await get(http))["subscription"]["status"] == "active"
+
+
+async def test_requests_that_ask_stripe_have_a_budget(sold: Edge, stripe: Stripe) -> None:
+    """An organization's own: Stripe limits the requests of all organizations together."""
+    async with await sold.client() as http, await sold.client("Other") as other:
+        await checkout(http)
+        answers = [await http.post("/api/billing/portal", json={}) for _ in range(STRIPE_BUDGET.burst)]
+        assert [each.status_code for each in answers] == [201] * (STRIPE_BUDGET.burst - 1) + [429]
+        assert int(answers[-1].headers["Retry-After"]) <= 1 / STRIPE_BUDGET.per_second
+        for refused in (
+            await http.post("/api/billing/checkout", json={"plan": "starter"}),
+            await http.patch("/api/billing/subscription", json={"extra_seats": 1}),
+        ):
+            assert (refused.status_code, refused.json()["error"]["code"]) == (429, "rate_limited"), refused.text
+        await get(http)
+        await checkout(other)
 
 
 async def test_the_webhook_is_faster_than_the_checkouts_answer(sold: Edge, stripe: Stripe, payments: Payments) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -10,13 +11,15 @@ from aiohttp import web
 
 from control.base.egress import Policy
 from control.clients.http import GuardedClient
+from control.crm import lookups
 from control.crm.client import ConnectorClient
 from control.crm.lookups import CrmLookups
+from hum import ids
 from hum.clock import now
-from storage import contacts, crm
+from storage import contacts, crm, identity
 from tests.control.crm.conftest import ADA, CALLER, World, answers
 from tests.support.httpserver import Handler
-from tests.support.waits import patience
+from tests.support.waits import patience, until
 
 FOUND = answers({"found": True, "contact": ADA})
 UNKNOWN = answers({"found": False})
@@ -281,3 +284,30 @@ async def test_what_is_deleted_meanwhile_stays_deleted(world: World) -> None:
             await tx.fetchval(f"SELECT count(*) FROM {table}") for table in ("contacts", "crm_logs", "crm_contacts")
         ]
     assert left == [0, 0, 0] and len(one.asked) == 2
+
+
+async def test_an_organization_whose_connectors_are_slow_leaves_others_their_look_ups(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lookups, "CRM_LOOKUPS", 4)
+    one, _ = await world.crm()
+    one.paths[LOOKUP] = hangs
+    shared = CrmLookups(world.db, world.connector_client, world.settings)
+    for call in [await world.call() for _ in range(4)]:
+        shared.begin(call)
+    await until(lambda: len(shared._running) == 2 == len(one.asked))
+    running = list(shared._running)
+
+    other = ids.new()
+    async with world.db.system() as tx:
+        await identity.create_organization(tx, other, "Other")
+    theirs = replace(world, org=other)
+    quick, _ = await theirs.crm()
+    quick.paths[LOOKUP] = FOUND
+    shared.begin(await theirs.call())
+    await until(lambda: len(quick.asked) == 1)
+    for task in running:
+        task.cancel()
+    await asyncio.gather(*shared._running, return_exceptions=True)
+    assert (await theirs.contact()).name == "Ada Lovelace"
+    assert not shared._places._taken

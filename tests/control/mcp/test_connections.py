@@ -2,9 +2,11 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
 from dataclasses import replace
 from typing import Any
 from unittest.mock import AsyncMock
+from uuid import UUID
 
 import httpx2
 import pytest
@@ -389,3 +391,36 @@ async def test_more_tools_than_a_server_may_have_are_not_read(web: GuardedClient
     side = Side(web, mcp_tools=10)
     async with side.pool.use(side.to(server)) as connection:
         assert isinstance(connection, Connection) and len(await connection.listed(0)) == 10
+
+
+async def test_an_organization_takes_no_more_places_than_it_leaves(web: GuardedClient, server: McpServer) -> None:
+    """However many servers it uses, and whether or not they are slow."""
+    side, ours, theirs = Side(web, mcp_connections=8), ids.new(), ids.new()
+
+    def to(org: UUID) -> Endpoint:
+        return side.to(server, org=org, server=ids.new())
+
+    kept = to(theirs)
+    await side.call(kept, n=1)
+    for n in range(10):  # idle connections, in place of one another
+        await side.call(to(ours), n=n)
+    assert len(side.pool) == 5
+    async with side.pool.use(kept) as connection:
+        assert not connection.is_over
+    async with AsyncExitStack() as stack:
+        for _ in range(4):
+            await stack.enter_async_context(side.pool.use(to(ours)))
+        with pytest.raises(Unusable, match="Too many MCP servers"):
+            await side.call(to(ours))
+        async with side.pool.use(kept) as same:
+            assert same is connection, "it was not closed for others"
+        for n in range(8):
+            await side.call(to(theirs), n=n)
+        assert len(side.pool) <= 8
+
+
+async def test_idle_connections_of_others_make_room_in_a_full_pool(web: GuardedClient, server: McpServer) -> None:
+    side = Side(web, mcp_connections=2)
+    for n in range(4):
+        assert await side.call(side.to(server, server=ids.new()), n=n) == f"order {n}"
+        assert len(side.pool) == min(n + 1, 2)

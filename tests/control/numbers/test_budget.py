@@ -8,8 +8,8 @@ import grpc
 import pytest
 from grpc import aio
 
-from control.numbers import budget
-from control.numbers.budget import Budget
+from control.boundary.budget import Budget
+from control.numbers.feature import CARRIER_BUDGET
 from hum import ids
 from hum.contract.errors import RateLimited
 from hum.v1 import numbers_pb2 as pb
@@ -48,28 +48,28 @@ async def test_a_carrier_that_is_slow_is_asked_little_at_once(
     monkeypatch.setattr(desk.carrier, method, slow)
     asking = [asyncio.ensure_future(ask(desk)) for _ in range(ASKED)]
     async with patience():
-        await until(lambda: under_way == budget.AT_ONCE)
+        await until(lambda: under_way == CARRIER_BUDGET.in_flight)
         await asyncio.wait(asking, return_when=asyncio.FIRST_EXCEPTION)
-        assert under_way == budget.AT_ONCE
+        assert under_way == CARRIER_BUDGET.in_flight
         theirs = asyncio.ensure_future(ask(other))
-        await until(lambda: under_way == budget.AT_ONCE + 1)
+        await until(lambda: under_way == CARRIER_BUDGET.in_flight + 1)
         answering.set()
         await theirs
         results = await asyncio.gather(*asking, return_exceptions=True)
     refused = [each for each in results if isinstance(each, aio.AioRpcError)]
     assert {each.code() for each in refused} == {grpc.StatusCode.RESOURCE_EXHAUSTED}
-    assert under_way <= budget.BURST + 1
+    assert under_way <= CARRIER_BUDGET.burst + 1
 
 
 async def test_a_walk_ends_at_the_budget_and_goes_on_slowly() -> None:
     at_ms = 0.0
-    budgets, org = Budget(1, lambda: at_ms), ids.new()
+    budgets, org = Budget(CARRIER_BUDGET, 1, lambda: at_ms), ids.new()
 
     async def ask() -> None:
         async with budgets.slot(org):
             pass
 
-    for _ in range(budget.BURST):
+    for _ in range(CARRIER_BUDGET.burst):
         await ask()
     with pytest.raises(RateLimited) as refused:
         await ask()
