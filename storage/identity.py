@@ -78,6 +78,7 @@ KEYS = """
 """
 # Waits for a transaction that revokes this key, and then returns no row; later ones wait for this transaction.
 VALID_KEY = "SELECT expires_at FROM api_keys WHERE id = $1 AND revoked_at IS NULL FOR SHARE"
+LOCK_KEYS = "SELECT pg_advisory_xact_lock(hashtextextended('api keys ' || hum.org_id()::text, 0))"
 REVOKE_KEY = "UPDATE api_keys SET revoked_at = coalesce(revoked_at, now()) WHERE id = $1"
 COUNT_VALID_KEYS = "SELECT count(*) FROM api_keys WHERE revoked_at IS NULL AND coalesce(expires_at > now(), true)"
 
@@ -371,6 +372,14 @@ async def revoke_key(tx: Tx, id: UUID) -> None:
     if await tx.execute(REVOKE_KEY, id) == "UPDATE 0":
         raise NotFound("There is no such API key.")
     await revocations.publish(tx, id)
+
+
+async def lock_keys(tx: Tx) -> None:
+    """Serialize the transactions that change several of the organization's keys.
+
+    Each locks a key's row and then those of others; two that lock the same rows in different orders would deadlock.
+    """
+    await tx.execute(LOCK_KEYS)
 
 
 async def valid_key(tx: Tx, id: UUID) -> tuple[bool, datetime | None]:

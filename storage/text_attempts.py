@@ -98,8 +98,8 @@ UNKNOWN = f"""
              ORDER BY turn, random() LIMIT $2) chosen ON chosen.id = a.id
      ORDER BY chosen.turn
 """
-#: Attempts without a new status from the carrier for so long.  They are marked before the carrier is asked: those whose query fails must
-#: not be first again.
+#: Attempts without a new status from the carrier for so long.  They are marked before the carrier is asked, as if queried earlier:
+#: those whose query fails or is never made are due again soon, but behind those that were due before.
 QUIET = f"""
     {ATTEMPT}
      WHERE a.state = 'accepted' AND a.carrier_status IN ('accepted', 'scheduled', 'queued', 'sending', 'sent')
@@ -107,7 +107,7 @@ QUIET = f"""
        AND a.started_at > clock_timestamp() - $2::interval
      ORDER BY coalesce(a.looked_at, a.started_at) LIMIT $3 FOR NO KEY UPDATE OF a SKIP LOCKED
 """
-SET_ASKED = "UPDATE message_attempts SET looked_at = clock_timestamp() WHERE id = ANY ($1::uuid[])"
+SET_QUERIED = "UPDATE message_attempts SET looked_at = clock_timestamp() - $2::interval WHERE id = ANY ($1::uuid[])"
 RETRIES = "SELECT id FROM message_attempts WHERE retry_at <= now() ORDER BY retry_at LIMIT $1"
 RETRY = "UPDATE message_attempts SET retry_at = NULL WHERE id = $1"
 SEND_AGAIN = """
@@ -306,11 +306,19 @@ async def unconfirmed(tx: Tx, after: timedelta, limit: int) -> list[AttemptRow]:
     return [AttemptRow(**row) for row in await tx.fetch(UNKNOWN, after, limit)]
 
 
-async def claim_quiet(tx: Tx, after: timedelta, age: timedelta, limit: int) -> list[AttemptRow]:
-    """Claim attempts of at most this age without a final status, if the carrier was last asked so long ago, to ask it."""
+async def claim_quiet(tx: Tx, after: timedelta, age: timedelta, lease: timedelta, limit: int) -> list[AttemptRow]:
+    """Claim attempts of at most this age without a final status, if the carrier was last asked so long ago, to ask it.
+
+    They are due again when the lease ends, unless `record_query` records that the carrier answered.
+    """
     rows = [AttemptRow(**row) for row in await tx.fetch(QUIET, after, age, limit)]
-    await tx.execute(SET_ASKED, [row.id for row in rows])
+    await tx.execute(SET_QUERIED, [row.id for row in rows], after - min(lease, after))
     return rows
+
+
+async def record_query(tx: Tx, id: UUID) -> None:
+    """Record that the carrier answered a query of an accepted attempt's status."""
+    await tx.execute(SET_QUERIED, [id], timedelta(0))
 
 
 async def retries(tx: Tx, limit: int) -> list[UUID]:

@@ -3,12 +3,10 @@
 from collections.abc import Collection
 from uuid import UUID
 
-import asyncpg
-
 from control.approvals.usecases import decide
 from hum import ids
 from hum.clock import now
-from hum.contract.errors import NotFound, RequestRefused
+from hum.contract.errors import NotFound
 from hum.ids import Kind
 from hum.observe.logs import log
 from storage import approvals, audit
@@ -32,7 +30,8 @@ async def close_overdue(db: Db) -> None:
                 await _close(db, id, state)
             except UNAVAILABLE:
                 raise
-            except (asyncpg.PostgresError, RequestRefused, RecursionError, ValueError):
+            # The boundary of one approval: the others are closed.
+            except Exception:
                 LOG.exception("could not close an overdue approval", approval=str(id), state=state)
                 failed.add(id)
 

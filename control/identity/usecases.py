@@ -239,6 +239,7 @@ async def revoke_key(ctx: TransactionContext, id: UUID, *, keep_made: bool) -> N
     other keys stay too.  Raises NotFound, and Forbidden if the key that asks, or a maker of it, is to keep what it made.
     """
     tx, principal = ctx.tx, ctx.principal
+    await identity.lock_keys(tx)
     if keep_made and principal.key_id is not None and await identity.descends(tx, principal.key_id, id):
         raise Forbidden("Only a person, or a key that the revoked one has not made, can keep the keys that it made.")
     await identity.revoke_key(tx, id)

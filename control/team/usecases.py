@@ -44,6 +44,8 @@ async def remove(tx: Tx, principal: Principal, user: UUID, *, keep_keys: bool) -
     answers for them.  Raises NotFound, InvalidState for the last admin, and Forbidden as `invite` does.
     """
     admins = await _lock_admins(tx, principal)
+    # Before the invitations are locked: a key's revocation locks keys first.
+    await identity.lock_keys(tx)
     role = (await team.member(tx, user)).role
     _require_another_admin(admins, user)
     await team.remove(tx, user)

@@ -29,6 +29,8 @@ UNKNOWN = Gauge("hum_texts_unknown", "Texts whose outcome is unknown, and which 
 WAITING = Gauge("hum_texts_waiting_seconds", "Age of the oldest due text of a conversation")
 #: Tolerated difference between the carrier's clock and ours.
 CLOCK_SLACK = timedelta(seconds=120)
+#: Until a text whose query failed, or was never made, is queried again.
+QUERY_LEASE = timedelta(minutes=30)
 #: Attempts per step of a sweep.
 MOST_LOOKS = 50
 MOST_RETRIES = 500
@@ -149,7 +151,8 @@ class TextLookups:
     async def reconcile(self) -> int:
         """Query the texts that have had no callback for long, in case one was lost; return how many."""
         async with self._db.system() as tx:
-            quiet = await text_attempts.claim_quiet(tx, self._times.reconcile, self._times.oldest, MOST_LOOKS)
+            times = self._times
+            quiet = await text_attempts.claim_quiet(tx, times.reconcile, times.oldest, QUERY_LEASE, MOST_LOOKS)
         return await each_row("text statuses", quiet, self._query_status)
 
     async def _query_status(self, attempt: AttemptRow) -> bool:
@@ -158,6 +161,7 @@ class TextLookups:
         text = await self._carrier.find_text(attempt.carrier_sid, attempt.account)
         async with self._db.system() as tx:
             locked = await text_attempts.lock(tx, attempt.id)
+            await text_attempts.record_query(tx, attempt.id)
             if text is None:
                 DRIFT.labels("missing").inc()
                 LOG.warning(

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from uuid import UUID
 
 from control.webhooks import usecases
@@ -14,6 +14,8 @@ from storage.db import BUSY, UNAVAILABLE, Db
 from storage.webhook_queues import DeadBackOff, HealthRow
 
 LOG = log(__name__)
+#: The message of an attempt whose outcome could not be recorded whole.
+NOT_STORED = "HUM could not store the receiver's answer."
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,10 +71,13 @@ class OutcomeRecorder:
             await self._record(batch)
         except (*UNAVAILABLE, *BUSY):
             raise
-        # Any outcome may reveal a bug, which must not hold up those of other organizations: once its lease has ended it is sent again.
+        # Any outcome may reveal a bug, which must not hold up those of other organizations.  Without a record of the attempt, the delivery
+        # is sent again once its lease has ended, and retries never run out.
         except Exception:
             if len(batch) == 1:
                 LOG.exception("could not record a webhook's outcome", delivery=str(batch[0].row.id))
+                if (bare := _bare(batch[0])) != batch[0]:
+                    await self._record_each([bare])
                 return
             middle = len(batch) // 2
             await self._record_each(batch[:middle])
@@ -85,11 +90,17 @@ class OutcomeRecorder:
             owned = [outcome for outcome in batch if outcome.row.id in recorded]
             if delays := [delay for outcome in owned if (delay := _delay_of_successors(outcome)) is not None]:
                 await webhook_queues.delay_followers(tx, delays)
-            await webhook_queues.health(tx, _healths(batch), self._dead)
+            await webhook_queues.health(tx, _healths(owned), self._dead)
             gone = {outcome.claimed.row.webhook_id: outcome.claimed.row for outcome in owned if outcome.is_gone}
             for row in gone.values():
                 await usecases.disable(tx, row.org_id, row.webhook_id, row.url, "gone")
         await self._at_step("recorded")
+
+
+def _bare(outcome: DeliveryOutcome) -> DeliveryOutcome:
+    """Return the outcome without the receiver's words and without an effect on the webhook."""
+    row = replace(outcome.row, message=NOT_STORED, response_body=None, response_type=None)
+    return replace(outcome, row=row, is_gone=False)
 
 
 def _delay_of_successors(outcome: DeliveryOutcome) -> tuple[UUID, UUID, int, float] | None:
@@ -101,7 +112,7 @@ def _delay_of_successors(outcome: DeliveryOutcome) -> tuple[UUID, UUID, int, flo
 
 
 def _healths(batch: Sequence[DeliveryOutcome]) -> list[HealthRow]:
-    """Return the health of each webhook by a batch of outcomes; one success suffices."""
+    """Return the health of each webhook by the recorded outcomes of a batch; one success suffices."""
     by_webhook = dict[UUID, list[DeliveryOutcome]]()
     for outcome in batch:
         by_webhook.setdefault(outcome.claimed.row.webhook_id, []).append(outcome)

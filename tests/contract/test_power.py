@@ -2,6 +2,7 @@
 
 import asyncio
 from typing import Any
+from uuid import UUID
 
 import httpx
 import pytest
@@ -10,6 +11,8 @@ from control.identity import usecases as identity
 from control.team import usecases as invitations
 from hum import ids
 from hum.ids import Kind
+from storage import identity as storage_identity
+from storage.db import Tx
 from tests.contract.conftest import Browser, Edge
 from tests.contract.test_team import ADA, ALAN, GRACE, members, team
 from tests.support.waits import until
@@ -196,6 +199,40 @@ async def test_the_keys_of_a_revoked_key_are_kept_for_who_asks_but_not_for_thems
         await owner.request("DELETE", f"/api/api-keys/{id}")
     ).status_code == 204  # the maker of the kept one's maker
     assert await opens(first, third) == [False, False]
+
+
+@pytest.mark.parametrize("ends", ["key", "member"])
+async def test_a_key_is_revoked_while_another_is_with_all_keys_of_its_maker(
+    edge: Edge, monkeypatch: pytest.MonkeyPatch, ends: str
+) -> None:
+    owner, grace = await team(edge, (GRACE, "admin"))
+    root, root_key = await made(await key_of(edge, grace))
+    child, child_key = await made(root_key)
+    grandchildren = [(await made(child_key))[1] for _ in range(3)]
+    user, db = (await members(owner))[GRACE]["user_id"], edge.plane.control.db
+    async with db.system() as tx:
+        # Its row is now stored behind those of the keys that it made.
+        await tx.execute("UPDATE api_keys SET name = 'child' WHERE id = $1", ids.require(Kind.API_KEY, child))
+    begun, go_on, cascade = asyncio.Event(), asyncio.Event(), storage_identity.revoke_keys_made_by
+
+    async def revoke_keys_made_by(tx: Tx, maker: UUID, besides: UUID | None) -> list[UUID]:
+        if maker == ids.require(Kind.API_KEY, child):
+            begun.set()
+            await go_on.wait()
+        # One of the plans that the server may choose: it locks the rows in the order in which they are stored.
+        for other in ("hashjoin", "indexscan", "bitmapscan"):
+            await tx.execute(f"SET LOCAL enable_{other} = off")
+        return await cascade(tx, maker, besides)
+
+    monkeypatch.setattr(storage_identity, "revoke_keys_made_by", revoke_keys_made_by)
+    first = asyncio.create_task(owner.request("DELETE", f"/api/api-keys/{child}"))
+    await begun.wait()
+    path = f"/api/api-keys/{root}" if ends == "key" else f"/api/team/{user}"
+    second = asyncio.create_task(owner.request("DELETE", path))
+    await until(lambda: waiting_for_locks(edge, 1))
+    go_on.set()
+    assert [(await each).status_code for each in (first, second)] == [204, 204]
+    assert await opens(root_key, child_key, *grandchildren) == [False] * 5
 
 
 async def test_a_key_that_expires_makes_none_that_outlives_it(edge: Edge) -> None:

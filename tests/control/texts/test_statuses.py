@@ -14,7 +14,7 @@ from control.texts.statusbatches import AttemptReport
 from control.texts.statuses import CarrierReport
 from hum import ids
 from hum.contract.errors import CarrierError, InvalidState, NotFound
-from storage import identity
+from storage import identity, text_attempts
 from storage.db import Tx
 from storage.messages import MessageRow
 from tests.control.texts.conftest import Texting
@@ -331,6 +331,62 @@ async def test_an_account_whose_queries_fail_delays_no_other(desk: TextDesk, sus
     for _ in range(2):
         await desk.lookups.reconcile()
     assert [(await desk.state(message))[0] for message in suspended] == ["sent", "sent", "delivered"]
+
+
+async def test_a_status_that_could_not_be_queried_is_queried_again_soon(desk: TextDesk) -> None:
+    messages = [await desk.write(contact=f"+1317555019{number}") for number in range(2)]
+    await desk.send()
+    for sid, text in desk.carrier.texts.items():
+        desk.carrier.texts[sid] = replace_status(text, "delivered")
+    await desk.later(7 * 3600)
+    desk.carrier.fail = CarrierError("away")
+    await desk.lookups.reconcile()
+    desk.carrier.fail = None
+    await desk.lookups.reconcile()
+    assert [(await desk.state(message))[0] for message in messages] == ["sent", "sent"], "not at once"
+    await desk.later(lookups.QUERY_LEASE.total_seconds())
+    await desk.lookups.reconcile()
+    assert [(await desk.state(message))[0] for message in messages] == ["delivered", "delivered"]
+
+
+async def test_statuses_that_a_sweep_claimed_and_did_not_query_are_queried_soon(
+    desk: TextDesk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    messages = [await desk.write(contact=f"+1317555019{number}") for number in range(2)]
+    await desk.send()
+    for sid, text in desk.carrier.texts.items():
+        desk.carrier.texts[sid] = replace_status(text, "delivered")
+    await desk.later(7 * 3600)
+
+    async def fail(*_: object) -> None:
+        raise ConnectionError  # the database is unavailable
+
+    with monkeypatch.context() as patch, pytest.raises(ConnectionError):
+        patch.setattr(text_attempts, "lock", fail)
+        await desk.lookups.reconcile()
+    await desk.later(lookups.QUERY_LEASE.total_seconds())
+    await desk.lookups.reconcile()
+    assert [(await desk.state(message))[0] for message in messages] == ["delivered", "delivered"]
+
+
+async def test_a_status_is_queried_once_per_interval(desk: TextDesk, monkeypatch: pytest.MonkeyPatch) -> None:
+    await desk.write()
+    await desk.send()
+    find_text, queried = desk.carrier.find_text, list[str]()
+
+    async def find(sid: str, account: str = "") -> Any:
+        queried.append(sid)
+        return await find_text(sid, account)
+
+    monkeypatch.setattr(desk.carrier, "find_text", find)
+    await desk.later(6 * 3600)
+    for seconds in (0.0, lookups.QUERY_LEASE.total_seconds(), 5 * 3600):
+        await desk.later(seconds)
+        await desk.lookups.reconcile()
+    assert len(queried) == 1
+    await desk.later(3600)
+    await desk.lookups.reconcile()
+    assert len(queried) == 2
 
 
 async def test_an_account_whose_look_ups_fail_delays_no_other(desk: TextDesk, suspended: list[MessageRow]) -> None:

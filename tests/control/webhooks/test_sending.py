@@ -14,13 +14,15 @@ import pytest
 
 from control.clients.http import HttpAnswer
 from control.webhooks import bodies, lateness, retries, usecases
+from control.webhooks.recording import NOT_STORED
 from control.webhooks.retries import Schedule
 from hum import ids
 from hum.clock import now
 from hum.ids import Kind
 from sandbox.receiver import ReceivedRequest, ReceiverFault, Reply
-from storage import identity, webhook_deliveries
-from storage.db import UNAVAILABLE, Db
+from storage import identity, webhook_deliveries, webhook_queues
+from storage.db import UNAVAILABLE, Db, Tx
+from storage.webhook_queues import DeadBackOff, OutcomeRow
 from tests.control.webhooks.conftest import SCHEDULE, Hooked, received
 from tests.support.present import present
 from tests.support.waits import patience
@@ -202,9 +204,8 @@ async def test_an_answer_waits_for_a_database_that_is_away(hooked: Hooked) -> No
     assert len(hooked.receiver.requests) == 1
 
 
-async def test_an_outcome_that_can_not_be_recorded_takes_no_other_with_it(
-    hooked: Hooked, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def answer_unstorably(hooked: Hooked, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the receiver at `/bad` answer with a content type that the database refuses."""
     ask = hooked.web.request
 
     async def request(method: str, url: str, **options: Any) -> HttpAnswer:
@@ -212,6 +213,12 @@ async def test_an_outcome_that_can_not_be_recorded_takes_no_other_with_it(
         return replace(answer, headers={"content-type": "\udcff"}) if url.endswith("/bad") else answer
 
     monkeypatch.setattr(hooked.web, "request", request)
+
+
+async def test_an_outcome_that_can_not_be_recorded_takes_no_other_with_it(
+    hooked: Hooked, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answer_unstorably(hooked, monkeypatch)
     good, bad, other = await hooked.webhook(), await hooked.webhook("/bad"), await hooked.webhook()
     await hooked.happen(received())
     async with patience():
@@ -219,7 +226,51 @@ async def test_an_outcome_that_can_not_be_recorded_takes_no_other_with_it(
         await sender.send_due()
         while [each.state for id in (good, other) for each in await hooked.deliveries(id)] != ["delivered"] * 2:
             await asyncio.sleep(0.01)
-    assert [each.state for each in await hooked.deliveries(bad)] == ["pending"]
+    (delivery,) = await hooked.until_settled(bad)
+    assert (delivery.state, delivery.response_status, len(hooked.receiver.at("/bad"))) == ("delivered", 200, 1)
+    async with hooked.db.tenant(hooked.org) as tx:
+        (attempt,) = await webhook_deliveries.attempts(tx, delivery.id)
+    assert (attempt.message, attempt.response_type) == (NOT_STORED, None)
+
+
+async def test_retries_run_out_although_no_answer_can_be_recorded(
+    hooked: Hooked, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answer_unstorably(hooked, monkeypatch)
+    hooked.receiver.always("/bad", Reply(500))
+    bad = await hooked.webhook("/bad")
+    await hooked.happen(received())
+    sender = hooked.sender(schedule=Schedule((0.01,) * SCHEDULE.retries, 0.2, 1.0), dead=DeadBackOff(99, 0.2, 1.0))
+    (delivery,) = await hooked.until_settled(bad, sender)
+    assert (delivery.state, delivery.error, delivery.attempts) == ("failed", "status", 1 + SCHEDULE.retries)
+
+
+async def test_an_outcome_is_counted_once_although_its_batch_is_recorded_again(
+    hooked: Hooked, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A batch that can't be recorded as a whole is halved; the database is unavailable after the first half."""
+    record, sizes, together = webhook_queues.record, list[int](), asyncio.Barrier(4)
+
+    async def record_half(tx: Tx, outcomes: Sequence[OutcomeRow]) -> set[UUID]:
+        sizes.append(len(outcomes))
+        if len(sizes) in {1, 3}:
+            raise ValueError if len(sizes) == 1 else ConnectionError
+        return await record(tx, outcomes)
+
+    async def at_step(step: str) -> None:
+        if step == "answered":
+            await together.wait()
+
+    monkeypatch.setattr(webhook_queues, "record", record_half)
+    hooked.receiver.always("/hook", Reply(500))
+    webhook = await hooked.webhook()
+    await hooked.happen(*(received(number) for number in range(4)))
+    async with patience():
+        await hooked.sender(at_step, Schedule((3600.0,), 0, 0)).send_due()
+    assert sizes == [4, 2, 2, 4]
+    assert [(each.state, each.attempts) for each in await hooked.deliveries(webhook)] == [("pending", 1)] * 4
+    async with hooked.db.system() as tx:
+        assert await tx.fetchval("SELECT failures FROM webhook_queues") == 4
 
 
 async def test_an_attempt_that_fails_by_a_bug_is_retried_only_as_often_as_others(
