@@ -92,11 +92,15 @@ journeys: $(CORE) $(CONSOLE) console/e2e/node_modules/.ready
 pictures: $(CORE) $(CONSOLE) console/e2e/node_modules/.ready
 	cd console/e2e && PICTURES=all PATH="$(CURDIR)/$(BIN):$$PATH" npx playwright test pictures
 
-lighthouse: $(CORE) $(CONSOLE) console/e2e/node_modules/.ready
+lighthouse: $(CORE) $(CONSOLE) console/e2e/lighthouse/node_modules/.ready
 	$(BIN)/python -m bench.console --parts lighthouse --rounds 3 --calls 2000 --threads 500
 
 console/e2e/node_modules/.ready: console/e2e/package-lock.json | $(READY)
 	cd console/e2e && PATH="$(CURDIR)/$(BIN):$$PATH" PLAYWRIGHT_SKIP_BROWSER_DOWNLOAD=1 npm ci --silent
+	@touch $@
+
+console/e2e/lighthouse/node_modules/.ready: console/e2e/lighthouse/package-lock.json console/e2e/node_modules/.ready
+	cd console/e2e/lighthouse && PATH="$(CURDIR)/$(BIN):$$PATH" npm ci --silent && PATH="$(CURDIR)/$(BIN):$$PATH" npx tsc --noEmit
 	@touch $@
 
 # Programs that nobody here wrote, which tests hold ours against; each in an environment of its own.

@@ -1,7 +1,7 @@
 """The command python -m bench.console: delays in the console, with a hundred thousand calls and a line of 10 Mbit/s.
 
 Starts a whole platform (or uses the running one with the home `--home`), fills an organization by SQL (`bench.console.clinic`), and
-measures in Debian's Chromium (`console/e2e/speed`).  Needs the built console and the journeys' packages (`make journeys`).
+measures in Debian's Chromium (`console/e2e/speed`).  Needs the built console and the packages of `make lighthouse`.
 """
 
 import argparse
@@ -216,7 +216,7 @@ async def _measured(part: str, plan: dict[str, Any], at: Path) -> Any:
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
     process = await asyncio.create_subprocess_exec(
         "node",
-        "speed/main.ts",
+        "lighthouse/main.ts" if part == "lighthouse" else "speed/main.ts",
         part,
         cwd=E2E,
         env={**os.environ, "PATH": path, "HUM_HOME": str(at)},

@@ -25,10 +25,11 @@ from storage.embedded import EmbeddedPostgres, find_binaries
 from storage.migrate import CannotMigrate, migrate
 from tests.e2e.conftest import ACCOUNT, CALLER, FAST, KEY, NUMBER, TOKEN, listen_settings
 from tests.e2e.platforms import free_sockets
-from tests.e2e.test_hum_up import Up
+from tests.e2e.test_hum_up import Up, programs_end
 from tests.support.template import FAST as FAST_DATABASE
 from tests.support.waits import patience
 
+__all__ = ["programs_end"]
 pytestmark = pytest.mark.interop
 PAGE = (Path(__file__).parents[2] / "docs/backup.md").read_text()
 #: Whom a campaign texts that runs at the time of the backup: some before, some after it, and some only once it is restored.
@@ -198,7 +199,9 @@ async def test_a_backup_is_restored(open_home: Path) -> None:
 
 
 @pytest.mark.timeout(300)
-async def test_hum_backup_copies_a_running_platform_and_hum_restore_brings_it_back(open_home: Path) -> None:
+async def test_hum_backup_copies_a_running_platform_and_hum_restore_brings_it_back(
+    open_home: Path, programs_end: None
+) -> None:
     before, after, backup = open_home / "before", open_home / "after", open_home / "backup"
     recording = before / "recordings/2026/call.flac"
 

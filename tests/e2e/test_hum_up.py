@@ -102,15 +102,16 @@ def arguments_of(program: dict[str, Any]) -> bytes:
 
 @pytest.fixture
 def programs_end(open_home: Path) -> Iterator[None]:
-    """Nothing that a test left running outlives it."""
+    """Nothing that a test left running outlives it, here or in a folder in here."""
     yield
-    for each in programs_in(open_home):
-        if ProcessIdentity(each["pid"], each["began_ticks"]).is_alive():
-            os.kill(each["pid"], signal.SIGTERM)
-            with suppress(ProcessLookupError):
-                os.kill(each["pid"], signal.SIGKILL)
-    with suppress(FileNotFoundError, ProcessLookupError, ValueError):
-        os.kill(postmaster_in(open_home), signal.SIGQUIT)
+    for at in (open_home, *(each for each in open_home.iterdir() if each.is_dir())):
+        for each in programs_in(at):
+            if ProcessIdentity(each["pid"], each["began_ticks"]).is_alive():
+                os.kill(each["pid"], signal.SIGTERM)
+                with suppress(ProcessLookupError):
+                    os.kill(each["pid"], signal.SIGKILL)
+        with suppress(FileNotFoundError, ProcessLookupError, ValueError):
+            os.kill(postmaster_in(at), signal.SIGQUIT)
 
 
 @dataclass

@@ -7,15 +7,16 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.platforms import free_sockets
-from tests.e2e.test_hum_up import Up
+from tests.e2e.test_hum_up import Up, programs_end
 from tests.support.stalls import Stalls
 
+__all__ = ["programs_end"]
 pytestmark = pytest.mark.realtime
 STOP_S = 3.0
 
 
 @pytest.mark.timeout(180)
-async def test_an_idle_platform_stops_within_3_s(open_home: Path, stalls: Stalls) -> None:
+async def test_an_idle_platform_stops_within_3_s(open_home: Path, programs_end: None, stalls: Stalls) -> None:
     loop = asyncio.get_running_loop()
     async with Up.started({"HUM_HOME": str(open_home), **free_sockets(open_home)}) as up:
         await up.is_up()

@@ -32,7 +32,13 @@ NAMES: Mapping[str, str] = {
 #: The first words of others' ids.
 OTHERS_IDS = {"sub": "Stripe's", "whsec": "of Standard Webhooks"}
 #: What `make` builds, and no clone has.
-BUILT = ("gateway/static", "media/_native", "console/node_modules", "console/e2e/node_modules")
+BUILT = (
+    "gateway/static",
+    "media/_native",
+    "console/node_modules",
+    "console/e2e/node_modules",
+    "console/e2e/lighthouse/node_modules",
+)
 VARIABLE = re.compile(r"\b(?:HUM|OPENAI|TWILIO)_[A-Z0-9_]+\*?")
 PLACEHOLDER = re.compile(r"[A-Z][A-Z_]*|<.+>|.*\.\.\.|\$\{?\w+\}?")
 #: A mention of a command need not have all its arguments.

@@ -11,7 +11,13 @@ LINK = re.compile(r"(?<!!)\[[^\]]*\]\(([^)\s]+)\)")
 #: In backquotes, with at least one folder; what has a placeholder in it is none.
 NAMED = re.compile(r"`((?:[\w.-]+/)+[\w.-]+?)(?:::(\w+))?`")
 #: What `make` builds, and no clone has.
-BUILT = ("gateway/static", "media/_native", "console/node_modules", "console/e2e/node_modules")
+BUILT = (
+    "gateway/static",
+    "media/_native",
+    "console/node_modules",
+    "console/e2e/node_modules",
+    "console/e2e/lighthouse/node_modules",
+)
 FENCED = re.compile(r"^```.*?^```", re.MULTILINE | re.DOTALL)
 
 

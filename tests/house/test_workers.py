@@ -2,10 +2,13 @@
 
 import os
 import re
+import signal
 import subprocess
 import sys
 from collections import Counter
 from pathlib import Path
+
+import pytest
 
 ROOT = Path(__file__).parents[2]
 SUITE = """
@@ -62,8 +65,18 @@ def wait(request):
 """
 
 
-def run(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    (folder / "test_suite.py").write_text(SUITE)
+ORPHAN = """
+import os, signal, time
+
+
+def test_it():
+    os.kill(os.getppid(), signal.SIGKILL)
+    time.sleep(600)
+"""
+
+
+def run(folder: Path, *arguments: str, suite: str = SUITE) -> subprocess.CompletedProcess[str]:
+    (folder / "test_suite.py").write_text(suite)
     (folder / "pytest.ini").write_text("[pytest]\n")
     command = [
         sys.executable,
@@ -98,3 +111,9 @@ def test_it_stops_when_it_is_told_to(tmp_path: Path) -> None:
     assert ended.returncode == 1
     assert re.search(r"\b[12] failed", ended.stdout), ended.stdout  # another worker may be killed meanwhile
     assert len((tmp_path / "ran").read_text().split()) < 100
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="it is Linux that signals a process when its parent dies")
+def test_workers_end_with_their_parent(tmp_path: Path) -> None:
+    # A worker that lived would hold the pipes to which this waits to the end.
+    assert run(tmp_path, suite=ORPHAN).returncode == -signal.SIGKILL

@@ -4,8 +4,10 @@ A worker has the modules, the collected tests and the compiled schemas of its pa
 processor time.  Nothing of a test may exist when it forks: no thread, no event loop, no session fixture.
 """
 
+import ctypes
 import multiprocessing
 import os
+import signal
 import sys
 import traceback
 from collections import defaultdict
@@ -29,6 +31,8 @@ WAITING = (("e2e",), ("media",))
 #: What stands for the number of chunks that are taken, when nobody is to begin another test.
 STOPPED = 1 << 30
 FORK = multiprocessing.get_context("fork")
+#: Linux's, by which the kernel signals a process when its parent dies.
+PR_SET_PDEATHSIG = 1
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -230,7 +234,9 @@ class Reporter:
 
 
 def become_worker(config: pytest.Config, number: int) -> None:
-    """Have nothing in common with the parent and the other workers that a test writes to."""
+    """Have nothing in common with the parent and the other workers that a test writes to, and end when the parent does."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
     plugins = config.pluginmanager
     plugins.unregister(plugins.getplugin("terminalreporter"))
     capture = plugins.getplugin("capturemanager")

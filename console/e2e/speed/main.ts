@@ -3,7 +3,6 @@ import { readFileSync } from "node:fs";
 import type { Browser } from "@playwright/test";
 import { type Plan, launch } from "./browser.ts";
 import { liveWords } from "./live.ts";
-import { judged } from "./lighthouse.ts";
 import { clicks, coldLoads } from "./pages.ts";
 import { recordings } from "./recording.ts";
 import { scrolling } from "./scroll.ts";
@@ -18,16 +17,9 @@ const PARTS: Record<string, (browser: Browser, plan: Plan) => Promise<unknown>> 
   scroll: scrolling,
 };
 
-/** These start browsers of their own. */
-const APART: Record<string, (plan: Plan) => Promise<unknown>> = { lighthouse: judged };
-
 const plan = JSON.parse(readFileSync(0, "utf8")) as Plan;
 for (const name of process.argv.slice(2)) {
-  const [part, apart] = [PARTS[name], APART[name]];
-  if (apart) {
-    console.log(JSON.stringify({ part: name, found: await apart(plan) }));
-    continue;
-  }
+  const part = PARTS[name];
   if (!part) throw new Error(`nothing is called ${name}`);
   const browser = await launch();
   try {

@@ -1,14 +1,18 @@
-/** Lighthouse's judgement of the pages that one works in, as somebody who is signed in; on a desk and on a phone. */
+/**
+ * Lighthouse's judgement of the pages that one works in, as somebody who is signed in; on a desk and on a phone.
+ * Prints one line of JSON, of the platform that its standard input describes.  It has packages of its own: it needs ten times those of all else.
+ */
+import { readFileSync } from "node:fs";
 import { chromium } from "@playwright/test";
 import lighthouse, { type Config, desktopConfig } from "lighthouse";
 import { FLAGS } from "../flags.ts";
-import { freePort } from "./ports.ts";
-import { type Plan, median } from "./browser.ts";
+import { freePort } from "../speed/ports.ts";
+import { type Plan, median } from "../speed/browser.ts";
 
 const CATEGORIES = ["performance", "accessibility", "best-practices", "seo"] as const;
 type Scores = Record<(typeof CATEGORIES)[number], number>;
 
-export interface Judged {
+interface Judged {
   page: string;
   form: "desk" | "phone";
   scores: Scores;
@@ -16,7 +20,7 @@ export interface Judged {
   complaints: string[];
 }
 
-export async function judged(plan: Plan): Promise<Judged[]> {
+async function judged(plan: Plan): Promise<Judged[]> {
   const found: Judged[] = [];
   for (const form of ["desk", "phone"] as const) {
     for (const [page, path] of [["home", "/"], ["call", `/calls/${plan.hour_call}`], ["inbox", "/inbox"]] as const) {
@@ -48,3 +52,6 @@ async function judge(plan: Plan, path: string, config: Config | undefined): Prom
     await browser.close();
   }
 }
+
+const plan = JSON.parse(readFileSync(0, "utf8")) as Plan;
+console.log(JSON.stringify({ part: "lighthouse", found: await judged(plan) }));
