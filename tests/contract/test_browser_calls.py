@@ -65,10 +65,12 @@ class Node:
         #: What it answers to a command; None: nothing.
         self.outcome: str | None = "done"
         self.reply: dict[str, str] | None = {"answer": "v=0 the answer"}
+        #: gRPC writes one message of a stream at a time.
+        self._writing = asyncio.Lock()
 
     async def link(self) -> None:
         self.call = self.stub.Link(metadata=self.metadata)
-        await self.call.write(pb.LinkUp(hello=pb.LinkHello(state=self.state)))
+        await self._write(pb.LinkUp(hello=pb.LinkHello(state=self.state)))
         await self.call.read()
         self.reading = asyncio.create_task(self._read())
 
@@ -82,10 +84,14 @@ class Node:
                 self.hung_up.append(down.command.call_id)
                 if self.outcome is not None:
                     answer = pb.CommandAnswer(command_id=down.command.command_id, outcome=self.outcome)
-                    await self.call.write(pb.LinkUp(answer=answer))
+                    await self._write(pb.LinkUp(answer=answer))
+
+    async def _write(self, up: pb.LinkUp) -> None:
+        async with self._writing:
+            await self.call.write(up)
 
     async def say(self, call_id: str, **reply: str) -> None:
-        await self.call.write(pb.LinkUp(browser=pb.BrowserReply(call_id=call_id, **reply)))
+        await self._write(pb.LinkUp(browser=pb.BrowserReply(call_id=call_id, **reply)))
 
     async def open(self, offer: pb.BrowserOffer, call_id: str | None = None) -> pb.OpenSessionResponse:
         request = pb.OpenSessionRequest(
@@ -96,7 +102,7 @@ class Node:
     async def report(self, call_id: str, seq: int, *, batch_seq: int | None = None, **report: Any) -> None:
         reports = [pb.Report(call_id=call_id, seq=seq, stream_number=1, **report)]
         batch = pb.ReportBatch(seq=batch_seq or seq, reports=reports)
-        await self.call.write(pb.LinkUp(batch=batch))
+        await self._write(pb.LinkUp(batch=batch))
 
 
 @asynccontextmanager

@@ -303,12 +303,14 @@ async def test_a_socket_that_vanishes_is_a_lost_carrier(
 ) -> None:
     control.offer("t1")
     media = await plane()
-    call = await ring(media, [{"do": "wait", "ms": 300}, {"do": "vanish"}])
+    call = await ring(media, [], stay=True)
+    await until(lambda: call.open_stream is not None and bool(model.dials))
+    call.vanish()
     ended = await until(lambda: control.ended("call_t1"))
     assert ended.reason == "carrier_lost"
+    call.hang_up()
     await call.ended()
     await until(lambda: not any(each.state is websockets.State.OPEN for each in model.sockets))
-    assert model.dials
 
 
 async def test_a_half_open_socket_is_noticed_by_its_silence(
@@ -316,7 +318,9 @@ async def test_a_half_open_socket_is_noticed_by_its_silence(
 ) -> None:
     control.offer("t1")
     media = await plane(silent_seconds=0.3)
-    call = await ring(media, [{"do": "wait", "ms": 200}, {"do": "freeze"}], stay=True)
+    call = await ring(media, [], stay=True)
+    await until(lambda: call.open_stream is not None and bool(model.dials))
+    call.freeze()
     ended = await until(lambda: control.ended("call_t1"))
     assert ended.reason == "carrier_lost"
     await until(lambda: len(media.media.server) == 0)

@@ -13,7 +13,7 @@ from twilio.request_validator import RequestValidator
 
 from sandbox.twilio import Carrier, NoSuchLine, Path, Person, say, simulate_call
 from tests.sandbox.twilio.conftest import Customer, Line
-from tests.support.waits import patience
+from tests.support.waits import patience, until
 
 ACCOUNT, TOKEN, NUMBER, PERSON = "AC" + "a" * 32, "12345", "+13175550100", "+14155550123"
 LOUD = bytes([0x00, 0x80])
@@ -303,7 +303,9 @@ async def test_a_carrier_that_vanishes_says_no_stop_and_the_call_goes_on(carrier
             closed.set_result(error)
 
     customer.agent = agent
-    call = await carrier.ring(NUMBER, PERSON, [{"do": "wait", "ms": 60}, {"do": "vanish"}], stay=True)
+    call = await carrier.ring(NUMBER, PERSON, stay=True)
+    await until(lambda: call.open_stream is not None)
+    call.vanish()
     await call.ended()
     assert (await closed).rcvd is None
     assert call.stream.closed_by == "nobody"
