@@ -13,7 +13,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from tests.topics import TOPICS, missing, quick
 
-PYTEST = [sys.executable, "-m", "pytest", "-rs"]
+PYTEST = [sys.executable, "-m", "pytest", "-rsfE"]
 #: Some of them wait for real time at any moment: two processors have enough to do with so many.
 WORKERS = 6
 #: Checks of the sources, a part of `make static`.
