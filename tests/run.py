@@ -15,7 +15,7 @@ from tests.topics import TOPICS, missing, quick
 
 PYTEST = [sys.executable, "-m", "pytest", "-rsfE"]
 #: Some of them wait for real time at any moment: two processors have enough to do with so many.
-WORKERS = 6
+WORKERS = 8
 #: Checks of the sources, a part of `make static`.
 HOUSE = "tests/house"
 #: gRPC's handlers of fork would start its threads in each program that a test's loop starts, before it becomes that program: some

@@ -17,7 +17,7 @@ from hum.ids import Kind
 from hum.settings.overrides import OVERRIDES, parse
 from tests.house import docrequests
 from tests.house.docrequests import Misfit
-from tests.support.docpages import PROGRAMS, ROOT
+from tests.support.docpages import BUILT, PROGRAMS, ROOT
 from tests.support.shelltext import Command
 from tests.topics import TOPICS
 
@@ -31,14 +31,6 @@ NAMES: Mapping[str, str] = {
 }
 #: The first words of others' ids.
 OTHERS_IDS = {"sub": "Stripe's", "whsec": "of Standard Webhooks"}
-#: What `make` builds, and no clone has.
-BUILT = (
-    "gateway/static",
-    "media/_native",
-    "console/node_modules",
-    "console/e2e/node_modules",
-    "console/e2e/lighthouse/node_modules",
-)
 VARIABLE = re.compile(r"\b(?:HUM|OPENAI|TWILIO)_[A-Z0-9_]+\*?")
 PLACEHOLDER = re.compile(r"[A-Z][A-Z_]*|<.+>|.*\.\.\.|\$\{?\w+\}?")
 #: A mention of a command need not have all its arguments.

@@ -6,18 +6,11 @@ from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
-ROOT = Path(__file__).parents[2]
+from tests.support.docpages import BUILT, ROOT
+
 LINK = re.compile(r"(?<!!)\[[^\]]*\]\(([^)\s]+)\)")
 #: In backquotes, with at least one folder; what has a placeholder in it is none.
 NAMED = re.compile(r"`((?:[\w.-]+/)+[\w.-]+?)(?:::(\w+))?`")
-#: What `make` builds, and no clone has.
-BUILT = (
-    "gateway/static",
-    "media/_native",
-    "console/node_modules",
-    "console/e2e/node_modules",
-    "console/e2e/lighthouse/node_modules",
-)
 FENCED = re.compile(r"^```.*?^```", re.MULTILINE | re.DOTALL)
 
 

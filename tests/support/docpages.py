@@ -21,6 +21,15 @@ PROGRAMS = frozenset(
 )
 INDENTED_PROGRAMS = PROGRAMS | {"buf", "curl", "hum", "make", "python", "python3"}
 
+#: What `make` builds, and no clone has.
+BUILT = (
+    "gateway/static",
+    "media/_native",
+    "console/node_modules",
+    "console/e2e/node_modules",
+    "console/e2e/lighthouse/node_modules",
+)
+
 #: The test that types README.md and others into a shell.
 TYPED = "tests/e2e/test_pages_in_a_shell.py::test_the_pages_do_what_they_say"
 MCP = "tests/contract/test_mcp_page.py::test_the_examples_do_what_the_page_says"

@@ -1,5 +1,6 @@
 """Plans that are sold over REST, with the official SDK in front of the stand-in for Stripe."""
 
+import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -23,7 +24,8 @@ from tests.support.billing import KEY, PLANS, SECRET
 
 @pytest.fixture
 async def stripe() -> AsyncIterator[Stripe]:
-    async with Stripe.serve(KEY, SECRET) as served:
+    """Its clock stands still: what is credited by time is known to the cent."""
+    async with Stripe.serve(KEY, SECRET, clock=stock.Time(time.time())) as served:
         stock.stock(served)
         yield served
 

@@ -340,13 +340,13 @@ async def test_a_larger_plan_is_paid_at_once_and_a_smaller_one_with_the_next_inv
             assert answer.status_code == 200, answer.text
             latest = list(invoices.values())[-1]
             assert (latest["billing_reason"], latest["status"]) == ("subscription_update", "paid")
-            assert latest["amount_paid"] == pytest.approx(total, abs=2)  # seconds of the period have passed
+            assert latest["amount_paid"] == total
         before = len(invoices)
         answer = await http.patch("/api/billing/subscription", json={"plan": "starter"})
         assert (answer.status_code, answer.json()["plan"]["id"]) == (200, "starter"), answer.text
         assert len(invoices) == before
         stripe.book.renew(made["id"])
-        assert list(invoices.values())[-1]["total"] == pytest.approx(2900 - (19900 - 2900), abs=2)
+        assert list(invoices.values())[-1]["total"] == 2900 - (19900 - 2900)
 
 
 @pytest.mark.parametrize("change", [{"plan": "starter"}, {"plan": "starter", "extra_seats": 2}])
@@ -424,7 +424,7 @@ async def test_only_stripe_is_believed(sold: Edge, stripe: Stripe) -> None:
     async with await sold.client() as http:
         stripe.book.complete(await checkout(http))
         event = json.dumps(stripe.book.events[-1]).encode()
-        at = stripe._clock()
+        at = stripe.book.now
 
         async def post(body: bytes, signature: str | None) -> int:
             headers = {"Stripe-Signature": signature} if signature is not None else {}
