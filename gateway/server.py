@@ -20,7 +20,7 @@ import asyncio
 import itertools
 import socket
 from collections import defaultdict
-from collections.abc import Callable, Generator
+from collections.abc import Generator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from enum import Enum
@@ -76,19 +76,23 @@ class _ChunksTooSmall(Exception):  # noqa: N818 - it says what came
 
 
 class _HttpParser(h11.Connection):
-    """h11's connection, which begins no request while `must_defer` says so, and counts the chunks of a body."""
+    """h11's connection, which begins no request while `must_defer` is set, and counts the chunks of a body."""
 
-    def __init__(self, max_head_bytes: int, must_defer: Callable[[], bool]) -> None:
+    def __init__(self, max_head_bytes: int) -> None:
         super().__init__(h11.SERVER, max_head_bytes)
-        self._must_defer = must_defer
+        self.must_defer = False
         self._chunks = self._chunk_bytes = 0
 
     def next_event(self) -> Any:
-        """Return h11's next event.  Raises _ChunksTooSmall."""
+        """Return h11's next event.  Raises _ChunksTooSmall, RemoteProtocolError."""
         # Here and not before `handle_events`: uvicorn's loop goes on to the next request after a body that its response preceded.
-        if self.their_state is h11.IDLE and self._must_defer():
+        if self.their_state is h11.IDLE and self.must_defer:
             return h11.NEED_DATA
-        event = super().next_event()
+        try:
+            event = super().next_event()
+        except h11.RemoteProtocolError as error:
+            # The frames in which h11 raised it hold the error: it would hold this connection until the collector runs.
+            raise error.with_traceback(None) from None
         if isinstance(event, h11.Data):
             self._chunks += 1
             self._chunk_bytes += len(event.data)
@@ -160,6 +164,8 @@ class HttpConnection(H11Protocol):
     All connections share `limit` and `slow_readers`; those of `proxies` have no limit per address.
     """
 
+    conn: _HttpParser
+
     def __init__(
         self,
         limit: "ConnectionLimit[HttpConnection]",
@@ -169,7 +175,7 @@ class HttpConnection(H11Protocol):
         **options: Any,
     ) -> None:
         super().__init__(**options)
-        self.conn = _HttpParser(MAX_HEAD_BYTES, lambda: self.flow.write_paused)
+        self.conn = _HttpParser(MAX_HEAD_BYTES)
         self._limit, self._slow_readers = limit, slow_readers
         self._client_limits, self._proxies = client_limits, proxies
         self._phase = ConnectionPhase.NOTHING
@@ -215,7 +221,7 @@ class HttpConnection(H11Protocol):
         except _ChunksTooSmall:
             self.abort("crumbs")
             return
-        if self.flow.write_paused and self.conn.their_state is h11.IDLE:
+        if self.conn.must_defer and self.conn.their_state is h11.IDLE:
             self._defer_request()
 
     def on_response_complete(self) -> None:
@@ -224,12 +230,14 @@ class HttpConnection(H11Protocol):
 
     def pause_writing(self) -> None:
         super().pause_writing()
+        self.conn.must_defer = True
         self._start_send_timer()
         self._slow_readers.add(self, self._unsent_bytes)
         self._limit.mark_waiting(self)
 
     def resume_writing(self) -> None:
         super().resume_writing()
+        self.conn.must_defer = False
         self._cancel_send_timer()
         if self._phase is ConnectionPhase.NOTHING:
             self._limit.mark_complete(self)

@@ -1,7 +1,9 @@
 """Whoever reads no answer holds no place that another needs."""
 
 import asyncio
+import gc
 import socket
+import weakref
 from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -341,3 +343,25 @@ async def test_the_kernel_takes_little_of_an_unread_response() -> None:
     async with serving(ConnectionLimit[HttpConnection](9, 9), 100, buffer_bytes=None) as (port, unread):
         (slow,) = await strangers(port, unread, 1, b"medium")
         slow.close()
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [b"", REQUEST[:-2] % b"small", REQUEST % b"small", REQUEST % b"large", b"\x00\r\n\r\n"],
+    ids=["nothing", "half a head", "request", "unread", "no HTTP"],
+)
+async def test_a_connection_that_has_ended_is_freed_without_the_collector(sent: bytes) -> None:
+    """Else what each of a crowd has sent stays until it runs, which is seldom."""
+    limit = ConnectionLimit[HttpConnection](9, 9)
+    gc.collect()
+    gc.disable()
+    try:
+        async with serving(limit, 100) as (port, _):
+            _, writer = await asyncio.open_connection("127.0.0.1", port)
+            writer.write(sent)
+            await until(lambda: len(limit))
+            (ended,) = [weakref.ref(each) for each in gc.get_objects() if isinstance(each, HttpConnection)]
+            writer.close()
+            await until(lambda: ended() is None)
+    finally:
+        gc.enable()

@@ -29,7 +29,7 @@ from tests.support.programs import Program, running
 from tests.support.wires import head, wire
 
 pytestmark = pytest.mark.strain
-ALONE_S, FLOOD_S = 3.0, 8.0
+ALONE_S, FLOOD_S = 1.0, 8.0
 HEALTH, CREATE = "/grpc.health.v1.Health", "/hum.v1.FlowsService/CreateFlow"
 
 
