@@ -194,12 +194,12 @@ def _bindings() -> Sequence[contract.Binding]:
         refuse(f"the contract can't be served as REST: {error}")
 
 
-@lru_cache(maxsize=1)
+@lru_cache(maxsize=8)
 def _document(public_url: str) -> dict[str, Any]:
     return openapi.document(_bindings(), public_url)
 
 
-@lru_cache(maxsize=1)
+@lru_cache(maxsize=8)
 def _as_json(public_url: str) -> bytes:
     return msgspec.json.encode(_document(public_url))
 
@@ -230,7 +230,7 @@ def _mcp(
     return GatewayMcpServer(catalogue, execution, bodies, admission, settings.public_url, openapi.VERSION)
 
 
-@lru_cache(maxsize=1)
+@lru_cache(maxsize=8)
 def _catalogue(public_url: str) -> Catalogue:
     return Catalogue(_bindings(), _document(public_url))
 

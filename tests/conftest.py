@@ -12,6 +12,7 @@ import subprocess
 import tempfile
 from collections.abc import AsyncIterator, Callable, Generator, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -87,7 +88,22 @@ def pytest_asyncio_loop_factories() -> Mapping[str, Callable[[], asyncio.Abstrac
     return {"uvloop": uvloop.new_event_loop}
 
 
-def pytest_collection_finish() -> None:
+#: What many a worker would import in its first test that needs it.
+PRELOADED = (
+    "httpcore",
+    "httpcore2",
+    "openai",
+    "stripe",
+    "twilio.rest.api",
+    "uvicorn.lifespan.off",
+    "websockets.server",
+)
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    if session.config.option.workers:
+        for name in PRELOADED:
+            import_module(name)
     # Hypothesis collects garbage when a process draws for the first time, which each worker would do.
     with deterministic_PRNG():
         pass

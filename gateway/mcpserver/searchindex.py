@@ -15,7 +15,7 @@ MAX_RESULTS: Final = 8
 MAX_DETAILED: Final = 3
 
 
-@lru_cache(maxsize=1)
+@lru_cache(maxsize=8)
 def index(catalogue: Catalogue) -> Index:
     """Return the index of all operations, shared by every gateway of a process."""
     return Index([_document(operation) for operation in catalogue])

@@ -83,9 +83,9 @@ async def test_one_400_names_what_is_wrong(edge: Edge) -> None:
     assert (await http.get("/api/contacts")).json()["contacts"] == []
 
 
-async def test_a_hundred_at_once_make_one(edge: Edge) -> None:
+async def test_many_at_once_make_one(edge: Edge) -> None:
     http = await edge.client()
-    answers = await asyncio.gather(*(http.post("/api/contacts", json=ANN) for _ in range(100)))
+    answers = await asyncio.gather(*(http.post("/api/contacts", json=ANN) for _ in range(30)))
     assert sorted({answer.status_code for answer in answers}) == [201, 409]
     assert [answer.status_code for answer in answers].count(201) == 1
     assert await names(http) == ["Ann O'Brien"]
@@ -383,7 +383,7 @@ people = st.fixed_dictionaries(
 async def test_what_is_exported_is_imported(edge: Edge) -> None:
     runs = iter(range(1000))
 
-    @settings(max_examples=examples(25), deadline=None, suppress_health_check=list(HealthCheck))
+    @settings(max_examples=examples(25, 4), deadline=None, suppress_health_check=list(HealthCheck))
     @given(st.lists(people, max_size=4))
     def check(drawn: list[dict[str, object]]) -> None:
         asyncio.run_coroutine_threadsafe(there_and_back(drawn, next(runs)), loop).result()

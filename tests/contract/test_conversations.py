@@ -59,7 +59,7 @@ async def test_a_repeated_request_has_the_same_status(edge: Edge) -> None:
     assert len((await http.get(path)).json()["messages"]) == 1
 
 
-async def test_fifty_at_once_make_one(edge: Edge) -> None:
+async def test_many_at_once_make_one(edge: Edge) -> None:
     http = await edge.client()
     number = await numbered(edge, http)
     body = {
@@ -73,11 +73,11 @@ async def test_fifty_at_once_make_one(edge: Edge) -> None:
             pass  # a busy machine has no lane for it yet
         return answer
 
-    answers = await asyncio.gather(*(start() for _ in range(50)))
-    assert sorted(each.status_code for each in answers) == [200] * 49 + [201]
+    answers = await asyncio.gather(*(start() for _ in range(20)))
+    assert sorted(each.status_code for each in answers) == [200] * 19 + [201]
     assert len({each.json()["id"] for each in answers}) == 1
     path = f"/api/sms/conversations/{answers[0].json()['id']}/messages"
-    assert len((await http.get(path, params={"limit": 200})).json()["messages"]) == 50
+    assert len((await http.get(path, params={"limit": 200})).json()["messages"]) == 20
     assert [each["type"] for each in await happened(http)] == ["conversation.started"]
 
 

@@ -8,6 +8,7 @@ import pytest
 
 from tests.contract.conftest import Edge
 from tests.support.cases import in_turn
+from tests.support.examples import sample
 
 
 async def test_me_with_a_key(edge: Edge) -> None:
@@ -192,7 +193,7 @@ async def test_an_update_without_a_body_is_refused(edge: Edge) -> None:
 async def test_an_idempotency_key_has_one_effect(edge: Edge) -> None:
     async with await edge.client() as http:
         key = {"Idempotency-Key": "one"}
-        answers = await asyncio.gather(*(http.post("/api/flows", json={"name": "F"}, headers=key) for _ in range(100)))
+        answers = await asyncio.gather(*(http.post("/api/flows", json={"name": "F"}, headers=key) for _ in range(30)))
         made = {answer.json()["id"] for answer in answers if answer.status_code == 201}
         assert len(made) == 1
         assert {answer.status_code for answer in answers} <= {201, 409}
@@ -283,15 +284,16 @@ async def test_the_organization_changes_all_at_once_or_not(edge: Edge) -> None:
         assert (await http.get("/api/organization")).json()["name"] == "Clinic"
 
 
+@pytest.mark.sampled
 async def test_the_document_describes_what_stands(edge: Edge) -> None:
     async with await edge.client() as http:
         document = (await http.get("/openapi.json")).json()
         assert document["openapi"].startswith("3.1")
-        for path, operations in document["paths"].items():
-            for verb, operation in operations.items():
-                async with http.stream(verb.upper(), path.replace("{id}", "x")) as answer:  # some go on for ever
-                    assert answer.status_code not in {405, 501}, (verb, path)
-                assert operation["summary"]
+        stands = [(verb, path) for path, operations in document["paths"].items() for verb in operations]
+        assert all(document["paths"][path][verb]["summary"] for verb, path in stands)
+        for verb, path in sample(stands, 5):
+            async with http.stream(verb.upper(), path.replace("{id}", "x")) as answer:  # some go on for ever
+                assert answer.status_code not in {405, 501}, (verb, path)
         assert (await http.get("/openapi.yaml")).text.startswith("openapi: 3.1")
 
 

@@ -4,11 +4,13 @@ from typing import Any
 from urllib.parse import quote_plus
 
 import httpx
+import pytest
 
 from gateway.signedforms import FORM_BYTES
 from hum import twiliosignature
 from sandbox.twilio import sign
 from tests.contract.conftest import ACCOUNT, PUBLIC, SUBACCOUNT, TOKEN, Edge
+from tests.support import examples
 from tests.support.metrics import sample
 
 NUMBER, CONTACT = "+13175550100", "+13175550199"
@@ -129,10 +131,11 @@ async def test_a_report_of_no_text_of_ours_is_answered(edge: Edge) -> None:
 SILLY = ("\0", "9" * 400, "-1", "1e99", "NaN", "\ud7ff\uffff", "'; --", "<Response/>", "\r\nX: y", "")
 
 
+@pytest.mark.sampled
 async def test_silly_values_do_no_harm(edge: Edge) -> None:
     await set_up(edge)
     names = ("Body", "NumMedia", "NumSegments", "MediaUrl0", "MediaContentType0", "OptOutType", "From", "FromZip")
-    sent = [(name, silly) for name in names for silly in SILLY]
+    sent = examples.sample([(name, silly) for name in names for silly in SILLY], 3)
     for number, (name, silly) in enumerate(sent):
         answer = await post(edge, {**TEXT, "MessageSid": f"SM{number}", name: silly})
         assert (answer.status_code, answer.text) == (200, EMPTY), (name, silly)

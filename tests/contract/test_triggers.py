@@ -152,19 +152,19 @@ async def test_forms_and_empty_bodies_become_json(edge: Edge) -> None:
         }
     ],
 )
-async def test_a_hundred_requests_with_one_key_are_one(edge: Edge) -> None:
+async def test_many_requests_with_one_key_are_one(edge: Edge) -> None:
     http = await edge.client()
     trigger = await made(http)
     url, headers = f"/hooks/{trigger['token']}", {**JSON, "Idempotency-Key": "order 7"}
     async with httpx.AsyncClient(base_url=edge.url, trust_env=False, timeout=110) as sender:
         answers = await asyncio.gather(*(sender.post(url, content=b'{"n":%d}' % (n % 2), headers=headers)
-                                         for n in range(100)))  # fmt: skip
+                                         for n in range(30)))  # fmt: skip
     assert {answer.status_code for answer in answers} == {202}
     assert len({answer.json()["id"] for answer in answers}) == 1
     assert [answer.json()["repeated"] for answer in answers].count(False) == 1
     assert len(await seen(http)) == 1
     (delivery,) = await deliveries(http, trigger)
-    assert (delivery["repeats"], delivery["repeats_that_differ"]) == (99, 50)
+    assert (delivery["repeats"], delivery["repeats_that_differ"]) == (29, 15)
     assert (delivery["key_source"], delivery["key"]) == ("idempotency-key", "order 7")
 
 

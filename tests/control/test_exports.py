@@ -31,7 +31,7 @@ from tests.control.numbers.desk import Desk, principal_of
 from tests.support.waits import patience, until
 
 PAGES, EXPORTS = 3, 12
-MANY_EXPORTS, MANY_SYNCS = 100, 24
+MANY_EXPORTS, MANY_SYNCS = 40, 24
 
 
 def interrupted(read: Callable[..., Any], plane: Plane, statement: str, *, is_lost: bool) -> Callable[..., Any]:

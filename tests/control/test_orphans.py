@@ -373,7 +373,9 @@ async def test_a_call_that_was_handed_over_to_another_process_is_that_ones(desk:
         assert await tx.fetchval("SELECT node FROM calls WHERE id = $1", desk.call) == "media-2"
 
 
-async def test_while_the_carrier_hangs_many_are_closed_in_the_time_of_a_few(desk: Desk) -> None:
+async def test_while_the_carrier_hangs_many_are_closed_in_the_time_of_a_few(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
     asked = 0
 
     async def hanging(call_sid: str, account: str = "") -> CarrierCall | None:
@@ -383,6 +385,7 @@ async def test_while_the_carrier_hangs_many_are_closed_in_the_time_of_a_few(desk
         raise CarrierError("The carrier did not respond: TimeoutError.")
 
     desk.carrier.find_call = hanging  # type: ignore[method-assign]
+    monkeypatch.setattr(orphans, "MAX_CONCURRENT", 20)
     many = 3 * orphans.MAX_CONCURRENT
     for n in range(many):
         desk.call = ids.new()

@@ -271,20 +271,20 @@ async def test_many_calls_are_deleted_in_bounded_steps(world: World, monkeypatch
         await tx.execute(
             "INSERT INTO calls (id, org_id, direction, status, from_e164, to_e164, created_at, ended_at)"
             " SELECT gen_random_uuid(), $1, 'inbound', 'completed', '+1', '+2', now() - interval '40 days', now() - interval '40 days'"
-            " FROM generate_series(1, 1200)",
+            " FROM generate_series(1, 400)",
             world.mine,
         )
-    monkeypatch.setattr(deletionlimits, "STEPS", 10)
+    monkeypatch.setattr(deletionlimits, "STEPS", 3)
     ((org, id),) = await world.owed()
-    for left in (700, 200):
+    for left in (250, 100):
         await jobs.erase(world.db, world.store, world.settings, org, id)
         assert await world.number("calls") == left, "a job does its share, and the next one is behind the others'"
         assert await world.number("erasures WHERE ended_at IS NULL") == 1
     await jobs.erase(world.db, world.store, world.settings, org, id)
     assert await world.number("calls") == 0
-    assert await world.audited() == [("erasedByRetention", ["calls=1200", "events=0"])]
+    assert await world.audited() == [("erasedByRetention", ["calls=400", "events=0"])]
     async with world.db.tenant(org) as tx:
-        assert await tx.fetchval("SELECT sum(calls) FROM erased_call_rollups") == 1200
+        assert await tx.fetchval("SELECT sum(calls) FROM erased_call_rollups") == 400
 
 
 async def test_old_events_lose_their_payload_and_are_still_a_place_to_go_on_after(world: World) -> None:

@@ -93,11 +93,11 @@ async def test_an_organizations_own_grpc_client_has_idempotency_too(plane: Plane
     assert (await stub.CreateFlow(request, metadata=(*me, ("idempotency-key", "k2")))).flow.id != made.flow.id
 
 
-async def test_of_a_hundred_twins_one_has_an_effect(plane: Plane) -> None:
+async def test_of_many_twins_one_has_an_effect(plane: Plane) -> None:
     stub, me = flows_pb2_grpc.FlowsServiceStub(plane.channel), await plane.tenant()
     request = flows_pb2.CreateFlowRequest(flow=flows_pb2.Flow(name="F"))
     answers = await asyncio.gather(
-        *(stub.CreateFlow(request, metadata=(*me, ("idempotency-key", "same"))) for _ in range(100)),
+        *(stub.CreateFlow(request, metadata=(*me, ("idempotency-key", "same"))) for _ in range(30)),
         return_exceptions=True,
     )
     made = {answer.flow.id for answer in answers if isinstance(answer, flows_pb2.CreateFlowResponse)}

@@ -22,7 +22,7 @@ from gateway.server import MAX_UNREAD_BYTES, ClientLimits, HttpConnection, SlowR
 from tests.support.waits import patience, until
 
 #: More than what lies between two programs on one machine.
-LARGE_BYTES, PIECE = 16 << 20, b"x" * (1 << 20)
+LARGE_BYTES, PIECE = 4 << 20, b"x" * (1 << 20)
 PIECES = {
     "/large": [PIECE] * (LARGE_BYTES // len(PIECE)),
     "/whole": [b"x" * LARGE_BYTES],

@@ -9,6 +9,7 @@ import pytest
 
 from control.calls import callendings, routing
 from control.outbound import dialdecision as outbound
+from tests.house.sources import functions, nodes, tree
 
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "call-endings.md"
@@ -35,13 +36,13 @@ def rows() -> list[tuple[str, str, str]]:
 
 def modules(room: str) -> Iterator[ast.Module]:
     for path in sorted((ROOT / room).rglob("*.py")):
-        yield ast.parse(path.read_text())
+        yield tree(path)
 
 
 def constants(trees: list[ast.Module]) -> dict[str, str]:
     """Module constants that are strings: `X = "x"`, and `X, Y = "x", "y"`."""
     found: dict[str, str] = {}
-    for node in (node for tree in trees for node in tree.body if isinstance(node, ast.Assign)):
+    for node in (node for each in trees for node in each.body if isinstance(node, ast.Assign)):
         for target in node.targets:
             pairs = [(target, node.value)]
             if isinstance(target, ast.Tuple) and isinstance(node.value, ast.Tuple):
@@ -69,7 +70,7 @@ def values(node: ast.expr, known: dict[str, str]) -> set[str]:
 def produced(trees: list[ast.Module]) -> set[str]:
     """The reasons that these modules end calls with."""
     known, found = constants(trees), set[str]()
-    for node in (node for tree in trees for node in ast.walk(tree)):
+    for node in (node for each in trees for node in nodes(each, ast.Call, ast.Tuple)):
         if isinstance(node, ast.Call) and (place := REASON.get(ast.unparse(node.func))) is not None:
             arguments = [each for each in node.args for _ in range(1 + isinstance(each, ast.Starred))]
             if len(arguments) > place:  # a starred prompt is two: its text and its language
@@ -89,12 +90,8 @@ def of_streams() -> set[str]:
     """The reasons with which the media plane ends streams."""
     trees = list(modules("media"))
     known, found = constants(trees), set[str]()
-    for node in (node for tree in trees for node in ast.walk(tree)):
-        if (
-            isinstance(node, ast.Call)
-            and node.args
-            and ast.unparse(node.func) in {"HangUp", "EndCall", "self.end", "shell.end"}
-        ):
+    for node in (node for each in trees for node in nodes(each, ast.Call)):
+        if node.args and ast.unparse(node.func) in {"HangUp", "EndCall", "self.end", "shell.end"}:
             match node.args[0]:
                 case ast.Constant(value=str(text)):
                     found.add(text)
@@ -129,9 +126,7 @@ def test_statuses_are_those_of_the_contract() -> None:
 @pytest.mark.parametrize("test", sorted({test for _, _, test in rows()}))
 def test_each_is_shown_by_a_test(test: str) -> None:
     path, _, name = test.partition("::")
-    tree = ast.parse((ROOT / path).read_text())
-    functions = [node for node in ast.walk(tree) if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef))]
-    (found,) = [node for node in functions if node.name == name]
+    (found,) = [node for node in functions(tree(ROOT / path)) if node.name == name]
     words = {node.value for node in ast.walk(found) if isinstance(node, ast.Constant)}
     for _, reason, shown_by in rows():
         assert shown_by != test or not reason or reason in words, f"the test says nothing of {reason}"
@@ -149,8 +144,8 @@ def test_each_is_shown_by_a_test(test: str) -> None:
     ],
 )
 def test_a_reason_is_found(source: str, reasons: set[str]) -> None:
-    tree = ast.parse(f"def f():\n    {source}" if source.startswith("return") else source)
-    assert produced([tree]) == reasons
+    module = ast.parse(f"def f():\n    {source}" if source.startswith("return") else source)
+    assert produced([module]) == reasons
 
 
 def test_a_reason_that_can_not_be_read_is_told() -> None:

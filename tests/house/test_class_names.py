@@ -5,7 +5,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from tests.house.sources import tree
+from tests.house.sources import nodes, tree
 
 ROOT = Path(__file__).parents[2]
 ROOMS = ("cli", "hum", "gateway", "control", "media", "storage", "sandbox")
@@ -23,9 +23,8 @@ def owners(modules: Iterable[tuple[str, ast.Module]]) -> Mapping[str, set[str]]:
     """Return the modules that define a class of each name."""
     owners = defaultdict[str, set[str]](set)
     for module, body in modules:
-        for node in ast.walk(body):
-            if isinstance(node, ast.ClassDef):
-                owners[node.name].add(module)
+        for node in nodes(body, ast.ClassDef):
+            owners[node.name].add(module)
     return owners
 
 

@@ -1,11 +1,12 @@
 """Every link, anchor, file and test that the docs name is there."""
 
-import ast
 import re
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
+from tests.house import sources
+from tests.house.sources import tree
 from tests.support.docpages import BUILT, ROOT
 
 LINK = re.compile(r"(?<!!)\[[^\]]*\]\(([^)\s]+)\)")
@@ -28,8 +29,7 @@ def anchors(page: Path) -> set[str]:
 
 @cache
 def functions(file: Path) -> set[str]:
-    tree = ast.parse(file.read_text())
-    return {each.name for each in ast.walk(tree) if isinstance(each, ast.FunctionDef | ast.AsyncFunctionDef)}
+    return {each.name for each in sources.functions(tree(file))}
 
 
 def bad_links(page: Path, text: str) -> Iterator[str]:

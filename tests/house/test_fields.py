@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.house.sources import tree
+from tests.house.sources import nodes, tree
 
 ROOT = Path(__file__).parents[2]
 ROOMS = ("media", "control", "gateway")
@@ -56,16 +56,15 @@ def fields(cls: ast.ClassDef) -> set[str]:
 def classes() -> Iterator[tuple[str, ast.ClassDef]]:
     for room in ROOMS:
         for path in sorted((ROOT / room).rglob("*.py")):
-            for node in ast.walk(tree(path)):
-                if isinstance(node, ast.ClassDef):
-                    yield str(path.relative_to(ROOT)), node
+            for node in nodes(tree(path), ast.ClassDef):
+                yield str(path.relative_to(ROOT)), node
 
 
 def test_no_class_has_more_than_ten_fields() -> None:
     crowded = {
-        f"{path}: {cls.name} has {len(fields(cls))}"
+        f"{path}: {cls.name} has {count}"
         for path, cls in classes()
-        if len(fields(cls)) > FIELDS and not is_record(cls) and cls.name not in EXCEPTIONS
+        if (count := len(fields(cls))) > FIELDS and not is_record(cls) and cls.name not in EXCEPTIONS
     }
     assert not crowded
 

@@ -12,7 +12,7 @@ import pytest
 from google.protobuf.descriptor import Descriptor
 
 from hum.contract.services import services
-from tests.house.sources import tree
+from tests.house.sources import functions, nodes, tree
 
 ROOT = Path(__file__).parents[2]
 ROOMS = ("cli", "hum", "gateway", "control", "media", "storage", "sandbox")
@@ -31,19 +31,18 @@ def name(path: Path) -> str:
 
 def calls(tree: ast.AST) -> Iterator[str]:
     """Dotted names of everything that is called or read as an attribute."""
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
+    for node in nodes(tree, ast.Attribute):
+        if isinstance(node.value, ast.Name):
             yield f"{node.value.id}.{node.attr}"
 
 
 def imported(tree: ast.AST) -> Iterator[str]:
     """Yield the names of all modules that are imported."""
-    for node in ast.walk(tree):
-        match node:
-            case ast.Import(names):
-                yield from (alias.name for alias in names)
-            case ast.ImportFrom(module=str(module)):
-                yield module
+    for node in nodes(tree, ast.Import):
+        yield from (alias.name for alias in node.names)
+    for other in nodes(tree, ast.ImportFrom):
+        if other.module is not None:
+            yield other.module
 
 
 def run(*command: str | Path, cwd: Path = ROOT) -> subprocess.CompletedProcess[str]:
@@ -58,10 +57,9 @@ def test_no_module_and_no_function_is_too_long() -> None:
         if (lines := path.read_text().count("\n")) > MODULE_LINES
     ]
     for path in modules():
-        for node in ast.walk(tree(path)):
-            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.end_lineno is not None:
-                if (lines := node.end_lineno - node.lineno + 1) > FUNCTION_LINES:
-                    long.append(f"{name(path)}: {node.name} has {lines} lines")
+        for node in functions(tree(path)):
+            if (lines := (node.end_lineno or node.lineno) - node.lineno + 1) > FUNCTION_LINES:
+                long.append(f"{name(path)}: {node.name} has {lines} lines")
     assert not long
 
 
@@ -86,8 +84,8 @@ def test_only_storage_contains_sql() -> None:
     for path in modules():
         if name(path).startswith("storage/"):
             continue
-        for node in ast.walk(tree(path)):
-            if isinstance(node, ast.Constant) and isinstance(node.value, str) and sql.match(node.value):
+        for node in nodes(tree(path), ast.Constant):
+            if isinstance(node.value, str) and sql.match(node.value):
                 offenders.append(f"{name(path)}:{node.lineno}")
     assert not offenders
 
@@ -144,8 +142,8 @@ def test_tests_need_no_benchmark() -> None:
 def test_only_the_root_of_a_plane_is_called_app() -> None:
     offenders = []
     for path in modules():
-        for node in ast.walk(tree(path)):
-            if isinstance(node, ast.ImportFrom) and node.module in {"control.app", "gateway.app", "media.app"}:
+        for node in nodes(tree(path), ast.ImportFrom):
+            if node.module in {"control.app", "gateway.app", "media.app"}:
                 offenders.append(name(path))
     assert not offenders
 
@@ -156,7 +154,7 @@ PARTICIPLES = {"told", "said", "asked", "given"}
 
 def bound(tree: ast.AST) -> Iterator[tuple[int, str]]:
     """Every name that is bound: variables, arguments, attributes."""
-    for node in ast.walk(tree):
+    for node in nodes(tree, ast.Name, ast.arg, ast.Attribute):
         match node:
             case ast.Name(id=name, ctx=ast.Store()) | ast.arg(arg=name) | ast.Attribute(attr=name, ctx=ast.Store()):
                 yield node.lineno, name

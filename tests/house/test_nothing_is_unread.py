@@ -12,7 +12,7 @@ from google.protobuf.descriptor import Descriptor, FileDescriptor
 
 from hum import settings
 from hum.contract.comments import comment
-from tests.house.sources import tree
+from tests.house.sources import nodes, tree
 
 ROOT = Path(__file__).parents[2]
 ROOMS = ("cli", "hum", "gateway", "control", "media", "storage", "sandbox")
@@ -37,7 +37,7 @@ def trees() -> Sequence[tuple[Path, ast.Module]]:
 
 
 def reads(tree: ast.AST) -> set[str]:
-    return {node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Load)}
+    return {node.attr for node in nodes(tree, ast.Attribute) if isinstance(node.ctx, ast.Load)}
 
 
 def with_derived(read: set[str], *modules: ast.Module) -> set[str]:
@@ -85,7 +85,7 @@ def metrics(tree: ast.Module) -> set[str]:
 
 def used(tree: ast.Module) -> set[str]:
     """The names on which a metric's method is called: `X` of `X.inc()` and of `metrics.X.inc()`."""
-    calls = [node.func for node in ast.walk(tree) if isinstance(node, ast.Call)]
+    calls = [node.func for node in nodes(tree, ast.Call)]
     methods = [func for func in calls if isinstance(func, ast.Attribute) and func.attr in USES]
     return {ast.unparse(func.value).rpartition(".")[2] for func in methods}
 
@@ -104,11 +104,11 @@ def unused_metrics(modules: Iterable[tuple[str, ast.Module]]) -> set[str]:
 def imports(tree: ast.Module) -> set[str]:
     """The modules that a module imports, by their dotted names."""
     found = set()
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Import):
-            found |= {each.name for each in node.names}
-        elif isinstance(node, ast.ImportFrom) and node.module:
-            found |= {node.module, *(f"{node.module}.{each.name}" for each in node.names)}
+    for node in nodes(tree, ast.Import):
+        found |= {each.name for each in node.names}
+    for other in nodes(tree, ast.ImportFrom):
+        if other.module:
+            found |= {other.module, *(f"{other.module}.{each.name}" for each in other.names)}
     return found
 
 
@@ -141,8 +141,8 @@ def test_a_metric_that_nothing_uses_is_found(use: str, unused: set[str]) -> None
 def options(tree: ast.AST) -> set[str]:
     """The attributes that a module's `add_argument` calls fill."""
     found = set()
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Call) and ast.unparse(node.func).endswith(".add_argument") and node.args:
+    for node in nodes(tree, ast.Call):
+        if isinstance(node.func, ast.Attribute) and node.func.attr == "add_argument" and node.args:
             named = [each.value for each in node.keywords if each.arg == "dest"]
             text = ast.literal_eval((named or node.args)[0])
             found.add(text.lstrip("-").replace("-", "_"))

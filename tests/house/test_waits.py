@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.house.sources import functions, nodes
 from tests.topics import TOPICS
 
 TESTS = Path(__file__).parents[1]
@@ -95,22 +96,24 @@ def faults(source: str) -> Iterator[tuple[int, str]]:
         return
     skipped = [
         range(each.lineno, (each.end_lineno or each.lineno) + 1)
-        for each in ast.walk(module)
-        if isinstance(each, ast.FunctionDef | ast.AsyncFunctionDef) and any(map(topics, each.decorator_list))
+        for each in functions(module)
+        if any(map(topics, each.decorator_list))
     ]
     names = dict[int, set[str]]()
-    for function in ast.walk(module) if READINGS.search(source) else ():
-        if isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef):
-            found = durations(function)
-            names |= {id(node): found for node in ast.walk(function) if isinstance(node, ast.Compare)}
-    for node in ast.walk(module):
-        line = getattr(node, "lineno", 0)
-        if any(line in lines_of for lines_of in skipped) or EXEMPT in "".join(lines[max(0, line - 2) : line]).lower():
-            continue
+    for function in functions(module) if READINGS.search(source) else ():
+        found = durations(function)
+        names |= {id(node): found for node in ast.walk(function) if isinstance(node, ast.Compare)}
+    for node in nodes(module, ast.Call, ast.Compare):
+        fault = ""
         if isinstance(node, ast.Call) and (seconds := deadline_s(node)) is not None and seconds < LEAST_S:
-            yield line, f"waits for {seconds} s at most"
-        if isinstance(node, ast.Compare) and id(node) in names and measures(node, names[id(node)]):
-            yield line, "bounds how long something took"
+            fault = f"waits for {seconds} s at most"
+        elif isinstance(node, ast.Compare) and id(node) in names and measures(node, names[id(node)]):
+            fault = "bounds how long something took"
+        line = node.lineno
+        if fault and not (
+            any(line in lines_of for lines_of in skipped) or EXEMPT in "".join(lines[max(0, line - 2) : line]).lower()
+        ):
+            yield line, fault
 
 
 def test_waits_are_patient_and_nothing_is_timed() -> None:

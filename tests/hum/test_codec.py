@@ -21,7 +21,7 @@ from hum.json import names as jsonnames
 from hum.json import values as jsonvalues
 from hum.json.values import FLOATS, INTEGERS, Unsupported
 from tests.hum.everything import KIND, SCALARS, Everything, add, add_map, build, file
-from tests.support.examples import ALL, examples, sample
+from tests.support.examples import examples, sample
 from tests.support.present import present
 
 
@@ -245,7 +245,7 @@ def null(field: FieldDescriptor, value: Any) -> bool:
 @pytest.mark.parametrize("descriptor", TRIED, ids=lambda each: each.name)
 def test_messages_are_written_as_protobuf_writes_them_and_read_back(descriptor: Descriptor) -> None:
     @settings(
-        max_examples=examples(400) if descriptor is Everything.DESCRIPTOR else 12 if ALL else 5,
+        max_examples=examples(400, 40) if descriptor is Everything.DESCRIPTOR else examples(12, 3),
         deadline=None,
         database=None,
     )

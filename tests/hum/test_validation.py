@@ -7,13 +7,14 @@ import pytest
 from google.api import field_behavior_pb2
 from google.protobuf import descriptor_pool, field_mask_pb2, message_factory
 from google.protobuf.descriptor import FieldDescriptor
-from hypothesis import assume, given
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from hum.contract import eventtypes, services, validation
 from hum.json import names
 from hum.v1 import options_pb2, validate_pb2
 from tests.hum.everything import KIND, add, add_map, build, file
+from tests.support.examples import examples
 
 PACKAGE = "hum.test.checked"
 
@@ -157,6 +158,7 @@ def pattern_errors(field: FieldDescriptor, text: str) -> list[str]:
 
 
 @pytest.mark.parametrize(("field", "pattern"), PATTERNS, ids=[field.full_name for field, _ in PATTERNS])
+@settings(max_examples=examples(100, 5))
 @given(data=st.data())
 def test_no_pattern_takes_a_line_break_at_its_end(field: FieldDescriptor, pattern: str, data: st.DataObject) -> None:
     """Some regular expressions' `$` stands before a last line break, too."""

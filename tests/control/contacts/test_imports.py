@@ -21,7 +21,7 @@ from storage.db import Db
 from tests.control.conftest import FakeCarrier, fake_clients
 from tests.support.waits import patience
 
-ROWS = 2_000
+ROWS = 800
 FILE = csvfiles.write([("phone", "name"), *((f"+131755{n:05d}" if n % 20 else "12", f"N {n}") for n in range(ROWS))])
 WANTED = (ROWS, ROWS * 19 // 20, ROWS // 20)
 
@@ -111,7 +111,7 @@ async def test_an_import_that_is_killed_anywhere_goes_on(
     """At each commit there is, once just before it and once just after."""
     id, steps, limit, before = await office.send(dry_run=dry_run), 0, 1, True
     real = office.db.tenant
-    monkeypatch.setattr(imports, "ROWS", 300)
+    monkeypatch.setattr(imports, "ROWS", 150)
 
     @asynccontextmanager
     async def dying(org: UUID) -> AsyncIterator[object]:

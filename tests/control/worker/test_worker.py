@@ -199,7 +199,7 @@ async def test_a_sweep_that_always_fails_takes_nothing_else_with_it(
     world.settings = world.settings.model_copy(update={"sweep_seconds": 0.01, "step_retry_seconds": 0.04})
     async with world.working():
         async with patience():
-            while len(attempts) < 30:
+            while len(attempts) < 10:
                 await asyncio.sleep(0.02)
         await world.ended_call(("caller", "one"))
         await world.until("SELECT count(*) FROM calls WHERE summary IS NOT NULL")

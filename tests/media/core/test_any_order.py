@@ -175,7 +175,7 @@ class Guard:
                 assert 0 < message["audio_end_ms"] * 8 <= self.received[message["item_id"]]
 
 
-@settings(max_examples=examples(300), deadline=None)
+@settings(max_examples=examples(300, 30), deadline=None)
 @given(st.lists(steps, min_size=15, max_size=60), st.lists(rare, max_size=1), st.booleans())
 def test_any_order(first: list[tuple[str, bytes]], then: list[tuple[str, Any]], begins: bool) -> None:
     guard = Guard()

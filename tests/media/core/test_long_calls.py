@@ -28,11 +28,11 @@ def test_a_conversation_grows_by_its_words_alone() -> None:
     phone = Phone(World(), PLAN)
     phone.after(2_000)
     sizes = []
-    for _ in range(6):  # minutes, of eight turns each
+    for _ in range(3):  # minutes, of eight turns each
         for _ in range(8):
             phone.speak(1_200)
             phone.after(7_500)
         sizes.append(held_bytes(phone.talk))
     words = sum(len(text) for _, text in phone.talk._voice.transcript._spoken)
-    assert words > 1_000, "the call was full of talk"
-    assert (sizes[-1] - sizes[0]) / 5 < 6_000, sizes
+    assert words > 500, "the call was full of talk"
+    assert (sizes[-1] - sizes[0]) / 2 < 6_000, sizes

@@ -10,6 +10,7 @@ from media.core.playout import Playout
 from media.core.turngate import TurnGate
 from media.core.types import PromptKind
 from media.legs.twiliowire import MessageEncoder, decode
+from tests.support.examples import sample
 from tests.support.simulation import Carrier, World
 
 
@@ -197,10 +198,11 @@ def test_nonsense_marks_change_nothing(world: World, make_carrier: type[Carrier]
     assert item.heard == item.proven == 0
 
 
+@pytest.mark.sampled
 def test_heard_is_within_a_frame_of_the_truth(make_world: type[World], make_carrier: type[Carrier]) -> None:
     """With delays up to 150 ms and jitter up to 40 ms, the error's p99 is at most 20 ms, at any time and at a clear."""
     running, at_clear = [], []
-    for seed in range(120):
+    for seed in sample(range(120), 4):
         random = Random(seed)
         world = make_world()
         desk = Desk(world, make_carrier, random.uniform(0, 150), random.uniform(0, 40), seed, guess=40)

@@ -96,7 +96,7 @@ def test_a_moved_call_acts_as_the_one_that_stayed(cuts: list[int], seed: int) ->
 
 
 def test_a_call_that_moves_often_acts_as_the_one_that_stayed() -> None:
-    same(range(100, 21_900, 700), 3)
+    same(range(100, 21_900, 1_400), 3)
 
 
 def same(cuts: list[int] | range, seed: int) -> None:
