@@ -50,12 +50,13 @@ hypothesis.settings.register_profile(
     suppress_health_check=[hypothesis.HealthCheck.too_slow],
 )
 hypothesis.settings.load_profile("quick")
-#: structlog's own way to show an exception, with every frame's variables, takes seconds, in the event loop.
+#: structlog's own way to show a line takes longer than to write it, and an exception, with every frame's variables, seconds.
 structlog.configure(
     processors=[
         structlog.contextvars.merge_contextvars,
         structlog.processors.add_log_level,
-        structlog.dev.ConsoleRenderer(colors=False, exception_formatter=structlog.dev.plain_traceback),
+        structlog.processors.format_exc_info,
+        structlog.processors.KeyValueRenderer(key_order=["level", "event"], repr_native_str=False),
     ]
 )
 
@@ -125,6 +126,8 @@ PARKED = parked.Parked()
 parked.park(PARKED, lambda database: database.startswith(LENT_PREFIX))
 quick.end_servers_at_once()
 quick.compile_paths_once()
+if not ALL:
+    quick.draw_no_constants_of_ours()
 #: asyncpg makes a TLS context for each connection unless it is to use none.
 os.environ.setdefault("PGSSLMODE", "disable")
 #: On a machine that others keep busy, a hundred requests at once take longer than the 5 s for which httpx waits.

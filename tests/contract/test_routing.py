@@ -10,6 +10,7 @@ import httpx
 import pytest
 
 from control.base.hours import WEEKDAYS
+from control.calls import calllimits
 from control.tools import AgentTool, Registry, Result, Situation, ToolChannel, ToolContext
 from hum import ids
 from hum.ids import Kind
@@ -251,13 +252,14 @@ async def test_what_is_entered_on_the_keypad_is_kept_and_streamed(edge: Edge) ->
     assert "Caller entered 4711# on the keypad" in [each.text for each in session.so_far]
 
 
-async def test_a_calls_keypad_entries_are_bounded(edge: Edge) -> None:
+async def test_a_calls_keypad_entries_are_bounded(edge: Edge, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(calllimits, "MAX_KEYPAD_ENTRIES", 50)
     http, media, call_id = await in_progress(edge)
-    for at_ms in range(510):
+    for at_ms in range(60):
         media.report(digits=runtime_pb2.DigitsPressed(digits="1", at_ms=at_ms))
-    await media.acknowledged(media.report(digits=runtime_pb2.DigitsPressed(digits="12", at_ms=499)))
+    await media.acknowledged(media.report(digits=runtime_pb2.DigitsPressed(digits="12", at_ms=49)))
     entries = (await http.get(f"/api/calls/{call_id}")).json()["keypad_entries"]
-    assert (len(entries), entries[-1]) == (500, {"keys": "12", "at_ms": 499}), "the last one still grows"
+    assert (len(entries), entries[-1]) == (50, {"keys": "12", "at_ms": 49}), "the last one still grows"
 
 
 async def test_an_entry_in_which_the_recording_was_paused_is_forgotten(edge: Edge) -> None:

@@ -18,6 +18,7 @@ from tests.contract.conftest import PUBLIC, Edge
 from tests.contract.lines import ASKED, CHILD, DESK, GONE, HEARD, LIVE, MOBILE, TAKEN, Dial, Line, tags
 from tests.contract.test_carrier_webhooks import CALL, post
 from tests.support.endings import ends_are_told
+from tests.support.examples import sample
 
 __all__ = ["ends_are_told"]
 pytestmark = pytest.mark.usefixtures("ends_are_told")
@@ -219,7 +220,8 @@ UNTAKEN = [
 ]
 
 
-@pytest.mark.parametrize(("form", "state", "told"), UNTAKEN)
+@pytest.mark.sampled
+@pytest.mark.parametrize(("form", "state", "told"), sample(UNTAKEN, 2))
 async def test_nobody_took_it_and_the_caller_is_back_with_the_agent(
     edge: Edge, form: dict[str, str], state: str, told: str
 ) -> None:

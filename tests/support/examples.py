@@ -11,10 +11,10 @@ USUAL = 100
 
 
 def examples(most: int, few: int | None = None) -> int:
-    """Return how many are tried: all, or `few`, which are a fifth but for those that take longest."""
+    """Return how many are tried: all, or `few`, which are a tenth but for those that take longest."""
     if ALL:
         return most
-    return max(most // 5, min(most, 10)) if few is None else few
+    return max(most // 10, min(most, 10)) if few is None else few
 
 
 def sample(cases: Sequence[T], every: int) -> Sequence[T]:

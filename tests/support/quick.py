@@ -5,6 +5,7 @@ import functools
 from types import FunctionType, ModuleType
 
 import uvicorn
+from hypothesis.internal.conjecture import providers
 from starlette import routing
 
 #: How often an ending server looks whether its connections are gone.
@@ -26,6 +27,11 @@ def end_servers_at_once() -> None:
             name,
             FunctionType(method.__code__, vars(uvicorn.server) | {"asyncio": hasty}, name, method.__defaults__),
         )
+
+
+def draw_no_constants_of_ours() -> None:
+    """Have Hypothesis look for none in our sources: it would parse all of them, and any change would change all examples."""
+    providers._get_local_constants = lambda: providers._local_constants
 
 
 def compile_paths_once() -> None:

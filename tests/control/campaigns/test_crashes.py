@@ -13,6 +13,7 @@ from control.campaigns.dispatching import Dispatcher
 from hum.contract.errors import InvalidState
 from storage.db import BUSY
 from tests.control.campaigns.conftest import Campaigning, contact
+from tests.support.examples import sample
 from tests.support.waits import patience
 
 RECIPIENTS = 60
@@ -92,8 +93,9 @@ async def require_each_once(campaigning: Campaigning, id: Any, count: int = RECI
     assert (row.status, row.delivered, row.total) == ("completed", count, count)
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize("workers", [pytest.param(1, marks=pytest.mark.chaos), 3])
-@pytest.mark.parametrize("step", STEPS)
+@pytest.mark.parametrize("step", sample(STEPS, 3))
 async def test_killed_after_a_step(
     campaigning: Campaigning, monkeypatch: pytest.MonkeyPatch, step: str, workers: int
 ) -> None:

@@ -19,6 +19,7 @@ from storage.db import Tx
 from storage.messages import MessageRow
 from tests.control.texts.conftest import Texting
 from tests.control.texts.desk import TextDesk, shown
+from tests.support.examples import sample
 
 WORDS = [
     ("queued", None),
@@ -89,12 +90,13 @@ async def begin(desk: TextDesk) -> None:
     assert (await desk.claim()).attempts
 
 
+@pytest.mark.sampled
 async def test_orders_of_callbacks_end_in_one_row(desk: TextDesk) -> None:
     """A sample of what the slow one tries: each pair, and some longer ones."""
     await begin(desk)
-    for pair in itertools.combinations(WORDS, 2):
+    for pair in sample(list(itertools.combinations(WORDS, 2)), 2):
         assert len(await results(desk, list(itertools.permutations(pair)))) == 1, pair
-    for _ in range(4):
+    for _ in range(2):
         four = random.sample(WORDS, 4)
         orders = random.sample(list(itertools.permutations(four)), 5)
         assert len(await results(desk, orders)) == 1, orders
