@@ -66,11 +66,22 @@ async def prometheus(targets: list[str], home: Path) -> AsyncIterator[httpx.Asyn
         )
     try:
         async with httpx.AsyncClient(base_url=f"http://{address}/api/v1", trust_env=False) as http:
+            async with patience():
+                while not await is_ready(http, f"http://{address}/-/ready"):
+                    await asyncio.sleep(0.2)
             yield http
     finally:
         with suppress(ProcessLookupError):
             process.terminate()
         await process.wait()
+
+
+async def is_ready(http: httpx.AsyncClient, url: str) -> bool:
+    """Tell whether Prometheus answers questions: while it starts, it refuses them with 503."""
+    try:
+        return (await http.get(url)).status_code == httpx.codes.OK
+    except httpx.TransportError:
+        return False
 
 
 async def answered(http: httpx.AsyncClient, path: str, **parameters: str) -> dict[str, Any]:
@@ -102,10 +113,9 @@ async def test_alerts_and_dashboard_on_a_running_platform(
     async with prometheus(targets, tmp_path) as http:
         async with patience():
             while True:
-                with suppress(httpx.TransportError):
-                    active = (await answered(http, "/targets"))["activeTargets"]
-                    if len(active) == len(targets) and all(each["health"] == "up" for each in active):
-                        break
+                active = (await answered(http, "/targets"))["activeTargets"]
+                if len(active) == len(targets) and all(each["health"] == "up" for each in active):
+                    break
                 await asyncio.sleep(0.2)
         await call_once(running, carrier, database_url)
         names = {name for text in expressions() for name in re.findall(r"\bhum_\w+", text)}
