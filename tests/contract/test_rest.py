@@ -8,7 +8,7 @@ import pytest
 
 from tests.contract.conftest import Edge
 from tests.support.cases import in_turn
-from tests.support.examples import sample
+from tests.support.examples import examples, sample
 
 
 async def test_me_with_a_key(edge: Edge) -> None:
@@ -190,10 +190,13 @@ async def test_an_update_without_a_body_is_refused(edge: Edge) -> None:
         assert (await http.patch("/api/organization", json={})).status_code == 200, "an empty one changes nothing"
 
 
+@pytest.mark.sampled
 async def test_an_idempotency_key_has_one_effect(edge: Edge) -> None:
     async with await edge.client() as http:
         key = {"Idempotency-Key": "one"}
-        answers = await asyncio.gather(*(http.post("/api/flows", json={"name": "F"}, headers=key) for _ in range(30)))
+        answers = await asyncio.gather(
+            *(http.post("/api/flows", json={"name": "F"}, headers=key) for _ in range(examples(100, 30)))
+        )
         made = {answer.json()["id"] for answer in answers if answer.status_code == 201}
         assert len(made) == 1
         assert {answer.status_code for answer in answers} <= {201, 409}

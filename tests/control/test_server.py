@@ -27,6 +27,7 @@ from hum.v1 import (
 from tests.control.conftest import FakeCarrier, Plane, bearer, fake_clients
 from tests.control.test_flows import reason
 from tests.support.databases import blocked
+from tests.support.examples import examples
 from tests.support.relay import relayed
 from tests.support.waits import patience, until
 
@@ -93,11 +94,12 @@ async def test_an_organizations_own_grpc_client_has_idempotency_too(plane: Plane
     assert (await stub.CreateFlow(request, metadata=(*me, ("idempotency-key", "k2")))).flow.id != made.flow.id
 
 
+@pytest.mark.sampled
 async def test_of_many_twins_one_has_an_effect(plane: Plane) -> None:
     stub, me = flows_pb2_grpc.FlowsServiceStub(plane.channel), await plane.tenant()
     request = flows_pb2.CreateFlowRequest(flow=flows_pb2.Flow(name="F"))
     answers = await asyncio.gather(
-        *(stub.CreateFlow(request, metadata=(*me, ("idempotency-key", "same"))) for _ in range(30)),
+        *(stub.CreateFlow(request, metadata=(*me, ("idempotency-key", "same"))) for _ in range(examples(100, 30))),
         return_exceptions=True,
     )
     made = {answer.flow.id for answer in answers if isinstance(answer, flows_pb2.CreateFlowResponse)}

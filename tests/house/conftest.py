@@ -4,5 +4,5 @@ import gc
 
 
 def pytest_sessionfinish() -> None:
-    """At its end pytest collects garbage several times, each time by way of all trees of `tests.house.sources`."""
+    """Hide the trees of `tests.house.sources` from the collector, which pytest starts several times at the end."""
     gc.freeze()

@@ -6,7 +6,7 @@ A deadline that is meant to run out says so in a comment on its line or the one 
 
 import ast
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
@@ -104,16 +104,19 @@ def faults(source: str) -> Iterator[tuple[int, str]]:
         found = durations(function)
         names |= {id(node): found for node in ast.walk(function) if isinstance(node, ast.Compare)}
     for node in nodes(module, ast.Call, ast.Compare):
-        fault = ""
-        if isinstance(node, ast.Call) and (seconds := deadline_s(node)) is not None and seconds < LEAST_S:
-            fault = f"waits for {seconds} s at most"
-        elif isinstance(node, ast.Compare) and id(node) in names and measures(node, names[id(node)]):
-            fault = "bounds how long something took"
-        line = node.lineno
-        if fault and not (
-            any(line in lines_of for lines_of in skipped) or EXEMPT in "".join(lines[max(0, line - 2) : line]).lower()
-        ):
-            yield line, fault
+        if not (fault := fault_of(node, names)) or any(node.lineno in lines_of for lines_of in skipped):
+            continue
+        if EXEMPT not in "".join(lines[max(0, node.lineno - 2) : node.lineno]).lower():
+            yield node.lineno, fault
+
+
+def fault_of(node: ast.expr, names: Mapping[int, set[str]]) -> str:
+    """Return what is wrong with a call or a comparison, or nothing; `names` has the durations of comparisons, by their ids."""
+    if isinstance(node, ast.Call) and (seconds := deadline_s(node)) is not None and seconds < LEAST_S:
+        return f"waits for {seconds} s at most"
+    if isinstance(node, ast.Compare) and id(node) in names and measures(node, names[id(node)]):
+        return "bounds how long something took"
+    return ""
 
 
 def test_waits_are_patient_and_nothing_is_timed() -> None:
