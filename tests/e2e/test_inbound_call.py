@@ -3,8 +3,6 @@ caller heard and what is recorded; after it, nothing.
 """
 
 import asyncio
-import io
-import wave
 from typing import Any
 
 import numpy as np
@@ -16,37 +14,17 @@ from sandbox.speech import Speech
 from sandbox.twilio import say
 from tests.contract.test_live_stream import Sent, events
 from tests.e2e.conftest import House
+from tests.support.recordings import WINDOW_MS, channels, tone_ms
 from tests.support.stalls import Stalls
 from tests.support.transcript import Transcript
 from tests.support.waits import patience
 
-TONE_HZ, SECOND_HZ, RATE_HZ = 1000.0, 1800.0, 8000
+TONE_HZ, SECOND_HZ = 1000.0, 1800.0
 LISTEN = {"do": "wait_for_agent_to_finish", "quiet_ms": 600, "timeout_ms": 60_000}
 
 
 def interrupted_after(ms: int) -> dict[str, Any]:
     return {"do": "wait_for_agent_to_talk", "for_ms": ms, "timeout_ms": 60_000}
-
-
-def channels(recording: bytes) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
-    """Caller and agent of a recording, as samples."""
-    with wave.open(io.BytesIO(recording)) as wav:
-        assert (wav.getnchannels(), wav.getframerate(), wav.getsampwidth()) == (2, RATE_HZ, 2)
-        samples = np.frombuffer(wav.readframes(wav.getnframes()), dtype="<i2").reshape(-1, 2)
-    return samples[:, 0], samples[:, 1]
-
-
-def tone_ms(samples: np.ndarray[Any, Any], hz: float) -> list[float]:
-    """The starts of the 20 ms windows that are this tone, in ms."""
-    size = RATE_HZ // 50
-    phase = np.exp(-2j * np.pi * hz * np.arange(size) / RATE_HZ)
-    starts = []
-    for at in range(0, len(samples) - size, size):
-        window = samples[at : at + size].astype(float)
-        power = float(np.mean(window**2))
-        if power > 1e4 and abs(np.dot(window, phase) / size) ** 2 * 2 / power > 0.5:
-            starts.append(at * 1000 / RATE_HZ)
-    return starts
 
 
 async def followed(house: House) -> Transcript:
@@ -118,14 +96,15 @@ async def test_a_call_is_answered_interrupted_recorded_and_summarized(
     answer_bytes = (await house.http.get(record["recording_url"])).content
     caller, agent = channels(answer_bytes)
     heard = [at for at in tone_ms(agent, TONE_HZ) if at >= answer["start_ms"] - 40]  # words are tones here too
-    assert abs(len(heard) * 20 - interruption["heard_ms"]) <= 60
-    # On a busy machine the sound may pause in between.
-    assert max(heard) - min(heard) <= interruption["heard_ms"] + (40 if exact else 500), "no tone after the cut"
     second_heard = [at for at in tone_ms(agent, SECOND_HZ) if at >= last["start_ms"] - 40]
-    assert len(second_heard) * 20 == pytest.approx(900, abs=60)
+    # A busy machine breaks the sound; a window with a break in it may be none.
+    gaps = truth.as_json()["streams"][0]["gaps"]
+    near_ms = 60 + 2 * WINDOW_MS * len(gaps)
+    assert len(heard) * WINDOW_MS == pytest.approx(interruption["heard_ms"], abs=near_ms), "no tone after the cut"
+    assert len(second_heard) * WINDOW_MS == pytest.approx(900, abs=near_ms)
     assert np.abs(caller).max() > 1000
     if exact:
-        gaps = truth.as_json()["streams"][0]["gaps"]
+        assert max(heard) - min(heard) <= interruption["heard_ms"] + 40
         assert all(gap["end_ms"] - gap["start_ms"] <= stalls.longest_ms for gap in gaps), gaps
         assert all(turn["ours_ms"] < 200 + stalls.longest_ms for turn in record["latency"]["turns"])
         assert all(turn["first_answer_ms"] < 3_000 for turn in record["latency"]["turns"])

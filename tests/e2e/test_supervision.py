@@ -19,7 +19,8 @@ from sandbox.speech import Speech
 from sandbox.twilio import Call, say
 from sandbox.twilio.truth import Truth
 from tests.e2e.conftest import House
-from tests.e2e.test_inbound_call import LISTEN, SECOND_HZ, TONE_HZ, channels, interrupted_after
+from tests.e2e.test_inbound_call import LISTEN, SECOND_HZ, TONE_HZ, interrupted_after
+from tests.support.recordings import channels
 from tests.support.waits import until
 
 Samples = np.ndarray[Any, Any]

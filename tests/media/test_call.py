@@ -3,13 +3,11 @@
 import base64
 import os
 import threading
-import wave
 from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 
 from hum.v1 import calls_pb2
 from hum.v1 import runtime_pb2 as pb
@@ -19,21 +17,18 @@ from tests.media.fakecontrol import FakeControl
 from tests.media.fakemodel import FakeModel
 from tests.media.planes import Ring, StartPlane
 from tests.support.present import present
+from tests.support.recordings import WINDOW_MS, channels, tone_ms
 from tests.support.stalls import Stalls
 from tests.support.waits import until
-
-
-def pitch_hz(samples: NDArray[np.int16]) -> float:
-    spectrum = np.abs(np.fft.rfft(samples.astype(float)))
-    return float(np.argmax(spectrum)) * 8000 / len(samples)
 
 
 def longest_gap_ms(stream: dict[str, Any]) -> float:
     return max((gap["end_ms"] - gap["start_ms"] for gap in stream["gaps"]), default=0.0)
 
 
+@pytest.mark.parametrize("exact", [False, pytest.param(True, marks=pytest.mark.realtime)])
 async def test_a_call_is_answered_heard_reported_and_recorded(
-    plane: StartPlane, control: FakeControl, model: FakeModel, ring: Ring, stalls: Stalls
+    plane: StartPlane, control: FakeControl, model: FakeModel, ring: Ring, stalls: Stalls, exact: bool
 ) -> None:
     media = await plane()
     greeting = tone(400, hz=1000)
@@ -79,19 +74,24 @@ async def test_a_call_is_answered_heard_reported_and_recorded(
     assert stored.path == "org_1/call_t1.wav"
     path = media.given.recordings_dir / stored.path
     assert path.stat().st_size == stored.size_bytes
-    with wave.open(str(path)) as file:
-        assert (file.getnchannels(), file.getframerate(), file.getsampwidth()) == (2, 8000, 2)
-        assert file.getnframes() // 8 == stored.duration_ms
-        sound = np.frombuffer(file.readframes(file.getnframes()), "<i2").reshape(-1, 2)
-    first, second = stream["segments"][0], stream["segments"][-1]
-    for segment, hz in ((first, 1000), (second, 440)):
-        begins, lasts = round(segment["start_ms"]) * 8, len(base64.b64decode(segment["payload"]))
-        middle = sound[begins + lasts // 4 : begins + lasts * 3 // 4]
-        assert abs(pitch_hz(middle[:, 1]) - hz) < 10
+    caller, agent = channels(path.read_bytes())
+    assert len(caller) // 8 == stored.duration_ms
+    greeted, answered = tone_ms(agent, 1_000), tone_ms(agent, 440)
+    # A busy machine breaks the sound; a window with a break in it may be none.
+    near_ms = 40 + 2 * WINDOW_MS * len(stream["gaps"])
+    for starts, sent in ((greeted, greeting), (answered, model.answer)):
+        assert len(starts) * WINDOW_MS == pytest.approx(len(sent) / 8, abs=near_ms)
+    assert greeted[-1] < answered[0]
+    assert tone_ms(caller, 1_000) == tone_ms(caller, 440) == []
     (spoken,) = stream["caller"]["spans"]
-    begins, ends = round(spoken["start_ms"]) * 8, round(spoken["end_ms"]) * 8
-    assert np.abs(sound[begins:ends, 0]).mean() > 1_000
-    assert np.abs(sound[: begins - 400, 0]).max() < 50
+    (loud,) = np.nonzero(np.abs(caller) > 50)
+    assert np.abs(caller[loud]).mean() > 1_000
+    if exact:
+        late_ms = 50 + stalls.longest_ms
+        assert greeted[0] == pytest.approx(stream["segments"][0]["start_ms"], abs=late_ms)
+        assert answered[-1] + WINDOW_MS == pytest.approx(stream["segments"][-1]["end_ms"], abs=late_ms)
+        assert loud[0] / 8 == pytest.approx(spoken["start_ms"], abs=late_ms)
+        assert loud[-1] / 8 == pytest.approx(spoken["end_ms"], abs=late_ms)
     assert len(control.opened) == 1
     assert control.opened[0].node in control.nodes
 
@@ -355,12 +355,9 @@ async def test_of_the_time_before_the_announcement_was_heard_it_alone_is_recorde
     await until(lambda: control.ended("call_t1"))
     assert "announcement_played" in control.kinds()
     (proof,) = (each.announcement_played for each in control.reports() if each.announcement_played.at_ms)
-    with wave.open(str(media.given.recordings_dir / "org_1/call_t1.wav")) as file:
-        sound = np.frombuffer(file.readframes(file.getnframes()), "<i2").reshape(-1, 2)
-    caller, agent = sound[: proof.at_ms * 8].T
-    assert not caller.any()
-    (heard,) = np.nonzero(np.abs(agent) > 100)
-    assert 0 < heard[-1] - heard[0] <= 500 * 8
+    caller, agent = channels((media.given.recordings_dir / "org_1/call_t1.wav").read_bytes())
+    assert not caller[: proof.at_ms * 8].any()
+    assert 0 < np.count_nonzero(agent[: proof.at_ms * 8]) <= 500 * 8
 
 
 @pytest.fixture

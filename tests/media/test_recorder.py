@@ -18,17 +18,9 @@ from media.core.audio import SILENCE_BYTE, to_linear
 from media.recorder import Recorder
 from media.reports import Recording
 from tests.media.audio import tone
-from tests.support.recordings import closed
+from tests.support.recordings import channels, closed
 
 QUIET_MS = SILENCE_BYTE * 8
-
-
-def channels(source: str) -> tuple[np.ndarray, np.ndarray]:
-    with wave.open(source) as file:
-        assert (file.getnchannels(), file.getframerate(), file.getsampwidth()) == (2, 8000, 2)
-        samples = np.frombuffer(file.readframes(file.getnframes()), "<i2").reshape(-1, 2)
-        assert len(samples) == file.getnframes()
-    return samples[:, 0], samples[:, 1]
 
 
 def linear(ulaw: bytes) -> np.ndarray:
@@ -42,7 +34,7 @@ def test_both_sides_lie_where_the_calls_clock_says(tmp_path: Path) -> None:
     made.caller(caller[160:], 120)
     made.agent(agent, 50)
     stored = closed(made)
-    left, right = channels(str(tmp_path / stored.path))
+    left, right = channels((tmp_path / stored.path).read_bytes())
     assert (stored.path, stored.duration_ms) == ("org_1/call_1.wav", 140)
     assert stored.size_bytes == (tmp_path / stored.path).stat().st_size == 44 + 140 * 8 * 4
     assert (left == linear(QUIET_MS * 100 + caller)).all()
@@ -53,7 +45,7 @@ def test_rounded_stamps_make_neither_gap_nor_overlap(tmp_path: Path) -> None:
     made, said = Recorder(tmp_path, "o", "c"), tone(100)
     for number, at_ms in enumerate((0, 21, 39, 61, 80)):
         made.caller(said[160 * number : 160 * (number + 1)], at_ms)
-    left, _ = channels(str(tmp_path / closed(made).path))
+    left, _ = channels((tmp_path / closed(made).path).read_bytes())
     assert (left == linear(said)).all()
 
 
@@ -62,7 +54,7 @@ def test_a_lost_frame_is_silence_and_a_repeated_one_is_not_heard_twice(tmp_path:
     made.caller(said[:320], 0)
     made.caller(said[480:], 60)
     made.caller(said[480:], 60)
-    left, _ = channels(str(tmp_path / closed(made).path))
+    left, _ = channels((tmp_path / closed(made).path).read_bytes())
     assert (left == linear(said[:320] + QUIET_MS * 20 + said[480:])).all()
 
 
@@ -109,7 +101,7 @@ os.kill(os.getpid(), signal.SIGKILL)
 def test_a_killed_process_leaves_a_file_that_plays(tmp_path: Path) -> None:
     ended = subprocess.run([sys.executable, "-c", KILLED, str(tmp_path)], check=False)
     assert ended.returncode == -signal.SIGKILL
-    left, right = channels(str(tmp_path / "org_1/call_1.wav"))
+    left, right = channels((tmp_path / "org_1/call_1.wav").read_bytes())
     assert 6_000 <= len(left) / 8 <= 10_000
     assert (left == linear(b"\x20")[0]).all()
     assert (right == linear(b"\x90")[0]).all()
@@ -152,7 +144,7 @@ def test_a_disk_that_fails_ends_the_recording_and_keeps_what_it_had(
         made.caller(tone(20), 20 * number)
         made.agent(tone(20), 20 * number)
     stored = closed(made)
-    left, right = channels(str(tmp_path / stored.path))
+    left, right = channels((tmp_path / stored.path).read_bytes())
     assert stored.fault == "No space left on device"
     assert stored.size_bytes == (tmp_path / stored.path).stat().st_size <= room[0]
     assert stored.duration_ms == len(left) / 8 == len(right) / 8 >= 3_000
