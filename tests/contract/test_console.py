@@ -38,7 +38,7 @@ async def test_a_worker_may_follow_the_stream(stranger: httpx.AsyncClient) -> No
     assert "connect-src 'self'" in script.headers["content-security-policy"]
 
 
-@pytest.mark.parametrize("path", ["/", "/calls", "/calls/call_01ARZ3NDEKTSV4RRFFQ69G5FAV", "/sign-in?return_to=/calls"])
+@in_turn(("path",), ["/", "/calls", "/calls/call_01ARZ3NDEKTSV4RRFFQ69G5FAV", "/sign-in?return_to=/calls"])
 async def test_every_page_is_the_one_page(stranger: httpx.AsyncClient, path: str) -> None:
     answer = await stranger.get(path)
     assert answer.status_code == 200 and answer.headers["content-type"].startswith("text/html")

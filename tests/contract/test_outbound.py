@@ -186,7 +186,7 @@ async def test_calls_of_another_organization_do_not_exist(edge: Edge) -> None:
     assert (await http.get(f"{CALLS}/{call}")).json()["status"] == "queued"
 
 
-@pytest.mark.parametrize(
+@in_turn(
     ("role", "scopes", "status"),
     [("viewer", (), 403), ("operator", ("calls:read",), 403), ("operator", ("calls:write",), 400), ("admin", (), 400)],
 )

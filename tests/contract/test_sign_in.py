@@ -328,33 +328,30 @@ async def test_a_session_token_is_no_api_key(edge: Edge) -> None:
 # --- forged requests ----------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    ("headers", "status"),
-    [
-        ({"Origin": PUBLIC}, 201),
-        ({"Origin": None, "Sec-Fetch-Site": "same-origin"}, 201),
-        ({"Origin": "https://evil.example"}, 403),
-        ({"Origin": "null"}, 403),
-        ({"Origin": "http://hum.example"}, 403),
-        ({"Origin": f"{PUBLIC}.evil.example"}, 403),
-        ({"Origin": "https://evil.example", "Sec-Fetch-Site": "same-origin"}, 403),
-        ({"Origin": None, "Sec-Fetch-Site": "same-site"}, 403),
-        ({"Origin": None, "Sec-Fetch-Site": "cross-site"}, 403),
-        ({"Origin": None, "Sec-Fetch-Site": "none"}, 403),
-        ({"Origin": None}, 403),
-    ],
-)
-async def test_an_unsafe_request_under_a_cookie_comes_from_our_own_pages(
-    edge: Edge, headers: dict[str, str | None], status: int
-) -> None:
+async def test_an_unsafe_request_under_a_cookie_comes_from_our_own_pages(edge: Edge) -> None:
+    foreign: list[dict[str, str | None]] = [
+        {"Origin": "https://evil.example"},
+        {"Origin": "null"},
+        {"Origin": "http://hum.example"},
+        {"Origin": f"{PUBLIC}.evil.example"},
+        {"Origin": "https://evil.example", "Sec-Fetch-Site": "same-origin"},
+        {"Origin": None, "Sec-Fetch-Site": "same-site"},
+        {"Origin": None, "Sec-Fetch-Site": "cross-site"},
+        {"Origin": None, "Sec-Fetch-Site": "none"},
+        {"Origin": None},
+    ]
+    own: list[dict[str, str | None]] = [{"Origin": PUBLIC}, {"Origin": None, "Sec-Fetch-Site": "same-origin"}]
     browser = await edge.signed_in()
-    answer = await browser.post("/api/organizations", {"name": "Clinic"}, headers=headers)
-    assert answer.status_code == status, answer.text
-    if status == 403:
-        assert answer.json()["error"]["code"] == "csrf_failed"
-        assert (await browser.get("/api/me")).json()["organizations"] == []
-        assert (await browser.post("/auth/logout", headers=headers)).status_code == 403
-    assert (await browser.get("/api/me", headers=headers)).status_code == 200  # reading is safe
+    for headers in foreign:
+        answer = await browser.post("/api/organizations", {"name": "Clinic"}, headers=headers)
+        assert (answer.status_code, answer.json()["error"]["code"]) == (403, "csrf_failed"), headers
+        assert (await browser.get("/api/me")).json()["organizations"] == [], headers
+        assert (await browser.post("/auth/logout", headers=headers)).status_code == 403, headers
+        assert (await browser.get("/api/me", headers=headers)).status_code == 200, "reading is safe"
+    for headers in own:
+        answer = await browser.post("/api/organizations", {"name": "Clinic"}, headers=headers)
+        assert answer.status_code == 201, (headers, answer.text)
+        assert (await browser.get("/api/me", headers=headers)).status_code == 200, headers
 
 
 async def test_a_key_needs_no_origin(edge: Edge) -> None:

@@ -4,8 +4,6 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-import pytest
-
 from control.usage import meters, pricetable, usecases
 from control.usage.pricetable import Prices
 from hum import ids
@@ -13,6 +11,7 @@ from hum.ids import Kind
 from storage import billing, contacts, events, studio, usage
 from storage.usage import Owner, Usage
 from tests.contract.conftest import Edge
+from tests.support.cases import in_turn
 
 PRICES = Prices(pricetable.read('[[prices]]\nof = "US"\nfrom = 2026-01-01\ncurrency = "USD"\nsegments_sent = "0.01"\n'))
 
@@ -115,7 +114,7 @@ async def test_what_a_text_used_is_told_with_it(edge: Edge) -> None:
     assert quantities == {"segments_sent": ("US", 3), "text_tokens_in": ("new-model", 7)}
 
 
-@pytest.mark.parametrize(
+@in_turn(
     ("query", "field"),
     [("from=2024-01-01&to=2026-01-01", "from"), ("from=2026-02-02&to=2026-02-01", "from"), ("group_by=moon", "group_by"),
      ("from=yesterday", "from")],

@@ -37,6 +37,7 @@ from control.boundary.status import status
 from hum.contract.errors import FieldError, InvalidRequest
 from hum.v1 import calls_pb2, calls_pb2_grpc, flows_pb2, flows_pb2_grpc
 from tests.control.conftest import UNLIMITED, Plane
+from tests.support.cases import in_turn
 from tests.support.databases import blocked
 from tests.support.metrics import sample
 from tests.support.waits import until
@@ -214,7 +215,7 @@ async def test_bytes_that_are_no_message_are_the_clients_mistake(plane: Plane) -
         assert error.code().name == "INVALID_ARGUMENT", method
 
 
-@pytest.mark.parametrize("seconds", [2**62, -(2**62), 253402300800, -62135596801])
+@in_turn(("seconds",), [2**62, -(2**62), 253402300800, -62135596801])
 async def test_a_time_that_no_calendar_has_is_the_clients_mistake(plane: Plane, seconds: int) -> None:
     me, request = await plane.tenant(), calls_pb2.ListCallsRequest()
     request.created_from.seconds = seconds
@@ -223,9 +224,7 @@ async def test_a_time_that_no_calendar_has_is_the_clients_mistake(plane: Plane, 
     assert str(error.details()).startswith("created_from: is not a time from 0001")
 
 
-@pytest.mark.parametrize(
-    ("sent", "kept"), [("req-1.a_B", True), ("x" * 129, False), ("a b", False), ("{evil}", False), ("", False)]
-)
+@in_turn(("sent", "kept"), [("req-1.a_B", True), ("x" * 129, False), ("a b", False), ("{evil}", False), ("", False)])
 async def test_a_request_id_is_echoed_when_it_is_one(plane: Plane, sent: str, kept: bool) -> None:
     me = ((await plane.tenant()), (("x-request-id", sent),) if sent else ())
     metadata = tuple(pair for part in me for pair in part)

@@ -15,6 +15,7 @@ from control.flows.choices import Choices
 from hum.v1 import flows_pb2 as pb
 from hum.v1 import flows_pb2_grpc, numbers_pb2, numbers_pb2_grpc
 from tests.control.conftest import Plane
+from tests.support.cases import in_turn
 from tests.support.present import present
 
 
@@ -175,7 +176,7 @@ async def test_a_flow_in_use_stays(plane: Plane) -> None:
     await stub.DeleteFlow(pb.DeleteFlowRequest(id=copy.id), metadata=me)
 
 
-@pytest.mark.parametrize(
+@in_turn(
     ("role", "scopes", "expected"),
     [
         ("viewer", (), "FORBIDDEN"),

@@ -32,6 +32,7 @@ from storage.events import Event, ReaderStart
 from tests.control.conftest import FakeCarrier, Plane, fake_clients
 from tests.control.numbers.desk import Desk
 from tests.control.test_hang_up import ringing
+from tests.support.cases import in_turn
 from tests.support.present import present
 from tests.support.waits import until
 
@@ -246,7 +247,7 @@ async def test_a_report_is_stored_where_it_belongs(plane: Plane, operator: Opera
     assert await operator.sees() == []
 
 
-@pytest.mark.parametrize("bad", ["", "job", "job:x", "job:1:2", "event:usage", "event:usage:x", "report:m:1", "x:1"])
+@in_turn(("bad",), ["", "job", "job:x", "job:1:2", "event:usage", "event:usage:x", "report:m:1", "x:1"])
 async def test_what_is_no_id_changes_nothing(operator: Operator, bad: str) -> None:
     with pytest.raises(aio.AioRpcError) as refused:
         await operator.releases(bad)

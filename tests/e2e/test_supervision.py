@@ -7,7 +7,6 @@ import io
 import time
 import wave
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 import pytest
@@ -20,10 +19,9 @@ from sandbox.twilio import Call, say
 from sandbox.twilio.truth import Truth
 from tests.e2e.conftest import House
 from tests.e2e.test_inbound_call import LISTEN, SECOND_HZ, TONE_HZ, interrupted_after
-from tests.support.recordings import channels
+from tests.support.recordings import Samples, channels
 from tests.support.waits import until
 
-Samples = np.ndarray[Any, Any]
 WINDOW, NEAR = 800, 480  # 100 ms, and 60 ms: where a listener hears it may be off by so much
 AGAIN = {str(seconds): "Are you still there?" for seconds in range(2, 30, 3)}
 HINT, SENTENCE = "Offer her a visit on Tuesday.", "We close early today."

@@ -3,12 +3,14 @@
 import json
 import time
 import tracemalloc
+from itertools import product
 from typing import Any
 
 import httpx
 import pytest
 
 from tests.security.conftest import Edge
+from tests.support.cases import in_turn
 from tests.support.examples import sample
 
 KB = 1_000
@@ -44,8 +46,7 @@ async def cost(request: Any) -> tuple[httpx.Response, float, int]:
 
 
 @pytest.mark.sampled
-@pytest.mark.parametrize("credential", [True, False], ids=["a tenant", "a stranger"])
-@pytest.mark.parametrize("name", sample(list(NAMES), 2))
+@in_turn(("name", "credential"), list(product(sample(list(NAMES), 2), (True, False))))
 async def test_names_of_parameters(edge: Edge, name: str, credential: bool) -> None:
     async with await edge.client() as http:
         if not credential:
@@ -57,8 +58,7 @@ async def test_names_of_parameters(edge: Edge, name: str, credential: bool) -> N
 
 
 @pytest.mark.sampled
-@pytest.mark.parametrize("credential", [True, False], ids=["a tenant", "a stranger"])
-@pytest.mark.parametrize("name", sample(list(BODIES), 2))
+@in_turn(("name", "credential"), list(product(sample(list(BODIES), 2), (True, False))))
 async def test_bodies(edge: Edge, name: str, credential: bool) -> None:
     content = json.dumps(BODIES[name])
     async with await edge.client() as http:

@@ -16,6 +16,7 @@ from tests.contract.conftest import Edge
 from tests.contract.httptools.conftest import Shop, serving
 from tests.contract.test_knowledge import convert
 from tests.control.test_egress import BLOCKED
+from tests.support.cases import in_turn
 from tests.support.examples import sample
 from tests.support.present import present
 
@@ -148,7 +149,7 @@ WORDS = (
 
 
 @pytest.mark.sampled
-@pytest.mark.parametrize("entrance", ENTRANCES)
+@in_turn(("entrance",), ENTRANCES)
 async def test_nothing_is_sent_inside(
     edge: Edge, entrance: str, record_property: Callable[[str, object], None]
 ) -> None:
@@ -181,9 +182,10 @@ class TestOnTheWay:
     def limits(self) -> dict[str, Any]:
         return {**MANY, "egress_allow": "127.0.0.1/32"}
 
-    @pytest.mark.parametrize("entrance", ENTRANCES)
+    @in_turn(("entrance",), ENTRANCES)
     async def test_no_redirect_is_followed(self, edge: Edge, shop: Shop, entrance: str) -> None:
         http = await edge.client()
+        shop.asked.clear()
         for name in ("/here", "/here/ping"):
             shop.paths[name] = moved
         if entrance == "token_url":
@@ -193,7 +195,7 @@ class TestOnTheWay:
             await ENTRANCES[entrance](edge, http, f"{shop.url}/here")
         assert {asked[1] for asked in shop.asked} <= {"/here", "/here/ping"} and shop.asked
 
-    @pytest.mark.parametrize("entrance", ENTRANCES)
+    @in_turn(("entrance",), ENTRANCES)
     async def test_a_name_that_was_public_when_it_was_saved_is_looked_at_again(
         self, edge: Edge, shop: Shop, entrance: str, monkeypatch: pytest.MonkeyPatch
     ) -> None:

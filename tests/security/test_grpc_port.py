@@ -5,6 +5,7 @@ import base64
 import gc
 import json
 from collections.abc import AsyncIterator
+from itertools import product
 from typing import Any
 from unittest.mock import Mock
 
@@ -20,6 +21,7 @@ from control.boundary.incoming import IncomingRequest
 from hum import rpc, secrets
 from hum.v1 import flows_pb2, flows_pb2_grpc
 from tests.control.conftest import Plane
+from tests.support.cases import in_turn
 from tests.support.waits import patience, until
 
 UNARY, STREAM, NODES = (
@@ -49,16 +51,16 @@ async def code_of(plane: Plane, method: str, metadata: tuple[tuple[str, str], ..
         return await one(never(), metadata=metadata).code()
 
 
-@pytest.mark.parametrize("method", [UNARY, STREAM])
-@pytest.mark.parametrize(
-    "credential", ["", rpc.BEARER_SCHEME + secrets.new_api_key(), "nonsense"], ids=["none", "guessed", "other"]
+@in_turn(
+    ("method", "credential"),
+    list(product((UNARY, STREAM), ("", rpc.BEARER_SCHEME + secrets.new_api_key(), "nonsense"))),
 )
 async def test_strangers_are_refused_before_their_message(plane: Plane, method: str, credential: str) -> None:
     metadata = ((rpc.CREDENTIAL, credential),) if credential else ()
     assert await code_of(plane, method, metadata) is grpc.StatusCode.UNAUTHENTICATED
 
 
-@pytest.mark.parametrize("head", [{"crit": 1}, {"crit": [1]}, {"alg": []}, {}, [], None])
+@in_turn(("head",), [{"crit": 1}, {"crit": [1]}, {"alg": []}, {}, [], None])
 async def test_made_up_node_tokens_are_refused_before_their_message(plane: Plane, head: object) -> None:
     head = {"alg": "HS256", **head} if isinstance(head, dict) else head
     token = ".".join(base64.urlsafe_b64encode(each).decode().rstrip("=") for each in (json.dumps(head).encode(), b"{}"))

@@ -15,12 +15,12 @@ def in_turn(names: tuple[str, ...], cases: Iterable[Any]) -> Callable[[Callable[
 
     def decorate(test: Callable[..., Awaitable[None]]) -> Any:
         @functools.wraps(test)
-        async def all_of_them(**fixtures: Any) -> None:
+        async def all_of_them(*instance: Any, **fixtures: Any) -> None:
             failures = []
             for case in cases:
                 values = case if len(names) > 1 else (case,)
                 try:
-                    await test(**fixtures, **dict(zip(names, values, strict=True)))
+                    await test(*instance, **fixtures, **dict(zip(names, values, strict=True)))
                 except Exception as error:  # noqa: BLE001 - it is raised again, after the others have run
                     error.add_note(f"case: {case!r:.200}")
                     failures.append(error)
