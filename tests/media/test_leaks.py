@@ -20,7 +20,7 @@ from tests.support.present import present
 from tests.support.waits import until
 
 pytestmark = [pytest.mark.strain, pytest.mark.timeout(600)]
-AT_ONCE, ROUNDS = 8, 9  # with the warm-up, a thousand calls
+AT_ONCE, ROUNDS = 16, 4  # with the warm-up, a thousand calls
 #: The objects of a call, ours and the libraries'.
 KINDS = frozenset(
     "Shell TwilioLeg ModelSocket ModelConnection CallOutput Conversation Floor Session ModelSide ToolCalls Voice Playout HeardPosition Item "
