@@ -66,13 +66,17 @@ GC_THRESHOLDS = (20_000, 20, 20)
 gc.disable()
 
 
+@pytest.hookimpl(tryfirst=True)  # before pytest decides where the tests' folders are
 def pytest_configure(config: pytest.Config) -> None:
     for name, topic in TOPICS.items():
         config.addinivalue_line("markers", f"{name}: {topic.about}")
     if config.option.workers and not config.option.collectonly:
         cleanup = ExitStack()
         config.add_cleanup(cleanup.close)
-        home = cleanup.enter_context(home_for_a_server(place_for_a_server()))
+        where = place_for_a_server()
+        home = cleanup.enter_context(home_for_a_server(where))
+        if where is not None and config.option.basetemp is None:
+            config.option.basetemp = home / "tests"
         cleanup.enter_context(_ended_with_us(home))
         making = template.begin(home)
         cleanup.callback(making.wait)

@@ -45,6 +45,7 @@ sys.stdin.read()
 """
 
 
+@pytest.mark.bench
 @pytest.mark.parametrize("count", [1, 2])
 def test_threads_that_are_busy_are_counted(count: int) -> None:
     with subprocess.Popen(

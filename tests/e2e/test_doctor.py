@@ -104,6 +104,7 @@ def visit(capsys: pytest.CaptureFixture[str]) -> Any:
     return visit
 
 
+@pytest.mark.chaos
 async def test_all_is_well(settings: dict[str, str], visit: Any) -> None:
     seen = await visit()
     assert seen.fixes() == set(), seen.printed

@@ -39,6 +39,7 @@ def test_lines_are_json_and_each_is_whole(tmp_path: Path) -> None:
     assert done.stdout == "0\n"
 
 
+@pytest.mark.strain
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device that is always full")
 def test_a_full_disk_costs_lines_and_is_counted() -> None:
     full = os.open("/dev/full", os.O_WRONLY)

@@ -150,6 +150,7 @@ async def test_end_now_ends_all_that_are_left_together() -> None:
     assert began == ["c", "b", "a"] and sorted(ended) == ["a", "b", "c"]
 
 
+@pytest.mark.chaos
 async def test_one_that_is_killed_is_restarted(house: House) -> None:
     plane = house.plane()
     await house.programs.start(plane)

@@ -30,6 +30,7 @@ async def program(
         yield process, configured.media_url
 
 
+@pytest.mark.chaos
 async def test_it_serves_until_it_is_told_to_stop_and_drains(
     program: tuple[Program, str], control: FakeControl, model: FakeModel
 ) -> None:

@@ -95,6 +95,7 @@ async def test_a_restored_home_is_noted_without_a_server(open_home: Path) -> Non
         await server.stop()
 
 
+@pytest.mark.chaos
 async def test_rows_survive_a_kill_and_the_home_is_used_again(open_home: Path) -> None:
     server = EmbeddedPostgres(open_home)
     first_url = await server.start()

@@ -21,6 +21,7 @@ FAST: Final = {
     "max_connections": "300",
     "autovacuum": "off",
     "jit": "off",
+    "dynamic_shared_memory_type": "mmap",  # among its files: a server that is killed leaves nothing elsewhere
 }
 FILES, READY, FAILED = "postgres", "ready", "failed"
 

@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import httpx
+import pytest
 
 from tests.sandbox.openai.conftest import KEY, OpenHouse, silence, speech
 
@@ -51,6 +52,7 @@ async def test_script_and_faults_change_while_it_runs(house: OpenHouse) -> None:
             assert await client.closed() == 1011
 
 
+@pytest.mark.interop
 async def test_it_runs_alone_and_ends_in_good_order(tmp_path: Path) -> None:
     script = tmp_path / "script.json"
     script.write_text('{"texts": [{"say": "Alone."}]}')

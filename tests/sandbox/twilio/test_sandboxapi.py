@@ -8,6 +8,7 @@ import sys
 import wave
 
 import httpx
+import pytest
 
 from sandbox.twilio import Carrier, say
 from tests.sandbox.twilio.conftest import Customer
@@ -58,6 +59,7 @@ async def test_people_are_introduced(carrier: Carrier) -> None:
     assert carrier.exchange.people[PERSON][0].answers == "busy"
 
 
+@pytest.mark.interop
 async def test_it_runs_alone_and_ends_in_good_order() -> None:
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "sandbox.twilio", "--account-sid", ACCOUNT, "--number", NUMBER,
