@@ -24,8 +24,8 @@ MODEL_LOSSES_PER_CALL = 12
 UNAWARE_MS = 250.0
 #: Seconds that a message may last which is left with an answering machine.
 MESSAGE_SECONDS = 180.0
-#: Milliseconds that a turn waits for its transcript.
-TRANSCRIPT_WAIT_MS = 5000.0
+#: Milliseconds that a turn, and those after it, wait for its transcript; later, its words are lost.
+TRANSCRIPT_WAIT_MS = 15_000.0
 
 DEFAULT_CALL_SECONDS = 1_800
 _KINDS = frozenset(PromptKind)

@@ -17,7 +17,7 @@ def test_what_is_not_said_has_defaults() -> None:
     plan = plan_of(pb.OpenSessionResponse(call_id="call_1", instructions="Be brief."), GIVEN)
     assert (plan.voice, plan.model, plan.transcription_model) == ("marin", "rt", "ears")
     assert (plan.language, plan.tools, plan.recording) == (None, (), False)
-    assert (plan.max_call_ms, plan.transcript_deadline_ms, plan.idle_prompt_count) == (1_800_000, 5_000, 2)
+    assert (plan.max_call_ms, plan.transcript_deadline_ms, plan.idle_prompt_count) == (1_800_000, 15_000, 2)
 
 
 def test_all_that_is_said_arrives() -> None:
