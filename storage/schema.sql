@@ -2099,6 +2099,7 @@ CREATE TABLE public.conversations (
     turn_generation integer DEFAULT 0 NOT NULL,
     created_at timestamp with time zone DEFAULT now() NOT NULL,
     generation integer DEFAULT 0 NOT NULL,
+    last_inbound_at timestamp with time zone,
     CONSTRAINT conversations_last_message_direction_check CHECK ((last_message_direction = ANY (ARRAY['inbound'::text, 'outbound'::text]))),
     CONSTRAINT conversations_status_check CHECK ((status = ANY (ARRAY['open'::text, 'closed'::text])))
 );
@@ -3030,8 +3031,8 @@ CREATE TABLE public.organizations (
     business_hours_json text,
     business_identity_json text,
     quiet_hours_enabled boolean DEFAULT true NOT NULL,
-    recipient_hours_enabled boolean DEFAULT false NOT NULL,
-    voice_quiet_hours_enabled boolean DEFAULT false NOT NULL,
+    recipient_hours_enabled boolean DEFAULT true NOT NULL,
+    voice_quiet_hours_enabled boolean DEFAULT true NOT NULL,
     keyword_replies text DEFAULT 'carrier'::text NOT NULL,
     retention_days integer,
     created_at timestamp with time zone DEFAULT now() NOT NULL,

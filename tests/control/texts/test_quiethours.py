@@ -21,7 +21,7 @@ def rules(contact_e164: str, **more: object) -> RulesRow:
     row = {
         "time_zone": "America/New_York", "business_hours_json": None, "quiet_hours_enabled": True,
         "recipient_hours_enabled": True, "closed": False, "opted_out": False, "number_active": True, "sms_enabled": True,
-        "capabilities": ["sms"], "account": "", "contact_e164": contact_e164,
+        "capabilities": ["sms"], "account": "", "contact_e164": contact_e164, "last_inbound_at": None,
     }  # fmt: skip
     return RulesRow(**{**row, **more})  # type: ignore[arg-type]
 
