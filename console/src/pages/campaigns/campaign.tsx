@@ -11,7 +11,7 @@ import { Card, Failure, Page, Skeleton } from "@/ui/layout";
 import { toast } from "@/ui/toast";
 import { EditDraft } from "./edit";
 import { AddRecipients, CampaignFacts, Counts } from "./facts";
-import { ForecastCard } from "./forecast";
+import { Clocks, ForecastCard, useForecast } from "./forecast";
 import { ProgressBar, StatusBadge } from "./parts";
 import { type Campaign as Row, useCampaign } from "./queries";
 import { Recipients } from "./recipients";
@@ -63,6 +63,15 @@ export function Campaign() {
       </div>
     </Page>
   );
+}
+
+function LaunchClocks({ campaign }: { campaign: Row }) {
+  const { data: forecast } = useForecast(campaign);
+  return forecast ? (
+    <div className="mt-3">
+      <Clocks forecast={forecast} />
+    </div>
+  ) : null;
 }
 
 type Act = "launch" | "pause" | "cancel" | "delete";
@@ -133,6 +142,7 @@ function Actions({ campaign }: { campaign: Row }) {
       {asked && (
         <Confirm isOpen onClose={() => setAsked(null)} title={t.askTitles[asked](campaign.name)} verb={asked === "launch" && !isDraft ? t.resume : t.verbs[asked]} needs="campaigns:write" isBusy={change.isPending} {...(asked === "cancel" ? { typed: t.cancelWord } : {})} onConfirm={() => change.mutate(asked)}>
           {t.askLeads[asked](count(isDraft ? campaign.counts.total : campaign.counts.pending))}
+          {asked === "launch" && <LaunchClocks campaign={campaign} />}
         </Confirm>
       )}
     </>

@@ -32,6 +32,12 @@ export function Counts({ campaign }: { campaign: Campaign }) {
   );
 }
 
+/** Which hours really hold its texts back. */
+function keptHours(t: { kept: string; keptOurs: string; keptTheirs: string; notKept: string }, hours: readonly string[]): string {
+  const [ours, theirs] = [hours.includes("organization_hours"), hours.includes("recipient_hours")];
+  return ours && theirs ? t.kept : ours ? t.keptOurs : theirs ? t.keptTheirs : t.notKept;
+}
+
 export function CampaignFacts({ campaign }: { campaign: Campaign }) {
   const t = useTexts("campaigns");
   const number = useTextNumbers().find((each) => each.id === campaign.twilio_number_id);
@@ -44,7 +50,7 @@ export function CampaignFacts({ campaign }: { campaign: Campaign }) {
           [t.number, number ? phone(number.e164) : campaign.twilio_number_id ? "…" : t.numberGone],
           [t.agent, flow ? <Link key="flow" to="/agents/$id" params={{ id: flow.id }} className="underline">{flow.name}</Link> : t.numbersAgent],
           [t.throttle, campaign.throttle_per_minute ? t.perMinute(campaign.throttle_per_minute) : t.asFastAsMay],
-          [t.quietHours, campaign.honor_quiet_hours ? t.kept : t.notKept],
+          [t.quietHours, keptHours(t, campaign.quiet_hours)],
           campaign.scheduled_start_at ? [t.startsAt, <Time key="start" at={campaign.scheduled_start_at} />] : null,
           campaign.expires_at ? [t.expiresAt, <Time key="end" at={campaign.expires_at} />] : null,
           campaign.launched_at ? [t.launchedAt, <Time key="launched" at={campaign.launched_at} />] : null,

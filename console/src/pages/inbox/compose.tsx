@@ -10,6 +10,7 @@ import { Button } from "@/ui/button";
 import { Dialog } from "@/ui/dialog";
 import { SelectField, TextArea, TextField } from "@/ui/field";
 import { useNumbers } from "./queries";
+import { AskLate, LateNote, useTextingHours } from "./quiet-hours";
 
 interface Wanted {
   number: string;
@@ -43,12 +44,16 @@ export function Compose({ onClose, to: given = "" }: { onClose: () => void; to?:
     keep(next);
     key.current = idempotencyKey(); // another text is another request
   };
+  const [isAsking, setAsking] = useState(false);
+  const e164 = e164Of(wanted.to);
+  const hours = useTextingHours(/^\+\d{8,15}$/.test(e164) ? { contact_e164: e164 } : null);
+  const isLate = wanted.body.trim() !== "" && hours?.is_open === false;
   const start = useChange(
-    () =>
+    (waits: boolean) =>
       data(
         api.POST("/api/sms/conversations", {
           params: { header: { "Idempotency-Key": key.current } },
-          body: { twilio_number_id: number, contact_e164: e164Of(wanted.to), ...(wanted.body.trim() ? { initial_message: { body: wanted.body.trim() } } : {}) },
+          body: { twilio_number_id: number, contact_e164: e164, ...(wanted.body.trim() ? { initial_message: { body: wanted.body.trim(), honor_quiet_hours: waits } } : {}) },
         }),
       ),
     [["conversations"], ["inbox"]],
@@ -75,13 +80,25 @@ export function Compose({ onClose, to: given = "" }: { onClose: () => void; to?:
       actions={
         <>
           <Button onClick={onClose}>{t.cancel}</Button>
-          <Button look="primary" needs="sms:write" off={off} busy={start.isPending} onClick={() => start.mutate(undefined)}>
+          <Button look="primary" needs="sms:write" off={off} busy={start.isPending} onClick={() => (isLate ? setAsking(true) : start.mutate(false))}>
             {wanted.body.trim() ? t.send : t.openThread}
           </Button>
         </>
       }
     >
+      {isAsking && hours && (
+        <AskLate
+          hours={hours}
+          onClose={() => setAsking(false)}
+          onChoose={(waits) => {
+            setAsking(false);
+            key.current = idempotencyKey();
+            start.mutate(waits);
+          }}
+        />
+      )}
       <div className="space-y-2">
+        {isLate && <LateNote hours={hours} />}
         {numbers.length === 0 && <p className="rounded-control bg-warn-soft px-3 py-2 text-warn">{t.noTextNumber}</p>}
         <Recipient value={wanted.to} error={faults["contact_e164"]} onChange={(to) => set({ to })} />
         {numbers.length > 1 && (

@@ -12,7 +12,7 @@ import { Counter } from "./counter";
 import { isBlank, setDraft, useKept } from "./drafts";
 import type { History } from "./history";
 import { MediaLinks } from "./media-links";
-import { QuietHours } from "./quiet-hours";
+import { AskLate, LateNote, useTextingHours } from "./quiet-hours";
 import { type Conversation, useClose, useNumbers } from "./queries";
 import { sendDraft } from "./sending";
 import { TemplatePicker, useTemplatePicker } from "./template-picker";
@@ -75,7 +75,9 @@ function Writing({ conversation, history, field }: ComposerProps) {
   const { draft, outbox } = useKept(thread);
   const [isChecking, setChecking] = useState(false);
   const [isBehind, setBehind] = useState(false);
+  const [isAsking, setAsking] = useState(false);
   const [extra, setExtra] = useState<"media" | "schedule" | null>(null);
+  const hours = useTextingHours({ conversation_id: conversation.id }, draft.scheduledAt);
   const picker = useTemplatePicker(conversation.id, draft.body, (body) => {
     setDraft(thread, { body });
     field.current?.focus();
@@ -84,8 +86,11 @@ function Writing({ conversation, history, field }: ComposerProps) {
   const now = useNow();
   const isPast = draft.scheduledAt !== null && Date.parse(draft.scheduledAt) <= now;
   const off = isBlank(draft) ? t.writeFirst : isPast ? t.isPast : null;
-  const send = async (): Promise<void> => {
+  const send = async (waits?: boolean): Promise<void> => {
     if (off || isSending || picker.isOpen) return;
+    setAsking(waits === undefined && hours?.is_open === false);
+    if (waits === undefined && hours?.is_open === false) return;
+    if (waits !== undefined) setDraft(thread, { honorQuietHours: waits });
     setChecking(true);
     const hindrance = await sendDraft(thread, conversation.id, isBehind ? null : (history ?? null)).finally(() => setChecking(false));
     setBehind(hindrance === "behind");
@@ -106,7 +111,8 @@ function Writing({ conversation, history, field }: ComposerProps) {
           <IconButton size="sm" label={t.sendAtOnce} icon={X} onClick={() => setDraft(thread, { scheduledAt: null })} />
         </p>
       )}
-      <QuietHours at={draft.scheduledAt} waits={draft.honorQuietHours} onWait={(honorQuietHours) => setDraft(thread, { honorQuietHours })} />
+      <LateNote hours={hours} at={draft.scheduledAt} />
+      {isAsking && hours && <AskLate hours={hours} at={draft.scheduledAt} onChoose={(waits) => void send(waits)} onClose={() => setAsking(false)} />}
       {(extra === "media" || draft.mediaUrls.length > 0) && <MediaLinks urls={draft.mediaUrls} onChange={(mediaUrls) => setDraft(thread, { mediaUrls })} />}
       <div className="flex items-end gap-1">
         <textarea
