@@ -106,7 +106,7 @@ class World:
         self.connector_client = ConnectorClient(self.db, self.web, self.keyring, self.settings)
         self.lookups = CrmLookups(self.db, self.connector_client, self.settings, self._inform)
         self.syncing = Syncing(self.db, self.connector_client, "https://hum.example")
-        self.connectors = Connectors(self.keyring, self.settings)
+        self.connectors = Connectors(self.keyring, self.settings, Policy(self.settings.egress_networks))
         self.reader = Reader("crm", ReaderStart.BEGINNING, TYPES, self.syncing.schedule, 1.0)
 
     async def _inform(self, _: UUID, call: UUID) -> None:
