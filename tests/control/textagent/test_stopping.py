@@ -97,7 +97,7 @@ async def test_a_sentence_is_enough_without_a_model(desk: Desk, blocked: bool, t
     assert await desk.take() == [] and desk.model.asked == []
     assert await desk.sent() == texts, "once, whatever they repeat"
     (row,) = await desk.rows("SELECT source, keyword, carrier_blocked FROM opt_outs WHERE opted_out")
-    assert tuple(row) == ("keyword", "please stop texting me", False)
+    assert tuple(row) == ("keyword", "Please stop texting me", False)
     assert len(await desk.rows("SELECT FROM events WHERE type = 'sms.opt_out'")) == 1
 
 
