@@ -13,7 +13,7 @@ from uuid import UUID
 
 
 @dataclass(frozen=True, slots=True)
-class Word:
+class ConsentWord:
     """One opt-out or opt-in, and its evidence."""
 
     at: datetime
@@ -33,8 +33,8 @@ class Standing:
     """
 
     is_out: bool = False
-    first: Word | None = None
-    last: Word | None = None
+    first: ConsentWord | None = None
+    last: ConsentWord | None = None
     opposed_at: datetime | None = None
     was_ever_out: bool = False
     carrier_blocks: bool = False
@@ -44,7 +44,7 @@ class Standing:
 NOTHING = Standing()
 
 
-def hear(standing: Standing, word: Word) -> Standing:
+def hear(standing: Standing, word: ConsentWord) -> Standing:
     """Return the standing after a word more; the order of words makes no difference to who is out, and who is blocked."""
     new = replace(_consent(standing, word), was_ever_out=standing.was_ever_out or word.is_out)
     blocks = word.carrier_blocks
@@ -53,7 +53,7 @@ def hear(standing: Standing, word: Word) -> Standing:
     return replace(new, carrier_blocks=blocks, carrier_at=word.at)
 
 
-def _consent(standing: Standing, word: Word) -> Standing:
+def _consent(standing: Standing, word: ConsentWord) -> Standing:
     first, last, opposed_at = standing.first, standing.last, standing.opposed_at
     if first is None or last is None:
         return replace(standing, is_out=word.is_out, first=word, last=word)

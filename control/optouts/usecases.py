@@ -5,7 +5,7 @@ from datetime import datetime
 from uuid import UUID
 
 from control.optouts import lastword
-from control.optouts.lastword import Standing, Word
+from control.optouts.lastword import ConsentWord, Standing
 from hum import ids
 from hum.ids import Kind
 from hum.v1 import events_pb2
@@ -76,7 +76,9 @@ async def _hear(
         row.carrier_blocked,
         row.carrier_at,
     )
-    after = lastword.hear(before, Word(at, is_out, source, evidence.keyword, evidence.message_id, carrier_blocks))
+    after = lastword.hear(
+        before, ConsentWord(at, is_out, source, evidence.keyword, evidence.message_id, carrier_blocks)
+    )
     if after != before:
         new = OptOutStateRow(
             after.is_out,
@@ -91,11 +93,11 @@ async def _hear(
     return after.is_out != before.is_out
 
 
-def _word(row: OptOutWordRow | None, is_out: bool) -> Word | None:
-    return Word(row.at, is_out, row.source, row.keyword, row.message_id) if row else None
+def _word(row: OptOutWordRow | None, is_out: bool) -> ConsentWord | None:
+    return ConsentWord(row.at, is_out, row.source, row.keyword, row.message_id) if row else None
 
 
-def _row(word: Word | None) -> OptOutWordRow | None:
+def _row(word: ConsentWord | None) -> OptOutWordRow | None:
     return OptOutWordRow(word.at, word.source, word.keyword, word.message_id) if word else None
 
 

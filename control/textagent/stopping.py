@@ -61,7 +61,7 @@ def stop_texting(db: Db, timeout_ms: int) -> list[AgentTool]:
             thread = await conversations.lock(tx, turn.conversation)
             # The message may have been erased meanwhile.
             still = await _find(tx, thread.id, arguments["words"])
-            evidence = Evidence(quote.sentence, still and still.message, thread.id, quote.at)
+            evidence = Evidence(quote.sentence, still.message if still else None, thread.id, quote.at)
             if await opt_out(tx, thread.org_id, thread.contact_e164, SOURCE, evidence):
                 await _confirm(tx, thread, now())
 

@@ -102,14 +102,14 @@ async def receive(tx: Tx, text: Received, limits: InboundTextLimits, now: dateti
     if text.media:
         await jobs.enqueue(tx, FETCH, thread.org_id, message)
     word = keywords.recognize(text.body, text.carrier_type) if is_person else None
-    said = word.value if word else revocation.revokes(text.body) if is_person else None
-    evidence = Evidence(said, message, thread.id, text.at or text.arrived_at)
+    keyword = word.value if word else revocation.revokes(text.body) if is_person else None
+    evidence = Evidence(keyword, message, thread.id, text.at or text.arrived_at)
     reopened = thread.status == "closed" and not route.blocked
     # The keyword or revocation appends events of its own, which come after the thread's beginning.
-    if said is not None:
+    if keyword is not None:
         await outbox.begun(tx, thread, is_first=is_first, reopened=reopened)
         is_first = reopened = False
-    silent = route.opted_out if said is None else await _keyword(tx, route, thread, word, evidence, limits, now)
+    silent = route.opted_out if keyword is None else await _keyword(tx, route, thread, word, evidence, limits, now)
     await outbox.received(tx, thread, message, text.body, len(text.media), at, is_first=is_first, reopened=reopened)
     if is_person and not (silent or text.is_group or route.blocked) and may_answer(route, thread):
         await turns.schedule(tx, thread, now)

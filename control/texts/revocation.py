@@ -37,13 +37,13 @@ def revokes(body: str) -> str | None:
     """Return the sentence of a message that revokes consent, in its own words, or None."""
     if len(body) > MOST_CHARS:
         return None
-    said, signature = _parts(body)
-    if not 0 < len(said) + len(signature) <= MOST_SENTENCES:
+    own, signature = _parts(body)
+    if not 0 < len(own) + len(signature) <= MOST_SENTENCES:
         return None
     sentences = [
-        *(sentence for sentence in (*said, *signature) if _is_revocation(sentence.words)),
-        *_alone(said, _is_bare, _ASIDES),
-        *_alone(said, _is_lone, _BESIDE_LONE),
+        *(sentence for sentence in (*own, *signature) if _is_revocation(sentence.words)),
+        *_alone(own, _is_bare, _ASIDES),
+        *_alone(own, _is_lone, _BESIDE_LONE),
     ]
     return sentences[0].text[:EVIDENCE_CHARS] if sentences else None
 
@@ -55,7 +55,7 @@ class _Sentence:
 
 
 def _alone(
-    sentences: Sequence[_Sentence], means_it: Callable[[Sequence[str]], bool], beside: "_Phrases"
+    sentences: Sequence[_Sentence], means_it: Callable[[Sequence[str]], bool], beside: "_PhraseIndex"
 ) -> Sequence[_Sentence]:
     """Return the sentences that mean it, if the others say nothing."""
     found = [sentence for sentence in sentences if means_it(sentence.words)]
@@ -119,7 +119,7 @@ def _is_lone(words: Sequence[str]) -> bool:
     return bool(core) and phrases.LONE.issuperset(core)
 
 
-class _Phrases:
+class _PhraseIndex:
     """Phrases that are cut from a sentence, by their first and by their last word."""
 
     def __init__(self, texts: Iterable[str]) -> None:
@@ -152,7 +152,7 @@ class _Phrases:
         return next((len(each) for each in known if tuple(words[max(end - len(each), 0) : end]) == each), 0)
 
 
-def _core(words: Sequence[str], beside: _Phrases) -> Sequence[str]:
+def _core(words: Sequence[str], beside: _PhraseIndex) -> Sequence[str]:
     """Return a sentence without the phrases at its begin and at its end."""
     rest = words[beside.begins(words, len(words))[-1] :]
     return rest[: beside.ends(rest, len(rest))[-1]]
@@ -235,7 +235,7 @@ def _split(*texts: str) -> Iterator[str]:
 
 
 _BY_FIRST = _by_first()
-_BESIDE_LONE = _Phrases(_split(phrases.WRONG_NUMBERS, *phrases.PLEASES))
-_ASIDES = _Phrases(_split(phrases.ASIDES, phrases.WRONG_NUMBERS, *phrases.PLEASES))
-_OPENINGS = _Phrases(_split(phrases.OPENINGS, phrases.ASIDES, phrases.WRONG_NUMBERS, *phrases.PLEASES))
-_ENDS = _Phrases(_split(phrases.ENDS, phrases.ASIDES, phrases.WRONG_NUMBERS, *phrases.PLEASES))
+_BESIDE_LONE = _PhraseIndex(_split(phrases.WRONG_NUMBERS, *phrases.PLEASES))
+_ASIDES = _PhraseIndex(_split(phrases.ASIDES, phrases.WRONG_NUMBERS, *phrases.PLEASES))
+_OPENINGS = _PhraseIndex(_split(phrases.OPENINGS, phrases.ASIDES, phrases.WRONG_NUMBERS, *phrases.PLEASES))
+_ENDS = _PhraseIndex(_split(phrases.ENDS, phrases.ASIDES, phrases.WRONG_NUMBERS, *phrases.PLEASES))

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as some
 
 from control.optouts import lastword
-from control.optouts.lastword import NOTHING, Standing, Word
+from control.optouts.lastword import NOTHING, ConsentWord, Standing
 from tests.support.examples import examples
 
 BEGAN = datetime(2026, 3, 1, tzinfo=UTC)
@@ -16,19 +16,19 @@ def at(minute: int) -> datetime:
     return BEGAN + timedelta(minutes=minute)
 
 
-def heard(*words: Word) -> Standing:
+def heard(*words: ConsentWord) -> Standing:
     standing = NOTHING
     for word in words:
         standing = lastword.hear(standing, word)
     return standing
 
 
-def stop(minute: int, source: str = "keyword", carrier: bool | None = True) -> Word:
-    return Word(at(minute), True, source, "STOP", carrier_blocks=carrier)
+def stop(minute: int, source: str = "keyword", carrier: bool | None = True) -> ConsentWord:
+    return ConsentWord(at(minute), True, source, "STOP", carrier_blocks=carrier)
 
 
-def start(minute: int, source: str = "keyword", carrier: bool | None = False) -> Word:
-    return Word(at(minute), False, source, "START", carrier_blocks=carrier)
+def start(minute: int, source: str = "keyword", carrier: bool | None = False) -> ConsentWord:
+    return ConsentWord(at(minute), False, source, "START", carrier_blocks=carrier)
 
 
 def test_a_start_that_overtakes_its_stop() -> None:
@@ -62,21 +62,21 @@ def test_the_evidence_is_of_after_the_last_word_to_the_contrary() -> None:
 
 
 def test_only_the_handset_lifts_the_carriers_block() -> None:
-    by_person = Word(at(2), False, "human")
+    by_person = ConsentWord(at(2), False, "human")
     standing = heard(stop(1), by_person)
     assert (standing.is_out, standing.carrier_blocks) == (False, True)
     assert not heard(stop(1), by_person, start(3)).carrier_blocks
-    refused = Word(at(2), True, "carrier", carrier_blocks=True)
+    refused = ConsentWord(at(2), True, "carrier", carrier_blocks=True)
     assert heard(start(3), refused).carrier_blocks is False, "a refusal of before START"
     assert heard(start(1), refused).carrier_blocks and heard(start(1), refused).is_out
     # The person's change is the last word on consent, and says nothing of the carrier.
-    assert heard(Word(at(4), False, "human"), refused) == heard(refused, Word(at(4), False, "human"))
-    assert heard(Word(at(4), False, "human"), refused).carrier_blocks
+    assert heard(ConsentWord(at(4), False, "human"), refused) == heard(refused, ConsentWord(at(4), False, "human"))
+    assert heard(ConsentWord(at(4), False, "human"), refused).carrier_blocks
 
 
 WORDS = some.lists(
     some.builds(
-        lambda minute, is_out, source: Word(
+        lambda minute, is_out, source: ConsentWord(
             at(minute), is_out, source, carrier_blocks=is_out if source in {"keyword", "carrier"} else None
         ),
         some.integers(0, 6),
@@ -89,7 +89,7 @@ WORDS = some.lists(
 
 @settings(max_examples=examples(5000))
 @given(WORDS, some.randoms())
-def test_every_order_ends_as_the_order_of_time(words: list[Word], random: object) -> None:
+def test_every_order_ends_as_the_order_of_time(words: list[ConsentWord], random: object) -> None:
     in_time = sorted(words, key=lambda word: (word.at, word.is_out))
     mixed = list(words)
     random.shuffle(mixed)  # type: ignore[attr-defined]
