@@ -3006,6 +3006,13 @@ CREATE TABLE public.opt_outs (
     message_id uuid,
     carrier_blocked boolean DEFAULT false NOT NULL,
     changed_at timestamp with time zone DEFAULT now() NOT NULL,
+    ever_out boolean DEFAULT true NOT NULL,
+    last_at timestamp with time zone,
+    last_source text,
+    last_keyword text,
+    last_message_id uuid,
+    opposed_at timestamp with time zone,
+    carrier_at timestamp with time zone,
     CONSTRAINT opt_outs_source_check CHECK ((source = ANY (ARRAY['keyword'::text, 'carrier'::text, 'api'::text, 'human'::text, 'agent'::text])))
 );
 
@@ -5254,9 +5261,17 @@ CREATE INDEX numbers_releasing ON public.numbers USING btree (releasing_since) W
 
 CREATE INDEX numbers_sms_flow ON public.numbers USING btree (sms_flow_id) WHERE (sms_flow_id IS NOT NULL);
 
+-- INDEX opt_outs_last_message
+
+CREATE INDEX opt_outs_last_message ON public.opt_outs USING btree (last_message_id) WHERE (last_message_id IS NOT NULL);
+
 -- INDEX opt_outs_message
 
 CREATE INDEX opt_outs_message ON public.opt_outs USING btree (message_id) WHERE (message_id IS NOT NULL);
+
+-- INDEX opt_outs_never
+
+CREATE INDEX opt_outs_never ON public.opt_outs USING btree (org_id) WHERE (NOT (ever_out OR opted_out));
 
 -- INDEX opt_outs_page
 
@@ -6568,6 +6583,11 @@ ALTER TABLE ONLY public.numbers
 
 ALTER TABLE ONLY public.numbers
     ADD CONSTRAINT numbers_sms_flow_id_fkey FOREIGN KEY (sms_flow_id) REFERENCES public.flows(id);
+
+-- FK CONSTRAINT opt_outs opt_outs_last_message_id_fkey
+
+ALTER TABLE ONLY public.opt_outs
+    ADD CONSTRAINT opt_outs_last_message_id_fkey FOREIGN KEY (last_message_id) REFERENCES public.messages(id) ON DELETE SET NULL;
 
 -- FK CONSTRAINT opt_outs opt_outs_message_id_fkey
 

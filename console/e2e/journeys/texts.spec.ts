@@ -136,6 +136,22 @@ test("a conversation is put off, closed, and opened by undo, by keys alone", asy
   await expect(page.getByRole("textbox", { name: /^Write to/ })).toBeVisible();
 });
 
+test("a sentence that was heard as an opt-out is undone at once, and the carrier's own block is not", async ({ admin, outside }) => {
+  const { page } = admin;
+  const number = await textNumber(admin);
+  const from = stranger();
+  await outside.text(from, number.e164, "I moved away. No more texts, please");
+  await admin.go("/inbox");
+  await page.getByRole("link", { name: /you are unsubscribed/ }).click();
+  await expect(page.getByText("Opted out by these words: “No more texts, please”")).toBeVisible();
+  await admin.isRightInEverySize();
+  await page.getByRole("button", { name: "Undo the opt-out" }).click();
+  await expect(page.getByRole("textbox", { name: /^Write to/ })).toBeVisible();
+  await outside.text(from, number.e164, "STOP");
+  await expect(page.getByText("The carrier refuses texts too, until the contact's handset sends START.")).toBeVisible();
+  await expect(page.getByRole("button", { name: "Undo the opt-out" })).toHaveCount(0);
+});
+
 test("contacts are imported after a look at what would happen", async ({ admin }) => {
   const { page } = admin;
   await textNumber(admin);

@@ -165,6 +165,8 @@ export default {
 
   mayNotWrite: "Your role reads texts but doesn't send them.",
   optedOutReason: "This contact has opted out: nothing is sent to it.",
+  optedOutBy: (sentence: string) => `Opted out by these words: “${sentence}”`,
+  undoOptOut: "Undo the opt-out",
   numberGone: "The number of this conversation is no longer yours. Write from another one by a new text.",
   numberOff: "This number doesn't text. An admin can switch that on.",
   writeTo: (name: string) => `Write to ${name}`,

@@ -165,6 +165,8 @@ const texts: Sections["inbox"] = {
 
   mayNotWrite: "Su función lee mensajes, pero no los envía.",
   optedOutReason: "Este contacto se dio de baja: no se le envía nada.",
+  optedOutBy: (sentence) => `Baja por estas palabras: «${sentence}»`,
+  undoOptOut: "Deshacer la baja",
   numberGone: "El número de esta conversación ya no es suyo. Escriba desde otro con un mensaje nuevo.",
   numberOff: "Este número no envía mensajes. Un administrador puede activarlo.",
   writeTo: (name) => `Escribir a ${name}`,

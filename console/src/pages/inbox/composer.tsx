@@ -1,4 +1,3 @@
-import { Link } from "@tanstack/react-router";
 import { AlarmClock, Image, SendHorizontal, SquareSlash, X } from "lucide-react";
 import { useState } from "react";
 import { ownKey, useCan, useMe, useZone } from "@/api/me";
@@ -12,6 +11,7 @@ import { Counter } from "./counter";
 import { isBlank, setDraft, useKept } from "./drafts";
 import type { History } from "./history";
 import { MediaLinks } from "./media-links";
+import { OptedOut } from "./opted-out";
 import { AskLate, LateNote, useTextingHours } from "./quiet-hours";
 import { type Conversation, useClose, useNumbers } from "./queries";
 import { sendDraft } from "./sending";
@@ -42,16 +42,7 @@ function useWhyNot(conversation: Conversation): React.ReactNode {
   const numbers = useNumbers().data?.numbers;
   const number = numbers?.find((each) => each.id === conversation.twilio_number_id);
   if (!canWrite) return t.mayNotWrite;
-  if (conversation.opted_out) {
-    return (
-      <>
-        <span className="min-w-0 flex-1">{t.optedOutReason}</span>
-        <Link to="/inbox/opt-outs" className="font-medium text-accent underline">
-          {t.optOuts.title}
-        </Link>
-      </>
-    );
-  }
+  if (conversation.opted_out) return <OptedOut conversation={conversation} />;
   if (!conversation.twilio_number_id) return t.numberGone;
   if (number && !number.sms_enabled) return t.numberOff;
   if (conversation.status === "closed") {
