@@ -81,7 +81,9 @@ def _tag(binding: Binding) -> str:
 def _tags(bindings: Sequence[Binding]) -> list[Schema]:
     """Return a tag for each service, described by the comment of its proto file and the contract's sections about it."""
     files = {_tag(binding): binding.method.containing_service.file.name for binding in bindings}
-    descriptions = {tag: "\n\n".join(filter(None, (about(file), contractsections.about(tag)))) for tag, file in files.items()}
+    descriptions = {
+        tag: "\n\n".join(filter(None, (about(file), contractsections.about(tag)))) for tag, file in files.items()
+    }
     return [{"name": tag, "description": text} if text else {"name": tag} for tag, text in descriptions.items()]
 
 

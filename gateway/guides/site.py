@@ -107,15 +107,14 @@ class Guides:
 
     def _made(self, name: str) -> Body:
         if not name:
-            return Body(self._rendered("guides.html", title="Guides"))
+            return Body(self._rendered("guides.html", title="Guides", current=name))
         page = markup.rendered(catalogue.text(name), self._url)
         title, group = catalogue.title(name), catalogue.GROUP_OF[name]
-        return Body(self._rendered("guide.html", title=title, name=name, group=group, page=page))
+        return Body(self._rendered("guide.html", title=title, current=name, group=group, page=page))
 
     def _missing(self, request: Request) -> Response:
-        return Body(self._rendered("guide_missing.html", title="There is no such guide")).answer(
-            request, HTTPStatus.NOT_FOUND
-        )
+        page = Body(self._rendered("guide_missing.html", title="There is no such guide", current=None))
+        return page.answer(request, HTTPStatus.NOT_FOUND)
 
     def _rendered(self, template: str, **values: Any) -> str:
         groups, titles = catalogue.GROUPS, catalogue.title
