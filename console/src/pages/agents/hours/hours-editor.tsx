@@ -74,7 +74,7 @@ export function HoursEditor({ value, onChange, errors, isOff }: HoursEditorProps
           error={reasonAt(all, `${FIELD}.time_zone`)}
           value={typeof value.time_zone === "string" ? value.time_zone : ""}
           disabled={isOff}
-          onChange={(event) => set("time_zone", event.target.value || undefined)}
+          onChange={(next) => set("time_zone", next || undefined)}
         />
       </div>
       {!isOff && (
