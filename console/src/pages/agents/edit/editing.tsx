@@ -208,7 +208,8 @@ function useSaving({ base, draftKey, draft, adopt, setBase, replace }: SavingOf)
 /** Bring the first field that was refused into sight. */
 function showFirst(): void {
   setTimeout(() => {
-    const field = document.querySelector<HTMLElement>('[aria-invalid="true"]');
+    // Some fields are there twice: for wide windows, and for phones.
+    const field = [...document.querySelectorAll<HTMLElement>('[aria-invalid="true"]')].find((each) => each.offsetParent !== null);
     field?.scrollIntoView({ block: "center" });
     field?.focus({ preventScroll: true });
   }, 50);
