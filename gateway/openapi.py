@@ -67,8 +67,7 @@ def document(bindings: Sequence[Binding], server_url: str) -> Schema:
             },
         },
     }
-    linked: Schema = catalogue.with_addresses(whole, server_url)
-    return linked
+    return dict(catalogue.with_addresses(whole, server_url))
 
 
 # --- operations ---------------------------------------------------------------------------------------------------

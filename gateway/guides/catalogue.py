@@ -5,11 +5,10 @@ Pages for those who work on HUM itself (architecture, decisions, benchmarks) are
 
 import posixpath
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
-from typing import Final
+from typing import Any, Final
 
 DOCS: Final = resources.files("gateway") / "docs"
 #: Pictures that guides show, as `console/home-desk-light.webp`.
@@ -19,7 +18,7 @@ NAMED: Final = re.compile(r"(\]\()?\bdocs/([\w-]+)\.md(#[\w-]+)?")
 
 
 @dataclass(frozen=True, slots=True)
-class Group:
+class GuideGroup:
     """Guides for one kind of reader, by name, with a sentence about each."""
 
     title: str
@@ -27,7 +26,7 @@ class Group:
 
 
 GROUPS: Final = (
-    Group(
+    GuideGroup(
         "In the console",
         {
             "console": "What is where, and what the console keeps for you.",
@@ -39,7 +38,7 @@ GROUPS: Final = (
             "call-endings": "Every way in which a call ends, and what the caller hears.",
         },
     ),
-    Group(
+    GuideGroup(
         "Connecting your systems",
         {
             "agent-setup": "A coding agent or an assistant that works with HUM, and the prompt for it.",
@@ -58,7 +57,7 @@ GROUPS: Final = (
             "not-implemented": "What the contract names and nothing acts on yet.",
         },
     ),
-    Group(
+    GuideGroup(
         "Running the platform",
         {
             "going-live": "From a number that you bought to the first real call.",
@@ -103,7 +102,7 @@ def resolved(target: str) -> str | None:
     return address(path) if PICTURE.fullmatch(path) else None
 
 
-def with_addresses(document: object, url: str) -> object:
+def with_addresses(document: Any, url: str) -> Any:
     """Return a JSON document in whose texts each `docs/<name>.md` is a link to the guide at this URL."""
     if isinstance(document, str):
         return NAMED.sub(lambda match: _link(match, url), document) if "docs/" in document else document
@@ -118,8 +117,3 @@ def _link(match: re.Match[str], url: str) -> str:
         return match.group()
     link = f"]({url}{address(name, anchor)}"
     return link if is_target else f"[{title(name)}{link})"
-
-
-def pictures() -> Iterator[str]:
-    """Yield the names of all pictures."""
-    yield from sorted(file.name for file in (DOCS / "console").iterdir() if file.name.endswith(".webp"))

@@ -25,7 +25,7 @@ class Heading(NamedTuple):
     title: str
 
 
-class Rendered(NamedTuple):
+class GuideHtml(NamedTuple):
     """A page's HTML and its sections."""
 
     html: str
@@ -33,7 +33,7 @@ class Rendered(NamedTuple):
     anchors: frozenset[str]
 
 
-def rendered(markdown: str, url: str) -> Rendered:
+def rendered(markdown: str, url: str) -> GuideHtml:
     """Render a page; raw HTML in it is shown as text."""
     parser = MarkdownIt("commonmark", {"html": False}).enable("table")
     for name, rule in RULES.items():
@@ -48,7 +48,7 @@ def rendered(markdown: str, url: str) -> Rendered:
         elif token.type == "inline":
             token.children = list(_with_links(token.children or []))
     _arrange_cells(tokens)
-    return Rendered(parser.renderer.render(tokens, parser.options, {}), tuple(headings), frozenset(anchors))
+    return GuideHtml(parser.renderer.render(tokens, parser.options, {}), tuple(headings), frozenset(anchors))
 
 
 def slug(heading: str) -> str:

@@ -76,8 +76,8 @@ class Guides:
             Route("/guides", self._index),
             Route("/guides/{name}", self._guide),
             Route("/guides/console/{name}", _picture),
-            Route("/docs/{name}", self._moved),
-            Route("/{name}.md", self._moved),
+            Route("/docs/{name}", _moved),
+            Route("/{name}.md", _moved),
         ]
 
     async def _index(self, request: Request) -> Response:
@@ -85,18 +85,9 @@ class Guides:
 
     async def _guide(self, request: Request) -> Response:
         name = request.path_params["name"]
-        if name.endswith(".md"):
-            return await self._moved(request)
-        if name not in catalogue.GROUP_OF:
+        if name.removesuffix(".md") not in catalogue.GROUP_OF:
             return self._missing(request)
-        return (await self._page(name)).answer(request)
-
-    async def _moved(self, request: Request) -> Response:
-        """Lead from the name of a file, as documents have it, to its page; a browser keeps the anchor."""
-        name = request.path_params["name"].removesuffix(".md")
-        if name not in catalogue.GROUP_OF:
-            return self._missing(request)
-        return RedirectResponse(catalogue.address(name), HTTPStatus.PERMANENT_REDIRECT)
+        return await _moved(request) if name.endswith(".md") else (await self._page(name)).answer(request)
 
     async def _page(self, name: str) -> Body:
         """Return a guide, or the index of all for an empty name."""
@@ -119,6 +110,14 @@ class Guides:
     def _rendered(self, template: str, **values: Any) -> str:
         groups, titles = catalogue.GROUPS, catalogue.title
         return pages.render(template, clothes=self._clothes, groups=groups, title_of=titles, **values)
+
+
+async def _moved(request: Request) -> Response:
+    """Lead from the name of a file, as documents have it, to its page; a browser keeps the anchor."""
+    name = request.path_params["name"].removesuffix(".md")
+    if name not in catalogue.GROUP_OF:
+        raise HTTPException(HTTPStatus.NOT_FOUND)
+    return RedirectResponse(catalogue.address(name), HTTPStatus.PERMANENT_REDIRECT)
 
 
 async def _picture(request: Request) -> Response:

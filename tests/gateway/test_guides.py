@@ -27,7 +27,7 @@ async def client(tmp_path: Path) -> AsyncIterator[httpx.AsyncClient]:
         yield made
 
 
-def page(name: str) -> markup.Rendered:
+def page(name: str) -> markup.GuideHtml:
     return markup.rendered(catalogue.text(name), URL)
 
 
@@ -35,7 +35,9 @@ def is_served(path: str) -> bool:
     name, _, anchor = path.removeprefix("/guides/").partition("#")
     if name in catalogue.GROUP_OF:
         return not anchor or anchor in page(name).anchors
-    return name in {"", "/guides"} or ((ROOT / "docs" / name).is_file() and catalogue.PICTURE.fullmatch(name) is not None)
+    return name in {"", "/guides"} or (
+        (ROOT / "docs" / name).is_file() and catalogue.PICTURE.fullmatch(name) is not None
+    )
 
 
 def test_every_page_of_the_docs_is_a_guide_or_ours() -> None:
