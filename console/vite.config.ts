@@ -9,8 +9,8 @@ import { type Plugin, defineConfig } from "vite";
 /** The platform that the development server asks. */
 const API = process.env["HUM_API"] ?? "http://127.0.0.1:8080";
 const OUT = fileURLToPath(new URL("../gateway/static", import.meta.url));
-/** The console's page, and the script of the reference, whose page the gateway writes (`gateway/reference.py`). */
-const INPUT = ["index.html", "src/reference.ts"].map((name) => fileURLToPath(new URL(name, import.meta.url)));
+/** The console's page, and what the reference and the guides wear, whose pages the gateway writes. */
+const INPUT = ["index.html", "src/reference.ts", "src/guides.ts"].map((name) => fileURLToPath(new URL(name, import.meta.url)));
 
 /** Packs what is sent, once everything is written: what a bundle holds before is not yet what a browser gets. */
 function packed(): Plugin {
@@ -107,6 +107,6 @@ export default defineConfig({
   },
   worker: { format: "es" },
   server: {
-    proxy: Object.fromEntries(["^/api/", "^/auth/", "^/docs", "^/openapi.json"].map((path) => [path, { target: API, headers: { origin: API } }])),
+    proxy: Object.fromEntries(["^/api/", "^/auth/", "^/docs", "^/guides", "^/style.css", "^/openapi.json"].map((path) => [path, { target: API, headers: { origin: API } }])),
   },
 });

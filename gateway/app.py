@@ -29,6 +29,7 @@ from gateway.connectionlimit import ConnectionLimit
 from gateway.console import STATIC, Console
 from gateway.controlclient import RetryingClient
 from gateway.csrf import SameOrigin
+from gateway.guides.site import Guides
 from gateway.hooks import TriggerHooks, redacted_path
 from gateway.landing import Landing
 from gateway.mcpserver.catalogue import Catalogue
@@ -122,6 +123,7 @@ def build(settings: GatewaySettings, channel: aio.Channel, carrier_channel: aio.
             *SignIn(settings, channel, client).routes(),
             *mcp.routes(),
             *Reference(console_dir).routes(),
+            *Guides(console_dir, settings.public_url).routes(),
             *pages.routes(),
             *_document_routes(settings.public_url),
             Route("/healthz", healthz),

@@ -163,6 +163,7 @@ TEXTS: Final[dict[str, Any]] = {
     "caller_name": "GRACE HOPPER",
     "twilio_number_id": ULID,
     "csv": "phone,name,tags\n+13175551234,Grace Hopper,vip\n",
+    "ConvertToE164Request.text": "317-555-0100",
     "default_region": "US",
     "column": "phone",
     "ignored_columns": ["fax"],

@@ -4,7 +4,7 @@ from typing import Any
 
 from grpc import StatusCode, aio
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
 from gateway import credentials, pages
@@ -26,7 +26,7 @@ class Landing:
         self._control = identity_pb2_grpc.IdentityServiceStub(channel)
 
     def routes(self) -> list[Route]:
-        return [Route("/", self._page)]
+        return [Route("/", self._page), Route("/dashboard", RedirectResponse("/"))]
 
     async def _page(self, request: Request) -> Response:
         me, fault = await self._person(request)

@@ -9,8 +9,9 @@ from typing import Any
 from google.api import field_behavior_pb2
 from google.protobuf.descriptor import FieldDescriptor
 
-from gateway import contract, credentials, examples, forms, guides, payloads, schemas, sse
+from gateway import contract, contractsections, credentials, examples, forms, payloads, schemas, sse
 from gateway.contract import Binding
+from gateway.guides import catalogue
 from hum.contract.comments import about, comment
 from hum.contract.eventtypes import EventType
 from hum.json import names as jsonnames
@@ -41,13 +42,13 @@ def document(bindings: Sequence[Binding], server_url: str) -> Schema:
     paths: dict[str, Any] = {}
     for binding in bindings:
         paths.setdefault(binding.path, {})[binding.verb.lower()] = _operation(binding)
-    return {
+    whole = {
         "openapi": "3.1.0",
         "info": {
             "title": "HUM",
             "version": VERSION,
             "summary": "Voice and text operations: flows, numbers, calls.",
-            "description": guides.general({tag["name"] for tag in tags}),
+            "description": contractsections.general({tag["name"] for tag in tags}),
             "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
         },
         "servers": [{"url": server_url}],
@@ -66,6 +67,7 @@ def document(bindings: Sequence[Binding], server_url: str) -> Schema:
             },
         },
     }
+    return dict(catalogue.with_addresses(whole, server_url))
 
 
 # --- operations ---------------------------------------------------------------------------------------------------
@@ -78,7 +80,9 @@ def _tag(binding: Binding) -> str:
 def _tags(bindings: Sequence[Binding]) -> list[Schema]:
     """Return a tag for each service, described by the comment of its proto file and the contract's sections about it."""
     files = {_tag(binding): binding.method.containing_service.file.name for binding in bindings}
-    descriptions = {tag: "\n\n".join(filter(None, (about(file), guides.about(tag)))) for tag, file in files.items()}
+    descriptions = {
+        tag: "\n\n".join(filter(None, (about(file), contractsections.about(tag)))) for tag, file in files.items()
+    }
     return [{"name": tag, "description": text} if text else {"name": tag} for tag, text in descriptions.items()]
 
 

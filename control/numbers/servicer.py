@@ -1,6 +1,7 @@
 """NumbersService (proto/hum/v1/numbers.proto)."""
 
-from control.base import paging
+from control.base import paging, phone
+from control.base.phone import NotANumber
 from control.base.wire import timestamp, value
 from control.boundary import ActionContext, TransactionContext
 from control.boundary.budget import Budget
@@ -8,9 +9,10 @@ from control.clients.twilio import CarrierClient, NumberSearch, Offer, Webhooks
 from control.numbers import usecases
 from control.numbers.purchases import Purchases
 from hum import ids
+from hum.contract.errors import FieldError, InvalidRequest
 from hum.ids import Kind
 from hum.v1 import numbers_pb2 as pb
-from storage import numbers
+from storage import contacts, numbers
 from storage.db import Db
 from storage.numbers import NumberRow
 
@@ -53,6 +55,16 @@ class NumbersServicer:
         async with self._budget.slot(ctx.organization):
             offers = await self._carrier.offers(NumberSearch(**filters), limit)
         return pb.ListAvailableNumbersResponse(numbers=[present_offer(offer) for offer in offers])
+
+    async def ConvertToE164(
+        self, request: pb.ConvertToE164Request, ctx: TransactionContext
+    ) -> pb.ConvertToE164Response:
+        own = phone.region(await contacts.own_number(ctx.tx))
+        region = request.default_region if request.HasField("default_region") else own
+        try:
+            return pb.ConvertToE164Response(e164=phone.e164(request.text, region))
+        except NotANumber as error:
+            raise InvalidRequest([FieldError("text", str(error))]) from error
 
     async def BuyNumber(self, request: pb.BuyNumberRequest, ctx: ActionContext) -> pb.BuyNumberResponse:
         async with self._budget.slot(ctx.organization):

@@ -27,7 +27,7 @@ class Preset:
 
 
 def _with_signature_note(what: str) -> str:
-    return f"{what} It gets the event as JSON; verify the signature before you trust it (docs/webhooks.md)."
+    return f"{what} It gets the event as JSON; verify the signature before you trust it."
 
 
 PRESETS: Final[Mapping[str, Preset]] = MappingProxyType(

@@ -13,7 +13,7 @@ from datetime import date
 from functools import cache, lru_cache
 from importlib import resources
 from itertools import pairwise
-from typing import Any
+from typing import Any, Final
 from urllib.parse import unquote, urljoin
 from zoneinfo import available_timezones
 
@@ -230,10 +230,17 @@ def _finite(text: str) -> float:
 # --- formats ------------------------------------------------------------------------------------------------------
 
 
+#: Names in the database's files that are no place's time: `localtime` and `posixrules` are whatever each machine's are,
+#: `Factory` is that of a machine whose zone nobody has set, `Etc/Unknown` the Unicode consortium's word for none.
+NO_ZONES: Final = frozenset({"Etc/Unknown", "Factory", "localtime", "posixrules"})
+#: Folders with other versions of all zones, such as one with leap seconds.
+OTHER_VERSIONS: Final = ("posix/", "right/")
+
+
 @cache
 def time_zones() -> frozenset[str]:
-    """Return the names in the IANA database; `localtime` is whatever each machine's is."""
-    return frozenset(available_timezones()) - {"localtime"}
+    """Return the names in the IANA database under which a place has its time."""
+    return frozenset(name for name in available_timezones() - NO_ZONES if not name.startswith(OTHER_VERSIONS))
 
 
 @_FORMATS.checks("time-zone", raises=BadValue)

@@ -529,3 +529,44 @@ class ReleaseNumberResponse(message.Message):
     _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+@typing.final
+class ConvertToE164Request(message.Message):
+    DESCRIPTOR: descriptor.Descriptor
+
+    TEXT_FIELD_NUMBER: builtins.int
+    DEFAULT_REGION_FIELD_NUMBER: builtins.int
+    text: builtins.str
+    """In any spelling: `317-555-0100`, `(317) 555 0100`, `+1 317 555 0100`."""
+    default_region: builtins.str
+    """ISO 3166 code of the country to which it belongs if it has no country code; unset: that of the organization's own numbers."""
+    def __init__(
+        self,
+        *,
+        text: builtins.str = ...,
+        default_region: builtins.str | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = typing.Literal["_default_region", b"_default_region", "default_region", b"default_region"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["_default_region", b"_default_region", "default_region", b"default_region", "text", b"text"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__default_region: _TypeAlias = typing.Literal["default_region"]  # noqa: Y015
+    _WhichOneofArgType__default_region: _TypeAlias = typing.Literal["_default_region", b"_default_region"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__default_region) -> _WhichOneofReturnType__default_region | None: ...
+
+@typing.final
+class ConvertToE164Response(message.Message):
+    DESCRIPTOR: descriptor.Descriptor
+
+    E164_FIELD_NUMBER: builtins.int
+    e164: builtins.str
+    def __init__(
+        self,
+        *,
+        e164: builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["e164", b"e164"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...

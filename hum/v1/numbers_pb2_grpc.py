@@ -49,6 +49,11 @@ class NumbersServiceStub:
                 request_serializer=hum_dot_v1_dot_numbers__pb2.ListAvailableNumbersRequest.SerializeToString,
                 response_deserializer=hum_dot_v1_dot_numbers__pb2.ListAvailableNumbersResponse.FromString,
                 _registered_method=True)
+        self.ConvertToE164 = channel.unary_unary(
+                '/hum.v1.NumbersService/ConvertToE164',
+                request_serializer=hum_dot_v1_dot_numbers__pb2.ConvertToE164Request.SerializeToString,
+                response_deserializer=hum_dot_v1_dot_numbers__pb2.ConvertToE164Response.FromString,
+                _registered_method=True)
         self.BuyNumber = channel.unary_unary(
                 '/hum.v1.NumbersService/BuyNumber',
                 request_serializer=hum_dot_v1_dot_numbers__pb2.BuyNumberRequest.SerializeToString,
@@ -97,6 +102,13 @@ class NumbersServiceServicer:
 
     def ListAvailableNumbers(self, request, context):
         """Lists numbers that the carrier offers for sale.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ConvertToE164(self, request, context):
+        """Converts to E.164 what a person typed.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -158,6 +170,11 @@ def add_NumbersServiceServicer_to_server(servicer, server):
                     servicer.ListAvailableNumbers,
                     request_deserializer=hum_dot_v1_dot_numbers__pb2.ListAvailableNumbersRequest.FromString,
                     response_serializer=hum_dot_v1_dot_numbers__pb2.ListAvailableNumbersResponse.SerializeToString,
+            ),
+            'ConvertToE164': grpc.unary_unary_rpc_method_handler(
+                    servicer.ConvertToE164,
+                    request_deserializer=hum_dot_v1_dot_numbers__pb2.ConvertToE164Request.FromString,
+                    response_serializer=hum_dot_v1_dot_numbers__pb2.ConvertToE164Response.SerializeToString,
             ),
             'BuyNumber': grpc.unary_unary_rpc_method_handler(
                     servicer.BuyNumber,
@@ -266,6 +283,33 @@ class NumbersService:
             '/hum.v1.NumbersService/ListAvailableNumbers',
             hum_dot_v1_dot_numbers__pb2.ListAvailableNumbersRequest.SerializeToString,
             hum_dot_v1_dot_numbers__pb2.ListAvailableNumbersResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ConvertToE164(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hum.v1.NumbersService/ConvertToE164',
+            hum_dot_v1_dot_numbers__pb2.ConvertToE164Request.SerializeToString,
+            hum_dot_v1_dot_numbers__pb2.ConvertToE164Response.FromString,
             options,
             channel_credentials,
             insecure,

@@ -40,6 +40,8 @@ class NumbersServiceStub:
     """
     ListAvailableNumbers: _grpc.UnaryUnaryMultiCallable[_numbers_pb2.ListAvailableNumbersRequest, _numbers_pb2.ListAvailableNumbersResponse]
     """Lists numbers that the carrier offers for sale."""
+    ConvertToE164: _grpc.UnaryUnaryMultiCallable[_numbers_pb2.ConvertToE164Request, _numbers_pb2.ConvertToE164Response]
+    """Converts to E.164 what a person typed."""
     BuyNumber: _grpc.UnaryUnaryMultiCallable[_numbers_pb2.BuyNumberRequest, _numbers_pb2.BuyNumberResponse]
     """Buys a number at the carrier, and sets its webhooks to this deployment.  A bought number that can't be stored is
     released again.  `CONFLICT` for a number that is not for sale, `PLAN_LIMIT` beyond 100 numbers or
@@ -69,6 +71,8 @@ class NumbersServiceAsyncStub(NumbersServiceStub):
     """
     ListAvailableNumbers: _aio.UnaryUnaryMultiCallable[_numbers_pb2.ListAvailableNumbersRequest, _numbers_pb2.ListAvailableNumbersResponse]  # type: ignore[assignment]
     """Lists numbers that the carrier offers for sale."""
+    ConvertToE164: _aio.UnaryUnaryMultiCallable[_numbers_pb2.ConvertToE164Request, _numbers_pb2.ConvertToE164Response]  # type: ignore[assignment]
+    """Converts to E.164 what a person typed."""
     BuyNumber: _aio.UnaryUnaryMultiCallable[_numbers_pb2.BuyNumberRequest, _numbers_pb2.BuyNumberResponse]  # type: ignore[assignment]
     """Buys a number at the carrier, and sets its webhooks to this deployment.  A bought number that can't be stored is
     released again.  `CONFLICT` for a number that is not for sale, `PLAN_LIMIT` beyond 100 numbers or
@@ -113,6 +117,14 @@ class NumbersServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_numbers_pb2.ListAvailableNumbersResponse, _abc.Awaitable[_numbers_pb2.ListAvailableNumbersResponse]]:
         """Lists numbers that the carrier offers for sale."""
+
+    @_abc_1.abstractmethod
+    def ConvertToE164(
+        self,
+        request: _numbers_pb2.ConvertToE164Request,
+        context: _ServicerContext,
+    ) -> _typing.Union[_numbers_pb2.ConvertToE164Response, _abc.Awaitable[_numbers_pb2.ConvertToE164Response]]:
+        """Converts to E.164 what a person typed."""
 
     @_abc_1.abstractmethod
     def BuyNumber(

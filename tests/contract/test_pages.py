@@ -147,7 +147,13 @@ async def test_the_reference_comes_from_this_host_alone(alone: str) -> None:
             **dict.fromkeys(("base-uri", "form-action", "frame-ancestors"), "'none'"),
         }
         assert nonce not in again.text, "each answer has its own"
-        assert re.findall(r'(?:src|href)="([^"]*)"', page.text) == ["/icon.svg", f"/{SCRIPT}", "/", "/openapi.json"]
+        assert re.findall(r'(?:src|href)="([^"]*)"', page.text) == [
+            "/icon.svg",
+            f"/{SCRIPT}",
+            "/",
+            "/guides",
+            "/openapi.json",
+        ]
         assert "//" not in page.text and page.text.count("<script") == 1 and "></script>" in page.text
         assert (await http.get(f"/{SCRIPT}")).status_code == (await http.get("/openapi.json")).status_code == 200
         assert (await http.get("/docs/nothing")).json()["error"]["code"] == "not_found"

@@ -13,6 +13,8 @@ from typing import Any
 import pytest
 
 from gateway.console import STATIC
+from gateway.guides.catalogue import GROUP_OF
+from gateway.guides.site import ENTRY as GUIDES_ENTRY
 from gateway.reference import ENTRY
 
 pytestmark = pytest.mark.browser
@@ -72,7 +74,12 @@ def test_the_reference_shares_nothing_with_the_console(manifest: dict[str, Any])
     assert entry["isEntry"] and "imports" not in entry and "css" not in entry
 
 
-def test_a_wheel_has_the_console(tmp_path: Path) -> None:
+def test_the_guides_share_nothing_with_the_console(manifest: dict[str, Any]) -> None:
+    entry = manifest[GUIDES_ENTRY]
+    assert entry["isEntry"] and "imports" not in entry and packed_bytes({entry["file"]}) < 1000
+
+
+def test_a_wheel_has_the_console_and_the_guides(tmp_path: Path) -> None:
     command = (
         sys.executable,
         "-m",

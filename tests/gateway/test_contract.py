@@ -53,7 +53,7 @@ def test_no_module_of_the_gateway_names_a_feature() -> None:
     assert {"calls", "flows"} <= nouns
     generic = [
         Path("gateway", f"{name}.py")
-        for name in ("contract", "app", "transcode", "openapi", "guides", "schemas", "sse", "errors")
+        for name in ("contract", "app", "transcode", "openapi", "contractsections", "schemas", "sse", "errors")
     ]
     for module in generic:
         assert not [noun for noun in nouns if f"{noun}_pb2" in module.read_text()], module

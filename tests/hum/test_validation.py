@@ -191,3 +191,26 @@ def test_no_format_takes_a_line_break_at_its_end(format: int, data: st.DataObjec
     assert check(text) is None
     assert check(text + data.draw(BREAKS)) is not None
     assert check(f"{data.draw(BREAKS)}{text}") is not None
+
+
+@pytest.mark.parametrize(
+    ("zone", "is_good"),
+    [
+        ("America/Indiana/Indianapolis", True),
+        ("America/Indianapolis", True),
+        ("UTC", True),
+        ("Etc/GMT+5", True),
+        ("Etc/UTC", True),
+        ("Factory", False),
+        ("localtime", False),
+        ("posixrules", False),
+        ("Etc/Unknown", False),
+        ("right/UTC", False),
+        ("posix/America/New_York", False),
+        ("America/new_york", False),
+        ("../etc/passwd", False),
+        ("", False),
+    ],
+)
+def test_a_time_zone_is_that_of_a_place(zone: str, is_good: bool) -> None:
+    assert (validation.bad_time_zone(zone) is None) == is_good

@@ -1,22 +1,7 @@
-/** What a person sees when a page is not there, or broke. */
-import { Link, useRouter } from "@tanstack/react-router";
+/** What a person sees when a page broke. */
+import { useRouter } from "@tanstack/react-router";
 import { asApiError } from "@/api/queries";
 import { useTexts } from "@/i18n";
-
-export function NotFound() {
-  const t = useTexts("shell");
-  return (
-    <div className="grid min-h-full place-items-center p-6 text-center">
-      <div>
-        <h1 className="text-xl">{t.notFound}</h1>
-        <p className="mt-2 text-dim">{t.notFoundLead}</p>
-        <Link to="/" className="mt-4 inline-block font-medium text-accent underline">
-          {t.toStart}
-        </Link>
-      </div>
-    </div>
-  );
-}
 
 /** A chunk that is gone after a deploy is fetched by loading the page anew, once. */
 export function Crashed({ error }: { error: unknown }) {

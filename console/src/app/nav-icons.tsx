@@ -1,5 +1,5 @@
 /** The pages' pictures: loaded beside the first page, which doesn't wait for them. */
-import { Activity, BarChart3, BookOpen, Bot, Building2, ClipboardCheck, CreditCard, Hash, House, Inbox, KeyRound, Megaphone, PhoneCall, Plug, ScrollText, Settings, Users, UsersRound, Voicemail, Webhook, Wrench, Zap, type LucideIcon } from "lucide-react";
+import { Activity, BarChart3, BookOpen, Bot, Building2, CircleQuestionMark, ClipboardCheck, CreditCard, Hash, House, Inbox, KeyRound, Megaphone, PhoneCall, Plug, ScrollText, Settings, Users, UsersRound, Voicemail, Webhook, Wrench, Zap, type LucideIcon } from "lucide-react";
 import type { NavItem } from "./nav";
 
 const ICONS: Partial<Record<NavItem["label"], LucideIcon>> = {
@@ -26,6 +26,7 @@ const ICONS: Partial<Record<NavItem["label"], LucideIcon>> = {
   billing: CreditCard,
   settings: Settings,
   requests: Building2,
+  guides: CircleQuestionMark,
 };
 
 export default function NavIcon({ of }: { of: NavItem["label"] }) {

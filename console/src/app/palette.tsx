@@ -84,18 +84,24 @@ function Commands({ onClose }: { onClose: () => void }) {
 }
 
 function Keys() {
+  const t = useTexts("shell");
   const withKeys = useAllCommands().filter((each) => each.keys);
   return (
-    <dl className="grid grid-cols-1 gap-x-8 gap-y-1 overflow-auto p-4 sm:grid-cols-2">
-      {withKeys.map((each) => (
-        <div key={each.id} className="flex items-center justify-between gap-3 py-1">
-          <dt>{each.label}</dt>
-          <dd>
-            <KeyNames keys={each.keys ?? ""} />
-          </dd>
-        </div>
-      ))}
-    </dl>
+    <>
+      <dl className="grid grid-cols-1 gap-x-8 gap-y-1 overflow-auto p-4 sm:grid-cols-2">
+        {withKeys.map((each) => (
+          <div key={each.id} className="flex items-center justify-between gap-3 py-1">
+            <dt>{each.label}</dt>
+            <dd>
+              <KeyNames keys={each.keys ?? ""} />
+            </dd>
+          </div>
+        ))}
+      </dl>
+      <a href="/guides" className="border-t border-line px-4 py-2.5 text-accent underline">
+        {t.nav.guides}
+      </a>
+    </>
   );
 }
 

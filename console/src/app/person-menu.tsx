@@ -25,6 +25,9 @@ export default function PersonMenu({ close }: { close: () => void }) {
       <Link to="/me" onClick={close} className="block py-1 hover:underline">
         {t.yourAccount}
       </Link>
+      <a href="/guides" className="block py-1 hover:underline">
+        {t.nav.guides}
+      </a>
       <a href="/docs" className="block py-1 hover:underline">
         {t.reference}
       </a>

@@ -1,5 +1,5 @@
 /** Every page, one line each. A page's own folder says its path, what its URL may hold, and loads the rest when it is opened. */
-import { createRouter } from "@tanstack/react-router";
+import { createRoute, createRouter, lazyRouteComponent } from "@tanstack/react-router";
 import { accountRoute } from "@/pages/account/route";
 import { requestsRoute } from "@/pages/admin/route";
 import { agentRoute, agentsRoute, newAgentRoute } from "@/pages/agents/route";
@@ -26,8 +26,11 @@ import { triggerRoute, triggersRoute } from "@/pages/triggers/route";
 import { voicemailsRoute } from "@/pages/voicemails/route";
 import { newWebhookRoute, webhookRoute, webhooksRoute } from "@/pages/webhooks/route";
 import { welcomeRoute } from "@/pages/welcome/route";
-import { Crashed, NotFound } from "./failures";
+import { Crashed } from "./failures";
 import { rootRoute, shellRoute } from "./roots";
+
+/** Any other path: within the frame, so that one can go on from there, or sign out. */
+const unknownRoute = createRoute({ getParentRoute: () => shellRoute, path: "$", component: lazyRouteComponent(() => import("./unknown"), "Unknown") });
 
 const routeTree = rootRoute.addChildren([
   signInRoute,
@@ -66,6 +69,7 @@ const routeTree = rootRoute.addChildren([
     ...toolsRoutes,
     triggerRoute,
     triggersRoute,
+    unknownRoute,
     voicemailsRoute,
     webhookRoute,
     webhooksRoute,
@@ -80,7 +84,6 @@ export const router = createRouter({
   defaultPendingMs: 400,
   scrollRestoration: true,
   defaultErrorComponent: Crashed,
-  defaultNotFoundComponent: NotFound,
 });
 
 declare module "@tanstack/react-router" {

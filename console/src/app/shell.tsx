@@ -80,6 +80,7 @@ function useShellCommands(setPalette: (mode: "commands" | "keys") => void): void
       { id: "keys", label: t.shortcuts, keys: "?", run: () => setPalette("keys") },
       ...pages,
       { id: "theme", label: isDark ? t.useLight : t.useDark, run: () => chooseTheme(isDark ? "light" : "dark") },
+      { id: "guides", label: t.nav.guides, group: t.goTo, run: () => location.assign("/guides") },
       { id: "docs", label: t.reference, group: t.goTo, run: () => location.assign("/docs") },
     ];
   }, [t, me, isDark, navigate, setPalette]);

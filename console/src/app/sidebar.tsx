@@ -12,6 +12,8 @@ const NavCount = lazy(() => import("./nav-count"));
 const OwnZone = lazy(() => import("./own-zone"));
 const PersonMenu = lazy(() => import("./person-menu"));
 
+const ENTRY = "relative flex h-8 items-center gap-2.5 rounded-control px-2.5 text-dim hover:bg-hover hover:text-ink max-md:h-11 md:short:h-[27px] md:max-lg:justify-center";
+
 export function Sidebar({ isOpen, onSearch }: { isOpen: boolean; onSearch: () => void }) {
   const t = useTexts("shell");
   const me = useMe();
@@ -39,7 +41,7 @@ export function Sidebar({ isOpen, onSearch }: { isOpen: boolean; onSearch: () =>
                       to={item.to}
                       activeOptions={{ exact: item.to === "/" }}
                       title={t.nav[item.label]}
-                      className="relative flex h-8 items-center gap-2.5 rounded-control px-2.5 text-dim hover:bg-hover hover:text-ink max-md:h-11 md:short:h-[27px] md:max-lg:justify-center"
+                      className={ENTRY}
                       activeProps={{ className: "bg-accent-soft! text-accent! font-medium", "aria-current": "page" }}
                     >
                       <Suspense fallback={<span className="size-4" />}>
@@ -56,6 +58,12 @@ export function Sidebar({ isOpen, onSearch }: { isOpen: boolean; onSearch: () =>
             </div>
           );
         })}
+        <a href="/guides" title={t.nav.guides} className={ENTRY}>
+          <Suspense fallback={<span className="size-4" />}>
+            <NavIcon of="guides" />
+          </Suspense>
+          <span className="flex-1 truncate md:max-lg:sr-only">{t.nav.guides}</span>
+        </a>
       </nav>
       <Person />
     </aside>

@@ -52,6 +52,12 @@ async function load(of: Language, section: Section): Promise<void> {
   loaded.set(key, (await file()).default);
 }
 
+/** The texts of a section where no component is: loaded when they are needed. */
+export async function textsOf<S extends Section>(section: S): Promise<Sections[S]> {
+  await loadTexts(section);
+  return loaded.get(`${currentLanguage()}/${section}`) as Sections[S];
+}
+
 /** The texts of a section, in the language that is chosen. */
 export function useTexts<S extends Section>(section: S): Sections[S] {
   const at = useSyncExternalStore(

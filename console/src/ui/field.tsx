@@ -1,7 +1,7 @@
 /** Fields of forms: a label, a hint, the control, and a line that is kept free for its error. */
 import { type InputHTMLAttributes, type ReactNode, type Ref, type SelectHTMLAttributes, type TextareaHTMLAttributes, useId } from "react";
 
-const CONTROL = "w-full rounded-control border border-line-strong bg-surface text-ink transition-colors hover:border-dim aria-invalid:border-bad disabled:bg-sunken disabled:text-dim max-md:text-base";
+export const CONTROL = "w-full rounded-control border border-line-strong bg-surface text-ink transition-colors hover:border-dim aria-invalid:border-bad disabled:bg-sunken disabled:text-dim max-md:text-base";
 
 interface Around {
   label: string;

@@ -9,8 +9,9 @@ import { useTexts } from "@/i18n";
 import { fullTime, relativeTime, shortTime } from "@/lib/format";
 import { Button } from "./button";
 
-/** A page: its title (also the tab's), what can be done, and its content. `isFlush` leaves the content without padding. */
-export function Page({ title, lead, back, actions, isFlush = false, children }: { title: string; lead?: ReactNode; back?: { to: LinkProps["to"]; label: string }; actions?: ReactNode; isFlush?: boolean; children: ReactNode }) {
+/** A page: its title (also the tab's), what can be done, the address of its guide, and its content. `isFlush` leaves the content without padding. */
+export function Page({ title, lead, guide, back, actions, isFlush = false, children }: { title: string; lead?: ReactNode; guide?: `/guides/${string}`; back?: { to: LinkProps["to"]; label: string }; actions?: ReactNode; isFlush?: boolean; children: ReactNode }) {
+  const t = useTexts("shell");
   const name = useMe().organization?.name;
   useEffect(() => {
     document.title = [title, name, "HUM"].filter(Boolean).join(" · ");
@@ -25,12 +26,25 @@ export function Page({ title, lead, back, actions, isFlush = false, children }: 
             </Link>
           )}
           <h1 className="text-xl tracking-tight">{title}</h1>
-          {lead && <div className={`mt-1 text-dim ${typeof lead === "string" ? "max-w-2xl" : ""}`}>{lead}</div>}
+          {(lead || guide) && (
+            <div className={`mt-1 text-dim ${typeof lead === "string" ? "max-w-2xl" : ""}`}>
+              {lead} {guide && <GuideLink to={guide}>{t.guide}</GuideLink>}
+            </div>
+          )}
         </div>
         {actions && <div className="flex flex-wrap items-center gap-2">{actions}</div>}
       </header>
       <div className={isFlush ? "flex min-h-80 flex-1 flex-col" : "flex-1 px-6 pb-8 max-md:px-4"}>{children}</div>
     </div>
+  );
+}
+
+/** A link to a guide, in a tab of its own: what is being written stays. */
+export function GuideLink({ to, children }: { to: `/guides/${string}`; children: ReactNode }) {
+  return (
+    <a href={to} target="_blank" rel="noreferrer" className="whitespace-nowrap text-accent underline">
+      {children}
+    </a>
   );
 }
 

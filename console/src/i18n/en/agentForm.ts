@@ -117,6 +117,7 @@ export default {
     span: (day: string, opens: string, closes: string) => `${day}, ${opens}–${closes}`,
     spanKeys: "Arrow keys move it by 15 minutes, with Shift its end; Delete removes it.",
     closed: "Closed",
+    overlap: "Begins before the hours above end. Change one of the two, or remove it.",
     nextDay: "next day",
     addSpan: (day: string) => `Add hours on ${day}`,
     removeSpan: (span: string) => `Remove ${span}`,

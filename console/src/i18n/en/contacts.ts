@@ -22,7 +22,7 @@ export default {
   emptyLead: "Callers become contacts by themselves. Bring the ones you know: agents greet them by name.",
   name: "Name",
   phone: "Phone",
-  phoneHint: "With its country code, like +1 317 555 0100",
+  phoneHint: "Like 317 555 0100; of another country, with + and its code",
   phoneFirst: "A contact has a number.",
   alreadyThere: "There is a contact with this number already.",
   company: "Company",

@@ -15,5 +15,10 @@ export default {
   needed: "Needed",
   nothing: "None yet.",
   chars: (used: string, most: string) => `${used} of ${most} characters`,
+  phone: {
+    none: (text: string) => `“${text}” is not a phone number. Write it with its area code, or with + and the country's code.`,
+    noCountry: "Write this number with + and its country's code: it isn't known which country it belongs to.",
+    extension: "Leave the extension out: only a whole number can be called.",
+  },
   equalLines: (lines: string) => `${lines} equal lines, click to see them`,
 };

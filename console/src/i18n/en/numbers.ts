@@ -31,7 +31,7 @@ export default {
   register: "Register one",
   registerLead: "A number that the carrier account already holds. Its webhooks are set to this platform, so calls that went elsewhere come here.",
   registerIt: "Register",
-  e164: "Number, with + and the country's code",
+  e164: "Number",
   sync: "Sync with the carrier",
   syncing: "Asking the carrier…",
   synced: (added: number, updated: number, gone: number) => `Added ${added}, corrected ${updated}, no longer held ${gone}.`,

@@ -13,7 +13,7 @@ export default {
   nameHint: "As your callers and members know it.",
   zone: "Time zone",
   zoneHint: "Type a city. Days in figures, business hours and all times here are in it.",
-  zoneUnknown: "No such zone. Names are like America/New_York.",
+  zoneUnknown: "No place by that name. Type a larger city nearby, and choose from the list.",
   now: (time: string) => `It is ${time} there.`,
   created: "Created",
   id: "Id",

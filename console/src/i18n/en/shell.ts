@@ -12,6 +12,7 @@ export default {
   useLight: "Use the light theme",
   useDark: "Use the dark theme",
   reference: "API reference",
+  guide: "Guide",
   organization: "Organization",
   theme: "Theme",
   themes: { system: "System", light: "Light", dark: "Dark" },
@@ -80,5 +81,6 @@ export default {
     billing: "Billing",
     settings: "Organization",
     requests: "Requests",
+    guides: "Guides",
   },
 };

@@ -111,6 +111,7 @@ const texts: Sections["agentForm"] = {
     span: (day, opens, closes) => `${day}, ${opens}–${closes}`,
     spanKeys: "Las flechas lo mueven 15 minutos, con Mayús su final; Supr lo quita.",
     closed: "Cerrado",
+    overlap: "Empieza antes de que termine el horario anterior. Cambie uno de los dos o quítelo.",
     nextDay: "día siguiente",
     addSpan: (day) => `Añadir horas el ${day.toLowerCase()}`,
     removeSpan: (span) => `Quitar ${span}`,

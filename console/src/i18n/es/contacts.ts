@@ -22,7 +22,7 @@ const texts: Sections["contacts"] = {
   emptyLead: "Quienes llaman se convierten solos en contactos. Traiga a los que ya conoce: los agentes los saludan por su nombre.",
   name: "Nombre",
   phone: "Teléfono",
-  phoneHint: "Con prefijo de país, como +1 317 555 0100",
+  phoneHint: "Como 317 555 0100; de otro país, con + y su prefijo",
   phoneFirst: "Un contacto tiene un número.",
   alreadyThere: "Ya hay un contacto con este número.",
   company: "Empresa",

@@ -17,6 +17,11 @@ const texts: Sections["forms"] = {
   needed: "Necesario",
   nothing: "Ninguno todavía.",
   chars: (used, most) => `${used} de ${most} caracteres`,
+  phone: {
+    none: (text) => `«${text}» no es un número de teléfono. Escríbalo con su prefijo de zona, o con + y el prefijo del país.`,
+    noCountry: "Escriba este número con + y el prefijo del país: no se sabe a qué país pertenece.",
+    extension: "Quite la extensión: solo se puede llamar a un número completo.",
+  },
   equalLines: (lines) => `${lines} líneas iguales, haga clic para verlas`,
 };
 export default texts;

@@ -32,7 +32,7 @@ const texts: Sections["numbers"] = {
   register: "Registrar uno",
   registerLead: "Un número que la cuenta del operador ya tiene. Sus webhooks se dirigen a esta plataforma, así que las llamadas que iban a otro sitio llegan aquí.",
   registerIt: "Registrar",
-  e164: "Número, con + y el prefijo del país",
+  e164: "Número",
   sync: "Sincronizar con el operador",
   syncing: "Preguntando al operador…",
   synced: (added, updated, gone) => `Añadidos ${added}, corregidos ${updated}, ya no disponibles ${gone}.`,

@@ -13,7 +13,7 @@ const texts: Sections["settings"] = {
   nameHint: "Tal como la conocen quienes llaman y los miembros.",
   zone: "Zona horaria",
   zoneHint: "Escriba una ciudad. Los días de las cifras, el horario y todas las horas siguen esta zona.",
-  zoneUnknown: "No existe esa zona. Los nombres son como America/New_York.",
+  zoneUnknown: "No hay ningún lugar con ese nombre. Escriba una ciudad mayor cercana y elija de la lista.",
   now: (time) => `Allí es ${time}.`,
   created: "Creada",
   id: "Id",

@@ -13,6 +13,7 @@ const texts: Sections["shell"] = {
   useLight: "Usar el tema claro",
   useDark: "Usar el tema oscuro",
   reference: "Referencia de la API",
+  guide: "Guía",
   organization: "Organización",
   theme: "Tema",
   themes: { system: "Sistema", light: "Claro", dark: "Oscuro" },
@@ -80,6 +81,7 @@ const texts: Sections["shell"] = {
     billing: "Facturación",
     settings: "Organización",
     requests: "Solicitudes",
+    guides: "Guías",
   },
 };
 

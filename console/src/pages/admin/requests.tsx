@@ -3,7 +3,7 @@ import { useState } from "react";
 import { type Schemas, api, data } from "@/api/client";
 import { useCan } from "@/api/me";
 import { useChange, useList } from "@/api/queries";
-import { NotFound } from "@/app/failures";
+import { NotFound } from "@/app/unknown";
 import { useTexts } from "@/i18n";
 import { Button } from "@/ui/button";
 import { Confirm } from "@/ui/dialog";

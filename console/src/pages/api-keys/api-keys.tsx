@@ -34,6 +34,7 @@ export function ApiKeys() {
     <Page
       title={t.title}
       lead={t.lead}
+      guide="/guides/agent-setup"
       isFlush
       actions={
         <>

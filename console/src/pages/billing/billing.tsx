@@ -19,7 +19,7 @@ export function Billing() {
   const seesUsage = useCan("usage:read");
   const shown = tab === "usage" || !seesPlan ? "usage" : "plan";
   return (
-    <Page title={t.title} isFlush>
+    <Page title={t.title} guide="/guides/usage" isFlush>
       {seesPlan && seesUsage && (
         <Tabs
           label={t.title}

@@ -1,6 +1,7 @@
 /** Block a number; also from a call's page, where the number is given. */
 import { useForm } from "react-hook-form";
 import { api, data } from "@/api/client";
+import { inE164 } from "@/api/phones";
 import { useChange } from "@/api/queries";
 import { useTexts } from "@/i18n";
 import { useAttempt } from "@/lib/attempt";
@@ -15,7 +16,10 @@ export function BlockNumber({ number = "", onClose }: { number?: string; onClose
   const attempt = useAttempt();
   const form = useForm({ defaultValues: { number, reason: "" } });
   const block = useChange(
-    (body: { phone_e164: string; reason?: string }) => data(api.POST("/api/blocklist", { body, params: { header: { "Idempotency-Key": attempt.key(body) } } })),
+    async (wanted: { phone_e164: string; reason?: string }) => {
+      const body = { ...wanted, phone_e164: await inE164(wanted.phone_e164, "phone_e164") };
+      return data(api.POST("/api/blocklist", { body, params: { header: { "Idempotency-Key": attempt.key(body) } } }));
+    },
     [["blocklist"]],
     {
       onDone: (made) => {
@@ -29,7 +33,7 @@ export function BlockNumber({ number = "", onClose }: { number?: string; onClose
       },
     },
   );
-  const submit = form.handleSubmit((values) => block.mutate({ phone_e164: values.number.replace(/[\s().-]/g, ""), ...(values.reason.trim() ? { reason: values.reason.trim() } : {}) }));
+  const submit = form.handleSubmit((values) => block.mutate({ phone_e164: values.number, ...(values.reason.trim() ? { reason: values.reason.trim() } : {}) }));
   return (
     <Dialog
       isOpen

@@ -5,6 +5,7 @@ import { type SubmitHandler, type UseFormReturn, useForm } from "react-hook-form
 import { type Schemas, api, data } from "@/api/client";
 import { useAllFlows } from "@/api/flows";
 import { useZone } from "@/api/me";
+import { inE164 } from "@/api/phones";
 import { useChange } from "@/api/queries";
 import { useTexts } from "@/i18n";
 import { useAttempt } from "@/lib/attempt";
@@ -52,7 +53,10 @@ export default function PlaceCall({ to, onClose }: { to: string; onClose: () => 
   const id = useId();
   const form = useForm<Values>({ mode: "onTouched", defaultValues: { flow: "", to, number: "", about: "", isLater: false, day: "", time: "", attempts: "1", isDespiteQuietHours: false } });
   const place = useChange(
-    (order: Order) => data(api.POST("/api/outbound/calls", { body: order, params: { header: { "Idempotency-Key": attempt.key(order) } } })),
+    async (order: Order) => {
+      const body = { ...order, to: await inE164(order.to, "to") };
+      return data(api.POST("/api/outbound/calls", { body, params: { header: { "Idempotency-Key": attempt.key(body) } } }));
+    },
     [["calls"], ["outbound"]],
     {
       onDone: (call) => {
@@ -78,7 +82,7 @@ export default function PlaceCall({ to, onClose }: { to: string; onClose: () => 
     const facts = factsOf(values.about);
     return place.mutate({
       flow_id: values.flow,
-      to: values.to.replace(/[\s().-]/g, ""),
+      to: values.to,
       ...(values.number ? { from_number_id: values.number } : {}),
       ...(Object.keys(facts).length > 0 ? { task_context: facts } : {}),
       ...(at ? { scheduled_at: at } : {}),

@@ -2,6 +2,7 @@ import { useNavigate } from "@tanstack/react-router";
 import { useRef } from "react";
 import { useForm } from "react-hook-form";
 import { api, data, idempotencyKey } from "@/api/client";
+import { inE164 } from "@/api/phones";
 import { useChange } from "@/api/queries";
 import { useTexts } from "@/i18n";
 import { Button } from "@/ui/button";
@@ -22,11 +23,11 @@ export function CreateContact({ onClose }: { onClose: () => void }) {
   const form = useForm<Values>({ defaultValues: { phone_e164: "", name: "", company: "", email: "" } });
   const { errors } = form.formState;
   const create = useChange(
-    (values: Values) =>
+    async (values: Values) =>
       data(
         api.POST("/api/contacts", {
           params: { header: { "Idempotency-Key": key.current } },
-          body: { phone_e164: values.phone_e164.replaceAll(/[\s().\-/]/g, ""), ...filled({ name: values.name, company: values.company, email: values.email }) },
+          body: { phone_e164: await inE164(values.phone_e164, "phone_e164"), ...filled({ name: values.name, company: values.company, email: values.email }) },
         }),
       ),
     [["contacts"]],

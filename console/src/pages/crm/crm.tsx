@@ -24,7 +24,7 @@ export function Crm() {
     </Button>
   );
   return (
-    <Page title={t.title} lead={t.lead} actions={create}>
+    <Page title={t.title} lead={t.lead} guide="/guides/crm-integration" actions={create}>
       <Loaded query={query} skeleton={<Skeleton lines={5} height="h-12" />}>
         {(connectors) =>
           connectors.length === 0 ? (

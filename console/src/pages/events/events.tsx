@@ -34,7 +34,7 @@ export function Events() {
   const columns = useColumns();
   const chosen = rows.find((each) => each.id === search.id);
   return (
-    <Page title={t.title} lead={t.lead} isFlush>
+    <Page title={t.title} lead={t.lead} guide="/guides/events" isFlush>
       <div role="search" aria-label={t.filters} className="flex flex-wrap items-center gap-2 px-6 pb-3 max-md:px-4">
         <TypePicker search={search} />
         <select aria-label={t.order} value={order ?? ""} className={`${CONTROL} border-line bg-surface`} onChange={(event) => void navigate({ to: "/events", search: { ...(type ? { type } : {}), ...(event.target.value ? { order: "oldest" } : {}) } })}>

@@ -38,7 +38,7 @@ export function Knowledge() {
         if (canWrite) setAdding([...event.dataTransfer.files]);
       }}
     >
-      <Page title={t.title} lead={t.lead} actions={add} isFlush>
+      <Page title={t.title} lead={t.lead} guide="/guides/knowledge" actions={add} isFlush>
         <Tabs
           label={t.title}
           tabs={[

@@ -29,7 +29,7 @@ export function McpServers() {
   );
   return (
     <div ref={around} className="flex h-full flex-col">
-      <Page title={t.title} lead={t.lead} actions={add} isFlush>
+      <Page title={t.title} lead={t.lead} guide="/guides/mcp" actions={add} isFlush>
         <Table
           label={t.title}
           query={query}

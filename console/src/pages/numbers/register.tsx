@@ -1,6 +1,7 @@
 /** Take a number that the carrier account holds. */
 import { useState } from "react";
 import { api, data } from "@/api/client";
+import { inE164 } from "@/api/phones";
 import { useChange } from "@/api/queries";
 import { useTexts } from "@/i18n";
 import { phone } from "@/lib/format";
@@ -19,7 +20,7 @@ export function Register({ isOpen, onClose }: { isOpen: boolean; onClose: () => 
   const [fault, setFault] = useState<string>();
   const [key, setKey] = useState(idempotencyKey);
   const register = useChange(
-    (number: string) => data(api.POST("/api/numbers", { body: { e164: number }, params: { header: { "Idempotency-Key": key } } })),
+    async (text: string) => data(api.POST("/api/numbers", { body: { e164: await inE164(text, "e164") }, params: { header: { "Idempotency-Key": key } } })),
     TOUCHED,
     {
       onDone: (number) => {
@@ -54,7 +55,7 @@ export function Register({ isOpen, onClose }: { isOpen: boolean; onClose: () => 
         id="register-number"
         onSubmit={(event) => {
           event.preventDefault();
-          if (!register.isPending) register.mutate(e164.replace(/[\s().-]/g, ""));
+          if (!register.isPending) register.mutate(e164);
         }}
       >
         <TextField label={t.e164} error={fault} value={e164} required inputMode="tel" placeholder="+13175550100" onChange={(event) => { setE164(event.target.value); setFault(undefined); }} />

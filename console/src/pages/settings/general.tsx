@@ -1,7 +1,7 @@
 import { useNavigate } from "@tanstack/react-router";
 import { Plus, X } from "lucide-react";
 import { useState } from "react";
-import { useForm } from "react-hook-form";
+import { Controller, useForm } from "react-hook-form";
 import { api } from "@/api/client";
 import { useMe } from "@/api/me";
 import { useChange } from "@/api/queries";
@@ -50,11 +50,13 @@ function Basics({ organization }: { organization: Organization }) {
       >
         <TextField label={t.name} hint={t.nameHint} maxLength={120} error={errors.name?.message} {...form.register("name", { required: t.nameHint })} />
         <div className="mt-3">
-          <ZoneField
-            label={t.zone}
-            hint={isZone(zone) ? `${t.zoneHint} ${t.now(shortTime(opened, zone, opened))}` : t.zoneHint}
-            error={errors.time_zone?.message}
-            {...form.register("time_zone", { validate: (value) => isZone(value.trim()) || t.zoneUnknown })}
+          <Controller
+            control={form.control}
+            name="time_zone"
+            rules={{ validate: (value) => isZone(value.trim()) || t.zoneUnknown }}
+            render={({ field }) => (
+              <ZoneField label={t.zone} hint={isZone(zone) ? `${t.zoneHint} ${t.now(shortTime(opened, zone, opened))}` : t.zoneHint} error={errors.time_zone?.message} value={field.value} onChange={field.onChange} />
+            )}
           />
         </div>
         <SaveBar isDirty={isDirty} isBusy={save.isPending} />

@@ -47,7 +47,7 @@ function Business({ organization }: { organization: Organization }) {
             <WeekEditor week={week} faults={faults.days} onChange={setWeek} />
             <Holidays days={holidays} onChange={setHolidays} />
             <div className="max-w-sm">
-              <ZoneField label={t.hoursZone} hint={t.hoursZoneHint} value={zone} placeholder={organization.time_zone} onChange={(event) => setZone(event.target.value)} />
+              <ZoneField label={t.hoursZone} hint={t.hoursZoneHint} value={zone} placeholder={organization.time_zone} onChange={setZone} />
             </div>
           </div>
         )}

@@ -13,9 +13,14 @@ export function SignIn() {
         <a href={`/auth/login?return_to=${encodeURIComponent(wanted ?? "/")}`} className="mt-6 flex h-11 w-full items-center justify-center rounded-control bg-accent font-medium text-on-accent hover:bg-accent-strong">
           {t.signIn}
         </a>
-        <a href="/docs" className="mt-4 inline-block text-[13px] text-dim underline">
-          {t.reference}
-        </a>
+        <p className="mt-4 flex justify-center gap-4 text-[13px] text-dim">
+          <a href="/guides" className="underline">
+            {t.nav.guides}
+          </a>
+          <a href="/docs" className="underline">
+            {t.reference}
+          </a>
+        </p>
       </div>
     </main>
   );

@@ -24,7 +24,7 @@ export function Team() {
     </Button>
   );
   return (
-    <Page title={t.title} lead={t.lead} actions={isAdmin && actions} isFlush>
+    <Page title={t.title} lead={t.lead} guide="/guides/authorization" actions={isAdmin && actions} isFlush>
       {isAdmin && (
         <Tabs
           label={t.title}

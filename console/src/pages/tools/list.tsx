@@ -26,7 +26,7 @@ export function Tools() {
   );
   return (
     <div ref={around} className="flex h-full flex-col">
-      <Page title={t.title} lead={t.lead} actions={create} isFlush>
+      <Page title={t.title} lead={t.lead} guide="/guides/tools" actions={create} isFlush>
         <ToolTabs active="tools" />
         <Table
           label={t.title}

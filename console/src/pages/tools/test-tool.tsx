@@ -2,6 +2,7 @@
 import { Play } from "lucide-react";
 import { useState } from "react";
 import { type FieldError, type Schemas, api, data, idempotencyKey } from "@/api/client";
+import { inE164 } from "@/api/phones";
 import { useChange } from "@/api/queries";
 import { useTexts } from "@/i18n";
 import { count } from "@/lib/format";
@@ -23,11 +24,11 @@ export function TestTool({ tool, isDirty }: { tool: Tool; isDirty: boolean }) {
   const [phone, setPhone] = useState("");
   const [errors, setErrors] = useState<readonly FieldError[]>([]);
   const test = useChange(
-    () =>
+    async () =>
       data(
         api.POST("/api/tools/{id}/test", {
           params: { path: { id: tool.id }, header: { "Idempotency-Key": idempotencyKey() } },
-          body: { arguments_json: given, ...(phone.trim() ? { phone_e164: phone.trim() } : {}) } as Schemas["TestToolRequestInput"],
+          body: { arguments_json: given, ...(phone.trim() ? { phone_e164: await inE164(phone, "phone_e164") } : {}) } as Schemas["TestToolRequestInput"],
         }),
       ),
     [["tool-executions"]],
@@ -53,7 +54,7 @@ export function TestTool({ tool, isDirty }: { tool: Tool; isDirty: boolean }) {
           <p className="mb-2 text-dim">{t.noArguments}</p>
         )}
         <div className="mt-3">
-          <TextField label={t.testPhone} hint={t.testPhoneHint} type="tel" placeholder="+13175550199" maxLength={16} error={reasonAt(errors, "phone_e164")} value={phone} onChange={(event) => setPhone(event.target.value)} />
+          <TextField label={t.testPhone} hint={t.testPhoneHint} type="tel" placeholder="+13175550199" maxLength={100} error={reasonAt(errors, "phone_e164")} value={phone} onChange={(event) => setPhone(event.target.value)} />
         </div>
         {stray.length > 0 && (
           <ul role="alert" className="mt-2 text-xs font-medium text-bad">

@@ -31,7 +31,7 @@ export function Triggers() {
     </Button>
   );
   return (
-    <Page title={t.title} lead={t.lead} isFlush actions={create}>
+    <Page title={t.title} lead={t.lead} guide="/guides/triggers" isFlush actions={create}>
       <div ref={around} className="flex min-h-0 flex-1 flex-col">
         <Table
           label={t.title}

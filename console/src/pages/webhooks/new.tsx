@@ -8,7 +8,7 @@ import { useTexts } from "@/i18n";
 import { useAttempt } from "@/lib/attempt";
 import { byField } from "@/lib/refusals";
 import { Button, ButtonLink } from "@/ui/button";
-import { Card, Page } from "@/ui/layout";
+import { Card, GuideLink, Page } from "@/ui/layout";
 import { toast } from "@/ui/toast";
 import { Unsaved } from "@/ui/unsaved";
 import { type Faults, WebhookFields } from "./form";
@@ -43,7 +43,7 @@ export function NewWebhook() {
   const isDirty = JSON.stringify(values) !== JSON.stringify(BLANK);
   const finish = (): void => void navigate({ to: "/webhooks/$id", params: { id: made?.id ?? "" }, ignoreBlocker: true });
   return (
-    <Page title={t.create} back={{ to: "/webhooks", label: t.title }}>
+    <Page title={t.create} guide="/guides/webhooks" back={{ to: "/webhooks", label: t.title }}>
       <form
         noValidate
         className="grid max-w-4xl items-start gap-4 lg:grid-cols-[3fr_2fr]"
@@ -77,7 +77,9 @@ export function NewWebhook() {
                 </button>
               ))}
             </div>
-            <p className="mt-3 text-dim">{preset?.instructions ?? t.ownServerLead}</p>
+            <p className="mt-3 text-dim">
+              {preset?.instructions ?? t.ownServerLead} {values.format === "event" && <GuideLink to="/guides/webhooks#verify">{t.verifyGuide}</GuideLink>}
+            </p>
           </Card>
         </div>
       </form>

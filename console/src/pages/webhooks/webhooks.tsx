@@ -33,6 +33,7 @@ export function Webhooks() {
     <Page
       title={t.title}
       lead={t.lead}
+      guide="/guides/webhooks"
       isFlush
       actions={
         <>

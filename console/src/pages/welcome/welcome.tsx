@@ -1,7 +1,7 @@
 import { useQuery } from "@tanstack/react-query";
 import { useNavigate } from "@tanstack/react-router";
 import { Building2, Clock } from "lucide-react";
-import { useEffect, useState } from "react";
+import { useEffect, useRef, useState } from "react";
 import { api, data, idempotencyKey } from "@/api/client";
 import { type Me, meQuery, useMe } from "@/api/me";
 import { movedTo } from "@/api/moves";
@@ -11,6 +11,7 @@ import { byField } from "@/lib/refusals";
 import { Button } from "@/ui/button";
 import { TextField } from "@/ui/field";
 import { Card, Page } from "@/ui/layout";
+import { ownZone } from "@/ui/zones";
 
 const ASKED_EVERY_MS = 10_000;
 
@@ -67,25 +68,40 @@ export function Welcome() {
   );
 }
 
-/** Goes to the start once there is an organization; asks again while one waits for approval. */
-function useArrive(me: Me): (organization: string | undefined) => Promise<void> {
+type Arrive = (organization: string | undefined, isNew?: boolean) => Promise<void>;
+
+/** Goes to the start once there is an organization; asks again while one waits for approval. A new one begins in this person's zone. */
+function useArrive(me: Me): Arrive {
   const navigate = useNavigate();
   const [began] = useState(me.organization?.id);
+  const pending = useRef(new Set<string>());
   const isWaiting = !me.organization && me.pending_organizations.length > 0;
   useQuery({ ...meQuery, refetchInterval: isWaiting ? ASKED_EVERY_MS : false });
   const now = me.organization?.id;
   useEffect(() => {
+    for (const { id } of me.pending_organizations) pending.current.add(id);
+  }, [me.pending_organizations]);
+  useEffect(() => {
     if (!now || now === began) return;
     if (began) location.assign("/"); // what is held belongs to the organization before
-    else void navigate({ to: "/" });
+    else void (pending.current.has(now) ? beginInOwnZone() : Promise.resolve()).then(() => navigate({ to: "/" }));
   }, [now, began, navigate]);
-  return async (organization) => {
+  return async (organization, isNew = false) => {
     if (organization) movedTo(organization);
+    if (organization && isNew) await beginInOwnZone();
     await queryClient.fetchQuery({ ...meQuery, staleTime: 0 });
   };
 }
 
-function Create({ onDone }: { onDone: (organization: string | undefined) => Promise<void> }) {
+/** Give a new organization the browser's zone; one that the platform doesn't know leaves it in UTC. */
+async function beginInOwnZone(): Promise<void> {
+  const zone = ownZone();
+  if (zone === "UTC") return;
+  await data(api.PATCH("/api/organization", { body: { time_zone: zone } })).catch(() => undefined);
+  await queryClient.invalidateQueries({ queryKey: meQuery.queryKey });
+}
+
+function Create({ onDone }: { onDone: Arrive }) {
   const t = useTexts("welcome");
   const [name, setName] = useState("");
   const [fault, setFault] = useState<string>();
@@ -94,7 +110,7 @@ function Create({ onDone }: { onDone: (organization: string | undefined) => Prom
     (wanted: string) => data(api.POST("/api/organizations", { body: { name: wanted }, params: { header: { "Idempotency-Key": key } } })),
     [],
     {
-      onDone: ({ id, status }) => void onDone(status === "active" ? id : undefined),
+      onDone: ({ id, status }) => void onDone(status === "active" ? id : undefined, true),
       onError: (error) => {
         setFault(byField(error, ["name"]).at.name ?? error.message);
         if (!error.isPassing) setKey(idempotencyKey());

@@ -9,6 +9,7 @@ import { stepsOf } from "@/ui/schema-form/path";
 import { toast } from "@/ui/toast";
 import { type Changes, type Draft, type FieldName, type Flow, type Rebased, changesOf, draftOf, isField, isSame, rebased } from "../flow";
 import { flowQuery, patchFlow } from "../queries";
+import { overlapsOf } from "../hours/hours";
 import { type StoredDraft, baseOf, dropDraft, keepDraft, storedDraft } from "./drafts";
 
 export interface Conflict extends Rebased {
@@ -146,6 +147,7 @@ interface SavingOf {
 
 function useSaving({ base, draftKey, draft, adopt, setBase, replace }: SavingOf) {
   const t = useTexts("agents");
+  const form = useTexts("agentForm");
   const [isSaving, setSaving] = useState(false);
   const [refusal, setRefusal] = useState<{ errors: readonly FieldError[]; draft: Draft | null }>({ errors: [], draft: null });
   const [conflict, setConflict] = useState<Conflict | null>(null);
@@ -166,6 +168,11 @@ function useSaving({ base, draftKey, draft, adopt, setBase, replace }: SavingOf)
     setConflict({ saved: latest, isSaving: true, ...rebased(draftOf(from), wanted, draftOf(latest)) });
   };
   const attempt = async (from: Flow, wanted: Draft): Promise<void> => {
+    const overlaps = overlapsOf(wanted.business_hours_json).map((field) => ({ field, reason: form.hours.overlap }));
+    if (overlaps.length > 0) {
+      setRefusal({ errors: overlaps, draft: wanted });
+      return showFirst();
+    }
     setSaving(true);
     try {
       await send(from, wanted).catch((error: unknown) => {
@@ -201,7 +208,8 @@ function useSaving({ base, draftKey, draft, adopt, setBase, replace }: SavingOf)
 /** Bring the first field that was refused into sight. */
 function showFirst(): void {
   setTimeout(() => {
-    const field = document.querySelector<HTMLElement>('[aria-invalid="true"]');
+    // Some fields are there twice: for wide windows, and for phones.
+    const field = [...document.querySelectorAll<HTMLElement>('[aria-invalid="true"]')].find((each) => each.offsetParent !== null);
     field?.scrollIntoView({ block: "center" });
     field?.focus({ preventScroll: true });
   }, 50);

@@ -2,6 +2,7 @@
 import { Plus, X } from "lucide-react";
 import { useState } from "react";
 import { useAllFlows } from "@/api/flows";
+import { completed } from "@/api/phones";
 import { useTexts } from "@/i18n";
 import { Button, IconButton } from "@/ui/button";
 import { SelectField, TextField } from "@/ui/field";
@@ -76,6 +77,7 @@ function Transfer({ label, target, isOff, onTarget, onRename }: TransferProps) {
   const isAgent = typeof target === "string" && (target === "" || target.startsWith("flow_"));
   const options = isObject(target) ? target : null;
   const number = options ? String(options["to"] ?? "") : isAgent ? "" : String(target ?? "");
+  const setNumber = (to: string): void => onTarget(options ? { ...options, to } : to);
   return (
     <div className="grid gap-x-3 gap-y-1 sm:grid-cols-[1fr_1fr_2.25rem]">
       <NameField label={t.transfers.label} value={label} onRename={onRename} isOff={isOff} />
@@ -99,13 +101,11 @@ function Transfer({ label, target, isOff, onTarget, onRename }: TransferProps) {
           type="tel"
           placeholder="+13175551234"
           disabled={isOff}
-          maxLength={16}
+          maxLength={30}
           value={number}
           error={reasonAt(errors, path) ?? reasonAt(errors, `${path}.to`)}
-          onChange={(event) => {
-            const to = event.target.value.replaceAll(/[^\d+]/g, "");
-            onTarget(options ? { ...options, to } : to);
-          }}
+          onChange={(event) => setNumber(event.target.value.replaceAll(/[^\d+]/g, ""))}
+          onBlur={() => void completed(number).then((to) => to !== number && setNumber(to))}
         />
       )}
       </div>

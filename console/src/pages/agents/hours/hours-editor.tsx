@@ -12,7 +12,7 @@ import { reasonAt } from "@/ui/schema-form/path";
 import { withMember } from "@/ui/schema-form/schema";
 import { ZoneField } from "@/ui/zone-field";
 import type { Draft } from "../flow";
-import { DAYS, DAY_MINUTES, type Day, type Span, type Week, clockOf, inOrder, isDay, nextSpan, typed, usualWeek, weekOf, weeklyOf } from "./hours";
+import { DAYS, DAY_MINUTES, type Day, type Span, type Week, clockOf, inOrder, isDay, nextSpan, overlapping, overlapsOf, typed, usualWeek, weekOf, weeklyOf } from "./hours";
 import { WeekTracks } from "./week";
 
 type Value = Draft["business_hours_json"];
@@ -39,7 +39,9 @@ export function HoursEditor({ value, onChange, errors, isOff }: HoursEditorProps
       </div>
     );
   const week = weekOf(value);
-  const all = [...errors, ...preview.errors.filter((each) => !errors.some((one) => one.field === each.field))];
+  const overlaps = overlapsOf(value).map((field) => ({ field, reason: t.hours.overlap }));
+  const known = [...errors.filter((each) => !overlaps.some((one) => one.field === each.field)), ...overlaps];
+  const all = [...known, ...preview.errors.filter((each) => !known.some((one) => one.field === each.field))];
   const set = (name: string, next: unknown): void => onChange(withMember({ ...value }, name, next) as Value);
   const setDay = (day: Day, spans: Span[]): void => set("weekly", weeklyOf({ ...week, [day]: spans }));
   return (
@@ -47,8 +49,10 @@ export function HoursEditor({ value, onChange, errors, isOff }: HoursEditorProps
       <Now preview={preview} />
       <WeekTracks week={week} onChange={setDay} chosen={chosen} onChoose={setChosen} isOff={isOff} />
       {!isOff && <p className="text-xs text-dim max-md:hidden">{t.hours.dragHint}</p>}
-      <div className="max-md:hidden">
-        <DayTimes day={chosen} week={week} onChange={setDay} errors={all} isOff={isOff} />
+      <div className="space-y-3 max-md:hidden">
+        {DAYS.filter((day) => day === chosen || overlapping(week[day]).length > 0).map((day) => (
+          <DayTimes key={day} day={day} week={week} onChange={setDay} errors={all} isOff={isOff} />
+        ))}
       </div>
       <div className="space-y-3 md:hidden">
         {DAYS.map((day) => (
@@ -70,7 +74,7 @@ export function HoursEditor({ value, onChange, errors, isOff }: HoursEditorProps
           error={reasonAt(all, `${FIELD}.time_zone`)}
           value={typeof value.time_zone === "string" ? value.time_zone : ""}
           disabled={isOff}
-          onChange={(event) => set("time_zone", event.target.value || undefined)}
+          onChange={(next) => set("time_zone", next || undefined)}
         />
       </div>
       {!isOff && (
@@ -97,13 +101,13 @@ function usePreview(value: Value): Preview {
   const query = useQuery({
     queryKey: ["hours", JSON.stringify(asked)],
     queryFn: ({ signal }) => data(api.POST("/api/hours/preview", { body: { business_hours_json: asked ?? { weekly: {} } }, signal })),
-    enabled: asked !== null,
+    enabled: asked !== null && overlapsOf(asked).length === 0,
     placeholderData: keepPreviousData,
     refetchInterval: 60_000,
     retry: false,
   });
   const refusal = query.error ? asApiError(query.error) : null;
-  return { data: refusal ? undefined : query.data, errors: refusal?.details ?? [] };
+  return { data: refusal || overlapsOf(value).length > 0 ? undefined : query.data, errors: refusal?.details ?? [] };
 }
 
 function Now({ preview }: { preview: Preview }) {
@@ -160,7 +164,7 @@ function DayTimes({ day, week, onChange, errors, isOff }: { day: Day; week: Week
   );
 }
 
-const TIME = "h-9 rounded-control border border-line-strong bg-surface px-2 tabular hover:border-dim max-md:h-11 disabled:bg-sunken";
+const TIME = "h-9 rounded-control border border-line-strong bg-surface px-2 tabular hover:border-dim aria-invalid:border-bad max-md:h-11 disabled:bg-sunken";
 
 function SpanTimes({ day, span, error, onChange, onLeave, isOff }: { day: string; span: Span; error: string | undefined; onChange: (next: Span | null) => void; onLeave: () => void; isOff: boolean }) {
   const t = useTexts("agentForm");
@@ -173,9 +177,9 @@ function SpanTimes({ day, span, error, onChange, onLeave, isOff }: { day: string
   return (
     <>
       <span className="flex flex-wrap items-center gap-2">
-        <input type="time" aria-label={t.hours.opens(day)} disabled={isOff} className={TIME} value={opens} onChange={(event) => take(event.target.value, closes)} onBlur={onLeave} />
+        <input type="time" aria-label={t.hours.opens(day)} aria-invalid={error ? true : undefined} disabled={isOff} className={TIME} value={opens} onChange={(event) => take(event.target.value, closes)} onBlur={onLeave} />
         <span aria-hidden>–</span>
-        <input type="time" aria-label={t.hours.closes(day)} disabled={isOff} className={TIME} value={closes} onChange={(event) => take(opens, event.target.value)} onBlur={onLeave} />
+        <input type="time" aria-label={t.hours.closes(day)} aria-invalid={error ? true : undefined} disabled={isOff} className={TIME} value={closes} onChange={(event) => take(opens, event.target.value)} onBlur={onLeave} />
         {span.to > DAY_MINUTES && <Badge tone="info">{t.hours.nextDay}</Badge>}
         {!isOff && <IconButton icon={X} label={t.hours.removeSpan(t.hours.span(day, opens, closes))} onClick={() => onChange(null)} />}
       </span>

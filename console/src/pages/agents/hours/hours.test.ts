@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { clockOf, inOrder, minutesOf, moved, nextSpan, resized, typed, usualWeek, weekOf, weeklyOf } from "./hours";
+import { clockOf, inOrder, minutesOf, moved, nextSpan, overlapsOf, resized, typed, usualWeek, weekOf, weeklyOf } from "./hours";
 
 const HOURS = { weekly: { mon: [["09:00", "12:00"], ["13:00", "24:00"]], fri: [["22:00", "02:00"]] } };
 
@@ -32,7 +32,18 @@ describe("times", () => {
 
 describe("changes", () => {
   const span = { from: 540, to: 1020 };
-  it("join what meets", () => expect(inOrder([{ from: 600, to: 700 }, { from: 540, to: 600 }, { from: 800, to: 900 }])).toEqual([{ from: 540, to: 700 }, { from: 800, to: 900 }]));
+  it("are put in order and never joined", () => expect(inOrder([{ from: 660, to: 1020 }, { from: 480, to: 720 }])).toEqual([{ from: 480, to: 720 }, { from: 660, to: 1020 }]));
+  it.each([
+    ["apart", ["08:00", "12:00"], ["13:00", "17:00"], []],
+    ["that meet", ["08:00", "12:00"], ["12:00", "17:00"], []],
+    ["that overlap", ["08:00", "12:00"], ["11:00", "17:00"], [1]],
+    ["that overlap, out of order", ["11:00", "17:00"], ["08:00", "12:00"], [0]],
+    ["one within the other", ["08:00", "17:00"], ["11:00", "12:00"], [1]],
+    ["the same twice", ["08:00", "12:00"], ["08:00", "12:00"], [1]],
+    ["over midnight", ["22:00", "02:00"], ["23:00", "23:30"], [1]],
+  ])("of two spans %s are told what overlaps", (_, one, other, found) => {
+    expect(overlapsOf({ weekly: { mon: [one, other] } })).toEqual(found.map((at) => `business_hours_json.weekly.mon[${at}]`));
+  });
   it("stay within the day that a span begins on", () => {
     expect(moved(span, -600)).toEqual({ from: 0, to: 480 });
     expect(moved(span, 2000)).toEqual({ from: 1425, to: 1905 });

@@ -60,15 +60,21 @@ export function clockOf(minutes: number): string {
   return `${String(Math.floor(within / 60)).padStart(2, "0")}:${String(within % 60).padStart(2, "0")}`;
 }
 
-/** A day's spans in order, those that meet as one. */
+/** A day's spans in order. None is lost: that two overlap is for a person to put right. */
 export function inOrder(spans: readonly Span[]): Span[] {
-  const joined: Span[] = [];
-  for (const each of spans.toSorted((a, b) => a.from - b.from)) {
-    const last = joined.at(-1);
-    if (last && each.from <= last.to) joined[joined.length - 1] = { from: last.from, to: Math.max(last.to, each.to) };
-    else joined.push(each);
-  }
-  return joined;
+  return spans.toSorted((a, b) => a.from - b.from);
+}
+
+/** Which of a day's spans begin before another one, that began earlier, ends. */
+export function overlapping(spans: readonly Span[]): number[] {
+  const isIn = (span: Span, at: number) => spans.some((other, before) => before !== at && (other.from < span.from || (other.from === span.from && before < at)) && span.from < other.to);
+  return [...spans.keys()].filter((at) => spans[at] && isIn(spans[at], at));
+}
+
+/** The places in `business_hours_json` that overlap, as the API names fields. */
+export function overlapsOf(value: unknown): string[] {
+  const week = weekOf(value);
+  return DAYS.flatMap((day) => overlapping(week[day]).map((at) => `business_hours_json.weekly.${day}[${at}]`));
 }
 
 /** A span moved as a whole, as far as its day goes. */

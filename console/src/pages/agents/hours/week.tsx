@@ -1,7 +1,7 @@
 /** A week that is dragged: a track for each day, a block for each span. By keyboard, blocks are moved and resized with the arrows. */
 import { type KeyboardEvent, type PointerEvent, useRef, useState } from "react";
 import { useTexts } from "@/i18n";
-import { DAYS, DAY_MINUTES, type Day, STEP_MINUTES, type Span, type Week, clockOf, inOrder, moved, resized, snapped } from "./hours";
+import { DAYS, DAY_MINUTES, type Day, STEP_MINUTES, type Span, type Week, clockOf, inOrder, moved, overlapping, resized, snapped } from "./hours";
 
 type Grip = "new" | "move" | "from" | "to";
 interface Drag {
@@ -89,6 +89,7 @@ function Track({ day, spans, before, onChange, onChoose, isOff }: TrackProps) {
     setDrag(null);
   };
   const shown = spans.map((span, at) => (drag?.at === at ? drag.shown : span));
+  const overlaps = overlapping(shown);
   return (
     <div
       ref={track}
@@ -104,7 +105,7 @@ function Track({ day, spans, before, onChange, onChoose, isOff }: TrackProps) {
           <div key={each.from} aria-hidden className="absolute inset-y-0 left-0 border-r-2 border-dashed border-accent bg-accent-soft opacity-70" style={{ width: `${((each.to - DAY_MINUTES) / DAY_MINUTES) * 100}%` }} />
         ))}
       {shown.map((span, at) => (
-        <Block key={at} day={day} span={span} isOff={isOff} onGrip={(event, grip) => begin(event, grip, at)} onFocus={onChoose} onSpan={(next) => onChange(next ? spans.with(at, next) : spans.toSpliced(at, 1))} onLeave={() => onChange(inOrder(spans))} />
+        <Block key={at} day={day} span={span} isBad={overlaps.includes(at)} isOff={isOff} onGrip={(event, grip) => begin(event, grip, at)} onFocus={onChoose} onSpan={(next) => onChange(next ? spans.with(at, next) : spans.toSpliced(at, 1))} onLeave={() => onChange(inOrder(spans))} />
       ))}
       {drag?.grip === "new" && <div aria-hidden className="absolute inset-y-0.5 rounded-[5px] border border-accent bg-accent-soft" style={placed(drag.shown)} />}
     </div>
@@ -126,6 +127,7 @@ function placed(span: Span): React.CSSProperties {
 interface BlockProps {
   day: Day;
   span: Span;
+  isBad: boolean;
   isOff: boolean;
   onGrip: (event: PointerEvent, grip: Grip) => void;
   onFocus: () => void;
@@ -133,7 +135,7 @@ interface BlockProps {
   onLeave: () => void;
 }
 
-function Block({ day, span, isOff, onGrip, onFocus, onSpan, onLeave }: BlockProps) {
+function Block({ day, span, isBad, isOff, onGrip, onFocus, onSpan, onLeave }: BlockProps) {
   const t = useTexts("agentForm");
   const pressed = (event: KeyboardEvent): void => {
     if (isOff) return;
@@ -149,7 +151,7 @@ function Block({ day, span, isOff, onGrip, onFocus, onSpan, onLeave }: BlockProp
       type="button"
       aria-label={name}
       title={`${name}. ${t.hours.spanKeys}`}
-      className="group absolute inset-y-0.5 overflow-hidden rounded-[5px] border border-accent bg-accent-soft text-[11px] font-medium whitespace-nowrap text-accent focus-visible:outline-offset-[-2px]"
+      className={`group absolute inset-y-0.5 overflow-hidden rounded-[5px] border text-[11px] font-medium whitespace-nowrap focus-visible:outline-offset-[-2px] ${isBad ? "border-bad bg-bad-soft text-bad" : "border-accent bg-accent-soft text-accent"}`}
       style={placed(span)}
       onFocus={onFocus}
       onKeyDown={pressed}

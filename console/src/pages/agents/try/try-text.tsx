@@ -3,6 +3,7 @@ import { MessageSquare, Pencil, RefreshCw, RotateCcw, Send } from "lucide-react"
 import { type KeyboardEvent, useEffect, useRef, useState } from "react";
 import { type Schemas, api, data, idempotencyKey } from "@/api/client";
 import { asApiError } from "@/api/queries";
+import { completed } from "@/api/phones";
 import { useTexts } from "@/i18n";
 import { Button, IconButton } from "@/ui/button";
 import { Switch, TextArea, TextField } from "@/ui/field";
@@ -269,7 +270,7 @@ function Settings({ setting, onSetting, errors }: { setting: Setting; onSetting:
       <Card title={t.caller}>
         <p className="mb-3 text-xs text-dim">{t.callerLead}</p>
         <TextField label={t.callerName} maxLength={200} value={setting.caller.name ?? ""} onChange={(event) => set({ name: event.target.value })} />
-        <TextField label={t.callerPhone} type="tel" placeholder="+13175551234" error={reasonAt(errors, "caller.phone_e164")} value={setting.caller.phone_e164 ?? ""} onChange={(event) => set({ phone_e164: event.target.value })} />
+        <TextField label={t.callerPhone} type="tel" placeholder="+13175551234" error={reasonAt(errors, "caller.phone_e164")} value={setting.caller.phone_e164 ?? ""} onChange={(event) => set({ phone_e164: event.target.value })} onBlur={(event) => void completed(event.target.value).then((to) => to !== event.target.value && set({ phone_e164: to }))} />
         <TextField label={t.callerCompany} maxLength={200} value={setting.caller.company ?? ""} onChange={(event) => set({ company: event.target.value })} />
         <TextArea label={t.callerNotes} rows={2} maxLength={2000} value={setting.caller.notes ?? ""} onChange={(event) => set({ notes: event.target.value })} />
       </Card>

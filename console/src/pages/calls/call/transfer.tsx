@@ -3,6 +3,7 @@ import { useState } from "react";
 import { api } from "@/api/client";
 import { useAllFlows, useFlow } from "@/api/flows";
 import { useMe } from "@/api/me";
+import { inE164 } from "@/api/phones";
 import { useChange } from "@/api/queries";
 import { useTexts } from "@/i18n";
 import { useAttempt } from "@/lib/attempt";
@@ -37,7 +38,7 @@ export function Transfer({ call, onClose }: { call: CallDetail; onClose: () => v
     const summary = values.summary.trim() ? { summary: values.summary.trim() } : {};
     if (way === "flow") send({ flow_id: values.flow || (others[0]?.id ?? "") });
     else if (way === "label") send({ label: values.label || (labels[0] ?? ""), ...summary });
-    else send({ to: values.to.replace(/[\s().-]/g, ""), accept_key: values.isToAccept, ...summary });
+    else send({ to: values.to, accept_key: values.isToAccept, ...summary });
   };
   const ways = [{ value: "number", label: t.toNumber }, ...(labels.length > 0 ? [{ value: "label", label: t.toLabel }] : []), ...(others.length > 0 ? [{ value: "flow", label: t.toFlow }] : [])];
   return (
@@ -71,7 +72,10 @@ function useTransfer(id: string, onClose: () => void) {
   const attempt = useAttempt();
   const [errors, setErrors] = useState<Record<string, string>>({});
   const change = useChange(
-    (body: Target) => api.POST("/api/calls/{id}/transfer", { body: body as never, params: { path: { id }, header: { "Idempotency-Key": attempt.key(body) } } }),
+    async (target: Target) => {
+      const body = target.to === undefined ? target : { ...target, to: await inE164(target.to, "to") };
+      return api.POST("/api/calls/{id}/transfer", { body: body as never, params: { path: { id }, header: { "Idempotency-Key": attempt.key(body) } } });
+    },
     [["calls", id]],
     {
       onDone: () => {
@@ -98,7 +102,10 @@ export function TakeOver({ call, onClose }: { call: CallDetail; onClose: () => v
   const [to, setTo] = useState(() => localStorage.getItem(place) ?? "");
   const [fault, setFault] = useState<string>();
   const take = useChange(
-    (number: string) => api.POST("/api/calls/{id}/take-over", { body: { to: number }, params: { path: { id: call.id }, header: { "Idempotency-Key": attempt.key(number) } } }),
+    async (text: string) => {
+      const number = await inE164(text, "to");
+      return api.POST("/api/calls/{id}/take-over", { body: { to: number }, params: { path: { id: call.id }, header: { "Idempotency-Key": attempt.key(number) } } });
+    },
     [["calls", call.id]],
     {
       onDone: (_, number) => {
@@ -113,7 +120,7 @@ export function TakeOver({ call, onClose }: { call: CallDetail; onClose: () => v
       },
     },
   );
-  const submit = (): void => take.mutate(to.replace(/[\s().-]/g, ""));
+  const submit = (): void => take.mutate(to);
   return (
     <Dialog
       isOpen

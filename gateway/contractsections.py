@@ -3,12 +3,12 @@
 import re
 from collections.abc import Collection
 from functools import cache
-from importlib import resources
 from typing import Final, NamedTuple
 
-CONTRACT: Final = resources.files("gateway") / "contract.md"
-#: A link to another file or place of the docs, which whoever reads the document doesn't have.
-LINK: Final = re.compile(r"\[([^\]]*)\]\((?!https?://)[^)]*\)")
+from gateway.guides import catalogue
+
+#: A link to another file or place of the docs.
+LINK: Final = re.compile(r"\[([^\]]*)\]\((?!https?://)([^)]*)\)")
 
 
 class Section(NamedTuple):
@@ -38,6 +38,13 @@ def about(tag: str) -> str:
 
 @cache
 def _sections() -> list[Section]:
-    text = LINK.sub(r"\1", CONTRACT.read_text(encoding="utf-8"))
+    text = LINK.sub(_link, catalogue.text("contract"))
     parts = re.split(r"^## (.+)$", text, flags=re.MULTILINE)
     return [Section(title, part.strip()) for title, part in zip(parts[1::2], parts[2::2], strict=True)]
+
+
+def _link(match: re.Match[str]) -> str:
+    """Return the link to a guide by its name in docs/, which the document gets an address for; others as their text."""
+    text, target = match.groups()
+    is_guide = target.partition("#")[0].removesuffix(".md") in catalogue.GROUP_OF
+    return f"[{text}](docs/{target})" if is_guide else text
