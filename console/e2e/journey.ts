@@ -6,10 +6,12 @@ import { execFile } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { promisify } from "node:util";
-import { type BrowserContext, type Page, test as base, expect } from "@playwright/test";
+import { type BrowserContext, type Locator, type Page, test as base, expect } from "@playwright/test";
+import { record } from "./operations.ts";
 import { REPOSITORY, type Run, readRun } from "./platform.ts";
 
 export { expect };
+export type { Locator, Page };
 const run = promisify(execFile);
 const AXE = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
 export const PYTHON = process.env["HUM_PYTHON"] ?? `${REPOSITORY}.venv/bin/python`;
@@ -119,6 +121,12 @@ export class Outside {
     expect(answer.ok, `${answer.status} ${await answer.text()}`).toBe(true);
   }
 
+  /** Faults of the carrier, which happen to what is for these numbers (`sandbox/twilio/faults.py`). */
+  async fail(...faults: readonly ({ on: string; do: string; to: string } & Record<string, unknown>)[]): Promise<void> {
+    const answer = await fetch(`${this.where.carrier_url}/sandbox/faults`, { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(faults) });
+    expect(answer.ok, `${answer.status} ${await answer.text()}`).toBe(true);
+  }
+
   /** What reached somebody's handset. */
   async textsTo(e164: string): Promise<{ body: string }[]> {
     const answer = await fetch(`${this.where.carrier_url}/sandbox/texts?to=${encodeURIComponent(e164)}`);
@@ -136,6 +144,7 @@ interface Fixtures {
 }
 
 async function signedIn(context: BrowserContext, where: Run, email: string): Promise<Person> {
+  record(context, where.public_url);
   const page = await context.newPage();
   watch(page);
   await page.goto(`${where.public_url}/auth/login?return_to=/`);

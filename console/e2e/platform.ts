@@ -4,7 +4,7 @@
  * `JOURNEYS_HOME` names a platform that runs already, so that one who writes a journey needn't wait.
  */
 import { spawn } from "node:child_process";
-import { mkdtemp, readFile, rm } from "node:fs/promises";
+import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -26,6 +26,17 @@ export async function readRun(home: string): Promise<Run> {
 }
 
 export default async function setup(): Promise<() => Promise<void>> {
+  const notes = await mkdtemp(join(tmpdir(), "hum-journeys-sent-"));
+  process.env["JOURNEYS_SENT"] = join(notes, "sent");
+  await writeFile(process.env["JOURNEYS_SENT"], "");
+  const stop = await start();
+  return async () => {
+    await stop();
+    await rm(notes, { recursive: true, force: true });
+  };
+}
+
+async function start(): Promise<() => Promise<void>> {
   const running = process.env["JOURNEYS_HOME"];
   if (running) {
     process.env["HUM_HOME"] = running;
@@ -59,6 +70,6 @@ export default async function setup(): Promise<() => Promise<void>> {
 /** Limits on requests, which a journey would exceed, and addresses of this machine that customers' URLs may reach. */
 const SETTINGS = {
   HUM_EGRESS_ALLOW: "127.0.0.0/8",
-  HUM_OVERRIDES: "rate_burst=2000 rate_per_second=500 organization_rate_burst=4000 organization_rate_per_second=1000",
+  HUM_OVERRIDES: "rate_burst=2000 rate_per_second=500 organization_rate_burst=4000 organization_rate_per_second=1000 text_unknown_seconds=3 carrier_look_seconds=1",
   HUM_DRAIN_SECONDS: "1",
 };
