@@ -41,6 +41,7 @@ export class Person {
   async api<T = Record<string, unknown>>(method: string, path: string, body?: unknown): Promise<T> {
     const answer = await this.page.request.fetch(`${this.url}${path}`, {
       method,
+      maxRetries: method === "GET" ? 2 : 0, // a connection that rested may be closed at the moment when it is used again
       headers: { Origin: this.url, "Content-Type": "application/json" },
       ...(body === undefined ? {} : { data: JSON.stringify(body) }),
     });
