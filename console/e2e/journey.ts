@@ -144,7 +144,8 @@ interface Fixtures {
   another: (email: string) => Promise<Person>;
 }
 
-async function signedIn(context: BrowserContext, where: Run, email: string): Promise<Person> {
+/** Somebody in a browser, who signs in there for the first time. */
+export async function signedIn(context: BrowserContext, where: Run, email: string): Promise<Person> {
   record(context, where.public_url);
   const page = await context.newPage();
   watch(page);

@@ -42,12 +42,18 @@ async function start(): Promise<() => Promise<void>> {
     process.env["HUM_HOME"] = running;
     return async () => undefined;
   }
-  const home = await mkdtemp(join(tmpdir(), "hum-journeys-"));
+  const { home, stop } = await startPlatform({});
   process.env["HUM_HOME"] = home;
+  return stop;
+}
+
+/** A platform in a home of its own, with these settings besides those of all journeys. */
+export async function startPlatform({ HUM_OVERRIDES: overrides = "", ...settings }: Record<string, string>): Promise<{ home: string; stop: () => Promise<void> }> {
+  const home = await mkdtemp(join(tmpdir(), "hum-journeys-"));
   const listen = Object.fromEntries(["GATEWAY", "MEDIA", "CONTROL"].map((plane) => [`HUM_${plane}_LISTEN`, "127.0.0.1:0"]));
   const platform = spawn(PYTHON, ["-m", "cli", "up"], {
     cwd: REPOSITORY,
-    env: { ...process.env, ...listen, ...SETTINGS, HUM_HOME: home, PYTHONPATH: REPOSITORY },
+    env: { ...process.env, ...listen, ...SETTINGS, ...settings, HUM_OVERRIDES: `${SETTINGS.HUM_OVERRIDES} ${overrides}`.trim(), HUM_HOME: home, PYTHONPATH: REPOSITORY },
     stdio: ["ignore", "pipe", "pipe"],
   });
   let printed = "";
@@ -57,7 +63,7 @@ async function start(): Promise<() => Promise<void>> {
     if (platform.exitCode !== null || Date.now() > until) throw new Error(`the platform did not start:\n${printed}`);
     await sleep(200);
   }
-  return async () => {
+  const stop = async (): Promise<void> => {
     const gone = new Promise((resolve) => platform.once("exit", resolve));
     platform.kill("SIGINT");
     platform.kill("SIGINT");
@@ -65,6 +71,7 @@ async function start(): Promise<() => Promise<void>> {
     if (platform.exitCode === null) platform.kill("SIGKILL");
     await rm(home, { recursive: true, force: true });
   };
+  return { home, stop };
 }
 
 /** Limits on requests, which a journey would exceed, and addresses of this machine that customers' URLs may reach. */

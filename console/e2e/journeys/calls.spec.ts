@@ -29,6 +29,19 @@ test("a call is followed live, and heard afterwards", async ({ admin, outside })
   await page.keyboard.press("p");
   await expect(page.getByRole("button", { name: "Play", exact: true })).toBeVisible();
 
+  // On paper it is all of what was said, without what is around it.
+  await page.setViewportSize({ width: 1440, height: 420 });
+  await page.emulateMedia({ media: "print" });
+  await page.evaluate(() => dispatchEvent(new Event("beforeprint")));
+  await expect(page.getByRole("list").filter({ hasText: transcript[0]?.text ?? "" }).getByRole("listitem").last()).toBeVisible();
+  for (const turn of transcript) if (turn.text) await expect(page.getByText(turn.text).first()).toBeVisible();
+  for (const around of [page.getByRole("navigation", { name: "Pages" }), page.getByRole("complementary", { name: "About the call" }), page.getByRole("region", { name: "Recording" })]) await expect(around).toBeHidden();
+  const cut = await page.getByRole("region", { name: "Transcript" }).evaluate((region) => region.scrollHeight - region.clientHeight);
+  expect(cut, "nothing scrolls on paper").toBeLessThanOrEqual(1);
+  await page.evaluate(() => dispatchEvent(new Event("afterprint")));
+  await page.emulateMedia({ media: null });
+  await page.setViewportSize({ width: 1440, height: 900 });
+
   // What colleagues make of it is there after a reload.
   await page.getByRole("textbox", { name: "Add a tag" }).fill("follow-up");
   await page.keyboard.press("Enter");

@@ -2,6 +2,7 @@ import { useQuery } from "@tanstack/react-query";
 import { useNavigate } from "@tanstack/react-router";
 import { Building2, Clock } from "lucide-react";
 import { useEffect, useState } from "react";
+import { switchOrganization } from "@/app/organizations";
 import { api, data, idempotencyKey } from "@/api/client";
 import { type Me, meQuery, useMe } from "@/api/me";
 import { movedTo } from "@/api/moves";
@@ -67,13 +68,18 @@ export function Welcome() {
   );
 }
 
-/** Goes to the start once there is an organization; asks again while one waits for approval. */
+/** Goes to the start once there is an organization; asks again while one waits for approval, and moves the session into it. */
 function useArrive(me: Me): (organization: string | undefined) => Promise<void> {
   const navigate = useNavigate();
   const [began] = useState(me.organization?.id);
   const isWaiting = !me.organization && me.pending_organizations.length > 0;
   useQuery({ ...meQuery, refetchInterval: isWaiting ? ASKED_EVERY_MS : false });
   const now = me.organization?.id;
+  const { mutate: move } = useChange(switchOrganization, []);
+  const joined = me.organizations[0]?.id;
+  useEffect(() => {
+    if (!now && joined) move(joined); // approved, or made for them, elsewhere than in this session
+  }, [now, joined, move]);
   useEffect(() => {
     if (!now || now === began) return;
     if (began) location.assign("/"); // what is held belongs to the organization before
