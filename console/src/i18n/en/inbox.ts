@@ -70,7 +70,7 @@ export default {
   reply: "Reply",
   aiPaused: (why: string) => (why ? `The AI is silent: ${why}.` : "The AI is silent."),
   pauseReasons: {
-    human: "a person wrote",
+    human: "a person wrote, or silenced it",
     assigned: "it gave the conversation to a person",
     turn_cap: "it answered very often in ten minutes",
     pair_cap: "it answered this number very often today",

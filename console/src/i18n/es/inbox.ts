@@ -70,7 +70,7 @@ const texts: Sections["inbox"] = {
   reply: "Responder",
   aiPaused: (why) => (why ? `La IA calla: ${why}.` : "La IA calla."),
   pauseReasons: {
-    human: "escribió una persona",
+    human: "escribió una persona, o la hizo callar",
     assigned: "pasó la conversación a una persona",
     turn_cap: "contestó muchas veces en diez minutos",
     pair_cap: "contestó hoy muchas veces a este número",

@@ -93,14 +93,15 @@ function Actions({ campaign }: { campaign: Row }) {
       await api.DELETE("/api/sms/campaigns/{id}", { params });
       return null;
     },
-    [["campaigns"]],
+    [["campaigns", "list"]],
     {
       onDone: (next, act) => {
         setAsked(null);
         key.current = idempotencyKey();
         toast.done(t.did[act], act === "pause" ? { label: t.resume, run: () => change.mutate("launch") } : undefined);
-        if (next) queryClient.setQueryData(["campaigns", id], next);
-        else void navigate({ to: "/campaigns" });
+        if (!next) return void navigate({ to: "/campaigns" }); // what is gone is not asked for again
+        queryClient.setQueryData(["campaigns", id], next);
+        return void queryClient.invalidateQueries({ queryKey: ["campaigns", id] });
       },
       onError: (error) => {
         if (!error.isPassing) key.current = idempotencyKey();
