@@ -235,7 +235,7 @@ def fields() -> dict[str, Any]:
 
 @pytest.fixture
 async def world(database_url: str, fields: dict[str, Any]) -> AsyncIterator[World]:
-    settings = ControlSettings(crm_failures=3, crm_rivals_seconds=0.05, **fields)
+    settings = ControlSettings(egress_allow="127.0.0.0/8", crm_failures=3, crm_rivals_seconds=0.05, **fields)
     db, org = await Db.open(database_url, size=6), ids.new()
     async with db.system() as tx:
         await identity.create_organization(tx, org, "Clinic")

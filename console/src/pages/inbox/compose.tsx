@@ -2,6 +2,7 @@ import { useNavigate } from "@tanstack/react-router";
 import { useRef, useState } from "react";
 import { api, data, idempotencyKey } from "@/api/client";
 import { ownKey, useCan, useMe } from "@/api/me";
+import { completed, inE164 } from "@/api/phones";
 import { useChange, useThing } from "@/api/queries";
 import { useTexts } from "@/i18n";
 import { phone } from "@/lib/format";
@@ -49,11 +50,11 @@ export function Compose({ onClose, to: given = "" }: { onClose: () => void; to?:
   const hours = useTextingHours(/^\+\d{8,15}$/.test(e164) ? { contact_e164: e164 } : null);
   const isLate = wanted.body.trim() !== "" && hours?.is_open === false;
   const start = useChange(
-    (waits: boolean) =>
+    async (waits: boolean) =>
       data(
         api.POST("/api/sms/conversations", {
           params: { header: { "Idempotency-Key": key.current } },
-          body: { twilio_number_id: number, contact_e164: e164, ...(wanted.body.trim() ? { initial_message: { body: wanted.body.trim(), honor_quiet_hours: waits } } : {}) },
+          body: { twilio_number_id: number, contact_e164: await inE164(wanted.to, "contact_e164"), ...(wanted.body.trim() ? { initial_message: { body: wanted.body.trim(), honor_quiet_hours: waits } } : {}) },
         }),
       ),
     [["conversations"], ["inbox"]],
@@ -100,7 +101,7 @@ export function Compose({ onClose, to: given = "" }: { onClose: () => void; to?:
       <div className="space-y-2">
         {isLate && <LateNote hours={hours} />}
         {numbers.length === 0 && <p className="rounded-control bg-warn-soft px-3 py-2 text-warn">{t.noTextNumber}</p>}
-        <Recipient value={wanted.to} error={faults["contact_e164"]} onChange={(to) => set({ to })} />
+        <Recipient value={wanted.to} error={faults["contact_e164"]} onChange={(to) => set({ to })} onLeave={() => void completed(wanted.to).then((to) => setWanted((now) => (now.to === wanted.to ? { ...now, to } : now)))} />
         {numbers.length > 1 && (
           <SelectField label={t.from} error={faults["twilio_number_id"]} value={number} choices={numbers.map((each) => ({ value: each.id, label: [each.friendly_name, phone(each.e164)].filter(Boolean).join(" · ") }))} onChange={(event) => set({ number: event.target.value })} />
         )}
@@ -125,7 +126,7 @@ export function e164Of(text: string): string {
 }
 
 /** A number, or a contact that is found by name. */
-function Recipient({ value, error, onChange }: { value: string; error: string | undefined; onChange: (to: string) => void }) {
+function Recipient({ value, error, onChange, onLeave }: { value: string; error: string | undefined; onChange: (to: string) => void; onLeave: () => void }) {
   const t = useTexts("inbox");
   const mayAsk = useCan("contacts:read");
   const q = value.trim();
@@ -138,7 +139,7 @@ function Recipient({ value, error, onChange }: { value: string; error: string | 
   const found = isNumber ? [] : (page?.contacts ?? []);
   return (
     <div>
-      <TextField label={t.to} hint={t.toHint} error={error} value={value} autoFocus autoComplete="off" onChange={(event) => onChange(event.target.value)} />
+      <TextField label={t.to} hint={t.toHint} error={error} value={value} autoFocus autoComplete="off" onBlur={onLeave} onChange={(event) => onChange(event.target.value)} />
       {found.length > 0 && (
         <ul aria-label={t.foundContacts} className="mt-1 rounded-control border border-line">
           {found.map((each) => (

@@ -1,4 +1,5 @@
 /** What the inbox asks, and changes; what is changed shows at once and is put right by the answer. */
+import { inE164 } from "@/api/phones";
 import { useQuery, useQueryClient } from "@tanstack/react-query";
 import { useCallback } from "react";
 import { useAct } from "@/api/acts";
@@ -195,7 +196,7 @@ export function useResolve(onDone: () => void) {
 export function useOptOut(onDone?: (isOut: boolean) => void) {
   return useChange(
     async ({ e164, isOut }: { e164: string; isOut: boolean }) => {
-      if (isOut) await api.POST("/api/sms/opt-outs", { body: { contact_e164: e164 }, params: { header: { "Idempotency-Key": idempotencyKey() } } });
+      if (isOut) await api.POST("/api/sms/opt-outs", { body: { contact_e164: await inE164(e164, "contact_e164") }, params: { header: { "Idempotency-Key": idempotencyKey() } } });
       else await api.DELETE("/api/sms/opt-outs/{contact_e164}", { params: { path: { contact_e164: e164 } } });
       return isOut;
     },
