@@ -186,6 +186,8 @@ export const test = base.extend<Fixtures>({
   admin: async ({ context, where }, use) => {
     const person = await signedIn(context, where, `${fresh("owner")}@example.com`);
     await person.api("POST", "/api/organizations", { name: fresh("Lakeside Clinic") });
+    // A journey goes the same way at any hour; the one about hours switches them on.
+    await person.api("PATCH", "/api/organization", { recipient_hours_enabled: false, voice_quiet_hours_enabled: false });
     await person.go("/");
     await use(person);
     expect(faults.get(context) ?? []).toEqual([]);
