@@ -1,8 +1,9 @@
 import { useNavigate } from "@tanstack/react-router";
 import { useRef, useState } from "react";
+import { useChange } from "@/api/acts";
 import { api, data, idempotencyKey } from "@/api/client";
 import { ownKey, useCan, useMe } from "@/api/me";
-import { useChange, useThing } from "@/api/queries";
+import { useThing } from "@/api/queries";
 import { useTexts } from "@/i18n";
 import { phone } from "@/lib/format";
 import { segmentsOf } from "@/lib/segments";

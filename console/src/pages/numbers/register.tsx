@@ -1,7 +1,7 @@
 /** Take a number that the carrier account holds. */
 import { useState } from "react";
+import { useChange } from "@/api/acts";
 import { api, data } from "@/api/client";
-import { useChange } from "@/api/queries";
 import { useTexts } from "@/i18n";
 import { phone } from "@/lib/format";
 import { byField } from "@/lib/refusals";
