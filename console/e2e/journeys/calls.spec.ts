@@ -3,6 +3,7 @@ import { expect, test } from "../journey.ts";
 import { clinic } from "../things.ts";
 
 test("a call is followed live, and heard afterwards", async ({ admin, outside }) => {
+  test.slow();
   const { page } = admin;
   const number = (await clinic(admin)).e164;
   await admin.go("/calls");

@@ -117,7 +117,7 @@ test("organizations are approved, denied and made for somebody; a plan is taken,
   await expect.poll(billing).toMatchObject({ subscription: { cancel_at_period_end: false } });
   const asked = page.waitForRequest((request) => request.isNavigationRequest() && !request.url().startsWith(where.public_url));
   await page.getByRole("button", { name: "Invoices and payment" }).click();
-  expect((await asked).url()).toContain("portal");
+  expect((await asked).url()).toContain("/p/session/");
   for (const each of [operator, ada, bob]) {
     forgive(each.page);
     await each.page.context().close();

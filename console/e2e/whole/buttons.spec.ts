@@ -16,3 +16,16 @@ test("each change that the console can make is made by a journey", async () => {
   for (const name of wanted) console.log(`  ${made.has(name) ? "made" : "    "}  ${name}${UNSENT[name] ? `: ${UNSENT[name]}` : ""}`);
   expect(missing, "changes that no journey makes").toEqual(Object.keys(UNSENT).toSorted());
 });
+
+test("a path that was sent is of the operation that it fits best", () => {
+  const templates = ["POST /api/contacts/import", "POST /api/contacts/{id}", "POST /api/flows/{flow_id}/tools/{id}", "DELETE /api/blocklist/{phone_e164}"];
+  for (const [sent, template] of [
+    ["POST /api/contacts/import", "POST /api/contacts/import"],
+    ["POST /api/contacts/cont_1", "POST /api/contacts/{id}"],
+    ["DELETE /api/blocklist/%2B13175550100", "DELETE /api/blocklist/{phone_e164}"],
+    ["GET /api/contacts/cont_1", undefined],
+    ["POST /api/contacts/cont_1/tags", undefined],
+    ["POST /api/contacts/", undefined],
+  ] as const)
+    expect(templateOf(sent, templates), sent).toBe(template);
+});

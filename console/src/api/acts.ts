@@ -1,6 +1,9 @@
-/** What is under way is not begun again: a double click, or a second one before the page has changed, is one act. */
-import { type MutateOptions, type UseMutationOptions, useMutation } from "@tanstack/react-query";
+/** How the console changes things. What is under way is not begun again: a double click, or a second one before the page has changed, is one act. */
+import { type MutateOptions, type QueryKey, type UseMutationOptions, useMutation, useQueryClient } from "@tanstack/react-query";
 import { useCallback, useState } from "react";
+import { toast } from "@/ui/toast";
+import type { ApiError } from "./client";
+import { asApiError } from "./queries";
 
 /** Whether two values say the same. Files, and whatever else is more than its members, are the same only as one. */
 export function saySame(a: unknown, b: unknown): boolean {
@@ -49,4 +52,20 @@ export function useAct<V, R>(options: UseMutationOptions<R, Error, V> & { mutati
     [begin, underWay],
   );
   return { ...mutation, mutate };
+}
+
+/** A change: refetches what it touches, and shows a refusal unless `onError` takes it (a form does). The same asked again meanwhile does nothing. */
+export function useChange<V, R>(change: (values: V) => Promise<R>, touches: QueryKey[], options: { onDone?: (result: R, values: V) => void; onError?: (error: ApiError) => boolean } = {}) {
+  const client = useQueryClient();
+  return useAct<V, R>({
+    mutationFn: change,
+    onSuccess: (result, values) => {
+      for (const queryKey of touches) void client.invalidateQueries({ queryKey });
+      options.onDone?.(result, values);
+    },
+    onError: (error) => {
+      const refusal = asApiError(error);
+      if (!options.onError?.(refusal)) toast.refusal(refusal);
+    },
+  });
 }

@@ -22,6 +22,7 @@ describe("which queries are asked again", () => {
     expect(isConcerned(["calls", CALL], "calls", ids)).toBe(true);
     expect(isConcerned(["calls", CALL, "notes"], "calls", ids)).toBe(true);
     expect(isConcerned(["calls", OTHER], "calls", ids)).toBe(false);
+    expect(isConcerned(["numbers", OTHER.slice(-26)], "numbers", new Set([CALL.slice(-26)]))).toBe(false);
     expect(isConcerned(["flows", "names"], "calls", ids)).toBe(false);
     expect(isConcerned(["dashboard"], "dashboard", ids)).toBe(true);
   });

@@ -78,7 +78,7 @@ export function touched(news: News): { nouns: string[]; id: string | undefined }
 export function isConcerned(key: QueryKey, noun: string, ids: ReadonlySet<string>): boolean {
   if (key[0] !== noun) return false;
   const [, second] = key;
-  const isDetail = typeof second === "string" && /^[a-z]+_[0-9A-Z]{26}$/.test(second);
+  const isDetail = typeof second === "string" && /^([a-z]+_)?[0-9A-Z]{26}$/.test(second);
   return !isDetail || ids.has(second);
 }
 

@@ -7,10 +7,7 @@ import {
   keepPreviousData,
   useInfiniteQuery,
   useQuery,
-  useQueryClient,
 } from "@tanstack/react-query";
-import { toast } from "@/ui/toast";
-import { useAct } from "./acts";
 import { ApiError } from "./client";
 
 /** Pages that a list keeps; beyond them the far ones are dropped, and asked again on the way back. */
@@ -87,22 +84,6 @@ export function useList<P extends Page, R>(key: QueryKey, ask: Ask<P>, pick: (pa
 /** Ask for a list's first page while the page that shows it is still on its way. What is held already stays as it is. */
 export function askListAhead<P extends Page, R>(key: QueryKey, ask: Ask<P>, pick: (page: P) => R[], options: ListOptions = {}): void {
   if (queryClient.getQueryData(key) === undefined) void queryClient.prefetchInfiniteQuery(listOptions(key, ask, pick, options));
-}
-
-/** A change: refetches what it touches, and shows a refusal unless `onError` takes it (a form does). The same asked again meanwhile does nothing. */
-export function useChange<V, R>(change: (values: V) => Promise<R>, touches: QueryKey[], options: { onDone?: (result: R, values: V) => void; onError?: (error: ApiError) => boolean } = {}) {
-  const client = useQueryClient();
-  return useAct<V, R>({
-    mutationFn: change,
-    onSuccess: (result, values) => {
-      for (const queryKey of touches) void client.invalidateQueries({ queryKey });
-      options.onDone?.(result, values);
-    },
-    onError: (error) => {
-      const refusal = asApiError(error);
-      if (!options.onError?.(refusal)) toast.refusal(refusal);
-    },
-  });
 }
 
 export function asApiError(error: unknown): ApiError {

@@ -1,8 +1,8 @@
 import { Plus } from "lucide-react";
 import { useState } from "react";
+import { useChange } from "@/api/acts";
 import { api, data } from "@/api/client";
 import { meQuery, useMe } from "@/api/me";
-import { useChange } from "@/api/queries";
 import { arriveIn, switchOrganization } from "@/app/organizations";
 import { useTexts } from "@/i18n";
 import { Button, ButtonLink } from "@/ui/button";

@@ -1,6 +1,7 @@
+import { useChange } from "@/api/acts";
 import { type Schemas, api, data } from "@/api/client";
 import { useMe } from "@/api/me";
-import { queryClient, useChange, useThing } from "@/api/queries";
+import { queryClient, useThing } from "@/api/queries";
 import { useTexts } from "@/i18n";
 import { Button } from "@/ui/button";
 import { Switch } from "@/ui/field";

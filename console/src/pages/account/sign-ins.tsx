@@ -1,7 +1,8 @@
 import { Link2 } from "lucide-react";
 import { useState } from "react";
+import { useChange } from "@/api/acts";
 import { type Schemas, api, data } from "@/api/client";
-import { useChange, useThing } from "@/api/queries";
+import { useThing } from "@/api/queries";
 import { useTexts } from "@/i18n";
 import { Button } from "@/ui/button";
 import { Confirm } from "@/ui/dialog";

@@ -1,7 +1,7 @@
 import { useState } from "react";
 import { useForm } from "react-hook-form";
+import { useChange } from "@/api/acts";
 import { api, data, idempotencyKey } from "@/api/client";
-import { useChange } from "@/api/queries";
 import { useTexts } from "@/i18n";
 import { byField } from "@/lib/refusals";
 import { Button } from "@/ui/button";

@@ -1,9 +1,10 @@
 import { Building2, Plus } from "lucide-react";
 import { useState } from "react";
+import { useChange } from "@/api/acts";
 import { type Schemas, api, data } from "@/api/client";
 import { useCan } from "@/api/me";
-import { useChange, useList } from "@/api/queries";
-import { NotFound } from "@/app/unknown";
+import { useList } from "@/api/queries";
+import { NotFound } from "@/app/failures";
 import { useTexts } from "@/i18n";
 import { Button } from "@/ui/button";
 import { Confirm } from "@/ui/dialog";

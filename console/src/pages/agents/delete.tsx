@@ -1,8 +1,8 @@
 import { Link } from "@tanstack/react-router";
 import { useState } from "react";
+import { useChange } from "@/api/acts";
 import { api } from "@/api/client";
 import { type ListedFlow, useAllFlowsWith } from "@/api/flows";
-import { useChange } from "@/api/queries";
 import { useTexts } from "@/i18n";
 import { phone } from "@/lib/format";
 import { Button } from "@/ui/button";

@@ -1,9 +1,9 @@
 /** What the agents' pages ask. */
 import { useQuery } from "@tanstack/react-query";
-import { useAct } from "@/api/acts";
+import { useAct, useChange } from "@/api/acts";
 import { type Schemas, api, data, idempotencyKey, readError } from "@/api/client";
 import { can, useMe } from "@/api/me";
-import { asApiError, queryClient, useChange, useList, useThing } from "@/api/queries";
+import { asApiError, queryClient, useList, useThing } from "@/api/queries";
 import { useAttempt } from "@/lib/attempt";
 import { toast } from "@/ui/toast";
 import type { JsonSchema } from "@/ui/schema-form/schema";

@@ -1,9 +1,9 @@
 import { Link } from "@tanstack/react-router";
 import { BookOpen, Check, Minus, Plus, ShieldCheck, Trash2 } from "lucide-react";
 import { useState } from "react";
+import { useChange } from "@/api/acts";
 import { type Schemas, api, data, idempotencyKey } from "@/api/client";
 import { useCan } from "@/api/me";
-import { useChange } from "@/api/queries";
 import { useTexts } from "@/i18n";
 import { Button, IconButton } from "@/ui/button";
 import { SelectField, Switch } from "@/ui/field";

@@ -1,7 +1,8 @@
 import { getRouteApi, useNavigate } from "@tanstack/react-router";
 import { RotateCcw } from "lucide-react";
 import { useState } from "react";
-import { asApiError, useChange } from "@/api/queries";
+import { useChange } from "@/api/acts";
+import { asApiError } from "@/api/queries";
 import { useFlow } from "@/api/flows";
 import { useTexts } from "@/i18n";
 import { Button } from "@/ui/button";

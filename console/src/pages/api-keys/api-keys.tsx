@@ -1,7 +1,8 @@
 import { KeyRound, Plus, Trash2 } from "lucide-react";
 import { useMemo, useState } from "react";
+import { useChange } from "@/api/acts";
 import { type Schemas, api, data } from "@/api/client";
-import { useChange, useList } from "@/api/queries";
+import { useList } from "@/api/queries";
 import { type Command, useCommands } from "@/app/commands";
 import { useTexts } from "@/i18n";
 import { Button, IconButton, buttonClass } from "@/ui/button";

@@ -1,8 +1,8 @@
 /** A new key: what it may, and then its secret, once. */
 import { useState } from "react";
+import { useChange } from "@/api/acts";
 import { type Schemas, api, data, idempotencyKey } from "@/api/client";
 import { can, useMe, useZone } from "@/api/me";
-import { useChange } from "@/api/queries";
 import { useTexts } from "@/i18n";
 import { byField } from "@/lib/refusals";
 import { Button } from "@/ui/button";

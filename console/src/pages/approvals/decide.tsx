@@ -1,8 +1,8 @@
 /** The decision: approve, with other arguments, or deny with a reason. Each is sent once, however often one presses. */
 import { Check, Pencil, X } from "lucide-react";
 import { useState } from "react";
+import { useChange } from "@/api/acts";
 import { type FieldError, api, data } from "@/api/client";
-import { useChange } from "@/api/queries";
 import { useTexts } from "@/i18n";
 import { useAttempt } from "@/lib/attempt";
 import { Button } from "@/ui/button";

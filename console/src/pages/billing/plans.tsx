@@ -1,6 +1,6 @@
 import { useState } from "react";
+import { useChange } from "@/api/acts";
 import { api, data, idempotencyKey } from "@/api/client";
-import { useChange } from "@/api/queries";
 import { useTexts } from "@/i18n";
 import { count } from "@/lib/format";
 import { Button } from "@/ui/button";

@@ -1,7 +1,8 @@
+import { useChange } from "@/api/acts";
 import { type Schemas, api, data } from "@/api/client";
 import { useAllFlows } from "@/api/flows";
 import { useCan } from "@/api/me";
-import { useChange, useThing } from "@/api/queries";
+import { useThing } from "@/api/queries";
 
 export type BillingState = Schemas["Billing"];
 export type SubscriptionState = Schemas["Subscription"];

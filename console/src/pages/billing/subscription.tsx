@@ -1,8 +1,8 @@
 import { ExternalLink } from "lucide-react";
 import { useState } from "react";
+import { useChange } from "@/api/acts";
 import { api, data } from "@/api/client";
 import { useZone } from "@/api/me";
-import { useChange } from "@/api/queries";
 import { useTexts } from "@/i18n";
 import { shortTime } from "@/lib/format";
 import { Button } from "@/ui/button";

@@ -1,8 +1,8 @@
 /** Block a number; also from a call's page, where the number is given. */
 import { useForm } from "react-hook-form";
+import { useChange } from "@/api/acts";
 import { api, data } from "@/api/client";
 import { inE164 } from "@/api/phones";
-import { useChange } from "@/api/queries";
 import { useTexts } from "@/i18n";
 import { useAttempt } from "@/lib/attempt";
 import { phone } from "@/lib/format";

@@ -1,8 +1,9 @@
 /** Numbers whose calls are refused, before a model is opened. */
 import { Ban, Trash2 } from "lucide-react";
 import { useState } from "react";
+import { useChange } from "@/api/acts";
 import { type Schemas, api, data } from "@/api/client";
-import { useChange, useList } from "@/api/queries";
+import { useList } from "@/api/queries";
 import { useTexts } from "@/i18n";
 import { phone } from "@/lib/format";
 import { Button, IconButton } from "@/ui/button";

@@ -2,11 +2,11 @@
 import { useNavigate } from "@tanstack/react-router";
 import { useId, useState } from "react";
 import { type SubmitHandler, type UseFormReturn, useForm } from "react-hook-form";
+import { useChange } from "@/api/acts";
 import { type Schemas, api, data } from "@/api/client";
 import { useAllFlows } from "@/api/flows";
 import { useZone } from "@/api/me";
 import { inE164 } from "@/api/phones";
-import { useChange } from "@/api/queries";
 import { useTexts } from "@/i18n";
 import { useAttempt } from "@/lib/attempt";
 import { instantOf } from "@/lib/day";

@@ -2,10 +2,11 @@
 import { useNavigate } from "@tanstack/react-router";
 import { CalendarClock, PhoneOff, PhoneOutgoing } from "lucide-react";
 import { Suspense, lazy, useRef, useState } from "react";
+import { useChange } from "@/api/acts";
 import { type Schemas, api, data } from "@/api/client";
 import { useFlowName } from "@/api/flows";
 import { useZone } from "@/api/me";
-import { useChange, useList } from "@/api/queries";
+import { useList } from "@/api/queries";
 import { useTexts } from "@/i18n";
 import { fullTime, phone } from "@/lib/format";
 import { Button, IconButton } from "@/ui/button";

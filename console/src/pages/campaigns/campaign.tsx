@@ -1,8 +1,9 @@
 import { useNavigate, useParams, useSearch } from "@tanstack/react-router";
 import { Ban, Pause, Pencil, Play, Trash2 } from "lucide-react";
 import { useRef, useState } from "react";
+import { useChange } from "@/api/acts";
 import { api, data, idempotencyKey } from "@/api/client";
-import { asApiError, queryClient, useChange } from "@/api/queries";
+import { asApiError, queryClient } from "@/api/queries";
 import { useTexts } from "@/i18n";
 import { count } from "@/lib/format";
 import { Button, ButtonLink } from "@/ui/button";

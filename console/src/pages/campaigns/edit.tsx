@@ -1,6 +1,7 @@
 import { useBlocker, useNavigate } from "@tanstack/react-router";
+import { useChange } from "@/api/acts";
 import { api, data } from "@/api/client";
-import { queryClient, useChange } from "@/api/queries";
+import { queryClient } from "@/api/queries";
 import { useTexts } from "@/i18n";
 import { Button, ButtonLink } from "@/ui/button";
 import { Confirm } from "@/ui/dialog";

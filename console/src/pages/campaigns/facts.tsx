@@ -1,8 +1,8 @@
 import { Link } from "@tanstack/react-router";
 import { useRef, useState } from "react";
+import { useChange } from "@/api/acts";
 import { idempotencyKey } from "@/api/client";
 import { useAllFlows } from "@/api/flows";
-import { useChange } from "@/api/queries";
 import { useTexts } from "@/i18n";
 import { count, phone } from "@/lib/format";
 import { Button } from "@/ui/button";

@@ -1,8 +1,8 @@
 import { useBlocker, useNavigate } from "@tanstack/react-router";
 import { useRef, useState } from "react";
 import { useWatch } from "react-hook-form";
+import { useChange } from "@/api/acts";
 import { api, data, idempotencyKey } from "@/api/client";
-import { useChange } from "@/api/queries";
 import { useTexts } from "@/i18n";
 import { phone } from "@/lib/format";
 import { segmentsOf } from "@/lib/segments";

@@ -1,8 +1,9 @@
 import { useNavigate } from "@tanstack/react-router";
 import { useState } from "react";
+import { useChange } from "@/api/acts";
 import { api, data, idempotencyKey } from "@/api/client";
 import { useCan, useMe } from "@/api/me";
-import { queryClient, useChange, useThing } from "@/api/queries";
+import { queryClient, useThing } from "@/api/queries";
 import { useTexts } from "@/i18n";
 import { phone } from "@/lib/format";
 import { Button } from "@/ui/button";

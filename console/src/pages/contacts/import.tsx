@@ -1,8 +1,9 @@
 import { useNavigate, useSearch } from "@tanstack/react-router";
 import { FileUp } from "lucide-react";
 import { useRef, useState } from "react";
+import { useChange } from "@/api/acts";
 import { type Schemas, api, data, idempotencyKey } from "@/api/client";
-import { asApiError, useChange } from "@/api/queries";
+import { asApiError } from "@/api/queries";
 import { useQuery } from "@tanstack/react-query";
 import { useTexts } from "@/i18n";
 import { count } from "@/lib/format";

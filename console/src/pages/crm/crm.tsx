@@ -2,8 +2,8 @@
 import { Link } from "@tanstack/react-router";
 import { ArrowDown, ArrowUp, Building2, Plus } from "lucide-react";
 import { useMemo, useState } from "react";
+import { useChange } from "@/api/acts";
 import { useCan } from "@/api/me";
-import { useChange } from "@/api/queries";
 import { type Command, useCommands } from "@/app/commands";
 import { useTexts } from "@/i18n";
 import { Button, IconButton } from "@/ui/button";

@@ -1,9 +1,10 @@
 import { useNavigate } from "@tanstack/react-router";
 import { useRef, useState } from "react";
+import { useChange } from "@/api/acts";
 import { api, data, idempotencyKey } from "@/api/client";
 import { ownKey, useCan, useMe } from "@/api/me";
+import { useThing } from "@/api/queries";
 import { completed, inE164 } from "@/api/phones";
-import { useChange, useThing } from "@/api/queries";
 import { useTexts } from "@/i18n";
 import { phone } from "@/lib/format";
 import { segmentsOf } from "@/lib/segments";

@@ -2,11 +2,11 @@
 import { inE164 } from "@/api/phones";
 import { useQuery, useQueryClient } from "@tanstack/react-query";
 import { useCallback } from "react";
-import { useAct } from "@/api/acts";
+import { useAct, useChange } from "@/api/acts";
 import { type Schemas, api, data, idempotencyKey } from "@/api/client";
 import { type News, useNews } from "@/api/live";
 import { can, heldMe, useCan } from "@/api/me";
-import { asApiError, askListAhead, patchRows, queryClient, useChange, useList, useThing } from "@/api/queries";
+import { asApiError, askListAhead, patchRows, queryClient, useList, useThing } from "@/api/queries";
 import { toast } from "@/ui/toast";
 import { type History, withNewest, withOlder } from "./history";
 import type { InboxSearch } from "./route";

@@ -1,8 +1,9 @@
 import { Link } from "@tanstack/react-router";
 import { useState } from "react";
+import { useChange } from "@/api/acts";
 import { api, data, idempotencyKey } from "@/api/client";
 import { useCan } from "@/api/me";
-import { useChange, useThing } from "@/api/queries";
+import { useThing } from "@/api/queries";
 import { useTexts } from "@/i18n";
 import { phone } from "@/lib/format";
 import { Button } from "@/ui/button";

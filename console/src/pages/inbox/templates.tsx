@@ -1,8 +1,9 @@
 import { FileText, Plus } from "lucide-react";
 import { useMemo, useRef, useState } from "react";
+import { useChange } from "@/api/acts";
 import { type Schemas, api, data, idempotencyKey } from "@/api/client";
 import { type Command, useCommands } from "@/app/commands";
-import { useChange, useList } from "@/api/queries";
+import { useList } from "@/api/queries";
 import { useTexts } from "@/i18n";
 import { segmentsOf } from "@/lib/segments";
 import { Button } from "@/ui/button";

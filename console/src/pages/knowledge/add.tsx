@@ -1,7 +1,8 @@
 /** New documents: files, a text or an address. */
 import { useState } from "react";
+import { useChange } from "@/api/acts";
 import { type ApiError, idempotencyKey } from "@/api/client";
-import { asApiError, queryClient, useChange } from "@/api/queries";
+import { asApiError, queryClient } from "@/api/queries";
 import { useTexts } from "@/i18n";
 import { useAttempt } from "@/lib/attempt";
 import { byField } from "@/lib/refusals";

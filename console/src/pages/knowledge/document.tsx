@@ -2,10 +2,10 @@
 import { Link, useNavigate, useParams } from "@tanstack/react-router";
 import { FileUp, RotateCw } from "lucide-react";
 import { useState } from "react";
+import { useChange } from "@/api/acts";
 import { api, data } from "@/api/client";
 import { useAllFlowsWith } from "@/api/flows";
 import { useCan } from "@/api/me";
-import { useChange } from "@/api/queries";
 import { useTexts } from "@/i18n";
 import { bytes, count } from "@/lib/format";
 import { useAttempt } from "@/lib/attempt";

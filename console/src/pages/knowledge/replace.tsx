@@ -1,5 +1,5 @@
 import { useState } from "react";
-import { useChange } from "@/api/queries";
+import { useChange } from "@/api/acts";
 import { useTexts } from "@/i18n";
 import { useAttempt } from "@/lib/attempt";
 import { byField } from "@/lib/refusals";

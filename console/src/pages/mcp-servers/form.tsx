@@ -1,7 +1,7 @@
 /** A server's settings, when it is added and when it is changed. */
 import { useState } from "react";
+import { useChange } from "@/api/acts";
 import { type FieldError, api, data } from "@/api/client";
-import { useChange } from "@/api/queries";
 import { useTexts } from "@/i18n";
 import { useAttempt } from "@/lib/attempt";
 import { Button } from "@/ui/button";

@@ -2,9 +2,9 @@
 import { useNavigate, useParams } from "@tanstack/react-router";
 import { Pencil, RotateCw, Trash2 } from "lucide-react";
 import { useState } from "react";
+import { useChange } from "@/api/acts";
 import { api, data, idempotencyKey } from "@/api/client";
 import { useCan } from "@/api/me";
-import { useChange } from "@/api/queries";
 import { useTexts } from "@/i18n";
 import { Button } from "@/ui/button";
 import { Confirm } from "@/ui/dialog";

@@ -1,9 +1,9 @@
 /** A server's tools: which agents have, which wait for a person's look, and what that person sees before accepting. */
 import { ChevronRight } from "lucide-react";
 import { useState } from "react";
+import { useChange } from "@/api/acts";
 import { api, data, idempotencyKey } from "@/api/client";
 import { useCan } from "@/api/me";
-import { useChange } from "@/api/queries";
 import { useTexts } from "@/i18n";
 import { Button } from "@/ui/button";
 import { Dialog } from "@/ui/dialog";

@@ -1,9 +1,9 @@
 import { useNavigate, useParams } from "@tanstack/react-router";
 import { useState } from "react";
 import { useForm } from "react-hook-form";
+import { useChange } from "@/api/acts";
 import { api, data } from "@/api/client";
 import { can, useMe } from "@/api/me";
-import { useChange } from "@/api/queries";
 import { useTexts } from "@/i18n";
 import { phone } from "@/lib/format";
 import { toPage } from "@/lib/links";
@@ -123,7 +123,7 @@ function Release({ number }: { number: PhoneNumber }) {
   const t = useTexts("numbers");
   const navigate = useNavigate();
   const [isAsked, setAsked] = useState(false);
-  const release = useChange(() => api.DELETE("/api/numbers/{id}", { params: { path: { id: number.id } } }), [...TOUCHED, ["billing"]], {
+  const release = useChange(() => api.DELETE("/api/numbers/{id}", { params: { path: { id: number.id } } }), [["numbers", "list"], ["numbers", "all"], ["dashboard"], ["billing"]], {
     onDone: () => {
       toast.done(t.released(phone(number.e164)));
       void navigate({ to: "/numbers" });

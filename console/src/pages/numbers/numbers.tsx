@@ -1,7 +1,7 @@
 import { Hash, RefreshCw, ShoppingCart } from "lucide-react";
 import { useMemo, useState } from "react";
+import { useChange } from "@/api/acts";
 import { api, data } from "@/api/client";
-import { useChange } from "@/api/queries";
 import { type Command, useCommands } from "@/app/commands";
 import { useTexts } from "@/i18n";
 import { phone } from "@/lib/format";

@@ -1,8 +1,8 @@
 /** Take a number that the carrier account holds. */
 import { useState } from "react";
-import { api, data } from "@/api/client";
+import { useChange } from "@/api/acts";
+import { api, data, idempotencyKey } from "@/api/client";
 import { inE164 } from "@/api/phones";
-import { useChange } from "@/api/queries";
 import { useTexts } from "@/i18n";
 import { phone } from "@/lib/format";
 import { byField } from "@/lib/refusals";
@@ -11,7 +11,6 @@ import { Dialog } from "@/ui/dialog";
 import { TextField } from "@/ui/field";
 import { toast } from "@/ui/toast";
 import { TOUCHED } from "./queries";
-import { idempotencyKey } from "@/api/client";
 
 export function Register({ isOpen, onClose }: { isOpen: boolean; onClose: () => void }) {
   const t = useTexts("numbers");

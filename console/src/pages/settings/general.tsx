@@ -1,10 +1,10 @@
 import { useNavigate } from "@tanstack/react-router";
 import { Plus, X } from "lucide-react";
 import { useState } from "react";
+import { useChange } from "@/api/acts";
 import { Controller, useForm } from "react-hook-form";
 import { api } from "@/api/client";
 import { useMe } from "@/api/me";
-import { useChange } from "@/api/queries";
 import { useTexts } from "@/i18n";
 import { shortTime } from "@/lib/format";
 import { Button, IconButton } from "@/ui/button";

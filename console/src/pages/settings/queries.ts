@@ -1,6 +1,7 @@
+import { useChange } from "@/api/acts";
 import { type Schemas, api, data } from "@/api/client";
 import { meQuery } from "@/api/me";
-import { useChange, useList, useThing } from "@/api/queries";
+import { useList, useThing } from "@/api/queries";
 import { useTexts } from "@/i18n";
 import { byField } from "@/lib/refusals";
 import { toast } from "@/ui/toast";

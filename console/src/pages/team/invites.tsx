@@ -1,7 +1,7 @@
 import { MailX, UserPlus } from "lucide-react";
 import { useState } from "react";
+import { useChange } from "@/api/acts";
 import { api, data, idempotencyKey } from "@/api/client";
-import { useChange } from "@/api/queries";
 import { useTexts } from "@/i18n";
 import { useAttempt } from "@/lib/attempt";
 import { byField } from "@/lib/refusals";

@@ -1,8 +1,8 @@
 import { UserMinus } from "lucide-react";
 import { useState } from "react";
+import { useChange } from "@/api/acts";
 import { api, data } from "@/api/client";
 import { meQuery, useMe } from "@/api/me";
-import { useChange } from "@/api/queries";
 import { useTexts } from "@/i18n";
 import { IconButton } from "@/ui/button";
 import { Confirm } from "@/ui/dialog";

@@ -1,7 +1,8 @@
 /** The form of a tool; each save is a version. What somebody else saved meanwhile is shown before it is overwritten. */
 import { useMemo, useState } from "react";
+import { useChange } from "@/api/acts";
 import { type FieldError, api, data } from "@/api/client";
-import { queryClient, useChange } from "@/api/queries";
+import { queryClient } from "@/api/queries";
 import { type Command, useCommands } from "@/app/commands";
 import { useTexts } from "@/i18n";
 import { Button } from "@/ui/button";

@@ -1,8 +1,8 @@
 /** Secrets that tools write into their requests: their names and hosts. What was stored is never shown. */
 import { KeyRound, Pencil, Plus, Trash2 } from "lucide-react";
 import { useMemo, useState } from "react";
+import { useChange } from "@/api/acts";
 import { api, data } from "@/api/client";
-import { useChange } from "@/api/queries";
 import { type Command, useCommands } from "@/app/commands";
 import { useTexts } from "@/i18n";
 import { useAttempt } from "@/lib/attempt";

@@ -1,9 +1,9 @@
 /** A tool's request, sent now with sample arguments: what went out, what came back, what an agent would get. */
 import { Play } from "lucide-react";
 import { useState } from "react";
+import { useChange } from "@/api/acts";
 import { type FieldError, type Schemas, api, data, idempotencyKey } from "@/api/client";
 import { inE164 } from "@/api/phones";
-import { useChange } from "@/api/queries";
 import { useTexts } from "@/i18n";
 import { count } from "@/lib/format";
 import { Button } from "@/ui/button";

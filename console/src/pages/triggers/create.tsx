@@ -2,8 +2,8 @@
 import { useNavigate } from "@tanstack/react-router";
 import { useState } from "react";
 import { useForm } from "react-hook-form";
+import { useChange } from "@/api/acts";
 import { type Schemas, api, data } from "@/api/client";
-import { useChange } from "@/api/queries";
 import { useTexts } from "@/i18n";
 import { useAttempt } from "@/lib/attempt";
 import { byField } from "@/lib/refusals";

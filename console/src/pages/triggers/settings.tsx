@@ -1,8 +1,8 @@
 /** A trigger's settings: only what was changed is sent. */
 import { useForm } from "react-hook-form";
+import { useChange } from "@/api/acts";
 import { api, data } from "@/api/client";
 import { useCan } from "@/api/me";
-import { useChange } from "@/api/queries";
 import { useTexts } from "@/i18n";
 import { byField } from "@/lib/refusals";
 import { Button } from "@/ui/button";

@@ -1,9 +1,9 @@
 /** One trigger: what it received, and its settings. */
 import { KeyRound, Link2, LockOpen, Power, Trash2 } from "lucide-react";
 import { useState } from "react";
+import { useChange } from "@/api/acts";
 import { api, data } from "@/api/client";
 import { useCan } from "@/api/me";
-import { useChange } from "@/api/queries";
 import { useTexts } from "@/i18n";
 import { Button } from "@/ui/button";
 import { Loaded, Page } from "@/ui/layout";

@@ -2,9 +2,10 @@
 import { Link } from "@tanstack/react-router";
 import { Check, PhoneCall, PhoneOutgoing, Trash2, Undo2, X } from "lucide-react";
 import { useCallback, useEffect, useMemo, useRef, useState } from "react";
+import { useChange } from "@/api/acts";
 import { type Schemas, api, data } from "@/api/client";
 import { useCan } from "@/api/me";
-import { patchRows, queryClient, useChange, useThing } from "@/api/queries";
+import { patchRows, queryClient, useThing } from "@/api/queries";
 import { type Command, useCommands } from "@/app/commands";
 import { useTexts } from "@/i18n";
 import { isE164, phone } from "@/lib/format";

@@ -1,9 +1,9 @@
 /** A new webhook: for whom, where, and which events; then its secret, once. */
 import { useNavigate } from "@tanstack/react-router";
 import { useState } from "react";
+import { useChange } from "@/api/acts";
 import { api, data } from "@/api/client";
 import { useCan } from "@/api/me";
-import { useChange } from "@/api/queries";
 import { useTexts } from "@/i18n";
 import { useAttempt } from "@/lib/attempt";
 import { byField } from "@/lib/refusals";

@@ -1,8 +1,8 @@
 /** Telling the agent of a live call something, or having it say something. */
 import { Megaphone, MessageSquareText } from "lucide-react";
 import { useState } from "react";
+import { useChange } from "@/api/acts";
 import { api } from "@/api/client";
-import { useChange } from "@/api/queries";
 import { useTexts } from "@/i18n";
 import { useAttempt } from "@/lib/attempt";
 import { Button } from "@/ui/button";

@@ -1,8 +1,9 @@
 /** The questions before something is done with a call. */
 import { useNavigate } from "@tanstack/react-router";
 import type { ReactNode } from "react";
+import { useChange } from "@/api/acts";
 import { api } from "@/api/client";
-import { queryClient, useChange } from "@/api/queries";
+import { queryClient } from "@/api/queries";
 import { useTexts } from "@/i18n";
 import { Confirm } from "@/ui/dialog";
 import { toast } from "@/ui/toast";

@@ -1,7 +1,7 @@
 /** Give a caller a name, from the page of their call. */
 import { useForm } from "react-hook-form";
+import { useChange } from "@/api/acts";
 import { api, data } from "@/api/client";
-import { useChange } from "@/api/queries";
 import { useTexts } from "@/i18n";
 import { useAttempt } from "@/lib/attempt";
 import { phone } from "@/lib/format";

@@ -1,9 +1,9 @@
 /** What colleagues wrote of a call. */
 import { Pencil, Trash2 } from "lucide-react";
 import { useState } from "react";
+import { useChange } from "@/api/acts";
 import { type Schemas, api, data } from "@/api/client";
 import { ownKey, useCan, useMe } from "@/api/me";
-import { useChange } from "@/api/queries";
 import { useTexts } from "@/i18n";
 import { useAttempt } from "@/lib/attempt";
 import { Button, IconButton } from "@/ui/button";

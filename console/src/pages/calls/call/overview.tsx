@@ -1,9 +1,10 @@
 /** What a call was about: summary, outcome, tags, notes. */
 import { X } from "lucide-react";
 import { type ReactNode, useState } from "react";
+import { useChange } from "@/api/acts";
 import { type Schemas, api, data } from "@/api/client";
 import { useCan } from "@/api/me";
-import { queryClient, useChange } from "@/api/queries";
+import { queryClient } from "@/api/queries";
 import { useTexts } from "@/i18n";
 import { useAttempt } from "@/lib/attempt";
 import { Badge, Facts, Time } from "@/ui/layout";

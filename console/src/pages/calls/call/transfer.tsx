@@ -1,10 +1,10 @@
 /** Passing a live call on: to a number, to a target of the agent's transfer map, to another agent, or to oneself. */
 import { useState } from "react";
+import { useChange } from "@/api/acts";
 import { api } from "@/api/client";
 import { useAllFlows, useFlow } from "@/api/flows";
 import { useMe } from "@/api/me";
 import { inE164 } from "@/api/phones";
-import { useChange } from "@/api/queries";
 import { useTexts } from "@/i18n";
 import { useAttempt } from "@/lib/attempt";
 import { Button } from "@/ui/button";

@@ -2,8 +2,8 @@
 import { useNavigate } from "@tanstack/react-router";
 import { PackageOpen, RotateCcw } from "lucide-react";
 import { type ReactNode, useCallback, useRef, useState } from "react";
+import { useChange } from "@/api/acts";
 import { type Schemas, api, data, idempotencyKey } from "@/api/client";
-import { useChange } from "@/api/queries";
 import { useTexts } from "@/i18n";
 import { count } from "@/lib/format";
 import { Aside } from "@/ui/aside";

@@ -2,9 +2,9 @@
 import { useNavigate } from "@tanstack/react-router";
 import { AlertTriangle, Ban, KeyRound, Power, RotateCcw, Send, Trash2 } from "lucide-react";
 import { type ReactNode, useMemo, useState } from "react";
+import { useChange } from "@/api/acts";
 import { api, data, idempotencyKey } from "@/api/client";
 import { useCan } from "@/api/me";
-import { useChange } from "@/api/queries";
 import { type Command, useCommands } from "@/app/commands";
 import { useTexts } from "@/i18n";
 import { Button } from "@/ui/button";
