@@ -92,6 +92,8 @@ class CallPlan:
     prompts: Mapping[PromptKind, Prompt] = field(default_factory=dict)
     fillers: tuple[Prompt, ...] = ()  # rendered, played in turn
     tools: tuple[Tool, ...] = ()
+    # Why the agent is not offered other tools, by name.
+    unavailable_tools: Mapping[str, str] = field(default_factory=dict)
     recording: bool = False
     pauses: PauseRules = field(default_factory=PauseRules)
     recording_paused: bool = False  # the last stream ended in a pause

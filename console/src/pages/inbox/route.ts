@@ -2,9 +2,11 @@ import { createRoute, lazyRouteComponent } from "@tanstack/react-router";
 import { shellRoute } from "@/app/roots";
 import { loadTexts } from "@/i18n";
 
-/** Which conversations are shown; `open` and everybody's, when unset. */
+const STATUSES = ["snoozed", "closed", "campaigns", "all"] as const;
+
+/** Which conversations are shown; when unset, everybody's that are open, without those that a campaign has opened and nobody has answered. */
 export interface InboxSearch {
-  status?: "snoozed" | "closed" | "all";
+  status?: (typeof STATUSES)[number];
   assignee?: string;
   unread?: true;
   number?: string;
@@ -13,10 +15,14 @@ export interface InboxSearch {
   to?: string;
 }
 
+function isStatus(value: unknown): value is (typeof STATUSES)[number] {
+  return STATUSES.some((each) => each === value);
+}
+
 function inboxSearch(search: Record<string, unknown>): InboxSearch {
   const { status, assignee, unread, number, q, to } = search;
   return {
-    ...(status === "snoozed" || status === "closed" || status === "all" ? { status } : {}),
+    ...(isStatus(status) ? { status } : {}),
     ...(typeof assignee === "string" && assignee ? { assignee } : {}),
     ...(unread === true ? { unread } : {}),
     ...(typeof number === "string" && number ? { number } : {}),
