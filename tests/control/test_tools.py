@@ -133,12 +133,20 @@ async def test_a_tool_that_is_not_offered_says_what_is_missing() -> None:
             assert (result.ok, result.output) == (False, {"error": str(reason)})
         return {name: reason.reason for name, reason in reasons.items()}
 
-    x, off, unlisted = "`x` is off", "the agent's `tools_json` switches it off", "the agent's `tools_json` does not list it"
+    x, off, unlisted = (
+        "`x` is off",
+        "the agent's `tools_json` switches it off",
+        "the agent's `tools_json` does not list it",
+    )
     assert await errors(None) == {"other": x}
     assert await errors("[]") == {"other": x, "orders": unlisted, "stock": unlisted}
     assert await errors('[{"name": "orders"}]') == {"other": x, "stock": unlisted}
     assert await errors('[{"name": "own", "enabled": false}]') == {"other": x, "own": off}
-    assert await errors('[{"name": "own", "enabled": false}, {"name": "stock"}]') == {"other": x, "own": off, "orders": unlisted}
+    assert await errors('[{"name": "own", "enabled": false}, {"name": "stock"}]') == {
+        "other": x,
+        "own": off,
+        "orders": unlisted,
+    }
     unknown = await registry.run(ToolChannel.CALL, "nothing", "{}", CONTEXT)
     assert unknown.output == {"error": "There is no such tool."}
 

@@ -79,7 +79,7 @@ async def test_what_only_campaigns_have_opened_leaves_the_inbox(
     org = ids.new()
     await connection.execute("INSERT INTO organizations (org_id, name) VALUES ($1, 'Clinic')", org)
     # What was written in each, the oldest first, and its status.
-    stories = {
+    stories: dict[str, tuple[list[str | None], str]] = {
         "campaign": (["campaign"], "open"),
         "answered": (["campaign", None], "open"),
         "written": (["campaign", "human"], "open"),
