@@ -55,7 +55,7 @@ class ToolPolicy(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Unavailable:
+class ToolUnavailable:
     """Why an agent is not offered a tool: the setting or the fact that it lacks, for the agent and the record."""
 
     reason: str
@@ -64,8 +64,8 @@ class Unavailable:
         return f"This tool is not available: {self.reason}."
 
 
-SWITCHED_OFF = Unavailable("the agent's `tools_json` switches it off")
-NOT_LISTED = Unavailable("the agent's `tools_json` does not list it")
+SWITCHED_OFF = ToolUnavailable("the agent's `tools_json` switches it off")
+NOT_LISTED = ToolUnavailable("the agent's `tools_json` does not list it")
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,7 +186,7 @@ class AgentTool:
 
     name: str
     description: str
-    parameters: Callable[[Situation], Schema | Unavailable]
+    parameters: Callable[[Situation], Schema | ToolUnavailable]
     run: Run | None
     channels: frozenset[ToolChannel]
     timeout_ms: int
@@ -260,17 +260,17 @@ class Registry:
         choice = choices(situation.definition)
         for tool in (*self._tools, *situation.own_tools):
             schema = self._offer(tool, situation, choice)
-            if channel in tool.channels and not isinstance(schema, Unavailable):
+            if channel in tool.channels and not isinstance(schema, ToolUnavailable):
                 offered_tools.setdefault(tool.name, (tool, schema))
         return list(offered_tools.values())
 
-    def unavailable(self, channel: ToolChannel, situation: Situation) -> dict[str, Unavailable]:
+    def unavailable(self, channel: ToolChannel, situation: Situation) -> dict[str, ToolUnavailable]:
         """Return why the channel's other tools are not offered in this situation, by name."""
         choice = choices(situation.definition)
         reasons = {
             tool.name: reason
             for tool in (*self._tools, *situation.own_tools)
-            if channel in tool.channels and isinstance(reason := self._offer(tool, situation, choice), Unavailable)
+            if channel in tool.channels and isinstance(reason := self._offer(tool, situation, choice), ToolUnavailable)
         }
         for tool, _ in self.offered(channel, situation):
             reasons.pop(tool.name, None)
@@ -280,7 +280,7 @@ class Registry:
         """Return the names of the features' tools of a channel, offered or not."""
         return {tool.name for tool in self._tools if channel in tool.channels}
 
-    def _offer(self, tool: AgentTool, situation: Situation, choice: "ToolChoices") -> Schema | Unavailable:
+    def _offer(self, tool: AgentTool, situation: Situation, choice: "ToolChoices") -> Schema | ToolUnavailable:
         """Return the schema of a tool's arguments, or why the agent is not offered it."""
         if tool.name in choice.off:
             return SWITCHED_OFF

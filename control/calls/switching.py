@@ -13,7 +13,7 @@ from control.tools import (
     Situation,
     ToolChannel,
     ToolContext,
-    Unavailable,
+    ToolUnavailable,
     failed,
 )
 from hum import ids
@@ -51,10 +51,10 @@ def transfer_to_flow(db: Db, timeout_ms: int) -> AgentTool:
     )
 
 
-def _parameters(situation: Situation) -> Schema | Unavailable:
+def _parameters(situation: Situation) -> Schema | ToolUnavailable:
     labels = list(colleagues(situation.definition))
     if not labels:
-        return Unavailable("the agent's `transfer_map_json` names no flow")
+        return ToolUnavailable("the agent's `transfer_map_json` names no flow")
     return {
         "type": "object",
         "properties": {"target": {"type": "string", "enum": labels}},

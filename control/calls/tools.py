@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from control.flows.flowchecks import outcome_schema
-from control.tools import AgentTool, Result, Schema, Situation, ToolChannel, ToolContext, Unavailable, failed
+from control.tools import AgentTool, Result, Schema, Situation, ToolChannel, ToolContext, ToolUnavailable, failed
 from hum import ids
 from hum.ids import Kind
 from hum.json.storable import dumped
@@ -34,14 +34,14 @@ DIGITS: Schema = {
 OUTBOUND = flows_pb2.FlowKind.Name(flows_pb2.FLOW_KIND_OUTBOUND)
 
 
-NO_OUTCOME = Unavailable("the agent has no `outcome_schema_json`")
+NO_OUTCOME = ToolUnavailable("the agent has no `outcome_schema_json`")
 
 
-def _if_recorded(situation: Situation) -> Schema | Unavailable:
+def _if_recorded(situation: Situation) -> Schema | ToolUnavailable:
     definition = situation.definition
     if definition.get("recording_enabled") or definition.get("recording_rules_json"):
         return NOTHING
-    return Unavailable("the agent's calls are not recorded (`recording_enabled`, `recording_rules_json`)")
+    return ToolUnavailable("the agent's calls are not recorded (`recording_enabled`, `recording_rules_json`)")
 
 
 PAUSE_RECORDING = AgentTool(
@@ -105,7 +105,7 @@ def send_digits(timeout_ms: int) -> AgentTool:
         parameters=lambda situation: (
             DIGITS
             if situation.definition.get("kind") == OUTBOUND
-            else Unavailable("only agents of `kind` outbound have it")
+            else ToolUnavailable("only agents of `kind` outbound have it")
         ),
         run=_press,
         channels=frozenset({ToolChannel.CALL}),

@@ -4,12 +4,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from control.flows.flowchecks import outcome_schema
-from control.tools import AgentTool, Result, ToolChannel, ToolContext, Unavailable
+from control.tools import AgentTool, Result, ToolChannel, ToolContext, ToolUnavailable
 from hum.json.storable import dumped
 from storage import event_runs
 from storage.db import Tx
 
-NO_OUTCOME = Unavailable("the agent has no `outcome_schema_json`")
+NO_OUTCOME = ToolUnavailable("the agent has no `outcome_schema_json`")
 
 
 def report_outcome(timeout_ms: int) -> AgentTool:

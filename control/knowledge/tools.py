@@ -13,7 +13,7 @@ from control.tools import (
     ToolChannel,
     ToolContext,
     ToolPolicy,
-    Unavailable,
+    ToolUnavailable,
 )
 from hum import ids
 from hum.ids import Kind
@@ -36,8 +36,10 @@ PARAMETERS: Schema = {
 NOTHING_FOUND = "Nothing about this was found. Do not guess: say that you don't know."
 
 
-def _parameters(situation: Situation) -> Schema | Unavailable:
-    return PARAMETERS if situation.definition.get("knowledge_ids") else Unavailable("the agent has no `knowledge_ids`")
+def _parameters(situation: Situation) -> Schema | ToolUnavailable:
+    return (
+        PARAMETERS if situation.definition.get("knowledge_ids") else ToolUnavailable("the agent has no `knowledge_ids`")
+    )
 
 
 def lookup_knowledge(search: DocumentSearch, timeout_ms: int) -> AgentTool:

@@ -15,7 +15,7 @@ from control.textagent import consent, texting, turndecision
 from control.texts import replies, writing
 from control.texts.keywords import Keyword
 from control.texts.writing import TextDraft
-from control.tools import AgentTool, Result, Schema, Situation, ToolChannel, ToolContext, Unavailable, failed
+from control.tools import AgentTool, Result, Schema, Situation, ToolChannel, ToolContext, ToolUnavailable, failed
 from hum.clock import now
 from hum.contract.errors import InvalidState
 from storage import conversations, opt_outs, text_runs
@@ -73,7 +73,7 @@ def stop_texting(db: Db, timeout_ms: int) -> list[AgentTool]:
             await opt_out(tx, context.organization, context.situation.contact_e164, SOURCE, evidence)
         return Result({"stopped": "They get no more texts from us. They can text START to get them again."})
 
-    def call_parameters(situation: Situation) -> Schema | Unavailable:
+    def call_parameters(situation: Situation) -> Schema | ToolUnavailable:
         return texting.lacks(situation) or ON_CALL
 
     condition = "if they say, in whatever words, that they want no more texts from us"

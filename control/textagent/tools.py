@@ -28,7 +28,7 @@ from control.tools import (
     TextTurn,
     ToolChannel,
     ToolContext,
-    Unavailable,
+    ToolUnavailable,
     failed,
 )
 from hum import ids
@@ -49,9 +49,9 @@ FOLLOW_UP, CLOSE = "schedule_followup_sms", "close_conversation"
 FARTHEST = timedelta(days=30)
 #: The limit of transfers between flows in a turn.
 MAX_TRANSFERS = 2
-NO_OUTCOME = Unavailable("the agent has no `outcome_schema_json`")
-NO_COLLEAGUE = Unavailable("the agent's `transfer_map_json` names no flow")
-NO_FOLLOW_UP = Unavailable(
+NO_OUTCOME = ToolUnavailable("the agent has no `outcome_schema_json`")
+NO_COLLEAGUE = ToolUnavailable("the agent's `transfer_map_json` names no flow")
+NO_FOLLOW_UP = ToolUnavailable(
     "the agent's `sms_config_json` allows none (`max_pending_followups`, `max_messages_per_run` of at least 2)"
 )
 
@@ -198,12 +198,12 @@ class TextTools:
         )
 
 
-def _colleagues(situation: Situation) -> Schema | Unavailable:
+def _colleagues(situation: Situation) -> Schema | ToolUnavailable:
     labels = list(colleagues(situation.definition))
     return _object(target={"type": "string", "enum": labels}) if labels else NO_COLLEAGUE
 
 
-def _follow_up(definition: Definition) -> Schema | Unavailable:
+def _follow_up(definition: Definition) -> Schema | ToolUnavailable:
     config = smsconfig.config(definition.get("sms_config_json"))
     if not config.max_pending_followups or config.max_messages_per_run < 2:
         return NO_FOLLOW_UP

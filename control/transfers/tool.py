@@ -6,7 +6,7 @@ from typing import Any
 
 from control.livecall.callstatus import LIVE
 from control.livecall.nextsteps import AGENT, TRANSFER, Transfer, decode, encode
-from control.tools import AgentTool, Result, Schema, Situation, ToolChannel, ToolContext, Unavailable, failed
+from control.tools import AgentTool, Result, Schema, Situation, ToolChannel, ToolContext, ToolUnavailable, failed
 from control.transfers import transfertargets
 from control.transfers.transfertargets import Parties, TransferTarget
 from hum import ids
@@ -49,20 +49,20 @@ def offered(situation: Situation, countries: frozenset[str]) -> dict[str, Transf
     return {label: target for label, target in targets.items() if parties.bad_target(target.to_e164, countries) is None}
 
 
-def _lacks(situation: Situation) -> Unavailable:
+def _lacks(situation: Situation) -> ToolUnavailable:
     """Return why the agent of a call is offered no target."""
     if situation.origin != "phone" or not situation.has_carrier:
-        return Unavailable("only calls on the phone can be transferred")
+        return ToolUnavailable("only calls on the phone can be transferred")
     if not transfertargets.targets(situation.definition):
-        return Unavailable("the agent's `transfer_map_json` names no number")
+        return ToolUnavailable("the agent's `transfer_map_json` names no number")
     if not situation.is_open:
-        return Unavailable("it is outside the agent's business hours (`business_hours_json`)")
+        return ToolUnavailable("it is outside the agent's business hours (`business_hours_json`)")
     if situation.transfers >= transfertargets.MAX_OF_AGENT:
-        return Unavailable("this call was transferred too often already")
-    return Unavailable("none of the numbers in the agent's `transfer_map_json` may be called from this call")
+        return ToolUnavailable("this call was transferred too often already")
+    return ToolUnavailable("none of the numbers in the agent's `transfer_map_json` may be called from this call")
 
 
-def _parameters(countries: frozenset[str], situation: Situation) -> Schema | Unavailable:
+def _parameters(countries: frozenset[str], situation: Situation) -> Schema | ToolUnavailable:
     labels = list(offered(situation, countries))
     if not labels:
         return _lacks(situation)

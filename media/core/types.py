@@ -78,10 +78,7 @@ class Tool:
 
 @dataclass(frozen=True, slots=True)
 class CallPlan:
-    """Everything a conversation must know before its first frame, including every time constant.
-
-    ValueError if two tools have the same name.
-    """
+    """Everything a conversation must know before its first frame.  ValueError if two tools have the same name."""
 
     instructions: str  # without the caller's context
     voice: str

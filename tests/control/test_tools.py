@@ -23,7 +23,7 @@ from control.tools import (
     ToolChannel,
     ToolContext,
     ToolPolicy,
-    Unavailable,
+    ToolUnavailable,
 )
 from hum import ids
 from hum.contract.errors import InvalidState
@@ -107,7 +107,7 @@ async def test_bad_arguments_run_nothing() -> None:
         result = await answer(tool(never), arguments)
         assert not result.ok and result.output["problems"], arguments[:20]
     assert not (await answer(tool(never, policy=ToolPolicy.APPROVAL))).ok
-    assert not (await answer(tool(never, parameters=lambda _: Unavailable("the flow has no use for it")))).ok, (
+    assert not (await answer(tool(never, parameters=lambda _: ToolUnavailable("the flow has no use for it")))).ok, (
         "the flow has no use for it"
     )
     assert not (await answer(tool(never, channels=frozenset()))).ok
@@ -119,7 +119,7 @@ async def test_a_tool_that_is_not_offered_says_what_is_missing() -> None:
         return Result("done")
 
     registry = Registry()
-    registry.add([tool(do, name="own"), tool(do, name="other", parameters=lambda _: Unavailable("`x` is off"))])
+    registry.add([tool(do, name="own"), tool(do, name="other", parameters=lambda _: ToolUnavailable("`x` is off"))])
     orders, stock = tool(do, name="orders"), tool(do, name="stock")
 
     async def errors(tools_json: str | None) -> dict[str, str]:
