@@ -2,11 +2,9 @@ import { createRoute, lazyRouteComponent } from "@tanstack/react-router";
 import { shellRoute } from "@/app/roots";
 import { loadTexts } from "@/i18n";
 
-const STATUSES = ["snoozed", "closed", "campaigns", "all"] as const;
-
 /** Which conversations are shown; when unset, everybody's that are open, without those that a campaign has opened and nobody has answered. */
 export interface InboxSearch {
-  status?: (typeof STATUSES)[number];
+  status?: "snoozed" | "closed" | "campaigns" | "all";
   assignee?: string;
   unread?: true;
   number?: string;
@@ -15,14 +13,10 @@ export interface InboxSearch {
   to?: string;
 }
 
-function isStatus(value: unknown): value is (typeof STATUSES)[number] {
-  return STATUSES.some((each) => each === value);
-}
-
 function inboxSearch(search: Record<string, unknown>): InboxSearch {
   const { status, assignee, unread, number, q, to } = search;
   return {
-    ...(isStatus(status) ? { status } : {}),
+    ...(status === "snoozed" || status === "closed" || status === "campaigns" || status === "all" ? { status } : {}),
     ...(typeof assignee === "string" && assignee ? { assignee } : {}),
     ...(unread === true ? { unread } : {}),
     ...(typeof number === "string" && number ? { number } : {}),
