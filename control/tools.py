@@ -55,6 +55,20 @@ class ToolPolicy(Enum):
 
 
 @dataclass(frozen=True, slots=True)
+class ToolUnavailable:
+    """Why an agent is not offered a tool: the setting or the fact that it lacks, for the agent and the record."""
+
+    reason: str
+
+    def __str__(self) -> str:
+        return f"This tool is not available: {self.reason}."
+
+
+SWITCHED_OFF = ToolUnavailable("the agent's `tools_json` switches it off")
+NOT_LISTED = ToolUnavailable("the agent's `tools_json` does not list it")
+
+
+@dataclass(frozen=True, slots=True)
 class FlowVersion:
     """A version of a flow."""
 
@@ -164,7 +178,7 @@ BUILT_IN = Origin("built_in")
 
 @dataclass(frozen=True, slots=True)
 class AgentTool:
-    """A tool.  `parameters` returns the JSON Schema (2020-12) of its arguments, or None if it is not offered.
+    """A tool.  `parameters` returns the JSON Schema (2020-12) of its arguments, or why it is not offered.
 
     A tool without `run` is executed by the media process itself, even if control is unavailable: it pauses or resumes
     the recording if `recording` is set, else it ends the call.  `fixed`: arguments that the agent can't choose.
@@ -172,7 +186,7 @@ class AgentTool:
 
     name: str
     description: str
-    parameters: Callable[[Situation], Schema | None]
+    parameters: Callable[[Situation], Schema | ToolUnavailable]
     run: Run | None
     channels: frozenset[ToolChannel]
     timeout_ms: int
@@ -243,10 +257,36 @@ class Registry:
         A feature's tool takes precedence over an organization's tool of the same name.
         """
         offered_tools: dict[str, tuple[AgentTool, Schema]] = {}
-        for tool in (*self._tools, *approved(situation)):
-            if channel in tool.channels and (schema := tool.parameters(situation)) is not None:
+        choice = choices(situation.definition)
+        for tool in (*self._tools, *situation.own_tools):
+            schema = self._offer(tool, situation, choice)
+            if channel in tool.channels and not isinstance(schema, ToolUnavailable):
                 offered_tools.setdefault(tool.name, (tool, schema))
         return list(offered_tools.values())
+
+    def unavailable(self, channel: ToolChannel, situation: Situation) -> dict[str, ToolUnavailable]:
+        """Return why the channel's other tools are not offered in this situation, by name."""
+        choice = choices(situation.definition)
+        reasons = {
+            tool.name: reason
+            for tool in (*self._tools, *situation.own_tools)
+            if channel in tool.channels and isinstance(reason := self._offer(tool, situation, choice), ToolUnavailable)
+        }
+        for tool, _ in self.offered(channel, situation):
+            reasons.pop(tool.name, None)
+        return reasons
+
+    def built_in(self, channel: ToolChannel) -> set[str]:
+        """Return the names of the features' tools of a channel, offered or not."""
+        return {tool.name for tool in self._tools if channel in tool.channels}
+
+    def _offer(self, tool: AgentTool, situation: Situation, choice: "ToolChoices") -> Schema | ToolUnavailable:
+        """Return the schema of a tool's arguments, or why the agent is not offered it."""
+        if tool.name in choice.off:
+            return SWITCHED_OFF
+        if tool not in self._tools and choice.listed is not None and tool.name not in choice.listed:
+            return NOT_LISTED
+        return tool.parameters(situation)
 
     async def run(self, channel: ToolChannel, name: str, arguments_json: str, context: ToolContext) -> Result:
         """Run a tool that the agent is offered within its time limit, or request approval; a failure is a result."""
@@ -261,7 +301,8 @@ class Registry:
     ) -> Result:
         offered = {tool.name: (tool, schema) for tool, schema in self.offered(channel, context.situation)}
         if name not in offered:
-            return failed("There is no such tool.")
+            reason = self.unavailable(channel, context.situation).get(name)
+            return failed(str(reason) if reason else "There is no such tool.")
         tool, schema = offered[name]
         get_current_span().set_attribute("hum.tool", name)
         needs_approval = tool.policy is ToolPolicy.APPROVAL and not is_approved
@@ -301,13 +342,26 @@ class Registry:
             return failed("Something went wrong. It is not known whether it was done.")
 
 
-def approved(situation: Situation) -> Sequence[AgentTool]:
-    """Return the organization's own tools that a flow allows: those in its `tools_json`, or all without it."""
-    tools_json = situation.definition.get("tools_json")
-    if tools_json is None:
-        return situation.own_tools
-    names = {tool["name"] for tool in json.loads(tools_json)}
-    return [tool for tool in situation.own_tools if tool.name in names]
+@dataclass(frozen=True, slots=True)
+class ToolChoices:
+    """A flow's choice of tools: those that it switches off, and the organization's own ones that it lists; None: all."""
+
+    off: frozenset[str] = frozenset()
+    listed: frozenset[str] | None = None
+
+
+def choices(definition: Definition) -> ToolChoices:
+    """Return a flow's choice of tools by its `tools_json`.
+
+    Entries with `enabled: false` switch tools off, HUM's too.  The others list the organization's own tools; if there are
+    only entries that switch off, no tool has to be listed.
+    """
+    entries = json.loads(definition.get("tools_json") or "null")
+    if entries is None:
+        return ToolChoices()
+    off = frozenset(entry["name"] for entry in entries if entry.get("enabled") is False)
+    listed = frozenset(entry["name"] for entry in entries if entry.get("enabled") is not False)
+    return ToolChoices(off, listed if listed or not off else None)
 
 
 def failed(sentence: str, problems: list[str] | None = None) -> Result:

@@ -88,6 +88,7 @@ def plan_of(session: pb.OpenSessionResponse, settings: MediaSettings) -> CallPla
         fillers=tuple(prompt for kind, prompt in rendered if kind is PromptKind.FILLER and prompt.audio),
         filler_after_ms=round(settings.filler_after_ms),
         tools=tuple(_tool(tool) for tool in session.tools),
+        unavailable_tools={tool.name: tool.reason for tool in session.unavailable_tools},
         recording=session.recording_enabled,
         pauses=_pauses(session, settings),
         recording_paused=session.recording_paused,

@@ -12,7 +12,7 @@ from storage.db import Tx
 PREVIEW_CHARS = 160
 COLUMNS = """
     c.id, c.org_id, c.number_e164, c.contact_e164, c.number_id, c.contact_id, c.status, c.assignee_id,
-    c.ai_paused_reason, c.snoozed_until, c.flow_id, c.unread_count, c.last_message_at
+    c.ai_paused_reason, c.snoozed_until, c.flow_id, c.unread_count, c.last_message_at, c.campaign_only
 """
 LOCK = f"SELECT {COLUMNS} FROM conversations c WHERE c.id = $1 FOR NO KEY UPDATE"
 # The upsert locks the row even if it exists: of many transactions that begin a thread at once, one creates it.
@@ -25,8 +25,8 @@ FIND_OR_CREATE = f"""
 """
 # The same for many contacts, always locked in the order of their numbers.
 FIND_OR_CREATE_ALL = f"""
-    INSERT INTO conversations AS c (id, org_id, number_e164, contact_e164, number_id, contact_id)
-    SELECT id, $1, $2, contact_e164, $3, contact_id
+    INSERT INTO conversations AS c (id, org_id, number_e164, contact_e164, number_id, contact_id, campaign_only)
+    SELECT id, $1, $2, contact_e164, $3, contact_id, $7
       FROM unnest($4::uuid[], $5::text[], $6::uuid[]) AS given (id, contact_e164, contact_id)
      ORDER BY contact_e164
     ON CONFLICT (org_id, number_e164, contact_e164)
@@ -34,7 +34,8 @@ FIND_OR_CREATE_ALL = f"""
     RETURNING {COLUMNS}
 """
 CLOSE = "UPDATE conversations SET status = 'closed' WHERE id = $1"
-OPEN = "UPDATE conversations SET status = 'open', snoozed_until = NULL WHERE id = $1"
+OPEN = "UPDATE conversations SET status = 'open', snoozed_until = NULL, campaign_only = $2 WHERE id = $1"
+ADMIT = "UPDATE conversations SET campaign_only = false WHERE id = $1 AND campaign_only"
 # A message that arrived earlier than the latest does not replace it.
 TOUCH = """
     UPDATE conversations
@@ -43,7 +44,8 @@ TOUCH = """
            last_message_at = greatest(last_message_at, $2), active_at = greatest(active_at, $2),
            last_inbound_at = CASE WHEN $4 = 'inbound' THEN greatest(last_inbound_at, $2) ELSE last_inbound_at END,
            unread_count = unread_count + CASE WHEN $5 THEN 1 ELSE 0 END,
-           status = CASE WHEN $5 THEN 'open' ELSE status END, snoozed_until = CASE WHEN $5 THEN NULL ELSE snoozed_until END
+           status = CASE WHEN $5 THEN 'open' ELSE status END, snoozed_until = CASE WHEN $5 THEN NULL ELSE snoozed_until END,
+           campaign_only = campaign_only AND NOT $5
      WHERE id = $1
 """
 # The same for many threads.
@@ -54,7 +56,8 @@ TOUCH_ALL = """
            last_message_at = greatest(c.last_message_at, $3), active_at = greatest(c.active_at, $3),
            last_inbound_at = CASE WHEN $4 = 'inbound' THEN greatest(c.last_inbound_at, $3) ELSE c.last_inbound_at END,
            unread_count = c.unread_count + CASE WHEN $5 THEN 1 ELSE 0 END,
-           status = CASE WHEN $5 THEN 'open' ELSE c.status END, snoozed_until = CASE WHEN $5 THEN NULL ELSE c.snoozed_until END
+           status = CASE WHEN $5 THEN 'open' ELSE c.status END, snoozed_until = CASE WHEN $5 THEN NULL ELSE c.snoozed_until END,
+           campaign_only = c.campaign_only AND NOT $5
       FROM unnest($1::uuid[], $2::text[]) AS each (id, body)
      WHERE c.id = each.id
 """
@@ -79,6 +82,7 @@ class ConversationState:
     flow_id: UUID | None
     unread_count: int
     last_message_at: datetime | None
+    campaign_only: bool
 
 
 async def lock(tx: Tx, id: UUID) -> ConversationState:
@@ -99,19 +103,40 @@ async def find_or_create(
 
 
 async def find_or_create_all(
-    tx: Tx, org: UUID, number_id: UUID, number_e164: str, contacts: Mapping[str, UUID | None]
+    tx: Tx,
+    org: UUID,
+    number_id: UUID,
+    number_e164: str,
+    contacts: Mapping[str, UUID | None],
+    *,
+    campaign_only: bool = False,
 ) -> dict[str, ConversationState]:
-    """Lock the conversations of a number with these contacts, and create the missing ones; return them by the contact's number."""
+    """Lock the conversations of a number with these contacts, and create the missing ones; return them by the contact's number.
+
+    `campaign_only`: those that it creates stay out of the inbox until somebody answers.
+    """
     new_ids = [ids.new() for _ in contacts]
     rows = await tx.fetch(
-        FIND_OR_CREATE_ALL, org, number_e164, number_id, new_ids, list(contacts), list(contacts.values())
+        FIND_OR_CREATE_ALL,
+        org,
+        number_e164,
+        number_id,
+        new_ids,
+        list(contacts),
+        list(contacts.values()),
+        campaign_only,
     )
     return {row["contact_e164"]: ConversationState(**row) for row in rows}
 
 
-async def open(tx: Tx, id: UUID) -> None:
-    """Open a conversation and end its snooze."""
-    await tx.execute(OPEN, id)
+async def open(tx: Tx, id: UUID, *, campaign_only: bool = False) -> None:
+    """Open a conversation and end its snooze.  `campaign_only`: it stays out of the inbox until somebody answers."""
+    await tx.execute(OPEN, id, campaign_only)
+
+
+async def admit(tx: Tx, id: UUID) -> None:
+    """Put a conversation that only a campaign has opened into the inbox."""
+    await tx.execute(ADMIT, id)
 
 
 async def close(tx: Tx, id: UUID) -> None:
@@ -122,7 +147,7 @@ async def close(tx: Tx, id: UUID) -> None:
 async def touch(tx: Tx, id: UUID, at: datetime, body: str, direction: str, *, opens: bool = False) -> None:
     """Update a thread for a message that was stored in it: it is the latest, unless it arrived before another.
 
-    `opens`: the thread becomes open and unread, and its snooze ends.
+    `opens`: the thread becomes open and unread, its snooze ends, and a campaign's thread comes into the inbox.
     """
     await tx.execute(TOUCH, id, at, body, direction, opens)
 

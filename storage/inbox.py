@@ -17,7 +17,7 @@ SHOWN = """
     c.unread_count, c.last_message_at, c.last_message_preview, c.last_message_direction, c.flow_id,
     EXISTS (SELECT FROM opt_outs x
              WHERE x.org_id = c.org_id AND x.contact_e164 = c.contact_e164 AND x.opted_out) AS opted_out,
-    c.active_at, c.created_at
+    c.active_at, c.created_at, c.campaign_only
 """
 GET = f"SELECT {SHOWN} FROM conversations c LEFT JOIN contacts k ON k.id = c.contact_id WHERE c.id = $1"
 # A plan for each set of filters: each has an index in the list's order, and a generic plan would use none.
@@ -35,12 +35,14 @@ PAGE = f"""
        AND ($8::boolean IS NOT TRUE OR c.snoozed_until > now())
        AND ($8::boolean IS NOT FALSE OR c.snoozed_until IS NULL OR c.snoozed_until <= now())
        AND ($9::uuid IS NULL OR c.number_id = $9)
+       AND ($10::boolean IS NOT TRUE OR c.campaign_only)
+       AND ($10::boolean IS NOT FALSE OR NOT c.campaign_only)
      ORDER BY c.active_at DESC, c.id DESC
      LIMIT $3
 """
 SEARCH = f"""
     SELECT {SHOWN}
-      FROM hum.search_conversations($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) AS found (id)
+      FROM hum.search_conversations($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) AS found (id)
       JOIN conversations c ON c.id = found.id
       LEFT JOIN contacts k ON k.id = c.contact_id
      ORDER BY c.active_at DESC, c.id DESC
@@ -72,10 +74,12 @@ CANCEL_ALL = """
 """
 READ = "UPDATE conversations SET unread_count = 0 WHERE id = $1 AND unread_count > 0"
 CLOSE = """
-    UPDATE conversations SET status = 'closed', snoozed_until = NULL, turn_due_at = NULL, turn_pending_since = NULL WHERE id = $1
+    UPDATE conversations
+       SET status = 'closed', snoozed_until = NULL, turn_due_at = NULL, turn_pending_since = NULL, campaign_only = false
+     WHERE id = $1
 """
-ASSIGN = "UPDATE conversations SET assignee_id = $2 WHERE id = $1"
-SNOOZE = "UPDATE conversations SET snoozed_until = $2 WHERE id = $1"
+ASSIGN = "UPDATE conversations SET assignee_id = $2, campaign_only = false WHERE id = $1"
+SNOOZE = "UPDATE conversations SET snoozed_until = $2, campaign_only = false WHERE id = $1"
 RESUME_AI = "UPDATE conversations SET ai_paused_reason = NULL WHERE id = $1"
 WAKE = """
     UPDATE conversations SET snoozed_until = NULL
@@ -107,6 +111,8 @@ class ThreadRow:
     opted_out: bool
     active_at: datetime
     created_at: datetime
+    #: Only a campaign has opened it, and nobody has answered since.
+    campaign_only: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +125,7 @@ class InboxFilter:
     unread: bool | None = None
     snoozed: bool | None = None
     number_id: UUID | None = None
+    campaign_only: bool | None = None
 
 
 async def get(tx: Tx, id: UUID) -> ThreadRow:
@@ -134,7 +141,17 @@ async def page(tx: Tx, by: InboxFilter, before: tuple[datetime, UUID] | None, li
     at, id = before or (None, None)
     await tx.execute(PLAN_ANEW)
     rows = await tx.fetch(
-        PAGE, at, id, limit, by.status, by.assignee_id, by.unassigned, by.unread, by.snoozed, by.number_id
+        PAGE,
+        at,
+        id,
+        limit,
+        by.status,
+        by.assignee_id,
+        by.unassigned,
+        by.unread,
+        by.snoozed,
+        by.number_id,
+        by.campaign_only,
     )
     return [ThreadRow(**row) for row in rows]
 
@@ -157,6 +174,7 @@ async def search(
         by.unread,
         by.snoozed,
         by.number_id,
+        by.campaign_only,
     )
     return [ThreadRow(**row) for row in rows]
 

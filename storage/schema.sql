@@ -924,9 +924,9 @@ BEGIN
 END
 $_$;
 
--- FUNCTION search_conversations(text, text, timestamp with time zone, uuid, integer, text, uuid, boolean, boolean, boolean, uuid)
+-- FUNCTION search_conversations(text, text, timestamp with time zone, uuid, integer, text, uuid, boolean, boolean, boolean, uuid, boolean)
 
-CREATE FUNCTION hum.search_conversations(query text, digits text, before_at timestamp with time zone, before_id uuid, most integer, wanted_status text, assignee uuid, nobody boolean, unread boolean, snoozed boolean, number uuid) RETURNS SETOF uuid
+CREATE FUNCTION hum.search_conversations(query text, digits text, before_at timestamp with time zone, before_id uuid, most integer, wanted_status text, assignee uuid, nobody boolean, unread boolean, snoozed boolean, number uuid, of_campaign boolean) RETURNS SETOF uuid
     LANGUAGE plpgsql SECURITY DEFINER ROWS 50
     SET search_path TO 'pg_catalog', 'public'
     SET enable_seqscan TO 'off'
@@ -955,7 +955,8 @@ DECLARE
         || CASE WHEN unread IS NULL THEN '' WHEN unread THEN ' AND c.unread_count > 0' ELSE ' AND c.unread_count = 0' END
         || CASE WHEN snoozed IS NULL THEN '' WHEN snoozed THEN ' AND c.snoozed_until > now()'
                 ELSE ' AND (c.snoozed_until IS NULL OR c.snoozed_until <= now())' END
-        || CASE WHEN number IS NULL THEN '' ELSE ' AND c.number_id = $7' END;
+        || CASE WHEN number IS NULL THEN '' ELSE ' AND c.number_id = $7' END
+        || CASE WHEN of_campaign IS NULL THEN '' WHEN of_campaign THEN ' AND c.campaign_only' ELSE ' AND NOT c.campaign_only' END;
     guess json;
     guessed float8;
     guessed_everywhere float8;  -- in all organizations, which share the index
@@ -1137,10 +1138,10 @@ BEGIN
                 EXCEPT ALL SELECT org_id, id, contact_id, generation FROM before) each;
         SELECT array_agg(org_id) AS orgs, array_agg(id) AS ids INTO moved
           FROM (SELECT org_id, id, number_id, contact_id, status, assignee_id, ai_paused_reason, snoozed_until, flow_id, unread_count,
-                       last_message_at FROM after
+                       last_message_at, campaign_only FROM after
                 EXCEPT ALL
                 SELECT org_id, id, number_id, contact_id, status, assignee_id, ai_paused_reason, snoozed_until, flow_id, unread_count,
-                       last_message_at FROM before) each;
+                       last_message_at, campaign_only FROM before) each;
     END IF;
     IF moved.orgs IS NOT NULL THEN
         INSERT INTO inbox_changes (org_id, conversation_id, made)
@@ -2100,6 +2101,7 @@ CREATE TABLE public.conversations (
     created_at timestamp with time zone DEFAULT now() NOT NULL,
     generation integer DEFAULT 0 NOT NULL,
     last_inbound_at timestamp with time zone,
+    campaign_only boolean DEFAULT false NOT NULL,
     CONSTRAINT conversations_last_message_direction_check CHECK ((last_message_direction = ANY (ARRAY['inbound'::text, 'outbound'::text]))),
     CONSTRAINT conversations_status_check CHECK ((status = ANY (ARRAY['open'::text, 'closed'::text])))
 );
@@ -4761,6 +4763,10 @@ CREATE INDEX contacts_page ON public.contacts USING btree (org_id, id DESC);
 
 CREATE INDEX conversations_assignee ON public.conversations USING btree (org_id, assignee_id, active_at DESC, id DESC) WHERE (assignee_id IS NOT NULL);
 
+-- INDEX conversations_campaigns
+
+CREATE INDEX conversations_campaigns ON public.conversations USING btree (org_id, active_at DESC, id DESC) WHERE campaign_only;
+
 -- INDEX conversations_contact
 
 CREATE INDEX conversations_contact ON public.conversations USING btree (org_id, contact_e164);
@@ -4812,6 +4818,10 @@ CREATE INDEX conversations_unread ON public.conversations USING btree (org_id, a
 -- INDEX conversations_waiting
 
 CREATE INDEX conversations_waiting ON public.conversations USING btree (org_id, assignee_id) WHERE ((unread_count > 0) AND (status = 'open'::text));
+
+-- INDEX conversations_worked
+
+CREATE INDEX conversations_worked ON public.conversations USING btree (org_id, status, active_at DESC, id DESC) WHERE (NOT campaign_only);
 
 -- INDEX crm_connectors_order
 
@@ -8383,10 +8393,10 @@ GRANT ALL ON FUNCTION hum.search_calls(query text, digits text, before_at timest
 REVOKE ALL ON FUNCTION hum.search_contacts(query text, digits text, tag text, before uuid, most integer) FROM PUBLIC;
 GRANT ALL ON FUNCTION hum.search_contacts(query text, digits text, tag text, before uuid, most integer) TO hum_app;
 
--- ACL FUNCTION search_conversations(query text, digits text, before_at timestamp with time zone, before_id uuid, most integer, wanted_status text, assignee uuid, nobody boolean, unread boolean, snoozed boolean, number uuid)
+-- ACL FUNCTION search_conversations(query text, digits text, before_at timestamp with time zone, before_id uuid, most integer, wanted_status text, assignee uuid, nobody boolean, unread boolean, snoozed boolean, number uuid, of_campaign boolean)
 
-REVOKE ALL ON FUNCTION hum.search_conversations(query text, digits text, before_at timestamp with time zone, before_id uuid, most integer, wanted_status text, assignee uuid, nobody boolean, unread boolean, snoozed boolean, number uuid) FROM PUBLIC;
-GRANT ALL ON FUNCTION hum.search_conversations(query text, digits text, before_at timestamp with time zone, before_id uuid, most integer, wanted_status text, assignee uuid, nobody boolean, unread boolean, snoozed boolean, number uuid) TO hum_app;
+REVOKE ALL ON FUNCTION hum.search_conversations(query text, digits text, before_at timestamp with time zone, before_id uuid, most integer, wanted_status text, assignee uuid, nobody boolean, unread boolean, snoozed boolean, number uuid, of_campaign boolean) FROM PUBLIC;
+GRANT ALL ON FUNCTION hum.search_conversations(query text, digits text, before_at timestamp with time zone, before_id uuid, most integer, wanted_status text, assignee uuid, nobody boolean, unread boolean, snoozed boolean, number uuid, of_campaign boolean) TO hum_app;
 
 -- ACL FUNCTION search_generations(words text[], digits text, wanted tsquery, guessed_everywhere double precision, filtered text, before_at timestamp with time zone, before_id uuid, most integer, wanted_status text, assignee uuid, number_id uuid)
 

@@ -148,6 +148,10 @@ class Sessions:
             recording_rules_json=flow.get("recording_rules_json", ""),
             transcription_model=self._settings.transcribe_model,
             tools=self._offered(situation),
+            unavailable_tools=[
+                pb.UnavailableTool(name=name, reason=str(reason))
+                for name, reason in self._tools.unavailable(ToolChannel.CALL, situation).items()
+            ],
         )
 
     async def _clips(self, org: UUID, voice: str, flow: Definition, omitted: Collection[str]) -> list[pb.Clip]:

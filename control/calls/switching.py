@@ -5,7 +5,17 @@ from typing import Any
 
 from control.calls import calllimits
 from control.flows.flowchecks import colleagues
-from control.tools import AgentTool, FlowVersion, Result, Schema, Situation, ToolChannel, ToolContext, failed
+from control.tools import (
+    AgentTool,
+    FlowVersion,
+    Result,
+    Schema,
+    Situation,
+    ToolChannel,
+    ToolContext,
+    ToolUnavailable,
+    failed,
+)
 from hum import ids
 from hum.contract.errors import NotFound
 from hum.ids import Kind
@@ -41,10 +51,10 @@ def transfer_to_flow(db: Db, timeout_ms: int) -> AgentTool:
     )
 
 
-def _parameters(situation: Situation) -> Schema | None:
+def _parameters(situation: Situation) -> Schema | ToolUnavailable:
     labels = list(colleagues(situation.definition))
     if not labels:
-        return None
+        return ToolUnavailable("the agent's `transfer_map_json` names no flow")
     return {
         "type": "object",
         "properties": {"target": {"type": "string", "enum": labels}},

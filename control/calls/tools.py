@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from control.flows.flowchecks import outcome_schema
-from control.tools import AgentTool, Result, Schema, Situation, ToolChannel, ToolContext, failed
+from control.tools import AgentTool, Result, Schema, Situation, ToolChannel, ToolContext, ToolUnavailable, failed
 from hum import ids
 from hum.ids import Kind
 from hum.json.storable import dumped
@@ -34,9 +34,14 @@ DIGITS: Schema = {
 OUTBOUND = flows_pb2.FlowKind.Name(flows_pb2.FLOW_KIND_OUTBOUND)
 
 
-def _if_recorded(situation: Situation) -> Schema | None:
+NO_OUTCOME = ToolUnavailable("the agent has no `outcome_schema_json`")
+
+
+def _if_recorded(situation: Situation) -> Schema | ToolUnavailable:
     definition = situation.definition
-    return NOTHING if definition.get("recording_enabled") or definition.get("recording_rules_json") else None
+    if definition.get("recording_enabled") or definition.get("recording_rules_json"):
+        return NOTHING
+    return ToolUnavailable("the agent's calls are not recorded (`recording_enabled`, `recording_rules_json`)")
 
 
 PAUSE_RECORDING = AgentTool(
@@ -77,7 +82,7 @@ def report_outcome(db: Db, timeout_ms: int) -> AgentTool:
     return AgentTool(
         name="report_outcome",
         description="Report what came of this conversation, once you know it. Report again if it changes.",
-        parameters=lambda situation: outcome_schema(situation.definition),
+        parameters=lambda situation: outcome_schema(situation.definition) or NO_OUTCOME,
         run=run,
         channels=frozenset({ToolChannel.CALL}),
         timeout_ms=timeout_ms,
@@ -97,7 +102,11 @@ def send_digits(timeout_ms: int) -> AgentTool:
         name="send_digits",
         description="Press keys when a menu asks for them, for example 2 or 4711#; w waits half a second. Then listen, and "
         "say nothing until you are spoken to.",
-        parameters=lambda situation: DIGITS if situation.definition.get("kind") == OUTBOUND else None,
+        parameters=lambda situation: (
+            DIGITS
+            if situation.definition.get("kind") == OUTBOUND
+            else ToolUnavailable("only agents of `kind` outbound have it")
+        ),
         run=_press,
         channels=frozenset({ToolChannel.CALL}),
         timeout_ms=timeout_ms,

@@ -220,14 +220,19 @@ class Dispatcher:
     async def _threads(
         self, tx: Tx, row: CampaignRow, contacts: Mapping[str, UUID | None]
     ) -> dict[str, ConversationState]:
-        """Lock and return the threads with these contacts, open and with the campaign's flow for replies."""
+        """Lock and return the threads with these contacts, open and with the campaign's flow for replies.
+
+        Those that it opens stay out of the inbox until somebody answers.
+        """
         if not contacts:
             return {}
         assert row.number_id is not None and row.number_e164 is not None, "the campaign runs"
-        threads = await conversations.find_or_create_all(tx, row.org_id, row.number_id, row.number_e164, contacts)
+        threads = await conversations.find_or_create_all(
+            tx, row.org_id, row.number_id, row.number_e164, contacts, campaign_only=True
+        )
         for thread in threads.values():
             if thread.status == "closed":
-                await conversations.open(tx, thread.id)
+                await conversations.open(tx, thread.id, campaign_only=True)
                 await outbox.reopened(tx, thread, "campaign")
         other = [thread.id for thread in threads.values() if row.flow_id not in {None, thread.flow_id}]
         if row.flow_id is not None and other:

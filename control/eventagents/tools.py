@@ -4,10 +4,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from control.flows.flowchecks import outcome_schema
-from control.tools import AgentTool, Result, ToolChannel, ToolContext
+from control.tools import AgentTool, Result, ToolChannel, ToolContext, ToolUnavailable
 from hum.json.storable import dumped
 from storage import event_runs
 from storage.db import Tx
+
+NO_OUTCOME = ToolUnavailable("the agent has no `outcome_schema_json`")
 
 
 def report_outcome(timeout_ms: int) -> AgentTool:
@@ -23,7 +25,7 @@ def report_outcome(timeout_ms: int) -> AgentTool:
     return AgentTool(
         "report_outcome",
         "Report what came of this event, once you know it. Report again if it changes.",
-        lambda situation: outcome_schema(situation.definition),
+        lambda situation: outcome_schema(situation.definition) or NO_OUTCOME,
         run,
         frozenset({ToolChannel.EVENT}),
         timeout_ms,

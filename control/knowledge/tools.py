@@ -4,7 +4,17 @@ from collections.abc import Mapping
 from typing import Any
 
 from control.knowledge.search import DocumentSearch
-from control.tools import AgentTool, Definition, Result, Schema, Situation, ToolChannel, ToolContext, ToolPolicy
+from control.tools import (
+    AgentTool,
+    Definition,
+    Result,
+    Schema,
+    Situation,
+    ToolChannel,
+    ToolContext,
+    ToolPolicy,
+    ToolUnavailable,
+)
 from hum import ids
 from hum.ids import Kind
 from storage.usage import Owner
@@ -26,8 +36,10 @@ PARAMETERS: Schema = {
 NOTHING_FOUND = "Nothing about this was found. Do not guess: say that you don't know."
 
 
-def _parameters(situation: Situation) -> Schema | None:
-    return PARAMETERS if situation.definition.get("knowledge_ids") else None
+def _parameters(situation: Situation) -> Schema | ToolUnavailable:
+    return (
+        PARAMETERS if situation.definition.get("knowledge_ids") else ToolUnavailable("the agent has no `knowledge_ids`")
+    )
 
 
 def lookup_knowledge(search: DocumentSearch, timeout_ms: int) -> AgentTool:

@@ -38,6 +38,12 @@ class TeamServicer:
         await usecases.remove(ctx.tx, ctx.principal, user, keep_keys=request.keep_api_keys)
         return pb.RemoveMemberResponse()
 
+    async def LeaveOrganization(
+        self, _: pb.LeaveOrganizationRequest, ctx: TransactionContext
+    ) -> pb.LeaveOrganizationResponse:
+        await usecases.leave(ctx.tx, ctx.principal)
+        return pb.LeaveOrganizationResponse()
+
     async def ListInvites(self, request: pb.ListInvitesRequest, ctx: TransactionContext) -> pb.ListInvitesResponse:
         page = await team.page_invites(ctx.tx, self._cursors.after(request), paging.rows_to_fetch(request))
         rows, more = self._cursors.cut(request, page, lambda row: (row.id,))

@@ -43,7 +43,19 @@ async def remove(tx: Tx, principal: Principal, user: UUID, *, keep_keys: bool) -
     Kept keys have at most the member's role.  If an operator's key removes the member, they get the viewer's, since no person
     answers for them.  Raises NotFound, InvalidState for the last admin, and Forbidden as `invite` does.
     """
-    admins = await _lock_admins(tx, principal)
+    await _remove(tx, principal, user, await _lock_admins(tx, principal), keep_keys=keep_keys)
+
+
+async def leave(tx: Tx, principal: Principal) -> None:
+    """Remove the person who asks, whatever their role, and revoke their keys.
+
+    Raises InvalidState for the last admin, and NotFound if the person was removed while this request waited.
+    """
+    assert principal.user_id is not None, "only a person's session may leave"
+    await _remove(tx, principal, principal.user_id, await team.lock_admins(tx), keep_keys=False)
+
+
+async def _remove(tx: Tx, principal: Principal, user: UUID, admins: Sequence[UUID], *, keep_keys: bool) -> None:
     # Before the invitations are locked: a key's revocation locks keys first.
     await identity.lock_keys(tx)
     role = (await team.member(tx, user)).role

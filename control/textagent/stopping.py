@@ -11,11 +11,11 @@ from typing import Any
 from uuid import UUID
 
 from control.optouts.usecases import Evidence, opt_out
-from control.textagent import consent, turndecision
+from control.textagent import consent, texting, turndecision
 from control.texts import replies, writing
 from control.texts.keywords import Keyword
 from control.texts.writing import TextDraft
-from control.tools import AgentTool, Result, Schema, Situation, ToolChannel, ToolContext, failed
+from control.tools import AgentTool, Result, Schema, Situation, ToolChannel, ToolContext, ToolUnavailable, failed
 from hum.clock import now
 from hum.contract.errors import InvalidState
 from storage import conversations, opt_outs, text_runs
@@ -73,8 +73,8 @@ def stop_texting(db: Db, timeout_ms: int) -> list[AgentTool]:
             await opt_out(tx, context.organization, context.situation.contact_e164, SOURCE, evidence)
         return Result({"stopped": "They get no more texts from us. They can text START to get them again."})
 
-    def call_parameters(situation: Situation) -> Schema | None:
-        return ON_CALL if situation.contact_e164 and situation.can_text else None
+    def call_parameters(situation: Situation) -> Schema | ToolUnavailable:
+        return texting.lacks(situation) or ON_CALL
 
     condition = "if they say, in whatever words, that they want no more texts from us"
     return [

@@ -8,7 +8,7 @@ from uuid import UUID
 from control.textagent import consent, turndecision
 from control.texts import threads, writing
 from control.texts.writing import TextDraft
-from control.tools import AgentTool, Result, Schema, Situation, ToolChannel, ToolContext, failed
+from control.tools import AgentTool, Result, Schema, Situation, ToolChannel, ToolContext, ToolUnavailable, failed
 from hum import ids
 from hum.clock import now
 from hum.ids import Kind
@@ -113,5 +113,14 @@ async def _caller_turns(db: Db, org: UUID, call: UUID) -> Sequence[str]:
     return turns + [turn.text for turn in unfinished if turn.role == calls_pb2.SPEAKER_CALLER]
 
 
-def _parameters(situation: Situation) -> Schema | None:
-    return ARGUMENTS if situation.can_text and situation.contact_e164 else None
+def _parameters(situation: Situation) -> Schema | ToolUnavailable:
+    return lacks(situation) or ARGUMENTS
+
+
+def lacks(situation: Situation) -> ToolUnavailable | None:
+    """Return why the other party of a call can't be texted from the call's number; None if they can."""
+    if not situation.can_text:
+        return ToolUnavailable(
+            "this call's number can't text: its `sms_enabled` is off, or its carrier offers no texts for it"
+        )
+    return None if situation.contact_e164 else ToolUnavailable("the caller's number is withheld, or may be spoofed")

@@ -28,6 +28,7 @@ from control.tools import (
     TextTurn,
     ToolChannel,
     ToolContext,
+    ToolUnavailable,
     failed,
 )
 from hum import ids
@@ -48,6 +49,11 @@ FOLLOW_UP, CLOSE = "schedule_followup_sms", "close_conversation"
 FARTHEST = timedelta(days=30)
 #: The limit of transfers between flows in a turn.
 MAX_TRANSFERS = 2
+NO_OUTCOME = ToolUnavailable("the agent has no `outcome_schema_json`")
+NO_COLLEAGUE = ToolUnavailable("the agent's `transfer_map_json` names no flow")
+NO_FOLLOW_UP = ToolUnavailable(
+    "the agent's `sms_config_json` allows none (`max_pending_followups`, `max_messages_per_run` of at least 2)"
+)
 
 
 def _object(**properties: Schema) -> Schema:
@@ -104,7 +110,7 @@ class TextTools:
             self._tool(
                 "report_outcome",
                 "Report what came of this conversation, once you know it. Report again if it changes.",
-                lambda situation: outcome_schema(situation.definition),
+                lambda situation: outcome_schema(situation.definition) or NO_OUTCOME,
                 self._report,
             ),
         ]
@@ -192,15 +198,15 @@ class TextTools:
         )
 
 
-def _colleagues(situation: Situation) -> Schema | None:
+def _colleagues(situation: Situation) -> Schema | ToolUnavailable:
     labels = list(colleagues(situation.definition))
-    return _object(target={"type": "string", "enum": labels}) if labels else None
+    return _object(target={"type": "string", "enum": labels}) if labels else NO_COLLEAGUE
 
 
-def _follow_up(definition: Definition) -> Schema | None:
+def _follow_up(definition: Definition) -> Schema | ToolUnavailable:
     config = smsconfig.config(definition.get("sms_config_json"))
     if not config.max_pending_followups or config.max_messages_per_run < 2:
-        return None
+        return NO_FOLLOW_UP
     return _object(
         text=_text(config.max_reply_chars, "The text."),
         send_at={

@@ -34,6 +34,7 @@ def conversation(row: ThreadRow) -> pb.Conversation:
         flow_id=ids.show(Kind.FLOW, row.flow_id) if row.flow_id else None,
         opted_out=row.opted_out,
         created_at=timestamp(row.created_at),
+        campaign_only=row.campaign_only,
     )
 
 

@@ -118,6 +118,7 @@ def _filter(request: pb.ListConversationsRequest, principal: Principal) -> Inbox
         unread=request.unread if request.HasField("unread") else None,
         snoozed=request.snoozed if request.HasField("snoozed") else None,
         number_id=_id(Kind.NUMBER, request.number_id),
+        campaign_only=request.campaign_only if request.HasField("campaign_only") else None,
     )
 
 

@@ -36,8 +36,8 @@ async def close(tx: Tx, thread: ConversationState, by: str, reason: str | None =
 
 
 async def reopen(tx: Tx, thread: ConversationState, by: str) -> None:
-    """Open the conversation, and end its snooze."""
-    if thread.status == "open" and thread.snoozed_until is None:
+    """Open the conversation, end its snooze, and put it into the inbox."""
+    if thread.status == "open" and thread.snoozed_until is None and not thread.campaign_only:
         return
     await conversations.open(tx, thread.id)
     if thread.status == "closed":

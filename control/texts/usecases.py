@@ -22,6 +22,8 @@ from storage.messages import MessageRow
 from storage.numbers import NumberRow
 
 HUMAN = "human"
+#: The role that reads only: it may neither write texts nor be assigned a conversation.
+VIEWER = "viewer"
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,14 +130,17 @@ async def _set_status(tx: Tx, principal: Principal, thread: ConversationState, t
 
 
 async def _assignee(tx: Tx, principal: Principal, to: pb.Conversation) -> UUID | None:
-    """Return the named member; `me` is the person who asks.  Raises InvalidRequest."""
+    """Return the named member; `me` is the person who asks.  Raises InvalidRequest, also for a viewer, who can't answer."""
     if not to.HasField("assignee_id"):
         return None
     id = principal.user_id if to.assignee_id == "me" and principal.session_id else ids.parse(Kind.USER, to.assignee_id)
     try:
-        return (await team.member(tx, id or UUID(int=0))).user_id
+        member = await team.member(tx, id or UUID(int=0))
     except NotFound as error:
         raise InvalidRequest([FieldError("conversation.assignee_id", "is not a member of the team")]) from error
+    if member.role == VIEWER:
+        raise InvalidRequest([FieldError("conversation.assignee_id", "is a viewer, who can't answer texts")])
+    return member.user_id
 
 
 async def _snooze(tx: Tx, thread: ConversationState, to: pb.Conversation) -> None:

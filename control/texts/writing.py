@@ -19,6 +19,8 @@ from storage.messages import MessageRow, NewMessage, RulesRow
 #: The default expiry of a text, after the time at which it is due.
 KEEPS = timedelta(days=1)
 CONVERSATION_LANE, CAMPAIGN_LANE = 0, 1
+#: Whose texts put a campaign's conversation into the inbox.
+ANSWERS = frozenset({"human", "api", "ai"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +54,8 @@ async def write(tx: Tx, thread: ConversationState, draft: TextDraft, at: datetim
         raise (await limits.refusal(tx, allowance) if allowance is not None else error) from None
     first = await messages.is_first(tx, thread.id)
     written = await messages.write(tx, new, draft.media_urls)
+    if thread.campaign_only and draft.sent_by in ANSWERS:
+        await conversations.admit(tx, thread.id)
     if new.status != "scheduled":
         await conversations.touch(tx, thread.id, at, draft.body, "outbound")
     if first:

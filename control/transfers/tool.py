@@ -6,7 +6,7 @@ from typing import Any
 
 from control.livecall.callstatus import LIVE
 from control.livecall.nextsteps import AGENT, TRANSFER, Transfer, decode, encode
-from control.tools import AgentTool, Result, Schema, Situation, ToolChannel, ToolContext, failed
+from control.tools import AgentTool, Result, Schema, Situation, ToolChannel, ToolContext, ToolUnavailable, failed
 from control.transfers import transfertargets
 from control.transfers.transfertargets import Parties, TransferTarget
 from hum import ids
@@ -49,10 +49,23 @@ def offered(situation: Situation, countries: frozenset[str]) -> dict[str, Transf
     return {label: target for label, target in targets.items() if parties.bad_target(target.to_e164, countries) is None}
 
 
-def _parameters(countries: frozenset[str], situation: Situation) -> Schema | None:
+def _lacks(situation: Situation) -> ToolUnavailable:
+    """Return why the agent of a call is offered no target."""
+    if situation.origin != "phone" or not situation.has_carrier:
+        return ToolUnavailable("only calls on the phone can be transferred")
+    if not transfertargets.targets(situation.definition):
+        return ToolUnavailable("the agent's `transfer_map_json` names no number")
+    if not situation.is_open:
+        return ToolUnavailable("it is outside the agent's business hours (`business_hours_json`)")
+    if situation.transfers >= transfertargets.MAX_OF_AGENT:
+        return ToolUnavailable("this call was transferred too often already")
+    return ToolUnavailable("none of the numbers in the agent's `transfer_map_json` may be called from this call")
+
+
+def _parameters(countries: frozenset[str], situation: Situation) -> Schema | ToolUnavailable:
     labels = list(offered(situation, countries))
     if not labels:
-        return None
+        return _lacks(situation)
     return {
         "type": "object",
         "properties": {

@@ -5,7 +5,7 @@ from typing import Any
 
 from control.livecall.nextsteps import VOICEMAIL, TakeMessage, encode
 from control.livecall.state import require_live
-from control.tools import AgentTool, Result, Schema, Situation, ToolChannel, ToolContext, failed
+from control.tools import AgentTool, Result, Schema, Situation, ToolChannel, ToolContext, ToolUnavailable, failed
 from storage import calls
 from storage.db import Db
 
@@ -36,6 +36,11 @@ def take_voicemail(db: Db, timeout_ms: int) -> AgentTool:
     )
 
 
-def _if_enabled(situation: Situation) -> Schema | None:
-    able = situation.origin == "phone" and situation.definition.get("voicemail_enabled")
-    return NOTHING if able else None
+def _if_enabled(situation: Situation) -> Schema | ToolUnavailable:
+    if situation.origin != "phone":
+        return ToolUnavailable("only callers on the phone can leave a message")
+    return (
+        NOTHING
+        if situation.definition.get("voicemail_enabled")
+        else ToolUnavailable("the agent's `voicemail_enabled` is off")
+    )

@@ -210,7 +210,9 @@ class Flow(message.Message):
     unset, at most half of `max_call_seconds`.  0: no warning.
     """
     tools_json: builtins.str
-    """Which of the tools that the flow binds its agent may use; null: all of them.  HUM's own tools are not concerned."""
+    """Which of the tools that the flow binds its agent may use; null: all of them.  An entry with `enabled: false` switches a tool
+    off, one of HUM's own too, and lists none: with such entries alone the agent has all its other tools.
+    """
     transfer_map_json: builtins.str
     """From labels that the agent knows to whom it may transfer: flow ids, whose agents may take the call over; numbers in E.164; or
     an object with the number in `to` and how it is rung.

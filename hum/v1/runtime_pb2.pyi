@@ -1178,6 +1178,7 @@ class OpenSessionResponse(message.Message):
     TRANSCRIPTION_MODEL_FIELD_NUMBER: builtins.int
     STREAM_NUMBER_FIELD_NUMBER: builtins.int
     TOOLS_FIELD_NUMBER: builtins.int
+    UNAVAILABLE_TOOLS_FIELD_NUMBER: builtins.int
     SO_FAR_FIELD_NUMBER: builtins.int
     MAILBOX_FIELD_NUMBER: builtins.int
     PLACED_FIELD_NUMBER: builtins.int
@@ -1221,6 +1222,10 @@ class OpenSessionResponse(message.Message):
         """The tools that the agent is offered."""
 
     @builtins.property
+    def unavailable_tools(self) -> containers.RepeatedCompositeFieldContainer[UnavailableTool]:
+        """The tools of calls that it is not offered: its model may call them nevertheless, because its prompt names them."""
+
+    @builtins.property
     def so_far(self) -> containers.RepeatedCompositeFieldContainer[Said]:
         """What was heard in the call's earlier streams, oldest first: the agent continues where they broke off, with the clip
         `resumed` instead of the greeting. Empty for a call's first stream. With the role `system` it is what a person told the
@@ -1253,6 +1258,7 @@ class OpenSessionResponse(message.Message):
         transcription_model: builtins.str = ...,
         stream_number: builtins.int = ...,
         tools: abc.Iterable[Tool] | None = ...,
+        unavailable_tools: abc.Iterable[UnavailableTool] | None = ...,
         so_far: abc.Iterable[Said] | None = ...,
         mailbox: Mailbox | None = ...,
         placed: builtins.bool = ...,
@@ -1265,7 +1271,7 @@ class OpenSessionResponse(message.Message):
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = typing.Literal["_language", b"_language", "_machine", b"_machine", "language", b"language", "machine", b"machine", "mailbox", b"mailbox"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = typing.Literal["_language", b"_language", "_machine", b"_machine", "announce_recording", b"announce_recording", "call_id", b"call_id", "caller_context", b"caller_context", "clips", b"clips", "idle_end_seconds", b"idle_end_seconds", "idle_prompts_json", b"idle_prompts_json", "instructions", b"instructions", "language", b"language", "limit_warning_seconds", b"limit_warning_seconds", "machine", b"machine", "mailbox", b"mailbox", "max_call_seconds", b"max_call_seconds", "model", b"model", "organization_id", b"organization_id", "placed", b"placed", "recording_enabled", b"recording_enabled", "recording_paused", b"recording_paused", "recording_rules_json", b"recording_rules_json", "so_far", b"so_far", "stream_number", b"stream_number", "tools", b"tools", "transcription_model", b"transcription_model", "turn_config_json", b"turn_config_json", "voice", b"voice"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = typing.Literal["_language", b"_language", "_machine", b"_machine", "announce_recording", b"announce_recording", "call_id", b"call_id", "caller_context", b"caller_context", "clips", b"clips", "idle_end_seconds", b"idle_end_seconds", "idle_prompts_json", b"idle_prompts_json", "instructions", b"instructions", "language", b"language", "limit_warning_seconds", b"limit_warning_seconds", "machine", b"machine", "mailbox", b"mailbox", "max_call_seconds", b"max_call_seconds", "model", b"model", "organization_id", b"organization_id", "placed", b"placed", "recording_enabled", b"recording_enabled", "recording_paused", b"recording_paused", "recording_rules_json", b"recording_rules_json", "so_far", b"so_far", "stream_number", b"stream_number", "tools", b"tools", "transcription_model", b"transcription_model", "turn_config_json", b"turn_config_json", "unavailable_tools", b"unavailable_tools", "voice", b"voice"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__language: _TypeAlias = typing.Literal["language"]  # noqa: Y015
     _WhichOneofArgType__language: _TypeAlias = typing.Literal["_language", b"_language"]  # noqa: Y015
@@ -1354,6 +1360,27 @@ class Tool(message.Message):
     _HasFieldArgType: _TypeAlias = typing.Literal["outcome", b"outcome"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
     _ClearFieldArgType: _TypeAlias = typing.Literal["description", b"description", "name", b"name", "outcome", b"outcome", "parameters_json", b"parameters_json", "recording", b"recording", "timeout_ms", b"timeout_ms"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+@typing.final
+class UnavailableTool(message.Message):
+    DESCRIPTOR: descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: builtins.int
+    REASON_FIELD_NUMBER: builtins.int
+    name: builtins.str
+    reason: builtins.str
+    """A sentence for the agent and for the call's record: which setting is missing."""
+    def __init__(
+        self,
+        *,
+        name: builtins.str = ...,
+        reason: builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["name", b"name", "reason", b"reason"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -202,6 +202,7 @@ class Conversation(message.Message):
     FLOW_ID_FIELD_NUMBER: builtins.int
     OPTED_OUT_FIELD_NUMBER: builtins.int
     CREATED_AT_FIELD_NUMBER: builtins.int
+    CAMPAIGN_ONLY_FIELD_NUMBER: builtins.int
     id: builtins.str
     twilio_number_id: builtins.str
     """Null once the organization has given the number up."""
@@ -209,7 +210,7 @@ class Conversation(message.Message):
     contact_e164: builtins.str
     status: ConversationStatus.ValueType
     assignee_id: builtins.str
-    """The member of the team who works on it."""
+    """The member of the team who works on it; not a viewer, who can't answer."""
     ai_paused: builtins.bool
     """Whether the AI is silent here, until a person lets it answer again."""
     ai_paused_reason: builtins.str
@@ -222,6 +223,10 @@ class Conversation(message.Message):
     """The sms flow that answers here instead of the number's."""
     opted_out: builtins.bool
     """Whether the contact has opted out: nothing is sent."""
+    campaign_only: builtins.bool
+    """Whether only a campaign has opened it, and nobody has answered since: the contact has not written, and nobody has written
+    in it, assigned it, put it off, closed or reopened it.
+    """
     @builtins.property
     def contact(self) -> ConversationContact: ...
     @builtins.property
@@ -252,10 +257,11 @@ class Conversation(message.Message):
         flow_id: builtins.str | None = ...,
         opted_out: builtins.bool = ...,
         created_at: timestamp_pb2.Timestamp | None = ...,
+        campaign_only: builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = typing.Literal["_ai_paused", b"_ai_paused", "_ai_paused_reason", b"_ai_paused_reason", "_assignee_id", b"_assignee_id", "_flow_id", b"_flow_id", "_last_message_preview", b"_last_message_preview", "_twilio_number_id", b"_twilio_number_id", "ai_paused", b"ai_paused", "ai_paused_reason", b"ai_paused_reason", "assignee_id", b"assignee_id", "contact", b"contact", "created_at", b"created_at", "flow_id", b"flow_id", "last_message_at", b"last_message_at", "last_message_preview", b"last_message_preview", "snoozed_until", b"snoozed_until", "twilio_number_id", b"twilio_number_id"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = typing.Literal["_ai_paused", b"_ai_paused", "_ai_paused_reason", b"_ai_paused_reason", "_assignee_id", b"_assignee_id", "_flow_id", b"_flow_id", "_last_message_preview", b"_last_message_preview", "_twilio_number_id", b"_twilio_number_id", "ai_paused", b"ai_paused", "ai_paused_reason", b"ai_paused_reason", "assignee_id", b"assignee_id", "contact", b"contact", "contact_e164", b"contact_e164", "created_at", b"created_at", "flow_id", b"flow_id", "id", b"id", "last_message_at", b"last_message_at", "last_message_direction", b"last_message_direction", "last_message_preview", b"last_message_preview", "number_e164", b"number_e164", "opted_out", b"opted_out", "snoozed_until", b"snoozed_until", "status", b"status", "twilio_number_id", b"twilio_number_id", "unread_count", b"unread_count"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = typing.Literal["_ai_paused", b"_ai_paused", "_ai_paused_reason", b"_ai_paused_reason", "_assignee_id", b"_assignee_id", "_flow_id", b"_flow_id", "_last_message_preview", b"_last_message_preview", "_twilio_number_id", b"_twilio_number_id", "ai_paused", b"ai_paused", "ai_paused_reason", b"ai_paused_reason", "assignee_id", b"assignee_id", "campaign_only", b"campaign_only", "contact", b"contact", "contact_e164", b"contact_e164", "created_at", b"created_at", "flow_id", b"flow_id", "id", b"id", "last_message_at", b"last_message_at", "last_message_direction", b"last_message_direction", "last_message_preview", b"last_message_preview", "number_e164", b"number_e164", "opted_out", b"opted_out", "snoozed_until", b"snoozed_until", "status", b"status", "twilio_number_id", b"twilio_number_id", "unread_count", b"unread_count"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__ai_paused: _TypeAlias = typing.Literal["ai_paused"]  # noqa: Y015
     _WhichOneofArgType__ai_paused: _TypeAlias = typing.Literal["_ai_paused", b"_ai_paused"]  # noqa: Y015
@@ -510,6 +516,7 @@ class ListConversationsRequest(message.Message):
     SNOOZED_FIELD_NUMBER: builtins.int
     LIMIT_FIELD_NUMBER: builtins.int
     CURSOR_FIELD_NUMBER: builtins.int
+    CAMPAIGN_ONLY_FIELD_NUMBER: builtins.int
     status: ConversationStatus.ValueType
     assignee: builtins.str
     """A member's id, `me`, or `none`."""
@@ -523,6 +530,8 @@ class ListConversationsRequest(message.Message):
     limit: builtins.int
     """1 to 200; 50 when unset."""
     cursor: builtins.str
+    campaign_only: builtins.bool
+    """Only those that a campaign has opened and nobody has answered, or only the others, as the console's inbox shows them."""
     def __init__(
         self,
         *,
@@ -534,17 +543,22 @@ class ListConversationsRequest(message.Message):
         snoozed: builtins.bool | None = ...,
         limit: builtins.int | None = ...,
         cursor: builtins.str = ...,
+        campaign_only: builtins.bool | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = typing.Literal["_limit", b"_limit", "_snoozed", b"_snoozed", "_unread", b"_unread", "limit", b"limit", "snoozed", b"snoozed", "unread", b"unread"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = typing.Literal["_campaign_only", b"_campaign_only", "_limit", b"_limit", "_snoozed", b"_snoozed", "_unread", b"_unread", "campaign_only", b"campaign_only", "limit", b"limit", "snoozed", b"snoozed", "unread", b"unread"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = typing.Literal["_limit", b"_limit", "_snoozed", b"_snoozed", "_unread", b"_unread", "assignee", b"assignee", "cursor", b"cursor", "limit", b"limit", "number_id", b"number_id", "q", b"q", "snoozed", b"snoozed", "status", b"status", "unread", b"unread"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = typing.Literal["_campaign_only", b"_campaign_only", "_limit", b"_limit", "_snoozed", b"_snoozed", "_unread", b"_unread", "assignee", b"assignee", "campaign_only", b"campaign_only", "cursor", b"cursor", "limit", b"limit", "number_id", b"number_id", "q", b"q", "snoozed", b"snoozed", "status", b"status", "unread", b"unread"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__campaign_only: _TypeAlias = typing.Literal["campaign_only"]  # noqa: Y015
+    _WhichOneofArgType__campaign_only: _TypeAlias = typing.Literal["_campaign_only", b"_campaign_only"]  # noqa: Y015
     _WhichOneofReturnType__limit: _TypeAlias = typing.Literal["limit"]  # noqa: Y015
     _WhichOneofArgType__limit: _TypeAlias = typing.Literal["_limit", b"_limit"]  # noqa: Y015
     _WhichOneofReturnType__snoozed: _TypeAlias = typing.Literal["snoozed"]  # noqa: Y015
     _WhichOneofArgType__snoozed: _TypeAlias = typing.Literal["_snoozed", b"_snoozed"]  # noqa: Y015
     _WhichOneofReturnType__unread: _TypeAlias = typing.Literal["unread"]  # noqa: Y015
     _WhichOneofArgType__unread: _TypeAlias = typing.Literal["_unread", b"_unread"]  # noqa: Y015
+    @typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__campaign_only) -> _WhichOneofReturnType__campaign_only | None: ...
     @typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__limit) -> _WhichOneofReturnType__limit | None: ...
     @typing.overload

@@ -155,7 +155,8 @@ class SmsServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ReopenConversation(self, request, context):
-        """Opens a conversation and ends its snooze.  Opening an open one that is not put off changes nothing.
+        """Opens a conversation and ends its snooze.  Opening an open one that is not put off changes nothing, except that it is no
+        longer `campaign_only`.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -55,7 +55,9 @@ class SmsServiceStub:
     one changes nothing.
     """
     ReopenConversation: _grpc.UnaryUnaryMultiCallable[_sms_pb2.ReopenConversationRequest, _sms_pb2.ReopenConversationResponse]
-    """Opens a conversation and ends its snooze.  Opening an open one that is not put off changes nothing."""
+    """Opens a conversation and ends its snooze.  Opening an open one that is not put off changes nothing, except that it is no
+    longer `campaign_only`.
+    """
     ListScheduledMessages: _grpc.UnaryUnaryMultiCallable[_sms_pb2.ListScheduledMessagesRequest, _sms_pb2.ListScheduledMessagesResponse]
     """Lists the messages that wait for their time, the next one first."""
     CancelScheduledMessage: _grpc.UnaryUnaryMultiCallable[_sms_pb2.CancelScheduledMessageRequest, _sms_pb2.CancelScheduledMessageResponse]
@@ -88,7 +90,9 @@ class SmsServiceAsyncStub(SmsServiceStub):
     one changes nothing.
     """
     ReopenConversation: _aio.UnaryUnaryMultiCallable[_sms_pb2.ReopenConversationRequest, _sms_pb2.ReopenConversationResponse]  # type: ignore[assignment]
-    """Opens a conversation and ends its snooze.  Opening an open one that is not put off changes nothing."""
+    """Opens a conversation and ends its snooze.  Opening an open one that is not put off changes nothing, except that it is no
+    longer `campaign_only`.
+    """
     ListScheduledMessages: _aio.UnaryUnaryMultiCallable[_sms_pb2.ListScheduledMessagesRequest, _sms_pb2.ListScheduledMessagesResponse]  # type: ignore[assignment]
     """Lists the messages that wait for their time, the next one first."""
     CancelScheduledMessage: _aio.UnaryUnaryMultiCallable[_sms_pb2.CancelScheduledMessageRequest, _sms_pb2.CancelScheduledMessageResponse]  # type: ignore[assignment]
@@ -172,7 +176,9 @@ class SmsServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _sms_pb2.ReopenConversationRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_sms_pb2.ReopenConversationResponse, _abc.Awaitable[_sms_pb2.ReopenConversationResponse]]:
-        """Opens a conversation and ends its snooze.  Opening an open one that is not put off changes nothing."""
+        """Opens a conversation and ends its snooze.  Opening an open one that is not put off changes nothing, except that it is no
+        longer `campaign_only`.
+        """
 
     @_abc_1.abstractmethod
     def ListScheduledMessages(

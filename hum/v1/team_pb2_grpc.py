@@ -49,6 +49,11 @@ class TeamServiceStub:
                 request_serializer=hum_dot_v1_dot_team__pb2.RemoveMemberRequest.SerializeToString,
                 response_deserializer=hum_dot_v1_dot_team__pb2.RemoveMemberResponse.FromString,
                 _registered_method=True)
+        self.LeaveOrganization = channel.unary_unary(
+                '/hum.v1.TeamService/LeaveOrganization',
+                request_serializer=hum_dot_v1_dot_team__pb2.LeaveOrganizationRequest.SerializeToString,
+                response_deserializer=hum_dot_v1_dot_team__pb2.LeaveOrganizationResponse.FromString,
+                _registered_method=True)
         self.ListInvites = channel.unary_unary(
                 '/hum.v1.TeamService/ListInvites',
                 request_serializer=hum_dot_v1_dot_team__pb2.ListInvitesRequest.SerializeToString,
@@ -87,6 +92,14 @@ class TeamServiceServicer:
     def RemoveMember(self, request, context):
         """Removes a member from the organization, revokes the API keys that the member created, and deletes the invitations that
         the member sent.  Returns `INVALID_STATE` for the last admin.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def LeaveOrganization(self, request, context):
+        """Leaves the organization: removes the person who asks, whatever their role, revokes the API keys that they created, and deletes
+        the invitations that they sent.  Returns `INVALID_STATE` for the last admin.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -132,6 +145,11 @@ def add_TeamServiceServicer_to_server(servicer, server):
                     servicer.RemoveMember,
                     request_deserializer=hum_dot_v1_dot_team__pb2.RemoveMemberRequest.FromString,
                     response_serializer=hum_dot_v1_dot_team__pb2.RemoveMemberResponse.SerializeToString,
+            ),
+            'LeaveOrganization': grpc.unary_unary_rpc_method_handler(
+                    servicer.LeaveOrganization,
+                    request_deserializer=hum_dot_v1_dot_team__pb2.LeaveOrganizationRequest.FromString,
+                    response_serializer=hum_dot_v1_dot_team__pb2.LeaveOrganizationResponse.SerializeToString,
             ),
             'ListInvites': grpc.unary_unary_rpc_method_handler(
                     servicer.ListInvites,
@@ -230,6 +248,33 @@ class TeamService:
             '/hum.v1.TeamService/RemoveMember',
             hum_dot_v1_dot_team__pb2.RemoveMemberRequest.SerializeToString,
             hum_dot_v1_dot_team__pb2.RemoveMemberResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def LeaveOrganization(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hum.v1.TeamService/LeaveOrganization',
+            hum_dot_v1_dot_team__pb2.LeaveOrganizationRequest.SerializeToString,
+            hum_dot_v1_dot_team__pb2.LeaveOrganizationResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -41,6 +41,10 @@ class TeamServiceStub:
     """Removes a member from the organization, revokes the API keys that the member created, and deletes the invitations that
     the member sent.  Returns `INVALID_STATE` for the last admin.
     """
+    LeaveOrganization: _grpc.UnaryUnaryMultiCallable[_team_pb2.LeaveOrganizationRequest, _team_pb2.LeaveOrganizationResponse]
+    """Leaves the organization: removes the person who asks, whatever their role, revokes the API keys that they created, and deletes
+    the invitations that they sent.  Returns `INVALID_STATE` for the last admin.
+    """
     ListInvites: _grpc.UnaryUnaryMultiCallable[_team_pb2.ListInvitesRequest, _team_pb2.ListInvitesResponse]
     """Lists the invitations that are open, newest first."""
     CreateInvite: _grpc.UnaryUnaryMultiCallable[_team_pb2.CreateInviteRequest, _team_pb2.CreateInviteResponse]
@@ -63,6 +67,10 @@ class TeamServiceAsyncStub(TeamServiceStub):
     RemoveMember: _aio.UnaryUnaryMultiCallable[_team_pb2.RemoveMemberRequest, _team_pb2.RemoveMemberResponse]  # type: ignore[assignment]
     """Removes a member from the organization, revokes the API keys that the member created, and deletes the invitations that
     the member sent.  Returns `INVALID_STATE` for the last admin.
+    """
+    LeaveOrganization: _aio.UnaryUnaryMultiCallable[_team_pb2.LeaveOrganizationRequest, _team_pb2.LeaveOrganizationResponse]  # type: ignore[assignment]
+    """Leaves the organization: removes the person who asks, whatever their role, revokes the API keys that they created, and deletes
+    the invitations that they sent.  Returns `INVALID_STATE` for the last admin.
     """
     ListInvites: _aio.UnaryUnaryMultiCallable[_team_pb2.ListInvitesRequest, _team_pb2.ListInvitesResponse]  # type: ignore[assignment]
     """Lists the invitations that are open, newest first."""
@@ -101,6 +109,16 @@ class TeamServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_team_pb2.RemoveMemberResponse, _abc.Awaitable[_team_pb2.RemoveMemberResponse]]:
         """Removes a member from the organization, revokes the API keys that the member created, and deletes the invitations that
         the member sent.  Returns `INVALID_STATE` for the last admin.
+        """
+
+    @_abc_1.abstractmethod
+    def LeaveOrganization(
+        self,
+        request: _team_pb2.LeaveOrganizationRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_team_pb2.LeaveOrganizationResponse, _abc.Awaitable[_team_pb2.LeaveOrganizationResponse]]:
+        """Leaves the organization: removes the person who asks, whatever their role, revokes the API keys that they created, and deletes
+        the invitations that they sent.  Returns `INVALID_STATE` for the last admin.
         """
 
     @_abc_1.abstractmethod

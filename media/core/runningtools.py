@@ -58,6 +58,8 @@ class Tools:
     """The tools of one call's agent, and those that are running."""
 
     tools: Mapping[str, Tool]
+    #: Why the agent is not offered other tools, by name.
+    unavailable: Mapping[str, str] = field(default_factory=dict)
     _running: dict[str, _Running] = field(default_factory=dict)
     _known: dict[str, None] = field(default_factory=dict)  # in the order of the calls
 
@@ -73,7 +75,7 @@ class Tools:
     def refusal(self, name: str, arguments_json: str) -> str | None:
         """Return why this tool call is refused; None if it is not."""
         if name not in self.tools:
-            return UNKNOWN_TOOL
+            return self.unavailable.get(name, UNKNOWN_TOOL)
         if len(arguments_json) > MAX_ARGUMENTS:
             return TOO_LONG
         return TOO_MANY if len(self._running) >= MAX_RUNNING else None

@@ -42,7 +42,7 @@ class ToolCalls:
     def __init__(
         self, plan: CallPlan, session: Session, responses: ResponseSchedule, recording_pauses: RecordingPauses
     ) -> None:
-        self.agent_tools = Tools({tool.name: tool for tool in plan.tools})
+        self.agent_tools = Tools({tool.name: tool for tool in plan.tools}, plan.unavailable_tools)
         self.recording_pauses = recording_pauses
         # The outcome that a tool has requested for the call.
         self.requested_outcome: Outcome | None = None
@@ -173,6 +173,7 @@ class ToolCalls:
     def follow(self, plan: CallPlan) -> None:
         """Offer another agent's tools from now on; running ones continue."""
         self.agent_tools.tools = {tool.name: tool for tool in plan.tools}
+        self.agent_tools.unavailable = plan.unavailable_tools
         self.recording_pauses.follow(plan.pauses)
 
     def session_lost(self) -> None:

@@ -78,10 +78,7 @@ class Tool:
 
 @dataclass(frozen=True, slots=True)
 class CallPlan:
-    """Everything a conversation must know before its first frame, including every time constant.
-
-    ValueError if two tools have the same name.
-    """
+    """Everything a conversation must know before its first frame.  ValueError if two tools have the same name."""
 
     instructions: str  # without the caller's context
     voice: str
@@ -92,6 +89,8 @@ class CallPlan:
     prompts: Mapping[PromptKind, Prompt] = field(default_factory=dict)
     fillers: tuple[Prompt, ...] = ()  # rendered, played in turn
     tools: tuple[Tool, ...] = ()
+    # Why the agent is not offered other tools, by name.
+    unavailable_tools: Mapping[str, str] = field(default_factory=dict)
     recording: bool = False
     pauses: PauseRules = field(default_factory=PauseRules)
     recording_paused: bool = False  # the last stream ended in a pause

@@ -11,6 +11,7 @@ from control.campaigns.dispatching import Dispatcher
 from hum import ids
 from hum.clock import now
 from tests.contract.conftest import Edge
+from tests.contract.inbox import listed, organization, receive, started
 from tests.contract.test_sms_stream import following
 from tests.control.campaigns.conftest import LIMITS
 from tests.support.cases import in_turn
@@ -86,6 +87,53 @@ async def test_the_guides_campaign_is_created_launched_and_sent(edge: Edge) -> N
     assert [each for each in types if each.startswith("campaign.")] == ["campaign.launched", "campaign.completed"]
     entries = (await http.get("/api/audit-log")).json()["entries"]
     assert {"createCampaign", "launchCampaign"} <= {each["action"] for each in entries}
+
+
+async def test_a_campaigns_conversations_come_into_the_inbox_when_somebody_answers(edge: Edge) -> None:
+    http, number = await clinic(edge)
+    org = await organization(http)
+    contacts = [f"+1317555{n:04d}" for n in range(2000, 2006)]
+    known, closed = [await started(http, number, each) for each in contacts[:2]]
+    await http.post(f"/api/sms/conversations/{closed['id']}/close")
+    recipients = [{"contact_e164": each} for each in contacts]
+    fields = {
+        "recipients": recipients,
+        "scheduled_start_at": None,
+        "throttle_per_minute": None,
+        "honor_quiet_hours": False,
+    }
+    campaign = (await http.post(CAMPAIGNS, json=guide(number, **fields))).json()
+    await http.post(f"{CAMPAIGNS}/{campaign['id']}/launch")
+    await dispatch(edge)
+
+    async def inbox() -> list[str]:
+        return sorted(await listed(http, status="open", snoozed=False, campaign_only=False))
+
+    async def threads() -> dict[str, dict[str, Any]]:
+        found = (await http.get("/api/sms/conversations")).json()["conversations"]
+        return {each["contact_e164"]: each for each in found}
+
+    assert await inbox() == [known["contact_e164"]]
+    assert sorted(await listed(http, campaign_only=True)) == contacts[1:]
+    assert sorted(await listed(http, campaign_only=True, q="317555")) == contacts[1:]
+    assert await listed(http, campaign_only=False, q="317555") == [known["contact_e164"]]
+    assert sorted(await threads()) == contacts  # without the filter, all
+    begun = await threads()
+    paths = [f"/api/sms/conversations/{begun[each]['id']}" for each in contacts]
+    await receive(edge, begun[contacts[1]], org)
+    await http.post(
+        f"{paths[2]}/messages", json={"body": "Hi", "scheduled_at": (now() + timedelta(days=1)).isoformat()}
+    )
+    await http.post(f"{paths[3]}/reopen")
+    await http.patch(paths[4], json={"snoozed_until": (now() + timedelta(days=1)).isoformat()})
+    await http.post(f"{paths[5]}/close")
+    assert await inbox() == contacts[:4]
+    assert not any(each["campaign_only"] for each in (await threads()).values())
+    again = (await http.post(CAMPAIGNS, json=guide(number, **fields))).json()
+    await http.post(f"{CAMPAIGNS}/{again['id']}/launch")
+    await dispatch(edge)
+    assert await inbox() == contacts[:4]  # the next one opens what is closed, and takes nothing out of the inbox
+    assert await listed(http, campaign_only=True) == [contacts[5]]
 
 
 async def test_twelve_spellings_of_a_number_are_one_recipient(edge: Edge) -> None:

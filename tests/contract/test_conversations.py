@@ -155,6 +155,20 @@ async def test_assigning_snoozing_and_reading(edge: Edge) -> None:
         assert reasons(await person.request("PATCH", path, json={field: None})).keys() == {field}
 
 
+async def test_only_who_can_answer_is_assigned_a_conversation(edge: Edge) -> None:
+    ada, bob = await edge.signed_in(), await edge.signed_in("bob@example.com")
+    await ada.post("/api/organizations", json={"name": "Clinic"})
+    await ada.post("/api/team/invites", json={"email": "bob@example.com", "role": "viewer"})
+    await bob.accept()
+    his = (await bob.get("/api/me")).json()["user"]["id"]
+    path = f"/api/sms/conversations/{(await started(ada, await numbered(edge, ada)))['id']}"
+    refused = await ada.request("PATCH", path, json={"assignee_id": his})
+    assert reasons(refused) == {"assignee_id": "is a viewer, who can't answer texts"}
+    assert (await ada.get(path)).json()["assignee_id"] is None
+    await ada.request("PATCH", f"/api/team/{his}", json={"role": "operator"})
+    assert (await ada.request("PATCH", path, json={"assignee_id": his})).json()["assignee_id"] == his
+
+
 async def test_a_snooze_ends_however_late_and_when_the_contact_writes(edge: Edge) -> None:
     http = await edge.client()
     number, org, db = await numbered(edge, http), await organization(http), edge.plane.control.db

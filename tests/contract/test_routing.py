@@ -11,7 +11,7 @@ import pytest
 
 from control.base.hours import WEEKDAYS
 from control.calls import calllimits
-from control.tools import AgentTool, Registry, Result, Situation, ToolChannel, ToolContext
+from control.tools import AgentTool, Registry, Result, Situation, ToolChannel, ToolContext, ToolUnavailable
 from hum import ids
 from hum.ids import Kind
 from hum.v1 import runtime_pb2, runtime_pb2_grpc
@@ -191,8 +191,8 @@ async def test_after_hours_a_running_call_is_offered_what_the_hour_allows(
         ran.append(context.situation)
         return Result("done")
 
-    def by_day(situation: Situation) -> dict[str, Any] | None:
-        return {"type": "object", "properties": {}} if situation.is_open else None
+    def by_day(situation: Situation) -> dict[str, Any] | ToolUnavailable:
+        return {"type": "object", "properties": {}} if situation.is_open else ToolUnavailable("it is closed")
 
     registries[-1].add([AgentTool("by_day", "Needs somebody.", by_day, run, frozenset({ToolChannel.CALL}), 5_000)])
     await desk.set_up()

@@ -129,6 +129,24 @@ async def test_the_last_admin_stays(edge: Edge) -> None:
     assert same.status_code == 200  # changes nothing
 
 
+@pytest.mark.parametrize("role", ["viewer", "operator", "admin"])
+async def test_each_role_may_leave(edge: Edge, role: str) -> None:
+    owner, grace = await team(edge, (GRACE, role))
+    mine = (await owner.get("/api/me")).json()["user"]["id"]
+    if role != "admin":
+        assert (await grace.request("DELETE", f"/api/team/{mine}")).status_code == 403, "they remove nobody else"
+    assert (await grace.request("DELETE", "/api/me/membership")).status_code == 204
+    assert list(await members(owner)) == [ADA]
+    refusal = await grace.request("DELETE", "/api/me/membership")
+    assert (refusal.status_code, refusal.json()["error"]["code"]) == (403, "no_membership")
+    last = await owner.request("DELETE", "/api/me/membership")
+    assert (last.status_code, last.json()["error"]["code"]) == (409, "invalid_state")
+    key = (await owner.post("/api/api-keys", {"name": "k", "role": "admin"})).json()["secret"]
+    async with httpx.AsyncClient(base_url=edge.url, trust_env=False) as http:
+        refused = await http.delete("/api/me/membership", headers={"Authorization": f"Bearer {key}"})
+        assert refused.status_code == 401, "a key removes no person"
+
+
 async def test_two_admins_who_demote_each_other_at_once_leave_one(edge: Edge) -> None:
     for _ in range(2):
         owner, grace = await edge.signed_in(ADA), await edge.signed_in(GRACE)

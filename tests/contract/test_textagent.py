@@ -91,10 +91,15 @@ async def test_who_wants_none_gets_none_and_the_agent_knows(edge: Edge) -> None:
 async def test_nobody_is_texted_at_a_number_that_may_be_forged(edge: Edge) -> None:
     _, media = await joined(edge)
     await fetch(edge, "UPDATE calls SET caller_verification = 'failed' RETURNING id")
-    assert (await text(media, "1", "Hi"))[1] == {"error": "There is no such tool."}
+    assert (await text(media, "1", "Hi"))[1] == {
+        "error": "This tool is not available: the caller's number is withheld, or may be spoofed."
+    }
     await fetch(edge, "UPDATE calls SET caller_verification = NULL RETURNING id")
     await fetch(edge, "UPDATE numbers SET sms_enabled = false RETURNING id")
-    assert (await text(media, "2", "Hi"))[1] == {"error": "There is no such tool."}
+    assert (await text(media, "2", "Hi"))[1] == {
+        "error": "This tool is not available: this call's number can't text: its `sms_enabled` is off, or its carrier offers no "
+        "texts for it."
+    }
 
 
 async def run_tool(tx: Tx, org: UUID, turn: UUID, name: str, approval: UUID | None = None) -> None:

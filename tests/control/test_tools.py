@@ -23,6 +23,7 @@ from control.tools import (
     ToolChannel,
     ToolContext,
     ToolPolicy,
+    ToolUnavailable,
 )
 from hum import ids
 from hum.contract.errors import InvalidState
@@ -106,9 +107,48 @@ async def test_bad_arguments_run_nothing() -> None:
         result = await answer(tool(never), arguments)
         assert not result.ok and result.output["problems"], arguments[:20]
     assert not (await answer(tool(never, policy=ToolPolicy.APPROVAL))).ok
-    assert not (await answer(tool(never, parameters=lambda _: None))).ok, "the flow has no use for it"
+    assert not (await answer(tool(never, parameters=lambda _: ToolUnavailable("the flow has no use for it")))).ok, (
+        "the flow has no use for it"
+    )
     assert not (await answer(tool(never, channels=frozenset()))).ok
     assert not (await answer(tool(None))).ok, "the media process carries it out itself"
+
+
+async def test_a_tool_that_is_not_offered_says_what_is_missing() -> None:
+    async def do(_: ToolContext, __: Mapping[str, Any]) -> Result:
+        return Result("done")
+
+    registry = Registry()
+    registry.add([tool(do, name="own"), tool(do, name="other", parameters=lambda _: ToolUnavailable("`x` is off"))])
+    orders, stock = tool(do, name="orders"), tool(do, name="stock")
+
+    async def errors(tools_json: str | None) -> dict[str, str]:
+        situation = Situation({"tools_json": tools_json}, own_tools=(orders, stock))
+        reasons = registry.unavailable(ToolChannel.CALL, situation)
+        offered = {each.name for each, _ in registry.offered(ToolChannel.CALL, situation)}
+        assert offered == {"own", "other", "orders", "stock"} - reasons.keys()
+        context = ToolContext(ids.new(), situation, call_id=ids.new())
+        for name, reason in reasons.items():
+            result = await registry.run(ToolChannel.CALL, name, '{"n": 1}', context)
+            assert (result.ok, result.output) == (False, {"error": str(reason)})
+        return {name: reason.reason for name, reason in reasons.items()}
+
+    x, off, unlisted = (
+        "`x` is off",
+        "the agent's `tools_json` switches it off",
+        "the agent's `tools_json` does not list it",
+    )
+    assert await errors(None) == {"other": x}
+    assert await errors("[]") == {"other": x, "orders": unlisted, "stock": unlisted}
+    assert await errors('[{"name": "orders"}]') == {"other": x, "stock": unlisted}
+    assert await errors('[{"name": "own", "enabled": false}]') == {"other": x, "own": off}
+    assert await errors('[{"name": "own", "enabled": false}, {"name": "stock"}]') == {
+        "other": x,
+        "own": off,
+        "orders": unlisted,
+    }
+    unknown = await registry.run(ToolChannel.CALL, "nothing", "{}", CONTEXT)
+    assert unknown.output == {"error": "There is no such tool."}
 
 
 async def test_what_is_long_is_cleaned_where_it_holds_up_nobody() -> None:

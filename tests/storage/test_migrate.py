@@ -69,6 +69,43 @@ async def test_a_new_organization_keeps_the_hours_of_those_it_texts_and_calls(em
     await connection.close()
 
 
+async def test_what_only_campaigns_have_opened_leaves_the_inbox(
+    empty_database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    every = migrations()
+    monkeypatch.setattr(module, "migrations", lambda: [each for each in every if each.version < 33])
+    await migrate(empty_database)
+    connection = await asyncpg.connect(empty_database)
+    org = ids.new()
+    await connection.execute("INSERT INTO organizations (org_id, name) VALUES ($1, 'Clinic')", org)
+    # What was written in each, the oldest first, and its status.
+    stories: dict[str, tuple[list[str | None], str]] = {
+        "campaign": (["campaign"], "open"),
+        "answered": (["campaign", None], "open"),
+        "written": (["campaign", "human"], "open"),
+        "older": ([None, "campaign"], "open"),
+        "closed": (["campaign"], "closed"),
+        "empty": ([], "open"),
+    }
+    for name, (senders, status) in stories.items():
+        thread = ids.new()
+        await connection.execute(
+            "INSERT INTO conversations (id, org_id, number_e164, contact_e164, status) VALUES ($1, $2, '+1', $3, $4)",
+            thread, org, name, status,
+        )  # fmt: skip
+        for sender in senders:
+            await connection.execute(
+                "INSERT INTO messages (id, org_id, conversation_id, direction, number_e164, contact_e164, body, status, segments,"
+                " sent_by) VALUES ($1, $2, $3, $4, '+1', $5, 'Hi', $6, 1, $7)",
+                ids.new(), org, thread, "outbound" if sender else "inbound", name, "sent" if sender else "received", sender,
+            )  # fmt: skip
+    monkeypatch.setattr(module, "migrations", lambda: every)
+    await migrate(empty_database)
+    rows = await connection.fetch("SELECT contact_e164 FROM conversations WHERE campaign_only")
+    assert [row["contact_e164"] for row in rows] == ["campaign"]
+    await connection.close()
+
+
 async def test_a_login_without_the_roles_is_told_what_to_do(database_url: str) -> None:
     owner = await asyncpg.connect(database_url)
     await owner.execute("DROP ROLE IF EXISTS stranger; CREATE ROLE stranger LOGIN PASSWORD 'x'")

@@ -136,7 +136,7 @@ async def test_many_texts_go_step_by_step(texting: Texting, monkeypatch: pytest.
         row = await usecases.begin_of_contact(tx, id)
         assert row is not None
         assert await tx.fetchval("SELECT count(*) FROM hum.search_conversations"
-                                 "('', '5551234', NULL, NULL, 9, NULL, NULL, false, NULL, NULL, NULL)") == 0  # fmt: skip
+                                 "('', '5551234', NULL, NULL, 9, NULL, NULL, false, NULL, NULL, NULL, NULL)") == 0  # fmt: skip
     steps = 0
     while True:
         steps += 1

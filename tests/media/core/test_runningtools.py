@@ -201,6 +201,14 @@ def test_a_tool_that_nobody_knows_is_refused_at_once(make_call: Callable[..., Ph
     assert phone.told(TurnEnded)[-1].role == "agent"
 
 
+def test_a_tool_that_is_not_offered_is_refused_with_the_reason(make_call: Callable[..., Phone]) -> None:
+    reason = "This tool is not available: the agent's `voicemail_enabled` is off."
+    phone = make_call(plan=replace(PLAN, unavailable_tools={"weather": reason}), script=["weather"])
+    phone.after(3_000)
+    assert outputs(phone) == [json.dumps({"error": reason}, separators=(",", ":"))]
+    assert ends(phone) == ["failed"] and phone.told(ToolFinished)[0].output_json == outputs(phone)[0]
+
+
 def test_the_same_call_twice_is_run_once(make_call: Callable[..., Phone]) -> None:
     phone = make_call()
     (run,) = runs(phone)

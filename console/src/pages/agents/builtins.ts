@@ -2,53 +2,76 @@
 import { isObject } from "@/ui/schema-form/schema";
 import { type Draft, startOf } from "./flow";
 
-export const BUILTINS = [
-  "end_call",
-  "transfer_to_number",
-  "transfer_to_flow",
-  "take_voicemail",
-  "pause_recording",
-  "resume_recording",
-  "send_digits",
-  "assign_to_human",
-  "close_conversation",
-  "transfer_sms_to_flow",
-  "schedule_followup_sms",
-  "report_outcome",
-  "lookup_knowledge",
-] as const;
-export type Builtin = (typeof BUILTINS)[number];
+/** By what starts an agent, all that it can have; a test holds this against what `control` has. */
+export const BUILTINS = {
+  call: [
+    "end_call",
+    "transfer_to_number",
+    "transfer_to_flow",
+    "take_voicemail",
+    "send_text",
+    "stop_texting",
+    "pause_recording",
+    "resume_recording",
+    "send_digits",
+    "report_outcome",
+    "lookup_knowledge",
+  ],
+  message: ["assign_to_human", "close_conversation", "transfer_sms_to_flow", "schedule_followup_sms", "stop_texting", "report_outcome", "lookup_knowledge"],
+  event: ["report_outcome", "lookup_knowledge"],
+} as const;
+export type Builtin = (typeof BUILTINS)[keyof typeof BUILTINS][number];
+type Choice = NonNullable<Draft["tools_json"]>[number];
 
-/** Those of the agent's channel, and whether it has them as it is. */
-export function builtinsOf(draft: Draft): { name: Builtin; isOn: boolean }[] {
-  const start = startOf(draft);
+/** Those of the agent's channel: whether it has them as it is, and whether it switches them off. */
+export function builtinsOf(draft: Draft): { name: Builtin; isOn: boolean; isOff: boolean }[] {
+  const off = new Set(choicesOf(draft.tools_json).flatMap((each) => (each.enabled === false ? [each.name] : [])));
+  return BUILTINS[startOf(draft)].map((name) => ({ name, isOn: isGiven(name, draft) && !off.has(name), isOff: off.has(name) }));
+}
+
+/** Whether the agent's other settings give it the tool; what the number of a call gives, only the call can tell. */
+function isGiven(name: Builtin, draft: Draft): boolean {
   const targets = isObject(draft.transfer_map_json) ? Object.values(draft.transfer_map_json) : [];
-  const toFlows = targets.some((each) => typeof each === "string" && each.startsWith("flow_"));
-  const toNumbers = targets.some((each) => isObject(each) || (typeof each === "string" && each.startsWith("+")));
-  const records = draft.recording_enabled === true || draft.recording_rules_json !== null;
-  const common: [Builtin, boolean][] = [
-    ["report_outcome", draft.outcome_schema_json !== null],
-    ["lookup_knowledge", draft.knowledge_ids.length > 0],
-  ];
-  const own: Record<typeof start, [Builtin, boolean][]> = {
-    call: [
-      ["end_call", true],
-      ["transfer_to_number", toNumbers],
-      ["transfer_to_flow", toFlows],
-      ["take_voicemail", draft.voicemail_enabled],
-      ["pause_recording", records],
-      ["resume_recording", records],
-      ["send_digits", draft.kind === "outbound"],
-    ],
-    message: [
-      ["assign_to_human", true],
-      ["close_conversation", true],
-      ["transfer_sms_to_flow", toFlows],
-      ["schedule_followup_sms", followUps(draft) > 0],
-    ],
-    event: [],
-  };
-  return [...own[start], ...common].map(([name, isOn]) => ({ name, isOn }));
+  switch (name) {
+    case "transfer_to_number":
+      return targets.some((each) => isObject(each) || (typeof each === "string" && each.startsWith("+")));
+    case "transfer_to_flow":
+    case "transfer_sms_to_flow":
+      return targets.some((each) => typeof each === "string" && each.startsWith("flow_"));
+    case "take_voicemail":
+      return draft.voicemail_enabled === true;
+    case "pause_recording":
+    case "resume_recording":
+      return draft.recording_enabled === true || draft.recording_rules_json !== null;
+    case "send_digits":
+      return draft.kind === "outbound";
+    case "schedule_followup_sms":
+      return followUps(draft) > 0;
+    case "report_outcome":
+      return draft.outcome_schema_json !== null;
+    case "lookup_knowledge":
+      return draft.knowledge_ids.length > 0;
+    default:
+      return true;
+  }
+}
+
+function choicesOf(tools: Draft["tools_json"]): Choice[] {
+  return Array.isArray(tools) ? tools : [];
+}
+
+/** `tools_json` with a tool switched off or on; null when it chooses nothing any more. */
+export function switched(tools: Choice[] | null, name: string, isOn: boolean): Choice[] | null {
+  const others = (tools ?? []).filter((each) => each.name !== name || each.enabled !== false);
+  if (!isOn) return [...others, { name, enabled: false }];
+  return others.length === 0 ? null : others;
+}
+
+/** `tools_json` with the bound tools that it lists, and those that it switches off as they were; null lists all. */
+export function listing(tools: Choice[] | null, names: string[] | null): Choice[] | null {
+  const off = (tools ?? []).filter((each) => each.enabled === false);
+  if (names === null) return off.length === 0 ? null : off;
+  return [...off, ...names.map((name) => (tools ?? []).find((each) => each.name === name && each.enabled !== false) ?? { name })];
 }
 
 const DEFAULT_FOLLOW_UPS = 3;

@@ -9,7 +9,7 @@ import { Button, IconButton } from "@/ui/button";
 import { SelectField, Switch } from "@/ui/field";
 import { Badge, Card, Failure, Loaded, Skeleton, type Tone } from "@/ui/layout";
 import { toast } from "@/ui/toast";
-import { builtinsOf } from "./builtins";
+import { builtinsOf, listing, switched } from "./builtins";
 import { useEditing, useField } from "./edit/editing";
 import { startOf } from "./flow";
 import { useConnectors, useFlowMcp, useFlowTools, useHttpTools, useKnowledge, useMcpServers } from "./queries";
@@ -225,18 +225,21 @@ function OnlyThese() {
   const bound = useFlowTools(base.id).data ?? [];
   const tools = useHttpTools().data ?? [];
   const canWrite = useCan("flows:write");
-  const allowed = (Array.isArray(value) ? value : []).map((each) => each.name);
+  const listed = (Array.isArray(value) ? value : []).filter((each) => each.enabled !== false);
+  const allowed = listed.map((each) => each.name);
+  // Entries that only switch tools off list none; an empty list allows none.
+  const isListing = value !== null && (listed.length > 0 || value.length === 0);
   const names = [...new Set([...bound.flatMap((each) => each.name ?? tools.find((one) => one.id === each.tool_id)?.name ?? []), ...allowed])];
-  if (names.length === 0 && value === null) return null;
+  if (names.length === 0 && !isListing) return null;
   return (
     <Card title={form.fields.tools_json.label} actions={<Badge>{t.tools.withSave}</Badge>}>
-      <Switch label={form.fields.tools_json.label} hint={form.fields.tools_json.hint} checked={value !== null} disabled={!canWrite} onChange={(event) => setValue(event.target.checked ? names.map((name) => ({ name })) : null)} />
-      {value !== null && (
+      <Switch label={form.fields.tools_json.label} hint={form.fields.tools_json.hint} checked={isListing} disabled={!canWrite} onChange={(event) => setValue(listing(value, event.target.checked ? names : null))} />
+      {isListing && (
         <ul className="mt-2">
           {names.map((name) => (
             <li key={name}>
               <label className="flex items-center gap-2.5 rounded-control px-2 py-1.5 hover:bg-hover">
-                <input type="checkbox" className="size-4 accent-(--color-accent)" disabled={!canWrite} checked={allowed.includes(name)} onChange={(event) => setValue(event.target.checked ? [...(value ?? []), { name }] : (value ?? []).filter((each) => each.name !== name))} />
+                <input type="checkbox" className="size-4 accent-(--color-accent)" disabled={!canWrite} checked={allowed.includes(name)} onChange={(event) => setValue(listing(value, event.target.checked ? [...allowed, name] : allowed.filter((each) => each !== name)))} />
                 <code>{name}</code>
               </label>
             </li>
@@ -250,17 +253,22 @@ function OnlyThese() {
 function Builtins() {
   const t = useTexts("agents");
   const { draft } = useEditing();
+  const [value, setValue] = useField("tools_json");
+  const canWrite = useCan("flows:write");
   return (
-    <Card title={t.tools.builtins}>
+    <Card title={t.tools.builtins} actions={<Badge>{t.tools.withSave}</Badge>}>
       <p className="mb-3 text-dim">{t.tools.builtinsLead}</p>
       <ul className="space-y-1.5">
-        {builtinsOf(draft).map(({ name, isOn }) => (
+        {builtinsOf(draft).map(({ name, isOn, isOff }) => (
           <li key={name} className="flex items-start gap-2.5">
             {isOn ? <Check size={15} aria-label={t.tools.has} className="mt-0.5 shrink-0 text-good" /> : <Minus size={15} aria-label={t.tools.hasNot} className="mt-0.5 shrink-0 text-dim" />}
-            <span>
+            <span className="min-w-0 flex-1">
               <code className={isOn ? "font-medium" : "text-dim"}>{name}</code>
-              <span className="block text-xs text-dim">{t.builtins[name]}</span>
+              <span className="block text-xs text-dim">
+                {t.builtins[name]} {isOff && t.tools.isOff}
+              </span>
             </span>
+            <input type="checkbox" className="mt-0.5 size-4 shrink-0 accent-(--color-accent)" aria-label={t.tools.allowed(name)} disabled={!canWrite} checked={!isOff} onChange={(event) => setValue(switched(value, name, event.target.checked))} />
           </li>
         ))}
       </ul>

@@ -10,6 +10,7 @@ import { MomentField } from "@/ui/moment";
 import { Skeleton } from "@/ui/layout";
 import { useNow } from "@/ui/now";
 import { toast } from "@/ui/toast";
+import { answering } from "./names";
 import { type Conversation, useMembers, usePatch } from "./queries";
 
 const OPTION = "flex w-full items-center gap-3 rounded-control px-3 py-2 text-left hover:bg-hover max-md:py-3";
@@ -26,7 +27,7 @@ export function AssignDialog({ conversation, onClose }: { conversation: Conversa
     patch(conversation.id, { assignee_id: id }, () => toast.done(id ? t.assignedTo(name) : t.unassigned, { label: t.undo, run: () => patch(conversation.id, { assignee_id: before }) }));
   };
   const mine = me.user?.id;
-  const members = (data?.members ?? []).toSorted((a, b) => Number(b.user_id === mine) - Number(a.user_id === mine));
+  const members = answering(data?.members ?? []).toSorted((a, b) => Number(b.user_id === mine) - Number(a.user_id === mine));
   return (
     <Dialog isOpen onClose={onClose} title={t.assign} description={t.assignLead}>
       {data ? (

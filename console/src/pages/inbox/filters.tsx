@@ -6,6 +6,7 @@ import { count, phone } from "@/lib/format";
 import { IconButton } from "@/ui/button";
 import { SelectField } from "@/ui/field";
 import { SearchField } from "@/ui/search-field";
+import { answering } from "./names";
 import { useCountsOfInbox, useMembers, useNumbers } from "./queries";
 import type { InboxSearch } from "./route";
 
@@ -20,7 +21,7 @@ export function Filters() {
   const me = useMe();
   const set = (change: Partial<Record<keyof InboxSearch, string | true | undefined>>): void =>
     void navigate({ to: id ? "/inbox/$id" : "/inbox", params: { id: id ?? "" }, search: clean({ ...search, ...change }), replace: true });
-  const others = (members.data?.members ?? []).filter((each) => each.user_id !== me.user?.id);
+  const others = answering(members.data?.members ?? []).filter((each) => each.user_id !== me.user?.id);
   return (
     <div className="space-y-2 border-b border-line px-4 pb-3">
       <SearchField id="inbox-search" label={t.search} placeholder={t.searchPlaceholder} value={search.q ?? ""} onChange={(q) => set({ q: q || undefined })} />
@@ -31,10 +32,13 @@ export function Filters() {
             isBare
             label={t.status}
             value={search.status ?? "open"}
-            choices={(["open", "snoozed", "closed", "all"] as const).map((value) => ({ value, label: t.statuses[value] }))}
+            choices={(["open", "snoozed", "closed", "campaigns", "all"] as const).map((value) => ({ value, label: t.statuses[value] }))}
             onChange={(event) => set({ status: event.target.value === "open" ? undefined : event.target.value })}
           />
         </div>
+        <IconButton label={t.onlyUnread} icon={MailOpen} pressed={Boolean(search.unread)} onClick={() => set({ unread: search.unread ? undefined : true })} />
+      </div>
+      <div className="flex gap-1.5 empty:hidden">
         {others.length > 0 && (
           <div className="min-w-0 flex-1">
             <SelectField
@@ -57,7 +61,6 @@ export function Filters() {
             />
           </div>
         )}
-        <IconButton label={t.onlyUnread} icon={MailOpen} pressed={Boolean(search.unread)} onClick={() => set({ unread: search.unread ? undefined : true })} />
       </div>
     </div>
   );

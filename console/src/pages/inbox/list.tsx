@@ -1,6 +1,6 @@
 import { Link, useParams, useSearch } from "@tanstack/react-router";
 import { useVirtualizer } from "@tanstack/react-virtual";
-import { AlarmClock, ArrowUp, Ban, BotOff, PencilLine, Reply } from "lucide-react";
+import { AlarmClock, ArrowUp, Ban, BotOff, Megaphone, PencilLine, Reply } from "lucide-react";
 import { type ReactNode, useEffect, useMemo, useRef, useState } from "react";
 import { type Command, useCommands } from "@/app/commands";
 import { ownKey, useMe, useZone } from "@/api/me";
@@ -10,6 +10,7 @@ import { useHeld } from "@/ui/held";
 import { Failure, Skeleton } from "@/ui/layout";
 import { useNow } from "@/ui/now";
 import { useDrafted } from "./drafts";
+import { Elsewhere } from "./elsewhere";
 import { nameOf } from "./names";
 import { type Conversation, useConversations, useMembers } from "./queries";
 
@@ -36,7 +37,7 @@ export function Conversations({ empty }: { empty: ReactNode }) {
 
   if (query.error && rows.length === 0) return <div className="p-4"><Failure error={query.error} onRetry={() => void query.refetch()} /></div>;
   if (query.isPending) return <div className="p-4"><Skeleton lines={12} height="h-5" /></div>;
-  if (rows.length === 0) return scope === "{}" ? empty : <p className="px-4 py-10 text-center text-dim">{t.noneMatch}</p>;
+  if (rows.length === 0) return <Elsewhere search={search}>{scope === "{}" ? empty : <p className="px-4 py-10 text-center text-dim">{t.noneMatch}</p>}</Elsewhere>;
   const isScrolled = (): boolean => (scroller.current?.scrollTop ?? 0) > AT_TOP_PX;
   return (
     <div className="relative min-h-0 flex-1">
@@ -154,6 +155,7 @@ function Marks({ row }: { row: Conversation }) {
       {row.opted_out && <Mark icon={Ban} tone="text-bad" text={t.optedOut} />}
       {isSnoozed && row.snoozed_until && <Mark icon={AlarmClock} text={t.until(shortTime(row.snoozed_until, zone))} />}
       {row.status === "closed" && <span>{t.closed}</span>}
+      {row.campaign_only && <Mark icon={Megaphone} text={t.campaign} />}
       {row.ai_paused && row.status === "open" && !row.opted_out && <Mark icon={BotOff} text={t.aiPausedShort} />}
       <span className="min-w-0 flex-1 truncate text-right">
         {assignee ? (assignee.user_id === me.user?.id ? t.you : (assignee.name ?? assignee.email)) : row.contact?.name ? phone(row.contact_e164) : ""}

@@ -4,6 +4,7 @@ import { useQuery, useQueryClient } from "@tanstack/react-query";
 import { useCallback } from "react";
 import { useAct, useChange } from "@/api/acts";
 import { type Schemas, api, data, idempotencyKey } from "@/api/client";
+import type { operations } from "@/api/schema";
 import { type News, useNews } from "@/api/live";
 import { can, heldMe, useCan } from "@/api/me";
 import { asApiError, askListAhead, patchRows, queryClient, useList, useThing } from "@/api/queries";
@@ -17,9 +18,20 @@ export type Run = Schemas["TextRun"];
 const PAGE = 50;
 const TOUCHED = [["conversations"], ["inbox"]];
 
-function asked({ status, assignee, unread, number, q }: InboxSearch) {
+type Query = NonNullable<operations["listConversations"]["parameters"]["query"]>;
+
+/** What the list's status asks of the server. */
+const BY_STATUS: Record<NonNullable<InboxSearch["status"]> | "open", Query> = {
+  open: { status: "open", snoozed: false, campaign_only: false },
+  snoozed: { status: "open", snoozed: true },
+  closed: { status: "closed" },
+  campaigns: { campaign_only: true },
+  all: {},
+};
+
+export function asked({ status, assignee, unread, number, q }: InboxSearch): Query {
   return {
-    ...(status === "closed" ? { status: "closed" as const } : status === "all" ? {} : { status: "open" as const, snoozed: status === "snoozed" }),
+    ...BY_STATUS[status ?? "open"],
     ...(assignee ? { assignee } : {}),
     ...(unread ? { unread } : {}),
     ...(number ? { number_id: number } : {}),
@@ -36,6 +48,18 @@ function threads(search: InboxSearch) {
 
 export function useConversations(search: InboxSearch) {
   return useList(...threads(search));
+}
+
+const ELSEWHERE = ["snoozed", "closed", "campaigns"] as const;
+const MOST_COUNTED = 100;
+
+/** How many conversations the same filters find where the inbox's own list does not show them. */
+export function useElsewhere(search: InboxSearch) {
+  const ask = async (status: (typeof ELSEWHERE)[number], signal: AbortSignal) => {
+    const page = await data(api.GET("/api/sms/conversations", { params: { query: { ...asked({ ...search, status }), limit: MOST_COUNTED } }, signal }));
+    return { status, count: page.conversations.length, isMore: page.next_cursor !== null };
+  };
+  return useThing(["conversations", "elsewhere", asked(search)], async (signal) => (await Promise.all(ELSEWHERE.map((each) => ask(each, signal)))).filter((each) => each.count > 0));
 }
 
 /** While the page is still on its way. */

@@ -2,9 +2,9 @@ import { createRoute, lazyRouteComponent } from "@tanstack/react-router";
 import { shellRoute } from "@/app/roots";
 import { loadTexts } from "@/i18n";
 
-/** Which conversations are shown; `open` and everybody's, when unset. */
+/** Which conversations are shown; when unset, everybody's that are open, without those that a campaign has opened and nobody has answered. */
 export interface InboxSearch {
-  status?: "snoozed" | "closed" | "all";
+  status?: "snoozed" | "closed" | "campaigns" | "all";
   assignee?: string;
   unread?: true;
   number?: string;
@@ -16,7 +16,7 @@ export interface InboxSearch {
 function inboxSearch(search: Record<string, unknown>): InboxSearch {
   const { status, assignee, unread, number, q, to } = search;
   return {
-    ...(status === "snoozed" || status === "closed" || status === "all" ? { status } : {}),
+    ...(status === "snoozed" || status === "closed" || status === "campaigns" || status === "all" ? { status } : {}),
     ...(typeof assignee === "string" && assignee ? { assignee } : {}),
     ...(unread === true ? { unread } : {}),
     ...(typeof number === "string" && number ? { number } : {}),

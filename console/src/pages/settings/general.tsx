@@ -1,10 +1,9 @@
 import { useNavigate } from "@tanstack/react-router";
 import { Plus, X } from "lucide-react";
 import { useState } from "react";
-import { useChange } from "@/api/acts";
 import { Controller, useForm } from "react-hook-form";
+import { useChange } from "@/api/acts";
 import { api } from "@/api/client";
-import { useMe } from "@/api/me";
 import { useTexts } from "@/i18n";
 import { shortTime } from "@/lib/format";
 import { Button, IconButton } from "@/ui/button";
@@ -110,18 +109,15 @@ function Identity({ organization }: { organization: Organization }) {
 
 function Leave({ organization }: { organization: Organization }) {
   const t = useTexts("settings");
-  const me = useMe();
   const navigate = useNavigate();
   const [isAsked, setAsked] = useState(false);
-  const id = me.user?.id;
-  const leave = useChange(() => api.DELETE("/api/team/{user_id}", { params: { path: { user_id: id ?? "" } } }), [], {
+  const leave = useChange(() => api.DELETE("/api/me/membership"), [], {
     onDone: () => void navigate({ to: "/" }).then(() => location.reload()),
   });
-  if (!id) return null;
   return (
     <Card title={t.danger}>
       <p className="mb-3 text-dim">{t.dangerLead}</p>
-      <Button look="danger" needs="team:write" onClick={() => setAsked(true)}>
+      <Button look="danger" onClick={() => setAsked(true)}>
         {t.leave}
       </Button>
       <Confirm isOpen={isAsked} onClose={() => setAsked(false)} title={t.leaveTitle(organization.name)} verb={t.leave} typed={organization.name} isBusy={leave.isPending} onConfirm={() => leave.mutate(undefined)}>
