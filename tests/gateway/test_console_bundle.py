@@ -13,7 +13,6 @@ from typing import Any
 import pytest
 
 from gateway.console import STATIC
-from gateway.guides.catalogue import GROUP_OF
 from gateway.guides.site import ENTRY as GUIDES_ENTRY
 from gateway.reference import ENTRY
 
