@@ -45,9 +45,9 @@ $(CONSOLE_TOOLS): console/package-lock.json | $(READY)
 	$(NPM) ci --silent
 	@touch $@
 
-console/src/api/schema.d.ts: $(CONSOLE_TOOLS) $(wildcard hum/v1/*_pb2.py hum/v1/comments.binpb hum/schemas/*.json) gateway/openapi.py gateway/schemas.py
+console/src/api/schema.d.ts: $(CONSOLE_TOOLS) $(wildcard hum/v1/*_pb2.py hum/v1/comments.binpb hum/schemas/*.json) gateway/openapi.py gateway/schemas.py console/contract.js
 	$(BIN)/python -m gateway.openapi > console/node_modules/.openapi.json
-	$(NPM) exec -- openapi-typescript node_modules/.openapi.json -o src/api/schema.d.ts
+	cd console && PATH="$(CURDIR)/$(BIN):$$PATH" node contract.js < node_modules/.openapi.json > src/api/schema.d.ts
 
 # Types, lint, units.
 console-check: console/src/api/schema.d.ts console/e2e/node_modules/.ready

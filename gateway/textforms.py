@@ -13,8 +13,8 @@ MAX_URL_CHARS = 2000
 OTHERS = "OtherRecipients"
 
 
-def receive_request(form: Mapping[str, str], received_at: datetime | None = None) -> pb.ReceiveTextRequest:
-    """Return the request for a text from a contact; with `received_at`, for one that arrived then."""
+def receive_request(form: Mapping[str, str], arrived_at: datetime, *, is_late: bool = False) -> pb.ReceiveTextRequest:
+    """Return the request for a text from a contact that arrived then; `is_late`: it was kept since."""
     request = pb.ReceiveTextRequest(
         message_sid=sid(form),
         from_e164=short_text(form, "From"),
@@ -25,8 +25,9 @@ def receive_request(form: Mapping[str, str], received_at: datetime | None = None
         opt_out_type=short_text(form, "OptOutType").strip().upper(),
         is_group=any(name.startswith(OTHERS) and value for name, value in form.items()),
     )
-    if received_at is not None:
-        request.received_at.FromDatetime(received_at)
+    request.arrived_at.FromDatetime(arrived_at)
+    if is_late:
+        request.received_at.FromDatetime(arrived_at)
     return request
 
 

@@ -53,7 +53,7 @@ class TextWebhooks:
 
     async def _receive(self, request: Request) -> Response:
         form = await self._forms.read(request)
-        message = textforms.receive_request(form)
+        message = textforms.receive_request(form, now())
         return await self._process(request, form, lambda: self._ask(self._ingress.ReceiveText, message, request))
 
     async def _receive_fallback(self, request: Request) -> Response:
@@ -101,7 +101,8 @@ class TextWebhooks:
             report = textforms.report_request(form, webhook.path.removeprefix(STATUS))
             await self._ask(self._ingress.ReportText, report, None)
         else:
-            await self._ask(self._ingress.ReceiveText, textforms.receive_request(form, webhook.at), None)
+            message = textforms.receive_request(form, webhook.at, is_late=True)
+            await self._ask(self._ingress.ReceiveText, message, None)
 
 
 def _done(request: Request, how: str) -> Response:

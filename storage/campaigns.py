@@ -14,11 +14,14 @@ from storage.db import Tx
 COLUMNS = """
     c.id, c.org_id, c.name, c.number_id, n.e164 AS number_e164, c.flow_id, c.body_template, c.media_urls,
     c.throttle_per_minute, c.scheduled_start_at, c.expires_at, c.honor_quiet_hours, c.status, c.reason, c.duplicates,
+    c.honor_quiet_hours AND o.quiet_hours_enabled AND o.business_hours_json IS NOT NULL AS keeps_organization_hours,
+    c.honor_quiet_hours AND o.recipient_hours_enabled AS keeps_recipient_hours,
     c.created_at, c.launched_at, c.started_at, c.ended_at, s.pending, s.sending, s.sent, s.delivered, s.failed, s.unknown,
     s.opted_out, s.skipped, s.canceled
 """
 FROM = """
       FROM campaigns c
+      JOIN organizations o ON o.org_id = c.org_id
       LEFT JOIN numbers n ON n.id = c.number_id
      CROSS JOIN LATERAL (
            SELECT coalesce(sum(pending), 0)::int AS pending, coalesce(sum(sending), 0)::int AS sending,
@@ -126,6 +129,8 @@ class CampaignRow:
     scheduled_start_at: datetime | None
     expires_at: datetime | None
     honor_quiet_hours: bool
+    keeps_organization_hours: bool
+    keeps_recipient_hours: bool
     status: str
     reason: str | None
     duplicates: int

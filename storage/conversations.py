@@ -41,6 +41,7 @@ TOUCH = """
        SET last_message_preview = CASE WHEN last_message_at > $2 THEN last_message_preview ELSE left($3, 160) END,
            last_message_direction = CASE WHEN last_message_at > $2 THEN last_message_direction ELSE $4 END,
            last_message_at = greatest(last_message_at, $2), active_at = greatest(active_at, $2),
+           last_inbound_at = CASE WHEN $4 = 'inbound' THEN greatest(last_inbound_at, $2) ELSE last_inbound_at END,
            unread_count = unread_count + CASE WHEN $5 THEN 1 ELSE 0 END,
            status = CASE WHEN $5 THEN 'open' ELSE status END, snoozed_until = CASE WHEN $5 THEN NULL ELSE snoozed_until END
      WHERE id = $1
@@ -51,6 +52,7 @@ TOUCH_ALL = """
        SET last_message_preview = CASE WHEN c.last_message_at > $3 THEN c.last_message_preview ELSE left(each.body, 160) END,
            last_message_direction = CASE WHEN c.last_message_at > $3 THEN c.last_message_direction ELSE $4 END,
            last_message_at = greatest(c.last_message_at, $3), active_at = greatest(c.active_at, $3),
+           last_inbound_at = CASE WHEN $4 = 'inbound' THEN greatest(c.last_inbound_at, $3) ELSE c.last_inbound_at END,
            unread_count = c.unread_count + CASE WHEN $5 THEN 1 ELSE 0 END,
            status = CASE WHEN $5 THEN 'open' ELSE c.status END, snoozed_until = CASE WHEN $5 THEN NULL ELSE c.snoozed_until END
       FROM unnest($1::uuid[], $2::text[]) AS each (id, body)

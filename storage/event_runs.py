@@ -37,9 +37,10 @@ CREATE = """
     RETURNING id, org_id, status
 """
 # Only a waiting run is claimed: a job that is delivered twice runs it once.
+# Another worker gets a job only once its own is dead; a second job for a run comes while its worker may be alive.
 CLAIM = """
     UPDATE event_runs SET status = 'running', attempts = attempts + 1, touched_at = clock_timestamp()
-     WHERE id = $1 AND status = 'waiting'
+     WHERE id = $1 AND (status = 'waiting' OR status = 'running' AND touched_at <= clock_timestamp() - $2::interval)
     RETURNING id, org_id, flow_id, event_id, event_type, depth, attempts, resumed_at
 """
 WAIT = "UPDATE event_runs SET status = 'waiting' WHERE id = $1 AND status = 'running' AND attempts = $2"
@@ -259,9 +260,9 @@ async def prune(tx: Tx, keep: timedelta, limit: int) -> None:
 # --- as the tenant ------------------------------------------------------------------------------------------------
 
 
-async def claim(tx: Tx, id: UUID) -> EventRunClaim | None:
-    """Begin an attempt at a run; return None if it is over, or another worker has it."""
-    row = await tx.fetchrow(CLAIM, id)
+async def claim(tx: Tx, id: UUID, orphaned_after: timedelta) -> EventRunClaim | None:
+    """Begin an attempt at a run; return None if it is over, or another worker began one less than `orphaned_after` ago."""
+    row = await tx.fetchrow(CLAIM, id, orphaned_after)
     return EventRunClaim(**row) if row else None
 
 

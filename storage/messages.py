@@ -61,13 +61,22 @@ IS_FIRST = "SELECT NOT EXISTS (SELECT FROM messages WHERE conversation_id = $1)"
 _RULES = """
     SELECT o.time_zone, o.business_hours_json, o.quiet_hours_enabled, o.recipient_hours_enabled, c.status = 'closed' AS closed,
            coalesce(x.opted_out, false) AS opted_out, n.status = 'active' AS number_active, n.sms_enabled,
-           n.capabilities, coalesce(n.account_sid, '') AS account, c.contact_e164
+           n.capabilities, coalesce(n.account_sid, '') AS account, c.contact_e164, c.last_inbound_at
       FROM conversations c
       JOIN organizations o ON o.org_id = c.org_id
       LEFT JOIN numbers n ON n.id = c.number_id
       LEFT JOIN opt_outs x ON x.org_id = c.org_id AND x.contact_e164 = c.contact_e164
 """
 RULES = f"{_RULES} WHERE c.id = $1"
+# The same for a contact without a conversation, as far as it decides when.
+RULES_FOR = """
+    SELECT o.time_zone, o.business_hours_json, o.quiet_hours_enabled, o.recipient_hours_enabled, false AS closed,
+           false AS opted_out, NULL::boolean AS number_active, NULL::boolean AS sms_enabled, NULL::text[] AS capabilities,
+           '' AS account, $2::text AS contact_e164,
+           (SELECT max(last_inbound_at) FROM conversations c WHERE c.org_id = o.org_id AND c.contact_e164 = $2) AS last_inbound_at
+      FROM organizations o
+     WHERE o.org_id = $1
+"""
 RULES_OF = f"SELECT c.id, {_RULES.strip().removeprefix('SELECT')} WHERE c.id = ANY ($1)"
 
 
@@ -119,6 +128,7 @@ class RulesRow:
     #: The carrier account that holds the number; empty: ours.
     account: str
     contact_e164: str
+    last_inbound_at: datetime | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -258,4 +268,11 @@ async def rules(tx: Tx, conversation: UUID) -> RulesRow:
     row = await tx.fetchrow(RULES, conversation)
     if row is None:
         raise NotFound
+    return RulesRow(**row)
+
+
+async def rules_for(tx: Tx, org: UUID, contact_e164: str) -> RulesRow:
+    """Return what decides when a text may be sent to a contact, who may have no conversation."""
+    row = await tx.fetchrow(RULES_FOR, org, contact_e164)
+    assert row is not None, "the tenant's own organization"
     return RulesRow(**row)

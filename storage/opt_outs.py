@@ -1,7 +1,7 @@
 """Opt-outs of contacts from texts, for each organization.  A contact that opts in again keeps the row: it is the evidence.
 
-Times are the database's, so that those of several processes compare.  A change from the retry queue brings its own time, and
-does not undo a later one.
+A row that was never opted out (`ever_out`) only keeps the time of an opt-in, for an older opt-out that is delivered later; it is
+not shown.  Which of two changes stands is decided by `control.optouts.lastword`.
 """
 
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from hum.contract.errors import NotFound
 from storage.db import Tx
 
 COLUMNS = "contact_e164, opted_out, source, keyword, message_id, carrier_blocked, changed_at"
-GET = f"SELECT {COLUMNS} FROM opt_outs WHERE org_id = $1 AND contact_e164 = $2"
+GET = f"SELECT {COLUMNS} FROM opt_outs WHERE org_id = $1 AND contact_e164 = $2 AND (ever_out OR opted_out)"
 PAGE = f"""
     SELECT {COLUMNS} FROM opt_outs
      WHERE org_id = hum.org_id() AND opted_out AND changed_at <= coalesce($1::timestamptz, 'infinity')
@@ -21,25 +21,24 @@ PAGE = f"""
      LIMIT $3
 """
 GET_OPTED_OUT = f"SELECT {COLUMNS} FROM opt_outs WHERE org_id = hum.org_id() AND opted_out AND contact_e164 = $1"
-OPT_OUT = """
-    INSERT INTO opt_outs AS x (org_id, contact_e164, opted_out, source, keyword, message_id, carrier_blocked, changed_at)
-    VALUES ($1, $2, true, $3, $4, $5, $6, coalesce($7, clock_timestamp()))
-    ON CONFLICT (org_id, contact_e164) DO UPDATE
-       SET opted_out = true, source = excluded.source, keyword = excluded.keyword, message_id = excluded.message_id,
-           carrier_blocked = x.carrier_blocked OR excluded.carrier_blocked,
-           changed_at = greatest(excluded.changed_at, x.changed_at)
-     WHERE NOT x.opted_out AND ($7::timestamptz IS NULL OR x.changed_at <= $7)
+# A row of `-infinity` says nothing yet: it exists to be locked.
+CREATE = """
+    INSERT INTO opt_outs (org_id, contact_e164, opted_out, source, changed_at, ever_out)
+    VALUES ($1, $2, false, 'keyword', '-infinity', false)
+    ON CONFLICT DO NOTHING
 """
-OPT_IN = """
-    UPDATE opt_outs x
-       SET opted_out = false, source = $3, keyword = $4, message_id = $5,
-           carrier_blocked = x.carrier_blocked AND NOT $6, changed_at = coalesce($7, clock_timestamp())
-     WHERE org_id = $1 AND contact_e164 = $2 AND opted_out AND ($7::timestamptz IS NULL OR changed_at <= $7)
+LOCK = """
+    SELECT opted_out, source, keyword, message_id, nullif(changed_at, '-infinity') AS changed_at,
+           last_at, last_source, last_keyword, last_message_id, opposed_at, ever_out, carrier_blocked, carrier_at
+      FROM opt_outs WHERE org_id = $1 AND contact_e164 = $2 FOR NO KEY UPDATE
 """
-SET_BLOCKED = """
-    UPDATE opt_outs SET carrier_blocked = $3
-     WHERE org_id = $1 AND contact_e164 = $2 AND carrier_blocked <> $3
-       AND ($4::timestamptz IS NULL OR changed_at <= $4)
+CLOCK = "SELECT clock_timestamp()"
+SAVE = """
+    UPDATE opt_outs
+       SET opted_out = $3, opposed_at = $4, ever_out = $5, carrier_blocked = $6, carrier_at = $7,
+           changed_at = $8, source = $9, keyword = $10, message_id = $11,
+           last_at = $12, last_source = $13, last_keyword = $14, last_message_id = $15
+     WHERE org_id = $1 AND contact_e164 = $2
 """
 # Automatic answers of the rules are sent all the same.
 END_PENDING = """
@@ -64,13 +63,26 @@ class OptOutRow:
 
 
 @dataclass(frozen=True, slots=True)
-class OptOutChange:
-    """A change's source and evidence; `at`: its time, for one from the retry queue."""
+class OptOutWordRow:
+    """A change as it was said: when, by whom, and its evidence."""
 
+    at: datetime
     source: str
-    keyword: str | None = None
-    message_id: UUID | None = None
-    at: datetime | None = None
+    keyword: str | None
+    message_id: UUID | None
+
+
+@dataclass(frozen=True, slots=True)
+class OptOutStateRow:
+    """All that is known of a contact's changes.  `first` and `last` are None if there was none."""
+
+    opted_out: bool
+    first: OptOutWordRow | None
+    last: OptOutWordRow | None
+    opposed_at: datetime | None
+    ever_out: bool
+    carrier_blocked: bool
+    carrier_at: datetime | None
 
 
 async def find(tx: Tx, org: UUID, contact_e164: str) -> OptOutRow | None:
@@ -97,21 +109,36 @@ async def of_contact(tx: Tx, contact_e164: str) -> list[OptOutRow]:
     return [OptOutRow(**row) for row in await tx.fetch(GET_OPTED_OUT, contact_e164)]
 
 
-async def opt_out(tx: Tx, org: UUID, contact_e164: str, change: OptOutChange, *, carrier_blocks: bool) -> bool:
-    """Opt a contact out; return False if it was opted out, or has opted in after the change."""
-    values = (change.source, change.keyword, change.message_id, carrier_blocks, change.at)
-    return bool(await tx.execute(OPT_OUT, org, contact_e164, *values) != "INSERT 0 0")
+async def lock(tx: Tx, org: UUID, contact_e164: str) -> tuple[OptOutStateRow, datetime]:
+    """Lock a contact's row, which is created if there is none; return it, and the time after that."""
+    await tx.execute(CREATE, org, contact_e164)
+    row = await tx.fetchrow(LOCK, org, contact_e164)
+    assert row is not None, "it was created"
+    first = last = None
+    if row["changed_at"] is not None:
+        first = last = OptOutWordRow(row["changed_at"], row["source"], row["keyword"], row["message_id"])
+        # The last release changes a row without these.
+        if row["last_at"] is not None and row["last_at"] > first.at:
+            last = OptOutWordRow(row["last_at"], row["last_source"], row["last_keyword"], row["last_message_id"])
+    state = OptOutStateRow(
+        row["opted_out"],
+        first,
+        last,
+        row["opposed_at"],
+        row["ever_out"] or row["opted_out"],
+        row["carrier_blocked"],
+        row["carrier_at"],
+    )
+    return state, await tx.fetchval(CLOCK)
 
 
-async def opt_in(tx: Tx, org: UUID, contact_e164: str, change: OptOutChange, *, carrier_lifts: bool) -> bool:
-    """Opt a contact in; return False if it was not opted out, or has opted out after the change."""
-    values = (change.source, change.keyword, change.message_id, carrier_lifts, change.at)
-    return bool(await tx.execute(OPT_IN, org, contact_e164, *values) != "UPDATE 0")
-
-
-async def set_blocked(tx: Tx, org: UUID, contact_e164: str, *, blocked: bool, at: datetime | None = None) -> None:
-    """Set whether the carrier refuses texts to a contact with a row here."""
-    await tx.execute(SET_BLOCKED, org, contact_e164, blocked, at)
+async def save(tx: Tx, org: UUID, contact_e164: str, state: OptOutStateRow) -> None:
+    """Store the state of a locked row."""
+    assert state.first is not None and state.last is not None, "a change was said"
+    first, last = state.first, state.last
+    later = (None, None, None, None) if last == first else (last.at, last.source, last.keyword, last.message_id)
+    facts = (state.opted_out, state.opposed_at, state.ever_out, state.carrier_blocked, state.carrier_at)
+    await tx.execute(SAVE, org, contact_e164, *facts, first.at, first.source, first.keyword, first.message_id, *later)
 
 
 async def end_pending(tx: Tx, org: UUID, contact_e164: str) -> int:

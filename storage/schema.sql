@@ -2099,6 +2099,7 @@ CREATE TABLE public.conversations (
     turn_generation integer DEFAULT 0 NOT NULL,
     created_at timestamp with time zone DEFAULT now() NOT NULL,
     generation integer DEFAULT 0 NOT NULL,
+    last_inbound_at timestamp with time zone,
     CONSTRAINT conversations_last_message_direction_check CHECK ((last_message_direction = ANY (ARRAY['inbound'::text, 'outbound'::text]))),
     CONSTRAINT conversations_status_check CHECK ((status = ANY (ARRAY['open'::text, 'closed'::text])))
 );
@@ -3005,6 +3006,13 @@ CREATE TABLE public.opt_outs (
     message_id uuid,
     carrier_blocked boolean DEFAULT false NOT NULL,
     changed_at timestamp with time zone DEFAULT now() NOT NULL,
+    ever_out boolean DEFAULT true NOT NULL,
+    last_at timestamp with time zone,
+    last_source text,
+    last_keyword text,
+    last_message_id uuid,
+    opposed_at timestamp with time zone,
+    carrier_at timestamp with time zone,
     CONSTRAINT opt_outs_source_check CHECK ((source = ANY (ARRAY['keyword'::text, 'carrier'::text, 'api'::text, 'human'::text, 'agent'::text])))
 );
 
@@ -3030,8 +3038,8 @@ CREATE TABLE public.organizations (
     business_hours_json text,
     business_identity_json text,
     quiet_hours_enabled boolean DEFAULT true NOT NULL,
-    recipient_hours_enabled boolean DEFAULT false NOT NULL,
-    voice_quiet_hours_enabled boolean DEFAULT false NOT NULL,
+    recipient_hours_enabled boolean DEFAULT true NOT NULL,
+    voice_quiet_hours_enabled boolean DEFAULT true NOT NULL,
     keyword_replies text DEFAULT 'carrier'::text NOT NULL,
     retention_days integer,
     created_at timestamp with time zone DEFAULT now() NOT NULL,
@@ -5253,9 +5261,17 @@ CREATE INDEX numbers_releasing ON public.numbers USING btree (releasing_since) W
 
 CREATE INDEX numbers_sms_flow ON public.numbers USING btree (sms_flow_id) WHERE (sms_flow_id IS NOT NULL);
 
+-- INDEX opt_outs_last_message
+
+CREATE INDEX opt_outs_last_message ON public.opt_outs USING btree (last_message_id) WHERE (last_message_id IS NOT NULL);
+
 -- INDEX opt_outs_message
 
 CREATE INDEX opt_outs_message ON public.opt_outs USING btree (message_id) WHERE (message_id IS NOT NULL);
+
+-- INDEX opt_outs_never
+
+CREATE INDEX opt_outs_never ON public.opt_outs USING btree (org_id) WHERE (NOT (ever_out OR opted_out));
 
 -- INDEX opt_outs_page
 
@@ -6567,6 +6583,11 @@ ALTER TABLE ONLY public.numbers
 
 ALTER TABLE ONLY public.numbers
     ADD CONSTRAINT numbers_sms_flow_id_fkey FOREIGN KEY (sms_flow_id) REFERENCES public.flows(id);
+
+-- FK CONSTRAINT opt_outs opt_outs_last_message_id_fkey
+
+ALTER TABLE ONLY public.opt_outs
+    ADD CONSTRAINT opt_outs_last_message_id_fkey FOREIGN KEY (last_message_id) REFERENCES public.messages(id) ON DELETE SET NULL;
 
 -- FK CONSTRAINT opt_outs opt_outs_message_id_fkey
 

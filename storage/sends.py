@@ -83,7 +83,7 @@ _next_texts = """
            (c.status = 'closed' AND m.status = 'scheduled')
                OR (m.status = 'sent' AND coalesce(k.status IN ('canceled', 'failed'), false)) AS closed,
            coalesce(x.opted_out, false) AS opted_out, n.status = 'active' AS number_active, n.sms_enabled,
-           n.capabilities, coalesce(n.account_sid, '') AS account, m.contact_e164
+           n.capabilities, coalesce(n.account_sid, '') AS account, m.contact_e164, c.last_inbound_at
       FROM messages m
       JOIN conversations c ON c.id = m.conversation_id
       JOIN organizations o ON o.org_id = m.org_id

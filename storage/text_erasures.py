@@ -1,6 +1,7 @@
 """Deletion of texts: messages with all that belongs to them, empty conversations, and files that are to be deleted.
 
-Runs as the tenant unless noted.  Opt-outs stay: the wish not to be texted outlives the conversation.
+Runs as the tenant unless noted.  Opt-outs stay: the wish not to be texted outlives the conversation.  A contact that never opted
+out leaves none, and one that is erased leaves none of its words.
 """
 
 from collections.abc import Sequence
@@ -48,6 +49,19 @@ ANONYMIZE_CONTACT = """
        SET contact_e164 = 'deleted ' || id, body = NULL, variables = NULL,
            status = CASE status WHEN 'pending' THEN 'canceled' ELSE status END
      WHERE org_id = hum.org_id() AND contact_e164 = $1
+"""
+DELETE_OPT_INS = (
+    "DELETE FROM opt_outs WHERE org_id = hum.org_id() AND contact_e164 = $1 AND NOT (ever_out OR opted_out)"
+)
+ERASE_SENTENCES = """
+    UPDATE opt_outs
+       SET keyword = CASE WHEN keyword IN ('STOP', 'START') THEN keyword END,
+           last_keyword = CASE WHEN last_keyword IN ('STOP', 'START') THEN last_keyword END
+     WHERE org_id = hum.org_id() AND contact_e164 = $1
+"""
+# A gateway has delivered everything of a while ago by then.
+DELETE_OLD_OPT_INS = """
+    DELETE FROM opt_outs WHERE org_id = hum.org_id() AND NOT (ever_out OR opted_out) AND coalesce(last_at, changed_at) < $1
 """
 # Locked and checked again, because a text that is being scheduled in one of them leaves `active_at` unchanged.
 LOCK_EMPTY_OLD = """
@@ -121,16 +135,19 @@ async def erase(tx: Tx, rows: Sequence[ErasedMessageRow], runs_before: datetime)
 
 async def empty_old(tx: Tx, before: datetime, limit: int) -> list[UUID]:
     """Delete conversations without messages and without activity since `before`; return which."""
+    await tx.execute(DELETE_OLD_OPT_INS, before)
     threads = [row["id"] for row in await tx.fetch(LOCK_EMPTY_OLD, before, limit)]
     return [row["id"] for row in await tx.fetch(DELETE_EMPTY, threads)]
 
 
 async def end_of_contact(tx: Tx, phone_e164: str, until: datetime) -> list[UUID]:
-    """Delete the empty conversations with a number, and anonymize it in campaigns; return all conversations with it."""
+    """Delete the empty conversations with a number, and anonymize it in campaigns and opt-outs.  Return all conversations with it."""
     threads = [row["id"] for row in await tx.fetch(THREADS_WITH, phone_e164)]
     await tx.execute(DELETE_RUNS, threads, until)
     await tx.execute(EMPTY_WITH, phone_e164, until)
     await tx.execute(ANONYMIZE_CONTACT, phone_e164)
+    await tx.execute(DELETE_OPT_INS, phone_e164)
+    await tx.execute(ERASE_SENTENCES, phone_e164)
     return threads
 
 

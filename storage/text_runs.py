@@ -108,9 +108,6 @@ OF_RUN = """
      WHERE r.id = $1
 """
 LATEST = "SELECT id, direction, sent_by FROM messages WHERE conversation_id = $1 ORDER BY id DESC LIMIT 1"
-LATEST_INBOUND = """
-    SELECT id FROM messages WHERE conversation_id = $1 AND direction = 'inbound' ORDER BY id DESC LIMIT 1
-"""
 ORGANIZATION = """
     SELECT o.name, o.keyword_texts_json FROM conversations c JOIN organizations o ON o.org_id = c.org_id WHERE c.id = $1
 """
@@ -327,12 +324,6 @@ async def latest(tx: Tx, conversation: UUID) -> tuple[UUID, str, str | None] | N
     """Return the latest message of a thread: its id, its direction, and its author."""
     row = await tx.fetchrow(LATEST, conversation)
     return (row["id"], row["direction"], row["sent_by"]) if row else None
-
-
-async def latest_inbound(tx: Tx, conversation: UUID) -> UUID | None:
-    """Return the contact's latest message."""
-    message: UUID | None = await tx.fetchval(LATEST_INBOUND, conversation)
-    return message
 
 
 async def organization(tx: Tx, conversation: UUID) -> tuple[str, str | None]:

@@ -245,10 +245,15 @@ async def create_one(tx: Tx, id: UUID, webhook: UUID, event: UUID) -> None:
     await _visit_now(tx, webhook)
 
 
-async def redeliver(tx: Tx, webhook: UUID, id: UUID) -> None:
-    """Make a delivery due now, without further retries if it had ended; the caller has locked the webhook."""
-    await tx.execute(REDELIVER, webhook, id)
+async def redeliver(tx: Tx, webhook: UUID, id: UUID) -> bool:
+    """Make a delivery due now, without further retries if it had ended; return False if an attempt is in flight.
+
+    The caller has locked the webhook.
+    """
+    if await tx.execute(REDELIVER, webhook, id) == "UPDATE 0":
+        return False
     await _visit_now(tx, webhook)
+    return True
 
 
 async def replay(tx: Tx, webhook: UUID, since: datetime | None, states: Sequence[str], retries: int) -> int:

@@ -27,6 +27,7 @@ from hypothesis.internal.entropy import deterministic_PRNG
 from storage.embedded import EmbeddedPostgres
 from storage.migrate import migrate
 from tests.support import parked, ports, quick, template
+from tests.support.anyhour import at_any_hour
 from tests.support.databases import LENT_PREFIX, Databases, drop, introspect_once, new, open_schema
 from tests.support.examples import ALL, USUAL, examples
 from tests.support.present import present
@@ -223,6 +224,7 @@ def postgres(shared_home: Path, pytestconfig: pytest.Config) -> Iterator[str]:
             return await server.start()
         url = await server.start()
         await migrate(url)
+        await at_any_hour(url)
         return url
 
     with _ended_with_us(shared_home):

@@ -6,10 +6,12 @@ import { execFile } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { promisify } from "node:util";
-import { type BrowserContext, type Page, test as base, expect } from "@playwright/test";
+import { type BrowserContext, type Locator, type Page, test as base, expect } from "@playwright/test";
+import { record } from "./operations.ts";
 import { REPOSITORY, type Run, readRun } from "./platform.ts";
 
 export { expect };
+export type { Locator, Page };
 const run = promisify(execFile);
 const AXE = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
 export const PYTHON = process.env["HUM_PYTHON"] ?? `${REPOSITORY}.venv/bin/python`;
@@ -39,6 +41,7 @@ export class Person {
   async api<T = Record<string, unknown>>(method: string, path: string, body?: unknown): Promise<T> {
     const answer = await this.page.request.fetch(`${this.url}${path}`, {
       method,
+      maxRetries: method === "GET" ? 2 : 0, // a connection that rested may be closed at the moment when it is used again
       headers: { Origin: this.url, "Content-Type": "application/json" },
       ...(body === undefined ? {} : { data: JSON.stringify(body) }),
     });
@@ -119,6 +122,12 @@ export class Outside {
     expect(answer.ok, `${answer.status} ${await answer.text()}`).toBe(true);
   }
 
+  /** Faults of the carrier, which happen to what is for these numbers (`sandbox/twilio/faults.py`). */
+  async fail(...faults: readonly ({ on: string; do: string; to: string } & Record<string, unknown>)[]): Promise<void> {
+    const answer = await fetch(`${this.where.carrier_url}/sandbox/faults`, { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(faults) });
+    expect(answer.ok, `${answer.status} ${await answer.text()}`).toBe(true);
+  }
+
   /** What reached somebody's handset. */
   async textsTo(e164: string): Promise<{ body: string }[]> {
     const answer = await fetch(`${this.where.carrier_url}/sandbox/texts?to=${encodeURIComponent(e164)}`);
@@ -135,7 +144,9 @@ interface Fixtures {
   another: (email: string) => Promise<Person>;
 }
 
-async function signedIn(context: BrowserContext, where: Run, email: string): Promise<Person> {
+/** Somebody in a browser, who signs in there for the first time. */
+export async function signedIn(context: BrowserContext, where: Run, email: string): Promise<Person> {
+  record(context, where.public_url);
   const page = await context.newPage();
   watch(page);
   await page.goto(`${where.public_url}/auth/login?return_to=/`);

@@ -2,7 +2,11 @@ import { defineConfig } from "@playwright/test";
 import { FLAGS } from "./flags.ts";
 
 export default defineConfig({
-  testDir: "journeys",
+  // The second judges what the whole of the first has done; asked for by its name alone it runs the first before.
+  projects: [
+    { name: "journeys", testDir: "journeys" },
+    { name: "whole", testDir: "whole", dependencies: ["journeys"] },
+  ],
   globalSetup: "./platform.ts",
   // One platform and two cores: journeys share both, each with an organization of its own.
   workers: 2,
@@ -18,6 +22,6 @@ export default defineConfig({
     viewport: { width: 1440, height: 900 },
     trace: "retain-on-failure",
     screenshot: "only-on-failure",
-    launchOptions: { executablePath: process.env["CHROMIUM"] ?? "/usr/bin/chromium", args: FLAGS },
+    launchOptions: { executablePath: process.env["CHROMIUM"] ?? "/usr/bin/chromium", args: [...FLAGS, "--use-fake-device-for-media-stream"] },
   },
 });

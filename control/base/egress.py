@@ -1,6 +1,6 @@
 """Pure rules for customers' URLs, without look-up and sockets (`control/clients/http.py` has those).
 
-A URL is checked twice.  `parse_url` checks its text, also when it is saved.  `Policy.refusal` checks every address of
+A URL is checked twice.  `Policy.check_url` checks its text when it is saved.  `Policy.refusal` checks every address of
 its host when connecting.  Addresses are compared as numbers: `::ffff:7f00:1` and `127.0.0.1` are the same.
 
 Sources: IANA's special-purpose address registries; OWASP's SSRF cheat sheet; RFC 6052 (NAT64), RFC 3056 (6to4),
@@ -240,13 +240,24 @@ class Policy:
 
     allowed: tuple[Network, ...] = ()
 
+    def check_url(self, text: str) -> EgressTarget:
+        """Parse a URL that is to be saved.  Raises EgressError for one that could never be called."""
+        target = parse_url(text)
+        if target.address is None:
+            refusal = self.refusal_of_name(target.scheme, target.port)
+        else:
+            refusal = self.refusal(target.scheme, target.port, [target.address])
+        if refusal is not None:
+            raise EgressError(Reason.BLOCKED, refusal)
+        return target
+
     def refusal(self, scheme: str, port: int, addresses: Iterable[Address]) -> str | None:
         """Return why a host with these addresses must not be connected to, or None.  One forbidden address suffices."""
         for address in addresses:
             if self._is_allowed(plain(address)):
                 continue
             if not is_public(address):
-                return "The URL leads to an address that is not public."
+                return "The URL leads to an address that is not public; the operator can allow it (HUM_EGRESS_ALLOW)."
             if scheme != "https":
                 return "The URL must begin with https://."
             if port not in PORTS:

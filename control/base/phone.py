@@ -126,8 +126,11 @@ def _parse(e164: str) -> PhoneNumber:
 
 
 def time_zones(e164: str) -> tuple[ZoneInfo, ...]:
-    """Return the time zones in which an E.164 number may be; empty if unknown."""
-    names = timezone.time_zones_for_number(phonenumbers.parse(e164))
+    """Return the time zones in which an E.164 number may be; empty if unknown, as for a short code or a name."""
+    try:
+        names = timezone.time_zones_for_number(_parse(e164))
+    except phonenumbers.NumberParseException:
+        return ()
     return tuple(ZoneInfo(name) for name in names if name != timezone.UNKNOWN_TIMEZONE)
 
 

@@ -210,6 +210,8 @@ class Boundary:
     async def _change(self, method: Method, request: Message, ctx: TransactionContext) -> Message:
         """Run the servicer, and append a change in an organization or an audited read to its audit log."""
         answer: Message = await method.handler(request, ctx)
+        if getattr(request, "validate_only", False):
+            return answer  # nothing was changed
         if method.mutates:
             await self._audit.append_change(ctx.tx, ctx.principal, method.descriptor, request, answer, ctx.request_id)
         elif method.access.audits_reads:

@@ -113,6 +113,7 @@ def texting(sender: SenderRow, contact_e164: str, *, opted_out: bool) -> RulesRo
         capabilities=sender.capabilities,
         account="",
         contact_e164=contact_e164,
+        last_inbound_at=None,
     )
 
 

@@ -5,8 +5,9 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from zoneinfo import ZoneInfo
 
-from control.base.hours import Hours, first_open
+from control.base.hours import Hours, first_open, is_open
 from control.campaigns import choosing
 from control.campaigns.choosing import SendCampaignText
 from control.texts import quiethours, segments, templates
@@ -22,6 +23,8 @@ MAX_TEXTS, YIELD_EVERY = 2000, 100
 #: Most areas, in all the world, that are forecast separately.
 MAX_AREAS = 1000
 MAX_HOURS = 400
+#: Time zones in the forecast.
+MAX_ZONES = 10
 #: Texts in the forecast, and how many recipients are tried to find texts that can be sent.
 SAMPLES, SAMPLE_CANDIDATES = 5, 50
 HOUR = timedelta(hours=1)
@@ -38,6 +41,18 @@ class Course:
     hours: tuple[tuple[datetime, int], ...]
     #: None: not within the time of the forecast.
     finishes_at: datetime | None
+    #: Texts outside of day where the recipient lives.
+    at_night: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Zone:
+    """Recipients in a time zone, and whether it is day there for a text when the campaign begins."""
+
+    time_zone: str
+    recipients: int
+    local_time: str
+    is_day: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +86,7 @@ class Forecast:
     unreachable: int
     landlines: int
     course: Course
+    zones: tuple[Zone, ...]
 
 
 async def forecast(tx: Tx, row: CampaignRow, paces: Paces, countries: frozenset[str], at: datetime) -> Forecast:
@@ -86,7 +102,8 @@ async def forecast(tx: Tx, row: CampaignRow, paces: Paces, countries: frozenset[
     per_second = paces.of(row.number_e164, sender.account) / segments_each
     if row.throttle_per_minute is not None:
         per_second = min(per_second, row.throttle_per_minute / 60)
-    course = plan(_groups(row, sender, areas), max(at, row.scheduled_start_at or at), per_second)
+    begins_at = max(at, row.scheduled_start_at or at)
+    course = plan(_groups(row, sender, areas), begins_at, per_second)
     if row.expires_at and course.finishes_at and course.finishes_at >= row.expires_at:
         course = replace(course, finishes_at=None)
     return Forecast(
@@ -98,6 +115,7 @@ async def forecast(tx: Tx, row: CampaignRow, paces: Paces, countries: frozenset[
         unreachable=counts.unreachable,
         landlines=counts.landlines,
         course=course,
+        zones=_zones(sender, areas, begins_at),
     )
 
 
@@ -138,20 +156,34 @@ def _sample(row: CampaignRow, sender: SenderRow, due: DueRecipientRow) -> Sample
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """Recipients who may be texted at the same times."""
+    """Recipients who may be texted at the same times, and when it is day where they are."""
 
     count: int
     hours: tuple[Hours, ...]
+    day: tuple[Hours, ...] = ()
 
 
 def _groups(row: CampaignRow, sender: SenderRow, areas: Sequence[Area]) -> list[Group]:
     """Group the areas that have the same hours."""
-    counts = Counter[tuple[Hours, ...]]()
+    counts = Counter[tuple[tuple[Hours, ...], tuple[Hours, ...]]]()
     for area in areas:
         rules = choosing.texting(sender, area.example, opted_out=False)
         schedules = tuple(schedule.hours for schedule in quiethours.honored(rules)) if row.honor_quiet_hours else ()
-        counts[schedules] += area.count
-    return [Group(count, schedules) for schedules, count in counts.items()]
+        counts[schedules, tuple(quiethours.of_recipient(area.example, sender.time_zone))] += area.count
+    return [Group(count, schedules, day) for (schedules, day), count in counts.items()]
+
+
+def _zones(sender: SenderRow, areas: Sequence[Area], at: datetime) -> tuple[Zone, ...]:
+    """Return the zones with the most recipients; an area in several counts where it is night, if it is in one."""
+    counts = Counter[tuple[str, bool]]()
+    for area in areas:
+        day = quiethours.of_recipient(area.example, sender.time_zone)
+        night = next((hours for hours in day if not is_open(hours, at)), None)
+        counts[(night or day[0]).zone.key, night is None] += area.count
+    return tuple(
+        Zone(zone, count, f"{at.astimezone(ZoneInfo(zone)):%H:%M}", is_day)
+        for (zone, is_day), count in counts.most_common(MAX_ZONES)
+    )
 
 
 def plan(groups: Sequence[Group], start: datetime, per_second: float) -> Course:
@@ -159,7 +191,7 @@ def plan(groups: Sequence[Group], start: datetime, per_second: float) -> Course:
     left_counts = {index: group.count for index, group in enumerate(groups) if group.count}
     opens = {index: first_open(groups[index].hours, start) for index in left_counts}
     deferred = sum(left_counts[index] for index, at in opens.items() if at is None or at > start)
-    by_hour = list[tuple[datetime, int]]()
+    by_hour, at_night = list[tuple[datetime, int]](), 0
     next_free: datetime = start
     while left_counts and len(by_hour) < MAX_HOURS:
         opens = {index: first_open(groups[index].hours, next_free) for index in left_counts}
@@ -174,9 +206,10 @@ def plan(groups: Sequence[Group], start: datetime, per_second: float) -> Course:
                 continue
             next_free = max(next_free, at)
             count = min(left_counts[index], max(1, int((ends - next_free).total_seconds() * per_second)))
+            at_night += 0 if all(is_open(hours, next_free) for hours in groups[index].day) else count
             next_free += timedelta(seconds=count / per_second)
             texted += count
             left_counts[index] -= count
         left_counts = {index: count for index, count in left_counts.items() if count}
         by_hour.append((begins, texted))
-    return Course(deferred, tuple(by_hour), None if left_counts else next_free)
+    return Course(deferred, tuple(by_hour), None if left_counts else next_free, at_night)

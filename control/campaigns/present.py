@@ -2,7 +2,7 @@
 
 from control.base.wire import timestamp, value
 from control.campaigns import halting
-from control.texts import errors
+from control.texts import errors, quiethours
 from hum import ids
 from hum.ids import Kind
 from hum.v1 import campaigns_pb2 as pb
@@ -24,6 +24,7 @@ def campaign(row: CampaignRow) -> pb.Campaign:
         throttle_per_minute=row.throttle_per_minute,
         scheduled_start_at=timestamp(row.scheduled_start_at),
         honor_quiet_hours=row.honor_quiet_hours,
+        quiet_hours=_quiet_hours(row),
         expires_at=timestamp(row.expires_at),
         status=value(pb.CampaignStatus, row.status),
         reason=row.reason,
@@ -34,6 +35,14 @@ def campaign(row: CampaignRow) -> pb.Campaign:
         started_at=timestamp(row.started_at),
         ended_at=timestamp(row.ended_at),
     )
+
+
+def _quiet_hours(row: CampaignRow) -> list[str]:
+    kept = {
+        quiethours.ORGANIZATION_HOURS: row.keeps_organization_hours,
+        quiethours.RECIPIENT_HOURS: row.keeps_recipient_hours,
+    }
+    return [name for name, is_kept in kept.items() if is_kept]
 
 
 def recipient(row: RecipientRow) -> pb.CampaignRecipient:

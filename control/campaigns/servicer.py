@@ -1,5 +1,6 @@
 """CampaignService (proto/hum/v1/campaigns.proto)."""
 
+from dataclasses import asdict
 from decimal import Decimal
 from uuid import UUID
 
@@ -7,7 +8,6 @@ from control.base import masks, paging
 from control.base.wire import moment, timestamp, word
 from control.boundary import TransactionContext
 from control.campaigns import forecasting, present, usecases
-from control.campaigns.forecasting import Forecast
 from control.campaigns.halting import CampaignLimits
 from control.campaigns.usecases import CampaignDraft
 from control.texts.paces import Paces
@@ -17,6 +17,7 @@ from hum.ids import Kind
 from hum.v1 import campaigns_pb2 as pb
 from storage import campaigns, recipients
 from storage.campaigns import CampaignRow
+from storage.db import Tx
 
 #: What a recipient counts as who is added by a tag, about the size of its row.
 RECIPIENT_BYTES = 100
@@ -92,6 +93,12 @@ class CampaignServicer:
         page, more = self._cursors.cut(request, rows, lambda row: (row.position,))
         return pb.ListCampaignRecipientsResponse(recipients=[present.recipient(row) for row in page], next_cursor=more)
 
+    async def ForecastCampaign(
+        self, request: pb.ForecastCampaignRequest, ctx: TransactionContext
+    ) -> pb.ForecastCampaignResponse:
+        row = await usecases.launchable(ctx.tx, _id(request.id))
+        return pb.ForecastCampaignResponse(forecast=await self._forecast(ctx.tx, row))
+
     async def LaunchCampaign(
         self, request: pb.LaunchCampaignRequest, ctx: TransactionContext
     ) -> pb.LaunchCampaignResponse:
@@ -101,9 +108,8 @@ class CampaignServicer:
                 campaign=present.campaign(await usecases.launch(ctx.tx, ctx.principal, id))
             )
         row = await usecases.launchable(ctx.tx, id)
-        forecast = await forecasting.forecast(ctx.tx, row, self._paces, self._limits.countries, now())
         campaign = present.campaign(row)
-        campaign.forecast.CopyFrom(self._forecast(row, forecast))
+        campaign.forecast.CopyFrom(await self._forecast(ctx.tx, row))
         return pb.LaunchCampaignResponse(campaign=campaign)
 
     async def PauseCampaign(
@@ -120,7 +126,8 @@ class CampaignServicer:
             campaign=present.campaign(await usecases.cancel(ctx.tx, ctx.principal, _id(request.id)))
         )
 
-    def _forecast(self, row: CampaignRow, forecast: Forecast) -> pb.CampaignForecast:
+    async def _forecast(self, tx: Tx, row: CampaignRow) -> pb.CampaignForecast:
+        forecast = await forecasting.forecast(tx, row, self._paces, self._limits.countries, now())
         price, texts, course = self._segment_price, forecast.texts, forecast.course
         return pb.CampaignForecast(
             recipients=forecast.recipients,
@@ -141,6 +148,8 @@ class CampaignServicer:
                 pb.SampleText(contact_e164=sample.contact_e164, body=sample.body, segments=sample.segments)
                 for sample in texts.samples
             ],
+            zones=[pb.ForecastZone(**asdict(zone)) for zone in forecast.zones],
+            at_night=course.at_night,
         )
 
 

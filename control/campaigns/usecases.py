@@ -201,16 +201,16 @@ async def _record_duplicates(tx: Tx, row: CampaignRow, added: AddCounts) -> AddC
 # --- transitions --------------------------------------------------------------------------------------------------
 
 
-async def launchable(tx: Tx, id: UUID) -> CampaignRow:
-    """Lock and return a campaign that may be launched.  Raises NotFound, InvalidState."""
-    row = await campaigns.get(tx, id, lock=True)
+async def launchable(tx: Tx, id: UUID, *, lock: bool = False) -> CampaignRow:
+    """Return a campaign that may be launched.  Raises NotFound, InvalidState."""
+    row = await campaigns.get(tx, id, lock=lock)
     transitions.may_launch(_facts(row, await campaigns.sender(tx, id)), now())
     return row
 
 
 async def launch(tx: Tx, principal: Principal, id: UUID) -> CampaignRow:
     """Queue a draft, or a paused campaign, for the dispatcher.  Raises NotFound, InvalidState, BillingRequired."""
-    row = await launchable(tx, id)
+    row = await launchable(tx, id, lock=True)
     await limits.require(tx, row.org_id, "messages")
     await campaigns.launch(tx, id)
     event = events_pb2.CampaignLaunchedEvent(

@@ -9,8 +9,7 @@ from enum import StrEnum
 from typing import Any
 from urllib.parse import urlsplit
 
-from control.base import egress
-from control.base.egress import EgressError
+from control.base.egress import EgressError, Policy
 from control.base.job import Job
 from hum.contract.errors import FieldError, InvalidRequest
 from hum.contract.validation import bad_email
@@ -87,10 +86,10 @@ class ConnectorReply:
 # --- requests -----------------------------------------------------------------------------------------------------
 
 
-def base_url(text: str) -> str:
-    """Normalize a base URL.  Raises InvalidRequest."""
+def base_url(text: str, policy: Policy) -> str:
+    """Normalize a base URL.  Raises InvalidRequest for one that could never be called."""
     try:
-        egress.parse_url(text)
+        policy.check_url(text)
     except EgressError as error:
         raise InvalidRequest([FieldError("connector.base_url", error.message)]) from error
     parts = urlsplit(text)

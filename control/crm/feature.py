@@ -1,5 +1,6 @@
 """The feature `crm`: connectors, their log, and the sync of what is over.  Calls and texts run the look-ups."""
 
+from control.base.egress import Policy
 from control.crm import connectorwire
 from control.crm.client import ConnectorClient
 from control.crm.servicer import CrmConnectorsServicer
@@ -16,7 +17,9 @@ CRM_POLL_SECONDS = 1.0
 
 def feature(settings: ControlSettings, deps: Deps) -> Feature:
     connector_client = ConnectorClient(deps.db, deps.web, deps.keyring, settings)
-    servicer = CrmConnectorsServicer(deps.db, deps.cursors, Connectors(deps.keyring, settings), connector_client)
+    servicer = CrmConnectorsServicer(
+        deps.db, deps.cursors, Connectors(deps.keyring, settings, Policy(settings.egress_networks)), connector_client
+    )
     syncing = Syncing(deps.db, connector_client, settings.public_url)
     return Feature(
         services={crm_pb2.DESCRIPTOR.services_by_name["CrmConnectorsService"]: servicer},

@@ -4,6 +4,7 @@ from datetime import timedelta
 from uuid import UUID
 
 from control.base import egress
+from control.base.egress import Policy
 from control.crm import connectorwire
 from control.crm.client import new_secret, place
 from hum import ids
@@ -20,14 +21,14 @@ CRM_OVERLAP_HOURS = 24.0
 
 
 class Connectors:
-    def __init__(self, keyring: Keyring, settings: CrmSettings) -> None:
-        self._keyring, self._settings = keyring, settings
+    def __init__(self, keyring: Keyring, settings: CrmSettings, policy: Policy) -> None:
+        self._keyring, self._settings, self._policy = keyring, settings, policy
 
     async def create(self, tx: Tx, org: UUID, connector: pb.CrmConnector) -> tuple[ConnectorRow, str]:
         """Create a connector; return it with its secret.  Raises InvalidRequest, PlanLimit."""
         values = ConnectorConfig(
             name=connector.name,
-            base_url=connectorwire.base_url(connector.base_url),
+            base_url=connectorwire.base_url(connector.base_url, self._policy),
             enabled=connector.enabled if connector.HasField("enabled") else True,
             timeout_ms=connector.timeout_ms if connector.HasField("timeout_ms") else connectorwire.DEFAULT_TIMEOUT_MS,
             create_contacts=connector.create_contacts,
@@ -48,7 +49,9 @@ class Connectors:
         before = await crm.get(tx, id, lock=True)
         values = ConnectorConfig(
             name=connector.name if "name" in paths else before.name,
-            base_url=connectorwire.base_url(connector.base_url) if "base_url" in paths else before.base_url,
+            base_url=connectorwire.base_url(connector.base_url, self._policy)
+            if "base_url" in paths
+            else before.base_url,
             enabled=_flag(connector, "enabled", paths, before.enabled, default=True),
             timeout_ms=(connector.timeout_ms or connectorwire.DEFAULT_TIMEOUT_MS)
             if "timeout_ms" in paths

@@ -20,8 +20,8 @@ EVENT_RUN_SECONDS = 120.0
 #: Attempts at the model for one event; after a tool of the organization's own has begun, none is begun from the
 #: start.
 EVENT_RUN_ATTEMPTS = 3
-#: Seconds after which a run for an event, on which nobody works any more, is taken up again; longer than any run
-#: may take.
+#: Seconds after which a run for an event, on which nobody works any more and which has no job, is taken up again; longer
+#: than any run may take.
 EVENT_RUN_STUCK_SECONDS = 300.0
 #: Tools that an agent may call for one event.
 EVENT_RUN_TOOL_CALLS = 8
@@ -53,7 +53,9 @@ def feature(settings: ControlSettings, deps: Deps) -> Feature:
     )
     responder = deps.clients.responder
     dialogue = EventDialogue(deps.db, responder, deps.tools, EVENT_RUN_TOKENS)
-    runs = Runs(deps.db, responder, dialogue, limits, timedelta(seconds=EVENT_RUN_STUCK_SECONDS))
+    # A job is given to another worker so long after its worker's last heartbeat, which may be from before the run began.
+    orphaned = timedelta(seconds=settings.job_heartbeat_seconds / 2)
+    runs = Runs(deps.db, responder, dialogue, limits, orphaned, timedelta(seconds=EVENT_RUN_STUCK_SECONDS))
 
     async def prune() -> None:
         async with deps.db.system() as tx:

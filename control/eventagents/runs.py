@@ -81,13 +81,23 @@ class _Attempt:
 
 
 class Runs:
-    """The executor of runs.  `stuck`: the age after which a run's worker must have died."""
+    """The executor of runs.
+
+    `orphaned`: the age after which a run whose job is given to another worker counts as one of a dead worker; `stuck`:
+    the age after which its worker must have died, and its job is gone.
+    """
 
     def __init__(
-        self, db: Db, responder: Responder, dialogue: EventDialogue, limits: EventRunLimits, stuck: timedelta
+        self,
+        db: Db,
+        responder: Responder,
+        dialogue: EventDialogue,
+        limits: EventRunLimits,
+        orphaned: timedelta,
+        stuck: timedelta,
     ) -> None:
         self._db, self._responder, self._dialogue = db, responder, dialogue
-        self._limits, self._stuck = limits, stuck
+        self._limits, self._orphaned, self._stuck = limits, orphaned, stuck
 
     async def requeue_stuck(self) -> int:
         """Enqueue a new job for each run of a dead worker; return how many."""
@@ -113,7 +123,7 @@ class Runs:
 
     async def _begin(self, org: UUID, run: UUID) -> _Attempt | str | None:
         async with self._db.tenant(org) as tx:
-            claim = await event_runs.claim(tx, run)
+            claim = await event_runs.claim(tx, run, self._orphaned)
             if claim is None:
                 return None
             material = await event_runs.material(tx, run)

@@ -1,5 +1,6 @@
 """The feature `httptools`: tools, their bindings and secrets, and the registry's source.  Calls run the hooks."""
 
+from control.base.egress import Policy
 from control.feature import Deps, Feature
 from control.httptools.agents import BoundTools
 from control.httptools.requestsender import Requests
@@ -11,7 +12,7 @@ from hum.v1 import tools_pb2
 
 def feature(settings: ControlSettings, deps: Deps) -> Feature:
     requests = Requests(deps.db, deps.web, deps.keyring, settings)
-    tools = HttpTools(deps.tools, settings)
+    tools = HttpTools(deps.tools, settings, Policy(settings.egress_networks))
     services = tools_pb2.DESCRIPTOR.services_by_name
     return Feature(
         services={

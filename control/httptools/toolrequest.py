@@ -12,7 +12,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 from control.base import egress, redaction
-from control.base.egress import EgressError, Reason
+from control.base.egress import EgressError, Policy, Reason
 from control.httptools.templates import MARK, BadToolTemplate, CannotRender, Into, Steps, compile_template
 from hum.contract.errors import FieldError, InvalidRequest
 from hum.json import schemas
@@ -78,7 +78,7 @@ class ToolOutcome:
 # --- checks -------------------------------------------------------------------------------------------------------
 
 
-def check(definition: Definition) -> tuple[frozenset[str], str]:
+def check(definition: Definition, policy: Policy) -> tuple[frozenset[str], str]:
     """Check a definition; return the names of its secrets, and its host.  Raises InvalidRequest."""
     problems, secrets, host = list[FieldError](), set[str](), ""
     templates = list(_templates(definition))
@@ -98,7 +98,7 @@ def check(definition: Definition) -> tuple[frozenset[str], str]:
             problems.append(FieldError(f"tool.{path}", "can't have a secret in it; headers, query and body can"))
         secrets |= template.secrets
     try:
-        host = egress.parse_url(_fixed(definition["url"])).host
+        host = policy.check_url(_fixed(definition["url"])).host
     except EgressError as error:
         problems.append(FieldError("tool.url", error.message))
     problems += _combinations(definition)

@@ -8,7 +8,7 @@ from uuid import UUID
 from google.protobuf import json_format
 
 from control.base import egress, masks
-from control.base.egress import EgressError
+from control.base.egress import EgressError, Policy
 from control.base.wire import timestamp, value, word
 from control.httptools import toolrequest
 from control.httptools.agents import merged
@@ -37,8 +37,8 @@ OF_TOOLS_ALONE = ("version", "description", "arguments_json", "requires_approval
 class HttpTools:
     """HTTP tools and their bindings."""
 
-    def __init__(self, registry: Registry, settings: HttpToolSettings) -> None:
-        self._registry, self._settings = registry, settings
+    def __init__(self, registry: Registry, settings: HttpToolSettings, policy: Policy) -> None:
+        self._registry, self._settings, self._policy = registry, settings, policy
 
     # --- tools ----------------------------------------------------------------------------------------------------
 
@@ -82,7 +82,7 @@ class HttpTools:
 
     async def _check_tool(self, tx: Tx, id: UUID | None, definition: dict[str, Any]) -> frozenset[str]:
         """Check a tool's definition, secrets and name; return the secrets.  Raises InvalidRequest, AlreadyExists."""
-        names, host = toolrequest.check(definition)
+        names, host = toolrequest.check(definition, self._policy)
         secrets = {row.name: row for row in await http_tools.named_secrets(tx, names)}
         problems = [
             FieldError("tool", f"there is no secret {name!r}")

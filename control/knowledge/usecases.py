@@ -4,7 +4,6 @@ from dataclasses import dataclass, replace
 from uuid import UUID
 
 from control import jobs
-from control.base import egress
 from control.base.egress import EgressError, Policy
 from control.knowledge import formats
 from hum import ids
@@ -126,15 +125,9 @@ def _content(
 def _check_url(url: str, policy: Policy) -> None:
     """Raise InvalidRequest for a URL that could never be fetched."""
     try:
-        target = egress.parse_url(url)
+        policy.check_url(url)
     except EgressError as error:
         raise InvalidRequest([FieldError("url", error.message)]) from error
-    if target.address is not None:
-        refusal = policy.refusal(target.scheme, target.port, [target.address])
-    else:
-        refusal = policy.refusal_of_name(target.scheme, target.port)
-    if refusal is not None:
-        raise InvalidRequest([FieldError("url", refusal)])
 
 
 def with_changes(before: DocumentRow, *, name: str, language: str, refetch_hours: int) -> NewDocument:

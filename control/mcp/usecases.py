@@ -200,13 +200,6 @@ def _headers(server: pb.McpServer, stored: Mapping[str, str], errors: list[Field
 def _check_url(field: str, text: str, policy: Policy, errors: list[FieldError]) -> None:
     """Check that a URL may be called at all.  Each request checks what its host resolves to."""
     try:
-        target = egress.parse_url(text)
+        policy.check_url(text)
     except EgressError as error:
         errors.append(FieldError(field, error.message))
-        return
-    if target.address is not None:
-        refusal = policy.refusal(target.scheme, target.port, [target.address])
-    else:
-        refusal = policy.refusal_of_name(target.scheme, target.port)
-    if refusal is not None:
-        errors.append(FieldError(field, refusal))

@@ -8,12 +8,13 @@ from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 from control.base import hours as opening
+from control.base import phone
 from control.base.wire import moment, timestamp
 from control.clients.openai import ModelError, Synthesizer
 from control.flows.choices import Choices
 from control.studio import limits
 from control.studio.limits import ConcurrencyLimit
-from control.texts import segments, templates
+from control.texts import quiethours, segments, templates, writing
 from control.texts.templates import BadTextTemplate
 from control.usage import meters as usage_rules
 from control.usage import otherentries as usage
@@ -27,8 +28,9 @@ from hum.observe.logs import log
 from hum.settings import ControlSettings
 from hum.v1 import studio_pb2 as pb
 from hum.v1 import usage_pb2
-from storage import clips, identity, sms_templates, studio
+from storage import clips, identity, messages, sms_templates, studio
 from storage.db import Db, Tx
+from storage.messages import RulesRow
 
 #: Hours that a rendered preview is kept.
 STUDIO_PREVIEW_HOURS = 24.0
@@ -125,6 +127,35 @@ def _preview_hours(week: opening.Hours, at: datetime) -> pb.PreviewHoursResponse
             )
             for opens, closes in opening.spans(week, first, last)
         ],
+    )
+
+
+async def texting_hours(tx: Tx, org: UUID, request: pb.PreviewTextingHoursRequest) -> pb.PreviewTextingHoursResponse:
+    """Preview the hours of texts to a contact.  Raises InvalidRequest, and NotFound for the conversation."""
+    at = moment(request.at) if request.HasField("at") else now()
+    if not FIRST <= at < LAST:
+        raise InvalidRequest([FieldError("at", "is not between 2000 and 2100")])
+    if request.HasField("conversation_id"):
+        row = await messages.rules(tx, ids.require(Kind.CONVERSATION, request.conversation_id))
+    elif request.HasField("contact_e164"):
+        row = await messages.rules_for(tx, org, request.contact_e164)
+    else:
+        raise InvalidRequest([FieldError("contact_e164", "is required where there is no conversation")])
+    return await asyncio.to_thread(_preview_texting_hours, row, at)
+
+
+def _preview_texting_hours(row: RulesRow, at: datetime) -> pb.PreviewTextingHoursResponse:
+    day = quiethours.of_recipient(row.contact_e164, row.time_zone)
+    night = next((hours for hours in day if not opening.is_open(hours, at)), None)
+    facts = writing.facts(row, "human", True, None, None)
+    opens = quiethours.opening(facts.hours_at(at), at)
+    is_open = opens is not None and opens.at == at
+    return pb.PreviewTextingHoursResponse(
+        is_open=is_open,
+        opens_at=timestamp(opens.at) if opens is not None and not is_open else None,
+        held_by=opens.held_by if opens is not None else None,
+        contact_time_zone=(night or day[0]).zone.key if phone.time_zones(row.contact_e164) else None,
+        is_day=night is None,
     )
 
 

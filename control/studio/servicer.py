@@ -39,6 +39,11 @@ class StudioServicer:
         async with self._db.tenant(ctx.organization) as tx:
             return await previews.hours(tx, ctx.organization, request)
 
+    async def PreviewTextingHours(
+        self, request: pb.PreviewTextingHoursRequest, ctx: TransactionContext
+    ) -> pb.PreviewTextingHoursResponse:
+        return await previews.texting_hours(ctx.tx, ctx.organization, request)
+
     async def PreviewSms(self, request: pb.PreviewSmsRequest, ctx: ActionContext) -> pb.PreviewSmsResponse:
         async with self._db.tenant(ctx.organization) as tx:
             return await previews.sms(tx, request, self._prices())

@@ -10,7 +10,6 @@ from uuid import UUID
 
 from prometheus_client import Histogram
 
-from control.base import hours as opening
 from control.texts import carrierstatus, sendgate, sendpace, statuses, writing
 from control.texts.paces import Paces
 from control.texts.sendgate import Send, Stop, Wait
@@ -159,8 +158,7 @@ class Claims:
                 case Send():
                     latest = at + LONGEST_VALIDITY
                     latest = min(latest, head.expires_at or latest)
-                    if not facts.is_system:
-                        latest = opening.open_until([rule.hours for rule in facts.honored], at, latest)
+                    latest = facts.open_until(at, latest)
                     validity_seconds = max(1, int((latest - at).total_seconds()))
                     begun.append(ClaimedText(ids.new(), head, lane, validity_seconds, began_ms))
                     segments += head.segments

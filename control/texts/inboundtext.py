@@ -60,6 +60,8 @@ class Received:
     is_group: bool
     #: When it arrived, if the gateway had to keep it first.
     at: datetime | None
+    #: When it arrived at the gateway, also if it was delivered at once.
+    arrived_at: datetime | None = None
 
 
 async def receive(tx: Tx, text: Received, limits: InboundTextLimits, now: datetime) -> bool:
@@ -100,13 +102,14 @@ async def receive(tx: Tx, text: Received, limits: InboundTextLimits, now: dateti
     if text.media:
         await jobs.enqueue(tx, FETCH, thread.org_id, message)
     word = keywords.recognize(text.body, text.carrier_type) if is_person else None
-    evidence = Evidence(None, message, thread.id, text.at)
+    keyword = word.value if word else revocation.revokes(text.body) if is_person else None
+    evidence = Evidence(keyword, message, thread.id, text.at or text.arrived_at)
     reopened = thread.status == "closed" and not route.blocked
     # The keyword or revocation appends events of its own, which come after the thread's beginning.
-    if word is not None or (is_person and revocation.revokes(text.body) is not None):
+    if keyword is not None:
         await outbox.begun(tx, thread, is_first=is_first, reopened=reopened)
         is_first = reopened = False
-    silent = await _keyword(tx, route, thread, word, evidence, text.body if is_person else "", limits, now)
+    silent = route.opted_out if keyword is None else await _keyword(tx, route, thread, word, evidence, limits, now)
     await outbox.received(tx, thread, message, text.body, len(text.media), at, is_first=is_first, reopened=reopened)
     if is_person and not (silent or text.is_group or route.blocked) and may_answer(route, thread):
         await turns.schedule(tx, thread, now)
@@ -139,47 +142,24 @@ async def _keyword(
     thread: ConversationState,
     word: Keyword | None,
     evidence: Evidence,
-    body: str,
     limits: InboundTextLimits,
     now: datetime,
 ) -> bool:
-    """Apply a keyword or a revocation; return whether the AI stays silent, as it does for any opted-out contact."""
-    evidence = Evidence(word.value if word else None, evidence.message_id, evidence.conversation_id, evidence.at)
-    by_carrier = route.keyword_replies == "carrier"
+    """Apply a keyword, or a revocation in the contact's own words; return whether the AI stays silent."""
     org, contact_e164 = thread.org_id, thread.contact_e164
+    # The carrier knows keywords only: it neither blocks nor confirms after a sentence.
+    by_carrier = word is not None and route.keyword_replies == "carrier"
     match word:
-        case Keyword.STOP:
+        case Keyword.STOP | None:
             changed = await optouts.opt_out(tx, org, contact_e164, "keyword", evidence, carrier_blocks=by_carrier)
         case Keyword.START:
             changed = await optouts.opt_in(tx, org, contact_e164, "keyword", evidence, carrier_lifts=True)
         case Keyword.HELP:
             changed = True
-        case None:
-            return route.opted_out or await _revoked(tx, route, thread, evidence, body, limits, now)
     if changed and not by_carrier and route.answers and not route.blocked:
-        await _reply(tx, thread, replies.reply(word, route.organization, route.keyword_texts_json), limits, now)
+        reply = replies.reply(word or Keyword.STOP, route.organization, route.keyword_texts_json)
+        await _reply(tx, thread, reply, limits, now)
     return changed or word is not Keyword.START or route.opted_out
-
-
-async def _revoked(
-    tx: Tx,
-    route: TextRouteRow,
-    thread: ConversationState,
-    evidence: Evidence,
-    body: str,
-    limits: InboundTextLimits,
-    now: datetime,
-) -> bool:
-    """Opt the contact out if the text is a revocation in their own words; return whether it is."""
-    sentence = revocation.revokes(body)
-    if sentence is None or evidence.message_id is None:
-        return False
-    proof = Evidence(sentence, evidence.message_id, evidence.conversation_id, evidence.at)
-    await optouts.opt_out(tx, thread.org_id, thread.contact_e164, "keyword", proof)
-    # The carrier confirms keywords only, never a sentence.
-    if route.answers and not route.blocked:
-        await _reply(tx, thread, replies.reply(Keyword.STOP, route.organization, route.keyword_texts_json), limits, now)
-    return True
 
 
 async def _reply(tx: Tx, thread: ConversationState, body: str, limits: InboundTextLimits, now: datetime) -> None:

@@ -41,6 +41,7 @@ class TextsIngressServicer:
             carrier_type=request.opt_out_type,
             is_group=request.is_group,
             at=moment(request.received_at) if request.HasField("received_at") else None,
+            arrived_at=moment(request.arrived_at) if request.HasField("arrived_at") else None,
         )
         await self._arrivals.receive(text)
         return pb.ReceiveTextResponse()

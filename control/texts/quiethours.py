@@ -6,12 +6,15 @@ open, and a state's tighter hours apply to its area codes.  The organization rem
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, time
+from datetime import datetime, time, timedelta
 from typing import Protocol
 
 from control.base import hours, phone
 from control.base.hours import Hours
 
+ORGANIZATION_HOURS, RECIPIENT_HOURS = "organization_hours", "recipient_hours"
+#: A contact who wrote this recently is awake: answers don't wait for day there.
+AWAKE = timedelta(minutes=30)
 Span = tuple[time, time]
 #: Monday first; a day has one span.
 Week = tuple[Span, Span, Span, Span, Span, Span, Span]
@@ -70,7 +73,7 @@ class ConversationHours(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class HonoredHours:
-    """Hours that a text must honor, and their name: `organization_hours` or `recipient_hours`."""
+    """Hours that a text must honor, and their name: ORGANIZATION_HOURS or RECIPIENT_HOURS."""
 
     name: str
     hours: Hours
@@ -84,11 +87,11 @@ class Opening:
     held_by: str | None
 
 
-def of_recipient(row: ConversationHours) -> list[Hours]:
-    """Return the texting hours of the contact, one per time zone that its number may be in."""
-    always = hours.parse("{}", row.time_zone)
-    week = tuple((span,) for span in week_of(row.contact_e164))
-    zones = phone.time_zones(row.contact_e164) or (always.zone,)
+def of_recipient(contact_e164: str, organization_zone: str) -> list[Hours]:
+    """Return the texting hours of a contact, one per time zone that its number may be in."""
+    always = hours.parse("{}", organization_zone)
+    week = tuple((span,) for span in week_of(contact_e164))
+    zones = phone.time_zones(contact_e164) or (always.zone,)
     return [replace(always, week=week, zone=zone) for zone in zones]
 
 
@@ -96,9 +99,11 @@ def honored(row: ConversationHours) -> tuple[HonoredHours, ...]:
     """Return the hours that apply to a conversation's texts, for a text that honors hours."""
     rules = list[HonoredHours]()
     if row.quiet_hours_enabled and row.business_hours_json:
-        rules.append(HonoredHours("organization_hours", hours.parse(row.business_hours_json, row.time_zone)))
+        rules.append(HonoredHours(ORGANIZATION_HOURS, hours.parse(row.business_hours_json, row.time_zone)))
     if row.recipient_hours_enabled:
-        rules += [HonoredHours("recipient_hours", zone_hours) for zone_hours in of_recipient(row)]
+        rules += [
+            HonoredHours(RECIPIENT_HOURS, zone_hours) for zone_hours in of_recipient(row.contact_e164, row.time_zone)
+        ]
     return tuple(rules)
 
 

@@ -6,6 +6,7 @@ It decides when a text is written, and again just before the request to the carr
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from control.base import hours as opening_hours
 from control.texts import quiethours
 from control.texts.quiethours import HonoredHours
 
@@ -29,6 +30,27 @@ class SendFacts:
     is_reachable: bool = True
     #: The organization's plan allows another text.  Checked when a text is written, not when it is sent.
     is_within_plan: bool = True
+    #: Until then the contact is awake: they have written just now.
+    awake_until: datetime | None = None
+
+    def hours_at(self, at: datetime) -> tuple[HonoredHours, ...]:
+        """Return the hours that a text at this time must be within."""
+        if self.is_system:
+            return ()
+        if self.awake_until is None or at >= self.awake_until:
+            return self.honored
+        return tuple(
+            rule
+            for rule in self.honored
+            if rule.name != quiethours.RECIPIENT_HOURS or opening_hours.is_open(rule.hours, at)
+        )
+
+    def open_until(self, at: datetime, latest: datetime) -> datetime:
+        """Return until when a text that may leave now may arrive; at most `latest`."""
+        rules = self.hours_at(at)
+        if not self.is_system and self.awake_until is not None and len(rules) < len(self.honored):
+            latest = min(latest, self.awake_until)
+        return opening_hours.open_until([rule.hours for rule in rules], at, latest)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +94,9 @@ def decide_send(facts: SendFacts, now: datetime) -> Decision:
     if facts.expires_at is not None and now >= facts.expires_at:
         return Stop("expired", "expired")
     requested_at = facts.wanted_at if facts.wanted_at is not None and facts.wanted_at > now else now
-    opening = quiethours.opening(() if facts.is_system else facts.honored, requested_at)
+    opening = quiethours.opening(facts.hours_at(requested_at), requested_at)
+    if opening is not None and opening.at > requested_at:
+        opening = quiethours.opening(facts.hours_at(opening.at), requested_at)
     if opening is None:
         return Stop("expired", "never_open")
     opens_at = opening.at

@@ -147,7 +147,8 @@ async def _may_retry(tx: Tx, attempt: AttemptRow, standing: AttemptState) -> boo
 async def _retry_at(tx: Tx, attempt: AttemptRow, standing: AttemptState) -> datetime | None:
     at, opens_at = now(), None
     if retries.cure(standing.error_code).next_window:
-        opens_at = opening.first_open(quiethours.of_recipient(await messages.rules(tx, attempt.conversation_id)), at)
+        rules = await messages.rules(tx, attempt.conversation_id)
+        opens_at = opening.first_open(quiethours.of_recipient(rules.contact_e164, rules.time_zone), at)
         # The carrier found the window closed, so one that we compute as open right now is no answer.
         opens_at = opens_at if opens_at != at else None
     return retries.retry_at(standing.error_code, await text_attempts.failed_before(tx, attempt), at, opens_at)

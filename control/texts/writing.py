@@ -134,7 +134,15 @@ def facts(
         expires_at=expires_at,
         is_reachable=bad_e164(row.contact_e164) is None,
         is_within_plan=is_within_plan,
+        awake_until=_awake_until(row, sent_by),
     )
+
+
+def _awake_until(row: RulesRow, sent_by: str) -> datetime | None:
+    """Return until when the contact counts as awake; a campaign answers nobody."""
+    if sent_by == "campaign" or row.last_inbound_at is None:
+        return None
+    return row.last_inbound_at + quiethours.AWAKE
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,6 +27,7 @@ MASK = "********"
 ACTOR = "system"
 FAILING_AT_ONCE = 100
 NOT_ENABLED = "The webhook is not enabled."
+UNDER_WAY = "An attempt at this delivery is under way. Ask again when it has ended."
 DELETED = "The event was deleted, so it can't be sent again."
 
 
@@ -124,16 +125,9 @@ async def _config(
 def _url(text: str, policy: Policy, errors: list[FieldError]) -> str:
     """Check that a URL may be called at all.  Each request checks what its host resolves to."""
     try:
-        target = egress.parse_url(text)
+        policy.check_url(text)
     except EgressError as error:
         errors.append(FieldError("webhook.url", error.message))
-        return text
-    if target.address is not None:
-        refusal = policy.refusal(target.scheme, target.port, [target.address])
-    else:
-        refusal = policy.refusal_of_name(target.scheme, target.port)
-    if refusal is not None:
-        errors.append(FieldError("webhook.url", refusal))
     return text
 
 
@@ -201,7 +195,8 @@ async def redeliver(tx: Tx, webhook: UUID, delivery: UUID) -> None:
     delivery_row = await webhook_deliveries.get(tx, webhook, delivery)
     if (await webhook_deliveries.content(tx, delivery_row.event_id)).data is None:
         raise InvalidState(DELETED)
-    await webhook_deliveries.redeliver(tx, webhook, delivery)
+    if not await webhook_deliveries.redeliver(tx, webhook, delivery):
+        raise InvalidState(UNDER_WAY)
 
 
 # --- automatic changes, as the system

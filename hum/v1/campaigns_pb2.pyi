@@ -172,6 +172,7 @@ class Campaign(message.Message):
     STARTED_AT_FIELD_NUMBER: builtins.int
     ENDED_AT_FIELD_NUMBER: builtins.int
     FORECAST_FIELD_NUMBER: builtins.int
+    QUIET_HOURS_FIELD_NUMBER: builtins.int
     id: builtins.str
     name: builtins.str
     twilio_number_id: builtins.str
@@ -185,7 +186,7 @@ class Campaign(message.Message):
     throttle_per_minute: builtins.int
     """Texts in any minute, at most; unset: as fast as the number may."""
     honor_quiet_hours: builtins.bool
-    """Whether recipients wait for the organization's hours.  Unset: yes."""
+    """Whether recipients wait for the hours that the organization keeps: its own, and day where the contact lives.  Unset: yes."""
     status: CampaignStatus.ValueType
     reason: builtins.str
     """Why it is paused or failed: `person`; `filtered`, `account_suspended`, `unregistered`, `carrier_cap` (the carrier's errors
@@ -221,6 +222,10 @@ class Campaign(message.Message):
     def forecast(self) -> CampaignForecast:
         """What would happen; only in the answer to `validate_only`."""
 
+    @builtins.property
+    def quiet_hours(self) -> containers.RepeatedScalarFieldContainer[builtins.str]:
+        """Which hours recipients wait for as things are now: `organization_hours`, `recipient_hours`.  Empty: they are texted at any hour."""
+
     def __init__(
         self,
         *,
@@ -243,10 +248,11 @@ class Campaign(message.Message):
         started_at: timestamp_pb2.Timestamp | None = ...,
         ended_at: timestamp_pb2.Timestamp | None = ...,
         forecast: CampaignForecast | None = ...,
+        quiet_hours: abc.Iterable[builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = typing.Literal["_body_template", b"_body_template", "_flow_id", b"_flow_id", "_honor_quiet_hours", b"_honor_quiet_hours", "_name", b"_name", "_reason", b"_reason", "_reason_text", b"_reason_text", "_throttle_per_minute", b"_throttle_per_minute", "_twilio_number_id", b"_twilio_number_id", "body_template", b"body_template", "counts", b"counts", "created_at", b"created_at", "ended_at", b"ended_at", "expires_at", b"expires_at", "flow_id", b"flow_id", "forecast", b"forecast", "honor_quiet_hours", b"honor_quiet_hours", "launched_at", b"launched_at", "name", b"name", "reason", b"reason", "reason_text", b"reason_text", "scheduled_start_at", b"scheduled_start_at", "started_at", b"started_at", "throttle_per_minute", b"throttle_per_minute", "twilio_number_id", b"twilio_number_id"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = typing.Literal["_body_template", b"_body_template", "_flow_id", b"_flow_id", "_honor_quiet_hours", b"_honor_quiet_hours", "_name", b"_name", "_reason", b"_reason", "_reason_text", b"_reason_text", "_throttle_per_minute", b"_throttle_per_minute", "_twilio_number_id", b"_twilio_number_id", "body_template", b"body_template", "counts", b"counts", "created_at", b"created_at", "ended_at", b"ended_at", "expires_at", b"expires_at", "flow_id", b"flow_id", "forecast", b"forecast", "honor_quiet_hours", b"honor_quiet_hours", "id", b"id", "launched_at", b"launched_at", "media_urls", b"media_urls", "name", b"name", "reason", b"reason", "reason_text", b"reason_text", "scheduled_start_at", b"scheduled_start_at", "started_at", b"started_at", "status", b"status", "throttle_per_minute", b"throttle_per_minute", "twilio_number_id", b"twilio_number_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = typing.Literal["_body_template", b"_body_template", "_flow_id", b"_flow_id", "_honor_quiet_hours", b"_honor_quiet_hours", "_name", b"_name", "_reason", b"_reason", "_reason_text", b"_reason_text", "_throttle_per_minute", b"_throttle_per_minute", "_twilio_number_id", b"_twilio_number_id", "body_template", b"body_template", "counts", b"counts", "created_at", b"created_at", "ended_at", b"ended_at", "expires_at", b"expires_at", "flow_id", b"flow_id", "forecast", b"forecast", "honor_quiet_hours", b"honor_quiet_hours", "id", b"id", "launched_at", b"launched_at", "media_urls", b"media_urls", "name", b"name", "quiet_hours", b"quiet_hours", "reason", b"reason", "reason_text", b"reason_text", "scheduled_start_at", b"scheduled_start_at", "started_at", b"started_at", "status", b"status", "throttle_per_minute", b"throttle_per_minute", "twilio_number_id", b"twilio_number_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__body_template: _TypeAlias = typing.Literal["body_template"]  # noqa: Y015
     _WhichOneofArgType__body_template: _TypeAlias = typing.Literal["_body_template", b"_body_template"]  # noqa: Y015
@@ -302,6 +308,8 @@ class CampaignForecast(message.Message):
     FINISHES_AT_FIELD_NUMBER: builtins.int
     SAMPLES_FIELD_NUMBER: builtins.int
     UNREACHABLE_FIELD_NUMBER: builtins.int
+    ZONES_FIELD_NUMBER: builtins.int
+    AT_NIGHT_FIELD_NUMBER: builtins.int
     recipients: builtins.int
     """Who would be texted."""
     segments: builtins.int
@@ -324,6 +332,10 @@ class CampaignForecast(message.Message):
     """Of `recipients`, those who would wait for quiet hours to end."""
     unreachable: builtins.int
     """Who would not be texted either: the carrier can't reach them, their numbers are our own, or this deployment texts nobody there."""
+    at_night: builtins.int
+    """Of `recipients`, those who would be texted outside of day where they are: before 8:00, after 21:00, or outside the hours of
+    their state's law.
+    """
     @builtins.property
     def hours(self) -> containers.RepeatedCompositeFieldContainer[ForecastHour]:
         """How many would be texted in which hour, at the campaign's throttle and the number's pace.  The first 400 hours."""
@@ -335,6 +347,10 @@ class CampaignForecast(message.Message):
     @builtins.property
     def samples(self) -> containers.RepeatedCompositeFieldContainer[SampleText]:
         """The first texts as they would be sent."""
+
+    @builtins.property
+    def zones(self) -> containers.RepeatedCompositeFieldContainer[ForecastZone]:
+        """What time it is where the recipients are when the campaign begins; the ten zones with the most of them."""
 
     def __init__(
         self,
@@ -354,14 +370,46 @@ class CampaignForecast(message.Message):
         finishes_at: timestamp_pb2.Timestamp | None = ...,
         samples: abc.Iterable[SampleText] | None = ...,
         unreachable: builtins.int = ...,
+        zones: abc.Iterable[ForecastZone] | None = ...,
+        at_night: builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = typing.Literal["_cost", b"_cost", "cost", b"cost", "finishes_at", b"finishes_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = typing.Literal["_cost", b"_cost", "blocked", b"blocked", "cost", b"cost", "deferred", b"deferred", "duplicates", b"duplicates", "finishes_at", b"finishes_at", "hours", b"hours", "invalid", b"invalid", "landlines", b"landlines", "opted_out", b"opted_out", "recipients", b"recipients", "samples", b"samples", "segments", b"segments", "segments_estimated", b"segments_estimated", "unreachable", b"unreachable", "unsendable", b"unsendable"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = typing.Literal["_cost", b"_cost", "at_night", b"at_night", "blocked", b"blocked", "cost", b"cost", "deferred", b"deferred", "duplicates", b"duplicates", "finishes_at", b"finishes_at", "hours", b"hours", "invalid", b"invalid", "landlines", b"landlines", "opted_out", b"opted_out", "recipients", b"recipients", "samples", b"samples", "segments", b"segments", "segments_estimated", b"segments_estimated", "unreachable", b"unreachable", "unsendable", b"unsendable", "zones", b"zones"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__cost: _TypeAlias = typing.Literal["cost"]  # noqa: Y015
     _WhichOneofArgType__cost: _TypeAlias = typing.Literal["_cost", b"_cost"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType__cost) -> _WhichOneofReturnType__cost | None: ...
+
+@typing.final
+class ForecastZone(message.Message):
+    """Recipients whose numbers belong to a time zone."""
+
+    DESCRIPTOR: descriptor.Descriptor
+
+    TIME_ZONE_FIELD_NUMBER: builtins.int
+    RECIPIENTS_FIELD_NUMBER: builtins.int
+    LOCAL_TIME_FIELD_NUMBER: builtins.int
+    IS_DAY_FIELD_NUMBER: builtins.int
+    time_zone: builtins.str
+    recipients: builtins.int
+    local_time: builtins.str
+    """When the campaign begins, by the clock there, `02:12`."""
+    is_day: builtins.bool
+    """Whether it is day there then, for a text."""
+    def __init__(
+        self,
+        *,
+        time_zone: builtins.str = ...,
+        recipients: builtins.int = ...,
+        local_time: builtins.str = ...,
+        is_day: builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["is_day", b"is_day", "local_time", b"local_time", "recipients", b"recipients", "time_zone", b"time_zone"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 @typing.final
 class ForecastHour(message.Message):
@@ -901,6 +949,41 @@ class ListCampaignRecipientsResponse(message.Message):
     _WhichOneofReturnType__next_cursor: _TypeAlias = typing.Literal["next_cursor"]  # noqa: Y015
     _WhichOneofArgType__next_cursor: _TypeAlias = typing.Literal["_next_cursor", b"_next_cursor"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType__next_cursor) -> _WhichOneofReturnType__next_cursor | None: ...
+
+@typing.final
+class ForecastCampaignRequest(message.Message):
+    DESCRIPTOR: descriptor.Descriptor
+
+    ID_FIELD_NUMBER: builtins.int
+    id: builtins.str
+    def __init__(
+        self,
+        *,
+        id: builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["id", b"id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+@typing.final
+class ForecastCampaignResponse(message.Message):
+    DESCRIPTOR: descriptor.Descriptor
+
+    FORECAST_FIELD_NUMBER: builtins.int
+    @builtins.property
+    def forecast(self) -> CampaignForecast: ...
+    def __init__(
+        self,
+        *,
+        forecast: CampaignForecast | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = typing.Literal["forecast", b"forecast"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["forecast", b"forecast"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 @typing.final
 class LaunchCampaignRequest(message.Message):

@@ -69,6 +69,11 @@ class CampaignServiceStub:
                 request_serializer=hum_dot_v1_dot_campaigns__pb2.ListCampaignRecipientsRequest.SerializeToString,
                 response_deserializer=hum_dot_v1_dot_campaigns__pb2.ListCampaignRecipientsResponse.FromString,
                 _registered_method=True)
+        self.ForecastCampaign = channel.unary_unary(
+                '/hum.v1.CampaignService/ForecastCampaign',
+                request_serializer=hum_dot_v1_dot_campaigns__pb2.ForecastCampaignRequest.SerializeToString,
+                response_deserializer=hum_dot_v1_dot_campaigns__pb2.ForecastCampaignResponse.FromString,
+                _registered_method=True)
         self.LaunchCampaign = channel.unary_unary(
                 '/hum.v1.CampaignService/LaunchCampaign',
                 request_serializer=hum_dot_v1_dot_campaigns__pb2.LaunchCampaignRequest.SerializeToString,
@@ -140,6 +145,13 @@ class CampaignServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ForecastCampaign(self, request, context):
+        """Returns what a launch of a draft or a paused campaign would do, as things are now.  `INVALID_STATE` as for a launch.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def LaunchCampaign(self, request, context):
         """Launches a draft, or resumes a paused campaign: those who were texted are not texted again.  With `validate_only` nothing
         changes, and the answer's `forecast` tells what would happen.  `INVALID_STATE` for any other campaign, without
@@ -202,6 +214,11 @@ def add_CampaignServiceServicer_to_server(servicer, server):
                     servicer.ListCampaignRecipients,
                     request_deserializer=hum_dot_v1_dot_campaigns__pb2.ListCampaignRecipientsRequest.FromString,
                     response_serializer=hum_dot_v1_dot_campaigns__pb2.ListCampaignRecipientsResponse.SerializeToString,
+            ),
+            'ForecastCampaign': grpc.unary_unary_rpc_method_handler(
+                    servicer.ForecastCampaign,
+                    request_deserializer=hum_dot_v1_dot_campaigns__pb2.ForecastCampaignRequest.FromString,
+                    response_serializer=hum_dot_v1_dot_campaigns__pb2.ForecastCampaignResponse.SerializeToString,
             ),
             'LaunchCampaign': grpc.unary_unary_rpc_method_handler(
                     servicer.LaunchCampaign,
@@ -408,6 +425,33 @@ class CampaignService:
             '/hum.v1.CampaignService/ListCampaignRecipients',
             hum_dot_v1_dot_campaigns__pb2.ListCampaignRecipientsRequest.SerializeToString,
             hum_dot_v1_dot_campaigns__pb2.ListCampaignRecipientsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ForecastCampaign(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hum.v1.CampaignService/ForecastCampaign',
+            hum_dot_v1_dot_campaigns__pb2.ForecastCampaignRequest.SerializeToString,
+            hum_dot_v1_dot_campaigns__pb2.ForecastCampaignResponse.FromString,
             options,
             channel_credentials,
             insecure,

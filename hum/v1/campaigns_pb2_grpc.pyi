@@ -49,6 +49,8 @@ class CampaignServiceStub:
     """
     ListCampaignRecipients: _grpc.UnaryUnaryMultiCallable[_campaigns_pb2.ListCampaignRecipientsRequest, _campaigns_pb2.ListCampaignRecipientsResponse]
     """Lists a campaign's recipients in the order in which they were given."""
+    ForecastCampaign: _grpc.UnaryUnaryMultiCallable[_campaigns_pb2.ForecastCampaignRequest, _campaigns_pb2.ForecastCampaignResponse]
+    """Returns what a launch of a draft or a paused campaign would do, as things are now.  `INVALID_STATE` as for a launch."""
     LaunchCampaign: _grpc.UnaryUnaryMultiCallable[_campaigns_pb2.LaunchCampaignRequest, _campaigns_pb2.LaunchCampaignResponse]
     """Launches a draft, or resumes a paused campaign: those who were texted are not texted again.  With `validate_only` nothing
     changes, and the answer's `forecast` tells what would happen.  `INVALID_STATE` for any other campaign, without
@@ -84,6 +86,8 @@ class CampaignServiceAsyncStub(CampaignServiceStub):
     """
     ListCampaignRecipients: _aio.UnaryUnaryMultiCallable[_campaigns_pb2.ListCampaignRecipientsRequest, _campaigns_pb2.ListCampaignRecipientsResponse]  # type: ignore[assignment]
     """Lists a campaign's recipients in the order in which they were given."""
+    ForecastCampaign: _aio.UnaryUnaryMultiCallable[_campaigns_pb2.ForecastCampaignRequest, _campaigns_pb2.ForecastCampaignResponse]  # type: ignore[assignment]
+    """Returns what a launch of a draft or a paused campaign would do, as things are now.  `INVALID_STATE` as for a launch."""
     LaunchCampaign: _aio.UnaryUnaryMultiCallable[_campaigns_pb2.LaunchCampaignRequest, _campaigns_pb2.LaunchCampaignResponse]  # type: ignore[assignment]
     """Launches a draft, or resumes a paused campaign: those who were texted are not texted again.  With `validate_only` nothing
     changes, and the answer's `forecast` tells what would happen.  `INVALID_STATE` for any other campaign, without
@@ -158,6 +162,14 @@ class CampaignServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_campaigns_pb2.ListCampaignRecipientsResponse, _abc.Awaitable[_campaigns_pb2.ListCampaignRecipientsResponse]]:
         """Lists a campaign's recipients in the order in which they were given."""
+
+    @_abc_1.abstractmethod
+    def ForecastCampaign(
+        self,
+        request: _campaigns_pb2.ForecastCampaignRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_campaigns_pb2.ForecastCampaignResponse, _abc.Awaitable[_campaigns_pb2.ForecastCampaignResponse]]:
+        """Returns what a launch of a draft or a paused campaign would do, as things are now.  `INVALID_STATE` as for a launch."""
 
     @_abc_1.abstractmethod
     def LaunchCampaign(

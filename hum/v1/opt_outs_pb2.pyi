@@ -28,7 +28,7 @@ class _OptOutSourceEnumTypeWrapper(enum_type_wrapper._EnumTypeWrapper[_OptOutSou
     DESCRIPTOR: descriptor.EnumDescriptor
     OPT_OUT_SOURCE_UNSPECIFIED: _OptOutSource.ValueType  # 0
     OPT_OUT_SOURCE_KEYWORD: _OptOutSource.ValueType  # 1
-    """The contact, by a keyword."""
+    """The contact, by a keyword or a sentence of its own."""
     OPT_OUT_SOURCE_CARRIER: _OptOutSource.ValueType  # 2
     """The carrier, which refused a text to it."""
     OPT_OUT_SOURCE_API: _OptOutSource.ValueType  # 3
@@ -43,7 +43,7 @@ class OptOutSource(_OptOutSource, metaclass=_OptOutSourceEnumTypeWrapper):
 
 OPT_OUT_SOURCE_UNSPECIFIED: OptOutSource.ValueType  # 0
 OPT_OUT_SOURCE_KEYWORD: OptOutSource.ValueType  # 1
-"""The contact, by a keyword."""
+"""The contact, by a keyword or a sentence of its own."""
 OPT_OUT_SOURCE_CARRIER: OptOutSource.ValueType  # 2
 """The carrier, which refused a text to it."""
 OPT_OUT_SOURCE_API: OptOutSource.ValueType  # 3
@@ -70,7 +70,7 @@ class OptOut(message.Message):
     source: OptOutSource.ValueType
     """Who said so last."""
     keyword: builtins.str
-    """`STOP` or `START`, if the contact sent a keyword, or the sentence that meant it; the message holds its very words."""
+    """`STOP` or `START`, if the contact sent a keyword, or its sentence that meant it.  Null once the contact is erased."""
     message_id: builtins.str
     carrier_blocked: builtins.bool
     """Whether the carrier refuses texts to it, which only its handset's START ends."""

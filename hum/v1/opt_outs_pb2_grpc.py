@@ -82,7 +82,7 @@ class OptOutServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def RemoveOptOut(self, request, context):
-        """Opts a contact in, who has asked for it.  Fires `sms.opt_in`, once.  If the contact had replied STOP, its carrier goes on
+        """Opts a contact in, who has asked for it, or whose words were misread.  Fires `sms.opt_in`, once.  If the contact had replied STOP, its carrier goes on
         refusing texts (`carrier_blocked`) until its handset sends START.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)

@@ -40,7 +40,7 @@ class OptOutServiceStub:
     GetOptOut: _grpc.UnaryUnaryMultiCallable[_opt_outs_pb2.GetOptOutRequest, _opt_outs_pb2.GetOptOutResponse]
     """Returns what is known of a contact that is opted out, or was.  `NOT_FOUND` for one that never was."""
     RemoveOptOut: _grpc.UnaryUnaryMultiCallable[_opt_outs_pb2.RemoveOptOutRequest, _opt_outs_pb2.RemoveOptOutResponse]
-    """Opts a contact in, who has asked for it.  Fires `sms.opt_in`, once.  If the contact had replied STOP, its carrier goes on
+    """Opts a contact in, who has asked for it, or whose words were misread.  Fires `sms.opt_in`, once.  If the contact had replied STOP, its carrier goes on
     refusing texts (`carrier_blocked`) until its handset sends START.
     """
 
@@ -56,7 +56,7 @@ class OptOutServiceAsyncStub(OptOutServiceStub):
     GetOptOut: _aio.UnaryUnaryMultiCallable[_opt_outs_pb2.GetOptOutRequest, _opt_outs_pb2.GetOptOutResponse]  # type: ignore[assignment]
     """Returns what is known of a contact that is opted out, or was.  `NOT_FOUND` for one that never was."""
     RemoveOptOut: _aio.UnaryUnaryMultiCallable[_opt_outs_pb2.RemoveOptOutRequest, _opt_outs_pb2.RemoveOptOutResponse]  # type: ignore[assignment]
-    """Opts a contact in, who has asked for it.  Fires `sms.opt_in`, once.  If the contact had replied STOP, its carrier goes on
+    """Opts a contact in, who has asked for it, or whose words were misread.  Fires `sms.opt_in`, once.  If the contact had replied STOP, its carrier goes on
     refusing texts (`carrier_blocked`) until its handset sends START.
     """
 
@@ -93,7 +93,7 @@ class OptOutServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _opt_outs_pb2.RemoveOptOutRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_opt_outs_pb2.RemoveOptOutResponse, _abc.Awaitable[_opt_outs_pb2.RemoveOptOutResponse]]:
-        """Opts a contact in, who has asked for it.  Fires `sms.opt_in`, once.  If the contact had replied STOP, its carrier goes on
+        """Opts a contact in, who has asked for it, or whose words were misread.  Fires `sms.opt_in`, once.  If the contact had replied STOP, its carrier goes on
         refusing texts (`carrier_blocked`) until its handset sends START.
         """
 

@@ -901,6 +901,7 @@ class ReceiveTextRequest(message.Message):
     OPT_OUT_TYPE_FIELD_NUMBER: builtins.int
     RECEIVED_AT_FIELD_NUMBER: builtins.int
     IS_GROUP_FIELD_NUMBER: builtins.int
+    ARRIVED_AT_FIELD_NUMBER: builtins.int
     message_sid: builtins.str
     from_e164: builtins.str
     """As the carrier sent them."""
@@ -918,6 +919,10 @@ class ReceiveTextRequest(message.Message):
     def received_at(self) -> timestamp_pb2.Timestamp:
         """When it reached the gateway, if that was a while ago."""
 
+    @builtins.property
+    def arrived_at(self) -> timestamp_pb2.Timestamp:
+        """When it reached the gateway: the order of keywords, whichever is delivered first."""
+
     def __init__(
         self,
         *,
@@ -930,10 +935,11 @@ class ReceiveTextRequest(message.Message):
         opt_out_type: builtins.str = ...,
         received_at: timestamp_pb2.Timestamp | None = ...,
         is_group: builtins.bool = ...,
+        arrived_at: timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = typing.Literal["received_at", b"received_at"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = typing.Literal["arrived_at", b"arrived_at", "received_at", b"received_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = typing.Literal["body", b"body", "carrier_account", b"carrier_account", "from_e164", b"from_e164", "is_group", b"is_group", "media", b"media", "message_sid", b"message_sid", "opt_out_type", b"opt_out_type", "received_at", b"received_at", "to_e164", b"to_e164"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = typing.Literal["arrived_at", b"arrived_at", "body", b"body", "carrier_account", b"carrier_account", "from_e164", b"from_e164", "is_group", b"is_group", "media", b"media", "message_sid", b"message_sid", "opt_out_type", b"opt_out_type", "received_at", b"received_at", "to_e164", b"to_e164"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

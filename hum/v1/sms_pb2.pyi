@@ -468,7 +468,7 @@ class NewMessage(message.Message):
     body: builtins.str
     """Up to 1600 characters; may be empty if there is media."""
     honor_quiet_hours: builtins.bool
-    """Whether it waits for the organization's hours.  Unset: no for a person's message, yes for a key's."""
+    """Whether it waits for the hours that the organization keeps.  Unset: no for a person's message, yes for a key's."""
     @builtins.property
     def media_urls(self) -> containers.RepeatedScalarFieldContainer[builtins.str]:
         """At most 10, which the carrier fetches; to numbers in the US, Canada and Australia only."""
@@ -763,7 +763,7 @@ class SendMessageRequest(message.Message):
     body: builtins.str
     """Up to 1600 characters; may be empty if there is media."""
     honor_quiet_hours: builtins.bool
-    """Whether it waits for the organization's hours.  Unset: no for a person's message, yes for a key's."""
+    """Whether it waits for the hours that the organization keeps.  Unset: no for a person's message, yes for a key's."""
     @builtins.property
     def media_urls(self) -> containers.RepeatedScalarFieldContainer[builtins.str]:
         """At most 10, which the carrier fetches; to numbers in the US, Canada and Australia only."""

@@ -521,6 +521,83 @@ class PreviewHoursResponse(message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 @typing.final
+class PreviewTextingHoursRequest(message.Message):
+    DESCRIPTOR: descriptor.Descriptor
+
+    CONVERSATION_ID_FIELD_NUMBER: builtins.int
+    CONTACT_E164_FIELD_NUMBER: builtins.int
+    AT_FIELD_NUMBER: builtins.int
+    conversation_id: builtins.str
+    """The conversation, or who gets the text where there is none yet."""
+    contact_e164: builtins.str
+    @builtins.property
+    def at(self) -> timestamp_pb2.Timestamp:
+        """Unset: now."""
+
+    def __init__(
+        self,
+        *,
+        conversation_id: builtins.str | None = ...,
+        contact_e164: builtins.str | None = ...,
+        at: timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = typing.Literal["_contact_e164", b"_contact_e164", "_conversation_id", b"_conversation_id", "at", b"at", "contact_e164", b"contact_e164", "conversation_id", b"conversation_id"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["_contact_e164", b"_contact_e164", "_conversation_id", b"_conversation_id", "at", b"at", "contact_e164", b"contact_e164", "conversation_id", b"conversation_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__contact_e164: _TypeAlias = typing.Literal["contact_e164"]  # noqa: Y015
+    _WhichOneofArgType__contact_e164: _TypeAlias = typing.Literal["_contact_e164", b"_contact_e164"]  # noqa: Y015
+    _WhichOneofReturnType__conversation_id: _TypeAlias = typing.Literal["conversation_id"]  # noqa: Y015
+    _WhichOneofArgType__conversation_id: _TypeAlias = typing.Literal["_conversation_id", b"_conversation_id"]  # noqa: Y015
+    @typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__contact_e164) -> _WhichOneofReturnType__contact_e164 | None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__conversation_id) -> _WhichOneofReturnType__conversation_id | None: ...
+
+@typing.final
+class PreviewTextingHoursResponse(message.Message):
+    DESCRIPTOR: descriptor.Descriptor
+
+    IS_OPEN_FIELD_NUMBER: builtins.int
+    OPENS_AT_FIELD_NUMBER: builtins.int
+    HELD_BY_FIELD_NUMBER: builtins.int
+    CONTACT_TIME_ZONE_FIELD_NUMBER: builtins.int
+    IS_DAY_FIELD_NUMBER: builtins.int
+    is_open: builtins.bool
+    """Whether a text that keeps hours could leave then."""
+    held_by: builtins.str
+    """Which hours it would wait for: `organization_hours`, `recipient_hours`."""
+    contact_time_zone: builtins.str
+    """Where the contact lives as far as the number tells; of several zones, one in which it is night.  Null if it tells nothing."""
+    is_day: builtins.bool
+    """Whether it is day there for a text, whatever hours the organization keeps."""
+    @builtins.property
+    def opens_at(self) -> timestamp_pb2.Timestamp:
+        """When it could otherwise; null if never."""
+
+    def __init__(
+        self,
+        *,
+        is_open: builtins.bool = ...,
+        opens_at: timestamp_pb2.Timestamp | None = ...,
+        held_by: builtins.str | None = ...,
+        contact_time_zone: builtins.str | None = ...,
+        is_day: builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = typing.Literal["_contact_time_zone", b"_contact_time_zone", "_held_by", b"_held_by", "contact_time_zone", b"contact_time_zone", "held_by", b"held_by", "opens_at", b"opens_at"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["_contact_time_zone", b"_contact_time_zone", "_held_by", b"_held_by", "contact_time_zone", b"contact_time_zone", "held_by", b"held_by", "is_day", b"is_day", "is_open", b"is_open", "opens_at", b"opens_at"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__contact_time_zone: _TypeAlias = typing.Literal["contact_time_zone"]  # noqa: Y015
+    _WhichOneofArgType__contact_time_zone: _TypeAlias = typing.Literal["_contact_time_zone", b"_contact_time_zone"]  # noqa: Y015
+    _WhichOneofReturnType__held_by: _TypeAlias = typing.Literal["held_by"]  # noqa: Y015
+    _WhichOneofArgType__held_by: _TypeAlias = typing.Literal["_held_by", b"_held_by"]  # noqa: Y015
+    @typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__contact_time_zone) -> _WhichOneofReturnType__contact_time_zone | None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__held_by) -> _WhichOneofReturnType__held_by | None: ...
+
+@typing.final
 class PreviewSmsRequest(message.Message):
     DESCRIPTOR: descriptor.Descriptor
 

@@ -60,6 +60,11 @@ class StudioServiceStub:
                 request_serializer=hum_dot_v1_dot_studio__pb2.PreviewHoursRequest.SerializeToString,
                 response_deserializer=hum_dot_v1_dot_studio__pb2.PreviewHoursResponse.FromString,
                 _registered_method=True)
+        self.PreviewTextingHours = channel.unary_unary(
+                '/hum.v1.StudioService/PreviewTextingHours',
+                request_serializer=hum_dot_v1_dot_studio__pb2.PreviewTextingHoursRequest.SerializeToString,
+                response_deserializer=hum_dot_v1_dot_studio__pb2.PreviewTextingHoursResponse.FromString,
+                _registered_method=True)
         self.PreviewSms = channel.unary_unary(
                 '/hum.v1.StudioService/PreviewSms',
                 request_serializer=hum_dot_v1_dot_studio__pb2.PreviewSmsRequest.SerializeToString,
@@ -117,6 +122,13 @@ class StudioServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def PreviewTextingHours(self, request, context):
+        """Returns when a text that keeps hours could leave to a contact, and what time it is there.  `NOT_FOUND` for the conversation.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def PreviewSms(self, request, context):
         """Returns what a text would be as the carrier bills it: its encoding, its segments, and what they would cost.
         """
@@ -151,6 +163,11 @@ def add_StudioServiceServicer_to_server(servicer, server):
                     servicer.PreviewHours,
                     request_deserializer=hum_dot_v1_dot_studio__pb2.PreviewHoursRequest.FromString,
                     response_serializer=hum_dot_v1_dot_studio__pb2.PreviewHoursResponse.SerializeToString,
+            ),
+            'PreviewTextingHours': grpc.unary_unary_rpc_method_handler(
+                    servicer.PreviewTextingHours,
+                    request_deserializer=hum_dot_v1_dot_studio__pb2.PreviewTextingHoursRequest.FromString,
+                    response_serializer=hum_dot_v1_dot_studio__pb2.PreviewTextingHoursResponse.SerializeToString,
             ),
             'PreviewSms': grpc.unary_unary_rpc_method_handler(
                     servicer.PreviewSms,
@@ -293,6 +310,33 @@ class StudioService:
             '/hum.v1.StudioService/PreviewHours',
             hum_dot_v1_dot_studio__pb2.PreviewHoursRequest.SerializeToString,
             hum_dot_v1_dot_studio__pb2.PreviewHoursResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def PreviewTextingHours(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hum.v1.StudioService/PreviewTextingHours',
+            hum_dot_v1_dot_studio__pb2.PreviewTextingHoursRequest.SerializeToString,
+            hum_dot_v1_dot_studio__pb2.PreviewTextingHoursResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -59,6 +59,8 @@ class StudioServiceStub:
     """
     PreviewHours: _grpc.UnaryUnaryMultiCallable[_studio_pb2.PreviewHoursRequest, _studio_pb2.PreviewHoursResponse]
     """Returns whether business hours are open at a time, when that changes, and a week of them as instants."""
+    PreviewTextingHours: _grpc.UnaryUnaryMultiCallable[_studio_pb2.PreviewTextingHoursRequest, _studio_pb2.PreviewTextingHoursResponse]
+    """Returns when a text that keeps hours could leave to a contact, and what time it is there.  `NOT_FOUND` for the conversation."""
     PreviewSms: _grpc.UnaryUnaryMultiCallable[_studio_pb2.PreviewSmsRequest, _studio_pb2.PreviewSmsResponse]
     """Returns what a text would be as the carrier bills it: its encoding, its segments, and what they would cost."""
 
@@ -90,6 +92,8 @@ class StudioServiceAsyncStub(StudioServiceStub):
     """
     PreviewHours: _aio.UnaryUnaryMultiCallable[_studio_pb2.PreviewHoursRequest, _studio_pb2.PreviewHoursResponse]  # type: ignore[assignment]
     """Returns whether business hours are open at a time, when that changes, and a week of them as instants."""
+    PreviewTextingHours: _aio.UnaryUnaryMultiCallable[_studio_pb2.PreviewTextingHoursRequest, _studio_pb2.PreviewTextingHoursResponse]  # type: ignore[assignment]
+    """Returns when a text that keeps hours could leave to a contact, and what time it is there.  `NOT_FOUND` for the conversation."""
     PreviewSms: _aio.UnaryUnaryMultiCallable[_studio_pb2.PreviewSmsRequest, _studio_pb2.PreviewSmsResponse]  # type: ignore[assignment]
     """Returns what a text would be as the carrier bills it: its encoding, its segments, and what they would cost."""
 
@@ -148,6 +152,14 @@ class StudioServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_studio_pb2.PreviewHoursResponse, _abc.Awaitable[_studio_pb2.PreviewHoursResponse]]:
         """Returns whether business hours are open at a time, when that changes, and a week of them as instants."""
+
+    @_abc_1.abstractmethod
+    def PreviewTextingHours(
+        self,
+        request: _studio_pb2.PreviewTextingHoursRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_studio_pb2.PreviewTextingHoursResponse, _abc.Awaitable[_studio_pb2.PreviewTextingHoursResponse]]:
+        """Returns when a text that keeps hours could leave to a contact, and what time it is there.  `NOT_FOUND` for the conversation."""
 
     @_abc_1.abstractmethod
     def PreviewSms(

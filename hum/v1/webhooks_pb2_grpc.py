@@ -165,7 +165,8 @@ class WebhooksServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def RedeliverWebhookDelivery(self, request, context):
-        """Sends a delivery once more, now, whatever became of it; if that fails it is not retried.
+        """Sends a delivery once more, now, whatever became of it; if that fails it is not retried.  `INVALID_STATE` while an attempt
+        is under way.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

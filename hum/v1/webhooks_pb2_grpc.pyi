@@ -56,7 +56,9 @@ class WebhooksServiceStub:
     GetWebhookDelivery: _grpc.UnaryUnaryMultiCallable[_webhooks_pb2.GetWebhookDeliveryRequest, _webhooks_pb2.GetWebhookDeliveryResponse]
     """Returns a delivery with its body and its attempts, the first of them first."""
     RedeliverWebhookDelivery: _grpc.UnaryUnaryMultiCallable[_webhooks_pb2.RedeliverWebhookDeliveryRequest, _webhooks_pb2.RedeliverWebhookDeliveryResponse]
-    """Sends a delivery once more, now, whatever became of it; if that fails it is not retried."""
+    """Sends a delivery once more, now, whatever became of it; if that fails it is not retried.  `INVALID_STATE` while an attempt
+    is under way.
+    """
     ReplayWebhook: _grpc.UnaryUnaryMultiCallable[_webhooks_pb2.ReplayWebhookRequest, _webhooks_pb2.ReplayWebhookResponse]
     """Sends all deliveries again that failed or were missed since a time, oldest first, each with all its attempts."""
     ListWebhookPresets: _grpc.UnaryUnaryMultiCallable[_webhooks_pb2.ListWebhookPresetsRequest, _webhooks_pb2.ListWebhookPresetsResponse]
@@ -88,7 +90,9 @@ class WebhooksServiceAsyncStub(WebhooksServiceStub):
     GetWebhookDelivery: _aio.UnaryUnaryMultiCallable[_webhooks_pb2.GetWebhookDeliveryRequest, _webhooks_pb2.GetWebhookDeliveryResponse]  # type: ignore[assignment]
     """Returns a delivery with its body and its attempts, the first of them first."""
     RedeliverWebhookDelivery: _aio.UnaryUnaryMultiCallable[_webhooks_pb2.RedeliverWebhookDeliveryRequest, _webhooks_pb2.RedeliverWebhookDeliveryResponse]  # type: ignore[assignment]
-    """Sends a delivery once more, now, whatever became of it; if that fails it is not retried."""
+    """Sends a delivery once more, now, whatever became of it; if that fails it is not retried.  `INVALID_STATE` while an attempt
+    is under way.
+    """
     ReplayWebhook: _aio.UnaryUnaryMultiCallable[_webhooks_pb2.ReplayWebhookRequest, _webhooks_pb2.ReplayWebhookResponse]  # type: ignore[assignment]
     """Sends all deliveries again that failed or were missed since a time, oldest first, each with all its attempts."""
     ListWebhookPresets: _aio.UnaryUnaryMultiCallable[_webhooks_pb2.ListWebhookPresetsRequest, _webhooks_pb2.ListWebhookPresetsResponse]  # type: ignore[assignment]
@@ -177,7 +181,9 @@ class WebhooksServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _webhooks_pb2.RedeliverWebhookDeliveryRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_webhooks_pb2.RedeliverWebhookDeliveryResponse, _abc.Awaitable[_webhooks_pb2.RedeliverWebhookDeliveryResponse]]:
-        """Sends a delivery once more, now, whatever became of it; if that fails it is not retried."""
+        """Sends a delivery once more, now, whatever became of it; if that fails it is not retried.  `INVALID_STATE` while an attempt
+        is under way.
+        """
 
     @_abc_1.abstractmethod
     def ReplayWebhook(

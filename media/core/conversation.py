@@ -315,10 +315,7 @@ class Conversation(Talk):
             tools.recording_pauses.pause(CARRIED_OVER, now_ms)
         if not self.plan.announce_recording:
             voice.recording_gate.start()
-        for kind in voice.opening(now_ms):
-            # Once one prompt needs the model, those after it queue behind it: the order matters.
-            if replies.prompts.waiting or not voice.play(kind):
-                replies.prompts.add(kind, voice.prompts.text(kind))
+        replies.speak(voice.opening(now_ms))
         if self.plan.history:
             replies.continue_with(RETURNED if self.plan.history[-1][0] == "system" else BROKE_OFF)
         elif self.plan.opens and PromptKind.GREETING not in self.plan.prompts:

@@ -278,7 +278,7 @@ class Floor:
         if not cutting:
             voice.resume(now_ms)
         else:
-            model.owe_unsaid(voice.cut(now_ms, unsaid=unsaid, keep_keys=True))
+            model.owe_unsaid(voice.cut(now_ms, unsaid=unsaid, keep_keys=True), self._overlap.voiced_ms)
         if not unsaid:
             voice.transcript.barged_in(settled)
         model.settled(now_ms)

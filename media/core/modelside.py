@@ -13,7 +13,7 @@ from media.core.keypad import entry_text
 from media.core.reconnectbudget import ReconnectBudget
 from media.core.recordingpauses import RecordingPauses
 from media.core.replies import Replies
-from media.core.session import TAKEN_OVER, Session
+from media.core.session import OPENED_LATE, TAKEN_OVER, Session
 from media.core.supervision import Supervision
 from media.core.toolcalls import ToolCalls
 from media.core.turngate import TurnGate
@@ -163,17 +163,23 @@ class ModelSide:
         If the caller could not hear the agent yet (`free`), they took a turn of their own; else it was a
         backchannel.
         """
+        if free and self._voice.is_opening:
+            self.responses.opening_resumed()
+            return
         if free:
             self.responses.spoke_in_silence()
         if self.responses.overlap_resumed():
             self._withdraw_unheard()
 
-    def owe_unsaid(self, kinds: Collection[PromptKind | None]) -> None:
-        """Owe again what was discarded unheard; `kinds` has None for a response."""
+    def owe_unsaid(self, kinds: Collection[PromptKind | None], voiced_ms: float) -> None:
+        """Owe again what was discarded unheard since the caller began at `voiced_ms`; `kinds` has None for a response."""
         if None in kinds:
             self.responses.owe_response()
         if PromptKind.DICTATED in kinds:
             self.replies.prompts.retry()
+        if opening := self._voice.prompts.reopening(kinds):
+            self.replies.speak(opening)
+            self.responses.opening_repeated(voiced_ms)
 
     def _withdraw_unheard(self) -> None:
         """Withdraw an unheard response: the caller kept talking, and the next one covers what they added."""
@@ -320,8 +326,11 @@ class ModelSide:
                 self._caller_began(item_id, at_ms, now_ms)
                 transcript.caller_ended(item_id, 0, now_ms)
                 turn_gate.update_turn(False, now_ms)
+                precedes_opening = self.responses.turn_preceded_opening(self._voice.latency.voiced_ms or now_ms)
                 if self.responses.turn_committed():
                     self._withdraw_unheard()
+                    if precedes_opening:
+                        self.replies.continue_with(OPENED_LATE)
 
     def _report_usage(self, used: ModelUsed | None) -> None:
         if used is not None:

@@ -32,6 +32,7 @@ from media.core.echo import ECHO_SPAN_MS
 from media.core.heardposition import HeardPosition, Item, Span
 from media.core.legmessages import Clear, Mark, Play, ToLeg
 from media.core.marks import Age, Marks
+from media.core.prompts import OPENINGS
 from media.core.turngate import TurnGate
 from media.core.types import PromptKind
 
@@ -42,8 +43,8 @@ UNSURE_MS: Final = 5.0
 
 
 _CURRENT: Final = Age.CURRENT  # looked up for every mark
-#: Wait for the caller to finish: a response, and a text that a person dictated.
-_PATIENT: Final = (None, PromptKind.DICTATED)
+#: Wait for the caller to finish: a response, a text that a person dictated, and what opens the call.
+_PATIENT: Final = (None, PromptKind.DICTATED, *OPENINGS)
 
 
 @dataclass(frozen=True, slots=True)

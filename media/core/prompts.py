@@ -1,11 +1,18 @@
 """Prompts, played through the ledger as items of their own; prompts without audio are spoken by the model."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
+from typing import Final
 
 from media.core.heardposition import Item, ItemAudio
 from media.core.itemtexts import up_to_word
 from media.core.keytones import dialled
 from media.core.types import CallPlan, Prompt, PromptKind
+
+#: What the caller must have heard, in this order.
+OPENINGS: Final = (PromptKind.ANNOUNCEMENT, PromptKind.RESUMED, PromptKind.GREETING)
+#: Attempts to say an opening from its beginning; the last one can't be interrupted.
+OPENING_ATTEMPTS: Final = 3
 
 
 @dataclass(slots=True)
@@ -16,12 +23,25 @@ class Prompts:
     idle_prompt: int = 0  # index of the next idle prompt
     _played: int = 0
     _filled: int = 0
+    _attempts: int = 0  # to say the opening
 
     def opening(self) -> list[PromptKind]:
         """Return what the caller hears first, in order."""
+        self._attempts = 1
         announce = [PromptKind.ANNOUNCEMENT] if self.plan.announce_recording else []
         first = PromptKind.RESUMED if self.plan.history else PromptKind.GREETING
         return [kind for kind in (*announce, first) if kind in self.plan.prompts]
+
+    def reopening(self, unsaid: Collection[PromptKind | None]) -> list[PromptKind]:
+        """Return which of these prompts, of which nothing was said, open the call and are said again, in order."""
+        kinds = [kind for kind in OPENINGS if kind in unsaid]
+        self._attempts += bool(kinds)
+        return kinds if self._attempts <= OPENING_ATTEMPTS else []
+
+    @property
+    def is_last_attempt(self) -> bool:
+        """Whether the opening can't be interrupted any more: its earlier attempts all were."""
+        return self._attempts >= OPENING_ATTEMPTS
 
     def item(self, kind: PromptKind) -> Item | None:
         """Return the prompt as an item of the ledger; None if it has not been rendered."""

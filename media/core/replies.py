@@ -1,19 +1,22 @@
 """The model's speech: first prompts without audio, then the responses that are owed; one response at a time."""
 
 from collections import deque
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
 from media.core import realtime as rt
-from media.core.prompts import instruction
+from media.core.prompts import OPENINGS, instruction
 from media.core.responses import ResponseSchedule
 from media.core.session import BROKE_OFF, Session
 from media.core.turngate import TurnGate
 from media.core.types import CallPlan, Emit, Moment, PromptKind, Stamp
 from media.core.voice import Voice
 
-#: Attempts to have the model say a dictated text, if nothing of it was heard.
+#: Attempts to have the model say a prompt that must be heard, if nothing of it was.
 DICTATIONS: Final = 3
+#: Prompts that must be heard.
+_RETRIED: Final = (PromptKind.DICTATED, *OPENINGS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,8 +39,9 @@ class PromptQueue:
         self._latest = _Prompt(PromptKind.GREETING, "")
 
     def add(self, kind: PromptKind, text: str | None) -> None:
-        """Queue a prompt, or another text in its place."""
-        self._waiting.append(_Prompt(kind, text or ""))
+        """Queue a prompt, or another text in its place; an opening only once."""
+        if kind not in OPENINGS or all(prompt.kind is not kind for prompt in self._waiting):
+            self._waiting.append(_Prompt(kind, text or ""))
 
     @property
     def waiting(self) -> bool:
@@ -64,11 +68,14 @@ class PromptQueue:
         self._waiting.appendleft(self._latest)
         self.saying = None
 
-    def retry(self) -> None:
-        """Queue the latest prompt again if a person dictated it, since nothing of it was heard."""
+    def retry(self) -> bool:
+        """Queue the latest prompt again if it must be heard, since nothing of it was; return whether it is queued."""
         latest = self._latest
-        if latest.kind is PromptKind.DICTATED and latest.failed + 1 < DICTATIONS and latest not in self._waiting:
+        if latest.kind not in _RETRIED or latest.failed + 1 >= DICTATIONS:
+            return False
+        if latest not in self._waiting:
             self._waiting.appendleft(_Prompt(latest.kind, latest.text, latest.failed + 1))
+        return True
 
 
 class ResponseProgress:
@@ -139,6 +146,12 @@ class Replies:
             return False
         return not self._voice.answering
 
+    def speak(self, kinds: Iterable[PromptKind]) -> None:
+        """Queue prompts: once one of them needs the model, those after it queue behind it, as the order matters."""
+        for kind in kinds:
+            if self.prompts.waiting or not self._voice.play(kind):
+                self.prompts.add(kind, self._voice.prompts.text(kind))
+
     def continue_with(self, note: str = BROKE_OFF) -> None:
         """Continue what a fault cut off, or as the note says, without waiting for the caller."""
         self._before = note
@@ -204,8 +217,7 @@ class Replies:
         if response.id == self.responses.response_id:
             self._voice.close_all()
             if failed and not self.progress.audio_bytes:
-                retried = self.prompts.saying is PromptKind.DICTATED
-                self.prompts.retry()
+                retried = self._retry_prompt()
             elif failed and self.prompts.saying is None and response.id not in self._cancelled:
                 self._before = BROKE_OFF
             self.prompts.saying = None
@@ -215,11 +227,17 @@ class Replies:
 
     def refused(self, event_id: str | None) -> None:
         """Retry the latest response if it is what the server refused."""
-        was_active = self.responses.active
-        self.responses.refused(event_id, retried=self.prompts.saying is PromptKind.DICTATED)
-        if was_active and not self.responses.active and self.prompts.saying is not None:
-            self.prompts.retry()
+        was_active, is_prompt = self.responses.active, self.prompts.saying is not None
+        self.responses.refused(event_id, retried=is_prompt)
+        if was_active and not self.responses.active and is_prompt:
+            if not self._retry_prompt():
+                self.responses.owe_response()
             self.prompts.saying = None
+
+    def _retry_prompt(self) -> bool:
+        """Queue the prompt that the model was to say again; return whether no response takes its place."""
+        saying = self.prompts.saying
+        return saying is not None and (self.prompts.retry() or saying is PromptKind.DICTATED)
 
     def session_opened(self) -> None:
         self._cancelled.clear()

@@ -25,6 +25,10 @@ Whether a turn of the caller's is owed one depends on its overlap with the agent
     excused: not owed, unless it began in the agent's last second (`late`: it was meant as a reply),
              or part of it was spoken while the agent was silent (`free`)
 
+A turn over the first words of the opening is answered by the opening: by its rest, if the caller soon fell silent
+(`opening_resumed`), or by all of it, which is said after the turn (`opening_repeated`), unless the turn was longer
+than a hello.
+
 Example, "mhm" while the agent has 3 s of audio left, and the question after it:
 
         0 ms  overlap_began(3000)           undecided
@@ -46,6 +50,8 @@ from typing import Final
 
 REFUSALS: Final = 3
 LAST_WORDS_MS: Final = 1_000.0
+#: Words before the opening that are no longer than this greet, and the opening answers them.
+LONGEST_HELLO_MS: Final = 1_500.0
 
 
 @dataclass(slots=True)
@@ -57,6 +63,7 @@ class _CallerTurn:
     late: bool = False
     free: bool = False
     excused: bool = False
+    began_ms: float | None = None  # if the opening is said after it
 
     def commit(self) -> bool:
         """End the turn; return whether it is owed a response now."""
@@ -89,6 +96,7 @@ class ResponseSchedule:
     def overlap_began(self, remaining_ms: float) -> None:
         """Hold the caller's turn until the verdict; the agent has `remaining_ms` left to say."""
         self._turn.undecided, self._turn.late = True, remaining_ms <= LAST_WORDS_MS
+        self._turn.began_ms = None
 
     def overlap_cut(self) -> None:
         """Apply the verdict "cut": a turn committed meanwhile is owed a response."""
@@ -102,6 +110,25 @@ class ResponseSchedule:
         if is_owed:
             self.owe_turn()
         return is_owed
+
+    def opening_resumed(self) -> None:
+        """Apply the verdict "resume" over the first words of the opening: the rest of it answers the caller's."""
+        self._turn.verdict(excused=True)
+
+    def opening_repeated(self, began_ms: float) -> None:
+        """Note that the opening is said once the caller, who began at `began_ms`, has finished."""
+        self._turn.began_ms = began_ms
+
+    def turn_preceded_opening(self, ended_ms: float) -> bool:
+        """End a turn before the opening, by the time of its last voice; return whether there was one.
+
+        A short one is owed no response: the opening answers it.
+        """
+        turn, began_ms = self._turn, self._turn.began_ms
+        if began_ms is None:
+            return False
+        turn.began_ms, turn.excused = None, ended_ms - began_ms <= LONGEST_HELLO_MS
+        return True
 
     def spoke_in_silence(self) -> None:
         """Note that the caller is speaking while the agent is silent."""
@@ -143,7 +170,7 @@ class ResponseSchedule:
         self.active, self.response_id = True, response_id
 
     def response_done(self, response_id: str, failed: bool = False, retried: bool = False) -> None:
-        """End the active response; a failed one is owed again, unless it was a dictated text's, which is `retried`."""
+        """End the active response; a failed one is owed again, unless it was a prompt's, which is `retried`."""
         if self.active and self.response_id in (None, response_id):
             self.active, self.response_id = False, None
             self._refusals = self._refusals + 1 if failed else 0
@@ -152,7 +179,7 @@ class ResponseSchedule:
     def refused(self, event_id: str | None, retried: bool = False) -> None:
         """Owe the response again that the server refused to create, since the caller still waits for it.
 
-        None is owed for a dictated text's, which is `retried`.
+        None is owed for a prompt's, which is `retried`.
         """
         if self.active and self.response_id is None and event_id == f"create_{self._creates}":
             self.active = False

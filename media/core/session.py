@@ -20,6 +20,12 @@ RETURNED = (
     "greet again."
 )
 
+#: Sent after an opening that the caller spoke before.
+OPENED_LATE = (
+    "The caller spoke before they had heard your opening words, which you have said only after theirs. Answer what they said. "
+    "Do not greet again."
+)
+
 #: Sent after the conversation so far to an agent that takes over the call.
 TAKEN_OVER = (
     "Another agent has just handed this call to you; what stands above was said in the same call. Say in a few words who "

@@ -30,7 +30,7 @@ from media.core.fillers import Fillers
 from media.core.heardposition import Item, Span
 from media.core.latency import Latency
 from media.core.playout import Playout
-from media.core.prompts import Prompts
+from media.core.prompts import OPENINGS, Prompts
 from media.core.recordinggate import RecordingGate
 from media.core.session import Session
 from media.core.turngate import TurnGate
@@ -174,10 +174,12 @@ class Voice:
         return False
 
     def protected(self, now_ms: float) -> bool:
-        """Return whether what is played must not be interrupted: the announcement, or keys."""
+        """Return whether what is played must not be interrupted: the announcement, keys, an opening's last attempt."""
         line = self.playout.line
         # Part of a key's tones is another key.
         if line and line[0].prompt is PromptKind.TONES:
+            return True
+        if self.prompts.is_last_attempt and line and line[0].prompt in OPENINGS:
             return True
         return self.recording_gate.protects(line[0] if line else None, now_ms)
 
@@ -318,6 +320,12 @@ class Voice:
         before_ms = to_ms(item.heard) - max(0.0, item.ended_ms - spoke_ms)
         unaware = before_ms < self.playout.turn_gate.unaware_ms and item.prompt not in COVERS
         return unaware or (to_ms(item.heard) < LONGEST_WORD_MS and not self.transcript.words(item)[1])
+
+    @property
+    def is_opening(self) -> bool:
+        """Whether the item that is heard, or was stopped, opens the call."""
+        line = self.playout.line
+        return bool(line) and line[0].prompt in OPENINGS
 
     def cut(self, now_ms: float, *, unsaid: bool, keep_keys: bool) -> set[PromptKind | None]:
         """Discard the unheard tail, here and at the model; return the kinds of which nothing was said.

@@ -295,7 +295,7 @@ async def tool_of(http: httpx.AsyncClient) -> dict[str, str]:
     """A tool that a flow binds, a secret, and an execution.  A binding has its flow's segment `tools` in its path, too."""
     flow = (await http.get("/api/flows")).json()["flows"][0]["id"]
     secret = {"name": "key", "host": "api.example.com", "value": "s3cret-value"}
-    tool = {"name": "look_up", "description": "Looks up.", "url": "https://127.0.0.1/x"}
+    tool = {"name": "look_up", "description": "Looks up.", "url": "https://localhost/x"}
     made = (await http.post("/api/tools", json=tool)).json()["id"]
     await http.post(f"/api/flows/{flow}/tools", json={"tool_id": made})
     await http.post(f"/api/tools/{made}/test", json={})

@@ -244,6 +244,44 @@ async def test_a_forecast_changes_nothing(edge: Edge) -> None:
     assert (await http.get(path)).json()["status"] == "draft"
 
 
+async def test_a_look_at_what_a_launch_would_do_is_no_launch(edge: Edge) -> None:
+    http, number = await clinic(edge)
+    path = f"{CAMPAIGNS}/{(await http.post(CAMPAIGNS, json=guide(number, honor_quiet_hours=False))).json()['id']}"
+    before = len((await http.get("/api/audit-log")).json()["entries"])
+    looked = await http.get(f"{path}/forecast")
+    assert looked.status_code == 200, looked.text
+    asked = (await http.post(f"{path}/launch", json={"validate_only": True})).json()["forecast"]
+    assert looked.json()["recipients"] == asked["recipients"] == 2
+    assert len((await http.get("/api/audit-log")).json()["entries"]) == before
+    assert (await http.get(path)).json()["status"] == "draft"
+    (zone,) = asked["zones"]
+    assert (zone["time_zone"], zone["recipients"]) == ("America/New_York", 2)
+    assert asked["at_night"] == (0 if zone["is_day"] else 2), "it keeps no hours"
+    await http.post(f"{path}/launch")
+    assert (await http.get("/api/audit-log")).json()["entries"][0]["action"] == "launchCampaign"
+    again = await http.get(f"{path}/forecast")
+    assert (again.status_code, again.json()["error"]["code"]) == (409, "invalid_state")
+
+
+async def test_a_campaign_tells_which_hours_hold_its_texts_back(edge: Edge) -> None:
+    http, number = await clinic(edge)
+    path = f"{CAMPAIGNS}/{(await http.post(CAMPAIGNS, json=guide(number))).json()['id']}"
+
+    async def held_by(**organization: Any) -> list[str]:
+        assert (await http.patch("/api/organization", json=organization)).status_code == 200
+        hours: list[str] = (await http.get(path)).json()["quiet_hours"]
+        return hours
+
+    office = {"weekly": {"mon": [["09:00", "17:00"]]}}
+    assert await held_by(recipient_hours_enabled=True) == ["recipient_hours"]
+    assert await held_by(business_hours_json=office) == ["organization_hours", "recipient_hours"]
+    assert await held_by(recipient_hours_enabled=False) == ["organization_hours"]
+    assert await held_by(quiet_hours_enabled=False) == []
+    await held_by(quiet_hours_enabled=True, recipient_hours_enabled=True)
+    await http.patch(path, json={"honor_quiet_hours": False})
+    assert (await http.get(path)).json()["quiet_hours"] == []
+
+
 async def test_a_forecast_counts_whom_a_launch_would_text(edge: Edge) -> None:
     """As the dispatcher decides: the same campaign is launched, and texts exactly those."""
     http, number = await clinic(edge)

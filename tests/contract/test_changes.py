@@ -116,7 +116,7 @@ async def test_tools_and_the_systems_behind_them_are_told(edge: Edge) -> None:
         ):
             assert (await http.patch(f"/api/{path}/{owned[path]}", json=change)).status_code == 200
             await changed(stream, kind, owned[path])
-        tool = {"name": "another", "description": "Looks up.", "url": "https://127.0.0.1/x"}
+        tool = {"name": "another", "description": "Looks up.", "url": "https://localhost/x"}
         made = (await http.post("/api/tools", json=tool)).json()["id"]
         await changed(stream, "tool", made)
         flow = (await http.post("/api/flows", json={"name": "F"})).json()["id"]

@@ -10,6 +10,7 @@ from control.identity import usecases as identity
 from hum import ids
 from hum.clock import now
 from hum.ids import Kind
+from storage import conversations
 from tests.contract.conftest import Edge
 from tests.contract.inbox import ANN, BOB, STATE, code, listed, numbered, organization, reasons, started
 
@@ -216,3 +217,42 @@ async def test_templates(edge: Edge) -> None:
     assert (await other.get("/api/sms/templates")).json()["templates"] == []
     assert (await http.delete(path)).status_code == 204
     assert code(await http.delete(path)) == (404, "not_found")
+
+
+async def test_the_hours_of_texts_are_told_before_one_is_sent(edge: Edge) -> None:
+    http = await edge.client()
+    number = await numbered(edge, http)
+    await http.patch("/api/organization", json={"recipient_hours_enabled": True, "time_zone": "America/Chicago"})
+    thread = await started(http, number, ANN)
+
+    async def hours(**query: Any) -> dict[str, Any]:
+        answer = await http.get("/api/sms/hours", params=query)
+        assert answer.status_code == 200, answer.text
+        found: dict[str, Any] = answer.json()
+        return found
+
+    night = {
+        "is_open": False,
+        "opens_at": "2026-06-01T12:00:00Z",
+        "held_by": "recipient_hours",
+        "contact_time_zone": "America/New_York",
+        "is_day": False,
+    }
+    assert await hours(contact_e164=ANN, at="2026-06-01T06:12:00Z") == night
+    assert await hours(conversation_id=thread["id"], at="2026-06-01T06:12:00Z") == night
+    day = await hours(contact_e164=ANN, at="2026-06-01T16:00:00Z")
+    assert (day["is_open"], day["is_day"], day["held_by"]) == (True, True, None)
+    # Whoever has just written is answered, though it is night there.
+    async with edge.plane.control.db.tenant(await organization(http)) as tx:
+        id = ids.require(Kind.CONVERSATION, thread["id"])
+        await conversations.touch(tx, id, datetime(2026, 6, 1, 6, 0, tzinfo=UTC), "Hi?", "inbound", opens=True)
+    awake = await hours(conversation_id=thread["id"], at="2026-06-01T06:12:00Z")
+    assert (awake["is_open"], awake["is_day"]) == (True, False)
+    assert (await hours(contact_e164=ANN, at="2026-06-01T06:12:00Z"))["is_open"]
+    await http.patch("/api/organization", json={"recipient_hours_enabled": False})
+    kept = await hours(contact_e164=BOB, at="2026-06-01T06:12:00Z")
+    assert (kept["is_open"], kept["is_day"]) == (True, False)
+    other = await edge.client("Other")
+    missing = await other.get("/api/sms/hours", params={"conversation_id": thread["id"]})
+    assert missing.status_code == 404
+    assert reasons(await http.get("/api/sms/hours")) == {"contact_e164": "is required where there is no conversation"}

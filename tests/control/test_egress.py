@@ -30,7 +30,7 @@ PUBLIC = """
 @pytest.mark.parametrize("text", BLOCKED)
 def test_addresses_that_are_not_the_internets(text: str) -> None:
     assert not is_public(ip_address(text))
-    assert Policy().refusal("https", 443, [ip_address(text)]) == "The URL leads to an address that is not public."
+    assert "address that is not public" in (Policy().refusal("https", 443, [ip_address(text)]) or "")
 
 
 @pytest.mark.parametrize("text", PUBLIC)

@@ -13,6 +13,7 @@ from hum.ids import Kind
 from storage import call_records, schema, tool_runs
 from storage import migrate as module
 from storage.migrate import CannotMigrate, Migration, migrate, migrations
+from tests.support.anyhour import AS_MIGRATED
 
 
 async def test_of_many_one_works(empty_database: str) -> None:
@@ -56,6 +57,15 @@ async def test_a_data_step_sees_the_rows_of_all_tenants(database_url: str, monke
     assert await migrate(database_url) == ["0900_blind", "0901_seeing"]
     names = {row["name"] for row in await connection.fetch("SELECT name FROM organizations")}
     assert names == {"O1!", "O2!", "O3!"}, "the owner's step changed nothing, the system's changed all"
+    await connection.close()
+
+
+async def test_a_new_organization_keeps_the_hours_of_those_it_texts_and_calls(empty_database: str) -> None:
+    await migrate(empty_database)
+    connection = await asyncpg.connect(empty_database)
+    await connection.execute("INSERT INTO organizations (org_id, name) VALUES (gen_random_uuid(), 'Clinic')")
+    (kept,) = await connection.fetch("SELECT recipient_hours_enabled, voice_quiet_hours_enabled FROM organizations")
+    assert tuple(kept) == (True, True)
     await connection.close()
 
 
@@ -233,6 +243,11 @@ def test_migrations_are_numbered_without_a_gap() -> None:
     assert all(Path(each.name).name == each.name for each in migrations())
 
 
-def test_the_schema_file_is_the_sum_of_the_migrations(database_url: str) -> None:
+async def test_the_schema_file_is_the_sum_of_the_migrations(database_url: str) -> None:
     stored = (Path(module.__file__).parent / "schema.sql").read_text()
-    assert schema.dump(database_url) == stored, "run: python -m storage.schema > storage/schema.sql"
+    connection = await asyncpg.connect(database_url)
+    await connection.execute(AS_MIGRATED)
+    await connection.close()
+    assert await asyncio.to_thread(schema.dump, database_url) == stored, (
+        "run: python -m storage.schema > storage/schema.sql"
+    )

@@ -67,7 +67,7 @@ RUN_BY: Mapping[str, tuple[str | None, ...]] = {
     "docs/going-live.md": (None, None, None, TYPED),
     "docs/grpc.md": (GRPC,) * 3,
     "docs/knowledge.md": (KNOWLEDGE,) * 5,
-    "docs/sms-api.md": (None, *(TEXTS,) * 19),
+    "docs/sms-api.md": (None, *(TEXTS,) * 20),
     "docs/tools.md": (TOOLS,) * 5,
     "docs/triggers.md": (TRIGGERS,) * 4,
     "docs/webhooks.md": (TYPED, "tests/control/webhooks/test_documented.py::test_the_openssl_snippet"),

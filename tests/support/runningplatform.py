@@ -26,6 +26,7 @@ from storage.db import Db
 from storage.embedded import EmbeddedPostgres
 from storage.migrate import migrate
 from tests.support import seam
+from tests.support.anyhour import at_any_hour
 from tests.support.homes import postmaster_in
 from tests.support.processes import children, cpu_seconds
 from tests.support.programs import Program, running, variables
@@ -258,6 +259,7 @@ async def start_platform(
         url = await postgres.start()
         stack.push_async_callback(postgres.stop)
         await migrate(url)
+        await at_any_hour(url)
         db = await Db.open(url, size=2)
         org = await identity.create_organization(db, "Clinic", "owner@clinic.example")
         _, secret = await identity.issue_key(db, org, "bench", "admin", [])

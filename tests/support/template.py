@@ -11,6 +11,7 @@ from typing import Final
 
 from storage.embedded import EmbeddedPostgres
 from storage.migrate import migrate
+from tests.support.anyhour import at_any_hour
 from tests.support.waits import until
 
 #: Nothing here outlives its test; and an autovacuum would hold back readers behind the horizon.
@@ -29,7 +30,9 @@ FILES, READY, FAILED = "postgres", "ready", "failed"
 async def make(home: Path) -> None:
     """Make the template in this folder."""
     server = EmbeddedPostgres(home, settings=FAST)
-    await migrate(await server.start())
+    url = await server.start()
+    await migrate(url)
+    await at_any_hour(url)
     await server.stop()
     (home / FILES / "port").unlink()
 

@@ -27,6 +27,7 @@ test("the form and the JSON are one, and a refusal stands at its field", async (
   const { page } = admin;
   const id = await agent(admin, { business_hours_json: HOURS });
   await admin.go(`/agents/${id}`);
+  await page.getByRole("button", { name: "Form and JSON" }).click();
   const json = page.getByRole("textbox", { name: "The agent as JSON" });
   await page.getByLabel("Language").fill("no language!");
   await expect(json).toContainText("no language!");

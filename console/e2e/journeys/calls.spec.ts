@@ -1,25 +1,10 @@
 /** Calls: the list as it comes in, one that is followed word by word, heard and read afterwards, and what is done with it. */
-import { type Person, expect, test } from "../journey.ts";
-
-/** A number of this journey's own, and an agent that answers it. */
-async function clinic(admin: Person): Promise<string> {
-  const { numbers } = await admin.api<{ numbers: { e164: string }[] }>("GET", "/api/numbers/available?country=US&limit=20");
-  const wanted = numbers[Math.floor(Math.random() * numbers.length)];
-  const number = await admin.api<{ id: string; e164: string }>("POST", "/api/numbers/buy", { e164: wanted?.e164 });
-  const flow = await admin.api<{ id: string }>("POST", "/api/flows", {
-    name: "Front desk",
-    greeting: "Thank you for calling the clinic. How can I help you today?",
-    system_prompt: "You are the receptionist of a dental clinic. Offer times, and book what the caller chooses.",
-    recording_enabled: true,
-    turn_config_json: { eagerness: "medium" },
-  });
-  await admin.api("PATCH", `/api/numbers/${number.id}`, { flow_id: flow.id });
-  return number.e164;
-}
+import { expect, test } from "../journey.ts";
+import { clinic } from "../things.ts";
 
 test("a call is followed live, and heard afterwards", async ({ admin, outside }) => {
   const { page } = admin;
-  const number = await clinic(admin);
+  const number = (await clinic(admin)).e164;
   await admin.go("/calls");
   const call = outside.call(number, ["I would like to book a dental cleaning please.", "Tuesday morning at nine would be perfect."]);
 
@@ -43,6 +28,19 @@ test("a call is followed live, and heard afterwards", async ({ admin, outside })
   await expect(page.getByRole("button", { name: "Pause" })).toBeVisible();
   await page.keyboard.press("p");
   await expect(page.getByRole("button", { name: "Play", exact: true })).toBeVisible();
+
+  // On paper it is all of what was said, without what is around it.
+  await page.setViewportSize({ width: 1440, height: 420 });
+  await page.emulateMedia({ media: "print" });
+  await page.evaluate(() => dispatchEvent(new Event("beforeprint")));
+  await expect(page.getByRole("list").filter({ hasText: transcript[0]?.text ?? "" }).getByRole("listitem").last()).toBeVisible();
+  for (const turn of transcript) if (turn.text) await expect(page.getByText(turn.text).first()).toBeVisible();
+  for (const around of [page.getByRole("navigation", { name: "Pages" }), page.getByRole("complementary", { name: "About the call" }), page.getByRole("region", { name: "Recording" })]) await expect(around).toBeHidden();
+  const cut = await page.getByRole("region", { name: "Transcript" }).evaluate((region) => region.scrollHeight - region.clientHeight);
+  expect(cut, "nothing scrolls on paper").toBeLessThanOrEqual(1);
+  await page.evaluate(() => dispatchEvent(new Event("afterprint")));
+  await page.emulateMedia({ media: null });
+  await page.setViewportSize({ width: 1440, height: 900 });
 
   // What colleagues make of it is there after a reload.
   await page.getByRole("textbox", { name: "Add a tag" }).fill("follow-up");
@@ -74,7 +72,7 @@ test("a call is followed live, and heard afterwards", async ({ admin, outside })
 
 test("calls are found by what the address says, and numbers blocked with a way back", async ({ admin, outside }) => {
   const { page } = admin;
-  const number = await clinic(admin);
+  const number = (await clinic(admin)).e164;
   await outside.call(number, ["Do you open on Saturdays?"], "+13175558123");
   await admin.go("/calls?q=8123");
   await expect(page.getByRole("link", { name: /317 555 8123/ })).toBeVisible();

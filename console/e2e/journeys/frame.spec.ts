@@ -1,5 +1,5 @@
 /** The frame: who comes in, where one can go, by pointer and by keyboard, in both themes and languages. */
-import { expect, fresh, test } from "../journey.ts";
+import { expect, forgive, fresh, test } from "../journey.ts";
 
 test("a stranger signs in and arrives where they wanted to go", async ({ page, where }) => {
   await page.goto(`${where.public_url}/team`);
@@ -149,4 +149,42 @@ test("the organization is the same in every tab, and nothing is written into ano
   const name = fresh("look_up").replaceAll("-", "_");
   await admin.api("POST", "/api/tools", { name, description: "Looks an order up.", url: "https://example.com/orders" });
   await expect(second.getByText(name)).toBeVisible();
+});
+
+test("an address that holds nonsense shows its list all the same", async ({ admin }) => {
+  const { page } = admin;
+  for (const [path, heading] of [
+    ["/calls?from=abc&to=2026-99-99&status=strange&direction=7", "Calls"],
+    ["/inbox?status=strange&unread=perhaps&number=7", "Inbox"],
+    ["/contacts?q=%7B%22a%22%3A1%7D&tag=7", "Contacts"],
+    ["/campaigns?status=strange", "Campaigns"],
+    ["/voicemails?show=strange&id=7", "Voicemails"],
+    ["/approvals?view=strange&state=strange", "Approvals"],
+    ["/agents?start=strange", "Agents"],
+    ["/numbers/buy?country=12&area=x&can=7", "Buy a number"],
+    ["/knowledge?tab=strange&q=7", "Knowledge"],
+    ["/tools/executions?status=strange&tool=7", "Executions"],
+    ["/events?type=%2F&order=strange", "Events"],
+    ["/analytics?from=abc&to=abc&days=x", "Analytics"],
+    ["/team?tab=strange", "Team"],
+    ["/audit-log?actor=7&action=7", "Audit log"],
+    ["/billing?tab=usage&from=abc&to=2026-02-30&by=x", "Billing"],
+    ["/settings?tab=strange", "Organization"],
+  ] as const) {
+    await admin.go(path);
+    await expect(page.getByRole("heading", { name: heading, level: 1 }), path).toBeVisible();
+    await expect(page.getByText(/This page broke|Some fields are invalid/), path).toHaveCount(0);
+  }
+});
+
+test("a lost network is told above the page, however far it is scrolled", async ({ admin, context }) => {
+  const { page } = admin;
+  await admin.go("/settings?tab=hours");
+  await page.getByRole("main").evaluate((main) => main.scrollTo(0, main.scrollHeight));
+  await context.setOffline(true);
+  await expect(page.getByText("This device has no network.")).toBeInViewport();
+  await admin.isAccessible();
+  await context.setOffline(false);
+  await expect(page.getByText("This device has no network.")).toBeHidden();
+  forgive(page);
 });

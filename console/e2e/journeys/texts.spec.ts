@@ -1,31 +1,6 @@
 /** Texts: one comes in and is answered, once, whatever the network does; contacts are imported; a campaign reaches everybody once. */
-import { type Outside, type Person, expect, forgive, test } from "../journey.ts";
-
-interface Number {
-  id: string;
-  e164: string;
-}
-
-const AREAS = ["212", "303", "312", "317", "404", "415", "503", "512", "602", "617", "702", "713"];
-
-/** A number of this journey's own that texts. Another journey may buy the same one first. */
-async function textNumber(admin: Person): Promise<Number> {
-  for (const area of AREAS.toSorted(() => Math.random() - 0.5)) {
-    const { numbers } = await admin.api<{ numbers: { e164: string }[] }>("GET", `/api/numbers/available?country=US&area_code=${area}&limit=20`);
-    for (const { e164 } of numbers) {
-      const bought = await admin.page.request.post(`${admin.url}/api/numbers/buy`, { headers: { Origin: admin.url }, data: { e164 } });
-      if (!bought.ok()) continue;
-      const number = (await bought.json()) as Number;
-      await admin.api("PATCH", `/api/numbers/${number.id}`, { sms_enabled: true });
-      return number;
-    }
-  }
-  throw new Error("no number is for sale");
-}
-
-function stranger(): string {
-  return `+1317555${String(Math.floor(1000 + Math.random() * 8999))}`;
-}
+import { type Outside, expect, forgive, test } from "../journey.ts";
+import { stranger, textNumber } from "../things.ts";
 
 async function textsTo(outside: Outside, e164: string, body: string): Promise<number> {
   return (await outside.textsTo(e164)).filter((each) => each.body === body).length;
@@ -134,6 +109,22 @@ test("a conversation is put off, closed, and opened by undo, by keys alone", asy
   await expect(page.getByText("This conversation is closed.")).toBeVisible();
   await page.getByText(/^Closed\. /).locator("../..").getByRole("button", { name: "Undo" }).click(); // others offer it, too
   await expect(page.getByRole("textbox", { name: /^Write to/ })).toBeVisible();
+});
+
+test("a sentence that was heard as an opt-out is undone at once, and the carrier's own block is not", async ({ admin, outside }) => {
+  const { page } = admin;
+  const number = await textNumber(admin);
+  const from = stranger();
+  await outside.text(from, number.e164, "I moved away. No more texts, please");
+  await admin.go("/inbox");
+  await page.getByRole("link", { name: /you are unsubscribed/ }).click();
+  await expect(page.getByText("Opted out by these words: “No more texts, please”")).toBeVisible();
+  await admin.isRightInEverySize();
+  await page.getByRole("button", { name: "Undo the opt-out" }).click();
+  await expect(page.getByRole("textbox", { name: /^Write to/ })).toBeVisible();
+  await outside.text(from, number.e164, "STOP");
+  await expect(page.getByText("The carrier refuses texts too, until the contact's handset sends START.")).toBeVisible();
+  await expect(page.getByRole("button", { name: "Undo the opt-out" })).toHaveCount(0);
 });
 
 test("contacts are imported after a look at what would happen", async ({ admin }) => {

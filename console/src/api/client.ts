@@ -53,8 +53,27 @@ const manners: Middleware = {
   },
 };
 
+const IN_PROGRESS = "idempotency_in_progress";
+/** How long to wait before asking again for an answer that is being made. */
+const IN_PROGRESS_MS = [300, 700, 1500, 3000, 5000, 8000];
+
+/** Send a request. What is under way already under its key, as from another tab or before a break, is waited for: its answer is this one's. */
+export async function send(request: Request): Promise<Response> {
+  if (!request.headers.has("Idempotency-Key")) return fetch(request);
+  for (const wait of IN_PROGRESS_MS) {
+    // One after the other: each asks whether the first is done.
+    // oxlint-disable-next-line no-await-in-loop
+    const answer = await fetch(request.clone());
+    // oxlint-disable-next-line no-await-in-loop
+    if (answer.status !== 409 || (await readError(answer.clone())).code !== IN_PROGRESS) return answer;
+    // oxlint-disable-next-line no-await-in-loop
+    await new Promise((resolve) => setTimeout(resolve, wait));
+  }
+  return fetch(request);
+}
+
 /** Typed calls: `api.GET("/api/calls", {params: {query: {limit: 50}}})`. A refusal is thrown as an `ApiError`. */
-export const api = createClient<paths>({ baseUrl: location.origin });
+export const api = createClient<paths>({ baseUrl: location.origin, fetch: send });
 api.use(manners);
 
 /** A refusal read from an answer, also where it isn't ours (a proxy's page). */
@@ -62,7 +81,8 @@ export async function readError(response: Response): Promise<ApiError> {
   const requestId = response.headers.get("x-request-id") ?? "";
   try {
     const { error } = (await response.json()) as { error: { code: string; message: string; details?: FieldError[]; request_id?: string } };
-    return new ApiError(response.status, error.code, error.message, error.details ?? [], error.request_id ?? requestId);
+    const message = error.code === IN_PROGRESS ? "This is still being done. Look again in a moment." : error.message;
+    return new ApiError(response.status, error.code, message, error.details ?? [], error.request_id ?? requestId);
   } catch {
     return new ApiError(response.status, "http", `The server answered ${response.status}.`, [], requestId);
   }

@@ -6,11 +6,11 @@ import {
   infiniteQueryOptions,
   keepPreviousData,
   useInfiniteQuery,
-  useMutation,
   useQuery,
   useQueryClient,
 } from "@tanstack/react-query";
 import { toast } from "@/ui/toast";
+import { useAct } from "./acts";
 import { ApiError } from "./client";
 
 /** Pages that a list keeps; beyond them the far ones are dropped, and asked again on the way back. */
@@ -89,10 +89,10 @@ export function askListAhead<P extends Page, R>(key: QueryKey, ask: Ask<P>, pick
   if (queryClient.getQueryData(key) === undefined) void queryClient.prefetchInfiniteQuery(listOptions(key, ask, pick, options));
 }
 
-/** A change: refetches what it touches, and shows a refusal unless `onError` takes it (a form does). */
+/** A change: refetches what it touches, and shows a refusal unless `onError` takes it (a form does). The same asked again meanwhile does nothing. */
 export function useChange<V, R>(change: (values: V) => Promise<R>, touches: QueryKey[], options: { onDone?: (result: R, values: V) => void; onError?: (error: ApiError) => boolean } = {}) {
   const client = useQueryClient();
-  return useMutation<R, Error, V>({
+  return useAct<V, R>({
     mutationFn: change,
     onSuccess: (result, values) => {
       for (const queryKey of touches) void client.invalidateQueries({ queryKey });

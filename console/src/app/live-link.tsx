@@ -1,10 +1,25 @@
 /** The connection that keeps what is shown up to date, and the word that it is lost. */
-import { useEffect, useState } from "react";
+import { useEffect, useState, useSyncExternalStore } from "react";
 import { useLink, useLive } from "@/api/live";
 import { useMe } from "@/api/me";
 import { onMoved } from "@/api/moves";
 import { shown } from "@/api/organization";
 import { useTexts } from "@/i18n";
+
+/** Whether the browser has a network at all; what it knows at once, while a lost connection takes a while to be noticed. */
+function useIsOnline(): boolean {
+  return useSyncExternalStore(
+    (watcher) => {
+      addEventListener("online", watcher);
+      addEventListener("offline", watcher);
+      return () => {
+        removeEventListener("online", watcher);
+        removeEventListener("offline", watcher);
+      };
+    },
+    () => navigator.onLine,
+  );
+}
 
 /** Told only while it lasts: nothing on the page is newer than this. */
 export default function LiveLink() {
@@ -12,6 +27,7 @@ export default function LiveLink() {
   const link = useLink();
   useLive();
   useOrganization();
+  const isOnline = useIsOnline();
   const [isLong, setLong] = useState(false);
   useEffect(() => {
     if (link !== "lost") {
@@ -21,10 +37,10 @@ export default function LiveLink() {
     const timer = setTimeout(() => setLong(true), 2500);
     return () => clearTimeout(timer);
   }, [link]);
-  if (!isLong) return null;
+  if (isOnline && !isLong) return null;
   return (
-    <p role="status" className="bg-warn-soft px-6 py-1.5 text-[13px] font-medium text-warn max-md:px-4">
-      {t.linkLost}
+    <p role="status" className="bg-warn-soft px-6 py-1.5 text-[13px] font-medium text-warn max-md:px-4 print:hidden">
+      {isOnline ? t.linkLost : t.offline}
     </p>
   );
 }

@@ -79,6 +79,7 @@ const routeTree = rootRoute.addChildren([
 
 export const router = createRouter({
   routeTree,
+  search: { strict: true }, // a page gets what its route has validated, and nothing else of the address
   defaultPreload: "intent",
   defaultPreloadDelay: 30,
   defaultPendingMs: 400,

@@ -28,11 +28,11 @@ export function Shell() {
     setNavOpen(false);
   }
   return (
-    <div className="flex h-full max-md:flex-col">
+    <div className="flex h-full max-md:flex-col print:block">
       <a href="#main" className="skip">
         {t.skip}
       </a>
-      <header className="flex items-center gap-2 border-b border-line bg-surface px-2 py-1 md:hidden">
+      <header className="flex items-center gap-2 border-b border-line bg-surface px-2 py-1 md:hidden print:hidden">
         <button type="button" aria-label={isNavOpen ? t.close : t.menu} aria-expanded={isNavOpen} className="grid size-11 place-items-center rounded-control" onClick={() => setNavOpen(!isNavOpen)}>
           {isNavOpen ? <Glyph of="close" size={20} /> : <Glyph of="menu" size={20} />}
         </button>
@@ -42,12 +42,12 @@ export function Shell() {
         </button>
       </header>
       <Sidebar isOpen={isNavOpen} onSearch={() => setPalette("commands")} />
-      <main id="main" tabIndex={-1} className="flex min-h-0 min-w-0 flex-1 flex-col overflow-auto">
+      <div className="flex min-h-0 min-w-0 flex-1 flex-col print:block">
         <Suspense>{organization && <LiveLink />}</Suspense>
-        <div className="min-h-0 flex-1">
+        <main id="main" tabIndex={-1} className="min-h-0 flex-1 overflow-auto print:overflow-visible">
           <Outlet />
-        </div>
-      </main>
+        </main>
+      </div>
       {palette && (
         <Suspense>
           <Palette mode={palette} onClose={() => setPalette(null)} />

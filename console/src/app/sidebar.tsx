@@ -18,7 +18,7 @@ export function Sidebar({ isOpen, onSearch }: { isOpen: boolean; onSearch: () =>
   const t = useTexts("shell");
   const me = useMe();
   return (
-    <aside aria-label={t.menu} className={`w-56 shrink-0 flex-col border-r md:max-lg:w-15 border-line bg-canvas max-md:absolute max-md:inset-x-0 max-md:top-[53px] max-md:bottom-0 max-md:z-30 max-md:w-full ${isOpen ? "flex" : "hidden md:flex"}`}>
+    <aside aria-label={t.menu} className={`w-56 shrink-0 flex-col border-r md:max-lg:w-15 border-line bg-canvas max-md:absolute max-md:inset-x-0 max-md:top-[53px] max-md:bottom-0 max-md:z-30 max-md:w-full print:hidden ${isOpen ? "flex" : "hidden md:flex"}`}>
       <Switcher />
       <div className="px-2 max-md:hidden">
         <button type="button" onClick={onSearch} title={t.search} className="flex h-8 w-full md:max-lg:justify-center items-center gap-2 rounded-control border border-line bg-surface px-2.5 text-left text-dim hover:bg-hover">

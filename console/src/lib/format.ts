@@ -53,6 +53,11 @@ export function dayName(day: string, isWithYear = false): string {
   return formatter("UTC", { month: "short", day: "numeric", ...(isWithYear ? { year: "numeric" } : {}) }).format(new Date(`${day}T12:00:00Z`));
 }
 
+/** `2:12 AM`: what the clocks of a zone show. */
+export function clockIn(at: Date, zone: string): string {
+  return formatter(zone, { hour: "numeric", minute: "2-digit" }).format(at);
+}
+
 /** What the zone is called at this moment: `EST`, `GMT+1`. */
 export function zoneName(zone: string, at = new Date()): string {
   return formatter(zone, { timeZoneName: "short" }).formatToParts(at).find((part) => part.type === "timeZoneName")?.value ?? zone;

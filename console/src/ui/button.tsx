@@ -1,7 +1,7 @@
 /** Buttons and links that look like them. One that the role may not use is off and says why. */
 import { Link, type LinkProps } from "@tanstack/react-router";
 import type { LucideIcon } from "lucide-react";
-import type { ButtonHTMLAttributes, ReactNode } from "react";
+import type { ButtonHTMLAttributes, MouseEvent, ReactNode } from "react";
 import { type Permission, can, useMe } from "@/api/me";
 import { useTexts } from "@/i18n";
 
@@ -34,9 +34,15 @@ export interface ButtonProps extends Omit<ButtonHTMLAttributes<HTMLButtonElement
   children?: ReactNode;
 }
 
+/** Whether a click is the second of a double click: what acts has acted, and may be another button by now, such as the way back. */
+function isSecond(event: MouseEvent): boolean {
+  return event.detail > 1;
+}
+
 export function Button({ look = "plain", size = "md", icon: Icon, needs, off, busy = false, children, onClick, type = "button", title, ...rest }: ButtonProps) {
   const why = useWhyOff(needs, off);
   const isOff = busy || why !== undefined;
+  const isAct = needs !== undefined;
   return (
     <button
       {...rest}
@@ -46,7 +52,7 @@ export function Button({ look = "plain", size = "md", icon: Icon, needs, off, bu
       aria-busy={busy || undefined}
       title={why ?? title}
       onClick={(event) => {
-        if (isOff) event.preventDefault();
+        if (isOff || (isAct && isSecond(event))) event.preventDefault();
         else onClick?.(event);
       }}
     >
@@ -69,7 +75,7 @@ export function IconButton({ label, icon: Icon, needs, off, size = "md", onClick
       aria-disabled={why !== undefined || undefined}
       title={why ?? title ?? label}
       className={`${ALWAYS} ${box} border-transparent ${pressed ? "bg-accent-soft text-accent" : "text-dim hover:bg-hover hover:text-ink"}`}
-      onClick={(event) => (why === undefined ? onClick?.(event) : event.preventDefault())}
+      onClick={(event) => (why !== undefined || (needs && isSecond(event)) ? event.preventDefault() : onClick?.(event))}
     >
       <Icon size={size === "sm" ? 15 : 17} aria-hidden />
     </button>

@@ -17,11 +17,11 @@ export function Page({ title, lead, guide, back, actions, isFlush = false, child
     document.title = [title, name, "HUM"].filter(Boolean).join(" · ");
   }, [title, name]);
   return (
-    <div className={`flex flex-col ${isFlush ? "h-full" : "min-h-full"}`}>
+    <div className={`flex flex-col print:block print:h-auto ${isFlush ? "h-full" : "min-h-full"}`}>
       <header className="flex flex-wrap items-start gap-x-4 gap-y-2 px-6 pt-5 pb-4 max-md:px-4 max-md:pt-4">
         <div className={`flex-1 ${lead && typeof lead !== "string" ? "min-w-[min(100%,18rem)]" : "min-w-[min(100%,12rem)]"}`}>
           {back && (
-            <Link to={back.to} className="mb-0.5 inline-block text-[13px] text-dim hover:text-ink hover:underline">
+            <Link to={back.to} className="mb-0.5 inline-block text-[13px] text-dim hover:text-ink hover:underline print:hidden">
               ← {back.label}
             </Link>
           )}
@@ -32,9 +32,9 @@ export function Page({ title, lead, guide, back, actions, isFlush = false, child
             </div>
           )}
         </div>
-        {actions && <div className="flex flex-wrap items-center gap-2">{actions}</div>}
+        {actions && <div className="flex flex-wrap items-center gap-2 print:hidden">{actions}</div>}
       </header>
-      <div className={isFlush ? "flex min-h-80 flex-1 flex-col" : "flex-1 px-6 pb-8 max-md:px-4"}>{children}</div>
+      <div className={isFlush ? "flex min-h-80 flex-1 flex-col print:block" : "flex-1 px-6 pb-8 max-md:px-4"}>{children}</div>
     </div>
   );
 }

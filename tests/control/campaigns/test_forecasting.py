@@ -1,10 +1,11 @@
 """When a campaign's texts would leave.  Pure."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from types import SimpleNamespace
 from typing import cast
 
-from control.campaigns.forecasting import _groups, plan
+from control.campaigns.forecasting import Zone, _groups, _zones, plan
 from storage.campaigns import CampaignRow, SenderRow
 from storage.forecasts import Area
 
@@ -33,3 +34,30 @@ def test_states_of_one_zone_with_other_hours_are_forecast_apart() -> None:
         assert sorted(group.count for group in groups) == [10, 25]
         course = plan(groups, EVENING, 1.0)
         assert (course.deferred, [count for _, count in course.hours]) == (10, [25, 10])
+
+
+NEW_YORK, ANGELENO, ANYWHERE = "+12125550123", "+12135550123", "+18005551234"
+#: 2:12 in New York, 23:12 in Los Angeles.
+NIGHT = datetime(2026, 3, 6, 7, 12, tzinfo=UTC)
+
+
+def test_a_forecast_tells_what_time_it_is_where_the_recipients_are() -> None:
+    areas = [Area(NEW_YORK, 20), Area(ANGELENO, 5)]
+    night = (Zone("America/New_York", 20, "02:12", False), Zone("America/Los_Angeles", 5, "23:12", False))
+    assert _zones(SENDER, areas, NIGHT) == night
+    day = (Zone("America/New_York", 20, "10:00", True), Zone("America/Los_Angeles", 5, "07:00", False))
+    assert _zones(SENDER, areas, datetime(2026, 3, 6, 15, tzinfo=UTC)) == day
+    # A toll-free number may be anywhere, so also where it is night.
+    (zone,) = _zones(SENDER, [Area(ANYWHERE, 1)], datetime(2026, 3, 6, 15, tzinfo=UTC))
+    assert not zone.is_day
+
+
+def test_a_forecast_counts_who_would_be_texted_at_night() -> None:
+    areas = [Area(NEW_YORK, 20), Area(ANGELENO, 5)]
+    honors, ignores = (cast("CampaignRow", SimpleNamespace(honor_quiet_hours=honors)) for honors in (True, False))
+    assert plan(_groups(honors, SENDER, areas), NIGHT, 1.0).at_night == 0
+    assert plan(_groups(ignores, SENDER, areas), NIGHT, 1.0).at_night == 25
+    keeps_none = replace(SENDER, recipient_hours_enabled=False)
+    assert plan(_groups(honors, keeps_none, areas), NIGHT, 1.0).at_night == 25
+    # By day it begins, and a slow campaign runs into the night: at one text in ten minutes, from 20:30 on.
+    assert plan(_groups(honors, keeps_none, [Area(NEW_YORK, 20)]), EVENING, 1 / 600).at_night == 17

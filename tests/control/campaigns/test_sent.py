@@ -11,11 +11,12 @@ import asyncpg
 from control.campaigns.dispatching import Dispatcher
 from control.delivery.usecases import resolve
 from control.texts.claims import ClaimedText
+from hum.clock import now
 from hum.contract.errors import CarrierBusy, CarrierError
 from hum.v1 import campaigns_pb2 as pb
 from storage import opt_outs
 from storage.db import BUSY
-from storage.opt_outs import OptOutChange
+from storage.opt_outs import OptOutStateRow, OptOutWordRow
 from tests.control.campaigns.conftest import Campaigning, contact
 from tests.control.texts.conftest import Texting
 from tests.control.texts.desk import TextDesk
@@ -172,7 +173,8 @@ async def test_a_text_that_a_person_sends_again_ends_with_its_campaign(campaigni
     assert (row.pending, row.canceled) == (0, 1)
 
 
-OPTED_OUT = OptOutChange("api")
+WORD = OptOutWordRow(now(), "api", None, None)
+OPTED_OUT = OptOutStateRow(True, WORD, WORD, None, True, False, None)
 
 
 async def test_two_opt_outs_in_two_campaigns_wait_for_nobody(campaigning: Campaigning) -> None:
@@ -206,7 +208,8 @@ async def test_two_opt_outs_in_two_campaigns_wait_for_nobody(campaigning: Campai
         one, other = await alike(campaigning.db.url, stack)
         for tx, who in ((one, contact(0)), (other, contact(1))):
             await tx.execute("BEGIN")
-            assert await opt_outs.opt_out(tx, campaigning.org, who, OPTED_OUT, carrier_blocks=False)
+            await opt_outs.lock(tx, campaigning.org, who)
+            await opt_outs.save(tx, campaigning.org, who, OPTED_OUT)
         async with patience():
             ended = [
                 await opt_outs.end_pending(tx, campaigning.org, who)

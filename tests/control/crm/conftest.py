@@ -106,7 +106,7 @@ class World:
         self.connector_client = ConnectorClient(self.db, self.web, self.keyring, self.settings)
         self.lookups = CrmLookups(self.db, self.connector_client, self.settings, self._inform)
         self.syncing = Syncing(self.db, self.connector_client, "https://hum.example")
-        self.connectors = Connectors(self.keyring, self.settings)
+        self.connectors = Connectors(self.keyring, self.settings, Policy(self.settings.egress_networks))
         self.reader = Reader("crm", ReaderStart.BEGINNING, TYPES, self.syncing.schedule, 1.0)
 
     async def _inform(self, _: UUID, call: UUID) -> None:
@@ -235,7 +235,7 @@ def fields() -> dict[str, Any]:
 
 @pytest.fixture
 async def world(database_url: str, fields: dict[str, Any]) -> AsyncIterator[World]:
-    settings = ControlSettings(crm_failures=3, crm_rivals_seconds=0.05, **fields)
+    settings = ControlSettings(egress_allow="127.0.0.0/8", crm_failures=3, crm_rivals_seconds=0.05, **fields)
     db, org = await Db.open(database_url, size=6), ids.new()
     async with db.system() as tx:
         await identity.create_organization(tx, org, "Clinic")

@@ -1,10 +1,12 @@
 """Bodies, answers and times, without anything around them."""
 
 from datetime import UTC, datetime, timedelta
+from ipaddress import IPv4Network
 from typing import Any
 
 import pytest
 
+from control.base.egress import Policy
 from control.crm import connectorwire
 from control.crm.connectorwire import ConnectorEvent, ConnectorReply, CrmContact
 from hum.contract.errors import InvalidRequest
@@ -119,7 +121,7 @@ def test_a_secret_is_hidden_before_the_log_cuts_the_text() -> None:
     [("https://a.example/", "https://a.example"), ("https://a.example/hum//", "https://a.example/hum")],
 )
 def test_a_base_url_ends_without_a_slash(url: str, stored: str) -> None:
-    assert connectorwire.base_url(url) == stored
+    assert connectorwire.base_url(url, Policy()) == stored
 
 
 @pytest.mark.parametrize(
@@ -130,8 +132,17 @@ def test_a_base_url_ends_without_a_slash(url: str, stored: str) -> None:
         "https://a.example?x=1",
         "https://a.example#x",
         "https://2130706433",
+        "http://a.example",
+        "https://a.example:8080",
+        "https://10.0.0.1",
+        "https://[::1]",
     ],
 )
 def test_a_base_url_that_is_none(url: str) -> None:
     with pytest.raises(InvalidRequest):
-        connectorwire.base_url(url)
+        connectorwire.base_url(url, Policy())
+
+
+def test_an_address_that_the_operator_allows_is_a_base_url() -> None:
+    policy = Policy((IPv4Network("10.0.0.0/8"),))
+    assert connectorwire.base_url("http://10.0.0.1:8080", policy) == "http://10.0.0.1:8080"

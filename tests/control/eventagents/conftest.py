@@ -56,6 +56,7 @@ class Floor:
     meanwhile: Callable[[], Awaitable[None]] | None = None
     #: With which arguments the tool `refund` was run, for which a person is asked.
     refunded: list[Mapping[str, Any]] = field(default_factory=list)
+    orphaned: timedelta = timedelta(seconds=15)
     stuck: timedelta = timedelta(minutes=5)
 
     def limit(self, **changed: Any) -> None:
@@ -71,9 +72,8 @@ class Floor:
 
     @property
     def runs(self) -> Runs:
-        return Runs(
-            self.db, self.model, EventDialogue(self.db, self.model, self.registry, 1000), self.limits, self.stuck
-        )
+        dialogue = EventDialogue(self.db, self.model, self.registry, 1000)
+        return Runs(self.db, self.model, dialogue, self.limits, self.orphaned, self.stuck)
 
     async def _own(self, _: Tx, __: UUID, ___: UUID) -> Sequence[AgentTool]:
         make = partial(AgentTool, parameters=lambda _: ARGUMENTS, channels=frozenset(ToolChannel), timeout_ms=10_000)

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from control.base.egress import Reason
+from control.base.egress import Policy, Reason
 from control.httptools import templates, toolrequest
 from control.httptools.templates import CannotRender
 from hum.contract.errors import InvalidRequest
@@ -115,6 +115,8 @@ def test_a_header_has_no_line_end(value: str) -> None:
         ({"url": "https://u:p@api.example.com/"}, "url"),
         ({"url": "https://2130706433/"}, "url"),
         ({"url": "ftp://api.example.com/"}, "url"),
+        ({"url": "http://api.example.com/"}, "url"),
+        ({"url": "https://192.168.1.5/{{ args.x }}"}, "url"),
         ({"url": "https://api.example.com/{{ secrets.key }}"}, "url"),
         ({"output_template": "{{ secrets.key }}"}, "output_template"),
         ({"fallback_template": "{{ secrets.key }}"}, "fallback_template"),
@@ -134,26 +136,28 @@ def test_a_header_has_no_line_end(value: str) -> None:
 )
 def test_what_a_tool_may_not_be(fields: dict[str, Any], field: str) -> None:
     with pytest.raises(InvalidRequest) as refused:
-        toolrequest.check(tool(**fields))
+        toolrequest.check(tool(**fields), Policy())
     assert f"tool.{field}".rstrip(".") in [each.field for each in refused.value.fields]
 
 
 def test_a_body_has_few_templates_and_any_number_of_texts(monkeypatch: pytest.MonkeyPatch) -> None:
     many = tool(method="POST", body_json=[f"{{{{ args.a{number} }}}}" for number in range(101)])
     with pytest.raises(InvalidRequest, match="more than 100 templates"):
-        toolrequest.check(many)
+        toolrequest.check(many, Policy())
     with pytest.raises(CannotRender, match="more than 100 templates"):
         sent(many, id="7")
     texts = [str(number) for number in range(1_000)]
     compiled = list[object]()
     monkeypatch.setattr(templates, "_check", compiled.append)
-    toolrequest.check(tool(method="POST", body_json=texts))
+    toolrequest.check(tool(method="POST", body_json=texts), Policy())
     assert json.loads(sent(tool(method="POST", body_json=texts), id="7").body) == texts
     assert len(compiled) <= 1, "nothing but the URL"
 
 
 def test_a_tool_names_its_secrets_and_its_host() -> None:
-    assert toolrequest.check(tool(headers_json={"A": "{{ secrets.a }}"}, query_json={"b": "{{ secrets.b }}"})) == (
+    assert toolrequest.check(
+        tool(headers_json={"A": "{{ secrets.a }}"}, query_json={"b": "{{ secrets.b }}"}), Policy()
+    ) == (
         frozenset({"a", "b"}),
         "api.example.com",
     )

@@ -1,5 +1,8 @@
 """Who texts for the first time is looked up in the CRM before the AI answers; nobody waits for it for long."""
 
+from ipaddress import IPv4Network
+
+from control.base.egress import Policy
 from control.crm.usecases import Connectors
 from hum import ids
 from hum.secrets import Keyring
@@ -17,7 +20,7 @@ LOOKUP = "/contacts/lookup"
 async def connect(desk: Desk, one: Crm) -> None:
     """Connect a CRM, and have the contact of whoever writes."""
     async with desk.db.tenant(desk.org) as tx:
-        connectors = Connectors(Keyring.parse(KEYS), ControlSettings())
+        connectors = Connectors(Keyring.parse(KEYS), ControlSettings(), Policy((IPv4Network("127.0.0.0/8"),)))
         await connectors.create(tx, desk.org, pb.CrmConnector(name="Ours", base_url=one.url))
         met = await contacts.find_or_create(tx, ids.new(), desk.org, CONTACT, None)
         await tx.execute("UPDATE conversations SET contact_id = $1", met.id)

@@ -281,7 +281,9 @@ async def test_keywords_that_are_told_late_undo_nothing_that_came_after_them(tex
     start = replace(TEXT, sid="SM2", body="START", at=now() - timedelta(minutes=2))
     await say(texting, "STOP")
     async with texting.db.tenant(texting.org) as tx:
-        await tx.execute("UPDATE opt_outs SET changed_at = now() - interval '1 hour'")
+        await tx.execute(
+            "UPDATE opt_outs SET (changed_at, carrier_at) = (SELECT h, h FROM (SELECT now() - interval '1 hour' AS h) x)"
+        )
     await receive(texting, start)
     await receive(texting, stop)
     assert await one(texting, OUT) == (False, "keyword", "START", False)

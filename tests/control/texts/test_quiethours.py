@@ -9,7 +9,7 @@ import pytest
 
 from control.base import hours as opening
 from control.base.hours import Hours
-from control.texts import quiethours, sendgate
+from control.texts import quiethours, sendgate, writing
 from control.texts.sendgate import SendFacts, Wait
 from storage.messages import RulesRow
 
@@ -21,7 +21,7 @@ def rules(contact_e164: str, **more: object) -> RulesRow:
     row = {
         "time_zone": "America/New_York", "business_hours_json": None, "quiet_hours_enabled": True,
         "recipient_hours_enabled": True, "closed": False, "opted_out": False, "number_active": True, "sms_enabled": True,
-        "capabilities": ["sms"], "account": "", "contact_e164": contact_e164,
+        "capabilities": ["sms"], "account": "", "contact_e164": contact_e164, "last_inbound_at": None,
     }  # fmt: skip
     return RulesRow(**{**row, **more})  # type: ignore[arg-type]
 
@@ -70,6 +70,48 @@ def test_both_kinds_of_hours_are_kept_and_the_one_that_holds_is_named() -> None:
     known = SendFacts(False, False, True, found, False, None, None)
     assert sendgate.decide_send(known, at("2026-06-01T09:30")) == Wait(at("2026-06-01T11:00"), "organization_hours")
     assert sendgate.decide_send(known, at("2026-06-01T10:30")) == Wait(at("2026-06-01T11:00"), "recipient_hours")
+
+
+@pytest.mark.parametrize(
+    ("sent_by", "minutes", "leaves"),
+    [
+        ("ai", 1, None),
+        ("human", 29, None),
+        ("ai", 31, "2026-06-02T08:00"),
+        ("campaign", 1, "2026-06-02T08:00"),
+    ],
+)
+def test_a_contact_who_has_just_written_at_night_is_answered_and_gets_no_campaign(
+    sent_by: str, minutes: int, leaves: str | None
+) -> None:
+    night = at("2026-06-01T23:00")
+    row = rules("+12125550123", last_inbound_at=night - minutes * MINUTE)
+    facts = writing.facts(row, sent_by, True, None, None)
+    decision = sendgate.decide_send(facts, night)
+    assert decision == (sendgate.SEND if leaves is None else Wait(at(leaves), "recipient_hours"))
+    # The carrier may try until the contact counts as asleep again.
+    if leaves is None:
+        assert facts.open_until(night, night + timedelta(hours=4)) == night + quiethours.AWAKE - minutes * MINUTE
+
+
+def test_a_late_answer_waits_for_both_hours() -> None:
+    """The organization's hours end before the contact is answered: by the time they begin, the contact sleeps again."""
+    night = at("2026-06-01T23:00")
+    office = json.dumps({"weekly": {"tue": [["06:00", "18:00"]]}})
+    row = rules("+12125550123", last_inbound_at=night, business_hours_json=office)
+    facts = writing.facts(row, "ai", True, None, None)
+    assert sendgate.decide_send(facts, night) == Wait(at("2026-06-02T08:00"), "organization_hours")
+
+
+def test_an_answer_by_day_may_arrive_until_the_evening() -> None:
+    evening = at("2026-06-01T20:30")
+    facts = writing.facts(rules("+12125550123", last_inbound_at=evening), "ai", True, None, None)
+    assert facts.open_until(evening, evening + timedelta(hours=4)) == at("2026-06-01T21:00")
+
+
+@pytest.mark.parametrize("contact", ["72345", "ACME", "anonymous"])
+def test_a_contact_that_is_no_phone_number_has_the_organizations_hours(contact: str) -> None:
+    assert [hours.zone.key for hours in quiethours.of_recipient(contact, "America/New_York")] == ["America/New_York"]
 
 
 # --- every clock change

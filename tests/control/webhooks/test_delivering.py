@@ -16,6 +16,7 @@ from control.webhooks.retries import Schedule
 from control.webhooks.sealing import WebhookSealer
 from control.webhooks.usecases import WebhookLimits
 from hum import ids
+from hum.contract.errors import InvalidState
 from hum.ids import Kind
 from hum.secrets import sign
 from hum.v1 import events_pb2
@@ -158,6 +159,31 @@ async def test_all_attempts_fail_and_it_is_sent_again_when_a_person_says_so(hook
         assert await webhook_deliveries.replay(tx, webhook, None, ["failed", "missed"], SCHEDULE.retries) == 1
     (delivery,) = await hooked.until_settled(webhook)
     assert delivery.state == "delivered"
+
+
+async def test_a_delivery_that_is_being_attempted_is_not_sent_again_at_the_same_time(hooked: Hooked) -> None:
+    webhook, answered, go = await hooked.webhook(), asyncio.Event(), asyncio.Event()
+
+    async def at_step(step: str) -> None:
+        if step == "answered":
+            answered.set()
+            await go.wait()
+
+    hooked.receiver.say("/hook", Reply(500))
+    await hooked.happen(received())
+    attempt = asyncio.create_task(hooked.sender(at_step).send_due())
+    await answered.wait()
+    (delivery,) = await hooked.deliveries(webhook)
+    async with hooked.db.tenant(hooked.org) as tx:
+        with pytest.raises(InvalidState, match="under way"):
+            await usecases.redeliver(tx, webhook, delivery.id)
+    go.set()
+    await attempt
+    async with hooked.db.tenant(hooked.org) as tx:
+        await usecases.redeliver(tx, webhook, delivery.id)
+    await hooked.sender().send_due()
+    (delivery,) = await hooked.deliveries(webhook)
+    assert (delivery.state, delivery.attempts) == ("delivered", 2)
 
 
 async def test_410_disables_and_what_happens_then_is_missed_until_it_is_replayed(hooked: Hooked) -> None:

@@ -70,7 +70,7 @@ export default {
   reply: "Reply",
   aiPaused: (why: string) => (why ? `The AI is silent: ${why}.` : "The AI is silent."),
   pauseReasons: {
-    human: "a person wrote",
+    human: "a person wrote, or silenced it",
     assigned: "it gave the conversation to a person",
     turn_cap: "it answered very often in ten minutes",
     pair_cap: "it answered this number very often today",
@@ -165,6 +165,8 @@ export default {
 
   mayNotWrite: "Your role reads texts but doesn't send them.",
   optedOutReason: "This contact has opted out: nothing is sent to it.",
+  optedOutBy: (sentence: string) => `Opted out by these words: “${sentence}”`,
+  undoOptOut: "Undo the opt-out",
   numberGone: "The number of this conversation is no longer yours. Write from another one by a new text.",
   numberOff: "This number doesn't text. An admin can switch that on.",
   writeTo: (name: string) => `Write to ${name}`,
@@ -194,8 +196,13 @@ export default {
   segments: (count: number) => plural(count, { one: "segment", other: "segments" }),
   costAbout: (cost: string) => `about ${cost}`,
   outsideHours: "It is outside your hours.",
-  waitUntil: (at: string) => `Wait until ${at}`,
-  waitForHours: "Wait for your hours",
+  nightThere: (clock: string) => `It is ${clock} where they are.`,
+  asksFirst: "You are asked before a text leaves.",
+  lateForUs: "Texts wait for your hours, unless you send this one anyway.",
+  lateForThem: "Texts wait until it is day there, unless you send this one anyway.",
+  sendNow: "Send it now",
+  sendThen: "Send it at that time",
+  sendAt: (at: string) => `Send it ${at}`,
   templateMissing: (names: string) => `Left out, since it is not known: ${names}`,
 
   contact: "Contact",

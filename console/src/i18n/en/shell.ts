@@ -21,6 +21,7 @@ export default {
   yourAccount: "Your account",
   signOut: "Sign out",
   roles: { viewer: "Viewer", operator: "Operator", admin: "Admin" } as Record<string, string>,
+  offline: "This device has no network. What you see may be out of date, and nothing is saved until it is back.",
   linkLost: "The connection is lost. What you see may be out of date; it is tried again.",
   needsPermission: (permission: string, role: string) =>
     `Your role${role ? ` (${role})` : ""} doesn't include ${permission}. An admin can change that.`,

@@ -70,7 +70,7 @@ const texts: Sections["inbox"] = {
   reply: "Responder",
   aiPaused: (why) => (why ? `La IA calla: ${why}.` : "La IA calla."),
   pauseReasons: {
-    human: "escribió una persona",
+    human: "escribió una persona, o la hizo callar",
     assigned: "pasó la conversación a una persona",
     turn_cap: "contestó muchas veces en diez minutos",
     pair_cap: "contestó hoy muchas veces a este número",
@@ -165,6 +165,8 @@ const texts: Sections["inbox"] = {
 
   mayNotWrite: "Su función lee mensajes, pero no los envía.",
   optedOutReason: "Este contacto se dio de baja: no se le envía nada.",
+  optedOutBy: (sentence) => `Baja por estas palabras: «${sentence}»`,
+  undoOptOut: "Deshacer la baja",
   numberGone: "El número de esta conversación ya no es suyo. Escriba desde otro con un mensaje nuevo.",
   numberOff: "Este número no envía mensajes. Un administrador puede activarlo.",
   writeTo: (name) => `Escribir a ${name}`,
@@ -194,8 +196,13 @@ const texts: Sections["inbox"] = {
   segments: (count) => plural(count, { one: "segmento", other: "segmentos" }),
   costAbout: (cost) => `unos ${cost}`,
   outsideHours: "Está fuera de su horario.",
-  waitUntil: (at) => `Esperar hasta ${at}`,
-  waitForHours: "Esperar a su horario",
+  nightThere: (clock) => `Allí son las ${clock}.`,
+  asksFirst: "Se le pregunta antes de que salga un mensaje.",
+  lateForUs: "Los mensajes esperan a su horario, salvo que envíe este de todos modos.",
+  lateForThem: "Los mensajes esperan a que allí sea de día, salvo que envíe este de todos modos.",
+  sendNow: "Enviar ahora",
+  sendThen: "Enviar a esa hora",
+  sendAt: (at) => `Enviar: ${at}`,
   templateMissing: (names) => `Omitido, porque no se conoce: ${names}`,
 
   contact: "Contacto",

@@ -17,7 +17,7 @@ export default function DeleteFlow({ flow, onClose, onDone }: { flow: Pick<Liste
   const [refused, setRefused] = useState<string>();
   const numbers = useFlowUse().numbers.get(flow.id) ?? [];
   const others = (useAllFlowsWith(["transfer_map_json", "route_tags_json"]).data ?? []).filter((each) => each.id !== flow.id && isNamedIn([each.transfer_map_json, each.route_tags_json], flow.id));
-  const remove = useChange((id: string) => api.DELETE("/api/flows/{id}", { params: { path: { id } } }), [["flows"]], {
+  const remove = useChange((id: string) => api.DELETE("/api/flows/{id}", { params: { path: { id } } }), [["flows", "list"], ["flows", "all"]], {
     onDone: () => {
       toast.done(t.deleted(flow.name ?? ""));
       onClose();

@@ -1,7 +1,6 @@
 import { Link, getRouteApi, useNavigate } from "@tanstack/react-router";
 import { Copy, FilePlus2, type LucideIcon, Sparkles } from "lucide-react";
 import { type FormEvent, useState } from "react";
-import { idempotencyKey } from "@/api/client";
 import { useAllFlows } from "@/api/flows";
 import { asApiError } from "@/api/queries";
 import { useTexts } from "@/i18n";
@@ -60,31 +59,17 @@ function useArrival(): (flow: Flow) => void {
   };
 }
 
-/** A key for one attempt to create: kept while it is tried again, new for other fields. */
-function useAttempt(): (fields: unknown) => string {
-  const [attempt, setAttempt] = useState({ of: "", key: "" });
-  return (fields) => {
-    const of = JSON.stringify(fields);
-    if (attempt.of === of) return attempt.key;
-    const key = idempotencyKey();
-    setAttempt({ of, key });
-    return key;
-  };
-}
-
 function Described() {
   const d = useTexts("describe");
   const proposing = useProposal();
   const create = useCreate(useArrival());
-  const keyOf = useAttempt();
   const [refused, setRefused] = useState<ReadonlySet<FieldName>>(new Set());
   const accept = (): void => {
     const proposal = proposing.data;
     if (!proposal?.flow) return;
     const { flow } = proposal;
     const fields: Changes = { channel: flow.channel, kind: flow.kind, ...Object.fromEntries(proposedFields(proposal, BLANK).filter((name) => name === "name" || !refused.has(name)).map((name) => [name, flow[name]])) };
-    const named = { ...fields, name: flow.name ?? d.unnamed };
-    create.mutate({ fields: named, key: keyOf(named) });
+    create.mutate({ ...fields, name: flow.name ?? d.unnamed });
   };
   return (
     <div className="grid items-start gap-5 lg:grid-cols-[minmax(0,26rem)_minmax(0,1fr)]">
@@ -113,13 +98,12 @@ function Blank() {
   const form = useTexts("agentForm");
   const d = useTexts("describe");
   const create = useCreate(useArrival());
-  const keyOf = useAttempt();
   const [fields, setFields] = useState<Pick<Draft, "channel" | "kind"> & { name: string }>({ name: "", channel: "voice", kind: "inbound" });
   const refusal = create.error ? asApiError(create.error) : null;
   const submit = (event: FormEvent): void => {
     event.preventDefault();
     const named = { ...fields, name: fields.name.trim() };
-    if (named.name && !create.isPending) create.mutate({ fields: named, key: keyOf(named) });
+    if (named.name && !create.isPending) create.mutate(named);
   };
   return (
     <div className="max-w-xl">

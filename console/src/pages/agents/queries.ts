@@ -1,8 +1,10 @@
 /** What the agents' pages ask. */
-import { useMutation, useQuery } from "@tanstack/react-query";
+import { useQuery } from "@tanstack/react-query";
+import { useAct } from "@/api/acts";
 import { type Schemas, api, data, idempotencyKey, readError } from "@/api/client";
 import { can, useMe } from "@/api/me";
 import { asApiError, queryClient, useChange, useList, useThing } from "@/api/queries";
+import { useAttempt } from "@/lib/attempt";
 import { toast } from "@/ui/toast";
 import type { JsonSchema } from "@/ui/schema-form/schema";
 import type { Changes, Draft, Flow } from "./flow";
@@ -63,9 +65,11 @@ export function useDuplicate(onDone: (flow: Flow) => void) {
 }
 
 export function useCreate(onDone: (flow: Flow) => void) {
-  return useMutation<Flow, Error, { fields: Changes & Pick<Draft, "name">; key: string }>({
-    mutationFn: ({ fields, key }) => data(api.POST("/api/flows", { body: fields as Schemas["FlowInput"], params: { header: { "Idempotency-Key": key } } })),
+  const attempt = useAttempt();
+  return useAct<Changes & Pick<Draft, "name">, Flow>({
+    mutationFn: (fields) => data(api.POST("/api/flows", { body: fields as Schemas["FlowInput"], params: { header: { "Idempotency-Key": attempt.key(fields) } } })),
     onSuccess: (flow) => {
+      attempt.done();
       void queryClient.invalidateQueries({ queryKey: ["flows"] });
       onDone(flow);
     },

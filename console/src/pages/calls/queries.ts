@@ -30,7 +30,7 @@ function asked(search: ListSearch, zone: string) {
     limit: ROWS,
     ...(search.q ? { q: search.q } : {}),
     ...(search.direction ? { direction: search.direction } : {}),
-    ...(search.status ? { status: search.status as CallStatus } : {}),
+    ...(search.status ? { status: search.status } : {}),
     ...(search.flow ? { flow_id: search.flow } : {}),
     ...(search.number ? { number_id: search.number } : {}),
     ...(search.outcome ? { outcome_label: search.outcome } : {}),

@@ -1,9 +1,14 @@
 /** What the addresses of the calls' pages may hold. */
+import type { Schemas } from "@/api/client";
+import { isDay } from "@/lib/days";
+
+type CallStatus = Schemas["CallStatus"];
+const STATUSES = ["queued", "ringing", "in_progress", "completed", "busy", "no_answer", "failed", "canceled", "blocked"] as const satisfies readonly CallStatus[];
 
 export interface ListSearch {
   q?: string;
   direction?: "inbound" | "outbound";
-  status?: string;
+  status?: CallStatus;
   flow?: string;
   number?: string;
   outcome?: string;
@@ -16,7 +21,7 @@ export interface ListSearch {
   place?: string;
 }
 
-const TEXTS = ["q", "status", "flow", "number", "outcome", "tag", "contact", "place"] as const;
+const TEXTS = ["q", "flow", "number", "outcome", "tag", "contact", "place"] as const;
 
 export function listSearch(search: Record<string, unknown>): ListSearch {
   const found: ListSearch = {};
@@ -27,10 +32,12 @@ export function listSearch(search: Record<string, unknown>): ListSearch {
     if (text || (name === "place" && value === "")) found[name] = text;
   }
   const { direction } = search;
+  const status = STATUSES.find((each) => each === search["status"]);
+  if (status) found.status = status;
   if (direction === "inbound" || direction === "outbound") found.direction = direction;
   for (const name of ["from", "to"] as const) {
     const value = search[name];
-    if (typeof value === "string" && /^\d{4}-\d{2}-\d{2}$/.test(value)) found[name] = value;
+    if (isDay(value)) found[name] = value;
   }
   return found;
 }

@@ -11,7 +11,7 @@ import { Card, Failure, Page, Skeleton } from "@/ui/layout";
 import { toast } from "@/ui/toast";
 import { EditDraft } from "./edit";
 import { AddRecipients, CampaignFacts, Counts } from "./facts";
-import { ForecastCard } from "./forecast";
+import { Clocks, ForecastCard, useForecast } from "./forecast";
 import { ProgressBar, StatusBadge } from "./parts";
 import { type Campaign as Row, useCampaign } from "./queries";
 import { Recipients } from "./recipients";
@@ -65,6 +65,15 @@ export function Campaign() {
   );
 }
 
+function LaunchClocks({ campaign }: { campaign: Row }) {
+  const { data: forecast } = useForecast(campaign);
+  return forecast ? (
+    <div className="mt-3">
+      <Clocks forecast={forecast} />
+    </div>
+  ) : null;
+}
+
 type Act = "launch" | "pause" | "cancel" | "delete";
 
 /** What can be done now. Launching and canceling ask first: texts that left don't come back. */
@@ -84,14 +93,15 @@ function Actions({ campaign }: { campaign: Row }) {
       await api.DELETE("/api/sms/campaigns/{id}", { params });
       return null;
     },
-    [["campaigns"]],
+    [["campaigns", "list"]],
     {
       onDone: (next, act) => {
         setAsked(null);
         key.current = idempotencyKey();
         toast.done(t.did[act], act === "pause" ? { label: t.resume, run: () => change.mutate("launch") } : undefined);
-        if (next) queryClient.setQueryData(["campaigns", id], next);
-        else void navigate({ to: "/campaigns" });
+        if (!next) return void navigate({ to: "/campaigns" }); // what is gone is not asked for again
+        queryClient.setQueryData(["campaigns", id], next);
+        return void queryClient.invalidateQueries({ queryKey: ["campaigns", id] });
       },
       onError: (error) => {
         if (!error.isPassing) key.current = idempotencyKey();
@@ -133,6 +143,7 @@ function Actions({ campaign }: { campaign: Row }) {
       {asked && (
         <Confirm isOpen onClose={() => setAsked(null)} title={t.askTitles[asked](campaign.name)} verb={asked === "launch" && !isDraft ? t.resume : t.verbs[asked]} needs="campaigns:write" isBusy={change.isPending} {...(asked === "cancel" ? { typed: t.cancelWord } : {})} onConfirm={() => change.mutate(asked)}>
           {t.askLeads[asked](count(isDraft ? campaign.counts.total : campaign.counts.pending))}
+          {asked === "launch" && <LaunchClocks campaign={campaign} />}
         </Confirm>
       )}
     </>

@@ -2,7 +2,7 @@ import { Link } from "@tanstack/react-router";
 import { useRef, useState } from "react";
 import { idempotencyKey } from "@/api/client";
 import { useAllFlows } from "@/api/flows";
-import { asApiError, queryClient } from "@/api/queries";
+import { useChange } from "@/api/queries";
 import { useTexts } from "@/i18n";
 import { count, phone } from "@/lib/format";
 import { Button } from "@/ui/button";
@@ -32,6 +32,12 @@ export function Counts({ campaign }: { campaign: Campaign }) {
   );
 }
 
+/** Which hours really hold its texts back. */
+function keptHours(t: { kept: string; keptOurs: string; keptTheirs: string; notKept: string }, hours: readonly string[]): string {
+  const [ours, theirs] = [hours.includes("organization_hours"), hours.includes("recipient_hours")];
+  return ours && theirs ? t.kept : ours ? t.keptOurs : theirs ? t.keptTheirs : t.notKept;
+}
+
 export function CampaignFacts({ campaign }: { campaign: Campaign }) {
   const t = useTexts("campaigns");
   const number = useTextNumbers().find((each) => each.id === campaign.twilio_number_id);
@@ -44,7 +50,7 @@ export function CampaignFacts({ campaign }: { campaign: Campaign }) {
           [t.number, number ? phone(number.e164) : campaign.twilio_number_id ? "…" : t.numberGone],
           [t.agent, flow ? <Link key="flow" to="/agents/$id" params={{ id: flow.id }} className="underline">{flow.name}</Link> : t.numbersAgent],
           [t.throttle, campaign.throttle_per_minute ? t.perMinute(campaign.throttle_per_minute) : t.asFastAsMay],
-          [t.quietHours, campaign.honor_quiet_hours ? t.kept : t.notKept],
+          [t.quietHours, keptHours(t, campaign.quiet_hours)],
           campaign.scheduled_start_at ? [t.startsAt, <Time key="start" at={campaign.scheduled_start_at} />] : null,
           campaign.expires_at ? [t.expiresAt, <Time key="end" at={campaign.expires_at} />] : null,
           campaign.launched_at ? [t.launchedAt, <Time key="launched" at={campaign.launched_at} />] : null,
@@ -60,25 +66,24 @@ export function CampaignFacts({ campaign }: { campaign: Campaign }) {
 export function AddRecipients({ campaign }: { campaign: Campaign }) {
   const t = useTexts("campaigns");
   const [audience, setAudience] = useState<Audience | null>(null);
-  const [share, setShare] = useState<number | null>(null);
+  const [share, setShare] = useState(0);
   const [version, setVersion] = useState(0);
   const key = useRef(idempotencyKey());
-  const add = async (): Promise<void> => {
-    if (!audience || share !== null) return;
-    setShare(0);
-    try {
-      const added = await addAudience(campaign.id, audience, key.current, setShare);
-      toast.done(t.addedDone(added.added, added.duplicates, added.invalid));
-      setAudience(null);
-      setVersion(version + 1);
-      key.current = idempotencyKey();
-    } catch (error) {
-      toast.refusal(asApiError(error));
-    } finally {
-      setShare(null);
-      void queryClient.invalidateQueries({ queryKey: ["campaigns"] });
-    }
-  };
+  const add = useChange(
+    (chosen: Audience) => {
+      setShare(0);
+      return addAudience(campaign.id, chosen, key.current, setShare);
+    },
+    [["campaigns"]],
+    {
+      onDone: (added) => {
+        toast.done(t.addedDone(added.added, added.duplicates, added.invalid));
+        setAudience(null);
+        setVersion(version + 1);
+        key.current = idempotencyKey();
+      },
+    },
+  );
   return (
     <Card title={t.addRecipients}>
       <AudienceFields
@@ -90,10 +95,10 @@ export function AddRecipients({ campaign }: { campaign: Campaign }) {
         }}
       />
       <div className="mt-3 flex items-center gap-3">
-        <Button needs="campaigns:write" busy={share !== null} off={audience ? null : t.audienceFirst} onClick={() => void add()}>
+        <Button needs="campaigns:write" busy={add.isPending} off={audience ? null : t.audienceFirst} onClick={() => audience && add.mutate(audience)}>
           {t.add}
         </Button>
-        {share !== null && <Adding share={share} />}
+        {add.isPending && <Adding share={share} />}
       </div>
     </Card>
   );

@@ -1,28 +1,33 @@
 import { useQuery } from "@tanstack/react-query";
-import { TriangleAlert } from "lucide-react";
+import { Moon, TriangleAlert } from "lucide-react";
 import { api, data } from "@/api/client";
 import { useCan, useZone } from "@/api/me";
 import { useTexts } from "@/i18n";
-import { count, phone } from "@/lib/format";
+import { clockIn, count, phone } from "@/lib/format";
 import { exactTime } from "@/lib/zoned";
 import { Button } from "@/ui/button";
 import { Card, Failure, Skeleton } from "@/ui/layout";
 import type { Campaign, Forecast } from "./queries";
 
-/** What a launch would do, as things are now; nothing is sent by looking. */
-export function ForecastCard({ campaign }: { campaign: Campaign }) {
-  const t = useTexts("campaigns");
+/** What a launch would do, as things are now. */
+export function useForecast({ id, counts, status, body_template, quiet_hours }: Campaign) {
   const mayAsk = useCan("campaigns:write");
-  const { id, counts, status } = campaign;
-  const query = useQuery({
+  return useQuery({
     // Not under "campaigns": news of a launch would ask what a launch would do, which is refused then.
-    queryKey: ["forecast", id, counts.total, status, campaign.body_template],
-    queryFn: ({ signal }) => data(api.POST("/api/sms/campaigns/{id}/launch", { params: { path: { id } }, body: { validate_only: true }, signal })),
+    queryKey: ["forecast", id, counts.total, status, body_template, quiet_hours.join()],
+    queryFn: ({ signal }) => data(api.GET("/api/sms/campaigns/{id}/forecast", { params: { path: { id } }, signal })),
     enabled: mayAsk && counts.total > 0,
     staleTime: 60_000,
     retry: false,
   });
-  if (!mayAsk) return null;
+}
+
+/** Shows it; nothing is sent by looking. */
+export function ForecastCard({ campaign }: { campaign: Campaign }) {
+  const t = useTexts("campaigns");
+  const { counts } = campaign;
+  const query = useForecast(campaign);
+  if (!useCan("campaigns:write")) return null;
   return (
     <Card
       title={t.forecast}
@@ -34,8 +39,8 @@ export function ForecastCard({ campaign }: { campaign: Campaign }) {
     >
       {counts.total === 0 ? (
         <p className="text-dim">{t.recipientsFirst}</p>
-      ) : query.data?.forecast ? (
-        <Shown forecast={query.data.forecast} />
+      ) : query.data ? (
+        <Shown forecast={query.data} />
       ) : query.error ? (
         <Failure error={query.error} onRetry={() => void query.refetch()} />
       ) : (
@@ -74,6 +79,7 @@ function Shown({ forecast }: { forecast: Forecast }) {
           </div>
         ))}
       </dl>
+      <Clocks forecast={forecast} />
       {notes.some(([number]) => number > 0) && (
         <ul className="space-y-1 text-[13px]">
           {notes.map(
@@ -106,6 +112,38 @@ function Shown({ forecast }: { forecast: Forecast }) {
       )}
     </div>
   );
+}
+
+/** What time it is where the recipients are, and how many would be texted at night. */
+export function Clocks({ forecast }: { forecast: Forecast }) {
+  const t = useTexts("campaigns");
+  return (
+    <div className="space-y-1 text-[13px]">
+      {forecast.at_night > 0 && (
+        <p role="alert" className="flex items-center gap-2 rounded-control bg-bad-soft px-3 py-2 font-medium text-bad">
+          <Moon size={14} aria-hidden className="shrink-0" />
+          {t.atNight(forecast.at_night)}
+        </p>
+      )}
+      <ul className="flex flex-wrap gap-x-4 gap-y-1">
+        {forecast.zones.map((zone) => (
+          <li key={`${zone.time_zone} ${zone.is_day}`} className={zone.is_day ? "text-dim" : "font-medium text-warn"}>
+            {t.clockThere(clockOf(zone.local_time), placeOf(zone.time_zone), zone.recipients)}
+          </li>
+        ))}
+      </ul>
+    </div>
+  );
+}
+
+/** `02:12` as people there read it. */
+function clockOf(time: string): string {
+  return clockIn(new Date(`2026-01-01T${time}:00Z`), "UTC");
+}
+
+/** `America/Indiana/Indianapolis` → `Indianapolis`. */
+function placeOf(zone: string): string {
+  return (zone.split("/").at(-1) ?? zone).replaceAll("_", " ");
 }
 
 const MOST_BARS = 48;

@@ -2,7 +2,7 @@ import { useBlocker, useNavigate } from "@tanstack/react-router";
 import { useRef, useState } from "react";
 import { useWatch } from "react-hook-form";
 import { api, data, idempotencyKey } from "@/api/client";
-import { asApiError, queryClient } from "@/api/queries";
+import { useChange } from "@/api/queries";
 import { useTexts } from "@/i18n";
 import { phone } from "@/lib/format";
 import { segmentsOf } from "@/lib/segments";
@@ -21,14 +21,14 @@ export function NewCampaign() {
   const navigate = useNavigate();
   const form = useCampaignForm();
   const [audience, setAudience] = useState<Audience | null>(null);
-  const [share, setShare] = useState<number | null>(null);
+  const [share, setShare] = useState(0);
   const [isDone, setDone] = useState(false);
   const attempt = useRef({ key: idempotencyKey(), said: "", audienceKey: idempotencyKey(), draftId: "" });
   const isDirty = (form.formState.isDirty || audience !== null) && !isDone;
   const blocker = useBlocker({ shouldBlockFn: () => isDirty, enableBeforeUnload: () => isDirty, withResolver: true });
-  const save = async (values: Values): Promise<void> => {
-    setShare(0);
-    try {
+  const save = useChange(
+    async (values: Values) => {
+      setShare(0);
       const body = bodyOf(values);
       const filled = Object.fromEntries(Object.entries(body).filter(([, value]) => value !== null)) as { name: string; twilio_number_id: string };
       // A draft that was made before a break is changed and not made twice.
@@ -40,23 +40,21 @@ export function NewCampaign() {
         ? await data(api.PATCH("/api/sms/campaigns/{id}", { params: { path: { id: draftId } }, body }))
         : await data(api.POST("/api/sms/campaigns", { params: { header: { "Idempotency-Key": key } }, body: filled }));
       attempt.current.draftId = draft.id;
-      if (audience) {
-        const added = await addAudience(draft.id, audience, audienceKey, setShare);
-        toast.done(t.addedDone(added.added, added.duplicates, added.invalid));
-      }
-      setDone(true);
-      void queryClient.invalidateQueries({ queryKey: ["campaigns"] });
-      await navigate({ to: "/campaigns/$id", params: { id: draft.id }, ignoreBlocker: true });
-    } catch (error) {
-      const refusal = asApiError(error);
-      if (!showFaults(form, refusal.details)) toast.refusal(refusal);
-    } finally {
-      setShare(null);
-    }
-  };
+      return { id: draft.id, added: audience && (await addAudience(draft.id, audience, audienceKey, setShare)) };
+    },
+    [["campaigns"]],
+    {
+      onDone: ({ id, added }) => {
+        if (added) toast.done(t.addedDone(added.added, added.duplicates, added.invalid));
+        setDone(true);
+        void navigate({ to: "/campaigns/$id", params: { id }, ignoreBlocker: true });
+      },
+      onError: (refusal) => showFaults(form, refusal.details),
+    },
+  );
   return (
     <Page title={t.create} lead={t.createLead} back={{ to: "/campaigns", label: t.title }}>
-      <form onSubmit={(event) => void form.handleSubmit(save)(event)} className="grid max-w-6xl gap-4 lg:grid-cols-[minmax(0,1.2fr)_minmax(0,1fr)]">
+      <form onSubmit={(event) => void form.handleSubmit((values) => save.mutate(values))(event)} className="grid max-w-6xl gap-4 lg:grid-cols-[minmax(0,1.2fr)_minmax(0,1fr)]">
         <Card title={t.what}>
           <CampaignFields form={form} variables={audience ? variablesOf(audience) : []} />
         </Card>
@@ -72,10 +70,10 @@ export function NewCampaign() {
           </Card>
           <Preview form={form} audience={audience} />
           <div className="flex flex-wrap items-center gap-3">
-            <Button look="primary" type="submit" needs="campaigns:write" busy={share !== null} onClick={() => undefined}>
+            <Button look="primary" type="submit" needs="campaigns:write" busy={save.isPending} onClick={() => undefined}>
               {t.saveDraft}
             </Button>
-            {share === null ? <span className="text-[13px] text-dim">{t.nothingSentYet}</span> : <Adding share={share} />}
+            {!save.isPending ? <span className="text-[13px] text-dim">{t.nothingSentYet}</span> : <Adding share={share} />}
           </div>
         </div>
       </form>

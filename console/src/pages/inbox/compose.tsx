@@ -2,6 +2,7 @@ import { useNavigate } from "@tanstack/react-router";
 import { useRef, useState } from "react";
 import { api, data, idempotencyKey } from "@/api/client";
 import { ownKey, useCan, useMe } from "@/api/me";
+import { completed, inE164 } from "@/api/phones";
 import { useChange, useThing } from "@/api/queries";
 import { useTexts } from "@/i18n";
 import { phone } from "@/lib/format";
@@ -10,6 +11,7 @@ import { Button } from "@/ui/button";
 import { Dialog } from "@/ui/dialog";
 import { SelectField, TextArea, TextField } from "@/ui/field";
 import { useNumbers } from "./queries";
+import { AskLate, LateNote, useTextingHours } from "./quiet-hours";
 
 interface Wanted {
   number: string;
@@ -43,12 +45,16 @@ export function Compose({ onClose, to: given = "" }: { onClose: () => void; to?:
     keep(next);
     key.current = idempotencyKey(); // another text is another request
   };
+  const [isAsking, setAsking] = useState(false);
+  const e164 = e164Of(wanted.to);
+  const hours = useTextingHours(/^\+\d{8,15}$/.test(e164) ? { contact_e164: e164 } : null);
+  const isLate = wanted.body.trim() !== "" && hours?.is_open === false;
   const start = useChange(
-    () =>
+    async (waits: boolean) =>
       data(
         api.POST("/api/sms/conversations", {
           params: { header: { "Idempotency-Key": key.current } },
-          body: { twilio_number_id: number, contact_e164: e164Of(wanted.to), ...(wanted.body.trim() ? { initial_message: { body: wanted.body.trim() } } : {}) },
+          body: { twilio_number_id: number, contact_e164: await inE164(wanted.to, "contact_e164"), ...(wanted.body.trim() ? { initial_message: { body: wanted.body.trim(), honor_quiet_hours: waits } } : {}) },
         }),
       ),
     [["conversations"], ["inbox"]],
@@ -75,15 +81,27 @@ export function Compose({ onClose, to: given = "" }: { onClose: () => void; to?:
       actions={
         <>
           <Button onClick={onClose}>{t.cancel}</Button>
-          <Button look="primary" needs="sms:write" off={off} busy={start.isPending} onClick={() => start.mutate(undefined)}>
+          <Button look="primary" needs="sms:write" off={off} busy={start.isPending} onClick={() => (isLate ? setAsking(true) : start.mutate(false))}>
             {wanted.body.trim() ? t.send : t.openThread}
           </Button>
         </>
       }
     >
+      {isAsking && hours && (
+        <AskLate
+          hours={hours}
+          onClose={() => setAsking(false)}
+          onChoose={(waits) => {
+            setAsking(false);
+            key.current = idempotencyKey();
+            start.mutate(waits);
+          }}
+        />
+      )}
       <div className="space-y-2">
+        {isLate && <LateNote hours={hours} />}
         {numbers.length === 0 && <p className="rounded-control bg-warn-soft px-3 py-2 text-warn">{t.noTextNumber}</p>}
-        <Recipient value={wanted.to} error={faults["contact_e164"]} onChange={(to) => set({ to })} />
+        <Recipient value={wanted.to} error={faults["contact_e164"]} onChange={(to) => set({ to })} onLeave={() => void completed(wanted.to).then((to) => setWanted((now) => (now.to === wanted.to ? { ...now, to } : now)))} />
         {numbers.length > 1 && (
           <SelectField label={t.from} error={faults["twilio_number_id"]} value={number} choices={numbers.map((each) => ({ value: each.id, label: [each.friendly_name, phone(each.e164)].filter(Boolean).join(" · ") }))} onChange={(event) => set({ number: event.target.value })} />
         )}
@@ -108,7 +126,7 @@ export function e164Of(text: string): string {
 }
 
 /** A number, or a contact that is found by name. */
-function Recipient({ value, error, onChange }: { value: string; error: string | undefined; onChange: (to: string) => void }) {
+function Recipient({ value, error, onChange, onLeave }: { value: string; error: string | undefined; onChange: (to: string) => void; onLeave: () => void }) {
   const t = useTexts("inbox");
   const mayAsk = useCan("contacts:read");
   const q = value.trim();
@@ -121,7 +139,7 @@ function Recipient({ value, error, onChange }: { value: string; error: string | 
   const found = isNumber ? [] : (page?.contacts ?? []);
   return (
     <div>
-      <TextField label={t.to} hint={t.toHint} error={error} value={value} autoFocus autoComplete="off" onChange={(event) => onChange(event.target.value)} />
+      <TextField label={t.to} hint={t.toHint} error={error} value={value} autoFocus autoComplete="off" onBlur={onLeave} onChange={(event) => onChange(event.target.value)} />
       {found.length > 0 && (
         <ul aria-label={t.foundContacts} className="mt-1 rounded-control border border-line">
           {found.map((each) => (

@@ -1,4 +1,3 @@
-import { Link } from "@tanstack/react-router";
 import { AlarmClock, Image, SendHorizontal, SquareSlash, X } from "lucide-react";
 import { useState } from "react";
 import { ownKey, useCan, useMe, useZone } from "@/api/me";
@@ -12,7 +11,8 @@ import { Counter } from "./counter";
 import { isBlank, setDraft, useKept } from "./drafts";
 import type { History } from "./history";
 import { MediaLinks } from "./media-links";
-import { QuietHours } from "./quiet-hours";
+import { OptedOut } from "./opted-out";
+import { AskLate, LateNote, useTextingHours } from "./quiet-hours";
 import { type Conversation, useClose, useNumbers } from "./queries";
 import { sendDraft } from "./sending";
 import { TemplatePicker, useTemplatePicker } from "./template-picker";
@@ -42,16 +42,7 @@ function useWhyNot(conversation: Conversation): React.ReactNode {
   const numbers = useNumbers().data?.numbers;
   const number = numbers?.find((each) => each.id === conversation.twilio_number_id);
   if (!canWrite) return t.mayNotWrite;
-  if (conversation.opted_out) {
-    return (
-      <>
-        <span className="min-w-0 flex-1">{t.optedOutReason}</span>
-        <Link to="/inbox/opt-outs" className="font-medium text-accent underline">
-          {t.optOuts.title}
-        </Link>
-      </>
-    );
-  }
+  if (conversation.opted_out) return <OptedOut conversation={conversation} />;
   if (!conversation.twilio_number_id) return t.numberGone;
   if (number && !number.sms_enabled) return t.numberOff;
   if (conversation.status === "closed") {
@@ -75,7 +66,9 @@ function Writing({ conversation, history, field }: ComposerProps) {
   const { draft, outbox } = useKept(thread);
   const [isChecking, setChecking] = useState(false);
   const [isBehind, setBehind] = useState(false);
+  const [isAsking, setAsking] = useState(false);
   const [extra, setExtra] = useState<"media" | "schedule" | null>(null);
+  const hours = useTextingHours({ conversation_id: conversation.id }, draft.scheduledAt);
   const picker = useTemplatePicker(conversation.id, draft.body, (body) => {
     setDraft(thread, { body });
     field.current?.focus();
@@ -84,8 +77,11 @@ function Writing({ conversation, history, field }: ComposerProps) {
   const now = useNow();
   const isPast = draft.scheduledAt !== null && Date.parse(draft.scheduledAt) <= now;
   const off = isBlank(draft) ? t.writeFirst : isPast ? t.isPast : null;
-  const send = async (): Promise<void> => {
+  const send = async (waits?: boolean): Promise<void> => {
     if (off || isSending || picker.isOpen) return;
+    setAsking(waits === undefined && hours?.is_open === false);
+    if (waits === undefined && hours?.is_open === false) return;
+    if (waits !== undefined) setDraft(thread, { honorQuietHours: waits });
     setChecking(true);
     const hindrance = await sendDraft(thread, conversation.id, isBehind ? null : (history ?? null)).finally(() => setChecking(false));
     setBehind(hindrance === "behind");
@@ -106,7 +102,8 @@ function Writing({ conversation, history, field }: ComposerProps) {
           <IconButton size="sm" label={t.sendAtOnce} icon={X} onClick={() => setDraft(thread, { scheduledAt: null })} />
         </p>
       )}
-      <QuietHours at={draft.scheduledAt} waits={draft.honorQuietHours} onWait={(honorQuietHours) => setDraft(thread, { honorQuietHours })} />
+      <LateNote hours={hours} at={draft.scheduledAt} />
+      {isAsking && hours && <AskLate hours={hours} at={draft.scheduledAt} onChoose={(waits) => void send(waits)} onClose={() => setAsking(false)} />}
       {(extra === "media" || draft.mediaUrls.length > 0) && <MediaLinks urls={draft.mediaUrls} onChange={(mediaUrls) => setDraft(thread, { mediaUrls })} />}
       <div className="flex items-end gap-1">
         <textarea

@@ -10,7 +10,6 @@ import { TextField } from "@/ui/field";
 import { Badge, Empty, Page, Time } from "@/ui/layout";
 import { Table } from "@/ui/table";
 import { toast } from "@/ui/toast";
-import { e164Of } from "./compose";
 import { useOptOut } from "./queries";
 
 type OptOut = Schemas["OptOut"];
@@ -87,7 +86,7 @@ function Add({ onClose }: { onClose: () => void }) {
       title={t.optOuts.add}
       description={t.optOutLead}
       actions={
-        <Button look="danger" needs="sms:write" busy={optOut.isPending} off={text.trim() ? null : t.recipientFirst} onClick={() => optOut.mutate({ e164: e164Of(text), isOut: true })}>
+        <Button look="danger" needs="sms:write" busy={optOut.isPending} off={text.trim() ? null : t.recipientFirst} onClick={() => optOut.mutate({ e164: text, isOut: true })}>
           {t.optOut}
         </Button>
       }

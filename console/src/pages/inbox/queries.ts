@@ -1,6 +1,8 @@
 /** What the inbox asks, and changes; what is changed shows at once and is put right by the answer. */
-import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
+import { inE164 } from "@/api/phones";
+import { useQuery, useQueryClient } from "@tanstack/react-query";
 import { useCallback } from "react";
+import { useAct } from "@/api/acts";
 import { type Schemas, api, data, idempotencyKey } from "@/api/client";
 import { type News, useNews } from "@/api/live";
 import { can, heldMe, useCan } from "@/api/me";
@@ -72,7 +74,7 @@ export function useHistory(id: string) {
     queryKey: key,
     queryFn: async ({ signal }) => withNewest(client.getQueryData(key), await messagesPage(id, undefined, signal)),
   });
-  const older = useMutation({
+  const older = useAct({
     mutationFn: (cursor: string) => messagesPage(id, cursor),
     onSuccess: (page) => client.setQueryData<History>(key, (held) => held && withOlder(held, page)),
   });
@@ -124,18 +126,18 @@ export function showConversation(id: string, change: Partial<Conversation>): voi
   queryClient.setQueryData<Conversation>(["conversations", id], (old) => old && { ...old, ...change });
 }
 
-type Patch = Schemas["ConversationPatch"];
+type Patch = Schemas["ConversationPatch"] & Partial<Pick<Conversation, "status" | "ai_paused">>;
 
 /** Change a conversation; the answer to a refusal is what it was before. */
-export function usePatch(): (id: string, patch: Patch & Partial<Conversation>, onDone?: () => void) => void {
-  const { mutate } = useMutation({
+export function usePatch(): (id: string, patch: Patch, onDone?: () => void) => void {
+  const { mutate } = useAct({
     mutationFn: ({ id, patch }: { id: string; patch: Patch; onDone: (() => void) | undefined }) => data(api.PATCH("/api/sms/conversations/{id}", { params: { path: { id } }, body: patch })),
     onSuccess: (_, { onDone }) => onDone?.(),
     onError: (error) => toast.refusal(asApiError(error)),
     onSettled: refetchTouched,
   });
   return (id, patch, onDone) => {
-    showConversation(id, patch);
+    showConversation(id, patch.ai_paused === undefined ? patch : { ...patch, ai_paused_reason: patch.ai_paused ? "human" : null });
     mutate({ id, patch, onDone });
   };
 }
@@ -145,13 +147,13 @@ function refetchTouched(): void {
 }
 
 export function useClose(): { close: (id: string, onDone: () => void) => void; reopen: (id: string) => void } {
-  const close = useMutation({
+  const close = useAct({
     mutationFn: ({ id }: { id: string; onDone: () => void }) => api.POST("/api/sms/conversations/{id}/close", { params: { path: { id } } }),
     onSuccess: (_, { onDone }) => onDone(),
     onError: (error) => toast.refusal(asApiError(error)),
     onSettled: refetchTouched,
   });
-  const reopen = useMutation({
+  const reopen = useAct({
     mutationFn: (id: string) => api.POST("/api/sms/conversations/{id}/reopen", { params: { path: { id } } }),
     onError: (error) => toast.refusal(asApiError(error)),
     onSettled: refetchTouched,
@@ -194,7 +196,7 @@ export function useResolve(onDone: () => void) {
 export function useOptOut(onDone?: (isOut: boolean) => void) {
   return useChange(
     async ({ e164, isOut }: { e164: string; isOut: boolean }) => {
-      if (isOut) await api.POST("/api/sms/opt-outs", { body: { contact_e164: e164 }, params: { header: { "Idempotency-Key": idempotencyKey() } } });
+      if (isOut) await api.POST("/api/sms/opt-outs", { body: { contact_e164: await inE164(e164, "contact_e164") }, params: { header: { "Idempotency-Key": idempotencyKey() } } });
       else await api.DELETE("/api/sms/opt-outs/{contact_e164}", { params: { path: { contact_e164: e164 } } });
       return isOut;
     },

@@ -23,7 +23,7 @@ export function Runs({ conversation }: { conversation: Conversation }) {
           size="sm"
           icon={isPaused ? Bot : BotOff}
           needs="sms:write"
-          onClick={() => patch(conversation.id, { ai_paused: !isPaused, ai_paused_reason: isPaused ? null : "human" }, () => toast.done(isPaused ? t.aiResumed : t.aiPausedDone))}
+          onClick={() => patch(conversation.id, { ai_paused: !isPaused }, () => toast.done(isPaused ? t.aiResumed : t.aiPausedDone))}
         >
           {isPaused ? t.resumeAi : t.pauseAi}
         </Button>

@@ -36,7 +36,7 @@ export async function deliver(thread: ThreadKey, conversationId: string, text: U
           body: text.body.trim(),
           ...(text.mediaUrls.length ? { media_urls: text.mediaUrls } : {}),
           ...(text.scheduledAt ? { scheduled_at: text.scheduledAt } : {}),
-          ...(text.honorQuietHours ? { honor_quiet_hours: true } : {}),
+          honor_quiet_hours: text.honorQuietHours,
         },
       }),
     );

@@ -185,7 +185,7 @@ function Head({ conversation, isSideOpen, onSide, onPanel }: { conversation: Con
           <IconButton label={t.about} icon={PanelRight} pressed={isSideOpen} onClick={onSide} />
         </span>
       </div>
-      <StateLine conversation={conversation} onResume={() => patch(conversation.id, { ai_paused: false, ai_paused_reason: null }, () => toast.done(t.aiResumed))} onWake={() => reopen(conversation.id)} />
+      <StateLine conversation={conversation} onResume={() => patch(conversation.id, { ai_paused: false }, () => toast.done(t.aiResumed))} onWake={() => reopen(conversation.id)} />
     </header>
   );
 }

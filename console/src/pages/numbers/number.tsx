@@ -29,7 +29,7 @@ export function NumberPage() {
       back={{ to: "/numbers", label: t.back }}
       actions={
         query.data && (
-          <ButtonLink {...toPage("/calls")} search={{ number_id: numberId } as never}>
+          <ButtonLink {...toPage("/calls")} search={{ number: numberId } as never}>
             {t.calls}
           </ButtonLink>
         )

@@ -3,6 +3,7 @@ import { useState } from "react";
 import { api, data, idempotencyKey } from "@/api/client";
 import { useChange } from "@/api/queries";
 import { useTexts } from "@/i18n";
+import { useAttempt } from "@/lib/attempt";
 import { byField } from "@/lib/refusals";
 import { Button } from "@/ui/button";
 import { Dialog } from "@/ui/dialog";
@@ -40,9 +41,10 @@ function useColumns(): Column<Invite>[] {
 function Revoke({ invite }: { invite: Invite }) {
   const t = useTexts("team");
   const shell = useTexts("shell");
-  const again = useChange((key: string) => data(api.POST("/api/team/invites", { body: { email: invite.email, role: invite.role }, params: { header: { "Idempotency-Key": key } } })), TOUCHED);
+  const attempt = useAttempt();
+  const again = useChange(() => data(api.POST("/api/team/invites", { body: { email: invite.email, role: invite.role }, params: { header: { "Idempotency-Key": attempt.key(invite.id) } } })), TOUCHED);
   const revoke = useChange(() => api.DELETE("/api/team/invites/{id}", { params: { path: { id: invite.id } } }), TOUCHED, {
-    onDone: () => toast.done(t.revoked(invite.email), { label: shell.undo, run: () => again.mutate(idempotencyKey()) }),
+    onDone: () => toast.done(t.revoked(invite.email), { label: shell.undo, run: () => again.mutate(undefined) }),
   });
   return (
     <Button size="sm" icon={MailX} needs="team:write" busy={revoke.isPending} aria-label={t.revokeOf(invite.email)} onClick={() => revoke.mutate(undefined)}>

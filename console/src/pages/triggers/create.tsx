@@ -29,7 +29,7 @@ export function CreateTrigger({ onClose }: { onClose: () => void }) {
     onError: (error) => {
       const { at, rest } = byField(error, FIELDS);
       for (const name of FIELDS) if (at[name]) setError(name, { message: at[name] });
-      if (error.code === "IDEMPOTENCY_MISMATCH") attempt.done();
+      if (error.code === "idempotency_mismatch") attempt.done();
       return !rest;
     },
   });

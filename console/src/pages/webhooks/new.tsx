@@ -35,7 +35,7 @@ export function NewWebhook() {
       onError: (error) => {
         const { at, rest } = byField(error, FIELDS);
         setFaults(at);
-        if (error.code === "IDEMPOTENCY_MISMATCH") attempt.done();
+        if (error.code === "idempotency_mismatch") attempt.done();
         return !rest;
       },
     },

@@ -2,6 +2,7 @@ import { useQuery } from "@tanstack/react-query";
 import { useNavigate } from "@tanstack/react-router";
 import { Building2, Clock } from "lucide-react";
 import { useEffect, useRef, useState } from "react";
+import { switchOrganization } from "@/app/organizations";
 import { api, data, idempotencyKey } from "@/api/client";
 import { type Me, meQuery, useMe } from "@/api/me";
 import { movedTo } from "@/api/moves";
@@ -70,7 +71,10 @@ export function Welcome() {
 
 type Arrive = (organization: string | undefined, isNew?: boolean) => Promise<void>;
 
-/** Goes to the start once there is an organization; asks again while one waits for approval. A new one begins in this person's zone. */
+/**
+ * Goes to the start once there is an organization; asks again while one waits for approval, and moves the session into it. A new one
+ * begins in this person's zone.
+ */
 function useArrive(me: Me): Arrive {
   const navigate = useNavigate();
   const [began] = useState(me.organization?.id);
@@ -78,6 +82,11 @@ function useArrive(me: Me): Arrive {
   const isWaiting = !me.organization && me.pending_organizations.length > 0;
   useQuery({ ...meQuery, refetchInterval: isWaiting ? ASKED_EVERY_MS : false });
   const now = me.organization?.id;
+  const { mutate: move } = useChange(switchOrganization, []);
+  const joined = me.organizations[0]?.id;
+  useEffect(() => {
+    if (!now && joined) move(joined); // approved, or made for them, elsewhere than in this session
+  }, [now, joined, move]);
   useEffect(() => {
     for (const { id } of me.pending_organizations) pending.current.add(id);
   }, [me.pending_organizations]);

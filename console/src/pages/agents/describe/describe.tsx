@@ -1,10 +1,11 @@
 /** An agent from a description: what is asked, and what is proposed, field by field. */
-import { useMutation } from "@tanstack/react-query";
 import { Sparkles } from "lucide-react";
 import { type FormEvent, type ReactNode, useState } from "react";
-import { type FieldError, type Schemas, api, data, idempotencyKey } from "@/api/client";
+import { useAct } from "@/api/acts";
+import { type FieldError, type Schemas, api, data } from "@/api/client";
 import { asApiError } from "@/api/queries";
 import { useTexts } from "@/i18n";
+import { useAttempt } from "@/lib/attempt";
 import { count } from "@/lib/format";
 import { Button } from "@/ui/button";
 import { Diff } from "@/ui/code/lazy";
@@ -18,8 +19,11 @@ export type Proposal = Schemas["ProposeFlow"];
 type Wanted = Schemas["ProposeFlowRequestInput"];
 
 export function useProposal() {
-  return useMutation<Proposal, Error, { wanted: Wanted; key: string }>({
-    mutationFn: ({ wanted, key }) => data(api.POST("/api/flows/proposals", { body: wanted, params: { header: { "Idempotency-Key": key } } })),
+  // A try that failed is tried again under its own key; asking once more after an answer is a new one.
+  const attempt = useAttempt();
+  return useAct<Wanted, Proposal>({
+    mutationFn: (wanted) => data(api.POST("/api/flows/proposals", { body: wanted, params: { header: { "Idempotency-Key": attempt.key(wanted) } } })),
+    onSuccess: attempt.done,
   });
 }
 
@@ -40,18 +44,12 @@ export interface DescribeFormProps {
 export function DescribeForm({ channel, isChannelFixed = false, proposing }: DescribeFormProps) {
   const t = useTexts("describe");
   const [wanted, setWanted] = useState<Wanted>({ description: "", channel });
-  const [attempt, setAttempt] = useState({ of: "", key: "" });
   const refusal = proposing.error ? asApiError(proposing.error) : null;
   const details: readonly FieldError[] = refusal?.details ?? [];
   const submit = (event: FormEvent): void => {
     event.preventDefault();
     if (proposing.isPending || !wanted.description.trim()) return;
-    const body = { ...wanted, url: wanted.url?.trim() || null, language: wanted.language?.trim() || null };
-    // A try that failed is tried again under its own key; asking once more after an answer is a new one.
-    const of = JSON.stringify(body);
-    const key = attempt.of === of && proposing.isError ? attempt.key : idempotencyKey();
-    setAttempt({ of, key });
-    proposing.mutate({ wanted: body, key });
+    proposing.mutate({ ...wanted, url: wanted.url?.trim() || null, language: wanted.language?.trim() || null });
   };
   const set = (change: Partial<Wanted>): void => setWanted({ ...wanted, ...change });
   return (

@@ -8,16 +8,15 @@ import { JsonPane } from "./json-pane";
 import { SectionBody, sectionsOf } from "./sections";
 
 type View = "form" | "both" | "json";
-const WIDE = "(min-width: 84rem)";
 
-/** The form and its JSON, side by side where there is room. */
+/** The form; its JSON beside it or alone, for who wants it. */
 export default function Edit() {
-  const [view, setView] = useState<View>(() => (matchMedia(WIDE).matches ? "both" : "form"));
+  const [view, setView] = useState<View>("form");
   return (
     <form noValidate className="flex min-h-0 flex-1 flex-col gap-4" onSubmit={(event) => event.preventDefault()}>
       <Views view={view} onView={setView} />
       <OtherRefusals />
-      <div className={`grid min-h-0 flex-1 items-start gap-5 ${view === "both" ? "lg:grid-cols-[minmax(0,1fr)_minmax(0,1fr)]" : view === "form" ? "lg:grid-cols-[11rem_minmax(0,44rem)]" : ""}`}>
+      <div className={`grid items-start gap-5 ${view === "both" ? "lg:grid-cols-[minmax(0,1fr)_minmax(0,1fr)]" : view === "form" ? "lg:grid-cols-[11rem_minmax(0,44rem)]" : ""}`}>
         {view === "form" && <SectionLinks />}
         {view !== "json" && <Sections />}
         {view !== "form" && (

@@ -38,6 +38,10 @@ export class BrowserCall {
     this.#listener = listener;
   }
 
+  get isOver(): boolean {
+    return this.#isOver;
+  }
+
   async place(flowId: string): Promise<void> {
     try {
       if (!("mediaDevices" in navigator)) return this.#fail("insecure");

@@ -1,10 +1,11 @@
-import { useMutation } from "@tanstack/react-query";
 import { MessageSquare, Pencil, RefreshCw, RotateCcw, Send } from "lucide-react";
 import { type KeyboardEvent, useEffect, useRef, useState } from "react";
-import { type Schemas, api, data, idempotencyKey } from "@/api/client";
+import { useAct } from "@/api/acts";
+import { type Schemas, api, data } from "@/api/client";
 import { asApiError } from "@/api/queries";
 import { completed } from "@/api/phones";
 import { useTexts } from "@/i18n";
+import { useAttempt } from "@/lib/attempt";
 import { Button, IconButton } from "@/ui/button";
 import { Switch, TextArea, TextField } from "@/ui/field";
 import { Card, Empty, Failure } from "@/ui/layout";
@@ -34,19 +35,20 @@ export function TryText() {
     setShown(next);
   };
   const [setting, setSetting] = useState<Setting>({ caller: {}, runTools: false, isUnsaved: true });
-  const trial = useMutation<Schemas["TryFlow"], Error, { turns: readonly TrialTurn[]; key: string }>({
-    mutationFn: (attempt) =>
-      data(
-        api.POST("/api/flows/{id}/try", {
-          params: { path: { id: base.id }, header: { "Idempotency-Key": attempt.key } },
-          body: { turns: asked(attempt.turns), run_tools: setting.runTools, caller: filled(setting.caller), ...(isDirty && setting.isUnsaved ? { changes_json: changes } : {}) },
-        }),
-      ),
-    onSuccess: (answer, attempt) => setTurns(answered(attempt.turns, answer)),
+  const attempt = useAttempt();
+  const trial = useAct<readonly TrialTurn[], Schemas["TryFlow"]>({
+    mutationFn: (said) => {
+      const body = { turns: asked(said), run_tools: setting.runTools, caller: filled(setting.caller), ...(isDirty && setting.isUnsaved ? { changes_json: changes } : {}) };
+      return data(api.POST("/api/flows/{id}/try", { params: { path: { id: base.id }, header: { "Idempotency-Key": attempt.key(body) } }, body }));
+    },
+    onSuccess: (answer, said) => {
+      attempt.done();
+      setTurns(answered(said, answer));
+    },
   });
   const run = (next: readonly TrialTurn[]): void => {
     setTurns(next);
-    trial.mutate({ turns: next, key: idempotencyKey() });
+    trial.mutate(next);
   };
   return (
     <div className="grid min-h-0 flex-1 items-stretch gap-5 lg:grid-cols-[minmax(0,1fr)_19rem]">

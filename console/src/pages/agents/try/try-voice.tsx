@@ -37,7 +37,7 @@ function useBrowserCall(flowId: string, audio: RefObject<HTMLAudioElement | null
   const [levels, setLevels] = useState({ caller: 0, agent: 0 });
   const call = useRef<BrowserCall>(null);
   const place = useCallback(() => {
-    if (!audio.current) return;
+    if (!audio.current || (call.current && !call.current.isOver)) return;
     tell({ ...IDLE, phase: "microphone" });
     call.current = new BrowserCall(audio.current, {
       onPhase: (phase) => tell({ phase }),

@@ -34,7 +34,7 @@ export function Compose({ call }: { call: CallDetail }) {
   };
   return (
     <form
-      className="border-t border-line bg-surface px-4 py-2.5 max-md:px-3"
+      className="border-t border-line bg-surface px-4 py-2.5 max-md:px-3 print:hidden"
       onSubmit={(event) => {
         event.preventDefault();
         submit();

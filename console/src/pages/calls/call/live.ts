@@ -1,6 +1,6 @@
 /** A live call as it goes on: its record, and after that what its own stream tells, at most once a frame. */
-import { useMutation } from "@tanstack/react-query";
 import { useCallback, useEffect, useMemo, useRef, useState } from "react";
+import { useAct } from "@/api/acts";
 import { queryClient } from "@/api/queries";
 import { type CallDetail, askTurns, isLive } from "../queries";
 import { type CallEvent, EVENT_NAMES, type Item, type Known, NOTHING, inOrder, takeIn, withEarlier, withRecord } from "./events";
@@ -45,7 +45,7 @@ type SetKnown = (change: (old: Known) => Known) => void;
 
 function useEarlier(id: string, cursor: string | null, setKnown: SetKnown): Earlier {
   const isAsked = useRef(false); // several parts of the page may want it at once
-  const { mutate, isPending, error } = useMutation({
+  const { mutate, isPending, error } = useAct({
     mutationFn: (from: string) => askTurns(id, from),
     onSuccess: (page, from) => setKnown((old) => withEarlier(old, from, page)),
     onSettled: () => {

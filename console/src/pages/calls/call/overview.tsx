@@ -153,7 +153,13 @@ function useTags(call: CallDetail): { add: (tag: string) => void; remove: (tag: 
   const add = useChange(
     (tag: string) => data(api.POST("/api/calls/{call_id}/tags", { body: { tag }, params: { path: { call_id: call.id }, header: { "Idempotency-Key": attempt.key([tag, call.tags]) } } })) as Promise<Schemas["AddCallTag"]>,
     refresh,
-    { onDone: ({ tags }) => show(tags), onError: failed },
+    {
+      onDone: ({ tags }) => {
+        attempt.done(); // put back after it was removed, it is another request
+        show(tags);
+      },
+      onError: failed,
+    },
   );
   const remove = useChange((tag: string) => api.DELETE("/api/calls/{call_id}/tags/{tag}", { params: { path: { call_id: call.id, tag } } }), refresh, {
     onDone: (_, tag) => toast.done(t.tagRemoved(tag), { label: t.undo, run: () => add.mutate(tag) }),

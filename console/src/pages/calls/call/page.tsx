@@ -53,14 +53,14 @@ function CallView({ call: record }: { call: CallDetail }) {
   const name = usePartyName();
   return (
     <Page title={name(call)} lead={<Lead call={call} followed={followed} />} back={{ to: "/calls", label: t.calls }} isFlush actions={<Actions call={call} isOver={followed.known.isOver} />}>
-      <div className="flex min-h-0 flex-1 border-t border-line max-md:flex-col">
-        <div className="md:hidden">
+      <div className="flex min-h-0 flex-1 border-t border-line max-md:flex-col print:block">
+        <div className="md:hidden print:hidden">
           <CallTabs id={call.id} tab={tab} isNarrow />
         </div>
-        <div className={`flex min-h-0 min-w-0 flex-1 flex-col bg-surface ${tab === "transcript" ? "" : "max-md:hidden"}`}>
+        <div className={`flex min-h-0 min-w-0 flex-1 flex-col bg-surface print:block ${tab === "transcript" ? "" : "max-md:hidden"}`}>
           <Spoken call={call} followed={followed} approvals={approvals} playback={playback} url={url} />
         </div>
-        <aside aria-label={t.about} className={`flex min-h-0 w-96 shrink-0 flex-col border-line md:border-l max-lg:w-80 max-md:w-full max-md:flex-1 ${tab === "transcript" ? "max-md:hidden" : ""}`}>
+        <aside aria-label={t.about} className={`flex min-h-0 w-96 shrink-0 flex-col border-line md:border-l max-lg:w-80 max-md:w-full max-md:flex-1 print:hidden ${tab === "transcript" ? "max-md:hidden" : ""}`}>
           <div className="max-md:hidden">
             <CallTabs id={call.id} tab={tab} />
           </div>
@@ -85,7 +85,7 @@ function Spoken({ call, followed, approvals, playback, url }: Parts & { url: str
     <>
       {playback && url && (
         <PanelBoundary>
-          <Suspense fallback={<div className="h-42 border-b border-line" />}>
+          <Suspense fallback={<div className="h-42 border-b border-line print:hidden" />}>
             <Player call={call} known={followed.known} playback={playback} url={url} />
           </Suspense>
         </PanelBoundary>

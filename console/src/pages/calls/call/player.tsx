@@ -19,7 +19,7 @@ export default function Player({ call, known, playback, url }: { call: CallDetai
   const hasFailed = usePlaying(playback, (each) => each.audio.error !== null, false);
   usePlayerCommands(playback);
   return (
-    <section aria-label={t.recording} className="border-b border-line bg-surface px-4 py-2.5 max-md:px-3">
+    <section aria-label={t.recording} className="border-b border-line bg-surface px-4 py-2.5 max-md:px-3 print:hidden">
       {peaks.data && <Waveform call={call} known={known} playback={playback} peaks={peaks.data} />}
       {peaks.isPending && <div className="mb-2 h-24 rounded bg-sunken" aria-hidden />}
       {hasFailed ? (

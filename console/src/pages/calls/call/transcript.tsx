@@ -6,6 +6,7 @@ import type { Schemas } from "@/api/client";
 import { useTexts } from "@/i18n";
 import { Button } from "@/ui/button";
 import { Empty } from "@/ui/layout";
+import { usePrinting } from "@/ui/printing";
 import type { CallDetail } from "../queries";
 import type { ApprovalItem } from "./approvals";
 import { ApprovalLine } from "./approvals";
@@ -37,6 +38,7 @@ export function Transcript({ call, followed, approvals, playback }: Props) {
   const scroller = useRef<HTMLDivElement>(null);
   // What comes above moves nothing: the place is kept from the end.
   const rows = useVirtualizer({ count: lines.length, getScrollElement: () => scroller.current, estimateSize: () => 64, overscan: 8, anchorTo: "end", paddingStart: earlier.isMore ? EARLIER_PX : 0, getItemKey: useCallback((at: number) => lines[at]?.key ?? at, [lines]) });
+  const isPrinting = usePrinting();
   const end = useFollowEnd(scroller, followed, rows.getTotalSize());
   const playing = usePlaying(playback, (each) => (each.isPlaying || each.ms > 0 ? (itemAt(followed.items, each.ms)?.key ?? null) : null), null);
   useKeepInSight(playing, lines, (at) => {
@@ -56,7 +58,7 @@ export function Transcript({ call, followed, approvals, playback }: Props) {
     );
   }
   return (
-    <div className="relative flex min-h-0 flex-1 flex-col">
+    <div className="relative flex min-h-0 flex-1 flex-col print:block">
       {earlier.isMore && followed.isConnected === null && (
         <div className="flex items-center justify-between gap-3 border-b border-line px-4 py-1 text-[13px] text-dim">
           {t.fromEnd}
@@ -65,17 +67,18 @@ export function Transcript({ call, followed, approvals, playback }: Props) {
           </Button>
         </div>
       )}
-      <div ref={scroller} role="region" aria-label={t.transcript} tabIndex={0} data-quiet-focus className="min-h-0 flex-1 overflow-auto px-4 py-2 [overflow-anchor:none] max-md:px-3" {...end.handlers}>
+      <div ref={scroller} role="region" aria-label={t.transcript} tabIndex={0} data-quiet-focus className="min-h-0 flex-1 overflow-auto px-4 py-2 [overflow-anchor:none] max-md:px-3 print:overflow-visible" {...end.handlers}>
         <div className="relative mx-auto max-w-3xl">
           <EarlierState earlier={earlier} />
         </div>
-        <div role="list" className="relative mx-auto max-w-3xl" style={{ height: rows.getTotalSize() }}>
-          {rows.getVirtualItems().map((row) => {
+        <div role="list" className="relative mx-auto max-w-3xl" style={isPrinting ? {} : { height: rows.getTotalSize() }}>
+          {(isPrinting ? lines.map((line, index) => ({ key: line.key, index, start: null })) : rows.getVirtualItems()).map((row) => {
             const line = lines[row.index];
             if (!line) return null;
             const latency = line.kind === "said" && line.seq !== null ? latencies.get(line.seq) : undefined;
+            const place = row.start === null ? { className: "break-inside-avoid" } : { ref: rows.measureElement, className: "absolute inset-x-0 top-0", style: { transform: `translateY(${row.start}px)` } };
             return (
-              <div key={row.key} ref={rows.measureElement} data-index={row.index} role="listitem" className="absolute inset-x-0 top-0" style={{ transform: `translateY(${row.start}px)` }}>
+              <div key={row.key} data-index={row.index} role="listitem" {...place}>
                 <LineView line={line} latency={latency} isPlaying={line.key === playing} play={playback ? play : null} />
               </div>
             );
@@ -83,7 +86,7 @@ export function Transcript({ call, followed, approvals, playback }: Props) {
         </div>
       </div>
       {!end.isAtEnd && followed.isConnected !== null && (
-        <div className="pointer-events-none absolute inset-x-0 bottom-3 flex justify-center">
+        <div className="pointer-events-none absolute inset-x-0 bottom-3 flex justify-center print:hidden">
           <span className="pointer-events-auto rounded-full shadow-float">
             <Button size="sm" icon={ArrowDown} onClick={end.toEnd}>
               {t.latest}
