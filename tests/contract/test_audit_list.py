@@ -22,7 +22,7 @@ async def test_an_entry_has_the_name_that_its_subject_has_now(edge: Edge) -> Non
     flow = (await http.post("/api/flows", json={"name": "Desk", "greeting": "Hello"})).json()["id"]
     gone = (await http.post("/api/flows", json={"name": "Gone"})).json()["id"]
     contact = (await http.post("/api/contacts", json={"phone_e164": "+13175550142", "name": "Ana Ruiz"})).json()["id"]
-    hook = {"url": "https://hooks.example.com/services/T0/secret", "events": ["call.ended"]}
+    hook = {"url": "https://hooks.example.com/services/T0/secret", "events": ["call.summary"]}
     webhook = (await http.post("/api/webhooks", json=hook)).json()["id"]
     await http.patch(f"/api/flows/{flow}", json={"name": "Front desk"})
     await http.delete(f"/api/flows/{gone}")
@@ -65,8 +65,9 @@ async def test_the_log_of_a_kind_a_person_and_a_time_by_pages(edge: Edge) -> Non
     until = datetime.now(UTC)
     await http.post("/api/flows", json={"name": "later"})
     assert [each["action"] for each in await log(http, subject_kind="contact")] == ["createContact"] * 3
+    # Beside these six, the colleague's key, whose transaction may have begun before or after.
     both = await log(http, at_from=since.isoformat(), at_to=until.isoformat())
-    assert {each["action"] for each in both} == {"createContact", "createFlow"} and len(both) == 6
+    assert {each["action"] for each in both} >= {"createContact", "createFlow"} and len(both) == 7
     assert await log(http, at_to=since.isoformat(), subject_kind="flow") == []
     assert await log(http, subject_kind="contact", action="createFlow") == []
     actor = str((await log(http, action="createContact"))[0]["actor"])

@@ -18,15 +18,16 @@ async def find(http: httpx.AsyncClient, q: str, **query: object) -> Found:
     return {group["kind"]: group["results"] for group in answer.json()["groups"]}
 
 
-async def furnished(edge: Edge, name: str = "Clinic") -> httpx.AsyncClient:
+async def furnished(edge: Edge) -> httpx.AsyncClient:
     """An organization with one thing of each kind but calls, each by the name of January."""
-    http = await edge.client(name)
-    await started(http, await numbered(edge, http, "+13175550101" if name == "Clinic" else "+13175550102"))
+    http = await edge.client()
+    number = await numbered(edge, http, "+13175550101")
+    await started(http, number)
     contact = {"phone_e164": "+13175550142", "name": "January Jones", "company": "100% Soap_Works"}
     assert (await http.post("/api/contacts", json=contact)).status_code == 201
     assert (await http.post("/api/flows", json={"name": "Desk of January"})).status_code == 201
     assert (await http.post("/api/flows", json={"name": "Other"})).status_code == 201
-    campaign = {"name": "January recall", "body_template": "Come again."}
+    campaign = {"name": "January recall", "body_template": "Come again.", "twilio_number_id": number}
     assert (await http.post("/api/sms/campaigns", json=campaign)).status_code == 201
     return http
 
