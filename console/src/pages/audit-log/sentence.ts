@@ -32,7 +32,7 @@ export function fieldsOf(t: Texts, entry: Entry): string {
   if (entry.fields.length === 0) return "";
   if (/^(erased|warned|disabled)/.test(entry.action)) return t.counts(entry.fields.join(", "));
   const words = [...new Set(entry.fields.map((field) => fieldName(t, field)))].join(", ");
-  return /^update/.test(entry.action) ? t.changed(words) : t.named(words);
+  return entry.action.startsWith("update") ? t.changed(words) : t.named(words);
 }
 
 /** A field of the API in words, `limit_warning_seconds` for one; of a field in a field, that of the outer one. */
