@@ -36,9 +36,7 @@ class _AuditSubjectKindEnumTypeWrapper(enum_type_wrapper._EnumTypeWrapper[_Audit
     AUDIT_SUBJECT_KIND_CAMPAIGN: _AuditSubjectKind.ValueType  # 7
     AUDIT_SUBJECT_KIND_TEMPLATE: _AuditSubjectKind.ValueType  # 8
     AUDIT_SUBJECT_KIND_OPT_OUT: _AuditSubjectKind.ValueType  # 9
-    """The subject is the phone number that gets no texts."""
     AUDIT_SUBJECT_KIND_BLOCKED_NUMBER: _AuditSubjectKind.ValueType  # 10
-    """The subject is the phone number."""
     AUDIT_SUBJECT_KIND_NUMBER: _AuditSubjectKind.ValueType  # 11
     AUDIT_SUBJECT_KIND_KNOWLEDGE: _AuditSubjectKind.ValueType  # 12
     AUDIT_SUBJECT_KIND_TOOL: _AuditSubjectKind.ValueType  # 13
@@ -57,7 +55,7 @@ class _AuditSubjectKindEnumTypeWrapper(enum_type_wrapper._EnumTypeWrapper[_Audit
     AUDIT_SUBJECT_KIND_EVENT: _AuditSubjectKind.ValueType  # 26
 
 class AuditSubjectKind(_AuditSubjectKind, metaclass=_AuditSubjectKindEnumTypeWrapper):
-    """What an entry is about."""
+    """What an entry is about.  The subject of an entry about an opt-out or a blocked number is the number."""
 
 AUDIT_SUBJECT_KIND_UNSPECIFIED: AuditSubjectKind.ValueType  # 0
 AUDIT_SUBJECT_KIND_FLOW: AuditSubjectKind.ValueType  # 1
@@ -69,9 +67,7 @@ AUDIT_SUBJECT_KIND_MESSAGE: AuditSubjectKind.ValueType  # 6
 AUDIT_SUBJECT_KIND_CAMPAIGN: AuditSubjectKind.ValueType  # 7
 AUDIT_SUBJECT_KIND_TEMPLATE: AuditSubjectKind.ValueType  # 8
 AUDIT_SUBJECT_KIND_OPT_OUT: AuditSubjectKind.ValueType  # 9
-"""The subject is the phone number that gets no texts."""
 AUDIT_SUBJECT_KIND_BLOCKED_NUMBER: AuditSubjectKind.ValueType  # 10
-"""The subject is the phone number."""
 AUDIT_SUBJECT_KIND_NUMBER: AuditSubjectKind.ValueType  # 11
 AUDIT_SUBJECT_KIND_KNOWLEDGE: AuditSubjectKind.ValueType  # 12
 AUDIT_SUBJECT_KIND_TOOL: AuditSubjectKind.ValueType  # 13
@@ -120,9 +116,7 @@ class AuditEntry(message.Message):
     subject_kind: AuditSubjectKind.ValueType
     """What the subject is; unset for an operation of an older release."""
     subject_name: builtins.str
-    """What the subject, or the first id of it, is called now: a name, a contact's name or number.  Null if it was deleted, has no
-    name, or is something that the key may not read.
-    """
+    """What the subject, or the first id of it, is called now.  Null if it was deleted, has no name, or may not be read with this key."""
     @builtins.property
     def at(self) -> timestamp_pb2.Timestamp: ...
     @builtins.property

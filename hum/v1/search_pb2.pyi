@@ -48,7 +48,7 @@ class SearchRequest(message.Message):
     Q_FIELD_NUMBER: builtins.int
     LIMIT_FIELD_NUMBER: builtins.int
     q: builtins.str
-    """The beginnings of words, or a phone number, or part of one, in any notation; nothing is found by an empty text.  In calls'
+    """The beginnings of words of a name, an e-mail address, a company or a text, or a phone number, or part of one, in any notation; nothing is found by an empty text.  In calls'
     transcripts and summaries whole words are looked for.
     """
     limit: builtins.int

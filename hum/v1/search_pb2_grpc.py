@@ -45,9 +45,8 @@ class SearchServiceServicer:
     """Missing associated documentation comment in .proto file."""
 
     def Search(self, request, context):
-        """Finds contacts by name, number, e-mail and company, calls by words and number, conversations by words, name and number, flows and
-        campaigns by name: of each kind the newest.  A key finds those kinds that it may list: `contacts:read`, `calls:read`, `sms:read`,
-        `flows:read`, `campaigns:read`.
+        """Finds contacts, calls, conversations, flows and campaigns by words or a number, the newest of each kind.  A key finds those kinds that
+        it may list: `contacts:read`, `calls:read`, `sms:read`, `flows:read`, `campaigns:read`.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -32,18 +32,16 @@ class SearchServiceStub:
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> SearchServiceAsyncStub: ...
     Search: _grpc.UnaryUnaryMultiCallable[_search_pb2.SearchRequest, _search_pb2.SearchResponse]
-    """Finds contacts by name, number, e-mail and company, calls by words and number, conversations by words, name and number, flows and
-    campaigns by name: of each kind the newest.  A key finds those kinds that it may list: `contacts:read`, `calls:read`, `sms:read`,
-    `flows:read`, `campaigns:read`.
+    """Finds contacts, calls, conversations, flows and campaigns by words or a number, the newest of each kind.  A key finds those kinds that
+    it may list: `contacts:read`, `calls:read`, `sms:read`, `flows:read`, `campaigns:read`.
     """
 
 @_typing.type_check_only
 class SearchServiceAsyncStub(SearchServiceStub):
     def __init__(self, channel: _aio.Channel) -> None: ...
     Search: _aio.UnaryUnaryMultiCallable[_search_pb2.SearchRequest, _search_pb2.SearchResponse]  # type: ignore[assignment]
-    """Finds contacts by name, number, e-mail and company, calls by words and number, conversations by words, name and number, flows and
-    campaigns by name: of each kind the newest.  A key finds those kinds that it may list: `contacts:read`, `calls:read`, `sms:read`,
-    `flows:read`, `campaigns:read`.
+    """Finds contacts, calls, conversations, flows and campaigns by words or a number, the newest of each kind.  A key finds those kinds that
+    it may list: `contacts:read`, `calls:read`, `sms:read`, `flows:read`, `campaigns:read`.
     """
 
 class SearchServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -53,9 +51,8 @@ class SearchServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _search_pb2.SearchRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_search_pb2.SearchResponse, _abc.Awaitable[_search_pb2.SearchResponse]]:
-        """Finds contacts by name, number, e-mail and company, calls by words and number, conversations by words, name and number, flows and
-        campaigns by name: of each kind the newest.  A key finds those kinds that it may list: `contacts:read`, `calls:read`, `sms:read`,
-        `flows:read`, `campaigns:read`.
+        """Finds contacts, calls, conversations, flows and campaigns by words or a number, the newest of each kind.  A key finds those kinds that
+        it may list: `contacts:read`, `calls:read`, `sms:read`, `flows:read`, `campaigns:read`.
         """
 
 def add_SearchServiceServicer_to_server(servicer: SearchServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

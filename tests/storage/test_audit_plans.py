@@ -2,7 +2,6 @@
 
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 import asyncpg
 import pytest
@@ -85,13 +84,13 @@ async def test_a_day_has_its_entries_and_no_others(two: Two) -> None:
         )
     await owner.close()
 
-    async def between(since: int | None, until: int | None, **by: Any) -> list[str]:
-        times = {
-            name: None if minutes is None else noon + timedelta(minutes=minutes)
-            for name, minutes in {"since": since, "until": until}.items()
-        }
+    async def between(since: int | None, until: int | None, actions: list[str] | None = None) -> list[str]:
+        first, last = (None if minutes is None else noon + timedelta(minutes=minutes) for minutes in (since, until))
         async with two.db.tenant(two.mine) as tx:
-            return [row.action for row in await audit.page(tx, None, AuditFilter(**times, **by), 10)]
+            return [
+                row.action
+                for row in await audit.page(tx, None, AuditFilter(actions=actions, since=first, until=last), 10)
+            ]
 
     assert await between(None, None) == ["a3", "a2", "a1", "a0"]
     assert await between(0, 60) == ["a2", "a0"]

@@ -81,13 +81,13 @@ function Commands({ onClose }: { onClose: () => void }) {
               id={`palette-${at}`}
               role="option"
               aria-selected={at === chosen}
-              aria-label={command.kind && [command.label, command.detail, command.kind].filter(Boolean).join(", ")}
               className="flex items-center gap-3 rounded-control px-3 py-2 aria-selected:bg-hover"
               onPointerMove={() => setChosen(at)}
               onClick={() => run(command)}
             >
               <span className={command.detail ? "max-w-[50%] shrink-0 truncate" : "min-w-0 flex-1 truncate"}>{command.label}</span>
               {command.detail && <span className="min-w-0 flex-1 truncate text-[13px] text-dim">{command.detail}</span>}
+              {command.kind && <span className="sr-only">{command.kind}</span>}
               {command.group && <span className="text-xs text-dim">{command.group}</span>}
               {command.keys && <KeyNames keys={command.keys} />}
             </li>
