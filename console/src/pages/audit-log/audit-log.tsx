@@ -21,7 +21,7 @@ const EXPORT = "/api/audit-log/export";
 
 export function AuditLog() {
   const t = useTexts("auditLog");
-  const filter = useSearch({ from: "/shell/audit-log" });
+  const filter = withDays(useSearch({ from: "/shell/audit-log" }));
   const zone = useZone();
   const wanted = {
     ...(filter.actor ? { actor: filter.actor } : {}),
@@ -60,6 +60,12 @@ export function AuditLog() {
       />
     </Page>
   );
+}
+
+/** The filter without what is no day: an address may hold anything. */
+function withDays({ from, to, ...filter }: AuditFilter): AuditFilter {
+  const isDay = (day: string | undefined): boolean => /^\d{4}-\d\d-\d\d$/.test(day ?? "") && !Number.isNaN(Date.parse(day ?? ""));
+  return { ...filter, ...(from && isDay(from) ? { from } : {}), ...(to && isDay(to) ? { to } : {}) };
 }
 
 function Verify() {
