@@ -52,6 +52,7 @@ from control.optouts.feature import feature as optouts
 from control.outbound.feature import feature as outbound
 from control.retention.feature import feature as retention
 from control.review.feature import feature as review
+from control.search.feature import feature as search
 from control.server import ControlServer
 from control.studio.feature import feature as studio
 from control.team.feature import feature as team
@@ -129,6 +130,7 @@ FEATURES = (
     usage,
     events,
     changes,
+    search,
     webhooks,
     triggers,
     notifications,

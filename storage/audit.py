@@ -33,14 +33,45 @@ APPEND_ALL = """
      WHERE m.user_id = $1
 """
 APPEND_IN_MY_ORGANIZATIONS = "SELECT hum.note_in_my_organizations($1, $2, $3, $4, $5)"
-PAGE = """
-    SELECT l.id, l.org_id, l.at, l.actor, l.actor_name, l.action, l.subject, l.fields, l.request_id,
-           s.seq, s.previous_hash, s.hash
-      FROM audit_log l LEFT JOIN audit_seals s ON s.entry_id = l.id
-     WHERE l.id < coalesce($1::bigint, 9223372036854775807)
-       AND ($2 = '' OR l.actor = $2) AND ($3 = '' OR l.action = $3) AND ($4 = '' OR l.subject = $4)
-     ORDER BY l.id DESC
-     LIMIT $5
+COLUMNS = """
+    l.id, l.org_id, l.at, l.actor, l.actor_name, l.action, l.subject, l.fields, l.request_id, s.seq, s.previous_hash, s.hash
+"""
+# A plan for each set of filters: most have an index in the list's order, and a generic plan would use none.
+PLAN_ANEW = "SET LOCAL plan_cache_mode = force_custom_plan"
+FILTERED = """
+       l.id < coalesce($1::bigint, 9223372036854775807) AND ($2 = '' OR l.actor = $2) AND ($3 = '' OR l.subject = $3)
+"""
+# Ids ascend with the time of insertion, and `at` is when the transaction began.  So what a transaction of up to a quarter of an
+# hour wrote before a time has a lower id than any entry of a quarter of an hour later, which the index on `at` finds.
+WITHIN = """
+       AND l.id < coalesce(
+           (SELECT x.id FROM audit_log x WHERE x.at >= $6::timestamptz + interval '15 minutes' ORDER BY x.at LIMIT 1),
+           9223372036854775807)
+       AND l.id > coalesce(
+           (SELECT x.id FROM audit_log x WHERE x.at < $5::timestamptz - interval '15 minutes' ORDER BY x.at DESC LIMIT 1), 0)
+       AND ($5::timestamptz IS NULL OR l.at >= $5) AND ($6::timestamptz IS NULL OR l.at < $6)
+"""
+NEWEST = "ORDER BY l.id DESC LIMIT $4"
+PAGE = f"""
+    SELECT {COLUMNS} FROM audit_log l LEFT JOIN audit_seals s ON s.entry_id = l.id WHERE {FILTERED} {NEWEST}
+"""
+PAGE_OF_TIME = f"""
+    SELECT {COLUMNS} FROM audit_log l LEFT JOIN audit_seals s ON s.entry_id = l.id WHERE {FILTERED} {WITHIN} {NEWEST}
+"""
+# The newest of each operation, and of these the newest: each operation has an index in the list's order.
+PAGE_OF_ACTIONS = f"""
+    SELECT {COLUMNS}
+      FROM unnest($5::text[]) AS wanted (action)
+     CROSS JOIN LATERAL (SELECT l.* FROM audit_log l WHERE l.action = wanted.action AND {FILTERED} {NEWEST}) l
+      LEFT JOIN audit_seals s ON s.entry_id = l.id
+     {NEWEST}
+"""
+PAGE_OF_ACTIONS_AND_TIME = f"""
+    SELECT {COLUMNS}
+      FROM unnest($7::text[]) AS wanted (action)
+     CROSS JOIN LATERAL (SELECT l.* FROM audit_log l WHERE l.action = wanted.action AND {FILTERED} {WITHIN} {NEWEST}) l
+      LEFT JOIN audit_seals s ON s.entry_id = l.id
+     {NEWEST}
 """
 SEALED = """
     SELECT l.id, l.org_id, l.at, l.actor, l.actor_name, l.action, l.subject, l.fields, l.request_id,
@@ -67,6 +98,17 @@ HEADS = """
 SEAL = "INSERT INTO audit_seals (org_id, seq, entry_id, previous_hash, hash) VALUES ($1, $2, $3, $4, $5)"
 READER = "audit"
 EXPORT_ROWS = 500
+
+
+@dataclass(frozen=True, slots=True)
+class AuditFilter:
+    """The filters of a page of the log; an empty one matches all.  `actions`: None matches all, no actions match none."""
+
+    actor: str = ""
+    subject: str = ""
+    actions: Sequence[str] | None = None
+    since: datetime | None = None
+    until: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,9 +159,16 @@ async def append_read(
     await tx.execute(APPEND_READ, org, actor, actor_name, action, subject, request_id)
 
 
-async def page(tx: Tx, before: int | None, actor: str, action: str, subject: str, limit: int) -> list[AuditEntryRow]:
-    """Return entries newest first, below `before`; an empty filter matches all."""
-    return [AuditEntryRow(**row) for row in await tx.fetch(PAGE, before, actor, action, subject, limit)]
+async def page(tx: Tx, before: int | None, by: AuditFilter, limit: int) -> list[AuditEntryRow]:
+    """Return entries newest first, below `before`."""
+    await tx.execute(PLAN_ANEW)
+    of_time = by.since is not None or by.until is not None
+    parameters: list[object] = [before, by.actor, by.subject, limit, *((by.since, by.until) if of_time else ())]
+    query = PAGE_OF_TIME if of_time else PAGE
+    if by.actions is not None:
+        query = PAGE_OF_ACTIONS_AND_TIME if of_time else PAGE_OF_ACTIONS
+        parameters.append(list(by.actions))
+    return [AuditEntryRow(**row) for row in await tx.fetch(query, *parameters)]
 
 
 async def sealed_after(tx: Tx, seq: int) -> list[AuditEntryRow]:

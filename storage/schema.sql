@@ -4567,6 +4567,10 @@ CREATE INDEX audit_log_action ON public.audit_log USING btree (org_id, action, i
 
 CREATE INDEX audit_log_actor ON public.audit_log USING btree (org_id, actor, id DESC);
 
+-- INDEX audit_log_at
+
+CREATE INDEX audit_log_at ON public.audit_log USING btree (org_id, at);
+
 -- INDEX audit_log_horizon
 
 CREATE INDEX audit_log_horizon ON public.audit_log USING btree (xid, id);

@@ -1,19 +1,22 @@
 """AuditService (proto/hum/v1/audit.proto)."""
 
 from collections.abc import AsyncIterator
+from functools import partial
 
 from google.api.httpbody_pb2 import HttpBody
 
-from control.audit import usecases
+from control.audit import kinds, usecases
 from control.base import paging
-from control.base.wire import timestamp
+from control.base.principal import has_scope
+from control.base.wire import moment, timestamp, value, word
 from control.boundary import TenantContext, TransactionContext
 from control.feature import Deps
 from hum import audit as chain
 from hum import rpc
+from hum.contract.principal import Principal
 from hum.v1 import audit_pb2 as pb
-from storage import audit
-from storage.audit import AuditEntryRow
+from storage import audit, audit_names
+from storage.audit import AuditEntryRow, AuditFilter
 
 NDJSON = "application/x-ndjson"
 
@@ -26,9 +29,12 @@ class AuditServicer:
 
     async def ListAuditLog(self, request: pb.ListAuditLogRequest, ctx: TransactionContext) -> pb.ListAuditLogResponse:
         before, count = self._cursors.after(request), paging.rows_to_fetch(request)
-        rows = await audit.page(ctx.tx, before, request.actor, request.action, request.subject, count)
+        rows = await audit.page(ctx.tx, before, _filter(request), count)
         page, more = self._cursors.cut(request, rows, lambda row: (row.id,))
-        return pb.ListAuditLogResponse(entries=[present(row) for row in page], next_cursor=more)
+        named = [kinds.named_id(row.action, row.subject, partial(_may_read, ctx.principal)) for row in page]
+        names = await audit_names.names(ctx.tx, list({id for id in named if id is not None}))
+        entries = [present(row, names.get(id) if id else None) for row, id in zip(page, named, strict=True)]
+        return pb.ListAuditLogResponse(entries=entries, next_cursor=more)
 
     async def ExportAuditLog(self, _: pb.ExportAuditLogRequest, ctx: TenantContext) -> AsyncIterator[HttpBody]:
         """Yield the log page by page, each in its own transaction and within the organization's concurrency limit."""
@@ -52,7 +58,24 @@ def _line(row: AuditEntryRow) -> bytes:
     return chain.line(row.seq, usecases.entry(row), bytes(row.previous_hash), bytes(row.hash))
 
 
-def present(row: AuditEntryRow) -> pb.AuditEntry:
+def _filter(request: pb.ListAuditLogRequest) -> AuditFilter:
+    actions = kinds.actions_of(word(pb.AuditSubjectKind, request.subject_kind))
+    if request.action:
+        actions = [request.action] if actions is None or request.action in actions else []
+    return AuditFilter(
+        request.actor,
+        request.subject,
+        actions,
+        since=moment(request.at_from) if request.HasField("at_from") else None,
+        until=moment(request.at_to) if request.HasField("at_to") else None,
+    )
+
+
+def _may_read(principal: Principal, scope: str) -> bool:
+    return principal.key_id is None or has_scope(principal.scopes, scope)
+
+
+def present(row: AuditEntryRow, subject_name: str | None) -> pb.AuditEntry:
     """Return an entry as a message of the contract."""
     return pb.AuditEntry(
         at=timestamp(row.at),
@@ -64,4 +87,6 @@ def present(row: AuditEntryRow) -> pb.AuditEntry:
         request_id=row.request_id,
         seq=row.seq,
         hash=row.hash.hex() if row.hash else None,
+        subject_kind=value(pb.AuditSubjectKind, kinds.kinds().get(row.action)),
+        subject_name=subject_name,
     )

@@ -24,12 +24,13 @@ _sym_db = _symbol_database.Default()
 
 from hum.v1 import validate_pb2 as buf_dot_validate_dot_validate__pb2
 from google.api import annotations_pb2 as google_dot_api_dot_annotations__pb2
+from google.api import field_behavior_pb2 as google_dot_api_dot_field__behavior__pb2
 from google.api import httpbody_pb2 as google_dot_api_dot_httpbody__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 from hum.v1 import options_pb2 as hum_dot_v1_dot_options__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x12hum/v1/audit.proto\x12\x06hum.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x19google/api/httpbody.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x14hum/v1/options.proto\"\xae\x02\n\nAuditEntry\x12\x30\n\x02\x61t\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\x90\xb6\x18\x01R\x02\x61t\x12\x14\n\x05\x61\x63tor\x18\x02 \x01(\tR\x05\x61\x63tor\x12\x1d\n\nactor_name\x18\x03 \x01(\tR\tactorName\x12\x16\n\x06\x61\x63tion\x18\x04 \x01(\tR\x06\x61\x63tion\x12\x1d\n\x07subject\x18\x05 \x01(\tH\x00R\x07subject\x88\x01\x01\x12\x16\n\x06\x66ields\x18\x06 \x03(\tR\x06\x66ields\x12\x1d\n\nrequest_id\x18\x07 \x01(\tR\trequestId\x12\x15\n\x03seq\x18\x08 \x01(\x03H\x01R\x03seq\x88\x01\x01\x12\x17\n\x04hash\x18\t \x01(\tH\x02R\x04hash\x88\x01\x01\x42\n\n\x08_subjectB\x06\n\x04_seqB\x07\n\x05_hash\"\xc2\x01\n\x13ListAuditLogRequest\x12%\n\x05limit\x18\x01 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xc8\x01(\x01H\x00R\x05limit\x88\x01\x01\x12\x16\n\x06\x63ursor\x18\x02 \x01(\tR\x06\x63ursor\x12\x1d\n\x05\x61\x63tor\x18\x03 \x01(\tB\x07\xbaH\x04r\x02\x18@R\x05\x61\x63tor\x12\x1f\n\x06\x61\x63tion\x18\x04 \x01(\tB\x07\xbaH\x04r\x02\x18@R\x06\x61\x63tion\x12\"\n\x07subject\x18\x05 \x01(\tB\x08\xbaH\x05r\x03\x18\xff\x01R\x07subjectB\x08\n\x06_limit\"z\n\x14ListAuditLogResponse\x12,\n\x07\x65ntries\x18\x01 \x03(\x0b\x32\x12.hum.v1.AuditEntryR\x07\x65ntries\x12$\n\x0bnext_cursor\x18\x02 \x01(\tH\x00R\nnextCursor\x88\x01\x01\x42\x0e\n\x0c_next_cursor\"\x17\n\x15\x45xportAuditLogRequest2\x98\x02\n\x0c\x41uditService\x12r\n\x0cListAuditLog\x12\x1b.hum.v1.ListAuditLogRequest\x1a\x1c.hum.v1.ListAuditLogResponse\"\'\x8a\xb5\x18\r\x08\x03\x12\tteam:read\x82\xd3\xe4\x93\x02\x10\x12\x0e/api/audit-log\x12\x93\x01\n\x0e\x45xportAuditLog\x12\x1d.hum.v1.ExportAuditLogRequest\x1a\x14.google.api.HttpBody\"J\x8a\xb5\x18\x0f\x08\x03\x12\tteam:read@\x01\x92\xb5\x18\x16\x12\x14\x61pplication/x-ndjson\x82\xd3\xe4\x93\x02\x17\x12\x15/api/audit-log/export0\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x12hum/v1/audit.proto\x12\x06hum.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x19google/api/httpbody.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x14hum/v1/options.proto\"\xb0\x03\n\nAuditEntry\x12\x30\n\x02\x61t\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\x90\xb6\x18\x01R\x02\x61t\x12\x14\n\x05\x61\x63tor\x18\x02 \x01(\tR\x05\x61\x63tor\x12\x1d\n\nactor_name\x18\x03 \x01(\tR\tactorName\x12\x16\n\x06\x61\x63tion\x18\x04 \x01(\tR\x06\x61\x63tion\x12\x1d\n\x07subject\x18\x05 \x01(\tH\x00R\x07subject\x88\x01\x01\x12\x16\n\x06\x66ields\x18\x06 \x03(\tR\x06\x66ields\x12\x1d\n\nrequest_id\x18\x07 \x01(\tR\trequestId\x12\x15\n\x03seq\x18\x08 \x01(\x03H\x01R\x03seq\x88\x01\x01\x12\x17\n\x04hash\x18\t \x01(\tH\x02R\x04hash\x88\x01\x01\x12\x41\n\x0csubject_kind\x18\n \x01(\x0e\x32\x18.hum.v1.AuditSubjectKindB\x04\xe2\x41\x01\x03R\x0bsubjectKind\x12,\n\x0csubject_name\x18\x0b \x01(\tB\x04\xe2\x41\x01\x03H\x03R\x0bsubjectName\x88\x01\x01\x42\n\n\x08_subjectB\x06\n\x04_seqB\x07\n\x05_hashB\x0f\n\r_subject_name\"\xef\x02\n\x13ListAuditLogRequest\x12%\n\x05limit\x18\x01 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xc8\x01(\x01H\x00R\x05limit\x88\x01\x01\x12\x16\n\x06\x63ursor\x18\x02 \x01(\tR\x06\x63ursor\x12\x1d\n\x05\x61\x63tor\x18\x03 \x01(\tB\x07\xbaH\x04r\x02\x18@R\x05\x61\x63tor\x12\x1f\n\x06\x61\x63tion\x18\x04 \x01(\tB\x07\xbaH\x04r\x02\x18@R\x06\x61\x63tion\x12\"\n\x07subject\x18\x05 \x01(\tB\x08\xbaH\x05r\x03\x18\xff\x01R\x07subject\x12\x45\n\x0csubject_kind\x18\x06 \x01(\x0e\x32\x18.hum.v1.AuditSubjectKindB\x08\xbaH\x05\x82\x01\x02\x10\x01R\x0bsubjectKind\x12\x33\n\x07\x61t_from\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x06\x61tFrom\x12/\n\x05\x61t_to\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x04\x61tToB\x08\n\x06_limit\"z\n\x14ListAuditLogResponse\x12,\n\x07\x65ntries\x18\x01 \x03(\x0b\x32\x12.hum.v1.AuditEntryR\x07\x65ntries\x12$\n\x0bnext_cursor\x18\x02 \x01(\tH\x00R\nnextCursor\x88\x01\x01\x42\x0e\n\x0c_next_cursor\"\x17\n\x15\x45xportAuditLogRequest*\x8f\x07\n\x10\x41uditSubjectKind\x12\"\n\x1e\x41UDIT_SUBJECT_KIND_UNSPECIFIED\x10\x00\x12\x1b\n\x17\x41UDIT_SUBJECT_KIND_FLOW\x10\x01\x12\x1b\n\x17\x41UDIT_SUBJECT_KIND_CALL\x10\x02\x12 \n\x1c\x41UDIT_SUBJECT_KIND_VOICEMAIL\x10\x03\x12\x1e\n\x1a\x41UDIT_SUBJECT_KIND_CONTACT\x10\x04\x12#\n\x1f\x41UDIT_SUBJECT_KIND_CONVERSATION\x10\x05\x12\x1e\n\x1a\x41UDIT_SUBJECT_KIND_MESSAGE\x10\x06\x12\x1f\n\x1b\x41UDIT_SUBJECT_KIND_CAMPAIGN\x10\x07\x12\x1f\n\x1b\x41UDIT_SUBJECT_KIND_TEMPLATE\x10\x08\x12\x1e\n\x1a\x41UDIT_SUBJECT_KIND_OPT_OUT\x10\t\x12%\n!AUDIT_SUBJECT_KIND_BLOCKED_NUMBER\x10\n\x12\x1d\n\x19\x41UDIT_SUBJECT_KIND_NUMBER\x10\x0b\x12 \n\x1c\x41UDIT_SUBJECT_KIND_KNOWLEDGE\x10\x0c\x12\x1b\n\x17\x41UDIT_SUBJECT_KIND_TOOL\x10\r\x12\"\n\x1e\x41UDIT_SUBJECT_KIND_TOOL_SECRET\x10\x0e\x12!\n\x1d\x41UDIT_SUBJECT_KIND_MCP_SERVER\x10\x0f\x12$\n AUDIT_SUBJECT_KIND_CRM_CONNECTOR\x10\x10\x12\x1e\n\x1a\x41UDIT_SUBJECT_KIND_WEBHOOK\x10\x11\x12\x1e\n\x1a\x41UDIT_SUBJECT_KIND_TRIGGER\x10\x12\x12\x1f\n\x1b\x41UDIT_SUBJECT_KIND_APPROVAL\x10\x13\x12\x1d\n\x19\x41UDIT_SUBJECT_KIND_MEMBER\x10\x14\x12\x1d\n\x19\x41UDIT_SUBJECT_KIND_INVITE\x10\x15\x12\x1e\n\x1a\x41UDIT_SUBJECT_KIND_API_KEY\x10\x16\x12#\n\x1f\x41UDIT_SUBJECT_KIND_ORGANIZATION\x10\x17\x12\x1e\n\x1a\x41UDIT_SUBJECT_KIND_BILLING\x10\x18\x12 \n\x1c\x41UDIT_SUBJECT_KIND_AUDIT_LOG\x10\x19\x12\x1c\n\x18\x41UDIT_SUBJECT_KIND_EVENT\x10\x1a\x32\x98\x02\n\x0c\x41uditService\x12r\n\x0cListAuditLog\x12\x1b.hum.v1.ListAuditLogRequest\x1a\x1c.hum.v1.ListAuditLogResponse\"\'\x8a\xb5\x18\r\x08\x03\x12\tteam:read\x82\xd3\xe4\x93\x02\x10\x12\x0e/api/audit-log\x12\x93\x01\n\x0e\x45xportAuditLog\x12\x1d.hum.v1.ExportAuditLogRequest\x1a\x14.google.api.HttpBody\"J\x8a\xb5\x18\x0f\x08\x03\x12\tteam:read@\x01\x92\xb5\x18\x16\x12\x14\x61pplication/x-ndjson\x82\xd3\xe4\x93\x02\x17\x12\x15/api/audit-log/export0\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -38,6 +39,10 @@ if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_AUDITENTRY'].fields_by_name['at']._loaded_options = None
   _globals['_AUDITENTRY'].fields_by_name['at']._serialized_options = b'\220\266\030\001'
+  _globals['_AUDITENTRY'].fields_by_name['subject_kind']._loaded_options = None
+  _globals['_AUDITENTRY'].fields_by_name['subject_kind']._serialized_options = b'\342A\001\003'
+  _globals['_AUDITENTRY'].fields_by_name['subject_name']._loaded_options = None
+  _globals['_AUDITENTRY'].fields_by_name['subject_name']._serialized_options = b'\342A\001\003'
   _globals['_LISTAUDITLOGREQUEST'].fields_by_name['limit']._loaded_options = None
   _globals['_LISTAUDITLOGREQUEST'].fields_by_name['limit']._serialized_options = b'\272H\007\032\005\030\310\001(\001'
   _globals['_LISTAUDITLOGREQUEST'].fields_by_name['actor']._loaded_options = None
@@ -46,18 +51,22 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_LISTAUDITLOGREQUEST'].fields_by_name['action']._serialized_options = b'\272H\004r\002\030@'
   _globals['_LISTAUDITLOGREQUEST'].fields_by_name['subject']._loaded_options = None
   _globals['_LISTAUDITLOGREQUEST'].fields_by_name['subject']._serialized_options = b'\272H\005r\003\030\377\001'
+  _globals['_LISTAUDITLOGREQUEST'].fields_by_name['subject_kind']._loaded_options = None
+  _globals['_LISTAUDITLOGREQUEST'].fields_by_name['subject_kind']._serialized_options = b'\272H\005\202\001\002\020\001'
   _globals['_AUDITSERVICE'].methods_by_name['ListAuditLog']._loaded_options = None
   _globals['_AUDITSERVICE'].methods_by_name['ListAuditLog']._serialized_options = b'\212\265\030\r\010\003\022\tteam:read\202\323\344\223\002\020\022\016/api/audit-log'
   _globals['_AUDITSERVICE'].methods_by_name['ExportAuditLog']._loaded_options = None
   _globals['_AUDITSERVICE'].methods_by_name['ExportAuditLog']._serialized_options = b'\212\265\030\017\010\003\022\tteam:read@\001\222\265\030\026\022\024application/x-ndjson\202\323\344\223\002\027\022\025/api/audit-log/export'
-  _globals['_AUDITENTRY']._serialized_start=172
-  _globals['_AUDITENTRY']._serialized_end=474
-  _globals['_LISTAUDITLOGREQUEST']._serialized_start=477
-  _globals['_LISTAUDITLOGREQUEST']._serialized_end=671
-  _globals['_LISTAUDITLOGRESPONSE']._serialized_start=673
-  _globals['_LISTAUDITLOGRESPONSE']._serialized_end=795
-  _globals['_EXPORTAUDITLOGREQUEST']._serialized_start=797
-  _globals['_EXPORTAUDITLOGREQUEST']._serialized_end=820
-  _globals['_AUDITSERVICE']._serialized_start=823
-  _globals['_AUDITSERVICE']._serialized_end=1103
+  _globals['_AUDITSUBJECTKIND']._serialized_start=1159
+  _globals['_AUDITSUBJECTKIND']._serialized_end=2070
+  _globals['_AUDITENTRY']._serialized_start=205
+  _globals['_AUDITENTRY']._serialized_end=637
+  _globals['_LISTAUDITLOGREQUEST']._serialized_start=640
+  _globals['_LISTAUDITLOGREQUEST']._serialized_end=1007
+  _globals['_LISTAUDITLOGRESPONSE']._serialized_start=1009
+  _globals['_LISTAUDITLOGRESPONSE']._serialized_end=1131
+  _globals['_EXPORTAUDITLOGREQUEST']._serialized_start=1133
+  _globals['_EXPORTAUDITLOGREQUEST']._serialized_end=1156
+  _globals['_AUDITSERVICE']._serialized_start=2073
+  _globals['_AUDITSERVICE']._serialized_end=2353
 # @@protoc_insertion_point(module_scope)

@@ -8,6 +8,7 @@ from google.protobuf import descriptor as descriptor
 from google.protobuf import message as message
 from google.protobuf import timestamp_pb2 as timestamp_pb2
 from google.protobuf.internal import containers as containers
+from google.protobuf.internal import enum_type_wrapper as enum_type_wrapper
 import builtins as builtins
 import sys
 import typing as typing
@@ -18,6 +19,71 @@ else:
     from typing_extensions import TypeAlias as _TypeAlias, Never as _Never
 
 DESCRIPTOR: descriptor.FileDescriptor
+
+class _AuditSubjectKind:
+    ValueType = typing.NewType("ValueType", builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _AuditSubjectKindEnumTypeWrapper(enum_type_wrapper._EnumTypeWrapper[_AuditSubjectKind.ValueType], builtins.type):
+    DESCRIPTOR: descriptor.EnumDescriptor
+    AUDIT_SUBJECT_KIND_UNSPECIFIED: _AuditSubjectKind.ValueType  # 0
+    AUDIT_SUBJECT_KIND_FLOW: _AuditSubjectKind.ValueType  # 1
+    AUDIT_SUBJECT_KIND_CALL: _AuditSubjectKind.ValueType  # 2
+    AUDIT_SUBJECT_KIND_VOICEMAIL: _AuditSubjectKind.ValueType  # 3
+    AUDIT_SUBJECT_KIND_CONTACT: _AuditSubjectKind.ValueType  # 4
+    AUDIT_SUBJECT_KIND_CONVERSATION: _AuditSubjectKind.ValueType  # 5
+    AUDIT_SUBJECT_KIND_MESSAGE: _AuditSubjectKind.ValueType  # 6
+    AUDIT_SUBJECT_KIND_CAMPAIGN: _AuditSubjectKind.ValueType  # 7
+    AUDIT_SUBJECT_KIND_TEMPLATE: _AuditSubjectKind.ValueType  # 8
+    AUDIT_SUBJECT_KIND_OPT_OUT: _AuditSubjectKind.ValueType  # 9
+    AUDIT_SUBJECT_KIND_BLOCKED_NUMBER: _AuditSubjectKind.ValueType  # 10
+    AUDIT_SUBJECT_KIND_NUMBER: _AuditSubjectKind.ValueType  # 11
+    AUDIT_SUBJECT_KIND_KNOWLEDGE: _AuditSubjectKind.ValueType  # 12
+    AUDIT_SUBJECT_KIND_TOOL: _AuditSubjectKind.ValueType  # 13
+    AUDIT_SUBJECT_KIND_TOOL_SECRET: _AuditSubjectKind.ValueType  # 14
+    AUDIT_SUBJECT_KIND_MCP_SERVER: _AuditSubjectKind.ValueType  # 15
+    AUDIT_SUBJECT_KIND_CRM_CONNECTOR: _AuditSubjectKind.ValueType  # 16
+    AUDIT_SUBJECT_KIND_WEBHOOK: _AuditSubjectKind.ValueType  # 17
+    AUDIT_SUBJECT_KIND_TRIGGER: _AuditSubjectKind.ValueType  # 18
+    AUDIT_SUBJECT_KIND_APPROVAL: _AuditSubjectKind.ValueType  # 19
+    AUDIT_SUBJECT_KIND_MEMBER: _AuditSubjectKind.ValueType  # 20
+    AUDIT_SUBJECT_KIND_INVITE: _AuditSubjectKind.ValueType  # 21
+    AUDIT_SUBJECT_KIND_API_KEY: _AuditSubjectKind.ValueType  # 22
+    AUDIT_SUBJECT_KIND_ORGANIZATION: _AuditSubjectKind.ValueType  # 23
+    AUDIT_SUBJECT_KIND_BILLING: _AuditSubjectKind.ValueType  # 24
+    AUDIT_SUBJECT_KIND_AUDIT_LOG: _AuditSubjectKind.ValueType  # 25
+    AUDIT_SUBJECT_KIND_EVENT: _AuditSubjectKind.ValueType  # 26
+
+class AuditSubjectKind(_AuditSubjectKind, metaclass=_AuditSubjectKindEnumTypeWrapper):
+    """What an entry is about.  The subject of an entry about an opt-out or a blocked number is the number."""
+
+AUDIT_SUBJECT_KIND_UNSPECIFIED: AuditSubjectKind.ValueType  # 0
+AUDIT_SUBJECT_KIND_FLOW: AuditSubjectKind.ValueType  # 1
+AUDIT_SUBJECT_KIND_CALL: AuditSubjectKind.ValueType  # 2
+AUDIT_SUBJECT_KIND_VOICEMAIL: AuditSubjectKind.ValueType  # 3
+AUDIT_SUBJECT_KIND_CONTACT: AuditSubjectKind.ValueType  # 4
+AUDIT_SUBJECT_KIND_CONVERSATION: AuditSubjectKind.ValueType  # 5
+AUDIT_SUBJECT_KIND_MESSAGE: AuditSubjectKind.ValueType  # 6
+AUDIT_SUBJECT_KIND_CAMPAIGN: AuditSubjectKind.ValueType  # 7
+AUDIT_SUBJECT_KIND_TEMPLATE: AuditSubjectKind.ValueType  # 8
+AUDIT_SUBJECT_KIND_OPT_OUT: AuditSubjectKind.ValueType  # 9
+AUDIT_SUBJECT_KIND_BLOCKED_NUMBER: AuditSubjectKind.ValueType  # 10
+AUDIT_SUBJECT_KIND_NUMBER: AuditSubjectKind.ValueType  # 11
+AUDIT_SUBJECT_KIND_KNOWLEDGE: AuditSubjectKind.ValueType  # 12
+AUDIT_SUBJECT_KIND_TOOL: AuditSubjectKind.ValueType  # 13
+AUDIT_SUBJECT_KIND_TOOL_SECRET: AuditSubjectKind.ValueType  # 14
+AUDIT_SUBJECT_KIND_MCP_SERVER: AuditSubjectKind.ValueType  # 15
+AUDIT_SUBJECT_KIND_CRM_CONNECTOR: AuditSubjectKind.ValueType  # 16
+AUDIT_SUBJECT_KIND_WEBHOOK: AuditSubjectKind.ValueType  # 17
+AUDIT_SUBJECT_KIND_TRIGGER: AuditSubjectKind.ValueType  # 18
+AUDIT_SUBJECT_KIND_APPROVAL: AuditSubjectKind.ValueType  # 19
+AUDIT_SUBJECT_KIND_MEMBER: AuditSubjectKind.ValueType  # 20
+AUDIT_SUBJECT_KIND_INVITE: AuditSubjectKind.ValueType  # 21
+AUDIT_SUBJECT_KIND_API_KEY: AuditSubjectKind.ValueType  # 22
+AUDIT_SUBJECT_KIND_ORGANIZATION: AuditSubjectKind.ValueType  # 23
+AUDIT_SUBJECT_KIND_BILLING: AuditSubjectKind.ValueType  # 24
+AUDIT_SUBJECT_KIND_AUDIT_LOG: AuditSubjectKind.ValueType  # 25
+AUDIT_SUBJECT_KIND_EVENT: AuditSubjectKind.ValueType  # 26
 
 @typing.final
 class AuditEntry(message.Message):
@@ -32,6 +98,8 @@ class AuditEntry(message.Message):
     REQUEST_ID_FIELD_NUMBER: builtins.int
     SEQ_FIELD_NUMBER: builtins.int
     HASH_FIELD_NUMBER: builtins.int
+    SUBJECT_KIND_FIELD_NUMBER: builtins.int
+    SUBJECT_NAME_FIELD_NUMBER: builtins.int
     actor: builtins.str
     """`user:<id>`, `key:<id>`, or `operator` for what the deployment's operators did."""
     actor_name: builtins.str
@@ -45,6 +113,10 @@ class AuditEntry(message.Message):
     """The entry's position in the organization's chain; null until it is sealed, some seconds later."""
     hash: builtins.str
     """SHA-256 over the entry and its predecessor's hash, in hexadecimal."""
+    subject_kind: AuditSubjectKind.ValueType
+    """What the subject is; unset for an operation of an older release."""
+    subject_name: builtins.str
+    """What the subject, or the first id of it, is called now.  Null if it was deleted, has no name, or may not be read with this key."""
     @builtins.property
     def at(self) -> timestamp_pb2.Timestamp: ...
     @builtins.property
@@ -63,10 +135,12 @@ class AuditEntry(message.Message):
         request_id: builtins.str = ...,
         seq: builtins.int | None = ...,
         hash: builtins.str | None = ...,
+        subject_kind: AuditSubjectKind.ValueType = ...,
+        subject_name: builtins.str | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = typing.Literal["_hash", b"_hash", "_seq", b"_seq", "_subject", b"_subject", "at", b"at", "hash", b"hash", "seq", b"seq", "subject", b"subject"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = typing.Literal["_hash", b"_hash", "_seq", b"_seq", "_subject", b"_subject", "_subject_name", b"_subject_name", "at", b"at", "hash", b"hash", "seq", b"seq", "subject", b"subject", "subject_name", b"subject_name"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = typing.Literal["_hash", b"_hash", "_seq", b"_seq", "_subject", b"_subject", "action", b"action", "actor", b"actor", "actor_name", b"actor_name", "at", b"at", "fields", b"fields", "hash", b"hash", "request_id", b"request_id", "seq", b"seq", "subject", b"subject"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = typing.Literal["_hash", b"_hash", "_seq", b"_seq", "_subject", b"_subject", "_subject_name", b"_subject_name", "action", b"action", "actor", b"actor", "actor_name", b"actor_name", "at", b"at", "fields", b"fields", "hash", b"hash", "request_id", b"request_id", "seq", b"seq", "subject", b"subject", "subject_kind", b"subject_kind", "subject_name", b"subject_name"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__hash: _TypeAlias = typing.Literal["hash"]  # noqa: Y015
     _WhichOneofArgType__hash: _TypeAlias = typing.Literal["_hash", b"_hash"]  # noqa: Y015
@@ -74,12 +148,16 @@ class AuditEntry(message.Message):
     _WhichOneofArgType__seq: _TypeAlias = typing.Literal["_seq", b"_seq"]  # noqa: Y015
     _WhichOneofReturnType__subject: _TypeAlias = typing.Literal["subject"]  # noqa: Y015
     _WhichOneofArgType__subject: _TypeAlias = typing.Literal["_subject", b"_subject"]  # noqa: Y015
+    _WhichOneofReturnType__subject_name: _TypeAlias = typing.Literal["subject_name"]  # noqa: Y015
+    _WhichOneofArgType__subject_name: _TypeAlias = typing.Literal["_subject_name", b"_subject_name"]  # noqa: Y015
     @typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__hash) -> _WhichOneofReturnType__hash | None: ...
     @typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__seq) -> _WhichOneofReturnType__seq | None: ...
     @typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__subject) -> _WhichOneofReturnType__subject | None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__subject_name) -> _WhichOneofReturnType__subject_name | None: ...
 
 @typing.final
 class ListAuditLogRequest(message.Message):
@@ -90,6 +168,9 @@ class ListAuditLogRequest(message.Message):
     ACTOR_FIELD_NUMBER: builtins.int
     ACTION_FIELD_NUMBER: builtins.int
     SUBJECT_FIELD_NUMBER: builtins.int
+    SUBJECT_KIND_FIELD_NUMBER: builtins.int
+    AT_FROM_FIELD_NUMBER: builtins.int
+    AT_TO_FIELD_NUMBER: builtins.int
     limit: builtins.int
     """1 to 200; 50 when unset."""
     cursor: builtins.str
@@ -100,6 +181,16 @@ class ListAuditLogRequest(message.Message):
     """Only this operation's entries."""
     subject: builtins.str
     """Only entries of this resource; the value of `subject` in an entry.  With `action`: who listened to a call, for example."""
+    subject_kind: AuditSubjectKind.ValueType
+    """Only entries about this kind of thing."""
+    @builtins.property
+    def at_from(self) -> timestamp_pb2.Timestamp:
+        """Entries at or after this ..."""
+
+    @builtins.property
+    def at_to(self) -> timestamp_pb2.Timestamp:
+        """... and before this."""
+
     def __init__(
         self,
         *,
@@ -108,10 +199,13 @@ class ListAuditLogRequest(message.Message):
         actor: builtins.str = ...,
         action: builtins.str = ...,
         subject: builtins.str = ...,
+        subject_kind: AuditSubjectKind.ValueType = ...,
+        at_from: timestamp_pb2.Timestamp | None = ...,
+        at_to: timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = typing.Literal["_limit", b"_limit", "limit", b"limit"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = typing.Literal["_limit", b"_limit", "at_from", b"at_from", "at_to", b"at_to", "limit", b"limit"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = typing.Literal["_limit", b"_limit", "action", b"action", "actor", b"actor", "cursor", b"cursor", "limit", b"limit", "subject", b"subject"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = typing.Literal["_limit", b"_limit", "action", b"action", "actor", b"actor", "at_from", b"at_from", "at_to", b"at_to", "cursor", b"cursor", "limit", b"limit", "subject", b"subject", "subject_kind", b"subject_kind"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__limit: _TypeAlias = typing.Literal["limit"]  # noqa: Y015
     _WhichOneofArgType__limit: _TypeAlias = typing.Literal["_limit", b"_limit"]  # noqa: Y015

@@ -67,6 +67,7 @@ async def test_what_is_refused_or_repeated_is_not_in_the_log(edge: Edge) -> None
 READS = (
     *("getCall", "listCallTurns", "streamCall", "getRecording", "exportContacts", "exportAuditLog"),
     *("getVoicemail", "getVoicemailAudio", "getMessageMedia"),
+    *("getContact", "listMessages", "listEvents", "getWebhookDelivery", "getTriggerBody"),
 )
 
 
@@ -119,6 +120,27 @@ async def with_a_picture(edge: Edge, http: httpx.AsyncClient) -> str:
         assert await message_media.set_path(tx, id, 0, path)
         assert await message_media.record_stored(tx, id, 0, "image/jpeg", path, len(picture))
     return ids.show(Kind.MESSAGE, id)
+
+
+async def test_who_read_a_contact_a_thread_or_the_events_is_in_the_log(edge: Edge) -> None:
+    http = await edge.client()
+    thread = await started(http, await numbered(edge, http, "+13175550101"))
+    contact = (await http.post("/api/contacts", json={"phone_e164": "+13175550142", "name": "Ana"})).json()["id"]
+    viewer = await colleague(edge, http, "viewer")
+    for listed in ("/api/contacts", "/api/sms/conversations", f"/api/sms/conversations/{thread['id']}"):
+        assert (await viewer.get(listed)).status_code == 200
+    assert await reads(http) == []  # lists, and a conversation without its messages
+    for _ in range(2):
+        for path in (f"contacts/{contact}", f"sms/conversations/{thread['id']}/messages", "events"):
+            assert (await viewer.get(f"/api/{path}")).status_code == 200
+    assert sorted(await reads(http), key=str) == [
+        ("viewer", "getContact", contact),
+        ("viewer", "listEvents", None),
+        ("viewer", "listMessages", thread["id"]),
+    ]
+    other = await edge.client("Other")
+    assert (await other.get(f"/api/contacts/{contact}")).status_code == 404
+    assert await reads(other) == []
 
 
 async def test_who_heard_a_voicemail_or_saw_a_file_is_in_the_log(edge: Edge) -> None:

@@ -89,7 +89,7 @@ async def test_an_agent_finds_and_does_what_it_is_asked(edge: Edge, mode: str) -
         changed = await execute(client, "updateContact", id=made["body"]["id"], name="Ada L.")
         assert changed["body"]["name"] == "Ada L."
     entries = (await http.get("/api/audit-log")).json()["entries"]
-    assert [each["action"] for each in entries][:2] == ["updateContact", "createContact"]
+    assert [each["action"] for each in entries][:3] == ["updateContact", "getContact", "createContact"]
     assert entries[0]["request_id"].startswith("req_")
 
 

@@ -1,10 +1,14 @@
-/** Ctrl K: everything by its name; and `?`: the shortcuts. Loaded when first opened. */
+/** Ctrl K: pages and commands by name, and what the organization has; and `?`: the shortcuts. Loaded when first opened. */
 import { Dialog as Base } from "@base-ui/react/dialog";
-import { useMemo, useRef, useState } from "react";
-import { useTexts } from "@/i18n";
+import { Fragment, use, useMemo, useState } from "react";
+import { loadTexts, useTexts } from "@/i18n";
 import { type Command, useAllCommands } from "./commands";
+import { type Found, useFound } from "./search";
+
+const texts = loadTexts("search");
 
 export default function Palette({ mode, onClose }: { mode: "commands" | "keys"; onClose: () => void }) {
+  use(texts);
   const t = useTexts("shell");
   return (
     <Base.Root open onOpenChange={(open) => !open && onClose()}>
@@ -21,20 +25,23 @@ export default function Palette({ mode, onClose }: { mode: "commands" | "keys"; 
 
 function Commands({ onClose }: { onClose: () => void }) {
   const t = useTexts("shell");
+  const own = useTexts("search");
   const all = useAllCommands();
   const [query, setQuery] = useState("");
   const [chosen, setChosen] = useState(0);
-  const list = useRef<HTMLUListElement>(null);
-  const found = useMemo(() => matching(all, query), [all, query]);
+  const search = useFound(query);
+  const commands = useMemo(() => matching(all, query), [all, query]);
+  const found: Found[] = [...commands, ...search.found];
   const choose = (at: number): void => {
     setChosen(at);
-    list.current?.children[at]?.scrollIntoView({ block: "nearest" });
+    document.getElementById(`palette-${at}`)?.scrollIntoView({ block: "nearest" });
   };
   const run = (command: Command | undefined): void => {
     if (!command) return;
     onClose();
     command.run();
   };
+  const note = search.isPending ? own.searching : search.isFailed ? own.failed : found.length === 0 ? t.nothingFound : "";
   return (
     <>
       <input
@@ -44,7 +51,8 @@ function Commands({ onClose }: { onClose: () => void }) {
         aria-controls="palette-list"
         aria-activedescendant={found[chosen] ? `palette-${chosen}` : undefined}
         aria-label={t.palette}
-        placeholder={t.palettePlaceholder}
+        placeholder={own.placeholder}
+        maxLength={200}
         className="border-b border-line bg-transparent px-4 py-3.5 text-base outline-none"
         value={query}
         onChange={(event) => {
@@ -59,26 +67,36 @@ function Commands({ onClose }: { onClose: () => void }) {
           event.preventDefault();
         }}
       />
-      <ul ref={list} id="palette-list" role="listbox" aria-label={t.palette} className="min-h-0 flex-1 overflow-auto p-1.5">
+      <ul id="palette-list" role="listbox" aria-label={t.palette} className="min-h-0 flex-1 overflow-auto p-1.5">
         {found.map((command, at) => (
-          // The input keeps the focus and takes the keys; the pointer may choose too.
-          // oxlint-disable-next-line jsx-a11y/click-events-have-key-events
-          <li
-            key={command.id}
-            id={`palette-${at}`}
-            role="option"
-            aria-selected={at === chosen}
-            className="flex items-center gap-3 rounded-control px-3 py-2 aria-selected:bg-hover"
-            onPointerMove={() => setChosen(at)}
-            onClick={() => run(command)}
-          >
-            <span className="min-w-0 flex-1 truncate">{command.label}</span>
-            {command.group && <span className="text-xs text-dim">{command.group}</span>}
-            {command.keys && <KeyNames keys={command.keys} />}
-          </li>
+          <Fragment key={command.id}>
+            {command.kind && command.kind !== found[at - 1]?.kind && (
+              <li role="presentation" className="px-3 pt-3 pb-1 text-xs font-medium text-dim">
+                {command.kind}
+              </li>
+            )}
+            {/* The input keeps the focus and takes the keys; the pointer may choose too. */}
+            {/* oxlint-disable-next-line jsx-a11y/click-events-have-key-events */}
+            <li
+              id={`palette-${at}`}
+              role="option"
+              aria-selected={at === chosen}
+              className="flex items-center gap-3 rounded-control px-3 py-2 aria-selected:bg-hover"
+              onPointerMove={() => setChosen(at)}
+              onClick={() => run(command)}
+            >
+              <span className={command.detail ? "max-w-[50%] shrink-0 truncate" : "min-w-0 flex-1 truncate"}>{command.label}</span>
+              {command.detail && <span className="min-w-0 flex-1 truncate text-[13px] text-dim">{command.detail}</span>}
+              {command.kind && <span className="sr-only">{command.kind}</span>}
+              {command.group && <span className="text-xs text-dim">{command.group}</span>}
+              {command.keys && <KeyNames keys={command.keys} />}
+            </li>
+          </Fragment>
         ))}
-        {found.length === 0 && <li className="px-3 py-6 text-center text-dim">{t.nothingFound}</li>}
       </ul>
+      <p role="status" className={note ? "px-4 pb-4 text-center text-dim" : "sr-only"}>
+        {note || own.found(found.length)}
+      </p>
     </>
   );
 }

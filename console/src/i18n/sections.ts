@@ -23,6 +23,7 @@ export interface Sections {
   knowledge: typeof import("./en/knowledge").default;
   mcpServers: typeof import("./en/mcpServers").default;
   numbers: typeof import("./en/numbers").default;
+  search: typeof import("./en/search").default;
   settings: typeof import("./en/settings").default;
   shell: typeof import("./en/shell").default;
   team: typeof import("./en/team").default;

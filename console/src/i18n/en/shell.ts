@@ -5,7 +5,6 @@ export default {
   pages: "Pages",
   search: "Search",
   palette: "Commands",
-  palettePlaceholder: "Go to a page, or do something…",
   nothingFound: "Nothing by that name.",
   shortcuts: "Keyboard shortcuts",
   goTo: "Go to",

@@ -6,7 +6,6 @@ const texts: Sections["shell"] = {
   pages: "Páginas",
   search: "Buscar",
   palette: "Comandos",
-  palettePlaceholder: "Ir a una página o hacer algo…",
   nothingFound: "No hay nada con ese nombre.",
   shortcuts: "Atajos de teclado",
   goTo: "Ir a",

@@ -1,27 +1,38 @@
-import { Link, useNavigate, useSearch } from "@tanstack/react-router";
-import { Download, ScrollText, X } from "lucide-react";
+import { Link, useSearch } from "@tanstack/react-router";
+import { Download, ScrollText } from "lucide-react";
 import { useMemo } from "react";
 import { type Schemas, api, data } from "@/api/client";
+import { useZone } from "@/api/me";
 import { useList } from "@/api/queries";
 import { type Command, useCommands } from "@/app/commands";
 import { useTexts } from "@/i18n";
-import { Button, buttonClass } from "@/ui/button";
+import type { Sections } from "@/i18n/sections";
+import { nextDay, startOfDay } from "@/lib/day";
+import { buttonClass } from "@/ui/button";
 import { Copy } from "@/ui/copy";
-import { TextField } from "@/ui/field";
 import { Empty, Page, Time } from "@/ui/layout";
 import { type Column, Table } from "@/ui/table";
+import { Filters } from "./filters";
 import type { AuditFilter } from "./route";
+import { fieldsOf, linkOf, sentenceOf } from "./sentence";
 
-type Entry = Schemas["AuditEntry"] & { id: string };
+type Row = Schemas["AuditEntry"] & { id: string };
 const EXPORT = "/api/audit-log/export";
 
 export function AuditLog() {
   const t = useTexts("auditLog");
-  const filter = useSearch({ from: "/shell/audit-log" });
+  const filter = withDays(useSearch({ from: "/shell/audit-log" }));
+  const zone = useZone();
+  const wanted = {
+    ...(filter.actor ? { actor: filter.actor } : {}),
+    ...(filter.kind ? { subject_kind: filter.kind as Schemas["AuditSubjectKind"] } : {}),
+    ...(filter.from ? { at_from: startOfDay(filter.from, zone) } : {}),
+    ...(filter.to ? { at_to: startOfDay(nextDay(filter.to), zone) } : {}),
+  };
   const query = useList(
-    ["audit-log", filter],
-    (cursor, signal) => data(api.GET("/api/audit-log", { params: { query: { limit: 100, ...filter, ...(cursor ? { cursor } : {}) } }, signal })),
-    (page): Entry[] => page.entries.map((each) => ({ ...each, id: `${each.request_id} ${each.at} ${each.action} ${each.subject ?? ""}` })),
+    ["audit-log", wanted],
+    (cursor, signal) => data(api.GET("/api/audit-log", { params: { query: { limit: 100, ...wanted, ...(cursor ? { cursor } : {}) } }, signal })),
+    (page): Row[] => page.entries.map((each) => ({ ...each, id: `${each.request_id} ${each.at} ${each.action} ${each.subject ?? ""}` })),
   );
   const columns = useColumns(filter);
   const commands = useMemo<Command[]>(() => [{ id: "audit export", label: t.export, run: () => location.assign(EXPORT) }], [t]);
@@ -35,7 +46,7 @@ export function AuditLog() {
   return (
     <Page title={t.title} lead={t.lead} actions={actions} isFlush>
       <Verify />
-      <Filters key={JSON.stringify(filter)} filter={filter} entries={query.rows} />
+      <Filters filter={filter} shown={query.rows.map((each) => ({ actor: each.actor, name: actorOf(t, each) }))} />
       <Table
         label={t.title}
         query={query}
@@ -49,6 +60,12 @@ export function AuditLog() {
       />
     </Page>
   );
+}
+
+/** The filter without what is no day: an address may hold anything. */
+function withDays({ from, to, ...filter }: AuditFilter): AuditFilter {
+  const isDay = (day: string | undefined): boolean => /^\d{4}-\d\d-\d\d$/.test(day ?? "") && !Number.isNaN(Date.parse(day ?? ""));
+  return { ...filter, ...(from && isDay(from) ? { from } : {}), ...(to && isDay(to) ? { to } : {}) };
 }
 
 function Verify() {
@@ -65,66 +82,56 @@ function Verify() {
   );
 }
 
-function Filters({ filter, entries }: { filter: AuditFilter; entries: Entry[] }) {
-  const t = useTexts("auditLog");
-  const navigate = useNavigate();
-  const actorName = entries.find((each) => each.actor === filter.actor)?.actor_name ?? filter.actor;
-  return (
-    <form
-      role="search"
-      className="flex flex-wrap items-center gap-2 px-6 pb-3 max-md:px-4"
-      onSubmit={(event) => {
-        event.preventDefault();
-        const action = String(new FormData(event.currentTarget).get("action")).trim();
-        void navigate({ to: "/audit-log", search: { ...(filter.actor ? { actor: filter.actor } : {}), ...(action ? { action } : {}) } });
-      }}
-    >
-      <div className="w-64 max-md:w-full">
-        <TextField isBare type="search" label={t.filterAction} placeholder={`${t.filterAction}: updateFlow`} title={t.filterActionHint} name="action" maxLength={64} defaultValue={filter.action} autoComplete="off" spellCheck={false} />
-      </div>
-      {filter.actor && (
-        <Button icon={X} onClick={() => void navigate({ to: "/audit-log", search: filter.action ? { action: filter.action } : {} })}>
-          {t.onlyActor(actorName ?? "")}
-        </Button>
-      )}
-      {(filter.actor || filter.action) && (
-        <Link to="/audit-log" search={{}} className="text-[13px] text-dim underline">
-          {t.clear}
-        </Link>
-      )}
-    </form>
-  );
-}
-
-function useColumns(filter: AuditFilter): Column<Entry>[] {
+function useColumns(filter: AuditFilter): Column<Row>[] {
   const t = useTexts("auditLog");
   return [
     { key: "when", title: t.when, width: "7.5rem", cell: (row) => <Time at={row.at} /> },
     {
       key: "who",
       title: t.who,
-      width: "minmax(4.5rem, 1.2fr)",
+      width: "minmax(4.5rem, 1fr)",
       cell: (row) => (
         <>
-          <Link to="/audit-log" search={{ ...filter, actor: row.actor }} title={t.onlyActor(row.actor_name || row.actor)} className="block truncate hover:underline">
-            {row.actor_name || row.actor}
+          <Link to="/audit-log" search={{ ...filter, actor: row.actor }} title={t.onlyActor(actorOf(t, row))} className="block truncate hover:underline">
+            {actorOf(t, row)}
           </Link>
-          <span className="block truncate text-xs text-dim">{t.kinds[row.actor.split(":")[0] ?? ""] ?? row.actor}</span>
+          <span className="block truncate text-xs text-dim">{t.actors[row.actor.split(":")[0] ?? ""] ?? row.actor}</span>
         </>
       ),
     },
-    {
-      key: "action",
-      title: t.action,
-      width: "minmax(6rem, 1.4fr)",
-      cell: (row) => (
-        <Link to="/audit-log" search={{ ...filter, action: row.action }} title={t.onlyAction(row.action)} className="block truncate font-mono text-[13px] hover:underline">
-          {row.action}
-        </Link>
-      ),
-    },
-    { key: "subject", title: t.subject, width: "minmax(7rem, 1.6fr)", isWide: true, cell: (row) => <span className="font-mono text-xs" title={row.subject ?? undefined}>{row.subject ?? "–"}</span> },
-    { key: "fields", title: t.fields, width: "minmax(7rem, 1.6fr)", isWide: true, cell: (row) => <span className="text-xs text-dim" title={row.fields.join(", ")}>{row.fields.join(", ")}</span> },
+    { key: "what", title: t.what, width: "minmax(9rem, 4fr)", cell: (row) => <What row={row} /> },
     { key: "seal", title: t.seal, width: "6.5rem", isWide: true, isRight: true, cell: (row) => (row.seq === null ? <span className="text-xs text-dim">{t.unsealed}</span> : <span title={`${t.hash} ${row.hash ?? ""}`}>#{row.seq}</span>) },
   ];
+}
+
+function actorOf(t: Sections["auditLog"], row: Row): string {
+  return t.actors[row.actor] ?? (row.actor_name || row.actor);
+}
+
+/** What was done, and to what; the operation's name in the API is its title. */
+function What({ row }: { row: Row }) {
+  const t = useTexts("auditLog");
+  const { before, subject, after } = sentenceOf(t, row);
+  const link = linkOf(row);
+  const fields = fieldsOf(t, row);
+  return (
+    <>
+      <span className="block truncate" title={row.action}>
+        {before}
+        {link ? (
+          <Link {...link} className="font-medium text-accent hover:underline">
+            {subject}
+          </Link>
+        ) : (
+          <span className="font-medium">{subject}</span>
+        )}
+        {after}
+      </span>
+      {fields && (
+        <span className="block truncate text-xs text-dim" title={fields}>
+          {fields}
+        </span>
+      )}
+    </>
+  );
 }

@@ -1,0 +1,1 @@
+"""Search across what an organization has: contacts, calls, conversations, flows and campaigns."""
