@@ -4,7 +4,7 @@ import { useChange } from "@/api/acts";
 import { type Schemas, api, data } from "@/api/client";
 import { useCan } from "@/api/me";
 import { useList } from "@/api/queries";
-import { NotFound } from "@/app/failures";
+import { NotFound } from "@/app/unknown";
 import { useTexts } from "@/i18n";
 import { Button } from "@/ui/button";
 import { Confirm } from "@/ui/dialog";
