@@ -81,13 +81,15 @@ def urls(addresses: Mapping[str, Any], home: Path) -> list[str]:
     ]
 
 
-def next_steps(hum: str, number: str, organization: str | None) -> list[str]:
-    """Return lines with the commands to type next.  `organization` is the id of an existing one, or None."""
-    create_key = f"{hum} admin create-api-key --role admin --org"
-    first = f"{hum} admin create-org --name Clinic --owner-email you@example.com"
-    steps = [f"{create_key} {organization}"] if organization else [first, f"{create_key} <the id that it prints>"]
-    steps.append(f"{hum} call --to {number} --say Hello   (once a flow answers that number: see README.md)")
-    return ["", f"Next:  {steps[0]}", *(f"       {step}" for step in steps[1:]), LAST]
+def next_steps(hum: str, number: str, console: str) -> list[str]:
+    """Return lines with what to do next: the console's address, then commands."""
+    return [
+        "",
+        f"Next:  open {console}/ , sign in, describe an agent, and let it answer {number}",
+        f'       {hum} call --to {number} --say "I would like an appointment."   (once an agent does)',
+        f"       {hum} doctor   (looks at everything, and says how to fix what is wrong)",
+        LAST,
+    ]
 
 
 def _row(name: str, value: str) -> str:

@@ -9,10 +9,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from grpc import aio
-
 from cli import banner
-from cli.operator import operator
 from cli.platform import Platform, print_message
 from hum import refusal, settings
 from hum.network import redacted_url
@@ -22,7 +19,6 @@ from hum.process.lifetime import notify
 from hum.process.programs import StartFailed
 from hum.process.signals import Signals
 from hum.settings import UpSettings
-from hum.v1 import runtime_pb2
 
 POLL_SECONDS = 0.2
 #: The time limit for control's answer to the last lines' question.
@@ -137,7 +133,7 @@ async def _print_addresses(platform: Platform) -> None:
     lines = banner.urls(addresses, home_dir) + banner.external_systems(
         _external_systems(platform.settings), addresses, home_dir
     )
-    lines += banner.next_steps(_command(platform.settings), number, await _organization(platform.settings))
+    lines += banner.next_steps(_command(platform.settings), number, addresses["public_url"])
     _print(lines)
 
 
@@ -158,17 +154,6 @@ def _command(config: UpSettings) -> str:
     program = Path(sys.executable).parent / "hum"
     command = banner.command(program, Path(on_path).absolute() if on_path else None, Path.cwd())
     return f"HUM_HOME={shlex.quote(str(config.home))} {command}" if config.is_set("HUM_HOME") else command
-
-
-async def _organization(config: UpSettings) -> str | None:
-    """Return the id of the newest organization, or None."""
-    async with operator(config) as control:
-        request = runtime_pb2.ListOrganizationsRequest(limit=1)
-        try:
-            page = await control.stub.ListOrganizations(request, metadata=control.metadata, timeout=CALL_SECONDS)
-        except aio.AioRpcError:
-            return None
-    return page.organizations[0].id if page.organizations else None
 
 
 def _print(lines: Sequence[str]) -> None:

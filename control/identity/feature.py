@@ -40,7 +40,7 @@ def feature(settings: ControlSettings, deps: Deps) -> Feature:
     return Feature(
         services={
             identity_pb2.DESCRIPTOR.services_by_name["IdentityService"]: IdentityServicer(
-                deps.cursors, onboarding, timedelta(seconds=settings.linking_seconds)
+                deps.cursors, onboarding, timedelta(seconds=settings.linking_seconds), settings.stand_ins
             ),
             services["SignInService"]: SignInServicer(deps.db, settings),
             services["AdminService"]: admin,

@@ -1,6 +1,6 @@
 """IdentityService and AdminService (proto/hum/v1/identity.proto, runtime.proto)."""
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import replace
 from datetime import timedelta
@@ -41,20 +41,62 @@ from storage.sessions import IssuerAccountRow
 
 
 class IdentityServicer:
-    """The service for people and keys.  `fresh`: how long after a sign-in a person may change their linked accounts."""
+    """The service for people and keys.
 
-    def __init__(self, cursors: paging.Cursors, onboarding: Onboarding, fresh: timedelta) -> None:
+    `fresh`: how long after a sign-in a person may change their linked accounts; `stand_ins`: the outside systems that stand-ins
+    replace.
+    """
+
+    def __init__(
+        self, cursors: paging.Cursors, onboarding: Onboarding, fresh: timedelta, stand_ins: Sequence[str]
+    ) -> None:
         self._cursors, self._onboarding, self._fresh = cursors, onboarding, fresh
+        self._stand_ins = [value(pb.StandIn, name) for name in stand_ins]
 
     async def GetMe(self, _: pb.GetMeRequest, ctx: SignedInContext) -> pb.GetMeResponse:
-        return await _me(ctx.tx, ctx.principal, ctx.principal.organization)
+        return await self._me(ctx.tx, ctx.principal, ctx.principal.organization)
+
+    async def _me(self, tx: Tx, principal: Principal, org: UUID | None) -> pb.GetMeResponse:
+        """Describe the principal as a member of `org`.  A key sees only its own organization, not those of its creator."""
+        person = await identity.user(tx, principal.user_id) if principal.user_id else None
+        memberships = await identity.my_organizations(tx) if principal.session_id else [await _of_key(tx, principal)]
+        invitations = await identity.my_invitations(tx) if principal.session_id else []
+        pending = await identity.my_requests(tx) if principal.session_id else []
+        current = next((row for row in memberships if row.id == org), None)
+        member = replace(
+            principal, organization=current.id if current else None, role=current.role if current else None
+        )
+        return pb.GetMeResponse(
+            user=pb.User(id=ids.show(Kind.USER, person.id), email=person.email, name=person.name) if person else None,
+            organization=pb.OrganizationRef(
+                id=ids.show(Kind.ORGANIZATION, current.id), name=current.name, time_zone=current.time_zone
+            )
+            if current
+            else None,
+            role=value(options_pb2.Role, current.role if current else None),
+            permissions=permissions(member),
+            stand_ins=self._stand_ins,
+            organizations=[
+                pb.Membership(
+                    id=ids.show(Kind.ORGANIZATION, row.id), name=row.name, role=value(options_pb2.Role, row.role)
+                )
+                for row in memberships
+            ],
+            invitations=[present_invitation(row) for row in invitations],
+            pending_organizations=[
+                pb.PendingOrganization(
+                    id=ids.show(Kind.ORGANIZATION, row.id), name=row.name, created_at=timestamp(row.created_at)
+                )
+                for row in pending
+            ],
+        )
 
     async def SwitchOrganization(
         self, request: pb.SwitchOrganizationRequest, ctx: SessionContext
     ) -> pb.SwitchOrganizationResponse:
         org = ids.require(Kind.ORGANIZATION, request.organization_id)
         await identity.switch(ctx.tx, ctx.session_id, org)
-        return pb.SwitchOrganizationResponse(me=await _me(ctx.tx, ctx.principal, org))
+        return pb.SwitchOrganizationResponse(me=await self._me(ctx.tx, ctx.principal, org))
 
     async def RevokeMySessions(self, _: pb.RevokeMySessionsRequest, ctx: SessionContext) -> pb.RevokeMySessionsResponse:
         await sessions.close_all_of(ctx.tx, ctx.user_id)
@@ -73,7 +115,7 @@ class IdentityServicer:
     ) -> pb.AcceptInvitationResponse:
         id = ids.require(Kind.INVITE, request.id)
         org = await invitations.accept_invitation(ctx, id)
-        return pb.AcceptInvitationResponse(me=await _me(ctx.tx, ctx.principal, org))
+        return pb.AcceptInvitationResponse(me=await self._me(ctx.tx, ctx.principal, org))
 
     async def DeclineInvitation(
         self, request: pb.DeclineInvitationRequest, ctx: SessionContext
@@ -296,37 +338,6 @@ def present_sign_in(row: IssuerAccountRow) -> pb.SignIn:
         email=row.email,
         linked_at=timestamp(row.linked_at),
         used_at=timestamp(row.used_at),
-    )
-
-
-async def _me(tx: Tx, principal: Principal, org: UUID | None) -> pb.GetMeResponse:
-    """Describe the principal as a member of `org`.  A key sees only its own organization, not those of its creator."""
-    person = await identity.user(tx, principal.user_id) if principal.user_id else None
-    memberships = await identity.my_organizations(tx) if principal.session_id else [await _of_key(tx, principal)]
-    invitations = await identity.my_invitations(tx) if principal.session_id else []
-    pending = await identity.my_requests(tx) if principal.session_id else []
-    current = next((row for row in memberships if row.id == org), None)
-    member = replace(principal, organization=current.id if current else None, role=current.role if current else None)
-    return pb.GetMeResponse(
-        user=pb.User(id=ids.show(Kind.USER, person.id), email=person.email, name=person.name) if person else None,
-        organization=pb.OrganizationRef(
-            id=ids.show(Kind.ORGANIZATION, current.id), name=current.name, time_zone=current.time_zone
-        )
-        if current
-        else None,
-        role=value(options_pb2.Role, current.role if current else None),
-        permissions=permissions(member),
-        organizations=[
-            pb.Membership(id=ids.show(Kind.ORGANIZATION, row.id), name=row.name, role=value(options_pb2.Role, row.role))
-            for row in memberships
-        ],
-        invitations=[present_invitation(row) for row in invitations],
-        pending_organizations=[
-            pb.PendingOrganization(
-                id=ids.show(Kind.ORGANIZATION, row.id), name=row.name, created_at=timestamp(row.created_at)
-            )
-            for row in pending
-        ],
     )
 
 

@@ -13,7 +13,7 @@ from hum.network import SocketAddress
 from hum.process import private, production, sockets
 from hum.refusal import refuse
 from hum.settings import Common, ControlSettings
-from hum.settings.base import listed
+from hum.settings.base import STAND_IN_KEY, listed
 
 RUN = "run.json"
 STAND_IN_PORTS = "sandbox.ports"
@@ -90,7 +90,7 @@ def stand_in_secrets(home: Path) -> dict[str, str]:
     fresh = {
         "TWILIO_ACCOUNT_SID": "AC" + secrets.token_hex(16),
         "TWILIO_AUTH_TOKEN": secrets.token_hex(16),
-        "OPENAI_API_KEY": "sk-sandbox-" + secrets.token_hex(16),
+        "OPENAI_API_KEY": STAND_IN_KEY + secrets.token_hex(16),
         "HUM_OIDC_CLIENT_SECRET": secrets.token_hex(16),
     }
     stored: dict[str, str] = json.loads(private_text(home / "sandbox.keys", json.dumps(fresh)))

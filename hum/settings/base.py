@@ -28,6 +28,10 @@ def listed(text: str) -> tuple[str, ...]:
     return tuple(word.strip() for word in text.split(",") if word.strip())
 
 
+#: With this, keys that a stand-in for the model takes begin.
+STAND_IN_KEY = "sk-sandbox-"
+
+
 class Common(BaseModel):
     """Settings that every program of HUM reads: from the environment, else from files of HUM_SECRETS_DIR."""
 
@@ -203,8 +207,11 @@ class CarrierSettings(Common):
     @property
     def lookups_base_url(self) -> str:
         """The URL of the Lookup API: a host of the carrier of its own; a stand-in serves both."""
-        is_real = (urlsplit(self.twilio_api_base_url).hostname or "").endswith(".twilio.com")
-        return "https://lookups.twilio.com" if is_real else self.twilio_api_base_url
+        return "https://lookups.twilio.com" if self.has_real_carrier else self.twilio_api_base_url
+
+    @property
+    def has_real_carrier(self) -> bool:
+        return (urlsplit(self.twilio_api_base_url).hostname or "").endswith(".twilio.com")
 
 
 class ModelSettings(Common):

@@ -7,7 +7,16 @@ from pydantic import field_validator
 
 from hum.network import parse_networks
 from hum.settings.approvals import ApprovalSettings
-from hum.settings.base import CarrierSettings, Common, ModelSettings, UploadSettings, constant, listed, setting
+from hum.settings.base import (
+    STAND_IN_KEY,
+    CarrierSettings,
+    Common,
+    ModelSettings,
+    UploadSettings,
+    constant,
+    listed,
+    setting,
+)
 from hum.settings.billing import BillingSettings
 from hum.settings.bus import BusSettings
 from hum.settings.campaigns import CampaignSettings
@@ -306,3 +315,9 @@ class ControlSettings(
     interpreted: bool = setting(
         "HUM_MEDIA_INTERPRETED", False, "interpret the media core even if it is compiled, to debug or compare"
     )
+
+    @property
+    def stand_ins(self) -> list[str]:
+        """The outside systems in whose place stand-ins run, as the contract names them."""
+        is_practice = self.openai_api_key.startswith(STAND_IN_KEY)
+        return [*([] if self.has_real_carrier else ["carrier"]), *(["model"] if is_practice else [])]

@@ -22,6 +22,27 @@ else:
 
 DESCRIPTOR: descriptor.FileDescriptor
 
+class _StandIn:
+    ValueType = typing.NewType("ValueType", builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _StandInEnumTypeWrapper(enum_type_wrapper._EnumTypeWrapper[_StandIn.ValueType], builtins.type):
+    DESCRIPTOR: descriptor.EnumDescriptor
+    STAND_IN_UNSPECIFIED: _StandIn.ValueType  # 0
+    STAND_IN_CARRIER: _StandIn.ValueType  # 1
+    """No telephone reaches it; `hum call` does."""
+    STAND_IN_MODEL: _StandIn.ValueType  # 2
+    """It follows the agent's prompt by rules, and understands nothing."""
+
+class StandIn(_StandIn, metaclass=_StandInEnumTypeWrapper):
+    """An outside system in whose place a stand-in runs, so that the platform can be tried without accounts."""
+
+STAND_IN_UNSPECIFIED: StandIn.ValueType  # 0
+STAND_IN_CARRIER: StandIn.ValueType  # 1
+"""No telephone reaches it; `hum call` does."""
+STAND_IN_MODEL: StandIn.ValueType  # 2
+"""It follows the agent's prompt by rules, and understands nothing."""
+
 class _OrganizationStatus:
     ValueType = typing.NewType("ValueType", builtins.int)
     V: _TypeAlias = ValueType  # noqa: Y015
@@ -223,6 +244,7 @@ class GetMeResponse(message.Message):
     INVITATIONS_FIELD_NUMBER: builtins.int
     PENDING_ORGANIZATIONS_FIELD_NUMBER: builtins.int
     PERMISSIONS_FIELD_NUMBER: builtins.int
+    STAND_INS_FIELD_NUMBER: builtins.int
     role: options_pb2.Role.ValueType
     """A key's role is at most its creator's present role."""
     @builtins.property
@@ -247,6 +269,10 @@ class GetMeResponse(message.Message):
         Some operations with such a scope need a higher role than others; `x-hum-access` of each operation in the OpenAPI document has its role and scope.
         """
 
+    @builtins.property
+    def stand_ins(self) -> containers.RepeatedScalarFieldContainer[StandIn.ValueType]:
+        """The outside systems in whose place stand-ins run."""
+
     def __init__(
         self,
         *,
@@ -257,10 +283,11 @@ class GetMeResponse(message.Message):
         invitations: abc.Iterable[Invitation] | None = ...,
         pending_organizations: abc.Iterable[PendingOrganization] | None = ...,
         permissions: abc.Iterable[builtins.str] | None = ...,
+        stand_ins: abc.Iterable[StandIn.ValueType] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = typing.Literal["organization", b"organization", "user", b"user"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = typing.Literal["invitations", b"invitations", "organization", b"organization", "organizations", b"organizations", "pending_organizations", b"pending_organizations", "permissions", b"permissions", "role", b"role", "user", b"user"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = typing.Literal["invitations", b"invitations", "organization", b"organization", "organizations", b"organizations", "pending_organizations", b"pending_organizations", "permissions", b"permissions", "role", b"role", "stand_ins", b"stand_ins", "user", b"user"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

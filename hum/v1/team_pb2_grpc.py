@@ -98,8 +98,8 @@ class TeamServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def LeaveOrganization(self, request, context):
-        """Leaves the organization: removes the person who asks, whatever their role, revokes the API keys that they created, and deletes
-        the invitations that they sent.  Returns `INVALID_STATE` for the last admin.
+        """Leaves the organization, whatever the person's role.  Revokes the API keys that they created, and deletes the invitations that
+        they sent.  Returns `INVALID_STATE` for the last admin.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

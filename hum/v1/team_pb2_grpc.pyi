@@ -42,8 +42,8 @@ class TeamServiceStub:
     the member sent.  Returns `INVALID_STATE` for the last admin.
     """
     LeaveOrganization: _grpc.UnaryUnaryMultiCallable[_team_pb2.LeaveOrganizationRequest, _team_pb2.LeaveOrganizationResponse]
-    """Leaves the organization: removes the person who asks, whatever their role, revokes the API keys that they created, and deletes
-    the invitations that they sent.  Returns `INVALID_STATE` for the last admin.
+    """Leaves the organization, whatever the person's role.  Revokes the API keys that they created, and deletes the invitations that
+    they sent.  Returns `INVALID_STATE` for the last admin.
     """
     ListInvites: _grpc.UnaryUnaryMultiCallable[_team_pb2.ListInvitesRequest, _team_pb2.ListInvitesResponse]
     """Lists the invitations that are open, newest first."""
@@ -69,8 +69,8 @@ class TeamServiceAsyncStub(TeamServiceStub):
     the member sent.  Returns `INVALID_STATE` for the last admin.
     """
     LeaveOrganization: _aio.UnaryUnaryMultiCallable[_team_pb2.LeaveOrganizationRequest, _team_pb2.LeaveOrganizationResponse]  # type: ignore[assignment]
-    """Leaves the organization: removes the person who asks, whatever their role, revokes the API keys that they created, and deletes
-    the invitations that they sent.  Returns `INVALID_STATE` for the last admin.
+    """Leaves the organization, whatever the person's role.  Revokes the API keys that they created, and deletes the invitations that
+    they sent.  Returns `INVALID_STATE` for the last admin.
     """
     ListInvites: _aio.UnaryUnaryMultiCallable[_team_pb2.ListInvitesRequest, _team_pb2.ListInvitesResponse]  # type: ignore[assignment]
     """Lists the invitations that are open, newest first."""
@@ -117,8 +117,8 @@ class TeamServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _team_pb2.LeaveOrganizationRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_team_pb2.LeaveOrganizationResponse, _abc.Awaitable[_team_pb2.LeaveOrganizationResponse]]:
-        """Leaves the organization: removes the person who asks, whatever their role, revokes the API keys that they created, and deletes
-        the invitations that they sent.  Returns `INVALID_STATE` for the last admin.
+        """Leaves the organization, whatever the person's role.  Revokes the API keys that they created, and deletes the invitations that
+        they sent.  Returns `INVALID_STATE` for the last admin.
         """
 
     @_abc_1.abstractmethod

@@ -35,7 +35,7 @@ from media.io.filework import FileThread, FileWork, InlineFileWork
 from media.io.silero import Network
 
 #: Raise by 1 with every change of the moved state or its meaning (tests/media/handover/test_shape.py fails first).
-VERSION = 19
+VERSION = 20
 NETWORK, FILES = "network", "files"
 _MODULE = __name__
 _LIBRARY: Mapping[str, Any] = {

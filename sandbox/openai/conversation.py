@@ -1,5 +1,6 @@
 """The conversation's items: their order, and the operations on them.  Pure."""
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -45,6 +46,27 @@ class RealtimeItem:
         """Return the text of a message, from any role."""
         parts = self.wire.get("content") or []
         return " ".join(part.get("text") or part.get("transcript") or "" for part in parts).strip()
+
+
+@dataclass(slots=True)
+class FunctionCalls:
+    """The functions called since the last message of the user, with their results; `made` are those called before it."""
+
+    names: list[str] = field(default_factory=list)
+    results: list[str] = field(default_factory=list)
+    made: list[str] = field(default_factory=list)
+
+    @classmethod
+    def of(cls, items: Iterable[Mapping[str, Any]]) -> "FunctionCalls":
+        calls = cls()
+        for item in items:
+            if item.get("type") == "function_call":
+                calls.names.append(str(item.get("name")))
+            elif item.get("type") == "function_call_output":
+                calls.results.append(str(item.get("output")))
+            elif item.get("role") == "user":
+                calls = cls(made=calls.made + calls.names)
+        return calls
 
 
 class RealtimeConversation:
@@ -110,15 +132,8 @@ class RealtimeConversation:
             part["transcript"] = item.transcript()
         return item
 
-    def calls_since_user_message(self) -> list[str]:
-        """Return the names of the functions called since the last user message."""
-        names: list[str] = []
-        for item in self.items:
-            if item.wire["type"] == "function_call":
-                names.append(item.wire["name"])
-            elif item.wire.get("role") == "user":
-                names.clear()
-        return names
+    def calls(self) -> "FunctionCalls":
+        return FunctionCalls.of(item.wire for item in self.items)
 
     def _previous(self, item_id: str) -> RealtimeItem:
         for item in self.items:

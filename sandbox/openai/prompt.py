@@ -5,7 +5,7 @@ statements such as "We are open from nine to five".  It understands nothing else
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 MAX_FACTS = 12
 MAX_FACT_WORDS = 7
@@ -130,10 +130,12 @@ def _strip_determiners(fact: str) -> str:
 
 def question(fact: str) -> str:
     """Return the question for a fact."""
-    for topic, text in _QUESTIONS:
-        if re.search(topic, fact, re.IGNORECASE):
-            return text
-    return f"Could you tell me the {fact}?"
+    return known_question(fact) or f"Could you tell me the {fact}?"
+
+
+def known_question(fact: str) -> str | None:
+    """Return the question for a fact that every business asks for, else None."""
+    return next((text for topic, text in _QUESTIONS if re.search(topic, fact, re.IGNORECASE)), None)
 
 
 def is_reason(text: str) -> bool:
@@ -149,9 +151,14 @@ def matching_statement(prompt: str, caller_text: str) -> str | None:
     """Return the prompt's statement that best answers the caller's question; None without a question or a match."""
     if not is_question(caller_text):
         return None
+    return best_statement(_statements(prompt), caller_text)
+
+
+def best_statement(statements: Iterable[str], caller_text: str) -> str | None:
+    """Return the statement with the most of the caller's words; None if none has any."""
     keywords = _keywords(caller_text)
-    statements = [(len(keywords & _keywords(statement)), statement) for statement in _statements(prompt)]
-    score, best = max(statements, key=lambda scored: scored[0], default=(0, ""))
+    scored = [(len(keywords & _keywords(statement)), statement) for statement in statements]
+    score, best = max(scored, key=lambda each: each[0], default=(0, ""))
     return best if score else None
 
 

@@ -1,7 +1,8 @@
 """Answers without a script: a polite receptionist that knows only the instructions.  Pure, deterministic.
 
-It asks for the facts that the flow's prompt wants, one at a time; answers questions with the prompt's own statements;
-calls the tool that the caller names; repeats its notes, and says goodbye.
+It asks for the facts that the flow's prompt wants, one at a time; answers questions with the prompt's own statements, else from
+the agent's documents; calls the tool that the caller's words ask for, after asking for what it needs, and says what came of it;
+transfers who wants a person; repeats its notes, and says goodbye.
 """
 
 import re
@@ -9,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from sandbox.openai import prompt, schema
+from sandbox.openai import prompt, toolchoice, toolresults
 from sandbox.openai.script import FunctionCall, Turn
 
 VERBATIM = re.compile(r"\s*say exactly[^:\n]*:\s*(?P<text>.+)", re.IGNORECASE | re.DOTALL)
@@ -20,29 +21,27 @@ ORGANIZATION = re.compile(
 FAREWELL = re.compile(r"\b(good\s?bye|bye|that is all|that['\u2019]s all|that will be all)\b", re.IGNORECASE)
 #: Also a farewell, unless questions are open.
 THANKS = re.compile(r"\b(thanks|thank you)\b", re.IGNORECASE)
-#: A request to speak with a person.
-PERSON = re.compile(
-    r"\b(?:speak|talk)\s+(?:to|with)\b|\b(?:transfer|connect|put)\s+me\b|\b(?:real|human)\s+(?:person|being)\b|\b(?:operator|human)\b",
-    re.IGNORECASE,
-)
 #: A question for the caller's own name.
 WHO = re.compile(r"\bwho i am\b|\bmy name\b.*\?", re.IGNORECASE)
 #: A first utterance of this many words includes the reason for the call.
 REASON_WORDS = 4
 END_CALL = "end_call"
 ANYTHING_ELSE = "Is there anything else?"
-#: Words of a function's name that do not describe its purpose.
-STOP_WORDS = frozenset({"call", "the", "get", "set", "do", "to", "http", "tool", "a", "an", "and"})
 
 
 @dataclass(frozen=True, slots=True)
 class AnswerSituation:
-    """`dialogue` is the conversation so far, as (role, text); `called` are the functions called since the caller spoke."""
+    """`dialogue` is the conversation so far, as (role, text).
+
+    `called` are the functions called since the caller spoke, `results` their results, `made` those called before.
+    """
 
     instructions: str = ""
     caller_text: str | None = None
     dialogue: Sequence[tuple[str, str]] = ()
     called: Sequence[str] = ()
+    results: Sequence[str] = ()
+    made: Sequence[str] = ()
     tools: Sequence[Mapping[str, Any]] = field(default_factory=tuple)
 
 
@@ -54,23 +53,55 @@ def verbatim(instructions: str) -> str | None:
 
 def answer(situation: AnswerSituation) -> Turn:
     if situation.called:
-        return Turn(say="Goodbye." if END_CALL in situation.called else f"That is done. {ANYTHING_ELSE}")
+        return Turn(say=_outcome(situation))
     if situation.caller_text is None:
         return Turn(say=_greeting(situation.instructions))
     answered, open_questions = _interview(situation)
     if FAREWELL.search(situation.caller_text) or (not open_questions and THANKS.search(situation.caller_text)):
         ends = any(tool.get("name") == END_CALL for tool in situation.tools)
         return Turn(say="Thank you for calling. Goodbye.", call=FunctionCall(END_CALL) if ends else None)
-    if (call := _matching_call(situation.tools, situation.caller_text)) is not None:
-        return Turn(say="One moment, please.", call=call)
+    if (turn := _by_tool(situation)) is not None:
+        return turn
     following = open_questions[0] if open_questions else ANYTHING_ELSE
-    if PERSON.search(situation.caller_text):
+    if toolchoice.PERSON.search(situation.caller_text):
         return Turn(say=f"I can't transfer this call, but I will pass it on. {following}")
     if WHO.search(situation.caller_text) and (name := prompt.caller(situation.instructions)) is not None:
         return Turn(say=f"You are {name}. {following}")
     if (statement := prompt.matching_statement(situation.instructions, situation.caller_text)) is not None:
         return Turn(say=f"{statement} {following}")
+    library = toolchoice.knowledge(situation.tools)
+    if library is not None and prompt.is_question(situation.caller_text):
+        return _using(library, situation)
     return Turn(say=f"{_acknowledgement(situation, answered, open_questions)} {following}")
+
+
+def _outcome(situation: AnswerSituation) -> str:
+    """Say what came of the functions that were called."""
+    if END_CALL in situation.called:
+        return "Goodbye."
+    if not situation.results:
+        return f"That is done. {ANYTHING_ELSE}"
+    sentences = dict.fromkeys(toolresults.sentence(result, situation.caller_text or "") for result in situation.results)
+    return " ".join([*sentences, ANYTHING_ELSE])
+
+
+def _by_tool(situation: AnswerSituation) -> Turn | None:
+    """Return the call of the tool that the caller wants, or the question for what it lacks."""
+    caller_text = situation.caller_text or ""
+    tool = toolchoice.named(situation.tools, caller_text)
+    if tool is None and toolchoice.PERSON.search(caller_text):
+        tool = toolchoice.transfer(situation.tools)
+    if tool is None:
+        tool = toolchoice.pending(situation.tools, situation.dialogue, situation.made)
+    return None if tool is None else _using(tool, situation)
+
+
+def _using(tool: Mapping[str, Any], situation: AnswerSituation) -> Turn:
+    dialogue = situation.dialogue or [("user", situation.caller_text or "")]
+    wanted = toolchoice.request(tool, situation.instructions, dialogue)
+    if wanted.question is not None:
+        return Turn(say=f"Certainly. {wanted.question}")
+    return Turn(say="One moment, please.", call=wanted.call)
 
 
 def _interview(situation: AnswerSituation) -> tuple[list[tuple[str, str]], list[str]]:
@@ -111,17 +142,3 @@ def _greeting(instructions: str) -> str:
     organization = ORGANIZATION.search(instructions)
     calling = f" {organization['name']}" if organization else ""
     return f"Hello, thank you for calling{calling}. How can I help you?"
-
-
-def _matching_call(tools: Sequence[Mapping[str, Any]], caller_text: str) -> FunctionCall | None:
-    """Return a call of the first function whose significant words the caller all used.
-
-    `take_message` matches "please take a message".
-    """
-    used = set(re.findall(r"[a-z]+", caller_text.lower()))
-    for tool in tools:
-        name = str(tool.get("name", ""))
-        significant = set(re.findall(r"[a-z]+", name.lower())) - STOP_WORDS
-        if name != END_CALL and significant and significant <= used:
-            return FunctionCall(name, schema.fill_object(tool.get("parameters") or {}, caller_text))
-    return None

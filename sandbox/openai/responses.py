@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from sandbox.openai import mind, proposals, schema
+from sandbox.openai.conversation import FunctionCalls
 from sandbox.openai.errors import Refusal, missing, wrong_type
 from sandbox.openai.ids import new_id
 from sandbox.openai.receptionist import AnswerSituation
@@ -117,19 +118,16 @@ def _text(item: Body) -> str:
 
 
 def _situation(body: Body, items: list[Body]) -> AnswerSituation:
-    called: list[str] = []
-    caller_text: str | None = None
-    for item in items:
-        if item.get("type") == "function_call":
-            called.append(str(item.get("name")))
-        elif item.get("role") == "user":
-            caller_text, called = _text(item), []
+    calls = FunctionCalls.of(items)
+    caller_text = next((_text(item) for item in reversed(items) if item.get("role") == "user"), None)
     leading = [_text(item) for item in items if item.get("role") in {"system", "developer"}]
     return AnswerSituation(
         instructions="\n".join([body.get("instructions") or "", *leading]),
         caller_text=caller_text,
         dialogue=[(str(item["role"]), _text(item)) for item in items if item.get("role") in {"user", "assistant"}],
-        called=called,
+        called=calls.names,
+        results=calls.results,
+        made=calls.made,
         tools=() if body.get("tool_choice") == "none" else body.get("tools") or (),
     )
 

@@ -18,7 +18,7 @@ from typing import Any
 from sandbox.openai import config, metering, mind, receptionist
 from sandbox.openai.answer import Decision, ModelAnswer
 from sandbox.openai.codec import codec_of
-from sandbox.openai.conversation import RealtimeItem, client_item
+from sandbox.openai.conversation import FunctionCalls, RealtimeItem, client_item
 from sandbox.openai.errors import Refusal, missing, wrong_type, wrong_value
 from sandbox.openai.receptionist import AnswerSituation
 from sandbox.openai.record import Act
@@ -294,11 +294,14 @@ class RealtimeSession:
         caller = [text for role, text in dialogue if role == "user"]
         tools = options.get("tools", self.config["tools"])
         choice = options.get("tool_choice", self.config["tool_choice"])
+        calls = FunctionCalls() if "input" in options else conversation.calls()
         return AnswerSituation(
             instructions=options.get("instructions") or self.config["instructions"],
             caller_text=caller[-1] if caller else None,
             dialogue=dialogue,
-            called=[] if "input" in options else conversation.calls_since_user_message(),
+            called=calls.names,
+            results=calls.results,
+            made=calls.made,
             tools=() if choice == "none" else tools,
         )
 

@@ -64,13 +64,11 @@ def test_the_command_is_what_has_to_be_typed_here(program: str, found: str | Non
     assert banner.command(Path(program), Path(found) if found else None, Path(here)) == typed
 
 
-@pytest.mark.parametrize("organization", [None, "org_01"])
-def test_the_next_commands_are_commands(organization: str | None) -> None:
-    lines = banner.next_steps(".venv/bin/hum", "+13175550100", organization)
-    steps = [line.removeprefix("Next:").strip().partition("   (")[0] for line in lines[1:-1]]
-    for step in steps:
-        program, *arguments = shlex.split(step.replace("<the id that it prints>", "org_02"))
+def test_what_comes_next_is_the_console_and_then_commands() -> None:
+    first, *steps, last = banner.next_steps(".venv/bin/hum", "+13175550100", "http://127.0.0.1:8080")[1:]
+    assert first.startswith("Next:  open http://127.0.0.1:8080/ ") and "+13175550100" in first
+    for step in (step.partition("   (")[0] for step in steps):
+        program, *arguments = shlex.split(step)
         assert program == ".venv/bin/hum"
         _parser().parse_args(arguments)
-    assert steps[0].endswith("--org org_01") if organization else "create-org" in steps[0]
-    assert lines[-1] == "Stop with Ctrl-C."
+    assert last == "Stop with Ctrl-C."

@@ -231,7 +231,7 @@ async def test_an_agent_without_documents_looks_nothing_up(edge: Edge) -> None:
     _, media, _ = await joined(edge)
     assert "lookup_knowledge" not in {tool.name for tool in media.session.tools}
     status, output = await run(media, "1", '{"question": "return a parcel"}', "lookup_knowledge")
-    assert (status, output) == ("failed", {"error": "There is no such tool."})
+    assert (status, output) == ("failed", {"error": "This tool is not available: the agent has no `knowledge_ids`."})
 
 
 async def test_an_agent_finds_its_flows_documents_and_names_the_source(edge: Edge) -> None:

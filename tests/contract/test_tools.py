@@ -162,7 +162,8 @@ async def test_a_call_is_handed_to_another_flow(edge: Edge) -> None:
     (event,) = (await http.get("/api/events", params={"type": "call.flow_switched"})).json()["events"]
     assert event["data"] == {"call_id": media.call_id, "flow_id": named["billing"], "flow_version": 1}
     status, problem = await run(media, "2", '{"target": "billing"}', "transfer_to_flow")
-    assert (status, problem["error"]) == ("failed", "There is no such tool."), "billing hands over to nobody"
+    lacks = "This tool is not available: the agent's `transfer_map_json` names no flow."
+    assert (status, problem["error"]) == ("failed", lacks), "billing hands over to nobody"
 
 
 async def test_a_call_stays_with_its_agent_when_nobody_can_take_it(edge: Edge) -> None:

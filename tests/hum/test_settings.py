@@ -156,6 +156,22 @@ def test_settings_are_frozen() -> None:
         GatewaySettings().env = "production"
 
 
+@pytest.mark.parametrize(
+    ("given", "stand_ins"),
+    [
+        ({"openai_api_key": "sk-proj-1"}, []),
+        ({"openai_api_key": "sk-proj-1", "twilio_api_base_url": "https://api.dublin.ie1.twilio.com"}, []),
+        ({"openai_api_key": "sk-sandbox-1"}, ["model"]),
+        ({"openai_api_key": "sk-proj-1", "twilio_api_base_url": "http://127.0.0.1:9000"}, ["carrier"]),
+        ({"openai_api_key": "sk-sandbox-1", "twilio_api_base_url": "http://127.0.0.1:9000"}, ["carrier", "model"]),
+        # a model of one's own is no stand-in
+        ({"openai_api_key": "local", "openai_base_url": "http://127.0.0.1:8000/v1"}, []),
+    ],
+)
+def test_stand_ins_are_known(given: dict[str, str], stand_ins: list[str]) -> None:
+    assert ControlSettings(**given).stand_ins == stand_ins  # type: ignore[arg-type]
+
+
 def test_rotating_tokens_are_a_list() -> None:
     assert MediaSettings(twilio_auth_token="new, old,").twilio_auth_tokens == ("new", "old")
 

@@ -60,6 +60,22 @@ test("somebody is invited, declines, joins, gets another role, moves between org
   forgive(grace.page);
 });
 
+test("a viewer leaves the organization by themselves", async ({ admin, another }) => {
+  const email = `${fresh("ada")}@example.com`;
+  const members = listed<{ email: string; role: string }>(admin, "/api/team", "members");
+  await admin.api("POST", "/api/team/invites", { email, role: "viewer" });
+  const ada = await another(email);
+  await ada.page.getByRole("button", { name: "Join" }).click();
+  await expect.poll(async () => (await members()).find((each) => each.email === email)?.role).toBe("viewer");
+  const { name } = (await me(ada)).organization;
+  await ada.go("/settings");
+  await ada.page.getByRole("button", { name: "Leave the organization" }).click();
+  await confirm(ada.page, "Leave the organization", name);
+  await expect.poll(async () => (await members()).map((each) => each.email)).not.toContain(email);
+  await expect.poll(async () => (await me(ada)).organizations).toEqual([]);
+  forgive(ada.page);
+});
+
 test("one's own account: e-mails, a second sign-in that is taken away, and out everywhere", async ({ admin }) => {
   const { page } = admin;
   await admin.go("/me");

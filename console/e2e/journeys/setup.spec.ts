@@ -1,5 +1,6 @@
 /** What a person sets up on the first day: where they are, when they are open, the numbers they know by heart. */
 import { expect, fresh, test } from "../journey.ts";
+import { clinic } from "../things.ts";
 
 test("two hours of a day that overlap are marked, and not saved", async ({ admin }) => {
   const { page } = admin;
@@ -73,4 +74,39 @@ test("a number is taken as one writes it here, and a refusal is a sentence in on
   await dialog.getByLabel("Número").fill("(317) 555 0178");
   await dialog.getByRole("button", { name: "Bloquear" }).click();
   await expect(page.getByText(/555.0178/).first()).toBeVisible();
+});
+
+test("what is practice is said, and the practice model uses the agent's tools", async ({ admin }) => {
+  const { page } = admin;
+  const { flowId, e164 } = await clinic(admin);
+  const tool = await admin.api<{ id: string }>("POST", "/api/tools", {
+    name: "book_appointment",
+    description: "Book a time at the clinic.",
+    parameters_json: { type: "object", properties: { name: { type: "string" }, when: { type: "string" } }, required: ["name", "when"] },
+    method: "POST",
+    url: "https://clinic.example.com/book",
+    body_json: { name: "{{ args.name }}", when: "{{ args.when }}" },
+  });
+  await admin.api("POST", `/api/flows/${flowId}/tools`, { tool_id: tool.id });
+  await admin.go("/");
+  const note = page.getByRole("note", { name: "Practice" });
+  await expect(note).toContainText("No telephone reaches these numbers");
+  await expect(page.getByText(`hum call --to ${e164}`)).toBeVisible();
+  await expect(note.getByRole("link", { name: "How to go live" })).toHaveAttribute("href", "/guides/going-live");
+  await note.getByRole("button").click();
+  await expect(note).toBeHidden();
+
+  await admin.go(`/agents/${flowId}?tab=try`);
+  await expect(page.getByRole("note", { name: "Practice" })).toBeHidden();
+  await page.getByText("A practice model answers.").click();
+  await expect(page.getByText("transfers when you ask for a person")).toBeVisible();
+  const say = async (text: string, answer: string | RegExp): Promise<void> => {
+    await page.getByLabel("What the caller says").fill(text);
+    await page.getByRole("button", { name: "Send" }).click();
+    await expect(page.getByRole("log").getByText(answer).last()).toBeVisible();
+  };
+  await say("I would like to book an appointment.", "May I have your name?");
+  await say("Grace Hopper.", "What day and time would suit you?");
+  await say("Tuesday at three.", "book_appointment");
+  await admin.isAccessible();
 });

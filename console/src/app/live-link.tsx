@@ -22,7 +22,7 @@ function useIsOnline(): boolean {
 }
 
 /** Told only while it lasts: nothing on the page is newer than this. */
-export default function LiveLink() {
+export function LiveLink() {
   const t = useTexts("shell");
   const link = useLink();
   useLive();

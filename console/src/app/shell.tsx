@@ -10,7 +10,7 @@ import { Sidebar } from "./sidebar";
 import { chooseTheme, useIsDark } from "./theme";
 
 // The first page doesn't wait for these.
-const LiveLink = lazy(() => import("./live-link"));
+const Banners = lazy(() => import("./banners"));
 const Palette = lazy(() => import("./palette"));
 const Toasts = lazy(() => import("@/ui/toasts"));
 
@@ -43,7 +43,7 @@ export function Shell() {
       </header>
       <Sidebar isOpen={isNavOpen} onSearch={() => setPalette("commands")} />
       <div className="flex min-h-0 min-w-0 flex-1 flex-col print:block">
-        <Suspense>{organization && <LiveLink />}</Suspense>
+        <Suspense>{organization && <Banners />}</Suspense>
         <main id="main" tabIndex={-1} className="min-h-0 flex-1 overflow-auto print:overflow-visible">
           <Outlet />
         </main>

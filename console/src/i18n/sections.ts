@@ -26,6 +26,7 @@ export interface Sections {
   search: typeof import("./en/search").default;
   settings: typeof import("./en/settings").default;
   shell: typeof import("./en/shell").default;
+  standIns: typeof import("./en/standIns").default;
   team: typeof import("./en/team").default;
   tools: typeof import("./en/tools").default;
   triggers: typeof import("./en/triggers").default;

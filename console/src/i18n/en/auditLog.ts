@@ -188,6 +188,7 @@ export default {
     voidApproval: "dropped the request to use {}, since the call was over",
     updateMember: "changed the role of {}",
     removeMember: "removed {} from the team",
+    leaveOrganization: "left the organization",
     createInvite: "invited {}",
     deleteInvite: "withdrew the invitation of {}",
     acceptInvitation: "accepted an invitation",

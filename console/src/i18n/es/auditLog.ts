@@ -187,6 +187,7 @@ const texts: Sections["auditLog"] = {
     voidApproval: "anuló la solicitud de usar {}, porque la llamada había terminado",
     updateMember: "cambió el rol de {}",
     removeMember: "quitó a {} del equipo",
+    leaveOrganization: "dejó la organización",
     createInvite: "invitó a {}",
     deleteInvite: "retiró la invitación de {}",
     acceptInvitation: "aceptó una invitación",

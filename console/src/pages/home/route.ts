@@ -7,7 +7,7 @@ export const homeRoute = createRoute({
   path: "/",
   loader: () => {
     void import("./queries").then(({ askAhead }) => askAhead());
-    return loadTexts("home");
+    return loadTexts("home", "standIns");
   },
   component: lazyRouteComponent(() => import("./home"), "Home"),
 });

@@ -8,6 +8,7 @@ import { useTexts } from "@/i18n";
 import { phone } from "@/lib/format";
 import { toPage } from "@/lib/links";
 import { Button, ButtonLink } from "@/ui/button";
+import { Copy } from "@/ui/copy";
 import { Card } from "@/ui/layout";
 import { type Step, isPast, noteHeard, stepsOf, wasHeard } from "./checklist";
 import { useCallDetail, useFirstNumber } from "./queries";
@@ -72,21 +73,32 @@ interface WayProps {
 
 function Way({ step, number, call, onHeard }: WayProps) {
   const t = useTexts("home").start;
+  const practice = useTexts("standIns");
+  const { stand_ins: standIns } = useMe();
   const flows = useAllFlows(step.isNext && step.name === "call");
   const look = step.isNext ? "primary" : "plain";
   if (step.name === "agent") return <Hint lead={t.agentLead} to="/agents/new" look={look} way={t.agentWay} isNext={step.isNext} />;
   if (step.name === "number") return <Hint lead={t.numberLead} to={number ? `/numbers/${number.id}` : "/numbers"} look={look} way={number ? t.assignWay : t.numberWay} isNext={step.isNext} />;
   if (step.name === "call") {
     const agent = number?.flow_id ?? flows.data?.find((each) => each.channel === "voice")?.id;
-    return <Hint lead={number ? t.callLead(phone(number.e164)) : t.callLeadNoNumber} to={agent ? `/agents/${agent}` : "/agents"} look={look} way={t.callWay} isNext={step.isNext} />;
+    const to = agent ? `/agents/${agent}?tab=try` : "/agents";
+    if (number && standIns.includes("carrier")) {
+      return (
+        <Hint lead={practice.callLead(phone(number.e164))} to={to} look={look} way={t.callWay} isNext={step.isNext}>
+          <Copy value={`hum call --to ${number.e164} --say "Hello"`} />
+        </Hint>
+      );
+    }
+    return <Hint lead={number ? t.callLead(phone(number.e164)) : t.callLeadNoNumber} to={to} look={look} way={t.callWay} isNext={step.isNext} />;
   }
   return <Listen call={call} isNext={step.isNext} onHeard={onHeard} />;
 }
 
-function Hint({ lead, to, look, way, isNext }: { lead: string; to: string; look: "primary" | "plain"; way: string; isNext: boolean }) {
+function Hint({ lead, to, look, way, isNext, children }: { lead: string; to: string; look: "primary" | "plain"; way: string; isNext: boolean; children?: React.ReactNode }) {
   return (
     <>
       <p className="text-dim">{lead}</p>
+      {isNext && children && <p className="mt-1.5">{children}</p>}
       {isNext && (
         <p className="mt-2">
           <ButtonLink {...toPage(to)} look={look} size="sm">

@@ -27,7 +27,6 @@ export function General({ organization }: { organization: Organization }) {
       <Card title={t.facts}>
         <Facts items={[[t.id, <Copy key="id" value={organization.id} />], [t.created, <Time key="at" at={organization.created_at} />]]} />
       </Card>
-      <Leave organization={organization} />
     </>
   );
 }
@@ -107,7 +106,8 @@ function Identity({ organization }: { organization: Organization }) {
   );
 }
 
-function Leave({ organization }: { organization: Organization }) {
+/** Of every role: a viewer, too, leaves by themselves. */
+export function Leave({ organization }: { organization: Organization }) {
   const t = useTexts("settings");
   const navigate = useNavigate();
   const [isAsked, setAsked] = useState(false);

@@ -4,7 +4,7 @@ import { useTexts } from "@/i18n";
 import { Loaded, Page, Skeleton } from "@/ui/layout";
 import { Tabs } from "@/ui/tabs";
 import { Emails } from "./emails";
-import { General } from "./general";
+import { General, Leave } from "./general";
 import { Hours } from "./hours-form";
 import { Privacy } from "./privacy";
 import { useOrganization } from "./queries";
@@ -28,12 +28,15 @@ export function Settings() {
         <div className="w-full max-w-3xl px-6 py-5 max-md:px-4">
           <Loaded query={query} skeleton={<Skeleton lines={6} height="h-8" />}>
             {(organization) => (
-              <fieldset disabled={!isAdmin} className="min-w-0 space-y-4">
-                {tab === "general" && <General organization={organization} />}
-                {tab === "hours" && <Hours organization={organization} />}
-                {tab === "texts" && <Texts organization={organization} />}
-                {tab === "privacy" && <Privacy organization={organization} />}
-              </fieldset>
+              <div className="space-y-4">
+                <fieldset disabled={!isAdmin} className="min-w-0 space-y-4">
+                  {tab === "general" && <General organization={organization} />}
+                  {tab === "hours" && <Hours organization={organization} />}
+                  {tab === "texts" && <Texts organization={organization} />}
+                  {tab === "privacy" && <Privacy organization={organization} />}
+                </fieldset>
+                {tab === "general" && <Leave organization={organization} />}
+              </div>
             )}
           </Loaded>
         </div>

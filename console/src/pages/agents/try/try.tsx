@@ -5,6 +5,7 @@ import { useTexts } from "@/i18n";
 import { Skeleton } from "@/ui/layout";
 import { useEditing } from "../edit/editing";
 import { startOf } from "../flow";
+import { Practice } from "./practice";
 import { TryText } from "./try-text";
 
 const TryVoice = lazy(() => import("./try-voice"));
@@ -41,6 +42,7 @@ export default function Try() {
           ))}
         </nav>
       )}
+      <Practice />
       {shown === "text" ? (
         <TryText />
       ) : (

@@ -1,0 +1,24 @@
+/** What is said above every page while it lasts: that the connection is lost, that this is practice. */
+import { Suspense, lazy } from "react";
+import { useMe } from "@/api/me";
+import { loadTexts } from "@/i18n";
+import { LiveLink } from "./live-link";
+
+const StandIns = lazy(async () => {
+  const [page] = await Promise.all([import("./stand-ins"), loadTexts("standIns")]);
+  return page;
+});
+
+export default function Banners() {
+  const { stand_ins: standIns } = useMe();
+  return (
+    <>
+      <LiveLink />
+      {standIns.length > 0 && (
+        <Suspense>
+          <StandIns of={standIns} />
+        </Suspense>
+      )}
+    </>
+  );
+}

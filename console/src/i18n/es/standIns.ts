@@ -1,0 +1,21 @@
+import type { Sections } from "../sections";
+
+const texts: Sections["standIns"] = {
+  name: "Práctica",
+  both: "Ningún teléfono llega a estos números, y lo que dicen los agentes viene de un modelo de práctica que sigue reglas.",
+  model: "Lo que dicen los agentes viene de un modelo de práctica que sigue reglas.",
+  carrier: "Ningún teléfono llega a estos números: el operador es simulado.",
+  goLive: "Cómo empezar de verdad",
+  hide: "Ocultar hasta cerrar el navegador",
+  tryLead: "Responde un modelo de práctica. Entiende poco, y hace esto:",
+  tryWays: [
+    "responde a las preguntas con las frases de las propias instrucciones o con los documentos del agente",
+    "pregunta lo que las instrucciones dicen que pregunte",
+    "usa una herramienta cuando usted dice, en inglés, lo que dice su nombre: «I'd like to book an appointment» para book_appointment; antes pregunta lo que la herramienta necesita",
+    "transfiere cuando usted pide hablar con una persona, si el agente puede",
+  ],
+  tryReal: "Para un modelo real, configure OPENAI_API_KEY y vuelva a iniciar.",
+  callLead: (number) => `Ningún teléfono llega aquí a ${number}. Hable con el agente en el navegador o escriba esto en una terminal:`,
+};
+
+export default texts;
