@@ -97,6 +97,12 @@ class Binding:
         return self.body_field.message_type if self.body_field else None
 
     @cached_property
+    def body_fields(self) -> tuple[FieldDescriptor, ...]:
+        """The fields that the body may fill: those of its message that the path doesn't."""
+        fields = self.body_type.fields if self.body_type else ()
+        return tuple(field for field in fields if not (self.whole_body and field.name in self.path_fields))
+
+    @cached_property
     def text_type(self) -> str:
         """The media type of a body that is accepted besides JSON and fills `text_field`; empty if there is none."""
         return str(self.method.GetOptions().Extensions[options_pb2.rest].text_type)

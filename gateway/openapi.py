@@ -131,7 +131,7 @@ def _operation(binding: Binding) -> Schema:
             }
             content[forms.MEDIA_TYPE] = {"schema": _form(binding)}
         operation["requestBody"] = {
-            "required": binding.has_update_mask or binding.verb == "PATCH" or bool(schemas.required(binding.body_type)),
+            "required": binding.has_update_mask or binding.verb == "PATCH" or bool(schemas.required(binding.body_fields)),
             "content": content,
         }
     return operation
@@ -158,9 +158,7 @@ def body_example(binding: Binding) -> Schema:
     """Return a valid body: the required fields and a few more; for an update, one or two changes."""
     assert binding.body_type is not None, "the operation has a body"
     shape = "patch" if binding.has_update_mask else "input"
-    writable = [field for field in binding.body_type.fields if shape in schemas.shapes(field)]
-    if binding.whole_body:
-        writable = [field for field in writable if field.name not in binding.path_fields]
+    writable = [field for field in binding.body_fields if shape in schemas.shapes(field)]
     required = [field.name for field in writable if schemas.has_behaviour(field, field_behavior_pb2.REQUIRED)]
     optional = [field.name for field in writable if field.name not in required and field.name in examples.TEXTS]
     chosen = required[:2] if binding.has_update_mask else required

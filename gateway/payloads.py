@@ -4,6 +4,7 @@
 """
 
 import json
+import re
 import sys
 from pathlib import Path
 from typing import Any, Final
@@ -73,6 +74,7 @@ def _operation(event: EventType) -> Schema:
         "data": schemas.reference(event.message, "output"),
     }
     return {
+        "operationId": f"receive{''.join(word.capitalize() for word in re.split('[._]', event.name))}",
         "summary": comment(event.message.full_name).partition(". ")[0].rstrip("."),
         "tags": ["webhooks"],
         "parameters": [

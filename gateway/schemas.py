@@ -153,9 +153,12 @@ def _events(binding: Binding) -> Schema:
 def _schemas(bindings: Iterable[Binding]) -> dict[str, Schema]:
     """Return the schemas of all bodies, answers and events, and of the messages in them."""
     pending: list[tuple[Descriptor, str]] = [(event.message, "output") for event in sent_types()]
+    in_paths: dict[str, set[str]] = {}
     for binding in bindings:
         if binding.body_type is not None:
             pending.append((binding.body_type, "patch" if binding.has_update_mask else "input"))
+            if binding.whole_body:
+                in_paths.setdefault(binding.body_type.full_name, set()).update(binding.path_fields)
         if binding.answer_type is not None and not binding.is_stream and binding.status != 204:
             pending.append((binding.answer_type, "output"))
         if binding.is_stream:
@@ -167,21 +170,23 @@ def _schemas(bindings: Iterable[Binding]) -> dict[str, Schema]:
         name = _schema_name(descriptor, shape)
         if name in schemas:
             continue
-        schemas[name] = _message(descriptor, shape)
-        inner_types = (jsonnames.message_type(field) for field in descriptor.fields)
+        fields = [field for field in descriptor.fields if shape in shapes(field)]
+        if shape != "output":
+            fields = [field for field in fields if field.name not in in_paths.get(descriptor.full_name, ())]
+        schemas[name] = _message(descriptor, fields, shape)
+        inner_types = (jsonnames.message_type(field) for field in fields)
         pending += [
             (inner, shape) for inner in inner_types if inner is not None and jsonvalues.plain_writer(inner) is None
         ]
     return dict(sorted(schemas.items()))
 
 
-def _message(descriptor: Descriptor, shape: str) -> Schema:
+def _message(descriptor: Descriptor, fields: Sequence[FieldDescriptor], shape: str) -> Schema:
     writable = shape != "output"
-    fields = [field for field in descriptor.fields if shape in shapes(field)]
     schema: Schema = {"type": "object", "properties": {jsonnames.rest_name(f): _property(f, shape) for f in fields}}
     if description := comment(descriptor.full_name):
         schema["description"] = description
-    required_names = required(descriptor) if shape == "input" else []
+    required_names = required(fields) if shape == "input" else []
     if not writable:
         required_names = [jsonnames.rest_name(field) for field in fields]
     if required_names:
@@ -198,10 +203,8 @@ def shapes(field: FieldDescriptor) -> set[str]:
     return {"output", "input"} if has_behaviour(field, field_behavior_pb2.IMMUTABLE) else {"output", "input", "patch"}
 
 
-def required(descriptor: Descriptor) -> list[str]:
-    return [
-        jsonnames.rest_name(field) for field in descriptor.fields if has_behaviour(field, field_behavior_pb2.REQUIRED)
-    ]
+def required(fields: Iterable[FieldDescriptor]) -> list[str]:
+    return [jsonnames.rest_name(field) for field in fields if has_behaviour(field, field_behavior_pb2.REQUIRED)]
 
 
 def has_behaviour(field: FieldDescriptor, behaviour: int) -> bool:
@@ -272,7 +275,7 @@ def _one(field: FieldDescriptor, shape: str) -> Schema:
     if field.is_repeated:
         rules = rules.repeated.items
     if field.type == FieldDescriptor.TYPE_BOOL:
-        return {"type": "boolean"}  # old clients may send 1, 0 and words
+        return {"type": "boolean"}  # a body may also have 1 and 0, which docs/contract.md promises
     if field.type in INTEGERS:
         return _integer(rules, field.type)
     if field.type in jsonvalues.FLOATS:

@@ -51,7 +51,8 @@ INTEGER_NAMES: Mapping[int, str] = {
     FieldDescriptor.TYPE_FIXED64: "fixed64",
 }
 FLOATS = (FieldDescriptor.TYPE_DOUBLE, FieldDescriptor.TYPE_FLOAT)
-FLAGS: Mapping[Any, bool] = {True: True, False: False, "true": True, "false": False, "1": True, "0": False}
+#: Flags in a query.
+FLAG_WORDS: Mapping[str, bool] = {"true": True, "false": False, "1": True, "0": False}
 DEEPEST = 32  # levels of objects and lists in a body
 LONGEST_INTEGER = 40  # characters; 64-bit numbers have fewer
 _TIME = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,9})?(Z|[+-][0-9]{2}:[0-9]{2})")
@@ -121,6 +122,10 @@ def writer(field: FieldDescriptor) -> Writer:
 
 def of_text(field: FieldDescriptor, text: str) -> Any:
     """Convert a query parameter's text to a value that the field's `reader` accepts.  Raises InvalidValue."""
+    if field.type == FieldDescriptor.TYPE_BOOL:
+        if text not in FLAG_WORDS:
+            raise InvalidValue("must be true or false")
+        return FLAG_WORDS[text]
     if field.type in INTEGERS:
         if not text.removeprefix("-").isascii() or not text.removeprefix("-").isdecimal():
             raise InvalidValue("must be a whole number")
@@ -179,8 +184,9 @@ def _read_enum(allowed: Mapping[str, int], value: Any) -> int:
 
 
 def _read_flag(value: Any) -> bool:
-    if isinstance(value, bool | int | str) and value in FLAGS:
-        return FLAGS[value]
+    """Read a flag of a body: 1 and 0 are flags, too, but words in quotes are none."""
+    if isinstance(value, int) and value in (0, 1):
+        return bool(value)
     raise InvalidValue("must be true or false")
 
 

@@ -226,3 +226,23 @@ def test_every_section_of_the_contract_is_in_a_description() -> None:
     assert "## Contacts\n" in tags["contacts"] and tags["contacts"].startswith(about("hum/v1/contacts.proto"))
     for text in (general, *tags.values()):
         assert not re.findall(r"\]\((?!https://)", text), "only links that lead somewhere from anywhere"
+
+
+def test_no_body_offers_what_the_path_has() -> None:
+    for binding in (each for each in BINDINGS if each.whole_body and each.path_fields):
+        body = operation(binding)["requestBody"]["content"]["application/json"]["schema"]["$ref"].rpartition("/")[2]
+        offered = DOCUMENT["components"]["schemas"][body]["properties"].keys()
+        assert not offered & set(binding.path_fields), binding.method.name
+
+
+def test_every_operation_has_a_name_of_its_own() -> None:
+    paths = [*DOCUMENT["paths"].values(), *DOCUMENT["webhooks"].values()]
+    names = [told["operationId"] for path in paths for told in path.values()]
+    assert len(names) == len(set(names))
+    assert "receiveWebhookTest" in names
+
+
+def test_every_schema_is_used() -> None:
+    text = msgspec.json.encode(DOCUMENT).decode()
+    unused = [name for name in DOCUMENT["components"]["schemas"] if f'"#/components/schemas/{name}"' not in text]
+    assert not unused
