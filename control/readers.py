@@ -2,8 +2,10 @@
 
 from collections import Counter as Tally
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from uuid import UUID
 
+from asyncpg import QueryCanceledError
 from prometheus_client import Counter
 
 from control.feature import Reader
@@ -21,18 +23,45 @@ BATCH = 500
 SHARE = 100
 #: Most organizations with a backlog of their own at once; further ones are read with all others.
 MAX_BACKLOGS = 100
-#: More failures in a batch mean a bad reader, not bad events: it raises, and its worker ends if that persists.
+#: More failures in a batch may mean a bad reader, not bad events: the batch is tried again first.
 MAX_SET_ASIDE = 20
+#: The attempt with which nothing holds the reader any more: what then fails or is canceled is quarantined.
+ATTEMPTS = 3
 
 
-async def read(db: Db, reader: Reader, batch: int = BATCH) -> int:
-    """Handle the next events; return how many were read, which is 0 while another process reads for this reader."""
-    async with db.system() as tx:
-        if reader.shares:
-            rows = await _read_shared(tx, reader, batch)
-        else:
-            rows = await events.read_behind_horizon(tx, reader.name, reader.start, batch)
-        failures = await _handle(tx, reader, [event for event in rows if _is_wanted(reader, event)])
+class BatchError(Exception):
+    """A batch was rolled back, and will be tried again."""
+
+
+@dataclass(slots=True)
+class ReadAttempts:
+    """The failed attempts at a reader's next events: a process's own count, as the database rolled back what they did."""
+
+    batches: int = 0
+    #: By the number of an event that was handled alone.
+    canceled: Tally[int] = field(default_factory=Tally)
+
+
+async def read(db: Db, reader: Reader, batch: int = BATCH, attempts: ReadAttempts | None = None) -> int:
+    """Handle the next events; return how many were read, which is 0 while another process reads for this reader.
+
+    Raises BatchError, after which the caller tries again with the same `attempts`.  Neither events that always meet the
+    statement's time limit nor any number of bad ones hold the reader beyond the third attempt.
+    """
+    attempts = ReadAttempts() if attempts is None else attempts
+    try:
+        async with db.system() as tx:
+            if reader.shares:
+                rows = await _read_shared(tx, reader, batch)
+            else:
+                rows = await events.read_behind_horizon(tx, reader.name, reader.start, batch)
+            wanted = [event for event in rows if _is_wanted(reader, event)]
+            failures = await _Batch(tx, reader, attempts).handle_all(wanted)
+    except BatchError:
+        attempts.batches += 1
+        raise
+    attempts.batches = 0
+    attempts.canceled.clear()
     if failures:
         SET_ASIDE.labels(reader.name).inc(failures)
     return len(rows)
@@ -51,7 +80,9 @@ async def read_released(db: Db, reader: Reader) -> bool:
         if id is None:
             return False
         event = await events.find(tx, id)
-        failures = await _handle(tx, reader, [event]) if event is not None and _is_wanted(reader, event) else 0
+        is_wanted = event is not None and _is_wanted(reader, event)
+        last_try = ReadAttempts(batches=ATTEMPTS, canceled=Tally({id: ATTEMPTS}))
+        failures = await _Batch(tx, reader, last_try).handle_all([event] if event and is_wanted else [])
     if failures:
         SET_ASIDE.labels(reader.name).inc(failures)
     return True
@@ -106,28 +137,61 @@ async def _read_backlogs(
     return rows
 
 
-async def _handle(tx: Tx, reader: Reader, rows: Sequence[Event], failures: int = 0) -> int:
-    """Handle these events at once; if that fails, each half separately, down to the single event that is quarantined.
+class _Batch:
+    """The events that are handled in one transaction."""
 
-    Return how many events were quarantined, including the `failures` before these.
-    """
-    if not rows:
-        return failures
-    await tx.execute("SAVEPOINT batch")
-    try:
-        await reader.handle(tx, rows)
-    except events.LATER:
-        raise
-    # Any event may reveal a bug: the halves show which one, and it is kept for an operator.
-    except Exception as error:
-        await tx.execute("ROLLBACK TO SAVEPOINT batch")
-        if len(rows) > 1:
-            middle = len(rows) // 2
-            return await _handle(tx, reader, rows[middle:], await _handle(tx, reader, rows[:middle], failures))
-        if failures >= MAX_SET_ASIDE:
+    def __init__(self, tx: Tx, reader: Reader, attempts: ReadAttempts) -> None:
+        self._tx, self._reader, self._attempts = tx, reader, attempts
+        self._failures = 0
+
+    async def handle_all(self, rows: Sequence[Event]) -> int:
+        """Handle these events, and return how many were quarantined.  Raises BatchError.
+
+        After a failed attempt each event is handled alone: one that is canceled then has itself to blame.
+        """
+        parts = [rows] if not self._attempts.batches else [[event] for event in rows]
+        for part in parts:
+            await self._handle(part)
+        return self._failures
+
+    async def _handle(self, rows: Sequence[Event]) -> None:
+        """Handle these events at once; if that fails, each half separately, down to the single event."""
+        if not rows:
+            return
+        await self._tx.execute("SAVEPOINT batch")
+        try:
+            await self._reader.handle(self._tx, rows)
+        except QueryCanceledError as error:
+            await self._tx.execute("ROLLBACK TO SAVEPOINT batch")
+            await self._cancel(rows, error)
+        except events.LATER:
             raise
-        LOG.exception("an event was quarantined", reader=reader.name, event_id=rows[0].id, type=rows[0].type)
-        await quarantine.add_event(tx, reader.name, rows[0].id, repr(error)[:500])
-        return failures + 1
-    await tx.execute("RELEASE SAVEPOINT batch")
-    return failures
+        # Any event may reveal a bug: the halves show which one, and it is kept for an operator.
+        except Exception as error:
+            await self._tx.execute("ROLLBACK TO SAVEPOINT batch")
+            if len(rows) > 1:
+                middle = len(rows) // 2
+                await self._handle(rows[:middle])
+                await self._handle(rows[middle:])
+            elif self._failures >= MAX_SET_ASIDE and self._attempts.batches < ATTEMPTS - 1:
+                raise BatchError(f"more than {MAX_SET_ASIDE} events failed") from error
+            else:
+                await self._set_aside(rows[0], error)
+        else:
+            await self._tx.execute("RELEASE SAVEPOINT batch")
+
+    async def _cancel(self, rows: Sequence[Event], error: QueryCanceledError) -> None:
+        """Try again later; an event that was canceled alone for the third time is quarantined."""
+        if len(rows) == 1:
+            self._attempts.canceled[rows[0].id] += 1
+            if self._attempts.canceled[rows[0].id] >= ATTEMPTS:
+                await self._set_aside(rows[0], error)
+                return
+        raise BatchError("a statement was canceled") from error
+
+    async def _set_aside(self, event: Event, error: Exception) -> None:
+        LOG.error(
+            "an event was quarantined", reader=self._reader.name, event_id=event.id, type=event.type, exc_info=error
+        )
+        await quarantine.add_event(self._tx, self._reader.name, event.id, repr(error)[:500])
+        self._failures += 1

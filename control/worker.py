@@ -107,14 +107,14 @@ class Worker:
         return [
             *((sweep.name, sweep.step, sweep.every_seconds, sweep.woken) for sweep in (*own_sweeps, *sweeps)),
             *(
-                (reader.name, partial(self._read, reader), reader.every_seconds, None)
+                (reader.name, partial(self._read, reader, readers.ReadAttempts()), reader.every_seconds, None)
                 for feature in self._features
                 for reader in feature.readers
             ),
         ]
 
-    async def _read(self, reader: Reader) -> None:
-        while await readers.read(self._db, reader):
+    async def _read(self, reader: Reader, attempts: readers.ReadAttempts) -> None:
+        while await readers.read(self._db, reader, attempts=attempts):
             pass
 
     async def _read_released(self) -> None:

@@ -58,28 +58,87 @@ async def handled(db: Db) -> set[int]:
     return {int(row["reader"].removeprefix("read ")) for row in rows}
 
 
+async def aside(db: Db) -> dict[int, str]:
+    """The reasons for which events were quarantined, by their numbers."""
+    async with db.system() as tx:
+        rows = await tx.fetch("SELECT event_id, reason FROM events_set_aside WHERE reader = 'test' ORDER BY event_id")
+    return {row["event_id"]: row["reason"] for row in rows}
+
+
 async def test_a_bad_event_is_put_aside_and_those_behind_it_are_read_once(world: tuple[Db, UUID]) -> None:
     db, org = world
     await append(db, org, 40)
     counting = Counting(frozenset({7, 31}))
     assert await readers.read(db, reader_of(counting)) == 40
     assert await handled(db) == set(range(40)) - {7, 31}
-    async with db.system() as tx:
-        aside = await tx.fetch("SELECT reason FROM events_set_aside WHERE reader = 'test' ORDER BY event_id")
-    assert [row["reason"] for row in aside] == ["ValueError('event 7 is bad')", "ValueError('event 31 is bad')"]
+    assert list((await aside(db)).values()) == ["ValueError('event 7 is bad')", "ValueError('event 31 is bad')"]
     assert await readers.read(db, reader_of(counting)) == 0
 
 
 async def test_a_reader_that_can_read_nothing_loses_nothing(world: tuple[Db, UUID]) -> None:
     db, org = world
     await append(db, org, 60)
-    with pytest.raises(ValueError, match="is bad"):
-        await readers.read(db, reader_of(Counting(frozenset(range(60)))))
-    assert await handled(db) == set()
-    async with db.system() as tx:
-        assert await tx.fetchval("SELECT count(*) FROM events_set_aside") == 0
-    assert await readers.read(db, reader_of(Counting(frozenset()))) == 60
+    attempts = readers.ReadAttempts()
+    for _ in range(2):
+        with pytest.raises(readers.BatchError, match="more than 20 events failed"):
+            await readers.read(db, reader_of(Counting(frozenset(range(60)))), attempts=attempts)
+    assert (await handled(db), await aside(db)) == (set(), {})
+    assert await readers.read(db, reader_of(Counting(frozenset())), attempts=attempts) == 60
     assert await handled(db) == set(range(60))
+
+
+async def test_many_bad_events_hold_a_reader_for_two_attempts(world: tuple[Db, UUID]) -> None:
+    db, org = world
+    bad = frozenset(range(10, 40))
+    await append(db, org, 60)
+    attempts = readers.ReadAttempts()
+    for _ in range(2):
+        with pytest.raises(readers.BatchError):
+            await readers.read(db, reader_of(Counting(bad)), attempts=attempts)
+    assert await readers.read(db, reader_of(Counting(bad)), attempts=attempts) == 60
+    assert await handled(db) == set(range(60)) - bad
+    assert len(await aside(db)) == len(bad)
+    await append(db, org, 30)
+    with pytest.raises(readers.BatchError):  # the next ones are held for two attempts, too
+        await readers.read(db, reader_of(Counting(frozenset(range(30)))), attempts=attempts)
+
+
+@dataclass
+class Slow(Counting):
+    """Its events meet the time limit of statements, as one whose query scans a table would."""
+
+    slow: frozenset[int] = frozenset()
+
+    async def handle(self, tx: Tx, found: Sequence[Event]) -> None:
+        await super().handle(tx, found)
+        if any(present(event.data)["created"] in self.slow for event in found):
+            await tx.execute("SET LOCAL statement_timeout = '20ms'")
+            await tx.execute("SELECT pg_sleep(60)")
+
+
+async def test_an_event_that_is_always_canceled_holds_its_reader_for_three_attempts(world: tuple[Db, UUID]) -> None:
+    db, org = world
+    await append(db, org, 40)
+    slow, attempts = Slow(frozenset({3}), slow=frozenset({7})), readers.ReadAttempts()
+    for _ in range(3):  # once together with others, twice alone
+        with pytest.raises(readers.BatchError, match="a statement was canceled"):
+            await readers.read(db, reader_of(slow), attempts=attempts)
+    assert (await handled(db), await aside(db)) == (set(), {})
+    assert await readers.read(db, reader_of(slow), attempts=attempts) == 40
+    assert await handled(db) == set(range(40)) - {3, 7}
+    reasons = list((await aside(db)).values())
+    assert "event 3 is bad" in reasons[0] and "statement timeout" in reasons[1]
+    assert await readers.read(db, reader_of(slow), attempts=attempts) == 0
+
+
+async def test_a_limit_that_is_met_once_sets_nothing_aside(world: tuple[Db, UUID]) -> None:
+    db, org = world
+    await append(db, org, 40)
+    attempts = readers.ReadAttempts()
+    with pytest.raises(readers.BatchError):
+        await readers.read(db, reader_of(Slow(frozenset(), slow=frozenset({7}))), attempts=attempts)
+    assert await readers.read(db, reader_of(Counting(frozenset())), attempts=attempts) == 40
+    assert (await handled(db), await aside(db)) == (set(range(40)), {})
 
 
 async def test_who_reads_external_events_gets_them_by_whatever_name(world: tuple[Db, UUID]) -> None:
