@@ -34,6 +34,10 @@ class ControlUnavailable(Exception):  # noqa: N818 - it says what happened
     """Control did not answer in time, or answered with a code that blames itself."""
 
 
+class TimeLimitMet(ControlUnavailable):
+    """Control is available, but this request takes the database longer than a statement may take."""
+
+
 class NotConfirmedYet(ControlUnavailable):
     """Control is available, but the process that has the call did not confirm what it was told."""
 
@@ -49,7 +53,7 @@ async def ask(
 ) -> Answer_co:
     """Send the request, and retry it after each pause while control is unavailable; the request must be idempotent.
 
-    Raises ControlUnavailable, NotConfirmedYet without a retry, and AioRpcError with one of FINAL's codes.
+    Raises ControlUnavailable, TimeLimitMet and NotConfirmedYet without a retry, and AioRpcError with one of FINAL's codes.
     """
     deadline_ms = clock() + 1000 * within_seconds
     while True:
@@ -61,6 +65,8 @@ async def ask(
                 raise
             if errors.reason(error) == rpc.NOT_CONFIRMED:
                 raise NotConfirmedYet(error.code().name) from error
+            if errors.facts(error) == rpc.TIME_LIMIT:
+                raise TimeLimitMet(error.code().name) from error
             if error.code() not in TRANSIENT or clock() + 1000 * pause_seconds >= deadline_ms:
                 raise ControlUnavailable(error.code().name) from error
         await asyncio.sleep(pause_seconds)

@@ -216,6 +216,11 @@ def reason(error: AioRpcError) -> str:
     return _details(error)[0]
 
 
+def facts(error: AioRpcError) -> Mapping[str, str]:
+    """Return what control adds to the reason of an error."""
+    return _details(error)[1]
+
+
 def _details(error: AioRpcError) -> tuple[str, Mapping[str, str], list[FieldError]]:
     try:
         status = rpc_status.from_call(error)  # type: ignore[arg-type]  # an AioRpcError has what it reads

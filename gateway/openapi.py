@@ -131,7 +131,9 @@ def _operation(binding: Binding) -> Schema:
             }
             content[forms.MEDIA_TYPE] = {"schema": _form(binding)}
         operation["requestBody"] = {
-            "required": binding.has_update_mask or binding.verb == "PATCH" or bool(schemas.required(binding.body_fields)),
+            "required": binding.has_update_mask
+            or binding.verb == "PATCH"
+            or bool(schemas.required(binding.body_fields)),
             "content": content,
         }
     return operation

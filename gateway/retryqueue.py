@@ -18,7 +18,7 @@ import msgspec
 from grpc import aio
 from prometheus_client import Counter, Gauge
 
-from gateway.controlclient import ControlUnavailable, NotConfirmedYet
+from gateway.controlclient import ControlUnavailable, NotConfirmedYet, TimeLimitMet
 from hum.clock import monotonic_ms, now
 from hum.observe.logs import log
 from hum.settings import GatewaySettings
@@ -33,6 +33,8 @@ MAX_ATTEMPTS = 5
 #: A webhook that a call's process does not confirm goes behind the others as well, and is dropped when it is so old: no machine
 #: waits that long for a message.
 MAX_UNCONFIRMED_AGE = timedelta(minutes=5)
+#: Neither does one that meets the database's time limit hold up others; it may be the database that is slow, so it stays longer.
+MAX_SLOW_AGE = timedelta(hours=1)
 #: Seconds from one pass over the queue to the next while there are such webhooks.
 PASS_SECONDS = 0.2
 #: Webhooks adopted from another gateway in one step: new ones wait for the disk meanwhile.
@@ -62,8 +64,8 @@ class RetryQueue:
         self._write_lock = asyncio.Lock()
         #: Of webhooks that were moved behind the others, by record: internal errors, and the time of the first.
         self._failures = dict[bytes, tuple[int, float]]()
-        #: Records of webhooks that control has, but not yet the process that has the call.
-        self._unconfirmed = set[bytes]()
+        #: Records that hold up no others: control has them, but not yet the process that has the call, or they meet a time limit.
+        self._behind = set[bytes]()
         #: Why delivery has stopped; empty while it goes on.
         self.fault = ""
         WAITING.set(len(self))
@@ -75,7 +77,7 @@ class RetryQueue:
     @property
     def has_backlog(self) -> bool:
         """Whether an earlier webhook is still to be delivered to control."""
-        return len(self) > len(self._unconfirmed) and not self.fault
+        return len(self) > len(self._behind) and not self.fault
 
     async def add_copy(self, path: str, form: bytes) -> None:
         """Store a webhook that control has accepted before those that wait, if there is room: it may mean more after them."""
@@ -141,7 +143,7 @@ class RetryQueue:
                     await self._finish(number)
                 if not len(self._spool) and self._in_memory:
                     is_stuck = not await self._deliver_from_memory(deliver)
-                if self._failures or self._unconfirmed:
+                if self._failures or self._behind:
                     retry_seconds = self._settings.postponed_retry_seconds
                     await asyncio.sleep(retry_seconds if is_stuck else min(retry_seconds, PASS_SECONDS))
                 if not self.has_backlog:
@@ -205,7 +207,9 @@ class RetryQueue:
             try:
                 await deliver(webhook)
             except NotConfirmedYet:
-                return self._is_too_old(webhook, record)
+                return self._is_too_old(webhook, record, MAX_UNCONFIRMED_AGE)
+            except TimeLimitMet:
+                return self._is_too_old(webhook, record, MAX_SLOW_AGE)
             except ControlUnavailable as error:
                 if str(error) == "INTERNAL":
                     return self._is_dropped(webhook, record)
@@ -220,12 +224,12 @@ class RetryQueue:
                 return self._over(record, "told")
             await asyncio.sleep(self._settings.postponed_retry_seconds)
 
-    def _is_too_old(self, webhook: StoredWebhook, record: bytes) -> bool:
-        """Return whether a webhook that the call's process did not confirm is no longer worth a retry."""
-        self._unconfirmed.add(record)
-        if now() - webhook.at < MAX_UNCONFIRMED_AGE:
+    def _is_too_old(self, webhook: StoredWebhook, record: bytes, longest: timedelta) -> bool:
+        """Return whether a webhook that goes behind the others is no longer worth a retry."""
+        self._behind.add(record)
+        if now() - webhook.at < longest:
             return False
-        LOG.warning("a call's process did not confirm a webhook in time; it is dropped", path=webhook.path)
+        LOG.warning("a webhook was not confirmed in time; it is dropped", path=webhook.path, at=webhook.at.isoformat())
         return self._over(record, "lost")
 
     def _is_dropped(self, webhook: StoredWebhook, record: bytes) -> bool:
@@ -242,7 +246,7 @@ class RetryQueue:
 
     def _over(self, record: bytes, how: str) -> bool:
         self._failures.pop(record, None)
-        self._unconfirmed.discard(record)
+        self._behind.discard(record)
         ENDED.labels(how).inc()
         return True
 

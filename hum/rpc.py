@@ -46,6 +46,8 @@ HTTP_PREFIX = "hum-http-"
 ERROR_DOMAIN = "hum"
 #: Reason of a refusal with code UNAVAILABLE: control stored the request, but the process that has the call did not confirm it.
 NOT_CONFIRMED = "NOT_CONFIRMED"
+#: Facts of an `UNAVAILABLE` that is about the request, not about control: it met the time limit of statements.
+TIME_LIMIT = {"cause": "time_limit"}
 
 NODE_TOKEN_SECONDS = 60
 REUSE_MS = 20_000.0  # of a token

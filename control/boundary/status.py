@@ -24,7 +24,8 @@ def refusal(error: Exception) -> RequestRefused | None:
     if isinstance(error, asyncpg.LockNotAvailableError | asyncpg.DeadlockDetectedError | asyncpg.SerializationError):
         return Conflict()
     if isinstance(error, asyncpg.QueryCanceledError):
-        return Unavailable("This took the database too long; ask for less at once, or try again.")
+        message = "This took the database too long; ask for less at once, or try again."
+        return Unavailable(message, **rpc.TIME_LIMIT)
     return Unavailable("The database is not available; try again.") if isinstance(error, UNAVAILABLE) else None
 
 

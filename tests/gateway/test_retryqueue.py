@@ -8,8 +8,16 @@ from pathlib import Path
 
 import pytest
 
-from gateway.controlclient import ControlUnavailable, NotConfirmedYet
-from gateway.retryqueue import ENDED, MAX_ADOPTED, MAX_ATTEMPTS, MAX_UNCONFIRMED_AGE, RetryQueue, StoredWebhook
+from gateway.controlclient import ControlUnavailable, NotConfirmedYet, TimeLimitMet
+from gateway.retryqueue import (
+    ENDED,
+    MAX_ADOPTED,
+    MAX_ATTEMPTS,
+    MAX_SLOW_AGE,
+    MAX_UNCONFIRMED_AGE,
+    RetryQueue,
+    StoredWebhook,
+)
 from hum.clock import now
 from hum.settings import GatewaySettings
 from hum.spool import Spool
@@ -54,9 +62,10 @@ async def test_a_webhook_that_fails_is_tried_again_after_the_others_and_then_giv
     queue.close()
 
 
-async def test_a_webhook_that_its_calls_process_does_not_confirm_delays_no_other(tmp_path: Path) -> None:
+@pytest.mark.parametrize("how", [NotConfirmedYet, TimeLimitMet])
+async def test_a_webhook_that_only_waits_for_itself_delays_no_other(tmp_path: Path, how: type[Exception]) -> None:
     queue = RetryQueue(Spool(tmp_path / "spool"), GatewaySettings(home=tmp_path, postponed_retry_seconds=0.01))
-    control = Control(MAX_ATTEMPTS + 3, lambda: NotConfirmedYet("UNAVAILABLE"))
+    control = Control(MAX_ATTEMPTS + 3, lambda: how("UNAVAILABLE"))
     for path in ("/first", "/second"):
         assert await queue.add(path, b"")
     running = asyncio.create_task(queue.run(control.tell))
@@ -69,10 +78,13 @@ async def test_a_webhook_that_its_calls_process_does_not_confirm_delays_no_other
     queue.close()
 
 
-async def test_a_webhook_that_its_calls_process_does_not_confirm_is_dropped_when_it_is_old(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("how", "age"), [(NotConfirmedYet, MAX_UNCONFIRMED_AGE), (TimeLimitMet, MAX_SLOW_AGE)])
+async def test_a_webhook_that_only_waits_for_itself_is_dropped_when_it_is_old(
+    tmp_path: Path, how: type[Exception], age: timedelta
+) -> None:
     queue = RetryQueue(Spool(tmp_path / "spool"), GatewaySettings(home=tmp_path, postponed_retry_seconds=0.01))
-    control = Control(10**9, lambda: NotConfirmedYet("UNAVAILABLE"))
-    assert await queue.add("/first", b"", now() - MAX_UNCONFIRMED_AGE - timedelta(seconds=1))
+    control = Control(10**9, lambda: how("UNAVAILABLE"))
+    assert await queue.add("/first", b"", now() - age - timedelta(seconds=1))
     running = asyncio.create_task(queue.run(control.tell))
     await until(lambda: not len(queue))
     running.cancel()
