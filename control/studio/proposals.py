@@ -3,9 +3,11 @@
 import asyncio
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import date
 from typing import Any
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 from control.base.egress import EgressError
 from control.boundary.requestconcurrency import ConcurrencyLimits
@@ -20,12 +22,14 @@ from control.studio import drafts, limits
 from control.studio.drafts import FlowDraft, ProposalRequest
 from control.studio.limits import ConcurrencyLimit
 from control.usage import otherentries as usage
+from hum.clock import now
 from hum.contract import validation
 from hum.contract.errors import FieldError, InvalidRequest, Unavailable
 from hum.observe.logs import log
 from hum.settings import ControlSettings
 from hum.v1 import flows_pb2
 from hum.v1 import studio_pb2 as pb
+from storage import identity
 from storage.db import Db
 
 #: Seconds in which the page of a proposal must be there.
@@ -94,6 +98,7 @@ class Proposals:
             url=request.url,
             language=request.language,
             channel=request.channel or flows_pb2.CHANNEL_VOICE,
+            today=await self._today(org),
         )
         draft = await self._draft(org, proposal, spent)
         return pb.ProposeFlowResponse(
@@ -101,11 +106,17 @@ class Proposals:
             rationale=draft.rationale,
             page=pb.ProposalPage(url=request.url, chars=len(page.text), is_cut=page.is_cut) if page else None,
             left_out=draft.left_out,
+            omissions=draft.omissions,
         )
+
+    async def _today(self, org: UUID) -> date:
+        async with self._db.tenant(org) as tx:
+            return now().astimezone(ZoneInfo((await identity.organization(tx, org)).time_zone)).date()
 
     async def _draft(self, org: UUID, request: ProposalRequest, spent: list[ModelUsage]) -> FlowDraft:
         """Have the model write a complete, valid draft.  Raises ModelError, Unavailable."""
         question: dict[str, Any] = {"description": request.description, "page": request.page or None}
+        question["today"] = request.today.isoformat()
         schema = drafts.schema(request.channel, self._choices.voices)
         problems: Sequence[FieldError] = ()
         for _ in range(ATTEMPTS):
@@ -118,7 +129,7 @@ class Proposals:
                 try:
                     async with self._db.tenant(org) as tx:
                         full = await flow_usecases.as_created(tx, draft.flow, self._choices)
-                    return FlowDraft(full, draft.rationale, draft.left_out, ())
+                    return replace(draft, flow=full)
                 except InvalidRequest as error:
                     problems = error.fields
             question["your_proposal"] = written.answer

@@ -3,13 +3,14 @@
 import json
 import re
 from dataclasses import replace
+from datetime import date
 from typing import Any
 
 import pytest
 
 from control.studio import drafts
 from control.studio.drafts import ProposalRequest
-from hum.v1 import flows_pb2
+from hum.v1 import flows_pb2, studio_pb2
 
 VOICE, SMS = flows_pb2.CHANNEL_VOICE, flows_pb2.CHANNEL_SMS
 REQUEST = ProposalRequest(
@@ -18,6 +19,7 @@ REQUEST = ProposalRequest(
     "https://pipes.example/",
     "en",
     VOICE,
+    date(2026, 12, 2),
 )
 WRITTEN = {"name": "Pipes", "system_prompt": "You answer.", "language": "en", "rationale": "Because."}
 
@@ -48,6 +50,31 @@ def test_nothing_but_texts_hours_voice_and_named_numbers_gets_in() -> None:
         transfers=[{"label": "a", "phone_e164": "+13175550142"}],
     )
     assert {field.name for field, _ in text.flow.ListFields()} == {"name", "system_prompt", "channel", "language"}
+
+
+def test_hours_keep_their_spans_and_closed_days() -> None:
+    weekly = {"mon": [["08:00", "12:00"], ["13:00", "17:00"]], "sat": []}
+    closed = ["2026-12-25", "2026-12-24", "2026-12-25"]
+    draft = drafted(business_hours={"weekly": weekly, "holidays": closed})
+    assert json.loads(draft.flow.business_hours_json) == {
+        "weekly": {"mon": [["08:00", "12:00"], ["13:00", "17:00"]]},
+        "holidays": ["2026-12-24", "2026-12-25"],
+    }
+    for odd in (None, 1, "2026-12-25", [1], {}, []):
+        hours = drafted(business_hours={"weekly": weekly, "holidays": odd}).flow.business_hours_json
+        assert "holidays" not in json.loads(hours)
+
+
+def test_what_the_description_mentions_and_the_draft_lacks_is_said() -> None:
+    described = replace(
+        REQUEST, description="Open Monday 8am to 12pm and 1pm to 5pm, closed December 25. A visit is $80."
+    )
+    hours = {"weekly": {"mon": [["08:00", "12:00"]]}}
+    draft = drafted(described, business_hours=hours, system_prompt="A visit costs 80 dollars.")
+    assert [(each.kind, each.text) for each in draft.omissions] == [
+        (studio_pb2.OMISSION_KIND_DAY, "December 25"),
+        (studio_pb2.OMISSION_KIND_HOURS, "1pm to 5pm"),
+    ]
 
 
 @pytest.mark.parametrize(
