@@ -33,7 +33,7 @@ _MONTHS = (
     "dec(?:ember)?|diciembre",
 )  # fmt: skip
 _MONTH = "(?:" + "|".join(_MONTHS) + r")\b\.?"
-_ORDINAL = r"\d{1,2}(?:st|nd|rd|th)?(?!\d|:|\s?[ap]\.?m\b)"
+_ORDINAL = r"\d{1,2}(?:st|nd|rd|th)?(?!\d|[:/]|\s?[ap]\.?m\b)"
 _YEAR = r"(?:,? (?:de |del )?(\d{4}))?"
 _UNTIL = r" ?(?:-|–|—|\bto\b|\bthrough\b|\bthru\b|\buntil\b|\bal?\b|\bhasta el\b) ?"
 #: December 24, December 24 to 26, December 24, 25 and 26, December 24 to January 2.
@@ -111,7 +111,8 @@ def _of_sentence(sentence: str, today: date) -> Iterator[Mention]:
     left = sentence
     is_closed = _CLOSES_DAYS.search(sentence) is not None
     for match, days in _dates(sentence, today, may_be_short=is_closed):
-        if (mention := _days(match[0], days, today, is_closed=is_closed)) is not None:
+        is_read = "\0" in left[match.start() : match.end()]
+        if not is_read and (mention := _days(match[0], days, today, is_closed=is_closed)) is not None:
             yield mention
             left = _without(left, match)
     for match in _AMOUNT.finditer(left):

@@ -84,6 +84,7 @@ TABLE: list[tuple[str, list[str], flows_pb2.Flow, list[tuple[str, str]]]] = [
     ("Closed Christmas Eve, New Year's Day and Thanksgiving.", ["closed 12-24", "closed 01-01", "closed 2027-11-25"], flow(NINE_TO_FIVE, ["2026-12-24", "2027-01-01"]), [("day", "Thanksgiving")]),
     ("Closed Dec 24 to 26, July 4th.", ["closed 12-24,12-25,12-26", "closed 07-04"], flow(NINE_TO_FIVE, ["2026-12-24", "2026-12-25", "2027-07-04"]), [("day", "Dec 24 to 26")]),
     ("Closed 12/25/2027 and 1/1.", ["closed 2027-12-25", "closed 01-01"], flow(NINE_TO_FIVE, ["2026-12-25", "2027-01-01"]), [("day", "12/25/2027")]),
+    ("Closed December 25 and 12/26.", ["closed 12-25", "closed 12-26"], flow(NINE_TO_FIVE, ["2026-12-25"]), [("day", "12/26")]),
     ("We moved on 3 March 2020.", ["2020-03-03"], flow(), [("day", "3 March 2020")]),
     ("Dr. Lee +1 317 555 0142, billing: 317-555-0188", ["+13175550142", "3175550188"], flow(transfers={"Dr. Lee": "+13175550142"}), [("phone_number", "317-555-0188")]),
     ("Transfer emergencies to 317-555-0188.", ["to 3175550188"], flow(transfers={"Dr. Lee": {"to": "+13175550188"}}), []),
