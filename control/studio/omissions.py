@@ -18,6 +18,8 @@ from hum.v1 import flows_pb2
 from hum.v1 import studio_pb2 as pb
 
 MOST_OMISSIONS, MOST_TEXT_CHARS = 30, 120
+#: What an agent reads or says.
+TEXTS = ("greeting", "system_prompt", "after_hours_message", "goodbye_message")
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,9 +33,14 @@ class Agent:
     numbers: frozenset[str]
 
 
-def omissions(description: str, flow: flows_pb2.Flow, texts: Sequence[str], today: date) -> list[pb.ProposalOmission]:
-    """Return what the description mentions and the flow, with these of its texts, lacks, in the description's order."""
-    agent = _agent(flow, texts, today)
+def omissions(
+    description: str, flow: flows_pb2.Flow, organization_hours_json: str | None, today: date
+) -> list[pb.ProposalOmission]:
+    """Return what the description mentions and a valid flow lacks, in the description's order.
+
+    Without hours of its own it has the organization's.
+    """
+    agent = _agent(flow, flow.business_hours_json or organization_hours_json or "{}", today)
     listed = dict[tuple[int, str], None]()
     for mention in mentions.read(description, today):
         kind, has = _has(mention, agent)
@@ -42,9 +49,9 @@ def omissions(description: str, flow: flows_pb2.Flow, texts: Sequence[str], toda
     return [pb.ProposalOmission(kind=kind, text=text) for kind, text in list(listed)[:MOST_OMISSIONS]]  # type: ignore[arg-type]  # one of them
 
 
-def _agent(flow: flows_pb2.Flow, texts: Sequence[str], today: date) -> Agent:
-    hours = json.loads(flow.business_hours_json or "{}")
-    text = "\n".join(texts)
+def _agent(flow: flows_pb2.Flow, hours_json: str, today: date) -> Agent:
+    hours = json.loads(hours_json)
+    text = "\n".join(getattr(flow, name) for name in TEXTS)
     return Agent(
         weekly=hours.get("weekly", {}),
         holidays=frozenset(date.fromisoformat(day) for day in hours.get("holidays", ())),

@@ -4,7 +4,6 @@ import asyncio
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import date
 from typing import Any
 from uuid import UUID
 from zoneinfo import ZoneInfo
@@ -15,12 +14,14 @@ from control.clients.http import GuardedClient
 from control.clients.openai import ModelError, ModelUsage, Writer
 from control.flows import usecases as flow_usecases
 from control.flows.choices import Choices
+from control.flows.definitions import usable_hours
 from control.knowledge import formats as knowledge_rules
 from control.knowledge.converter import Unreadable
 from control.knowledge.converting import Converter
 from control.studio import drafts, limits
 from control.studio.drafts import FlowDraft, ProposalRequest
 from control.studio.limits import ConcurrencyLimit
+from control.studio.omissions import omissions
 from control.usage import otherentries as usage
 from hum.clock import now
 from hum.contract import validation
@@ -92,26 +93,25 @@ class Proposals:
         self, org: UUID, request: pb.ProposeFlowRequest, spent: list[ModelUsage]
     ) -> pb.ProposeFlowResponse:
         page = await self._read(org, request.url) if request.HasField("url") else None
+        async with self._db.tenant(org) as tx:
+            organization = await identity.organization(tx, org)
+        hours_json = usable_hours(organization.business_hours_json)
         proposal = ProposalRequest(
             description=request.description,
             page=page.text if page else "",
             url=request.url,
             language=request.language,
             channel=request.channel or flows_pb2.CHANNEL_VOICE,
-            today=await self._today(org),
+            today=now().astimezone(ZoneInfo(organization.time_zone)).date(),
         )
-        draft = await self._draft(org, proposal, spent)
+        draft = drafts.following(await self._draft(org, proposal, spent), hours_json, organization.time_zone)
         return pb.ProposeFlowResponse(
             flow=draft.flow,
             rationale=draft.rationale,
             page=pb.ProposalPage(url=request.url, chars=len(page.text), is_cut=page.is_cut) if page else None,
             left_out=draft.left_out,
-            omissions=draft.omissions,
+            omissions=omissions(request.description, draft.flow, hours_json, proposal.today),
         )
-
-    async def _today(self, org: UUID) -> date:
-        async with self._db.tenant(org) as tx:
-            return now().astimezone(ZoneInfo((await identity.organization(tx, org)).time_zone)).date()
 
     async def _draft(self, org: UUID, request: ProposalRequest, spent: list[ModelUsage]) -> FlowDraft:
         """Have the model write a complete, valid draft.  Raises ModelError, Unavailable."""

@@ -398,8 +398,8 @@ class ProposeFlowResponse(message.Message):
 
     @builtins.property
     def omissions(self) -> containers.RepeatedCompositeFieldContainer[ProposalOmission]:
-        """What HUM itself has read in the description and does not find in the flow, in the description's order: up to 30.  None means that
-        nothing it can read is missing: hours, closed days, telephone numbers and amounts, in English and Spanish.
+        """What HUM itself has read in the description and does not find in the flow, in the description's order: up to 30.  It reads hours, closed
+        days, dates, telephone numbers and amounts, in English and Spanish.  A flow without hours has the organization's.
         """
 
     def __init__(

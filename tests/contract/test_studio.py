@@ -111,7 +111,9 @@ async def test_an_agent_is_tried_and_an_edited_turn_goes_on_from_there(edge: Edg
     first = await tried(http, flow)
     assert first["text"] == FLOW["greeting"] and first["instructions"] == "" and not model.charged
     answer = await tried(http, flow, "My sink leaks")
-    assert "address" in answer["text"]
+    assert "address" in answer["text"] and "About the business" not in answer["instructions"]
+    await http.patch("/api/organization", json={"business_identity_json": {"address": "14 River Road"}})
+    assert "\n- Address: 14 River Road\n" in (await tried(http, flow, "Where are you?"))["instructions"]
     assert str(FLOW["system_prompt"]) in answer["instructions"] and "You are on a phone call." in answer["instructions"]
     assert {"end_call", "transfer_to_number"} <= set(answer["tools"]) and "assign_to_human" not in answer["tools"]
     again = await tried(http, flow, "My sink leaks", answer["text"], "14 River Road")
@@ -366,6 +368,10 @@ async def test_a_flow_is_proposed_from_a_page_and_can_be_made_as_it_is(edge: Edg
     assert [day[4:] for day in hours["holidays"]] == ["-12-25"]
     assert described["flow"]["transfer_map_json"] == {"Dr. Lee": "+13175550188"}
     assert described["omissions"] == [{"kind": "day", "text": "12/26"}], "the model did not read it"
+    await http.patch("/api/organization", json={"business_hours_json": hours})
+    again = await proposed(http, description=clinic)
+    assert again["flow"]["business_hours_json"] is None and again["omissions"] == described["omissions"]
+    assert len(again["left_out"]) == 1 and "organization's" in again["left_out"][0]
     sms = (await proposed(http, description="Riverside Plumbing is a plumber.", channel="sms"))["flow"]
     assert sms["channel"] == "sms" and sms["greeting"] is None and sms["transfer_map_json"] is None
 

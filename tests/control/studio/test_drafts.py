@@ -10,7 +10,7 @@ import pytest
 
 from control.studio import drafts
 from control.studio.drafts import ProposalRequest
-from hum.v1 import flows_pb2, studio_pb2
+from hum.v1 import flows_pb2
 
 VOICE, SMS = flows_pb2.CHANNEL_VOICE, flows_pb2.CHANNEL_SMS
 REQUEST = ProposalRequest(
@@ -65,16 +65,16 @@ def test_hours_keep_their_spans_and_closed_days() -> None:
         assert "holidays" not in json.loads(hours)
 
 
-def test_what_the_description_mentions_and_the_draft_lacks_is_said() -> None:
-    described = replace(
-        REQUEST, description="Open Monday 8am to 12pm and 1pm to 5pm, closed December 25. A visit is $80."
-    )
-    hours = {"weekly": {"mon": [["08:00", "12:00"]]}}
-    draft = drafted(described, business_hours=hours, system_prompt="A visit costs 80 dollars.")
-    assert [(each.kind, each.text) for each in draft.omissions] == [
-        (studio_pb2.OMISSION_KIND_DAY, "December 25"),
-        (studio_pb2.OMISSION_KIND_HOURS, "1pm to 5pm"),
-    ]
+def test_hours_of_the_organization_are_not_copied() -> None:
+    monday = {"weekly": {"mon": [["08:00", "12:00"], ["13:00", "17:00"]]}}
+    draft = drafted(business_hours={**monday, "holidays": ["2026-12-25"]})
+    more = ["2026-12-25", "2027-01-01"]
+    follows = drafts.following(draft, json.dumps({**monday, "holidays": more, "time_zone": "UTC"}), "UTC")
+    assert not follows.flow.HasField("business_hours_json") and follows.left_out == [drafts.FOLLOWS]
+    assert draft.flow.HasField("business_hours_json")
+    for other in (None, {**monday, "time_zone": "Europe/Berlin"}, monday, {"weekly": {"tue": [["08:00", "12:00"]]}}):
+        assert drafts.following(draft, json.dumps(other) if other else None, "UTC") is draft
+    assert drafts.following(drafted(), json.dumps(monday), "UTC").left_out == []
 
 
 @pytest.mark.parametrize(

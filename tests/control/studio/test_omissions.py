@@ -46,7 +46,9 @@ def flow(weekly: Any = None, holidays: Any = (), transfers: Any = None) -> flows
 
 
 def flagged(description: str, made: flows_pb2.Flow, *texts: str) -> list[tuple[str, str]]:
-    found = omissions(description, made, texts, TODAY)
+    told = flows_pb2.Flow(system_prompt="\n".join(texts))
+    told.MergeFrom(made)
+    found = omissions(description, told, None, TODAY)
     return [(pb.OmissionKind.Name(each.kind).removeprefix("OMISSION_KIND_").lower(), each.text) for each in found]
 
 
@@ -125,6 +127,12 @@ def test_texts_hold_what_is_no_hours_and_no_transfer(
     description: str, texts: list[str], missing: list[tuple[str, str]]
 ) -> None:
     assert flagged(description, flow(), *texts) == missing
+
+
+def test_the_organizations_hours_are_those_of_a_flow_without() -> None:
+    hours = json.dumps({"weekly": LUNCH, "holidays": ["2026-12-25"]})
+    assert omissions(CLINIC, flow(), hours, TODAY) == []
+    assert len(omissions(CLINIC, flow({"sat": [MORNING]}), hours, TODAY)) == 3
 
 
 def test_what_is_flagged_is_bounded_and_each_once() -> None:
