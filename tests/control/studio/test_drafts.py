@@ -60,6 +60,7 @@ def test_hours_keep_their_spans_and_closed_days() -> None:
         "weekly": {"mon": [["08:00", "12:00"], ["13:00", "17:00"]]},
         "holidays": ["2026-12-24", "2026-12-25"],
     }
+    odd: Any
     for odd in (None, 1, "2026-12-25", [1], {}, []):
         hours = drafted(business_hours={"weekly": weekly, "holidays": odd}).flow.business_hours_json
         assert "holidays" not in json.loads(hours)
