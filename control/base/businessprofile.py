@@ -90,10 +90,9 @@ def _facts(identity_json: str | None) -> list[tuple[str, Any]]:
     stored = json.loads(identity_json) if identity_json else {}
     if not isinstance(stored, dict):
         return []
-    said = {name: value for name, value in stored.items() if _text(value)}
-    return [(name, said[name]) for name in KNOWN if name in said] + [
-        (name, value) for name, value in said.items() if name not in KNOWN
-    ]
+    facts = {name: value for name, value in stored.items() if _text(value)}
+    known = [(name, facts[name]) for name in KNOWN if name in facts]
+    return known + [(name, value) for name, value in facts.items() if name not in KNOWN]
 
 
 def _lines(facts: Sequence[tuple[str, Any]]) -> list[str]:
@@ -151,8 +150,8 @@ def _days(names: Sequence[str]) -> str:
 def _spans(spans: Sequence[tuple[time, time | None]]) -> str:
     if not spans:
         return "closed"
-    said = [_span(opens, closes) for opens, closes in spans[:MOST_SPANS]]
-    return " and ".join(said) + (", and more" if len(spans) > MOST_SPANS else "")
+    shown = " and ".join(_span(opens, closes) for opens, closes in spans[:MOST_SPANS])
+    return f"{shown}, and more" if len(spans) > MOST_SPANS else shown
 
 
 def _span(opens: time, closes: time | None) -> str:

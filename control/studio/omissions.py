@@ -80,8 +80,8 @@ def _has(mention: Mention, agent: Agent) -> tuple[int, bool]:
         case PhoneNumber():
             forms = [phone.written_forms(e164) for e164 in agent.transfers]
             has = any(mention.number in form for form in forms)
-            said = not mention.is_transfer and mentions.is_among(mention.number, set(agent.numbers))
-            return pb.OMISSION_KIND_PHONE_NUMBER, has or said
+            has = has or (not mention.is_transfer and mentions.is_among(mention.number, set(agent.numbers)))
+            return pb.OMISSION_KIND_PHONE_NUMBER, has
         case Amount():
             return pb.OMISSION_KIND_AMOUNT, _is_said(mention, agent)
 

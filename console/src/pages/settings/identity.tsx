@@ -28,9 +28,11 @@ export function Identity({ organization }: { organization: Organization }) {
     <Card title={t.identity}>
       <p className="mb-3 text-dim">{t.identityLead}</p>
       <form onSubmit={submit}>
-        {NAMED.filter((name) => !(name in kept)).map((name) => (
-          <NamedField key={name} name={name} value={facts.named[name] ?? ""} onChange={(value) => setFacts({ ...facts, named: { ...facts.named, [name]: value } })} />
-        ))}
+        <div className="space-y-3">
+          {NAMED.filter((name) => !(name in kept)).map((name) => (
+            <NamedField key={name} name={name} value={facts.named[name] ?? ""} onChange={(value) => setFacts({ ...facts, named: { ...facts.named, [name]: value } })} />
+          ))}
+        </div>
         <Rows rows={facts.rows} faults={faults} onChange={(rows) => setFacts({ ...facts, rows })} />
         {message && (
           <p role="alert" className="mt-2 text-xs font-medium text-bad">
