@@ -38,13 +38,13 @@ _YEAR = r"(?:,? (?:de |del )?(\d{4}))?"
 _UNTIL = r" ?(?:-|–|—|\bto\b|\bthrough\b|\bthru\b|\buntil\b|\bal?\b|\bhasta el\b) ?"
 #: December 24, December 24 to 26, December 24, 25 and 26, December 24 to January 2.
 _MONTH_FIRST = re.compile(
-    rf"\b({_MONTH}) ({_ORDINAL}(?:(?:, | and | & |, and ){_ORDINAL}(?! ?(?:-|–|to\b)))*)(?:{_UNTIL}(?:({_MONTH}) )?({_ORDINAL}))?{_YEAR}",
+    rf"\b({_MONTH}) ({_ORDINAL}(?:(?:, | and | & |, and ){_ORDINAL}(?! ?(?:-|–|to\b))){{0,12}})(?:{_UNTIL}(?:({_MONTH}) )?({_ORDINAL}))?{_YEAR}",
     re.IGNORECASE,
 )
 #: 24 December, 24 to 26 December, el 24 y 25 de diciembre, 24 December to 2 January.
 _DAY_FIRST = re.compile(
-    rf"\b({_ORDINAL}(?:(?:, | and | & | y ){_ORDINAL})*)(?: (?:of |de )?({_MONTH}))?(?:{_UNTIL}(?:el )?({_ORDINAL}))? (?:of |de )?({_MONTH}){_YEAR}"
-    rf"|\b({_ORDINAL}(?:(?:, | and | & | y ){_ORDINAL})*) (?:of |de )?({_MONTH}){_YEAR}",
+    rf"\b({_ORDINAL}(?:(?:, | and | & | y ){_ORDINAL}){{0,12}})(?: (?:of |de )?({_MONTH}))?(?:{_UNTIL}(?:el )?({_ORDINAL}))? (?:of |de )?({_MONTH}){_YEAR}"
+    rf"|\b({_ORDINAL}(?:(?:, | and | & | y ){_ORDINAL}){{0,12}}) (?:of |de )?({_MONTH}){_YEAR}",
     re.IGNORECASE,
 )
 _NUMERIC = re.compile(r"(?<![\d/.:$-])(?:(\d{4})-(\d{2})-(\d{2})|(\d{1,2})/(\d{1,2})(?:/(\d{4}|\d{2}))?)(?![\d/:-])")
