@@ -105,6 +105,7 @@ SESSION = f"""
                                            AND n.sms_enabled AND 'sms' = ANY (n.capabilities)) AS can_text,
            (SELECT p.task_context FROM outbound_calls p WHERE p.call_id = c.id) AS task_context,
            coalesce(v.definition ->> 'business_hours_json', o.business_hours_json) AS business_hours_json,
+           o.business_hours_json AS organization_hours_json, o.business_identity_json AS identity_json,
            (SELECT count(*) FROM transfers t WHERE t.call_id = c.id) AS transfers,
            {pauses.IS_OPEN} AS recording_paused,
            ARRAY(SELECT ARRAY[r.name, r.told] FROM tool_runs r WHERE r.call_id = c.id AND r.told IS NOT NULL
@@ -304,6 +305,8 @@ class SessionRow:
     has_carrier: bool
     can_text: bool  # from our number on this call
     business_hours_json: str | None
+    organization_hours_json: str | None
+    identity_json: str | None
     #: The last pause of the recording has no end.
     recording_paused: bool
     #: Number of transfers so far.

@@ -67,6 +67,7 @@ LOCK_ATTEMPT = "SELECT attempts, resumed_at FROM event_runs WHERE id = $1 AND st
 MATERIAL = """
     SELECT o.name AS organization, o.time_zone, f.id AS flow_id, f.version AS flow_version, v.definition,
            coalesce(v.definition ->> 'business_hours_json', o.business_hours_json) AS business_hours_json,
+           o.business_hours_json AS organization_hours_json, o.business_identity_json AS identity_json,
            e.data, e.created_at AS event_at, r.result
       FROM event_runs r
       JOIN organizations o ON o.org_id = r.org_id
@@ -167,6 +168,8 @@ class EventRunMaterialRow:
     #: JSON; so are the next two columns.
     definition: str | None
     business_hours_json: str | None
+    organization_hours_json: str | None
+    identity_json: str | None
     data: str | None
     event_at: datetime | None
     #: What the agent wrote before the run was resumed.

@@ -74,6 +74,7 @@ DELETE = "DELETE FROM text_runs WHERE id = $1"
 MATERIAL = f"""
     SELECT c.turn_generation AS generation, o.name AS organization, o.time_zone, c.ai_paused_reason,
            coalesce(v.definition ->> 'business_hours_json', o.business_hours_json) AS business_hours_json,
+           o.business_hours_json AS organization_hours_json, o.business_identity_json AS identity_json,
            f.id AS flow_id, f.version AS flow_version, v.definition,
            k.name AS contact_name, k.phone_e164 AS contact_phone, k.company AS contact_company,
            k.tags AS contact_tags, k.notes AS contact_notes, k.attributes_json AS contact_attributes,
@@ -180,6 +181,8 @@ class TextRunMaterialRow:
     time_zone: str
     paused: str | None
     business_hours_json: str | None
+    organization_hours_json: str | None
+    identity_json: str | None
     flow: tuple[UUID, int, dict[str, Any]] | None
     contact: dict[str, Any]
     blocked: bool
@@ -307,6 +310,8 @@ async def material(tx: Tx, conversation: UUID, window_from: datetime, day_from: 
         time_zone=row["time_zone"],
         paused=row["ai_paused_reason"],
         business_hours_json=row["business_hours_json"],
+        organization_hours_json=row["organization_hours_json"],
+        identity_json=row["identity_json"],
         flow=flow,
         contact={name: row[f"contact_{name}"] for name in CONTACT},
         blocked=row["blocked"],

@@ -12,7 +12,7 @@ from control.calls import answeredby, callclock, calltask, instructions, unfinis
 from control.calls.situation import situation_of
 from control.flows import flowchecks as flow_rules
 from control.flows.choices import Choices
-from control.flows.definitions import usable
+from control.flows.definitions import profile, usable
 from control.livecall.callerid import is_vouched_for
 from control.livecall.nextsteps import TakeMessage, decode
 from control.tools import Definition, FlowVersion, Registry, Situation, ToolChannel
@@ -205,9 +205,8 @@ def _instructions(flow: Definition, row: SessionRow, *, is_open: bool) -> str:
     """Return the instructions, with the caller context at the end: only that may change during the call."""
     task = calltask.task(row.task_context, row.organization) if row.direction == "outbound" else ""
     caller_context = prompting.caller_context(_contact(row), row.findings)
-    return instructions.instructions(
-        flow, row.organization, row.time_zone, caller_context, now(), is_open=is_open, task=task
-    )
+    business = profile(row.organization, row.time_zone, row.organization_hours_json, row.identity_json)
+    return instructions.instructions(flow, business, caller_context, now(), is_open=is_open, task=task)
 
 
 async def _load_history(tx: Tx, spent: SpentToken) -> _History:

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from control.base import prompting
+from control.base import businessprofile, prompting
+from control.base.businessprofile import BusinessProfile
 from control.base.job import Job
 from hum.contract import eventtypes
 
@@ -67,18 +68,17 @@ def skipped(
     return "organization_cap" if runs_in_day >= limits.runs_per_organization else None
 
 
-def instructions(
-    definition: Mapping[str, Any], organization: str, time_zone: str, now: datetime, *, is_open: bool
-) -> str:
+def instructions(definition: Mapping[str, Any], profile: BusinessProfile, now: datetime, *, is_open: bool) -> str:
     """Build the model's instructions for a run."""
-    parts = [definition.get("system_prompt") or f"You work for {organization}. Note what the event means for it."]
+    parts = [definition.get("system_prompt") or f"You work for {profile.name}. Note what the event means for it."]
+    parts.append(businessprofile.block(profile, definition.get("business_hours_json"), now))
     if language := definition.get("language"):
         parts.append(f"Write {language}.")
-    parts.append(RULES.format(organization=organization))
-    parts.append(prompting.clock(now, time_zone))
+    parts.append(RULES.format(organization=profile.name))
+    parts.append(prompting.clock(now, profile.time_zone))
     if not is_open:
         parts.append("The business is closed now.")
-    return "\n\n".join(parts)
+    return "\n\n".join(filter(None, parts))
 
 
 def event_text(id: str, type: str, at: datetime, data: Any) -> str:

@@ -153,11 +153,12 @@ class Runs:
         claim, material, at = attempt.claim, attempt.material, now()
         assert material.data is not None and material.event_at is not None
         is_open = definitions.is_open(material.business_hours_json, material.time_zone, at)
+        profile = definitions.profile(
+            material.organization, material.time_zone, material.organization_hours_json, material.identity_json
+        )
 
         def instruct(definition: Mapping[str, Any]) -> str:
-            return eventmatching.instructions(
-                definition, material.organization, material.time_zone, at, is_open=is_open
-            )
+            return eventmatching.instructions(definition, profile, at, is_open=is_open)
 
         event = eventmatching.event_text(
             ids.show(Kind.EVENT, claim.event_id), claim.event_type, material.event_at, json.loads(material.data)

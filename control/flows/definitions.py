@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Any
 
 from control.base import hours
+from control.base.businessprofile import BusinessProfile
 from hum.json import schemas as jsonschemas
 from hum.observe.logs import log
 from hum.v1 import flows_pb2
@@ -32,6 +33,11 @@ def usable_hours(business_hours_json: str | None) -> str | None:
     if not business_hours_json or not is_usable("business_hours_json", business_hours_json):
         return None
     return business_hours_json
+
+
+def profile(name: str, time_zone: str, business_hours_json: str | None, identity_json: str | None) -> BusinessProfile:
+    """Return an organization's profile, without hours that violate their schema."""
+    return BusinessProfile(name, time_zone, usable_hours(business_hours_json), identity_json)
 
 
 def is_open(business_hours_json: str | None, time_zone: str, at: datetime) -> bool:

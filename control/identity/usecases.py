@@ -5,6 +5,7 @@ from uuid import UUID
 
 from control.actors import actor
 from control.audit.usecases import append_action, append_operator_action
+from control.base import businessprofile
 from control.boundary import SessionContext, TransactionContext
 from control.identity import grants
 from control.identity.grants import Onboarding
@@ -260,6 +261,13 @@ async def _append(ctx: TransactionContext, action: str, subject: str) -> None:
     await append_action(ctx.tx, ctx.principal.org_id, ctx.principal, action, subject, (), ctx.request_id)
 
 
-async def update_organization(tx: Tx, principal: Principal, after: OrganizationRow) -> None:
+async def update_organization(tx: Tx, principal: Principal, before: OrganizationRow, after: OrganizationRow) -> None:
+    """Change an organization.  Raises InvalidRequest for new facts of the business that are more than agents read."""
+    new_facts = after.business_identity_json
+    if new_facts == before.business_identity_json:
+        new_facts = None
+    if new_facts and (problem := businessprofile.too_large(new_facts)) is not None:
+        place, reason = problem
+        raise InvalidRequest([FieldError(f"organization.business_identity_json{place}", reason)])
     await identity.update_organization(tx, after)
     await events.append(tx, principal.org_id, principal.org_id, events_pb2.OrganizationUpdatedEvent(by=principal.name))

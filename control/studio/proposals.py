@@ -3,9 +3,10 @@
 import asyncio
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 from control.base.egress import EgressError
 from control.boundary.requestconcurrency import ConcurrencyLimits
@@ -13,19 +14,23 @@ from control.clients.http import GuardedClient
 from control.clients.openai import ModelError, ModelUsage, Writer
 from control.flows import usecases as flow_usecases
 from control.flows.choices import Choices
+from control.flows.definitions import usable_hours
 from control.knowledge import formats as knowledge_rules
 from control.knowledge.converter import Unreadable
 from control.knowledge.converting import Converter
 from control.studio import drafts, limits
 from control.studio.drafts import FlowDraft, ProposalRequest
 from control.studio.limits import ConcurrencyLimit
+from control.studio.omissions import omissions
 from control.usage import otherentries as usage
+from hum.clock import now
 from hum.contract import validation
 from hum.contract.errors import FieldError, InvalidRequest, Unavailable
 from hum.observe.logs import log
 from hum.settings import ControlSettings
 from hum.v1 import flows_pb2
 from hum.v1 import studio_pb2 as pb
+from storage import identity
 from storage.db import Db
 
 #: Seconds in which the page of a proposal must be there.
@@ -88,24 +93,32 @@ class Proposals:
         self, org: UUID, request: pb.ProposeFlowRequest, spent: list[ModelUsage]
     ) -> pb.ProposeFlowResponse:
         page = await self._read(org, request.url) if request.HasField("url") else None
+        async with self._db.tenant(org) as tx:
+            organization = await identity.organization(tx, org)
+        hours_json = usable_hours(organization.business_hours_json)
         proposal = ProposalRequest(
             description=request.description,
             page=page.text if page else "",
             url=request.url,
             language=request.language,
             channel=request.channel or flows_pb2.CHANNEL_VOICE,
+            today=now().astimezone(ZoneInfo(organization.time_zone)).date(),
         )
-        draft = await self._draft(org, proposal, spent)
+        draft = drafts.following(await self._draft(org, proposal, spent), hours_json, organization.time_zone)
+        # Of a long text it takes a tenth of a second.
+        missing = await asyncio.to_thread(omissions, request.description, draft.flow, hours_json, proposal.today)
         return pb.ProposeFlowResponse(
             flow=draft.flow,
             rationale=draft.rationale,
             page=pb.ProposalPage(url=request.url, chars=len(page.text), is_cut=page.is_cut) if page else None,
             left_out=draft.left_out,
+            omissions=missing,
         )
 
     async def _draft(self, org: UUID, request: ProposalRequest, spent: list[ModelUsage]) -> FlowDraft:
         """Have the model write a complete, valid draft.  Raises ModelError, Unavailable."""
         question: dict[str, Any] = {"description": request.description, "page": request.page or None}
+        question["today"] = request.today.isoformat()
         schema = drafts.schema(request.channel, self._choices.voices)
         problems: Sequence[FieldError] = ()
         for _ in range(ATTEMPTS):
@@ -118,7 +131,7 @@ class Proposals:
                 try:
                     async with self._db.tenant(org) as tx:
                         full = await flow_usecases.as_created(tx, draft.flow, self._choices)
-                    return FlowDraft(full, draft.rationale, draft.left_out, ())
+                    return replace(draft, flow=full)
                 except InvalidRequest as error:
                     problems = error.fields
             question["your_proposal"] = written.answer

@@ -227,15 +227,17 @@ def _turn(org: UUID, trial: _Trial, request: pb.TryFlowRequest, at: datetime) ->
     hours_json = definition.get("business_hours_json") or organization.business_hours_json
     is_open = definitions.is_open(hours_json, organization.time_zone, at)
     caller = _caller(request.caller)
+    profile = definitions.profile(
+        organization.name, organization.time_zone, organization.business_hours_json, organization.business_identity_json
+    )
 
     def instruct(definition: Mapping[str, Any]) -> str:
         if trial.channel is ToolChannel.TEXT:
             config = smsconfig.config(definition.get("sms_config_json"))
-            return prompt.instructions(definition, config, _material(organization, caller), (), at, is_open=is_open)
+            material = _material(organization, caller)
+            return prompt.instructions(definition, config, profile, material, (), at, is_open=is_open)
         who = prompting.caller_context(caller)
-        return instructions.instructions(
-            definition, organization.name, organization.time_zone, who, at, is_open=is_open
-        )
+        return instructions.instructions(definition, profile, who, at, is_open=is_open)
 
     e164 = request.caller.phone_e164
     return TextWork(
@@ -276,6 +278,8 @@ def _material(organization: OrganizationRow, caller: Mapping[str, Any]) -> TextR
         time_zone=organization.time_zone,
         paused=None,
         business_hours_json=None,
+        organization_hours_json=None,
+        identity_json=None,
         flow=None,
         contact={**caller, "tags": ()},
         blocked=False,

@@ -4,7 +4,8 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from control.base import prompting
+from control.base import businessprofile, prompting
+from control.base.businessprofile import BusinessProfile
 from control.flows.smsconfig import Config
 from control.textagent import turndecision
 from storage.text_runs import HistoryRow, TextRunMaterialRow
@@ -30,6 +31,7 @@ SEEN = frozenset({"queued", "sent", "delivered", "unknown"})
 def instructions(
     definition: Mapping[str, Any],
     config: Config,
+    profile: BusinessProfile,
     material: TextRunMaterialRow,
     history: Sequence[HistoryRow],
     now: datetime,
@@ -37,13 +39,12 @@ def instructions(
     is_open: bool,
 ) -> str:
     """Return the model's instructions for a turn."""
-    parts = [
-        definition.get("system_prompt") or f"You answer the texts of {material.organization}. Be brief and helpful."
-    ]
+    parts = [definition.get("system_prompt") or f"You answer the texts of {profile.name}. Be brief and helpful."]
+    parts.append(businessprofile.block(profile, definition.get("business_hours_json"), now))
     if language := definition.get("language"):
         parts.append(f"Write {language} unless they write another language.")
     parts.append(RULES.format(chars=config.max_reply_chars))
-    parts.append(prompting.clock(now, material.time_zone))
+    parts.append(prompting.clock(now, profile.time_zone))
     if not is_open:
         parts.append("The business is closed now; a person may answer only once it is open again.")
     parts.append(waiting(history, material))

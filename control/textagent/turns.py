@@ -182,10 +182,13 @@ class Turns:
         material, thread, at = active.material, active.thread, now()
         assert material.flow is not None
         is_open = definitions.is_open(material.business_hours_json, material.time_zone, at)
+        profile = definitions.profile(
+            material.organization, material.time_zone, material.organization_hours_json, material.identity_json
+        )
 
         def instruct(definition: Mapping[str, Any]) -> str:
             config = smsconfig.config(definition.get("sms_config_json"))
-            return prompt.instructions(definition, config, material, active.history, at, is_open=is_open)
+            return prompt.instructions(definition, config, profile, material, active.history, at, is_open=is_open)
 
         return TextWork(
             organization=thread.org_id,

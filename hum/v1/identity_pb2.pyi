@@ -776,9 +776,13 @@ class Organization(message.Message):
     time_zone: builtins.str
     """IANA name: defines days in analytics, and applies to business hours that name no time zone."""
     business_hours_json: builtins.str
-    """When the organization is open.  Unset: always."""
+    """When the organization is open.  Unset: always.  A flow without hours of its own has these, whenever they change, and its agent
+    reads them in its prompt.
+    """
     business_identity_json: builtins.str
-    """Not implemented: free-form facts about the business are stored; agents do not see them."""
+    """Facts about the business, which all agents read in their prompts from their next call, text or event on: up to 100, with 120
+    characters in a name, 2,000 in a value, and 8,000 in all as agents read them.
+    """
     quiet_hours_enabled: builtins.bool
     """Whether texts wait for the business hours, unless their writer says otherwise.  Without business hours none waits."""
     recipient_hours_enabled: builtins.bool

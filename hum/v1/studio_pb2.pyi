@@ -42,6 +42,39 @@ TRIAL_SPEAKER_CALLER: TrialSpeaker.ValueType  # 1
 """Whoever calls or writes."""
 TRIAL_SPEAKER_AGENT: TrialSpeaker.ValueType  # 2
 
+class _OmissionKind:
+    ValueType = typing.NewType("ValueType", builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _OmissionKindEnumTypeWrapper(enum_type_wrapper._EnumTypeWrapper[_OmissionKind.ValueType], builtins.type):
+    DESCRIPTOR: descriptor.EnumDescriptor
+    OMISSION_KIND_UNSPECIFIED: _OmissionKind.ValueType  # 0
+    OMISSION_KIND_HOURS: _OmissionKind.ValueType  # 1
+    """Hours that are not in the flow's business hours."""
+    OMISSION_KIND_CLOSED_WEEKDAY: _OmissionKind.ValueType  # 2
+    """A weekday on which the flow's business hours are open all the same."""
+    OMISSION_KIND_DAY: _OmissionKind.ValueType  # 3
+    """A day of the calendar that is not among the flow's holidays, nor, if it is not said to be closed then, in its texts."""
+    OMISSION_KIND_PHONE_NUMBER: _OmissionKind.ValueType  # 4
+    """A number that is neither in the flow's transfers nor in its texts, or to which it does not transfer though it should."""
+    OMISSION_KIND_AMOUNT: _OmissionKind.ValueType  # 5
+    """An amount of money that is not in the flow's texts."""
+
+class OmissionKind(_OmissionKind, metaclass=_OmissionKindEnumTypeWrapper):
+    """What the description mentions and the proposed flow lacks."""
+
+OMISSION_KIND_UNSPECIFIED: OmissionKind.ValueType  # 0
+OMISSION_KIND_HOURS: OmissionKind.ValueType  # 1
+"""Hours that are not in the flow's business hours."""
+OMISSION_KIND_CLOSED_WEEKDAY: OmissionKind.ValueType  # 2
+"""A weekday on which the flow's business hours are open all the same."""
+OMISSION_KIND_DAY: OmissionKind.ValueType  # 3
+"""A day of the calendar that is not among the flow's holidays, nor, if it is not said to be closed then, in its texts."""
+OMISSION_KIND_PHONE_NUMBER: OmissionKind.ValueType  # 4
+"""A number that is neither in the flow's transfers nor in its texts, or to which it does not transfer though it should."""
+OMISSION_KIND_AMOUNT: OmissionKind.ValueType  # 5
+"""An amount of money that is not in the flow's texts."""
+
 class _SmsEncoding:
     ValueType = typing.NewType("ValueType", builtins.int)
     V: _TypeAlias = ValueType  # noqa: Y015
@@ -320,6 +353,27 @@ class ProposalPage(message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 @typing.final
+class ProposalOmission(message.Message):
+    DESCRIPTOR: descriptor.Descriptor
+
+    KIND_FIELD_NUMBER: builtins.int
+    TEXT_FIELD_NUMBER: builtins.int
+    kind: OmissionKind.ValueType
+    text: builtins.str
+    """As the description has it."""
+    def __init__(
+        self,
+        *,
+        kind: OmissionKind.ValueType = ...,
+        text: builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["kind", b"kind", "text", b"text"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+@typing.final
 class ProposeFlowResponse(message.Message):
     DESCRIPTOR: descriptor.Descriptor
 
@@ -327,6 +381,7 @@ class ProposeFlowResponse(message.Message):
     RATIONALE_FIELD_NUMBER: builtins.int
     PAGE_FIELD_NUMBER: builtins.int
     LEFT_OUT_FIELD_NUMBER: builtins.int
+    OMISSIONS_FIELD_NUMBER: builtins.int
     rationale: builtins.str
     """Why it is so, and what is missing, by the model."""
     @builtins.property
@@ -341,6 +396,12 @@ class ProposeFlowResponse(message.Message):
     def left_out(self) -> containers.RepeatedScalarFieldContainer[builtins.str]:
         """What the model proposed besides and is not part of it, a sentence each."""
 
+    @builtins.property
+    def omissions(self) -> containers.RepeatedCompositeFieldContainer[ProposalOmission]:
+        """What HUM itself has read in the description and does not find in the flow, in the description's order: up to 30.  It reads hours, closed
+        days, dates, telephone numbers and amounts, in English and Spanish.  A flow without hours has the organization's.
+        """
+
     def __init__(
         self,
         *,
@@ -348,10 +409,11 @@ class ProposeFlowResponse(message.Message):
         rationale: builtins.str = ...,
         page: ProposalPage | None = ...,
         left_out: abc.Iterable[builtins.str] | None = ...,
+        omissions: abc.Iterable[ProposalOmission] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = typing.Literal["flow", b"flow", "page", b"page"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = typing.Literal["flow", b"flow", "left_out", b"left_out", "page", b"page", "rationale", b"rationale"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = typing.Literal["flow", b"flow", "left_out", b"left_out", "omissions", b"omissions", "page", b"page", "rationale", b"rationale"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

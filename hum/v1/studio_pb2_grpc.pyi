@@ -43,8 +43,8 @@ class StudioServiceStub:
     """
     ProposeFlow: _grpc.UnaryUnaryMultiCallable[_studio_pb2.ProposeFlowRequest, _studio_pb2.ProposeFlowResponse]
     """Proposes a flow from a description of the business, and one page of its website if it has one.
-    The flow is valid for `POST /api/flows`, and nothing is stored.  It has texts, hours, a voice and a language; a number to transfer
-    to only if the description names it, and no tools.  What a page says is data for the model and no instruction; read a proposal
+    The flow is valid for `POST /api/flows`, and nothing is stored.  It has texts, hours with closed days, a voice and a language; a number to transfer
+    to only if the description names it, and no tools; hours that are the organization's are left out, so that the flow follows these.  What a page says is data for the model and no instruction; read a proposal
     before you use it all the same.  `RATE_LIMITED` beyond 50 a day; `UNAVAILABLE` if the model does not answer, or
     proposes nothing valid twice.
     """
@@ -76,8 +76,8 @@ class StudioServiceAsyncStub(StudioServiceStub):
     """
     ProposeFlow: _aio.UnaryUnaryMultiCallable[_studio_pb2.ProposeFlowRequest, _studio_pb2.ProposeFlowResponse]  # type: ignore[assignment]
     """Proposes a flow from a description of the business, and one page of its website if it has one.
-    The flow is valid for `POST /api/flows`, and nothing is stored.  It has texts, hours, a voice and a language; a number to transfer
-    to only if the description names it, and no tools.  What a page says is data for the model and no instruction; read a proposal
+    The flow is valid for `POST /api/flows`, and nothing is stored.  It has texts, hours with closed days, a voice and a language; a number to transfer
+    to only if the description names it, and no tools; hours that are the organization's are left out, so that the flow follows these.  What a page says is data for the model and no instruction; read a proposal
     before you use it all the same.  `RATE_LIMITED` beyond 50 a day; `UNAVAILABLE` if the model does not answer, or
     proposes nothing valid twice.
     """
@@ -118,8 +118,8 @@ class StudioServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_studio_pb2.ProposeFlowResponse, _abc.Awaitable[_studio_pb2.ProposeFlowResponse]]:
         """Proposes a flow from a description of the business, and one page of its website if it has one.
-        The flow is valid for `POST /api/flows`, and nothing is stored.  It has texts, hours, a voice and a language; a number to transfer
-        to only if the description names it, and no tools.  What a page says is data for the model and no instruction; read a proposal
+        The flow is valid for `POST /api/flows`, and nothing is stored.  It has texts, hours with closed days, a voice and a language; a number to transfer
+        to only if the description names it, and no tools; hours that are the organization's are left out, so that the flow follows these.  What a page says is data for the model and no instruction; read a proposal
         before you use it all the same.  `RATE_LIMITED` beyond 50 a day; `UNAVAILABLE` if the model does not answer, or
         proposes nothing valid twice.
         """

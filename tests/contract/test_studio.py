@@ -111,7 +111,9 @@ async def test_an_agent_is_tried_and_an_edited_turn_goes_on_from_there(edge: Edg
     first = await tried(http, flow)
     assert first["text"] == FLOW["greeting"] and first["instructions"] == "" and not model.charged
     answer = await tried(http, flow, "My sink leaks")
-    assert "address" in answer["text"]
+    assert "address" in answer["text"] and "About the business" not in answer["instructions"]
+    await http.patch("/api/organization", json={"business_identity_json": {"address": "14 River Road"}})
+    assert "\n- Address: 14 River Road\n" in (await tried(http, flow, "Where are you?"))["instructions"]
     assert str(FLOW["system_prompt"]) in answer["instructions"] and "You are on a phone call." in answer["instructions"]
     assert {"end_call", "transfer_to_number"} <= set(answer["tools"]) and "assign_to_human" not in answer["tools"]
     again = await tried(http, flow, "My sink leaks", answer["text"], "14 River Road")
@@ -353,9 +355,9 @@ async def test_a_flow_is_proposed_from_a_page_and_can_be_made_as_it_is(edge: Edg
     assert "We repair pipes and boilers." in flow["system_prompt"] and "Menu" not in flow["system_prompt"]
     weekly = flow["business_hours_json"]["weekly"]
     assert weekly["mon"] == weekly["fri"] == [["08:00", "17:00"]] and weekly["sat"] == [["09:00", "12:00"]]
-    assert flow["transfer_map_json"] == {"number 1": "+13175550142"} and flow["voicemail_enabled"]
+    assert flow["transfer_map_json"] == {"Emergencies": "+13175550142"} and flow["voicemail_enabled"]
     assert answer["page"]["chars"] > 100 and not answer["page"]["is_cut"] and answer["rationale"]
-    assert answer["left_out"] == [] and (await http.get("/api/flows")).json()["flows"] == []
+    assert answer["left_out"] == answer["omissions"] == [] and (await http.get("/api/flows")).json()["flows"] == []
     body = {name: value for name, value in flow.items() if name not in {"id", "version", "created_at", "updated_at"}}
     assert (await made(http, "/api/flows", body))["system_prompt"] == flow["system_prompt"]
     sms = (await proposed(http, description="Riverside Plumbing is a plumber.", channel="sms"))["flow"]

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from control.base import hours, masks, paging, principal, prompting, wire
+from control.base.businessprofile import BusinessProfile
 from control.calls import callclock, callendings, instructions, routing
 from control.calls import calllimits as calls
 from control.calls.prompts import CallerPrompt, localized
@@ -241,12 +242,13 @@ def test_a_later_stream_counts_on() -> None:
 def test_the_agent_knows_who_is_calling() -> None:
     flow = {"system_prompt": "Be kind.", "language": "de"}
     who = prompting.caller_context({"name": "Ada", "phone": None})
-    told = instructions.instructions(flow, "Clinic", "Europe/Berlin", who, at("2026-07-01T10:00"))
+    told = instructions.instructions(flow, BusinessProfile("Clinic", "Europe/Berlin"), who, at("2026-07-01T10:00"))
     assert told.startswith("Be kind.")
     assert "# Caller Context\n- name: Ada" in told
     assert "12:00 (Europe/Berlin)" in told
     nobody = prompting.caller_context({"name": None})
-    assert "Caller Context" not in instructions.instructions({}, "Clinic", "UTC", nobody, at("2026-07-01T10:00"))
+    told = instructions.instructions({}, BusinessProfile("Clinic", "UTC"), nobody, at("2026-07-01T10:00"))
+    assert "Caller Context" not in told and "About the business" not in told and "the phone of Clinic" in told
 
 
 @given(st.lists(st.integers(0, 10_000), min_size=1), st.floats(0.01, 1))

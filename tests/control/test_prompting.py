@@ -35,7 +35,9 @@ def test_a_scheduled_text_is_one_line(bodies: list[str]) -> None:
         HistoryRow(UUID(int=n), "outbound", body, "scheduled", "ai", AT, AT, None, has_media=False)
         for n, body in enumerate(bodies)
     ]
-    thread = TextRunMaterialRow(1, "Clinic", "UTC", None, None, None, {}, False, TextRunCounts(0, 0, 0), None)
+    thread = TextRunMaterialRow(
+        1, "Clinic", "UTC", None, None, None, None, None, {}, False, TextRunCounts(0, 0, 0), None
+    )
     title, *lines = prompt.waiting(rows, thread).splitlines()
     assert title == "These texts of yours are scheduled:"
     assert [line.partition(": ")[0] for line in lines] == [f"- {prompting.local(AT, 'UTC')}"] * len(bodies)

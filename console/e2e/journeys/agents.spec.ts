@@ -23,6 +23,28 @@ test("an agent is described, and made of what is proposed", async ({ admin }) =>
   await admin.isRightInEverySize();
 });
 
+test("a clinic is described with its breaks, closed days and colleagues, and has them all", async ({ admin }) => {
+  const { page } = admin;
+  await admin.go("/agents/new");
+  const described = page.getByLabel("What does your business do");
+  await described.fill("Lakeside Dental is open 8am to 12pm and 1pm to 5pm, Monday to Friday, closed December 25. Dr. Lee +1 317 555 0142, billing: 317-555-0188. Also closed 12/26.");
+  await page.getByRole("button", { name: "Propose an agent" }).click();
+  const week = page.getByRole("definition").filter({ hasText: "08:00–12:00, 13:00–17:00" });
+  await expect(week).toBeVisible();
+  await expect(page.getByRole("term").filter({ hasText: "Dr. Lee" })).toBeVisible();
+  await expect(page.getByRole("definition").filter({ hasText: "+1 317 555 0188" })).toBeVisible();
+  await expect(page.getByRole("region", { name: "I read these in your description" })).toContainText("Closed days and dates: 12/26");
+  await admin.isAccessible();
+  await page.getByRole("button", { name: "Create this agent" }).click();
+  await expect(page).toHaveURL(/\/agents\/flow_/);
+  const id = new URL(page.url()).pathname.split("/").pop() ?? "";
+  const made = await admin.api<{ business_hours_json: { weekly: Record<string, string[][]>; holidays: string[] }; transfer_map_json: Record<string, string> }>("GET", `/api/flows/${id}`);
+  expect(Object.keys(made.business_hours_json.weekly)).toEqual(["mon", "tue", "wed", "thu", "fri"]);
+  expect(made.business_hours_json.weekly["fri"]).toEqual([["08:00", "12:00"], ["13:00", "17:00"]]);
+  expect(made.business_hours_json.holidays).toEqual([expect.stringMatching(/^20\d\d-12-25$/)]);
+  expect(made.transfer_map_json).toEqual({ "Dr. Lee": "+13175550142", Billing: "+13175550188" });
+});
+
 test("the form and the JSON are one, and a refusal stands at its field", async ({ admin }) => {
   const { page } = admin;
   const id = await agent(admin, { business_hours_json: HOURS });

@@ -108,6 +108,15 @@ test("the organization is renamed, a key is made and revoked", async ({ admin })
   await page.getByLabel("Name", { exact: true }).first().fill("Riverside Clinic");
   await page.getByRole("button", { name: "Save changes" }).first().click();
   await expect.poll(() => admin.api("GET", "/api/organization")).toMatchObject({ name: "Riverside Clinic" });
+  await page.getByLabel("Address").fill("14 River Road, Springfield");
+  await page.getByRole("button", { name: "Add a fact" }).click();
+  await page.getByPlaceholder("Name").fill("address");
+  await expect(page.getByText("This name is there already.")).toBeVisible();
+  await page.getByPlaceholder("Name").fill("parking");
+  await page.getByPlaceholder("Value").fill("Behind the house");
+  await admin.isAccessible();
+  await page.getByRole("button", { name: "Save changes" }).nth(1).click();
+  await expect.poll(() => admin.api("GET", "/api/organization")).toMatchObject({ business_identity_json: { address: "14 River Road, Springfield", parking: "Behind the house" } });
   await page.getByRole("link", { name: "Data" }).click();
   const before = await admin.api<Record<string, unknown>>("GET", "/api/organization");
   await page.getByRole("switch", { name: "E-mails of new voicemails hold their transcripts" }).click();

@@ -3,6 +3,7 @@
 import json
 import re
 from dataclasses import replace
+from datetime import date
 from typing import Any
 
 import pytest
@@ -18,6 +19,7 @@ REQUEST = ProposalRequest(
     "https://pipes.example/",
     "en",
     VOICE,
+    date(2026, 12, 2),
 )
 WRITTEN = {"name": "Pipes", "system_prompt": "You answer.", "language": "en", "rationale": "Because."}
 
@@ -48,6 +50,32 @@ def test_nothing_but_texts_hours_voice_and_named_numbers_gets_in() -> None:
         transfers=[{"label": "a", "phone_e164": "+13175550142"}],
     )
     assert {field.name for field, _ in text.flow.ListFields()} == {"name", "system_prompt", "channel", "language"}
+
+
+def test_hours_keep_their_spans_and_closed_days() -> None:
+    weekly = {"mon": [["08:00", "12:00"], ["13:00", "17:00"]], "sat": []}
+    closed = ["2026-12-25", "2026-12-24", "2026-12-25"]
+    draft = drafted(business_hours={"weekly": weekly, "holidays": closed})
+    assert json.loads(draft.flow.business_hours_json) == {
+        "weekly": {"mon": [["08:00", "12:00"], ["13:00", "17:00"]]},
+        "holidays": ["2026-12-24", "2026-12-25"],
+    }
+    odd: Any
+    for odd in (None, 1, "2026-12-25", [1], {}, []):
+        hours = drafted(business_hours={"weekly": weekly, "holidays": odd}).flow.business_hours_json
+        assert "holidays" not in json.loads(hours)
+
+
+def test_hours_of_the_organization_are_not_copied() -> None:
+    monday = {"weekly": {"mon": [["08:00", "12:00"], ["13:00", "17:00"]]}}
+    draft = drafted(business_hours={**monday, "holidays": ["2026-12-25"]})
+    more = ["2026-12-25", "2027-01-01"]
+    follows = drafts.following(draft, json.dumps({**monday, "holidays": more, "time_zone": "UTC"}), "UTC")
+    assert not follows.flow.HasField("business_hours_json") and follows.left_out == [drafts.FOLLOWS]
+    assert draft.flow.HasField("business_hours_json")
+    for other in (None, {**monday, "time_zone": "Europe/Berlin"}, monday, {"weekly": {"tue": [["08:00", "12:00"]]}}):
+        assert drafts.following(draft, json.dumps(other) if other else None, "UTC") is draft
+    assert drafts.following(drafted(), json.dumps(monday), "UTC").left_out == []
 
 
 @pytest.mark.parametrize(

@@ -245,6 +245,31 @@ async def test_another_flow_answers_in_the_same_turn_and_from_then_on(desk: Desk
     assert "You answer for the clinic." in desk.model.asked[-1].instructions, "the colleague has left"
 
 
+async def test_the_agent_knows_the_business_and_a_colleague_with_hours_of_its_own_those(desk: Desk) -> None:
+    billing = ids.new()
+    always = {"weekly": {day: [["00:00", "24:00"]] for day in ("mon", "tue", "wed", "thu", "fri", "sat", "sun")}}
+    async with desk.db.tenant(desk.org) as tx:
+        bills = {"name": "Billing", "system_prompt": "You do the bills.", "business_hours_json": json.dumps(always)}
+        await flows.create(tx, billing, "sms", bills)
+        await tx.execute(
+            "UPDATE organizations SET business_identity_json = $1, business_hours_json = $2",
+            json.dumps({"address": "14 River Road"}),
+            json.dumps(always),
+        )
+    await desk.configure(transfer_map_json=json.dumps({"billing": ids.show(Kind.FLOW, billing)}))
+    await desk.hear("Where are you?")
+    desk.model.answers = [[call("transfer_sms_to_flow", target="billing")], "At the river."]
+    assert await desk.take() == [None]
+    first, second = (question.instructions for question in desk.model.asked)
+    assert first.startswith("You answer for the clinic.\n\n# About the business\n")
+    assert "\n- Address: 14 River Road\nOpening hours of the business (UTC):\n- Monday to Sunday: all day\n" in first
+    assert "Your own opening hours" not in first and "Your own opening hours" in second
+    await desk.rows("UPDATE organizations SET business_identity_json = NULL, business_hours_json = NULL")
+    await desk.hear("Where?")
+    await desk.take()
+    assert "14 River Road" not in desk.model.asked[-1].instructions
+
+
 async def test_several_workers_take_a_turn_once(desk: Desk) -> None:
     for number in range(10):
         await desk.hear("Hello?", f"+131755512{number:02d}")

@@ -106,9 +106,9 @@ export default {
   sample: "Hello, how can I help you today?",
   others: (count: number) => `${count} refusals that belong to no field here:`,
   hours: {
-    always: "Always open. Add hours to say when calls are answered.",
+    always: "No hours of its own: those of the organization count, whenever they change.",
     add: "Set business hours",
-    remove: "Always open",
+    remove: "Use the organization's hours",
     zone: "Time zone",
     zoneHint: "The organization's when empty.",
     days: { mon: "Monday", tue: "Tuesday", wed: "Wednesday", thu: "Thursday", fri: "Friday", sat: "Saturday", sun: "Sunday" } as Record<string, string>,

@@ -100,9 +100,9 @@ const texts: Sections["agentForm"] = {
   sample: "Hola, ¿en qué puedo ayudarle hoy?",
   others: (count) => `${count} rechazos que no son de ningún campo de aquí:`,
   hours: {
-    always: "Siempre abierto. Añada un horario para decir cuándo se atienden llamadas.",
+    always: "Sin horario propio: vale el de la organización, también cuando cambie.",
     add: "Poner un horario",
-    remove: "Siempre abierto",
+    remove: "Usar el horario de la organización",
     zone: "Zona horaria",
     zoneHint: "La de la organización si está vacía.",
     days: { mon: "Lunes", tue: "Martes", wed: "Miércoles", thu: "Jueves", fri: "Viernes", sat: "Sábado", sun: "Domingo" },

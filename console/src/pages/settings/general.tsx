@@ -1,19 +1,18 @@
 import { useNavigate } from "@tanstack/react-router";
-import { Plus, X } from "lucide-react";
 import { useState } from "react";
 import { Controller, useForm } from "react-hook-form";
 import { useChange } from "@/api/acts";
 import { api } from "@/api/client";
 import { useTexts } from "@/i18n";
 import { shortTime } from "@/lib/format";
-import { Button, IconButton } from "@/ui/button";
+import { Button } from "@/ui/button";
 import { Copy } from "@/ui/copy";
 import { Confirm } from "@/ui/dialog";
 import { TextField } from "@/ui/field";
 import { Card, Facts, Time } from "@/ui/layout";
 import { ZoneField, isZone } from "@/ui/zone-field";
-import { type Fact, faultOf, identityOf, rowsOf } from "./facts";
-import { type Organization, type Patch, useSave } from "./queries";
+import { Identity } from "./identity";
+import { type Organization, useSave } from "./queries";
 import { SaveBar } from "./save-bar";
 
 const FIELDS = ["name", "time_zone"] as const;
@@ -57,49 +56,6 @@ function Basics({ organization }: { organization: Organization }) {
             )}
           />
         </div>
-        <SaveBar isDirty={isDirty} isBusy={save.isPending} />
-      </form>
-    </Card>
-  );
-}
-
-function Identity({ organization }: { organization: Organization }) {
-  const t = useTexts("settings");
-  const [initial] = useState(() => rowsOf(organization.business_identity_json as Record<string, unknown> | null));
-  const [rows, setRows] = useState<Fact[]>(initial.rows);
-  const [fault, setFault] = useState<string>();
-  const isDirty = JSON.stringify(rows) !== JSON.stringify(initial.rows);
-  const save = useSave(["business_identity_json"], (_, reason) => setFault(reason), () => setFault(undefined));
-  const change = (at: number, next: Partial<Fact>): void => setRows(rows.map((row, other) => (other === at ? { ...row, ...next } : row)));
-  const faults = rows.map((_, at) => faultOf(rows, at, initial.kept));
-  return (
-    <Card title={t.identity}>
-      <p className="mb-3 text-dim">{t.identityLead}</p>
-      <form
-        onSubmit={(event) => {
-          event.preventDefault();
-          if (faults.every((each) => each === null)) save.mutate({ business_identity_json: identityOf(rows, initial.kept) } as Patch);
-        }}
-      >
-        <ul className="space-y-2">
-          {rows.map((row, at) => (
-            <li key={at} className="grid grid-cols-[minmax(6rem,1fr)_2fr_auto] items-start gap-2">
-              <TextField isBare label={t.factName} placeholder={t.factName} maxLength={120} value={row.name} error={faults[at] === "twice" ? t.factTwice : undefined} onChange={(event) => change(at, { name: event.target.value })} />
-              <TextField isBare label={row.name || t.factValue} placeholder={t.factValue} maxLength={2000} value={row.value} onChange={(event) => change(at, { value: event.target.value })} />
-              <IconButton icon={X} label={t.removeFact(row.name)} needs="team:write" onClick={() => setRows(rows.filter((_, other) => other !== at))} />
-            </li>
-          ))}
-        </ul>
-        <div className="mt-2">
-          <Button size="sm" look="quiet" icon={Plus} needs="team:write" onClick={() => setRows([...rows, { name: "", value: "" }])}>
-            {t.addFact}
-          </Button>
-        </div>
-        {(fault ?? (faults.includes("nameless") && isDirty ? t.factNameless : "")) && (
-          <p role="alert" className="mt-2 text-xs font-medium text-bad">
-            {fault ?? t.factNameless}
-          </p>
-        )}
         <SaveBar isDirty={isDirty} isBusy={save.isPending} />
       </form>
     </Card>

@@ -41,6 +41,7 @@ function Business({ organization }: { organization: Organization }) {
           if (isRight) save.mutate({ business_hours_json: after } as Patch);
         }}
       >
+        <p className="mb-2 text-dim">{t.hoursLead}</p>
         <Switch label={t.always} hint={t.alwaysHint} checked={isAlways} onChange={(event) => setAlways(event.target.checked)} />
         {!isAlways && (
           <div className="mt-3 space-y-5">

@@ -12,8 +12,8 @@ import { Diff } from "@/ui/code/lazy";
 import { SelectField, TextArea, TextField } from "@/ui/field";
 import { Card, Failure, Skeleton } from "@/ui/layout";
 import { reasonAt } from "@/ui/schema-form/path";
-import { isObject } from "@/ui/schema-form/schema";
 import { BLANK, type Draft, FIELDS, type FieldName, isSame, shown } from "../flow";
+import { type Line, hoursInWords, omissionsByKind, textOfLines, transfersInWords } from "./words";
 
 export type Proposal = Schemas["ProposeFlow"];
 type Wanted = Schemas["ProposeFlowRequestInput"];
@@ -120,6 +120,7 @@ export function ProposalView({ proposing, base, refused, onRefuse, accept }: Pro
             ))}
           </ul>
         )}
+        <Omissions omissions={proposal.omissions} />
         {names.length === 0 && <p className="text-dim">{t.noDifference}</p>}
         <ul className="space-y-4">
           {names.map((name) => (
@@ -134,31 +135,61 @@ export function ProposalView({ proposing, base, refused, onRefuse, accept }: Pro
   );
 }
 
+function Omissions({ omissions }: { omissions: Proposal["omissions"] }) {
+  const t = useTexts("describe");
+  if (omissions.length === 0) return null;
+  return (
+    <section aria-label={t.omitted} className="rounded-control bg-warn-soft px-3 py-2 text-[13px]">
+      <p className="font-medium">{t.omitted}</p>
+      <ul className="my-1 list-disc pl-4">
+        {omissionsByKind(omissions).map(({ kind, texts }) => (
+          <li key={kind}>
+            {t.omittedKinds[kind]}: {texts.join("; ")}
+          </li>
+        ))}
+      </ul>
+      <p className="text-xs">{t.omittedHint}</p>
+    </section>
+  );
+}
+
 function ProposedField({ name, before, after, isTaken, onTake }: { name: FieldName; before: unknown; after: unknown; isTaken: boolean; onTake: (isTaken: boolean) => void }) {
   const t = useTexts("describe");
   const form = useTexts("agentForm");
+  const lines = useLines(name);
   const isNew = shown(before) === "" || isSame(before, BLANK[name]);
+  const text = (value: unknown): string => (lines ? textOfLines(lines(value)) : shown(value));
   return (
     <div className={isTaken ? "" : "opacity-60"}>
       <label className="mb-1 flex items-center gap-2 text-[13px] font-medium">
         <input type="checkbox" className="size-4 accent-(--color-accent)" checked={isTaken} onChange={(event) => onTake(event.target.checked)} />
         {form.fields[name].label}
       </label>
-      {isNew ? <Value name={name} value={after} /> : <Diff before={shown(before)} after={shown(after)} beforeLabel={t.now} afterLabel={t.proposed} />}
+      {isNew ? <Value name={name} value={after} /> : <Diff before={text(before)} after={text(after)} beforeLabel={t.now} afterLabel={t.proposed} />}
     </div>
   );
+}
+
+/** How a field's value is said line by line; null for one that is shown as it is. */
+function useLines(name: FieldName): ((value: unknown) => Line[]) | null {
+  const t = useTexts("describe");
+  const form = useTexts("agentForm");
+  if (name === "business_hours_json") return (value) => hoursInWords(value, { ...t.hours, days: form.hours.days });
+  if (name === "transfer_map_json") return (value) => transfersInWords(value, form.transfers.agentTarget);
+  return null;
 }
 
 /** A value as a person reads it. */
 function Value({ name, value }: { name: FieldName; value: unknown }) {
   const form = useTexts("agentForm");
-  if (name === "business_hours_json" && isObject(value) && isObject(value["weekly"]))
+  const lines = useLines(name);
+  if (lines)
     return (
-      <dl className="grid grid-cols-[7rem_1fr] gap-y-0.5 rounded-control bg-sunken px-3 py-2 text-[13px] tabular">
-        {Object.entries(value["weekly"]).map(([day, spans]) => (
-          <div key={day} className="contents">
-            <dt className="text-dim">{form.hours.days[day] ?? day}</dt>
-            <dd>{Array.isArray(spans) ? spans.map((each) => (Array.isArray(each) ? each.join(" – ") : "")).join(", ") : ""}</dd>
+      <dl className="grid grid-cols-[minmax(7rem,auto)_1fr] gap-x-3 gap-y-0.5 rounded-control bg-sunken px-3 py-2 text-[13px] tabular">
+        {lines(value).map(({ label, text }) => (
+          <div key={label} className="contents">
+            <dt className="text-dim">{label}</dt>
+            <dd>{text}</dd>
           </div>
         ))}
       </dl>

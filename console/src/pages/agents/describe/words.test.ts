@@ -1,0 +1,55 @@
+import { describe, expect, it } from "vitest";
+import en from "@/i18n/en/describe";
+import es from "@/i18n/es/describe";
+import { hoursInWords, omissionsByKind, textOfLines, transfersInWords } from "./words";
+
+const days = { mon: "Monday", tue: "Tuesday", wed: "Wednesday", thu: "Thursday", fri: "Friday", sat: "Saturday", sun: "Sunday" };
+const dias = { mon: "Lunes", tue: "Martes", wed: "Miércoles", thu: "Jueves", fri: "Viernes", sat: "Sábado", sun: "Domingo" };
+const LUNCH = [["08:00", "12:00"], ["13:00", "17:00"]];
+const WEEKDAYS = { mon: LUNCH, tue: LUNCH, wed: LUNCH, thu: LUNCH, fri: LUNCH };
+
+describe("a week in words", () => {
+  it("has a lunch break, and the days on which it is closed", () => {
+    expect(hoursInWords({ weekly: WEEKDAYS, holidays: ["2026-12-25"] }, { ...en.hours, days })).toEqual([
+      { label: "Monday to Friday", text: "08:00–12:00, 13:00–17:00" },
+      { label: "Saturday and Sunday", text: "Closed" },
+      { label: "Closed on", text: "Fri, Dec 25, 2026" },
+    ]);
+  });
+  it("is said in Spanish too", () => {
+    expect(hoursInWords({ weekly: WEEKDAYS }, { ...es.hours, days: dias }).map((each) => each.label)).toEqual(["Lunes a viernes", "Sábado y domingo"]);
+  });
+  it("says all day, nights and a zone", () => {
+    const value = { weekly: { mon: [["00:00", "24:00"]], tue: [["22:00", "06:00"]] }, time_zone: "Europe/Madrid" };
+    expect(textOfLines(hoursInWords(value, { ...en.hours, days }))).toBe("Monday: All day\nTuesday: 22:00–06:00\nWednesday to Sunday: Closed\nTime zone: Europe/Madrid");
+  });
+  it.each([null, 7, "x", []])("is nothing for %s", (value) => expect(hoursInWords(value, { ...en.hours, days })).toEqual([]));
+});
+
+describe("transfers in words", () => {
+  it("are names and numbers", () => {
+    const value = { "Dr. Lee": "+13175550142", Billing: { to: "+13175550188", accept_key: true }, Night: "flow_01HVN5J8Q0ZR4TB8M3C2Y7K6WD", odd: 7 };
+    expect(transfersInWords(value, "Another agent")).toEqual([
+      { label: "Dr. Lee", text: "+1 317 555 0142" },
+      { label: "Billing", text: "+1 317 555 0188" },
+      { label: "Night", text: "Another agent" },
+      { label: "odd", text: "" },
+    ]);
+  });
+});
+
+describe("what is missing", () => {
+  it("stands together by its kind", () => {
+    expect(
+      omissionsByKind([
+        { kind: "day", text: "December 25" },
+        { kind: "hours", text: "1pm to 5pm" },
+        { kind: "day", text: "July 4" },
+      ]),
+    ).toEqual([
+      { kind: "day", texts: ["December 25", "July 4"] },
+      { kind: "hours", texts: ["1pm to 5pm"] },
+    ]);
+    expect(omissionsByKind([])).toEqual([]);
+  });
+});
