@@ -13,7 +13,8 @@ has a timer of `head_seconds`.  A second timer of `send_seconds` runs while the 
 client asks for a large file and stops reading.  `pause_writing` adds the connection to `SlowReaders` and starts the
 send timer; when that fires with less than `PACE_BYTES` read meanwhile, the connection is aborted with the reason
 `unread`.  Until the client has read the response, its next request stays unparsed, so one connection holds one response;
-`MAX_UNREAD_BYTES` limits what all of them hold.
+`MAX_UNREAD_BYTES` limits what all of them hold.  A connection whose requests are refused, or come before the answer to
+the last, begins one a second in the end: so the carrier's webhooks wait for few of them.
 """
 
 import asyncio
@@ -66,6 +67,9 @@ KERNEL_BYTES = 2 * PACE_BYTES
 MAX_UNREAD_BYTES = 256 << 20
 #: Chunks, or packets, of a body beyond which they must average `MIN_CHUNK_BYTES`: parsing one costs as much as 1 KiB.
 FREE_CHUNKS, MIN_CHUNK_BYTES = 1_000, 256
+#: Requests in a row, refused or sent before the answer to the last, after which a connection rests before each further one: twice
+#: as long each time, up to the longest.  No client sends so many; each costs what an answer to the carrier costs.
+FREE_REQUESTS, REST_SECONDS, MAX_REST_SECONDS = 10, 0.05, 1.0
 POLL_SECONDS = 0.02
 #: uvicorn's own: it renews the Date header on its ticks.
 TICK_SECONDS = 0.1
@@ -81,6 +85,7 @@ class _HttpParser(h11.Connection):
     def __init__(self, max_head_bytes: int) -> None:
         super().__init__(h11.SERVER, max_head_bytes)
         self.must_defer = False
+        self.status_code = 0
         self._chunks = self._chunk_bytes = 0
 
     def next_event(self) -> Any:
@@ -101,6 +106,12 @@ class _HttpParser(h11.Connection):
         elif isinstance(event, h11.Request):
             self._chunks = self._chunk_bytes = 0
         return event
+
+
+    def send(self, event: Any) -> Any:
+        if isinstance(event, h11.Response):
+            self.status_code = event.status_code
+        return super().send(event)
 
 
 class ConnectionPhase(Enum):
@@ -183,6 +194,10 @@ class HttpConnection(H11Protocol):
         self._timer: asyncio.TimerHandle | None = None
         self._send_timer: asyncio.TimerHandle | None = None
         self._unsent_bytes = 0
+        self._is_unread = False
+        #: Requests in a row that were refused, or came before the answer to the last.
+        self._hasty_requests = 0
+        self._rest_timer: asyncio.TimerHandle | None = None
 
     @property
     def client_address(self) -> str:
@@ -205,6 +220,8 @@ class HttpConnection(H11Protocol):
         self._limit.remove(self)
         self._set_phase(ConnectionPhase.NOTHING)
         self._cancel_send_timer()
+        if self._rest_timer is not None:
+            self._rest_timer.cancel()
         OPEN.set(len(self._limit))
 
     def data_received(self, data: bytes) -> None:
@@ -225,25 +242,48 @@ class HttpConnection(H11Protocol):
             self._defer_request()
 
     def on_response_complete(self) -> None:
+        self._rest_if_hasty()
         super().on_response_complete()
         self._update_phase()
 
+    def _rest_if_hasty(self) -> None:
+        """Leave the next request waiting if those before it were hasty; a proxy's connections carry many clients' requests."""
+        is_refused = 400 <= self.conn.status_code < 500
+        self._hasty_requests = self._hasty_requests + 1 if is_refused or self.conn.trailing_data[0] else 0
+        further = self._hasty_requests - FREE_REQUESTS
+        peer = self.client[0] if self.client else ""
+        if further > 0 and not addresses.is_in(peer, self._proxies):
+            seconds = min(REST_SECONDS * 2 ** min(further - 1, 10), MAX_REST_SECONDS)
+            self._rest_timer = self.loop.call_later(seconds, self._end_rest)
+            self._update_deferral()
+
+    def _end_rest(self) -> None:
+        self._rest_timer = None
+        self._update_deferral()
+        if self._phase is ConnectionPhase.HEAD and not self.conn.must_defer:
+            self._handle_deferred_request()
+
+    def _update_deferral(self) -> None:
+        self.conn.must_defer = self._is_unread or self._rest_timer is not None
+
     def pause_writing(self) -> None:
         super().pause_writing()
-        self.conn.must_defer = True
+        self._is_unread = True
+        self._update_deferral()
         self._start_send_timer()
         self._slow_readers.add(self, self._unsent_bytes)
         self._limit.mark_waiting(self)
 
     def resume_writing(self) -> None:
         super().resume_writing()
-        self.conn.must_defer = False
+        self._is_unread = False
+        self._update_deferral()
         self._cancel_send_timer()
         if self._phase is ConnectionPhase.NOTHING:
             self._limit.mark_complete(self)
         elif self._timer is not None:
             self._start_timer()
-        if self._phase is ConnectionPhase.HEAD and self.flow.read_paused:
+        if self._phase is ConnectionPhase.HEAD and self.flow.read_paused and not self.conn.must_defer:
             # Not at once: the transport is in the midst of a write, and the request may be answered by closing it.
             self.loop.call_soon(self._handle_deferred_request)
         self._watch_last_bytes()

@@ -35,6 +35,7 @@ OVERRIDDEN: list[tuple[type, str, Callable[..., Any]]] = [
     (H11Protocol, "handle_events", H11Protocol.data_received),
     (H11Protocol, "on_response_complete", H11Protocol.handle_events),
     (h11.Connection, "next_event", H11Protocol.handle_events),
+    (h11.Connection, "send", RequestResponseCycle.send),
 ]
 #: The callbacks of asyncio that ours pass on to theirs.
 CALLBACKS = ("connection_made", "connection_lost", "data_received", "pause_writing", "resume_writing")
@@ -55,12 +56,12 @@ MEMBERS: dict[type, tuple[str, ...]] = {
     ),
     FlowControl: ("read_paused", "pause_reading", "resume_reading"),
     AutoHTTPProtocol: ("app_state", "connection_made"),
-    h11.Connection: ("their_state", "trailing_data"),
+    h11.Connection: ("their_state", "trailing_data", "send"),
     RequestResponseCycle: ("response_complete",),
 }
 #: Methods that sleep between looks; the tests' sleep is shorter.
 SLEEPING = ("shutdown", "_wait_tasks_to_complete")
-NAMES = ("IDLE", "SEND_BODY", "SERVER", "Data", "NEED_DATA", "RemoteProtocolError", "Request")
+NAMES = ("IDLE", "SEND_BODY", "SERVER", "Data", "NEED_DATA", "RemoteProtocolError", "Request", "Response")
 RELEASES = f"of uvicorn {version('uvicorn')} and h11 {version('h11')}"
 
 

@@ -18,7 +18,15 @@ from uvicorn.server import ServerState
 
 from gateway.connectionlimit import ConnectionLimit
 from gateway.requestlimit import RequestLimit
-from gateway.server import MAX_UNREAD_BYTES, ClientLimits, HttpConnection, SlowReaders, limit_kernel_buffers
+from gateway.server import (
+    FREE_REQUESTS,
+    MAX_UNREAD_BYTES,
+    REST_SECONDS,
+    ClientLimits,
+    HttpConnection,
+    SlowReaders,
+    limit_kernel_buffers,
+)
 from tests.support.waits import patience, until
 
 #: More than what lies between two programs on one machine.
@@ -365,3 +373,56 @@ async def test_a_connection_that_has_ended_is_freed_without_the_collector(sent: 
             await until(lambda: ended() is None)
     finally:
         gc.enable()
+
+
+class Begun:
+    """Counts the requests that were begun; refuses all but `/small`."""
+
+    def __init__(self) -> None:
+        self.count = 0
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        self.count += 1
+        if scope["path"] == "/small":
+            await answer(scope, receive, send)
+            return
+        await send({"type": "http.response.start", "status": 403, "headers": [(b"content-length", b"2")]})
+        await send({"type": "http.response.body", "body": b"no"})
+
+
+async def test_who_sends_many_requests_before_the_answers_gets_the_further_ones_with_rests() -> None:
+    begun, timers = Begun(), Timers()
+    async with serving(ConnectionLimit[HttpConnection](9, 9), 100, timers, app=begun) as (port, _):
+        hasty = await asked(port, b"small", FREE_REQUESTS + 4)
+        await until(lambda: timers.count(REST_SECONDS))
+        assert begun.count == FREE_REQUESTS + 1
+        assert await status(port) == b"200", "others are answered at once"
+        before = begun.count
+        assert timers.pass_by(REST_SECONDS) == 1
+        await until(lambda: timers.count(2 * REST_SECONDS))
+        assert begun.count == before + 1
+        timers.pass_by(2 * REST_SECONDS)
+        await until(lambda: timers.count(4 * REST_SECONDS))
+        timers.pass_by(4 * REST_SECONDS)
+        await until(lambda: begun.count == before + 3)
+        hasty.close()
+
+
+@pytest.mark.parametrize(("path", "rests"), [(b"secret", True), (b"small", False)])
+async def test_only_who_is_refused_rests_without_haste(path: bytes, rests: bool) -> None:
+    begun, timers, loop = Begun(), Timers(), asyncio.get_running_loop()
+    async with serving(ConnectionLimit[HttpConnection](9, 9), 100, timers, app=begun) as (port, _):
+        stranger = await asked(port, path)
+        for number in range(1, FREE_REQUESTS + 1):
+            await until(partial(lambda number: begun.count == number, number))
+            assert await loop.sock_recv(stranger, 1 << 16)
+            await loop.sock_sendall(stranger, REQUEST % path)
+        await until(lambda: begun.count == FREE_REQUESTS + 1)
+        assert await loop.sock_recv(stranger, 1 << 16)
+        assert timers.count(REST_SECONDS) == rests
+        await loop.sock_sendall(stranger, REQUEST % path)
+        assert await status(port) == b"200", "what was sent before has arrived"
+        assert begun.count == FREE_REQUESTS + (2 if rests else 3)
+        timers.pass_by(REST_SECONDS)
+        await until(lambda: begun.count == FREE_REQUESTS + 3)
+        stranger.close()
