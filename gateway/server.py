@@ -80,13 +80,17 @@ class _ChunksTooSmall(Exception):  # noqa: N818 - it says what came
 
 
 class _HttpParser(h11.Connection):
-    """h11's connection, which begins no request while `must_defer` is set, and counts the chunks of a body."""
+    """h11's connection, which begins no request while its client has a response to read or rests, and counts chunks of bodies."""
 
     def __init__(self, max_head_bytes: int) -> None:
         super().__init__(h11.SERVER, max_head_bytes)
-        self.must_defer = False
-        self.status_code = 0
+        self.is_unread = self.is_resting = False
+        self._status_code = self._hasty_requests = 0
         self._chunks = self._chunk_bytes = 0
+
+    @property
+    def must_defer(self) -> bool:
+        return self.is_unread or self.is_resting
 
     def next_event(self) -> Any:
         """Return h11's next event.  Raises _ChunksTooSmall, RemoteProtocolError."""
@@ -107,11 +111,17 @@ class _HttpParser(h11.Connection):
             self._chunks = self._chunk_bytes = 0
         return event
 
-
     def send(self, event: Any) -> Any:
         if isinstance(event, h11.Response):
-            self.status_code = event.status_code
+            self._status_code = event.status_code
         return super().send(event)
+
+    def rest_seconds(self) -> float:
+        """Return for how long to rest after a response: 0, unless the last requests were refused or came before an answer."""
+        is_hasty = 400 <= self._status_code < 500 or bool(self.trailing_data[0])
+        self._hasty_requests = self._hasty_requests + 1 if is_hasty else 0
+        further = min(self._hasty_requests - FREE_REQUESTS, 10)
+        return min(REST_SECONDS * 2.0 ** (further - 1), MAX_REST_SECONDS) if further > 0 else 0.0
 
 
 class ConnectionPhase(Enum):
@@ -194,10 +204,6 @@ class HttpConnection(H11Protocol):
         self._timer: asyncio.TimerHandle | None = None
         self._send_timer: asyncio.TimerHandle | None = None
         self._unsent_bytes = 0
-        self._is_unread = False
-        #: Requests in a row that were refused, or came before the answer to the last.
-        self._hasty_requests = 0
-        self._rest_timer: asyncio.TimerHandle | None = None
 
     @property
     def client_address(self) -> str:
@@ -220,8 +226,6 @@ class HttpConnection(H11Protocol):
         self._limit.remove(self)
         self._set_phase(ConnectionPhase.NOTHING)
         self._cancel_send_timer()
-        if self._rest_timer is not None:
-            self._rest_timer.cancel()
         OPEN.set(len(self._limit))
 
     def data_received(self, data: bytes) -> None:
@@ -247,37 +251,27 @@ class HttpConnection(H11Protocol):
         self._update_phase()
 
     def _rest_if_hasty(self) -> None:
-        """Leave the next request waiting if those before it were hasty; a proxy's connections carry many clients' requests."""
-        is_refused = 400 <= self.conn.status_code < 500
-        self._hasty_requests = self._hasty_requests + 1 if is_refused or self.conn.trailing_data[0] else 0
-        further = self._hasty_requests - FREE_REQUESTS
+        """Let the next request wait if those before it were hasty; a proxy's connections carry many clients' requests."""
         peer = self.client[0] if self.client else ""
-        if further > 0 and not addresses.is_in(peer, self._proxies):
-            seconds = min(REST_SECONDS * 2 ** min(further - 1, 10), MAX_REST_SECONDS)
-            self._rest_timer = self.loop.call_later(seconds, self._end_rest)
-            self._update_deferral()
+        if (seconds := self.conn.rest_seconds()) and not addresses.is_in(peer, self._proxies):
+            self.conn.is_resting = True
+            self.loop.call_later(seconds, self._end_rest)
 
     def _end_rest(self) -> None:
-        self._rest_timer = None
-        self._update_deferral()
+        self.conn.is_resting = False
         if self._phase is ConnectionPhase.HEAD and not self.conn.must_defer:
             self._handle_deferred_request()
 
-    def _update_deferral(self) -> None:
-        self.conn.must_defer = self._is_unread or self._rest_timer is not None
-
     def pause_writing(self) -> None:
         super().pause_writing()
-        self._is_unread = True
-        self._update_deferral()
+        self.conn.is_unread = True
         self._start_send_timer()
         self._slow_readers.add(self, self._unsent_bytes)
         self._limit.mark_waiting(self)
 
     def resume_writing(self) -> None:
         super().resume_writing()
-        self._is_unread = False
-        self._update_deferral()
+        self.conn.is_unread = False
         self._cancel_send_timer()
         if self._phase is ConnectionPhase.NOTHING:
             self._limit.mark_complete(self)
