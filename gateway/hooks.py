@@ -16,6 +16,7 @@ from gateway import credentials, errors
 from gateway.bodies import Bodies
 from gateway.controlclient import ControlUnavailable, RetryingClient
 from gateway.errors import Rename
+from gateway.texts import FILES
 from hum import ids, rpc, secrets
 from hum.contract import eventtypes
 from hum.contract.errors import NotFound
@@ -99,5 +100,5 @@ def _unavailable(error: ControlUnavailable, request_id: str) -> Response:
 
 
 def redacted_path(path: str) -> str:
-    """Return a path as logs may hold it, without a trigger's token."""
-    return f"{HOOKS}..." if path.startswith(HOOKS) else path
+    """Return a path as logs may hold it, without the token of a trigger or of a text's file."""
+    return next((f"{start}..." for start in (HOOKS, FILES) if path.startswith(start)), path)

@@ -1,4 +1,4 @@
-"""The carrier's webhooks of texts.
+"""The carrier's webhooks of texts, and the files that it fetches for those that we send.
 
 A text is acknowledged once control has it or it is on disk: the carrier sends it once.  While control is unavailable,
 and until the retry queue is delivered, further texts go to the queue as well, so that control gets them in order of
@@ -15,21 +15,33 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from gateway import carrierforms, textforms, twiml
+from gateway import carrierforms, credentials, errors, textforms, twiml
 from gateway.controlclient import ControlUnavailable, RetryingClient
 from gateway.retryqueue import RetryQueue, StoredWebhook
 from gateway.signedforms import SignedForms
 from hum.clock import now
+from hum.contract.errors import NotFound
 from hum.observe import tracing
 from hum.observe.logs import log
+from hum.v1 import runtime_pb2 as pb
 from hum.v1 import runtime_pb2_grpc
 
 LOG = log(__name__)
 TEXTS = "/twilio/sms"
 #: The carrier sends a text here if the first URL did not answer.
 FALLBACK = TEXTS + "/fallback"
+#: An uploaded file of a text that we send; a signed token follows, which is the only credential.
+FILES = TEXTS + "/files/"
+MOST_TOKEN_CHARS = 120
 #: The status of a text that we sent; the attempt's id follows.
 STATUS = TEXTS + "/status/"
+#: The file is not ours: whoever opens it in a browser gets no script that runs at our origin.
+FILE_HEADERS = {
+    "X-Content-Type-Options": "nosniff",
+    "Content-Security-Policy": "sandbox; default-src 'none'",
+    "Cache-Control": "private, no-store",
+}
+NO_FILE = "There is no such file."
 WEBHOOKS = Counter("hum_text_webhooks_total", "The carrier's webhooks of texts, by what became of them", ["how"])
 
 Deliver = Callable[[], Awaitable[Message]]
@@ -43,13 +55,34 @@ class TextWebhooks:
     ) -> None:
         self._forms, self._ask, self._retry_queue = forms, client.ask, retry_queue
         self._ingress = runtime_pb2_grpc.TextsIngressServiceStub(channel)
+        self._files = runtime_pb2_grpc.TextFilesIngressServiceStub(channel)
 
     def routes(self) -> list[Route]:
         return [
             Route(TEXTS, self._receive, methods=["POST"]),
             Route(FALLBACK, self._receive_fallback, methods=["POST"]),
             Route(STATUS + "{attempt_id}", self._report, methods=["POST"]),
+            Route(FILES + "{token}", self._send_file, methods=["GET"]),
         ]
+
+    async def _send_file(self, request: Request) -> Response:
+        """Answer with a file, to GET and HEAD: the carrier asks both."""
+        token, request_id = request.path_params["token"], credentials.request_id(request)
+        if len(token) > MOST_TOKEN_CHARS:
+            raise NotFound(NO_FILE)
+        try:
+            file = await self._ask(self._files.GetTextFile, pb.GetTextFileRequest(token=token), request)
+        except ControlUnavailable as error:
+            LOG.warning("control did not give a text's file to the carrier", error=str(error))
+            return errors.refusal(
+                "UNAVAILABLE", "The file can't be read at the moment.", request_id, {"Retry-After": "5"}
+            )
+        except aio.AioRpcError as error:
+            return errors.rpc_error(error, request_id, errors.Rename())
+        is_shown = file.content_type.startswith(("image/", "audio/", "video/"))
+        disposition = f'{"inline" if is_shown else "attachment"}; filename="{file.name}"'
+        headers = {**FILE_HEADERS, "Content-Disposition": disposition, "Content-Type": file.content_type}
+        return Response(file.content, headers=headers)
 
     async def _receive(self, request: Request) -> Response:
         form = await self._forms.read(request)

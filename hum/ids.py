@@ -54,6 +54,8 @@ class Kind(StrEnum):
     CAMPAIGN = "camp"
     RECIPIENT = "rcpt"
     RUN = "run"
+    #: A file that is stored for a text.
+    UPLOAD = "upl"
     TEMPLATE = "tmpl"
     WEBHOOK = "wh"
     DELIVERY = "del"

@@ -3324,6 +3324,22 @@ CREATE TABLE public.sms_templates (
 
 ALTER TABLE ONLY public.sms_templates FORCE ROW LEVEL SECURITY;
 
+-- TABLE sms_uploads
+
+CREATE TABLE public.sms_uploads (
+    id uuid NOT NULL,
+    org_id uuid NOT NULL,
+    made_by text NOT NULL,
+    content_type text NOT NULL,
+    size_bytes bigint NOT NULL,
+    path text NOT NULL,
+    stored boolean DEFAULT false NOT NULL,
+    message_id uuid,
+    created_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL
+);
+
+ALTER TABLE ONLY public.sms_uploads FORCE ROW LEVEL SECURITY;
+
 -- TABLE studio_uses
 
 CREATE TABLE public.studio_uses (
@@ -4399,6 +4415,11 @@ ALTER TABLE ONLY public.sign_ins
 ALTER TABLE ONLY public.sms_templates
     ADD CONSTRAINT sms_templates_pkey PRIMARY KEY (id);
 
+-- CONSTRAINT sms_uploads sms_uploads_pkey
+
+ALTER TABLE ONLY public.sms_uploads
+    ADD CONSTRAINT sms_uploads_pkey PRIMARY KEY (id);
+
 -- CONSTRAINT studio_uses studio_uses_pkey
 
 ALTER TABLE ONLY public.studio_uses
@@ -5423,6 +5444,18 @@ CREATE UNIQUE INDEX sms_templates_name ON public.sms_templates USING btree (org_
 
 CREATE INDEX sms_templates_page ON public.sms_templates USING btree (org_id, id DESC);
 
+-- INDEX sms_uploads_age
+
+CREATE INDEX sms_uploads_age ON public.sms_uploads USING btree (created_at);
+
+-- INDEX sms_uploads_message
+
+CREATE INDEX sms_uploads_message ON public.sms_uploads USING btree (message_id) WHERE (message_id IS NOT NULL);
+
+-- INDEX sms_uploads_pending
+
+CREATE INDEX sms_uploads_pending ON public.sms_uploads USING btree (org_id) WHERE (message_id IS NULL);
+
 -- INDEX text_runs_asked
 
 CREATE INDEX text_runs_asked ON public.text_runs USING btree (org_id, created_at) WHERE (asked_at IS NOT NULL);
@@ -5858,6 +5891,10 @@ CREATE TRIGGER opt_outs_of_recipients AFTER INSERT OR UPDATE OF opted_out ON pub
 -- TRIGGER opt_outs opt_outs_tell
 
 CREATE TRIGGER opt_outs_tell AFTER INSERT OR UPDATE OF opted_out ON public.opt_outs FOR EACH ROW EXECUTE FUNCTION hum.tell_opt_out();
+
+-- TRIGGER sms_uploads sms_uploads_owed
+
+CREATE TRIGGER sms_uploads_owed AFTER DELETE ON public.sms_uploads FOR EACH ROW WHEN ((old.message_id IS NULL)) EXECUTE FUNCTION hum.owe_media();
 
 -- TRIGGER voicemails voicemails_changed
 
@@ -6683,6 +6720,16 @@ ALTER TABLE ONLY public.sign_ins
 ALTER TABLE ONLY public.sms_templates
     ADD CONSTRAINT sms_templates_org_id_fkey FOREIGN KEY (org_id) REFERENCES public.organizations(org_id) ON DELETE CASCADE;
 
+-- FK CONSTRAINT sms_uploads sms_uploads_message_id_fkey
+
+ALTER TABLE ONLY public.sms_uploads
+    ADD CONSTRAINT sms_uploads_message_id_fkey FOREIGN KEY (message_id) REFERENCES public.messages(id) ON DELETE CASCADE;
+
+-- FK CONSTRAINT sms_uploads sms_uploads_org_id_fkey
+
+ALTER TABLE ONLY public.sms_uploads
+    ADD CONSTRAINT sms_uploads_org_id_fkey FOREIGN KEY (org_id) REFERENCES public.organizations(org_id) ON DELETE CASCADE;
+
 -- FK CONSTRAINT studio_uses studio_uses_org_id_fkey
 
 ALTER TABLE ONLY public.studio_uses
@@ -7294,6 +7341,10 @@ ALTER TABLE public.sessions ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE public.sms_templates ENABLE ROW LEVEL SECURITY;
 
+-- ROW SECURITY sms_uploads
+
+ALTER TABLE public.sms_uploads ENABLE ROW LEVEL SECURITY;
+
 -- ROW SECURITY studio_uses
 
 ALTER TABLE public.studio_uses ENABLE ROW LEVEL SECURITY;
@@ -7649,6 +7700,10 @@ CREATE POLICY system ON public.sessions TO hum_system USING (true) WITH CHECK (t
 -- POLICY sms_templates system
 
 CREATE POLICY system ON public.sms_templates TO hum_system USING (true) WITH CHECK (true);
+
+-- POLICY sms_uploads system
+
+CREATE POLICY system ON public.sms_uploads TO hum_system USING (true) WITH CHECK (true);
 
 -- POLICY studio_uses system
 
@@ -8061,6 +8116,10 @@ CREATE POLICY tenant ON public.parked_jobs TO hum_app USING ((org_id = ( SELECT 
 -- POLICY sms_templates tenant
 
 CREATE POLICY tenant ON public.sms_templates TO hum_app USING ((org_id = ( SELECT hum.org_id() AS org_id))) WITH CHECK ((org_id = ( SELECT hum.org_id() AS org_id)));
+
+-- POLICY sms_uploads tenant
+
+CREATE POLICY tenant ON public.sms_uploads TO hum_app USING ((org_id = ( SELECT hum.org_id() AS org_id))) WITH CHECK ((org_id = ( SELECT hum.org_id() AS org_id)));
 
 -- POLICY studio_uses tenant
 
@@ -8980,6 +9039,11 @@ GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.sign_ins TO hum_system;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.sms_templates TO hum_app;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.sms_templates TO hum_system;
+
+-- ACL TABLE sms_uploads
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.sms_uploads TO hum_app;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.sms_uploads TO hum_system;
 
 -- ACL TABLE studio_uses
 

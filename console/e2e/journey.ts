@@ -129,9 +129,9 @@ export class Outside {
   }
 
   /** What reached somebody's handset. */
-  async textsTo(e164: string): Promise<{ body: string }[]> {
+  async textsTo(e164: string): Promise<{ body: string; media: { content_type: string; sha256: string | null }[] }[]> {
     const answer = await fetch(`${this.where.carrier_url}/sandbox/texts?to=${encodeURIComponent(e164)}`);
-    return ((await answer.json()) as { texts: { body: string; to: string }[] }).texts;
+    return ((await answer.json()) as { texts: { body: string; to: string; media: { content_type: string; sha256: string | null }[] }[] }).texts;
   }
 }
 

@@ -2,6 +2,7 @@
 
 from datetime import timedelta
 
+from control.base.filelinks import FileLinks
 from control.bus import BusChannel
 from control.delivery.servicer import SmsDeliveryServicer
 from control.feature import Deps, Feature, Sweep
@@ -10,6 +11,7 @@ from control.texts.lookups import ReconciliationTimes, TextLookups
 from control.texts.paces import Paces
 from control.texts.posting import TextPoster
 from control.texts.sender import TextSender
+from hum.process import home
 from hum.settings import ControlSettings
 from hum.v1 import sms_delivery_pb2
 from storage import sends
@@ -26,6 +28,8 @@ TEXT_RECOVER_SECONDS = 60.0
 TEXT_STOP_SECONDS = 900.0
 #: Days after which the carrier is asked no more about a text.
 TEXT_RECONCILE_DAYS = 3.0
+#: Where the gateway gives the carrier the uploaded files of texts (gateway/texts.py).
+FILES_PATH = "/twilio/sms/files/"
 
 #: A text of this number is due; notified by the transaction that wrote it.
 DUE = BusChannel(sends.CHANNEL, str, str)
@@ -45,7 +49,9 @@ def feature(settings: ControlSettings, deps: Deps) -> Feature:
             request=timedelta(seconds=settings.carrier_seconds),
         ),
     )
-    sender = TextSender(db, Claims(db, limits), TextPoster(db, carrier, lookups, settings.public_url, limits), limits)
+    links = FileLinks(home.node_keys(settings), settings.public_url + FILES_PATH)
+    poster = TextPoster(db, carrier, lookups, settings.public_url, limits, links)
+    sender = TextSender(db, Claims(db, limits), poster, limits)
     service = sms_delivery_pb2.DESCRIPTOR.services_by_name["SmsDeliveryService"]
     return Feature(
         services={service: SmsDeliveryServicer(deps.cursors)},

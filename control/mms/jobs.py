@@ -1,4 +1,7 @@
-"""The job that fetches a text's files.  It may run twice: it fetches only the files that are not stored."""
+"""The job that fetches a text's files, and the sweep of uploads.
+
+The job may run twice: it fetches only the files that are not stored.
+"""
 
 from datetime import timedelta
 from uuid import UUID
@@ -15,13 +18,15 @@ from hum.contract.errors import CarrierError
 from hum.ids import Kind
 from hum.objects.files import Files
 from hum.observe.logs import log
-from storage import message_media, text_erasures
+from storage import message_media, sms_uploads, text_erasures
 from storage.db import Db
 from storage.message_media import PendingFileRow
 
 LOG = log(__name__)
 #: Owed deletions of files done at once; a sweep does the rest.
 OWED = 10
+#: Uploads deleted per step of the sweep.
+SWEPT = 500
 FILES = Counter("hum_text_files_total", "Files of inbound texts, by outcome", ["how"])
 
 
@@ -94,3 +99,9 @@ async def _give_up(db: Db, org: UUID, message: UUID, row: PendingFileRow, status
     async with db.tenant(org) as tx:
         await message_media.record_failure(tx, message, row.index, status)
     return 0
+
+
+async def sweep_uploads(db: Db) -> int:
+    """Delete the uploads that no text has sent in time; the sweep of owed files deletes their files.  Return how many."""
+    async with db.system() as tx:
+        return await sms_uploads.sweep(tx, mediatypes.UPLOAD_LIFETIME, SWEPT)

@@ -4,25 +4,27 @@ from collections.abc import AsyncIterator
 
 from google.api import httpbody_pb2
 
-from control.boundary import TenantContext
+from control.base.wire import timestamp
+from control.boundary import ActionContext, TenantContext, TransactionContext
 from control.calls import recordings
 from control.existencechecks import ExistenceChecks
 from control.feature import Deps
 from control.mms import files, mediatypes
+from control.mms.usecases import Uploads
 from hum import ids
 from hum.contract.errors import NotFound
 from hum.ids import Kind
 from hum.settings import CallsSettings
 from hum.v1 import sms_media_pb2 as pb
-from storage import message_media
+from storage import message_media, sms_uploads
 
 #: Digits of an index, more than any message has.
 MOST_DIGITS = 3
 
 
 class SmsMediaServicer:
-    def __init__(self, deps: Deps, settings: CallsSettings) -> None:
-        self._db, self._files, self._settings = deps.db, deps.files, settings
+    def __init__(self, deps: Deps, settings: CallsSettings, uploads: Uploads) -> None:
+        self._db, self._files, self._settings, self._uploads = deps.db, deps.files, settings, uploads
 
     async def GetMessageMedia(
         self, request: pb.GetMessageMediaRequest, ctx: TenantContext
@@ -48,6 +50,27 @@ class SmsMediaServicer:
         )
         async for body in sending:
             yield body
+
+    async def CreateSmsUpload(
+        self, request: pb.CreateSmsUploadRequest, ctx: ActionContext
+    ) -> pb.CreateSmsUploadResponse:
+        upload = await self._uploads.store(ctx.principal, request.content, ctx.request_id)
+        return pb.CreateSmsUploadResponse(
+            upload=pb.SmsUpload(
+                id=ids.show(Kind.UPLOAD, upload.id),
+                content_type=upload.content_type,
+                size_bytes=len(request.content),
+                created_at=timestamp(upload.created_at),
+                expires_at=timestamp(upload.created_at + mediatypes.UPLOAD_LIFETIME),
+            )
+        )
+
+    async def DeleteSmsUpload(
+        self, request: pb.DeleteSmsUploadRequest, ctx: TransactionContext
+    ) -> pb.DeleteSmsUploadResponse:
+        if not await sms_uploads.delete(ctx.tx, ids.require(Kind.UPLOAD, request.id)):
+            raise NotFound("There is no such file, or a text has sent it.")
+        return pb.DeleteSmsUploadResponse()
 
 
 def _index(text: str) -> int:

@@ -1,9 +1,11 @@
 """The rules of requests to the inbox.  Pure."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
+from uuid import UUID
 
 from control.base import egress, phone
+from control.mms import mediatypes
 from hum.contract.errors import FieldError
 
 #: The limit of a text's scheduled time, of a snooze, and of a text's expiry after its time.
@@ -27,18 +29,21 @@ def bad_contact(contact_e164: str, number_e164: str, countries: frozenset[str]) 
 def bad_message(
     body: str,
     media_urls: Sequence[str],
+    uploads: Sequence[str],
     scheduled_at: datetime | None,
     expires_at: datetime | None,
     contact_e164: str,
     now: datetime,
 ) -> Iterator[FieldError]:
     """Yield the errors of a requested text."""
-    if not body.strip() and not media_urls:
+    media = {"media_urls": media_urls, "upload_ids": uploads}
+    if not body.strip() and not any(media.values()):
         yield FieldError("body", "must hold something, if there is no media")
-    if media_urls and phone.country(contact_e164) not in MEDIA_COUNTRIES:
-        yield FieldError(
-            "media_urls", "can't be sent to this number: the carrier takes media to the US, CA and AU only"
-        )
+    if any(media.values()) and phone.country(contact_e164) not in MEDIA_COUNTRIES:
+        for field in (name for name, files in media.items() if files):
+            yield FieldError(field, "can't be sent to this number: the carrier takes media to the US, CA and AU only")
+    if len(media_urls) + len(uploads) > mediatypes.SENT_FILES:
+        yield FieldError("upload_ids", f"are too many with media_urls: the carrier takes {mediatypes.SENT_FILES} files")
     for index, url in enumerate(media_urls):
         if (bad := bad_media_url(url)) is not None:
             yield FieldError(f"media_urls[{index}]", bad)
@@ -49,6 +54,16 @@ def bad_message(
         yield FieldError("expires_at", "must be after the message's time")
     if expires_at is not None and expires_at > starts + FURTHEST:
         yield FieldError("expires_at", "must be within a year of the message's time")
+
+
+def bad_uploads(uploads: Sequence[UUID | None], sizes: Mapping[UUID, int]) -> Iterator[FieldError]:
+    """Yield the errors of a text's uploads; `sizes`: the bytes of those that it may send."""
+    for index, upload in enumerate(uploads):
+        if upload is None or upload not in sizes:
+            yield FieldError(f"upload_ids[{index}]", "does not exist, or was sent or deleted; upload the file again")
+    if sum(sizes.values()) > mediatypes.SENT_BYTES:
+        most = mediatypes.SENT_BYTES // 1_000_000
+        yield FieldError("upload_ids", f"are larger than {most} MB together, which is the most that the carrier takes")
 
 
 def bad_media_url(url: str) -> str | None:

@@ -6,6 +6,7 @@ from datetime import datetime
 
 from prometheus_client import Counter
 
+from control.base.filelinks import FileLinks
 from control.clients.twilio import CarrierClient, Text, is_refusal, was_not_sent
 from control.texts import retries, sendpace, statuses
 from control.texts.claims import ClaimedText, TextSendLimits
@@ -13,7 +14,7 @@ from control.texts.lookups import TextLookups
 from control.texts.statusbatches import AttemptReport, StatusRecorder
 from control.texts.statuses import CarrierReport
 from hum import ids
-from hum.clock import monotonic_ms
+from hum.clock import monotonic_ms, now
 from hum.connectionoverrides import OVERRIDES
 from hum.contract.errors import CarrierBusy, CarrierError
 from hum.ids import Kind
@@ -43,11 +44,12 @@ class TextPoster:
         lookups: TextLookups,
         public_url: str,
         limits: TextSendLimits,
+        links: FileLinks,
         at_step: AtStep = _go_on,
     ) -> None:
         self._db, self._carrier, self._lookups = db, carrier, lookups
         self._status_url = f"{public_url}/twilio/sms/status/{{}}{OVERRIDES}"
-        self._limits, self.at_step, self._recorder = limits, at_step, StatusRecorder(db)
+        self._limits, self._links, self.at_step, self._recorder = limits, links, at_step, StatusRecorder(db)
         #: By number, consecutive attempts that the carrier did not accept.
         self._setbacks = Counts[str]()
 
@@ -102,7 +104,8 @@ class TextPoster:
             from_e164=head.number_e164,
             to_e164=head.to_e164,
             body=head.body,
-            media_urls=head.media_urls,
+            # An uploaded file has no URL of its own: the carrier gets a new link with each attempt.
+            media_urls=[url or self._links.make(head.id, n, now()) for n, url in enumerate(head.media_urls)],
             status_url=self._status_url.format(ids.show(Kind.SEND, claimed.attempt)),
             validity_seconds=claimed.validity_seconds,
         )

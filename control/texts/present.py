@@ -75,13 +75,14 @@ def message(row: MessageRow, used: Sequence[LineRow] = ()) -> pb.Message:
 
 
 def _media(row: MessageRow, stored: dict[str, Any]) -> pb.MessageMedia:
-    """Convert a file of a message.  An inbound file has our URL, never the carrier's."""
+    """Convert a file of a message.  A stored one has our URL: neither the carrier's, nor the one that the carrier fetches."""
     own = f"/api/sms/messages/{ids.show(Kind.MESSAGE, row.id)}/media/{stored['index']}"
-    inbound_url = own if stored["status"] == "stored" else None
+    is_stored = stored["status"] == "stored"
+    given_url = stored["url"] if row.direction == "outbound" else None
     return pb.MessageMedia(
         index=stored["index"],
         content_type=stored["content_type"],
         size_bytes=stored["size_bytes"],
         status=stored["status"],
-        url=stored["url"] if row.direction == "outbound" else inbound_url,
+        url=own if is_stored else given_url,
     )

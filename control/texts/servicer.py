@@ -143,4 +143,5 @@ def _text_request(new: pb.NewMessage | pb.SendMessageRequest) -> TextRequest:
         scheduled_at=moment(new.scheduled_at) if new.HasField("scheduled_at") else None,
         expires_at=moment(new.expires_at) if new.HasField("expires_at") else None,
         honors_hours=new.honor_quiet_hours if new.HasField("honor_quiet_hours") else None,
+        uploads=tuple(new.upload_ids),
     )

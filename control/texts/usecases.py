@@ -6,6 +6,7 @@ from datetime import datetime
 from uuid import UUID
 
 from control.base import wire
+from control.mms import mediatypes
 from control.texts import inboxchecks, threads, writing
 from control.texts.writing import TextDraft
 from hum import ids
@@ -14,7 +15,7 @@ from hum.contract.errors import FieldError, InvalidRequest, InvalidState, NotFou
 from hum.contract.principal import Principal
 from hum.ids import Kind
 from hum.v1 import sms_pb2 as pb
-from storage import contacts, conversations, inbox, messages, numbers, team
+from storage import contacts, conversations, inbox, messages, numbers, sms_uploads, team
 from storage.conversations import ConversationState
 from storage.db import Tx
 from storage.inbox import ThreadRow
@@ -35,6 +36,7 @@ class TextRequest:
     scheduled_at: datetime | None
     expires_at: datetime | None
     honors_hours: bool | None
+    uploads: Sequence[str] = ()
 
 
 async def start(
@@ -45,7 +47,7 @@ async def start(
     if (bad := inboxchecks.bad_contact(contact_e164, number_row.e164, countries)) is not None:
         raise InvalidRequest([FieldError("contact_e164", bad)])
     if request is not None:
-        _check(request, contact_e164, "initial_message.")
+        await _check(tx, request, contact_e164, "initial_message.")
     contact = await contacts.find_or_create(tx, ids.new(), principal.org_id, contact_e164, None)
     thread, is_new = await conversations.find_or_create(
         tx, ids.new(), principal.org_id, number_row.id, number_row.e164, contact_e164, contact.id
@@ -73,14 +75,28 @@ async def _number(tx: Tx, name: str) -> NumberRow:
 async def send(tx: Tx, principal: Principal, id: UUID, request: TextRequest) -> MessageRow:
     """Write a text in a conversation.  Raises NotFound, InvalidRequest, ConversationClosed, InvalidState."""
     thread = await conversations.lock(tx, id)
-    _check(request, thread.contact_e164, "")
+    await _check(tx, request, thread.contact_e164, "")
     return await _write(tx, principal, thread, request)
 
 
-def _check(request: TextRequest, contact_e164: str, prefix: str) -> None:
-    errors = inboxchecks.bad_message(
-        request.body, request.media_urls, request.scheduled_at, request.expires_at, contact_e164, now()
+async def _check(tx: Tx, request: TextRequest, contact_e164: str, prefix: str) -> None:
+    """Check a text, and lock its uploads.  Raises InvalidRequest."""
+    errors = list(
+        inboxchecks.bad_message(
+            request.body,
+            request.media_urls,
+            request.uploads,
+            request.scheduled_at,
+            request.expires_at,
+            contact_e164,
+            now(),
+        )
     )
+    if request.uploads:
+        uploads = [ids.parse(Kind.UPLOAD, upload) for upload in request.uploads]
+        named = [upload for upload in uploads if upload is not None]
+        sizes = await sms_uploads.lock_ready(tx, named, mediatypes.UPLOAD_LIFETIME)
+        errors += inboxchecks.bad_uploads(uploads, sizes)
     if fields := [FieldError(prefix + error.field, error.reason) for error in errors]:
         raise InvalidRequest(fields)
 
@@ -98,6 +114,10 @@ async def _write(tx: Tx, principal: Principal, thread: ConversationState, reques
         author_id=principal.user_id if is_person else None,
     )
     written = await writing.write(tx, thread, draft, now())
+    if request.uploads:
+        uploads = [ids.require(Kind.UPLOAD, upload) for upload in request.uploads]
+        await sms_uploads.attach(tx, written.id, uploads, len(request.media_urls))
+        written = await messages.get(tx, written.id)
     if is_person:
         await conversations.pause_ai(tx, thread.id, HUMAN)
     return written

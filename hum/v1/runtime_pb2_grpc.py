@@ -726,6 +726,82 @@ class TextsIngressService:
             _registered_method=True)
 
 
+class TextFilesIngressServiceStub:
+    """The gateway's call to control when the carrier fetches a file of a text.
+    """
+
+    def __init__(self, channel):
+        """Constructor.
+
+        Args:
+            channel: A grpc.Channel.
+        """
+        self.GetTextFile = channel.unary_unary(
+                '/hum.v1.TextFilesIngressService/GetTextFile',
+                request_serializer=hum_dot_v1_dot_runtime__pb2.GetTextFileRequest.SerializeToString,
+                response_deserializer=hum_dot_v1_dot_runtime__pb2.GetTextFileResponse.FromString,
+                _registered_method=True)
+
+
+class TextFilesIngressServiceServicer:
+    """The gateway's call to control when the carrier fetches a file of a text.
+    """
+
+    def GetTextFile(self, request, context):
+        """Returns an uploaded file of an outbound text.  `NOT_FOUND` when the token is none of ours, has expired, or its text is deleted.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+
+def add_TextFilesIngressServiceServicer_to_server(servicer, server):
+    rpc_method_handlers = {
+            'GetTextFile': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetTextFile,
+                    request_deserializer=hum_dot_v1_dot_runtime__pb2.GetTextFileRequest.FromString,
+                    response_serializer=hum_dot_v1_dot_runtime__pb2.GetTextFileResponse.SerializeToString,
+            ),
+    }
+    generic_handler = grpc.method_handlers_generic_handler(
+            'hum.v1.TextFilesIngressService', rpc_method_handlers)
+    server.add_generic_rpc_handlers((generic_handler,))
+    server.add_registered_method_handlers('hum.v1.TextFilesIngressService', rpc_method_handlers)
+
+
+ # This class is part of an EXPERIMENTAL API.
+class TextFilesIngressService:
+    """The gateway's call to control when the carrier fetches a file of a text.
+    """
+
+    @staticmethod
+    def GetTextFile(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hum.v1.TextFilesIngressService/GetTextFile',
+            hum_dot_v1_dot_runtime__pb2.GetTextFileRequest.SerializeToString,
+            hum_dot_v1_dot_runtime__pb2.GetTextFileResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+
 class HooksIngressServiceStub:
     """The gateway's call to control on what other systems post to triggers.
     """

@@ -266,6 +266,37 @@ class TextsIngressServiceServicer(metaclass=_abc_1.ABCMeta):
 
 def add_TextsIngressServiceServicer_to_server(servicer: TextsIngressServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
 
+class TextFilesIngressServiceStub:
+    """The gateway's call to control when the carrier fetches a file of a text."""
+
+    @_typing.overload
+    def __new__(cls, channel: _grpc.Channel) -> _Self: ...
+    @_typing.overload
+    def __new__(cls, channel: _aio.Channel) -> TextFilesIngressServiceAsyncStub: ...
+    GetTextFile: _grpc.UnaryUnaryMultiCallable[_runtime_pb2.GetTextFileRequest, _runtime_pb2.GetTextFileResponse]
+    """Returns an uploaded file of an outbound text.  `NOT_FOUND` when the token is none of ours, has expired, or its text is deleted."""
+
+@_typing.type_check_only
+class TextFilesIngressServiceAsyncStub(TextFilesIngressServiceStub):
+    """The gateway's call to control when the carrier fetches a file of a text."""
+
+    def __init__(self, channel: _aio.Channel) -> None: ...
+    GetTextFile: _aio.UnaryUnaryMultiCallable[_runtime_pb2.GetTextFileRequest, _runtime_pb2.GetTextFileResponse]  # type: ignore[assignment]
+    """Returns an uploaded file of an outbound text.  `NOT_FOUND` when the token is none of ours, has expired, or its text is deleted."""
+
+class TextFilesIngressServiceServicer(metaclass=_abc_1.ABCMeta):
+    """The gateway's call to control when the carrier fetches a file of a text."""
+
+    @_abc_1.abstractmethod
+    def GetTextFile(
+        self,
+        request: _runtime_pb2.GetTextFileRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_runtime_pb2.GetTextFileResponse, _abc.Awaitable[_runtime_pb2.GetTextFileResponse]]:
+        """Returns an uploaded file of an outbound text.  `NOT_FOUND` when the token is none of ours, has expired, or its text is deleted."""
+
+def add_TextFilesIngressServiceServicer_to_server(servicer: TextFilesIngressServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
+
 class HooksIngressServiceStub:
     """The gateway's call to control on what other systems post to triggers."""
 

@@ -22,22 +22,47 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from hum.v1 import validate_pb2 as buf_dot_validate_dot_validate__pb2
 from google.api import annotations_pb2 as google_dot_api_dot_annotations__pb2
+from google.api import field_behavior_pb2 as google_dot_api_dot_field__behavior__pb2
 from google.api import httpbody_pb2 as google_dot_api_dot_httpbody__pb2
+from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 from hum.v1 import options_pb2 as hum_dot_v1_dot_options__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x16hum/v1/sms_media.proto\x12\x06hum.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x19google/api/httpbody.proto\x1a\x14hum/v1/options.proto\"c\n\x16GetMessageMediaRequest\x12\x1d\n\nmessage_id\x18\x01 \x01(\tR\tmessageId\x12\x14\n\x05index\x18\x02 \x01(\tR\x05index\x12\x14\n\x05range\x18\x03 \x01(\tR\x05range2\xf0\x01\n\x0fSmsMediaService\x12\xdc\x01\n\x0fGetMessageMedia\x12\x1e.hum.v1.GetMessageMediaRequest\x1a\x14.google.api.HttpBody\"\x90\x01\x8a\xb5\x18\x0e\x08\x01\x12\x08sms:read@\x01\x92\xb5\x18\x46\x12\x07image/**\x07\x61udio/**\x07video/**\ntext/vcard*\x0ctext/x-vcard*\x0f\x61pplication/pdf\x82\xd3\xe4\x93\x02.\x12,/api/sms/messages/{message_id}/media/{index}0\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x16hum/v1/sms_media.proto\x12\x06hum.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x19google/api/httpbody.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x14hum/v1/options.proto\"\xdf\x01\n\tSmsUpload\x12\x0e\n\x02id\x18\x01 \x01(\tR\x02id\x12!\n\x0c\x63ontent_type\x18\x02 \x01(\tR\x0b\x63ontentType\x12\x1d\n\nsize_bytes\x18\x03 \x01(\x03R\tsizeBytes\x12?\n\ncreated_at\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\x90\xb6\x18\x01R\tcreatedAt\x12?\n\nexpires_at\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\x90\xb6\x18\x01R\texpiresAt\"8\n\x16\x43reateSmsUploadRequest\x12\x1e\n\x07\x63ontent\x18\x01 \x01(\x0c\x42\x04\xe2\x41\x01\x02R\x07\x63ontent\"D\n\x17\x43reateSmsUploadResponse\x12)\n\x06upload\x18\x01 \x01(\x0b\x32\x11.hum.v1.SmsUploadR\x06upload\"1\n\x16\x44\x65leteSmsUploadRequest\x12\x17\n\x02id\x18\x01 \x01(\tB\x07\xbaH\x04r\x02\x18<R\x02id\"\x19\n\x17\x44\x65leteSmsUploadResponse\"c\n\x16GetMessageMediaRequest\x12\x1d\n\nmessage_id\x18\x01 \x01(\tR\tmessageId\x12\x14\n\x05index\x18\x02 \x01(\tR\x05index\x12\x14\n\x05range\x18\x03 \x01(\tR\x05range2\xb3\x04\n\x0fSmsMediaService\x12\xdc\x01\n\x0fGetMessageMedia\x12\x1e.hum.v1.GetMessageMediaRequest\x1a\x14.google.api.HttpBody\"\x90\x01\x8a\xb5\x18\x0e\x08\x01\x12\x08sms:read@\x01\x92\xb5\x18\x46\x12\x07image/**\x07\x61udio/**\x07video/**\ntext/vcard*\x0ctext/x-vcard*\x0f\x61pplication/pdf\x82\xd3\xe4\x93\x02.\x12,/api/sms/messages/{message_id}/media/{index}0\x01\x12\xb4\x01\n\x0f\x43reateSmsUpload\x12\x1e.hum.v1.CreateSmsUploadRequest\x1a\x1f.hum.v1.CreateSmsUploadResponse\"`\x8a\xb5\x18\x0f\x08\x02\x12\tsms:write(\x01\x92\xb5\x18&\x08\xc9\x01\x1a\x18\x61pplication/octet-stream\"\x07\x63ontent\x82\xd3\xe4\x93\x02\x1d\"\x10/api/sms/uploads:\x01*b\x06upload\x12\x89\x01\n\x0f\x44\x65leteSmsUpload\x12\x1e.hum.v1.DeleteSmsUploadRequest\x1a\x1f.hum.v1.DeleteSmsUploadResponse\"5\x8a\xb5\x18\r\x08\x02\x12\tsms:write\x92\xb5\x18\x03\x08\xcc\x01\x82\xd3\xe4\x93\x02\x17*\x15/api/sms/uploads/{id}b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'hum.v1.sms_media_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
+  _globals['_SMSUPLOAD'].fields_by_name['created_at']._loaded_options = None
+  _globals['_SMSUPLOAD'].fields_by_name['created_at']._serialized_options = b'\220\266\030\001'
+  _globals['_SMSUPLOAD'].fields_by_name['expires_at']._loaded_options = None
+  _globals['_SMSUPLOAD'].fields_by_name['expires_at']._serialized_options = b'\220\266\030\001'
+  _globals['_CREATESMSUPLOADREQUEST'].fields_by_name['content']._loaded_options = None
+  _globals['_CREATESMSUPLOADREQUEST'].fields_by_name['content']._serialized_options = b'\342A\001\002'
+  _globals['_DELETESMSUPLOADREQUEST'].fields_by_name['id']._loaded_options = None
+  _globals['_DELETESMSUPLOADREQUEST'].fields_by_name['id']._serialized_options = b'\272H\004r\002\030<'
   _globals['_SMSMEDIASERVICE'].methods_by_name['GetMessageMedia']._loaded_options = None
   _globals['_SMSMEDIASERVICE'].methods_by_name['GetMessageMedia']._serialized_options = b'\212\265\030\016\010\001\022\010sms:read@\001\222\265\030F\022\007image/**\007audio/**\007video/**\ntext/vcard*\014text/x-vcard*\017application/pdf\202\323\344\223\002.\022,/api/sms/messages/{message_id}/media/{index}'
-  _globals['_GETMESSAGEMEDIAREQUEST']._serialized_start=113
-  _globals['_GETMESSAGEMEDIAREQUEST']._serialized_end=212
-  _globals['_SMSMEDIASERVICE']._serialized_start=215
-  _globals['_SMSMEDIASERVICE']._serialized_end=455
+  _globals['_SMSMEDIASERVICE'].methods_by_name['CreateSmsUpload']._loaded_options = None
+  _globals['_SMSMEDIASERVICE'].methods_by_name['CreateSmsUpload']._serialized_options = b'\212\265\030\017\010\002\022\tsms:write(\001\222\265\030&\010\311\001\032\030application/octet-stream\"\007content\202\323\344\223\002\035\"\020/api/sms/uploads:\001*b\006upload'
+  _globals['_SMSMEDIASERVICE'].methods_by_name['DeleteSmsUpload']._loaded_options = None
+  _globals['_SMSMEDIASERVICE'].methods_by_name['DeleteSmsUpload']._serialized_options = b'\212\265\030\r\010\002\022\tsms:write\222\265\030\003\010\314\001\202\323\344\223\002\027*\025/api/sms/uploads/{id}'
+  _globals['_SMSUPLOAD']._serialized_start=209
+  _globals['_SMSUPLOAD']._serialized_end=432
+  _globals['_CREATESMSUPLOADREQUEST']._serialized_start=434
+  _globals['_CREATESMSUPLOADREQUEST']._serialized_end=490
+  _globals['_CREATESMSUPLOADRESPONSE']._serialized_start=492
+  _globals['_CREATESMSUPLOADRESPONSE']._serialized_end=560
+  _globals['_DELETESMSUPLOADREQUEST']._serialized_start=562
+  _globals['_DELETESMSUPLOADREQUEST']._serialized_end=611
+  _globals['_DELETESMSUPLOADRESPONSE']._serialized_start=613
+  _globals['_DELETESMSUPLOADRESPONSE']._serialized_end=638
+  _globals['_GETMESSAGEMEDIAREQUEST']._serialized_start=640
+  _globals['_GETMESSAGEMEDIAREQUEST']._serialized_end=739
+  _globals['_SMSMEDIASERVICE']._serialized_start=742
+  _globals['_SMSMEDIASERVICE']._serialized_end=1305
 # @@protoc_insertion_point(module_scope)

@@ -40,15 +40,41 @@ class SmsMediaServiceStub:
                 request_serializer=hum_dot_v1_dot_sms__media__pb2.GetMessageMediaRequest.SerializeToString,
                 response_deserializer=google_dot_api_dot_httpbody__pb2.HttpBody.FromString,
                 _registered_method=True)
+        self.CreateSmsUpload = channel.unary_unary(
+                '/hum.v1.SmsMediaService/CreateSmsUpload',
+                request_serializer=hum_dot_v1_dot_sms__media__pb2.CreateSmsUploadRequest.SerializeToString,
+                response_deserializer=hum_dot_v1_dot_sms__media__pb2.CreateSmsUploadResponse.FromString,
+                _registered_method=True)
+        self.DeleteSmsUpload = channel.unary_unary(
+                '/hum.v1.SmsMediaService/DeleteSmsUpload',
+                request_serializer=hum_dot_v1_dot_sms__media__pb2.DeleteSmsUploadRequest.SerializeToString,
+                response_deserializer=hum_dot_v1_dot_sms__media__pb2.DeleteSmsUploadResponse.FromString,
+                _registered_method=True)
 
 
 class SmsMediaServiceServicer:
     """Missing associated documentation comment in .proto file."""
 
     def GetMessageMedia(self, request, context):
-        """Returns a file of a message that a contact sent, if it is `stored`.  Honours a single byte range.
+        """Returns a file of a message that is `stored`: a contact sent it, or it was uploaded.  Honours a single byte range.
         buf:lint:ignore RPC_RESPONSE_STANDARD_NAME
         buf:lint:ignore RPC_REQUEST_RESPONSE_UNIQUE
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def CreateSmsUpload(self, request, context):
+        """Stores a file for a text, which names it in `upload_ids`.  What kind it is follows from its bytes, whatever its name and type
+        say: JPEG, PNG, GIF, PDF, vCard, MP3, AMR, MP4, QuickTime or 3GP, up to 5 MB.  One text sends it; what no text has sent is
+        deleted after a day.  `INVALID_STATE` when too many files wait.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DeleteSmsUpload(self, request, context):
+        """Deletes a file that no text has sent.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -61,6 +87,16 @@ def add_SmsMediaServiceServicer_to_server(servicer, server):
                     servicer.GetMessageMedia,
                     request_deserializer=hum_dot_v1_dot_sms__media__pb2.GetMessageMediaRequest.FromString,
                     response_serializer=google_dot_api_dot_httpbody__pb2.HttpBody.SerializeToString,
+            ),
+            'CreateSmsUpload': grpc.unary_unary_rpc_method_handler(
+                    servicer.CreateSmsUpload,
+                    request_deserializer=hum_dot_v1_dot_sms__media__pb2.CreateSmsUploadRequest.FromString,
+                    response_serializer=hum_dot_v1_dot_sms__media__pb2.CreateSmsUploadResponse.SerializeToString,
+            ),
+            'DeleteSmsUpload': grpc.unary_unary_rpc_method_handler(
+                    servicer.DeleteSmsUpload,
+                    request_deserializer=hum_dot_v1_dot_sms__media__pb2.DeleteSmsUploadRequest.FromString,
+                    response_serializer=hum_dot_v1_dot_sms__media__pb2.DeleteSmsUploadResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -90,6 +126,60 @@ class SmsMediaService:
             '/hum.v1.SmsMediaService/GetMessageMedia',
             hum_dot_v1_dot_sms__media__pb2.GetMessageMediaRequest.SerializeToString,
             google_dot_api_dot_httpbody__pb2.HttpBody.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CreateSmsUpload(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hum.v1.SmsMediaService/CreateSmsUpload',
+            hum_dot_v1_dot_sms__media__pb2.CreateSmsUploadRequest.SerializeToString,
+            hum_dot_v1_dot_sms__media__pb2.CreateSmsUploadResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DeleteSmsUpload(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hum.v1.SmsMediaService/DeleteSmsUpload',
+            hum_dot_v1_dot_sms__media__pb2.DeleteSmsUploadRequest.SerializeToString,
+            hum_dot_v1_dot_sms__media__pb2.DeleteSmsUploadResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -306,7 +306,7 @@ class MessageMedia(message.Message):
     """Null until it is stored."""
     status: builtins.str
     """`stored`, `fetching`, `refused` (too large, or of a kind that is not kept), `lost` (the carrier has it no more); for an
-    outbound one `given`.
+    outbound one `given`, or `stored` if it was uploaded.
     """
     url: builtins.str
     """Where it is: `/api/sms/messages/{id}/media/{index}`, or, of an outbound message, the URL that was given."""
@@ -471,6 +471,7 @@ class NewMessage(message.Message):
     SCHEDULED_AT_FIELD_NUMBER: builtins.int
     HONOR_QUIET_HOURS_FIELD_NUMBER: builtins.int
     EXPIRES_AT_FIELD_NUMBER: builtins.int
+    UPLOAD_IDS_FIELD_NUMBER: builtins.int
     body: builtins.str
     """Up to 1600 characters; may be empty if there is media."""
     honor_quiet_hours: builtins.bool
@@ -487,6 +488,10 @@ class NewMessage(message.Message):
     def expires_at(self) -> timestamp_pb2.Timestamp:
         """Not sent later than this; unset: a day after its time."""
 
+    @builtins.property
+    def upload_ids(self) -> containers.RepeatedScalarFieldContainer[builtins.str]:
+        """Files that were stored with `POST /api/sms/uploads`, sent after those of `media_urls`: at most 10 with them, and 5 MB together."""
+
     def __init__(
         self,
         *,
@@ -495,10 +500,11 @@ class NewMessage(message.Message):
         scheduled_at: timestamp_pb2.Timestamp | None = ...,
         honor_quiet_hours: builtins.bool | None = ...,
         expires_at: timestamp_pb2.Timestamp | None = ...,
+        upload_ids: abc.Iterable[builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = typing.Literal["_honor_quiet_hours", b"_honor_quiet_hours", "expires_at", b"expires_at", "honor_quiet_hours", b"honor_quiet_hours", "scheduled_at", b"scheduled_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = typing.Literal["_honor_quiet_hours", b"_honor_quiet_hours", "body", b"body", "expires_at", b"expires_at", "honor_quiet_hours", b"honor_quiet_hours", "media_urls", b"media_urls", "scheduled_at", b"scheduled_at"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = typing.Literal["_honor_quiet_hours", b"_honor_quiet_hours", "body", b"body", "expires_at", b"expires_at", "honor_quiet_hours", b"honor_quiet_hours", "media_urls", b"media_urls", "scheduled_at", b"scheduled_at", "upload_ids", b"upload_ids"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__honor_quiet_hours: _TypeAlias = typing.Literal["honor_quiet_hours"]  # noqa: Y015
     _WhichOneofArgType__honor_quiet_hours: _TypeAlias = typing.Literal["_honor_quiet_hours", b"_honor_quiet_hours"]  # noqa: Y015
@@ -773,6 +779,7 @@ class SendMessageRequest(message.Message):
     SCHEDULED_AT_FIELD_NUMBER: builtins.int
     HONOR_QUIET_HOURS_FIELD_NUMBER: builtins.int
     EXPIRES_AT_FIELD_NUMBER: builtins.int
+    UPLOAD_IDS_FIELD_NUMBER: builtins.int
     conversation_id: builtins.str
     body: builtins.str
     """Up to 1600 characters; may be empty if there is media."""
@@ -790,6 +797,10 @@ class SendMessageRequest(message.Message):
     def expires_at(self) -> timestamp_pb2.Timestamp:
         """Not sent later than this; unset: a day after its time."""
 
+    @builtins.property
+    def upload_ids(self) -> containers.RepeatedScalarFieldContainer[builtins.str]:
+        """Files that were stored with `POST /api/sms/uploads`, sent after those of `media_urls`: at most 10 with them, and 5 MB together."""
+
     def __init__(
         self,
         *,
@@ -799,10 +810,11 @@ class SendMessageRequest(message.Message):
         scheduled_at: timestamp_pb2.Timestamp | None = ...,
         honor_quiet_hours: builtins.bool | None = ...,
         expires_at: timestamp_pb2.Timestamp | None = ...,
+        upload_ids: abc.Iterable[builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = typing.Literal["_honor_quiet_hours", b"_honor_quiet_hours", "expires_at", b"expires_at", "honor_quiet_hours", b"honor_quiet_hours", "scheduled_at", b"scheduled_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = typing.Literal["_honor_quiet_hours", b"_honor_quiet_hours", "body", b"body", "conversation_id", b"conversation_id", "expires_at", b"expires_at", "honor_quiet_hours", b"honor_quiet_hours", "media_urls", b"media_urls", "scheduled_at", b"scheduled_at"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = typing.Literal["_honor_quiet_hours", b"_honor_quiet_hours", "body", b"body", "conversation_id", b"conversation_id", "expires_at", b"expires_at", "honor_quiet_hours", b"honor_quiet_hours", "media_urls", b"media_urls", "scheduled_at", b"scheduled_at", "upload_ids", b"upload_ids"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__honor_quiet_hours: _TypeAlias = typing.Literal["honor_quiet_hours"]  # noqa: Y015
     _WhichOneofArgType__honor_quiet_hours: _TypeAlias = typing.Literal["_honor_quiet_hours", b"_honor_quiet_hours"]  # noqa: Y015

@@ -3,6 +3,7 @@
 Sources: Twilio's Message resource; 3GPP TS 23.038 for the alphabets.
 """
 
+import hashlib
 import secrets
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -37,12 +38,23 @@ def new_sid(prefix: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class MediaFile:
-    """A file of a message: its content if a handset sent it, its URL if the customer's application gave one."""
+    """A file of a message: its content if a handset sent it, its URL if the customer's application gave one, and both once fetched."""
 
     sid: str
     content_type: str
     content: bytes = b""
     url: str = ""
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the file's ground truth, with the hash of its content if there is one."""
+        sha256 = hashlib.sha256(self.content).hexdigest() if self.content else None
+        return {
+            "sid": self.sid,
+            "content_type": self.content_type,
+            "url": self.url,
+            "bytes": len(self.content),
+            "sha256": sha256,
+        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +114,7 @@ class Message:
             "from": self.from_,
             "to": self.to,
             "body": self.body,
-            "media": [{"content_type": file.content_type, "url": file.url} for file in self.media],
+            "media": [file.as_json() for file in self.media],
             "status": self.status,
             "error_code": self.error_code,
             "messaging_service_sid": self.service_sid,

@@ -7,20 +7,28 @@ its Messaging Service; if that fails, to the fallback URL with ErrorCode and Err
 
 import asyncio
 from collections.abc import Callable
+from urllib.parse import urlsplit
 from xml.etree import ElementTree as ET
 
 from sandbox.loopclock import LoopClock, now
 from sandbox.twilio.call import API_VERSION
 from sandbox.twilio.geography import place_of
 from sandbox.twilio.keywords import Kind
-from sandbox.twilio.message import Message, Notice
+from sandbox.twilio.message import MediaFile, Message, Notice
 from sandbox.twilio.numbers import Number
 from sandbox.twilio.pool import Pool
 from sandbox.twilio.texting import CannotSend, MessageRequest, Service, Texting
 from sandbox.twilio.twiml import XML_TYPES
 from sandbox.twilio.webhooks import Courier, Webhook
 
-MAX_CALLBACKS, MAX_RECEIVED = 64, 64
+MAX_CALLBACKS, MAX_RECEIVED, MAX_FETCHES = 64, 64, 64
+#: Twilio, "Accepted content types for media": of a text and its files together; the types that it sends as MMS.
+MAX_MESSAGE_BYTES = 5_000_000
+ACCEPTED_TYPES = frozenset(
+    ["image/jpeg", "image/jpg", "image/gif", "image/png", "image/bmp", "image/tiff", "image/heic", "image/heif", "audio/basic", "audio/mp4", "audio/mpeg", "audio/ogg", "audio/3gpp", "audio/3gpp2", "audio/ac3", "audio/webm", "audio/amr", "audio/amr-nb", "video/mpeg", "video/mp4", "video/quicktime", "video/webm", "video/3gpp", "video/3gpp2", "text/vcard", "text/x-vcard", "text/csv", "text/rtf", "text/calendar", "application/pdf", "application/vcard"]
+)
+#: Errors of Twilio's dictionary.
+RETRIEVAL_FAILURE, INVALID_CONTENT_TYPE, MEDIA_TOO_LARGE = 11200, 12300, 11751
 
 
 class TextDesk:
@@ -30,7 +38,7 @@ class TextDesk:
         self._account_sid = account_sid
         self._courier = courier
         self._texting = texting
-        self._callbacks, self._received = Pool(MAX_CALLBACKS), Pool(MAX_RECEIVED)
+        self._callbacks, self._received, self._fetches = Pool(MAX_CALLBACKS), Pool(MAX_RECEIVED), Pool(MAX_FETCHES)
         self._clock = clock
         self._late = 0
         self.base_url = ""
@@ -52,6 +60,36 @@ class TextDesk:
             return
         for _ in range(2 if fault else 1):
             self._callbacks.push(message.sid, send)
+
+    def fetch_media(self, message: Message, then: Callable[[int | None], None]) -> None:
+        """Fetch the files of a message that its customer serves, and call `then` with None, or with an error code.
+
+        The customer is known by the status callback's URL.  Files elsewhere count as fetched: the stand-in asks no strangers.
+        """
+        own = urlsplit(message.callback)[:2]
+
+        async def fetch() -> None:
+            files, code, size = list[MediaFile](), None, len(message.body.encode())
+            for file in message.media:
+                if code is None and file.url and urlsplit(file.url)[:2] == own:
+                    file, code = await self._fetch(file, MAX_MESSAGE_BYTES - size)
+                    size += len(file.content)
+                files.append(file)
+            message.media = tuple(files)
+            then(code)
+
+        self._fetches.push(message.sid, fetch)
+
+    async def _fetch(self, file: MediaFile, max_bytes: int) -> tuple[MediaFile, int | None]:
+        answer = await self._courier.fetch(file.url, max_bytes)
+        if answer is None:
+            return file, RETRIEVAL_FAILURE
+        kind = answer.content_type.partition(";")[0].strip().lower()
+        if kind not in ACCEPTED_TYPES:
+            return file, INVALID_CONTENT_TYPE
+        if len(answer.content) > max_bytes:
+            return file, MEDIA_TOO_LARGE
+        return MediaFile(file.sid, kind, answer.content, file.url), None
 
     def queue_inbound_webhook(
         self, message: Message, number: Number, service: Service | None, opted: Kind | None
@@ -76,17 +114,20 @@ class TextDesk:
     @property
     def pending(self) -> int:
         """How many steps of messages and webhooks are pending."""
-        return self._late + self._callbacks.pending + self._received.pending + self._texting.pending
+        in_pools = self._callbacks.pending + self._received.pending + self._fetches.pending
+        return self._late + in_pools + self._texting.pending
 
     async def settled(self) -> None:
         """Wait until no text and no webhook is pending, delayed callbacks included."""
         while self.pending:
+            await self._fetches.settled()
             await self._callbacks.settled()
             await self._received.settled()
             await asyncio.sleep(0.005)
 
     async def close(self) -> None:
         self._clock.stop()
+        await self._fetches.close()
         await self._callbacks.close()
         await self._received.close()
 

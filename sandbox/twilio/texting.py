@@ -79,6 +79,7 @@ class TextWebhookSender(Protocol):
     """The sender of webhooks about texts."""
 
     def queue_status_callback(self, message: Message) -> None: ...
+    def fetch_media(self, message: Message, then: Callable[[int | None], None]) -> None: ...
     def queue_inbound_webhook(
         self, message: Message, number: Number, service: Service | None, opted: Kind | None
     ) -> None: ...
@@ -197,7 +198,7 @@ class Texting:
             self._time.later(order.validity_s, lambda: self._end(message, "failed", 30036))
         else:
             self.pace.reserve(from_, message.segments, at)
-            self._time.later(wait_s, lambda: self._send_out(message))
+            self._time.later(wait_s, lambda: self._dispatch(message))
         return message
 
     def _service(self, order: MessageRequest) -> Service | None:
@@ -215,6 +216,20 @@ class Texting:
 
     def _is_blocked(self, to: str, from_: str, service_sid: str | None) -> bool:
         return (service_sid or from_, to) in self.blocked
+
+    def _dispatch(self, message: Message) -> None:
+        """Send a message out, once its files are fetched; one that can't be fetched fails the message."""
+
+        def fetched(code: int | None) -> None:
+            if code is None:
+                self._send_out(message)
+            else:
+                self._end(message, "failed", code)
+
+        if self.desk is None or not message.media:
+            self._send_out(message)
+        else:
+            self.desk.fetch_media(message, fetched)
 
     def _send_out(self, message: Message) -> None:
         recipient, fault = self._recipient(message.to), self.faults.take("delivery", message.to)

@@ -18,6 +18,7 @@ from sandbox.loopclock import now
 from sandbox.twilio.signature import sign
 
 MAX_WEBHOOKS = 20_000
+FETCH_S = 15.0
 RETRY_POLICIES = {"4xx", "5xx", "ct", "rt", "all"}
 
 
@@ -108,6 +109,12 @@ class Webhook:
         return fields
 
 
+@dataclass(frozen=True, slots=True)
+class FetchedFile:
+    content_type: str
+    content: bytes
+
+
 class Courier:
     """The sender of webhooks; `sent` has the latest, oldest first."""
 
@@ -137,6 +144,30 @@ class Courier:
             if attempt.failure is None or not overrides.retries_after(attempt.failure):
                 break
         return webhook
+
+    async def fetch(self, url: str, max_bytes: int) -> FetchedFile | None:
+        """Fetch a file of a message, as it is sent to handsets; None if there is no usable response.
+
+        The carrier asks for the headers first.  Of a larger file, `max_bytes` and one more are read.
+        """
+        if self._session is None:
+            self._session = aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar())
+        headers, timeout = {"User-Agent": "TwilioProxy/1.1", "Accept": "*/*"}, aiohttp.ClientTimeout(total=FETCH_S)
+        try:
+            for method in ("HEAD", "GET"):
+                async with self._session.request(
+                    method, URL(url, encoded=True), headers=headers, timeout=timeout
+                ) as response:
+                    if response.status != 200:
+                        return None
+                    content = bytearray()
+                    async for chunk in response.content.iter_chunked(64 << 10):
+                        content += chunk
+                        if len(content) > max_bytes:
+                            break
+        except (TimeoutError, aiohttp.ClientError):
+            return None
+        return FetchedFile(response.headers.get("Content-Type", ""), bytes(content))
 
     async def close(self) -> None:
         if self._session is not None:

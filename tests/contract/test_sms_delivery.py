@@ -10,14 +10,14 @@ from hum.contract.errors import CarrierError
 from tests.contract.conftest import ACCOUNT, Edge
 from tests.contract.inbox import ANN, NOW, numbered, started
 from tests.contract.test_text_webhooks import post
-from tests.control.texts.desk import LIMITS, TIMES
+from tests.control.texts.desk import LIMITS, LINKS, TIMES
 
 
 async def send(edge: Edge) -> TextLookups:
     """What a worker does once."""
     db, carrier = edge.plane.control.db, edge.plane.carrier
     lookups = TextLookups(db, carrier, TIMES)
-    poster = TextPoster(db, carrier, lookups, "https://hum.example", LIMITS)
+    poster = TextPoster(db, carrier, lookups, "https://hum.example", LIMITS, LINKS)
     await TextSender(db, Claims(db, LIMITS), poster, LIMITS).send_due()
     return lookups
 

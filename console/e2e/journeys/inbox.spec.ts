@@ -1,4 +1,5 @@
 /** What one does in the inbox: the AI is silenced and let answer, a contact is made, opted out and in, texts wait, templates are kept. */
+import { createHash } from "node:crypto";
 import { type Outside, type Person, expect, forgive, test } from "../journey.ts";
 import { stranger, textNumber } from "../things.ts";
 
@@ -171,4 +172,50 @@ test("a new text is begun, templates are kept, opt-outs are entered, and a lost 
   await page.getByRole("button", { name: "Decide" }).click();
   await expect.poll(status).toBe("sent");
   await expect(page.getByText("Every text is accounted for")).toBeVisible();
+});
+
+/** A picture of one pixel. */
+const PNG = Buffer.from("iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg==", "base64");
+
+test("a picture is uploaded, sent, and arrives; another is pasted, one dropped and taken back, a page is refused", async ({ admin, outside }) => {
+  const { page } = admin;
+  const number = await textNumber(admin);
+  const from = stranger();
+  await open(admin, outside, from, number.e164, "Can you send me the form");
+  const toSend = page.getByRole("list", { name: "Files to send" });
+  const chooser = page.waitForEvent("filechooser");
+  await page.getByRole("button", { name: "Add a picture or file" }).click();
+  await (await chooser).setFiles([
+    { name: "form.png", mimeType: "image/png", buffer: PNG },
+    { name: "page.pdf", mimeType: "application/pdf", buffer: Buffer.from("<html><script>alert(1)</script>") },
+  ]);
+  await expect(toSend.getByText("form.png")).toBeVisible();
+  await expect(page.getByRole("alert")).toContainText("page.pdf: is of a kind that the carrier does not take");
+  const composer = page.getByPlaceholder(/Write a text/);
+  await composer.evaluate((field, base64) => {
+    const given = new DataTransfer();
+    given.items.add(new File([Uint8Array.from(atob(base64), (char) => char.charCodeAt(0))], "pasted.png", { type: "image/png" }));
+    field.dispatchEvent(new ClipboardEvent("paste", { clipboardData: given, bubbles: true, cancelable: true }));
+  }, PNG.toString("base64"));
+  await expect(toSend.getByText("pasted.png")).toBeVisible();
+  await composer.evaluate((field) => {
+    const given = new DataTransfer();
+    given.items.add(new File(["BEGIN:VCARD\r\nVERSION:3.0\r\nFN:Ana\r\nEND:VCARD\r\n"], "ana.vcf", { type: "text/vcard" }));
+    field.dispatchEvent(new DragEvent("drop", { dataTransfer: given, bubbles: true, cancelable: true }));
+  });
+  await expect(toSend.getByText("ana.vcf")).toBeVisible();
+  await admin.isAccessible();
+  const removed = page.waitForResponse((answer) => answer.request().method() === "DELETE" && answer.url().includes("/api/sms/uploads/"));
+  await toSend.getByRole("button", { name: "Remove ana.vcf" }).click();
+  expect((await removed).status()).toBe(204);
+  // What is added is there for who comes back.
+  await page.reload();
+  await expect(toSend.getByRole("listitem")).toHaveCount(2);
+  await page.getByRole("button", { name: "Send", exact: true }).click();
+  await expect(page.getByRole("log", { name: "Messages" }).getByRole("img", { name: /image\/png/ })).toHaveCount(2);
+  await expect(toSend).toHaveCount(0);
+  const hash = createHash("sha256").update(PNG).digest("hex");
+  const arrived = async (): Promise<unknown> => (await outside.textsTo(from)).find((each) => each.media.length > 0)?.media.map((each) => [each.content_type, each.sha256]);
+  await expect.poll(arrived, "the phone has the pictures").toEqual([["image/png", hash], ["image/png", hash]]);
+  await expect(page.getByRole("log", { name: "Messages" })).toContainText("Delivered");
 });

@@ -5,6 +5,7 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
+from control.base.filelinks import FileLinks
 from control.texts import writing
 from control.texts.claims import Claims, Recovery, TextClaim, TextSendLimits
 from control.texts.lookups import ReconciliationTimes, TextLookups
@@ -43,6 +44,7 @@ TIMES = ReconciliationTimes(
     oldest=timedelta(days=3),
     request=timedelta(seconds=2),
 )
+LINKS = FileLinks([b"k" * 32], "https://hum.example/files/")
 
 
 @dataclass
@@ -61,7 +63,7 @@ class TextDesk:
         return TextLookups(self.db, self.carrier, TIMES)
 
     def poster(self, at_step: AtStep = _go_on) -> TextPoster:
-        return TextPoster(self.db, self.carrier, self.lookups, "https://hum.example", self.limits, at_step)
+        return TextPoster(self.db, self.carrier, self.lookups, "https://hum.example", self.limits, LINKS, at_step)
 
     def sender(self, at_step: AtStep = _go_on, **limits: Any) -> TextSender:
         self.limits = replace(self.limits, **limits)

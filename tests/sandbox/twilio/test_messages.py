@@ -248,3 +248,39 @@ async def test_everything_is_set_and_told_over_http(
     ):
         assert (await http.post(path, json=nonsense)).status_code == status
     assert (await http.put(f"/sandbox/receivers/{PERSON}", json={"fails": "x"})).status_code == 400
+
+
+async def test_files_are_fetched_from_the_customer_before_a_message_leaves(
+    carrier: Carrier, customer: Customer, sdk: Client
+) -> None:
+    picture = Response(b"\x89PNG", media_type="image/png")
+    customer.answer("/a.png", picture, picture)
+    sent = await send(sdk, status_callback=f"{customer.url}/told", media_url=[f"{customer.url}/a.png"])
+    await carrier.texts_settled()
+    (text,) = [each for each in carrier.texts_to(PERSON) if each.sid == sent.sid]
+    assert (text.status, [(file.content_type, file.content) for file in text.media]) == (
+        "delivered",
+        [("image/png", b"\x89PNG")],
+    )
+    # Files of others are not fetched: the stand-in asks no strangers.
+    other = await send(sdk, status_callback=f"{customer.url}/told", media_url=["https://files.invalid/a.png"])
+    await carrier.texts_settled()
+    assert [each.status for each in carrier.texts_to(PERSON) if each.sid == other.sid] == ["delivered"]
+
+
+@pytest.mark.parametrize(
+    ("answer", "code"),
+    [
+        (Response(status_code=404), 11200),
+        (Response(b"<html>", media_type="text/html"), 12300),
+        (Response(bytes(5_000_001), media_type="image/png"), 11751),
+    ],
+)
+async def test_a_file_that_the_carrier_can_not_send_fails_its_message(
+    carrier: Carrier, customer: Customer, sdk: Client, answer: Response, code: int
+) -> None:
+    customer.answer("/a.png", answer, answer)
+    await send(sdk, status_callback=f"{customer.url}/told", media_url=[f"{customer.url}/a.png"])
+    await carrier.texts_settled()
+    (text,) = carrier.texts_to(PERSON)
+    assert (text.status, text.error_code, text.sent_at) == ("failed", code, None)

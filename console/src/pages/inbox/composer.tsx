@@ -1,5 +1,5 @@
 import { AlarmClock, Image, SendHorizontal, SquareSlash, X } from "lucide-react";
-import { useState } from "react";
+import { useRef, useState } from "react";
 import { ownKey, useCan, useMe, useZone } from "@/api/me";
 import { useTexts } from "@/i18n";
 import { exactTime } from "@/lib/zoned";
@@ -7,10 +7,10 @@ import { Button, IconButton } from "@/ui/button";
 import { Dialog } from "@/ui/dialog";
 import { useNow } from "@/ui/now";
 import { Later } from "./actions";
+import { Attachments, FileChooser, useAttaching } from "./attachments";
 import { Counter } from "./counter";
 import { isBlank, setDraft, useKept } from "./drafts";
 import type { History } from "./history";
-import { MediaLinks } from "./media-links";
 import { OptedOut } from "./opted-out";
 import { AskLate, LateNote, useTextingHours } from "./quiet-hours";
 import { type Conversation, useClose, useNumbers } from "./queries";
@@ -67,7 +67,10 @@ function Writing({ conversation, history, field }: ComposerProps) {
   const [isChecking, setChecking] = useState(false);
   const [isBehind, setBehind] = useState(false);
   const [isAsking, setAsking] = useState(false);
-  const [extra, setExtra] = useState<"media" | "schedule" | null>(null);
+  const [isScheduling, setScheduling] = useState(false);
+  const [isOver, setOver] = useState(false);
+  const chooser = useRef<HTMLInputElement>(null);
+  const attaching = useAttaching(thread);
   const hours = useTextingHours({ conversation_id: conversation.id }, draft.scheduledAt);
   const picker = useTemplatePicker(conversation.id, draft.body, (body) => {
     setDraft(thread, { body });
@@ -76,7 +79,7 @@ function Writing({ conversation, history, field }: ComposerProps) {
   const isSending = isChecking || outbox.some((each) => each.state === "sending");
   const now = useNow();
   const isPast = draft.scheduledAt !== null && Date.parse(draft.scheduledAt) <= now;
-  const off = isBlank(draft) ? t.writeFirst : isPast ? t.isPast : null;
+  const off = attaching.pending.length > 0 ? t.waitsForUpload : isBlank(draft) ? t.writeFirst : isPast ? t.isPast : null;
   const send = async (waits?: boolean): Promise<void> => {
     if (off || isSending || picker.isOpen) return;
     setAsking(waits === undefined && hours?.is_open === false);
@@ -85,10 +88,23 @@ function Writing({ conversation, history, field }: ComposerProps) {
     setChecking(true);
     const hindrance = await sendDraft(thread, conversation.id, isBehind ? null : (history ?? null)).finally(() => setChecking(false));
     setBehind(hindrance === "behind");
-    if (!hindrance) setExtra(null);
   };
   return (
-    <div className="relative">
+    <div
+      className={`relative rounded-control ${isOver ? "bg-accent-soft outline-2 outline-accent" : ""}`}
+      onDragOver={(event) => {
+        if (!event.dataTransfer.types.includes("Files")) return;
+        event.preventDefault();
+        setOver(true);
+      }}
+      onDragLeave={() => setOver(false)}
+      onDrop={(event) => {
+        setOver(false);
+        if (event.dataTransfer.files.length === 0) return;
+        event.preventDefault();
+        void attaching.take([...event.dataTransfer.files]);
+      }}
+    >
       <TemplatePicker picker={picker} />
       {isBehind && (
         <p role="alert" className="mb-2 rounded-control bg-warn-soft px-3 py-1.5 text-[13px] font-medium text-warn">
@@ -104,7 +120,7 @@ function Writing({ conversation, history, field }: ComposerProps) {
       )}
       <LateNote hours={hours} at={draft.scheduledAt} />
       {isAsking && hours && <AskLate hours={hours} at={draft.scheduledAt} onChoose={(waits) => void send(waits)} onClose={() => setAsking(false)} />}
-      {(extra === "media" || draft.mediaUrls.length > 0) && <MediaLinks urls={draft.mediaUrls} onChange={(mediaUrls) => setDraft(thread, { mediaUrls })} />}
+      <Attachments uploads={draft.uploads} attaching={attaching} />
       <div className="flex items-end gap-1">
         <textarea
           ref={field}
@@ -118,6 +134,11 @@ function Writing({ conversation, history, field }: ComposerProps) {
           onChange={(event) => {
             setDraft(thread, { body: event.target.value });
             setBehind(false);
+          }}
+          onPaste={(event) => {
+            if (event.clipboardData.files.length === 0) return;
+            event.preventDefault();
+            void attaching.take([...event.clipboardData.files]);
           }}
           onKeyDown={(event) => {
             if (picker.onKey(event)) return;
@@ -133,17 +154,18 @@ function Writing({ conversation, history, field }: ComposerProps) {
       </div>
       <div className="mt-1 flex flex-wrap items-center gap-x-1">
         <IconButton size="sm" label={t.insertTemplate} icon={SquareSlash} onClick={picker.toggle} pressed={picker.isOpen} />
-        <IconButton size="sm" label={t.addMedia} icon={Image} pressed={extra === "media"} onClick={() => setExtra(extra === "media" ? null : "media")} />
-        <IconButton size="sm" label={t.scheduleSend} icon={AlarmClock} pressed={draft.scheduledAt !== null} onClick={() => setExtra("schedule")} />
+        <IconButton size="sm" label={t.addMedia} icon={Image} title={t.mediaHint} onClick={() => chooser.current?.click()} />
+        <FileChooser chooser={chooser} onFiles={(files) => void attaching.take(files)} />
+        <IconButton size="sm" label={t.scheduleSend} icon={AlarmClock} pressed={draft.scheduledAt !== null} onClick={() => setScheduling(true)} />
         <Counter body={draft.body} conversationId={conversation.id} />
       </div>
-      {extra === "schedule" && (
-        <Dialog isOpen onClose={() => setExtra(null)} title={t.scheduleSend} description={t.scheduleLead}>
+      {isScheduling && (
+        <Dialog isOpen onClose={() => setScheduling(false)} title={t.scheduleSend} description={t.scheduleLead}>
           <Later
             verb={t.schedule}
             onChoose={(at) => {
               setDraft(thread, { scheduledAt: at.toISOString() });
-              setExtra(null);
+              setScheduling(false);
             }}
           />
         </Dialog>

@@ -5,10 +5,11 @@
  * kept is the browser's: a tab follows what the others write, and looks at it before it changes anything.
  */
 import { useMemo, useSyncExternalStore } from "react";
+import type { Attachment } from "./uploads";
 
 export interface Draft {
   body: string;
-  mediaUrls: string[];
+  uploads: Attachment[];
   /** When it is to leave; null for at once. */
   scheduledAt: string | null;
   honorQuietHours: boolean;
@@ -28,7 +29,9 @@ interface Kept {
   outbox: Unconfirmed[];
 }
 
-export const EMPTY: Draft = { body: "", mediaUrls: [], scheduledAt: null, honorQuietHours: false };
+/** What the carrier takes as one text. */
+export const MOST_FILES = 10;
+export const EMPTY: Draft = { body: "", uploads: [], scheduledAt: null, honorQuietHours: false };
 const NONE: Kept = { draft: EMPTY, outbox: [] };
 const PREFIX = "hum.thread.";
 /** The server forgets a key after 24 hours; what is sent then under the same one is sent twice. */
@@ -49,8 +52,9 @@ function parsed(raw: string | null, isFirst: boolean): Kept {
     const found = JSON.parse(raw ?? "null") as Partial<Kept> | null;
     if (!found) return NONE;
     const outbox = (found.outbox ?? []).map((each): Unconfirmed => {
-      if (sending.has(each.key)) return { ...each, state: "sending" };
-      return isFirst && each.state === "sending" ? { ...each, state: "failed" } : each;
+      const text = { ...EMPTY, ...each };
+      if (sending.has(each.key)) return { ...text, state: "sending" };
+      return isFirst && each.state === "sending" ? { ...text, state: "failed" } : text;
     });
     return { draft: { ...EMPTY, ...found.draft }, outbox };
   } catch {
@@ -100,7 +104,7 @@ window.addEventListener("pagehide", () => {
 });
 
 export function isBlank(draft: Draft): boolean {
-  return draft.body.trim() === "" && draft.mediaUrls.length === 0;
+  return draft.body.trim() === "" && draft.uploads.length === 0;
 }
 
 export function draftOf(key: ThreadKey): Draft {
@@ -154,7 +158,7 @@ export function takeBack(key: ThreadKey, idempotencyKey: string, at: Date): void
   const text = now.outbox.find((each) => each.key === idempotencyKey);
   if (!text || !(text.state === "refused" || (text.state === "failed" && isStale(text, at.getTime())))) return;
   const body = [text.body, now.draft.body].filter(Boolean).join("\n");
-  const draft: Draft = { body, mediaUrls: [...text.mediaUrls, ...now.draft.mediaUrls].slice(0, 10), scheduledAt: text.scheduledAt, honorQuietHours: text.honorQuietHours };
+  const draft: Draft = { body, uploads: [...text.uploads, ...now.draft.uploads].slice(0, MOST_FILES), scheduledAt: text.scheduledAt, honorQuietHours: text.honorQuietHours };
   write(key, { draft, outbox: now.outbox.filter((each) => each !== text) });
 }
 

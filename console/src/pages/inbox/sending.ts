@@ -34,7 +34,7 @@ export async function deliver(thread: ThreadKey, conversationId: string, text: U
         params: { path: { conversation_id: conversationId }, header: { "Idempotency-Key": text.key } },
         body: {
           body: text.body.trim(),
-          ...(text.mediaUrls.length ? { media_urls: text.mediaUrls } : {}),
+          ...(text.uploads.length ? { upload_ids: text.uploads.map((each) => each.id) } : {}),
           ...(text.scheduledAt ? { scheduled_at: text.scheduledAt } : {}),
           honor_quiet_hours: text.honorQuietHours,
         },

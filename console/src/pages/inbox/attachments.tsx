@@ -1,0 +1,107 @@
+import { FileText, X } from "lucide-react";
+import { useRef, useState } from "react";
+import { asApiError } from "@/api/queries";
+import { useTexts } from "@/i18n";
+import { bytes } from "@/lib/format";
+import { IconButton } from "@/ui/button";
+import { MOST_FILES, type ThreadKey, draftOf, setDraft } from "./drafts";
+import { ACCEPTED, type Attachment, discard, fitting, refusalOf, upload } from "./uploads";
+
+export interface Attaching {
+  /** Files on their way, by a number of their own. */
+  pending: readonly { at: number; name: string }[];
+  faults: readonly string[];
+  take: (files: readonly File[]) => Promise<void>;
+  remove: (id: string) => void;
+}
+
+/** Adding files to a thread's draft, by whichever way they come. */
+export function useAttaching(thread: ThreadKey): Attaching {
+  const t = useTexts("inbox");
+  const [pending, setPending] = useState<Attaching["pending"]>([]);
+  const [faults, setFaults] = useState<string[]>([]);
+  const last = useRef(0);
+  const takeOne = async (given: File): Promise<void> => {
+    last.current += 1;
+    const at = last.current;
+    setPending((now) => [...now, { at, name: given.name }]);
+    try {
+      const file = await fitting(given);
+      const refusal = refusalOf(file.size, draftOf(thread).uploads);
+      if (refusal) throw new Error(t.uploadRefusals[refusal](MOST_FILES));
+      const stored = await upload(file);
+      setDraft(thread, { uploads: [...draftOf(thread).uploads, stored] });
+    } catch (error) {
+      const { details, message } = asApiError(error);
+      setFaults((now) => [...now, t.notUploaded(given.name, details[0]?.reason ?? message)]);
+    } finally {
+      setPending((now) => now.filter((each) => each.at !== at));
+    }
+  };
+  return {
+    pending,
+    faults,
+    // One after the other: each is held against what the ones before have left.
+    take: async (files) => {
+      setFaults([]);
+      for (const file of files) await takeOne(file);
+    },
+    remove: (id) => {
+      setDraft(thread, { uploads: draftOf(thread).uploads.filter((each) => each.id !== id) });
+      discard(id);
+    },
+  };
+}
+
+/** What a draft will send besides its words. */
+export function Attachments({ uploads, attaching }: { uploads: readonly Attachment[]; attaching: Attaching }) {
+  const t = useTexts("inbox");
+  const { pending, faults, remove } = attaching;
+  return (
+    <>
+      {(uploads.length > 0 || pending.length > 0) && (
+        <ul aria-label={t.attachments} className="mb-2 flex flex-wrap gap-2">
+          {uploads.map((each) => (
+            <li key={each.id} className="flex max-w-64 items-center gap-2 rounded-control border border-line bg-surface py-1 pr-1 pl-1.5 text-[13px]">
+              {each.preview ? <img src={each.preview} alt="" className="size-10 rounded object-cover" /> : <FileText size={18} aria-hidden className="shrink-0 text-dim" />}
+              <span className="min-w-0">
+                <span className="block truncate">{each.name}</span>
+                <span className="text-xs text-dim">{bytes(each.size)}</span>
+              </span>
+              <IconButton size="sm" label={t.removeUpload(each.name)} icon={X} onClick={() => remove(each.id)} />
+            </li>
+          ))}
+          {pending.map((each) => (
+            <li key={each.at} role="status" className="flex items-center rounded-control border border-dashed border-line-strong px-2 py-1 text-[13px] text-dim">
+              {t.uploading(each.name)}
+            </li>
+          ))}
+        </ul>
+      )}
+      {faults.map((fault, at) => (
+        <p key={at} role="alert" className="mb-1 text-[13px] font-medium text-bad">
+          {fault}
+        </p>
+      ))}
+    </>
+  );
+}
+
+/** The hidden field behind a button that chooses files. */
+export function FileChooser({ chooser, onFiles }: { chooser: React.RefObject<HTMLInputElement | null>; onFiles: (files: File[]) => void }) {
+  const t = useTexts("inbox");
+  return (
+    <input
+      ref={chooser}
+      type="file"
+      hidden
+      multiple
+      accept={ACCEPTED}
+      aria-label={t.addMedia}
+      onChange={(event) => {
+        onFiles([...(event.target.files ?? [])]);
+        event.target.value = "";
+      }}
+    />
+  );
+}
