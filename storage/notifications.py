@@ -39,6 +39,11 @@ ADD_NOTICES = """
      WHERE m.org_id = $1 AND m.role = ANY ($7::text[])
        AND coalesce(CASE $2::text WHEN 'voicemail' THEN w.voicemails WHEN 'webhook' THEN w.webhooks ELSE w.limits END,
                     m.role = ANY ($8::text[]))
+       AND (cardinality(m.limited_numbers) + cardinality(m.limited_flows) = 0
+            OR $2::text = 'voicemail' AND EXISTS (
+                SELECT FROM voicemails v JOIN calls c ON c.id = v.call_id
+                 WHERE v.id = $4 AND (c.number_id = ANY (m.limited_numbers) OR c.flow_id = ANY (m.limited_flows)
+                                      OR c.agent_flow_id = ANY (m.limited_flows))))
        AND (SELECT count(*) FROM notices n
              WHERE n.user_id = m.user_id AND n.org_id = m.org_id AND n.email_id IS NULL) < $9
     ON CONFLICT (event_id, user_id) DO NOTHING
