@@ -43,8 +43,6 @@ LIMITED = """
     SELECT true FROM memberships
      WHERE org_id = hum.org_id() AND user_id = $1 AND cardinality(limited_numbers) + cardinality(limited_flows) > 0
 """
-# Those about calls that the member may see no longer; they get notices of later ones.
-DELETE_NOTICES_TO = "DELETE FROM notices WHERE org_id = hum.org_id() AND user_id = $1"
 UNKNOWN_NUMBERS = "SELECT id FROM unnest($1::uuid[]) AS id WHERE id NOT IN (SELECT n.id FROM numbers n)"
 UNKNOWN_FLOWS = """
     SELECT id FROM unnest($1::uuid[]) AS id WHERE id NOT IN (SELECT f.id FROM flows f WHERE f.deleted_at IS NULL)
@@ -143,7 +141,6 @@ async def set_role(tx: Tx, user: UUID, role: str) -> None:
 async def set_limits(tx: Tx, user: UUID, numbers: Sequence[UUID], flows: Sequence[UUID]) -> None:
     """Limit a member, who is no admin, to these numbers and agents; without any, the member sees everything."""
     await tx.execute(SET_LIMITS, user, numbers, flows)
-    await tx.execute(DELETE_NOTICES_TO, user)
     await revocations.publish(tx, user)
 
 

@@ -89,7 +89,9 @@ async def _remove(tx: Tx, principal: Principal, user: UUID, admins: Sequence[UUI
     role = member.role
     _require_another_admin(admins, user)
     if keep_keys and member.is_limited:
-        raise InvalidState("The API keys of a member who sees some numbers or agents only can't be kept: they would see everything.")
+        raise InvalidState(
+            "The API keys of a member who sees some numbers or agents only can't be kept: they would see everything."
+        )
     await team.remove(tx, user)
     await team.delete_invites_of(tx, user)
     if keep_keys and principal.user_id != user:

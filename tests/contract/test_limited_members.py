@@ -65,9 +65,7 @@ async def limit(http: httpx.AsyncClient, user: str, *numbers: str, flows: tuple[
 
 
 async def owner_of(edge: Edge, owned: dict[str, str]) -> httpx.AsyncClient:
-    return httpx.AsyncClient(
-        base_url=edge.url, headers={"Authorization": f"Bearer {owned['secret']}"}, trust_env=False
-    )
+    return httpx.AsyncClient(base_url=edge.url, headers={"Authorization": f"Bearer {owned['secret']}"}, trust_env=False)
 
 
 async def test_every_read_shows_nothing_of_other_numbers(edge: Edge) -> None:
@@ -166,7 +164,7 @@ async def test_limits_name_what_exists_and_bind_no_admin(edge: Edge) -> None:
     members = (await viewer.get("/api/team")).json()["members"]
     assert {each["user_id"] for each in members if each["limited_to"] is not None} == {user}
     entry = (await admin.get("/api/audit-log")).json()["entries"][0]
-    assert entry["action"] == "team.update_member" and "limited_to" in str(entry["fields"])
+    assert entry["action"] == "updateMember" and "limited_to" in str(entry["fields"])
 
 
 async def test_viewers_export_nothing(edge: Edge) -> None:
@@ -195,3 +193,34 @@ async def test_a_stream_tells_nothing_of_other_numbers(edge: Edge) -> None:
             assert "+13175550188" not in line and owned["numbers"] not in line
             if seen["id"] in line:
                 break
+
+
+async def test_mcp_and_a_key_show_no_more_than_their_makers_may_see(edge: Edge) -> None:
+    owned = await belongings(edge)
+    http = await owner_of(edge, owned)
+    other = await numbered(edge, http, "+13175550300")
+    _, user = await member(edge, http)
+    secret = secrets.new_api_key()
+    async with edge.plane.control.db.system() as tx:
+        await people.create_key(
+            tx,
+            id=ids.new(),
+            org=await organization(http),
+            hash=secrets.token_hash(secret),
+            prefix="p",
+            name="made before",
+            role="admin",
+            scopes=["*"],
+            made_by=ids.require(Kind.USER, user),
+            expires_at=None,
+        )
+    wish = {"operation_id": "listCalls", "arguments": {}}
+    ask = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"name": "execute_hum_api", "arguments": wish}}
+    headers = {"Authorization": f"Bearer {secret}", "Accept": "application/json, text/event-stream"}
+    async with httpx.AsyncClient(base_url=edge.url, headers=headers, trust_env=False) as key:
+        before = await key.post("/mcp", json=ask)
+        assert owned["calls"] in before.text, before.text
+        await limit(http, user, other)
+        after = await key.post("/mcp", json=ask)
+        assert after.status_code == 200 and owned["calls"] not in after.text and CALL["From"] not in after.text
+        assert (await key.get(f"/api/calls/{owned['calls']}")).status_code == 404

@@ -55,7 +55,7 @@ async def test_a_limited_transaction_sees_the_rows_of_its_numbers_and_agents_alo
     async with two.db.tenant(two.mine) as tx:
         for number, e164 in ((seen, "+13175550100"), (hidden, "+13175550101")):
             await tx.execute(
-                "INSERT INTO numbers (id, org_id, e164, carrier_sid, capabilities) VALUES ($1, $2, $3, $1::text, '{voice}')",
+                "INSERT INTO numbers (id, org_id, e164, carrier_sid, capabilities) VALUES ($1, $2, $3, 'PN' || $3, '{voice}')",
                 number,
                 two.mine,
                 e164,
