@@ -14,7 +14,7 @@ import asyncpg
 
 from hum import ids
 from hum.contract.errors import AlreadyExists, NotFound
-from storage.db import Tx
+from storage.db import Tx, unlimited
 
 #: The fields that several sources may fill.
 SOURCED = ("name", "email", "company", "attributes_json", "carrier", "line_type", "caller_name")
@@ -330,14 +330,16 @@ async def own_number(tx: Tx) -> str | None:
 
 
 async def find_or_create(tx: Tx, id: UUID, org: UUID, phone_e164: str, caller_name: str | None) -> CallerContact:
-    """Return a caller's contact; create it if there is none, with the carrier's name for the caller.  Runs as the system.
+    """Return a caller's contact; create it if there is none, with the carrier's name for the caller.
 
-    A contact to which the carrier adds nothing is only read.
+    A contact to which the carrier adds nothing is only read.  A limited member's call or text may be the first that shows them this
+    contact, so it is looked for among all.
     """
-    contact = await tx.fetchrow(BY_CALLER, org, phone_e164)
-    if contact is None or (caller_name and contact["caller_name"] != caller_name):
-        fields = {"name": caller_name, "caller_name": caller_name} if caller_name else {}
-        id = await tx.fetchval(UPSERT_CALLER, id, org, phone_e164, json.dumps(fields))
+    async with unlimited(tx):
+        contact = await tx.fetchrow(BY_CALLER, org, phone_e164)
+        if contact is None or (caller_name and contact["caller_name"] != caller_name):
+            fields = {"name": caller_name, "caller_name": caller_name} if caller_name else {}
+            id = await tx.fetchval(UPSERT_CALLER, id, org, phone_e164, json.dumps(fields))
     return CallerContact(contact["id"], contact["looked_up_at"]) if contact else CallerContact(id, None)
 
 

@@ -7,13 +7,14 @@ the second line of defence.
 import logging
 from collections.abc import AsyncIterator, Iterable
 from contextlib import AsyncExitStack, asynccontextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol, Self
 from uuid import UUID
 
 import asyncpg
 
-from hum.contract.principal import Principal
+from hum.contract.principal import Limits, Principal
 from hum.network import redacted_url
 from hum.refusal import refuse
 from storage.servers import DatabaseServer, Timeouts, far_side
@@ -59,7 +60,13 @@ BUSY = (
 )
 #: Role of each pool's sessions, set at connect unless the pooled login brings its own: see `storage.isolation`.
 ROLES = ("hum_app", "hum_system")
-BEGIN_AS = "SELECT org_id, role, scopes, key_id, session_id, user_id, name, site_admin FROM hum.begin_as($1)"
+BEGIN_AS = """
+    SELECT org_id, role, scopes, key_id, session_id, user_id, name, site_admin, limited_numbers, limited_flows
+      FROM hum.begin_as($1)
+"""
+#: The limits of the member whose request runs in this context.  Every tenant's transaction that it opens has them, so that no query
+#: of a request sees more than its first transaction, which `hum.begin_as` limits.
+LIMITS: ContextVar[Limits | None] = ContextVar("LIMITS", default=None)
 
 
 class Hints(Protocol):
@@ -172,8 +179,9 @@ class Db:
 
     @asynccontextmanager
     async def tenant(self, org: UUID) -> AsyncIterator[Tx]:
-        """Open a transaction that sees and writes the rows of one organization only."""
-        async with self._app.acquire() as tx, self._within(tx, f"BEGIN; SET LOCAL hum.org_id = '{UUID(str(org))}'"):
+        """Open a transaction that sees and writes the rows of one organization only, within the `LIMITS` of a request."""
+        begin = f"BEGIN; SET LOCAL hum.org_id = '{UUID(str(org))}'{_limiting(LIMITS.get())}"
+        async with self._app.acquire() as tx, self._within(tx, begin):
             yield tx
 
     @asynccontextmanager
@@ -247,7 +255,16 @@ def _quoted(text: str) -> str:
     return "'" + text.replace("'", "''") + "'"
 
 
+def _limiting(limits: Limits | None) -> str:
+    """Return the statements that limit a transaction, as `hum.begin_as` does."""
+    if limits is None:
+        return ""
+    settings = {"hum.limited_numbers": limits.numbers, "hum.limited_flows": limits.flows}
+    return "".join(f"; SET LOCAL {name} = '{{{','.join(map(str, ids))}}}'" for name, ids in settings.items())
+
+
 def _principal(row: asyncpg.Record) -> Principal:
+    numbers, flows = row["limited_numbers"], row["limited_flows"]
     return Principal(
         organization=row["org_id"],
         role=row["role"],
@@ -257,6 +274,7 @@ def _principal(row: asyncpg.Record) -> Principal:
         user_id=row["user_id"],
         name=row["name"],
         site_admin=row["site_admin"],
+        limits=None if numbers is None else Limits(tuple(numbers), tuple(flows)),
     )
 
 
@@ -270,6 +288,16 @@ async def savepoint(tx: Tx) -> AsyncIterator[None]:
         await tx.execute("ROLLBACK TO SAVEPOINT block")
         raise
     await tx.execute("RELEASE SAVEPOINT block")
+
+
+@asynccontextmanager
+async def unlimited(tx: Tx) -> AsyncIterator[None]:
+    """Let a limited member's transaction see the whole organization in the block: only to find a row by its key, and link it."""
+    if (limits := LIMITS.get()) is not None:
+        await tx.execute("SET LOCAL hum.limited_numbers = ''")
+    yield
+    if limits is not None:
+        await tx.execute(_limiting(limits).removeprefix("; "))
 
 
 async def notify(tx: Tx, channel: str, payload: str) -> None:

@@ -30,8 +30,11 @@ PAGE = """
      LIMIT $2
 """
 
+# Whether a limited member `m` sees the call `c`, as the policies on calls say.
+SEEN = """(c.number_id = ANY (m.limited_numbers) OR c.flow_id = ANY (m.limited_flows)
+                                                OR c.agent_flow_id = ANY (m.limited_flows))"""
 # From here on, all runs as the system.  A member with `$9` pending notices gets no further ones.
-ADD_NOTICES = """
+ADD_NOTICES = f"""
     INSERT INTO notices (id, org_id, user_id, kind, event_id, subject_id, facts, due_at)
     SELECT gen_random_uuid(), m.org_id, m.user_id, $2::text, $3, $4, $5, now() + $6::interval
       FROM memberships m
@@ -39,6 +42,9 @@ ADD_NOTICES = """
      WHERE m.org_id = $1 AND m.role = ANY ($7::text[])
        AND coalesce(CASE $2::text WHEN 'voicemail' THEN w.voicemails WHEN 'webhook' THEN w.webhooks ELSE w.limits END,
                     m.role = ANY ($8::text[]))
+       AND (cardinality(m.limited_numbers) + cardinality(m.limited_flows) = 0
+            OR $2::text = 'voicemail' AND EXISTS (
+                SELECT FROM voicemails v JOIN calls c ON c.id = v.call_id WHERE v.id = $4 AND {SEEN}))
        AND (SELECT count(*) FROM notices n
              WHERE n.user_id = m.user_id AND n.org_id = m.org_id AND n.email_id IS NULL) < $9
     ON CONFLICT (event_id, user_id) DO NOTHING
@@ -99,14 +105,16 @@ READER = """
       FROM memberships m JOIN organizations o ON o.org_id = m.org_id
      WHERE m.org_id = $1 AND m.user_id = $2
 """
-NOTICES = """
+# Without those that their reader may no longer see.
+NOTICES = f"""
     SELECT n.kind, n.facts, n.created_at, v.id AS voicemail_id, v.duration_ms, v.transcript, c.from_e164, c.to_e164,
            k.name AS contact_name
       FROM notices n
       LEFT JOIN voicemails v ON n.kind = 'voicemail' AND v.id = n.subject_id AND v.deleted_at IS NULL
       LEFT JOIN calls c ON c.id = v.call_id
       LEFT JOIN contacts k ON k.id = c.contact_id
-     WHERE n.email_id = $1
+      JOIN memberships m ON m.org_id = n.org_id AND m.user_id = n.user_id
+     WHERE n.email_id = $1 AND (cardinality(m.limited_numbers) + cardinality(m.limited_flows) = 0 OR {SEEN})
      ORDER BY n.created_at, n.id
 """
 SET_ERROR = "UPDATE emails SET error = $2 WHERE id = $1 AND state = 'queued'"

@@ -64,7 +64,7 @@ $$;
 
 -- FUNCTION begin_as(bytea)
 
-CREATE FUNCTION hum.begin_as(credential bytea) RETURNS TABLE(org_id uuid, role text, scopes text[], key_id uuid, session_id uuid, user_id uuid, name text, site_admin boolean)
+CREATE FUNCTION hum.begin_as(credential bytea) RETURNS TABLE(org_id uuid, role text, scopes text[], key_id uuid, session_id uuid, user_id uuid, name text, site_admin boolean, limited_numbers uuid[], limited_flows uuid[])
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'public'
     AS $$
@@ -93,30 +93,41 @@ BEGIN
                       WHERE id = this.id AND (last_used_at IS NULL OR last_used_at < now() - interval '1 minute')
                         FOR UPDATE SKIP LOCKED);
         PERFORM set_config('hum.org_id', this.org_id::text, true);
+    ELSE
+        SELECT * INTO session FROM sessions
+         WHERE token_hash = credential AND expires_at > now() AND last_seen_at > now() - idle;
+        IF NOT FOUND THEN
+            RETURN;
+        END IF;
+        UPDATE sessions SET last_seen_at = now()
+         WHERE id = (SELECT id FROM sessions
+                      WHERE id = session.id AND last_seen_at < now() - least(interval '1 minute', idle / 10)
+                        FOR UPDATE SKIP LOCKED);
+        PERFORM set_config('hum.user_id', session.user_id::text, true),
+                set_config('hum.verified_address', coalesce(lower(session.verified_email COLLATE "C"), ''), true);
+        SELECT * INTO person FROM users WHERE id = session.user_id;
+        SELECT * INTO member FROM memberships WHERE org_id = session.org_id AND user_id = session.user_id;
+        PERFORM set_config('hum.org_id', coalesce(member.org_id::text, ''), true);
+    END IF;
+    IF cardinality(member.limited_numbers) + cardinality(member.limited_flows) > 0 THEN
+        PERFORM set_config('hum.limited_numbers', member.limited_numbers::text, true),
+                set_config('hum.limited_flows', member.limited_flows::text, true);
+    ELSE
+        member.limited_numbers := NULL;
+        member.limited_flows := NULL;
+    END IF;
+    IF this.id IS NOT NULL THEN
         RETURN QUERY SELECT this.org_id,
                             CASE WHEN 'viewer' IN (this.role, coalesce(member.role, this.role)) THEN 'viewer'
                                  WHEN 'operator' IN (this.role, coalesce(member.role, this.role)) THEN 'operator'
                                  ELSE 'admin' END,
                             this.scopes, this.id, NULL::uuid, this.made_by, this.name,
-                            coalesce(person.site_admin, false) AND 'site:admin' = ANY (this.scopes);
-        RETURN;
+                            coalesce(person.site_admin, false) AND 'site:admin' = ANY (this.scopes),
+                            member.limited_numbers, member.limited_flows;
+    ELSE
+        RETURN QUERY SELECT member.org_id, member.role, NULL::text[], NULL::uuid, session.id, session.user_id,
+                            person.email, person.site_admin, member.limited_numbers, member.limited_flows;
     END IF;
-    SELECT * INTO session FROM sessions
-     WHERE token_hash = credential AND expires_at > now() AND last_seen_at > now() - idle;
-    IF NOT FOUND THEN
-        RETURN;
-    END IF;
-    UPDATE sessions SET last_seen_at = now()
-     WHERE id = (SELECT id FROM sessions
-                  WHERE id = session.id AND last_seen_at < now() - least(interval '1 minute', idle / 10)
-                    FOR UPDATE SKIP LOCKED);
-    PERFORM set_config('hum.user_id', session.user_id::text, true),
-            set_config('hum.verified_address', coalesce(lower(session.verified_email COLLATE "C"), ''), true);
-    SELECT * INTO person FROM users WHERE id = session.user_id;
-    SELECT * INTO member FROM memberships WHERE org_id = session.org_id AND user_id = session.user_id;
-    PERFORM set_config('hum.org_id', coalesce(member.org_id::text, ''), true);
-    RETURN QUERY SELECT member.org_id, member.role, NULL::text[], NULL::uuid, session.id, session.user_id,
-                        person.email, person.site_admin;
 END
 $$;
 
@@ -461,6 +472,17 @@ BEGIN
 END
 $$;
 
+-- PROCEDURE hidden_table(text)
+
+CREATE PROCEDURE hum.hidden_table(IN name text)
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+    EXECUTE format(
+        'CREATE POLICY limits ON %I AS RESTRICTIVE FOR SELECT TO hum_app USING ((SELECT hum.sees_everything()))', name);
+END
+$$;
+
 -- FUNCTION index_call(uuid)
 
 CREATE FUNCTION hum.index_call(call uuid) RETURNS void
@@ -598,6 +620,33 @@ BEGIN
     DELETE FROM contact_tags WHERE contact_id = NEW.id AND tag <> ALL (NEW.tags);
     INSERT INTO contact_tags (org_id, contact_id, tag) SELECT NEW.org_id, NEW.id, unnest(NEW.tags) ON CONFLICT DO NOTHING;
     RETURN NULL;
+END
+$$;
+
+-- FUNCTION limited_flows()
+
+CREATE FUNCTION hum.limited_flows() RETURNS uuid[]
+    LANGUAGE sql STABLE PARALLEL SAFE
+    AS $$
+    SELECT coalesce(nullif(current_setting('hum.limited_flows', true), ''), '{}')::uuid[]
+$$;
+
+-- FUNCTION limited_numbers()
+
+CREATE FUNCTION hum.limited_numbers() RETURNS uuid[]
+    LANGUAGE sql STABLE PARALLEL SAFE
+    AS $$
+    SELECT coalesce(nullif(current_setting('hum.limited_numbers', true), ''), '{}')::uuid[]
+$$;
+
+-- PROCEDURE limited_table(text, text)
+
+CREATE PROCEDURE hum.limited_table(IN name text, IN sees text)
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+    EXECUTE format(
+        'CREATE POLICY limits ON %I AS RESTRICTIVE TO hum_app, hum_owner USING ((SELECT hum.sees_everything()) OR %s)', name, sees);
 END
 $$;
 
@@ -1088,6 +1137,14 @@ BEGIN
     RETURN NULL;
 END
 $_$;
+
+-- FUNCTION sees_everything()
+
+CREATE FUNCTION hum.sees_everything() RETURNS boolean
+    LANGUAGE sql STABLE PARALLEL SAFE
+    AS $$
+    SELECT coalesce(current_setting('hum.limited_numbers', true), '') = ''
+$$;
 
 -- FUNCTION stamp_offer()
 
@@ -2797,6 +2854,9 @@ CREATE TABLE public.memberships (
     user_id uuid NOT NULL,
     role text NOT NULL,
     created_at timestamp with time zone DEFAULT now() NOT NULL,
+    limited_numbers uuid[] DEFAULT '{}'::uuid[] NOT NULL,
+    limited_flows uuid[] DEFAULT '{}'::uuid[] NOT NULL,
+    CONSTRAINT memberships_admins_see_everything CHECK (((role <> 'admin'::text) OR ((cardinality(limited_numbers) + cardinality(limited_flows)) = 0))),
     CONSTRAINT memberships_role_check CHECK ((role = ANY (ARRAY['viewer'::text, 'operator'::text, 'admin'::text])))
 );
 
@@ -7232,6 +7292,332 @@ ALTER TABLE public.knowledge_vectors ENABLE ROW LEVEL SECURITY;
 -- ROW SECURITY latency_rollups
 
 ALTER TABLE public.latency_rollups ENABLE ROW LEVEL SECURITY;
+
+-- POLICY approvals limits
+
+CREATE POLICY limits ON public.approvals AS RESTRICTIVE TO hum_owner, hum_app USING ((( SELECT hum.sees_everything() AS sees_everything) OR
+CASE
+    WHEN (call_id IS NOT NULL) THEN (EXISTS ( SELECT
+       FROM public.calls c
+      WHERE (c.id = approvals.call_id)))
+    WHEN (conversation_id IS NOT NULL) THEN (EXISTS ( SELECT
+       FROM public.conversations c
+      WHERE (c.id = approvals.conversation_id)))
+    ELSE (EXISTS ( SELECT
+       FROM public.flows f
+      WHERE (f.id = approvals.flow_id)))
+END));
+
+-- POLICY browser_calls limits
+
+CREATE POLICY limits ON public.browser_calls AS RESTRICTIVE TO hum_owner, hum_app USING ((( SELECT hum.sees_everything() AS sees_everything) OR (EXISTS ( SELECT
+   FROM public.calls c
+  WHERE (c.id = browser_calls.call_id)))));
+
+-- POLICY call_events limits
+
+CREATE POLICY limits ON public.call_events AS RESTRICTIVE TO hum_owner, hum_app USING ((( SELECT hum.sees_everything() AS sees_everything) OR (EXISTS ( SELECT
+   FROM public.calls c
+  WHERE (c.id = call_events.call_id)))));
+
+-- POLICY call_flow_switches limits
+
+CREATE POLICY limits ON public.call_flow_switches AS RESTRICTIVE TO hum_owner, hum_app USING ((( SELECT hum.sees_everything() AS sees_everything) OR (EXISTS ( SELECT
+   FROM public.calls c
+  WHERE (c.id = call_flow_switches.call_id)))));
+
+-- POLICY call_interruptions limits
+
+CREATE POLICY limits ON public.call_interruptions AS RESTRICTIVE TO hum_owner, hum_app USING ((( SELECT hum.sees_everything() AS sees_everything) OR (EXISTS ( SELECT
+   FROM public.calls c
+  WHERE (c.id = call_interruptions.call_id)))));
+
+-- POLICY call_interventions limits
+
+CREATE POLICY limits ON public.call_interventions AS RESTRICTIVE TO hum_owner, hum_app USING ((( SELECT hum.sees_everything() AS sees_everything) OR (EXISTS ( SELECT
+   FROM public.calls c
+  WHERE (c.id = call_interventions.call_id)))));
+
+-- POLICY call_keypad_entries limits
+
+CREATE POLICY limits ON public.call_keypad_entries AS RESTRICTIVE TO hum_owner, hum_app USING ((( SELECT hum.sees_everything() AS sees_everything) OR (EXISTS ( SELECT
+   FROM public.calls c
+  WHERE (c.id = call_keypad_entries.call_id)))));
+
+-- POLICY call_notes limits
+
+CREATE POLICY limits ON public.call_notes AS RESTRICTIVE TO hum_owner, hum_app USING ((( SELECT hum.sees_everything() AS sees_everything) OR (EXISTS ( SELECT
+   FROM public.calls c
+  WHERE (c.id = call_notes.call_id)))));
+
+-- POLICY call_recording_pauses limits
+
+CREATE POLICY limits ON public.call_recording_pauses AS RESTRICTIVE TO hum_owner, hum_app USING ((( SELECT hum.sees_everything() AS sees_everything) OR (EXISTS ( SELECT
+   FROM public.calls c
+  WHERE (c.id = call_recording_pauses.call_id)))));
+
+-- POLICY call_refused_onsets limits
+
+CREATE POLICY limits ON public.call_refused_onsets AS RESTRICTIVE TO hum_owner, hum_app USING ((( SELECT hum.sees_everything() AS sees_everything) OR (EXISTS ( SELECT
+   FROM public.calls c
+  WHERE (c.id = call_refused_onsets.call_id)))));
+
+-- POLICY call_rollups limits
+
+CREATE POLICY limits ON public.call_rollups AS RESTRICTIVE FOR SELECT TO hum_app USING (( SELECT hum.sees_everything() AS sees_everything));
+
+-- POLICY call_streams limits
+
+CREATE POLICY limits ON public.call_streams AS RESTRICTIVE TO hum_owner, hum_app USING ((( SELECT hum.sees_everything() AS sees_everything) OR (EXISTS ( SELECT
+   FROM public.calls c
+  WHERE (c.id = call_streams.call_id)))));
+
+-- POLICY call_tags limits
+
+CREATE POLICY limits ON public.call_tags AS RESTRICTIVE TO hum_owner, hum_app USING ((( SELECT hum.sees_everything() AS sees_everything) OR (EXISTS ( SELECT
+   FROM public.calls c
+  WHERE (c.id = call_tags.call_id)))));
+
+-- POLICY call_turn_latencies limits
+
+CREATE POLICY limits ON public.call_turn_latencies AS RESTRICTIVE TO hum_owner, hum_app USING ((( SELECT hum.sees_everything() AS sees_everything) OR (EXISTS ( SELECT
+   FROM public.calls c
+  WHERE (c.id = call_turn_latencies.call_id)))));
+
+-- POLICY call_turns limits
+
+CREATE POLICY limits ON public.call_turns AS RESTRICTIVE TO hum_owner, hum_app USING ((( SELECT hum.sees_everything() AS sees_everything) OR (EXISTS ( SELECT
+   FROM public.calls c
+  WHERE (c.id = call_turns.call_id)))));
+
+-- POLICY calls limits
+
+CREATE POLICY limits ON public.calls AS RESTRICTIVE TO hum_owner, hum_app USING ((( SELECT hum.sees_everything() AS sees_everything) OR ((number_id = ANY (( SELECT hum.limited_numbers() AS limited_numbers)::uuid[])) OR (flow_id = ANY (( SELECT hum.limited_flows() AS limited_flows)::uuid[])) OR (agent_flow_id = ANY (( SELECT hum.limited_flows() AS limited_flows)::uuid[])))));
+
+-- POLICY campaign_counts limits
+
+CREATE POLICY limits ON public.campaign_counts AS RESTRICTIVE TO hum_owner, hum_app USING ((( SELECT hum.sees_everything() AS sees_everything) OR (EXISTS ( SELECT
+   FROM public.campaigns c
+  WHERE (c.id = campaign_counts.campaign_id)))));
+
+-- POLICY campaign_recipients limits
+
+CREATE POLICY limits ON public.campaign_recipients AS RESTRICTIVE TO hum_owner, hum_app USING ((( SELECT hum.sees_everything() AS sees_everything) OR (EXISTS ( SELECT
+   FROM public.campaigns c
+  WHERE (c.id = campaign_recipients.campaign_id)))));
+
+-- POLICY campaigns limits
+
+CREATE POLICY limits ON public.campaigns AS RESTRICTIVE TO hum_owner, hum_app USING ((( SELECT hum.sees_everything() AS sees_everything) OR ((number_id = ANY (( SELECT hum.limited_numbers() AS limited_numbers)::uuid[])) OR (flow_id = ANY (( SELECT hum.limited_flows() AS limited_flows)::uuid[])))));
+
+-- POLICY contact_backfills limits
+
+CREATE POLICY limits ON public.contact_backfills AS RESTRICTIVE FOR SELECT TO hum_app USING (( SELECT hum.sees_everything() AS sees_everything));
+
+-- POLICY contact_import_rows limits
+
+CREATE POLICY limits ON public.contact_import_rows AS RESTRICTIVE FOR SELECT TO hum_app USING (( SELECT hum.sees_everything() AS sees_everything));
+
+-- POLICY contact_imports limits
+
+CREATE POLICY limits ON public.contact_imports AS RESTRICTIVE FOR SELECT TO hum_app USING (( SELECT hum.sees_everything() AS sees_everything));
+
+-- POLICY contact_tags limits
+
+CREATE POLICY limits ON public.contact_tags AS RESTRICTIVE TO hum_owner, hum_app USING ((( SELECT hum.sees_everything() AS sees_everything) OR (EXISTS ( SELECT
+   FROM public.contacts k
+  WHERE (k.id = contact_tags.contact_id)))));
+
+-- POLICY contacts limits
+
+CREATE POLICY limits ON public.contacts AS RESTRICTIVE TO hum_owner, hum_app USING ((( SELECT hum.sees_everything() AS sees_everything) OR ((EXISTS ( SELECT
+   FROM public.calls c
+  WHERE (c.contact_id = contacts.id))) OR (EXISTS ( SELECT
+   FROM public.conversations c
+  WHERE (c.contact_id = contacts.id))))));
+
+-- POLICY conversations limits
+
+CREATE POLICY limits ON public.conversations AS RESTRICTIVE TO hum_owner, hum_app USING ((( SELECT hum.sees_everything() AS sees_everything) OR ((number_id = ANY (( SELECT hum.limited_numbers() AS limited_numbers)::uuid[])) OR (COALESCE(flow_id, ( SELECT n.sms_flow_id
+   FROM public.numbers n
+  WHERE (n.id = conversations.number_id))) = ANY (( SELECT hum.limited_flows() AS limited_flows)::uuid[])))));
+
+-- POLICY crm_contacts limits
+
+CREATE POLICY limits ON public.crm_contacts AS RESTRICTIVE TO hum_owner, hum_app USING ((( SELECT hum.sees_everything() AS sees_everything) OR (EXISTS ( SELECT
+   FROM public.contacts k
+  WHERE (k.id = crm_contacts.contact_id)))));
+
+-- POLICY crm_logs limits
+
+CREATE POLICY limits ON public.crm_logs AS RESTRICTIVE FOR SELECT TO hum_app USING (( SELECT hum.sees_everything() AS sees_everything));
+
+-- POLICY crm_syncs limits
+
+CREATE POLICY limits ON public.crm_syncs AS RESTRICTIVE FOR SELECT TO hum_app USING (( SELECT hum.sees_everything() AS sees_everything));
+
+-- POLICY event_runs limits
+
+CREATE POLICY limits ON public.event_runs AS RESTRICTIVE TO hum_owner, hum_app USING ((( SELECT hum.sees_everything() AS sees_everything) OR (EXISTS ( SELECT
+   FROM public.flows f
+  WHERE (f.id = event_runs.flow_id)))));
+
+-- POLICY events limits
+
+CREATE POLICY limits ON public.events AS RESTRICTIVE FOR SELECT TO hum_app USING (( SELECT hum.sees_everything() AS sees_everything));
+
+-- POLICY flow_tools limits
+
+CREATE POLICY limits ON public.flow_tools AS RESTRICTIVE TO hum_owner, hum_app USING ((( SELECT hum.sees_everything() AS sees_everything) OR (EXISTS ( SELECT
+   FROM public.flows f
+  WHERE (f.id = flow_tools.flow_id)))));
+
+-- POLICY flows limits
+
+CREATE POLICY limits ON public.flows AS RESTRICTIVE TO hum_owner, hum_app USING ((( SELECT hum.sees_everything() AS sees_everything) OR ((id = ANY (( SELECT hum.limited_flows() AS limited_flows)::uuid[])) OR (EXISTS ( SELECT
+   FROM public.numbers n
+  WHERE ((n.id = ANY (( SELECT hum.limited_numbers() AS limited_numbers)::uuid[])) AND ((flows.id = n.flow_id) OR (flows.id = n.sms_flow_id))))))));
+
+-- POLICY inbox_changes limits
+
+CREATE POLICY limits ON public.inbox_changes AS RESTRICTIVE FOR SELECT TO hum_app USING ((( SELECT hum.sees_everything() AS sees_everything) OR
+CASE
+    WHEN (message_id IS NOT NULL) THEN (EXISTS ( SELECT
+       FROM public.messages m
+      WHERE (m.id = inbox_changes.message_id)))
+    WHEN (conversation_id IS NOT NULL) THEN (EXISTS ( SELECT
+       FROM public.conversations c
+      WHERE (c.id = inbox_changes.conversation_id)))
+    WHEN (campaign_id IS NOT NULL) THEN (EXISTS ( SELECT
+       FROM public.campaigns c
+      WHERE (c.id = inbox_changes.campaign_id)))
+    WHEN (kind = 'call'::text) THEN (EXISTS ( SELECT
+       FROM public.calls c
+      WHERE (c.id = inbox_changes.thing_id)))
+    WHEN (kind = 'voicemail'::text) THEN (EXISTS ( SELECT
+       FROM public.voicemails v
+      WHERE (v.id = inbox_changes.thing_id)))
+    WHEN (kind = 'approval'::text) THEN (EXISTS ( SELECT
+       FROM public.approvals a
+      WHERE (a.id = inbox_changes.thing_id)))
+    WHEN (kind = 'flow'::text) THEN (EXISTS ( SELECT
+       FROM public.flows f
+      WHERE (f.id = inbox_changes.thing_id)))
+    WHEN (kind = 'number'::text) THEN (EXISTS ( SELECT
+       FROM public.numbers n
+      WHERE (n.id = inbox_changes.thing_id)))
+    WHEN (kind = 'contact'::text) THEN (EXISTS ( SELECT
+       FROM public.contacts k
+      WHERE (k.id = inbox_changes.thing_id)))
+    ELSE (kind = ANY (ARRAY['knowledge'::text, 'tool'::text, 'mcp_server'::text, 'crm_connector'::text]))
+END));
+
+-- POLICY latency_rollups limits
+
+CREATE POLICY limits ON public.latency_rollups AS RESTRICTIVE FOR SELECT TO hum_app USING (( SELECT hum.sees_everything() AS sees_everything));
+
+-- POLICY mcp_flows limits
+
+CREATE POLICY limits ON public.mcp_flows AS RESTRICTIVE TO hum_owner, hum_app USING ((( SELECT hum.sees_everything() AS sees_everything) OR (EXISTS ( SELECT
+   FROM public.flows f
+  WHERE (f.id = mcp_flows.flow_id)))));
+
+-- POLICY message_attempts limits
+
+CREATE POLICY limits ON public.message_attempts AS RESTRICTIVE TO hum_owner, hum_app USING ((( SELECT hum.sees_everything() AS sees_everything) OR (EXISTS ( SELECT
+   FROM public.messages m
+  WHERE (m.id = message_attempts.message_id)))));
+
+-- POLICY message_media limits
+
+CREATE POLICY limits ON public.message_media AS RESTRICTIVE TO hum_owner, hum_app USING ((( SELECT hum.sees_everything() AS sees_everything) OR (EXISTS ( SELECT
+   FROM public.messages m
+  WHERE (m.id = message_media.message_id)))));
+
+-- POLICY message_parts limits
+
+CREATE POLICY limits ON public.message_parts AS RESTRICTIVE TO hum_owner, hum_app USING ((( SELECT hum.sees_everything() AS sees_everything) OR (EXISTS ( SELECT
+   FROM public.calls c
+  WHERE (c.id = message_parts.call_id)))));
+
+-- POLICY messages limits
+
+CREATE POLICY limits ON public.messages AS RESTRICTIVE TO hum_owner, hum_app USING ((( SELECT hum.sees_everything() AS sees_everything) OR (EXISTS ( SELECT
+   FROM public.conversations c
+  WHERE (c.id = messages.conversation_id)))));
+
+-- POLICY numbers limits
+
+CREATE POLICY limits ON public.numbers AS RESTRICTIVE TO hum_owner, hum_app USING ((( SELECT hum.sees_everything() AS sees_everything) OR ((id = ANY (( SELECT hum.limited_numbers() AS limited_numbers)::uuid[])) OR (flow_id = ANY (( SELECT hum.limited_flows() AS limited_flows)::uuid[])) OR (sms_flow_id = ANY (( SELECT hum.limited_flows() AS limited_flows)::uuid[])))));
+
+-- POLICY outbound_attempts limits
+
+CREATE POLICY limits ON public.outbound_attempts AS RESTRICTIVE TO hum_owner, hum_app USING ((( SELECT hum.sees_everything() AS sees_everything) OR (EXISTS ( SELECT
+   FROM public.calls c
+  WHERE (c.id = outbound_attempts.call_id)))));
+
+-- POLICY outbound_calls limits
+
+CREATE POLICY limits ON public.outbound_calls AS RESTRICTIVE TO hum_owner, hum_app USING ((( SELECT hum.sees_everything() AS sees_everything) OR (EXISTS ( SELECT
+   FROM public.calls c
+  WHERE (c.id = outbound_calls.call_id)))));
+
+-- POLICY text_runs limits
+
+CREATE POLICY limits ON public.text_runs AS RESTRICTIVE TO hum_owner, hum_app USING ((( SELECT hum.sees_everything() AS sees_everything) OR (EXISTS ( SELECT
+   FROM public.conversations c
+  WHERE (c.id = text_runs.conversation_id)))));
+
+-- POLICY tool_runs limits
+
+CREATE POLICY limits ON public.tool_runs AS RESTRICTIVE TO hum_owner, hum_app USING ((( SELECT hum.sees_everything() AS sees_everything) OR
+CASE
+    WHEN (call_id IS NOT NULL) THEN (EXISTS ( SELECT
+       FROM public.calls c
+      WHERE (c.id = tool_runs.call_id)))
+    WHEN (conversation_id IS NOT NULL) THEN (EXISTS ( SELECT
+       FROM public.conversations c
+      WHERE (c.id = tool_runs.conversation_id)))
+    ELSE (EXISTS ( SELECT
+       FROM public.flows f
+      WHERE (f.id = tool_runs.flow_id)))
+END));
+
+-- POLICY transfers limits
+
+CREATE POLICY limits ON public.transfers AS RESTRICTIVE TO hum_owner, hum_app USING ((( SELECT hum.sees_everything() AS sees_everything) OR (EXISTS ( SELECT
+   FROM public.calls c
+  WHERE (c.id = transfers.call_id)))));
+
+-- POLICY trigger_deliveries limits
+
+CREATE POLICY limits ON public.trigger_deliveries AS RESTRICTIVE FOR SELECT TO hum_app USING (( SELECT hum.sees_everything() AS sees_everything));
+
+-- POLICY usage_entries limits
+
+CREATE POLICY limits ON public.usage_entries AS RESTRICTIVE TO hum_owner, hum_app USING ((( SELECT hum.sees_everything() AS sees_everything) OR ((number_id = ANY (( SELECT hum.limited_numbers() AS limited_numbers)::uuid[])) OR (flow_id = ANY (( SELECT hum.limited_flows() AS limited_flows)::uuid[])))));
+
+-- POLICY usage_rollups limits
+
+CREATE POLICY limits ON public.usage_rollups AS RESTRICTIVE TO hum_owner, hum_app USING ((( SELECT hum.sees_everything() AS sees_everything) OR ((number_id = ANY (( SELECT hum.limited_numbers() AS limited_numbers)::uuid[])) OR (flow_id = ANY (( SELECT hum.limited_flows() AS limited_flows)::uuid[])))));
+
+-- POLICY voicemails limits
+
+CREATE POLICY limits ON public.voicemails AS RESTRICTIVE TO hum_owner, hum_app USING ((( SELECT hum.sees_everything() AS sees_everything) OR (EXISTS ( SELECT
+   FROM public.calls c
+  WHERE (c.id = voicemails.call_id)))));
+
+-- POLICY webhook_attempts limits
+
+CREATE POLICY limits ON public.webhook_attempts AS RESTRICTIVE FOR SELECT TO hum_app USING (( SELECT hum.sees_everything() AS sees_everything));
+
+-- POLICY webhook_deliveries limits
+
+CREATE POLICY limits ON public.webhook_deliveries AS RESTRICTIVE FOR SELECT TO hum_app USING (( SELECT hum.sees_everything() AS sees_everything));
+
+-- POLICY webhooks limits
+
+CREATE POLICY limits ON public.webhooks AS RESTRICTIVE FOR SELECT TO hum_app USING (( SELECT hum.sees_everything() AS sees_everything));
 
 -- ROW SECURITY lookup_days
 

@@ -10,7 +10,7 @@ from storage import revocations
 from storage.db import Tx
 
 MEMBERS = """
-    SELECT m.user_id, u.email, u.name, m.role, m.created_at AS joined_at
+    SELECT m.user_id, u.email, u.name, m.role, m.created_at AS joined_at, m.limited_numbers, m.limited_flows
       FROM memberships m JOIN users u ON u.id = m.user_id
      WHERE m.org_id = hum.org_id()
        AND ($1::timestamptz IS NULL OR (m.created_at, m.user_id) > ($1, $2::uuid))
@@ -18,7 +18,7 @@ MEMBERS = """
      LIMIT $3
 """
 MEMBER = """
-    SELECT m.user_id, u.email, u.name, m.role, m.created_at AS joined_at
+    SELECT m.user_id, u.email, u.name, m.role, m.created_at AS joined_at, m.limited_numbers, m.limited_flows
       FROM memberships m JOIN users u ON u.id = m.user_id
      WHERE m.org_id = hum.org_id() AND m.user_id = $1
 """
@@ -36,6 +36,17 @@ IS_STILL_ADMIN = """
        FOR SHARE
 """
 SET_ROLE = "UPDATE memberships SET role = $2 WHERE org_id = hum.org_id() AND user_id = $1"
+SET_LIMITS = """
+    UPDATE memberships SET limited_numbers = $2, limited_flows = $3 WHERE org_id = hum.org_id() AND user_id = $1
+"""
+LIMITED = """
+    SELECT true FROM memberships
+     WHERE org_id = hum.org_id() AND user_id = $1 AND cardinality(limited_numbers) + cardinality(limited_flows) > 0
+"""
+UNKNOWN_NUMBERS = "SELECT id FROM unnest($1::uuid[]) AS id WHERE id NOT IN (SELECT n.id FROM numbers n)"
+UNKNOWN_FLOWS = """
+    SELECT id FROM unnest($1::uuid[]) AS id WHERE id NOT IN (SELECT f.id FROM flows f WHERE f.deleted_at IS NULL)
+"""
 REMOVE = "DELETE FROM memberships WHERE org_id = hum.org_id() AND user_id = $1"
 REVOKE_KEYS_OF = "UPDATE api_keys SET revoked_at = now() WHERE made_by = $1 AND revoked_at IS NULL"
 # A retained key needs a creator who is a member.  It loses the scope that only a site admin can grant, and gets the lesser of both
@@ -79,6 +90,13 @@ class MemberRow:
     name: str | None
     role: str
     joined_at: datetime
+    #: Both empty: the member sees everything.
+    limited_numbers: Sequence[UUID]
+    limited_flows: Sequence[UUID]
+
+    @property
+    def is_limited(self) -> bool:
+        return bool(self.limited_numbers or self.limited_flows)
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +136,27 @@ async def is_still_admin(tx: Tx, user: UUID) -> bool:
 async def set_role(tx: Tx, user: UUID, role: str) -> None:
     await tx.execute(SET_ROLE, user, role)
     await revocations.publish(tx, user)
+
+
+async def set_limits(tx: Tx, user: UUID, numbers: Sequence[UUID], flows: Sequence[UUID]) -> None:
+    """Limit a member, who is no admin, to these numbers and agents; without any, the member sees everything."""
+    await tx.execute(SET_LIMITS, user, numbers, flows)
+    await revocations.publish(tx, user)
+
+
+async def is_limited(tx: Tx, user: UUID) -> bool:
+    """Return whether a member sees some numbers and agents only."""
+    return await tx.fetchval(LIMITED, user) is not None
+
+
+async def unknown_numbers(tx: Tx, ids: Sequence[UUID]) -> set[UUID]:
+    """Return those of these ids that are no numbers of the organization."""
+    return {row["id"] for row in await tx.fetch(UNKNOWN_NUMBERS, ids)}
+
+
+async def unknown_flows(tx: Tx, ids: Sequence[UUID]) -> set[UUID]:
+    """Return those of these ids that are no agents of the organization."""
+    return {row["id"] for row in await tx.fetch(UNKNOWN_FLOWS, ids)}
 
 
 async def remove(tx: Tx, user: UUID) -> None:

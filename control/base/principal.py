@@ -34,6 +34,8 @@ def require(principal: Principal, access: options_pb2.Access) -> None:
         raise NoMembership
     if rank(principal.role) < access.role - 1:
         raise Forbidden(f"This needs the role {ROLES[access.role - 1]}; yours is {principal.role}.")
+    if access.whole_organization and principal.limits is not None:
+        raise Forbidden("This shows or changes the whole organization, and you see some of its numbers or agents only.")
     if principal.key_id is not None and not has_scope(principal.scopes, access.scope):
         raise InsufficientScope(f"This needs the scope {access.scope}.")
 

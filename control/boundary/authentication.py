@@ -18,7 +18,7 @@ from hum.clock import Clock
 from hum.contract.errors import ApiKeyRequired, Forbidden, OrganizationChanged, RequestRefused, SessionRequired
 from hum.contract.principal import Principal
 from hum.v1 import options_pb2
-from storage.db import BUSY, UNAVAILABLE, Db, Tx
+from storage.db import BUSY, LIMITS, UNAVAILABLE, Db, Tx
 
 #: Most credentials that are remembered as valid; the least recently used ones are dropped first.
 MAX_RECENT_CREDENTIALS = 10_000
@@ -98,6 +98,8 @@ class Authentication:
             if not _matches_organization(principal, incoming.metadata.get(rpc.ORGANIZATION, "")):
                 raise OrganizationChanged
             rights.require(principal, incoming.method.access)
+            # For the transactions that the request opens itself.
+            LIMITS.set(principal.limits)
             if principal.organization is not None:
                 structlog.contextvars.bind_contextvars(
                     organization=ids.show(ids.Kind.ORGANIZATION, principal.organization)
@@ -159,6 +161,8 @@ class Authentication:
             return _unknown(_scheme(before))
         if now.organization is not None and now.organization != before.organization:
             return OrganizationChanged()
+        if now.limits != before.limits:
+            return Forbidden("What you may see has changed; open the stream again.")
         try:
             rights.require(now, access)
         except RequestRefused as refused:

@@ -8,8 +8,8 @@ from google.protobuf import any_pb2
 from google.rpc import error_details_pb2, status_pb2
 
 from hum import rpc
-from hum.contract.errors import Conflict, FieldError, RequestRefused, Unavailable
-from storage.db import UNAVAILABLE
+from hum.contract.errors import Conflict, FieldError, NotFound, RequestRefused, Unavailable
+from storage.db import LIMITS, UNAVAILABLE
 
 #: A status travels as trailing metadata, of which gRPC accepts 8 KiB in all: its message (percent-encoded), and the
 #: whole status again in base64.  These limits on the message and the field errors keep it below that.
@@ -23,6 +23,8 @@ def refusal(error: Exception) -> RequestRefused | None:
         return error
     if isinstance(error, asyncpg.LockNotAvailableError | asyncpg.DeadlockDetectedError | asyncpg.SerializationError):
         return Conflict()
+    if isinstance(error, asyncpg.InsufficientPrivilegeError) and LIMITS.get() is not None:
+        return NotFound("There is no such thing among the numbers and agents that you see.")
     if isinstance(error, asyncpg.QueryCanceledError):
         message = "This took the database too long; ask for less at once, or try again."
         return Unavailable(message, **rpc.TIME_LIMIT)

@@ -34,7 +34,7 @@ from hum.plans import FREE
 from hum.secrets import Keyring
 from hum.v1 import identity_pb2 as pb
 from hum.v1 import options_pb2, runtime_pb2
-from storage import identity, quarantine, sessions
+from storage import identity, quarantine, sessions, team
 from storage.db import Db, Tx
 from storage.identity import ApiKeyRow, InvitationRow, MembershipRow, OrganizationRow, OwnRequestRow, RequestRow
 from storage.sessions import IssuerAccountRow
@@ -76,6 +76,7 @@ class IdentityServicer:
             role=value(options_pb2.Role, current.role if current else None),
             permissions=permissions(member),
             stand_ins=self._stand_ins,
+            limited=bool(current and principal.user_id and await team.is_limited(tx, principal.user_id)),
             organizations=[
                 pb.Membership(
                     id=ids.show(Kind.ORGANIZATION, row.id), name=row.name, role=value(options_pb2.Role, row.role)

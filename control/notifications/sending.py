@@ -64,7 +64,8 @@ class Mailer:
             return letters.invitation(invitation, self.public_url) if invitation else None
         assert row.user_id is not None, "an e-mail is a member's or an invitation"
         reader = await notifications.reader(tx, row.org_id, row.user_id)
-        return letters.letter(reader, await notifications.notices(tx, row.id), self.public_url) if reader else None
+        notices = await notifications.notices(tx, row.id)
+        return letters.letter(reader, notices, self.public_url) if reader and notices else None
 
     async def _postpone(self, row: EmailAttemptRow, error: NotSent) -> None:
         if self.clock() - row.created_at >= self.patience:

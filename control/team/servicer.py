@@ -1,12 +1,14 @@
 """TeamService (proto/hum/v1/team.proto)."""
 
 from datetime import timedelta
+from uuid import UUID
 
 from control.base import paging
 from control.base.wire import timestamp, value, word
 from control.boundary import TransactionContext
 from control.team import usecases
 from hum import ids
+from hum.contract.principal import Principal
 from hum.ids import Kind
 from hum.v1 import options_pb2
 from hum.v1 import team_pb2 as pb
@@ -22,16 +24,19 @@ class TeamServicer:
         place, count = self._cursors.read(request), paging.rows_to_fetch(request)
         page = await team.page_members(ctx.tx, (place[0], place[1]) if place else None, count)
         rows, more = self._cursors.cut(request, page, lambda row: (row.joined_at, row.user_id))
-        return pb.ListMembersResponse(members=[present(row) for row in rows], next_cursor=more)
+        return pb.ListMembersResponse(members=[present(row, ctx.principal) for row in rows], next_cursor=more)
 
     async def UpdateMember(self, request: pb.UpdateMemberRequest, ctx: TransactionContext) -> pb.UpdateMemberResponse:
         user, role = ids.require(Kind.USER, request.user_id), word(options_pb2.Role, request.member.role)
-        row = (
-            await usecases.change_role(ctx.tx, ctx.principal, user, role)
-            if role is not None
-            else await team.member(ctx.tx, user)
-        )
-        return pb.UpdateMemberResponse(member=present(row))
+        limits, row = _limits(request), await team.member(ctx.tx, user)
+        # An admin is never limited: what ends a limit goes before the role, and what sets one after it.
+        if limits is not None and not any(limits):
+            row = await usecases.limit(ctx.tx, ctx.principal, user, *limits)
+        if role is not None:
+            row = await usecases.change_role(ctx.tx, ctx.principal, user, role)
+        if limits is not None and any(limits):
+            row = await usecases.limit(ctx.tx, ctx.principal, user, *limits)
+        return pb.UpdateMemberResponse(member=present(row, ctx.principal))
 
     async def RemoveMember(self, request: pb.RemoveMemberRequest, ctx: TransactionContext) -> pb.RemoveMemberResponse:
         user = ids.require(Kind.USER, request.user_id)
@@ -60,8 +65,23 @@ class TeamServicer:
         return pb.DeleteInviteResponse()
 
 
-def present(row: MemberRow) -> pb.Member:
+def _limits(request: pb.UpdateMemberRequest) -> tuple[list[UUID], list[UUID]] | None:
+    """Return the numbers and agents that a request limits a member to; None if it leaves that as it is."""
+    if not request.member.HasField("limited_to") and "limited_to" not in request.update_mask.paths:
+        return None
+    limited_to = request.member.limited_to
+    numbers = [ids.require(Kind.NUMBER, id) for id in dict.fromkeys(limited_to.number_ids)]
+    return numbers, [ids.require(Kind.FLOW, id) for id in dict.fromkeys(limited_to.flow_ids)]
+
+
+def present(row: MemberRow, reader: Principal) -> pb.Member:
+    """Return a member as the reader sees them: only admins see what others are limited to."""
+    limited_to = pb.LimitedTo(
+        number_ids=[ids.show(Kind.NUMBER, id) for id in row.limited_numbers],
+        flow_ids=[ids.show(Kind.FLOW, id) for id in row.limited_flows],
+    )
     return pb.Member(
+        limited_to=limited_to if reader.role == usecases.ADMIN or reader.user_id == row.user_id else None,
         user_id=ids.show(Kind.USER, row.user_id),
         email=row.email,
         name=row.name,

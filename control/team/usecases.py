@@ -10,6 +10,7 @@ from hum import ids
 from hum.contract import validation
 from hum.contract.errors import AlreadyExists, FieldError, Forbidden, InvalidRequest, InvalidState
 from hum.contract.principal import Principal
+from hum.ids import Kind
 from hum.v1 import events_pb2
 from storage import events, identity, team
 from storage.db import Tx
@@ -29,11 +30,37 @@ async def change_role(tx: Tx, principal: Principal, user: UUID, role: str) -> Me
     before = await team.member(tx, user)
     if before.role == role:
         return before
+    if role == ADMIN and before.is_limited:
+        raise InvalidState("An admin sees everything: let the member see all numbers and agents first (limited_to).")
     _require_another_admin(admins, user)
     await team.set_role(tx, user, role)
     if role != ADMIN:
         await team.delete_invites_of(tx, user)
     await events.append(tx, principal.org_id, user, events_pb2.MemberRoleChangedEvent(by=principal.name, role=role))
+    return await team.member(tx, user)
+
+
+async def limit(tx: Tx, principal: Principal, user: UUID, numbers: Sequence[UUID], flows: Sequence[UUID]) -> MemberRow:
+    """Limit what a member sees to numbers and agents; without any, the member sees everything.
+
+    The member's open streams end.  Raises NotFound, InvalidRequest for numbers and agents that the organization doesn't have, InvalidState
+    for an admin, and Forbidden as `invite` does.
+    """
+    await _lock_admins(tx, principal)
+    before = await team.member(tx, user)
+    unknown = {"number_ids": await team.unknown_numbers(tx, numbers), "flow_ids": await team.unknown_flows(tx, flows)}
+    kept = {*before.limited_numbers, *before.limited_flows}
+    errors = [
+        FieldError(f"member.limited_to.{field}", f"the organization has no {noun} {ids.show(kind, id)}")
+        for field, noun, kind in (("number_ids", "number", Kind.NUMBER), ("flow_ids", "agent", Kind.FLOW))
+        # What was deleted meanwhile may stay.
+        for id in sorted(unknown[field] - kept)
+    ]
+    if errors:
+        raise InvalidRequest(errors)
+    if before.role == ADMIN and (numbers or flows):
+        raise InvalidState("An admin sees everything: give the member another role first.")
+    await team.set_limits(tx, user, numbers, flows)
     return await team.member(tx, user)
 
 
@@ -58,8 +85,13 @@ async def leave(tx: Tx, principal: Principal) -> None:
 async def _remove(tx: Tx, principal: Principal, user: UUID, admins: Sequence[UUID], *, keep_keys: bool) -> None:
     # Before the invitations are locked: a key's revocation locks keys first.
     await identity.lock_keys(tx)
-    role = (await team.member(tx, user)).role
+    member = await team.member(tx, user)
+    role = member.role
     _require_another_admin(admins, user)
+    if keep_keys and member.is_limited:
+        raise InvalidState(
+            "The API keys of a member who sees some numbers or agents only can't be kept: they would see everything."
+        )
     await team.remove(tx, user)
     await team.delete_invites_of(tx, user)
     if keep_keys and principal.user_id != user:

@@ -7,6 +7,14 @@ from hum.contract.errors import NoMembership
 
 
 @dataclass(frozen=True, slots=True)
+class Limits:
+    """The numbers and agents that a limited member sees."""
+
+    numbers: tuple[UUID, ...]
+    flows: tuple[UUID, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Principal:
     """A person or an API key.  A key always works in its organization; a person works in one, or in none yet."""
 
@@ -18,6 +26,8 @@ class Principal:
     user_id: UUID | None
     name: str
     site_admin: bool = False
+    #: None: everything in the organization.
+    limits: Limits | None = None
 
     @property
     def org_id(self) -> UUID:

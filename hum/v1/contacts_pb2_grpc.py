@@ -126,7 +126,8 @@ class ContactsServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ExportContacts(self, request, context):
-        """Returns all contacts, ordered by number: as CSV, which an import accepts, or as lines of JSON.
+        """Returns all contacts, ordered by number: as CSV, which an import accepts, or as lines of JSON.  A viewer, or a key with a viewer's
+        role, exports nothing.
         buf:lint:ignore RPC_RESPONSE_STANDARD_NAME
         buf:lint:ignore RPC_REQUEST_RESPONSE_UNIQUE
         """

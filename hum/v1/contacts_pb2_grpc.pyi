@@ -46,7 +46,8 @@ class ContactsServiceStub:
     GetContactImport: _grpc.UnaryUnaryMultiCallable[_contacts_pb2.GetContactImportRequest, _contacts_pb2.GetContactImportResponse]
     """Returns how far an import is, for 30 days after its end."""
     ExportContacts: _grpc.UnaryStreamMultiCallable[_contacts_pb2.ExportContactsRequest, _httpbody_pb2.HttpBody]
-    """Returns all contacts, ordered by number: as CSV, which an import accepts, or as lines of JSON.
+    """Returns all contacts, ordered by number: as CSV, which an import accepts, or as lines of JSON.  A viewer, or a key with a viewer's
+    role, exports nothing.
     buf:lint:ignore RPC_RESPONSE_STANDARD_NAME
     buf:lint:ignore RPC_REQUEST_RESPONSE_UNIQUE
     """
@@ -82,7 +83,8 @@ class ContactsServiceAsyncStub(ContactsServiceStub):
     GetContactImport: _aio.UnaryUnaryMultiCallable[_contacts_pb2.GetContactImportRequest, _contacts_pb2.GetContactImportResponse]  # type: ignore[assignment]
     """Returns how far an import is, for 30 days after its end."""
     ExportContacts: _aio.UnaryStreamMultiCallable[_contacts_pb2.ExportContactsRequest, _httpbody_pb2.HttpBody]  # type: ignore[assignment]
-    """Returns all contacts, ordered by number: as CSV, which an import accepts, or as lines of JSON.
+    """Returns all contacts, ordered by number: as CSV, which an import accepts, or as lines of JSON.  A viewer, or a key with a viewer's
+    role, exports nothing.
     buf:lint:ignore RPC_RESPONSE_STANDARD_NAME
     buf:lint:ignore RPC_REQUEST_RESPONSE_UNIQUE
     """
@@ -145,7 +147,8 @@ class ContactsServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _contacts_pb2.ExportContactsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_httpbody_pb2.HttpBody], _abc.AsyncIterator[_httpbody_pb2.HttpBody]]:
-        """Returns all contacts, ordered by number: as CSV, which an import accepts, or as lines of JSON.
+        """Returns all contacts, ordered by number: as CSV, which an import accepts, or as lines of JSON.  A viewer, or a key with a viewer's
+        role, exports nothing.
         buf:lint:ignore RPC_RESPONSE_STANDARD_NAME
         buf:lint:ignore RPC_REQUEST_RESPONSE_UNIQUE
         """

@@ -245,8 +245,11 @@ class GetMeResponse(message.Message):
     PENDING_ORGANIZATIONS_FIELD_NUMBER: builtins.int
     PERMISSIONS_FIELD_NUMBER: builtins.int
     STAND_INS_FIELD_NUMBER: builtins.int
+    LIMITED_FIELD_NUMBER: builtins.int
     role: options_pb2.Role.ValueType
     """A key's role is at most its creator's present role."""
+    limited: builtins.bool
+    """Whether the member, or the key's creator, sees some numbers and agents only; see `limited_to` of a member."""
     @builtins.property
     def user(self) -> User:
         """For a key: the person who created it, or null if nobody did."""
@@ -284,10 +287,11 @@ class GetMeResponse(message.Message):
         pending_organizations: abc.Iterable[PendingOrganization] | None = ...,
         permissions: abc.Iterable[builtins.str] | None = ...,
         stand_ins: abc.Iterable[StandIn.ValueType] | None = ...,
+        limited: builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = typing.Literal["organization", b"organization", "user", b"user"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = typing.Literal["invitations", b"invitations", "organization", b"organization", "organizations", b"organizations", "pending_organizations", b"pending_organizations", "permissions", b"permissions", "role", b"role", "stand_ins", b"stand_ins", "user", b"user"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = typing.Literal["invitations", b"invitations", "limited", b"limited", "organization", b"organization", "organizations", b"organizations", "pending_organizations", b"pending_organizations", "permissions", b"permissions", "role", b"role", "stand_ins", b"stand_ins", "user", b"user"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -144,6 +144,7 @@ class Access(message.Message):
     ANSWERS_SECRET_FIELD_NUMBER: builtins.int
     AUDITS_READS_FIELD_NUMBER: builtins.int
     ENDS_FIELD_NUMBER: builtins.int
+    WHOLE_ORGANIZATION_FIELD_NUMBER: builtins.int
     role: Role.ValueType
     """The lowest role that may call it."""
     scope: builtins.str
@@ -163,6 +164,8 @@ class Access(message.Message):
     """It ends, cancels, denies or pauses something: it is not refused when the organization has stored too much in too short a time.
     Methods whose verb is DELETE are not refused for that either.
     """
+    whole_organization: builtins.bool
+    """It shows or changes what belongs to the whole organization: a member who is limited to some numbers and agents may not call it."""
     @builtins.property
     def planes(self) -> containers.RepeatedScalarFieldContainer[Plane.ValueType]:
         """For AUDIENCE_NODE: the planes that may call it."""
@@ -179,10 +182,11 @@ class Access(message.Message):
         answers_secret: builtins.bool = ...,
         audits_reads: builtins.bool = ...,
         ends: builtins.bool = ...,
+        whole_organization: builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = typing.Literal["acts_outside", b"acts_outside", "answers_secret", b"answers_secret", "audience", b"audience", "audits_reads", b"audits_reads", "ends", b"ends", "planes", b"planes", "role", b"role", "scope", b"scope", "session_only", b"session_only"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = typing.Literal["acts_outside", b"acts_outside", "answers_secret", b"answers_secret", "audience", b"audience", "audits_reads", b"audits_reads", "ends", b"ends", "planes", b"planes", "role", b"role", "scope", b"scope", "session_only", b"session_only", "whole_organization", b"whole_organization"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

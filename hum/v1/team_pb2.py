@@ -30,7 +30,7 @@ from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__
 from hum.v1 import options_pb2 as hum_dot_v1_dot_options__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x11hum/v1/team.proto\x12\x06hum.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x14hum/v1/options.proto\"\xde\x01\n\x06Member\x12\x1d\n\x07user_id\x18\x01 \x01(\tB\x04\xe2\x41\x01\x03R\x06userId\x12\x1a\n\x05\x65mail\x18\x02 \x01(\tB\x04\xe2\x41\x01\x03R\x05\x65mail\x12\x1d\n\x04name\x18\x03 \x01(\tB\x04\xe2\x41\x01\x03H\x00R\x04name\x88\x01\x01\x12.\n\x04role\x18\x04 \x01(\x0e\x32\x0c.hum.v1.RoleB\x0c\xe2\x41\x01\x02\xbaH\x05\x82\x01\x02\x10\x01R\x04role\x12\x41\n\tjoined_at\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x08\xe2\x41\x01\x03\x90\xb6\x18\x01R\x08joinedAtB\x07\n\x05_name\"]\n\x12ListMembersRequest\x12%\n\x05limit\x18\x01 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xc8\x01(\x01H\x00R\x05limit\x88\x01\x01\x12\x16\n\x06\x63ursor\x18\x02 \x01(\tR\x06\x63ursorB\x08\n\x06_limit\"u\n\x13ListMembersResponse\x12(\n\x07members\x18\x01 \x03(\x0b\x32\x0e.hum.v1.MemberR\x07members\x12$\n\x0bnext_cursor\x18\x02 \x01(\tH\x00R\nnextCursor\x88\x01\x01\x42\x0e\n\x0c_next_cursor\"\x9b\x01\n\x13UpdateMemberRequest\x12\x17\n\x07user_id\x18\x01 \x01(\tR\x06userId\x12.\n\x06member\x18\x02 \x01(\x0b\x32\x0e.hum.v1.MemberB\x06\xbaH\x03\xc8\x01\x01R\x06member\x12;\n\x0bupdate_mask\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.FieldMaskR\nupdateMask\">\n\x14UpdateMemberResponse\x12&\n\x06member\x18\x01 \x01(\x0b\x32\x0e.hum.v1.MemberR\x06member\"R\n\x13RemoveMemberRequest\x12\x17\n\x07user_id\x18\x01 \x01(\tR\x06userId\x12\"\n\rkeep_api_keys\x18\x02 \x01(\x08R\x0bkeepApiKeys\"\x16\n\x14RemoveMemberResponse\"\x1a\n\x18LeaveOrganizationRequest\"\x1b\n\x19LeaveOrganizationResponse\"\xac\x02\n\x06Invite\x12\x14\n\x02id\x18\x01 \x01(\tB\x04\xe2\x41\x01\x03R\x02id\x12#\n\x05\x65mail\x18\x02 \x01(\tB\x08\xe2\x41\x01\x02\xe0\xb5\x18\x06H\x00R\x05\x65mail\x88\x01\x01\x12.\n\x04role\x18\x03 \x01(\x0e\x32\x0c.hum.v1.RoleB\x0c\xe2\x41\x01\x02\xbaH\x05\x82\x01\x02\x10\x01R\x04role\x12#\n\ninvited_by\x18\x04 \x01(\tB\x04\xe2\x41\x01\x03R\tinvitedBy\x12\x43\n\ncreated_at\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x08\xe2\x41\x01\x03\x90\xb6\x18\x01R\tcreatedAt\x12\x43\n\nexpires_at\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x08\xe2\x41\x01\x03\x90\xb6\x18\x01R\texpiresAtB\x08\n\x06_email\"]\n\x12ListInvitesRequest\x12%\n\x05limit\x18\x01 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xc8\x01(\x01H\x00R\x05limit\x88\x01\x01\x12\x16\n\x06\x63ursor\x18\x02 \x01(\tR\x06\x63ursorB\x08\n\x06_limit\"u\n\x13ListInvitesResponse\x12(\n\x07invites\x18\x01 \x03(\x0b\x32\x0e.hum.v1.InviteR\x07invites\x12$\n\x0bnext_cursor\x18\x02 \x01(\tH\x00R\nnextCursor\x88\x01\x01\x42\x0e\n\x0c_next_cursor\"E\n\x13\x43reateInviteRequest\x12.\n\x06invite\x18\x01 \x01(\x0b\x32\x0e.hum.v1.InviteB\x06\xbaH\x03\xc8\x01\x01R\x06invite\">\n\x14\x43reateInviteResponse\x12&\n\x06invite\x18\x01 \x01(\x0b\x32\x0e.hum.v1.InviteR\x06invite\"%\n\x13\x44\x65leteInviteRequest\x12\x0e\n\x02id\x18\x01 \x01(\tR\x02id\"\x16\n\x14\x44\x65leteInviteResponse2\xa0\x07\n\x0bTeamService\x12j\n\x0bListMembers\x12\x1a.hum.v1.ListMembersRequest\x1a\x1b.hum.v1.ListMembersResponse\"\"\x8a\xb5\x18\r\x08\x01\x12\tteam:read\x82\xd3\xe4\x93\x02\x0b\x12\t/api/team\x12\x88\x01\n\x0cUpdateMember\x12\x1b.hum.v1.UpdateMemberRequest\x1a\x1c.hum.v1.UpdateMemberResponse\"=\x8a\xb5\x18\x0e\x08\x03\x12\nteam:write\x82\xd3\xe4\x93\x02%2\x13/api/team/{user_id}:\x06memberb\x06member\x12\x7f\n\x0cRemoveMember\x12\x1b.hum.v1.RemoveMemberRequest\x1a\x1c.hum.v1.RemoveMemberResponse\"4\x8a\xb5\x18\x0e\x08\x03\x12\nteam:write\x92\xb5\x18\x03\x08\xcc\x01\x82\xd3\xe4\x93\x02\x15*\x13/api/team/{user_id}\x12\x8f\x01\n\x11LeaveOrganization\x12 .hum.v1.LeaveOrganizationRequest\x1a!.hum.v1.LeaveOrganizationResponse\"5\x8a\xb5\x18\x10\x08\x01\x12\nteam:write \x01\x92\xb5\x18\x03\x08\xcc\x01\x82\xd3\xe4\x93\x02\x14*\x12/api/me/membership\x12r\n\x0bListInvites\x12\x1a.hum.v1.ListInvitesRequest\x1a\x1b.hum.v1.ListInvitesResponse\"*\x8a\xb5\x18\r\x08\x03\x12\tteam:read\x82\xd3\xe4\x93\x02\x13\x12\x11/api/team/invites\x12\x8d\x01\n\x0c\x43reateInvite\x12\x1b.hum.v1.CreateInviteRequest\x1a\x1c.hum.v1.CreateInviteResponse\"B\x8a\xb5\x18\x0e\x08\x03\x12\nteam:write\x92\xb5\x18\x03\x08\xc9\x01\x82\xd3\xe4\x93\x02#\"\x11/api/team/invites:\x06inviteb\x06invite\x12\x82\x01\n\x0c\x44\x65leteInvite\x12\x1b.hum.v1.DeleteInviteRequest\x1a\x1c.hum.v1.DeleteInviteResponse\"7\x8a\xb5\x18\x0e\x08\x03\x12\nteam:write\x92\xb5\x18\x03\x08\xcc\x01\x82\xd3\xe4\x93\x02\x18*\x16/api/team/invites/{id}b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x11hum/v1/team.proto\x12\x06hum.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x14hum/v1/options.proto\"\x90\x02\n\x06Member\x12\x1d\n\x07user_id\x18\x01 \x01(\tB\x04\xe2\x41\x01\x03R\x06userId\x12\x1a\n\x05\x65mail\x18\x02 \x01(\tB\x04\xe2\x41\x01\x03R\x05\x65mail\x12\x1d\n\x04name\x18\x03 \x01(\tB\x04\xe2\x41\x01\x03H\x00R\x04name\x88\x01\x01\x12.\n\x04role\x18\x04 \x01(\x0e\x32\x0c.hum.v1.RoleB\x0c\xe2\x41\x01\x02\xbaH\x05\x82\x01\x02\x10\x01R\x04role\x12\x41\n\tjoined_at\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x08\xe2\x41\x01\x03\x90\xb6\x18\x01R\x08joinedAt\x12\x30\n\nlimited_to\x18\x06 \x01(\x0b\x32\x11.hum.v1.LimitedToR\tlimitedToB\x07\n\x05_name\"e\n\tLimitedTo\x12-\n\nnumber_ids\x18\x01 \x03(\tB\x0e\xbaH\x0b\x92\x01\x08\x10\x64\"\x04r\x02\x18\x64R\tnumberIds\x12)\n\x08\x66low_ids\x18\x02 \x03(\tB\x0e\xbaH\x0b\x92\x01\x08\x10\x64\"\x04r\x02\x18\x64R\x07\x66lowIds\"]\n\x12ListMembersRequest\x12%\n\x05limit\x18\x01 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xc8\x01(\x01H\x00R\x05limit\x88\x01\x01\x12\x16\n\x06\x63ursor\x18\x02 \x01(\tR\x06\x63ursorB\x08\n\x06_limit\"u\n\x13ListMembersResponse\x12(\n\x07members\x18\x01 \x03(\x0b\x32\x0e.hum.v1.MemberR\x07members\x12$\n\x0bnext_cursor\x18\x02 \x01(\tH\x00R\nnextCursor\x88\x01\x01\x42\x0e\n\x0c_next_cursor\"\x9b\x01\n\x13UpdateMemberRequest\x12\x17\n\x07user_id\x18\x01 \x01(\tR\x06userId\x12.\n\x06member\x18\x02 \x01(\x0b\x32\x0e.hum.v1.MemberB\x06\xbaH\x03\xc8\x01\x01R\x06member\x12;\n\x0bupdate_mask\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.FieldMaskR\nupdateMask\">\n\x14UpdateMemberResponse\x12&\n\x06member\x18\x01 \x01(\x0b\x32\x0e.hum.v1.MemberR\x06member\"R\n\x13RemoveMemberRequest\x12\x17\n\x07user_id\x18\x01 \x01(\tR\x06userId\x12\"\n\rkeep_api_keys\x18\x02 \x01(\x08R\x0bkeepApiKeys\"\x16\n\x14RemoveMemberResponse\"\x1a\n\x18LeaveOrganizationRequest\"\x1b\n\x19LeaveOrganizationResponse\"\xac\x02\n\x06Invite\x12\x14\n\x02id\x18\x01 \x01(\tB\x04\xe2\x41\x01\x03R\x02id\x12#\n\x05\x65mail\x18\x02 \x01(\tB\x08\xe2\x41\x01\x02\xe0\xb5\x18\x06H\x00R\x05\x65mail\x88\x01\x01\x12.\n\x04role\x18\x03 \x01(\x0e\x32\x0c.hum.v1.RoleB\x0c\xe2\x41\x01\x02\xbaH\x05\x82\x01\x02\x10\x01R\x04role\x12#\n\ninvited_by\x18\x04 \x01(\tB\x04\xe2\x41\x01\x03R\tinvitedBy\x12\x43\n\ncreated_at\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x08\xe2\x41\x01\x03\x90\xb6\x18\x01R\tcreatedAt\x12\x43\n\nexpires_at\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x08\xe2\x41\x01\x03\x90\xb6\x18\x01R\texpiresAtB\x08\n\x06_email\"]\n\x12ListInvitesRequest\x12%\n\x05limit\x18\x01 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xc8\x01(\x01H\x00R\x05limit\x88\x01\x01\x12\x16\n\x06\x63ursor\x18\x02 \x01(\tR\x06\x63ursorB\x08\n\x06_limit\"u\n\x13ListInvitesResponse\x12(\n\x07invites\x18\x01 \x03(\x0b\x32\x0e.hum.v1.InviteR\x07invites\x12$\n\x0bnext_cursor\x18\x02 \x01(\tH\x00R\nnextCursor\x88\x01\x01\x42\x0e\n\x0c_next_cursor\"E\n\x13\x43reateInviteRequest\x12.\n\x06invite\x18\x01 \x01(\x0b\x32\x0e.hum.v1.InviteB\x06\xbaH\x03\xc8\x01\x01R\x06invite\">\n\x14\x43reateInviteResponse\x12&\n\x06invite\x18\x01 \x01(\x0b\x32\x0e.hum.v1.InviteR\x06invite\"%\n\x13\x44\x65leteInviteRequest\x12\x0e\n\x02id\x18\x01 \x01(\tR\x02id\"\x16\n\x14\x44\x65leteInviteResponse2\xa0\x07\n\x0bTeamService\x12j\n\x0bListMembers\x12\x1a.hum.v1.ListMembersRequest\x1a\x1b.hum.v1.ListMembersResponse\"\"\x8a\xb5\x18\r\x08\x01\x12\tteam:read\x82\xd3\xe4\x93\x02\x0b\x12\t/api/team\x12\x88\x01\n\x0cUpdateMember\x12\x1b.hum.v1.UpdateMemberRequest\x1a\x1c.hum.v1.UpdateMemberResponse\"=\x8a\xb5\x18\x0e\x08\x03\x12\nteam:write\x82\xd3\xe4\x93\x02%2\x13/api/team/{user_id}:\x06memberb\x06member\x12\x7f\n\x0cRemoveMember\x12\x1b.hum.v1.RemoveMemberRequest\x1a\x1c.hum.v1.RemoveMemberResponse\"4\x8a\xb5\x18\x0e\x08\x03\x12\nteam:write\x92\xb5\x18\x03\x08\xcc\x01\x82\xd3\xe4\x93\x02\x15*\x13/api/team/{user_id}\x12\x8f\x01\n\x11LeaveOrganization\x12 .hum.v1.LeaveOrganizationRequest\x1a!.hum.v1.LeaveOrganizationResponse\"5\x8a\xb5\x18\x10\x08\x01\x12\nteam:write \x01\x92\xb5\x18\x03\x08\xcc\x01\x82\xd3\xe4\x93\x02\x14*\x12/api/me/membership\x12r\n\x0bListInvites\x12\x1a.hum.v1.ListInvitesRequest\x1a\x1b.hum.v1.ListInvitesResponse\"*\x8a\xb5\x18\r\x08\x03\x12\tteam:read\x82\xd3\xe4\x93\x02\x13\x12\x11/api/team/invites\x12\x8d\x01\n\x0c\x43reateInvite\x12\x1b.hum.v1.CreateInviteRequest\x1a\x1c.hum.v1.CreateInviteResponse\"B\x8a\xb5\x18\x0e\x08\x03\x12\nteam:write\x92\xb5\x18\x03\x08\xc9\x01\x82\xd3\xe4\x93\x02#\"\x11/api/team/invites:\x06inviteb\x06invite\x12\x82\x01\n\x0c\x44\x65leteInvite\x12\x1b.hum.v1.DeleteInviteRequest\x1a\x1c.hum.v1.DeleteInviteResponse\"7\x8a\xb5\x18\x0e\x08\x03\x12\nteam:write\x92\xb5\x18\x03\x08\xcc\x01\x82\xd3\xe4\x93\x02\x18*\x16/api/team/invites/{id}b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -47,6 +47,10 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_MEMBER'].fields_by_name['role']._serialized_options = b'\342A\001\002\272H\005\202\001\002\020\001'
   _globals['_MEMBER'].fields_by_name['joined_at']._loaded_options = None
   _globals['_MEMBER'].fields_by_name['joined_at']._serialized_options = b'\342A\001\003\220\266\030\001'
+  _globals['_LIMITEDTO'].fields_by_name['number_ids']._loaded_options = None
+  _globals['_LIMITEDTO'].fields_by_name['number_ids']._serialized_options = b'\272H\013\222\001\010\020d\"\004r\002\030d'
+  _globals['_LIMITEDTO'].fields_by_name['flow_ids']._loaded_options = None
+  _globals['_LIMITEDTO'].fields_by_name['flow_ids']._serialized_options = b'\272H\013\222\001\010\020d\"\004r\002\030d'
   _globals['_LISTMEMBERSREQUEST'].fields_by_name['limit']._loaded_options = None
   _globals['_LISTMEMBERSREQUEST'].fields_by_name['limit']._serialized_options = b'\272H\007\032\005\030\310\001(\001'
   _globals['_UPDATEMEMBERREQUEST'].fields_by_name['member']._loaded_options = None
@@ -82,37 +86,39 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_TEAMSERVICE'].methods_by_name['DeleteInvite']._loaded_options = None
   _globals['_TEAMSERVICE'].methods_by_name['DeleteInvite']._serialized_options = b'\212\265\030\016\010\003\022\nteam:write\222\265\030\003\010\314\001\202\323\344\223\002\030*\026/api/team/invites/{id}'
   _globals['_MEMBER']._serialized_start=211
-  _globals['_MEMBER']._serialized_end=433
-  _globals['_LISTMEMBERSREQUEST']._serialized_start=435
-  _globals['_LISTMEMBERSREQUEST']._serialized_end=528
-  _globals['_LISTMEMBERSRESPONSE']._serialized_start=530
-  _globals['_LISTMEMBERSRESPONSE']._serialized_end=647
-  _globals['_UPDATEMEMBERREQUEST']._serialized_start=650
-  _globals['_UPDATEMEMBERREQUEST']._serialized_end=805
-  _globals['_UPDATEMEMBERRESPONSE']._serialized_start=807
-  _globals['_UPDATEMEMBERRESPONSE']._serialized_end=869
-  _globals['_REMOVEMEMBERREQUEST']._serialized_start=871
-  _globals['_REMOVEMEMBERREQUEST']._serialized_end=953
-  _globals['_REMOVEMEMBERRESPONSE']._serialized_start=955
-  _globals['_REMOVEMEMBERRESPONSE']._serialized_end=977
-  _globals['_LEAVEORGANIZATIONREQUEST']._serialized_start=979
-  _globals['_LEAVEORGANIZATIONREQUEST']._serialized_end=1005
-  _globals['_LEAVEORGANIZATIONRESPONSE']._serialized_start=1007
-  _globals['_LEAVEORGANIZATIONRESPONSE']._serialized_end=1034
-  _globals['_INVITE']._serialized_start=1037
-  _globals['_INVITE']._serialized_end=1337
-  _globals['_LISTINVITESREQUEST']._serialized_start=1339
-  _globals['_LISTINVITESREQUEST']._serialized_end=1432
-  _globals['_LISTINVITESRESPONSE']._serialized_start=1434
-  _globals['_LISTINVITESRESPONSE']._serialized_end=1551
-  _globals['_CREATEINVITEREQUEST']._serialized_start=1553
-  _globals['_CREATEINVITEREQUEST']._serialized_end=1622
-  _globals['_CREATEINVITERESPONSE']._serialized_start=1624
-  _globals['_CREATEINVITERESPONSE']._serialized_end=1686
-  _globals['_DELETEINVITEREQUEST']._serialized_start=1688
-  _globals['_DELETEINVITEREQUEST']._serialized_end=1725
-  _globals['_DELETEINVITERESPONSE']._serialized_start=1727
-  _globals['_DELETEINVITERESPONSE']._serialized_end=1749
-  _globals['_TEAMSERVICE']._serialized_start=1752
-  _globals['_TEAMSERVICE']._serialized_end=2680
+  _globals['_MEMBER']._serialized_end=483
+  _globals['_LIMITEDTO']._serialized_start=485
+  _globals['_LIMITEDTO']._serialized_end=586
+  _globals['_LISTMEMBERSREQUEST']._serialized_start=588
+  _globals['_LISTMEMBERSREQUEST']._serialized_end=681
+  _globals['_LISTMEMBERSRESPONSE']._serialized_start=683
+  _globals['_LISTMEMBERSRESPONSE']._serialized_end=800
+  _globals['_UPDATEMEMBERREQUEST']._serialized_start=803
+  _globals['_UPDATEMEMBERREQUEST']._serialized_end=958
+  _globals['_UPDATEMEMBERRESPONSE']._serialized_start=960
+  _globals['_UPDATEMEMBERRESPONSE']._serialized_end=1022
+  _globals['_REMOVEMEMBERREQUEST']._serialized_start=1024
+  _globals['_REMOVEMEMBERREQUEST']._serialized_end=1106
+  _globals['_REMOVEMEMBERRESPONSE']._serialized_start=1108
+  _globals['_REMOVEMEMBERRESPONSE']._serialized_end=1130
+  _globals['_LEAVEORGANIZATIONREQUEST']._serialized_start=1132
+  _globals['_LEAVEORGANIZATIONREQUEST']._serialized_end=1158
+  _globals['_LEAVEORGANIZATIONRESPONSE']._serialized_start=1160
+  _globals['_LEAVEORGANIZATIONRESPONSE']._serialized_end=1187
+  _globals['_INVITE']._serialized_start=1190
+  _globals['_INVITE']._serialized_end=1490
+  _globals['_LISTINVITESREQUEST']._serialized_start=1492
+  _globals['_LISTINVITESREQUEST']._serialized_end=1585
+  _globals['_LISTINVITESRESPONSE']._serialized_start=1587
+  _globals['_LISTINVITESRESPONSE']._serialized_end=1704
+  _globals['_CREATEINVITEREQUEST']._serialized_start=1706
+  _globals['_CREATEINVITEREQUEST']._serialized_end=1775
+  _globals['_CREATEINVITERESPONSE']._serialized_start=1777
+  _globals['_CREATEINVITERESPONSE']._serialized_end=1839
+  _globals['_DELETEINVITEREQUEST']._serialized_start=1841
+  _globals['_DELETEINVITEREQUEST']._serialized_end=1878
+  _globals['_DELETEINVITERESPONSE']._serialized_start=1880
+  _globals['_DELETEINVITERESPONSE']._serialized_end=1902
+  _globals['_TEAMSERVICE']._serialized_start=1905
+  _globals['_TEAMSERVICE']._serialized_end=2833
 # @@protoc_insertion_point(module_scope)

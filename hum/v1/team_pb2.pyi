@@ -30,12 +30,19 @@ class Member(message.Message):
     NAME_FIELD_NUMBER: builtins.int
     ROLE_FIELD_NUMBER: builtins.int
     JOINED_AT_FIELD_NUMBER: builtins.int
+    LIMITED_TO_FIELD_NUMBER: builtins.int
     user_id: builtins.str
     email: builtins.str
     name: builtins.str
     role: options_pb2.Role.ValueType
     @builtins.property
     def joined_at(self) -> timestamp_pb2.Timestamp: ...
+    @builtins.property
+    def limited_to(self) -> LimitedTo:
+        """What a viewer or operator sees: the calls, texts, voicemails, recordings and figures of these numbers and agents, and what belongs
+        to them.  Nothing in it: everything.  An admin sees everything.  It takes effect at once, also for open streams.
+        """
+
     def __init__(
         self,
         *,
@@ -44,14 +51,41 @@ class Member(message.Message):
         name: builtins.str | None = ...,
         role: options_pb2.Role.ValueType = ...,
         joined_at: timestamp_pb2.Timestamp | None = ...,
+        limited_to: LimitedTo | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = typing.Literal["_name", b"_name", "joined_at", b"joined_at", "name", b"name"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = typing.Literal["_name", b"_name", "joined_at", b"joined_at", "limited_to", b"limited_to", "name", b"name"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = typing.Literal["_name", b"_name", "email", b"email", "joined_at", b"joined_at", "name", b"name", "role", b"role", "user_id", b"user_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = typing.Literal["_name", b"_name", "email", b"email", "joined_at", b"joined_at", "limited_to", b"limited_to", "name", b"name", "role", b"role", "user_id", b"user_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__name: _TypeAlias = typing.Literal["name"]  # noqa: Y015
     _WhichOneofArgType__name: _TypeAlias = typing.Literal["_name", b"_name"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType__name) -> _WhichOneofReturnType__name | None: ...
+
+@typing.final
+class LimitedTo(message.Message):
+    """Numbers and agents."""
+
+    DESCRIPTOR: descriptor.Descriptor
+
+    NUMBER_IDS_FIELD_NUMBER: builtins.int
+    FLOW_IDS_FIELD_NUMBER: builtins.int
+    @builtins.property
+    def number_ids(self) -> containers.RepeatedScalarFieldContainer[builtins.str]: ...
+    @builtins.property
+    def flow_ids(self) -> containers.RepeatedScalarFieldContainer[builtins.str]:
+        """Flows, which are agents."""
+
+    def __init__(
+        self,
+        *,
+        number_ids: abc.Iterable[builtins.str] | None = ...,
+        flow_ids: abc.Iterable[builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["flow_ids", b"flow_ids", "number_ids", b"number_ids"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 @typing.final
 class ListMembersRequest(message.Message):

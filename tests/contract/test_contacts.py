@@ -176,7 +176,7 @@ async def test_tenants_see_their_own(edge: Edge) -> None:
 async def test_viewers_read_and_operators_write(edge: Edge) -> None:
     viewer = await edge.client("Viewers", role="viewer")
     assert (await viewer.get("/api/contacts")).status_code == 200
-    assert (await viewer.get("/api/contacts/export")).status_code == 200
+    assert (await viewer.get("/api/contacts/export")).status_code == 403
     for path, body in (("", {"phone_e164": "+13175551234"}), ("/import", {"csv": "phone"}), ("/backfill", {})):
         assert (await viewer.post(f"/api/contacts{path}", json=body)).json()["error"]["code"] == "forbidden"
     narrow = await edge.client("Narrow", role="operator", scopes=("calls:write",))

@@ -186,7 +186,7 @@ export default {
     denyApproval: "denied the use of {}",
     expiredApproval: "let the request to use {} expire",
     voidApproval: "dropped the request to use {}, since the call was over",
-    updateMember: "changed the role of {}",
+    updateMember: "changed the role or view of {}",
     removeMember: "removed {} from the team",
     leaveOrganization: "left the organization",
     createInvite: "invited {}",

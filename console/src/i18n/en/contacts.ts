@@ -7,6 +7,8 @@ export default {
   create: "New contact",
   import: "Import",
   export: "Export",
+  exportNeeds: "Viewers export nothing; an operator or admin can.",
+  exportAll: "An export has all contacts, and you see some numbers or agents only.",
   exportLead: "All contacts, ordered by number.",
   dialects: { spreadsheet: "For a spreadsheet (CSV)", plain: "For programs (CSV)", json_lines: "JSON, a contact a line" },
   dialectHints: {

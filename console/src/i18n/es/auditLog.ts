@@ -185,7 +185,7 @@ const texts: Sections["auditLog"] = {
     denyApproval: "denegó el uso de {}",
     expiredApproval: "dejó caducar la solicitud de usar {}",
     voidApproval: "anuló la solicitud de usar {}, porque la llamada había terminado",
-    updateMember: "cambió el rol de {}",
+    updateMember: "cambió el rol o la vista de {}",
     removeMember: "quitó a {} del equipo",
     leaveOrganization: "dejó la organización",
     createInvite: "invitó a {}",

@@ -7,6 +7,8 @@ const texts: Sections["contacts"] = {
   create: "Contacto nuevo",
   import: "Importar",
   export: "Exportar",
+  exportNeeds: "Los lectores no exportan nada; un operador o administrador puede.",
+  exportAll: "Una exportación contiene todos los contactos, y usted solo ve algunos números o agentes.",
   exportLead: "Todos los contactos, por número.",
   dialects: { spreadsheet: "Para una hoja de cálculo (CSV)", plain: "Para programas (CSV)", json_lines: "JSON, un contacto por línea" },
   dialectHints: {

@@ -2,6 +2,7 @@ import { useNavigate, useSearch } from "@tanstack/react-router";
 import { Download, Plus, Upload, Users, X } from "lucide-react";
 import { useMemo, useRef, useState } from "react";
 import { api, data } from "@/api/client";
+import { useMe } from "@/api/me";
 import { useList } from "@/api/queries";
 import { type Command, useCommands } from "@/app/commands";
 import { useTexts } from "@/i18n";
@@ -18,6 +19,7 @@ const DIALECTS = ["spreadsheet", "plain", "json_lines"] as const;
 
 export function Contacts() {
   const t = useTexts("contacts");
+  const me = useMe();
   const search = useSearch({ from: "/shell/contacts" });
   const navigate = useNavigate();
   const [panel, setPanel] = useState<"create" | "export" | null>(null);
@@ -41,7 +43,7 @@ export function Contacts() {
   const isFiltered = Boolean(search.q || search.tag);
   const actions = (
     <>
-      <Button icon={Download} onClick={() => setPanel("export")}>
+      <Button icon={Download} off={me.role === "viewer" ? t.exportNeeds : me.limited ? t.exportAll : null} onClick={() => setPanel("export")}>
         {t.export}
       </Button>
       <ButtonLink icon={Upload} to="/contacts/import">

@@ -4,29 +4,32 @@ import { useChange } from "@/api/acts";
 import { api, data } from "@/api/client";
 import { meQuery, useMe } from "@/api/me";
 import { useTexts } from "@/i18n";
-import { IconButton } from "@/ui/button";
+import { Button, IconButton } from "@/ui/button";
 import { Confirm } from "@/ui/dialog";
 import { SelectField, Switch } from "@/ui/field";
 import { Time } from "@/ui/layout";
 import { type Column, Table } from "@/ui/table";
 import { toast } from "@/ui/toast";
 import { type Member, ROLES, type Role, useMembers } from "./queries";
+import { Sees, isLimited } from "./sees";
 
 const nameOf = (member: Member): string => member.name || member.email;
 
 export function Members() {
   const t = useTexts("team");
   const [removed, setRemoved] = useState<Member | null>(null);
-  const columns = useColumns(setRemoved);
+  const [seeing, setSeeing] = useState<Member | null>(null);
+  const columns = useColumns(setRemoved, setSeeing);
   return (
     <>
       <Table label={t.members} query={useMembers()} columns={columns} rowPx={52} empty={null} />
+      {seeing && <Sees member={seeing} onClose={() => setSeeing(null)} />}
       {removed && <Remove member={removed} onClose={() => setRemoved(null)} />}
     </>
   );
 }
 
-function useColumns(onRemove: (member: Member) => void): Column<Member>[] {
+function useColumns(onRemove: (member: Member) => void, onSees: (member: Member) => void): Column<Member>[] {
   const t = useTexts("team");
   const me = useMe();
   const isAdmin = me.role === "admin";
@@ -46,12 +49,24 @@ function useColumns(onRemove: (member: Member) => void): Column<Member>[] {
       ),
     },
     { key: "role", title: t.role, width: "minmax(10rem, 11rem)", cell: (row) => <RoleCell member={row} /> },
+    ...(isAdmin
+      ? [{ key: "sees", title: t.sees, width: "minmax(8rem, 1fr)", cell: (row: Member) => (row.role === "admin" ? t.seesEverything : <SeesButton member={row} onOpen={onSees} />) }]
+      : []),
     { key: "hint", title: "", width: "minmax(8rem, 2fr)", isWide: true, cell: (row) => <span className="text-xs text-dim">{t.roleHints[row.role]}</span> },
     { key: "joined", title: t.joined, width: "8.5rem", isWide: true, isRight: true, cell: (row) => <Time at={row.joined_at} /> },
     ...(isAdmin
       ? [{ key: "remove", title: "", width: "2.75rem", isRight: true, cell: (row: Member) => <IconButton icon={UserMinus} label={t.removeOf(nameOf(row))} needs="team:write" onClick={() => onRemove(row)} /> }]
       : []),
   ];
+}
+
+function SeesButton({ member, onOpen }: { member: Member; onOpen: (member: Member) => void }) {
+  const t = useTexts("team");
+  return (
+    <Button look="quiet" size="sm" needs="team:write" aria-label={t.seesOf(nameOf(member))} onClick={() => onOpen(member)}>
+      {isLimited(member) ? t.seesSome : t.seesEverything}
+    </Button>
+  );
 }
 
 /** One's own role as an admin is given up only after a question. */
