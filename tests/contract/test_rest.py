@@ -61,7 +61,7 @@ async def test_free_form_json_comes_back_as_it_was_written(edge: Edge) -> None:
 async def test_a_patch_changes_what_it_names_and_null_clears(edge: Edge) -> None:
     async with await edge.client() as http:
         id = (await http.post("/api/flows", json={"name": "F", "greeting": "Hi", "voice": "cedar"})).json()["id"]
-        flow = (await http.patch(f"/api/flows/{id}", json={"greeting": None, "recording_enabled": "true"})).json()
+        flow = (await http.patch(f"/api/flows/{id}", json={"greeting": None, "recording_enabled": True})).json()
         assert (flow["greeting"], flow["voice"], flow["recording_enabled"], flow["version"]) == (None, "cedar", True, 2)
         refused = await http.patch(f"/api/flows/{id}", json={"name": None})
         assert refused.json()["error"]["details"] == [{"field": "name", "reason": "can't be cleared"}]

@@ -24,7 +24,7 @@ from hum.v1 import analytics_pb2 as pb
 from hum.v1 import analytics_pb2_grpc, events_pb2, flows_pb2, flows_pb2_grpc
 from storage import analytics, erasures, events, interruptions, latencies
 from storage.analytics import AnalyticsSpan
-from storage.db import BUSY, Db
+from storage.db import Db
 from storage.events import ReaderStart
 from storage.interruptions import InterruptionRow
 from storage.latencies import LatencyRow
@@ -302,7 +302,7 @@ async def test_a_crash_while_counting_counts_nothing_twice(office: Office, monke
         "COUNT_LATENCIES",
         "SELECT public.crash() FROM unnest($1::uuid[], $2::timestamptz[])",
     )
-    with pytest.raises(BUSY):
+    with pytest.raises(readers.BatchError):
         await count(office)
     monkeypatch.setattr(analytics, "COUNT_LATENCIES", counted)
     await count(office)

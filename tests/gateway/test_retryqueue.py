@@ -2,6 +2,7 @@
 
 import asyncio
 import errno
+import threading
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
@@ -215,3 +216,25 @@ async def test_what_a_gateway_leaves_is_told_by_one_that_serves_beside_it(tmp_pa
     await asyncio.gather(running, return_exceptions=True)
     serves.close()
     assert not len(Spool(tmp_path / "webhooks/0"))
+
+
+async def test_who_is_cancelled_leaves_the_spool_when_its_thread_has_ended(tmp_path: Path) -> None:
+    """So that closing the spool afterwards closes it under no thread that writes."""
+    ended, goes_on = list[str](), threading.Event()
+
+    class Slow(Spool):
+        def append(self, payload: bytes) -> int:
+            goes_on.wait()
+            number = super().append(payload)
+            ended.append("append")
+            return number
+
+    queue = RetryQueue(Slow(tmp_path / "spool"), GatewaySettings(home=tmp_path))
+    adding = asyncio.create_task(queue.add("/first", b""))
+    await asyncio.sleep(0)
+    adding.cancel()
+    asyncio.get_running_loop().call_soon(goes_on.set)
+    await asyncio.gather(adding, return_exceptions=True)
+    assert ended == ["append"] and adding.cancelled()
+    queue.close()
+    assert len(Spool(tmp_path / "spool")) == 1

@@ -113,3 +113,39 @@ async def test_voices_differ_and_noise_is_not_speech() -> None:
     noise = np.random.default_rng(1).normal(0, 2_000, 16_000).astype(np.int16)
     assert await speech.hear(noise, 8_000) == ""
     speech.close()
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds", "is_repeated"),
+    [
+        ("Tuesday. Tuesday.", 1.0, True),
+        ("No, thank you. No, thank you. No, thank you.", 2.0, True),
+        ("I would like to I would like to book", 2.0, True),
+        ("one two three four five six seven eight nine ten eleven twelve", 1.0, True),
+        ("No, no, I mean Tuesday.", 2.0, False),
+        ("My number is three one seven, five five five, zero one two three.", 5.0, False),
+        ("", 1.0, False),
+        ("Yes.", 0.4, False),
+    ],
+)
+@needs_speech
+def test_a_text_that_repeats_itself_is_doubted(text: str, seconds: float, is_repeated: bool) -> None:
+    from sandbox.speech.whisper import repeats
+
+    assert repeats(text, seconds) == is_repeated
+
+
+@needs_speech
+async def test_speech_beyond_the_short_window_is_heard_to_its_end() -> None:
+    speech = Speech()
+    long = (
+        "Hello, my name is Grace Hopper. Do you take my insurance? I work until five, so mornings are hard for me. My number is five five "
+        "five, one two three four. There is a leak in the kitchen as well, but that is for the plumber. Please call me back tomorrow. "
+        "How much is a cleaning? I would like to know before I come. Thank you very much for your help. Goodbye."
+    )
+    utterance = await speech.utter(long, "alloy", 8_000)
+    heard = await speech.hear(utterance.samples)
+    speech.close()
+    assert len(utterance.samples) > 18 * 8_000
+    assert heard.startswith("Hello, my name is Grace Hopper.") and heard.endswith("Goodbye.")
+    assert "leak in the kitchen" in heard
