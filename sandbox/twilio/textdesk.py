@@ -25,7 +25,39 @@ MAX_CALLBACKS, MAX_RECEIVED, MAX_FETCHES = 64, 64, 64
 #: Twilio, "Accepted content types for media": of a text and its files together; the types that it sends as MMS.
 MAX_MESSAGE_BYTES = 5_000_000
 ACCEPTED_TYPES = frozenset(
-    ["image/jpeg", "image/jpg", "image/gif", "image/png", "image/bmp", "image/tiff", "image/heic", "image/heif", "audio/basic", "audio/mp4", "audio/mpeg", "audio/ogg", "audio/3gpp", "audio/3gpp2", "audio/ac3", "audio/webm", "audio/amr", "audio/amr-nb", "video/mpeg", "video/mp4", "video/quicktime", "video/webm", "video/3gpp", "video/3gpp2", "text/vcard", "text/x-vcard", "text/csv", "text/rtf", "text/calendar", "application/pdf", "application/vcard"]
+    [
+        "image/jpeg",
+        "image/jpg",
+        "image/gif",
+        "image/png",
+        "image/bmp",
+        "image/tiff",
+        "image/heic",
+        "image/heif",
+        "audio/basic",
+        "audio/mp4",
+        "audio/mpeg",
+        "audio/ogg",
+        "audio/3gpp",
+        "audio/3gpp2",
+        "audio/ac3",
+        "audio/webm",
+        "audio/amr",
+        "audio/amr-nb",
+        "video/mpeg",
+        "video/mp4",
+        "video/quicktime",
+        "video/webm",
+        "video/3gpp",
+        "video/3gpp2",
+        "text/vcard",
+        "text/x-vcard",
+        "text/csv",
+        "text/rtf",
+        "text/calendar",
+        "application/pdf",
+        "application/vcard",
+    ]
 )
 #: Errors of Twilio's dictionary.
 RETRIEVAL_FAILURE, INVALID_CONTENT_TYPE, MEDIA_TOO_LARGE = 11200, 12300, 11751

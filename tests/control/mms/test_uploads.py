@@ -1,4 +1,4 @@
-"""Uploads: stored with a row first, bounded, swept after a day, and owned by the text that sends them."""
+"""TextUploads: stored with a row first, bounded, swept after a day, and owned by the text that sends them."""
 
 from dataclasses import dataclass
 from datetime import timedelta
@@ -9,7 +9,7 @@ import pytest
 
 from control.mms import jobs, mediatypes
 from control.mms.ingress import TextFilesIngressServicer
-from control.mms.usecases import Upload, UploadLimits, Uploads
+from control.mms.usecases import StoredUpload, TextUploads, UploadLimits
 from control.retention.files import delete_files_of_messages
 from control.texts import usecases
 from control.texts.usecases import TextRequest
@@ -45,8 +45,8 @@ class Desk:
 
     async def upload(
         self, content: bytes = PNG, principal: Principal | None = None, store: Files | None = None
-    ) -> Upload:
-        uploads = Uploads(self.texting.db, store or self.store, self.limits)
+    ) -> StoredUpload:
+        uploads = TextUploads(self.texting.db, store or self.store, self.limits)
         return await uploads.store(principal or self.principal(), content, "r")
 
     async def send(
