@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 import asyncpg
+import msgspec
 
 from hum import ids
 from hum.contract.errors import AlreadyExists, NotFound
@@ -332,18 +333,21 @@ async def import_contacts(tx: Tx, rows: Sequence[ImportedContact], *, dry_run: b
 async def _merge_attributes(tx: Tx, rows: Sequence[ImportedContact], entries: Sequence[dict[str, object]]) -> None:
     """Add the imported attributes to those that the contacts have, which stay unless they have the same name."""
     phones = [row.phone_e164 for row in rows if row.attributes and "attributes_json" not in row.fields]
-    found = await tx.fetch(ATTRIBUTES_OF, phones) if phones else []
-    existing = {row["phone_e164"]: row["attributes_json"] for row in found}
+    locked = await tx.fetch(ATTRIBUTES_OF, phones) if phones else []
+    texts = {row["phone_e164"]: row["attributes_json"] for row in locked}
     for row, entry in zip(rows, entries, strict=True):
         if row.attributes:
-            text = row.fields.get("attributes_json", existing.get(row.phone_e164, "{}"))
-            before = json.loads(text)
-            after = {**before, **row.attributes}
-            # The text that is there, if nothing changes, so that the contact counts as unchanged.
-            entry["fields"] = {
-                **row.fields,
-                "attributes_json": text if before == after else json.dumps(after, ensure_ascii=False),
-            }
+            text = row.fields.get("attributes_json", texts.get(row.phone_e164, "{}"))
+            entry["fields"] = {**row.fields, "attributes_json": _with_members(text, row.attributes)}
+
+
+def _with_members(text: str, added: Mapping[str, str]) -> str:
+    """Return a JSON object with further members; its others stay as they are written, and it does if it has them all."""
+    members = msgspec.json.decode(text, type=dict[str, msgspec.Raw])
+    encoded = {name: msgspec.Raw(msgspec.json.encode(value)) for name, value in added.items()}
+    if all(members.get(name) == value for name, value in encoded.items()):
+        return text
+    return msgspec.json.encode({**members, **encoded}).decode()
 
 
 async def own_number(tx: Tx) -> str | None:

@@ -6,6 +6,7 @@ from typing import Any
 
 from control.contacts import imports
 from tests.contract.conftest import Edge
+from tests.contract.test_audit import reads
 from tests.contract.test_contacts import imported, made
 
 
@@ -58,6 +59,7 @@ async def test_failed_rows_are_a_file_for_a_week_and_go_with_the_person(edge: Ed
     assert (first[0], first[2:]) == ("2", ["12", "x", "'=1+1"])
     assert second == ["3", "email: is not an e-mail address", "(317) 555-1234", "nobody", ""]
     assert (await other.get(path)).status_code == 404
+    assert await reads(http) == [("test", "getFailedImportRows", done["id"])]
     # Corrected, it can be imported again: what was added to it is left out.
     again = await imported(
         edge,

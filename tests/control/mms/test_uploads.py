@@ -125,7 +125,10 @@ async def test_texts_with_too_much_send_nothing(desk: Desk) -> None:
     small = [await desk.upload() for _ in range(2)]
     with pytest.raises(InvalidRequest, match="too many"):
         await desk.send(*(upload.id for upload in small), urls=("https://files.example/a.png",) * 9)
-    await desk.send(large[0].id)
+    whole = await desk.upload(PNG.ljust(mediatypes.SENT_BYTES, b"\0"))
+    with pytest.raises(InvalidRequest, match="together with the text"):
+        await desk.send(whole.id, body="x")
+    await desk.send(whole.id)
 
 
 async def test_pending_uploads_are_bounded(desk: Desk) -> None:
