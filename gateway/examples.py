@@ -165,6 +165,9 @@ TEXTS: Final[dict[str, Any]] = {
     "csv": "phone,name,tags\n+13175551234,Grace Hopper,vip\n",
     "ConvertToE164Request.text": "317-555-0100",
     "default_region": "US",
+    "ImportContactsRequest.columns": ["phone_e164", "name", "tags"],
+    "ImportColumn.title": "phone",
+    "ImportColumn.becomes": "phone_e164",
     "column": "phone",
     "ignored_columns": ["fax"],
     # webhooks

@@ -5,6 +5,7 @@ and until the retry queue is delivered, further texts go to the queue as well, s
 arrival.
 """
 
+import re
 from collections.abc import Awaitable, Callable
 from urllib.parse import urlencode
 
@@ -32,7 +33,7 @@ TEXTS = "/twilio/sms"
 FALLBACK = TEXTS + "/fallback"
 #: An uploaded file of a text that we send; a signed token follows, which is the only credential.
 FILES = TEXTS + "/files/"
-MOST_TOKEN_CHARS = 120
+TOKEN = re.compile("[A-Za-z0-9_-]{72}")
 #: The status of a text that we sent; the attempt's id follows.
 STATUS = TEXTS + "/status/"
 #: The file is not ours: whoever opens it in a browser gets no script that runs at our origin.
@@ -68,7 +69,7 @@ class TextWebhooks:
     async def _send_file(self, request: Request) -> Response:
         """Answer with a file, to GET and HEAD: the carrier asks both."""
         token, request_id = request.path_params["token"], credentials.request_id(request)
-        if len(token) > MOST_TOKEN_CHARS:
+        if not TOKEN.fullmatch(token):
             raise NotFound(NO_FILE)
         try:
             file = await self._ask(self._files.GetTextFile, pb.GetTextFileRequest(token=token), request)

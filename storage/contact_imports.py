@@ -11,15 +11,17 @@ from hum.contract.errors import NotFound
 from storage.contacts import ImportedContact
 from storage.db import Tx
 
+#: Digits by which a number is found in any notation, with or without a country code.
+NATIONAL_DIGITS = 9
 COLUMNS = """
     id, made_by, dry_run, region, status, passed, rows_read, bad_rows, duplicates, created, updated, unchanged,
-    ignored_columns, errors, failure, created_at, ended_at
+    ignored_columns, errors, failure, created_at, ended_at, header, columns, date_order
 """
 GET = f"SELECT {COLUMNS} FROM contact_imports WHERE id = $1"
 LOCK_OPEN = GET + " AND ended_at IS NULL FOR NO KEY UPDATE"
 CREATE = f"""
-    INSERT INTO contact_imports (id, org_id, made_by, dry_run, region, file, ignored_columns)
-    VALUES ($1, hum.org_id(), $2, $3, $4, $5, $6)
+    INSERT INTO contact_imports (id, org_id, made_by, dry_run, region, file, ignored_columns, header, columns, date_order)
+    VALUES ($1, hum.org_id(), $2, $3, $4, $5, $6, $7, $8, $9)
     RETURNING {COLUMNS}
 """
 BEGIN = f"""
@@ -37,7 +39,10 @@ STAGE = """
         INSERT INTO contact_import_rows AS r (org_id, import_id, phone_e164, fields, notes, tags)
         SELECT hum.org_id(), $1, n.phone_e164, n.fields, n.notes, n.tags FROM n ORDER BY n.phone_e164
         ON CONFLICT (import_id, phone_e164) DO UPDATE
-           SET fields = r.fields || excluded.fields,
+           SET fields = r.fields || excluded.fields
+                   || CASE WHEN r.fields ? 'attributes' AND excluded.fields ? 'attributes'
+                           THEN jsonb_build_object('attributes', (r.fields -> 'attributes') || (excluded.fields -> 'attributes'))
+                           ELSE '{}' END,
                notes = coalesce(excluded.notes, r.notes),
                tags = CASE WHEN excluded.tags = '{}' THEN r.tags ELSE excluded.tags END)
     SELECT count(*) FROM n JOIN contact_import_rows k ON k.import_id = $1 AND k.phone_e164 = n.phone_e164
@@ -70,6 +75,24 @@ STUCK = """
      LIMIT 100
 """
 DROP_ROWS = "DELETE FROM contact_import_rows WHERE import_id = $1"
+ADD_FAILURES = """
+    INSERT INTO contact_import_failures (org_id, import_id, line, reason, cells)
+    SELECT hum.org_id(), $1, line, reason, ARRAY(SELECT json_array_elements_text(cells))
+      FROM json_to_recordset($2) AS n (line integer, reason text, cells json)
+"""
+FAILURES = """
+    SELECT line, reason, cells FROM contact_import_failures WHERE import_id = $1 AND line > $2 ORDER BY line LIMIT $3
+"""
+PRUNE_FAILURES = """
+    DELETE FROM contact_import_failures f USING contact_imports i
+     WHERE i.id = f.import_id AND i.ended_at < now() - $1::interval
+"""
+# By the number's last digits, in whatever notation the cell has it.
+FORGET = """
+    DELETE FROM contact_import_failures f
+     WHERE f.org_id = hum.org_id() AND EXISTS (
+        SELECT FROM unnest(f.cells) AS c (cell) WHERE regexp_replace(c.cell, '[^0-9]', '', 'g') LIKE '%' || right($1, $2))
+"""
 PRUNE = "DELETE FROM contact_imports WHERE ended_at < now() - $1::interval"
 
 
@@ -94,6 +117,29 @@ class ImportRow:
     failure: str | None
     created_at: datetime
     ended_at: datetime | None
+    #: Titles of the file's columns, and what they become; empty in an import from before there was a choice.
+    header: list[str]
+    columns: list[str]
+    date_order: str
+
+
+@dataclass(frozen=True, slots=True)
+class FailureRow:
+    """A row of a file that was not imported."""
+
+    line: int
+    reason: str
+    cells: list[str]
+
+
+@dataclass(frozen=True, slots=True)
+class ImportColumns:
+    """The columns of a file: titles, what they become, and how dates are written."""
+
+    header: Sequence[str]
+    targets: Sequence[str]
+    ignored: Sequence[str]
+    date_order: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,9 +158,10 @@ def _row(row: Any) -> ImportRow:
 
 
 async def create(
-    tx: Tx, id: UUID, made_by: str, file: bytes, region: str | None, ignored: Sequence[str], *, dry_run: bool
+    tx: Tx, id: UUID, made_by: str, file: bytes, region: str | None, columns: ImportColumns, *, dry_run: bool
 ) -> ImportRow:
-    return _row(await tx.fetchrow(CREATE, id, made_by, dry_run, region, file, list(ignored)))
+    lists = (list(columns.ignored), list(columns.header), list(columns.targets))
+    return _row(await tx.fetchrow(CREATE, id, made_by, dry_run, region, file, *lists, columns.date_order))
 
 
 async def count_open(tx: Tx) -> int:
@@ -151,7 +198,15 @@ async def file(tx: Tx, id: UUID) -> bytes | None:
 
 async def stage(tx: Tx, id: UUID, rows: Sequence[ImportedContact]) -> int:
     """Stage rows of different numbers, merged into staged rows of the same numbers; return how many were merged."""
-    entries = [{"phone_e164": r.phone_e164, "fields": r.fields, "notes": r.notes, "tags": list(r.tags)} for r in rows]
+    entries = [
+        {
+            "phone_e164": r.phone_e164,
+            "fields": {**r.fields, **({"attributes": dict(r.attributes)} if r.attributes else {})},
+            "notes": r.notes,
+            "tags": list(r.tags),
+        }
+        for r in rows
+    ]
     return int(await tx.fetchval(STAGE, id, json.dumps(entries)))
 
 
@@ -168,7 +223,28 @@ async def drop_file(tx: Tx, id: UUID) -> None:
 async def unstage(tx: Tx, id: UUID, limit: int) -> list[ImportedContact]:
     """Remove and return the next staged rows, in the order of their numbers."""
     rows = sorted(await tx.fetch(UNSTAGE, id, limit), key=lambda row: str(row["phone_e164"]))
-    return [ImportedContact(row["phone_e164"], json.loads(row["fields"]), row["notes"], row["tags"]) for row in rows]
+    contacts = []
+    for row in rows:
+        fields = json.loads(row["fields"])
+        attributes = fields.pop("attributes", {})
+        contacts.append(ImportedContact(row["phone_e164"], fields, row["notes"], row["tags"], attributes))
+    return contacts
+
+
+async def add_failures(tx: Tx, id: UUID, rows: Sequence[FailureRow]) -> None:
+    """Store rows that were not imported."""
+    entries = [{"line": row.line, "reason": row.reason, "cells": row.cells} for row in rows]
+    await tx.execute(ADD_FAILURES, id, json.dumps(entries))
+
+
+async def failures(tx: Tx, id: UUID, after_line: int, limit: int) -> list[FailureRow]:
+    """Return the next rows that were not imported, by their lines."""
+    return [FailureRow(**row) for row in await tx.fetch(FAILURES, id, after_line, limit)]
+
+
+async def forget(tx: Tx, phone_e164: str) -> None:
+    """Delete the rows that were not imported and hold a number."""
+    await tx.execute(FORGET, phone_e164.removeprefix("+"), NATIONAL_DIGITS)
 
 
 async def add_counts(tx: Tx, id: UUID, created: int, updated: int, unchanged: int) -> None:
@@ -186,6 +262,7 @@ async def stalled(tx: Tx, idle: timedelta) -> list[UUID]:
     return [row["id"] for row in await tx.fetch(STUCK, idle)]
 
 
-async def prune(tx: Tx, keep: timedelta) -> None:
-    """Prune imports that ended longer than `keep` ago.  Runs as the system."""
+async def prune(tx: Tx, keep: timedelta, keep_failures: timedelta) -> None:
+    """Prune imports that ended longer than `keep` ago, and the failed rows of others.  Runs as the system."""
     await tx.execute(PRUNE, keep)
+    await tx.execute(PRUNE_FAILURES, keep_failures)

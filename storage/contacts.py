@@ -6,11 +6,12 @@ the data of the user, the CRM and the carrier's Lookup.
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from uuid import UUID
 
 import asyncpg
+import msgspec
 
 from hum import ids
 from hum.contract.errors import AlreadyExists, NotFound
@@ -79,6 +80,12 @@ IMPORT = """
 """
 BEGIN_DRY_RUN = "SAVEPOINT dry_run"
 END_DRY_RUN = "ROLLBACK TO SAVEPOINT dry_run"
+#: Locked in the order in which they are imported.
+ATTRIBUTES_OF = """
+    SELECT phone_e164, attributes_json FROM contacts
+     WHERE org_id = hum.org_id() AND phone_e164 = ANY ($1) AND attributes_json IS NOT NULL
+     ORDER BY phone_e164 FOR NO KEY UPDATE
+"""
 OWN_NUMBER = "SELECT e164 FROM numbers WHERE status = 'active' ORDER BY id LIMIT 1"
 
 # --- data of the carrier and the CRM
@@ -208,6 +215,8 @@ class ImportedContact:
     fields: Mapping[str, str]
     notes: str | None
     tags: Sequence[str]
+    #: Added to those that the contact has.
+    attributes: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -307,17 +316,38 @@ async def import_contacts(tx: Tx, rows: Sequence[ImportedContact], *, dry_run: b
     The numbers must be distinct.  A dry run returns the same and changes nothing.
     """
     new_ids = [ids.new() for _ in rows]
-    entries = [
+    entries: list[dict[str, object]] = [
         {"id": str(id), "phone_e164": r.phone_e164, "fields": r.fields, "notes": r.notes, "tags": list(r.tags)}
         for id, r in zip(new_ids, rows, strict=True)
     ]
     if dry_run:
         await tx.execute(BEGIN_DRY_RUN)
+    await _merge_attributes(tx, rows, entries)
     # An existing contact keeps its id.
     imported = {row["id"]: row["id"] in set(new_ids) for row in await tx.fetch(IMPORT, json.dumps(entries))}
     if dry_run:
         await tx.execute(END_DRY_RUN)
     return imported
+
+
+async def _merge_attributes(tx: Tx, rows: Sequence[ImportedContact], entries: Sequence[dict[str, object]]) -> None:
+    """Add the imported attributes to those that the contacts have, which stay unless they have the same name."""
+    phones = [row.phone_e164 for row in rows if row.attributes and "attributes_json" not in row.fields]
+    locked = await tx.fetch(ATTRIBUTES_OF, phones) if phones else []
+    texts = {row["phone_e164"]: row["attributes_json"] for row in locked}
+    for row, entry in zip(rows, entries, strict=True):
+        if row.attributes:
+            text = row.fields.get("attributes_json", texts.get(row.phone_e164, "{}"))
+            entry["fields"] = {**row.fields, "attributes_json": _with_members(text, row.attributes)}
+
+
+def _with_members(text: str, added: Mapping[str, str]) -> str:
+    """Return a JSON object with further members; its others stay as they are written, and it does if it has them all."""
+    members = msgspec.json.decode(text, type=dict[str, msgspec.Raw])
+    encoded = {name: msgspec.Raw(msgspec.json.encode(value)) for name, value in added.items()}
+    if all(members.get(name) == value for name, value in encoded.items()):
+        return text
+    return msgspec.json.encode({**members, **encoded}).decode()
 
 
 async def own_number(tx: Tx) -> str | None:

@@ -2046,6 +2046,18 @@ CREATE TABLE public.contact_backfills (
 
 ALTER TABLE ONLY public.contact_backfills FORCE ROW LEVEL SECURITY;
 
+-- TABLE contact_import_failures
+
+CREATE TABLE public.contact_import_failures (
+    org_id uuid NOT NULL,
+    import_id uuid NOT NULL,
+    line integer NOT NULL,
+    reason text NOT NULL,
+    cells text[] NOT NULL
+);
+
+ALTER TABLE ONLY public.contact_import_failures FORCE ROW LEVEL SECURITY;
+
 -- TABLE contact_import_rows
 
 CREATE TABLE public.contact_import_rows (
@@ -2082,6 +2094,9 @@ CREATE TABLE public.contact_imports (
     created_at timestamp with time zone DEFAULT now() NOT NULL,
     moved_at timestamp with time zone DEFAULT now() NOT NULL,
     ended_at timestamp with time zone,
+    header text[] DEFAULT '{}'::text[] NOT NULL,
+    columns text[] DEFAULT '{}'::text[] NOT NULL,
+    date_order text DEFAULT 'ymd'::text NOT NULL,
     CONSTRAINT contact_imports_status_check CHECK ((status = ANY (ARRAY['queued'::text, 'running'::text, 'completed'::text, 'failed'::text])))
 );
 
@@ -4035,6 +4050,11 @@ ALTER TABLE ONLY public.clips
 ALTER TABLE ONLY public.contact_backfills
     ADD CONSTRAINT contact_backfills_pkey PRIMARY KEY (id);
 
+-- CONSTRAINT contact_import_failures contact_import_failures_pkey
+
+ALTER TABLE ONLY public.contact_import_failures
+    ADD CONSTRAINT contact_import_failures_pkey PRIMARY KEY (import_id, line);
+
 -- CONSTRAINT contact_import_rows contact_import_rows_pkey
 
 ALTER TABLE ONLY public.contact_import_rows
@@ -4811,6 +4831,10 @@ CREATE INDEX contact_backfills_latest ON public.contact_backfills USING btree (o
 -- INDEX contact_backfills_running
 
 CREATE UNIQUE INDEX contact_backfills_running ON public.contact_backfills USING btree (org_id) WHERE (ended_at IS NULL);
+
+-- INDEX contact_import_failures_org
+
+CREATE INDEX contact_import_failures_org ON public.contact_import_failures USING btree (org_id);
 
 -- INDEX contact_import_rows_org
 
@@ -6265,6 +6289,16 @@ ALTER TABLE ONLY public.clips
 ALTER TABLE ONLY public.contact_backfills
     ADD CONSTRAINT contact_backfills_org_id_fkey FOREIGN KEY (org_id) REFERENCES public.organizations(org_id) ON DELETE CASCADE;
 
+-- FK CONSTRAINT contact_import_failures contact_import_failures_import_id_fkey
+
+ALTER TABLE ONLY public.contact_import_failures
+    ADD CONSTRAINT contact_import_failures_import_id_fkey FOREIGN KEY (import_id) REFERENCES public.contact_imports(id) ON DELETE CASCADE;
+
+-- FK CONSTRAINT contact_import_failures contact_import_failures_org_id_fkey
+
+ALTER TABLE ONLY public.contact_import_failures
+    ADD CONSTRAINT contact_import_failures_org_id_fkey FOREIGN KEY (org_id) REFERENCES public.organizations(org_id) ON DELETE CASCADE;
+
 -- FK CONSTRAINT contact_import_rows contact_import_rows_import_id_fkey
 
 ALTER TABLE ONLY public.contact_import_rows
@@ -7049,6 +7083,10 @@ ALTER TABLE public.clips ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE public.contact_backfills ENABLE ROW LEVEL SECURITY;
 
+-- ROW SECURITY contact_import_failures
+
+ALTER TABLE public.contact_import_failures ENABLE ROW LEVEL SECURITY;
+
 -- ROW SECURITY contact_import_rows
 
 ALTER TABLE public.contact_import_rows ENABLE ROW LEVEL SECURITY;
@@ -7414,6 +7452,10 @@ CREATE POLICY limits ON public.campaigns AS RESTRICTIVE TO hum_owner, hum_app US
 
 CREATE POLICY limits ON public.contact_backfills AS RESTRICTIVE FOR SELECT TO hum_app USING (( SELECT hum.sees_everything() AS sees_everything));
 
+-- POLICY contact_import_failures limits
+
+CREATE POLICY limits ON public.contact_import_failures AS RESTRICTIVE FOR SELECT TO hum_app USING (( SELECT hum.sees_everything() AS sees_everything));
+
 -- POLICY contact_import_rows limits
 
 CREATE POLICY limits ON public.contact_import_rows AS RESTRICTIVE FOR SELECT TO hum_app USING (( SELECT hum.sees_everything() AS sees_everything));
@@ -7561,6 +7603,12 @@ CREATE POLICY limits ON public.outbound_attempts AS RESTRICTIVE TO hum_owner, hu
 CREATE POLICY limits ON public.outbound_calls AS RESTRICTIVE TO hum_owner, hum_app USING ((( SELECT hum.sees_everything() AS sees_everything) OR (EXISTS ( SELECT
    FROM public.calls c
   WHERE (c.id = outbound_calls.call_id)))));
+
+-- POLICY sms_uploads limits
+
+CREATE POLICY limits ON public.sms_uploads AS RESTRICTIVE TO hum_owner, hum_app USING ((( SELECT hum.sees_everything() AS sees_everything) OR ((message_id IS NULL) OR (EXISTS ( SELECT
+   FROM public.messages m
+  WHERE (m.id = sms_uploads.message_id))))));
 
 -- POLICY text_runs limits
 
@@ -7858,6 +7906,10 @@ CREATE POLICY system ON public.clips TO hum_system USING (true) WITH CHECK (true
 -- POLICY contact_backfills system
 
 CREATE POLICY system ON public.contact_backfills TO hum_system USING (true) WITH CHECK (true);
+
+-- POLICY contact_import_failures system
+
+CREATE POLICY system ON public.contact_import_failures TO hum_system USING (true) WITH CHECK (true);
 
 -- POLICY contact_import_rows system
 
@@ -8290,6 +8342,10 @@ CREATE POLICY tenant ON public.clips TO hum_app USING ((org_id = ( SELECT hum.or
 -- POLICY contact_backfills tenant
 
 CREATE POLICY tenant ON public.contact_backfills TO hum_app USING ((org_id = ( SELECT hum.org_id() AS org_id))) WITH CHECK ((org_id = ( SELECT hum.org_id() AS org_id)));
+
+-- POLICY contact_import_failures tenant
+
+CREATE POLICY tenant ON public.contact_import_failures TO hum_app USING ((org_id = ( SELECT hum.org_id() AS org_id))) WITH CHECK ((org_id = ( SELECT hum.org_id() AS org_id)));
 
 -- POLICY contact_import_rows tenant
 
@@ -9039,6 +9095,11 @@ GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.clips TO hum_system;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.contact_backfills TO hum_app;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.contact_backfills TO hum_system;
+
+-- ACL TABLE contact_import_failures
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.contact_import_failures TO hum_app;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.contact_import_failures TO hum_system;
 
 -- ACL TABLE contact_import_rows
 

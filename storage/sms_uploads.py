@@ -21,7 +21,7 @@ DELETE = "DELETE FROM sms_uploads WHERE id = $1 AND message_id IS NULL"
 LOCK_READY = """
     SELECT id, size_bytes FROM sms_uploads
      WHERE id = ANY ($1) AND message_id IS NULL AND stored AND created_at > now() - $2::interval
-     ORDER BY id FOR UPDATE
+     ORDER BY id FOR NO KEY UPDATE
 """
 # The message's row of the file, then the upload's.
 ATTACH = """

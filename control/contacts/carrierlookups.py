@@ -14,6 +14,8 @@ BACKFILL_CONTACTS = Job("backfill_contacts", concurrency=2, per_organization=1, 
 IMPORT_CONTACTS = Job("import_contacts", concurrency=2, per_organization=1, timeout_seconds=3600)
 #: How long an import is kept after its end.
 KEEP_IMPORTS = timedelta(days=30)
+#: How long the rows that were not imported are kept after the import's end.
+KEEP_FAILURES = timedelta(days=7)
 IMPORT_STUCK = (
     "Something went wrong on our side. The rows imported so far are kept; import the file again for the rest."
 )

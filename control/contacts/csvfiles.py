@@ -15,6 +15,8 @@ from typing import NamedTuple
 
 from control.base import phone
 from control.base.phone import NotANumber
+from control.contacts import columns
+from control.contacts.columns import BadColumns, SheetColumn
 from hum.contract import validation
 from hum.v1 import contacts_pb2 as pb
 
@@ -23,19 +25,8 @@ HEADER_BYTES = 10_000
 COLUMN_CHARS = 100
 MOST_IGNORED = 100
 REASON_CHARS = 200
+ATTRIBUTE_CHARS = 2000
 
-FIELDS = ("phone_e164", "name", "email", "company", "notes", "tags", "attributes_json")
-#: Accepted titles of our columns; compared in lower case, with spaces between words.
-NAMES: Mapping[str, str] = {
-    **{name.replace("_", " "): name for name in FIELDS},
-    **dict.fromkeys(("phone", "phone number", "telephone", "tel", "mobile", "cell", "number"), "phone_e164"),
-    **dict.fromkeys(("full name", "contact", "contact name", "display name"), "name"),
-    **dict.fromkeys(("e mail", "email address", "e mail address"), "email"),
-    **dict.fromkeys(("organization", "organisation", "company name"), "company"),
-    **dict.fromkeys(("note", "comment", "comments"), "notes"),
-    **dict.fromkeys(("tag", "labels"), "tags"),
-    "attributes": "attributes_json",
-}
 DELIMITERS = (",", ";", "\t")
 BOM = b"\xef\xbb\xbf"
 #: White space, as the contract's patterns define it.
@@ -68,6 +59,16 @@ class Entry:
     fields: dict[str, str] = field(default_factory=dict)
     notes: str | None = None
     tags: list[str] = field(default_factory=list)
+    #: Attributes that are added to the contact's others.
+    attributes: dict[str, str] = field(default_factory=dict)
+
+
+class FailedRow(NamedTuple):
+    """A row that is not imported, with its cells as they were."""
+
+    line: int
+    reason: str
+    cells: list[str]
 
 
 @dataclass(slots=True)
@@ -76,6 +77,7 @@ class SheetBatch:
 
     entries: dict[str, Entry] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
+    failures: list[FailedRow] = field(default_factory=list)
     #: Rows that are not empty.
     rows: int = 0
     bad_rows: int = 0
@@ -90,6 +92,12 @@ class SheetBatch:
 def write(rows: Iterable[Sequence[str]]) -> bytes:
     """Return rows as CSV in UTF-8, with possible formulas escaped."""
     return plain([escaped(cell) for cell in row] for row in rows)
+
+
+def failures(header: Sequence[str], rows: Iterable[FailedRow], *, has_header: bool) -> bytes:
+    """Return rows that were not imported as CSV, escaped as in an export: line and reason, then their cells as they were."""
+    head = [("line", "reason", *header)] if has_header else []
+    return write([*head, *((str(row.line), row.reason, *row.cells) for row in rows)])
 
 
 def plain(rows: Iterable[Sequence[str]]) -> bytes:
@@ -115,20 +123,25 @@ def unescaped(cell: str) -> str:
 class Sheet:
     """A file to import: the header is read at once, rows in consecutive batches.  Raises BadSheet."""
 
-    def __init__(self, file: bytes, region: str | None) -> None:
-        """Read the header of `file`, which is UTF-8; numbers without a country code belong to `region`."""
+    def __init__(self, file: bytes, region: str | None, targets: Sequence[str] = (), date_order: str = "ymd") -> None:
+        """Read the header of `file`, which is UTF-8; numbers without a country code belong to `region`.
+
+        `targets`: what the columns become; by their titles, if there are none.  Raises BadColumns if they don't fit.
+        """
         beginning = file[:HEADER_BYTES].removeprefix(BOM).decode(errors="ignore")
         delimiter = _delimiter(beginning)
-        self._header = _header(beginning, delimiter, whole=len(file) <= HEADER_BYTES)
-        self._columns = _columns(self._header)
+        self.header = _header(beginning, delimiter, whole=len(file) <= HEADER_BYTES)
+        self.targets = _targets(self.header, targets)
+        self._columns, self._date_order = columns.of_header(self.header, self.targets), date_order
         text = io.TextIOWrapper(io.BytesIO(file.removeprefix(BOM)), encoding="utf-8", newline="")
         self._rows, self._region = _rows(text, delimiter), region
         self.skip(1)
 
     @property
     def ignored(self) -> list[str]:
-        """The titles of columns that we don't know."""
-        unknown = (title.strip() for place, title in enumerate(self._header) if place not in self._columns)
+        """The titles of columns that are left out."""
+        places = zip(self.header, self.targets, strict=True)
+        unknown = (title.strip() for title, target in places if target == columns.IGNORE)
         return [title[:COLUMN_CHARS] for title in unknown if title][:MOST_IGNORED]
 
     def skip(self, rows: int) -> None:
@@ -141,7 +154,7 @@ class Sheet:
         for line, cells in islice(self._rows, limit):
             batch.passed += 1
             if isinstance(cells, Problem):
-                _refuse(batch, [cells])
+                _refuse(batch, [cells], [])
             elif any(cell.strip() for cell in cells):
                 self._add(batch, line, cells)
             else:
@@ -150,11 +163,13 @@ class Sheet:
         return batch
 
     def _add(self, batch: SheetBatch, line: int, cells: list[str]) -> None:
-        if len(cells) > len(self._header):
-            _refuse(batch, [Problem(line, None, f"has {len(cells)} cells but the header has {len(self._header)}")])
+        if len(cells) > len(self.header):
+            problem = Problem(line, None, f"has {len(cells)} cells but the header has {len(self.header)}")
+            _refuse(batch, [problem], cells)
             return
-        titles = {name: self._header[place].strip()[:COLUMN_CHARS] for place, name in self._columns.items()}
-        fields = {name: _cell(name, cells[place]) for place, name in self._columns.items() if place < len(cells)}
+        titles = {column.target: column.title[:COLUMN_CHARS] for column in self._columns}
+        present = [(column, cells[column.place]) for column in self._columns if column.place < len(cells)]
+        fields = {column.target: _cell(column.target, cell) for column, cell in present if not column.attribute}
         number, problems = "", []
         try:
             number = phone.e164(fields.get("phone_e164", ""), self._region)
@@ -164,10 +179,32 @@ class Sheet:
         for complaint in validation.check(pb.UpdateContactRequest(contact=contact)):
             name = re.split(r"[.\[]", complaint.field.removeprefix("contact."), maxsplit=1)[0]
             problems.append(Problem(line, titles.get(name), complaint.reason[:REASON_CHARS]))
-        if problems:
-            _refuse(batch, problems)
+        attributes, bad = self._attributes(line, present)
+        if problems := problems + bad:
+            _refuse(batch, problems, cells)
         else:
-            _fold(batch, number, contact)
+            _fold(batch, number, contact, attributes)
+
+    def _attributes(
+        self, line: int, present: Sequence[tuple[SheetColumn, str]]
+    ) -> tuple[dict[str, str], list[Problem]]:
+        """Return a row's attributes, and the errors in them."""
+        attributes, problems = dict[str, str](), list[Problem]()
+        for column, raw in present:
+            cell = unescaped(raw.strip(SPACE))
+            if not column.attribute or not cell:
+                continue
+            value = columns.iso_date(cell, self._date_order) if column.is_date else cell
+            if value is None:
+                reason = f"is no date as {columns.ORDERS[self._date_order]}"
+                problems.append(Problem(line, column.title[:COLUMN_CHARS], reason))
+            elif len(value) > ATTRIBUTE_CHARS:
+                problems.append(
+                    Problem(line, column.title[:COLUMN_CHARS], f"is longer than {ATTRIBUTE_CHARS} characters")
+                )
+            else:
+                attributes[column.attribute] = value
+        return attributes, problems
 
 
 def _rows(text: Iterable[str], delimiter: str) -> Iterator[tuple[int, "list[str] | Problem"]]:
@@ -200,18 +237,19 @@ def _header(beginning: str, delimiter: str, *, whole: bool) -> list[str]:
     return header
 
 
-def _columns(header: list[str]) -> dict[int, str]:
-    """Map the columns that we know to fields, by position.  Raises BadSheet."""
-    columns: dict[int, str] = {}
-    for place, title in enumerate(header):
-        name = NAMES.get(re.sub(r"[\s_.\-]+", " ", title.strip().lower()))
-        if name is not None and name in columns.values():
-            raise BadSheet(f"has two columns for {name}")
-        if name is not None:
-            columns[place] = name
-    if "phone_e164" not in columns.values():
-        raise BadSheet("has no column for the phone number; call it phone_e164 or phone")
-    return columns
+def _targets(header: list[str], wanted: Sequence[str]) -> list[str]:
+    """Return what the columns become.  Raises BadSheet, BadColumns."""
+    if wanted:
+        targets = columns.chosen(header, wanted)
+    else:
+        try:
+            targets = columns.guesses(header)
+        except BadColumns as error:
+            raise BadSheet(str(error)) from error
+    if "phone_e164" not in targets:
+        without = "has no column for the phone number; call it phone_e164 or phone"
+        raise BadColumns("must name the column of the phone number") if wanted else BadSheet(without)
+    return targets
 
 
 def _cell(name: str, cell: str) -> str:
@@ -227,12 +265,14 @@ def _contact(fields: Mapping[str, str]) -> pb.Contact:
     return contact
 
 
-def _refuse(batch: SheetBatch, problems: list[Problem]) -> None:
+def _refuse(batch: SheetBatch, problems: list[Problem], cells: list[str]) -> None:
     batch.bad_rows += 1
     batch.problems += problems
+    reasons = (f"{problem.column}: {problem.reason}" if problem.column else problem.reason for problem in problems)
+    batch.failures.append(FailedRow(problems[0].line, "; ".join(reasons), cells))
 
 
-def _fold(batch: SheetBatch, number: str, contact: pb.Contact) -> None:
+def _fold(batch: SheetBatch, number: str, contact: pb.Contact, attributes: Mapping[str, str]) -> None:
     """Merge a row into its number's entry; a later value overwrites an earlier one."""
     batch.duplicates += number in batch.entries
     entry = batch.entries.setdefault(number, Entry(number))
@@ -243,3 +283,4 @@ def _fold(batch: SheetBatch, number: str, contact: pb.Contact) -> None:
         entry.notes = contact.notes
     if contact.tags:
         entry.tags = list(contact.tags)
+    entry.attributes.update(attributes)

@@ -12,8 +12,10 @@ from uuid import UUID
 
 from control import jobs
 from control.base import phone
+from control.base.wire import word
 from control.contacts import carrierlookups
-from control.contacts.csvfiles import BadSheet, Sheet, SheetBatch
+from control.contacts.columns import BadColumns
+from control.contacts.csvfiles import COLUMN_CHARS, BadSheet, Sheet, SheetBatch
 from control.rows import each_row
 from hum import ids
 from hum.clock import monotonic_ms
@@ -23,7 +25,7 @@ from hum.settings import ImportSettings
 from hum.v1 import contacts_pb2 as pb
 from hum.v1 import events_pb2
 from storage import contact_imports, contacts, events
-from storage.contact_imports import BatchCounts, ImportRow
+from storage.contact_imports import BatchCounts, FailureRow, ImportColumns, ImportRow
 from storage.contacts import ImportedContact
 from storage.db import Db, Tx
 
@@ -34,6 +36,9 @@ MAX_IMPORTS = 20
 ROWS, CONTACTS = 250, 50
 #: The errors that are stored of one import.
 MOST_ERRORS = 1000
+#: The rows that are stored of those that were not imported.
+MOST_FAILED_ROWS = 10_000
+DATE_ORDER = "ymd"
 RETRY_SECONDS = "60"
 
 
@@ -48,11 +53,16 @@ async def begin(tx: Tx, principal: Principal, request: pb.ImportContactsRequest,
     region = (
         request.default_region if request.HasField("default_region") else phone.region(await contacts.own_number(tx))
     )
+    order = word(pb.ImportDateOrder, request.date_order) or DATE_ORDER
     try:
-        ignored = Sheet(file, region).ignored
+        sheet = Sheet(file, region, request.columns, order)
     except BadSheet as error:
         raise InvalidRequest([FieldError("csv", str(error))]) from error
-    row = await contact_imports.create(tx, ids.new(), principal.name, file, region, ignored, dry_run=request.dry_run)
+    except BadColumns as error:
+        raise InvalidRequest([FieldError("columns", str(error))]) from error
+    titles = [title.strip()[:COLUMN_CHARS] for title in sheet.header]
+    stored = ImportColumns(titles, sheet.targets, sheet.ignored, order)
+    row = await contact_imports.create(tx, ids.new(), principal.name, file, region, stored, dry_run=request.dry_run)
     await jobs.enqueue(tx, carrierlookups.IMPORT_CONTACTS, principal.org_id, row.id)
     return row
 
@@ -104,15 +114,17 @@ async def _read_file(db: Db, pause: _Pause, org: UUID, id: UUID) -> bool:
 
 
 def _resume_sheet(file: bytes, row: ImportRow) -> tuple[Sheet, int]:
-    sheet = Sheet(file, row.region)
+    sheet = Sheet(file, row.region, row.columns, row.date_order)
     sheet.skip(row.passed)
     return sheet, row.passed
 
 
 async def _stage_batch(tx: Tx, row: ImportRow, batch: SheetBatch) -> None:
-    rows = [ImportedContact(e.phone_e164, e.fields, e.notes, e.tags) for e in batch.entries.values()]
+    rows = [ImportedContact(e.phone_e164, e.fields, e.notes, e.tags, e.attributes) for e in batch.entries.values()]
     restaged = await contact_imports.stage(tx, row.id, rows)
     errors = [problem._asdict() for problem in batch.problems[: max(0, MOST_ERRORS - len(row.errors))]]
+    failed = [FailureRow(*failure) for failure in batch.failures[: max(0, MOST_FAILED_ROWS - row.bad_rows)]]
+    await contact_imports.add_failures(tx, row.id, failed)
     counts = BatchCounts(batch.passed, batch.rows, batch.bad_rows, batch.duplicates + restaged, errors)
     await contact_imports.record_batch(tx, row.id, counts)
 
@@ -154,6 +166,6 @@ async def close_stuck_imports(db: Db, stuck_seconds: float) -> int:
         return True
 
     async with db.system() as tx:
-        await contact_imports.prune(tx, carrierlookups.KEEP_IMPORTS)
+        await contact_imports.prune(tx, carrierlookups.KEEP_IMPORTS, carrierlookups.KEEP_FAILURES)
         stuck = await contact_imports.stalled(tx, timedelta(seconds=stuck_seconds))
     return await each_row("contact_imports", stuck, close)

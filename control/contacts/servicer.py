@@ -8,7 +8,8 @@ from google.api import httpbody_pb2
 from control.base import paging, phone
 from control.base.wire import timestamp, value
 from control.boundary import TenantContext, TransactionContext
-from control.contacts import csvfiles, imports, usecases
+from control.contacts import columns, csvfiles, imports, usecases
+from control.contacts.csvfiles import FailedRow
 from control.feature import Deps
 from hum import ids, rpc
 from hum.contract import wire
@@ -77,6 +78,28 @@ class ContactsServicer:
         row = await contact_imports.get(ctx.tx, ids.require(Kind.IMPORT, request.id))
         return pb.GetContactImportResponse(contact_import=present_import(row))
 
+    async def GetFailedImportRows(
+        self, request: pb.GetFailedImportRowsRequest, ctx: TenantContext
+    ) -> AsyncIterator[httpbody_pb2.HttpBody]:
+        """Yield page by page, as an export does."""
+        id = ids.require(Kind.IMPORT, request.id)
+        async with self._db.tenant(ctx.organization) as tx:
+            row = await contact_imports.get(tx, id)
+        await ctx.context.send_initial_metadata(_export_headers("not-imported.csv"))
+        yield httpbody_pb2.HttpBody(content_type=CSV, data=csvfiles.failures(row.header, (), has_header=True))
+        last = 0
+        while True:
+            async with (
+                self._concurrency.enter(ctx.organization, patiently=True),
+                self._db.tenant(ctx.organization) as tx,
+            ):
+                rows = await contact_imports.failures(tx, id, last, EXPORT_ROWS)
+            if not rows:
+                return
+            failed = (FailedRow(row.line, row.reason, row.cells) for row in rows)
+            yield httpbody_pb2.HttpBody(content_type=CSV, data=csvfiles.failures((), failed, has_header=False))
+            last = rows[-1].line
+
     async def ExportContacts(
         self, request: pb.ExportContactsRequest, ctx: TenantContext
     ) -> AsyncIterator[httpbody_pb2.HttpBody]:
@@ -129,7 +152,7 @@ def _source(row: ContactRow, name: str) -> str | None:
 
 
 def exported(row: ContactRow) -> list[str]:
-    """Return a contact's cells, in the order of `csvfiles.FIELDS`."""
+    """Return a contact's cells, in the order of `columns.FIELDS`."""
     cells = (row.phone_e164, row.name, row.email, row.company, row.notes, ";".join(row.tags), row.attributes_json)
     return [cell or "" for cell in cells]
 
@@ -152,13 +175,13 @@ DIALECTS: Mapping[int, Dialect] = {
     pb.EXPORT_DIALECT_SPREADSHEET: Dialect(
         CSV,
         "contacts.csv",
-        csvfiles.write([csvfiles.FIELDS]),
+        csvfiles.write([columns.FIELDS]),
         lambda rows: csvfiles.write(exported(row) for row in rows),
     ),
     pb.EXPORT_DIALECT_PLAIN: Dialect(
         CSV,
         "contacts.csv",
-        csvfiles.plain([csvfiles.FIELDS]),
+        csvfiles.plain([columns.FIELDS]),
         lambda rows: csvfiles.plain(exported(row) for row in rows),
     ),
     pb.EXPORT_DIALECT_JSON_LINES: Dialect(JSON_LINES, "contacts.jsonl", b"", _lines),
@@ -180,6 +203,11 @@ def present_import(row: ImportRow) -> pb.ContactImport:
         ignored_columns=row.ignored_columns,
         errors=[pb.ImportError(**error) for error in row.errors],
         failure=row.failure,
+        columns=[
+            pb.ImportColumn(title=title, becomes=becomes)
+            for title, becomes in zip(row.header, row.columns, strict=False)
+        ],
+        failed_rows=min(row.bad_rows, imports.MOST_FAILED_ROWS),
         created_at=timestamp(row.created_at),
         ended_at=timestamp(row.ended_at),
         **{name: getattr(row, name) for name in counts},

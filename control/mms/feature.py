@@ -8,7 +8,7 @@ from control.mms import jobs, mediatypes
 from control.mms.ingress import TextFilesIngressServicer
 from control.mms.mediatypes import FileLimits
 from control.mms.servicer import SmsMediaServicer
-from control.mms.usecases import UploadLimits, Uploads
+from control.mms.usecases import TextUploads, UploadLimits
 from hum.process import home
 from hum.settings import ControlSettings
 from hum.v1 import runtime_pb2, sms_media_pb2
@@ -27,7 +27,7 @@ UPLOAD_SWEEP_SECONDS = 300.0
 
 def feature(settings: ControlSettings, deps: Deps) -> Feature:
     limits = FileLimits(TEXT_FILE_BYTES, TEXT_FILES_BYTES, TEXT_FILE_HOURS)
-    uploads = Uploads(deps.db, deps.files, UPLOADS)
+    uploads = TextUploads(deps.db, deps.files, UPLOADS)
     links = FileLinks(home.node_keys(settings))
     return Feature(
         services={

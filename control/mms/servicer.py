@@ -10,7 +10,7 @@ from control.calls import recordings
 from control.existencechecks import ExistenceChecks
 from control.feature import Deps
 from control.mms import files, mediatypes
-from control.mms.usecases import Uploads
+from control.mms.usecases import TextUploads
 from hum import ids
 from hum.contract.errors import NotFound
 from hum.ids import Kind
@@ -23,7 +23,7 @@ MOST_DIGITS = 3
 
 
 class SmsMediaServicer:
-    def __init__(self, deps: Deps, settings: CallsSettings, uploads: Uploads) -> None:
+    def __init__(self, deps: Deps, settings: CallsSettings, uploads: TextUploads) -> None:
         self._db, self._files, self._settings, self._uploads = deps.db, deps.files, settings, uploads
 
     async def GetMessageMedia(

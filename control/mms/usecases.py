@@ -32,19 +32,19 @@ class UploadLimits:
 
 
 @dataclass(frozen=True, slots=True)
-class Upload:
+class StoredUpload:
     id: UUID
     content_type: str
     created_at: datetime
 
 
-class Uploads:
+class TextUploads:
     """The uploads of texts' files."""
 
     def __init__(self, db: Db, store: Files, limits: UploadLimits) -> None:
         self._db, self._store, self._limits = db, store, limits
 
-    async def store(self, principal: Principal, content: bytes, request_id: str) -> Upload:
+    async def store(self, principal: Principal, content: bytes, request_id: str) -> StoredUpload:
         """Store a file.  Raises InvalidRequest, InvalidState if too many wait, StoreUnavailable."""
         if (bad := mediatypes.bad_upload(content)) is not None:
             raise InvalidRequest([FieldError("content", bad)])
@@ -70,7 +70,7 @@ class Uploads:
             async with self._db.system() as tx:
                 await text_erasures.schedule_file(tx, org, path)
             raise InvalidState("The file was deleted while it was stored.")
-        return Upload(id, media_type, created_at)
+        return StoredUpload(id, media_type, created_at)
 
     def _require_capacity(self, pending: sms_uploads.PendingUploads, size_bytes: int) -> None:
         limits = self._limits

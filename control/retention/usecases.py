@@ -50,6 +50,7 @@ async def begin_of_contact(tx: Tx, id: UUID) -> ErasureRow | None:
     more = await _erase_calls_of(tx, row) or await _erase_texts_of(tx, row)
     await erasures.unlink(tx)
     await contacts.delete(tx, id)
+    await contact_imports.forget(tx, contact.phone_e164)
     await erasures.empty_events(tx, [id])
     if more:
         return row

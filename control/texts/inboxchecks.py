@@ -56,14 +56,16 @@ def bad_message(
         yield FieldError("expires_at", "must be within a year of the message's time")
 
 
-def bad_uploads(uploads: Sequence[UUID | None], sizes: Mapping[UUID, int]) -> Iterator[FieldError]:
-    """Yield the errors of a text's uploads; `sizes`: the bytes of those that it may send."""
+def bad_uploads(body: str, uploads: Sequence[UUID | None], sizes: Mapping[UUID, int]) -> Iterator[FieldError]:
+    """Yield the errors of a text's uploads; `sizes`: the bytes of those that it may send.  The carrier counts its words too."""
     for index, upload in enumerate(uploads):
         if upload is None or upload not in sizes:
             yield FieldError(f"upload_ids[{index}]", "does not exist, or was sent or deleted; upload the file again")
-    if sum(sizes.values()) > mediatypes.SENT_BYTES:
+    if sum(sizes.values()) + len(body.encode()) > mediatypes.SENT_BYTES:
         most = mediatypes.SENT_BYTES // 1_000_000
-        yield FieldError("upload_ids", f"are larger than {most} MB together, which is the most that the carrier takes")
+        yield FieldError(
+            "upload_ids", f"are larger than {most} MB together with the text, which is the most that the carrier takes"
+        )
 
 
 def bad_media_url(url: str) -> str | None:

@@ -96,7 +96,7 @@ async def _check(tx: Tx, request: TextRequest, contact_e164: str, prefix: str) -
         uploads = [ids.parse(Kind.UPLOAD, upload) for upload in request.uploads]
         named = [upload for upload in uploads if upload is not None]
         sizes = await sms_uploads.lock_ready(tx, named, mediatypes.UPLOAD_LIFETIME)
-        errors += inboxchecks.bad_uploads(uploads, sizes)
+        errors += inboxchecks.bad_uploads(request.body, uploads, sizes)
     if fields := [FieldError(prefix + error.field, error.reason) for error in errors]:
         raise InvalidRequest(fields)
 

@@ -90,6 +90,25 @@ CONTACT_IMPORT_STATUS_COMPLETED: ContactImportStatus.ValueType  # 3
 CONTACT_IMPORT_STATUS_FAILED: ContactImportStatus.ValueType  # 4
 """It ended early; `failure` says why."""
 
+class _ImportDateOrder:
+    ValueType = typing.NewType("ValueType", builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _ImportDateOrderEnumTypeWrapper(enum_type_wrapper._EnumTypeWrapper[_ImportDateOrder.ValueType], builtins.type):
+    DESCRIPTOR: descriptor.EnumDescriptor
+    IMPORT_DATE_ORDER_UNSPECIFIED: _ImportDateOrder.ValueType  # 0
+    IMPORT_DATE_ORDER_YMD: _ImportDateOrder.ValueType  # 1
+    IMPORT_DATE_ORDER_DMY: _ImportDateOrder.ValueType  # 2
+    IMPORT_DATE_ORDER_MDY: _ImportDateOrder.ValueType  # 3
+
+class ImportDateOrder(_ImportDateOrder, metaclass=_ImportDateOrderEnumTypeWrapper):
+    """The order of day, month and year.  A year has four digits; where it stands first, it is understood in each order."""
+
+IMPORT_DATE_ORDER_UNSPECIFIED: ImportDateOrder.ValueType  # 0
+IMPORT_DATE_ORDER_YMD: ImportDateOrder.ValueType  # 1
+IMPORT_DATE_ORDER_DMY: ImportDateOrder.ValueType  # 2
+IMPORT_DATE_ORDER_MDY: ImportDateOrder.ValueType  # 3
+
 class _ExportDialect:
     ValueType = typing.NewType("ValueType", builtins.int)
     V: _TypeAlias = ValueType  # noqa: Y015
@@ -339,6 +358,8 @@ class ContactImport(message.Message):
     FAILURE_FIELD_NUMBER: builtins.int
     CREATED_AT_FIELD_NUMBER: builtins.int
     ENDED_AT_FIELD_NUMBER: builtins.int
+    COLUMNS_FIELD_NUMBER: builtins.int
+    FAILED_ROWS_FIELD_NUMBER: builtins.int
     id: builtins.str
     status: ContactImportStatus.ValueType
     dry_run: builtins.bool
@@ -355,6 +376,8 @@ class ContactImport(message.Message):
     """Rows that were not imported."""
     failure: builtins.str
     """Why it failed."""
+    failed_rows: builtins.int
+    """How many rows `getFailedImportRows` returns: of `bad_rows`, the first 10,000."""
     @builtins.property
     def ignored_columns(self) -> containers.RepeatedScalarFieldContainer[builtins.str]:
         """Columns that were not recognized."""
@@ -367,6 +390,10 @@ class ContactImport(message.Message):
     def created_at(self) -> timestamp_pb2.Timestamp: ...
     @builtins.property
     def ended_at(self) -> timestamp_pb2.Timestamp: ...
+    @builtins.property
+    def columns(self) -> containers.RepeatedCompositeFieldContainer[ImportColumn]:
+        """What each column of the file becomes, in their order."""
+
     def __init__(
         self,
         *,
@@ -384,14 +411,39 @@ class ContactImport(message.Message):
         failure: builtins.str | None = ...,
         created_at: timestamp_pb2.Timestamp | None = ...,
         ended_at: timestamp_pb2.Timestamp | None = ...,
+        columns: abc.Iterable[ImportColumn] | None = ...,
+        failed_rows: builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = typing.Literal["_failure", b"_failure", "created_at", b"created_at", "ended_at", b"ended_at", "failure", b"failure"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = typing.Literal["_failure", b"_failure", "bad_rows", b"bad_rows", "created", b"created", "created_at", b"created_at", "dry_run", b"dry_run", "duplicates", b"duplicates", "ended_at", b"ended_at", "errors", b"errors", "failure", b"failure", "id", b"id", "ignored_columns", b"ignored_columns", "rows", b"rows", "status", b"status", "unchanged", b"unchanged", "updated", b"updated"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = typing.Literal["_failure", b"_failure", "bad_rows", b"bad_rows", "columns", b"columns", "created", b"created", "created_at", b"created_at", "dry_run", b"dry_run", "duplicates", b"duplicates", "ended_at", b"ended_at", "errors", b"errors", "failed_rows", b"failed_rows", "failure", b"failure", "id", b"id", "ignored_columns", b"ignored_columns", "rows", b"rows", "status", b"status", "unchanged", b"unchanged", "updated", b"updated"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__failure: _TypeAlias = typing.Literal["failure"]  # noqa: Y015
     _WhichOneofArgType__failure: _TypeAlias = typing.Literal["_failure", b"_failure"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType__failure) -> _WhichOneofReturnType__failure | None: ...
+
+@typing.final
+class ImportColumn(message.Message):
+    """A column of an imported file."""
+
+    DESCRIPTOR: descriptor.Descriptor
+
+    TITLE_FIELD_NUMBER: builtins.int
+    BECOMES_FIELD_NUMBER: builtins.int
+    title: builtins.str
+    becomes: builtins.str
+    """A field's name, `attribute:NAME`, `date:NAME`, or `ignore`."""
+    def __init__(
+        self,
+        *,
+        title: builtins.str = ...,
+        becomes: builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["becomes", b"becomes", "title", b"title"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 @typing.final
 class ImportError(message.Message):
@@ -656,6 +708,8 @@ class ImportContactsRequest(message.Message):
     CSV_FIELD_NUMBER: builtins.int
     DRY_RUN_FIELD_NUMBER: builtins.int
     DEFAULT_REGION_FIELD_NUMBER: builtins.int
+    COLUMNS_FIELD_NUMBER: builtins.int
+    DATE_ORDER_FIELD_NUMBER: builtins.int
     csv: builtins.str
     """The file's text: a header, then one contact per row, separated by comma, semicolon or tab."""
     dry_run: builtins.bool
@@ -664,20 +718,48 @@ class ImportContactsRequest(message.Message):
     """ISO 3166 code of the country whose numbers are written without a country code; unset: that of the organization's
     own numbers.
     """
+    date_order: ImportDateOrder.ValueType
+    """How dates are written; `ymd` when unset."""
+    @builtins.property
+    def columns(self) -> containers.RepeatedScalarFieldContainer[builtins.str]:
+        """What each column of the file becomes, in their order: a field as an export calls it, `attribute:NAME`, which is added to the
+        attributes that are there, `date:NAME` for one that holds a date, stored as `1985-12-31`, or `ignore`.  Unset: by their titles,
+        and unknown ones are left out.
+        """
+
     def __init__(
         self,
         *,
         csv: builtins.str = ...,
         dry_run: builtins.bool = ...,
         default_region: builtins.str | None = ...,
+        columns: abc.Iterable[builtins.str] | None = ...,
+        date_order: ImportDateOrder.ValueType = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = typing.Literal["_default_region", b"_default_region", "default_region", b"default_region"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = typing.Literal["_default_region", b"_default_region", "csv", b"csv", "default_region", b"default_region", "dry_run", b"dry_run"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = typing.Literal["_default_region", b"_default_region", "columns", b"columns", "csv", b"csv", "date_order", b"date_order", "default_region", b"default_region", "dry_run", b"dry_run"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__default_region: _TypeAlias = typing.Literal["default_region"]  # noqa: Y015
     _WhichOneofArgType__default_region: _TypeAlias = typing.Literal["_default_region", b"_default_region"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType__default_region) -> _WhichOneofReturnType__default_region | None: ...
+
+@typing.final
+class GetFailedImportRowsRequest(message.Message):
+    DESCRIPTOR: descriptor.Descriptor
+
+    ID_FIELD_NUMBER: builtins.int
+    id: builtins.str
+    def __init__(
+        self,
+        *,
+        id: builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["id", b"id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 @typing.final
 class ImportContactsResponse(message.Message):

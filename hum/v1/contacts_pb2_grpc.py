@@ -55,6 +55,11 @@ class ContactsServiceStub:
                 request_serializer=hum_dot_v1_dot_contacts__pb2.GetContactImportRequest.SerializeToString,
                 response_deserializer=hum_dot_v1_dot_contacts__pb2.GetContactImportResponse.FromString,
                 _registered_method=True)
+        self.GetFailedImportRows = channel.unary_stream(
+                '/hum.v1.ContactsService/GetFailedImportRows',
+                request_serializer=hum_dot_v1_dot_contacts__pb2.GetFailedImportRowsRequest.SerializeToString,
+                response_deserializer=google_dot_api_dot_httpbody__pb2.HttpBody.FromString,
+                _registered_method=True)
         self.ExportContacts = channel.unary_stream(
                 '/hum.v1.ContactsService/ExportContacts',
                 request_serializer=hum_dot_v1_dot_contacts__pb2.ExportContactsRequest.SerializeToString,
@@ -120,6 +125,16 @@ class ContactsServiceServicer:
 
     def GetContactImport(self, request, context):
         """Returns how far an import is, for 30 days after its end.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetFailedImportRows(self, request, context):
+        """Returns the rows that an import did not take, as CSV.  Each begins with its line in the file and the reason; its cells follow as
+        they were, with what could be a formula escaped as in an export.  At most 10,000, for 7 days after the import's end.
+        buf:lint:ignore RPC_RESPONSE_STANDARD_NAME
+        buf:lint:ignore RPC_REQUEST_RESPONSE_UNIQUE
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -201,6 +216,11 @@ def add_ContactsServiceServicer_to_server(servicer, server):
                     servicer.GetContactImport,
                     request_deserializer=hum_dot_v1_dot_contacts__pb2.GetContactImportRequest.FromString,
                     response_serializer=hum_dot_v1_dot_contacts__pb2.GetContactImportResponse.SerializeToString,
+            ),
+            'GetFailedImportRows': grpc.unary_stream_rpc_method_handler(
+                    servicer.GetFailedImportRows,
+                    request_deserializer=hum_dot_v1_dot_contacts__pb2.GetFailedImportRowsRequest.FromString,
+                    response_serializer=google_dot_api_dot_httpbody__pb2.HttpBody.SerializeToString,
             ),
             'ExportContacts': grpc.unary_stream_rpc_method_handler(
                     servicer.ExportContacts,
@@ -346,6 +366,33 @@ class ContactsService:
             '/hum.v1.ContactsService/GetContactImport',
             hum_dot_v1_dot_contacts__pb2.GetContactImportRequest.SerializeToString,
             hum_dot_v1_dot_contacts__pb2.GetContactImportResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetFailedImportRows(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/hum.v1.ContactsService/GetFailedImportRows',
+            hum_dot_v1_dot_contacts__pb2.GetFailedImportRowsRequest.SerializeToString,
+            google_dot_api_dot_httpbody__pb2.HttpBody.FromString,
             options,
             channel_credentials,
             insecure,

@@ -83,6 +83,9 @@ BEGIN
     FOREACH name IN ARRAY ARRAY['message_attempts', 'message_media'] LOOP
         CALL hum.limited_table(name, format('EXISTS (SELECT FROM messages m WHERE m.id = %I.message_id)', name));
     END LOOP;
+    -- One that no text has is known by its id to who stored it.
+    CALL hum.limited_table(
+        'sms_uploads', '(message_id IS NULL OR EXISTS (SELECT FROM messages m WHERE m.id = sms_uploads.message_id))');
     FOREACH name IN ARRAY ARRAY['campaign_counts', 'campaign_recipients'] LOOP
         CALL hum.limited_table(name, format('EXISTS (SELECT FROM campaigns c WHERE c.id = %I.campaign_id)', name));
     END LOOP;
@@ -100,7 +103,7 @@ BEGIN
                   ELSE EXISTS (SELECT FROM flows f WHERE f.id = %1$I.flow_id) END', name));
     END LOOP;
     FOREACH name IN ARRAY ARRAY[
-        'call_rollups', 'latency_rollups', 'contact_backfills', 'contact_import_rows', 'contact_imports', 'crm_logs',
+        'call_rollups', 'latency_rollups', 'contact_backfills', 'contact_import_failures', 'contact_import_rows', 'contact_imports', 'crm_logs',
         'crm_syncs', 'events', 'trigger_deliveries', 'webhook_attempts', 'webhook_deliveries', 'webhooks']
     LOOP
         CALL hum.hidden_table(name);

@@ -66,7 +66,7 @@ async def test_what_is_refused_or_repeated_is_not_in_the_log(edge: Edge) -> None
 
 READS = (
     *("getCall", "listCallTurns", "streamCall", "getRecording", "exportContacts", "exportAuditLog"),
-    *("getVoicemail", "getVoicemailAudio", "getMessageMedia"),
+    *("getVoicemail", "getVoicemailAudio", "getMessageMedia", "getFailedImportRows"),
     *("getContact", "listMessages", "listEvents", "getWebhookDelivery", "getTriggerBody"),
 )
 

@@ -280,7 +280,9 @@ async def texts_of(http: httpx.AsyncClient) -> dict[str, str]:
     campaign = {"name": "News", "twilio_number_id": number, "body_template": "Hi", "recipients": []}
     template = {"name": "Hello", "body": "Hi"}
     await http.post("/api/sms/opt-outs", json={"contact_e164": other})
+    upload = await http.post("/api/sms/uploads", content=b"%PDF-", headers={"Content-Type": "application/octet-stream"})
     return {
+        "uploads": upload.json()["id"],
         "conversations": thread,
         "messages": message,
         "scheduled": message,

@@ -21,7 +21,7 @@ MESSAGE = ids.new()
 def test_a_link_opens_its_file_until_it_expires() -> None:
     links = FileLinks([KEY], URL)
     made = links.make(MESSAGE, 9, AT)
-    assert made.startswith(URL) and len(made.removeprefix(URL)) < 80
+    assert made.startswith(URL) and len(made.removeprefix(URL)) == 72
     opened = [
         links.read(made.removeprefix(URL), AT + after) for after in (timedelta(), LIFETIME - timedelta(seconds=1))
     ]

@@ -32,6 +32,7 @@ from storage import (
     quarantine,
     voicemails,
 )
+from storage.contact_imports import ImportColumns
 from storage.db import Db, Tx
 from tests.control.conftest import FakeCarrier, fake_clients
 from tests.support import callfacts
@@ -409,7 +410,8 @@ async def test_a_contact_waits_for_its_live_call_and_for_imports(world: World) -
     async with world.db.tenant(world.mine) as tx:
         contact = await contacts.create(tx, ids.new(), CALLER, {}, None, [])
         csv = f"phone\n{CALLER}\n".encode()
-        imported = await contact_imports.create(tx, ids.new(), "Bob", csv, None, [], dry_run=False)
+        columns = ImportColumns(["phone"], ["phone_e164"], [], "ymd")
+        imported = await contact_imports.create(tx, ids.new(), "Bob", csv, None, columns, dry_run=False)
     with pytest.raises(InvalidState, match="not over"):
         async with world.db.tenant(world.mine) as tx:
             await usecases.begin_of_contact(tx, contact.id)

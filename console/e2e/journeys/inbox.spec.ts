@@ -190,7 +190,7 @@ test("a picture is uploaded, sent, and arrives; another is pasted, one dropped a
     { name: "page.pdf", mimeType: "application/pdf", buffer: Buffer.from("<html><script>alert(1)</script>") },
   ]);
   await expect(toSend.getByText("form.png")).toBeVisible();
-  await expect(page.getByRole("alert")).toContainText("page.pdf: is of a kind that the carrier does not take");
+  await expect(page.getByRole("alert")).toContainText("page.pdf: The carrier does not take this kind of file.");
   const composer = page.getByPlaceholder(/Write a text/);
   await composer.evaluate((field, base64) => {
     const given = new DataTransfer();

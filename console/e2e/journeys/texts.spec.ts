@@ -1,4 +1,5 @@
 /** Texts: one comes in and is answered, once, whatever the network does; contacts are imported; a campaign reaches everybody once. */
+import { readFile } from "node:fs/promises";
 import { type Outside, expect, forgive, test } from "../journey.ts";
 import { stranger, textNumber } from "../things.ts";
 
@@ -132,16 +133,45 @@ test("contacts are imported after a look at what would happen", async ({ admin }
   await textNumber(admin);
   await admin.go("/contacts/import");
   const e164 = stranger();
-  await page.getByLabel("Or paste it").fill(`phone,name,shoe size\n${e164},Ana Ruiz,38\n12,Nobody,40\n`);
+  // What is no list is told for what it is.
+  const chooser = page.getByLabel("Choose a CSV file");
+  await chooser.setInputFiles({ name: "contacts.csv", mimeType: "text/csv", buffer: Buffer.from([0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a]) });
+  await expect(page.getByRole("alert")).toContainText("contacts.csv is a picture, no list.");
+  await chooser.setInputFiles({ name: "none.csv", mimeType: "text/csv", buffer: Buffer.alloc(0) });
+  await expect(page.getByRole("alert")).toContainText("none.csv is empty.");
+  await chooser.setInputFiles({ name: "header.csv", mimeType: "text/csv", buffer: Buffer.from("phone,name\n") });
+  await expect(page.getByRole("alert").first()).toContainText("header.csv has no rows below its header.");
+
+  const list = `Teléfono;Nombre;shoe size;Birthday;Internal\n${e164};Ana Ruiz;38;31/12/1985;x\n12;Nobody;=40;1/2/1990;y\n`;
+  await chooser.setInputFiles({ name: "clientes.csv", mimeType: "text/csv", buffer: Buffer.from(list) });
+  const columns = page.getByRole("region", { name: "Columns" });
+  await expect(columns.getByLabel("What Teléfono becomes")).toHaveValue("phone_e164");
+  await expect(columns.getByLabel("What shoe size becomes")).toHaveValue("attribute:shoe_size");
+  await expect(columns.getByLabel("What Birthday becomes")).toHaveValue("date:birthday");
+  await expect(page.getByLabel("How dates are written")).toHaveValue("dmy");
+  await columns.getByLabel("What Internal becomes").selectOption("Leave out");
+  await columns.getByLabel("What Nombre becomes").selectOption("Notes");
+  await columns.getByLabel("What Nombre becomes").selectOption("Name");
+  await columns.getByLabel("What Teléfono becomes").selectOption("Leave out");
+  await expect(page.getByText("Choose the column that holds the phone numbers.").first()).toBeVisible();
+  await columns.getByLabel("What Teléfono becomes").selectOption("Phone number");
   await page.getByRole("button", { name: "Preview" }).click();
   await expect(page.getByText("Nothing has changed yet.")).toBeVisible();
-  await expect(page.getByText(/shoe size/).last()).toBeVisible();
+  await expect(page.getByText("Columns that are left out: Internal")).toBeVisible();
   await expect(page.getByRole("region", { name: "1 problem" })).toBeVisible();
   await admin.isRightInEverySize();
   await page.getByRole("button", { name: "Import 1 contact" }).click();
+  await expect(page.getByRole("link", { name: "To the contacts" })).toBeVisible();
+  const download = page.waitForEvent("download");
+  await page.getByRole("link", { name: "Download 1 row that can't be imported" }).click();
+  const file = await readFile(await (await download).path(), "utf8");
+  expect(file).toBe("line,reason,Teléfono,Nombre,shoe size,Birthday,Internal\r\n3,Teléfono: is not a possible phone number,12,Nobody,'=40,1/2/1990,y\r\n");
+  await page.reload();
+  await expect(page.getByText("Attribute birthday, a date")).toBeVisible();
   await page.getByRole("link", { name: "To the contacts" }).click();
   await page.getByRole("link", { name: "Ana Ruiz" }).click();
   await expect(page.getByLabel("Name", { exact: true })).toHaveValue("Ana Ruiz");
+  expect((await admin.api<{ contacts: { attributes_json: unknown }[] }>("GET", "/api/contacts")).contacts[0]?.attributes_json).toEqual({ shoe_size: "38", birthday: "1985-12-31" });
   await expect(page.getByText("Allowed")).toHaveCount(2);
 
   // From there one calls or texts; a text that was begun is there for who comes back.
@@ -174,4 +204,29 @@ test("a campaign says what it would do, and reaches everybody once", async ({ ad
   await page.getByRole("dialog").getByRole("button", { name: "Launch" }).click();
   await expect(page.getByText("Completed")).toBeVisible({ timeout: 45_000 });
   for (const each of people) expect(await textsTo(outside, each, "We are open tomorrow.")).toBe(1);
+});
+
+test("a campaign's list is a list, and no longer than a campaign", async ({ admin }) => {
+  const { page } = admin;
+  await textNumber(admin);
+  await admin.go("/campaigns/new");
+  const chooser = page.getByLabel("Choose a CSV file");
+  const alert = page.getByRole("alert");
+  await chooser.setInputFiles({ name: "list.pdf", mimeType: "application/pdf", buffer: Buffer.from([0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a]) });
+  await expect(alert).toContainText("list.pdf is a picture, no list.");
+  await chooser.setInputFiles({ name: "none.csv", mimeType: "text/csv", buffer: Buffer.alloc(0) });
+  await expect(alert).toContainText("none.csv is empty.");
+  await chooser.setInputFiles({ name: "header.csv", mimeType: "text/csv", buffer: Buffer.from("phone,name\n") });
+  await expect(alert).toContainText("header.csv has no rows below its header.");
+  await page.evaluate(() => {
+    const seen = { longest: 0 };
+    new PerformanceObserver((list) => list.getEntries().forEach((each) => (seen.longest = Math.max(seen.longest, each.duration)))).observe({ entryTypes: ["longtask"] });
+    Object.assign(globalThis, { seen });
+  });
+  await chooser.setInputFiles({ name: "everybody.csv", mimeType: "text/csv", buffer: Buffer.from(`phone,name\n${"+13175550100,Ana\n".repeat(900_000)}`) });
+  await expect(alert).toContainText("everybody.csv has more than 200,000 rows, and one campaign takes at most 200,000 recipients.");
+  console.log("longest task", await page.evaluate(() => (globalThis as unknown as { seen: { longest: number } }).seen.longest));
+  await chooser.setInputFiles({ name: "some.csv", mimeType: "text/csv", buffer: Buffer.from(`phone,name\n${"+13175550100,Ana\n".repeat(200_000)}`) });
+  await expect(page.getByText("200,000 recipients").last()).toBeVisible();
+  await expect(alert).toHaveCount(0);
 });

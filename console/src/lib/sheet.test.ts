@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { pastedNumbers, phoneColumn, readSheet, variableName } from "./sheet";
+import { SheetReader, pastedNumbers, phoneColumn, readSheet, readSheetOf, variableName } from "./sheet";
 
 describe("sheets", () => {
   it("reads quotes, line breaks in cells, and a byte order mark", () => {
@@ -12,6 +12,23 @@ describe("sheets", () => {
     ["a;b\n1;2", ";"],
     ["a\tb\n1\t2", "tab"],
   ])("finds the separator of %j", (text) => expect(readSheet(text)).toEqual({ header: ["a", "b"], rows: [["1", "2"]] }));
+  it("reads the same however it is cut", () => {
+    const text = '\uFEFFa;b\r\n"x ""y""";"1\r\n2"\r\r\n;\r\nlast;"q"\n"end""";';
+    const whole = readSheet(text);
+    expect(whole.rows).toEqual([['x "y"', "1\r\n2"], ["last", "q"], ['end"', ""]]);
+    for (let size = 1; size <= text.length; size += 1) {
+      const reader = new SheetReader();
+      for (let at = 0; at < text.length; at += size) reader.feed(text.slice(at, at + size));
+      expect(reader.end(), `pieces of ${size}`).toEqual(whole);
+    }
+  });
+  it("reads a file up to a number of rows", async () => {
+    const file = new File(["phone\n", "1\n".repeat(300_000)], "a.csv");
+    expect((await readSheetOf(file, 300_000))?.rows).toHaveLength(300_000);
+    expect(await readSheetOf(file, 299_999)).toBeNull();
+    expect(await readSheetOf(new File(["phone\n"], "b.csv"), 5)).toEqual({ header: ["phone"], rows: [] });
+    expect(await readSheetOf(new File([], "c.csv"), 5)).toEqual({ header: [], rows: [] });
+  });
   it("keeps a last cell without a line's end", () => expect(readSheet("a,b\n1,").rows).toEqual([["1", ""]]));
 });
 

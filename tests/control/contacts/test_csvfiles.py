@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from control.contacts import csvfiles
+from control.contacts.columns import BadColumns
 from control.contacts.csvfiles import BadSheet, Problem, Sheet, SheetBatch
 from tests.control.contacts.test_phone import SPELLINGS
 
@@ -178,3 +179,40 @@ def test_any_text_is_a_sheet_or_not(text: str) -> None:
         except BadSheet:
             continue
         assert len(batch.entries) + batch.duplicates + batch.bad_rows == batch.rows
+
+
+def test_columns_become_what_was_chosen() -> None:
+    text = "Tel;Birthday;Shoe;Rest\n+13175551234;31/12/1985;'=38;x\n+13175551235;;;\n+13175551236;12/31/1985;40;\n"
+    targets = ["phone_e164", "date:birthday", "attribute:shoe size", "ignore"]
+    sheet = Sheet(text.encode(), None, targets, "dmy")
+    batch = sheet.batch(10)
+    assert sheet.ignored == ["Rest"]
+    assert [(each.phone_e164, each.attributes) for each in batch.entries.values()] == [
+        ("+13175551234", {"birthday": "1985-12-31", "shoe size": "=38"}),
+        ("+13175551235", {}),
+    ]
+    assert batch.problems == [Problem(4, "Birthday", "is no date as day/month/year, for example 31/12/1985")]
+
+
+def test_failed_rows_come_back_as_they_were_with_formulas_guarded() -> None:
+    text = 'phone,email,x\n12,nobody,"=HYPERLINK(1)"\n+13175551234,a@b.example,\n1,2,3,4\n'
+    sheet = Sheet(text.encode(), "US")
+    batch = sheet.batch(10)
+    content = csvfiles.failures(sheet.header, (), has_header=True) + csvfiles.failures(
+        (), batch.failures, has_header=False
+    )
+    head, first, second = csv.reader(io.StringIO(content.decode()))
+    assert head == ["line", "reason", "phone", "email", "x"]
+    assert first == [
+        "2", "phone: is not a possible phone number; email: is not an e-mail address", "12", "nobody", "'=HYPERLINK(1)",
+    ]  # fmt: skip
+    assert second == ["4", "has 4 cells but the header has 3", "1", "2", "3", "4"]
+
+
+@pytest.mark.parametrize(
+    ("targets", "why"),
+    [(["name", "ignore"], "must name the column of the phone number"), (["phone_e164"], "are 1, but the file has 2")],
+)
+def test_columns_that_do_not_fit_are_refused(targets: list[str], why: str) -> None:
+    with pytest.raises(BadColumns, match=why):
+        Sheet(b"a,b\n1,2\n", None, targets)

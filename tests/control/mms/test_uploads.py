@@ -1,4 +1,4 @@
-"""Uploads: stored with a row first, bounded, swept after a day, and owned by the text that sends them."""
+"""TextUploads: stored with a row first, bounded, swept after a day, and owned by the text that sends them."""
 
 from dataclasses import dataclass
 from datetime import timedelta
@@ -9,7 +9,7 @@ import pytest
 
 from control.mms import jobs, mediatypes
 from control.mms.ingress import TextFilesIngressServicer
-from control.mms.usecases import Upload, UploadLimits, Uploads
+from control.mms.usecases import StoredUpload, TextUploads, UploadLimits
 from control.retention.files import delete_files_of_messages
 from control.texts import usecases
 from control.texts.usecases import TextRequest
@@ -45,8 +45,8 @@ class Desk:
 
     async def upload(
         self, content: bytes = PNG, principal: Principal | None = None, store: Files | None = None
-    ) -> Upload:
-        uploads = Uploads(self.texting.db, store or self.store, self.limits)
+    ) -> StoredUpload:
+        uploads = TextUploads(self.texting.db, store or self.store, self.limits)
         return await uploads.store(principal or self.principal(), content, "r")
 
     async def send(
@@ -125,7 +125,10 @@ async def test_texts_with_too_much_send_nothing(desk: Desk) -> None:
     small = [await desk.upload() for _ in range(2)]
     with pytest.raises(InvalidRequest, match="too many"):
         await desk.send(*(upload.id for upload in small), urls=("https://files.example/a.png",) * 9)
-    await desk.send(large[0].id)
+    whole = await desk.upload(PNG.ljust(mediatypes.SENT_BYTES, b"\0"))
+    with pytest.raises(InvalidRequest, match="together with the text"):
+        await desk.send(whole.id, body="x")
+    await desk.send(whole.id)
 
 
 async def test_pending_uploads_are_bounded(desk: Desk) -> None:

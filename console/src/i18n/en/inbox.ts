@@ -197,6 +197,7 @@ export default {
   notUploaded: (name: string, why: string) => `${name}: ${why}`,
   uploadRefusals: {
     empty: () => "The file is empty.",
+    kind: () => "The carrier does not take this kind of file. Send a picture (JPEG, PNG, GIF), a PDF, a contact (.vcf), a sound or a video.",
     tooLarge: () => "The carrier takes 5 MB in a text, all files together.",
     tooMany: (most: number) => `The carrier takes ${most} files in a text.`,
   },

@@ -22,6 +22,15 @@ const texts: Sections["forms"] = {
     noCountry: "Escriba este número con + y el prefijo del país: no se sabe a qué país pertenece.",
     extension: "Quite la extensión: solo se puede llamar a un número completo.",
   },
+  noList: {
+    empty: (name, _most) => `${name} está vacío.`,
+    picture: (name, _most) => `${name} es una imagen, no una lista. Una lista es un archivo CSV: una tabla guardada como texto.`,
+    pdf: (name, _most) => `${name} es un PDF, no una lista. Una lista es un archivo CSV: una tabla guardada como texto.`,
+    workbook: (name, _most) => `${name} es un libro de una hoja de cálculo. Guárdelo allí como CSV y elija ese archivo.`,
+    sound: (name, _most) => `${name} es un sonido o un vídeo, no una lista. Una lista es un archivo CSV: una tabla guardada como texto.`,
+    binary: (name, _most) => `${name} no contiene texto. Una lista es un archivo CSV: una tabla guardada como texto.`,
+    tooLarge: (name, most) => `${name} supera ${most}. Divídalo en varios archivos.`,
+  },
   equalLines: (lines) => `${lines} líneas iguales, haga clic para verlas`,
 };
 export default texts;

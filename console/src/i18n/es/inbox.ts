@@ -197,6 +197,7 @@ const texts: Sections["inbox"] = {
   notUploaded: (name, why) => `${name}: ${why}`,
   uploadRefusals: {
     empty: () => "El archivo está vacío.",
+    kind: () => "El operador no admite este tipo de archivo. Envíe una imagen (JPEG, PNG, GIF), un PDF, un contacto (.vcf), un sonido o un vídeo.",
     tooLarge: () => "El operador admite 5 MB por mensaje, todos los archivos juntos.",
     tooMany: (most) => `El operador admite ${most} archivos por mensaje.`,
   },

@@ -1,14 +1,16 @@
 import { useState } from "react";
 import { useCan } from "@/api/me";
 import { useTexts } from "@/i18n";
-import { phoneColumn, readSheet } from "@/lib/sheet";
+import { phoneColumn, readSheetOf } from "@/lib/sheet";
 import { count } from "@/lib/format";
 import { FileDrop } from "@/ui/file-drop";
 import { SelectField, TextArea, TextField } from "@/ui/field";
-import { type Audience, recipientsOf, variablesOf } from "./audience";
+import { type Audience, MOST_RECIPIENTS, countOf, variablesOf } from "./audience";
 
 const KINDS = ["sheet", "tag", "pasted"] as const;
 type Kind = (typeof KINDS)[number];
+/** Far more than the recipients of one campaign need. */
+const MOST_BYTES = 100_000_000;
 
 /** Who gets it, in one of three ways. */
 export function AudienceFields({ audience, onChange }: { audience: Audience | null; onChange: (audience: Audience | null) => void }) {
@@ -42,7 +44,7 @@ export function AudienceFields({ audience, onChange }: { audience: Audience | nu
           label={t.pasted}
           rows={6}
           placeholder={"+13175550100\n+13175550101"}
-          hint={audience?.kind === "pasted" ? t.recipientsCount(recipientsOf(audience).length) : t.pastedHint}
+          hint={audience?.kind === "pasted" ? t.recipientsCount(countOf(audience)) : t.pastedHint}
           value={audience?.kind === "pasted" ? audience.text : ""}
           onChange={(event) => onChange(event.target.value.trim() ? { kind: "pasted", text: event.target.value } : null)}
         />
@@ -55,18 +57,21 @@ type SheetAudience = Extract<Audience, { kind: "sheet" }>;
 
 function SheetFields({ audience, onChange }: { audience: SheetAudience | null; onChange: (audience: Audience | null) => void }) {
   const t = useTexts("campaigns");
-  const read = (text: string, name: string): void => {
-    const sheet = readSheet(text);
-    onChange(sheet.rows.length > 0 ? { kind: "sheet", sheet, name, phoneAt: Math.max(0, phoneColumn(sheet)) } : null);
+  const [fault, setFault] = useState<string | null>(null);
+  const read = async (file: File): Promise<void> => {
+    const sheet = await readSheetOf(file, MOST_RECIPIENTS);
+    const isUsable = sheet !== null && sheet.rows.length > 0;
+    setFault(sheet === null ? t.tooManyRows(file.name, count(MOST_RECIPIENTS)) : isUsable ? null : t.noRows(file.name));
+    onChange(isUsable ? { kind: "sheet", sheet, name: file.name, phoneAt: Math.max(0, phoneColumn(sheet)) } : null);
   };
   return (
     <div className="space-y-2">
-      <FileDrop label={t.chooseFile} hint={audience ? `${audience.name} · ${t.rows(audience.sheet.rows.length)}` : t.fileHint} accept=".csv,.tsv,.txt,text/csv" onText={read} />
+      <FileDrop label={t.chooseFile} hint={audience ? `${audience.name} · ${t.rows(audience.sheet.rows.length)}` : t.fileHint} accept=".csv,.tsv,.txt,text/csv" mostBytes={MOST_BYTES} fault={fault} onFile={read} />
       {audience && (
         <>
           <SelectField label={t.numbersColumn} value={String(audience.phoneAt)} choices={audience.sheet.header.map((name, at) => ({ value: String(at), label: name || t.columnAt(at + 1) }))} onChange={(event) => onChange({ ...audience, phoneAt: Number(event.target.value) })} />
           <p className="text-[13px] text-dim">
-            {t.recipientsCount(recipientsOf(audience).length)}
+            {t.recipientsCount(countOf(audience))}
             {variablesOf(audience).length > 0 && ` · ${t.asVariables(variablesOf(audience).map((each) => `{{${each}}}`).join(" "))}`}
           </p>
         </>

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { readSheet } from "@/lib/sheet";
-import { type Audience, pagesOf, previewOf, recipientsOf, usedVariables, variablesOf } from "./audience";
+import { type Audience, countOf, firstOf, pagesOf, partsOf, previewOf, recipientsOf, usedVariables, variablesOf } from "./audience";
 
 const sheet: Audience = { kind: "sheet", name: "a.csv", phoneAt: 1, sheet: readSheet("First name,Phone,Due date\nAna,'+13175550001,Friday\nBen,,Monday\nCy,317-555-0002,\n") };
 
@@ -11,6 +11,13 @@ describe("an audience", () => {
       { contact_e164: "+13175550001", variables: { first_name: "Ana", due_date: "Friday" } },
       { contact_e164: "317-555-0002", variables: { first_name: "Cy" } },
     ]);
+  });
+  it("is counted, shown and sent without being made as a whole", () => {
+    expect(countOf(sheet)).toBe(2);
+    expect(firstOf(sheet)).toEqual(recipientsOf(sheet)[0]);
+    expect(partsOf(sheet).flatMap((part) => part())).toEqual(recipientsOf(sheet));
+    const pasted: Audience = { kind: "pasted", text: "+13175550001\n+13175550002" };
+    expect([countOf(pasted), firstOf(pasted), partsOf(pasted).length]).toEqual([2, { contact_e164: "+13175550001" }, 1]);
   });
   it("is sent in pages", () => expect(pagesOf([1, 2, 3, 4, 5], 2)).toEqual([[1, 2], [3, 4], [5]]));
 });

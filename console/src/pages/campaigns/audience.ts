@@ -15,6 +15,28 @@ export function variablesOf(audience: Audience): string[] {
   return [...new Set(audience.sheet.header.flatMap((column, at) => (at === audience.phoneAt ? [] : [variableName(column)])).filter(Boolean))].slice(0, MOST_VARIABLES);
 }
 
+/** How many recipients one campaign may have. */
+export const MOST_RECIPIENTS = 200_000;
+
+/** How many recipients it has, without making them. */
+export function countOf(audience: Audience): number {
+  if (audience.kind !== "sheet") return recipientsOf(audience).length;
+  return audience.sheet.rows.reduce((sum, row) => sum + ((row[audience.phoneAt] ?? "").trim().replace(/^'/, "") ? 1 : 0), 0);
+}
+
+/** The first recipient of an audience, to show what they get. */
+export function firstOf(audience: Audience): Recipient | undefined {
+  if (audience.kind !== "sheet") return recipientsOf(audience)[0];
+  const row = audience.sheet.rows.find((each) => (each[audience.phoneAt] ?? "").trim());
+  return row && recipientsOf({ ...audience, sheet: { ...audience.sheet, rows: [row] } })[0];
+}
+
+/** An audience in parts that are sent one after the other; a part of a sheet is made when it is its turn. */
+export function partsOf(audience: Audience): (() => Recipient[])[] {
+  if (audience.kind !== "sheet") return pagesOf(recipientsOf(audience)).map((page) => () => page);
+  return pagesOf(audience.sheet.rows).map((rows) => () => recipientsOf({ ...audience, sheet: { ...audience.sheet, rows } }));
+}
+
 export function recipientsOf(audience: Audience): Recipient[] {
   if (audience.kind === "tag") return [];
   if (audience.kind === "pasted") return pastedNumbers(audience.text).map((contact_e164) => ({ contact_e164: contact_e164.slice(0, 60) }));

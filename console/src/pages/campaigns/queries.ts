@@ -2,7 +2,7 @@ import { useQuery } from "@tanstack/react-query";
 import { type Schemas, api, data } from "@/api/client";
 import { useCan } from "@/api/me";
 import { useThing } from "@/api/queries";
-import { type Audience, pagesOf, recipientsOf } from "./audience";
+import { type Audience, partsOf } from "./audience";
 
 const RUNNING_MS = 10_000;
 
@@ -35,15 +35,17 @@ export async function addAudience(campaignId: string, audience: Audience, key: s
     data(api.POST("/api/sms/campaigns/{campaign_id}/recipients", { params: { path: { campaign_id: campaignId }, header: { "Idempotency-Key": `${key}-${page}` } }, body }));
   if (audience.kind === "tag") return send({ tag: audience.tag }, 0);
   const sum: Added = { added: 0, duplicates: 0, invalid: 0 };
-  const pages = pagesOf(recipientsOf(audience));
-  for (const [at, recipients] of pages.entries()) {
+  const parts = partsOf(audience);
+  for (const [at, part] of parts.entries()) {
+    const recipients = part();
+    if (recipients.length === 0) continue;
     // One after the other: their order is the order of sending.
     // oxlint-disable-next-line no-await-in-loop
     const answer = await send({ recipients }, at);
     sum.added += answer.added;
     sum.duplicates += answer.duplicates;
     sum.invalid += answer.invalid;
-    onProgress((at + 1) / pages.length);
+    onProgress((at + 1) / parts.length);
   }
   return sum;
 }

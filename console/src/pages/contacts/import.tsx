@@ -1,19 +1,28 @@
 import { useNavigate, useSearch } from "@tanstack/react-router";
-import { FileUp } from "lucide-react";
-import { useRef, useState } from "react";
+import { Download, FileUp } from "lucide-react";
+import { useMemo, useRef, useState } from "react";
 import { useChange } from "@/api/acts";
 import { type Schemas, api, data, idempotencyKey } from "@/api/client";
 import { asApiError } from "@/api/queries";
 import { useQuery } from "@tanstack/react-query";
-import { useTexts } from "@/i18n";
+import { currentLanguage, useTexts } from "@/i18n";
 import { count } from "@/lib/format";
-import { Button, ButtonLink } from "@/ui/button";
+import { textOf } from "@/lib/no-list";
+import { readSheet } from "@/lib/sheet";
+import { Button, ButtonLink, buttonClass } from "@/ui/button";
 import { FileDrop } from "@/ui/file-drop";
 import { TextArea, TextField } from "@/ui/field";
 import { Badge, Card, Failure, Page } from "@/ui/layout";
+import { type DateOrder, type Target, dateOrderOf, faultOf, guessed } from "./columns";
+import { ColumnsCard, targetWords } from "./columns-card";
 
 type Import = Schemas["ContactImport"];
 const AGAIN_MS = 1000;
+/** What the server takes as one file. */
+const MOST_BYTES = 8_388_608;
+/** What is read of a file to show its columns. */
+const HEAD_CHARS = 200_000;
+const NO_COLUMNS: { targets: Target[]; dateOrder: DateOrder } = { targets: [], dateOrder: "ymd" };
 
 interface File_ {
   name: string;
@@ -28,13 +37,16 @@ export function ImportContacts() {
   const [file, setFile] = useState<File_>({ name: "", csv: "" });
   const [region, setRegion] = useState("");
   const [fault, setFault] = useState<string>();
+  const [fileFault, setFileFault] = useState<string | null>(null);
+  const head = useMemo(() => readSheet(file.csv.slice(0, HEAD_CHARS)), [file.csv]);
+  const [columns, setColumns] = useState(NO_COLUMNS);
   const key = useRef(idempotencyKey());
   const job = useJob(jobId);
   const start = useChange(
     (isDry: boolean) =>
       data(
         api.POST("/api/contacts/import", {
-          params: { query: { dry_run: isDry, ...(region ? { default_region: region } : {}) }, header: { "Idempotency-Key": `${key.current}-${isDry ? "dry" : "real"}` } },
+          params: { query: { dry_run: isDry, columns: columns.targets, date_order: columns.dateOrder, ...(region ? { default_region: region } : {}) }, header: { "Idempotency-Key": `${key.current}-${isDry ? "dry" : "real"}` } },
           body: file.csv,
           bodySerializer: (body) => body as string,
           headers: { "content-type": "text/csv" },
@@ -45,25 +57,32 @@ export function ImportContacts() {
       onDone: (made) => void navigate({ to: "/contacts/import", search: { job: made.id }, replace: true }),
       onError: (error) => {
         const found = error.details.find((each) => each.field === "default_region")?.reason;
+        const ofFile = error.details.find((each) => each.field === "csv")?.reason;
         setFault(found);
-        return Boolean(found);
+        setFileFault(ofFile ?? null);
+        return Boolean(found ?? ofFile);
       },
     },
   );
   const change = (next: File_): void => {
     setFile(next);
+    const sheet = readSheet(next.csv.slice(0, HEAD_CHARS));
+    const targets = guessed(sheet);
+    setColumns({ targets, dateOrder: dateOrderOf(sheet, targets, currentLanguage() === "es" ? "dmy" : "mdy") });
+    setFileFault(next.csv.trim() && sheet.rows.length === 0 && next.name ? t.noRows(next.name) : null);
     key.current = idempotencyKey();
     if (jobId) void navigate({ to: "/contacts/import", search: {}, replace: true });
   };
   const isRunning = job.data?.status === "queued" || job.data?.status === "running";
   const isPreviewed = job.data?.dry_run === true && job.data.status === "completed";
-  const off = file.csv.trim() ? null : t.fileFirst;
+  const columnsFault = file.csv.trim() ? faultOf(columns.targets) : null;
+  const off = !file.csv.trim() || head.rows.length === 0 ? t.fileFirst : columnsFault ? (columnsFault.why === "twice" ? t.columnTwice(targetWords(t, columnsFault.target)) : columnsFault.why === "noPhone" ? t.noPhoneColumn : t.tooManyColumns) : null;
   return (
     <Page title={t.importTitle} lead={t.importLead} back={{ to: "/contacts", label: t.title }}>
       <div className="grid max-w-5xl gap-4 lg:grid-cols-2">
         <Card title={t.file}>
           <div className="space-y-3">
-            <FileDrop label={t.dropFile} hint={file.name || t.dropHint} accept=".csv,.tsv,.txt,text/csv" onText={(csv, name) => change({ csv, name })} />
+            <FileDrop label={t.dropFile} hint={file.name || t.dropHint} accept=".csv,.tsv,.txt,text/csv" mostBytes={MOST_BYTES} fault={fileFault} onFile={async (chosen) => change({ csv: await textOf(chosen), name: chosen.name })} />
             <TextArea label={t.orPaste} isMono rows={7} placeholder={"phone,name,company\n+13175550100,Ana Ruiz,Lakeside"} value={file.csv.length > 20_000 ? "" : file.csv} hint={file.csv.length > 20_000 ? t.tooLongToShow(count(file.csv.length)) : t.columnsHint} onChange={(event) => change({ csv: event.target.value, name: "" })} />
             <div className="max-w-60">
               <TextField
@@ -89,10 +108,24 @@ export function ImportContacts() {
             </div>
           </div>
         </Card>
-        <div className="grid content-start gap-4" aria-live="polite">
+        <div className="grid content-start gap-4">
+          {head.header.length > 0 && (
+            <ColumnsCard
+              sheet={head}
+              columns={columns}
+              onChange={(next) => {
+                setColumns(next);
+                key.current = idempotencyKey();
+                if (jobId) void navigate({ to: "/contacts/import", search: {}, replace: true });
+              }}
+            />
+          )}
+        </div>
+        <div className="grid content-start gap-4 lg:col-span-2 lg:grid-cols-2" aria-live="polite">
           {job.error && (asApiError(job.error).status === 404 ? <p className="text-dim">{t.jobGone}</p> : <Failure error={job.error} onRetry={() => void job.refetch()} />)}
           {job.data && <Progress job={job.data} />}
           {job.data && job.data.errors.length > 0 && <Errors job={job.data} />}
+          {job.data && !file.csv && job.data.columns.length > 0 && <PastColumns job={job.data} />}
         </div>
       </div>
     </Page>
@@ -147,6 +180,23 @@ function Progress({ job }: { job: Import }) {
   );
 }
 
+/** What the columns became, for who comes back and has the file no more. */
+function PastColumns({ job }: { job: Import }) {
+  const t = useTexts("contacts");
+  return (
+    <Card title={t.columns}>
+      <dl className="grid grid-cols-2 gap-x-4 gap-y-1 text-[13px]">
+        {job.columns.map((each, at) => (
+          <div key={at} className="contents">
+            <dt className="truncate font-medium">{each.title || t.columnAt(at + 1)}</dt>
+            <dd className="text-dim">{targetWords(t, each.becomes)}</dd>
+          </div>
+        ))}
+      </dl>
+    </Card>
+  );
+}
+
 function Errors({ job }: { job: Import }) {
   const t = useTexts("contacts");
   return (
@@ -171,6 +221,15 @@ function Errors({ job }: { job: Import }) {
           </tbody>
         </table>
       </div>
+      {job.failed_rows > 0 && (
+        <div className="border-t border-line px-4 py-3">
+          <a href={`/api/contacts/imports/${job.id}/failed-rows`} download className={buttonClass("plain", "sm")}>
+            <Download size={14} aria-hidden />
+            {t.failedRows(job.failed_rows)}
+          </a>
+          <p className="mt-1 text-[13px] text-dim">{t.failedRowsHint}</p>
+        </div>
+      )}
     </Card>
   );
 }

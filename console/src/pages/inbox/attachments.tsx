@@ -33,7 +33,9 @@ export function useAttaching(thread: ThreadKey): Attaching {
       setDraft(thread, { uploads: [...draftOf(thread).uploads, stored] });
     } catch (error) {
       const { details, message } = asApiError(error);
-      setFaults((now) => [...now, t.notUploaded(given.name, details[0]?.reason ?? message)]);
+      // What is left for the server to find is the kind, by the bytes.
+      const why = details.some((each) => each.field === "content") ? t.uploadRefusals.kind() : message;
+      setFaults((now) => [...now, t.notUploaded(given.name, why)]);
     } finally {
       setPending((now) => now.filter((each) => each.at !== at));
     }

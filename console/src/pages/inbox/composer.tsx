@@ -136,7 +136,8 @@ function Writing({ conversation, history, field }: ComposerProps) {
             setBehind(false);
           }}
           onPaste={(event) => {
-            if (event.clipboardData.files.length === 0) return;
+            // Cells and formatted words come with a picture of themselves: they are pasted as words.
+            if (event.clipboardData.files.length === 0 || event.clipboardData.types.includes("text/plain")) return;
             event.preventDefault();
             void attaching.take([...event.clipboardData.files]);
           }}
