@@ -224,6 +224,7 @@ export default {
     as: "outcome",
     base_url: "address",
     business_identity_json: "business",
+    limited_to: "what they see",
     caller: "caller",
     connector_id: "connector",
     contact_e164: "number",

@@ -236,6 +236,7 @@ const texts: Sections["auditLog"] = {
     body_type: "tipo de cuerpo",
     business_hours_json: "horario",
     business_identity_json: "datos de la empresa",
+    limited_to: "lo que ve",
     caller: "quien llama",
     caller_name: "nombre de quien llama",
     campaign_id: "campaña",
