@@ -722,9 +722,9 @@ class ImportContactsRequest(message.Message):
     """How dates are written; `ymd` when unset."""
     @builtins.property
     def columns(self) -> containers.RepeatedScalarFieldContainer[builtins.str]:
-        """What each column of the file becomes, in their order: the name of a field (`phone_e164`, `name`, `email`, `company`, `notes`,
-        `tags`, `attributes_json`), `attribute:NAME`, which is added to the contact's attributes, `date:NAME` for one that holds a date,
-        stored as `1985-12-31`, or `ignore`.  Unset: by their titles, and unknown ones are left out.
+        """What each column of the file becomes, in their order: a field as an export calls it, `attribute:NAME`, which is added to the
+        attributes that are there, `date:NAME` for one that holds a date, stored as `1985-12-31`, or `ignore`.  Unset: by their titles,
+        and unknown ones are left out.
         """
 
     def __init__(

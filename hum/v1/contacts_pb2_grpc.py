@@ -131,8 +131,8 @@ class ContactsServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def GetFailedImportRows(self, request, context):
-        """Returns the rows that an import did not take, as CSV: their line in the file, the reason, and their cells as they were, with
-        what could be a formula escaped as in an export.  At most 10,000, for 7 days after the import's end.
+        """Returns the rows that an import did not take, as CSV.  Each begins with its line in the file and the reason; its cells follow as
+        they were, with what could be a formula escaped as in an export.  At most 10,000, for 7 days after the import's end.
         buf:lint:ignore RPC_RESPONSE_STANDARD_NAME
         buf:lint:ignore RPC_REQUEST_RESPONSE_UNIQUE
         """

@@ -46,8 +46,8 @@ class ContactsServiceStub:
     GetContactImport: _grpc.UnaryUnaryMultiCallable[_contacts_pb2.GetContactImportRequest, _contacts_pb2.GetContactImportResponse]
     """Returns how far an import is, for 30 days after its end."""
     GetFailedImportRows: _grpc.UnaryStreamMultiCallable[_contacts_pb2.GetFailedImportRowsRequest, _httpbody_pb2.HttpBody]
-    """Returns the rows that an import did not take, as CSV: their line in the file, the reason, and their cells as they were, with
-    what could be a formula escaped as in an export.  At most 10,000, for 7 days after the import's end.
+    """Returns the rows that an import did not take, as CSV.  Each begins with its line in the file and the reason; its cells follow as
+    they were, with what could be a formula escaped as in an export.  At most 10,000, for 7 days after the import's end.
     buf:lint:ignore RPC_RESPONSE_STANDARD_NAME
     buf:lint:ignore RPC_REQUEST_RESPONSE_UNIQUE
     """
@@ -88,8 +88,8 @@ class ContactsServiceAsyncStub(ContactsServiceStub):
     GetContactImport: _aio.UnaryUnaryMultiCallable[_contacts_pb2.GetContactImportRequest, _contacts_pb2.GetContactImportResponse]  # type: ignore[assignment]
     """Returns how far an import is, for 30 days after its end."""
     GetFailedImportRows: _aio.UnaryStreamMultiCallable[_contacts_pb2.GetFailedImportRowsRequest, _httpbody_pb2.HttpBody]  # type: ignore[assignment]
-    """Returns the rows that an import did not take, as CSV: their line in the file, the reason, and their cells as they were, with
-    what could be a formula escaped as in an export.  At most 10,000, for 7 days after the import's end.
+    """Returns the rows that an import did not take, as CSV.  Each begins with its line in the file and the reason; its cells follow as
+    they were, with what could be a formula escaped as in an export.  At most 10,000, for 7 days after the import's end.
     buf:lint:ignore RPC_RESPONSE_STANDARD_NAME
     buf:lint:ignore RPC_REQUEST_RESPONSE_UNIQUE
     """
@@ -157,8 +157,8 @@ class ContactsServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _contacts_pb2.GetFailedImportRowsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_httpbody_pb2.HttpBody], _abc.AsyncIterator[_httpbody_pb2.HttpBody]]:
-        """Returns the rows that an import did not take, as CSV: their line in the file, the reason, and their cells as they were, with
-        what could be a formula escaped as in an export.  At most 10,000, for 7 days after the import's end.
+        """Returns the rows that an import did not take, as CSV.  Each begins with its line in the file and the reason; its cells follow as
+        they were, with what could be a formula escaped as in an export.  At most 10,000, for 7 days after the import's end.
         buf:lint:ignore RPC_RESPONSE_STANDARD_NAME
         buf:lint:ignore RPC_REQUEST_RESPONSE_UNIQUE
         """
