@@ -72,7 +72,8 @@ LISTED = """
     c.id, c.direction, c.origin, c.status, c.from_e164, c.to_e164, c.number_id, c.flow_id, c.flow_version,
     c.contact_id, k.name AS contact_name, k.phone_e164 AS contact_phone, k.company AS contact_company, c.created_at, c.answered_at, c.ended_at, c.end_reason,
     ARRAY(SELECT t.tag FROM call_tags t WHERE t.call_id = c.id ORDER BY t.tag) AS tags,
-    c.outcome_label, c.summary ->> 'text' AS summary_text, c.caller_verification, c.answered_by
+    c.outcome_label, c.summary ->> 'text' AS summary_text, c.caller_verification, c.answered_by,
+    EXISTS (SELECT FROM voicemails m WHERE m.call_id = c.id AND m.deleted_at IS NULL) AS has_voicemail
 """
 # A plan for each set of filters: each has an index in the list's order, and a generic plan would use none.
 PLAN_ANEW = "SET LOCAL plan_cache_mode = force_custom_plan"
@@ -152,6 +153,7 @@ class CallRow:
     summary_text: str | None
     caller_verification: str | None
     answered_by: str | None
+    has_voicemail: bool
 
 
 @dataclass(frozen=True, slots=True)

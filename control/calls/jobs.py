@@ -32,7 +32,7 @@ You read the transcript of a phone call between a caller and an AI agent of a bu
 the language of the call. Where the agent was interrupted, the caller heard only part of what it says; that part is given.
 `text` is a summary of one to three sentences, `key_points` what was said that matters, `next_actions` what somebody must
 do now (none if nothing), `label` one or two lower-case words for how the call ended, such as resolved, callback,
-appointment, wrong_number.\
+appointment, wrong_number, voicemail (all that came of it is a message in the mailbox).\
 """
 
 

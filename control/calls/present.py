@@ -47,6 +47,7 @@ def _fields(row: CallRow) -> dict[str, Any]:
         "summary_text": row.summary_text,
         "caller_verification": value(pb.CallerVerification, row.caller_verification),
         "answered_by": value(pb.AnsweredBy, row.answered_by),
+        "has_voicemail": row.has_voicemail,
     }
 
 

@@ -266,6 +266,7 @@ class Call(message.Message):
     SUMMARY_TEXT_FIELD_NUMBER: builtins.int
     CALLER_VERIFICATION_FIELD_NUMBER: builtins.int
     ANSWERED_BY_FIELD_NUMBER: builtins.int
+    HAS_VOICEMAIL_FIELD_NUMBER: builtins.int
     id: builtins.str
     direction: CallDirection.ValueType
     origin: CallOrigin.ValueType
@@ -293,6 +294,8 @@ class Call(message.Message):
     """Null when the carrier said nothing of it."""
     answered_by: AnsweredBy.ValueType
     """Null for inbound calls, and while or when the carrier has not told."""
+    has_voicemail: builtins.bool
+    """Whether the caller left a message that is still there."""
     @builtins.property
     def contact(self) -> CallContact: ...
     @builtins.property
@@ -328,10 +331,11 @@ class Call(message.Message):
         summary_text: builtins.str | None = ...,
         caller_verification: CallerVerification.ValueType = ...,
         answered_by: AnsweredBy.ValueType = ...,
+        has_voicemail: builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = typing.Literal["_duration_seconds", b"_duration_seconds", "_end_reason", b"_end_reason", "_flow_id", b"_flow_id", "_flow_version", b"_flow_version", "_number_id", b"_number_id", "_outcome_label", b"_outcome_label", "_summary_text", b"_summary_text", "answered_at", b"answered_at", "contact", b"contact", "created_at", b"created_at", "duration_seconds", b"duration_seconds", "end_reason", b"end_reason", "ended_at", b"ended_at", "flow_id", b"flow_id", "flow_version", b"flow_version", "number_id", b"number_id", "outcome_label", b"outcome_label", "summary_text", b"summary_text"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = typing.Literal["_duration_seconds", b"_duration_seconds", "_end_reason", b"_end_reason", "_flow_id", b"_flow_id", "_flow_version", b"_flow_version", "_number_id", b"_number_id", "_outcome_label", b"_outcome_label", "_summary_text", b"_summary_text", "answered_at", b"answered_at", "answered_by", b"answered_by", "caller_verification", b"caller_verification", "contact", b"contact", "created_at", b"created_at", "direction", b"direction", "duration_seconds", b"duration_seconds", "end_reason", b"end_reason", "ended_at", b"ended_at", "flow_id", b"flow_id", "flow_version", b"flow_version", "from_e164", b"from_e164", "id", b"id", "number_id", b"number_id", "origin", b"origin", "outcome_label", b"outcome_label", "status", b"status", "summary_text", b"summary_text", "tags", b"tags", "to_e164", b"to_e164"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = typing.Literal["_duration_seconds", b"_duration_seconds", "_end_reason", b"_end_reason", "_flow_id", b"_flow_id", "_flow_version", b"_flow_version", "_number_id", b"_number_id", "_outcome_label", b"_outcome_label", "_summary_text", b"_summary_text", "answered_at", b"answered_at", "answered_by", b"answered_by", "caller_verification", b"caller_verification", "contact", b"contact", "created_at", b"created_at", "direction", b"direction", "duration_seconds", b"duration_seconds", "end_reason", b"end_reason", "ended_at", b"ended_at", "flow_id", b"flow_id", "flow_version", b"flow_version", "from_e164", b"from_e164", "has_voicemail", b"has_voicemail", "id", b"id", "number_id", b"number_id", "origin", b"origin", "outcome_label", b"outcome_label", "status", b"status", "summary_text", b"summary_text", "tags", b"tags", "to_e164", b"to_e164"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__duration_seconds: _TypeAlias = typing.Literal["duration_seconds"]  # noqa: Y015
     _WhichOneofArgType__duration_seconds: _TypeAlias = typing.Literal["_duration_seconds", b"_duration_seconds"]  # noqa: Y015
@@ -864,6 +868,7 @@ class CallDetail(message.Message):
     SUMMARY_TEXT_FIELD_NUMBER: builtins.int
     CALLER_VERIFICATION_FIELD_NUMBER: builtins.int
     ANSWERED_BY_FIELD_NUMBER: builtins.int
+    HAS_VOICEMAIL_FIELD_NUMBER: builtins.int
     TRANSCRIPT_FIELD_NUMBER: builtins.int
     EARLIER_TURNS_CURSOR_FIELD_NUMBER: builtins.int
     LAST_EVENT_ID_FIELD_NUMBER: builtins.int
@@ -901,6 +906,7 @@ class CallDetail(message.Message):
     summary_text: builtins.str
     caller_verification: CallerVerification.ValueType
     answered_by: AnsweredBy.ValueType
+    has_voicemail: builtins.bool
     earlier_turns_cursor: builtins.str
     """The `cursor` of `GET /api/calls/{call_id}/turns` for what was said before; null when the transcript begins with the call."""
     last_event_id: builtins.int
@@ -1000,6 +1006,7 @@ class CallDetail(message.Message):
         summary_text: builtins.str | None = ...,
         caller_verification: CallerVerification.ValueType = ...,
         answered_by: AnsweredBy.ValueType = ...,
+        has_voicemail: builtins.bool = ...,
         transcript: abc.Iterable[Turn] | None = ...,
         earlier_turns_cursor: builtins.str | None = ...,
         last_event_id: builtins.int = ...,
@@ -1025,7 +1032,7 @@ class CallDetail(message.Message):
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = typing.Literal["_announcement_played_ms", b"_announcement_played_ms", "_duration_seconds", b"_duration_seconds", "_earlier_turns_cursor", b"_earlier_turns_cursor", "_end_reason", b"_end_reason", "_flow_id", b"_flow_id", "_flow_version", b"_flow_version", "_number_id", b"_number_id", "_outcome", b"_outcome", "_outcome_label", b"_outcome_label", "_peaks_url", b"_peaks_url", "_recording_fault", b"_recording_fault", "_recording_url", b"_recording_url", "_summary_text", b"_summary_text", "announcement_played_ms", b"announcement_played_ms", "answered_at", b"answered_at", "contact", b"contact", "created_at", b"created_at", "duration_seconds", b"duration_seconds", "earlier_turns_cursor", b"earlier_turns_cursor", "end_reason", b"end_reason", "ended_at", b"ended_at", "flow_id", b"flow_id", "flow_version", b"flow_version", "latency", b"latency", "number_id", b"number_id", "outcome", b"outcome", "outcome_label", b"outcome_label", "peaks_url", b"peaks_url", "recording_fault", b"recording_fault", "recording_url", b"recording_url", "summary", b"summary", "summary_text", b"summary_text", "usage", b"usage", "voicemail", b"voicemail"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = typing.Literal["_announcement_played_ms", b"_announcement_played_ms", "_duration_seconds", b"_duration_seconds", "_earlier_turns_cursor", b"_earlier_turns_cursor", "_end_reason", b"_end_reason", "_flow_id", b"_flow_id", "_flow_version", b"_flow_version", "_number_id", b"_number_id", "_outcome", b"_outcome", "_outcome_label", b"_outcome_label", "_peaks_url", b"_peaks_url", "_recording_fault", b"_recording_fault", "_recording_url", b"_recording_url", "_summary_text", b"_summary_text", "announcement_played_ms", b"announcement_played_ms", "answered_at", b"answered_at", "answered_by", b"answered_by", "caller_verification", b"caller_verification", "contact", b"contact", "created_at", b"created_at", "direction", b"direction", "duration_seconds", b"duration_seconds", "earlier_turns_cursor", b"earlier_turns_cursor", "end_reason", b"end_reason", "ended_at", b"ended_at", "flow_id", b"flow_id", "flow_switches", b"flow_switches", "flow_version", b"flow_version", "from_e164", b"from_e164", "id", b"id", "interruptions", b"interruptions", "interventions", b"interventions", "keypad_entries", b"keypad_entries", "last_event_id", b"last_event_id", "latency", b"latency", "more_refused_onsets", b"more_refused_onsets", "notes", b"notes", "number_id", b"number_id", "origin", b"origin", "outcome", b"outcome", "outcome_label", b"outcome_label", "peaks_url", b"peaks_url", "recording_fault", b"recording_fault", "recording_pauses", b"recording_pauses", "recording_url", b"recording_url", "refused_onsets", b"refused_onsets", "status", b"status", "summary", b"summary", "summary_text", b"summary_text", "tags", b"tags", "to_e164", b"to_e164", "tool_activity", b"tool_activity", "transcript", b"transcript", "transfers", b"transfers", "usage", b"usage", "voicemail", b"voicemail"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = typing.Literal["_announcement_played_ms", b"_announcement_played_ms", "_duration_seconds", b"_duration_seconds", "_earlier_turns_cursor", b"_earlier_turns_cursor", "_end_reason", b"_end_reason", "_flow_id", b"_flow_id", "_flow_version", b"_flow_version", "_number_id", b"_number_id", "_outcome", b"_outcome", "_outcome_label", b"_outcome_label", "_peaks_url", b"_peaks_url", "_recording_fault", b"_recording_fault", "_recording_url", b"_recording_url", "_summary_text", b"_summary_text", "announcement_played_ms", b"announcement_played_ms", "answered_at", b"answered_at", "answered_by", b"answered_by", "caller_verification", b"caller_verification", "contact", b"contact", "created_at", b"created_at", "direction", b"direction", "duration_seconds", b"duration_seconds", "earlier_turns_cursor", b"earlier_turns_cursor", "end_reason", b"end_reason", "ended_at", b"ended_at", "flow_id", b"flow_id", "flow_switches", b"flow_switches", "flow_version", b"flow_version", "from_e164", b"from_e164", "has_voicemail", b"has_voicemail", "id", b"id", "interruptions", b"interruptions", "interventions", b"interventions", "keypad_entries", b"keypad_entries", "last_event_id", b"last_event_id", "latency", b"latency", "more_refused_onsets", b"more_refused_onsets", "notes", b"notes", "number_id", b"number_id", "origin", b"origin", "outcome", b"outcome", "outcome_label", b"outcome_label", "peaks_url", b"peaks_url", "recording_fault", b"recording_fault", "recording_pauses", b"recording_pauses", "recording_url", b"recording_url", "refused_onsets", b"refused_onsets", "status", b"status", "summary", b"summary", "summary_text", b"summary_text", "tags", b"tags", "to_e164", b"to_e164", "tool_activity", b"tool_activity", "transcript", b"transcript", "transfers", b"transfers", "usage", b"usage", "voicemail", b"voicemail"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__announcement_played_ms: _TypeAlias = typing.Literal["announcement_played_ms"]  # noqa: Y015
     _WhichOneofArgType__announcement_played_ms: _TypeAlias = typing.Literal["_announcement_played_ms", b"_announcement_played_ms"]  # noqa: Y015

@@ -9,6 +9,7 @@ from typing import Any
 
 LINE = re.compile(r"^\s*(?P<who>caller|user|customer|agent|assistant|system)\s*:\s*(?P<text>.*)$", re.IGNORECASE)
 CALLERS = frozenset({"caller", "user", "customer"})
+MAILBOX = re.compile(r"^The caller left a message in the mailbox:\s*(?P<text>.*)$", re.MULTILINE)
 ACTION = re.compile(r"\b(please|call me|need|want|would like|could you|can you|must|send me)\b", re.IGNORECASE)
 NUMBER = re.compile(r"-?\d+(?:\.\d+)?")
 PHONE = re.compile(r"\+?\d[\d ().-]{5,}\d")
@@ -47,7 +48,8 @@ def caller_lines(text: str) -> str:
     lines = [match for line in text.splitlines() if (match := LINE.match(line))]
     if not lines:
         return text.strip()
-    return "\n".join(match["text"].strip() for match in lines if match["who"].lower() in CALLERS)
+    spoken = [match["text"].strip() for match in lines if match["who"].lower() in CALLERS]
+    return "\n".join([*spoken, *(match["text"] for match in MAILBOX.finditer(text))])
 
 
 def sentences(text: str) -> list[str]:
@@ -58,6 +60,7 @@ class _Filler:
     def __init__(self, root: Mapping[str, Any], text: str) -> None:
         self._root = root
         self._text = caller_lines(text)
+        self._usual_label = "voicemail" if MAILBOX.search(text) else "resolved"
         self._sentences = sentences(self._text)
 
     def value(self, schema: Any, name: str, depth: int) -> Any:
@@ -139,7 +142,7 @@ class _Filler:
     def _free_text(self, name: str) -> str:
         key = name.lower()
         if key == "label":
-            return next((label for label, clue in LABELS if re.search(clue, self._text, re.IGNORECASE)), "resolved")
+            return next((label for label, clue in LABELS if re.search(clue, self._text, re.IGNORECASE)), self._usual_label)
         for clue, pattern in (("mail", EMAIL), ("phone", PHONE), ("number", PHONE), ("name", NAME)):
             if clue in key and (match := pattern.search(self._text)):
                 return match.groupdict().get("name", match.group()).strip()

@@ -23,10 +23,10 @@ export function dayOf(at: Date, zone: string): string {
   return `${of("year")}-${of("month")}-${of("day")}`;
 }
 
-/** As short as it can be told apart: `14:05` today, `Nov 3, 14:05` this year, else with the year. */
-export function shortTime(at: string | Date, zone: string, now = new Date()): string {
+/** As short as it can be told apart: `14:05` today, `Nov 3, 14:05` this year, else with the year; seconds when exact. */
+export function shortTime(at: string | Date, zone: string, now = new Date(), isExact = false): string {
   const when = new Date(at);
-  const time: Intl.DateTimeFormatOptions = { hour: "numeric", minute: "2-digit" };
+  const time: Intl.DateTimeFormatOptions = { hour: "numeric", minute: "2-digit", ...(isExact ? { second: "2-digit" } : {}) };
   if (dayOf(when, zone) === dayOf(now, zone)) return formatter(zone, time).format(when);
   const date: Intl.DateTimeFormatOptions = { month: "short", day: "numeric" };
   if (dayOf(when, zone).slice(0, 4) === dayOf(now, zone).slice(0, 4)) return formatter(zone, { ...date, ...time }).format(when);

@@ -81,13 +81,13 @@ export function Badge({ tone = "plain", children, isLive = false }: { tone?: Ton
   );
 }
 
-/** An instant, short; with everything in its tooltip. */
-export function Time({ at, isRelative = false }: { at: string | null | undefined; isRelative?: boolean }) {
+/** An instant, short; with everything in its tooltip. `isExact` shows seconds, where several come in a minute. */
+export function Time({ at, isRelative = false, isExact = false }: { at: string | null | undefined; isRelative?: boolean; isExact?: boolean }) {
   const zone = useZone();
   if (!at) return <span className="text-dim">–</span>;
   return (
     <time dateTime={at} title={fullTime(at, zone)} className="tabular whitespace-nowrap">
-      {isRelative ? relativeTime(at) : shortTime(at, zone)}
+      {isRelative ? relativeTime(at) : shortTime(at, zone, new Date(), isExact)}
     </time>
   );
 }
@@ -134,7 +134,7 @@ export function Failure({ error, onRetry }: { error: unknown; onRetry?: () => vo
         <p className="font-medium">{refusal.message}</p>
         {refusal.requestId && <p className="text-xs text-dim">{t.request(refusal.requestId)}</p>}
       </div>
-      {onRetry && (
+      {onRetry && refusal.status !== 404 && (
         <Button size="sm" icon={RotateCw} onClick={onRetry}>
           {t.tryAgain}
         </Button>

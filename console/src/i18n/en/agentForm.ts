@@ -148,17 +148,6 @@ export default {
     none: "It transfers nobody.",
   },
   routes: { tag: "Tag", agent: "Agent", add: "Add a route", none: "Everybody is answered by this agent." },
-  outcome: {
-    none: "It reports nothing.",
-    name: "Field",
-    type: "Type",
-    types: { string: "Text", number: "Number", integer: "Whole number", boolean: "Yes or no", enum: "One of" } as Record<string, string>,
-    choices: "Choices, one on each line",
-    description: "What it means",
-    needed: "Always",
-    add: "Add a field",
-    asJson: "This schema has more than a form can show. Edit it as JSON.",
-    names: "Letters, digits and _.",
-  },
+  reportsNothing: "It reports nothing.",
   events: { custom: "Another type", add: "Add", remove: (name: string) => `Remove ${name}`, none: "No event starts it yet.", isBad: "Lower-case words joined by dots, for example external.order_shipped." },
 };

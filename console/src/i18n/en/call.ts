@@ -78,7 +78,7 @@ export default {
   yes: "Yes",
   no: "No",
   marks: { judged: "Heard over the agent", refused: "Did not stop the agent", over: "Spoken over", unheard: "Not heard", resumed: "A sound of the caller", pause: "Not recorded" },
-  waveform: "The recording's loudness: the caller above, the agent below. Space plays, the arrows move by five seconds.",
+  waveform: "The recording's loudness: the caller above, the agent below. P plays, the arrows move by five seconds.",
   cantPlay: "The recording can't be played.",
   recordingFault: (fault: string) => `The recording is incomplete: ${fault.replaceAll("_", " ")}`,
   play: "Play",

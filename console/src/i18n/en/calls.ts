@@ -32,6 +32,7 @@ export default {
   when: "When",
   fromBrowser: "Browser",
   withheld: "Number withheld",
+  leftMessage: "Left a voicemail",
   newCalls: (count: number) => `${plural(count, { one: "new call", other: "new calls" })} ↑`,
   nothingFound: "No call is like that",
   nothingFoundLead: "Transcripts can be searched once a call is over; names and numbers at once.",

@@ -15,6 +15,17 @@ export default {
   needed: "Needed",
   nothing: "None yet.",
   chars: (used: string, most: string) => `${used} of ${most} characters`,
+  /** Fields of an object, each in a row. */
+  rows: {
+    name: "Field",
+    type: "Type",
+    types: { string: "Text", number: "Number", integer: "Whole number", boolean: "Yes or no", enum: "One of" } as Record<string, string>,
+    choices: "Choices, one on each line",
+    description: "What it means",
+    needed: "Always",
+    add: "Add a field",
+    asJson: "This schema has more than a form can show. Edit it as JSON.",
+  },
   phone: {
     none: (text: string) => `“${text}” is not a phone number. Write it with its area code, or with + and the country's code.`,
     noCountry: "Write this number with + and its country's code: it isn't known which country it belongs to.",

@@ -15,6 +15,8 @@ export default {
   p95: (value: string) => `95th percentile ${value}`,
   seconds: (value: string) => `${value} s`,
   liveNow: "Live now",
+  fromBrowser: "Browser",
+  withheld: "Number withheld",
   noLive: "Nobody is on the phone at the moment.",
   live: "Live",
   ringing: "Ringing",

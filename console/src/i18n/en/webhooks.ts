@@ -16,6 +16,7 @@ export default {
   lastDelivered: "Last delivered",
   lastFailed: "Last failed",
   status: "Status",
+  sentNothing: "Sent nothing yet",
   statuses: { ok: "OK", failing: "Failing", disabled: "Disabled" },
   allEvents: "All events",
   chosenEvents: "Only these",

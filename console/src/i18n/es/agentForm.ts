@@ -142,18 +142,7 @@ const texts: Sections["agentForm"] = {
     none: "No transfiere a nadie.",
   },
   routes: { tag: "Etiqueta", agent: "Agente", add: "Añadir una ruta", none: "Este agente atiende a todos." },
-  outcome: {
-    none: "No informa nada.",
-    name: "Campo",
-    type: "Tipo",
-    types: { string: "Texto", number: "Número", integer: "Número entero", boolean: "Sí o no", enum: "Uno de" },
-    choices: "Opciones, una por línea",
-    description: "Qué significa",
-    needed: "Siempre",
-    add: "Añadir un campo",
-    asJson: "Este esquema tiene más de lo que un formulario puede mostrar. Edítelo como JSON.",
-    names: "Letras, cifras y _.",
-  },
+  reportsNothing: "No informa nada.",
   events: { custom: "Otro tipo", add: "Añadir", remove: (name) => `Quitar ${name}`, none: "Todavía no lo inicia ningún evento.", isBad: "Palabras en minúscula unidas por puntos, por ejemplo external.order_shipped." },
 };
 export default texts;

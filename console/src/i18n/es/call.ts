@@ -77,7 +77,7 @@ const texts: Sections["call"] = {
   yes: "Sí",
   no: "No",
   marks: { judged: "Oído encima del agente", refused: "No detuvo al agente", over: "Hablaron encima", unheard: "No se oyó", resumed: "Un sonido del interlocutor", pause: "No se grabó" },
-  waveform: "El volumen de la grabación: arriba el interlocutor, abajo el agente. La barra espaciadora reproduce; las flechas mueven cinco segundos.",
+  waveform: "El volumen de la grabación: arriba el interlocutor, abajo el agente. P reproduce; las flechas mueven cinco segundos.",
   cantPlay: "La grabación no se puede reproducir.",
   recordingFault: (fault) => `La grabación está incompleta: ${fault.replaceAll("_", " ")}`,
   play: "Reproducir",

@@ -17,6 +17,17 @@ const texts: Sections["forms"] = {
   needed: "Necesario",
   nothing: "Ninguno todavía.",
   chars: (used, most) => `${used} de ${most} caracteres`,
+  /** Fields of an object, each in a row. */
+  rows: {
+    name: "Campo",
+    type: "Tipo",
+    types: { string: "Texto", number: "Número", integer: "Número entero", boolean: "Sí o no", enum: "Uno de" },
+    choices: "Opciones, una por línea",
+    description: "Qué significa",
+    needed: "Siempre",
+    add: "Añadir un campo",
+    asJson: "Este esquema tiene más de lo que un formulario puede mostrar. Edítelo como JSON.",
+  },
   phone: {
     none: (text) => `«${text}» no es un número de teléfono. Escríbalo con su prefijo de zona, o con + y el prefijo del país.`,
     noCountry: "Escriba este número con + y el prefijo del país: no se sabe a qué país pertenece.",

@@ -15,6 +15,8 @@ const texts: Sections["home"] = {
   p95: (value) => `percentil 95: ${value}`,
   seconds: (value) => `${value} s`,
   liveNow: "En curso",
+  fromBrowser: "Navegador",
+  withheld: "Número oculto",
   noLive: "En este momento no hay nadie al teléfono.",
   live: "En curso",
   ringing: "Sonando",

@@ -16,6 +16,7 @@ const texts: Sections["webhooks"] = {
   lastDelivered: "Última entrega",
   lastFailed: "Último fallo",
   status: "Estado",
+  sentNothing: "Sin envíos aún",
   statuses: { ok: "Bien", failing: "Falla", disabled: "Desactivado" },
   allEvents: "Todos los eventos",
   chosenEvents: "Solo estos",

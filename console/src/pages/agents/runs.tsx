@@ -66,7 +66,7 @@ function columnsOf(t: ReturnType<typeof useTexts<"agents">>): Column<Run>[] {
     { key: "status", title: t.runs.status, width: "8rem", cell: (row) => <RunStatus run={row} /> },
     { key: "result", title: t.runs.result, width: "minmax(10rem, 2fr)", isWide: true, cell: (row) => row.result ?? (row.reason ? (t.runs.reasons[row.reason] ?? row.reason) : "–") },
     { key: "tokens", title: t.runs.tokens, width: "6rem", isWide: true, isRight: true, cell: (row) => (row.input_tokens === null ? "–" : count(row.input_tokens + (row.output_tokens ?? 0), true)) },
-    { key: "at", title: t.runs.at, width: "6.5rem", isRight: true, cell: (row) => <Time at={row.created_at} /> },
+    { key: "at", title: t.runs.at, width: "9.5rem", isRight: true, cell: (row) => <Time at={row.created_at} isExact /> },
   ];
 }
 

@@ -1,7 +1,7 @@
 /** All calls, newest first, as they come in. */
 import { Link, type LinkProps, useNavigate } from "@tanstack/react-router";
 import { useQueryClient } from "@tanstack/react-query";
-import { ArrowDownLeft, ArrowUpRight, Ban, CalendarClock, PhoneCall, PhoneOutgoing } from "lucide-react";
+import { ArrowDownLeft, ArrowUpRight, Ban, CalendarClock, PhoneCall, PhoneOutgoing, Voicemail } from "lucide-react";
 import { Suspense, lazy, useCallback, useMemo, useRef, useState } from "react";
 import { useFlowName } from "@/api/flows";
 import { type News, useNews } from "@/api/live";
@@ -9,13 +9,14 @@ import { useCan } from "@/api/me";
 import { patchRows } from "@/api/queries";
 import { type Command, useCommands } from "@/app/commands";
 import { useTexts } from "@/i18n";
+import { otherParty } from "@/lib/party";
 import { Button, ButtonLink } from "@/ui/button";
 import { Badge, Empty, Page, Time } from "@/ui/layout";
 import { useRowKeys } from "@/ui/row-keys";
 import { type Column, Table } from "@/ui/table";
 import { Filters } from "./filters";
 import { Duration, StatusBadge, usePartyName } from "./labels";
-import { type Call, listKey, otherParty, useCalls } from "./queries";
+import { type Call, listKey, useCalls } from "./queries";
 import { callsRoute } from "./route";
 import { type ListSearch, withoutPlace } from "./search";
 import { isE164, phone } from "@/lib/format";
@@ -175,6 +176,7 @@ function Party({ call, name }: { call: Call; name: string }) {
       <span className="truncate" title={name}>
         {name}
       </span>
+      {call.has_voicemail && <Voicemail size={15} className="shrink-0 text-dim" aria-label={t.leftMessage} />}
       {call.contact?.name && isE164(number) && <span className="min-w-0 shrink-[9999] truncate font-normal text-dim max-xl:hidden">{phone(number)}</span>}
     </span>
   );

@@ -1,9 +1,10 @@
 /** How a call's state is shown everywhere: status, outcome, length, who it was with. */
 import { useCallback, useEffect, useState } from "react";
 import { useTexts } from "@/i18n";
-import { clockTime, isE164, phone } from "@/lib/format";
+import { clockTime } from "@/lib/format";
+import { partyName } from "@/lib/party";
 import { Badge, type Tone } from "@/ui/layout";
-import { type Call, type CallStatus, isLive, otherParty } from "./queries";
+import { type Call, type CallStatus, isLive } from "./queries";
 
 const TONES: Record<CallStatus, Tone> = {
   queued: "info",
@@ -49,13 +50,5 @@ export function useNow(isTicking: boolean): number {
 /** The name of the other party, or their number, as one line of text. */
 export function usePartyName(): (call: Pick<Call, "direction" | "from" | "to" | "contact">) => string {
   const t = useTexts("calls");
-  return useCallback(
-    (call) => {
-      if (call.contact?.name) return call.contact.name;
-      const party = otherParty(call);
-      if (party === "browser") return t.fromBrowser;
-      return isE164(party) ? phone(party) : t.withheld;
-    },
-    [t],
-  );
+  return useCallback((call) => partyName(call, t), [t]);
 }

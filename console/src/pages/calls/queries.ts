@@ -16,11 +16,6 @@ export function isLive(call: { status: CallStatus }): boolean {
   return LIVE.has(call.status);
 }
 
-/** Whoever is not the organization: the caller, or who was called. */
-export function otherParty(call: Pick<Call, "direction" | "from" | "to">): string {
-  return call.direction === "outbound" ? call.to : call.from;
-}
-
 export function listKey(search: ListSearch): readonly unknown[] {
   return ["calls", "list", withoutPlace(search)];
 }

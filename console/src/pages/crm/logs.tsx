@@ -48,7 +48,7 @@ export function Logs({ id }: { id: string }) {
                       <span className="min-w-0 flex-1 truncate text-xs text-dim max-md:hidden">{log.message ?? log.reason ?? ""}</span>
                       <span className="tabular text-xs text-dim max-md:hidden">{t.ms(count(log.duration_ms))}</span>
                       <span className="text-xs">
-                        <Time at={log.created_at} />
+                        <Time at={log.created_at} isExact />
                       </span>
                     </button>
                   </li>

@@ -141,7 +141,7 @@ function useColumns(): readonly Column<Event>[] {
   return [
     { key: "type", title: t.type, width: "minmax(10rem, 1fr)", cell: (row) => <span className="font-mono text-[13px]">{row.type}</span> },
     { key: "data", title: t.data, width: "minmax(8rem, 2.4fr)", isWide: true, cell: (row) => <span className="text-dim">{wordsOf(row.data)}</span> },
-    { key: "when", title: t.when, width: "8rem", isRight: true, cell: (row) => <Time at={row.created_at} /> },
+    { key: "when", title: t.when, width: "9.5rem", isRight: true, cell: (row) => <Time at={row.created_at} isExact /> },
   ];
 }
 

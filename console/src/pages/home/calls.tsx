@@ -4,8 +4,9 @@ import { PhoneIncoming, PhoneOutgoing } from "lucide-react";
 import { useEffect, useState } from "react";
 import type { Schemas } from "@/api/client";
 import { useTexts } from "@/i18n";
-import { clockTime, phone } from "@/lib/format";
+import { clockTime } from "@/lib/format";
 import { toPage } from "@/lib/links";
+import { partyName } from "@/lib/party";
 import { ButtonLink } from "@/ui/button";
 import { Badge, Card, Loaded, Time, type Tone } from "@/ui/layout";
 import { useLiveCalls } from "./queries";
@@ -76,14 +77,14 @@ export function RecentCalls({ calls }: { calls: Call[] }) {
 }
 
 function Row({ call, children }: { call: Call; children: React.ReactNode }) {
+  const t = useTexts("home");
   const Icon = call.direction === "inbound" ? PhoneIncoming : PhoneOutgoing;
-  const who = call.direction === "inbound" ? call.from : call.to;
   return (
     <li className="relative flex items-center gap-3 border-b border-line px-4 py-2.5 last:border-b-0 hover:bg-hover">
       <Icon size={15} aria-hidden className="shrink-0 text-dim" />
       <span className="min-w-0 flex-1">
         <Link {...toPage(`/calls/${call.id}`)} className="block truncate font-medium after:absolute after:inset-0 focus-visible:outline-offset-[-2px]">
-          {call.contact?.name || phone(who)}
+          {partyName(call, t)}
         </Link>
         {call.summary_text && <span className="block truncate text-xs text-dim">{call.summary_text}</span>}
       </span>

@@ -94,7 +94,7 @@ function Filters({ filter, flows }: { filter: ExecutionsSearch; flows: ReadonlyM
 
 function columnsOf(t: Texts, flows: ReadonlyMap<string, string>, open: (row: Execution) => void): Column<Execution>[] {
   return [
-    { key: "at", title: t.at, width: "7.5rem", cell: (row) => <Time at={row.started_at} /> },
+    { key: "at", title: t.at, width: "9.5rem", cell: (row) => <Time at={row.started_at} isExact /> },
     {
       key: "name",
       title: t.tool,

@@ -1,4 +1,5 @@
 /** A tool's request, field by field. */
+import { useState } from "react";
 import type { FieldError } from "@/api/client";
 import { useTexts } from "@/i18n";
 import { JsonEditor } from "@/ui/code/lazy";
@@ -7,7 +8,10 @@ import { SelectField, Switch, TextArea, TextField } from "@/ui/field";
 import { Card } from "@/ui/layout";
 import { Pairs } from "@/ui/pairs";
 import { childPath, isUnder, reasonAt } from "@/ui/schema-form/path";
+import { rowsOf } from "@/ui/schema-rows/rows";
+import { SchemaRows } from "@/ui/schema-rows/schema-rows";
 import { type Draft, METHODS, parsed } from "./draft";
+import { sending, takesBody, unsentOf } from "./unsent";
 import { SecretNames } from "./secret-names";
 
 export interface FieldsProps {
@@ -16,8 +20,6 @@ export interface FieldsProps {
   errors: readonly FieldError[];
   isOff: boolean;
 }
-
-const EXAMPLE = { type: "object", properties: { order_id: { type: "string", maxLength: 20, description: "As the caller says it.", examples: ["A-7"] } }, required: ["order_id"], additionalProperties: false };
 
 export function ToolFields(props: FieldsProps) {
   return (
@@ -43,23 +45,58 @@ function Naming({ draft, onChange, errors, isOff }: FieldsProps) {
   );
 }
 
+/** Rows, as long as they can show all of the schema; JSON by choice, and where they can't. */
 function Arguments({ draft, onChange, errors, isOff }: FieldsProps) {
   const t = useTexts("tools");
+  const forms = useTexts("forms");
+  const [isJson, setJson] = useState(false);
+  const schema = parsed(draft.parameters);
+  const rows = schema === undefined ? null : rowsOf(schema);
   return (
     <Card
       title={t.arguments}
       actions={
-        !isOff &&
-        draft.parameters.trim() === "" && (
-          <Button size="sm" onClick={() => onChange({ parameters: JSON.stringify(EXAMPLE, null, 2) })}>
-            {t.insertExample}
+        rows && (
+          <Button size="sm" look="quiet" onClick={() => setJson(!isJson)}>
+            {isJson ? t.asForm : t.asJson}
           </Button>
         )
       }
     >
-      <p className="mb-2 text-xs text-dim">{t.argumentsHint}</p>
-      <Code label={t.arguments} field="parameters_json" value={draft.parameters} errors={errors} isOff={isOff} onChange={(parameters) => onChange({ parameters })} />
+      {rows && !isJson ? (
+        <SchemaRows
+          label={t.arguments}
+          hint={t.argumentsHint}
+          none={t.noArguments}
+          rows={rows}
+          schema={schema ?? { additionalProperties: false }}
+          path="parameters_json"
+          errors={errors}
+          isOff={isOff}
+          onChange={(next) => onChange({ parameters: next ? JSON.stringify(next, null, 2) : "" })}
+        />
+      ) : (
+        <>
+          <p className="mb-2 text-xs text-dim">{rows ? t.schemaHint : forms.rows.asJson}</p>
+          <Code label={t.arguments} field="parameters_json" value={draft.parameters} errors={errors} isOff={isOff} onChange={(parameters) => onChange({ parameters })} />
+        </>
+      )}
     </Card>
+  );
+}
+
+/** Arguments that the agent fills in and that go nowhere: with a way to send them. */
+function Unsent({ draft, onChange }: Pick<FieldsProps, "draft" | "onChange">) {
+  const t = useTexts("tools");
+  const names = unsentOf(draft);
+  if (names.length === 0) return null;
+  return (
+    <div role="status" className="flex flex-wrap items-center gap-2 rounded-control bg-warn-soft px-3 py-1.5 text-[13px] text-warn">
+      <span className="min-w-0 flex-1">{t.unsent(names.join(", "))}</span>
+      <Button size="sm" onClick={() => onChange(sending(draft, names))}>
+        {takesBody(draft) ? t.sendInBody : t.sendInQuery}
+      </Button>
+    </div>
   );
 }
 
@@ -85,6 +122,7 @@ function Request({ draft, onChange, errors, isOff }: FieldsProps) {
             <Code label={t.body} field="body_json" value={draft.body} errors={errors} isOff={isOff} onChange={(body) => onChange({ body })} />
           </div>
         )}
+        {!isOff && <Unsent draft={draft} onChange={onChange} />}
         <SecretNames />
         <Placeholders />
       </div>

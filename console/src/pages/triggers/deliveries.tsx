@@ -69,7 +69,7 @@ function useColumns(): readonly Column<Delivery>[] {
     { key: "size", title: t.size, width: "6rem", isWide: true, isRight: true, cell: (row) => bytes(row.body_bytes) },
     { key: "repeats", title: t.repeats, width: "6rem", isWide: true, isRight: true, cell: (row) => <span className={row.repeats_that_differ > 0 ? "text-warn" : ""}>{count(row.repeats)}</span> },
     { key: "runs", title: t.runs, width: "5rem", isRight: true, cell: (row) => count(row.runs.length) },
-    { key: "when", title: t.when, width: "8rem", isRight: true, cell: (row) => <Time at={row.created_at} /> },
+    { key: "when", title: t.when, width: "9.5rem", isRight: true, cell: (row) => <Time at={row.created_at} isExact /> },
   ];
 }
 

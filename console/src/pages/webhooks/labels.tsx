@@ -7,6 +7,7 @@ const STATUS_TONES: Record<Webhook["status"], Tone> = { ok: "good", failing: "wa
 
 export function StatusBadge({ of }: { of: Webhook }) {
   const t = useTexts("webhooks");
+  if (of.status === "ok" && !of.last_delivered_at) return <Badge>{t.sentNothing}</Badge>;
   const tone = of.status === "disabled" && of.disabled_reason !== "person" ? "bad" : STATUS_TONES[of.status];
   return <Badge tone={tone}>{t.statuses[of.status]}</Badge>;
 }

@@ -81,6 +81,6 @@ function useColumns(): readonly Column<Webhook>[] {
     { key: "events", title: t.events, width: "minmax(8rem, 1.4fr)", isWide: true, cell: (row) => <span className="text-dim" title={words(row.events)}>{words(row.events)}</span> },
     { key: "delivered", title: t.lastDelivered, width: "8.5rem", isWide: true, isRight: true, cell: (row) => <Time at={row.last_delivered_at} /> },
     { key: "failed", title: t.lastFailed, width: "8.5rem", isWide: true, isRight: true, cell: (row) => <Time at={row.last_failed_at} /> },
-    { key: "status", title: t.status, width: "6.5rem", isRight: true, cell: (row) => <StatusBadge of={row} /> },
+    { key: "status", title: t.status, width: "8.5rem", isRight: true, cell: (row) => <StatusBadge of={row} /> },
   ];
 }

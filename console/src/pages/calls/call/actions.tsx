@@ -6,8 +6,9 @@ import { useCan } from "@/api/me";
 import { type Command, useCommands } from "@/app/commands";
 import { useTexts } from "@/i18n";
 import { isE164 } from "@/lib/format";
+import { otherParty } from "@/lib/party";
 import { Button } from "@/ui/button";
-import { type CallDetail, isLive, otherParty } from "../queries";
+import { type CallDetail, isLive } from "../queries";
 import { useListening } from "./listen";
 import type { Open } from "./dialogs";
 

@@ -5,11 +5,12 @@ import { useChange } from "@/api/acts";
 import { api } from "@/api/client";
 import { queryClient } from "@/api/queries";
 import { useTexts } from "@/i18n";
+import { otherParty } from "@/lib/party";
 import { Confirm } from "@/ui/dialog";
 import { toast } from "@/ui/toast";
 import { BlockNumber } from "../block-number";
 import { usePartyName } from "../labels";
-import { type CallDetail, otherParty } from "../queries";
+import { type CallDetail } from "../queries";
 import { NewContact } from "./new-contact";
 import { TakeOver, Transfer } from "./transfer";
 

@@ -51,7 +51,14 @@ function SaidLine({ said, latency, isPlaying, play }: { said: Said } & Omit<Line
         {said.isInterrupted && <Badge tone="warn">{t.interrupted}</Badge>}
         {latency && <Latency latency={latency} />}
       </div>
-      <p className={`mt-0.5 whitespace-pre-wrap ${said.role === "system" ? "text-dim italic" : ""}`}>
+      {/* By keyboard, the time above does the same. */}
+      <p
+        className={`mt-0.5 whitespace-pre-wrap ${said.role === "system" ? "text-dim italic" : ""} ${play ? "cursor-pointer" : ""}`}
+        onClick={() => {
+          const isChoosingWords = getSelection()?.isCollapsed === false;
+          if (!isChoosingWords) play?.(said.atMs);
+        }}
+      >
         {heard}
         {unheard && (
           <>

@@ -4,10 +4,11 @@ import { Ban, FileJson, MessageSquare, Trash2, UserPlus } from "lucide-react";
 import { can, useMe } from "@/api/me";
 import { useTexts } from "@/i18n";
 import { isE164 } from "@/lib/format";
+import { otherParty } from "@/lib/party";
 import { Menu, type MenuItem } from "@/ui/menu";
 import { asApiError } from "@/api/queries";
 import { toast } from "@/ui/toast";
-import { type CallDetail, otherParty, wholeCall } from "../queries";
+import { type CallDetail, wholeCall } from "../queries";
 import type { Open } from "./dialogs";
 
 export default function More({ call, isLive: live, setOpen }: { call: CallDetail; isLive: boolean; setOpen: (open: Open) => void }) {

@@ -5,11 +5,12 @@ import { api, data } from "@/api/client";
 import { useTexts } from "@/i18n";
 import { useAttempt } from "@/lib/attempt";
 import { phone } from "@/lib/format";
+import { otherParty } from "@/lib/party";
 import { Button } from "@/ui/button";
 import { Dialog } from "@/ui/dialog";
 import { TextField } from "@/ui/field";
 import { toast } from "@/ui/toast";
-import { type CallDetail, otherParty } from "../queries";
+import { type CallDetail } from "../queries";
 
 type Values = { name: string; company: string; email: string };
 

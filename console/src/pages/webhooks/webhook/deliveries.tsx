@@ -89,8 +89,8 @@ function useColumns(isNarrow: boolean): readonly Column<Delivery>[] {
     { key: "state", title: t.state, width: "6.5rem", cell: (row) => <StateBadge state={row.state} /> },
     { key: "answer", title: t.answer, width: "7.5rem", isWide: true, cell: (row) => <Answer of={row} /> },
     { key: "attempts", title: t.attempts, width: "5rem", isWide: true, isRight: true, cell: (row) => count(row.attempt_count) },
-    { key: "next", title: t.next, width: "8rem", isWide: true, isRight: true, cell: (row) => <Time at={row.next_attempt_at} /> },
-    { key: "when", title: t.when, width: "7.5rem", isRight: true, cell: (row) => <Time at={row.created_at} /> },
+    { key: "next", title: t.next, width: "9.5rem", isWide: true, isRight: true, cell: (row) => <Time at={row.next_attempt_at} isExact /> },
+    { key: "when", title: t.when, width: "9.5rem", isRight: true, cell: (row) => <Time at={row.created_at} isExact /> },
   ];
   return isNarrow ? columns.filter((each) => each.key !== "attempts" && each.key !== "next") : columns;
 }
@@ -160,7 +160,7 @@ function AttemptView({ attempt }: { attempt: Schemas["WebhookAttempt"] }) {
         <Answer of={attempt} />
         <span className="tabular text-xs text-dim">{t.took(count(attempt.duration_ms))}</span>
         <span className="ml-auto text-xs text-dim">
-          <Time at={attempt.started_at} />
+          <Time at={attempt.started_at} isExact />
         </span>
       </div>
       {attempt.message && <p className="mt-1 text-xs text-dim">{attempt.message}</p>}

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { rowsOf, schemaOf } from "./outcome";
+import { rowsOf, schemaOf } from "./rows";
 
 const SCHEMA = {
   type: "object",
@@ -8,7 +8,7 @@ const SCHEMA = {
   additionalProperties: false,
 };
 
-describe("an outcome's schema", () => {
+describe("the schema of a flat object", () => {
   it("is rows, there and back", () => {
     const rows = rowsOf(SCHEMA);
     expect(rows?.map((row) => [row.name, row.type, row.isNeeded])).toEqual([["reason", "string", true], ["booked", "boolean", false], ["mood", "enum", false]]);

@@ -1,12 +1,12 @@
-/** An outcome's schema as rows, as long as it is a flat one. */
+/** The schema of a flat object as rows; one that has more stays JSON. */
 import { isObject } from "@/ui/schema-form/schema";
 
 export const TYPES = ["string", "number", "integer", "boolean", "enum"] as const;
-export type OutcomeType = (typeof TYPES)[number];
+export type RowType = (typeof TYPES)[number];
 
-export interface OutcomeField {
+export interface Row {
   name: string;
-  type: OutcomeType;
+  type: RowType;
   description: string;
   isNeeded: boolean;
   choices: string[];
@@ -16,13 +16,13 @@ const MEMBERS = new Set(["type", "description", "enum"]);
 const WHOLE = new Set(["type", "properties", "required", "additionalProperties"]);
 
 /** The rows of a schema; null if it has more than rows can show. */
-export function rowsOf(schema: unknown): OutcomeField[] | null {
+export function rowsOf(schema: unknown): Row[] | null {
   if (schema === null || schema === undefined) return [];
   if (!isObject(schema) || Object.keys(schema).some((name) => !WHOLE.has(name))) return null;
   const properties = schema["properties"] ?? {};
   const required = Array.isArray(schema["required"]) ? schema["required"] : [];
   if (!isObject(properties)) return null;
-  const rows: OutcomeField[] = [];
+  const rows: Row[] = [];
   for (const [name, raw] of Object.entries(properties)) {
     if (!isObject(raw) || Object.keys(raw).some((each) => !MEMBERS.has(each))) return null;
     const choices = raw["enum"];
@@ -35,7 +35,7 @@ export function rowsOf(schema: unknown): OutcomeField[] | null {
 }
 
 /** The schema of rows; null if there are none. What `before` says besides stays. */
-export function schemaOf(rows: readonly OutcomeField[], before: unknown): Record<string, unknown> | null {
+export function schemaOf(rows: readonly Row[], before: unknown): Record<string, unknown> | null {
   if (rows.length === 0) return null;
   const properties = Object.fromEntries(
     rows.map((row) => [
