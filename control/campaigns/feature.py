@@ -1,10 +1,13 @@
 """Campaigns: a text to many contacts, each once, at a limited rate."""
 
+from functools import partial
+
 from control.campaigns.dispatching import Dispatcher
 from control.campaigns.halting import CampaignLimits
 from control.campaigns.servicer import CampaignServicer
 from control.feature import Deps, Feature, Sweep
 from control.texts.paces import Paces
+from control.usage.pricefiles import load
 from hum.settings import ControlSettings
 from hum.v1 import campaigns_pb2
 
@@ -28,7 +31,7 @@ def feature(settings: ControlSettings, deps: Deps) -> Feature:
     )
     dispatcher = Dispatcher(deps.db, limits)
     paces = Paces(*settings.text_paces, settings.twilio_account_sid)
-    servicer = CampaignServicer(deps.cursors, limits, paces, settings.segment_price)
+    servicer = CampaignServicer(deps.cursors, limits, paces, partial(load, settings.prices))
     return Feature(
         services={campaigns_pb2.DESCRIPTOR.services_by_name["CampaignService"]: servicer},
         sweeps=[Sweep("campaigns", dispatcher.dispatch, CAMPAIGN_SECONDS)],

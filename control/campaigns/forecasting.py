@@ -4,7 +4,8 @@ import asyncio
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
+from decimal import Decimal
 from zoneinfo import ZoneInfo
 
 from control.base.hours import Hours, first_open, is_open
@@ -12,6 +13,8 @@ from control.campaigns import choosing
 from control.campaigns.choosing import SendCampaignText
 from control.texts import quiethours, segments, templates
 from control.texts.paces import Paces
+from control.usage import meters, pricetable
+from control.usage.pricetable import Prices
 from storage import campaigns, forecasts
 from storage.campaigns import CampaignRow, SenderRow
 from storage.db import Tx
@@ -87,9 +90,13 @@ class Forecast:
     landlines: int
     course: Course
     zones: tuple[Zone, ...]
+    #: Of all segments, with its currency; None where a price is missing.
+    cost: tuple[Decimal, str] | None
 
 
-async def forecast(tx: Tx, row: CampaignRow, paces: Paces, countries: frozenset[str], at: datetime) -> Forecast:
+async def forecast(
+    tx: Tx, row: CampaignRow, paces: Paces, countries: frozenset[str], prices: Prices, at: datetime
+) -> Forecast:
     """Forecast a launch at this time.  `countries`: those that may be texted first, besides the number's own."""
     sender = await campaigns.sender(tx, row.id)
     areas = await forecasts.areas(tx, row.id, MAX_AREAS, Exclusions())
@@ -116,7 +123,23 @@ async def forecast(tx: Tx, row: CampaignRow, paces: Paces, countries: frozenset[
         landlines=counts.landlines,
         course=course,
         zones=_zones(sender, areas, begins_at),
+        cost=cost(prices, areas, texts.segments, at.date()),
     )
+
+
+def cost(prices: Prices, areas: Sequence[Area], segments: int, day: date) -> tuple[Decimal, str] | None:
+    """Return what segments to these areas cost, each country with its share of them; None unless all have a price in one currency."""
+    recipients = Counter[str]()
+    for area in areas:
+        recipients[pricetable.country(area.example)] += area.count
+    total, currencies = Decimal(0), set[str]()
+    for country, count in recipients.items():
+        price = prices.estimate(meters.SEGMENTS_SENT, country, round(segments * count / recipients.total()), day)
+        if price is None:
+            return None
+        total += price[0]
+        currencies.add(price[1])
+    return (total, currencies.pop()) if len(currencies) == 1 else None
 
 
 async def _texts(tx: Tx, row: CampaignRow, sender: SenderRow, counts: CountsRow, left_out: Exclusions) -> TextCost:

@@ -1,7 +1,7 @@
 """CampaignService (proto/hum/v1/campaigns.proto)."""
 
+from collections.abc import Callable
 from dataclasses import asdict
-from decimal import Decimal
 from uuid import UUID
 
 from control.base import masks, paging
@@ -11,6 +11,7 @@ from control.campaigns import forecasting, present, usecases
 from control.campaigns.halting import CampaignLimits
 from control.campaigns.usecases import CampaignDraft
 from control.texts.paces import Paces
+from control.usage.pricetable import Prices
 from hum import ids
 from hum.clock import now
 from hum.ids import Kind
@@ -24,13 +25,11 @@ RECIPIENT_BYTES = 100
 
 
 class CampaignServicer:
-    """The servicer of campaigns; `segment_price`: the carrier's price of a segment, if known."""
-
     def __init__(
-        self, cursors: paging.Cursors, limits: CampaignLimits, paces: Paces, segment_price: Decimal | None
+        self, cursors: paging.Cursors, limits: CampaignLimits, paces: Paces, prices: Callable[[], Prices]
     ) -> None:
         self._cursors, self._limits = cursors, limits
-        self._paces, self._segment_price = paces, segment_price
+        self._paces, self._prices = paces, prices
 
     async def ListCampaigns(
         self, request: pb.ListCampaignsRequest, ctx: TransactionContext
@@ -127,13 +126,14 @@ class CampaignServicer:
         )
 
     async def _forecast(self, tx: Tx, row: CampaignRow) -> pb.CampaignForecast:
-        forecast = await forecasting.forecast(tx, row, self._paces, self._limits.countries, now())
-        price, texts, course = self._segment_price, forecast.texts, forecast.course
+        forecast = await forecasting.forecast(tx, row, self._paces, self._limits.countries, self._prices(), now())
+        texts, course, cost = forecast.texts, forecast.course, forecast.cost
         return pb.CampaignForecast(
             recipients=forecast.recipients,
             segments=texts.segments,
             segments_estimated=texts.estimated,
-            cost=None if price is None else str(price * texts.segments),
+            cost=f"{cost[0]:f}" if cost else None,
+            cost_currency=cost[1] if cost else None,
             opted_out=forecast.opted_out,
             blocked=forecast.blocked,
             invalid=forecast.invalid,

@@ -1,8 +1,6 @@
 """Campaigns of texts."""
 
-from decimal import Decimal
-
-from hum.settings.base import Common, constant, setting
+from hum.settings.base import Common, constant
 
 
 class CampaignSettings(Common):
@@ -10,8 +8,3 @@ class CampaignSettings(Common):
 
     campaign_window: int = constant(100, "texts of a campaign that are written ahead of the sender", ge=1, le=5000)
     campaign_recipients: int = constant(200_000, "recipients that one campaign may have", ge=1)
-    segment_price: Decimal | None = setting(
-        "HUM_SEGMENT_PRICE",
-        None,
-        "price of a text's segment, like 0.0083, for what campaigns would cost; unset: unknown",
-    )

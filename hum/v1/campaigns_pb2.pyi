@@ -310,6 +310,7 @@ class CampaignForecast(message.Message):
     UNREACHABLE_FIELD_NUMBER: builtins.int
     ZONES_FIELD_NUMBER: builtins.int
     AT_NIGHT_FIELD_NUMBER: builtins.int
+    COST_CURRENCY_FIELD_NUMBER: builtins.int
     recipients: builtins.int
     """Who would be texted."""
     segments: builtins.int
@@ -317,7 +318,7 @@ class CampaignForecast(message.Message):
     segments_estimated: builtins.bool
     """Whether `segments` is computed from some of the texts, since there are very many that differ."""
     cost: builtins.str
-    """Of all segments, by HUM_SEGMENT_PRICE; null if that is unset."""
+    """Of all segments, as far as prices are known (`HUM_PRICES`): an amount like `12.40`.  Null where one is missing."""
     opted_out: builtins.int
     """Who would not be texted: they have opted out, are blocked, or their numbers are none."""
     blocked: builtins.int
@@ -336,6 +337,8 @@ class CampaignForecast(message.Message):
     """Of `recipients`, those who would be texted outside of day where they are: before 8:00, after 21:00, or outside the hours of
     their state's law.
     """
+    cost_currency: builtins.str
+    """The currency of `cost`."""
     @builtins.property
     def hours(self) -> containers.RepeatedCompositeFieldContainer[ForecastHour]:
         """How many would be texted in which hour, at the campaign's throttle and the number's pace.  The first 400 hours."""
@@ -372,14 +375,20 @@ class CampaignForecast(message.Message):
         unreachable: builtins.int = ...,
         zones: abc.Iterable[ForecastZone] | None = ...,
         at_night: builtins.int = ...,
+        cost_currency: builtins.str | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = typing.Literal["_cost", b"_cost", "cost", b"cost", "finishes_at", b"finishes_at"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = typing.Literal["_cost", b"_cost", "_cost_currency", b"_cost_currency", "cost", b"cost", "cost_currency", b"cost_currency", "finishes_at", b"finishes_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = typing.Literal["_cost", b"_cost", "at_night", b"at_night", "blocked", b"blocked", "cost", b"cost", "deferred", b"deferred", "duplicates", b"duplicates", "finishes_at", b"finishes_at", "hours", b"hours", "invalid", b"invalid", "landlines", b"landlines", "opted_out", b"opted_out", "recipients", b"recipients", "samples", b"samples", "segments", b"segments", "segments_estimated", b"segments_estimated", "unreachable", b"unreachable", "unsendable", b"unsendable", "zones", b"zones"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = typing.Literal["_cost", b"_cost", "_cost_currency", b"_cost_currency", "at_night", b"at_night", "blocked", b"blocked", "cost", b"cost", "cost_currency", b"cost_currency", "deferred", b"deferred", "duplicates", b"duplicates", "finishes_at", b"finishes_at", "hours", b"hours", "invalid", b"invalid", "landlines", b"landlines", "opted_out", b"opted_out", "recipients", b"recipients", "samples", b"samples", "segments", b"segments", "segments_estimated", b"segments_estimated", "unreachable", b"unreachable", "unsendable", b"unsendable", "zones", b"zones"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__cost: _TypeAlias = typing.Literal["cost"]  # noqa: Y015
     _WhichOneofArgType__cost: _TypeAlias = typing.Literal["_cost", b"_cost"]  # noqa: Y015
+    _WhichOneofReturnType__cost_currency: _TypeAlias = typing.Literal["cost_currency"]  # noqa: Y015
+    _WhichOneofArgType__cost_currency: _TypeAlias = typing.Literal["_cost_currency", b"_cost_currency"]  # noqa: Y015
+    @typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__cost) -> _WhichOneofReturnType__cost | None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__cost_currency) -> _WhichOneofReturnType__cost_currency | None: ...
 
 @typing.final
 class ForecastZone(message.Message):

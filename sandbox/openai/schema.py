@@ -142,7 +142,9 @@ class _Filler:
     def _free_text(self, name: str) -> str:
         key = name.lower()
         if key == "label":
-            return next((label for label, clue in LABELS if re.search(clue, self._text, re.IGNORECASE)), self._usual_label)
+            return next(
+                (label for label, clue in LABELS if re.search(clue, self._text, re.IGNORECASE)), self._usual_label
+            )
         for clue, pattern in (("mail", EMAIL), ("phone", PHONE), ("number", PHONE), ("name", NAME)):
             if clue in key and (match := pattern.search(self._text)):
                 return match.groupdict().get("name", match.group()).strip()

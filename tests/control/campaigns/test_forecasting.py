@@ -1,11 +1,13 @@
 """When a campaign's texts would leave.  Pure."""
 
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
+from decimal import Decimal
 from types import SimpleNamespace
 from typing import cast
 
-from control.campaigns.forecasting import Zone, _groups, _zones, plan
+from control.campaigns.forecasting import Zone, _groups, _zones, cost, plan
+from control.usage.pricetable import Price, Prices
 from storage.campaigns import CampaignRow, SenderRow
 from storage.forecasts import Area
 
@@ -50,6 +52,24 @@ def test_a_forecast_tells_what_time_it_is_where_the_recipients_are() -> None:
     # A toll-free number may be anywhere, so also where it is night.
     (zone,) = _zones(SENDER, [Area(ANYWHERE, 1)], datetime(2026, 3, 6, 15, tzinfo=UTC))
     assert not zone.is_day
+
+
+BERLINER, PARISIAN = "+4915112345678", "+33612345678"
+
+
+def test_segments_cost_what_their_countries_take() -> None:
+    day = date(2026, 3, 6)
+    table = [
+        Price("segments_sent", *each)
+        for each in (("US", day, Decimal("0.01"), "USD"), ("DE", day, Decimal("0.10"), "USD"))
+    ]
+    prices = Prices(table)
+    assert cost(prices, [Area(NEW_YORK, 3), Area(ANGELENO, 1)], 8, day) == (Decimal("0.08"), "USD")
+    assert cost(prices, [Area(NEW_YORK, 3), Area(BERLINER, 1)], 8, day) == (Decimal("0.26"), "USD")
+    assert cost(prices, [Area(NEW_YORK, 3), Area(PARISIAN, 1)], 8, day) is None, "no price for France"
+    euros = Prices([*table, Price("segments_sent", "FR", day, Decimal("0.07"), "EUR")])
+    assert cost(euros, [Area(NEW_YORK, 3), Area(PARISIAN, 1)], 8, day) is None, "in two currencies"
+    assert cost(prices, [], 0, day) is None
 
 
 def test_a_forecast_counts_who_would_be_texted_at_night() -> None:

@@ -66,13 +66,20 @@ export function Campaign() {
   );
 }
 
-function LaunchClocks({ campaign }: { campaign: Row }) {
+function LaunchLead({ campaign }: { campaign: Row }) {
+  const t = useTexts("campaigns");
   const { data: forecast } = useForecast(campaign);
-  return forecast ? (
-    <div className="mt-3">
-      <Clocks forecast={forecast} />
-    </div>
-  ) : null;
+  const { status, counts } = campaign;
+  return (
+    <>
+      {t.askLeads.launch(count(forecast?.recipients ?? (status === "draft" ? counts.total : counts.pending)))}
+      {forecast && (
+        <div className="mt-3">
+          <Clocks forecast={forecast} />
+        </div>
+      )}
+    </>
+  );
 }
 
 type Act = "launch" | "pause" | "cancel" | "delete";
@@ -143,8 +150,7 @@ function Actions({ campaign }: { campaign: Row }) {
       )}
       {asked && (
         <Confirm isOpen onClose={() => setAsked(null)} title={t.askTitles[asked](campaign.name)} verb={asked === "launch" && !isDraft ? t.resume : t.verbs[asked]} needs="campaigns:write" isBusy={change.isPending} {...(asked === "cancel" ? { typed: t.cancelWord } : {})} onConfirm={() => change.mutate(asked)}>
-          {t.askLeads[asked](count(isDraft ? campaign.counts.total : campaign.counts.pending))}
-          {asked === "launch" && <LaunchClocks campaign={campaign} />}
+          {asked === "launch" ? <LaunchLead campaign={campaign} /> : t.askLeads[asked](count(isDraft ? campaign.counts.total : campaign.counts.pending))}
         </Confirm>
       )}
     </>

@@ -3,7 +3,7 @@ import { Moon, TriangleAlert } from "lucide-react";
 import { api, data } from "@/api/client";
 import { useCan, useZone } from "@/api/me";
 import { useTexts } from "@/i18n";
-import { clockIn, count, phone } from "@/lib/format";
+import { clockIn, count, money, phone } from "@/lib/format";
 import { exactTime } from "@/lib/zoned";
 import { Button } from "@/ui/button";
 import { Card, Failure, Skeleton } from "@/ui/layout";
@@ -56,7 +56,7 @@ function Shown({ forecast }: { forecast: Forecast }) {
   const facts: [string, string][] = [
     [t.wouldBeTexted, count(forecast.recipients)],
     [forecast.segments_estimated ? t.segmentsAbout : t.segmentsTitle, count(Number(forecast.segments))],
-    [t.cost, forecast.cost ?? t.costUnknown],
+    [t.cost, forecast.cost && forecast.cost_currency ? money(Math.round(Number(forecast.cost) * 1_000_000), forecast.cost_currency) : t.costUnknown],
     [t.finishes, forecast.finishes_at ? exactTime(forecast.finishes_at, zone) : t.never],
   ];
   const notes = [

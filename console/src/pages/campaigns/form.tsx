@@ -2,11 +2,13 @@ import { useRef } from "react";
 import { type UseFormReturn, useForm, useWatch } from "react-hook-form";
 import type { FieldError } from "@/api/client";
 import { useAllFlows } from "@/api/flows";
+import { useMe } from "@/api/me";
 import { useTexts } from "@/i18n";
 import { phone } from "@/lib/format";
 import { segmentsOf } from "@/lib/segments";
 import { SelectField, Switch, TextArea, TextField } from "@/ui/field";
 import { MomentField } from "@/ui/moment";
+import { previewOf } from "./audience";
 import type { Campaign } from "./queries";
 import { useTextNumbers } from "./queries";
 
@@ -91,11 +93,19 @@ export function CampaignFields({ form, variables }: { form: UseFormReturn<Values
   );
 }
 
+/** The variables that have the same value for everybody. */
+export function useSharedValues(numberId: string): Record<string, string> {
+  const number = useTextNumbers().find((each) => each.id === numberId);
+  const name = useMe().organization?.name;
+  return { ...(name ? { "org.name": name } : {}), ...(number ? { "number.phone": number.e164 } : {}) };
+}
+
 function Body({ form, variables }: { form: UseFormReturn<Values>; variables: readonly string[] }) {
   const t = useTexts("campaigns");
   const area = useRef<HTMLTextAreaElement | null>(null);
-  const body = useWatch({ control: form.control, name: "body_template" });
-  const counted = segmentsOf(body);
+  const [body, numberId] = useWatch({ control: form.control, name: ["body_template", "twilio_number_id"] });
+  // An emoji in a business's name makes each text dearer.
+  const counted = segmentsOf(previewOf(body, useSharedValues(numberId)));
   const { ref, ...field } = form.register("body_template", { validate: (value) => value.trim() !== "" || t.textFirst });
   const insert = (name: string): void => {
     const element = area.current;

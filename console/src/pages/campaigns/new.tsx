@@ -12,7 +12,7 @@ import { Card, Page } from "@/ui/layout";
 import { toast } from "@/ui/toast";
 import { type Audience, firstOf, previewOf, usedVariables, variablesOf } from "./audience";
 import { Adding, AudienceFields } from "./audience-card";
-import { CampaignFields, type Values, bodyOf, showFaults, useCampaignForm } from "./form";
+import { CampaignFields, type Values, bodyOf, showFaults, useCampaignForm, useSharedValues } from "./form";
 import { addAudience } from "./queries";
 
 /** A new campaign: it becomes a draft with its recipients, and the draft's page shows what a launch would do. */
@@ -87,10 +87,11 @@ export function NewCampaign() {
 /** The first text as its recipient gets it, and which of its variables nothing here fills. */
 function Preview({ form, audience }: { form: ReturnType<typeof useCampaignForm>; audience: Audience | null }) {
   const t = useTexts("campaigns");
-  const body = useWatch({ control: form.control, name: "body_template" });
+  const [body, numberId] = useWatch({ control: form.control, name: ["body_template", "twilio_number_id"] });
+  const shared = useSharedValues(numberId);
   if (!body.trim()) return null;
   const first = audience ? firstOf(audience) : undefined;
-  const text = previewOf(body, (first?.variables as Record<string, string> | undefined) ?? {});
+  const text = previewOf(body, { ...shared, ...(first?.variables as Record<string, string> | undefined) });
   const known = new Set(audience ? variablesOf(audience) : []);
   const strange = usedVariables(body).filter((each) => !each.includes(".") && !known.has(each));
   return (
