@@ -77,8 +77,8 @@ export class Customer implements AsyncDisposable {
     let body = "";
     request.on("data", (part: Buffer) => (body += part.toString()));
     request.on("end", () => {
-      const path = request.url?.split("?")[0] ?? "";
-      this.got.push({ method: request.method ?? "", path, body });
+      const [path = ""] = request.url?.split("?") ?? [];
+      this.got.push({ method: request.method ?? "", path: request.url ?? "", body });
       const answer = path === "/mcp" ? this.#mcp(request.method, body) : this.answers.get(path);
       response.writeHead(answer?.status ?? (answer ? 200 : 204), { "Content-Type": answer?.type ?? "application/json" }).end(answer?.body);
     });

@@ -289,9 +289,8 @@ async def test_a_forecast_changes_nothing(edge: Edge) -> None:
     assert (forecast["duplicates"], forecast["invalid"], forecast["unsendable"]) == (1, 1, 1)
     # As the text's composer says it, by the same prices.
     preview = {"body": "\u00e7" * 141, "to_e164": "+13175551234"}
-    assert (forecast["cost"], forecast["cost_currency"]) == tuple(
-        (await http.post("/api/sms/preview", json=preview)).json()["cost"].values()
-    )
+    cost = (await http.post("/api/sms/preview", json=preview)).json()["cost"]
+    assert cost == {"amount": forecast["cost"], "currency": forecast["cost_currency"]}
     assert [each["body"][:6] for each in forecast["samples"]] == ["Hi Ada", "\u00e7" * 6]
     assert sum(each["recipients"] for each in forecast["hours"]) == 3 and forecast["finishes_at"]
     assert (await http.get(path)).json()["status"] == "draft"

@@ -58,6 +58,11 @@ export function clockIn(at: Date, zone: string): string {
   return formatter(zone, { hour: "numeric", minute: "2-digit" }).format(at);
 }
 
+/** `8:00 AM`, or `8 AM` when short: a minute of any day, as people here write it. */
+export function dayTime(minutes: number, isShort = false): string {
+  return formatter("UTC", { hour: "numeric", ...(isShort ? {} : { minute: "2-digit" }) }).format(new Date(minutes * 60_000));
+}
+
 /** What the zone is called at this moment: `EST`, `GMT+1`. */
 export function zoneName(zone: string, at = new Date()): string {
   return formatter(zone, { timeZoneName: "short" }).formatToParts(at).find((part) => part.type === "timeZoneName")?.value ?? zone;

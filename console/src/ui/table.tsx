@@ -11,6 +11,8 @@ export interface Column<R> {
   title: string;
   /** A CSS grid track: `8rem`, `minmax(10rem, 2fr)`. */
   width: string;
+  /** The same on a phone's screen, where that is another one. */
+  narrowWidth?: string;
   /** Left out on a phone's screen. */
   isWide?: boolean;
   isRight?: boolean;
@@ -60,7 +62,7 @@ export function Table<R extends { id: string }>({ label, query, columns, link, e
   if (query.isPending) return <div className="px-6 py-2 max-md:px-4"><Skeleton lines={10} height="h-7" /></div>;
   if (rows.length === 0) return empty;
   const tracks = columns.map((column) => column.width).join(" ");
-  const narrow = columns.filter((column) => !column.isWide).map((column) => column.width).join(" ");
+  const narrow = columns.filter((column) => !column.isWide).map((column) => column.narrowWidth ?? column.width).join(" ");
   const style = { "--wide": tracks, "--narrow": narrow } as React.CSSProperties;
   return (
     <div ref={scroller} role="region" aria-label={label} tabIndex={0} data-quiet-focus className="min-h-0 flex-1 overflow-auto border-t border-line bg-surface" style={style}>

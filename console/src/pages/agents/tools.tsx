@@ -200,7 +200,7 @@ function Knowledge() {
               {documents.map((each) => (
                 <li key={each.id}>
                   <label className="flex items-center gap-2.5 rounded-control px-2 py-1.5 hover:bg-hover">
-                    <input type="checkbox" className="size-4 accent-(--color-accent)" disabled={!canWrite} checked={ids.includes(each.id)} onChange={(event) => setIds(event.target.checked ? [...ids, each.id] : ids.filter((one) => one !== each.id))} />
+                    <input type="checkbox" className="size-4 accent-(--color-accent)" disabled={!canWrite || (each.status === "failed" && !ids.includes(each.id))} checked={ids.includes(each.id)} onChange={(event) => setIds(event.target.checked ? [...ids, each.id] : ids.filter((one) => one !== each.id))} />
                     <BookOpen size={14} aria-hidden className="text-dim" />
                     <span className="min-w-0 flex-1 truncate">{each.name}</span>
                     {each.status === "failed" ? <Badge tone="bad">{t.tools.failed}</Badge> : <span className="text-xs text-dim">{each.status === "pending" ? t.tools.pending : t.tools.passages(each.passages)}</span>}

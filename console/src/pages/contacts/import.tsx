@@ -18,8 +18,6 @@ import { ColumnsCard, targetWords } from "./columns-card";
 
 type Import = Schemas["ContactImport"];
 const AGAIN_MS = 1000;
-/** What the server takes as one file. */
-const MOST_BYTES = 8_388_608;
 /** What is read of a file to show its columns. */
 const HEAD_CHARS = 200_000;
 const NO_COLUMNS: { targets: Target[]; dateOrder: DateOrder } = { targets: [], dateOrder: "ymd" };
@@ -82,7 +80,7 @@ export function ImportContacts() {
       <div className="grid max-w-5xl gap-4 lg:grid-cols-2">
         <Card title={t.file}>
           <div className="space-y-3">
-            <FileDrop label={t.dropFile} hint={file.name || t.dropHint} accept=".csv,.tsv,.txt,text/csv" mostBytes={MOST_BYTES} fault={fileFault} onFile={async (chosen) => change({ csv: await textOf(chosen), name: chosen.name })} />
+            <FileDrop label={t.dropFile} hint={file.name || t.dropHint} accept=".csv,.tsv,.txt,text/csv" mostBytes={MOST_FILE_BYTES} fault={fileFault} onFile={async (chosen) => change({ csv: await textOf(chosen), name: chosen.name })} />
             <TextArea label={t.orPaste} isMono rows={7} placeholder={"phone,name,company\n+13175550100,Ana Ruiz,Lakeside"} value={file.csv.length > 20_000 ? "" : file.csv} hint={file.csv.length > 20_000 ? t.tooLongToShow(count(file.csv.length)) : t.columnsHint} onChange={(event) => change({ csv: event.target.value, name: "" })} />
             <div className="max-w-60">
               <TextField

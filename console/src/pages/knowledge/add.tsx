@@ -11,8 +11,8 @@ import { Dialog } from "@/ui/dialog";
 import { SelectField, TextField } from "@/ui/field";
 import { toast } from "@/ui/toast";
 import { type Document, type Format, addDocument } from "./queries";
-import { type Source, formatOf, titleOf, titleOfUrl } from "./source";
-import { FilePicker, type Kind, KindPicker, TextSource } from "./source-fields";
+import { type Source, formatOf, titleOf, titleOfUrl, titlesOf } from "./source";
+import { FilePicker, type Kind, KindPicker, TextSource, isSendable } from "./source-fields";
 
 const FIELDS = ["name", "language", "text", "url", "refetch_hours", "content", "format"] as const;
 type Faults = Partial<Record<(typeof FIELDS)[number], string>>;
@@ -30,6 +30,7 @@ export function AddDocument({ dropped, onClose }: { dropped: File[]; onClose: ()
   const [name, setName] = useState("");
   const [language, setLanguage] = useState("");
   const [faults, setFaults] = useState<Faults>({});
+  const [refused, setRefused] = useState<ReadonlyMap<File, string>>(new Map());
   const attempt = useAttempt();
   const isMany = kind === "file" && files.length > 1;
   const named = name.trim() || (kind === "url" ? titleOfUrl(url.trim()) : kind === "file" && files[0] ? titleOf(files[0].name) : "");
@@ -40,11 +41,11 @@ export function AddDocument({ dropped, onClose }: { dropped: File[]; onClose: ()
         toast.done(t.added(made.name));
         return onClose();
       }
-      const refused = made.filter((each) => each.refusal !== null);
-      if (refused.length < made.length) toast.done(t.addedMany(made.length - refused.length));
-      for (const each of refused.slice(0, 2)) if (each.refusal) toast.refusal(each.refusal);
-      if (refused.length === 0) onClose();
-      else setFiles(refused.map((each) => each.file));
+      const left = made.filter((each) => each.refusal !== null);
+      if (left.length < made.length) toast.done(t.addedMany(made.length - left.length));
+      if (left.length === 0) return onClose();
+      setFiles(left.map((each) => each.file));
+      return setRefused(new Map(left.map((each) => [each.file, each.refusal ? whyOf(each.refusal) : ""])));
     },
     onError: (error) => {
       const { at, rest } = byField(error, FIELDS);
@@ -52,7 +53,7 @@ export function AddDocument({ dropped, onClose }: { dropped: File[]; onClose: ()
       return !rest;
     },
   });
-  const off = kind === "file" ? (files.length === 0 ? t.fileFirst : null) : kind === "text" ? (!text.trim() ? t.textFirst : !named ? t.nameFirst : null) : !url.trim() ? t.urlFirst : null;
+  const off = kind === "file" ? (files.length === 0 ? t.fileFirst : files.every(isSendable) ? null : t.fitFirst) : kind === "text" ? (!text.trim() ? t.textFirst : !named ? t.nameFirst : null) : !url.trim() ? t.urlFirst : null;
   return (
     <Dialog
       isOpen
@@ -78,7 +79,7 @@ export function AddDocument({ dropped, onClose }: { dropped: File[]; onClose: ()
         }}
       >
         <KindPicker kind={kind} kinds={["file", "text", "url"]} onChange={setKind} />
-        {kind === "file" && <FilePicker files={files} isMany onFiles={setFiles} />}
+        {kind === "file" && <FilePicker files={files} refused={refused} isMany onFiles={setFiles} />}
         {kind === "file" && faults.content && <p role="alert" className="text-xs font-medium text-bad">{faults.content}</p>}
         {kind === "text" && <TextSource text={text} format={format} onText={setText} onFormat={setFormat} error={faults.text} />}
         {kind === "url" && (
@@ -96,6 +97,11 @@ export function AddDocument({ dropped, onClose }: { dropped: File[]; onClose: ()
   );
 }
 
+/** A refusal in one line; of a file, only the reason says something. */
+function whyOf({ message, details }: ApiError): string {
+  return details.length > 0 ? details.map((each) => each.reason).join("; ") : message;
+}
+
 interface Sent {
   file: File;
   refusal: ApiError | null;
@@ -104,9 +110,10 @@ interface Sent {
 /** One after the other; a refusal of one doesn't keep the others. */
 async function addAll(files: readonly File[], language: string): Promise<Sent[]> {
   const made: Sent[] = [];
-  for (const file of files) {
+  const titles = titlesOf(files.map((each) => each.name));
+  for (const [at, file] of files.entries()) {
     try {
-      await addDocument({ name: titleOf(file.name), language, source: { kind: "file", file, format: formatOf(file.name) }, key: keyOf(file) });
+      await addDocument({ name: titles[at] ?? file.name, language, source: { kind: "file", file, format: formatOf(file.name) }, key: keyOf(file) });
       made.push({ file, refusal: null });
       void queryClient.invalidateQueries({ queryKey: ["knowledge", "list"] });
     } catch (error) {

@@ -8,7 +8,7 @@ import { Dialog } from "@/ui/dialog";
 import { toast } from "@/ui/toast";
 import { type Document, type Format, replaceDocument } from "./queries";
 import { type Source, formatOf } from "./source";
-import { FilePicker, type Kind, KindPicker, TextSource } from "./source-fields";
+import { FilePicker, type Kind, KindPicker, TextSource, isSendable } from "./source-fields";
 
 /** Another content under the same id: agents keep the old passages until the new ones are there. */
 export function ReplaceContent({ document, onClose }: { document: Document; onClose: () => void }) {
@@ -20,7 +20,7 @@ export function ReplaceContent({ document, onClose }: { document: Document; onCl
   const [format, setFormat] = useState<Format>("markdown");
   const [fault, setFault] = useState<string>();
   const attempt = useAttempt();
-  const source: Source | null = kind === "text" ? (text.trim() ? { kind, text, format } : null) : file ? { kind: "file", file, format: formatOf(file.name) } : null;
+  const source: Source | null = kind === "text" ? (text.trim() ? { kind, text, format } : null) : file && isSendable(file) ? { kind: "file", file, format: formatOf(file.name) } : null;
   const replace = useChange((of: Source) => replaceDocument(document.id, of, attempt.key([kind, text, format, file?.name, file?.size, file?.lastModified])), [["knowledge"]], {
     onDone: () => {
       toast.done(t.replaced);

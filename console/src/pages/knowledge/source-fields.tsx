@@ -1,8 +1,10 @@
 /** Where a document's content comes from: files by a click or dropped, a text, an address. */
-import { FileUp } from "lucide-react";
+import { FileUp, X } from "lucide-react";
 import { useRef, useState } from "react";
 import { useTexts } from "@/i18n";
+import { MOST_FILE_BYTES } from "@/lib/files";
 import { bytes } from "@/lib/format";
+import { IconButton } from "@/ui/button";
 import { SelectField, TextArea } from "@/ui/field";
 import { ACCEPTED } from "./source";
 import type { Format } from "./queries";
@@ -22,10 +24,12 @@ export function KindPicker({ kind, kinds, onChange }: { kind: Kind; kinds: reado
   );
 }
 
-export function FilePicker({ files, isMany, onFiles }: { files: readonly File[]; isMany: boolean; onFiles: (files: File[]) => void }) {
+/** `refused` tells why a file was not taken, beside its name. */
+export function FilePicker({ files, refused, isMany, onFiles }: { files: readonly File[]; refused?: ReadonlyMap<File, string>; isMany: boolean; onFiles: (files: File[]) => void }) {
   const t = useTexts("knowledge");
   const input = useRef<HTMLInputElement>(null);
   const [isOver, setOver] = useState(false);
+  const whyNot = (file: File): string | undefined => (isTooLarge(file) ? t.tooLarge(bytes(MOST_FILE_BYTES)) : file.size === 0 ? t.emptyFile : refused?.get(file));
   const take = (list: FileList | null): void => onFiles([...(list ?? [])].slice(0, isMany ? MOST_FILES : 1));
   return (
     <div
@@ -44,14 +48,24 @@ export function FilePicker({ files, isMany, onFiles }: { files: readonly File[];
       <button type="button" className={`flex w-full flex-col items-center gap-1 rounded-card border border-dashed px-4 py-6 text-center ${isOver ? "border-accent bg-accent-soft" : "border-line-strong hover:bg-hover"}`} onClick={() => input.current?.click()}>
         <FileUp size={20} aria-hidden className="text-accent" />
         <span className="font-medium">{isMany ? t.dropMany : t.dropOne}</span>
-        <span className="text-xs text-dim">{t.formatsHint}</span>
+        <span className="text-xs text-dim">{t.formatsHint(bytes(MOST_FILE_BYTES))}</span>
       </button>
       {files.length > 0 && (
         <ul className="mt-2 space-y-1">
           {files.map((file, at) => (
-            <li key={at} className="flex justify-between gap-3 text-[13px]">
-              <span className="min-w-0 truncate">{file.name}</span>
-              <span className="tabular shrink-0 text-dim">{bytes(file.size)}</span>
+            <li key={at} className="text-[13px]">
+              <span className="flex justify-between gap-3">
+                <span className="min-w-0 truncate">{file.name}</span>
+                <span className="flex shrink-0 items-center gap-1">
+                  <span className="tabular text-dim">{bytes(file.size)}</span>
+                  {isMany && <IconButton size="sm" icon={X} label={t.takeOut(file.name)} onClick={() => onFiles(files.toSpliced(at, 1))} />}
+                </span>
+              </span>
+              {whyNot(file) && (
+                <span role="alert" className="block text-xs font-medium text-bad">
+                  {whyNot(file)}
+                </span>
+              )}
             </li>
           ))}
         </ul>
@@ -61,6 +75,15 @@ export function FilePicker({ files, isMany, onFiles }: { files: readonly File[];
 }
 
 export const MOST_FILES = 20;
+
+function isTooLarge(file: File): boolean {
+  return file.size > MOST_FILE_BYTES;
+}
+
+/** Whether it is sent at all: what is known to be refused is not uploaded first. */
+export function isSendable(file: File): boolean {
+  return file.size > 0 && !isTooLarge(file);
+}
 
 export function TextSource({ text, format, onText, onFormat, error }: { text: string; format: Format; onText: (text: string) => void; onFormat: (format: Format) => void; error: string | undefined }) {
   const t = useTexts("knowledge");

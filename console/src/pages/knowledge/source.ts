@@ -25,6 +25,12 @@ export function titleOf(fileName: string): string {
   return stem.replaceAll(/[\s_]+/g, " ").trim().slice(0, MOST_NAME).trim();
 }
 
+/** What the documents of files are called that come together: two of one name keep their endings. */
+export function titlesOf(fileNames: readonly string[]): string[] {
+  const titles = fileNames.map(titleOf);
+  return titles.map((title, at) => (titles.indexOf(title) === titles.lastIndexOf(title) ? title : (fileNames[at] ?? title).slice(0, MOST_NAME)));
+}
+
 /** What an address's document is called: its host and path. */
 export function titleOfUrl(url: string): string {
   try {

@@ -1,7 +1,8 @@
 /** A week that is dragged: a track for each day, a block for each span. By keyboard, blocks are moved and resized with the arrows. */
 import { type KeyboardEvent, type PointerEvent, useRef, useState } from "react";
 import { useTexts } from "@/i18n";
-import { DAYS, DAY_MINUTES, type Day, STEP_MINUTES, type Span, type Week, clockOf, inOrder, moved, overlapping, resized, snapped } from "./hours";
+import { dayTime } from "@/lib/format";
+import { DAYS, DAY_MINUTES, type Day, STEP_MINUTES, type Span, type Week, inOrder, moved, overlapping, resized, snapped } from "./hours";
 
 type Grip = "new" | "move" | "from" | "to";
 interface Drag {
@@ -29,7 +30,7 @@ export function WeekTracks({ week, onChange, chosen, onChoose, isOff }: WeekTrac
       <div aria-hidden className="mb-1 ml-24 flex justify-between text-[11px] text-dim tabular">
         {[0, 6, 12, 18, 24].map((hour) => (
           <span key={hour} className="w-0 -translate-x-2 whitespace-nowrap">
-            {hour}
+            {dayTime(hour * 60, true)}
           </span>
         ))}
       </div>
@@ -145,7 +146,7 @@ function Block({ day, span, isBad, isOff, onGrip, onFocus, onSpan, onLeave }: Bl
     else return;
     event.preventDefault();
   };
-  const name = t.hours.span(t.hours.days[day] ?? day, clockOf(span.from), clockOf(span.to) + (span.to > DAY_MINUTES ? ` (${t.hours.nextDay})` : ""));
+  const name = t.hours.span(t.hours.days[day] ?? day, dayTime(span.from), dayTime(span.to) + (span.to > DAY_MINUTES ? ` (${t.hours.nextDay})` : ""));
   return (
     <button
       type="button"
@@ -160,7 +161,7 @@ function Block({ day, span, isBad, isOff, onGrip, onFocus, onSpan, onLeave }: Bl
     >
       <span aria-hidden className="absolute inset-y-0 left-0 w-2 cursor-ew-resize" onPointerDown={(event) => onGrip(event, "from")} />
       <span aria-hidden className="pointer-events-none tabular">
-        {clockOf(span.from)}–{clockOf(span.to)}
+        {dayTime(span.from)}–{dayTime(span.to)}
       </span>
       <span aria-hidden className="absolute inset-y-0 right-0 w-2 cursor-ew-resize" onPointerDown={(event) => onGrip(event, "to")} />
     </button>
