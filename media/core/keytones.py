@@ -23,7 +23,7 @@ _PAIRS = {
 
 def dialled(digits: str) -> bytes:
     """Return mu-law for `digits`: 0-9, A-D, `*`, `#`, and `w`, which waits half a second; others are left out."""
-    return b"".join(_key(digit) for digit in digits)
+    return b"".join([_key(digit) for digit in digits])
 
 
 def _key(key: str) -> bytes:
@@ -32,7 +32,8 @@ def _key(key: str) -> bytes:
     pair = _PAIRS.get(key)
     if pair is None:
         return b""
-    step, other = (2 * math.pi * hz / _RATE_HZ for hz in pair)
+    low_hz, high_hz = pair
+    step, other = 2 * math.pi * low_hz / _RATE_HZ, 2 * math.pi * high_hz / _RATE_HZ
     samples = [
         round(_AMPLITUDE * (math.sin(step * at) + math.sin(other * at))) for at in range(TONE_MS * _RATE_HZ // 1000)
     ]

@@ -89,9 +89,7 @@ function Person() {
           <span className="block truncate font-medium">{me.user?.name || me.user?.email}</span>
           <span className="block truncate text-dim">
             {me.role && t.roles[me.role]}
-            <Suspense>
-              <OwnZone />
-            </Suspense>
+            <Suspense>{me.organization && <OwnZone />}</Suspense>
           </span>
         </span>
         <Glyph of="upAndDown" size={14} className="text-dim md:max-lg:hidden" />

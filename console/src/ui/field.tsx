@@ -1,5 +1,6 @@
 /** Fields of forms: a label, a hint, the control, and a line that is kept free for its error. */
 import { type InputHTMLAttributes, type ReactNode, type Ref, type SelectHTMLAttributes, type TextareaHTMLAttributes, useId } from "react";
+import { useTexts } from "@/i18n";
 
 export const CONTROL = "w-full rounded-control border border-line-strong bg-surface text-ink transition-colors hover:border-dim aria-invalid:border-bad disabled:bg-sunken disabled:text-dim max-md:text-base";
 
@@ -45,8 +46,10 @@ export function Field({ label, hint, error, isBare = false, children }: Around &
 type InputProps = Around & Omit<InputHTMLAttributes<HTMLInputElement>, "className"> & { ref?: Ref<HTMLInputElement> };
 
 export function TextField({ label, hint, error, isBare, ...rest }: InputProps) {
+  const t = useTexts("shell");
+  const isFull = rest.maxLength !== undefined && typeof rest.value === "string" && rest.value.length >= rest.maxLength;
   return (
-    <Field {...around(label, hint, error, isBare)}>{(ids) => <input {...rest} {...ids} className={`${CONTROL} h-9 px-2.5 max-md:h-11`} />}</Field>
+    <Field {...around(label, isFull ? t.atMost(rest.maxLength ?? 0) : hint, error, isBare)}>{(ids) => <input {...rest} {...ids} className={`${CONTROL} h-9 px-2.5 max-md:h-11`} />}</Field>
   );
 }
 

@@ -25,6 +25,7 @@ export default {
   needsPermission: (permission: string, role: string) =>
     `Your role${role ? ` (${role})` : ""} doesn't include ${permission}. An admin can change that.`,
   notices: "Notices",
+  atMost: (chars: number) => `${chars} characters at most.`,
   dismiss: "Dismiss",
   close: "Close",
   cancel: "Cancel",

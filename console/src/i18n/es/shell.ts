@@ -25,6 +25,7 @@ const texts: Sections["shell"] = {
   linkLost: "Se perdió la conexión. Lo que ve puede estar desactualizado; se está reintentando.",
   needsPermission: (permission, role) => `Su rol${role ? ` (${role})` : ""} no incluye ${permission}. Un administrador puede cambiarlo.`,
   notices: "Avisos",
+  atMost: (chars) => `${chars} caracteres como máximo.`,
   dismiss: "Descartar",
   close: "Cerrar",
   cancel: "Cancelar",

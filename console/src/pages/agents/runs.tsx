@@ -42,7 +42,7 @@ export default function Runs() {
           onChange={(event) => go(event.target.value ? { status: event.target.value as Status } : {})}
         />
       </div>
-      <div className="-mx-6 flex h-[60dvh] flex-col max-md:-mx-4">
+      <div className="-mx-6 -mb-5 flex min-h-0 flex-1 flex-col max-md:-mx-4">
         <Table
           label={t.tabs.runs}
           query={query}

@@ -6,6 +6,7 @@ import { type Schemas, api, data, idempotencyKey } from "@/api/client";
 import { asApiError } from "@/api/queries";
 import { useQuery } from "@tanstack/react-query";
 import { currentLanguage, useTexts } from "@/i18n";
+import { MOST_FILE_BYTES } from "@/lib/files";
 import { count } from "@/lib/format";
 import { textOf } from "@/lib/no-list";
 import { readSheet } from "@/lib/sheet";
