@@ -42,10 +42,11 @@ def require(principal: Principal, access: options_pb2.Access) -> None:
 
 def permissions(principal: Principal) -> list[str]:
     """Return the sorted scopes of the methods that the principal may call, without those for personal settings."""
-    return sorted({access.scope for access in scoped_accesses() if _may(principal, access)})
+    return sorted({access.scope for access in scoped_accesses() if may_call(principal, access)})
 
 
-def _may(principal: Principal, access: options_pb2.Access) -> bool:
+def may_call(principal: Principal, access: options_pb2.Access) -> bool:
+    """Return whether the principal may call a method with this access option."""
     try:
         require(principal, access)
     except RequestRefused:

@@ -1,9 +1,9 @@
 """EventsService (proto/hum/v1/events.proto)."""
 
+from control.base import eventscopes
 from control.base.wire import timestamp
 from control.boundary import TransactionContext
 from hum import ids
-from hum.contract import eventtypes
 from hum.contract.errors import InvalidCursor
 from hum.ids import Kind
 from hum.v1 import events_pb2 as pb
@@ -18,7 +18,8 @@ BEGINNING = ("0", 0)
 class EventsServicer:
     async def ListEvents(self, request: pb.ListEventsRequest, ctx: TransactionContext) -> pb.ListEventsResponse:
         limit = request.limit if request.HasField("limit") else DEFAULT_LIMIT
-        types = list(request.type) or eventtypes.visible()
+        eventscopes.require(ctx.principal, request.type)
+        types = list(request.type) or eventscopes.readable(ctx.principal)
         after = await _place(ctx.tx, request.after, events.END if request.newest_first else BEGINNING)
         rows = await events.page(ctx.tx, after, types, limit + 1, newest_first=request.newest_first)
         return pb.ListEventsResponse(events=[present(row) for row in rows[:limit]], has_more=len(rows) > limit)

@@ -39,18 +39,22 @@ class ToolsServicer:
     async def ListTools(self, request: pb.ListToolsRequest, ctx: TransactionContext) -> pb.ListToolsResponse:
         fetched = await http_tools.page(ctx.tx, self._cursors.after(request), paging.rows_to_fetch(request))
         rows, more = self._cursors.cut(request, fetched, lambda row: (row.id,))
-        return pb.ListToolsResponse(tools=[present_tool(row) for row in rows], next_cursor=more)
+        return pb.ListToolsResponse(tools=[present_tool(row, ctx.principal) for row in rows], next_cursor=more)
 
     async def CreateTool(self, request: pb.CreateToolRequest, ctx: TransactionContext) -> pb.CreateToolResponse:
-        return pb.CreateToolResponse(tool=present_tool(await self._tools.create(ctx.tx, ctx.principal, request.tool)))
+        return pb.CreateToolResponse(
+            tool=present_tool(await self._tools.create(ctx.tx, ctx.principal, request.tool), ctx.principal)
+        )
 
     async def GetTool(self, request: pb.GetToolRequest, ctx: TransactionContext) -> pb.GetToolResponse:
-        return pb.GetToolResponse(tool=present_tool(await http_tools.get(ctx.tx, ids.require(Kind.TOOL, request.id))))
+        return pb.GetToolResponse(
+            tool=present_tool(await http_tools.get(ctx.tx, ids.require(Kind.TOOL, request.id)), ctx.principal)
+        )
 
     async def UpdateTool(self, request: pb.UpdateToolRequest, ctx: TransactionContext) -> pb.UpdateToolResponse:
         id, paths = ids.require(Kind.TOOL, request.id), list(request.update_mask.paths)
         row = await self._tools.change(ctx.tx, ctx.principal, id, request.tool, paths)
-        return pb.UpdateToolResponse(tool=present_tool(row))
+        return pb.UpdateToolResponse(tool=present_tool(row, ctx.principal))
 
     async def DeleteTool(self, request: pb.DeleteToolRequest, ctx: TransactionContext) -> pb.DeleteToolResponse:
         await self._tools.delete(ctx.tx, ctx.principal, ids.require(Kind.TOOL, request.id))
@@ -62,7 +66,9 @@ class ToolsServicer:
         id = (await http_tools.get(ctx.tx, ids.require(Kind.TOOL, request.id))).id
         fetched = await http_tools.versions(ctx.tx, id, self._cursors.after(request), paging.rows_to_fetch(request))
         rows, more = self._cursors.cut(request, fetched, lambda row: (row.version,))
-        return pb.ListToolVersionsResponse(versions=[present_tool(row) for row in rows], next_cursor=more)
+        return pb.ListToolVersionsResponse(
+            versions=[present_tool(row, ctx.principal) for row in rows], next_cursor=more
+        )
 
     async def TestTool(self, request: pb.TestToolRequest, ctx: ActionContext) -> pb.TestToolResponse:
         org, run = ctx.organization, ids.new()

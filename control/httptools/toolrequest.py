@@ -38,6 +38,10 @@ TEMPORARY = frozenset({Reason.DNS, Reason.CONNECT, Reason.TIMEOUT, Reason.PROTOC
 TEMPORARY_STATUSES = frozenset({429, 500, 502, 503, 504})
 #: The part of a URL that must not be a template: scheme and host.
 _FIXED = re.compile(r"https?://[^/?#{}\\]+(?=[/?#]|$)", re.IGNORECASE)
+#: A value of a header or parameter that has no text of its own but the scheme of its credentials.
+_TEMPLATE_ALONE = re.compile(r"(?:(?:Bearer|Basic|Token) +)?\{\{[^{}'\"]*\}\}", re.IGNORECASE)
+#: The displayed value of what is secret, or may be.
+MASK = "********"
 _OWN = frozenset({"idempotency-key"})
 
 Definition = Mapping[str, Any]
@@ -130,6 +134,10 @@ def _combinations(definition: Definition) -> Iterator[FieldError]:
         yield FieldError("tool.body_json", "must be an object of texts for a form")
     if definition.get("retries", 0) and method not in IDEMPOTENT and not definition.get("sends_idempotency_key"):
         yield FieldError("tool.retries", f"a {method} request may be repeated only with `sends_idempotency_key`")
+    for pairs in ("headers_json", "query_json"):
+        for name, text in _texts(definition, pairs).items():
+            if text == MASK:
+                yield FieldError(f"tool.{pairs}.{name[:60]}", "is what stands for a value; give the value")
     for name in _texts(definition, "headers_json"):
         try:
             egress.check_headers({name: ""})
@@ -137,6 +145,12 @@ def _combinations(definition: Definition) -> Iterator[FieldError]:
             yield FieldError("tool.headers_json", error.message)
         if name.lower() in _OWN:
             yield FieldError("tool.headers_json", f"{name} is HUM's own: `sends_idempotency_key`")
+
+
+def masked(texts_json: str) -> str:
+    """Return an object of texts with the mask in place of each that is more than a template, such as a key."""
+    texts = json.loads(texts_json)
+    return json.dumps({name: text if _TEMPLATE_ALONE.fullmatch(text.strip()) else MASK for name, text in texts.items()})
 
 
 def check_output(path: str, source: str | None) -> Iterator[FieldError]:

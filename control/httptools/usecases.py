@@ -9,10 +9,12 @@ from google.protobuf import json_format
 
 from control.base import egress, masks
 from control.base.egress import EgressError, Policy
+from control.base.principal import may_call
 from control.base.wire import timestamp, value, word
 from control.httptools import toolrequest
 from control.httptools.agents import merged
 from control.httptools.requestsender import TABLE
+from control.httptools.toolrequest import MASK
 from control.tools import Registry
 from hum import ids
 from hum.contract.errors import AlreadyExists, FieldError, InUse, InvalidRequest, NotFound, PlanLimit
@@ -20,7 +22,7 @@ from hum.contract.principal import Principal
 from hum.ids import Kind
 from hum.secrets import Keyring, SealContext
 from hum.settings.httptools import HttpToolSettings
-from hum.v1 import events_pb2
+from hum.v1 import events_pb2, options_pb2
 from hum.v1 import tools_pb2 as pb
 from storage import crm, events, flows, http_tools
 from storage.db import Tx
@@ -28,8 +30,8 @@ from storage.http_tools import BindingRow, HttpToolRow, Overrides, SecretRow
 
 READ_ONLY = ("id", "version", "created_at", "updated_at")
 DEFAULT_POSITION = 100
-#: The displayed value of a secret.
-MASK = "********"
+#: What a change of a tool needs.
+CHANGES = options_pb2.Access(role=options_pb2.ROLE_ADMIN, scope="integrations:write")
 #: Fields that a binding of a connector can't have, as it has no tool.
 OF_TOOLS_ALONE = ("version", "description", "arguments_json", "requires_approval")
 
@@ -336,8 +338,13 @@ def tool_of(definition: dict[str, Any]) -> pb.HttpTool:
     return json_format.ParseDict(definition, pb.HttpTool(), ignore_unknown_fields=True)
 
 
-def present_tool(row: HttpToolRow) -> pb.HttpTool:
+def present_tool(row: HttpToolRow, principal: Principal) -> pb.HttpTool:
+    """Convert a tool.  Who may not change it sees no value in its headers and parameters but templates: people write keys there."""
     tool = tool_of(row.definition)
+    if not may_call(principal, CHANGES):
+        for name in ("headers_json", "query_json"):
+            if tool.HasField(name):
+                setattr(tool, name, toolrequest.masked(getattr(tool, name)))
     tool.id, tool.version = ids.show(Kind.TOOL, row.id), row.version
     tool.created_at.FromDatetime(row.created_at)
     tool.updated_at.FromDatetime(row.updated_at)

@@ -3,13 +3,12 @@
 from collections.abc import Sequence
 from uuid import UUID
 
+from hum.contract import eventtypes
+
 
 def wants(patterns: Sequence[str], type: str) -> bool:
     """Return whether a pattern (`sms.received`, `sms.*`, `*`) matches a type; no patterns match all types."""
-    if not patterns:
-        return True
-    kind = f"{type.partition('.')[0]}.*"
-    return any(pattern in {"*", type, kind} for pattern in patterns)
+    return not patterns or any(eventtypes.matches(pattern, type) for pattern in patterns)
 
 
 def concerns(numbers: Sequence[UUID], flows: Sequence[UUID], place: tuple[UUID | None, UUID | None] | None) -> bool:

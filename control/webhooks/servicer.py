@@ -2,7 +2,7 @@
 
 import json
 
-from control.base import masks, paging
+from control.base import eventscopes, masks, paging
 from control.base.wire import moment, word
 from control.boundary import TransactionContext
 from control.webhooks import present, usecases
@@ -50,7 +50,7 @@ class WebhooksServicer:
         before = await webhooks.get(ctx.tx, webhook_id(request.id), lock=True)
         after = masks.masked(self._present(before), request.webhook, list(request.update_mask.paths))
         assert isinstance(after, pb.Webhook), "it is what it was made from"
-        row = await usecases.change(ctx.tx, before, _requested(after), self._sealer, self._limits)
+        row = await usecases.change(ctx.tx, ctx.principal, before, _requested(after), self._sealer, self._limits)
         return pb.UpdateWebhookResponse(webhook=self._present(row))
 
     async def DeleteWebhook(
@@ -85,6 +85,7 @@ class WebhooksServicer:
     ) -> pb.GetWebhookDeliveryResponse:
         row = await self._row(ctx.tx, request.id)
         delivery = await webhook_deliveries.get(ctx.tx, row.id, ids.require(Kind.DELIVERY, request.delivery_id))
+        eventscopes.require(ctx.principal, [delivery.event_type])
         content = await webhook_deliveries.content(ctx.tx, delivery.event_id)
         attempts = await webhook_deliveries.attempts(ctx.tx, delivery.id)
         return pb.GetWebhookDeliveryResponse(delivery=present.detailed(delivery, content, row.format, attempts))

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from control.base import egress
+from control.base import egress, eventscopes
 from control.base.egress import EgressError, Policy
 from control.base.wire import timestamp
 from control.webhooks import retries, signing
@@ -57,10 +57,11 @@ class WebhookLimits:
 async def create(
     tx: Tx, principal: Principal, requested: RequestedSettings, sealer: WebhookSealer, limits: WebhookLimits
 ) -> tuple[WebhookRow, str]:
-    """Create a webhook; return it with its secret.  Raises InvalidRequest, PlanLimit."""
+    """Create a webhook; return it with its secret.  Raises InvalidRequest, InsufficientScope, PlanLimit."""
     id, org = ids.new(), principal.organization
     assert org is not None, "a webhook is a tenant's"
     config = await _config(tx, requested, limits, sealer.seal_headers(_headers(requested.headers, {}), id, org))
+    eventscopes.require(principal, config.events or ["*"])
     if await webhooks.count(tx) >= limits.most:
         raise PlanLimit(f"The organization has {limits.most} webhooks, which is the limit.")
     secret = signing.new_secret()
@@ -69,14 +70,22 @@ async def create(
 
 
 async def change(
-    tx: Tx, before: WebhookRow, requested: RequestedSettings, sealer: WebhookSealer, limits: WebhookLimits
+    tx: Tx,
+    principal: Principal,
+    before: WebhookRow,
+    requested: RequestedSettings,
+    sealer: WebhookSealer,
+    limits: WebhookLimits,
 ) -> WebhookRow:
-    """Change a locked webhook.  Raises InvalidRequest."""
+    """Change a locked webhook.  Raises InvalidRequest, InsufficientScope."""
     # Stored header values never go to another origin: a person who may change the URL could read them there.
     same_origin = egress.origin(requested.url) == egress.origin(before.url)
     stored = sealer.headers(before.sealed_headers, before.id, before.org_id) if same_origin else {}
     headers = sealer.seal_headers(_headers(requested.headers, stored), before.id, before.org_id)
-    await webhooks.change(tx, before.id, await _config(tx, requested, limits, headers))
+    config = await _config(tx, requested, limits, headers)
+    if (config.url, config.events) != (before.url, before.events):
+        eventscopes.require(principal, config.events or ["*"])
+    await webhooks.change(tx, before.id, config)
     was_enabled = before.disabled_reason is None
     if requested.enabled and not was_enabled:
         await webhooks.enable(tx, before.id)

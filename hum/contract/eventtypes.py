@@ -28,6 +28,8 @@ class EventType(NamedTuple):
     name: str
     version: int
     visible: bool
+    #: With which a key may read it; empty for those that customers don't see.
+    scope: str
     message: Descriptor
 
 
@@ -36,7 +38,7 @@ def of_message(message: Descriptor) -> EventType:
     """Return the event type of a message.  Raises AssertionError if it has none."""
     assert message.GetOptions().HasExtension(options_pb2.event), f"{message.full_name} has no (hum.v1.event) option"
     option = message.GetOptions().Extensions[options_pb2.event]
-    return EventType(option.name, option.version, option.visible, message)
+    return EventType(option.name, option.version, option.visible, option.scope, message)
 
 
 @cache
@@ -56,6 +58,11 @@ def visible() -> list[str]:
 def is_visible(type: str) -> bool:
     """Return whether customers may see events of a type; one that they named counts, and so does `external.*`."""
     return type in visible() or re.fullmatch(EXTERNAL_NAME, type) is not None
+
+
+def matches(pattern: str, type: str) -> bool:
+    """Return whether `sms.received`, `sms.*` or `*` matches a type."""
+    return pattern in {"*", type, f"{type.partition('.')[0]}.*"}
 
 
 def kinds() -> list[str]:
@@ -83,15 +90,15 @@ def as_markdown() -> str:
         "Each change appends one event, in its own transaction. `GET /api/events` lists those that customers may see.",
         "This page is the output of `python -m hum.contract.eventtypes`; a test compares them.",
         "",
-        "| type | version | visible to customers | meaning | data |",
-        "| --- | --- | --- | --- | --- |",
+        "| type | version | visible to customers | scope | meaning | data |",
+        "| --- | --- | --- | --- | --- | --- |",
     ]
     for type in by_name().values():
         fields = ", ".join(f"`{jsonnames.rest_name(field)}`" for field in type.message.fields)
         visibility = "yes" if type.visible else "no"
-        lines.append(
-            f"| `{type.name}` | {type.version} | {visibility} | {comment(type.message.full_name)} | {fields} |"
-        )
+        scope = f"`{type.scope}`" if type.scope else ""
+        meaning = comment(type.message.full_name)
+        lines.append(f"| `{type.name}` | {type.version} | {visibility} | {scope} | {meaning} | {fields} |")
     return "\n".join(lines) + "\n"
 
 

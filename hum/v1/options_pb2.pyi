@@ -252,22 +252,26 @@ class EventType(message.Message):
     NAME_FIELD_NUMBER: builtins.int
     VERSION_FIELD_NUMBER: builtins.int
     VISIBLE_FIELD_NUMBER: builtins.int
+    SCOPE_FIELD_NUMBER: builtins.int
     name: builtins.str
     """As clients see it, for example `call.completed`."""
     version: builtins.int
     """Incremented when a field changes its meaning."""
     visible: builtins.bool
     """Whether customers may see it, in `GET /api/events` and later in webhooks."""
+    scope: builtins.str
+    """The scope with which a key may read it, in events and deliveries, and have it sent; that of what it tells."""
     def __init__(
         self,
         *,
         name: builtins.str = ...,
         version: builtins.int = ...,
         visible: builtins.bool = ...,
+        scope: builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = typing.Literal["name", b"name", "version", b"version", "visible", b"visible"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = typing.Literal["name", b"name", "scope", b"scope", "version", b"version", "visible", b"visible"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -40,6 +40,13 @@ class Edge:
         _, secret = await identity.issue_key(self.plane.control.db, org, "test", role, list(scopes))
         return httpx.AsyncClient(base_url=self.url, headers={"Authorization": f"Bearer {secret}"}, trust_env=False)
 
+    async def key(self, http: httpx.AsyncClient, *scopes: str) -> httpx.AsyncClient:
+        """A client with a further key of the same organization."""
+        made = await http.post("/api/api-keys", json={"name": "test", "role": "admin", "scopes": scopes})
+        assert made.status_code == 201, made.text
+        bearer = {"Authorization": f"Bearer {made.json()['secret']}"}
+        return httpx.AsyncClient(base_url=self.url, headers=bearer, trust_env=False)
+
     def browser(self) -> "Browser":
         return Browser(self.url)
 

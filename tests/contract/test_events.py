@@ -5,6 +5,7 @@ from typing import Any
 
 from hum import ids
 from hum.contract import eventtypes
+from hum.contract.authorization import scoped_accesses
 from hum.v1 import calls_pb2, events_pb2, runtime_pb2
 from storage import events
 from tests.contract.conftest import Edge
@@ -124,3 +125,23 @@ def test_every_event_is_documented_and_versioned() -> None:
         assert each.message.name.endswith("Event"), each.name
     assert "| |" not in PAGE.read_text().replace("| number.released", ""), "each type says when it happens"
     assert calls_pb2.CallEnded.DESCRIPTOR not in {each.message for each in types.values()}
+
+
+async def test_a_key_reads_the_events_of_what_it_may_read(edge: Edge) -> None:
+    http, media, _ = await in_progress(edge)
+    await media.acknowledged(media.report(ended=runtime_pb2.StreamEnded(reason="caller", at_ms=9000)))
+    assert {each["type"] for each in await seen(http)} == {"call.started", "call.completed"}
+    async with (
+        await edge.key(http, "webhooks:read") as hooks_alone,
+        await edge.key(http, "webhooks:read", "calls:read") as calls_too,
+    ):
+        assert await seen(hooks_alone) == []
+        assert {each["type"] for each in await seen(calls_too)} == {"call.started", "call.completed"}
+        refused = await hooks_alone.get("/api/events", params={"type": "call.completed"})
+        assert (refused.status_code, refused.json()["error"]["code"]) == (403, "insufficient_scope")
+
+
+def test_each_event_that_customers_see_has_a_scope() -> None:
+    scopes = {access.scope for access in scoped_accesses()}
+    for type in eventtypes.by_name().values():
+        assert (type.scope in scopes) is type.visible, type.name

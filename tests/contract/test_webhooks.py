@@ -103,3 +103,44 @@ async def test_failing_is_shown_and_what_failed_since_a_time_is_sent_again(edge:
     states = [each["state"] for each in (await http.get(f"{path}/deliveries")).json()["deliveries"]]
     assert states == ["pending", "pending", "failed"]
     assert (await http.post(f"{path}/replay", json={})).json()["queued"] == 1
+
+
+async def test_a_key_has_no_events_sent_that_it_may_not_read(edge: Edge) -> None:
+    http = await edge.client()
+    async with (
+        await edge.key(http, "webhooks:write") as hooks_alone,
+        await edge.key(http, "webhooks:write", "sms:read") as texts_too,
+    ):
+        of_texts = (await http.post("/api/webhooks", json={"url": URL, "events": ["sms.*"]})).json()["id"]
+        path = f"/api/webhooks/{of_texts}"
+        for key, wish, missing in (
+            (hooks_alone, {"url": URL}, "sms:read"),
+            (hooks_alone, {"url": URL, "events": ["webhook.failing", "sms.received"]}, "sms:read"),
+            (texts_too, {"url": URL, "events": ["*"]}, "calls:read"),
+            (texts_too, {"url": URL, "events": ["call.completed"]}, "calls:read"),
+        ):
+            answer = await key.post("/api/webhooks", json=wish)
+            assert answer.status_code == 403, wish
+            assert (answer.json()["error"]["code"], missing in answer.text) == ("insufficient_scope", True), wish
+        # Nor does what others made lead to it, or get wider.
+        elsewhere, wider = {"url": "https://thief.example/"}, {"events": []}
+        assert [(await hooks_alone.patch(path, json=each)).status_code for each in (elsewhere, wider)] == [403, 403]
+        assert (await hooks_alone.patch(path, json={"description": "Desk", "enabled": False})).status_code == 200
+        assert (await texts_too.patch(path, json={"url": f"{URL}/2"})).status_code == 200
+        assert (await http.get(path)).json()["events"] == ["sms.*"]
+        assert (await hooks_alone.post("/api/webhooks", json={"url": URL, "events": ["webhook.*"]})).status_code == 201
+
+
+async def test_a_delivery_shows_its_body_to_who_may_read_it(edge: Edge) -> None:
+    http = await edge.client()
+    async with await edge.key(http, "webhooks:read") as hooks_alone:
+        path = (
+            f"/api/webhooks/{(await http.post('/api/webhooks', json={'url': URL, 'events': ['sms.*']})).json()['id']}"
+        )
+        sent = (await http.post(f"{path}/test", json={})).json()["id"]
+        assert (await hooks_alone.get(f"{path}/deliveries/{sent}")).status_code == 200, "a test tells nothing"
+        async with edge.plane.control.db.system() as tx:
+            await tx.execute("UPDATE webhook_deliveries SET event_type = 'sms.received'")
+        assert (await http.get(f"{path}/deliveries/{sent}")).status_code == 200
+        assert (await hooks_alone.get(f"{path}/deliveries/{sent}")).json()["error"]["code"] == "insufficient_scope"
+        assert [each["id"] for each in (await hooks_alone.get(f"{path}/deliveries")).json()["deliveries"]] == [sent]

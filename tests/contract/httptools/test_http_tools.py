@@ -372,3 +372,24 @@ async def test_a_test_whose_process_has_died_has_an_end(edge: Edge) -> None:
     found = {ids.require(Kind.TOOL_EXECUTION, found["id"]): found for found in await executions(http)}
     assert {id: row["status"] for id, row in found.items()} == {of_agent: "running", dead: "failed", live: "running"}
     assert found[dead]["result"] == {"error": sweeps.LOST}
+
+
+async def test_who_may_not_change_a_tool_reads_no_key_in_it(edge: Edge) -> None:
+    http = await edge.client()
+    headers = {"Authorization": "Bearer sk-live-1", "X-Key": "{{ secrets.shop }}", "X-Other": "{{ 'sk-live-2' }}"}
+    query = {"key": "sk-live-3", "id": "{{ args.order_id }}"}
+    secret = {"name": "shop", "host": "api.example.com", "value": "sk-live-4"}
+    assert (await http.post("/api/tool-secrets", json=secret)).status_code == 201
+    wish = TOOL | {"headers_json": headers, "query_json": query, "parameters_json": ORDER_ID}
+    tool = await made(http, "/api/tools", wish)
+    path, hidden = f"/api/tools/{tool['id']}", "********"
+    assert (tool["headers_json"], tool["query_json"]) == (headers, query)
+    async with await edge.key(http, "integrations:read") as reader:
+        shown = (await reader.get(path)).json()
+        assert shown["headers_json"] == {"Authorization": hidden, "X-Key": "{{ secrets.shop }}", "X-Other": hidden}
+        assert shown["query_json"] == {"key": hidden, "id": "{{ args.order_id }}"}
+        for where in (path, "/api/tools", f"{path}/versions"):
+            assert "sk-live" not in (await reader.get(where)).text, where
+    echoed = await http.patch(path, json={"headers_json": shown["headers_json"]})
+    assert (echoed.status_code, "stands for a value" in echoed.text) == (400, True)
+    assert (await http.get(path)).json()["headers_json"] == headers
