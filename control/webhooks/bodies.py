@@ -7,7 +7,7 @@ from typing import Any
 from uuid import UUID
 
 from control.base.wire import rfc3339
-from control.webhooks.eventlines import line
+from control.webhooks.eventlines import as_it_is, for_discord, for_slack, line
 from hum import ids
 from hum.ids import Kind
 
@@ -29,12 +29,12 @@ def body(content: DeliveryContent, format: str) -> bytes:
     """Return the body for a receiver's format."""
     match format:
         case "slack":
-            return _dumps({"text": line(content.type, content.data)})
+            return _dumps({"text": line(content.type, content.data, for_slack)})
         case "discord":
             # Untrusted texts must not mention members of the channel.
-            return _dumps({"content": line(content.type, content.data), "allowed_mentions": {"parse": []}})
+            return _dumps({"content": line(content.type, content.data, for_discord), "allowed_mentions": {"parse": []}})
         case "teams":
-            return _dumps(_card(line(content.type, content.data)))
+            return _dumps(_card(line(content.type, content.data, as_it_is)))
         case _:
             return event(content)
 
@@ -57,7 +57,8 @@ def _card(text: str) -> dict[str, Any]:
         "$schema": "http://adaptivecards.io/schemas/adaptive-card.json",
         "type": "AdaptiveCard",
         "version": "1.4",
-        "body": [{"type": "TextBlock", "text": text, "wrap": True}],
+        # Unlike those of a text block, its words are no Markdown.
+        "body": [{"type": "RichTextBlock", "inlines": [{"type": "TextRun", "text": text}]}],
     }
     return {
         "type": "message",

@@ -1,6 +1,8 @@
 """The line about an event that people read in Slack, Discord or Teams.  Pure."""
 
 import json
+import re
+from collections.abc import Callable
 from typing import Any, Final
 
 #: The longest message for Discord.
@@ -20,16 +22,39 @@ SHOWN_FIELDS: Final = (
     "label",
 )
 
+#: What Discord makes links with other names, mentions and emphasis of. `_` is left, since addresses have it.
+_MARKDOWN: Final = re.compile(r"[\\*~`|<>\[\]]")
 
-def line(type: str, data: str) -> str:
-    """Return a line about an event of this type, whose data is JSON."""
+Escape = Callable[[str], str]
+
+
+def line(type: str, data: str, escape: Escape) -> str:
+    """Return a line about an event of this type, whose data is JSON.
+
+    `escape`: what others have written must be shown as it is written; as a chat's own markup, it could name a link as it likes.
+    """
     fields = json.loads(data)
     title = f"{type} (correction)" if fields.get("correction") is True else type
-    words = [f"{name}: {_word(fields[name])}" for name in SHOWN_FIELDS if fields.get(name) not in (None, "", [], {})]
-    return " · ".join((title, *words))[:LONGEST_LINE]
+    words = [
+        f"{name}: {escape(_word(fields[name]))}" for name in SHOWN_FIELDS if fields.get(name) not in (None, "", [], {})
+    ]
+    return " \u00b7 ".join((title, *words))[:LONGEST_LINE]
+
+
+def for_slack(text: str) -> str:
+    """Escape what Slack parses as mentions and links."""
+    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+
+
+def for_discord(text: str) -> str:
+    """Escape Discord's Markdown and mentions."""
+    return _MARKDOWN.sub(r"\\\g<0>", text)
+
+
+def as_it_is(text: str) -> str:
+    """Leave a text for a place that has no markup."""
+    return text
 
 
 def _word(value: Any) -> str:
-    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-    # Slack parses these characters as mentions and links.
-    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)

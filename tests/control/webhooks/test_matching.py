@@ -147,11 +147,30 @@ def test_half_of_a_character_is_no_obstacle(format: str) -> None:
 
 def test_a_line_is_short_and_calls_nobody() -> None:
     data = {"from": "+1317", "body": "<!here> & <@U1> " + "x" * 5000, "status": None}
-    made = eventlines.line("sms.received", json.dumps(data))
+    made = eventlines.line("sms.received", json.dumps(data), eventlines.for_slack)
     assert made.startswith("sms.received · from: +1317 · body: &lt;!here&gt; &amp; ")
     assert len(made) == eventlines.LONGEST_LINE
     discord = json.loads(bodies.body(content('{"body": "@everyone"}'), "discord"))
     assert discord["allowed_mentions"] == {"parse": []}
+
+
+def test_a_text_makes_no_link_with_another_name() -> None:
+    text = "[Your bank](https://thief.example/a_b) <https://thief.example|Your bank>"
+    made = {
+        format: json.loads(bodies.body(content(json.dumps({"body": text})), format))
+        for format in ("slack", "discord", "teams")
+    }
+    title = "sms.received \u00b7 body: "
+    assert (
+        made["slack"]["text"]
+        == f"{title}[Your bank](https://thief.example/a_b) &lt;https://thief.example|Your bank&gt;"
+    )
+    assert (
+        made["discord"]["content"]
+        == f"{title}\\[Your bank\\](https://thief.example/a_b) \\<https://thief.example\\|Your bank\\>"
+    )
+    (block,) = made["teams"]["attachments"][0]["content"]["body"]
+    assert (block["type"], block["inlines"]) == ("RichTextBlock", [{"type": "TextRun", "text": title + text}])
 
 
 @pytest.mark.parametrize(
@@ -162,7 +181,7 @@ def test_a_line_is_short_and_calls_nobody() -> None:
     ],
 )
 def test_a_line_names_a_correction(data: str, line: str) -> None:
-    assert eventlines.line("sms.received", data) == line
+    assert eventlines.line("sms.received", data, eventlines.as_it_is) == line
 
 
 @pytest.mark.parametrize("name", ["X-HUM-Signature", "webhook-id", "Content-Type", "User-Agent", "WEBHOOK-TIMESTAMP"])
