@@ -37,14 +37,18 @@ test("the language and the theme are kept", async ({ admin }) => {
   expect(await page.evaluate(() => getComputedStyle(document.body).colorScheme)).toBe("dark");
 });
 
-test("who signs out is out, in every tab", async ({ admin, context }) => {
+test("who signs out is out, in every tab, and leaves nothing that they wrote", async ({ admin, context }) => {
   const second = await context.newPage();
   await second.goto(`${admin.url}/`);
+  const kept = (): Promise<string[]> => second.evaluate(() => Object.keys(localStorage).filter((each) => each.startsWith("hum.") && each !== "hum.theme" && each !== "hum.language"));
+  await second.evaluate(() => localStorage.setItem("hum.note.org/user/call", "Allergic to penicillin."));
+  expect(await kept()).toContain("hum.note.org/user/call");
   await admin.page.getByRole("button", { name: /Admin/ }).click();
   await admin.page.getByRole("button", { name: "Sign out" }).click();
   await expect(admin.page).toHaveURL(/\/sign-in/);
   await second.reload();
   await expect(second).toHaveURL(/\/sign-in/);
+  expect(await kept()).toEqual([]);
 });
 
 test("the reference is found from the console, and leads back", async ({ admin }) => {

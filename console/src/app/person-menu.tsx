@@ -6,6 +6,7 @@ import { useZone } from "@/api/me";
 import { LANGUAGES, type Language, chooseLanguage, currentLanguage, useTexts } from "@/i18n";
 import { zoneName } from "@/lib/format";
 import { useLeaving } from "./leaving";
+import { SignOut } from "./sign-out";
 import { THEMES, type Theme, chooseTheme, useTheme } from "./theme";
 
 export default function PersonMenu({ close }: { close: () => void }) {
@@ -31,12 +32,12 @@ export default function PersonMenu({ close }: { close: () => void }) {
       <a href="/docs" className="block py-1 hover:underline">
         {t.reference}
       </a>
-      <form method="post" action="/auth/logout">
+      <SignOut>
         <button type="submit" className="flex items-center gap-2 py-1 hover:underline">
           <LogOut size={14} aria-hidden />
           {t.signOut}
         </button>
-      </form>
+      </SignOut>
     </div>
   );
 }

@@ -3,6 +3,7 @@ import { useNavigate } from "@tanstack/react-router";
 import { Building2, Clock } from "lucide-react";
 import { useEffect, useRef, useState } from "react";
 import { switchOrganization } from "@/app/organizations";
+import { SignOut } from "@/app/sign-out";
 import { useChange } from "@/api/acts";
 import { api, data, idempotencyKey } from "@/api/client";
 import { type Me, meQuery, useMe } from "@/api/me";
@@ -58,12 +59,12 @@ export function Welcome() {
         )}
         <Create onDone={arrive} />
         {me.user && !me.organization && (
-          <form method="post" action="/auth/logout" className="text-[13px] text-dim">
+          <SignOut className="text-[13px] text-dim">
             {t.signedInAs(me.user.email)} {t.notYou}{" "}
             <button type="submit" className="underline">
               {shell.signOut}
             </button>
-          </form>
+          </SignOut>
         )}
       </div>
     </Page>
