@@ -148,16 +148,15 @@ def bad_callee(e164: str, from_e164: str, countries: frozenset[str]) -> str | No
     """
     if is_emergency(e164):
         return "is an emergency number"
-    if (kind := costly_kind(e164)) is not None:
-        return f"is a {kind} number, which costs whoever calls it"
+    if (kind := refused_kind(e164)) is not None:
+        return UNKNOWN_NUMBER if kind == UNKNOWN else f"is a {kind} number, which costs whoever calls it"
     return bad_country(e164, from_e164, countries)
 
 
 def bad_target(e164: str, from_e164: str = "", countries: frozenset[str] = EVERYWHERE) -> str | None:
     """Return why a call can't be transferred to a number, as the predicate of a sentence, or None.
 
-    The number need only be possible: the carrier knows better which exist.  If `from_e164` is empty, its country is not
-    checked.
+    If `from_e164` is empty, its country is not checked.
     """
     try:
         return bad_callee(e164, from_e164 or e164, countries if from_e164 else EVERYWHERE)
@@ -191,13 +190,29 @@ def is_emergency(e164: str) -> bool:
     return country_code is not None and phonenumbers.is_emergency_number(national, country_code)
 
 
-def costly_kind(e164: str) -> str | None:
-    """Return the kind of a number that costs the caller more than others, in words; None for others and if unknown."""
+def refused_kind(e164: str) -> str | None:
+    """Return the kind of a number that is neither called nor texted first, in words; None for numbers of people and businesses.
+
+    Only known kinds pass: a number that is in no numbering plan may be one for televoting, or of a network that no one has
+    announced, and the country of its neighbours is not its price.
+    """
     if e164.startswith(_LOCAL_RATE):
         return None
-    return _COSTLY.get(phonenumbers.number_type(_parse(e164)))
+    kind = phonenumbers.number_type(_parse(e164))
+    return None if kind in _CALLABLE else _COSTLY.get(kind, UNKNOWN)
 
 
+UNKNOWN = "unknown"
+UNKNOWN_NUMBER = "is not known as a number of people or businesses"
+_CALLABLE = frozenset(
+    {
+        PhoneNumberType.FIXED_LINE,
+        PhoneNumberType.MOBILE,
+        PhoneNumberType.FIXED_LINE_OR_MOBILE,
+        PhoneNumberType.TOLL_FREE,
+        PhoneNumberType.VOIP,
+    }
+)
 #: Universal-access numbers that by rule cost what a call to a town costs: the UK's 03, and Switzerland's 058.
 _LOCAL_RATE = "+443", "+4158"
 _COSTLY = {

@@ -71,8 +71,10 @@ def _bad_contact(campaign: CampaignRow, due: DueRecipientRow, countries: frozens
         return "own_number"
     if due.untextable:
         return "untextable"
-    if phone.is_emergency(due.contact_e164) or phone.costly_kind(due.contact_e164) is not None:
+    if phone.is_emergency(due.contact_e164):
         return "costly_number"
+    if (kind := phone.refused_kind(due.contact_e164)) is not None:
+        return "unknown_number" if kind == phone.UNKNOWN else "costly_number"
     if not due.known and _is_foreign(campaign, due.contact_e164, countries):
         return "country"
     return "media_country" if _takes_no_media(campaign, due.contact_e164) else None

@@ -30,6 +30,7 @@ SENTENCES: Mapping[str, str] = {
     "blocked": "The contact is on the organization's blocklist.",
     "invalid_number": "It is no phone number.",
     "costly_number": "It is a number that costs whoever texts it, or an emergency number.",
+    "unknown_number": "It is not known as a number of people or businesses.",
     "country": "It is in a country that this deployment does not text first.",
     "media_country": "The carrier takes media to the US, Canada and Australia only.",
     "untextable": "The carrier said of an earlier text that the number can't be texted.",

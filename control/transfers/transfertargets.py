@@ -5,8 +5,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import phonenumbers
-
 from control.base import phone
 from control.livecall.nextsteps import AGENT
 from hum.v1 import runtime_pb2
@@ -54,13 +52,6 @@ def _target(entry: Any) -> TransferTarget | None:
         int(entry.get("timeout_seconds", 0)),
         str(entry.get("unanswered", AGENT)),
     )
-
-
-def bad_given_number(e164: str) -> str | None:
-    """Check as `phone.bad_target`, for a number given for one call, which must be valid in its country's numbering plan."""
-    if (complaint := phone.bad_target(e164)) is not None:
-        return complaint
-    return None if phonenumbers.is_valid_number(phonenumbers.parse(e164)) else "is not in its country's numbering plan"
 
 
 @dataclass(frozen=True, slots=True)

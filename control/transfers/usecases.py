@@ -5,6 +5,7 @@ from uuid import UUID
 
 from control.actors import actor
 from control.audit.usecases import append_action
+from control.base import phone
 from control.boundary import ActionContext
 from control.bus import Bus
 from control.clients.twilio import CarrierClient, is_refusal
@@ -125,7 +126,7 @@ class Transfers:
         if bool(request.label) == bool(request.to_e164):
             raise InvalidRequest([FieldError("to", "give either this or label")])
         if request.to_e164:
-            if (complaint := transfertargets.bad_given_number(request.to_e164)) is not None:
+            if (complaint := phone.bad_target(request.to_e164)) is not None:
                 raise InvalidRequest([FieldError("to", complaint)])
             return TransferTarget(request.to_e164, request.needs_key)
         target = transfertargets.targets(usable(await transfers.definition(tx, state.id))).get(request.label)

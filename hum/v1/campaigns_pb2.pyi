@@ -559,7 +559,7 @@ class CampaignRecipient(message.Message):
     """What was given, if that is no phone number."""
     status: RecipientStatus.ValueType
     reason: builtins.str
-    """Why it is so, or what it waits for: the carrier's code, or `quiet_hours`, `blocked`, `invalid_number`, `costly_number`,
+    """Why it is so, or what it waits for: the carrier's code, or `quiet_hours`, `blocked`, `invalid_number`, `unknown_number`, `costly_number`,
     `own_number`, `untextable`, `country`, `media_country`, `missing_variable`, `empty`, `too_long`, `expired`, `never_open`, ...
     """
     reason_text: builtins.str

@@ -135,7 +135,7 @@ def test_what_follows_from_an_attempt(result: str, made: int, follows: Retry | E
     ("to", "countries", "bad"),
     [
         (INDIANA, (), None),
-        (NOWHERE, (), None),  # a number that no table knows is its code's country's
+        (NOWHERE, ("*",), "not known"),
         ("+14165550199", (), "country (CA)"),
         ("+14165550199", ("CA",), None),
         ("+18765550100", (), "country (JM)"),  # the same code, and not the same price
@@ -147,7 +147,10 @@ def test_what_follows_from_an_attempt(result: str, made: int, follows: Retry | E
         ("+4918112345", ("*",), "universal-access"),
         ("+443001234567", ("GB",), None),  # such numbers as well, at the price of others
         ("+41584652111", ("CH",), None),
-        ("+4911", ("*",), None),
+        ("+4911", ("*",), "not known"),
+        ("+4913712345678", ("*",), "not known"),  # televoting
+        ("+12425550123", ("*",), "not known"),  # not allocated in the Bahamas, which share the US's country code
+        ("+17105550123", ("*",), "not known"),
         ("+49110", ("*",), "emergency"),
         ("+33153000000", ("FR",), None),  # begins like an emergency number of its country
         ("+44999", ("*",), "emergency"),

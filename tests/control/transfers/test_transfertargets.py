@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from control.base import phone
 from control.livecall import nextsteps
 from control.livecall.nextsteps import TakeMessage, Transfer
 from control.tools import Situation
@@ -70,12 +71,12 @@ def test_an_entry_says_how_it_is_rung() -> None:
         ("+19005551234", "costs"),
         ("+44112", "emergency"),
         ("+1911", "emergency"),
-        ("+4990012345678", "numbering plan"),
+        ("+4990012345678", "not known"),
         ("+999", "not a phone number"),
     ],
 )
 def test_which_number_may_be_given(number: str, why: str | None) -> None:
-    found = transfertargets.bad_given_number(number)
+    found = phone.bad_target(number)
     assert (found is None) if why is None else (found is not None and why in found)
 
 

@@ -155,6 +155,7 @@ export default {
     quiet_hours: "Waits for quiet hours to end",
     blocked: "Blocked",
     invalid_number: "No phone number",
+    unknown_number: "Not known as a number that exists",
     costly_number: "A number that costs more",
     own_number: "Your own number",
     untextable: "Can't be texted",

@@ -155,6 +155,7 @@ const texts: Sections["campaigns"] = {
     quiet_hours: "Espera a que terminen las horas de descanso",
     blocked: "Bloqueado",
     invalid_number: "No es un número de teléfono",
+    unknown_number: "No consta que el número exista",
     costly_number: "Un número más caro",
     own_number: "Su propio número",
     untextable: "No admite mensajes",
