@@ -70,6 +70,8 @@ FREE_CHUNKS, MIN_CHUNK_BYTES = 1_000, 256
 #: Answers to whoever is not known or not allowed, and the headers with which one says who one is.
 STRANGERS = frozenset({401, 403})
 CREDENTIAL_HEADERS = frozenset({b"authorization", b"cookie"})
+#: Together they say two lengths of a body, and a proxy may believe the other one.
+LENGTHS = frozenset({b"content-length", b"transfer-encoding"})
 #: Requests in a row, refused or sent before the answer to the last, after which a connection rests before each further one: twice
 #: as long each time, up to the longest.  No client sends so many; each costs what an answer to the carrier costs.
 FREE_REQUESTS, REST_SECONDS, MAX_REST_SECONDS = 10, 0.05, 1.0
@@ -99,8 +101,10 @@ class _HttpParser(h11.Connection):
     def next_event(self) -> Any:
         """Return h11's next event.  Raises _ChunksTooSmall, RemoteProtocolError."""
         # Here and not before `handle_events`: uvicorn's loop goes on to the next request after a body that its response preceded.
-        if self.their_state is h11.IDLE and self.must_defer:
-            return h11.NEED_DATA
+        if self.their_state is h11.IDLE:
+            if self.must_defer:
+                return h11.NEED_DATA
+            _require_plain_lines(self.trailing_data[0])
         try:
             event = super().next_event()
         except h11.RemoteProtocolError as error:
@@ -112,8 +116,11 @@ class _HttpParser(h11.Connection):
             if self._chunks > FREE_CHUNKS + self._chunk_bytes / MIN_CHUNK_BYTES:
                 raise _ChunksTooSmall
         elif isinstance(event, h11.Request):
+            names = {name for name, _ in event.headers}
+            if LENGTHS <= names:
+                raise h11.RemoteProtocolError("A request has both Content-Length and Transfer-Encoding.")
             self._chunks = self._chunk_bytes = 0
-            self._has_credential = any(name in CREDENTIAL_HEADERS for name, _ in event.headers)
+            self._has_credential = not names.isdisjoint(CREDENTIAL_HEADERS)
         return event
 
     def send(self, event: Any) -> Any:
@@ -131,6 +138,13 @@ class _HttpParser(h11.Connection):
         self._hasty_requests = self._hasty_requests + 1 if is_hasty else 0
         further = min(self._hasty_requests - FREE_REQUESTS, 10)
         return min(REST_SECONDS * 2.0 ** (further - 1), MAX_REST_SECONDS) if further > 0 else 0.0
+
+
+def _require_plain_lines(data: bytes) -> None:
+    """Raise RemoteProtocolError for a head with bare line feeds or folded lines, which h11 takes and others read otherwise."""
+    head = data[: end + 2] if (end := data.find(b"\r\n\r\n")) >= 0 else data
+    if head.count(b"\n") != head.count(b"\r\n") or b"\r\n " in head or b"\r\n\t" in head:
+        raise h11.RemoteProtocolError("A line of the head ends in a bare line feed or is folded.")
 
 
 class ConnectionPhase(Enum):
