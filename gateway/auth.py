@@ -11,7 +11,7 @@ from urllib.parse import quote
 import msgspec
 from grpc import StatusCode, aio
 from starlette.requests import Request
-from starlette.responses import RedirectResponse, Response
+from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.routing import Route
 
 from gateway import credentials, errors, pages
@@ -55,7 +55,10 @@ class SignIn:
         return await self._begin(request, "")
 
     async def _link(self, request: Request) -> Response:
-        """Link another account to the person who is signed in.  A POST, so that no other page can do it."""
+        """Link another account to the person who is signed in.  A POST, so that no other page can do it.
+
+        A form is redirected to the issuer; who accepts JSON gets its address, since a page's policy may let no form lead elsewhere.
+        """
         token = self._cookies.get(request, credentials.SESSION)
         if not secrets.looks_like_token(token):
             return errors.refusal("SESSION_REQUIRED", "Sign in first at /auth/login.", credentials.request_id(request))
@@ -78,7 +81,12 @@ class SignIn:
             return _unavailable(error, request_id)
         except aio.AioRpcError as error:
             return errors.rpc_error(error, request_id, errors.Rename())
-        answer = RedirectResponse(url, 303 if linking_token else 302, {"Cache-Control": "no-store"})
+        answer: Response
+        if linking_token and request.headers.get("accept") == "application/json":
+            answer = JSONResponse({"location": url})
+        else:
+            answer = RedirectResponse(url, 303 if linking_token else 302)
+        answer.headers["Cache-Control"] = "no-store"
         self._cookies.set(answer, credentials.SIGN_IN, state, SIGN_IN_SECONDS)
         return answer
 

@@ -45,13 +45,11 @@ ASSET_POLICY: Final = "default-src 'none'; connect-src 'self'; frame-ancestors '
 
 
 def policy(nonce: str) -> str:
-    """Return the page's content security policy.
-
-    It lets forms lead elsewhere: `/auth/link` redirects to the issuer.
-    """
+    """Return the page's content security policy."""
     return (
         f"default-src 'none'; script-src 'self'; style-src 'self' 'nonce-{nonce}'; connect-src 'self'; img-src 'self' data:; "
-        "media-src 'self' blob:; font-src 'self'; worker-src 'self'; manifest-src 'self'; base-uri 'none'; frame-ancestors 'none'"
+        "media-src 'self' blob:; font-src 'self'; worker-src 'self'; manifest-src 'self'; base-uri 'none'; form-action 'self'; "
+        "frame-ancestors 'none'"
     )
 
 

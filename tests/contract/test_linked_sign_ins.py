@@ -95,6 +95,9 @@ async def test_one_person_has_only_so_many_accounts(edge: Edge, monkeypatch: pyt
 async def test_linking_needs_a_fresh_session_and_our_own_page(edge: Edge) -> None:
     assert (await edge.browser().request("POST", "/auth/link")).status_code == 401
     ada = await edge.signed_in("ada@example.com")
+    told = await ada.request("POST", "/auth/link", headers={"Accept": "application/json"})
+    assert (told.status_code, set(told.json()), told.json()["location"][:7]) == (200, {"location"}, "http://")
+    assert "location" not in told.headers and "set-cookie" in told.headers
     assert (await ada.get("/auth/link")).status_code in {404, 405}
     forged = await ada.request("POST", "/auth/link", headers={"Origin": "https://evil.example"})
     assert forged.json()["error"]["code"] == "csrf_failed"

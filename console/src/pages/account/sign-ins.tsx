@@ -1,7 +1,7 @@
 import { Link2 } from "lucide-react";
 import { useState } from "react";
 import { useChange } from "@/api/acts";
-import { type Schemas, api, data } from "@/api/client";
+import { type Schemas, api, data, readError } from "@/api/client";
 import { useThing } from "@/api/queries";
 import { useTexts } from "@/i18n";
 import { Button } from "@/ui/button";
@@ -12,11 +12,19 @@ import { toast } from "@/ui/toast";
 type SignIn = Schemas["SignIn"];
 const KEY = ["me", "sign-ins"];
 
-/** The accounts with which one signs in. Linking leads through the provider's pages, so it is a form. */
+/** The page lets no form lead to the provider, so the address is asked for. */
+async function beginLink(): Promise<{ location: string }> {
+  const answer = await fetch("/auth/link?return_to=/me", { method: "POST", headers: { Accept: "application/json" } });
+  if (!answer.ok) throw await readError(answer);
+  return (await answer.json()) as { location: string };
+}
+
+/** The accounts with which one signs in. Linking leads through the provider's pages. */
 export function SignIns() {
   const t = useTexts("account");
   const query = useThing(KEY, (signal) => data(api.GET("/api/me/sign-ins", { signal })));
   const [removed, setRemoved] = useState<SignIn | null>(null);
+  const link = useChange(beginLink, [], { onDone: ({ location: issuer }) => location.assign(issuer) });
   return (
     <Card title={t.signIns} isFlush>
       <p className="px-4 pt-3 pb-1 text-dim">{t.signInsLead}</p>
@@ -41,12 +49,12 @@ export function SignIns() {
           </ul>
         )}
       </Loaded>
-      <form method="post" action="/auth/link?return_to=/me" className="flex flex-wrap items-center gap-3 px-4 py-3">
-        <Button type="submit" icon={Link2}>
+      <div className="flex flex-wrap items-center gap-3 px-4 py-3">
+        <Button icon={Link2} busy={link.isPending} onClick={() => link.mutate(undefined)}>
           {t.linkAnother}
         </Button>
         <p className="min-w-48 flex-1 text-xs text-dim">{t.linkHint}</p>
-      </form>
+      </div>
       {removed && <Remove signIn={removed} onClose={() => setRemoved(null)} />}
     </Card>
   );
