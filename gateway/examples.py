@@ -246,7 +246,10 @@ def _of_one(field: FieldDescriptor, depth: int) -> Any:
         if names.is_map(field):
             return {"key": _of_one(inner.fields_by_name["value"], depth)}
         example = WELL_KNOWN.get(inner.full_name)
-        return of_message(inner, depth=depth + 1) if example is None else example
+        if example is not None:
+            return example
+        writable = {each.name for each in inner.fields if not names.is_read_only(each)}
+        return of_message(inner, only=writable if names.is_as_input(field) else None, depth=depth + 1)
     if field.enum_type is not None:
         return next(iter(names.enum_words(field.enum_type)))
     if field.type == FieldDescriptor.TYPE_BOOL:

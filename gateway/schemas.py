@@ -174,11 +174,17 @@ def _schemas(bindings: Iterable[Binding]) -> dict[str, Schema]:
         if shape != "output":
             fields = [field for field in fields if field.name not in in_paths.get(descriptor.full_name, ())]
         schemas[name] = _message(descriptor, fields, shape)
-        inner_types = (jsonnames.message_type(field) for field in fields)
+        inner_types = ((jsonnames.message_type(field), _inner_shape(field, shape)) for field in fields)
         pending += [
-            (inner, shape) for inner in inner_types if inner is not None and jsonvalues.plain_writer(inner) is None
+            (inner, inner_shape)
+            for inner, inner_shape in inner_types
+            if inner is not None and jsonvalues.plain_writer(inner) is None
         ]
     return dict(sorted(schemas.items()))
+
+
+def _inner_shape(field: FieldDescriptor, shape: str) -> str:
+    return "input" if jsonnames.is_as_input(field) else shape
 
 
 def _message(descriptor: Descriptor, fields: Sequence[FieldDescriptor], shape: str) -> Schema:
@@ -268,7 +274,7 @@ def _map(field: FieldDescriptor, shape: str) -> Schema:
 def _one(field: FieldDescriptor, shape: str) -> Schema:
     """Return the schema of one value of a field."""
     if field.message_type is not None:
-        return _well_known(field.message_type, shape) or reference(field.message_type, shape)
+        return _well_known(field.message_type, shape) or reference(field.message_type, _inner_shape(field, shape))
     if field.enum_type is not None:
         return {"$ref": SCHEMAS + field.enum_type.name}
     rules = field.GetOptions().Extensions[validate_pb2.field]

@@ -304,14 +304,15 @@ def write_field(message: Message, name: str) -> bytes:
 
 
 @cache
-def _encoder(descriptor: Descriptor) -> Callable[[Message], Any]:
+def _encoder(descriptor: Descriptor, *, as_input: bool = False) -> Callable[[Message], Any]:
     if (plain := jsonvalues.plain_writer(descriptor)) is not None:
         return plain
     writers: list[tuple[str, jsonvalues.Writer]] = []
 
     def encode(message: Message) -> dict[str, Any]:
         if not writers:  # lazily, as a type may contain itself
-            writers.extend((jsonnames.rest_name(field), _writer(field)) for field in descriptor.fields)
+            fields = [field for field in descriptor.fields if not (as_input and jsonnames.is_read_only(field))]
+            writers.extend((jsonnames.rest_name(field), _writer(field)) for field in fields)
         return {name: writer(message) for name, writer in writers}
 
     return encode
@@ -339,7 +340,11 @@ def _write_entries(entries: Any, convert: jsonvalues.Writer) -> dict[str, Any]:
 
 
 def _converter(field: FieldDescriptor) -> jsonvalues.Writer:
-    return jsonvalues.writer(field) if field.message_type is None else _encoder(field.message_type)
+    return (
+        jsonvalues.writer(field)
+        if field.message_type is None
+        else _encoder(field.message_type, as_input=jsonnames.is_as_input(field))
+    )
 
 
 # --- what can't be represented ------------------------------------------------------------------------------------

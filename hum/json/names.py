@@ -28,6 +28,11 @@ def is_raw_json(field: FieldDescriptor) -> bool:
     return bool(field.GetOptions().Extensions[options_pb2.raw_json])
 
 
+def is_as_input(field: FieldDescriptor) -> bool:
+    """Return whether an answer has a message without its read-only fields."""
+    return bool(field.GetOptions().Extensions[options_pb2.as_input])
+
+
 def is_read_only(field: FieldDescriptor) -> bool:
     return field_behavior_pb2.OUTPUT_ONLY in field.GetOptions().Extensions[field_behavior_pb2.field_behavior]
 

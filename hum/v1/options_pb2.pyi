@@ -286,6 +286,7 @@ JSON_SCHEMA_FIELD_NUMBER: builtins.int
 ALWAYS_FIELD_NUMBER: builtins.int
 QUERY_ALIAS_FIELD_NUMBER: builtins.int
 MUST_BE_FIELD_NUMBER: builtins.int
+AS_INPUT_FIELD_NUMBER: builtins.int
 event: extension_dict._ExtensionFieldDescriptor[descriptor_pb2.MessageOptions, EventType]
 access: extension_dict._ExtensionFieldDescriptor[descriptor_pb2.MethodOptions, Access]
 rest: extension_dict._ExtensionFieldDescriptor[descriptor_pb2.MethodOptions, Rest]
@@ -306,3 +307,5 @@ query_alias: extension_dict._ExtensionFieldDescriptor[descriptor_pb2.FieldOption
 """Another name that a query parameter may have, from before it was renamed."""
 must_be: extension_dict._ExtensionFieldDescriptor[descriptor_pb2.FieldOptions, builtins.str]
 """A pattern in words, for people: the end of a sentence that begins with "must be"."""
+as_input: extension_dict._ExtensionFieldDescriptor[descriptor_pb2.FieldOptions, builtins.bool]
+"""A message in an answer that is for sending back: without what the server alone sets."""

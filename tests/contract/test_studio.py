@@ -358,8 +358,7 @@ async def test_a_flow_is_proposed_from_a_page_and_can_be_made_as_it_is(edge: Edg
     assert flow["transfer_map_json"] == {"Emergencies": "+13175550142"} and flow["voicemail_enabled"]
     assert answer["page"]["chars"] > 100 and not answer["page"]["is_cut"] and answer["rationale"]
     assert answer["left_out"] == answer["omissions"] == [] and (await http.get("/api/flows")).json()["flows"] == []
-    body = {name: value for name, value in flow.items() if name not in {"id", "version", "created_at", "updated_at"}}
-    assert (await made(http, "/api/flows", body))["system_prompt"] == flow["system_prompt"]
+    assert (await made(http, "/api/flows", flow))["system_prompt"] == flow["system_prompt"]
     sms = (await proposed(http, description="Riverside Plumbing is a plumber.", channel="sms"))["flow"]
     assert sms["channel"] == "sms" and sms["greeting"] is None and sms["transfer_map_json"] is None
 

@@ -68,7 +68,7 @@ function Described() {
     const proposal = proposing.data;
     if (!proposal?.flow) return;
     const { flow } = proposal;
-    const fields: Changes = { channel: flow.channel, kind: flow.kind, ...Object.fromEntries(proposedFields(proposal, BLANK).filter((name) => name === "name" || !refused.has(name)).map((name) => [name, flow[name]])) };
+    const fields: Changes = { ...(flow.channel ? { channel: flow.channel } : {}), ...(flow.kind ? { kind: flow.kind } : {}), ...Object.fromEntries(proposedFields(proposal, BLANK).filter((name) => name === "name" || !refused.has(name)).map((name) => [name, flow[name]])) };
     create.mutate({ ...fields, name: flow.name ?? d.unnamed });
   };
   return (
