@@ -117,7 +117,7 @@ class _HttpParser(h11.Connection):
                 raise _ChunksTooSmall
         elif isinstance(event, h11.Request):
             names = {name for name, _ in event.headers}
-            if LENGTHS <= names:
+            if names >= LENGTHS:
                 raise h11.RemoteProtocolError("A request has both Content-Length and Transfer-Encoding.")
             self._chunks = self._chunk_bytes = 0
             self._has_credential = not names.isdisjoint(CREDENTIAL_HEADERS)
