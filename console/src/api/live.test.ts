@@ -1,5 +1,6 @@
-import { describe, expect, it } from "vitest";
-import { type News, isConcerned, isUntold, touched } from "./live";
+import { QueryClient, QueryObserver } from "@tanstack/react-query";
+import { afterEach, describe, expect, it, vi } from "vitest";
+import { Gathered, type News, isConcerned, isUntold, touched } from "./live";
 
 const CALL = "call_01M8CB98TVM45FH50VCMXFKHDN";
 const OTHER = "call_01M8CBEQ94PXZ81P8KG25TR1NC";
@@ -29,5 +30,31 @@ describe("which queries are asked again", () => {
   it("are, for who comes back to a tab, those that no news are of; and never what is drawn from a file", () => {
     expect([["team", "members"], ["api-keys"], ["me"]].map(isUntold)).toEqual([true, true, true]);
     expect([["calls", "list", {}], ["contacts", "list", {}], ["peaks", "calls", CALL], ["voices"]].map(isUntold)).toEqual([false, false, false, false]);
+  });
+});
+
+describe("a list under news without end", () => {
+  afterEach(() => vi.useRealTimers());
+  it("arrives, however slow it is, and is asked again for what came meanwhile", async () => {
+    vi.useFakeTimers();
+    const client = new QueryClient();
+    const began: number[] = [];
+    const slow = { queryKey: ["calls", "list", {}], queryFn: async () => (began.push(Date.now()), await new Promise((resolve) => setTimeout(resolve, 1000)), began.length) };
+    const observer = new QueryObserver(client, slow);
+    const seen: unknown[] = [];
+    const leave = observer.subscribe(({ data }) => seen.push(data));
+    const gathered = new Gathered(client);
+    for (let at = 0; at < 40; at += 1) {
+      gathered.add({ type: "call.created", id: CALL } as News);
+      // One after the other: the clock goes on between them.
+      // oxlint-disable-next-line no-await-in-loop
+      await vi.advanceTimersByTimeAsync(100);
+    }
+    expect(Math.max(...seen.filter((each): each is number => typeof each === "number"))).toBeGreaterThanOrEqual(3);
+    const before = began.length;
+    await vi.advanceTimersByTimeAsync(5000);
+    expect([before <= 5, began.length - before <= 1, observer.getCurrentResult().isFetching]).toEqual([true, true, false]);
+    expect(observer.getCurrentResult().data).toBe(began.length);
+    leave();
   });
 });

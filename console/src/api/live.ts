@@ -92,9 +92,11 @@ export function isUntold(key: QueryKey): boolean {
   return UNTOLD.has(String(key[0]));
 }
 
-/** Gathers what is touched for a moment, and asks for it then. */
-class Gathered {
+/** Gathers what is touched for a moment, and asks for it then; for what is on its way already, once that has come: news never keep a list from arriving. */
+export class Gathered {
   private nouns = new Map<string, Set<string>>();
+  /** The queries to ask, by their hashes. */
+  private due = new Set<string>();
   private timer: ReturnType<typeof setTimeout> | undefined;
 
   constructor(private readonly client: QueryClient) {}
@@ -112,10 +114,14 @@ class Gathered {
   }
 
   private ask(): void {
-    this.timer = undefined;
-    const all = this.nouns;
+    const all = [...this.nouns];
     this.nouns = new Map();
-    void this.client.invalidateQueries({ predicate: (query) => isShort(query) && [...all].some(([noun, ids]) => isConcerned(query.queryKey, noun, ids)) });
+    const touchedOnes = this.client.getQueryCache().findAll({ predicate: (query) => this.due.has(query.queryHash) || (isShort(query) && all.some(([noun, ids]) => isConcerned(query.queryKey, noun, ids))) });
+    const isComing = (query: Query): boolean => query.state.fetchStatus === "fetching";
+    const free = new Set(touchedOnes.filter((query) => !isComing(query)).map((query) => query.queryHash));
+    this.due = new Set(touchedOnes.filter(isComing).map((query) => query.queryHash));
+    void this.client.invalidateQueries({ predicate: (query) => free.has(query.queryHash) });
+    this.timer = this.due.size > 0 ? setTimeout(() => this.ask(), GATHER_MS) : undefined;
   }
 }
 

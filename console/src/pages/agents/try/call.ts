@@ -1,5 +1,5 @@
 /** A call from this browser by WebRTC: it begins, is followed, and ends; the page draws what is told here. */
-import { type Schemas, api, data, idempotencyKey } from "@/api/client";
+import { type Schemas, api, data, idempotencyKey, readError } from "@/api/client";
 import { asApiError } from "@/api/queries";
 import { levelOf } from "./transcript";
 
@@ -76,9 +76,10 @@ export class BrowserCall {
     for (const track of this.#microphone?.getTracks() ?? []) track.enabled = !isMuted;
   }
 
-  /** The stream tells when it is over; a call that has not begun is over at once. */
+  /** The stream tells when it is over; a call that has not begun is over at once. Nothing more is heard of who has pressed this. */
   end(): void {
-    if (this.#id) this.#hangUp();
+    this.mute(true);
+    if (this.#id) this.#hangUp((error) => this.#fail(faultOf(error)));
     else this.#over({ status: "canceled", reason: null, duration_seconds: null });
   }
 
@@ -89,10 +90,15 @@ export class BrowserCall {
     this.#close();
   }
 
-  #hangUp(): void {
+  /** `onRefused`: the server was not told; it ends a call once its sound has stopped. */
+  #hangUp(onRefused: (error: unknown) => void = () => undefined): void {
     if (!this.#id) return;
     // What is on its way is finished even if the page is closed now.
-    void fetch(`/api/calls/${encodeURIComponent(this.#id)}/hangup`, { method: "POST", headers: { "Content-Type": "application/json" }, body: "{}", keepalive: true }).catch(() => undefined);
+    fetch(`/api/calls/${encodeURIComponent(this.#id)}/hangup`, { method: "POST", headers: { "Content-Type": "application/json" }, body: "{}", keepalive: true })
+      .then(async (answer) => {
+        if (!answer.ok) throw await readError(answer);
+      })
+      .catch(onRefused);
   }
 
   #follow(id: string): void {

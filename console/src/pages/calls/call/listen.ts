@@ -23,12 +23,38 @@ export function framesOf(bytes: Uint8Array): { left: Float32Array<ArrayBuffer>; 
   return { left, right, rest: bytes.slice(count * FRAME_BYTES) };
 }
 
+/** Plays one piece after the other; what lies too far ahead is given up, so that nothing plays over it. */
+export class Played {
+  #due = Number.NEGATIVE_INFINITY;
+  #pieces = new Set<AudioBufferSourceNode>();
+
+  constructor(private readonly context: AudioContext) {}
+
+  add(buffer: AudioBuffer): void {
+    const now = this.context.currentTime;
+    const isLate = this.#due < now;
+    if (!isLate && this.#due > now + BEHIND_SECONDS) {
+      for (const piece of this.#pieces) piece.stop();
+      this.#pieces.clear();
+      this.#due = now;
+    } else if (isLate) this.#due = now + AHEAD_SECONDS;
+    const source = this.context.createBufferSource();
+    source.buffer = buffer;
+    source.connect(this.context.destination);
+    source.addEventListener("ended", () => this.#pieces.delete(source));
+    this.#pieces.add(source);
+    source.start(this.#due);
+    this.#due += buffer.duration;
+  }
+}
+
 /** Read the stream to its end and hand out what is heard; both channels in the middle would hide who speaks, so they stay apart a little. */
 async function play(id: string, context: AudioContext, signal: AbortSignal): Promise<void> {
   const response = await fetch(`/api/calls/${encodeURIComponent(id)}/listen`, { signal });
   if (!response.ok || !response.body) throw await readError(response);
   const reader = response.body.getReader();
-  let [skip, due] = [HEAD_BYTES, 0];
+  const played = new Played(context);
+  let skip = HEAD_BYTES;
   let rest: Uint8Array = new Uint8Array();
   for (;;) {
     const { done, value } = await reader.read();
@@ -41,16 +67,10 @@ async function play(id: string, context: AudioContext, signal: AbortSignal): Pro
     const frames = framesOf(bytes);
     rest = frames.rest;
     if (frames.left.length === 0) continue;
-    const now = context.currentTime;
-    if (due < now || due > now + BEHIND_SECONDS) due = now + AHEAD_SECONDS;
     const buffer = context.createBuffer(2, frames.left.length, RATE_HZ);
     buffer.copyToChannel(frames.left, 0);
     buffer.copyToChannel(frames.right, 1);
-    const source = context.createBufferSource();
-    source.buffer = buffer;
-    source.connect(context.destination);
-    source.start(due);
-    due += buffer.duration;
+    played.add(buffer);
   }
 }
 
