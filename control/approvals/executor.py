@@ -52,9 +52,8 @@ class DecisionExecutor:
                 row = await approvals.get(tx, id)
             except NotFound:
                 return
-            is_ours = row.state == "approved" and await approvals.begin(tx, id)
         if row.state == "approved":
-            row = await self._carry_out(row, is_ours=is_ours)
+            row = await self._carry_out(row)
         if row.state in summaries.DECIDED and row.told_at is None and row.subject.call_id is not None:
             await self._inform(row, row.subject.call_id)
 
@@ -79,10 +78,15 @@ class DecisionExecutor:
 
     # --- the tool -------------------------------------------------------------------------------------------------
 
-    async def _carry_out(self, row: ApprovalRow, *, is_ours: bool) -> ApprovalRow:
-        if is_ours:
-            result = await self._run(row)
-        elif row.begun_at and row.begun_at < now() - timedelta(seconds=self._settings.approval_stuck_seconds):
+    async def _carry_out(self, row: ApprovalRow) -> ApprovalRow:
+        if row.begun_at is None:
+            # What fails before the run has begun is tried again by the job: nothing was done.
+            run = await self._prepared(row)
+            async with self._db.tenant(row.org_id) as tx:
+                if not await approvals.begin(tx, row.id):
+                    return row  # another worker is running it
+            result = run if isinstance(run, Result) else await self._executions.run(*run)
+        elif row.begun_at < now() - timedelta(seconds=self._settings.approval_stuck_seconds):
             result = Result(summaries.UNKNOWN, ok=False)
         else:
             return row  # another worker is running it
@@ -97,7 +101,8 @@ class DecisionExecutor:
                 await usecases.resume_agent(tx, row)
         return row
 
-    async def _run(self, row: ApprovalRow) -> Result:
+    async def _prepared(self, row: ApprovalRow) -> Result | tuple[ToolChannel, ToolRequest, ToolContext]:
+        """Return what to run, or why it is not run."""
         async with self._db.system() as tx:
             context = await self._context(tx, row)
         if context is None:
@@ -109,7 +114,7 @@ class DecisionExecutor:
         request = ToolRequest(
             ids.show(Kind.APPROVAL, row.id), row.tool_call.tool, row.tool_call.arguments, approval=row.id
         )
-        return await self._executions.run(channel, request, context)
+        return channel, request, context
 
     async def _context(self, tx: Tx, row: ApprovalRow) -> ToolContext | None:
         """Build the tool's context from the present state of its call, conversation or run; None if that is gone."""

@@ -137,8 +137,8 @@ class Accounts:
             if standing.plan_id is None:
                 LOG.warning("a subscription has no price of a plan", subscription=effective.id)
         alive = [contract.id for contract in contracts if contract.status not in subscriptionstate.OVER]
-        if len(alive) > 1:
-            LOG.warning("a customer has several subscriptions; the one in force is", subscription=alive[0])
+        if len(alive) > 1 and effective is not None:
+            LOG.warning("a customer has several subscriptions; the one in force is", subscription=effective.id)
         async with self._db.system() as tx:
             FETCHES.labels("applied" if await self._apply(tx, fetch, standing) else "overtaken").inc()
         return contracts

@@ -93,6 +93,24 @@ async def test_a_turn_that_fails_and_is_begun_again_asks_once_and_is_told_once(o
     assert len(developer(desk.model.asked[-1])) == 1 and (await office.only()).told_at is not None
 
 
+async def test_what_fails_before_a_tool_runs_is_tried_again(office: Office, monkeypatch: pytest.MonkeyPatch) -> None:
+    await ask(office)
+    row = await office.only()
+    await office.approve(row.id)
+    with monkeypatch.context() as broken:
+
+        async def away(*_: object) -> None:
+            raise ConnectionError("the database is away")
+
+        broken.setattr(office.executor, "_context", away)
+        with pytest.raises(ConnectionError):
+            await office.work(row.id)
+    row = await office.only()
+    assert (row.state, row.begun_at, office.ran) == ("approved", None, [])
+    await office.work(row.id)
+    assert office.ran == [{"order": 7}] and (await office.only()).state == "done"
+
+
 async def test_jobs_that_come_twice_run_a_tool_once(office: Office) -> None:
     await ask(office)
     row = await office.only()
