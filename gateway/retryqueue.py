@@ -140,8 +140,11 @@ class RetryQueue:
     async def _store_in_memory(self) -> None:
         """Move the records in memory to the disk, in order.  Raises OSError."""
         while self._in_memory:
-            await _to_its_end(self._spool.append, self._in_memory[0])
-            self._in_memory.popleft()
+            record = self._in_memory[0]
+            await _to_its_end(self._spool.append, record)
+            # It may have been delivered meanwhile: the first one is another then, and not stored.
+            if self._in_memory and self._in_memory[0] is record:
+                self._in_memory.popleft()
 
     async def run(self, deliver: Deliver) -> None:
         try:

@@ -91,7 +91,11 @@ class TextSender:
         task.add_done_callback(lambda _: self._ended(number_e164))
 
     def _ended(self, number_e164: str) -> None:
-        _, task = self._lines.pop(number_e164)
+        line, task = self._lines.pop(number_e164)
+        if self._blocked.get(number_e164) is line:
+            del self._blocked[number_e164]
+        # It may have been woken for capacity that it takes no more.
+        self._wake_blocked()
         self.woken.set()
         if not task.cancelled() and (error := task.exception()) is not None:
             is_expected = isinstance(error, (*UNAVAILABLE, *BUSY))
@@ -109,6 +113,8 @@ class TextSender:
             is_blocked = campaign_capacity <= 0 and not line.in_flight
             if is_blocked:
                 self._blocked.setdefault(line.number_e164, line)
+            else:
+                self._blocked.pop(line.number_e164, None)
             wait_seconds: float | None = self._limits.poll_seconds
             if capacity > 0:
                 claim = await self._claims.claim(line.number_e164, capacity, campaign_capacity)
@@ -140,6 +146,9 @@ class TextSender:
     def _posted(self, line: NumberQueue) -> None:
         """Wake the line, and the oldest one that waits for capacity."""
         line.woken.set()
+        self._wake_blocked()
+
+    def _wake_blocked(self) -> None:
         if self._blocked:
             self._blocked.pop(next(iter(self._blocked))).woken.set()
 

@@ -238,3 +238,30 @@ async def test_who_is_cancelled_leaves_the_spool_when_its_thread_has_ended(tmp_p
     assert ended == ["append"] and adding.cancelled()
     queue.close()
     assert len(Spool(tmp_path / "spool")) == 1
+
+
+async def test_what_is_told_while_the_disk_takes_it_again_loses_nothing_behind_it(tmp_path: Path) -> None:
+    writes, goes_on = threading.Event(), threading.Event()
+
+    class Recovering(FullDisk):
+        def append(self, payload: bytes) -> int:
+            if not self.is_full:
+                writes.set()
+                goes_on.wait()
+            return super().append(payload)
+
+    spool, control = Recovering(tmp_path / "spool"), Control(0, ZeroDivisionError)
+    queue = RetryQueue(spool, GatewaySettings(home=tmp_path))
+    assert await queue.add("/held", b"", keep_in_memory=True)
+    spool.is_full = False
+    adding = asyncio.create_task(queue.add("/next", b""))
+    await until(writes.is_set)
+    running = asyncio.create_task(queue.run(control.tell))
+    await until(lambda: control.told == ["/held"])
+    goes_on.set()
+    assert await adding
+    await until(lambda: "/next" in control.told)
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
+    assert control.told == ["/held", "/held", "/next"], "what was stored meanwhile is told twice, which does no harm"
+    queue.close()

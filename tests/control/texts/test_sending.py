@@ -5,20 +5,23 @@ import contextlib
 import json
 from dataclasses import replace
 from datetime import timedelta
+from typing import cast
 
 import pytest
 
 from control.clients.twilio import CarrierText, Text
+from control.texts.claims import TextClaim
+from control.texts.sender import NumberQueue, TextSender
 from hum import ids
 from hum.clock import now
 from hum.contract.errors import CarrierBusy, CarrierError
 from storage import contacts
 from tests.control.conftest import FakeCarrier
 from tests.control.texts.conftest import CONTACT, NUMBER, Texting
-from tests.control.texts.desk import TextDesk, paced
+from tests.control.texts.desk import LIMITS, TextDesk, paced
 from tests.support.metrics import sample
 from tests.support.present import present
-from tests.support.waits import patience
+from tests.support.waits import patience, until
 
 
 class Killed(BaseException):
@@ -471,3 +474,18 @@ async def test_a_region_that_is_not_allowed_is_told_of_once_a_day(desk: TextDesk
     async with desk.db.system() as tx:
         rows = await tx.fetch("SELECT data FROM events WHERE type = 'sms.region_refused'")
     assert sorted(json.loads(row["data"])["region"] for row in rows) == ["DE", "FR"]
+
+
+class NoTexts:
+    async def claim(self, *_: object) -> TextClaim:
+        return TextClaim([], None)
+
+
+async def test_a_line_that_has_ended_is_not_woken_in_the_place_of_one_that_waits() -> None:
+    sender = TextSender(cast("Any", None), cast("Any", NoTexts()), cast("Any", None), LIMITS)
+    waiting = NumberQueue("+13175550002")
+    sender._blocked = {"+13175550001": NumberQueue("+13175550001"), waiting.number_e164: waiting}
+    # It has found capacity by itself, and nothing to send.
+    sender._begin_line("+13175550001")
+    await until(lambda: not sender._lines)
+    assert waiting.woken.is_set() and not sender._blocked
