@@ -5,7 +5,7 @@ import contextlib
 import json
 from dataclasses import replace
 from datetime import timedelta
-from typing import cast
+from typing import Any, cast
 
 import pytest
 
