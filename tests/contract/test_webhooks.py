@@ -123,7 +123,8 @@ async def test_a_key_has_no_events_sent_that_it_may_not_read(edge: Edge) -> None
             assert answer.status_code == 403, wish
             assert (answer.json()["error"]["code"], missing in answer.text) == ("insufficient_scope", True), wish
         # Nor does what others made lead to it, or get wider.
-        elsewhere, wider = {"url": "https://thief.example/"}, {"events": []}
+        elsewhere: dict[str, object] = {"url": "https://thief.example/"}
+        wider: dict[str, object] = {"events": []}
         assert [(await hooks_alone.patch(path, json=each)).status_code for each in (elsewhere, wider)] == [403, 403]
         assert (await hooks_alone.patch(path, json={"description": "Desk", "enabled": False})).status_code == 200
         assert (await texts_too.patch(path, json={"url": f"{URL}/2"})).status_code == 200
