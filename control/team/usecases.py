@@ -152,7 +152,9 @@ async def invite(
             f"An organization has at most {MOST_INVITES} open invitations: delete those that are not needed."
         )
     inviter = await _inviter(tx, principal)
-    row = await team.invite(tx, ids.new(), email, role, inviter, principal.user_id, principal.key_id, lasts, numbers, flows)
+    row = await team.invite(
+        tx, ids.new(), email, role, inviter, principal.user_id, principal.key_id, lasts, numbers, flows
+    )
     await events.append(tx, principal.org_id, row.id, events_pb2.MemberInvitedEvent(by=principal.name, role=role))
     return row
 

@@ -432,7 +432,7 @@ class ImportColumn(message.Message):
     BECOMES_FIELD_NUMBER: builtins.int
     title: builtins.str
     becomes: builtins.str
-    """A field's name, `attribute:NAME`, `date:NAME`, or `ignore`."""
+    """A field, `attribute:TITLE`, `date:TITLE`, or `ignore`."""
     def __init__(
         self,
         *,
@@ -722,8 +722,8 @@ class ImportContactsRequest(message.Message):
     """How dates are written; `ymd` when unset."""
     @builtins.property
     def columns(self) -> containers.RepeatedScalarFieldContainer[builtins.str]:
-        """What each column of the file becomes, in their order: a field as an export calls it, `attribute:NAME`, which is added to the
-        attributes that are there, `date:NAME` for one that holds a date, stored as `1985-12-31`, or `ignore`.  Unset: by their titles,
+        """What each column of the file becomes, in their order: a field as an export calls it, `attribute:TITLE`, which is added to the
+        attributes that are there, `date:TITLE` for one that holds a date, stored as `1985-12-31`, or `ignore`.  Unset: by their titles,
         and unknown ones are left out.
         """
 
