@@ -48,6 +48,8 @@ $$;
 CALL hum.limited_table('calls',
     '(number_id = ANY ((SELECT hum.limited_numbers())::uuid[]) OR flow_id = ANY ((SELECT hum.limited_flows())::uuid[])
       OR agent_flow_id = ANY ((SELECT hum.limited_flows())::uuid[]))');
+-- Numbers and flows have such an index already.
+CREATE INDEX calls_agent_flow ON calls (agent_flow_id, created_at DESC, id DESC) WHERE agent_flow_id IS NOT NULL;
 CALL hum.limited_table('numbers',
     '(id = ANY ((SELECT hum.limited_numbers())::uuid[]) OR flow_id = ANY ((SELECT hum.limited_flows())::uuid[])
       OR sms_flow_id = ANY ((SELECT hum.limited_flows())::uuid[]))');
