@@ -4740,6 +4740,10 @@ CREATE INDEX call_search_words ON public.call_search USING gin (words) WITH (fas
 
 CREATE INDEX call_tags_page ON public.call_tags USING btree (org_id, tag, called_at DESC, call_id DESC);
 
+-- INDEX calls_agent_flow
+
+CREATE INDEX calls_agent_flow ON public.calls USING btree (agent_flow_id, created_at DESC, id DESC) WHERE (agent_flow_id IS NOT NULL);
+
 -- INDEX calls_contact
 
 CREATE INDEX calls_contact ON public.calls USING btree (contact_id, created_at DESC, id DESC) WHERE (contact_id IS NOT NULL);
