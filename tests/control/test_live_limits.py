@@ -44,8 +44,8 @@ async def test_words_of_an_agent_that_is_not_seen_reach_nobody(two: Two) -> None
                 "INSERT INTO flows (id, org_id, channel, version) VALUES ($1, $2, 'voice', 1)", flow, two.mine
             )
         await tx.execute(
-            "INSERT INTO calls (id, org_id, direction, status, from_e164, to_e164, flow_id, agent_flow_id)"
-            " VALUES ($1, $2, 'inbound', 'in_progress', '+13175550100', '+13175550101', $3, $4)",
+            "INSERT INTO calls (id, org_id, direction, status, from_e164, to_e164, flow_id, flow_version, agent_flow_id, agent_flow_version)"
+            " VALUES ($1, $2, 'inbound', 'in_progress', '+13175550100', '+13175550101', $3, 1, $4, 1)",
             call,
             two.mine,
             hidden,
