@@ -67,6 +67,9 @@ KERNEL_BYTES = 2 * PACE_BYTES
 MAX_UNREAD_BYTES = 256 << 20
 #: Chunks, or packets, of a body beyond which they must average `MIN_CHUNK_BYTES`: parsing one costs as much as 1 KiB.
 FREE_CHUNKS, MIN_CHUNK_BYTES = 1_000, 256
+#: Answers to whoever is not known or not allowed, and the headers with which one says who one is.
+STRANGERS = frozenset({401, 403})
+CREDENTIAL_HEADERS = frozenset({b"authorization", b"cookie"})
 #: Requests in a row, refused or sent before the answer to the last, after which a connection rests before each further one: twice
 #: as long each time, up to the longest.  No client sends so many; each costs what an answer to the carrier costs.
 FREE_REQUESTS, REST_SECONDS, MAX_REST_SECONDS = 10, 0.05, 1.0
@@ -86,6 +89,7 @@ class _HttpParser(h11.Connection):
         super().__init__(h11.SERVER, max_head_bytes)
         self.is_unread = self.is_resting = False
         self._status_code = self._hasty_requests = 0
+        self._has_credential = False
         self._chunks = self._chunk_bytes = 0
 
     @property
@@ -109,6 +113,7 @@ class _HttpParser(h11.Connection):
                 raise _ChunksTooSmall
         elif isinstance(event, h11.Request):
             self._chunks = self._chunk_bytes = 0
+            self._has_credential = any(name in CREDENTIAL_HEADERS for name, _ in event.headers)
         return event
 
     def send(self, event: Any) -> Any:
@@ -117,8 +122,12 @@ class _HttpParser(h11.Connection):
         return super().send(event)
 
     def rest_seconds(self) -> float:
-        """Return for how long to rest after a response: 0, unless the last requests were refused or came before an answer."""
-        is_hasty = 400 <= self._status_code < 500 or bool(self.trailing_data[0])
+        """Return for how long to rest after a response: 0, unless the last requests were refused or came before an answer.
+
+        A customer's program may look up many things that are not there; a stranger may not.
+        """
+        is_stranger = self._status_code in STRANGERS or not self._has_credential
+        is_hasty = (is_stranger and 400 <= self._status_code < 500) or bool(self.trailing_data[0])
         self._hasty_requests = self._hasty_requests + 1 if is_hasty else 0
         further = min(self._hasty_requests - FREE_REQUESTS, 10)
         return min(REST_SECONDS * 2.0 ** (further - 1), MAX_REST_SECONDS) if further > 0 else 0.0

@@ -32,7 +32,7 @@ def _sentence(found: Any, caller_text: str) -> str:
             (found[name] for name in _TEXTS if isinstance(found.get(name), str) and found[name].strip()), None
         ):
             return _ended(text)
-        facts = [f"{_spoken(name)} {_value(value)}" for name, value in found.items() if _is_plain(value)]
+        facts = [f"{_spoken(name)} {str(value).strip()}" for name, value in found.items() if _is_plain(value)]
         return f"That is done. {_ended(_capital('; '.join(facts[:MAX_FACTS])))}" if facts else "That is done."
     if isinstance(found, list) and found:
         return f"I found {len(found)}. The first: {_sentence(found[0], caller_text).removeprefix('That is done. ')}"
@@ -54,10 +54,6 @@ def _passage(passages: list[Any], caller_text: str) -> str:
 
 def _is_plain(value: Any) -> bool:
     return isinstance(value, str | int | float) and not isinstance(value, bool) and len(str(value)) <= MAX_CHARS
-
-
-def _value(value: Any) -> str:
-    return str(value).strip()
 
 
 def _spoken(name: Any) -> str:

@@ -376,7 +376,7 @@ async def test_a_connection_that_has_ended_is_freed_without_the_collector(sent: 
 
 
 class Begun:
-    """Counts the requests that were begun; refuses all but `/small`."""
+    """Counts the requests that were begun; allows `/small`, knows nothing of `/lost`, and refuses the rest."""
 
     def __init__(self) -> None:
         self.count = 0
@@ -386,7 +386,8 @@ class Begun:
         if scope["path"] == "/small":
             await answer(scope, receive, send)
             return
-        await send({"type": "http.response.start", "status": 403, "headers": [(b"content-length", b"2")]})
+        status = 404 if scope["path"] == "/lost" else 403
+        await send({"type": "http.response.start", "status": status, "headers": [(b"content-length", b"2")]})
         await send({"type": "http.response.body", "body": b"no"})
 
 
@@ -408,19 +409,32 @@ async def test_who_sends_many_requests_before_the_answers_gets_the_further_ones_
         hasty.close()
 
 
-@pytest.mark.parametrize(("path", "rests"), [(b"secret", True), (b"small", False)])
-async def test_only_who_is_refused_rests_without_haste(path: bytes, rests: bool) -> None:
+KEY = b"Authorization: Bearer hum_live_1"
+
+
+@pytest.mark.parametrize(
+    ("path", "header", "rests"),
+    [
+        (b"secret", b"", True),
+        (b"secret", KEY, True),
+        (b"lost", b"", True),
+        (b"lost", KEY, False),
+        (b"small", b"", False),
+    ],
+)
+async def test_only_who_is_refused_rests_without_haste(path: bytes, header: bytes, rests: bool) -> None:
     begun, timers, loop = Begun(), Timers(), asyncio.get_running_loop()
+    request = REQUEST.replace(b"Host: x", b"\r\n".join(line for line in (b"Host: x", header) if line)) % path
     async with serving(ConnectionLimit[HttpConnection](9, 9), 100, timers, app=begun) as (port, _):
-        stranger = await asked(port, path)
+        stranger = await asked(port, path, headers=header)
         for number in range(1, FREE_REQUESTS + 1):
             await until(partial(lambda number: begun.count == number, number))
             assert await loop.sock_recv(stranger, 1 << 16)
-            await loop.sock_sendall(stranger, REQUEST % path)
+            await loop.sock_sendall(stranger, request)
         await until(lambda: begun.count == FREE_REQUESTS + 1)
         assert await loop.sock_recv(stranger, 1 << 16)
         assert timers.count(REST_SECONDS) == rests
-        await loop.sock_sendall(stranger, REQUEST % path)
+        await loop.sock_sendall(stranger, request)
         assert await status(port) == b"200", "what was sent before has arrived"
         assert begun.count == FREE_REQUESTS + (2 if rests else 3)
         timers.pass_by(REST_SECONDS)
