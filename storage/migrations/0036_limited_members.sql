@@ -9,13 +9,6 @@ ALTER TABLE memberships
     ADD CONSTRAINT memberships_admins_see_everything
         CHECK (role <> 'admin' OR cardinality(limited_numbers) + cardinality(limited_flows) = 0);
 
--- An invitation brings its limits: whoever joins is limited from the first moment.
-ALTER TABLE invites
-    ADD COLUMN limited_numbers uuid[] NOT NULL DEFAULT '{}',
-    ADD COLUMN limited_flows uuid[] NOT NULL DEFAULT '{}',
-    ADD CONSTRAINT invites_admins_see_everything
-        CHECK (role <> 'admin' OR cardinality(limited_numbers) + cardinality(limited_flows) = 0);
-
 -- Return whether this transaction sees its whole organization.
 CREATE FUNCTION hum.sees_everything() RETURNS boolean LANGUAGE sql STABLE PARALLEL SAFE AS $$
     SELECT coalesce(current_setting('hum.limited_numbers', true), '') = ''
@@ -48,8 +41,6 @@ $$;
 CALL hum.limited_table('calls',
     '(number_id = ANY ((SELECT hum.limited_numbers())::uuid[]) OR flow_id = ANY ((SELECT hum.limited_flows())::uuid[])
       OR agent_flow_id = ANY ((SELECT hum.limited_flows())::uuid[]))');
--- Numbers and flows have such an index already.
-CREATE INDEX calls_agent_flow ON calls (agent_flow_id, created_at DESC, id DESC) WHERE agent_flow_id IS NOT NULL;
 CALL hum.limited_table('numbers',
     '(id = ANY ((SELECT hum.limited_numbers())::uuid[]) OR flow_id = ANY ((SELECT hum.limited_flows())::uuid[])
       OR sms_flow_id = ANY ((SELECT hum.limited_flows())::uuid[]))');
@@ -134,28 +125,6 @@ CREATE POLICY limits ON inbox_changes AS RESTRICTIVE FOR SELECT TO hum_app USING
             WHEN kind = 'number' THEN EXISTS (SELECT FROM numbers n WHERE n.id = inbox_changes.thing_id)
             WHEN kind = 'contact' THEN EXISTS (SELECT FROM contacts k WHERE k.id = inbox_changes.thing_id)
             ELSE kind IN ('knowledge', 'tool', 'mcp_server', 'crm_connector') END);
-
--- Join the inviting organization with the invitation's limits, and switch session and transaction to it. Return null if
--- there is no such invitation to this address.
-CREATE OR REPLACE FUNCTION hum.accept_invitation(session uuid, invitation uuid) RETURNS uuid
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public AS $$
-DECLARE
-    accepted invites;
-BEGIN
-    DELETE FROM invites
-     WHERE id = invitation AND lower(email COLLATE "C") = hum.verified_address() AND expires_at > now()
-    RETURNING * INTO accepted;
-    IF NOT FOUND THEN
-        RETURN NULL;
-    END IF;
-    INSERT INTO memberships (org_id, user_id, role, limited_numbers, limited_flows)
-    VALUES (accepted.org_id, hum.user_id(), accepted.role, accepted.limited_numbers, accepted.limited_flows)
-    ON CONFLICT DO NOTHING;
-    UPDATE sessions SET org_id = accepted.org_id WHERE id = session AND user_id = hum.user_id();
-    PERFORM set_config('hum.org_id', accepted.org_id::text, true);
-    RETURN accepted.org_id;
-END
-$$;
 
 DROP FUNCTION hum.begin_as(bytea);
 
