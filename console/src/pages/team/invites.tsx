@@ -6,12 +6,13 @@ import { useTexts } from "@/i18n";
 import { useAttempt } from "@/lib/attempt";
 import { byField } from "@/lib/refusals";
 import { Button } from "@/ui/button";
+import { Copy } from "@/ui/copy";
 import { Dialog } from "@/ui/dialog";
 import { SelectField, TextField } from "@/ui/field";
 import { Empty, Time } from "@/ui/layout";
 import { type Column, Table } from "@/ui/table";
 import { toast } from "@/ui/toast";
-import { type Invite, ROLES, type Role, useInvites } from "./queries";
+import { type Invite, ROLES, type Role, useInviteTo, useInvites, useSendsEmails } from "./queries";
 import { Seen, isLimited, limitsOf } from "./sees";
 
 const TOUCHED = [["team", "invites"], ["billing"]];
@@ -63,6 +64,8 @@ export function InviteDialog({ onClose }: { onClose: () => void }) {
   const [chosen, setChosen] = useState<ReadonlySet<string>>(new Set());
   const [fault, setFault] = useState<string>();
   const [key, setKey] = useState(idempotencyKey);
+  const replaced = useInviteTo(email);
+  const sendsEmails = useSendsEmails();
   const invite = useChange(() => data(api.POST("/api/team/invites", { body: { email: email.trim(), role, limited_to: role === "admin" ? undefined : limitsOf(chosen) }, params: { header: { "Idempotency-Key": key } } })), TOUCHED, {
     onDone: (sent) => {
       toast.done(t.sent(sent.email));
@@ -79,7 +82,7 @@ export function InviteDialog({ onClose }: { onClose: () => void }) {
       isOpen
       onClose={onClose}
       title={t.invite}
-      description={t.inviteLead}
+      description={sendsEmails === undefined ? t.inviteLead : `${t.inviteLead} ${sendsEmails ? t.inviteMailed : t.inviteUnmailed}`}
       actions={
         <>
           <Button onClick={onClose}>{shell.cancel}</Button>
@@ -109,6 +112,11 @@ export function InviteDialog({ onClose }: { onClose: () => void }) {
             setFault(undefined);
           }}
         />
+        {replaced && (
+          <p role="status" className="mt-1 text-[13px] text-warn">
+            {t.replaces(replaced.email, shell.roles[replaced.role] ?? replaced.role)}
+          </p>
+        )}
         <SelectField label={t.role} hint={t.roleHints[role]} choices={ROLES.map((each) => ({ value: each, label: shell.roles[each] ?? each }))} value={role} onChange={(event) => setRole(event.target.value as Role)} />
         {role !== "admin" && (
           <details className="mt-3">
@@ -119,6 +127,8 @@ export function InviteDialog({ onClose }: { onClose: () => void }) {
             <Seen chosen={chosen} onChange={setChosen} />
           </details>
         )}
+        <p className="mt-3 text-[13px] text-dim">{t.inviteLink}</p>
+        <Copy value={`${location.origin}/`} label={t.copyLink} />
       </form>
     </Dialog>
   );
