@@ -1,7 +1,10 @@
 """Members who see some numbers and agents only: whatever they read, nothing of the others' appears."""
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from datetime import timedelta
 
+import asyncpg
 import httpx
 import pytest
 
@@ -69,7 +72,25 @@ async def owner_of(edge: Edge, owned: dict[str, str]) -> httpx.AsyncClient:
     return httpx.AsyncClient(base_url=edge.url, headers={"Authorization": f"Bearer {owned['secret']}"}, trust_env=False)
 
 
-async def test_every_read_shows_nothing_of_other_numbers(edge: Edge) -> None:
+@asynccontextmanager
+async def without_policies(database_url: str) -> AsyncIterator[None]:
+    """Let the policies of limits hide nothing, though members stay limited."""
+    owner = await asyncpg.connect(database_url)
+    try:
+        kept = await owner.fetchval("SELECT pg_get_functiondef('hum.sees_everything()'::regprocedure)")
+        await owner.execute(
+            "CREATE OR REPLACE FUNCTION hum.sees_everything() RETURNS boolean"
+            " LANGUAGE sql STABLE PARALLEL SAFE AS 'SELECT true'"
+        )
+        try:
+            yield
+        finally:
+            await owner.execute(kept)
+    finally:
+        await owner.close()
+
+
+async def test_every_read_shows_nothing_of_other_numbers(edge: Edge, database_url: str) -> None:
     owned = await belongings(edge)
     http = await owner_of(edge, owned)
     other = await numbered(edge, http, "+13175550300")
@@ -88,6 +109,8 @@ async def test_every_read_shows_nothing_of_other_numbers(edge: Edge) -> None:
     assert (await limit(http, user, other)).json()["limited_to"] == {"number_ids": [other], "flow_ids": []}
     assert await leaks(viewer, reads, owned, private) == []
     assert (await viewer.get("/api/me")).json()["limited"] is True
+    async with without_policies(database_url):
+        assert len(await leaks(viewer, reads, owned, private)) > 20, "what the policies alone hide"
 
 
 async def leaks(
