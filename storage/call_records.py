@@ -24,7 +24,7 @@ from storage import (
     voicemails,
 )
 from storage.calls import TurnRow
-from storage.db import Tx
+from storage.db import LIMITS, Tx
 from storage.review import NoteRow
 from storage.transfers import TransferRow
 from storage.usage import LineRow
@@ -87,6 +87,7 @@ FILTERED = """
        AND ($10::text IS NULL OR c.outcome_label = $10)
        AND ($11::timestamptz IS NULL OR c.created_at >= $11)
        AND ($12::timestamptz IS NULL OR c.created_at < $12)
+       AND ($13::uuid[] IS NULL OR c.number_id = ANY ($13) OR c.flow_id = ANY ($14::uuid[]) OR c.agent_flow_id = ANY ($14))
 """
 PAGE = f"""
     SELECT {LISTED}
@@ -101,7 +102,7 @@ TAGGED_PAGE = f"""
       FROM call_tags g
       JOIN calls c ON c.id = g.call_id
       LEFT JOIN contacts k ON k.id = c.contact_id
-     WHERE g.tag = $13 AND ($1::timestamptz IS NULL OR (g.called_at, g.call_id) < ($1, $2::uuid)) {FILTERED}
+     WHERE g.tag = $15 AND ($1::timestamptz IS NULL OR (g.called_at, g.call_id) < ($1, $2::uuid)) {FILTERED}
      ORDER BY g.called_at DESC, g.call_id DESC
      LIMIT $3
 """
@@ -282,7 +283,10 @@ async def page(tx: Tx, by: CallFilter, before: tuple[datetime, UUID] | None, lim
     """Return calls newest first, below `before`."""
     await tx.execute(PLAN_ANEW)
     *filters, tag = _filters(by)
-    position = (*(before or (None, None)), limit, *filters)
+    # The limits' policy says the same, but of it the planner knows no values: a number with few calls is found by its index.
+    limits = LIMITS.get()
+    seen = (limits.numbers, limits.flows) if limits is not None else (None, None)
+    position = (*(before or (None, None)), limit, *filters, *seen)
     rows = await (tx.fetch(PAGE, *position) if tag is None else tx.fetch(TAGGED_PAGE, *position, tag))
     return [CallRow(**row) for row in rows]
 

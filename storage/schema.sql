@@ -31,7 +31,8 @@ BEGIN
     IF NOT FOUND THEN
         RETURN NULL;
     END IF;
-    INSERT INTO memberships (org_id, user_id, role) VALUES (accepted.org_id, hum.user_id(), accepted.role)
+    INSERT INTO memberships (org_id, user_id, role, limited_numbers, limited_flows)
+    VALUES (accepted.org_id, hum.user_id(), accepted.role, accepted.limited_numbers, accepted.limited_flows)
     ON CONFLICT DO NOTHING;
     UPDATE sessions SET org_id = accepted.org_id WHERE id = session AND user_id = hum.user_id();
     PERFORM set_config('hum.org_id', accepted.org_id::text, true);
@@ -2671,6 +2672,9 @@ CREATE TABLE public.invites (
     expires_at timestamp with time zone NOT NULL,
     made_by uuid,
     made_by_key uuid,
+    limited_numbers uuid[] DEFAULT '{}'::uuid[] NOT NULL,
+    limited_flows uuid[] DEFAULT '{}'::uuid[] NOT NULL,
+    CONSTRAINT invites_admins_see_everything CHECK (((role <> 'admin'::text) OR ((cardinality(limited_numbers) + cardinality(limited_flows)) = 0))),
     CONSTRAINT invites_role_check CHECK ((role = ANY (ARRAY['viewer'::text, 'operator'::text, 'admin'::text])))
 );
 
@@ -4735,6 +4739,10 @@ CREATE INDEX call_search_words ON public.call_search USING gin (words) WITH (fas
 -- INDEX call_tags_page
 
 CREATE INDEX call_tags_page ON public.call_tags USING btree (org_id, tag, called_at DESC, call_id DESC);
+
+-- INDEX calls_agent_flow
+
+CREATE INDEX calls_agent_flow ON public.calls USING btree (agent_flow_id, created_at DESC, id DESC) WHERE (agent_flow_id IS NOT NULL);
 
 -- INDEX calls_contact
 

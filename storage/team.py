@@ -63,19 +63,20 @@ HAS_ADDRESS = """
                     WHERE m.org_id = hum.org_id() AND lower(u.email COLLATE "C") = lower($1::text COLLATE "C"))
 """
 INVITES = """
-    SELECT id, email, role, invited_by, created_at, expires_at
+    SELECT id, email, role, invited_by, created_at, expires_at, limited_numbers, limited_flows
       FROM invites
      WHERE id < coalesce($1::uuid, 'ffffffff-ffff-ffff-ffff-ffffffffffff') AND expires_at > now()
      ORDER BY id DESC
      LIMIT $2
 """
 INVITE = """
-    INSERT INTO invites (id, org_id, email, role, invited_by, made_by, made_by_key, expires_at)
-    VALUES ($1, hum.org_id(), $2, $3, $4, $5, $6, now() + $7::interval)
+    INSERT INTO invites (id, org_id, email, role, invited_by, made_by, made_by_key, expires_at, limited_numbers, limited_flows)
+    VALUES ($1, hum.org_id(), $2, $3, $4, $5, $6, now() + $7::interval, $8, $9)
     ON CONFLICT (org_id, lower(email COLLATE "C")) DO UPDATE
        SET id = excluded.id, role = excluded.role, invited_by = excluded.invited_by, made_by = excluded.made_by,
-           made_by_key = excluded.made_by_key, created_at = now(), expires_at = excluded.expires_at
-    RETURNING id, email, role, invited_by, created_at, expires_at
+           made_by_key = excluded.made_by_key, created_at = now(), expires_at = excluded.expires_at,
+           limited_numbers = excluded.limited_numbers, limited_flows = excluded.limited_flows
+    RETURNING id, email, role, invited_by, created_at, expires_at, limited_numbers, limited_flows
 """
 COUNT_OTHER_INVITES = """
     SELECT count(*) FROM invites WHERE expires_at > now() AND lower(email COLLATE "C") <> lower($1::text COLLATE "C")
@@ -107,6 +108,9 @@ class InviteRow:
     invited_by: str
     created_at: datetime
     expires_at: datetime
+    #: What the member will see; both empty: everything.
+    limited_numbers: Sequence[UUID]
+    limited_flows: Sequence[UUID]
 
 
 async def page_members(tx: Tx, after: tuple[datetime, UUID] | None, limit: int) -> list[MemberRow]:
@@ -205,9 +209,11 @@ async def invite(
     made_by: UUID | None,
     made_by_key: UUID | None,
     lasts: timedelta,
+    numbers: Sequence[UUID],
+    flows: Sequence[UUID],
 ) -> InviteRow:
     """Invite an address; replace an earlier invitation of it."""
-    row = await tx.fetchrow(INVITE, id, email, role, invited_by, made_by, made_by_key, lasts)
+    row = await tx.fetchrow(INVITE, id, email, role, invited_by, made_by, made_by_key, lasts, numbers, flows)
     assert row is not None
     return InviteRow(**row)
 

@@ -25,9 +25,9 @@ from hum.ids import Kind
 from hum.observe.logs import log
 from hum.settings import CallsSettings
 from hum.v1 import runtime_pb2
-from storage import calls
+from storage import call_records, calls
 from storage.calls import CallStateRow
-from storage.db import Db
+from storage.db import LIMITS, Db
 
 #: Seconds without sound after which a listener is sent silence: between a call's streams, or before the first.
 LISTEN_QUIET_SECONDS = 1.0
@@ -44,6 +44,8 @@ class _Attached:
     stack: ExitStack = field(default_factory=ExitStack)
     sound: ListenerStream | None = None
     offset_ms: int = 0
+    #: Whether the call has changed since it was last looked at: another agent may have it, whose calls the listener doesn't see.
+    has_changed: bool = False
 
 
 class Listening:
@@ -62,7 +64,13 @@ class Listening:
         Raises Unavailable and RateLimited, before the first piece if the call has a media process.
         """
         wake, attached = asyncio.Event(), _Attached()
-        unsubscribe = self._bus.subscribe(CHANGED, lambda call: wake.set() if call in {None, id} else None)
+
+        def on_change(call: UUID | None) -> None:
+            if call in {None, id}:
+                attached.has_changed = True
+                wake.set()
+
+        unsubscribe = self._bus.subscribe(CHANGED, on_change)
         ending = asyncio.create_task(self._wake_on_stop(wake))
         try:
             await self._attach(attached, org, id, wake)
@@ -81,6 +89,10 @@ class Listening:
         timeline, sent_ms = Timeline(), monotonic_ms()
         while not self._stopping.is_set():
             wake.clear()
+            if attached.has_changed:
+                attached.has_changed = False
+                if not await self._is_seen(org, id):
+                    return
             if attached.sound is not None and (piece := attached.sound.pop()) is not None:
                 if pcm := timeline.place(piece.at_ms + attached.offset_ms, piece.pcm):
                     yield pcm
@@ -95,6 +107,12 @@ class Listening:
             if quiet_ms >= LISTEN_QUIET_SECONDS * 1000:
                 yield timeline.silence(quiet_ms)
                 sent_ms += quiet_ms
+
+    async def _is_seen(self, org: UUID, id: UUID) -> bool:
+        if LIMITS.get() is None:
+            return True
+        async with self._db.tenant(org) as tx:
+            return bool(await call_records.get_many(tx, [id]))
 
     async def _attach(self, attached: _Attached, org: UUID, id: UUID, wake: asyncio.Event) -> bool:
         """Have the media process that has the call open a stream, if one does; return whether the call is live."""

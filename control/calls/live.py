@@ -19,9 +19,9 @@ from hum.clock import monotonic_ms
 from hum.ids import Kind
 from hum.v1 import calls_pb2 as pb
 from hum.v1 import runtime_pb2
-from storage import call_events, calls
+from storage import call_events, call_records, calls
 from storage.call_events import CallEventRow
-from storage.db import Db
+from storage.db import LIMITS, Db
 
 #: Seconds before a lease on a call's transcript deltas expires, unless renewed.
 WATCH_SECONDS = 30.0
@@ -68,7 +68,10 @@ class LiveCall:
                 if monotonic_ms() - watched_ms >= WATCH_SECONDS * 500:
                     await self._watch()
                     watched_ms = monotonic_ms()
-                for delta in await self._drain_deltas():
+                deltas = await self._drain_deltas()
+                if not await self._is_seen():
+                    return
+                for delta in deltas:
                     yield delta
                 if not stored:
                     with suppress(TimeoutError):
@@ -93,6 +96,13 @@ class LiveCall:
         if response.WhichOneof("event") == "turn":
             self._final_items.add(response.turn.item_id)
         return response
+
+    async def _is_seen(self) -> bool:
+        """Return whether the client still sees the call: another agent may have it now, and the bus knows no limits."""
+        if LIMITS.get() is None:
+            return True
+        async with self._db.tenant(self._org) as tx:
+            return bool(await call_records.get_many(tx, [self._id]))
 
     async def _drain_deltas(self) -> list[pb.StreamCallResponse]:
         """Return the deltas that have arrived, without those of final turns; empty the buffer."""

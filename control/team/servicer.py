@@ -28,7 +28,7 @@ class TeamServicer:
 
     async def UpdateMember(self, request: pb.UpdateMemberRequest, ctx: TransactionContext) -> pb.UpdateMemberResponse:
         user, role = ids.require(Kind.USER, request.user_id), word(options_pb2.Role, request.member.role)
-        limits, row = _limits(request), await team.member(ctx.tx, user)
+        limits, row = _changed_limits(request), await team.member(ctx.tx, user)
         # An admin is never limited: what ends a limit goes before the role, and what sets one after it.
         if limits is not None and not any(limits):
             row = await usecases.limit(ctx.tx, ctx.principal, user, *limits)
@@ -57,7 +57,10 @@ class TeamServicer:
     async def CreateInvite(self, request: pb.CreateInviteRequest, ctx: TransactionContext) -> pb.CreateInviteResponse:
         invite = request.invite
         role = word(options_pb2.Role, invite.role) or ""
-        row = await usecases.invite(ctx.tx, ctx.principal, invite.email, role, self._invite_lasts)
+        numbers, flows = _limits(invite.limited_to)
+        row = await usecases.invite(
+            ctx.tx, ctx.principal, invite.email, role, self._invite_lasts, numbers=numbers, flows=flows
+        )
         return pb.CreateInviteResponse(invite=present_invite(row))
 
     async def DeleteInvite(self, request: pb.DeleteInviteRequest, ctx: TransactionContext) -> pb.DeleteInviteResponse:
@@ -65,28 +68,34 @@ class TeamServicer:
         return pb.DeleteInviteResponse()
 
 
-def _limits(request: pb.UpdateMemberRequest) -> tuple[list[UUID], list[UUID]] | None:
+def _changed_limits(request: pb.UpdateMemberRequest) -> tuple[list[UUID], list[UUID]] | None:
     """Return the numbers and agents that a request limits a member to; None if it leaves that as it is."""
     if not request.member.HasField("limited_to") and "limited_to" not in request.update_mask.paths:
         return None
-    limited_to = request.member.limited_to
+    return _limits(request.member.limited_to)
+
+
+def _limits(limited_to: pb.LimitedTo) -> tuple[list[UUID], list[UUID]]:
     numbers = [ids.require(Kind.NUMBER, id) for id in dict.fromkeys(limited_to.number_ids)]
     return numbers, [ids.require(Kind.FLOW, id) for id in dict.fromkeys(limited_to.flow_ids)]
 
 
 def present(row: MemberRow, reader: Principal) -> pb.Member:
     """Return a member as the reader sees them: only admins see what others are limited to."""
-    limited_to = pb.LimitedTo(
-        number_ids=[ids.show(Kind.NUMBER, id) for id in row.limited_numbers],
-        flow_ids=[ids.show(Kind.FLOW, id) for id in row.limited_flows],
-    )
     return pb.Member(
-        limited_to=limited_to if reader.role == usecases.ADMIN or reader.user_id == row.user_id else None,
+        limited_to=_limited_to(row) if reader.role == usecases.ADMIN or reader.user_id == row.user_id else None,
         user_id=ids.show(Kind.USER, row.user_id),
         email=row.email,
         name=row.name,
         role=value(options_pb2.Role, row.role),
         joined_at=timestamp(row.joined_at),
+    )
+
+
+def _limited_to(row: MemberRow | InviteRow) -> pb.LimitedTo:
+    return pb.LimitedTo(
+        number_ids=[ids.show(Kind.NUMBER, id) for id in row.limited_numbers],
+        flow_ids=[ids.show(Kind.FLOW, id) for id in row.limited_flows],
     )
 
 
@@ -98,4 +107,5 @@ def present_invite(row: InviteRow) -> pb.Invite:
         invited_by=row.invited_by,
         created_at=timestamp(row.created_at),
         expires_at=timestamp(row.expires_at),
+        limited_to=_limited_to(row),
     )

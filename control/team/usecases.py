@@ -1,6 +1,6 @@
 """Members and invitations."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import timedelta
 from uuid import UUID
 
@@ -48,20 +48,26 @@ async def limit(tx: Tx, principal: Principal, user: UUID, numbers: Sequence[UUID
     """
     await _lock_admins(tx, principal)
     before = await team.member(tx, user)
-    unknown = {"number_ids": await team.unknown_numbers(tx, numbers), "flow_ids": await team.unknown_flows(tx, flows)}
-    kept = {*before.limited_numbers, *before.limited_flows}
-    errors = [
-        FieldError(f"member.limited_to.{field}", f"the organization has no {noun} {ids.show(kind, id)}")
-        for field, noun, kind in (("number_ids", "number", Kind.NUMBER), ("flow_ids", "agent", Kind.FLOW))
-        # What was deleted meanwhile may stay.
-        for id in sorted(unknown[field] - kept)
-    ]
-    if errors:
-        raise InvalidRequest(errors)
+    # What was deleted meanwhile may stay.
+    await _require_known(tx, "member", numbers, flows, {*before.limited_numbers, *before.limited_flows})
     if before.role == ADMIN and (numbers or flows):
         raise InvalidState("An admin sees everything: give the member another role first.")
     await team.set_limits(tx, user, numbers, flows)
     return await team.member(tx, user)
+
+
+async def _require_known(
+    tx: Tx, whose: str, numbers: Sequence[UUID], flows: Sequence[UUID], kept: Collection[UUID] = ()
+) -> None:
+    """Raise InvalidRequest for numbers and agents that the organization doesn't have, besides those of `kept`."""
+    unknown = {"number_ids": await team.unknown_numbers(tx, numbers), "flow_ids": await team.unknown_flows(tx, flows)}
+    errors = [
+        FieldError(f"{whose}.limited_to.{field}", f"the organization has no {noun} {ids.show(kind, id)}")
+        for field, noun, kind in (("number_ids", "number", Kind.NUMBER), ("flow_ids", "agent", Kind.FLOW))
+        for id in sorted(unknown[field].difference(kept))
+    ]
+    if errors:
+        raise InvalidRequest(errors)
 
 
 async def remove(tx: Tx, principal: Principal, user: UUID, *, keep_keys: bool) -> None:
@@ -114,11 +120,20 @@ def _require_another_admin(admins: Sequence[UUID], user: UUID) -> None:
         raise InvalidState("The organization needs an admin; make somebody else an admin first.")
 
 
-async def invite(tx: Tx, principal: Principal, email: str, role: str, lasts: timedelta) -> InviteRow:
-    """Invite a person by e-mail address.
+async def invite(
+    tx: Tx,
+    principal: Principal,
+    email: str,
+    role: str,
+    lasts: timedelta,
+    *,
+    numbers: Sequence[UUID] = (),
+    flows: Sequence[UUID] = (),
+) -> InviteRow:
+    """Invite a person by e-mail address; who joins is limited to the numbers and agents, if there are any.
 
-    Raises AlreadyExists for a member's address, InvalidRequest for an invalid address, BillingRequired, InvalidState at the limit of
-    invitations, and Forbidden for an admin demoted or removed since this request was admitted, or a key revoked since: that has deleted
+    Raises AlreadyExists for a member's address, InvalidRequest for an invalid address or as `limit` does, BillingRequired, InvalidState
+    for an admin with limits and at the limit of invitations, and Forbidden for an admin demoted or removed since this request was admitted, or a key revoked since: that has deleted
     their invitations.
     """
     if (complaint := validation.bad_account_email(email)) is not None:
@@ -128,13 +143,18 @@ async def invite(tx: Tx, principal: Principal, email: str, role: str, lasts: tim
     if principal.user_id is not None and not await team.is_still_admin(tx, principal.user_id):
         raise Forbidden("Only an admin can invite people, and you no longer are one.")
     await require_valid_key(tx, principal)
+    await _require_known(tx, "invite", numbers, flows)
+    if role == ADMIN and (numbers or flows):
+        raise InvalidState("An admin sees everything: invite the person with another role.")
     await limits.require(tx, principal.org_id, "seats", besides=email)
     if await team.count_other_invites(tx, email) >= MOST_INVITES:
         raise InvalidState(
             f"An organization has at most {MOST_INVITES} open invitations: delete those that are not needed."
         )
     inviter = await _inviter(tx, principal)
-    row = await team.invite(tx, ids.new(), email, role, inviter, principal.user_id, principal.key_id, lasts)
+    row = await team.invite(
+        tx, ids.new(), email, role, inviter, principal.user_id, principal.key_id, lasts, numbers, flows
+    )
     await events.append(tx, principal.org_id, row.id, events_pb2.MemberInvitedEvent(by=principal.name, role=role))
     return row
 

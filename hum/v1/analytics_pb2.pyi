@@ -403,6 +403,7 @@ class GetDashboardResponse(message.Message):
     numbers: builtins.int
     flows: builtins.int
     contacts: builtins.int
+    """0 for a member who sees some numbers and agents only, and has no list of contacts."""
     @builtins.property
     def today(self) -> CallFigures: ...
     @builtins.property

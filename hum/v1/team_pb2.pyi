@@ -249,6 +249,7 @@ class Invite(message.Message):
     INVITED_BY_FIELD_NUMBER: builtins.int
     CREATED_AT_FIELD_NUMBER: builtins.int
     EXPIRES_AT_FIELD_NUMBER: builtins.int
+    LIMITED_TO_FIELD_NUMBER: builtins.int
     id: builtins.str
     email: builtins.str
     role: options_pb2.Role.ValueType
@@ -258,6 +259,10 @@ class Invite(message.Message):
     def created_at(self) -> timestamp_pb2.Timestamp: ...
     @builtins.property
     def expires_at(self) -> timestamp_pb2.Timestamp: ...
+    @builtins.property
+    def limited_to(self) -> LimitedTo:
+        """What the person will see from the moment of joining, as a member's `limited_to`.  Nothing in it: everything."""
+
     def __init__(
         self,
         *,
@@ -267,10 +272,11 @@ class Invite(message.Message):
         invited_by: builtins.str = ...,
         created_at: timestamp_pb2.Timestamp | None = ...,
         expires_at: timestamp_pb2.Timestamp | None = ...,
+        limited_to: LimitedTo | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = typing.Literal["_email", b"_email", "created_at", b"created_at", "email", b"email", "expires_at", b"expires_at"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = typing.Literal["_email", b"_email", "created_at", b"created_at", "email", b"email", "expires_at", b"expires_at", "limited_to", b"limited_to"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = typing.Literal["_email", b"_email", "created_at", b"created_at", "email", b"email", "expires_at", b"expires_at", "id", b"id", "invited_by", b"invited_by", "role", b"role"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = typing.Literal["_email", b"_email", "created_at", b"created_at", "email", b"email", "expires_at", b"expires_at", "id", b"id", "invited_by", b"invited_by", "limited_to", b"limited_to", "role", b"role"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__email: _TypeAlias = typing.Literal["email"]  # noqa: Y015
     _WhichOneofArgType__email: _TypeAlias = typing.Literal["_email", b"_email"]  # noqa: Y015

@@ -9,6 +9,9 @@ from hum.ids import Kind
 from sandbox.signin import Issuer
 from sandbox.signin.people import User
 from tests.contract.conftest import Browser, Edge
+from tests.contract.inbox import numbered
+from tests.contract.test_authorization import belongings
+from tests.contract.test_limited_members import owner_of
 from tests.contract.test_team import ADA, GRACE
 
 MALLORY = "mallory@example.com"
@@ -121,3 +124,49 @@ async def test_addresses_that_unicode_folds_into_one_are_not_one(edge: Edge, iss
     assert [each["field"] for each in bad.json()["error"]["details"]] == ["email"]
     mike = await edge.signed_in("mike@example.com")
     assert [each["id"] for each in (await mike.get("/api/me")).json()["invitations"]] == [id]
+
+
+async def test_an_invitation_limits_whoever_accepts_it(edge: Edge) -> None:
+    owned = await belongings(edge)
+    http = await owner_of(edge, owned)
+    other = await numbered(edge, http, "+13175550300")
+    wish = {"email": GRACE, "role": "operator", "limited_to": {"number_ids": [other], "flow_ids": []}}
+    invited = await http.post("/api/team/invites", json=wish)
+    assert invited.status_code == 201 and invited.json()["limited_to"] == wish["limited_to"]
+    assert (await http.get("/api/team/invites")).json()["invites"][0]["limited_to"] == wish["limited_to"]
+    grace = await edge.signed_in(GRACE)
+    accepted = await grace.post(f"/api/me/invitations/{invited.json()['id']}/accept")
+    assert accepted.status_code == 200 and accepted.json()["limited"] is True
+    assert (await grace.get("/api/calls")).json()["calls"] == []
+    assert (await grace.get(f"/api/calls/{owned['calls']}")).status_code == 404
+    (member,) = [each for each in (await http.get("/api/team")).json()["members"] if each["email"] == GRACE]
+    assert member["limited_to"] == wish["limited_to"]
+
+
+async def test_an_invitation_again_replaces_the_limits(edge: Edge) -> None:
+    http = await edge.client("Clinic")
+    number = await numbered(edge, http, "+13175550300")
+    wish = {"email": GRACE, "role": "viewer"}
+    for limits in ({"number_ids": [number], "flow_ids": []}, {"number_ids": [], "flow_ids": []}):
+        assert (await http.post("/api/team/invites", json={**wish, "limited_to": limits})).json()[
+            "limited_to"
+        ] == limits
+    grace = await edge.signed_in(GRACE)
+    (invitation,) = (await grace.get("/api/me")).json()["invitations"]
+    assert (await grace.post(f"/api/me/invitations/{invitation['id']}/accept")).json()["limited"] is False
+
+
+async def test_an_invitation_limits_to_what_exists_and_no_admin(edge: Edge) -> None:
+    http = await edge.client("Clinic")
+    theirs = await numbered(edge, await edge.client("Klinic"), "+13175550301")
+    number = await numbered(edge, http, "+13175550300")
+    refused = [
+        ("viewer", {"number_ids": [theirs]}, 400),
+        ("viewer", {"flow_ids": [ids.show(Kind.FLOW, ids.new())]}, 400),
+        ("admin", {"number_ids": [number]}, 409),
+    ]
+    for role, limits, status in refused:
+        answer = await http.post("/api/team/invites", json={"email": GRACE, "role": role, "limited_to": limits})
+        assert answer.status_code == status, answer.text
+        assert status != 400 or "limited_to" in answer.text
+    assert (await http.get("/api/team/invites")).json()["invites"] == []

@@ -1,6 +1,7 @@
 /** What a role may not do isn't offered, or is off and says why; a connection that breaks is told, and nothing is missed. */
 import { type AddressInfo, type Socket, connect, createServer } from "node:net";
 import { type Person, expect, forgive, fresh, test } from "../journey.ts";
+import { clinic } from "../things.ts";
 
 async function viewer(admin: Person, another: (email: string) => Promise<Person>): Promise<Person> {
   const email = `${fresh("viewer")}@example.com`;
@@ -21,10 +22,37 @@ test("a viewer sees what viewers may, and why the rest is off", async ({ admin, 
   await go("/calls");
   const place = page.getByRole("button", { name: "Place a call" }).first();
   await expect(place).toHaveAttribute("aria-disabled", "true");
-  await expect(place).toHaveAttribute("title", /role \(viewer\) doesn't include calls:write/);
+  await expect(place).toHaveAttribute("title", /role \(viewer\) may not change calls/);
   await place.focus();
   await page.keyboard.press("Enter");
   await expect(page.getByRole("dialog")).toHaveCount(0);
+});
+
+test("who is limited to a number sees its calls alone", async ({ admin, another, outside }) => {
+  test.slow();
+  const [seen, other] = [await clinic(admin), await clinic(admin)];
+  const person = await viewer(admin, another);
+  await Promise.all([outside.call(seen.e164, ["I would like to book a cleaning."], "+13175559011"), outside.call(other.e164, ["I would like to book a cleaning."], "+13175559012")]);
+  await person.go("/calls");
+  await expect(person.page.getByRole("row").filter({ hasText: "555-9012" })).toBeVisible();
+
+  const { numbers } = await admin.api<{ numbers: { id: string; e164: string; friendly_name: string | null }[] }>("GET", "/api/numbers");
+  const label = numbers.find((each) => each.e164 === seen.e164)?.friendly_name;
+  await admin.go("/team");
+  await admin.page.getByRole("button", { name: `What ${person.email} sees` }).click();
+  const dialog = admin.page.getByRole("dialog");
+  const choices = dialog.getByRole("group", { name: "These numbers" });
+  await (label ? choices.getByLabel(label) : choices.getByLabel(seen.e164.slice(-4))).check();
+  await dialog.getByRole("button", { name: "Save" }).click();
+  await expect(dialog).toBeHidden();
+
+  await person.go("/calls");
+  await expect(person.page.getByRole("row").filter({ hasText: "555-9011" })).toBeVisible();
+  await expect(person.page.getByRole("row").filter({ hasText: "555-9012" })).toHaveCount(0);
+  const nav = person.page.getByRole("navigation", { name: "Pages" });
+  for (const whole of ["Contacts", "Webhooks", "Events"]) await expect(nav.getByRole("link", { name: whole, exact: true })).toHaveCount(0);
+  await expect(nav.getByRole("link", { name: "Numbers" })).toBeVisible();
+  forgive(person.page); // its stream ended when the limit was set
 });
 
 test("who is removed is out at the next question", async ({ admin, another }) => {

@@ -8,6 +8,8 @@ export interface NavItem {
   needs?: Permission;
   /** Its scope includes what others may do too, but this page is for admins. */
   isForAdmins?: boolean;
+  /** It tells of the whole organization: not for members who see some numbers and agents only. */
+  isWhole?: boolean;
   /** After `g`: `g c` goes to the calls. */
   key?: string;
 }
@@ -21,7 +23,7 @@ export const NAV: { label: keyof Sections["shell"]["navGroups"]; items: NavItem[
       { to: "/inbox", label: "inbox", needs: "sms:read", key: "i" },
       { to: "/voicemails", label: "voicemails", needs: "calls:read", key: "v" },
       { to: "/approvals", label: "approvals", needs: "approvals:read", key: "p" },
-      { to: "/contacts", label: "contacts", needs: "contacts:read", key: "o" },
+      { to: "/contacts", label: "contacts", needs: "contacts:read", isWhole: true, key: "o" },
       { to: "/campaigns", label: "campaigns", needs: "campaigns:read", key: "m" },
     ],
   },
@@ -34,9 +36,9 @@ export const NAV: { label: keyof Sections["shell"]["navGroups"]; items: NavItem[
       { to: "/tools", label: "tools", needs: "integrations:read", key: "t" },
       { to: "/mcp-servers", label: "mcpServers", needs: "integrations:read" },
       { to: "/crm", label: "crm", needs: "integrations:read" },
-      { to: "/webhooks", label: "webhooks", needs: "webhooks:read", key: "w" },
+      { to: "/webhooks", label: "webhooks", needs: "webhooks:read", isWhole: true, key: "w" },
       { to: "/triggers", label: "triggers", needs: "integrations:read" },
-      { to: "/events", label: "events", needs: "webhooks:read", key: "e" },
+      { to: "/events", label: "events", needs: "webhooks:read", isWhole: true, key: "e" },
     ],
   },
   {
@@ -54,5 +56,5 @@ export const NAV: { label: keyof Sections["shell"]["navGroups"]; items: NavItem[
 ];
 
 export function isShown(item: NavItem, me: Me): boolean {
-  return (!item.needs || can(me, item.needs)) && (!item.isForAdmins || me.role === "admin");
+  return (!item.needs || can(me, item.needs)) && (!item.isForAdmins || me.role === "admin") && !(item.isWhole && me.limited);
 }

@@ -108,7 +108,6 @@ export default {
   deleteCall: "Delete the call",
   deleteWhenOver: "A live call can't be deleted.",
   adminsOnly: "Only admins delete calls.",
-  needs: (permission: string) => `Your role doesn't include ${permission}.`,
   deleteWord: "delete",
   deleteLead: "Its recording, transcript, notes and message are deleted for good. Figures in the analytics stay.",
   callDeleted: "The call is deleted.",

@@ -107,7 +107,6 @@ const texts: Sections["call"] = {
   deleteCall: "Eliminar la llamada",
   deleteWhenOver: "Una llamada en curso no se puede eliminar.",
   adminsOnly: "Solo los administradores eliminan llamadas.",
-  needs: (permission) => `Su rol no incluye ${permission}.`,
   deleteWord: "eliminar",
   deleteLead: "Su grabación, transcripción, notas y mensaje se eliminan para siempre. Las cifras de la analítica se conservan.",
   callDeleted: "La llamada está eliminada.",

@@ -1,6 +1,6 @@
 /** What the start page asks. Keys begin with the nouns that the stream's news refetch. */
 import { api, data } from "@/api/client";
-import { can, heldMe, useCan } from "@/api/me";
+import { can, heldMe, useCan, useMe } from "@/api/me";
 import { askThingAhead, useThing } from "@/api/queries";
 
 const SHOWN_LIVE = 20;
@@ -45,7 +45,8 @@ export function useInboxCounts() {
 export function useTroubledWebhooks() {
   const ask = async (signal: AbortSignal) =>
     (await data(api.GET("/api/webhooks", { params: { query: { limit: WEBHOOKS_MOST } }, signal }))).webhooks.filter((each) => each.status === "failing" || each.disabled_reason);
-  return useThing(["webhooks", "troubled"], ask, { enabled: useCan("webhooks:read") });
+  const me = useMe();
+  return useThing(["webhooks", "troubled"], ask, { enabled: can(me, "webhooks:read") && !me.limited });
 }
 
 export function useReachedLimits() {

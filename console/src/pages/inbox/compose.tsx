@@ -2,7 +2,7 @@ import { useNavigate } from "@tanstack/react-router";
 import { useRef, useState } from "react";
 import { useChange } from "@/api/acts";
 import { api, data, idempotencyKey } from "@/api/client";
-import { ownKey, useCan, useMe } from "@/api/me";
+import { can, ownKey, useMe } from "@/api/me";
 import { useThing } from "@/api/queries";
 import { completed, inE164 } from "@/api/phones";
 import { useTexts } from "@/i18n";
@@ -129,7 +129,8 @@ export function e164Of(text: string): string {
 /** A number, or a contact that is found by name. */
 function Recipient({ value, error, onChange, onLeave }: { value: string; error: string | undefined; onChange: (to: string) => void; onLeave: () => void }) {
   const t = useTexts("inbox");
-  const mayAsk = useCan("contacts:read");
+  const me = useMe();
+  const mayAsk = can(me, "contacts:read") && !me.limited;
   const q = value.trim();
   const isNumber = /^\+\d{8,}$/.test(e164Of(q));
   const { data: page } = useThing(

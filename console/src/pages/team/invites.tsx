@@ -6,12 +6,14 @@ import { useTexts } from "@/i18n";
 import { useAttempt } from "@/lib/attempt";
 import { byField } from "@/lib/refusals";
 import { Button } from "@/ui/button";
+import { Copy } from "@/ui/copy";
 import { Dialog } from "@/ui/dialog";
 import { SelectField, TextField } from "@/ui/field";
 import { Empty, Time } from "@/ui/layout";
 import { type Column, Table } from "@/ui/table";
 import { toast } from "@/ui/toast";
-import { type Invite, ROLES, type Role, useInvites } from "./queries";
+import { type Invite, ROLES, type Role, useInviteTo, useInvites, useSendsEmails } from "./queries";
+import { Seen, isLimited, limitsOf } from "./sees";
 
 const TOUCHED = [["team", "invites"], ["billing"]];
 
@@ -32,6 +34,7 @@ function useColumns(): Column<Invite>[] {
   return [
     { key: "email", title: t.email, width: "minmax(9rem, 2fr)", cell: (row) => <span className="font-medium">{row.email}</span> },
     { key: "role", title: t.role, width: "7rem", isWide: true, cell: (row) => shell.roles[row.role] },
+    { key: "sees", title: t.sees, width: "minmax(8rem, 1fr)", isWide: true, cell: (row) => (isLimited(row) ? t.seesSome : t.seesEverything) },
     { key: "by", title: t.by, width: "minmax(7rem, 1fr)", isWide: true, cell: (row) => row.invited_by },
     { key: "until", title: t.expires, width: "8.5rem", isWide: true, isRight: true, cell: (row) => <Time at={row.expires_at} /> },
     { key: "revoke", title: "", width: "7.5rem", isRight: true, cell: (row) => <Revoke invite={row} /> },
@@ -42,7 +45,7 @@ function Revoke({ invite }: { invite: Invite }) {
   const t = useTexts("team");
   const shell = useTexts("shell");
   const attempt = useAttempt();
-  const again = useChange(() => data(api.POST("/api/team/invites", { body: { email: invite.email, role: invite.role }, params: { header: { "Idempotency-Key": attempt.key(invite.id) } } })), TOUCHED);
+  const again = useChange(() => data(api.POST("/api/team/invites", { body: { email: invite.email, role: invite.role, limited_to: invite.limited_to }, params: { header: { "Idempotency-Key": attempt.key(invite.id) } } })), TOUCHED);
   const revoke = useChange(() => api.DELETE("/api/team/invites/{id}", { params: { path: { id: invite.id } } }), TOUCHED, {
     onDone: () => toast.done(t.revoked(invite.email), { label: shell.undo, run: () => again.mutate(undefined) }),
   });
@@ -58,9 +61,12 @@ export function InviteDialog({ onClose }: { onClose: () => void }) {
   const shell = useTexts("shell");
   const [email, setEmail] = useState("");
   const [role, setRole] = useState<Role>("operator");
+  const [chosen, setChosen] = useState<ReadonlySet<string>>(new Set());
   const [fault, setFault] = useState<string>();
   const [key, setKey] = useState(idempotencyKey);
-  const invite = useChange(() => data(api.POST("/api/team/invites", { body: { email: email.trim(), role }, params: { header: { "Idempotency-Key": key } } })), TOUCHED, {
+  const replaced = useInviteTo(email);
+  const sendsEmails = useSendsEmails();
+  const invite = useChange(() => data(api.POST("/api/team/invites", { body: { email: email.trim(), role, limited_to: role === "admin" ? undefined : limitsOf(chosen) }, params: { header: { "Idempotency-Key": key } } })), TOUCHED, {
     onDone: (sent) => {
       toast.done(t.sent(sent.email));
       onClose();
@@ -76,7 +82,7 @@ export function InviteDialog({ onClose }: { onClose: () => void }) {
       isOpen
       onClose={onClose}
       title={t.invite}
-      description={t.inviteLead}
+      description={sendsEmails === undefined ? t.inviteLead : `${t.inviteLead} ${sendsEmails ? t.inviteMailed : t.inviteUnmailed}`}
       actions={
         <>
           <Button onClick={onClose}>{shell.cancel}</Button>
@@ -106,7 +112,23 @@ export function InviteDialog({ onClose }: { onClose: () => void }) {
             setFault(undefined);
           }}
         />
+        {replaced && (
+          <p role="status" className="mt-1 text-[13px] text-warn">
+            {t.replaces(replaced.email, shell.roles[replaced.role] ?? replaced.role)}
+          </p>
+        )}
         <SelectField label={t.role} hint={t.roleHints[role]} choices={ROLES.map((each) => ({ value: each, label: shell.roles[each] ?? each }))} value={role} onChange={(event) => setRole(event.target.value as Role)} />
+        {role !== "admin" && (
+          <details className="mt-3">
+            <summary className="cursor-pointer text-[13px] font-medium">
+              {t.sees}: {chosen.size === 0 ? t.seesEverything : t.seesSome}
+            </summary>
+            <p className="mt-1 text-[13px] text-dim">{chosen.size === 0 ? t.seesEverythingLead : t.seesSomeLead}</p>
+            <Seen chosen={chosen} onChange={setChosen} />
+          </details>
+        )}
+        <p className="mt-3 text-[13px] text-dim">{t.inviteLink}</p>
+        <Copy value={`${location.origin}/`} label={t.copyLink} />
       </form>
     </Dialog>
   );

@@ -1,5 +1,5 @@
 import { type Schemas, api, data } from "@/api/client";
-import { useList } from "@/api/queries";
+import { useList, useThing } from "@/api/queries";
 
 export type Member = Schemas["Member"] & { id: string };
 export type Invite = Schemas["Invite"];
@@ -21,4 +21,27 @@ export function useInvites(isWanted: boolean) {
     (page) => page.invites,
     isWanted,
   );
+}
+
+/** The open invitation to this address, which the next one to it replaces. */
+export function useInviteTo(email: string): Invite | undefined {
+  const address = email.trim().toLowerCase();
+  const { data: invites } = useThing(["team", "invites", "all"], allInvites);
+  return invites?.find((each) => each.email.toLowerCase() === address);
+}
+
+async function allInvites(signal: AbortSignal): Promise<Invite[]> {
+  const all: Invite[] = [];
+  let cursor: string | null | undefined;
+  do {
+    const page = await data(api.GET("/api/team/invites", { params: { query: { limit: 100, ...(cursor ? { cursor } : {}) } }, signal }));
+    all.push(...page.invites);
+    cursor = page.next_cursor;
+  } while (cursor);
+  return all;
+}
+
+/** Whether this deployment sends e-mails; undefined until it is known. */
+export function useSendsEmails(): boolean | undefined {
+  return useThing(["me", "notifications"], (signal) => data(api.GET("/api/me/notifications", { signal }))).data?.available;
 }
