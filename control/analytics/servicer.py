@@ -36,7 +36,7 @@ class AnalyticsServicer:
         if flow is not None:
             await flows.get(ctx.tx, flow)
         time_zone = request.time_zone or (await identity.organization(ctx.tx, ctx.organization)).time_zone
-        return await _analytics(ctx, _window(request, time_zone), time_zone, flow)
+        return await _with_tags(ctx, _window(request, time_zone), time_zone, flow)
 
     async def GetTextAnalytics(
         self, request: pb.GetTextAnalyticsRequest, ctx: TransactionContext
@@ -57,7 +57,8 @@ class AnalyticsServicer:
         flow = ids.require(Kind.FLOW, request.id)
         await flows.get(ctx.tx, flow)
         time_zone = (await identity.organization(ctx.tx, ctx.organization)).time_zone
-        return pb.GetFlowMetricsResponse(analytics=await _analytics(ctx, _window(request, time_zone), time_zone, flow))
+        window = _window(request, time_zone)
+        return pb.GetFlowMetricsResponse(analytics=await _with_tags(ctx, window, time_zone, flow))
 
     async def GetDashboard(self, _: pb.GetDashboardRequest, ctx: TransactionContext) -> pb.GetDashboardResponse:
         time_zone = (await identity.organization(ctx.tx, ctx.organization)).time_zone
@@ -93,6 +94,16 @@ def _window(
 def _span(window: Sequence[date], time_zone: str, flow: UUID | None) -> AnalyticsSpan:
     since, until = days.midnight(window[0], time_zone), days.midnight(window[-1] + ONE_DAY, time_zone)
     return AnalyticsSpan(since, until, time_zone, flow)
+
+
+async def _with_tags(
+    ctx: TransactionContext, window: Sequence[date], time_zone: str, flow: UUID | None
+) -> pb.GetAnalyticsResponse:
+    """Return the figures with those by tag, which no roll-up has."""
+    answer = await _analytics(ctx, window, time_zone, flow)
+    tags = await analytics.tags(ctx.tx, _span(window, time_zone, flow))
+    answer.tags.extend(pb.NamedFigures(name=tag, **_counts(row)) for tag, row in _largest_first(tags))
+    return answer
 
 
 async def _analytics(
