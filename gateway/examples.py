@@ -232,7 +232,7 @@ def _fits(field: FieldDescriptor, text: Any) -> bool:
     if names.is_map(field):
         return isinstance(text, dict)
     if field.is_repeated:
-        return isinstance(text, list)
+        return isinstance(text, list) and (field.message_type is not None) == isinstance(text[0], dict)
     return field.type == FieldDescriptor.TYPE_STRING and isinstance(text, str) != names.is_raw_json(field)
 
 

@@ -12,6 +12,7 @@ from storage.latencies import MEASURES
 
 READER = "analytics"
 BAND_RATIO = 1.1
+MOST_TAGS = 100
 
 # Deleted calls are kept here for a while, because their events may be read later.
 TOUCHED = """
@@ -116,6 +117,14 @@ LATENCIES = f"""
              WHERE $4::uuid IS NULL OR flow_id = $4) AS r
      GROUP BY GROUPING SETS ((day, measure, band), (measure, band))
      ORDER BY band
+"""
+# Tags change after a call: they are counted by themselves, so that calls without one cost nothing.
+TAGS = f"""
+    SELECT t.tag, count(*) AS calls, count(c.answered_at) AS answered,
+           coalesce(sum(extract(epoch FROM c.ended_at - c.answered_at)::bigint), 0)::bigint AS talk_seconds
+      FROM call_tags t JOIN calls c ON c.id = t.call_id
+     WHERE c.ended_at IS NOT NULL AND t.called_at >= $1 AND t.called_at < $2 AND ($3::uuid IS NULL OR c.flow_id = $3)
+     GROUP BY 1 ORDER BY 2 DESC, 1 LIMIT {MOST_TAGS}
 """
 # A limited member has no list of contacts, and to count those of their calls and texts reads all of these.
 NOW = """
@@ -235,6 +244,15 @@ async def figures(tx: Tx, span: AnalyticsSpan) -> GroupedFigures:
             case _:
                 grouped.total = row_figures
     return grouped
+
+
+async def tags(tx: Tx, span: AnalyticsSpan) -> dict[str, FiguresRow]:
+    """Return the figures of a span's calls by tag, the most frequent ones."""
+    rows = await tx.fetch(TAGS, span.since, span.until, span.flow)
+    return {
+        row["tag"]: FiguresRow(calls=row["calls"], answered=row["answered"], talk_seconds=row["talk_seconds"])
+        for row in rows
+    }
 
 
 async def latencies(tx: Tx, span: AnalyticsSpan) -> list[BandRow]:

@@ -7,6 +7,8 @@ from typing import TypeVar
 from uuid import UUID
 
 from control.analytics import percentiles
+from control.analytics import present as presented
+from control.analytics.present import CountedTexts
 from control.base import days
 from control.boundary import TransactionContext
 from control.calls import present
@@ -14,7 +16,7 @@ from hum import ids
 from hum.clock import now
 from hum.ids import Kind
 from hum.v1 import analytics_pb2 as pb
-from storage import analytics, call_records, flows, identity
+from storage import analytics, call_records, flows, identity, text_analytics
 from storage.analytics import AnalyticsSpan, BandRow, FiguresRow
 
 DASHBOARD_DAYS, RECENT_CALLS = 7, 5
@@ -34,7 +36,20 @@ class AnalyticsServicer:
         if flow is not None:
             await flows.get(ctx.tx, flow)
         time_zone = request.time_zone or (await identity.organization(ctx.tx, ctx.organization)).time_zone
-        return await _analytics(ctx, _window(request, time_zone), time_zone, flow)
+        return await _with_tags(ctx, _window(request, time_zone), time_zone, flow)
+
+    async def GetTextAnalytics(
+        self, request: pb.GetTextAnalyticsRequest, ctx: TransactionContext
+    ) -> pb.GetTextAnalyticsResponse:
+        time_zone = request.time_zone or (await identity.organization(ctx.tx, ctx.organization)).time_zone
+        window = _window(request, time_zone)
+        span = _span(window, time_zone, None)
+        counted = CountedTexts(
+            await text_analytics.figures(ctx.tx, span),
+            await text_analytics.answered(ctx.tx, span),
+            await text_analytics.campaigns(ctx.tx, span),
+        )
+        return presented.texts(window, time_zone, counted)
 
     async def GetFlowMetrics(
         self, request: pb.GetFlowMetricsRequest, ctx: TransactionContext
@@ -42,7 +57,8 @@ class AnalyticsServicer:
         flow = ids.require(Kind.FLOW, request.id)
         await flows.get(ctx.tx, flow)
         time_zone = (await identity.organization(ctx.tx, ctx.organization)).time_zone
-        return pb.GetFlowMetricsResponse(analytics=await _analytics(ctx, _window(request, time_zone), time_zone, flow))
+        window = _window(request, time_zone)
+        return pb.GetFlowMetricsResponse(analytics=await _with_tags(ctx, window, time_zone, flow))
 
     async def GetDashboard(self, _: pb.GetDashboardRequest, ctx: TransactionContext) -> pb.GetDashboardResponse:
         time_zone = (await identity.organization(ctx.tx, ctx.organization)).time_zone
@@ -64,7 +80,9 @@ class AnalyticsServicer:
         )
 
 
-def _window(request: pb.GetAnalyticsRequest | pb.GetFlowMetricsRequest, time_zone: str) -> list[date]:
+def _window(
+    request: pb.GetAnalyticsRequest | pb.GetTextAnalyticsRequest | pb.GetFlowMetricsRequest, time_zone: str
+) -> list[date]:
     return days.window(
         days.today(now(), time_zone),
         request.days if request.HasField("days") else None,
@@ -73,11 +91,25 @@ def _window(request: pb.GetAnalyticsRequest | pb.GetFlowMetricsRequest, time_zon
     )
 
 
+def _span(window: Sequence[date], time_zone: str, flow: UUID | None) -> AnalyticsSpan:
+    since, until = days.midnight(window[0], time_zone), days.midnight(window[-1] + ONE_DAY, time_zone)
+    return AnalyticsSpan(since, until, time_zone, flow)
+
+
+async def _with_tags(
+    ctx: TransactionContext, window: Sequence[date], time_zone: str, flow: UUID | None
+) -> pb.GetAnalyticsResponse:
+    """Return the figures with those by tag, which no roll-up has."""
+    answer = await _analytics(ctx, window, time_zone, flow)
+    tags = await analytics.tags(ctx.tx, _span(window, time_zone, flow))
+    answer.tags.extend(pb.NamedFigures(name=tag, **_counts(row)) for tag, row in _largest_first(tags))
+    return answer
+
+
 async def _analytics(
     ctx: TransactionContext, window: Sequence[date], time_zone: str, flow: UUID | None
 ) -> pb.GetAnalyticsResponse:
-    since, until = days.midnight(window[0], time_zone), days.midnight(window[-1] + ONE_DAY, time_zone)
-    span = AnalyticsSpan(since, until, time_zone, flow)
+    span = _span(window, time_zone, flow)
     grouped = await analytics.figures(ctx.tx, span)
     waits = _by_day(await analytics.latencies(ctx.tx, span))
     return pb.GetAnalyticsResponse(
@@ -98,6 +130,9 @@ async def _analytics(
         hours=[
             pb.HourFigures(weekday=hour // DAY_HOURS + 1, hour=hour % DAY_HOURS, **_counts(row))
             for hour, row in sorted(grouped.by_hour.items())
+        ],
+        tags=[
+            pb.NamedFigures(name=tag, **_counts(row)) for tag, row in _largest_first(await analytics.tags(ctx.tx, span))
         ],
     )
 

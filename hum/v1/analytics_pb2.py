@@ -26,9 +26,10 @@ from hum.v1 import validate_pb2 as buf_dot_validate_dot_validate__pb2
 from google.api import annotations_pb2 as google_dot_api_dot_annotations__pb2
 from hum.v1 import calls_pb2 as hum_dot_v1_dot_calls__pb2
 from hum.v1 import options_pb2 as hum_dot_v1_dot_options__pb2
+from hum.v1 import sms_pb2 as hum_dot_v1_dot_sms__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x16hum/v1/analytics.proto\x12\x06hum.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x12hum/v1/calls.proto\x1a\x14hum/v1/options.proto\"\x97\x05\n\x0b\x43\x61llFigures\x12\x14\n\x05\x63\x61lls\x18\x01 \x01(\x03R\x05\x63\x61lls\x12\x18\n\x07inbound\x18\x02 \x01(\x03R\x07inbound\x12\x1a\n\x08outbound\x18\x03 \x01(\x03R\x08outbound\x12\x1a\n\x08\x61nswered\x18\x04 \x01(\x03R\x08\x61nswered\x12!\n\x0ctalk_seconds\x18\x05 \x01(\x03R\x0btalkSeconds\x12,\n\x0f\x61verage_seconds\x18\x06 \x01(\x05H\x00R\x0e\x61verageSeconds\x88\x01\x01\x12$\n\rinterruptions\x18\x07 \x01(\x03R\rinterruptions\x12\x30\n\x12\x66irst_sound_p50_ms\x18\x08 \x01(\x05H\x01R\x0f\x66irstSoundP50Ms\x88\x01\x01\x12\x30\n\x12\x66irst_sound_p95_ms\x18\t \x01(\x05H\x02R\x0f\x66irstSoundP95Ms\x88\x01\x01\x12\x32\n\x13\x66irst_answer_p50_ms\x18\n \x01(\x05H\x03R\x10\x66irstAnswerP50Ms\x88\x01\x01\x12\x32\n\x13\x66irst_answer_p95_ms\x18\x0b \x01(\x05H\x04R\x10\x66irstAnswerP95Ms\x88\x01\x01\x12#\n\x0bours_p95_ms\x18\x0c \x01(\x05H\x05R\toursP95Ms\x88\x01\x01\x12%\n\x0cmodel_p95_ms\x18\r \x01(\x05H\x06R\nmodelP95Ms\x88\x01\x01\x42\x12\n\x10_average_secondsB\x15\n\x13_first_sound_p50_msB\x15\n\x13_first_sound_p95_msB\x16\n\x14_first_answer_p50_msB\x16\n\x14_first_answer_p95_msB\x0e\n\x0c_ours_p95_msB\x0f\n\r_model_p95_ms\"U\n\nDayFigures\x12\x12\n\x04\x64\x61te\x18\x01 \x01(\tR\x04\x64\x61te\x12\x33\n\x07\x66igures\x18\x02 \x01(\x0b\x32\x13.hum.v1.CallFiguresB\x04\x90\xb6\x18\x01R\x07\x66igures\"\x8c\x01\n\x0b\x46lowFigures\x12\x1c\n\x07\x66low_id\x18\x01 \x01(\tH\x00R\x06\x66lowId\x88\x01\x01\x12\x14\n\x05\x63\x61lls\x18\x02 \x01(\x03R\x05\x63\x61lls\x12\x1a\n\x08\x61nswered\x18\x03 \x01(\x03R\x08\x61nswered\x12!\n\x0ctalk_seconds\x18\x04 \x01(\x03R\x0btalkSecondsB\n\n\x08_flow_id\"\x90\x01\n\x0bHourFigures\x12\x18\n\x07weekday\x18\x01 \x01(\x05R\x07weekday\x12\x12\n\x04hour\x18\x02 \x01(\x05R\x04hour\x12\x14\n\x05\x63\x61lls\x18\x03 \x01(\x03R\x05\x63\x61lls\x12\x1a\n\x08\x61nswered\x18\x04 \x01(\x03R\x08\x61nswered\x12!\n\x0ctalk_seconds\x18\x05 \x01(\x03R\x0btalkSeconds\"\x85\x01\n\x0cNamedFigures\x12\x17\n\x04name\x18\x01 \x01(\tH\x00R\x04name\x88\x01\x01\x12\x14\n\x05\x63\x61lls\x18\x02 \x01(\x03R\x05\x63\x61lls\x12\x1a\n\x08\x61nswered\x18\x03 \x01(\x03R\x08\x61nswered\x12!\n\x0ctalk_seconds\x18\x04 \x01(\x03R\x0btalkSecondsB\x07\n\x05_name\"\xdf\x01\n\x13GetAnalyticsRequest\x12#\n\x04\x64\x61ys\x18\x01 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xee\x02(\x01H\x00R\x04\x64\x61ys\x88\x01\x01\x12\x17\n\x07\x66low_id\x18\x02 \x01(\tR\x06\x66lowId\x12!\n\ttime_zone\x18\x03 \x01(\tB\x04\xe0\xb5\x18\x02R\x08timeZone\x12\"\n\tfirst_day\x18\x04 \x01(\tB\x04\xe0\xb5\x18\x07H\x01R\x04\x66rom\x88\x01\x01\x12\x1f\n\x08last_day\x18\x05 \x01(\tB\x04\xe0\xb5\x18\x07H\x02R\x02to\x88\x01\x01\x42\x07\n\x05_daysB\x0c\n\n_first_dayB\x0b\n\t_last_day\"\xc8\x02\n\x14GetAnalyticsResponse\x12\x1b\n\ttime_zone\x18\x01 \x01(\tR\x08timeZone\x12\x31\n\x06totals\x18\x02 \x01(\x0b\x32\x13.hum.v1.CallFiguresB\x04\x90\xb6\x18\x01R\x06totals\x12&\n\x04\x64\x61ys\x18\x03 \x03(\x0b\x32\x12.hum.v1.DayFiguresR\x04\x64\x61ys\x12)\n\x05\x66lows\x18\x04 \x03(\x0b\x32\x13.hum.v1.FlowFiguresR\x05\x66lows\x12\x30\n\x08outcomes\x18\x05 \x03(\x0b\x32\x14.hum.v1.NamedFiguresR\x08outcomes\x12\x30\n\x08statuses\x18\x06 \x03(\x0b\x32\x14.hum.v1.NamedFiguresR\x08statuses\x12)\n\x05hours\x18\x07 \x03(\x0b\x32\x13.hum.v1.HourFiguresR\x05hours\"\xb5\x01\n\x15GetFlowMetricsRequest\x12\x0e\n\x02id\x18\x01 \x01(\tR\x02id\x12#\n\x04\x64\x61ys\x18\x02 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xee\x02(\x01H\x00R\x04\x64\x61ys\x88\x01\x01\x12\"\n\tfirst_day\x18\x03 \x01(\tB\x04\xe0\xb5\x18\x07H\x01R\x04\x66rom\x88\x01\x01\x12\x1f\n\x08last_day\x18\x04 \x01(\tB\x04\xe0\xb5\x18\x07H\x02R\x02to\x88\x01\x01\x42\x07\n\x05_daysB\x0c\n\n_first_dayB\x0b\n\t_last_day\"T\n\x16GetFlowMetricsResponse\x12:\n\tanalytics\x18\x01 \x01(\x0b\x32\x1c.hum.v1.GetAnalyticsResponseR\tanalytics\"\x15\n\x13GetDashboardRequest\"\x86\x03\n\x14GetDashboardResponse\x12\x1b\n\ttime_zone\x18\x01 \x01(\tR\x08timeZone\x12\x1d\n\nlive_calls\x18\x02 \x01(\x03R\tliveCalls\x12-\n\x12unheard_voicemails\x18\x03 \x01(\x03R\x11unheardVoicemails\x12\x18\n\x07numbers\x18\x04 \x01(\x03R\x07numbers\x12\x14\n\x05\x66lows\x18\x05 \x01(\x03R\x05\x66lows\x12\x1a\n\x08\x63ontacts\x18\x06 \x01(\x03R\x08\x63ontacts\x12/\n\x05today\x18\x07 \x01(\x0b\x32\x13.hum.v1.CallFiguresB\x04\x90\xb6\x18\x01R\x05today\x12-\n\x04week\x18\x08 \x01(\x0b\x32\x13.hum.v1.CallFiguresB\x04\x90\xb6\x18\x01R\x04week\x12&\n\x04\x64\x61ys\x18\t \x03(\x0b\x32\x12.hum.v1.DayFiguresR\x04\x64\x61ys\x12/\n\x0crecent_calls\x18\n \x03(\x0b\x32\x0c.hum.v1.CallR\x0brecentCalls2\x98\x03\n\x10\x41nalyticsService\x12w\n\x0cGetAnalytics\x12\x1b.hum.v1.GetAnalyticsRequest\x1a\x1c.hum.v1.GetAnalyticsResponse\",\x8a\xb5\x18\x12\x08\x01\x12\x0e\x61nalytics:read\x82\xd3\xe4\x93\x02\x10\x12\x0e/api/analytics\x12\x91\x01\n\x0eGetFlowMetrics\x12\x1d.hum.v1.GetFlowMetricsRequest\x1a\x1e.hum.v1.GetFlowMetricsResponse\"@\x8a\xb5\x18\x12\x08\x01\x12\x0e\x61nalytics:read\x82\xd3\xe4\x93\x02$\x12\x17/api/flows/{id}/metricsb\tanalytics\x12w\n\x0cGetDashboard\x12\x1b.hum.v1.GetDashboardRequest\x1a\x1c.hum.v1.GetDashboardResponse\",\x8a\xb5\x18\x12\x08\x01\x12\x0e\x61nalytics:read\x82\xd3\xe4\x93\x02\x10\x12\x0e/api/dashboardb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x16hum/v1/analytics.proto\x12\x06hum.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x12hum/v1/calls.proto\x1a\x14hum/v1/options.proto\x1a\x10hum/v1/sms.proto\"\x97\x05\n\x0b\x43\x61llFigures\x12\x14\n\x05\x63\x61lls\x18\x01 \x01(\x03R\x05\x63\x61lls\x12\x18\n\x07inbound\x18\x02 \x01(\x03R\x07inbound\x12\x1a\n\x08outbound\x18\x03 \x01(\x03R\x08outbound\x12\x1a\n\x08\x61nswered\x18\x04 \x01(\x03R\x08\x61nswered\x12!\n\x0ctalk_seconds\x18\x05 \x01(\x03R\x0btalkSeconds\x12,\n\x0f\x61verage_seconds\x18\x06 \x01(\x05H\x00R\x0e\x61verageSeconds\x88\x01\x01\x12$\n\rinterruptions\x18\x07 \x01(\x03R\rinterruptions\x12\x30\n\x12\x66irst_sound_p50_ms\x18\x08 \x01(\x05H\x01R\x0f\x66irstSoundP50Ms\x88\x01\x01\x12\x30\n\x12\x66irst_sound_p95_ms\x18\t \x01(\x05H\x02R\x0f\x66irstSoundP95Ms\x88\x01\x01\x12\x32\n\x13\x66irst_answer_p50_ms\x18\n \x01(\x05H\x03R\x10\x66irstAnswerP50Ms\x88\x01\x01\x12\x32\n\x13\x66irst_answer_p95_ms\x18\x0b \x01(\x05H\x04R\x10\x66irstAnswerP95Ms\x88\x01\x01\x12#\n\x0bours_p95_ms\x18\x0c \x01(\x05H\x05R\toursP95Ms\x88\x01\x01\x12%\n\x0cmodel_p95_ms\x18\r \x01(\x05H\x06R\nmodelP95Ms\x88\x01\x01\x42\x12\n\x10_average_secondsB\x15\n\x13_first_sound_p50_msB\x15\n\x13_first_sound_p95_msB\x16\n\x14_first_answer_p50_msB\x16\n\x14_first_answer_p95_msB\x0e\n\x0c_ours_p95_msB\x0f\n\r_model_p95_ms\"U\n\nDayFigures\x12\x12\n\x04\x64\x61te\x18\x01 \x01(\tR\x04\x64\x61te\x12\x33\n\x07\x66igures\x18\x02 \x01(\x0b\x32\x13.hum.v1.CallFiguresB\x04\x90\xb6\x18\x01R\x07\x66igures\"\x8c\x01\n\x0b\x46lowFigures\x12\x1c\n\x07\x66low_id\x18\x01 \x01(\tH\x00R\x06\x66lowId\x88\x01\x01\x12\x14\n\x05\x63\x61lls\x18\x02 \x01(\x03R\x05\x63\x61lls\x12\x1a\n\x08\x61nswered\x18\x03 \x01(\x03R\x08\x61nswered\x12!\n\x0ctalk_seconds\x18\x04 \x01(\x03R\x0btalkSecondsB\n\n\x08_flow_id\"\x90\x01\n\x0bHourFigures\x12\x18\n\x07weekday\x18\x01 \x01(\x05R\x07weekday\x12\x12\n\x04hour\x18\x02 \x01(\x05R\x04hour\x12\x14\n\x05\x63\x61lls\x18\x03 \x01(\x03R\x05\x63\x61lls\x12\x1a\n\x08\x61nswered\x18\x04 \x01(\x03R\x08\x61nswered\x12!\n\x0ctalk_seconds\x18\x05 \x01(\x03R\x0btalkSeconds\"\x85\x01\n\x0cNamedFigures\x12\x17\n\x04name\x18\x01 \x01(\tH\x00R\x04name\x88\x01\x01\x12\x14\n\x05\x63\x61lls\x18\x02 \x01(\x03R\x05\x63\x61lls\x12\x1a\n\x08\x61nswered\x18\x03 \x01(\x03R\x08\x61nswered\x12!\n\x0ctalk_seconds\x18\x04 \x01(\x03R\x0btalkSecondsB\x07\n\x05_name\"\xdf\x01\n\x13GetAnalyticsRequest\x12#\n\x04\x64\x61ys\x18\x01 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xee\x02(\x01H\x00R\x04\x64\x61ys\x88\x01\x01\x12\x17\n\x07\x66low_id\x18\x02 \x01(\tR\x06\x66lowId\x12!\n\ttime_zone\x18\x03 \x01(\tB\x04\xe0\xb5\x18\x02R\x08timeZone\x12\"\n\tfirst_day\x18\x04 \x01(\tB\x04\xe0\xb5\x18\x07H\x01R\x04\x66rom\x88\x01\x01\x12\x1f\n\x08last_day\x18\x05 \x01(\tB\x04\xe0\xb5\x18\x07H\x02R\x02to\x88\x01\x01\x42\x07\n\x05_daysB\x0c\n\n_first_dayB\x0b\n\t_last_day\"\xf2\x02\n\x14GetAnalyticsResponse\x12\x1b\n\ttime_zone\x18\x01 \x01(\tR\x08timeZone\x12\x31\n\x06totals\x18\x02 \x01(\x0b\x32\x13.hum.v1.CallFiguresB\x04\x90\xb6\x18\x01R\x06totals\x12&\n\x04\x64\x61ys\x18\x03 \x03(\x0b\x32\x12.hum.v1.DayFiguresR\x04\x64\x61ys\x12)\n\x05\x66lows\x18\x04 \x03(\x0b\x32\x13.hum.v1.FlowFiguresR\x05\x66lows\x12\x30\n\x08outcomes\x18\x05 \x03(\x0b\x32\x14.hum.v1.NamedFiguresR\x08outcomes\x12\x30\n\x08statuses\x18\x06 \x03(\x0b\x32\x14.hum.v1.NamedFiguresR\x08statuses\x12)\n\x05hours\x18\x07 \x03(\x0b\x32\x13.hum.v1.HourFiguresR\x05hours\x12(\n\x04tags\x18\x08 \x03(\x0b\x32\x14.hum.v1.NamedFiguresR\x04tags\"\xd5\x01\n\x0bTextFigures\x12\x1a\n\x08incoming\x18\x01 \x01(\x03R\x08incoming\x12\x1a\n\x08outgoing\x18\x02 \x01(\x03R\x08outgoing\x12\x1c\n\tdelivered\x18\x03 \x01(\x03R\tdelivered\x12\x16\n\x06\x66\x61iled\x18\x04 \x01(\x03R\x06\x66\x61iled\x12+\n\x11incoming_segments\x18\x05 \x01(\x03R\x10incomingSegments\x12+\n\x11outgoing_segments\x18\x06 \x01(\x03R\x10outgoingSegments\"Y\n\x0e\x44\x61yTextFigures\x12\x12\n\x04\x64\x61te\x18\x01 \x01(\tR\x04\x64\x61te\x12\x33\n\x07\x66igures\x18\x02 \x01(\x0b\x32\x13.hum.v1.TextFiguresB\x04\x90\xb6\x18\x01R\x07\x66igures\"\xc8\x01\n\x11SenderTextFigures\x12\x34\n\x07sent_by\x18\x01 \x01(\x0e\x32\x15.hum.v1.MessageSenderB\x04\x90\xb6\x18\x01R\x06sentBy\x12\x1a\n\x08outgoing\x18\x02 \x01(\x03R\x08outgoing\x12\x1c\n\tdelivered\x18\x03 \x01(\x03R\tdelivered\x12\x16\n\x06\x66\x61iled\x18\x04 \x01(\x03R\x06\x66\x61iled\x12+\n\x11outgoing_segments\x18\x05 \x01(\x03R\x10outgoingSegments\"k\n\x0f\x41nsweredFigures\x12\x16\n\x06people\x18\x01 \x01(\x03R\x06people\x12\x16\n\x06\x61gents\x18\x02 \x01(\x03R\x06\x61gents\x12\x10\n\x03\x61pi\x18\x03 \x01(\x03R\x03\x61pi\x12\x16\n\x06nobody\x18\x04 \x01(\x03R\x06nobody\"\xfe\x01\n\x13\x43\x61mpaignTextFigures\x12\x1f\n\x0b\x63\x61mpaign_id\x18\x01 \x01(\tR\ncampaignId\x12\x12\n\x04name\x18\x02 \x01(\tR\x04name\x12\x1a\n\x08outgoing\x18\x03 \x01(\x03R\x08outgoing\x12\x1c\n\tdelivered\x18\x04 \x01(\x03R\tdelivered\x12\x16\n\x06\x66\x61iled\x18\x05 \x01(\x03R\x06\x66\x61iled\x12+\n\x11outgoing_segments\x18\x06 \x01(\x03R\x10outgoingSegments\x12\x18\n\x07replies\x18\x07 \x01(\x03R\x07replies\x12\x19\n\x08opt_outs\x18\x08 \x01(\x03R\x07optOuts\"\xca\x01\n\x17GetTextAnalyticsRequest\x12#\n\x04\x64\x61ys\x18\x01 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xee\x02(\x01H\x00R\x04\x64\x61ys\x88\x01\x01\x12!\n\ttime_zone\x18\x02 \x01(\tB\x04\xe0\xb5\x18\x02R\x08timeZone\x12\"\n\tfirst_day\x18\x03 \x01(\tB\x04\xe0\xb5\x18\x07H\x01R\x04\x66rom\x88\x01\x01\x12\x1f\n\x08last_day\x18\x04 \x01(\tB\x04\xe0\xb5\x18\x07H\x02R\x02to\x88\x01\x01\x42\x07\n\x05_daysB\x0c\n\n_first_dayB\x0b\n\t_last_day\"\xc1\x02\n\x18GetTextAnalyticsResponse\x12\x1b\n\ttime_zone\x18\x01 \x01(\tR\x08timeZone\x12\x31\n\x06totals\x18\x02 \x01(\x0b\x32\x13.hum.v1.TextFiguresB\x04\x90\xb6\x18\x01R\x06totals\x12*\n\x04\x64\x61ys\x18\x03 \x03(\x0b\x32\x16.hum.v1.DayTextFiguresR\x04\x64\x61ys\x12\x33\n\x07senders\x18\x04 \x03(\x0b\x32\x19.hum.v1.SenderTextFiguresR\x07senders\x12\x39\n\x08\x61nswered\x18\x05 \x01(\x0b\x32\x17.hum.v1.AnsweredFiguresB\x04\x90\xb6\x18\x01R\x08\x61nswered\x12\x39\n\tcampaigns\x18\x06 \x03(\x0b\x32\x1b.hum.v1.CampaignTextFiguresR\tcampaigns\"\xb5\x01\n\x15GetFlowMetricsRequest\x12\x0e\n\x02id\x18\x01 \x01(\tR\x02id\x12#\n\x04\x64\x61ys\x18\x02 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xee\x02(\x01H\x00R\x04\x64\x61ys\x88\x01\x01\x12\"\n\tfirst_day\x18\x03 \x01(\tB\x04\xe0\xb5\x18\x07H\x01R\x04\x66rom\x88\x01\x01\x12\x1f\n\x08last_day\x18\x04 \x01(\tB\x04\xe0\xb5\x18\x07H\x02R\x02to\x88\x01\x01\x42\x07\n\x05_daysB\x0c\n\n_first_dayB\x0b\n\t_last_day\"T\n\x16GetFlowMetricsResponse\x12:\n\tanalytics\x18\x01 \x01(\x0b\x32\x1c.hum.v1.GetAnalyticsResponseR\tanalytics\"\x15\n\x13GetDashboardRequest\"\x86\x03\n\x14GetDashboardResponse\x12\x1b\n\ttime_zone\x18\x01 \x01(\tR\x08timeZone\x12\x1d\n\nlive_calls\x18\x02 \x01(\x03R\tliveCalls\x12-\n\x12unheard_voicemails\x18\x03 \x01(\x03R\x11unheardVoicemails\x12\x18\n\x07numbers\x18\x04 \x01(\x03R\x07numbers\x12\x14\n\x05\x66lows\x18\x05 \x01(\x03R\x05\x66lows\x12\x1a\n\x08\x63ontacts\x18\x06 \x01(\x03R\x08\x63ontacts\x12/\n\x05today\x18\x07 \x01(\x0b\x32\x13.hum.v1.CallFiguresB\x04\x90\xb6\x18\x01R\x05today\x12-\n\x04week\x18\x08 \x01(\x0b\x32\x13.hum.v1.CallFiguresB\x04\x90\xb6\x18\x01R\x04week\x12&\n\x04\x64\x61ys\x18\t \x03(\x0b\x32\x12.hum.v1.DayFiguresR\x04\x64\x61ys\x12/\n\x0crecent_calls\x18\n \x03(\x0b\x32\x0c.hum.v1.CallR\x0brecentCalls2\xa4\x04\n\x10\x41nalyticsService\x12w\n\x0cGetAnalytics\x12\x1b.hum.v1.GetAnalyticsRequest\x1a\x1c.hum.v1.GetAnalyticsResponse\",\x8a\xb5\x18\x12\x08\x01\x12\x0e\x61nalytics:read\x82\xd3\xe4\x93\x02\x10\x12\x0e/api/analytics\x12\x89\x01\n\x10GetTextAnalytics\x12\x1f.hum.v1.GetTextAnalyticsRequest\x1a .hum.v1.GetTextAnalyticsResponse\"2\x8a\xb5\x18\x12\x08\x01\x12\x0e\x61nalytics:read\x82\xd3\xe4\x93\x02\x16\x12\x14/api/analytics/texts\x12\x91\x01\n\x0eGetFlowMetrics\x12\x1d.hum.v1.GetFlowMetricsRequest\x1a\x1e.hum.v1.GetFlowMetricsResponse\"@\x8a\xb5\x18\x12\x08\x01\x12\x0e\x61nalytics:read\x82\xd3\xe4\x93\x02$\x12\x17/api/flows/{id}/metricsb\tanalytics\x12w\n\x0cGetDashboard\x12\x1b.hum.v1.GetDashboardRequest\x1a\x1c.hum.v1.GetDashboardResponse\",\x8a\xb5\x18\x12\x08\x01\x12\x0e\x61nalytics:read\x82\xd3\xe4\x93\x02\x10\x12\x0e/api/dashboardb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -47,6 +48,22 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_GETANALYTICSREQUEST'].fields_by_name['last_day']._serialized_options = b'\340\265\030\007'
   _globals['_GETANALYTICSRESPONSE'].fields_by_name['totals']._loaded_options = None
   _globals['_GETANALYTICSRESPONSE'].fields_by_name['totals']._serialized_options = b'\220\266\030\001'
+  _globals['_DAYTEXTFIGURES'].fields_by_name['figures']._loaded_options = None
+  _globals['_DAYTEXTFIGURES'].fields_by_name['figures']._serialized_options = b'\220\266\030\001'
+  _globals['_SENDERTEXTFIGURES'].fields_by_name['sent_by']._loaded_options = None
+  _globals['_SENDERTEXTFIGURES'].fields_by_name['sent_by']._serialized_options = b'\220\266\030\001'
+  _globals['_GETTEXTANALYTICSREQUEST'].fields_by_name['days']._loaded_options = None
+  _globals['_GETTEXTANALYTICSREQUEST'].fields_by_name['days']._serialized_options = b'\272H\007\032\005\030\356\002(\001'
+  _globals['_GETTEXTANALYTICSREQUEST'].fields_by_name['time_zone']._loaded_options = None
+  _globals['_GETTEXTANALYTICSREQUEST'].fields_by_name['time_zone']._serialized_options = b'\340\265\030\002'
+  _globals['_GETTEXTANALYTICSREQUEST'].fields_by_name['first_day']._loaded_options = None
+  _globals['_GETTEXTANALYTICSREQUEST'].fields_by_name['first_day']._serialized_options = b'\340\265\030\007'
+  _globals['_GETTEXTANALYTICSREQUEST'].fields_by_name['last_day']._loaded_options = None
+  _globals['_GETTEXTANALYTICSREQUEST'].fields_by_name['last_day']._serialized_options = b'\340\265\030\007'
+  _globals['_GETTEXTANALYTICSRESPONSE'].fields_by_name['totals']._loaded_options = None
+  _globals['_GETTEXTANALYTICSRESPONSE'].fields_by_name['totals']._serialized_options = b'\220\266\030\001'
+  _globals['_GETTEXTANALYTICSRESPONSE'].fields_by_name['answered']._loaded_options = None
+  _globals['_GETTEXTANALYTICSRESPONSE'].fields_by_name['answered']._serialized_options = b'\220\266\030\001'
   _globals['_GETFLOWMETRICSREQUEST'].fields_by_name['days']._loaded_options = None
   _globals['_GETFLOWMETRICSREQUEST'].fields_by_name['days']._serialized_options = b'\272H\007\032\005\030\356\002(\001'
   _globals['_GETFLOWMETRICSREQUEST'].fields_by_name['first_day']._loaded_options = None
@@ -59,32 +76,48 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_GETDASHBOARDRESPONSE'].fields_by_name['week']._serialized_options = b'\220\266\030\001'
   _globals['_ANALYTICSSERVICE'].methods_by_name['GetAnalytics']._loaded_options = None
   _globals['_ANALYTICSSERVICE'].methods_by_name['GetAnalytics']._serialized_options = b'\212\265\030\022\010\001\022\016analytics:read\202\323\344\223\002\020\022\016/api/analytics'
+  _globals['_ANALYTICSSERVICE'].methods_by_name['GetTextAnalytics']._loaded_options = None
+  _globals['_ANALYTICSSERVICE'].methods_by_name['GetTextAnalytics']._serialized_options = b'\212\265\030\022\010\001\022\016analytics:read\202\323\344\223\002\026\022\024/api/analytics/texts'
   _globals['_ANALYTICSSERVICE'].methods_by_name['GetFlowMetrics']._loaded_options = None
   _globals['_ANALYTICSSERVICE'].methods_by_name['GetFlowMetrics']._serialized_options = b'\212\265\030\022\010\001\022\016analytics:read\202\323\344\223\002$\022\027/api/flows/{id}/metricsb\tanalytics'
   _globals['_ANALYTICSSERVICE'].methods_by_name['GetDashboard']._loaded_options = None
   _globals['_ANALYTICSSERVICE'].methods_by_name['GetDashboard']._serialized_options = b'\212\265\030\022\010\001\022\016analytics:read\202\323\344\223\002\020\022\016/api/dashboard'
-  _globals['_CALLFIGURES']._serialized_start=136
-  _globals['_CALLFIGURES']._serialized_end=799
-  _globals['_DAYFIGURES']._serialized_start=801
-  _globals['_DAYFIGURES']._serialized_end=886
-  _globals['_FLOWFIGURES']._serialized_start=889
-  _globals['_FLOWFIGURES']._serialized_end=1029
-  _globals['_HOURFIGURES']._serialized_start=1032
-  _globals['_HOURFIGURES']._serialized_end=1176
-  _globals['_NAMEDFIGURES']._serialized_start=1179
-  _globals['_NAMEDFIGURES']._serialized_end=1312
-  _globals['_GETANALYTICSREQUEST']._serialized_start=1315
-  _globals['_GETANALYTICSREQUEST']._serialized_end=1538
-  _globals['_GETANALYTICSRESPONSE']._serialized_start=1541
-  _globals['_GETANALYTICSRESPONSE']._serialized_end=1869
-  _globals['_GETFLOWMETRICSREQUEST']._serialized_start=1872
-  _globals['_GETFLOWMETRICSREQUEST']._serialized_end=2053
-  _globals['_GETFLOWMETRICSRESPONSE']._serialized_start=2055
-  _globals['_GETFLOWMETRICSRESPONSE']._serialized_end=2139
-  _globals['_GETDASHBOARDREQUEST']._serialized_start=2141
-  _globals['_GETDASHBOARDREQUEST']._serialized_end=2162
-  _globals['_GETDASHBOARDRESPONSE']._serialized_start=2165
-  _globals['_GETDASHBOARDRESPONSE']._serialized_end=2555
-  _globals['_ANALYTICSSERVICE']._serialized_start=2558
-  _globals['_ANALYTICSSERVICE']._serialized_end=2966
+  _globals['_CALLFIGURES']._serialized_start=154
+  _globals['_CALLFIGURES']._serialized_end=817
+  _globals['_DAYFIGURES']._serialized_start=819
+  _globals['_DAYFIGURES']._serialized_end=904
+  _globals['_FLOWFIGURES']._serialized_start=907
+  _globals['_FLOWFIGURES']._serialized_end=1047
+  _globals['_HOURFIGURES']._serialized_start=1050
+  _globals['_HOURFIGURES']._serialized_end=1194
+  _globals['_NAMEDFIGURES']._serialized_start=1197
+  _globals['_NAMEDFIGURES']._serialized_end=1330
+  _globals['_GETANALYTICSREQUEST']._serialized_start=1333
+  _globals['_GETANALYTICSREQUEST']._serialized_end=1556
+  _globals['_GETANALYTICSRESPONSE']._serialized_start=1559
+  _globals['_GETANALYTICSRESPONSE']._serialized_end=1929
+  _globals['_TEXTFIGURES']._serialized_start=1932
+  _globals['_TEXTFIGURES']._serialized_end=2145
+  _globals['_DAYTEXTFIGURES']._serialized_start=2147
+  _globals['_DAYTEXTFIGURES']._serialized_end=2236
+  _globals['_SENDERTEXTFIGURES']._serialized_start=2239
+  _globals['_SENDERTEXTFIGURES']._serialized_end=2439
+  _globals['_ANSWEREDFIGURES']._serialized_start=2441
+  _globals['_ANSWEREDFIGURES']._serialized_end=2548
+  _globals['_CAMPAIGNTEXTFIGURES']._serialized_start=2551
+  _globals['_CAMPAIGNTEXTFIGURES']._serialized_end=2805
+  _globals['_GETTEXTANALYTICSREQUEST']._serialized_start=2808
+  _globals['_GETTEXTANALYTICSREQUEST']._serialized_end=3010
+  _globals['_GETTEXTANALYTICSRESPONSE']._serialized_start=3013
+  _globals['_GETTEXTANALYTICSRESPONSE']._serialized_end=3334
+  _globals['_GETFLOWMETRICSREQUEST']._serialized_start=3337
+  _globals['_GETFLOWMETRICSREQUEST']._serialized_end=3518
+  _globals['_GETFLOWMETRICSRESPONSE']._serialized_start=3520
+  _globals['_GETFLOWMETRICSRESPONSE']._serialized_end=3604
+  _globals['_GETDASHBOARDREQUEST']._serialized_start=3606
+  _globals['_GETDASHBOARDREQUEST']._serialized_end=3627
+  _globals['_GETDASHBOARDRESPONSE']._serialized_start=3630
+  _globals['_GETDASHBOARDRESPONSE']._serialized_end=4020
+  _globals['_ANALYTICSSERVICE']._serialized_start=4023
+  _globals['_ANALYTICSSERVICE']._serialized_end=4571
 # @@protoc_insertion_point(module_scope)

@@ -39,6 +39,11 @@ class AnalyticsServiceStub:
                 request_serializer=hum_dot_v1_dot_analytics__pb2.GetAnalyticsRequest.SerializeToString,
                 response_deserializer=hum_dot_v1_dot_analytics__pb2.GetAnalyticsResponse.FromString,
                 _registered_method=True)
+        self.GetTextAnalytics = channel.unary_unary(
+                '/hum.v1.AnalyticsService/GetTextAnalytics',
+                request_serializer=hum_dot_v1_dot_analytics__pb2.GetTextAnalyticsRequest.SerializeToString,
+                response_deserializer=hum_dot_v1_dot_analytics__pb2.GetTextAnalyticsResponse.FromString,
+                _registered_method=True)
         self.GetFlowMetrics = channel.unary_unary(
                 '/hum.v1.AnalyticsService/GetFlowMetrics',
                 request_serializer=hum_dot_v1_dot_analytics__pb2.GetFlowMetricsRequest.SerializeToString,
@@ -61,8 +66,15 @@ class AnalyticsServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def GetTextAnalytics(self, request, context):
+        """Returns the figures about texts for the latest days, or for the days `from` to `to`: by day, sender, who answered, and campaign.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def GetFlowMetrics(self, request, context):
-        """Returns the same figures for one flow.
+        """Returns the figures about calls for one flow.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -82,6 +94,11 @@ def add_AnalyticsServiceServicer_to_server(servicer, server):
                     servicer.GetAnalytics,
                     request_deserializer=hum_dot_v1_dot_analytics__pb2.GetAnalyticsRequest.FromString,
                     response_serializer=hum_dot_v1_dot_analytics__pb2.GetAnalyticsResponse.SerializeToString,
+            ),
+            'GetTextAnalytics': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetTextAnalytics,
+                    request_deserializer=hum_dot_v1_dot_analytics__pb2.GetTextAnalyticsRequest.FromString,
+                    response_serializer=hum_dot_v1_dot_analytics__pb2.GetTextAnalyticsResponse.SerializeToString,
             ),
             'GetFlowMetrics': grpc.unary_unary_rpc_method_handler(
                     servicer.GetFlowMetrics,
@@ -121,6 +138,33 @@ class AnalyticsService:
             '/hum.v1.AnalyticsService/GetAnalytics',
             hum_dot_v1_dot_analytics__pb2.GetAnalyticsRequest.SerializeToString,
             hum_dot_v1_dot_analytics__pb2.GetAnalyticsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetTextAnalytics(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hum.v1.AnalyticsService/GetTextAnalytics',
+            hum_dot_v1_dot_analytics__pb2.GetTextAnalyticsRequest.SerializeToString,
+            hum_dot_v1_dot_analytics__pb2.GetTextAnalyticsResponse.FromString,
             options,
             channel_credentials,
             insecure,

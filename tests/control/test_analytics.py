@@ -2,6 +2,7 @@
 
 import random
 from collections import Counter
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -336,7 +337,31 @@ async def test_the_answer_has_every_day_and_ones_own_calls_only(plane: Plane, of
     flow = ids.show(Kind.FLOW, office.flows[0])
     metrics = await stub.GetFlowMetrics(pb.GetFlowMetricsRequest(id=flow), metadata=mine)
     assert metrics.analytics.totals.calls == sum(call["flow_id"] == office.flows[0] for call in office.calls.values())
+    texts = await stub.GetTextAnalytics(pb.GetTextAnalyticsRequest(days=10, time_zone="Asia/Tokyo"), metadata=mine)
+    assert [each.date for each in texts.days] == [each.date for each in answer.days]
+    assert texts.totals == pb.TextFigures() and not texts.senders and not texts.campaigns
     board = await stub.GetDashboard(pb.GetDashboardRequest(), metadata=mine)
     assert (board.week.calls, board.live_calls, board.flows, len(board.recent_calls)) == (3, 0, 2, 3)
     other = await stub.GetAnalytics(pb.GetAnalyticsRequest(), metadata=await plane.tenant("Other"))
     assert other.totals.calls == 0 and not other.flows
+
+
+async def test_a_call_counts_in_each_of_its_tags(office: Office) -> None:
+    chance, at = random.Random(5), datetime(2026, 3, 6, 12, tzinfo=UTC)
+    made = [await office.call(at, chance) for _ in range(6)]
+    outside = await office.call(at - timedelta(days=9), chance)
+    async with office.db.tenant(office.org) as tx:
+        for call, tag in ((made[0], "billing"), (made[1], "billing"), (made[1], "urgent"), (outside, "billing")):
+            await tx.execute(
+                "INSERT INTO call_tags SELECT org_id, id, $2, created_at FROM calls WHERE id = $1", call, tag
+            )
+        span = AnalyticsSpan(at - timedelta(days=1), at + timedelta(days=1), "UTC", None)
+        tags = await analytics.tags(tx, span)
+        one = await analytics.tags(tx, replace(span, flow=ids.new()))
+
+    def answered(*calls: UUID) -> int:
+        return sum(office.calls[call]["answered_at"] is not None for call in calls)
+
+    found = {tag: (row.calls, row.answered) for tag, row in tags.items()}
+    assert found == {"billing": (2, answered(*made[:2])), "urgent": (1, answered(made[1]))}
+    assert list(tags) == ["billing", "urgent"] and one == {}

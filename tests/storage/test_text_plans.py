@@ -7,7 +7,8 @@ import pytest
 
 from hum import ids
 from hum.clock import now
-from storage import billing, message_media, opt_outs, textroutes
+from storage import billing, message_media, opt_outs, text_analytics, textroutes
+from storage.analytics import AnalyticsSpan
 from storage.db import Tx
 from tests.storage.conftest import Two
 from tests.storage.test_plans import Planner, planning
@@ -42,6 +43,7 @@ async def planner(two: Two) -> AsyncIterator[Planner]:
 @pytest.mark.strain
 async def test_no_question_reads_all_texts_or_all_opt_outs(planner: Planner) -> None:
     one, org, contact_e164 = ids.new(), planner.org, "+13175"
+    span = AnalyticsSpan(now() - timedelta(days=30), now() - timedelta(days=20), "UTC", None)
     last = (now() - timedelta(days=3), "+17655000")
     questions: list[tuple[Callable[[Tx], Awaitable[object]], str, str]] = [
         (lambda tx: opt_outs.page(tx, None, 51), "opt_outs_page", "hum_app"),
@@ -55,6 +57,9 @@ async def test_no_question_reads_all_texts_or_all_opt_outs(planner: Planner) -> 
         ),
         (lambda tx: textroutes.replies_since(tx, one, now()), "messages_system", "hum_system"),
         (lambda tx: message_media.pending(tx, one), "message_media", "hum_app"),
+        (lambda tx: text_analytics.figures(tx, span), "messages_age", "hum_app"),
+        (lambda tx: text_analytics.answered(tx, span), "messages_age", "hum_app"),
+        (lambda tx: text_analytics.campaigns(tx, span), "messages_age", "hum_app"),
     ]
     for question, index, role in questions:
         plan = await planner.ask(question, role)

@@ -9,11 +9,19 @@ const StandIns = lazy(async () => {
   return page;
 });
 
+const Notifier = lazy(async () => {
+  const [notifier] = await Promise.all([import("./notices/notifier"), loadTexts("account")]);
+  return notifier;
+});
+
 export default function Banners() {
   const { stand_ins: standIns } = useMe();
   return (
     <>
       <LiveLink />
+      <Suspense>
+        <Notifier />
+      </Suspense>
       {standIns.length > 0 && (
         <Suspense>
           <StandIns of={standIns} />

@@ -1,11 +1,6 @@
-/** What waits for somebody, beside the pages' names in the sidebar; the stream's news refetch it. The first page doesn't wait for it. */
-import { api, data } from "@/api/client";
-import { useCan } from "@/api/me";
-import { useThing } from "@/api/queries";
+/** What waits for somebody, beside the pages' names in the sidebar. The first page doesn't wait for it. */
 import type { NavItem } from "./nav";
-
-/** More than that are not told apart. */
-const MOST = 99;
+import { MOST, usePendingApprovals, useUnheardVoicemails, useUnreadTexts } from "./waiting";
 
 export default function NavCount({ of }: { of: NavItem["label"] }) {
   const Counted = COUNTED[of];
@@ -15,19 +10,15 @@ export default function NavCount({ of }: { of: NavItem["label"] }) {
 const COUNTED: Partial<Record<NavItem["label"], () => ReturnType<typeof Count>>> = { inbox: Texts, voicemails: Voicemails, approvals: Approvals };
 
 function Texts() {
-  const { data: inbox } = useThing(["inbox", "counts"], (signal) => data(api.GET("/api/sms/inbox", { signal })), { enabled: useCan("sms:read") });
-  return <Count value={inbox?.unread.conversations} />;
+  return <Count value={useUnreadTexts()?.unread.conversations} />;
 }
 
 function Voicemails() {
-  const { data: board } = useThing(["dashboard"], (signal) => data(api.GET("/api/dashboard", { signal })), { enabled: useCan("analytics:read") });
-  return <Count value={board?.unheard_voicemails} />;
+  return <Count value={useUnheardVoicemails()} />;
 }
 
-/** Somebody may be on the phone while it waits: it is told wherever one is. */
 function Approvals() {
-  const { data: page } = useThing(["approvals", "pending", MOST + 1], (signal) => data(api.GET("/api/approvals", { params: { query: { state: "pending", limit: MOST + 1 } }, signal })), { enabled: useCan("approvals:read") });
-  return <Count value={page?.approvals.length} />;
+  return <Count value={usePendingApprovals()} />;
 }
 
 function Count({ value }: { value: number | undefined }) {

@@ -3,7 +3,7 @@ import { createRoute, createRouter, lazyRouteComponent } from "@tanstack/react-r
 import { accountRoute } from "@/pages/account/route";
 import { requestsRoute } from "@/pages/admin/route";
 import { agentRoute, agentsRoute, newAgentRoute } from "@/pages/agents/route";
-import { analyticsRoute } from "@/pages/analytics/route";
+import { analyticsRoutes } from "@/pages/analytics/route";
 import { apiKeysRoute } from "@/pages/api-keys/route";
 import { approvalsRoute } from "@/pages/approvals/route";
 import { auditLogRoute } from "@/pages/audit-log/route";
@@ -38,7 +38,7 @@ const routeTree = rootRoute.addChildren([
     accountRoute,
     agentRoute,
     agentsRoute,
-    analyticsRoute,
+    ...analyticsRoutes,
     apiKeysRoute,
     approvalsRoute,
     auditLogRoute,

@@ -44,6 +44,27 @@ const texts: Sections["account"] = {
   limits: "Límites casi agotados o agotados",
   adminsOnly: "Solo los reciben los administradores.",
   reset: "Como los recibe mi rol",
+  notices: "Avisos en este navegador",
+  noticesLead: "Mientras la consola está abierta, te avisa de lo que espera a una persona. La elección es solo tuya y de este navegador. El título de la pestaña cuenta lo que espera en cualquier caso.",
+  desktop: "Mostrar avisos en el escritorio",
+  permissions: {
+    default: "El navegador te pregunta una vez si puede hacerlo.",
+    granted: "Dicen qué es y de quién, también en una pantalla bloqueada.",
+    denied: "Se le dijo a este navegador que no los muestre. Permite las notificaciones de este sitio en su configuración y vuelve.",
+    none: "Este navegador no puede mostrarlos.",
+  },
+  words: "Mostrar también lo escrito",
+  wordsHint: "Los mensajes y las solicitudes pueden tratar de la salud de alguien, y otros pueden ver tu pantalla.",
+  sound: "Reproducir un sonido",
+  soundHint: "Los navegadores dejan sonar una pestaña cuando has hecho clic en ella.",
+  noticeKinds: "Avísame de",
+  kinds: {
+    text: "Mensajes que ningún agente responde, míos o aún de nadie",
+    voicemail: "Nuevos mensajes de voz",
+    approval: "Aprobaciones que pide un agente",
+    call: "Aprobaciones con alguien esperando al teléfono",
+  },
+  noticeTitles: { text: "Mensaje nuevo", voicemail: "Nuevo mensaje de voz", approval: "Se pide una aprobación", call: "Alguien espera una aprobación al teléfono" },
 };
 
 export default texts;

@@ -10,6 +10,7 @@ import { Confirm } from "@/ui/dialog";
 import { Badge, Card, Facts, Page } from "@/ui/layout";
 import { toast } from "@/ui/toast";
 import { EmailChoices } from "./email-choices";
+import { NoticeChoices } from "./notice-choices";
 import { SignIns } from "./sign-ins";
 
 /** Who one is here, where one belongs, and how one gets in. */
@@ -26,6 +27,7 @@ export function Account() {
         </Card>
         <Organizations />
         {me.organization && <EmailChoices organization={me.organization.name} />}
+        {me.organization && <NoticeChoices />}
         <SignIns />
         <Sessions />
       </div>

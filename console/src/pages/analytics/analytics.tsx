@@ -19,6 +19,7 @@ import { HeatMap } from "./heat-map";
 import type { Series } from "./plot";
 import { useFigures } from "./queries";
 import { Shares } from "./shares";
+import { Views } from "./views";
 import { type Window, before, windowOf } from "./window";
 
 type Figured = Schemas["GetAnalytics"];
@@ -46,7 +47,8 @@ export function Analytics() {
       }
     >
       <div className="max-w-[84rem] space-y-4">
-        <Filters search={search} shown={shown} today={today} />
+        <Views />
+        <Filters to="/analytics" search={search} shown={shown} today={today} />
         <Loaded query={query} skeleton={<Skeleton lines={6} height="h-14" />}>
           {(data) =>
             data.totals.calls === 0 ? (
@@ -76,6 +78,7 @@ function Content({ figures, shown, agent }: { figures: Figured; shown: Window; a
         <HeatMap hours={figures.hours} />
         <Shares title={t.byAgent} total={total} shares={figures.flows.map((each) => ({ ...each, key: each.flow_id ?? "", name: nameOf(each.flow_id) }))} />
         <Shares title={t.byOutcome} total={total} shares={figures.outcomes.map((each) => ({ ...each, key: each.name ?? "", name: each.name ?? t.noOutcome }))} />
+        {figures.tags.length > 0 && <Shares title={t.byTag} total={total} shares={figures.tags.map((each) => ({ ...each, key: each.name ?? "", name: each.name ?? "" }))} />}
         <Shares title={t.byStatus} total={total} shares={figures.statuses.map((each) => ({ ...each, key: each.name ?? "", name: t.statuses[each.name ?? ""] ?? each.name ?? "" }))} />
       </div>
     </>

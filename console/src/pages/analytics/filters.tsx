@@ -6,7 +6,8 @@ import { Button } from "@/ui/button";
 import { SelectField, TextField } from "@/ui/field";
 import { type AnalyticsSearch, WINDOWS, type Window, isRight } from "./window";
 
-export function Filters({ search, shown, today }: { search: AnalyticsSearch; shown: Window; today: string }) {
+/** The days; of calls, the agent too. */
+export function Filters({ to: page, search, shown, today }: { to: "/analytics" | "/analytics/texts"; search: AnalyticsSearch; shown: Window; today: string }) {
   const t = useTexts("analytics");
   const navigate = useNavigate();
   const agents = useAllFlows().data ?? [];
@@ -21,7 +22,7 @@ export function Filters({ search, shown, today }: { search: AnalyticsSearch; sho
           return (
             <Link
               key={each}
-              to="/analytics"
+              to={page}
               search={days === WINDOWS.month ? agent : { days, ...agent }}
               aria-current={isActive ? "page" : undefined}
               className={`flex h-9 items-center border-r border-line px-3 last:border-r-0 focus-visible:outline-offset-[-2px] max-md:h-11 ${isActive ? "bg-accent-soft font-medium text-accent" : "hover:bg-hover"}`}
@@ -31,19 +32,21 @@ export function Filters({ search, shown, today }: { search: AnalyticsSearch; sho
           );
         })}
       </nav>
-      <Custom key={`${shown.first} ${shown.last}`} shown={shown} today={today} onShow={(from, to) => void navigate({ to: "/analytics", search: { from, to, ...agent } })} />
-      <div className="w-48 max-md:w-full">
-        <SelectField
-          isBare
-          label={t.agent}
-          value={search.agent ?? ""}
-          choices={[{ value: "", label: t.allAgents }, ...agents.map((each) => ({ value: each.id, label: each.name })), ...(search.agent && !agents.some((each) => each.id === search.agent) ? [{ value: search.agent, label: t.goneAgent }] : [])]}
-          onChange={(event) => {
-            const { agent: _, ...others } = search;
-            void navigate({ to: "/analytics", search: event.target.value ? { ...others, agent: event.target.value } : others });
-          }}
-        />
-      </div>
+      <Custom key={`${shown.first} ${shown.last}`} shown={shown} today={today} onShow={(from, to) => void navigate({ to: page, search: { from, to, ...agent } })} />
+      {page === "/analytics" && (
+        <div className="w-48 max-md:w-full">
+          <SelectField
+            isBare
+            label={t.agent}
+            value={search.agent ?? ""}
+            choices={[{ value: "", label: t.allAgents }, ...agents.map((each) => ({ value: each.id, label: each.name })), ...(search.agent && !agents.some((each) => each.id === search.agent) ? [{ value: search.agent, label: t.goneAgent }] : [])]}
+            onChange={(event) => {
+              const { agent: _, ...others } = search;
+              void navigate({ to: page, search: event.target.value ? { ...others, agent: event.target.value } : others });
+            }}
+          />
+        </div>
+      )}
     </div>
   );
 }
