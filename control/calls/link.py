@@ -16,6 +16,7 @@ from uuid import uuid4
 from opentelemetry.trace import use_span
 from prometheus_client import Counter
 
+from control.base.fairshare import SharedPlaces
 from control.base.wire import word
 from control.boundary import NodeContext
 from control.bus import MAX_PAYLOAD_BYTES, Bus
@@ -41,7 +42,10 @@ from storage.media_links import NodeState
 LOG = log(__name__)
 DELTAS_DROPPED = Counter("hum_deltas_dropped_total", "Transcript deltas that the bus could not take")
 MAX_DOWNS = 10_000
+#: Tools of a link that run at once; one organization's are about half of those that the others leave.
 MAX_TOOLS = 200
+#: Requests for tools at once, with those that are being refused.
+MAX_TOOL_REQUESTS = 400
 MAX_DELTAS = 2_000
 MAX_REFUSAL_CHARS = 60
 #: Attempts to store a batch before its link ends; each waits for a locked row as long as any transaction.
@@ -136,6 +140,7 @@ class _Link:
         self._db, self._bus, self._tools = db, bus, tools
         self._deltas: asyncio.Queue[pb.CallDelta] = asyncio.Queue(MAX_DELTAS)
         self._running: set[asyncio.Task[None]] = set()
+        self._places = SharedPlaces(MAX_TOOLS)
         self._id, self._stored = uuid4(), _StoredState()
 
     def command(self, message: pb.NodeCommand | None) -> None:
@@ -301,7 +306,7 @@ class _Link:
     # Tools.
 
     def _begin_tool(self, request: pb.RunTool) -> None:
-        if len(self._running) >= MAX_TOOLS:
+        if len(self._running) >= MAX_TOOL_REQUESTS:
             self._down(pb.LinkDown(tool_result=_busy(request)))
             return
         self._begin(self._run(request), f"tool {request.name[:40]}")
@@ -310,7 +315,7 @@ class _Link:
         span = tracing.server_span("tool.run", {"traceparent": request.traceparent})
         try:
             with use_span(span, end_on_exit=True, record_exception=False, set_status_on_exception=False):
-                result = await self._tools.run(request)
+                result = await self._tools.run(request, self._places)
         except (*UNAVAILABLE, *BUSY) as error:
             LOG.warning("could not run a tool", call=request.call_id, tool=request.name[:100], error=repr(error)[:200])
             result = _busy(request)

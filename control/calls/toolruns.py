@@ -2,8 +2,11 @@
 
 import asyncio
 import json
+from collections.abc import Callable
+from contextlib import ExitStack
 from uuid import UUID
 
+from control.base.fairshare import SharedPlaces
 from control.calls import calllimits
 from control.calls.session import Sessions
 from control.calls.situation import situation_of
@@ -23,6 +26,7 @@ from storage.tool_runs import ToolRunRow
 POLL_SECONDS = 0.1
 MAX_ID_CHARS = 200
 NO_SUCH_TOOL = "There is no such tool."
+BUSY_ORGANIZATION = "This can't be done at the moment."
 CALL_HAS_ENDED = "The call has ended."
 
 
@@ -33,9 +37,10 @@ class ToolRuns:
         self._db, self._registry, self._sessions, self._wait_seconds = db, registry, sessions, wait_seconds
         self._executions = Executions(db, registry)
 
-    async def run(self, request: pb.RunTool) -> pb.ToolResult:
-        """Run a tool.  A bad request gets a failed result, not an exception.  Raises UNAVAILABLE, BUSY."""
-        result = await self._result(request)
+    async def run(self, request: pb.RunTool, places: SharedPlaces) -> pb.ToolResult:
+        """Run a tool in one of its link's places.  A bad request gets a failed result, not an exception.  Raises UNAVAILABLE, BUSY."""
+        with ExitStack() as taken:
+            result = await self._result(request, lambda org: taken.enter_context(places.place(org)))
         return pb.ToolResult(
             call_id=request.call_id,
             tool_call_id=request.tool_call_id,
@@ -68,7 +73,7 @@ class ToolRuns:
             return pb.Outcome(switch=await self._sessions.of_flow(ids.require(Kind.CALL, call_id), result.switches_to))
         return pb.Outcome(send_digits=pb.SendDigits(digits=result.digits)) if result.digits else None
 
-    async def _result(self, request: pb.RunTool) -> Result:
+    async def _result(self, request: pb.RunTool, has_place: Callable[[UUID], bool]) -> Result:
         id = ids.parse(Kind.CALL, request.call_id)
         if id is None or len(request.tool_call_id) > MAX_ID_CHARS or len(request.name) > MAX_ID_CHARS:
             return failed(NO_SUCH_TOOL)
@@ -76,6 +81,8 @@ class ToolRuns:
             row = await calls.session(tx, id)
             if row is None:
                 return failed(NO_SUCH_TOOL)
+            if not has_place(row.org_id):
+                return failed(BUSY_ORGANIZATION)
             others = await tool_runs.count(tx, id, request.name, request.tool_call_id)
             # A stream may outlast its call's record, as that of a browser's caller who has lost their rights.
             if row.has_ended and not others.is_repeated:

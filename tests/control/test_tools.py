@@ -9,8 +9,9 @@ from uuid import UUID
 
 import pytest
 
+from control.base.fairshare import SharedPlaces
 from control.calls.session import Sessions
-from control.calls.toolruns import ToolRuns
+from control.calls.toolruns import BUSY_ORGANIZATION, ToolRuns
 from control.executions.runner import LONG_CHARS, Executions, ToolRequest, redact_off_loop
 from control.tools import (
     MAX_OUTPUT_BYTES,
@@ -35,6 +36,7 @@ from storage import calls, flows, identity
 from storage.calls import NewCall
 from storage.db import Db, Tx
 from tests.support.metrics import sample
+from tests.support.waits import patience
 
 CONTEXT = ToolContext(ids.new(), Situation({}), call_id=ids.new())
 SCHEMA: dict[str, Any] = {"type": "object", "properties": {"n": {"type": "integer"}}, "required": ["n"]}
@@ -242,12 +244,44 @@ async def test_a_run_whose_owner_died_is_never_done_again(call: tuple[Db, UUID, 
         context = ToolContext(org, Situation({}), call_id=id)
         begun = await Executions(db, registry).begin(tx, ToolChannel.CALL, ToolRequest("died", "t", "{}"), context)
     assert begun is not None  # and its process is gone
-    result = await tools.run(asked("died"))
+    result = await tools.run(asked("died"), SharedPlaces(10))
     assert (result.status, runs) == ("failed", 0)
     assert json.loads(result.output_json) == {"error": "It is not known whether this was done."}
-    both = await asyncio.gather(*(tools.run(asked("twice")) for _ in range(4)))
+    places = SharedPlaces(10)
+    both = await asyncio.gather(*(tools.run(asked("twice"), places) for _ in range(4)))
     assert {(each.status, each.output_json) for each in both} == {("ok", "1")}
     assert runs == 1
+
+
+async def test_one_organizations_slow_tools_leave_places_for_the_others(call: tuple[Db, UUID, UUID]) -> None:
+    db, _, id = call
+    begun, going_on = asyncio.Semaphore(0), asyncio.Event()
+
+    async def slow(_: ToolContext, __: Mapping[str, Any]) -> Result:
+        begun.release()
+        await going_on.wait()
+        return Result(1)
+
+    registry = Registry()
+    registry.add([tool(slow)])
+    tools, places = ToolRuns(db, registry, Sessions(db, ControlSettings(), registry), wait_seconds=2.0), SharedPlaces(4)
+
+    async def run(tool_call_id: str) -> runtime_pb2.ToolResult:
+        call_id = ids.show(Kind.CALL, id)
+        request = runtime_pb2.RunTool(call_id=call_id, tool_call_id=tool_call_id, name="t", arguments_json='{"n": 1}')
+        return await tools.run(request, places)
+
+    both = [asyncio.create_task(run(name)) for name in ("first", "second")]
+    async with patience():
+        await begun.acquire()
+        await begun.acquire()
+    refused = await run("third")
+    assert (refused.status, json.loads(refused.output_json)) == ("failed", {"error": BUSY_ORGANIZATION})
+    with places.place(ids.new()) as has_place:
+        assert has_place
+    going_on.set()
+    assert [each.status for each in await asyncio.gather(*both)] == ["ok", "ok"]
+    assert (await run("third")).status == "ok"
 
 
 async def test_a_tool_that_needs_approval_asks_and_runs_once_a_person_has_approved() -> None:
