@@ -34,13 +34,16 @@ class MessageBudget:
     def __init__(self, now_ms: float) -> None:
         self._left, self._at_ms = float(MESSAGES), now_ms
 
-    def spend(self, event: bytes, now_ms: float) -> None:
-        """Count an event.  Raises TooMuch."""
+    def admits(self, event: bytes, now_ms: float) -> bool:
+        """Count an event; return False if it has no data, which the SDK need not read.  Raises TooMuch."""
         passed_ms, self._at_ms = now_ms - self._at_ms, now_ms
         self._left = min(MESSAGES, self._left + passed_ms / 1000 * MESSAGES_PER_SECOND)
+        if event.count(b"\n") + event.count(b"\r") > MEMBERS:
+            raise TooMuch(f"has more than {MEMBERS} lines")
         if not (message := outside.data(event)):
-            return
+            return False
         if self._left < 1:
             raise TooMuch(f"is one of more than {MESSAGES}")
         self._left -= 1
         require_readable(message)
+        return True

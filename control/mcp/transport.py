@@ -212,10 +212,10 @@ class _StreamedBody(httpx2.AsyncByteStream):
             events = Events()
             async for part in self._streamed.parts():
                 for event in events.read(part):
-                    budget.spend(event, monotonic_ms())
-                    yield event
-            budget.spend(events.rest(), monotonic_ms())
-            yield events.rest()
+                    if budget.admits(event, monotonic_ms()):
+                        yield event
+            if budget.admits(events.rest(), monotonic_ms()):
+                yield events.rest()
         except TooMuch as error:
             raise EgressError(Reason.TOO_LARGE, f"The server's message {error}.") from None
 

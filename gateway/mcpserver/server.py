@@ -182,18 +182,7 @@ class GatewayMcpServer:
         credentials.require_key(request, NO_KEY)
         await self._admission.admit(request)
         body = await self._bodies.read(request)
-        try:
-            outside.require_few(body, MEMBERS, values.DEEPEST + ENVELOPE_LEVELS)
-            message = msgspec.json.decode(body)
-            values.require_shallow(message, values.DEEPEST + ENVELOPE_LEVELS)
-            _require_few_validated(message)
-        except (values.InvalidValue, outside.TooMuch) as error:
-            raise BadBody("INVALID_JSON", f"The body {error}.") from error
-        except RecursionError as error:
-            raise BadBody("INVALID_JSON", "The body is nested too deep.") from error
-        # Also bytes that are not UTF-8, or an integer of thousands of digits.
-        except (msgspec.DecodeError, ValueError) as error:
-            raise BadBody("INVALID_JSON", f"The body is not JSON: {error}.") from error
+        require_readable(body)
         return body
 
     # --- the SDK's handlers ---------------------------------------------------------------------------------------
@@ -318,6 +307,22 @@ def _tools() -> list[types.Tool]:
             annotations=types.ToolAnnotations(read_only_hint=False, destructive_hint=True, open_world_hint=True),
         ),
     ]
+
+
+def require_readable(body: bytes) -> None:
+    """Check a message before the SDK validates it.  Raises BadBody."""
+    try:
+        outside.require_few(body, MEMBERS, values.DEEPEST + ENVELOPE_LEVELS)
+        message = msgspec.json.decode(body)
+        values.require_shallow(message, values.DEEPEST + ENVELOPE_LEVELS)
+        _require_few_validated(message)
+    except (values.InvalidValue, outside.TooMuch) as error:
+        raise BadBody("INVALID_JSON", f"The body {error}.") from error
+    except RecursionError as error:
+        raise BadBody("INVALID_JSON", "The body is nested too deep.") from error
+    # Also bytes that are not UTF-8, or an integer of thousands of digits.
+    except (msgspec.DecodeError, ValueError) as error:
+        raise BadBody("INVALID_JSON", f"The body is not JSON: {error}.") from error
 
 
 def _require_few_validated(message: Any) -> None:

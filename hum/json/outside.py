@@ -13,8 +13,8 @@ from typing import Any
 _STRINGS = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"?', re.DOTALL)
 _NO_BRACKETS = bytes(byte for byte in range(256) if byte not in b"[]{}")
 _LEVELS = {ord("["): 1, ord("{"): 1, ord("]"): -1, ord("}"): -1}
-#: The end of an event: an empty line.  A line's end is matched whole, so that `\r\n` is one.
-_EVENT_END = re.compile(rb"(?>\r\n|\r|\n)(?>\r\n|\r|\n)")
+#: The end of an event: empty lines.  A line's end is matched whole, so that `\r\n` is one.
+_EVENT_END = re.compile(rb"(?:(?>\r\n|\r|\n)){2,}")
 _DATA = re.compile(rb"(?:\A|[\r\n])data(?::[ ]?|(?=[\r\n]|\Z))([^\r\n]*)")
 
 
@@ -24,8 +24,10 @@ class TooMuch(Exception):  # noqa: N818 - about a value, not an error in the cod
 
 def require_few(raw: bytes, members: int, levels: int) -> None:
     """Raise TooMuch if a JSON text has more members, at all depths, or more levels.  It need not be valid."""
-    structure = _STRINGS.sub(b"", raw)
-    if sum(map(structure.count, (b",", b"[", b"{"))) > members:
+    # Each member has a name and a value that may be strings.  What follows more of them is not looked at.
+    most_strings = 2 * members + 2
+    structure, strings = _STRINGS.subn(b"", raw, most_strings)
+    if strings == most_strings or sum(map(structure.count, (b",", b"[", b"{"))) > members:
         raise TooMuch(f"has more than {members} members")
     if max(accumulate(map(_LEVELS.__getitem__, structure.translate(None, _NO_BRACKETS))), default=0) > levels:
         raise TooMuch(f"is nested deeper than {levels} levels")
@@ -73,5 +75,5 @@ class Events:
 
 
 def data(event: bytes) -> bytes:
-    """Return the data of an event."""
+    """Return the data of an event; empty for one that is not dispatched, such as a comment."""
     return b"\n".join(_DATA.findall(event))

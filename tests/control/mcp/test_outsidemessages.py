@@ -68,14 +68,14 @@ def test_an_answer_has_few_messages_and_a_lasting_stream_as_many_as_its_time() -
     event = b"data: " + json.dumps(PING).encode() + b"\n\n"
     budget = MessageBudget(0.0)
     for _ in range(MESSAGES):
-        budget.spend(event, 0.0)
-        budget.spend(b": a comment\n\n", 0.0)
+        budget.admits(event, 0.0)
+        budget.admits(b": a comment\n\n", 0.0)
     with pytest.raises(TooMuch):
-        budget.spend(event, 0.0)
+        budget.admits(event, 0.0)
     for _ in range(MESSAGES_PER_SECOND):
-        budget.spend(event, 1000.0)
+        budget.admits(event, 1000.0)
     with pytest.raises(TooMuch):
-        budget.spend(event, 1000.0)
+        budget.admits(event, 1000.0)
 
 
 class Hostile(McpServer):
