@@ -16,7 +16,6 @@ from uuid import uuid4
 from opentelemetry.trace import use_span
 from prometheus_client import Counter
 
-from control.base.fairshare import SharedPlaces
 from control.base.wire import word
 from control.boundary import NodeContext
 from control.bus import MAX_PAYLOAD_BYTES, Bus
@@ -42,9 +41,7 @@ from storage.media_links import NodeState
 LOG = log(__name__)
 DELTAS_DROPPED = Counter("hum_deltas_dropped_total", "Transcript deltas that the bus could not take")
 MAX_DOWNS = 10_000
-#: Tools of a link that run at once; one organization's are about half of those that the others leave.
-MAX_TOOLS = 200
-#: Requests for tools at once, with those that are being refused.
+#: Requests for tools at once, with those that are being refused (`toolruns.MAX_TOOLS`).
 MAX_TOOL_REQUESTS = 400
 MAX_DELTAS = 2_000
 MAX_REFUSAL_CHARS = 60
@@ -80,7 +77,7 @@ class MediaServicer:
 
     async def Link(self, ups: AsyncIterator[pb.LinkUp], ctx: NodeContext) -> AsyncIterator[pb.LinkDown]:
         """Serve a media process until it leaves or this process shuts down, after which it links to another."""
-        link = _Link(self._db, self._bus, self._tools, ctx.node.name, self._offers)
+        link = _Link(self._db, self._bus, self._tools.of_link(), ctx.node.name, self._offers)
         unsubscribe = self._bus.subscribe(COMMANDS, link.command, key=link.node)
         tasks = [
             asyncio.create_task(link.read(ups), name=f"link {link.node}"),
@@ -140,7 +137,6 @@ class _Link:
         self._db, self._bus, self._tools = db, bus, tools
         self._deltas: asyncio.Queue[pb.CallDelta] = asyncio.Queue(MAX_DELTAS)
         self._running: set[asyncio.Task[None]] = set()
-        self._places = SharedPlaces(MAX_TOOLS)
         self._id, self._stored = uuid4(), _StoredState()
 
     def command(self, message: pb.NodeCommand | None) -> None:
@@ -315,7 +311,7 @@ class _Link:
         span = tracing.server_span("tool.run", {"traceparent": request.traceparent})
         try:
             with use_span(span, end_on_exit=True, record_exception=False, set_status_on_exception=False):
-                result = await self._tools.run(request, self._places)
+                result = await self._tools.run(request)
         except (*UNAVAILABLE, *BUSY) as error:
             LOG.warning("could not run a tool", call=request.call_id, tool=request.name[:100], error=repr(error)[:200])
             result = _busy(request)

@@ -23,6 +23,8 @@ from storage import approvals, calls, tool_runs
 from storage.db import Db
 from storage.tool_runs import ToolRunRow
 
+#: Tools of a link that run at once; one organization's are about half of those that the others leave.
+MAX_TOOLS = 200
 POLL_SECONDS = 0.1
 MAX_ID_CHARS = 200
 NO_SUCH_TOOL = "There is no such tool."
@@ -33,14 +35,20 @@ CALL_HAS_ENDED = "The call has ended."
 class ToolRuns:
     """The runs of the tools of calls, one for each tool call: a repeated request gets the first run's result."""
 
-    def __init__(self, db: Db, registry: Registry, sessions: Sessions, wait_seconds: float) -> None:
+    def __init__(
+        self, db: Db, registry: Registry, sessions: Sessions, wait_seconds: float, places: int = MAX_TOOLS
+    ) -> None:
         self._db, self._registry, self._sessions, self._wait_seconds = db, registry, sessions, wait_seconds
-        self._executions = Executions(db, registry)
+        self._executions, self._places = Executions(db, registry), SharedPlaces(places)
 
-    async def run(self, request: pb.RunTool, places: SharedPlaces) -> pb.ToolResult:
-        """Run a tool in one of its link's places.  A bad request gets a failed result, not an exception.  Raises UNAVAILABLE, BUSY."""
+    def of_link(self, places: int = MAX_TOOLS) -> "ToolRuns":
+        """Return the same with places for tools of a link's own."""
+        return ToolRuns(self._db, self._registry, self._sessions, self._wait_seconds, places)
+
+    async def run(self, request: pb.RunTool) -> pb.ToolResult:
+        """Run a tool in one of the places.  A bad request gets a failed result, not an exception.  Raises UNAVAILABLE, BUSY."""
         with ExitStack() as taken:
-            result = await self._result(request, lambda org: taken.enter_context(places.place(org)))
+            result = await self._result(request, lambda org: taken.enter_context(self._places.place(org)))
         return pb.ToolResult(
             call_id=request.call_id,
             tool_call_id=request.tool_call_id,

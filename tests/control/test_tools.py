@@ -9,7 +9,6 @@ from uuid import UUID
 
 import pytest
 
-from control.base.fairshare import SharedPlaces
 from control.calls.session import Sessions
 from control.calls.toolruns import BUSY_ORGANIZATION, ToolRuns
 from control.executions.runner import LONG_CHARS, Executions, ToolRequest, redact_off_loop
@@ -244,11 +243,10 @@ async def test_a_run_whose_owner_died_is_never_done_again(call: tuple[Db, UUID, 
         context = ToolContext(org, Situation({}), call_id=id)
         begun = await Executions(db, registry).begin(tx, ToolChannel.CALL, ToolRequest("died", "t", "{}"), context)
     assert begun is not None  # and its process is gone
-    result = await tools.run(asked("died"), SharedPlaces(10))
+    result = await tools.run(asked("died"))
     assert (result.status, runs) == ("failed", 0)
     assert json.loads(result.output_json) == {"error": "It is not known whether this was done."}
-    places = SharedPlaces(10)
-    both = await asyncio.gather(*(tools.run(asked("twice"), places) for _ in range(4)))
+    both = await asyncio.gather(*(tools.run(asked("twice")) for _ in range(4)))
     assert {(each.status, each.output_json) for each in both} == {("ok", "1")}
     assert runs == 1
 
@@ -264,12 +262,15 @@ async def test_one_organizations_slow_tools_leave_places_for_the_others(call: tu
 
     registry = Registry()
     registry.add([tool(slow)])
-    tools, places = ToolRuns(db, registry, Sessions(db, ControlSettings(), registry), wait_seconds=2.0), SharedPlaces(4)
+    tools = ToolRuns(db, registry, Sessions(db, ControlSettings(), registry), wait_seconds=2.0)
+    link, other_link = tools.of_link(4), tools.of_link(4)
+
+    def request_of(tool_call_id: str) -> runtime_pb2.RunTool:
+        call_id = ids.show(Kind.CALL, id)
+        return runtime_pb2.RunTool(call_id=call_id, tool_call_id=tool_call_id, name="t", arguments_json='{"n": 1}')
 
     async def run(tool_call_id: str) -> runtime_pb2.ToolResult:
-        call_id = ids.show(Kind.CALL, id)
-        request = runtime_pb2.RunTool(call_id=call_id, tool_call_id=tool_call_id, name="t", arguments_json='{"n": 1}')
-        return await tools.run(request, places)
+        return await link.run(request_of(tool_call_id))
 
     both = [asyncio.create_task(run(name)) for name in ("first", "second")]
     async with patience():
@@ -277,10 +278,13 @@ async def test_one_organizations_slow_tools_leave_places_for_the_others(call: tu
         await begun.acquire()
     refused = await run("third")
     assert (refused.status, json.loads(refused.output_json)) == ("failed", {"error": BUSY_ORGANIZATION})
-    with places.place(ids.new()) as has_place:
+    elsewhere = asyncio.create_task(other_link.run(request_of("elsewhere")))
+    async with patience():
+        await begun.acquire()
+    with link._places.place(ids.new()) as has_place:
         assert has_place
     going_on.set()
-    assert [each.status for each in await asyncio.gather(*both)] == ["ok", "ok"]
+    assert [each.status for each in await asyncio.gather(*both, elsewhere)] == ["ok"] * 3
     assert (await run("third")).status == "ok"
 
 

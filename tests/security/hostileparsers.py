@@ -220,7 +220,7 @@ def offers() -> HostileCase:
 def listings() -> HostileCase:
     """Answers of the object store."""
     from hum.objects import multipart
-    from hum.objects.multipart import StoreFault
+    from hum.objects.bucket import StoreFault
 
     return HostileCase(multipart._parsed, hostile.xml_documents(multipart.MAX_ANSWER_BYTES), (StoreFault,))
 
