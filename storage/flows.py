@@ -52,7 +52,7 @@ PAGE = largerows.page(
      LIMIT $2
 """,
     COLUMNS,
-    "definition",
+    ["definition"],
     "id",
 )
 # The definitions reduced to the members named by $3.
@@ -67,7 +67,7 @@ PAGE_OF_FIELDS = largerows.page(
      LIMIT $2
 """,
     COLUMNS,
-    "definition",
+    ["definition"],
     "id",
 )
 AT_VERSION = """
@@ -86,7 +86,7 @@ VERSIONS = largerows.page(
      LIMIT $3
 """,
     COLUMNS + ", changed",
-    "definition",
+    ["definition"],
     "version",
 )
 VERSIONS_OF_FIELDS = largerows.page(
@@ -100,7 +100,7 @@ VERSIONS_OF_FIELDS = largerows.page(
      LIMIT $3
 """,
     COLUMNS + ", changed",
-    "definition",
+    ["definition"],
     "version",
 )
 DELETE = "UPDATE flows SET deleted_at = now() WHERE id = $1"

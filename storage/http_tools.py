@@ -32,7 +32,7 @@ PAGE = largerows.page(
      LIMIT $2
 """,
     PLAIN_COLUMNS,
-    "definition",
+    ["definition"],
     "id",
 )
 OF_TOOL = """
@@ -48,7 +48,7 @@ VERSIONS = largerows.page(
      LIMIT $3
 """,
     PLAIN_COLUMNS,
-    "definition",
+    ["definition"],
     "version",
 )
 VERSION = OF_TOOL + " AND v.version = $2"
