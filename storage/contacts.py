@@ -25,7 +25,6 @@ COLUMNS = """
     k.id, k.phone_e164, k.name, k.email, k.company, k.notes, k.tags, k.attributes_json, k.carrier, k.line_type,
     k.caller_name, k.said_by_user, k.said_by_crm, k.said_by_lookup, k.looked_up_at, k.created_at, k.updated_at, k.untextable_code
 """
-PLAIN_COLUMNS = COLUMNS.replace("k.", "")
 LARGE = ("attributes_json", "said_by_user", "said_by_crm", "said_by_lookup", "notes")
 GET = f"SELECT {COLUMNS} FROM contacts k WHERE k.id = $1"
 LOCK = GET + " FOR NO KEY UPDATE"
@@ -42,40 +41,28 @@ CHANGE = f"""
     RETURNING {COLUMNS}
 """
 DELETE = "DELETE FROM contacts WHERE id = $1"
-PAGE = largerows.page(
-    f"""
+_PAGE = f"""
     SELECT {COLUMNS} FROM contacts k
      WHERE k.id < coalesce($1::uuid, 'ffffffff-ffff-ffff-ffff-ffffffffffff')
      ORDER BY k.id DESC
      LIMIT $2
-""",
-    PLAIN_COLUMNS,
-    LARGE,
-    "id",
-)
-TAGGED_PAGE = largerows.page(
-    f"""
+"""
+_TAGGED_PAGE = f"""
     SELECT {COLUMNS}
       FROM contact_tags g
       JOIN contacts k ON k.id = g.contact_id
      WHERE g.tag = $3 AND g.contact_id < coalesce($1::uuid, 'ffffffff-ffff-ffff-ffff-ffffffffffff')
      ORDER BY g.contact_id DESC
      LIMIT $2
-""",
-    PLAIN_COLUMNS,
-    LARGE,
-    "id",
-)
-SEARCH = largerows.page(
-    f"""
+"""
+_SEARCH = f"""
     SELECT {COLUMNS}
       FROM hum.search_contacts($1, $2, $3, $4, $5) AS found (id)
       JOIN contacts k ON k.id = found.id
      ORDER BY k.id DESC
-""",
-    PLAIN_COLUMNS,
-    LARGE,
-    "id",
+"""
+PAGE, TAGGED_PAGE, SEARCH = (
+    largerows.page(query, COLUMNS.replace("k.", ""), LARGE, "id") for query in (_PAGE, _TAGGED_PAGE, _SEARCH)
 )
 BY_NUMBER = f"SELECT {COLUMNS} FROM contacts k WHERE k.phone_e164 > $1 ORDER BY k.phone_e164 LIMIT $2"
 # A file changes only those fields of a known contact that differ from their current value: importing an exported file takes no

@@ -484,10 +484,11 @@ async def test_a_page_of_large_contacts_ends_by_its_bytes(edge: Edge) -> None:
                 "/api/contacts", json={"phone_e164": f"+131755501{n:02}", "tags": ["t"], "attributes_json": attributes}
             )
             assert answer.status_code == 201, answer.text
-        for wanted in ({}, {"tag": "t"}, {"q": "1317555"}):
+        filters: list[dict[str, str]] = [{}, {"tag": "t"}, {"q": "1317555"}]
+        for wanted in filters:
             numbers, cursor, pages = list[str](), None, 0
             while cursor is not None or not pages:
-                params = {"limit": 50, **wanted} | ({"cursor": cursor} if cursor else {})
+                params: dict[str, Any] = {"limit": 50, **wanted} | ({"cursor": cursor} if cursor else {})
                 answer = (await http.get("/api/contacts", params=params)).json()
                 numbers += [row["phone_e164"] for row in answer["contacts"]]
                 cursor, pages = answer.get("next_cursor"), pages + 1
