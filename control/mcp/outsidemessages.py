@@ -9,7 +9,7 @@ import msgspec
 from hum.json import outside
 from hum.json.outside import TooMuch
 
-MEMBERS, LEVELS = 20_000, 100
+MEMBERS, LEVELS = 20_000, 200
 #: Members outside of what the SDK takes as it is: those of a result, of tools without their schemas.
 VALIDATED_MEMBERS = 2_000
 FREE_FORM = frozenset(["inputSchema", "outputSchema", "structuredContent", "_meta"])
