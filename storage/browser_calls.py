@@ -32,7 +32,8 @@ PLACES_LEFT = """
     HAVING bool_and(places IS NOT NULL) AND EXISTS (SELECT FROM organizations WHERE org_id <> $2)
 """
 LIVE = """
-    SELECT count(*) AS calls, count(b.call_id) AS of_browsers, count(*) FILTER (WHERE b.caller = $1) AS of_caller
+    SELECT count(*) AS calls, count(b.call_id) AS of_browsers, count(*) FILTER (WHERE b.caller = $1) AS of_caller,
+           count(b.call_id) FILTER (WHERE c.streams_opened = 0) AS waiting
       FROM calls c LEFT JOIN browser_calls b ON b.call_id = c.id
      WHERE c.status IN ('ringing', 'in_progress')
 """
@@ -99,11 +100,12 @@ class BrowserNodeRow:
 
 @dataclass(frozen=True, slots=True)
 class LiveRow:
-    """An organization's live calls, those of them from browsers, and how many of these one caller placed."""
+    """An organization's live calls; those of them from browsers, and of these the ones of one caller, and those not yet connected."""
 
     calls: int
     of_browsers: int
     of_caller: int
+    waiting: int
 
 
 @dataclass(frozen=True, slots=True)

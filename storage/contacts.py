@@ -15,6 +15,7 @@ import msgspec
 
 from hum import ids
 from hum.contract.errors import AlreadyExists, NotFound
+from storage import largerows
 from storage.db import Tx, unlimited
 
 #: The fields that several sources may fill.
@@ -24,6 +25,7 @@ COLUMNS = """
     k.id, k.phone_e164, k.name, k.email, k.company, k.notes, k.tags, k.attributes_json, k.carrier, k.line_type,
     k.caller_name, k.said_by_user, k.said_by_crm, k.said_by_lookup, k.looked_up_at, k.created_at, k.updated_at, k.untextable_code
 """
+LARGE = ("attributes_json", "said_by_user", "said_by_crm", "said_by_lookup", "notes")
 GET = f"SELECT {COLUMNS} FROM contacts k WHERE k.id = $1"
 LOCK = GET + " FOR NO KEY UPDATE"
 CREATE = f"""
@@ -39,13 +41,13 @@ CHANGE = f"""
     RETURNING {COLUMNS}
 """
 DELETE = "DELETE FROM contacts WHERE id = $1"
-PAGE = f"""
+_PAGE = f"""
     SELECT {COLUMNS} FROM contacts k
      WHERE k.id < coalesce($1::uuid, 'ffffffff-ffff-ffff-ffff-ffffffffffff')
      ORDER BY k.id DESC
      LIMIT $2
 """
-TAGGED_PAGE = f"""
+_TAGGED_PAGE = f"""
     SELECT {COLUMNS}
       FROM contact_tags g
       JOIN contacts k ON k.id = g.contact_id
@@ -53,12 +55,15 @@ TAGGED_PAGE = f"""
      ORDER BY g.contact_id DESC
      LIMIT $2
 """
-SEARCH = f"""
+_SEARCH = f"""
     SELECT {COLUMNS}
       FROM hum.search_contacts($1, $2, $3, $4, $5) AS found (id)
       JOIN contacts k ON k.id = found.id
      ORDER BY k.id DESC
 """
+PAGE, TAGGED_PAGE, SEARCH = (
+    largerows.page(query, COLUMNS.replace("k.", ""), LARGE, "id") for query in (_PAGE, _TAGGED_PAGE, _SEARCH)
+)
 BY_NUMBER = f"SELECT {COLUMNS} FROM contacts k WHERE k.phone_e164 > $1 ORDER BY k.phone_e164 LIMIT $2"
 # A file changes only those fields of a known contact that differ from their current value: importing an exported file takes no
 # field over from another source.
@@ -205,6 +210,8 @@ class ContactRow:
     updated_at: datetime
     #: The carrier's error code if it reported that the number can't be texted.
     untextable_code: str | None
+    #: Bytes of its long columns, in lists.
+    size: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ from uuid import UUID
 import asyncpg
 
 from hum.contract.errors import NotFound
+from storage import largerows
 from storage.db import Tx
 
 CREATE = """
@@ -40,16 +41,23 @@ NAMED_BY = """
      LIMIT 1
 """
 LOCK = "SELECT FROM flows WHERE id = $1 AND deleted_at IS NULL FOR NO KEY UPDATE"
-PAGE = """
+COLUMNS = "id, channel, version, created_at, updated_at, definition"
+PAGE = largerows.page(
+    """
     SELECT f.id, f.channel, f.version, f.created_at, f.updated_at, v.definition
       FROM flows f
       JOIN flow_versions v ON v.flow_id = f.id AND v.version = f.version
      WHERE f.deleted_at IS NULL AND f.id < coalesce($1::uuid, 'ffffffff-ffff-ffff-ffff-ffffffffffff')
      ORDER BY f.id DESC
      LIMIT $2
-"""
+""",
+    COLUMNS,
+    ["definition"],
+    "id",
+)
 # The definitions reduced to the members named by $3.
-PAGE_OF_FIELDS = """
+PAGE_OF_FIELDS = largerows.page(
+    """
     SELECT f.id, f.channel, f.version, f.created_at, f.updated_at,
            (SELECT json_object_agg(key, value) FROM json_each(v.definition) WHERE key = ANY ($3::text[])) AS definition
       FROM flows f
@@ -57,22 +65,32 @@ PAGE_OF_FIELDS = """
      WHERE f.deleted_at IS NULL AND f.id < coalesce($1::uuid, 'ffffffff-ffff-ffff-ffff-ffffffffffff')
      ORDER BY f.id DESC
      LIMIT $2
-"""
+""",
+    COLUMNS,
+    ["definition"],
+    "id",
+)
 AT_VERSION = """
     SELECT f.id, f.channel, v.version, f.created_at, v.created_at AS updated_at, v.definition
       FROM flows f
       JOIN flow_versions v ON v.flow_id = f.id
      WHERE f.id = $1 AND f.deleted_at IS NULL AND v.version = $2
 """
-VERSIONS = """
+VERSIONS = largerows.page(
+    """
     SELECT f.id, f.channel, v.version, f.created_at, v.created_at AS updated_at, v.definition, v.changed
       FROM flows f
       JOIN flow_versions v ON v.flow_id = f.id
      WHERE f.id = $1 AND f.deleted_at IS NULL AND v.version < coalesce($2::integer, 2147483647)
      ORDER BY v.version DESC
      LIMIT $3
-"""
-VERSIONS_OF_FIELDS = """
+""",
+    COLUMNS + ", changed",
+    ["definition"],
+    "version",
+)
+VERSIONS_OF_FIELDS = largerows.page(
+    """
     SELECT f.id, f.channel, v.version, f.created_at, v.created_at AS updated_at, v.changed,
            (SELECT json_object_agg(key, value) FROM json_each(v.definition) WHERE key = ANY ($4::text[])) AS definition
       FROM flows f
@@ -80,7 +98,11 @@ VERSIONS_OF_FIELDS = """
      WHERE f.id = $1 AND f.deleted_at IS NULL AND v.version < coalesce($2::integer, 2147483647)
      ORDER BY v.version DESC
      LIMIT $3
-"""
+""",
+    COLUMNS + ", changed",
+    ["definition"],
+    "version",
+)
 DELETE = "UPDATE flows SET deleted_at = now() WHERE id = $1"
 COUNT_STARTED = "SELECT count(*) FROM flows WHERE trigger_events IS NOT NULL AND deleted_at IS NULL"
 USED_BY = "SELECT e164 FROM numbers WHERE flow_id = $1 OR sms_flow_id = $1 LIMIT 1"
@@ -88,7 +110,7 @@ USED_BY = "SELECT e164 FROM numbers WHERE flow_id = $1 OR sms_flow_id = $1 LIMIT
 
 @dataclass(frozen=True, slots=True)
 class FlowRow:
-    """A flow, or one of its versions.  In lists of versions, `changed` are the fields that differ from the previous version."""
+    """A flow, or one of its versions.  In lists, `size` is that of the definition in bytes; of versions, `changed` are the fields that differ from the previous one."""
 
     id: UUID
     channel: str
@@ -97,6 +119,7 @@ class FlowRow:
     updated_at: datetime
     definition: dict[str, Any]
     changed: Sequence[str] = ()
+    size: int = 0
 
 
 def _starts(definition: dict[str, Any]) -> list[str] | None:

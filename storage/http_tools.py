@@ -10,38 +10,46 @@ from uuid import UUID
 import asyncpg
 
 from hum.contract.errors import NotFound
+from storage import largerows
 from storage.db import Tx
 
 # Serializes an organization's changes, so that names and counts of tools stay valid.
 LOCK = "SELECT pg_advisory_xact_lock(hashtextextended('http tools ' || hum.org_id()::text, 0))"
 
 # --- tools
+PLAIN_COLUMNS = "id, name, version, created_at, updated_at, definition"
 COLUMNS = "t.id, t.name, t.version, t.created_at, t.updated_at, v.definition"
 NEWEST = f"""
     SELECT {COLUMNS}
       FROM http_tools t JOIN http_tool_versions v ON v.tool_id = t.id AND v.version = t.version
 """
 GET = NEWEST + " WHERE t.id = $1"
-PAGE = (
+PAGE = largerows.page(
     NEWEST
     + """
      WHERE t.id < coalesce($1::uuid, 'ffffffff-ffff-ffff-ffff-ffffffffffff')
      ORDER BY t.id DESC
      LIMIT $2
-"""
+""",
+    PLAIN_COLUMNS,
+    ["definition"],
+    "id",
 )
 OF_TOOL = """
     SELECT t.id, t.name, v.version, t.created_at, v.created_at AS updated_at, v.definition
       FROM http_tools t JOIN http_tool_versions v ON v.tool_id = t.id
      WHERE t.id = $1
 """
-VERSIONS = (
+VERSIONS = largerows.page(
     OF_TOOL
     + """
        AND v.version < coalesce($2::integer, 2147483647)
      ORDER BY v.version DESC
      LIMIT $3
-"""
+""",
+    PLAIN_COLUMNS,
+    ["definition"],
+    "version",
 )
 VERSION = OF_TOOL + " AND v.version = $2"
 COUNT = "SELECT count(*) FROM http_tools"
@@ -153,12 +161,15 @@ CALLER = """
 
 @dataclass(frozen=True, slots=True)
 class HttpToolRow:
+    """A tool.  In lists, `size` is that of the definition in bytes."""
+
     id: UUID
     name: str
     version: int
     created_at: datetime
     updated_at: datetime
     definition: dict[str, Any]
+    size: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ from uuid import UUID
 
 from hum import ids
 from hum.contract.errors import NotFound
+from storage import largerows
 from storage.db import Tx
 
 COUNT = """
@@ -60,7 +61,8 @@ COLUMNS = """
     status, started_at, duration_ms, approval_id, run_id
 """
 # $1: below this id; each filter applies if it is not null.  $8: the age from which they are not listed.
-PAGE = f"""
+PAGE = largerows.page(
+    f"""
     SELECT {COLUMNS} FROM tool_runs
      WHERE id < coalesce($1::uuid, 'ffffffff-ffff-ffff-ffff-ffffffffffff')
        AND ($3::uuid IS NULL OR flow_id = $3) AND ($4::text IS NULL OR name = $4) AND ($5::uuid IS NULL OR call_id = $5)
@@ -68,7 +70,11 @@ PAGE = f"""
        AND started_at >= now() - $8::interval
      ORDER BY id DESC
      LIMIT $2
-"""
+""",
+    COLUMNS,
+    ["arguments", "output"],
+    "id",
+)
 OF_RUN = """
     SELECT tool_call_id, name, arguments, output, status, started_at, duration_ms, approval_id
       FROM tool_runs WHERE run_id = $1 ORDER BY id LIMIT $2
@@ -219,6 +225,8 @@ class ExecutionRow:
     duration_ms: int | None
     approval_id: UUID | None
     run_id: UUID | None
+    #: Bytes of arguments and output.
+    size: int = 0
 
 
 @dataclass(frozen=True, slots=True)

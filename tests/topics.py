@@ -55,6 +55,9 @@ TOPICS: Mapping[str, Topic] = {
     ),
     "chaos": Topic("parts of one machine die, stand still, hang or can't start"),
     "strain": Topic("floods, neighbours, full disks, leaks, large tables", workers=1),
+    "hostile": Topic(
+        "documents that cost a parser more than their bytes, and what each parser of outside bytes takes for them"
+    ),
     "fuzz": Topic("random input: the API by its document, every example of every property"),
     "realtime": Topic("figures that are compared with real time; alone on the machine", workers=1),
     "bench": Topic("a short run of each benchmark", workers=1),

@@ -37,15 +37,15 @@ class PlanQuota:
         return max(0, self.limit - self.used)
 
 
-async def find(tx: Tx, org: UUID, resource: str, *, besides: str | None = None) -> PlanQuota | None:
+async def find(tx: Tx, org: UUID, resource: str, *, besides: str | None = None, lock: bool = False) -> PlanQuota | None:
     """Return the quota of a resource; None if it is unlimited.  `besides`: an address that takes no seat.
 
-    Counts of numbers and seats stay locked until the transaction ends.
+    Counts of numbers and seats stay locked until the transaction ends, and others with `lock`: of texts after the conversations.
     """
     allowance = await billing.allowance(tx, org, FREE)
     if allowance is None or (limit := allowance.limit(resource)) is None:
         return None
-    if resource not in BY_PERIOD:
+    if lock or resource not in BY_PERIOD:
         await billing.lock_organization(tx, org)
     period = subscriptionstate.period(allowance.period_starts_at, allowance.period_ends_at, now())
     return PlanQuota(allowance, period, resource, await used(tx, org, resource, period, besides=besides), limit)

@@ -37,6 +37,9 @@ from storage.browser_calls import ResultRow
 from storage.db import Db, Tx
 
 LOG = log(__name__)
+#: Calls of one organization that are not connected yet, half of what one media process has places for (`browser_waiting`): an offer that
+#: nobody follows up keeps its place for seconds.
+MAX_WAITING = 3
 MAX_ANSWER_CHARS, MAX_DETAIL_CHARS = 64 << 10, 200
 NO_BROWSER_PROCESS = "No media process takes calls from browsers; start one with `hum media --browser`."
 
@@ -116,6 +119,8 @@ class BrowserCalls:
             raise RateLimited("You have too many calls from browsers at once; end one first.")
         if live.calls >= self._settings.max_calls_per_organization:
             raise RateLimited("Your organization has too many calls at once.")
+        if places is not None and live.waiting >= MAX_WAITING:
+            raise RateLimited("Too many calls from browsers are being connected; try again in a moment.")
         free = places - live.of_browsers if places is not None and live.of_browsers > 0 else None
         if free is not None and not fairshare.admits(live.of_browsers, free):
             raise RateLimited("Your organization has too many calls from browsers at once.")

@@ -41,7 +41,8 @@ from storage.media_links import NodeState
 LOG = log(__name__)
 DELTAS_DROPPED = Counter("hum_deltas_dropped_total", "Transcript deltas that the bus could not take")
 MAX_DOWNS = 10_000
-MAX_TOOLS = 200
+#: Requests for tools at once, with those that are being refused (`toolruns.MAX_TOOLS`).
+MAX_TOOL_REQUESTS = 400
 MAX_DELTAS = 2_000
 MAX_REFUSAL_CHARS = 60
 #: Attempts to store a batch before its link ends; each waits for a locked row as long as any transaction.
@@ -76,7 +77,7 @@ class MediaServicer:
 
     async def Link(self, ups: AsyncIterator[pb.LinkUp], ctx: NodeContext) -> AsyncIterator[pb.LinkDown]:
         """Serve a media process until it leaves or this process shuts down, after which it links to another."""
-        link = _Link(self._db, self._bus, self._tools, ctx.node.name, self._offers)
+        link = _Link(self._db, self._bus, self._tools.of_link(), ctx.node.name, self._offers)
         unsubscribe = self._bus.subscribe(COMMANDS, link.command, key=link.node)
         tasks = [
             asyncio.create_task(link.read(ups), name=f"link {link.node}"),
@@ -301,7 +302,7 @@ class _Link:
     # Tools.
 
     def _begin_tool(self, request: pb.RunTool) -> None:
-        if len(self._running) >= MAX_TOOLS:
+        if len(self._running) >= MAX_TOOL_REQUESTS:
             self._down(pb.LinkDown(tool_result=_busy(request)))
             return
         self._begin(self._run(request), f"tool {request.name[:40]}")

@@ -2,8 +2,11 @@
 
 import asyncio
 import json
+from collections.abc import Callable
+from contextlib import ExitStack
 from uuid import UUID
 
+from control.base.fairshare import SharedPlaces
 from control.calls import calllimits
 from control.calls.session import Sessions
 from control.calls.situation import situation_of
@@ -20,22 +23,32 @@ from storage import approvals, calls, tool_runs
 from storage.db import Db
 from storage.tool_runs import ToolRunRow
 
+#: Tools of a link that run at once; one organization's are about half of those that the others leave.
+MAX_TOOLS = 200
 POLL_SECONDS = 0.1
 MAX_ID_CHARS = 200
 NO_SUCH_TOOL = "There is no such tool."
+BUSY_ORGANIZATION = "This can't be done at the moment."
 CALL_HAS_ENDED = "The call has ended."
 
 
 class ToolRuns:
     """The runs of the tools of calls, one for each tool call: a repeated request gets the first run's result."""
 
-    def __init__(self, db: Db, registry: Registry, sessions: Sessions, wait_seconds: float) -> None:
+    def __init__(
+        self, db: Db, registry: Registry, sessions: Sessions, wait_seconds: float, places: int = MAX_TOOLS
+    ) -> None:
         self._db, self._registry, self._sessions, self._wait_seconds = db, registry, sessions, wait_seconds
-        self._executions = Executions(db, registry)
+        self._executions, self._places = Executions(db, registry), SharedPlaces(places)
+
+    def of_link(self, places: int = MAX_TOOLS) -> "ToolRuns":
+        """Return the same with places for tools of a link's own."""
+        return ToolRuns(self._db, self._registry, self._sessions, self._wait_seconds, places)
 
     async def run(self, request: pb.RunTool) -> pb.ToolResult:
-        """Run a tool.  A bad request gets a failed result, not an exception.  Raises UNAVAILABLE, BUSY."""
-        result = await self._result(request)
+        """Run a tool in one of the places.  A bad request gets a failed result, not an exception.  Raises UNAVAILABLE, BUSY."""
+        with ExitStack() as taken:
+            result = await self._result(request, lambda org: taken.enter_context(self._places.place(org)))
         return pb.ToolResult(
             call_id=request.call_id,
             tool_call_id=request.tool_call_id,
@@ -68,7 +81,7 @@ class ToolRuns:
             return pb.Outcome(switch=await self._sessions.of_flow(ids.require(Kind.CALL, call_id), result.switches_to))
         return pb.Outcome(send_digits=pb.SendDigits(digits=result.digits)) if result.digits else None
 
-    async def _result(self, request: pb.RunTool) -> Result:
+    async def _result(self, request: pb.RunTool, has_place: Callable[[UUID], bool]) -> Result:
         id = ids.parse(Kind.CALL, request.call_id)
         if id is None or len(request.tool_call_id) > MAX_ID_CHARS or len(request.name) > MAX_ID_CHARS:
             return failed(NO_SUCH_TOOL)
@@ -76,6 +89,8 @@ class ToolRuns:
             row = await calls.session(tx, id)
             if row is None:
                 return failed(NO_SUCH_TOOL)
+            if not has_place(row.org_id):
+                return failed(BUSY_ORGANIZATION)
             others = await tool_runs.count(tx, id, request.name, request.tool_call_id)
             # A stream may outlast its call's record, as that of a browser's caller who has lost their rights.
             if row.has_ended and not others.is_repeated:

@@ -209,6 +209,9 @@ class Dispatcher:
                     results.append(RecipientOutcome(id, "pending", "quiet_hours", due_at=until))
                 case Skip(status, reason):
                     results.append(RecipientOutcome(id, status, reason))
+        # Locked, and counted again: other campaigns of the organization have read the same rest of its plan.
+        plan = await limits.find(tx, row.org_id, "messages", lock=True) if drafts else None
+        drafts = drafts if plan is None else drafts[: plan.left]
         for new in await writing.write_all(tx, row.org_id, drafts, at) if drafts else ():
             assert new.recipient_id is not None, "the drafts are recipients'"
             status = "opted_out" if new.status == "opted_out" else "sending"

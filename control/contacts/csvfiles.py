@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 from control.base import phone
 from control.base.phone import NotANumber
@@ -207,11 +207,31 @@ class Sheet:
         return attributes, problems
 
 
+class _Lines:
+    """The lines of a file, of which no row has more than `HEADER_BYTES` cells: `csv` makes objects of all cells of a row."""
+
+    def __init__(self, text: Iterable[str], delimiter: str) -> None:
+        self._lines, self._delimiter = iter(text), delimiter
+        #: Those of the row that is being read.
+        self.delimiters = 0
+
+    def __iter__(self) -> Self:
+        return self
+
+    def __next__(self) -> str:
+        line = next(self._lines)
+        self.delimiters += line.count(self._delimiter)
+        if self.delimiters > HEADER_BYTES:
+            raise csv.Error("it has too many cells")
+        return line
+
+
 def _rows(text: Iterable[str], delimiter: str) -> Iterator[tuple[int, "list[str] | Problem"]]:
     """Yield each row with the number of its first line."""
-    reader = csv.reader(text, delimiter=delimiter, strict=True)
+    lines = _Lines(text, delimiter)
+    reader = csv.reader(lines, delimiter=delimiter, strict=True)
     while True:
-        line = reader.line_num + 1
+        line, lines.delimiters = reader.line_num + 1, 0
         try:
             yield line, next(reader)
         except StopIteration:

@@ -37,7 +37,7 @@ class ContactsServicer:
             fetched = await contacts.search(ctx.tx, request.q, phone.digits(request.q), tag, before, count)
         else:
             fetched = await contacts.page(ctx.tx, before, count, tag)
-        rows, more = self._cursors.cut(request, fetched, lambda row: (row.id,))
+        rows, more = self._cursors.cut(request, fetched, lambda row: (row.id,), lambda row: row.size)
         return pb.ListContactsResponse(contacts=[present(row) for row in rows], next_cursor=more)
 
     async def CreateContact(

@@ -29,5 +29,5 @@ class ToolExecutionsServicer:
         )
         before, count = self._cursors.after(request), paging.rows_to_fetch(request)
         fetched = await tool_runs.page(ctx.tx, before, count, filters, self._keep)
-        rows, more = self._cursors.cut(request, fetched, lambda row: (row.id,))
+        rows, more = self._cursors.cut(request, fetched, lambda row: (row.id,), lambda row: row.size)
         return pb.ListToolExecutionsResponse(executions=[present.execution(row) for row in rows], next_cursor=more)

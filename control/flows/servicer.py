@@ -18,7 +18,7 @@ class FlowsServicer:
     async def ListFlows(self, request: pb.ListFlowsRequest, ctx: TransactionContext) -> pb.ListFlowsResponse:
         fields = flowchecks.listed_fields(request.fields)
         fetched = await flows.page(ctx.tx, self._cursors.after(request), paging.rows_to_fetch(request), fields)
-        rows, more = self._cursors.cut(request, fetched, lambda row: (row.id,))
+        rows, more = self._cursors.cut(request, fetched, lambda row: (row.id,), lambda row: row.size)
         return pb.ListFlowsResponse(flows=[present(row) for row in rows], next_cursor=more)
 
     async def CreateFlow(self, request: pb.CreateFlowRequest, ctx: TransactionContext) -> pb.CreateFlowResponse:
@@ -56,7 +56,7 @@ class FlowsServicer:
         id = (await flows.get(ctx.tx, ids.require(Kind.FLOW, request.id))).id
         fields = flowchecks.listed_fields(request.fields)
         fetched = await flows.versions(ctx.tx, id, self._cursors.after(request), paging.rows_to_fetch(request), fields)
-        rows, more = self._cursors.cut(request, fetched, lambda row: (row.version,))
+        rows, more = self._cursors.cut(request, fetched, lambda row: (row.version,), lambda row: row.size)
         changes = [pb.FlowChange(version=row.version, fields=row.changed) for row in rows]
         return pb.ListFlowVersionsResponse(versions=[present(row) for row in rows], changes=changes, next_cursor=more)
 

@@ -38,7 +38,7 @@ class ToolsServicer:
 
     async def ListTools(self, request: pb.ListToolsRequest, ctx: TransactionContext) -> pb.ListToolsResponse:
         fetched = await http_tools.page(ctx.tx, self._cursors.after(request), paging.rows_to_fetch(request))
-        rows, more = self._cursors.cut(request, fetched, lambda row: (row.id,))
+        rows, more = self._cursors.cut(request, fetched, lambda row: (row.id,), lambda row: row.size)
         return pb.ListToolsResponse(tools=[present_tool(row, ctx.principal) for row in rows], next_cursor=more)
 
     async def CreateTool(self, request: pb.CreateToolRequest, ctx: TransactionContext) -> pb.CreateToolResponse:
@@ -65,7 +65,7 @@ class ToolsServicer:
     ) -> pb.ListToolVersionsResponse:
         id = (await http_tools.get(ctx.tx, ids.require(Kind.TOOL, request.id))).id
         fetched = await http_tools.versions(ctx.tx, id, self._cursors.after(request), paging.rows_to_fetch(request))
-        rows, more = self._cursors.cut(request, fetched, lambda row: (row.version,))
+        rows, more = self._cursors.cut(request, fetched, lambda row: (row.version,), lambda row: row.size)
         return pb.ListToolVersionsResponse(
             versions=[present_tool(row, ctx.principal) for row in rows], next_cursor=more
         )

@@ -165,7 +165,12 @@ def of_pdf(body: bytes, most_pages: int) -> Blocks:
             raise Unreadable("The PDF is protected by a password.")
         if (pages := len(reader.pages)) > most_pages:
             raise Unreadable(f"The PDF has {pages} pages; at most {most_pages} are allowed.")
+        pages_read = set[int]()
         for number, page in enumerate(reader.pages, 1):
+            # A tree of pages may name one page any number of times.
+            if page.indirect_reference is not None and page.indirect_reference.idnum in pages_read:
+                continue
+            pages_read.add(page.indirect_reference.idnum if page.indirect_reference is not None else 0)
             yield 1, f"Page {number}"
             words = re.sub(r"(\w)-\n(\w)", r"\1\2", page.extract_text())
             for paragraph in re.split(r"\n\s*\n", words):

@@ -16,6 +16,9 @@ from control.knowledge.passages import Block
 from hum.settings.knowledge import KnowledgeSettings
 
 PROGRAM = Path(__file__).with_name("converter.py")
+#: Seconds of the processor that any document may take, and bytes of it for each further one: a page of text is some 500 bytes in a PDF, and
+#: takes 50 ms.
+LEAST_SECONDS, BYTES_PER_SECOND = 3, 10_000
 #: JSON needs at most 12 bytes per character, and a few per block.
 BYTES_PER_CHAR = 13
 NO_TIME = "Converting the document takes too long."
@@ -28,7 +31,7 @@ class Converter:
 
     async def blocks(self, body: bytes, form: str) -> list[Block]:
         """Return a document's headings and paragraphs.  Raises Unreadable."""
-        process = await asyncio.to_thread(self._start, form)
+        process = await asyncio.to_thread(self._start, form, len(body))
         most_bytes = self.settings.knowledge_chars * BYTES_PER_CHAR
         try:
             async with asyncio.timeout(self.settings.knowledge_convert_seconds):
@@ -42,13 +45,13 @@ class Converter:
             raise Unreadable(NO_TIME if status < 0 else NO_WAY)
         return await asyncio.to_thread(_read, answer)
 
-    def _start(self, form: str) -> "subprocess.Popen[bytes]":
+    def _start(self, form: str, size_bytes: int) -> "subprocess.Popen[bytes]":
         """Start the program, without asyncio: under uvloop, the forked child would run Python while other threads hold
         locks.
         """
         limits = (
             self.settings.knowledge_memory_bytes,
-            self.settings.knowledge_cpu_seconds,
+            min(self.settings.knowledge_cpu_seconds, LEAST_SECONDS + size_bytes // BYTES_PER_SECOND),
             self.settings.knowledge_pages,
             self.settings.knowledge_chars,
         )

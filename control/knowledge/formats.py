@@ -4,7 +4,7 @@ import re
 
 from control.base.job import Job
 
-CONVERT = Job("convert_knowledge", concurrency=4, per_organization=2, timeout_seconds=900.0)
+CONVERT = Job("convert_knowledge", concurrency=4, per_organization=1, timeout_seconds=900.0)
 EMBED = Job("embed_knowledge", concurrency=4, per_organization=1, timeout_seconds=900.0)
 #: PostgreSQL's text search configurations by language (ISO 639-1).
 CONFIGS = {

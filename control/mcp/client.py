@@ -225,14 +225,15 @@ class Connection:
                 self.retire()  # otherwise a regular error response
             had_no_effect = (is_closed and only_reads) or (outcome.session_unknown and not is_silent)
             failure = outcome.failure or (self._transport.background.failure if is_closed else None)
-            raise (NotExecuted if had_no_effect else Unusable)(_sentence(error, failure)) from error
+            # Not chained: the SDK's errors have the server's message, and pydantic's write it out once for each part that is wrong.
+            raise (NotExecuted if had_no_effect else Unusable)(_sentence(error, failure)) from None
         # The SDK lists no errors that an invalid answer causes.  Also a cancellation retires the connection.
         except BaseException as error:
             self.retire()
             self._log_unexpected(error, outcome.failure)
             if not isinstance(error, Exception):
                 raise
-            raise Unusable(_sentence(error, outcome.failure)) from error
+            raise Unusable(_sentence(error, outcome.failure)) from None
         finally:
             OUTCOME.reset(token)
 

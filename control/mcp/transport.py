@@ -16,7 +16,9 @@ import httpx2
 
 from control.base.egress import OWN_HEADERS, EgressError, Reason
 from control.clients.http import GuardedClient, StreamedAnswer
+from control.mcp import outsidemessages
 from hum.clock import monotonic_ms
+from hum.json.outside import Events, TooMuch
 
 SESSION = "mcp-session-id"
 #: The status that the SDK gets for a missing response.
@@ -184,7 +186,7 @@ class _StreamedBody(httpx2.AsyncByteStream):
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         try:
-            async for part in self._streamed.parts():
+            async for part in self._counted():
                 yield part
         except EgressError as error:
             self._transport.outcome.failure = error
@@ -194,6 +196,33 @@ class _StreamedBody(httpx2.AsyncByteStream):
                 raise httpx2.StreamError(error.message) from error
             raise httpx2.ReadError(error.message, request=self._request) from error
         self._record_end()
+
+    async def _counted(self) -> AsyncIterator[bytes]:
+        """Yield each message whole, once it is counted: the SDK's validator makes objects and errors of all it reads.
+
+        Raises EgressError.
+        """
+        budget = outsidemessages.MessageBudget(monotonic_ms())
+        try:
+            if not self._is_event_stream:
+                body = b"".join([part async for part in self._streamed.parts()])
+                outsidemessages.require_readable(body)
+                yield body
+                return
+            events = Events()
+            async for part in self._streamed.parts():
+                for event in events.read(part):
+                    if budget.admits(event, monotonic_ms()):
+                        yield event
+            if budget.admits(events.rest(), monotonic_ms()):
+                yield events.rest()
+        except TooMuch as error:
+            raise EgressError(Reason.TOO_LARGE, f"The server's message {error}.") from None
+
+    @property
+    def _is_event_stream(self) -> bool:
+        kinds = [value for name, value in self._streamed.headers if name.lower() == "content-type"]
+        return any("event-stream" in kind.lower() for kind in kinds)
 
     def _record_end(self) -> None:
         if self._request.method == "GET":

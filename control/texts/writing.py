@@ -18,6 +18,8 @@ from storage.messages import MessageRow, NewMessage, RulesRow
 
 #: The default expiry of a text, after the time at which it is due.
 KEEPS = timedelta(days=1)
+#: Texts that an organization may write at once: with fewer left of its plan, they are counted one after the other.
+AT_ONCE = 100
 CONVERSATION_LANE, CAMPAIGN_LANE = 0, 1
 #: Whose texts put a campaign's conversation into the inbox.
 ANSWERS = frozenset({"human", "api", "ai"})
@@ -47,6 +49,8 @@ async def write(tx: Tx, thread: ConversationState, draft: TextDraft, at: datetim
     Raises ConversationClosed, BillingRequired, and InvalidState if the number can't send texts, or no open hours ever come.
     """
     allowance = await limits.find(tx, thread.org_id, "messages") if draft.sent_by != "system" else None
+    if allowance is not None and allowance.left < AT_ONCE:
+        allowance = await limits.find(tx, thread.org_id, "messages", lock=True)
     within_plan = allowance is None or allowance.left > 0
     try:
         new = _new(thread, draft, await messages.rules(tx, thread.id), at, within_plan)

@@ -31,7 +31,7 @@ from gateway.mcpserver import search, searchindex
 from gateway.mcpserver.catalogue import Catalogue, Operation
 from gateway.mcpserver.execution import Execution
 from hum.contract.errors import Forbidden
-from hum.json import values
+from hum.json import outside, values
 
 PATH: Final = "/mcp"
 SEARCH, EXECUTE = "search_hum_api", "execute_hum_api"
@@ -39,6 +39,10 @@ SEARCH, EXECUTE = "search_hum_api", "execute_hum_api"
 EXCHANGE: Final = "hum.mcp"
 #: Levels of a message around an operation's arguments: the message, `params`, `arguments`, and `arguments` again.
 ENVELOPE_LEVELS: Final = 4
+#: Members of a message: of all of it, and of what the SDK validates, all but an operation's arguments.  An invalid one costs the SDK
+#: thousands of bytes.
+MEMBERS: Final = 50_000
+VALIDATED_MEMBERS: Final = 1000
 ARGUMENTS_CHARS: Final = 2000
 NO_KEY: Final = "Send an API key in the header `Authorization: Bearer hum_live_...`; /mcp takes nothing else, no session and no key in the URL."
 INSTRUCTIONS: Final = f"""\
@@ -178,15 +182,7 @@ class GatewayMcpServer:
         credentials.require_key(request, NO_KEY)
         await self._admission.admit(request)
         body = await self._bodies.read(request)
-        try:
-            values.require_shallow(msgspec.json.decode(body), values.DEEPEST + ENVELOPE_LEVELS)
-        except values.InvalidValue as error:
-            raise BadBody("INVALID_JSON", f"The body {error}.") from error
-        except RecursionError as error:
-            raise BadBody("INVALID_JSON", "The body is nested too deep.") from error
-        # Also bytes that are not UTF-8, or an integer of thousands of digits.
-        except (msgspec.DecodeError, ValueError) as error:
-            raise BadBody("INVALID_JSON", f"The body is not JSON: {error}.") from error
+        require_readable(body)
         return body
 
     # --- the SDK's handlers ---------------------------------------------------------------------------------------
@@ -311,6 +307,31 @@ def _tools() -> list[types.Tool]:
             annotations=types.ToolAnnotations(read_only_hint=False, destructive_hint=True, open_world_hint=True),
         ),
     ]
+
+
+def require_readable(body: bytes) -> None:
+    """Check a message before the SDK validates it.  Raises BadBody."""
+    try:
+        outside.require_few(body, MEMBERS, values.DEEPEST + ENVELOPE_LEVELS)
+        message = msgspec.json.decode(body)
+        values.require_shallow(message, values.DEEPEST + ENVELOPE_LEVELS)
+        _require_few_validated(message)
+    except (values.InvalidValue, outside.TooMuch) as error:
+        raise BadBody("INVALID_JSON", f"The body {error}.") from error
+    except RecursionError as error:
+        raise BadBody("INVALID_JSON", "The body is nested too deep.") from error
+    # Also bytes that are not UTF-8, or an integer of thousands of digits.
+    except (msgspec.DecodeError, ValueError) as error:
+        raise BadBody("INVALID_JSON", f"The body is not JSON: {error}.") from error
+
+
+def _require_few_validated(message: Any) -> None:
+    """Raise TooMuch if a message has more members than the SDK may validate.  Only a tool's arguments are not validated."""
+    params = message.get("params") if isinstance(message, dict) else None
+    arguments = params.get("arguments") if isinstance(params, dict) and message.get("method") == "tools/call" else None
+    in_arguments = outside.count(arguments, MEMBERS) if isinstance(arguments, dict) else 0
+    if outside.count(message, MEMBERS) - in_arguments > VALIDATED_MEMBERS:
+        raise outside.TooMuch(f"has more than {VALIDATED_MEMBERS} members besides a tool's arguments")
 
 
 def _schema(of: type[msgspec.Struct]) -> dict[str, Any]:

@@ -24,6 +24,8 @@ from hum.settings.recordings import BucketName
 #: The most uploads that one request lists; there are never many.
 MOST = 1000
 MAX_ANSWER_BYTES = 4 << 20
+#: Tags and attributes of an answer: `MOST` uploads have some twenty each.
+MAX_TAGS = 50_000
 NO_CONTENT, OK, NOT_FOUND = 204, 200, 404
 EMPTY = hashlib.sha256(b"").hexdigest()
 
@@ -126,8 +128,8 @@ def _encoded(text: str) -> str:
 def _parsed(body: bytes) -> list[Upload]:
     """Parse a listing of uploads.  Raises StoreFault."""
     try:
-        if b"<!" in body:
-            raise ValueError("it defines entities")
+        if b"<!" in body or body.count(b"<") + body.count(b"=") > MAX_TAGS:
+            raise ValueError("it defines entities, or has too many tags and attributes")
         root = ET.fromstring(body)  # noqa: S314 - without entities
         space = root.tag.partition("}")[0] + "}" if root.tag.startswith("{") else ""
         return [

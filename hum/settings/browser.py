@@ -21,7 +21,7 @@ class BrowserSettings(Common):
     browser_calls: int = constant(12, "calls from browsers that one process, which has one core, carries", ge=1)
     browser_waiting: int = constant(6, "how many of these may be connecting at once; further offers are refused", ge=1)
     browser_connect_seconds: float = constant(
-        15.0,
+        6.0,
         "seconds that a browser has from its offer until its connection stands; less than `token_seconds`",
         gt=0,
     )

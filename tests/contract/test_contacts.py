@@ -474,3 +474,22 @@ async def test_a_backfill_is_begun_once_and_tells_how_far_it_is(edge: Edge) -> N
     again = await http.post("/api/contacts/backfill", json={"lookup": False})
     assert (again.status_code, again.json()) == (202, begun.json())
     assert (await http.get("/api/contacts/backfill")).json() == begun.json()
+
+
+async def test_a_page_of_large_contacts_ends_by_its_bytes(edge: Edge) -> None:
+    async with await edge.client() as http:
+        for n in range(30):
+            attributes = {"story": "é" * 12_000}
+            answer = await http.post(
+                "/api/contacts", json={"phone_e164": f"+131755501{n:02}", "tags": ["t"], "attributes_json": attributes}
+            )
+            assert answer.status_code == 201, answer.text
+        filters: list[dict[str, str]] = [{}, {"tag": "t"}, {"q": "1317555"}]
+        for wanted in filters:
+            numbers, cursor, pages = list[str](), None, 0
+            while cursor is not None or not pages:
+                params: dict[str, Any] = {"limit": 50, **wanted} | ({"cursor": cursor} if cursor else {})
+                answer = (await http.get("/api/contacts", params=params)).json()
+                numbers += [row["phone_e164"] for row in answer["contacts"]]
+                cursor, pages = answer.get("next_cursor"), pages + 1
+            assert numbers == [f"+131755501{n:02}" for n in reversed(range(30))] and pages > 1

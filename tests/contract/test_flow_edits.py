@@ -82,3 +82,23 @@ async def test_versions_say_what_they_changed_without_their_documents(edge: Edge
         assert whole["changes"] == listed.json()["changes"]
         unknown = await http.get(f"{path}/versions", params={"fields": "secret"})
         assert unknown.json()["error"]["details"] == [{"field": "fields", "reason": "flows have no field secret"}]
+
+
+async def test_a_page_of_large_flows_ends_by_its_bytes(edge: Edge) -> None:
+    """So do their versions; the cursor goes on behind it, and no flow is left out or told twice."""
+    async with await edge.client() as http:
+        flow = (await http.post("/api/flows", json={"name": "0", "system_prompt": "é" * 15_000})).json()["id"]
+        for n in range(1, 16):
+            await http.post("/api/flows", json={"name": str(n), "system_prompt": "é" * 15_000})
+            await http.patch(f"/api/flows/{flow}", json={"name": f"{n}th"})
+        for path, member, whole in (("/api/flows", "flows", 16), (f"/api/flows/{flow}/versions", "versions", 16)):
+            pages, cursor = list[list[str]](), None
+            while cursor is not None or not pages:
+                answer = await http.get(path, params={"limit": 50} | ({"cursor": cursor} if cursor else {}))
+                assert len(answer.content) < (1 << 20) + 200_000
+                pages.append([row["name"] for row in answer.json()[member]])
+                cursor = answer.json().get("next_cursor")
+            assert [len(page) for page in pages] == [12, 4]
+            assert len({name for page in pages for name in page}) == whole
+        few = (await http.get("/api/flows", params={"limit": 50, "fields": "name"})).json()
+        assert len(few["flows"]) == 16 and not few.get("next_cursor")

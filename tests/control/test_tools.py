@@ -10,7 +10,7 @@ from uuid import UUID
 import pytest
 
 from control.calls.session import Sessions
-from control.calls.toolruns import ToolRuns
+from control.calls.toolruns import BUSY_ORGANIZATION, ToolRuns
 from control.executions.runner import LONG_CHARS, Executions, ToolRequest, redact_off_loop
 from control.tools import (
     MAX_OUTPUT_BYTES,
@@ -35,6 +35,7 @@ from storage import calls, flows, identity
 from storage.calls import NewCall
 from storage.db import Db, Tx
 from tests.support.metrics import sample
+from tests.support.waits import patience
 
 CONTEXT = ToolContext(ids.new(), Situation({}), call_id=ids.new())
 SCHEMA: dict[str, Any] = {"type": "object", "properties": {"n": {"type": "integer"}}, "required": ["n"]}
@@ -248,6 +249,43 @@ async def test_a_run_whose_owner_died_is_never_done_again(call: tuple[Db, UUID, 
     both = await asyncio.gather(*(tools.run(asked("twice")) for _ in range(4)))
     assert {(each.status, each.output_json) for each in both} == {("ok", "1")}
     assert runs == 1
+
+
+async def test_one_organizations_slow_tools_leave_places_for_the_others(call: tuple[Db, UUID, UUID]) -> None:
+    db, _, id = call
+    begun, going_on = asyncio.Semaphore(0), asyncio.Event()
+
+    async def slow(_: ToolContext, __: Mapping[str, Any]) -> Result:
+        begun.release()
+        await going_on.wait()
+        return Result(1)
+
+    registry = Registry()
+    registry.add([tool(slow)])
+    tools = ToolRuns(db, registry, Sessions(db, ControlSettings(), registry), wait_seconds=2.0)
+    link, other_link = tools.of_link(4), tools.of_link(4)
+
+    def request_of(tool_call_id: str) -> runtime_pb2.RunTool:
+        call_id = ids.show(Kind.CALL, id)
+        return runtime_pb2.RunTool(call_id=call_id, tool_call_id=tool_call_id, name="t", arguments_json='{"n": 1}')
+
+    async def run(tool_call_id: str) -> runtime_pb2.ToolResult:
+        return await link.run(request_of(tool_call_id))
+
+    both = [asyncio.create_task(run(name)) for name in ("first", "second")]
+    async with patience():
+        await begun.acquire()
+        await begun.acquire()
+    refused = await run("third")
+    assert (refused.status, json.loads(refused.output_json)) == ("failed", {"error": BUSY_ORGANIZATION})
+    elsewhere = asyncio.create_task(other_link.run(request_of("elsewhere")))
+    async with patience():
+        await begun.acquire()
+    with link._places.place(ids.new()) as has_place:
+        assert has_place
+    going_on.set()
+    assert [each.status for each in await asyncio.gather(*both, elsewhere)] == ["ok"] * 3
+    assert (await run("third")).status == "ok"
 
 
 async def test_a_tool_that_needs_approval_asks_and_runs_once_a_person_has_approved() -> None:

@@ -1,7 +1,10 @@
 """Campaigns from launch to end: who is texted, who is not, and why; stopped and carried on at every place."""
 
+import asyncio
+from contextlib import suppress
 from datetime import timedelta
 from typing import Any
+from uuid import UUID
 
 import pytest
 
@@ -11,7 +14,9 @@ from hum.clock import now
 from hum.contract.errors import InvalidState
 from hum.ids import Kind
 from hum.v1 import campaigns_pb2 as pb
-from storage import flows, text_erasures
+from storage import billing, flows, recipients, text_erasures
+from storage.billing import PlanRow
+from storage.db import Tx
 from tests.control.campaigns.conftest import Campaigning, contact
 from tests.support.present import present
 
@@ -40,6 +45,32 @@ async def test_only_a_window_is_written_ahead(campaigning: Campaigning) -> None:
     await campaigning.told(await campaigning.take(30), "sent")
     row = await campaigning.dispatch(id)
     assert (row.sent, row.sending, row.pending) == (30, 100, 120)
+
+
+async def test_campaigns_at_once_write_no_more_than_the_plan_allows(campaigning: Campaigning) -> None:
+    """Both have read the same rest of the plan before either has written."""
+    async with campaigning.db.system() as tx:
+        await billing.set_plans(tx, [PlanRow("free", 0, None, None, 30, None, False, False)])
+    people = [[pb.NewRecipient(contact_e164=contact(n)) for n in range(first, first + 25)] for first in (0, 25)]
+    both = [await campaigning.launched(each) for each in people]
+    for id in both:
+        await campaigning.due_now(id)
+    barrier = asyncio.Barrier(2)
+    find = recipients.count_waiting
+
+    async def meet(tx: Tx, id: UUID) -> int:
+        waiting = await find(tx, id)
+        with suppress(TimeoutError):  # meant to run out when the other one waits for the first
+            await asyncio.wait_for(barrier.wait(), 5)
+        return waiting
+
+    dispatchers = [Dispatcher(campaigning.db, campaigning.limits) for _ in both]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(recipients, "count_waiting", meet)
+        assert await asyncio.gather(*(each.dispatch_next() for each in dispatchers)) == [True, True]
+    rows = [await campaigning.get(id) for id in both]
+    assert sorted(row.sending for row in rows) == [5, 25]
+    assert sum(row.pending for row in rows) == 20
 
 
 async def test_a_throttled_campaign_has_a_pace_and_a_small_window(campaigning: Campaigning) -> None:

@@ -5,10 +5,12 @@ import subprocess
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from typing import Any
 
 import psutil
 import pytest
 from pypdf import PdfReader, PdfWriter
+from pypdf.generic import NameObject, NumberObject
 
 from control.knowledge.converter import Unreadable
 from control.knowledge.converting import Converter
@@ -117,6 +119,30 @@ async def test_a_bomb_is_a_clean_failure(bomb: str) -> None:
     why = await failure(body, form, knowledge_cpu_seconds=4, knowledge_memory_bytes=256 * MIB)
     assert words in why if words else "too long" in why or "memory" in why
     assert await blocks(b"Next.", "text") == [(0, "Next.")]
+
+
+async def test_a_page_that_is_named_often_is_read_once() -> None:
+    writer = PdfWriter(clone_from=io.BytesIO(pdf("One")))
+    pages: Any = writer.root_object["/Pages"]
+    pages["/Kids"].extend([pages["/Kids"][0]] * 99)
+    pages[NameObject("/Count")] = NumberObject(100)
+    written = io.BytesIO()
+    writer.write(written)
+    assert await blocks(written.getvalue(), "pdf") == [(1, "Page 1"), (0, "One")]
+
+
+async def test_a_small_document_computes_for_a_short_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    commands = list[list[str]]()
+
+    def started(command: list[str], **_: Any) -> None:
+        commands.append(command)
+        raise OSError
+
+    monkeypatch.setattr(subprocess, "Popen", started)
+    for size in (1300, 100_000, 8 * MIB):
+        with suppress(OSError):
+            await blocks(b"x" * size, "text")
+    assert [int(command[-3]) for command in commands] == [3, 13, 60]
 
 
 async def test_a_conversion_ends_in_time_and_leaves_no_process() -> None:

@@ -8,7 +8,7 @@ import pytest
 from aiohttp import web
 
 from control.clients.openai import ModelError
-from control.knowledge import converting, passages, usecases
+from control.knowledge import converting, formats, passages, usecases
 from hum.contract.errors import NotFound
 from storage import events, jobs, knowledge
 from storage.knowledge import DocumentContent
@@ -123,7 +123,7 @@ async def test_a_page_is_fetched_again_and_made_anew_only_if_it_changed(house: H
                 await tx.execute("UPDATE knowledge_documents SET next_fetch_at = now()")
             before = await queued(house, "convert_knowledge")
             await asyncio.gather(conversions.enqueue_due_documents(), conversions.enqueue_due_documents())
-            assert await queued(house, "convert_knowledge") == min(before + 1, 2)
+            assert await queued(house, "convert_knowledge") == min(before + 1, formats.CONVERT.per_organization)
             assert (await house.row(house.mine, id)).status == "pending"
 
 
