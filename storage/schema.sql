@@ -4624,6 +4624,10 @@ ALTER TABLE ONLY public.webhook_streams
 ALTER TABLE ONLY public.webhooks
     ADD CONSTRAINT webhooks_pkey PRIMARY KEY (id);
 
+-- INDEX api_keys_made_by
+
+CREATE INDEX api_keys_made_by ON public.api_keys USING btree (made_by) WHERE (made_by IS NOT NULL);
+
 -- INDEX api_keys_made_by_key
 
 CREATE INDEX api_keys_made_by_key ON public.api_keys USING btree (made_by_key) WHERE (made_by_key IS NOT NULL);
@@ -4907,6 +4911,10 @@ CREATE INDEX conversations_nobody ON public.conversations USING btree (org_id, a
 -- INDEX conversations_number
 
 CREATE INDEX conversations_number ON public.conversations USING btree (org_id, number_id, active_at DESC, id DESC);
+
+-- INDEX conversations_of_number
+
+CREATE INDEX conversations_of_number ON public.conversations USING btree (number_id) WHERE (number_id IS NOT NULL);
 
 -- INDEX conversations_put_off
 
@@ -5276,6 +5284,10 @@ CREATE INDEX message_statuses_attempt ON public.message_statuses USING btree (at
 
 CREATE INDEX messages_age ON public.messages USING btree (org_id, created_at, id);
 
+-- INDEX messages_author
+
+CREATE INDEX messages_author ON public.messages USING btree (author_id) WHERE (author_id IS NOT NULL);
+
 -- INDEX messages_campaign
 
 CREATE INDEX messages_campaign ON public.messages USING btree (campaign_id) WHERE ((campaign_id IS NOT NULL) AND (due_at IS NOT NULL));
@@ -5368,6 +5380,10 @@ CREATE INDEX number_purchases_due ON public.number_purchases USING btree (claime
 
 CREATE UNIQUE INDEX number_purchases_key ON public.number_purchases USING btree (org_id, idempotency_key) WHERE ((idempotency_key IS NOT NULL) AND (status = ANY (ARRAY['buying'::text, 'bought'::text])));
 
+-- INDEX number_purchases_number
+
+CREATE INDEX number_purchases_number ON public.number_purchases USING btree (number_id) WHERE (number_id IS NOT NULL);
+
 -- INDEX number_purchases_open
 
 CREATE UNIQUE INDEX number_purchases_open ON public.number_purchases USING btree (e164) WHERE (status = ANY (ARRAY['buying'::text, 'returning'::text]));
@@ -5444,6 +5460,10 @@ CREATE INDEX outbound_calls_page ON public.outbound_calls USING btree (org_id, c
 
 CREATE INDEX parked_jobs_next ON public.parked_jobs USING btree (job, org_id, id);
 
+-- INDEX parked_jobs_org
+
+CREATE INDEX parked_jobs_org ON public.parked_jobs USING btree (org_id);
+
 -- INDEX personal_idempotency_keys_age
 
 CREATE INDEX personal_idempotency_keys_age ON public.personal_idempotency_keys USING btree (created_at);
@@ -5516,6 +5536,10 @@ CREATE INDEX reports_set_aside_call ON public.reports_set_aside USING btree (cal
 
 CREATE INDEX sessions_age ON public.sessions USING btree (expires_at);
 
+-- INDEX sessions_org
+
+CREATE INDEX sessions_org ON public.sessions USING btree (org_id) WHERE (org_id IS NOT NULL);
+
 -- INDEX sessions_user
 
 CREATE INDEX sessions_user ON public.sessions USING btree (user_id);
@@ -5527,6 +5551,10 @@ CREATE INDEX sign_in_subjects_user ON public.sign_in_subjects USING btree (user_
 -- INDEX sign_ins_age
 
 CREATE INDEX sign_ins_age ON public.sign_ins USING btree (expires_at);
+
+-- INDEX sign_ins_links_user
+
+CREATE INDEX sign_ins_links_user ON public.sign_ins USING btree (links_user_id) WHERE (links_user_id IS NOT NULL);
 
 -- INDEX sms_templates_name
 
@@ -7121,7 +7149,7 @@ ALTER TABLE public.conversations ENABLE ROW LEVEL SECURITY;
 
 -- POLICY organizations counting
 
-CREATE POLICY counting ON public.organizations FOR SELECT TO hum_owner USING ((current_setting('hum.counting'::text, true) = 'on'::text));
+CREATE POLICY counting ON public.organizations FOR SELECT TO hum_owner USING ((( SELECT current_setting('hum.counting'::text, true) AS current_setting) = 'on'::text));
 
 -- ROW SECURITY crm_connectors
 
@@ -8797,6 +8825,10 @@ GRANT ALL ON FUNCTION hum.empty_events(subjects uuid[]) TO hum_app;
 
 REVOKE ALL ON FUNCTION hum.empty_old_events(before timestamp with time zone, most integer) FROM PUBLIC;
 GRANT ALL ON FUNCTION hum.empty_old_events(before timestamp with time zone, most integer) TO hum_app;
+
+-- ACL FUNCTION forget_deliveries()
+
+REVOKE ALL ON FUNCTION hum.forget_deliveries() FROM PUBLIC;
 
 -- ACL FUNCTION forget_event_runs()
 
