@@ -147,10 +147,10 @@ async def test_an_invitation_again_replaces_the_limits(edge: Edge) -> None:
     http = await edge.client("Clinic")
     number = await numbered(edge, http, "+13175550300")
     wish = {"email": GRACE, "role": "viewer"}
-    for limits in ({"number_ids": [number], "flow_ids": []}, {"number_ids": [], "flow_ids": []}):
-        assert (await http.post("/api/team/invites", json={**wish, "limited_to": limits})).json()[
-            "limited_to"
-        ] == limits
+    for numbers in ([number], list[str]()):
+        limits = {"number_ids": numbers, "flow_ids": []}
+        made = await http.post("/api/team/invites", json={**wish, "limited_to": limits})
+        assert made.json()["limited_to"] == limits
     grace = await edge.signed_in(GRACE)
     (invitation,) = (await grace.get("/api/me")).json()["invitations"]
     assert (await grace.post(f"/api/me/invitations/{invitation['id']}/accept")).json()["limited"] is False

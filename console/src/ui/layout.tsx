@@ -87,7 +87,7 @@ export function Time({ at, isRelative = false, isExact = false }: { at: string |
   if (!at) return <span className="text-dim">–</span>;
   return (
     <time dateTime={at} title={fullTime(at, zone)} className="tabular whitespace-nowrap">
-      {isRelative ? relativeTime(at) : shortTime(at, zone, new Date(), isExact)}
+      {isRelative ? relativeTime(at) : shortTime(at, zone, undefined, isExact)}
     </time>
   );
 }

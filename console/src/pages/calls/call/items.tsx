@@ -51,7 +51,8 @@ function SaidLine({ said, latency, isPlaying, play }: { said: Said } & Omit<Line
         {said.isInterrupted && <Badge tone="warn">{t.interrupted}</Badge>}
         {latency && <Latency latency={latency} />}
       </div>
-      {/* By keyboard, the time above does the same. */}
+      {/* By keyboard, the time above does the same; a button would keep its words from being chosen and copied. */}
+      {/* oxlint-disable-next-line jsx-a11y/click-events-have-key-events, jsx-a11y/no-noninteractive-element-interactions */}
       <p
         className={`mt-0.5 whitespace-pre-wrap ${said.role === "system" ? "text-dim italic" : ""} ${play ? "cursor-pointer" : ""}`}
         onClick={() => {
