@@ -16,6 +16,6 @@ def test_each_scope_has_words(language: str) -> None:
     methods = [method for service in services() for method in service.methods]
     areas = {authorization.access_of(method).scope.partition(":")[0] for method in methods} - {"", "site"}
     block = re.search(
-        r"^const AREAS: .*? = {\n(.*?)^};", (TEXTS / language / "shell.ts").read_text(), re.MULTILINE | re.DOTALL
+        r"^const AREAS: .*? = {\n(.*?)^};", (TEXTS / language / "apiKeys.ts").read_text(), re.MULTILINE | re.DOTALL
     )
     assert block and areas == set(re.findall(r'^  (\w+): ".+",$', block[1], re.MULTILINE))

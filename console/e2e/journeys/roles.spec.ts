@@ -22,7 +22,7 @@ test("a viewer sees what viewers may, and why the rest is off", async ({ admin, 
   await go("/calls");
   const place = page.getByRole("button", { name: "Place a call" }).first();
   await expect(place).toHaveAttribute("aria-disabled", "true");
-  await expect(place).toHaveAttribute("title", /role \(viewer\) may not change calls/);
+  await expect(place).toHaveAttribute("title", /role \(viewer\) may not do this/);
   await place.focus();
   await page.keyboard.press("Enter");
   await expect(page.getByRole("dialog")).toHaveCount(0);

@@ -94,6 +94,6 @@ export function ButtonLink({ look = "plain", size = "md", icon: Icon, children, 
 function useWhyOff(needs: Permission | undefined, off: string | null | undefined): string | undefined {
   const me = useMe();
   const t = useTexts("shell");
-  if (needs && !can(me, needs)) return t.needsPermission(needs, (me.role && t.roles[me.role]) ?? "");
+  if (needs && !can(me, needs)) return t.needsPermission((me.role && t.roles[me.role]) ?? "");
   return off ?? undefined;
 }

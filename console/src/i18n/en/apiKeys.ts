@@ -1,3 +1,28 @@
+const AREAS: Record<string, string> = {
+  calls: "calls",
+  flows: "agents",
+  numbers: "numbers",
+  contacts: "contacts",
+  sms: "texts",
+  campaigns: "campaigns",
+  approvals: "approvals",
+  knowledge: "knowledge",
+  webhooks: "webhooks",
+  integrations: "tools and integrations",
+  team: "team and settings",
+  billing: "billing",
+  usage: "usage",
+  analytics: "figures",
+  search: "search results",
+  stream: "changes as they happen",
+};
+
+function may(scope: string): string {
+  if (scope === "site:admin") return "administer the deployment";
+  const [area = "", access] = scope.split(":");
+  return `${access === "read" ? "see" : area === "sms" ? "send and change" : "change"} ${AREAS[area] ?? scope}`;
+}
+
 /** Keys for programs. */
 export default {
   title: "API keys",
@@ -12,6 +37,9 @@ export default {
   none: "–",
   read: "Read",
   write: "Read and change",
+  /** What scopes are about; each scope of the API has its words. */
+  areas: AREAS,
+  may,
   noAccess: "No access",
   areaFirst: "Choose an area at least.",
   siteAdmin: "Administer the deployment (site:admin)",

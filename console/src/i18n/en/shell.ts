@@ -1,29 +1,4 @@
 /** The frame around every page, and what all pages share. */
-const AREAS: Record<string, string> = {
-  calls: "calls",
-  flows: "agents",
-  numbers: "numbers",
-  contacts: "contacts",
-  sms: "texts",
-  campaigns: "campaigns",
-  approvals: "approvals",
-  knowledge: "knowledge",
-  webhooks: "webhooks",
-  integrations: "tools and integrations",
-  team: "team and settings",
-  billing: "billing",
-  usage: "usage",
-  analytics: "figures",
-  search: "search results",
-  stream: "changes as they happen",
-};
-
-function may(scope: string): string {
-  if (scope === "site:admin") return "administer the deployment";
-  const [area = "", access] = scope.split(":");
-  return `${access === "read" ? "see" : area === "sms" ? "send and change" : "change"} ${AREAS[area] ?? scope}`;
-}
-
 export default {
   skip: "Skip to the page",
   menu: "Menu",
@@ -47,11 +22,7 @@ export default {
   roles: { viewer: "Viewer", operator: "Operator", admin: "Admin" } as Record<string, string>,
   offline: "This device has no network. What you see may be out of date, and nothing is saved until it is back.",
   linkLost: "The connection is lost. What you see may be out of date; it is tried again.",
-  /** What scopes are about; each scope of the API has its words. */
-  areas: AREAS,
-  may,
-  needsPermission: (permission: string, role: string) =>
-    `Your role${role ? ` (${role.toLowerCase()})` : ""} may not ${may(permission)}. An admin can change that.`,
+  needsPermission: (role: string) => `Your role${role ? ` (${role.toLowerCase()})` : ""} may not do this. An admin can change that.`,
   notices: "Notices",
   atMost: (chars: number) => `${chars} characters at most.`,
   dismiss: "Dismiss",

@@ -1,5 +1,30 @@
 import type { Sections } from "../sections";
 
+const AREAS: Record<string, string> = {
+  calls: "llamadas",
+  flows: "agentes",
+  numbers: "números",
+  contacts: "contactos",
+  sms: "mensajes",
+  campaigns: "campañas",
+  approvals: "aprobaciones",
+  knowledge: "conocimiento",
+  webhooks: "webhooks",
+  integrations: "herramientas e integraciones",
+  team: "equipo y ajustes",
+  billing: "facturación",
+  usage: "consumo",
+  analytics: "cifras",
+  search: "resultados de búsqueda",
+  stream: "cambios al instante",
+};
+
+function may(scope: string): string {
+  if (scope === "site:admin") return "administrar la instalación";
+  const [area = "", access] = scope.split(":");
+  return `${access === "read" ? "ver" : area === "sms" ? "enviar y cambiar" : "cambiar"} ${AREAS[area] ?? scope}`;
+}
+
 const texts: Sections["apiKeys"] = {
   title: "Claves de API",
   lead: "Para su propio software y para agentes de otros. Una clave tiene como máximo el rol de quien la creó.",
@@ -13,6 +38,9 @@ const texts: Sections["apiKeys"] = {
   none: "–",
   read: "Leer",
   write: "Leer y cambiar",
+  /** What scopes are about; each scope of the API has its words. */
+  areas: AREAS,
+  may,
   noAccess: "Sin acceso",
   areaFirst: "Elija al menos un área.",
   siteAdmin: "Administrar la instalación (site:admin)",

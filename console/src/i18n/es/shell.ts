@@ -1,30 +1,5 @@
 import type { Sections } from "../sections";
 
-const AREAS: Record<string, string> = {
-  calls: "llamadas",
-  flows: "agentes",
-  numbers: "números",
-  contacts: "contactos",
-  sms: "mensajes",
-  campaigns: "campañas",
-  approvals: "aprobaciones",
-  knowledge: "conocimiento",
-  webhooks: "webhooks",
-  integrations: "herramientas e integraciones",
-  team: "equipo y ajustes",
-  billing: "facturación",
-  usage: "consumo",
-  analytics: "cifras",
-  search: "resultados de búsqueda",
-  stream: "cambios al instante",
-};
-
-function may(scope: string): string {
-  if (scope === "site:admin") return "administrar la instalación";
-  const [area = "", access] = scope.split(":");
-  return `${access === "read" ? "ver" : area === "sms" ? "enviar y cambiar" : "cambiar"} ${AREAS[area] ?? scope}`;
-}
-
 const texts: Sections["shell"] = {
   skip: "Saltar al contenido",
   menu: "Menú",
@@ -48,9 +23,7 @@ const texts: Sections["shell"] = {
   roles: { viewer: "Lector", operator: "Operador", admin: "Administrador" },
   offline: "Este dispositivo no tiene red. Lo que ve puede estar desactualizado, y nada se guarda hasta que vuelva.",
   linkLost: "Se perdió la conexión. Lo que ve puede estar desactualizado; se está reintentando.",
-  areas: AREAS,
-  may,
-  needsPermission: (permission, role) => `Su rol${role ? ` (${role.toLowerCase()})` : ""} no permite ${may(permission)}. Un administrador puede cambiarlo.`,
+  needsPermission: (role) => `Su rol${role ? ` (${role.toLowerCase()})` : ""} no permite esto. Un administrador puede cambiarlo.`,
   notices: "Avisos",
   atMost: (chars) => `${chars} caracteres como máximo.`,
   dismiss: "Descartar",

@@ -85,7 +85,7 @@ function useColumns(onRevoke: (key: ApiKey) => void): Column<ApiKey>[] {
       width: "minmax(8rem, 2fr)",
       isWide: true,
       cell: (row) => {
-        const text = row.scopes.length === 0 || row.scopes.includes("*") ? t.everything : row.scopes.map(shell.may).join(", ");
+        const text = row.scopes.length === 0 || row.scopes.includes("*") ? t.everything : row.scopes.map(t.may).join(", ");
         return <span title={text}>{text}</span>;
       },
     },

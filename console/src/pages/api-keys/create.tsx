@@ -93,7 +93,6 @@ export function CreateKey({ onClose }: { onClose: () => void }) {
 
 function Areas({ chosen, onChange }: { chosen: Chosen; onChange: (chosen: Chosen) => void }) {
   const t = useTexts("apiKeys");
-  const shell = useTexts("shell");
   const names: Record<Access, string> = { none: t.noAccess, read: t.read, write: t.write };
   return (
     <fieldset>
@@ -101,7 +100,7 @@ function Areas({ chosen, onChange }: { chosen: Chosen; onChange: (chosen: Chosen
       <div className="grid gap-x-6 gap-y-1 sm:grid-cols-2">
         {AREAS.map((area) => (
           <label key={area} className="flex min-h-9 items-center justify-between gap-3">
-            <span className="inline-block min-w-0 first-letter:uppercase">{shell.areas[area]}</span>
+            <span className="inline-block min-w-0 first-letter:uppercase">{t.areas[area]}</span>
             <select className="h-8 rounded-control border border-line-strong bg-surface px-1.5 text-[13px]" value={chosen[area] ?? "none"} onChange={(event) => onChange({ ...chosen, [area]: event.target.value as Access })}>
               {(["none", "read", "write"] as const).map((each) => (
                 <option key={each} value={each}>

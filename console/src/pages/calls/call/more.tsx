@@ -17,7 +17,7 @@ export default function More({ call, isLive: live, setOpen }: { call: CallDetail
   const me = useMe();
   const navigate = useNavigate();
   const isNumber = isE164(otherParty(call));
-  const needs = (permission: "calls:write" | "contacts:write" | "sms:write"): string | null => (can(me, permission) ? null : shell.needsPermission(permission, (me.role && shell.roles[me.role]) ?? ""));
+  const needs = (permission: "calls:write" | "contacts:write" | "sms:write"): string | null => (can(me, permission) ? null : shell.needsPermission((me.role && shell.roles[me.role]) ?? ""));
   const onlyAdmins = me.role === "admin" ? null : t.adminsOnly;
   const items: (MenuItem | false)[] = [
     isNumber && { label: call.contact?.name ? t.openContact : t.makeContact, icon: UserPlus, off: call.contact?.name ? null : needs("contacts:write"), onSelect: () => (call.contact?.name ? void navigate({ to: "/contacts/$id" as string, params: { id: call.contact.id } as never }) : setOpen("contact")) },
