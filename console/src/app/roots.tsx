@@ -4,7 +4,6 @@ import { ApiError } from "@/api/client";
 import { meQuery } from "@/api/me";
 import { queryClient } from "@/api/queries";
 import { loadTexts } from "@/i18n";
-import { keepWorkOf } from "@/lib/kept";
 import { Shell } from "./shell";
 import { ShellSkeleton } from "./skeleton";
 
@@ -17,7 +16,8 @@ export const shellRoute = createRoute({
     await loadTexts("shell");
     try {
       const me = await queryClient.ensureQueryData(meQuery);
-      keepWorkOf(me.user?.id ?? "");
+      // The first page doesn't wait for it.
+      void import("@/lib/kept").then(({ keepWorkOf }) => keepWorkOf(me.user?.id ?? ""));
       if (!me.organization && location.pathname !== "/welcome") throw redirect({ to: "/welcome" });
     } catch (error) {
       if (error instanceof ApiError && error.status === 401) throw redirect({ to: "/sign-in", search: { return_to: location.href } });

@@ -47,9 +47,10 @@ type InputProps = Around & Omit<InputHTMLAttributes<HTMLInputElement>, "classNam
 
 export function TextField({ label, hint, error, isBare, ...rest }: InputProps) {
   const t = useTexts("shell");
-  const isFull = rest.maxLength !== undefined && typeof rest.value === "string" && rest.value.length >= rest.maxLength;
+  const { maxLength = Number.POSITIVE_INFINITY, value = "" } = rest;
+  const isFull = String(value).length >= maxLength;
   return (
-    <Field {...around(label, isFull ? t.atMost(rest.maxLength ?? 0) : hint, error, isBare)}>{(ids) => <input {...rest} {...ids} className={`${CONTROL} h-9 px-2.5 max-md:h-11`} />}</Field>
+    <Field {...around(label, isFull ? t.atMost(maxLength) : hint, error, isBare)}>{(ids) => <input {...rest} {...ids} className={`${CONTROL} h-9 px-2.5 max-md:h-11`} />}</Field>
   );
 }
 
