@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { setLanguage } from "@/i18n/language";
 import { type Schemas, api } from "./client";
 
 const refusal = (code: string): Response => Response.json({ error: { code, message: "A request with this key is in progress.", details: [], request_id: "req_1" } }, { status: 409 });
@@ -48,6 +49,36 @@ describe("a request whose key is in use", () => {
     await expect(api.PATCH("/api/voicemails/{id}", { body: { heard: true }, params: { path: { id: "v" } } })).rejects.toMatchObject({ status: 409 });
     expect(bodies).toHaveLength(1);
   });
+});
+
+describe("a refusal", () => {
+  afterEach(() => {
+    setLanguage("en");
+    vi.unstubAllGlobals();
+  });
+
+  /** What a request throws in Spanish when this is the answer. */
+  async function refusedWith(answer: () => Response | Promise<Response>): Promise<unknown> {
+    setLanguage("es");
+    vi.stubGlobal("fetch", async () => answer());
+    return api.GET("/api/contacts").catch((error: unknown) => error);
+  }
+
+  it("is in the reader's language, with the API's own words beside it", async () => {
+    const error = { code: "invalid_request", message: "Some fields are invalid.", details: [{ field: "name", reason: "must be at most 200 characters" }, { field: "x", reason: "is odd" }, { plan: "start" }], request_id: "req_1" };
+    expect(await refusedWith(() => Response.json({ error }, { status: 400 }))).toMatchObject({
+      message: "Algunos campos no son válidos.",
+      details: [{ field: "name", reason: "debe tener como máximo 200 caracteres", said: "must be at most 200 characters" }, { field: "x", reason: "is odd" }, { plan: "start" }],
+      requestId: "req_1",
+    });
+  });
+
+  it.each([
+    ["of a proxy", () => new Response("<h1>Bad gateway</h1>", { status: 502 }), "El servidor respondió 502."],
+    ["of no shape", () => Response.json({ fault: "?" }, { status: 500 }), "El servidor respondió 500."],
+    ["of another shape", () => Response.json({ error: "Bad gateway" }, { status: 502 }), "El servidor respondió 502."],
+    ["that never came", () => Promise.reject(new TypeError("fetch failed")), "No se puede contactar con el servidor."],
+  ])("%s is the console's own", async (_, answer, message) => expect(await refusedWith(answer)).toMatchObject({ message }));
 });
 
 describe("a body", () => {

@@ -1,5 +1,7 @@
 /** The one way to the API: typed by our own OpenAPI document, as whoever is signed in. */
 import createClient, { type Middleware } from "openapi-fetch";
+import { textsOf } from "@/i18n";
+import { inReadersLanguage } from "@/i18n/refusals";
 import { shown } from "./organization";
 import type { components, paths } from "./schema";
 
@@ -8,10 +10,13 @@ export type Schemas = components["schemas"];
 /** What a form shows beside a field. */
 export interface FieldError {
   field: string;
+  /** In the reader's language. */
   reason: string;
+  /** What the API said, where that is not what is shown. */
+  said?: string;
 }
 
-/** A refusal, in the API's one shape; `status` is 0 when no answer came at all. */
+/** A refusal, in the API's one shape and the reader's language; `status` is 0 when no answer came at all. */
 export class ApiError extends Error {
   override name = "ApiError";
   constructor(
@@ -47,9 +52,9 @@ const manners: Middleware = {
     if (error.code === "organization_changed") location.assign("/"); // nothing on this page is where the session is now
     throw error;
   },
-  onError({ error }) {
+  async onError({ error }) {
     if (error instanceof DOMException && error.name === "AbortError") return error;
-    return new ApiError(0, "offline", "The server can't be reached.", [], "");
+    return new ApiError(0, "offline", (await textsOf("shell")).noAnswer(0), [], "");
   },
 };
 
@@ -65,7 +70,7 @@ export async function send(request: Request): Promise<Response> {
     // oxlint-disable-next-line no-await-in-loop
     const answer = await fetch(request.clone());
     // oxlint-disable-next-line no-await-in-loop
-    if (answer.status !== 409 || (await readError(answer.clone())).code !== IN_PROGRESS) return answer;
+    if (answer.status !== 409 || (await refusalIn(answer.clone()))?.code !== IN_PROGRESS) return answer;
     // oxlint-disable-next-line no-await-in-loop
     await new Promise((resolve) => setTimeout(resolve, wait));
   }
@@ -76,15 +81,30 @@ export async function send(request: Request): Promise<Response> {
 export const api = createClient<paths>({ baseUrl: location.origin, fetch: send });
 api.use(manners);
 
-/** A refusal read from an answer, also where it isn't ours (a proxy's page). */
+/** A refusal read from an answer, also where it isn't ours (a proxy's page): here it becomes the reader's language, for all who show it. */
 export async function readError(response: Response): Promise<ApiError> {
   const requestId = response.headers.get("x-request-id") ?? "";
+  const refusal = await refusalIn(response);
+  if (!refusal) return new ApiError(response.status, "http", (await textsOf("shell")).noAnswer(response.status), [], requestId);
+  const { code, message, details, request_id } = await inReadersLanguage(refusal);
+  return new ApiError(response.status, code, code === IN_PROGRESS ? (await textsOf("forms")).inProgress : message, details ?? [], request_id ?? requestId);
+}
+
+/** A refusal as the API writes it. */
+export interface Refusal {
+  code: string;
+  message: string;
+  details?: FieldError[];
+  request_id?: string;
+}
+
+/** What the API said; nothing if it was another that answered. */
+async function refusalIn(response: Response): Promise<Refusal | undefined> {
   try {
-    const { error } = (await response.json()) as { error: { code: string; message: string; details?: FieldError[]; request_id?: string } };
-    const message = error.code === IN_PROGRESS ? "This is still being done. Look again in a moment." : error.message;
-    return new ApiError(response.status, error.code, message, error.details ?? [], error.request_id ?? requestId);
+    const { error } = (await response.json()) as { error: Refusal };
+    return typeof error.message === "string" ? error : undefined;
   } catch {
-    return new ApiError(response.status, "http", `The server answered ${response.status}.`, [], requestId);
+    return undefined;
   }
 }
 

@@ -9,10 +9,15 @@ export async function inE164(text: string, field: string): Promise<string> {
   } catch (error) {
     if (!(error instanceof ApiError) || error.status !== 400) throw error;
     const t = (await textsOf("forms")).phone;
-    const reason = error.details[0]?.reason ?? "";
+    const reason = said(error);
     const sentence = reason.includes("extension") ? t.extension : reason.includes("country code") ? t.noCountry : t.none(text);
     throw new ApiError(400, error.code, sentence, [{ field, reason: sentence }], error.requestId);
   }
+}
+
+/** What the API said, in its own words: they tell what is wrong with a number. */
+function said(error: ApiError): string {
+  return error.details[0]?.said ?? error.details[0]?.reason ?? "";
 }
 
 /** By the country of the organization's numbers; of this browser's language while there are none. */
@@ -20,7 +25,7 @@ async function converted(text: string): Promise<string> {
   const ask = async (region?: string): Promise<string> => (await data(api.GET("/api/numbers/e164", { params: { query: { text, ...(region ? { default_region: region } : {}) } } }))).e164;
   return ask().catch((error: unknown) => {
     const region = ownRegion();
-    const isWithoutCountry = error instanceof ApiError && error.details[0]?.reason.includes("country code");
+    const isWithoutCountry = error instanceof ApiError && said(error).includes("country code");
     if (isWithoutCountry && region) return ask(region);
     throw error;
   });

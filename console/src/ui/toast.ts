@@ -5,7 +5,7 @@ export interface Toast {
   id: number;
   kind: "done" | "refusal";
   text: string;
-  detail?: string | undefined;
+  error?: ApiError;
   action?: { label: string; run: () => void } | undefined;
 }
 
@@ -34,11 +34,9 @@ export const toast = {
   done(text: string, action?: { label: string; run: () => void }): void {
     show({ kind: "done", text, action });
   },
-  /** A refusal that belongs to no field: what it says, and the id by which it is found in the logs. */
+  /** A refusal that belongs to no field: what it says, its fields, and the id by which it is found in the logs. */
   refusal(error: ApiError): void {
-    const fields = error.details.filter((each) => each.field).map((each) => `${each.field} ${each.reason}`);
-    const detail = [...fields, error.requestId && `Request ${error.requestId}`].filter(Boolean).join(" · ");
-    show({ kind: "refusal", text: error.message, detail: detail || undefined });
+    show({ kind: "refusal", text: error.message, error });
   },
 };
 

@@ -1,7 +1,9 @@
 /** Toasts where nothing is pressed next: over the menu, on a phone at the top. Read out by screen readers. */
 import { X } from "lucide-react";
 import { useSyncExternalStore } from "react";
+import type { ApiError } from "@/api/client";
 import { useTexts } from "@/i18n";
+import { fieldSentences } from "@/lib/field-words";
 import { dismiss, shown } from "./toast";
 
 /** Where toasts appear; once, in the shell. */
@@ -15,7 +17,7 @@ export default function Toasts() {
           <div key={each.id} className={`pointer-events-auto flex w-full max-w-sm animate-[hum-rise_0.18s_ease-out] items-start gap-3 rounded-card border bg-raised p-3 shadow-float ${each.kind === "refusal" ? "border-bad" : "border-line"}`}>
             <div className="min-w-0 flex-1">
               <p className={each.kind === "refusal" ? "font-medium text-bad" : "font-medium"}>{each.text}</p>
-              {each.detail && <p className="mt-0.5 text-xs text-dim">{each.detail}</p>}
+              {each.error && <Detail error={each.error} />}
             </div>
             {each.action && (
               <button
@@ -37,4 +39,11 @@ export default function Toasts() {
       </div>
     </div>
   );
+}
+
+/** What is wrong with each field, by words, and the request's id. */
+function Detail({ error }: { error: ApiError }) {
+  const t = useTexts("shell");
+  const parts = [...fieldSentences(error), error.requestId && t.request(error.requestId)].filter(Boolean);
+  return parts.length > 0 && <p className="mt-0.5 text-xs text-dim">{parts.join(" · ")}</p>;
 }

@@ -31,6 +31,7 @@ export default {
     noCountry: "Write this number with + and its country's code: it isn't known which country it belongs to.",
     extension: "Leave the extension out: only a whole number can be called.",
   },
+  inProgress: "This is still being done. Look again in a moment.",
   /** Why a file is no list; a limit where there is one. */
   noList: {
     empty: (name: string, _most: string) => `${name} is empty.`,

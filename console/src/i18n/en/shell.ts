@@ -20,6 +20,7 @@ export default {
   yourAccount: "Your account",
   signOut: "Sign out",
   roles: { viewer: "Viewer", operator: "Operator", admin: "Admin" } as Record<string, string>,
+  noAnswer: (status: number) => `The server ${status ? `answered ${status}` : "can't be reached"}.`,
   offline: "This device has no network. What you see may be out of date, and nothing is saved until it is back.",
   linkLost: "The connection is lost. What you see may be out of date; it is tried again.",
   needsPermission: (role: string) => `Your role${role ? ` (${role.toLowerCase()})` : ""} may not do this. An admin can change that.`,

@@ -33,6 +33,7 @@ const texts: Sections["forms"] = {
     noCountry: "Escriba este número con + y el prefijo del país: no se sabe a qué país pertenece.",
     extension: "Quite la extensión: solo se puede llamar a un número completo.",
   },
+  inProgress: "Esto todavía se está haciendo. Vuelva a mirar en un momento.",
   noList: {
     empty: (name, _most) => `${name} está vacío.`,
     picture: (name, _most) => `${name} es una imagen, no una lista. Una lista es un archivo CSV: una tabla guardada como texto.`,

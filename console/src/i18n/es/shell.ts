@@ -21,6 +21,7 @@ const texts: Sections["shell"] = {
   yourAccount: "Su cuenta",
   signOut: "Cerrar sesión",
   roles: { viewer: "Lector", operator: "Operador", admin: "Administrador" },
+  noAnswer: (status) => (status ? `El servidor respondió ${status}.` : "No se puede contactar con el servidor."),
   offline: "Este dispositivo no tiene red. Lo que ve puede estar desactualizado, y nada se guarda hasta que vuelva.",
   linkLost: "Se perdió la conexión. Lo que ve puede estar desactualizado; se está reintentando.",
   needsPermission: (role) => `Su rol${role ? ` (${role.toLowerCase()})` : ""} no permite esto. Un administrador puede cambiarlo.`,

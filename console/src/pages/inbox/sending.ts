@@ -1,6 +1,7 @@
 /** Sending a text once, whatever the network does. */
 import { ApiError, api, data, idempotencyKey } from "@/api/client";
 import { asApiError, queryClient } from "@/api/queries";
+import { fieldSentences } from "@/lib/field-words";
 import { type ThreadKey, type Unconfirmed, draftOf, isBlank, isStale, mark, post, settle } from "./drafts";
 import { type History, isBehind } from "./history";
 import { newestMessages } from "./queries";
@@ -58,6 +59,6 @@ function isRefused(error: ApiError): boolean {
 }
 
 function reasonOf(error: ApiError): string {
-  const fields = error.details.map((each) => [each.field, each.reason].filter(Boolean).join(" "));
+  const fields = fieldSentences(error);
   return fields.length ? fields.join("; ") : error.message;
 }
