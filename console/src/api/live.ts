@@ -117,10 +117,11 @@ export class Gathered {
     const all = [...this.nouns];
     this.nouns = new Map();
     const touchedOnes = this.client.getQueryCache().findAll({ predicate: (query) => this.due.has(query.queryHash) || (isShort(query) && all.some(([noun, ids]) => isConcerned(query.queryKey, noun, ids))) });
-    const isComing = (query: Query): boolean => query.state.fetchStatus === "fetching";
-    const free = new Set(touchedOnes.filter((query) => !isComing(query)).map((query) => query.queryHash));
-    this.due = new Set(touchedOnes.filter(isComing).map((query) => query.queryHash));
-    void this.client.invalidateQueries({ predicate: (query) => free.has(query.queryHash) });
+    this.due.clear();
+    for (const { queryHash, queryKey, state } of touchedOnes) {
+      if (state.fetchStatus === "fetching") this.due.add(queryHash);
+      else void this.client.invalidateQueries({ queryKey, exact: true });
+    }
     this.timer = this.due.size > 0 ? setTimeout(() => this.ask(), GATHER_MS) : undefined;
   }
 }

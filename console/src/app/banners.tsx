@@ -4,10 +4,7 @@ import { useMe } from "@/api/me";
 import { loadTexts } from "@/i18n";
 import { LiveLink } from "./live-link";
 
-const StandIns = lazy(async () => {
-  const [page] = await Promise.all([import("./stand-ins"), loadTexts("standIns")]);
-  return page;
-});
+const StandIns = lazy(() => import("./stand-ins"));
 
 const Notifier = lazy(async () => {
   const [notifier] = await Promise.all([import("./notices/notifier"), loadTexts("account")]);

@@ -23,7 +23,7 @@ function useIsOnline(): boolean {
 
 /** Told only while it lasts: nothing on the page is newer than this. */
 export function LiveLink() {
-  const t = useTexts("shell");
+  const t = useTexts("banners");
   const link = useLink();
   useLive();
   useOrganization();

@@ -2,7 +2,7 @@
 import { Outlet, useNavigate, useRouterState } from "@tanstack/react-router";
 import { Suspense, lazy, useMemo, useState } from "react";
 import { useMe } from "@/api/me";
-import { useTexts } from "@/i18n";
+import { loadTexts, useTexts } from "@/i18n";
 import { Glyph } from "./glyphs";
 import { type Command, useCommands, useShortcuts } from "./commands";
 import { NAV, isShown } from "./nav";
@@ -10,7 +10,7 @@ import { Sidebar } from "./sidebar";
 import { chooseTheme, useIsDark } from "./theme";
 
 // The first page doesn't wait for these.
-const Banners = lazy(() => import("./banners"));
+const Banners = lazy(async () => (await Promise.all([import("./banners"), loadTexts("banners")]))[0]);
 const Palette = lazy(() => import("./palette"));
 const Toasts = lazy(() => import("@/ui/toasts"));
 

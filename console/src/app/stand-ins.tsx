@@ -9,7 +9,7 @@ import { GuideLink } from "@/ui/layout";
 const KEY = "hum.practice.read";
 
 export default function StandIns({ of }: { of: Me["stand_ins"] }) {
-  const t = useTexts("standIns");
+  const t = useTexts("banners");
   const [isRead, setRead] = useState(wasRead);
   const [carrier, model] = [of.includes("carrier"), of.includes("model")];
   if (isRead || !(carrier || model)) return null;

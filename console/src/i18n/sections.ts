@@ -8,6 +8,7 @@ export interface Sections {
   apiKeys: typeof import("./en/apiKeys").default;
   approvals: typeof import("./en/approvals").default;
   auditLog: typeof import("./en/auditLog").default;
+  banners: typeof import("./en/banners").default;
   billing: typeof import("./en/billing").default;
   call: typeof import("./en/call").default;
   calls: typeof import("./en/calls").default;
@@ -26,7 +27,6 @@ export interface Sections {
   search: typeof import("./en/search").default;
   settings: typeof import("./en/settings").default;
   shell: typeof import("./en/shell").default;
-  standIns: typeof import("./en/standIns").default;
   team: typeof import("./en/team").default;
   tools: typeof import("./en/tools").default;
   triggers: typeof import("./en/triggers").default;

@@ -21,8 +21,6 @@ export default {
   signOut: "Sign out",
   roles: { viewer: "Viewer", operator: "Operator", admin: "Admin" } as Record<string, string>,
   noAnswer: (status: number) => `The server ${status ? `answered ${status}` : "can't be reached"}.`,
-  offline: "This device has no network. What you see may be out of date, and nothing is saved until it is back.",
-  linkLost: "The connection is lost. What you see may be out of date; it is tried again.",
   needsPermission: (role: string) => `Your role${role ? ` (${role.toLowerCase()})` : ""} may not do this. An admin can change that.`,
   notices: "Notices",
   atMost: (chars: number) => `${chars} characters at most.`,
@@ -54,9 +52,6 @@ export default {
   crashed: "This page broke",
   newVersion: "There is a new version of the console",
   reload: "Load it",
-  signInTitle: "Sign in to HUM",
-  signInLead: "Calls, texts and the agents that answer them.",
-  signIn: "Sign in",
   navGroups: { work: "Work", build: "Build", run: "Run" },
   nav: {
     home: "Home",

@@ -1,5 +1,8 @@
-/** For who belongs to no organization yet, or makes a further one. */
+/** For who comes: to sign in, without an organization yet, or to make a further one. */
 export default {
+  signInTitle: "Sign in to HUM",
+  signInLead: "Calls, texts and the agents that answer them.",
+  signIn: "Sign in",
   title: "Welcome to HUM",
   another: "A further organization",
   lead: "Calls and texts belong to an organization: your clinic, shop or desk.",

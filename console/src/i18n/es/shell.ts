@@ -22,8 +22,6 @@ const texts: Sections["shell"] = {
   signOut: "Cerrar sesión",
   roles: { viewer: "Lector", operator: "Operador", admin: "Administrador" },
   noAnswer: (status) => (status ? `El servidor respondió ${status}.` : "No se puede contactar con el servidor."),
-  offline: "Este dispositivo no tiene red. Lo que ve puede estar desactualizado, y nada se guarda hasta que vuelva.",
-  linkLost: "Se perdió la conexión. Lo que ve puede estar desactualizado; se está reintentando.",
   needsPermission: (role) => `Su rol${role ? ` (${role.toLowerCase()})` : ""} no permite esto. Un administrador puede cambiarlo.`,
   notices: "Avisos",
   atMost: (chars) => `${chars} caracteres como máximo.`,
@@ -55,9 +53,6 @@ const texts: Sections["shell"] = {
   crashed: "Esta página ha fallado",
   newVersion: "Hay una versión nueva de la consola",
   reload: "Cargarla",
-  signInTitle: "Iniciar sesión en HUM",
-  signInLead: "Llamadas, mensajes y los agentes que los atienden.",
-  signIn: "Iniciar sesión",
   navGroups: { work: "Trabajo", build: "Configurar", run: "Gestión" },
   nav: {
     home: "Inicio",

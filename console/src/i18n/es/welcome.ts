@@ -1,6 +1,9 @@
 import type { Sections } from "../sections";
 
 const texts: Sections["welcome"] = {
+  signInTitle: "Iniciar sesión en HUM",
+  signInLead: "Llamadas, mensajes y los agentes que los atienden.",
+  signIn: "Iniciar sesión",
   title: "Le damos la bienvenida a HUM",
   another: "Otra organización",
   lead: "Las llamadas y los mensajes pertenecen a una organización: su clínica, tienda u oficina.",

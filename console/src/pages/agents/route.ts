@@ -45,7 +45,7 @@ export const agentRoute = createRoute({
     ...text("run", search),
     ...one("by", search, ["text", "voice"] as const),
   }),
-  loader: () => loadTexts("agents", "agentForm", "describe", "forms", "standIns", "try"),
+  loader: () => loadTexts("agents", "agentForm", "describe", "forms", "banners", "try"),
   component: lazyRouteComponent(() => import("./agent"), "Agent"),
 });
 

@@ -7,7 +7,7 @@ export const homeRoute = createRoute({
   path: "/",
   loader: () => {
     void import("./queries").then(({ askAhead }) => askAhead());
-    return loadTexts("home", "standIns");
+    return loadTexts("home", "banners");
   },
   component: lazyRouteComponent(() => import("./home"), "Home"),
 });

@@ -73,7 +73,7 @@ interface WayProps {
 
 function Way({ step, number, call, onHeard }: WayProps) {
   const t = useTexts("home").start;
-  const practice = useTexts("standIns");
+  const practice = useTexts("banners");
   const { stand_ins: standIns } = useMe();
   const flows = useAllFlows(step.isNext && step.name === "call");
   const look = step.isNext ? "primary" : "plain";

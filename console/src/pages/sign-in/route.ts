@@ -9,6 +9,6 @@ export const signInRoute = createRoute({
     const to = search["return_to"];
     return typeof to === "string" && /^\/(?!\/)/.test(to) ? { return_to: to } : {};
   },
-  loader: () => loadTexts("shell"),
+  loader: () => loadTexts("shell", "welcome"),
   component: lazyRouteComponent(() => import("./sign-in"), "SignIn"),
 });

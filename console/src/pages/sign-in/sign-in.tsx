@@ -2,7 +2,8 @@ import { useSearch } from "@tanstack/react-router";
 import { useTexts } from "@/i18n";
 
 export function SignIn() {
-  const t = useTexts("shell");
+  const t = useTexts("welcome");
+  const shell = useTexts("shell");
   const { return_to: wanted } = useSearch({ from: "/sign-in" });
   return (
     <main className="grid min-h-full place-items-center p-6">
@@ -15,10 +16,10 @@ export function SignIn() {
         </a>
         <p className="mt-4 flex justify-center gap-4 text-[13px] text-dim">
           <a href="/guides" className="underline">
-            {t.nav.guides}
+            {shell.nav.guides}
           </a>
           <a href="/docs" className="underline">
-            {t.reference}
+            {shell.reference}
           </a>
         </p>
       </div>

@@ -4,7 +4,7 @@ import { GuideLink } from "@/ui/layout";
 
 /** What the stand-in for the model can do, so that nobody judges an agent by it. */
 export function Practice() {
-  const t = useTexts("standIns");
+  const t = useTexts("banners");
   const { stand_ins: standIns } = useMe();
   if (!standIns.includes("model")) return null;
   return (

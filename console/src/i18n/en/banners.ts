@@ -1,5 +1,7 @@
-/** What is a stand-in here, and how to change that. */
+/** What is said above every page while it lasts: that the connection is lost; what is a stand-in here, and how to change that. */
 export default {
+  offline: "This device has no network. What you see may be out of date, and nothing is saved until it is back.",
+  linkLost: "The connection is lost. What you see may be out of date; it is tried again.",
   name: "Practice",
   both: "No telephone reaches these numbers, and the agents' words come from a practice model that follows rules.",
   model: "The agents' words come from a practice model that follows rules.",
