@@ -124,7 +124,7 @@ test("a tool is made with its secret, tried, changed, and both are deleted", asy
   await expect(page).toHaveURL(/\/tools\/tool_/);
   const sends = { parameters_json: { properties: { order_id: { type: "string", description: "As the caller says it." } } }, query_json: { order_id: "{{ args.order_id }}" } };
   await expect.poll(tools).toMatchObject([{ name: "find_order", version: 1, ...sends }]);
-  await page.getByRole("textbox", { name: "order_id" }).fill("A-7");
+  await page.getByRole("textbox", { name: "Order id" }).fill("A-7");
   await page.getByRole("button", { name: "Run test" }).click();
   await expect(page.getByRole("status").getByText("shipped").first()).toBeVisible();
   expect(shop.got.map((each) => each.path)).toEqual(["/orders?order_id=A-7"]);
