@@ -19,7 +19,7 @@ test("an agent is described, and made of what is proposed", async ({ admin }) =>
   await page.getByRole("checkbox", { name: "Voice" }).uncheck();
   await page.getByRole("button", { name: "Create this agent" }).click();
   await expect(page).toHaveURL(/\/agents\/flow_/);
-  await expect(page.getByRole("group", { name: "The week" }).getByText("07:00–15:00").first()).toBeVisible();
+  await expect(page.getByRole("group", { name: "The week" }).getByText(/^7:00\sAM–3:00\sPM$/).first()).toBeVisible();
   await admin.isRightInEverySize();
 });
 

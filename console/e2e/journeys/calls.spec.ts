@@ -90,3 +90,19 @@ test("calls are found by what the address says, and numbers blocked with a way b
   await page.getByRole("button", { name: "Undo" }).click();
   await expect(page.getByText("+1 317 555 8123", { exact: true })).toBeVisible();
 });
+
+test("a caller who hides their number and leaves a message is named and marked so", async ({ admin, outside }) => {
+  const { page } = admin;
+  const day = new Date(Date.now() + 3 * 86_400_000).toLocaleDateString("en-US", { weekday: "short", timeZone: "UTC" }).toLowerCase();
+  const { e164 } = await clinic(admin, { voicemail_enabled: true, business_hours_json: { weekly: { [day]: [["09:00", "09:15"]] } } });
+  await outside.call(e164, ["Please call me back about my appointment on Friday.", "Thank you, and goodbye."], "anonymous");
+  await expect.poll(async () => (await admin.api<{ voicemails: unknown[] }>("GET", "/api/voicemails")).voicemails.length, { timeout: 30_000 }).toBe(1);
+  await admin.go("/calls");
+  const row = page.getByRole("row").filter({ hasText: "Number withheld" });
+  await expect(row.getByLabel("Left a voicemail")).toBeVisible();
+  await admin.isRightInEverySize();
+  await admin.go("/");
+  await expect(page.getByRole("listitem").filter({ hasText: "Number withheld" })).toBeVisible();
+  await admin.isRightInEverySize();
+  expect(await admin.api("GET", "/api/contacts")).toMatchObject({ contacts: [] });
+});

@@ -1,5 +1,5 @@
 /** What is set up to reach other systems: documents, tools and their secrets, MCP servers, CRMs, webhooks, triggers. */
-import { expect, fresh, test } from "../journey.ts";
+import { type Page, expect, fresh, test } from "../journey.ts";
 import { Customer, confirm, listed } from "../things.ts";
 
 test("documents are added, replaced, fetched again, found, renamed, and deleted", async ({ admin }) => {
@@ -45,6 +45,44 @@ test("documents are added, replaced, fetched again, found, renamed, and deleted"
   await expect.poll(() => shop.got.length, { timeout: 30_000 }).toBe(2);
 });
 
+test("files that can't be documents say why and keep the rest from being sent, until they are taken out", async ({ admin }) => {
+  const { page } = admin;
+  const documents = listed<{ name: string; status: string }>(admin, "/api/knowledge", "documents");
+  let sent = 0;
+  page.on("request", (request) => (sent += request.method() === "POST" && new URL(request.url()).pathname === "/api/knowledge" ? 1 : 0));
+  await admin.go("/knowledge");
+  await expect(page.getByText("No documents yet")).toBeVisible();
+  await drop(page, { "brochure.txt": "a".repeat(9 << 20), "later.md": "", "prices.md": "A cleaning costs 90 dollars.", "prices.txt": "A whitening costs 240 dollars." });
+  const dialog = page.getByRole("dialog", { name: "Add a document" });
+  await expect(dialog.getByRole("listitem").filter({ hasText: "brochure.txt" }).getByRole("alert")).toHaveText(/^Larger than 8.4\sMB/);
+  await expect(dialog.getByRole("listitem").filter({ hasText: "later.md" }).getByRole("alert")).toHaveText("It is empty.");
+  await expect(dialog.getByRole("alert")).toHaveCount(2);
+  const add = dialog.getByRole("button", { name: "Add 4 files" });
+  await expect(add).toHaveAttribute("title", "Take out the files that are marked.");
+  await add.click({ force: true });
+  await admin.isRightInEverySize();
+  await dialog.getByRole("button", { name: "Take out brochure.txt" }).click();
+  await dialog.getByRole("button", { name: "Add 3 files" }).click({ force: true });
+  await expect(dialog.getByRole("alert")).toHaveCount(1);
+  expect(sent).toBe(0);
+  expect(await documents()).toEqual([]);
+  await dialog.getByRole("button", { name: "Take out later.md" }).click();
+  await dialog.getByRole("button", { name: "Add 2 files" }).click();
+  await expect(dialog).toBeHidden();
+  await expect.poll(async () => (await documents()).map((each) => each.name).toSorted()).toEqual(["prices.md", "prices.txt"]);
+  expect(sent).toBe(2);
+});
+
+/** Drop files on the page, anywhere. */
+async function drop(page: Page, files: Record<string, string>): Promise<void> {
+  const transfer = await page.evaluateHandle((all) => {
+    const made = new DataTransfer();
+    for (const [name, text] of Object.entries(all)) made.items.add(new File([text], name));
+    return made;
+  }, files);
+  await page.getByRole("heading", { level: 1 }).dispatchEvent("drop", { dataTransfer: transfer });
+}
+
 test("a tool is made with its secret, tried, changed, and both are deleted", async ({ admin }) => {
   const { page } = admin;
   await using shop = await Customer.serve();
@@ -72,8 +110,13 @@ test("a tool is made with its secret, tried, changed, and both are deleted", asy
   await page.getByLabel("Description").fill("Finds an order.");
   await page.getByLabel("Address", { exact: true }).fill(`${shop.url}/orders`);
   await page.getByRole("button", { name: "Add a field" }).click();
-  await page.getByLabel("Field", { exact: true }).fill("order_id");
-  await page.getByLabel("What it means").fill("As the caller says it.");
+  const field = page.getByLabel("Field", { exact: true });
+  await field.fill("shop");
+  await page.getByRole("button", { name: "Add a field" }).click();
+  await field.last().fill("order_id");
+  await page.getByLabel("What it means").last().fill("As the caller says it.");
+  await page.getByRole("button", { name: "Remove shop" }).click();
+  await expect(field).toHaveValue("order_id");
   await expect(page.getByRole("status").getByText("nowhere yet: order_id")).toBeVisible();
   await page.getByRole("button", { name: "Send as parameters" }).click();
   await expect(page.getByText("nowhere yet")).toBeHidden();
@@ -81,7 +124,7 @@ test("a tool is made with its secret, tried, changed, and both are deleted", asy
   await expect(page).toHaveURL(/\/tools\/tool_/);
   const sends = { parameters_json: { properties: { order_id: { type: "string", description: "As the caller says it." } } }, query_json: { order_id: "{{ args.order_id }}" } };
   await expect.poll(tools).toMatchObject([{ name: "find_order", version: 1, ...sends }]);
-  await page.getByLabel("order_id").last().fill("A-7");
+  await page.getByRole("textbox", { name: "Order id" }).fill("A-7");
   await page.getByRole("button", { name: "Run test" }).click();
   await expect(page.getByRole("status").getByText("shipped").first()).toBeVisible();
   expect(shop.got.map((each) => each.path)).toEqual(["/orders?order_id=A-7"]);

@@ -89,7 +89,7 @@ test("what is practice is said, and the practice model uses the agent's tools", 
   });
   await admin.api("POST", `/api/flows/${flowId}/tools`, { tool_id: tool.id });
   await admin.go("/");
-  const note = page.getByRole("note", { name: "Practice" });
+  const note = page.getByRole("region", { name: "Practice" });
   await expect(note).toContainText("No telephone reaches these numbers");
   await expect(page.getByText(`hum call --to ${e164}`)).toBeVisible();
   await expect(note.getByRole("link", { name: "How to go live" })).toHaveAttribute("href", "/guides/going-live");
@@ -97,7 +97,7 @@ test("what is practice is said, and the practice model uses the agent's tools", 
   await expect(note).toBeHidden();
 
   await admin.go(`/agents/${flowId}?tab=try`);
-  await expect(page.getByRole("note", { name: "Practice" })).toBeHidden();
+  await expect(page.getByRole("region", { name: "Practice" })).toBeHidden();
   await page.getByText("A practice model answers.").click();
   await expect(page.getByText("transfers when you ask for a person")).toBeVisible();
   const say = async (text: string, answer: string | RegExp): Promise<void> => {

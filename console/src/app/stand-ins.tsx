@@ -14,22 +14,20 @@ export default function StandIns({ of }: { of: Me["stand_ins"] }) {
   const [carrier, model] = [of.includes("carrier"), of.includes("model")];
   if (isRead || !(carrier || model)) return null;
   return (
-    <aside aria-label={t.name}>
-      <p role="note" aria-label={t.name} className="flex items-center gap-x-3 bg-info-soft px-6 py-1 text-[13px] max-md:px-4 print:hidden">
-        <span className="min-w-0 flex-1">
-          <b className="font-semibold">{t.name}.</b> {carrier && model ? t.both : model ? t.model : t.carrier} <GuideLink to="/guides/going-live">{t.goLive}</GuideLink>
-        </span>
-        <IconButton
-          icon={X}
-          label={t.hide}
-          size="sm"
-          onClick={() => {
-            noteRead();
-            setRead(true);
-          }}
-        />
+    <section aria-label={t.name} className="flex items-center gap-x-3 bg-info-soft px-6 py-1 text-[13px] max-md:px-4 print:hidden">
+      <p className="min-w-0 flex-1">
+        <b className="font-semibold">{t.name}.</b> {carrier && model ? t.both : model ? t.model : t.carrier} <GuideLink to="/guides/going-live">{t.goLive}</GuideLink>
       </p>
-    </aside>
+      <IconButton
+        icon={X}
+        label={t.hide}
+        size="sm"
+        onClick={() => {
+          noteRead();
+          setRead(true);
+        }}
+      />
+    </section>
   );
 }
 

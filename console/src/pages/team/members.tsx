@@ -62,9 +62,10 @@ function useColumns(onRemove: (member: Member) => void, onSees: (member: Member)
 
 function SeesButton({ member, onOpen }: { member: Member; onOpen: (member: Member) => void }) {
   const t = useTexts("team");
+  const seen = isLimited(member) ? t.seesSome : t.seesEverything;
   return (
-    <Button look="quiet" size="sm" needs="team:write" aria-label={t.seesOf(nameOf(member))} onClick={() => onOpen(member)}>
-      {isLimited(member) ? t.seesSome : t.seesEverything}
+    <Button look="quiet" size="sm" needs="team:write" aria-label={`${t.seesOf(nameOf(member))}: ${seen}`} onClick={() => onOpen(member)}>
+      {seen}
     </Button>
   );
 }

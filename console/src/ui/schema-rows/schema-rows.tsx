@@ -61,20 +61,22 @@ function freeName(rows: readonly Row[]): string {
 
 function RowFields({ row, taken, error, onChange, isOff }: { row: Row; taken: string[]; error: string | undefined; onChange: (next: Row | null) => void; isOff: boolean }) {
   const t = useTexts("forms");
-  const [name, setName] = useState(row.name);
-  const isTaken = name !== row.name && taken.includes(name);
+  // What is written and can't be the name, until one goes on.
+  const [unfit, setUnfit] = useState<string | null>(null);
   return (
     <div className="grid gap-x-3 sm:grid-cols-[1fr_9rem_auto_auto]">
       <TextField
         label={t.rows.name}
-        value={name}
+        value={unfit ?? row.name}
         maxLength={64}
         disabled={isOff}
-        error={isTaken ? t.nameTaken : error}
+        error={unfit ? t.nameTaken : error}
+        onBlur={() => setUnfit(null)}
         onChange={(event) => {
           const next = event.target.value.replaceAll(/\W/g, "_");
-          setName(next);
-          if (next && !taken.includes(next)) onChange({ ...row, name: next });
+          const fits = next !== "" && !taken.includes(next);
+          setUnfit(fits ? null : next);
+          if (fits) onChange({ ...row, name: next });
         }}
       />
       <SelectField label={t.rows.type} value={row.type} disabled={isOff} choices={TYPES.map((each) => ({ value: each, label: t.rows.types[each] ?? each }))} onChange={(event) => onChange({ ...row, type: event.target.value as RowType })} />
