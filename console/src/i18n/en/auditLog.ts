@@ -235,6 +235,7 @@ export default {
     flow_id: "agent",
     flow_ids: "agents",
     friendly_name: "name",
+    missed_call_text: "text to missed callers",
     from_number_id: "caller's number",
     headers_json: "headers",
     heard: "whether it was heard",

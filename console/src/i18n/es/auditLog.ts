@@ -270,6 +270,7 @@ const texts: Sections["auditLog"] = {
     flow_ids: "agentes",
     format: "formato",
     friendly_name: "nombre",
+    missed_call_text: "mensaje a llamadas perdidas",
     from_number_id: "número de salida",
     goodbye_message: "despedida",
     greeting: "saludo",
