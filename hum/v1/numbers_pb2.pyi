@@ -92,10 +92,8 @@ class Number(message.Message):
     """Whether texts are sent and answered.  While they are not, those that come in are stored."""
     status: NumberStatus.ValueType
     missed_call_text: builtins.str
-    """The text to whoever calls and reaches nobody: nobody answered, it was closed, or they hung up before they said a word, and they left
-    no message.  A template like other texts, with a default for what not every caller has: `{{contact.first_name|there}}`.  A caller gets
-    one in 24 hours, within the hours for texts, unless they opted out or have a landline.  Null: they get none.  Needs
-    `sms_enabled`.
+    """The text to whoever calls in vain: it was closed or busy, or they hung up at once.  A template with defaults,
+    `{{contact.first_name|there}}`; docs/sms-api.md tells who gets it.  Null: off.  Needs `sms_enabled`.
     """
     @builtins.property
     def capabilities(self) -> NumberCapabilities: ...

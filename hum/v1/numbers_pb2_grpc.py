@@ -147,7 +147,7 @@ class NumbersServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def UpdateNumber(self, request, context):
-        """Changes name, flows, text handling or the text to missed callers.
+        """Changes name, flows or text handling.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

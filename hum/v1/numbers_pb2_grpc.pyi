@@ -57,7 +57,7 @@ class NumbersServiceStub:
     GetNumber: _grpc.UnaryUnaryMultiCallable[_numbers_pb2.GetNumberRequest, _numbers_pb2.GetNumberResponse]
     """Returns one number."""
     UpdateNumber: _grpc.UnaryUnaryMultiCallable[_numbers_pb2.UpdateNumberRequest, _numbers_pb2.UpdateNumberResponse]
-    """Changes name, flows, text handling or the text to missed callers."""
+    """Changes name, flows or text handling."""
 
 @_typing.type_check_only
 class NumbersServiceAsyncStub(NumbersServiceStub):
@@ -88,7 +88,7 @@ class NumbersServiceAsyncStub(NumbersServiceStub):
     GetNumber: _aio.UnaryUnaryMultiCallable[_numbers_pb2.GetNumberRequest, _numbers_pb2.GetNumberResponse]  # type: ignore[assignment]
     """Returns one number."""
     UpdateNumber: _aio.UnaryUnaryMultiCallable[_numbers_pb2.UpdateNumberRequest, _numbers_pb2.UpdateNumberResponse]  # type: ignore[assignment]
-    """Changes name, flows, text handling or the text to missed callers."""
+    """Changes name, flows or text handling."""
 
 class NumbersServiceServicer(metaclass=_abc_1.ABCMeta):
     @_abc_1.abstractmethod
@@ -170,6 +170,6 @@ class NumbersServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _numbers_pb2.UpdateNumberRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_numbers_pb2.UpdateNumberResponse, _abc.Awaitable[_numbers_pb2.UpdateNumberResponse]]:
-        """Changes name, flows, text handling or the text to missed callers."""
+        """Changes name, flows or text handling."""
 
 def add_NumbersServiceServicer_to_server(servicer: NumbersServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
