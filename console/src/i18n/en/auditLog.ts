@@ -108,6 +108,7 @@ export default {
     getContact: "looked at the contact {}",
     updateContact: "changed the contact {}",
     deleteContact: "deleted the contact {}",
+    lookUpContact: "had the contact {} looked up at the carrier",
     eraseContact: "erased the contact {} with everything said",
     importContacts: "imported contacts",
     getFailedImportRows: "read the rows that an import did not take",

@@ -107,6 +107,7 @@ const texts: Sections["auditLog"] = {
     getContact: "consultó el contacto {}",
     updateContact: "cambió el contacto {}",
     deleteContact: "eliminó el contacto {}",
+    lookUpContact: "hizo consultar al operador por el contacto {}",
     eraseContact: "borró el contacto {} con todo lo dicho",
     importContacts: "importó contactos",
     getFailedImportRows: "leyó las filas que una importación no aceptó",
