@@ -120,6 +120,8 @@ TEXTS: Final[dict[str, Any]] = {
     "Trigger.event": "external.order_paid",
     "Trigger.token": "Vt5f0J2wq7Yb1mX9cK3sLr8dHn4pQz6uAe-Gi_TjWxo",
     "Trigger.url": "https://hum.example/hooks/Vt5f0J2wq7Yb1mX9cK3sLr8dHn4pQz6uAe-Gi_TjWxo",
+    "CrmConnector.secret": "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",
+    "RotateCrmSecretRequest.secret": "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",
     "Trigger.secret": "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",
     "RotateTriggerSecretRequest.secret": "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",
     "id_field": "id",

@@ -11,12 +11,12 @@ from storage.db import Tx
 
 COLUMNS = """
     id, e164, carrier_sid, friendly_name, flow_id, sms_flow_id, sms_enabled, capabilities, status, created_at,
-    account_sid
+    account_sid, missed_call_text
 """
 CREATE = """
     INSERT INTO numbers (id, org_id, e164, carrier_sid, friendly_name, flow_id, sms_flow_id, sms_enabled, capabilities,
-                         account_sid)
-    VALUES ($1, hum.org_id(), $2, $3, $4, $5, $6, $7, $8, $9)
+                         account_sid, missed_call_text)
+    VALUES ($1, hum.org_id(), $2, $3, $4, $5, $6, $7, $8, $9, $10)
     RETURNING created_at
 """
 GET = f"SELECT {COLUMNS} FROM numbers WHERE id = $1"
@@ -65,7 +65,8 @@ UNRELEASED = """
     RETURNING id, org_id, e164, carrier_sid
 """
 UPDATE = """
-    UPDATE numbers SET friendly_name = $2, flow_id = $3, sms_flow_id = $4, sms_enabled = $5 WHERE id = $1
+    UPDATE numbers SET friendly_name = $2, flow_id = $3, sms_flow_id = $4, sms_enabled = $5, missed_call_text = $6
+     WHERE id = $1
 """
 
 
@@ -83,6 +84,8 @@ class NumberRow:
     created_at: datetime
     #: The carrier account that holds it, if known.
     account_sid: str | None = None
+    #: The text to whoever calls and reaches nobody; None: they get none.
+    missed_call_text: str | None = None
 
 
 async def create(tx: Tx, row: NumberRow) -> NumberRow:
@@ -99,6 +102,7 @@ async def create(tx: Tx, row: NumberRow) -> NumberRow:
             row.sms_enabled,
             row.capabilities,
             row.account_sid,
+            row.missed_call_text,
         )
     except asyncpg.UniqueViolationError as error:
         raise AlreadyExists("An organization already has this number.") from error
@@ -124,7 +128,8 @@ async def active(tx: Tx) -> list[str]:
 
 
 async def update(tx: Tx, row: NumberRow) -> None:
-    await tx.execute(UPDATE, row.id, row.friendly_name, row.flow_id, row.sms_flow_id, row.sms_enabled)
+    values = row.friendly_name, row.flow_id, row.sms_flow_id, row.sms_enabled, row.missed_call_text
+    await tx.execute(UPDATE, row.id, *values)
 
 
 async def lock_all(tx: Tx) -> list[NumberRow]:

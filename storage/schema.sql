@@ -2990,6 +2990,7 @@ CREATE TABLE public.messages (
     created_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
     sent_at timestamp with time zone,
     delivered_at timestamp with time zone,
+    call_id uuid,
     CONSTRAINT messages_check CHECK (((direction = 'inbound'::text) = (status = 'received'::text))),
     CONSTRAINT messages_check1 CHECK (((direction = 'outbound'::text) = (sent_by IS NOT NULL))),
     CONSTRAINT messages_check2 CHECK (((due_at IS NULL) OR (status = ANY (ARRAY['scheduled'::text, 'queued'::text, 'sent'::text])))),
@@ -3071,6 +3072,7 @@ CREATE TABLE public.numbers (
     created_at timestamp with time zone DEFAULT now() NOT NULL,
     releasing_since timestamp with time zone,
     account_sid text,
+    missed_call_text text,
     CONSTRAINT numbers_status_check CHECK ((status = ANY (ARRAY['active'::text, 'gone'::text, 'releasing'::text])))
 );
 
@@ -4760,6 +4762,10 @@ CREATE INDEX calls_contact_e164 ON public.calls USING btree (org_id, contact_e16
 
 CREATE INDEX calls_direction ON public.calls USING btree (org_id, direction, created_at DESC, id DESC);
 
+-- INDEX calls_figures
+
+CREATE INDEX calls_figures ON public.calls USING btree (org_id, created_at) INCLUDE (id, flow_id, agent_flow_id, number_id, answered_at, ended_at) WHERE (ended_at IS NOT NULL);
+
 -- INDEX calls_flow
 
 CREATE INDEX calls_flow ON public.calls USING btree (flow_id, created_at DESC, id DESC) WHERE (flow_id IS NOT NULL);
@@ -5288,6 +5294,10 @@ CREATE INDEX messages_age ON public.messages USING btree (org_id, created_at, id
 
 CREATE INDEX messages_author ON public.messages USING btree (author_id) WHERE (author_id IS NOT NULL);
 
+-- INDEX messages_call
+
+CREATE UNIQUE INDEX messages_call ON public.messages USING btree (call_id) WHERE (call_id IS NOT NULL);
+
 -- INDEX messages_campaign
 
 CREATE INDEX messages_campaign ON public.messages USING btree (campaign_id) WHERE ((campaign_id IS NOT NULL) AND (due_at IS NOT NULL));
@@ -5319,6 +5329,10 @@ CREATE INDEX messages_due_thread ON public.messages USING btree (conversation_id
 -- INDEX messages_in_flight
 
 CREATE INDEX messages_in_flight ON public.messages USING btree (org_id) WHERE ((due_at IS NULL) AND (status = 'queued'::text));
+
+-- INDEX messages_of_calls
+
+CREATE INDEX messages_of_calls ON public.messages USING btree (org_id, contact_e164, created_at) WHERE (call_id IS NOT NULL);
 
 -- INDEX messages_received
 
@@ -6709,6 +6723,11 @@ ALTER TABLE ONLY public.message_statuses
 
 ALTER TABLE ONLY public.messages
     ADD CONSTRAINT messages_author_id_fkey FOREIGN KEY (author_id) REFERENCES public.users(id) ON DELETE SET NULL;
+
+-- FK CONSTRAINT messages messages_call_id_fkey
+
+ALTER TABLE ONLY public.messages
+    ADD CONSTRAINT messages_call_id_fkey FOREIGN KEY (call_id) REFERENCES public.calls(id) ON DELETE SET NULL;
 
 -- FK CONSTRAINT messages messages_conversation_id_fkey
 

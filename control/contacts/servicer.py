@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 
 from google.api import httpbody_pb2
 
@@ -61,6 +62,14 @@ class ContactsServicer:
     ) -> pb.DeleteContactResponse:
         await usecases.delete(ctx.tx, ctx.principal, ids.require(Kind.CONTACT, request.id))
         return pb.DeleteContactResponse()
+
+    async def LookUpContact(
+        self, request: pb.LookUpContactRequest, ctx: TransactionContext
+    ) -> pb.LookUpContactResponse:
+        id, settings = ids.require(Kind.CONTACT, request.id), self._settings
+        keep = timedelta(days=settings.lookup_days)
+        row = await usecases.look_up_again(ctx.tx, ctx.principal, id, keep, settings.lookups_per_day)
+        return pb.LookUpContactResponse(contact=present(row))
 
     async def EraseContact(self, request: pb.EraseContactRequest, ctx: TransactionContext) -> pb.EraseContactResponse:
         await usecases.erase(ctx.tx, ctx.principal, ids.require(Kind.CONTACT, request.id))

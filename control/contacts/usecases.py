@@ -1,5 +1,6 @@
 """Creating, changing, deleting, erasing and backfilling contacts."""
 
+from datetime import timedelta
 from typing import cast
 from uuid import UUID
 
@@ -8,6 +9,8 @@ from control.contacts import carrierlookups
 from control.retention import usecases as erasing
 from control.retention.deletionlimits import ERASE
 from hum import ids
+from hum.clock import now
+from hum.contract.errors import InvalidState, PlanLimit
 from hum.contract.principal import Principal
 from hum.v1 import contacts_pb2 as pb
 from hum.v1 import events_pb2
@@ -51,6 +54,25 @@ async def index_if_renamed(tx: Tx, org: UUID, before: ContactRow, after: Contact
 async def delete(tx: Tx, principal: Principal, id: UUID) -> None:
     await contacts.delete(tx, id)
     await events.append(tx, principal.org_id, id, events_pb2.ContactDeletedEvent(by=principal.name))
+
+
+async def look_up_again(tx: Tx, principal: Principal, id: UUID, keep: timedelta, most_a_day: int) -> ContactRow:
+    """Enqueue a carrier lookup of a contact whose last one is old or failed; `keep`, `most_a_day`: as of lookups of callers.
+
+    Raises NotFound, InvalidState, PlanLimit.
+    """
+    row = await contacts.get(tx, id)
+    again = min(keep, carrierlookups.AGAIN_AFTER)
+    if not again:
+        raise InvalidState("Contacts are not looked up at the carrier here.")
+    if not carrierlookups.is_lookup_due(row.looked_up_at, now(), again):
+        raise InvalidState("The contact was looked up within the last day; what the carrier says is new.")
+    if (made := await contacts.count_lookups(tx)) >= most_a_day:
+        raise PlanLimit(
+            f"The organization has made {made} look-ups today, which is the limit; ask again after midnight UTC."
+        )
+    await jobs.enqueue(tx, carrierlookups.LOOK_UP_AGAIN, principal.org_id, id)
+    return row
 
 
 async def erase(tx: Tx, principal: Principal, id: UUID) -> None:

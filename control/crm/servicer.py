@@ -61,7 +61,8 @@ class CrmConnectorsServicer:
         self, request: pb.RotateCrmSecretRequest, ctx: TransactionContext
     ) -> pb.RotateCrmSecretResponse:
         id = ids.require(Kind.CRM_CONNECTOR, request.id)
-        row, secret = await self._connectors.rotate(ctx.tx, ctx.organization, id)
+        own_secret = request.secret if request.HasField("secret") else None
+        row, secret = await self._connectors.rotate(ctx.tx, ctx.organization, id, own_secret)
         return pb.RotateCrmSecretResponse(connector=present(row, secret))
 
     async def PingCrmConnector(

@@ -3,12 +3,12 @@
 from datetime import timedelta
 from uuid import UUID
 
-from control.base import egress
+from control.base import egress, standardwebhooks
 from control.base.egress import Policy
 from control.crm import connectorwire
 from control.crm.client import new_secret, place
 from hum import ids
-from hum.contract.errors import InUse, PlanLimit
+from hum.contract.errors import FieldError, InUse, InvalidRequest, PlanLimit
 from hum.secrets import Keyring
 from hum.settings.crm import CrmSettings
 from hum.v1 import crm_pb2 as pb
@@ -38,7 +38,8 @@ class Connectors:
         order = await crm.order(tx)
         if len(order) >= self._settings.crm_connectors:
             raise PlanLimit(f"The organization has {len(order)} CRM connectors, which is the limit.")
-        id, secret = ids.new(), new_secret()
+        id = ids.new()
+        secret = _secret(connector.secret if connector.HasField("secret") else None, "secret")
         await crm.create(tx, id, values, self._keyring.seal(secret.encode(), place(id, org)))
         await _move(tx, order, id, connector.position if connector.HasField("position") else None)
         return await crm.get(tx, id), secret
@@ -70,10 +71,13 @@ class Connectors:
             await crm.recover(tx, id)
         return await crm.get(tx, id)
 
-    async def rotate(self, tx: Tx, org: UUID, id: UUID) -> tuple[ConnectorRow, str]:
-        """Create a new secret; the old one stays valid for a while.  Raises NotFound."""
+    async def rotate(self, tx: Tx, org: UUID, id: UUID, own_secret: str | None = None) -> tuple[ConnectorRow, str]:
+        """Give a connector a new secret; the old one stays valid for a while.  `own_secret`: the customer's; None: generate one.
+
+        Raises NotFound, InvalidRequest.
+        """
         await crm.get(tx, id, lock=True)
-        secret, overlap = new_secret(), timedelta(hours=CRM_OVERLAP_HOURS)
+        secret, overlap = _secret(own_secret, "secret"), timedelta(hours=CRM_OVERLAP_HOURS)
         await crm.rotate(tx, id, self._keyring.seal(secret.encode(), place(id, org)), overlap)
         return await crm.get(tx, id), secret
 
@@ -85,6 +89,15 @@ async def delete(tx: Tx, id: UUID) -> None:
         raise InUse(f"The flow {flow!r} asks this connector before its calls; remove it there first.")
     await crm.delete(tx, id)
     await crm.reorder(tx, [connector for connector in order if connector != id])
+
+
+def _secret(own: str | None, field: str) -> str:
+    """Return the customer's secret, or a generated one.  Raises InvalidRequest."""
+    if own is None:
+        return new_secret()
+    if standardwebhooks.key(own) is None:
+        raise InvalidRequest([FieldError(field, "must be `whsec_` and 24 to 64 bytes in base64")])
+    return own
 
 
 def _flag(connector: pb.CrmConnector, name: str, paths: set[str], before: bool, *, default: bool) -> bool:

@@ -109,6 +109,7 @@ def present(row: NumberRow) -> pb.Number:
         flow_id=ids.show(Kind.FLOW, row.flow_id) if row.flow_id else None,
         sms_flow_id=ids.show(Kind.FLOW, row.sms_flow_id) if row.sms_flow_id else None,
         sms_enabled=row.sms_enabled,
+        missed_call_text=row.missed_call_text,
         capabilities=pb.NumberCapabilities(**dict.fromkeys(row.capabilities, True)),
         status=value(pb.NumberStatus, row.status),
         created_at=timestamp(row.created_at),

@@ -11,9 +11,11 @@ from control.clients.twilio import CarrierClient, CarrierNumber, Webhooks, is_re
 from control.numbers.flows import own_flow
 from control.retention.organizations import require_not_deleted
 from control.rows import each_row
+from control.texts import missedcalls
+from control.texts.templates import BadTextTemplate
 from hum import ids
 from hum.clock import now
-from hum.contract.errors import CarrierError, Forbidden, InvalidState, NotAtCarrier
+from hum.contract.errors import CarrierError, FieldError, Forbidden, InvalidRequest, InvalidState, NotAtCarrier
 from hum.contract.principal import Principal
 from hum.ids import Kind
 from hum.v1 import events_pb2
@@ -39,7 +41,11 @@ async def register(
                 "This deployment has several organizations, so its operator assigns the numbers of the carrier account "
                 "(hum admin assign-number); buy a number, or ask the operator for one."
             )
-        await _flows(tx, number)  # refuse before the carrier is changed
+        # Refuse before the carrier is changed.
+        await _flows(tx, number)
+        _check_missed_call_text(
+            number.missed_call_text if number.HasField("missed_call_text") else None, number.sms_enabled
+        )
         await limits.require(tx, principal.org_id, "numbers")
     at_carrier = await _point(carrier, webhooks, number.e164)
     async with db.tenant(principal.org_id) as tx:
@@ -92,11 +98,13 @@ async def _record(tx: Tx, org: UUID, by: str, number: pb.Number, at_carrier: Car
         flow_id=flow_id,
         sms_flow_id=sms_flow_id,
         sms_enabled=number.sms_enabled,
+        missed_call_text=number.missed_call_text if number.HasField("missed_call_text") else None,
         capabilities=list(at_carrier.capabilities),
         status="active",
         created_at=now(),
         account_sid=at_carrier.account_sid,
     )
+    _check_missed_call_text(row.missed_call_text, _texts(row))
     row = await numbers.create(tx, row)
     await events.append(tx, org, row.id, events_pb2.NumberRegisteredEvent(by=by))
     return row
@@ -125,9 +133,31 @@ async def change(tx: Tx, principal: Principal, id: UUID, number: pb.Number, path
             after = replace(after, sms_flow_id=await own_flow(tx, number.sms_flow_id, "number.sms_flow_id", "sms"))
         elif path == "sms_enabled":
             after = replace(after, sms_enabled=number.sms_enabled)
+        elif path == "missed_call_text":
+            text = number.missed_call_text if number.HasField("missed_call_text") else None
+            after = replace(after, missed_call_text=text)
+    if after.missed_call_text != before.missed_call_text:
+        _check_missed_call_text(after.missed_call_text, _texts(after))
     await numbers.update(tx, after)
     await events.append(tx, principal.org_id, id, events_pb2.NumberUpdatedEvent(by=principal.name))
     return after
+
+
+def _texts(row: NumberRow) -> bool:
+    """Tell whether a number can text, and its texts are on."""
+    return row.sms_enabled and "sms" in row.capabilities
+
+
+def _check_missed_call_text(text: str | None, is_texting: bool) -> None:
+    """Check a number's text to whoever reaches nobody.  Raises InvalidRequest."""
+    if text is None:
+        return
+    if not is_texting:
+        raise InvalidRequest([FieldError("number.missed_call_text", "needs a number that can text, and its texts on")])
+    try:
+        missedcalls.check(text)
+    except BadTextTemplate as error:
+        raise InvalidRequest([FieldError("number.missed_call_text", str(error))]) from error
 
 
 # --- synchronizing with the carrier -------------------------------------------------------------------------------

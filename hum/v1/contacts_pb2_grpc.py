@@ -90,6 +90,11 @@ class ContactsServiceStub:
                 request_serializer=hum_dot_v1_dot_contacts__pb2.DeleteContactRequest.SerializeToString,
                 response_deserializer=hum_dot_v1_dot_contacts__pb2.DeleteContactResponse.FromString,
                 _registered_method=True)
+        self.LookUpContact = channel.unary_unary(
+                '/hum.v1.ContactsService/LookUpContact',
+                request_serializer=hum_dot_v1_dot_contacts__pb2.LookUpContactRequest.SerializeToString,
+                response_deserializer=hum_dot_v1_dot_contacts__pb2.LookUpContactResponse.FromString,
+                _registered_method=True)
         self.EraseContact = channel.unary_unary(
                 '/hum.v1.ContactsService/EraseContact',
                 request_serializer=hum_dot_v1_dot_contacts__pb2.EraseContactRequest.SerializeToString,
@@ -186,6 +191,14 @@ class ContactsServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def LookUpContact(self, request, context):
+        """Looks a contact up at the carrier again.  `INVALID_STATE` within a day of the last look-up, `PLAN_LIMIT` once those of the day are
+        used up.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def EraseContact(self, request, context):
         """Deletes a contact and all that there is of this person: every call from or to the number, as `deleteCall` does.  Many
         calls take a while after the answer.  `INVALID_STATE` while such a call is live, or an import is under way.
@@ -251,6 +264,11 @@ def add_ContactsServiceServicer_to_server(servicer, server):
                     servicer.DeleteContact,
                     request_deserializer=hum_dot_v1_dot_contacts__pb2.DeleteContactRequest.FromString,
                     response_serializer=hum_dot_v1_dot_contacts__pb2.DeleteContactResponse.SerializeToString,
+            ),
+            'LookUpContact': grpc.unary_unary_rpc_method_handler(
+                    servicer.LookUpContact,
+                    request_deserializer=hum_dot_v1_dot_contacts__pb2.LookUpContactRequest.FromString,
+                    response_serializer=hum_dot_v1_dot_contacts__pb2.LookUpContactResponse.SerializeToString,
             ),
             'EraseContact': grpc.unary_unary_rpc_method_handler(
                     servicer.EraseContact,
@@ -555,6 +573,33 @@ class ContactsService:
             '/hum.v1.ContactsService/DeleteContact',
             hum_dot_v1_dot_contacts__pb2.DeleteContactRequest.SerializeToString,
             hum_dot_v1_dot_contacts__pb2.DeleteContactResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def LookUpContact(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hum.v1.ContactsService/LookUpContact',
+            hum_dot_v1_dot_contacts__pb2.LookUpContactRequest.SerializeToString,
+            hum_dot_v1_dot_contacts__pb2.LookUpContactResponse.FromString,
             options,
             channel_credentials,
             insecure,

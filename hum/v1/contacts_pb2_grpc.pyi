@@ -69,6 +69,10 @@ class ContactsServiceStub:
     """Changes the user's values of a contact; null clears a value and reveals the next source's."""
     DeleteContact: _grpc.UnaryUnaryMultiCallable[_contacts_pb2.DeleteContactRequest, _contacts_pb2.DeleteContactResponse]
     """Deletes a contact.  Its calls are kept, without a name; its next call creates a new contact."""
+    LookUpContact: _grpc.UnaryUnaryMultiCallable[_contacts_pb2.LookUpContactRequest, _contacts_pb2.LookUpContactResponse]
+    """Looks a contact up at the carrier again.  `INVALID_STATE` within a day of the last look-up, `PLAN_LIMIT` once those of the day are
+    used up.
+    """
     EraseContact: _grpc.UnaryUnaryMultiCallable[_contacts_pb2.EraseContactRequest, _contacts_pb2.EraseContactResponse]
     """Deletes a contact and all that there is of this person: every call from or to the number, as `deleteCall` does.  Many
     calls take a while after the answer.  `INVALID_STATE` while such a call is live, or an import is under way.
@@ -112,6 +116,10 @@ class ContactsServiceAsyncStub(ContactsServiceStub):
     """Changes the user's values of a contact; null clears a value and reveals the next source's."""
     DeleteContact: _aio.UnaryUnaryMultiCallable[_contacts_pb2.DeleteContactRequest, _contacts_pb2.DeleteContactResponse]  # type: ignore[assignment]
     """Deletes a contact.  Its calls are kept, without a name; its next call creates a new contact."""
+    LookUpContact: _aio.UnaryUnaryMultiCallable[_contacts_pb2.LookUpContactRequest, _contacts_pb2.LookUpContactResponse]  # type: ignore[assignment]
+    """Looks a contact up at the carrier again.  `INVALID_STATE` within a day of the last look-up, `PLAN_LIMIT` once those of the day are
+    used up.
+    """
     EraseContact: _aio.UnaryUnaryMultiCallable[_contacts_pb2.EraseContactRequest, _contacts_pb2.EraseContactResponse]  # type: ignore[assignment]
     """Deletes a contact and all that there is of this person: every call from or to the number, as `deleteCall` does.  Many
     calls take a while after the answer.  `INVALID_STATE` while such a call is live, or an import is under way.
@@ -218,6 +226,16 @@ class ContactsServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_contacts_pb2.DeleteContactResponse, _abc.Awaitable[_contacts_pb2.DeleteContactResponse]]:
         """Deletes a contact.  Its calls are kept, without a name; its next call creates a new contact."""
+
+    @_abc_1.abstractmethod
+    def LookUpContact(
+        self,
+        request: _contacts_pb2.LookUpContactRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_contacts_pb2.LookUpContactResponse, _abc.Awaitable[_contacts_pb2.LookUpContactResponse]]:
+        """Looks a contact up at the carrier again.  `INVALID_STATE` within a day of the last look-up, `PLAN_LIMIT` once those of the day are
+        used up.
+        """
 
     @_abc_1.abstractmethod
     def EraseContact(

@@ -111,7 +111,9 @@ class CrmConnector(message.Message):
     sync_conversations: builtins.bool
     """Whether it is told of closed text conversations, at `/conversations`."""
     secret: builtins.str
-    """Only in the answer to the request that makes it."""
+    """Only in the answer to the request that makes it.  To create a connector with a secret of yours: `whsec_` and 24 to 64 bytes in
+    base64; unset: a new one is made.
+    """
     status: CrmConnectorStatus.ValueType
     failure: builtins.str
     """Why it is failing or resting, in a sentence."""
@@ -489,17 +491,23 @@ class RotateCrmSecretRequest(message.Message):
     DESCRIPTOR: descriptor.Descriptor
 
     ID_FIELD_NUMBER: builtins.int
+    SECRET_FIELD_NUMBER: builtins.int
     id: builtins.str
+    secret: builtins.str
+    """A secret of yours, `whsec_` and 24 to 64 bytes in base64; unset: a new one is made."""
     def __init__(
         self,
         *,
         id: builtins.str = ...,
+        secret: builtins.str | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = typing.Literal["_secret", b"_secret", "secret", b"secret"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = typing.Literal["id", b"id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = typing.Literal["_secret", b"_secret", "id", b"id", "secret", b"secret"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__secret: _TypeAlias = typing.Literal["secret"]  # noqa: Y015
+    _WhichOneofArgType__secret: _TypeAlias = typing.Literal["_secret", b"_secret"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__secret) -> _WhichOneofReturnType__secret | None: ...
 
 @typing.final
 class RotateCrmSecretResponse(message.Message):

@@ -116,7 +116,7 @@ class CrmConnectorsServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def RotateCrmSecret(self, request, context):
-        """Makes a new secret, which is only in this answer and signs from now on.  Until `old_secret_expires_at`, a request that the
+        """Gives a connector a new secret, made or yours, which is only in this answer and signs from now on.  Until `old_secret_expires_at`, a request that the
         connector refuses with 401 or 403 is sent again with the old one, so that the other side may change over at any moment.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)

@@ -46,7 +46,7 @@ class CrmConnectorsServiceStub:
     DeleteCrmConnector: _grpc.UnaryUnaryMultiCallable[_crm_pb2.DeleteCrmConnectorRequest, _crm_pb2.DeleteCrmConnectorResponse]
     """Deletes a connector with its log.  What it told about contacts stays with them; what it was still to be told is dropped."""
     RotateCrmSecret: _grpc.UnaryUnaryMultiCallable[_crm_pb2.RotateCrmSecretRequest, _crm_pb2.RotateCrmSecretResponse]
-    """Makes a new secret, which is only in this answer and signs from now on.  Until `old_secret_expires_at`, a request that the
+    """Gives a connector a new secret, made or yours, which is only in this answer and signs from now on.  Until `old_secret_expires_at`, a request that the
     connector refuses with 401 or 403 is sent again with the old one, so that the other side may change over at any moment.
     """
     PingCrmConnector: _grpc.UnaryUnaryMultiCallable[_crm_pb2.PingCrmConnectorRequest, _crm_pb2.PingCrmConnectorResponse]
@@ -70,7 +70,7 @@ class CrmConnectorsServiceAsyncStub(CrmConnectorsServiceStub):
     DeleteCrmConnector: _aio.UnaryUnaryMultiCallable[_crm_pb2.DeleteCrmConnectorRequest, _crm_pb2.DeleteCrmConnectorResponse]  # type: ignore[assignment]
     """Deletes a connector with its log.  What it told about contacts stays with them; what it was still to be told is dropped."""
     RotateCrmSecret: _aio.UnaryUnaryMultiCallable[_crm_pb2.RotateCrmSecretRequest, _crm_pb2.RotateCrmSecretResponse]  # type: ignore[assignment]
-    """Makes a new secret, which is only in this answer and signs from now on.  Until `old_secret_expires_at`, a request that the
+    """Gives a connector a new secret, made or yours, which is only in this answer and signs from now on.  Until `old_secret_expires_at`, a request that the
     connector refuses with 401 or 403 is sent again with the old one, so that the other side may change over at any moment.
     """
     PingCrmConnector: _aio.UnaryUnaryMultiCallable[_crm_pb2.PingCrmConnectorRequest, _crm_pb2.PingCrmConnectorResponse]  # type: ignore[assignment]
@@ -127,7 +127,7 @@ class CrmConnectorsServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _crm_pb2.RotateCrmSecretRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_crm_pb2.RotateCrmSecretResponse, _abc.Awaitable[_crm_pb2.RotateCrmSecretResponse]]:
-        """Makes a new secret, which is only in this answer and signs from now on.  Until `old_secret_expires_at`, a request that the
+        """Gives a connector a new secret, made or yours, which is only in this answer and signs from now on.  Until `old_secret_expires_at`, a request that the
         connector refuses with 401 or 403 is sent again with the old one, so that the other side may change over at any moment.
         """
 

@@ -30,7 +30,7 @@ from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__
 from hum.v1 import options_pb2 as hum_dot_v1_dot_options__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x14hum/v1/numbers.proto\x12\x06hum.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x14hum/v1/options.proto\"N\n\x12NumberCapabilities\x12\x14\n\x05voice\x18\x01 \x01(\x08R\x05voice\x12\x10\n\x03sms\x18\x02 \x01(\x08R\x03sms\x12\x10\n\x03mms\x18\x03 \x01(\x08R\x03mms\"\xd7\x03\n\x06Number\x12\x14\n\x02id\x18\x01 \x01(\tB\x04\xe2\x41\x01\x03R\x02id\x12\"\n\x04\x65\x31\x36\x34\x18\x02 \x01(\tB\t\xe2\x41\x02\x02\x05\xe0\xb5\x18\x01H\x00R\x04\x65\x31\x36\x34\x88\x01\x01\x12\x31\n\rfriendly_name\x18\x03 \x01(\tB\x07\xbaH\x04r\x02\x18@H\x01R\x0c\x66riendlyName\x88\x01\x01\x12\x1c\n\x07\x66low_id\x18\x04 \x01(\tH\x02R\x06\x66lowId\x88\x01\x01\x12#\n\x0bsms_flow_id\x18\x05 \x01(\tH\x03R\tsmsFlowId\x88\x01\x01\x12\x1f\n\x0bsms_enabled\x18\x06 \x01(\x08R\nsmsEnabled\x12H\n\x0c\x63\x61pabilities\x18\x07 \x01(\x0b\x32\x1a.hum.v1.NumberCapabilitiesB\x08\xe2\x41\x01\x03\x90\xb6\x18\x01R\x0c\x63\x61pabilities\x12\x36\n\x06status\x18\x08 \x01(\x0e\x32\x14.hum.v1.NumberStatusB\x08\xe2\x41\x01\x03\x90\xb6\x18\x01R\x06status\x12\x43\n\ncreated_at\x18\t \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x08\xe2\x41\x01\x03\x90\xb6\x18\x01R\tcreatedAtB\x07\n\x05_e164B\x10\n\x0e_friendly_nameB\n\n\x08_flow_idB\x0e\n\x0c_sms_flow_id\"]\n\x12ListNumbersRequest\x12%\n\x05limit\x18\x01 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xc8\x01(\x01H\x00R\x05limit\x88\x01\x01\x12\x16\n\x06\x63ursor\x18\x02 \x01(\tR\x06\x63ursorB\x08\n\x06_limit\"u\n\x13ListNumbersResponse\x12(\n\x07numbers\x18\x01 \x03(\x0b\x32\x0e.hum.v1.NumberR\x07numbers\x12$\n\x0bnext_cursor\x18\x02 \x01(\tH\x00R\nnextCursor\x88\x01\x01\x42\x0e\n\x0c_next_cursor\"G\n\x15RegisterNumberRequest\x12.\n\x06number\x18\x01 \x01(\x0b\x32\x0e.hum.v1.NumberB\x06\xbaH\x03\xc8\x01\x01R\x06number\"@\n\x16RegisterNumberResponse\x12&\n\x06number\x18\x01 \x01(\x0b\x32\x0e.hum.v1.NumberR\x06number\"\"\n\x10GetNumberRequest\x12\x0e\n\x02id\x18\x01 \x01(\tR\x02id\";\n\x11GetNumberResponse\x12&\n\x06number\x18\x01 \x01(\x0b\x32\x0e.hum.v1.NumberR\x06number\"\x92\x01\n\x13UpdateNumberRequest\x12\x0e\n\x02id\x18\x01 \x01(\tR\x02id\x12.\n\x06number\x18\x02 \x01(\x0b\x32\x0e.hum.v1.NumberB\x06\xbaH\x03\xc8\x01\x01R\x06number\x12;\n\x0bupdate_mask\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.FieldMaskR\nupdateMask\">\n\x14UpdateNumberResponse\x12&\n\x06number\x18\x01 \x01(\x0b\x32\x0e.hum.v1.NumberR\x06number\"\xb0\x04\n\x1bListAvailableNumbersRequest\x12W\n\x07\x63ountry\x18\x01 \x01(\tB8\xbaH\x0er\x0c\x32\n^[A-Z]{2}$\x82\xb6\x18#two capital letters, for example USH\x00R\x07\x63ountry\x88\x01\x01\x12T\n\tarea_code\x18\x02 \x01(\tB2\xbaH\x0er\x0c\x32\n^[0-9]{3}$\x82\xb6\x18\x1dthree digits, for example 317H\x01R\x08\x61reaCode\x88\x01\x01\x12(\n\x08locality\x18\x03 \x01(\tB\x07\xbaH\x04r\x02\x18\x64H\x02R\x08locality\x88\x01\x01\x12$\n\x06region\x18\x04 \x01(\tB\x07\xbaH\x04r\x02\x18\x64H\x03R\x06region\x88\x01\x01\x12^\n\x08\x63ontains\x18\x05 \x01(\tB=\xbaH\x12r\x10\x32\x0e^[0-9*]{2,15}$\x82\xb6\x18$2 to 15 digits, with * for any digitH\x04R\x08\x63ontains\x88\x01\x01\x12\x43\n\x0c\x63\x61pabilities\x18\x06 \x03(\tB\x1f\xbaH\x1c\x92\x01\x19\x10\x03\x18\x01\"\x13r\x11R\x05voiceR\x03smsR\x03mmsR\x0c\x63\x61pabilities\x12$\n\x05limit\x18\x07 \x01(\x05\x42\t\xbaH\x06\x1a\x04\x18\x32(\x01H\x05R\x05limit\x88\x01\x01\x42\n\n\x08_countryB\x0c\n\n_area_codeB\x0b\n\t_localityB\t\n\x07_regionB\x0b\n\t_containsB\x08\n\x06_limit\"\x80\x02\n\x0f\x41vailableNumber\x12\x12\n\x04\x65\x31\x36\x34\x18\x01 \x01(\tR\x04\x65\x31\x36\x34\x12#\n\rfriendly_name\x18\x02 \x01(\tR\x0c\x66riendlyName\x12\x1f\n\x08locality\x18\x03 \x01(\tH\x00R\x08locality\x88\x01\x01\x12\x1b\n\x06region\x18\x04 \x01(\tH\x01R\x06region\x88\x01\x01\x12\x18\n\x07\x63ountry\x18\x05 \x01(\tR\x07\x63ountry\x12\x44\n\x0c\x63\x61pabilities\x18\x06 \x01(\x0b\x32\x1a.hum.v1.NumberCapabilitiesB\x04\x90\xb6\x18\x01R\x0c\x63\x61pabilitiesB\x0b\n\t_localityB\t\n\x07_region\"Q\n\x1cListAvailableNumbersResponse\x12\x31\n\x07numbers\x18\x01 \x03(\x0b\x32\x17.hum.v1.AvailableNumberR\x07numbers\"\x96\x01\n\x10\x42uyNumberRequest\x12#\n\x04\x65\x31\x36\x34\x18\x01 \x01(\tB\x0f\xe2\x41\x01\x02\xbaH\x04r\x02\x10\x01\xe0\xb5\x18\x01R\x04\x65\x31\x36\x34\x12\x1c\n\x07\x66low_id\x18\x02 \x01(\tH\x00R\x06\x66lowId\x88\x01\x01\x12#\n\x0bsms_flow_id\x18\x03 \x01(\tH\x01R\tsmsFlowId\x88\x01\x01\x42\n\n\x08_flow_idB\x0e\n\x0c_sms_flow_id\";\n\x11\x42uyNumberResponse\x12&\n\x06number\x18\x01 \x01(\x0b\x32\x0e.hum.v1.NumberR\x06number\"\x14\n\x12SyncNumbersRequest\"Y\n\x13SyncNumbersResponse\x12\x14\n\x05\x61\x64\x64\x65\x64\x18\x01 \x01(\x05R\x05\x61\x64\x64\x65\x64\x12\x18\n\x07updated\x18\x02 \x01(\x05R\x07updated\x12\x12\n\x04gone\x18\x03 \x01(\x05R\x04gone\"&\n\x14ReleaseNumberRequest\x12\x0e\n\x02id\x18\x01 \x01(\tR\x02id\"\x17\n\x15ReleaseNumberResponse\"\xb2\x01\n\x14\x43onvertToE164Request\x12!\n\x04text\x18\x01 \x01(\tB\r\xe2\x41\x01\x02\xbaH\x06r\x04\x10\x01\x18\x64R\x04text\x12\x64\n\x0e\x64\x65\x66\x61ult_region\x18\x02 \x01(\tB8\xbaH\x0er\x0c\x32\n^[A-Z]{2}$\x82\xb6\x18#two capital letters, for example USH\x00R\rdefaultRegion\x88\x01\x01\x42\x11\n\x0f_default_region\"+\n\x15\x43onvertToE164Response\x12\x12\n\x04\x65\x31\x36\x34\x18\x01 \x01(\tR\x04\x65\x31\x36\x34*|\n\x0cNumberStatus\x12\x1d\n\x19NUMBER_STATUS_UNSPECIFIED\x10\x00\x12\x18\n\x14NUMBER_STATUS_ACTIVE\x10\x01\x12\x16\n\x12NUMBER_STATUS_GONE\x10\x02\x12\x1b\n\x17NUMBER_STATUS_RELEASING\x10\x03\x32\xbf\t\n\x0eNumbersService\x12p\n\x0bListNumbers\x12\x1a.hum.v1.ListNumbersRequest\x1a\x1b.hum.v1.ListNumbersResponse\"(\x8a\xb5\x18\x10\x08\x01\x12\x0cnumbers:read\x82\xd3\xe4\x93\x02\x0e\x12\x0c/api/numbers\x12\x93\x01\n\x0eRegisterNumber\x12\x1d.hum.v1.RegisterNumberRequest\x1a\x1e.hum.v1.RegisterNumberResponse\"B\x8a\xb5\x18\x13\x08\x03\x12\rnumbers:write(\x01\x92\xb5\x18\x03\x08\xc9\x01\x82\xd3\xe4\x93\x02\x1e\"\x0c/api/numbers:\x06numberb\x06number\x12\x97\x01\n\x14ListAvailableNumbers\x12#.hum.v1.ListAvailableNumbersRequest\x1a$.hum.v1.ListAvailableNumbersResponse\"4\x8a\xb5\x18\x12\x08\x03\x12\x0cnumbers:read(\x01\x82\xd3\xe4\x93\x02\x18\x12\x16/api/numbers/available\x12{\n\rConvertToE164\x12\x1c.hum.v1.ConvertToE164Request\x1a\x1d.hum.v1.ConvertToE164Response\"-\x8a\xb5\x18\x10\x08\x01\x12\x0cnumbers:read\x82\xd3\xe4\x93\x02\x13\x12\x11/api/numbers/e164\x12\x83\x01\n\tBuyNumber\x12\x18.hum.v1.BuyNumberRequest\x1a\x19.hum.v1.BuyNumberResponse\"A\x8a\xb5\x18\x13\x08\x03\x12\rnumbers:write(\x01\x92\xb5\x18\x03\x08\xc9\x01\x82\xd3\xe4\x93\x02\x1d\"\x10/api/numbers/buy:\x01*b\x06number\x12{\n\x0bSyncNumbers\x12\x1a.hum.v1.SyncNumbersRequest\x1a\x1b.hum.v1.SyncNumbersResponse\"3\x8a\xb5\x18\x13\x08\x03\x12\rnumbers:write(\x01\x82\xd3\xe4\x93\x02\x16\"\x11/api/numbers/sync:\x01*\x12\x85\x01\n\rReleaseNumber\x12\x1c.hum.v1.ReleaseNumberRequest\x1a\x1d.hum.v1.ReleaseNumberResponse\"7\x8a\xb5\x18\x13\x08\x03\x12\rnumbers:write(\x01\x92\xb5\x18\x03\x08\xcc\x01\x82\xd3\xe4\x93\x02\x13*\x11/api/numbers/{id}\x12w\n\tGetNumber\x12\x18.hum.v1.GetNumberRequest\x1a\x19.hum.v1.GetNumberResponse\"5\x8a\xb5\x18\x10\x08\x01\x12\x0cnumbers:read\x82\xd3\xe4\x93\x02\x1b\x12\x11/api/numbers/{id}b\x06number\x12\x89\x01\n\x0cUpdateNumber\x12\x1b.hum.v1.UpdateNumberRequest\x1a\x1c.hum.v1.UpdateNumberResponse\">\x8a\xb5\x18\x11\x08\x03\x12\rnumbers:write\x82\xd3\xe4\x93\x02#2\x11/api/numbers/{id}:\x06numberb\x06numberb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x14hum/v1/numbers.proto\x12\x06hum.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x14hum/v1/options.proto\"N\n\x12NumberCapabilities\x12\x14\n\x05voice\x18\x01 \x01(\x08R\x05voice\x12\x10\n\x03sms\x18\x02 \x01(\x08R\x03sms\x12\x10\n\x03mms\x18\x03 \x01(\x08R\x03mms\"\xa5\x04\n\x06Number\x12\x14\n\x02id\x18\x01 \x01(\tB\x04\xe2\x41\x01\x03R\x02id\x12\"\n\x04\x65\x31\x36\x34\x18\x02 \x01(\tB\t\xe2\x41\x02\x02\x05\xe0\xb5\x18\x01H\x00R\x04\x65\x31\x36\x34\x88\x01\x01\x12\x31\n\rfriendly_name\x18\x03 \x01(\tB\x07\xbaH\x04r\x02\x18@H\x01R\x0c\x66riendlyName\x88\x01\x01\x12\x1c\n\x07\x66low_id\x18\x04 \x01(\tH\x02R\x06\x66lowId\x88\x01\x01\x12#\n\x0bsms_flow_id\x18\x05 \x01(\tH\x03R\tsmsFlowId\x88\x01\x01\x12\x1f\n\x0bsms_enabled\x18\x06 \x01(\x08R\nsmsEnabled\x12H\n\x0c\x63\x61pabilities\x18\x07 \x01(\x0b\x32\x1a.hum.v1.NumberCapabilitiesB\x08\xe2\x41\x01\x03\x90\xb6\x18\x01R\x0c\x63\x61pabilities\x12\x36\n\x06status\x18\x08 \x01(\x0e\x32\x14.hum.v1.NumberStatusB\x08\xe2\x41\x01\x03\x90\xb6\x18\x01R\x06status\x12\x43\n\ncreated_at\x18\t \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x08\xe2\x41\x01\x03\x90\xb6\x18\x01R\tcreatedAt\x12\x37\n\x10missed_call_text\x18\n \x01(\tB\x08\xbaH\x05r\x03\x18\xc0\x0cH\x04R\x0emissedCallText\x88\x01\x01\x42\x07\n\x05_e164B\x10\n\x0e_friendly_nameB\n\n\x08_flow_idB\x0e\n\x0c_sms_flow_idB\x13\n\x11_missed_call_text\"]\n\x12ListNumbersRequest\x12%\n\x05limit\x18\x01 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xc8\x01(\x01H\x00R\x05limit\x88\x01\x01\x12\x16\n\x06\x63ursor\x18\x02 \x01(\tR\x06\x63ursorB\x08\n\x06_limit\"u\n\x13ListNumbersResponse\x12(\n\x07numbers\x18\x01 \x03(\x0b\x32\x0e.hum.v1.NumberR\x07numbers\x12$\n\x0bnext_cursor\x18\x02 \x01(\tH\x00R\nnextCursor\x88\x01\x01\x42\x0e\n\x0c_next_cursor\"G\n\x15RegisterNumberRequest\x12.\n\x06number\x18\x01 \x01(\x0b\x32\x0e.hum.v1.NumberB\x06\xbaH\x03\xc8\x01\x01R\x06number\"@\n\x16RegisterNumberResponse\x12&\n\x06number\x18\x01 \x01(\x0b\x32\x0e.hum.v1.NumberR\x06number\"\"\n\x10GetNumberRequest\x12\x0e\n\x02id\x18\x01 \x01(\tR\x02id\";\n\x11GetNumberResponse\x12&\n\x06number\x18\x01 \x01(\x0b\x32\x0e.hum.v1.NumberR\x06number\"\x92\x01\n\x13UpdateNumberRequest\x12\x0e\n\x02id\x18\x01 \x01(\tR\x02id\x12.\n\x06number\x18\x02 \x01(\x0b\x32\x0e.hum.v1.NumberB\x06\xbaH\x03\xc8\x01\x01R\x06number\x12;\n\x0bupdate_mask\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.FieldMaskR\nupdateMask\">\n\x14UpdateNumberResponse\x12&\n\x06number\x18\x01 \x01(\x0b\x32\x0e.hum.v1.NumberR\x06number\"\xb0\x04\n\x1bListAvailableNumbersRequest\x12W\n\x07\x63ountry\x18\x01 \x01(\tB8\xbaH\x0er\x0c\x32\n^[A-Z]{2}$\x82\xb6\x18#two capital letters, for example USH\x00R\x07\x63ountry\x88\x01\x01\x12T\n\tarea_code\x18\x02 \x01(\tB2\xbaH\x0er\x0c\x32\n^[0-9]{3}$\x82\xb6\x18\x1dthree digits, for example 317H\x01R\x08\x61reaCode\x88\x01\x01\x12(\n\x08locality\x18\x03 \x01(\tB\x07\xbaH\x04r\x02\x18\x64H\x02R\x08locality\x88\x01\x01\x12$\n\x06region\x18\x04 \x01(\tB\x07\xbaH\x04r\x02\x18\x64H\x03R\x06region\x88\x01\x01\x12^\n\x08\x63ontains\x18\x05 \x01(\tB=\xbaH\x12r\x10\x32\x0e^[0-9*]{2,15}$\x82\xb6\x18$2 to 15 digits, with * for any digitH\x04R\x08\x63ontains\x88\x01\x01\x12\x43\n\x0c\x63\x61pabilities\x18\x06 \x03(\tB\x1f\xbaH\x1c\x92\x01\x19\x10\x03\x18\x01\"\x13r\x11R\x05voiceR\x03smsR\x03mmsR\x0c\x63\x61pabilities\x12$\n\x05limit\x18\x07 \x01(\x05\x42\t\xbaH\x06\x1a\x04\x18\x32(\x01H\x05R\x05limit\x88\x01\x01\x42\n\n\x08_countryB\x0c\n\n_area_codeB\x0b\n\t_localityB\t\n\x07_regionB\x0b\n\t_containsB\x08\n\x06_limit\"\x80\x02\n\x0f\x41vailableNumber\x12\x12\n\x04\x65\x31\x36\x34\x18\x01 \x01(\tR\x04\x65\x31\x36\x34\x12#\n\rfriendly_name\x18\x02 \x01(\tR\x0c\x66riendlyName\x12\x1f\n\x08locality\x18\x03 \x01(\tH\x00R\x08locality\x88\x01\x01\x12\x1b\n\x06region\x18\x04 \x01(\tH\x01R\x06region\x88\x01\x01\x12\x18\n\x07\x63ountry\x18\x05 \x01(\tR\x07\x63ountry\x12\x44\n\x0c\x63\x61pabilities\x18\x06 \x01(\x0b\x32\x1a.hum.v1.NumberCapabilitiesB\x04\x90\xb6\x18\x01R\x0c\x63\x61pabilitiesB\x0b\n\t_localityB\t\n\x07_region\"Q\n\x1cListAvailableNumbersResponse\x12\x31\n\x07numbers\x18\x01 \x03(\x0b\x32\x17.hum.v1.AvailableNumberR\x07numbers\"\x96\x01\n\x10\x42uyNumberRequest\x12#\n\x04\x65\x31\x36\x34\x18\x01 \x01(\tB\x0f\xe2\x41\x01\x02\xbaH\x04r\x02\x10\x01\xe0\xb5\x18\x01R\x04\x65\x31\x36\x34\x12\x1c\n\x07\x66low_id\x18\x02 \x01(\tH\x00R\x06\x66lowId\x88\x01\x01\x12#\n\x0bsms_flow_id\x18\x03 \x01(\tH\x01R\tsmsFlowId\x88\x01\x01\x42\n\n\x08_flow_idB\x0e\n\x0c_sms_flow_id\";\n\x11\x42uyNumberResponse\x12&\n\x06number\x18\x01 \x01(\x0b\x32\x0e.hum.v1.NumberR\x06number\"\x14\n\x12SyncNumbersRequest\"Y\n\x13SyncNumbersResponse\x12\x14\n\x05\x61\x64\x64\x65\x64\x18\x01 \x01(\x05R\x05\x61\x64\x64\x65\x64\x12\x18\n\x07updated\x18\x02 \x01(\x05R\x07updated\x12\x12\n\x04gone\x18\x03 \x01(\x05R\x04gone\"&\n\x14ReleaseNumberRequest\x12\x0e\n\x02id\x18\x01 \x01(\tR\x02id\"\x17\n\x15ReleaseNumberResponse\"\xb2\x01\n\x14\x43onvertToE164Request\x12!\n\x04text\x18\x01 \x01(\tB\r\xe2\x41\x01\x02\xbaH\x06r\x04\x10\x01\x18\x64R\x04text\x12\x64\n\x0e\x64\x65\x66\x61ult_region\x18\x02 \x01(\tB8\xbaH\x0er\x0c\x32\n^[A-Z]{2}$\x82\xb6\x18#two capital letters, for example USH\x00R\rdefaultRegion\x88\x01\x01\x42\x11\n\x0f_default_region\"+\n\x15\x43onvertToE164Response\x12\x12\n\x04\x65\x31\x36\x34\x18\x01 \x01(\tR\x04\x65\x31\x36\x34*|\n\x0cNumberStatus\x12\x1d\n\x19NUMBER_STATUS_UNSPECIFIED\x10\x00\x12\x18\n\x14NUMBER_STATUS_ACTIVE\x10\x01\x12\x16\n\x12NUMBER_STATUS_GONE\x10\x02\x12\x1b\n\x17NUMBER_STATUS_RELEASING\x10\x03\x32\xbf\t\n\x0eNumbersService\x12p\n\x0bListNumbers\x12\x1a.hum.v1.ListNumbersRequest\x1a\x1b.hum.v1.ListNumbersResponse\"(\x8a\xb5\x18\x10\x08\x01\x12\x0cnumbers:read\x82\xd3\xe4\x93\x02\x0e\x12\x0c/api/numbers\x12\x93\x01\n\x0eRegisterNumber\x12\x1d.hum.v1.RegisterNumberRequest\x1a\x1e.hum.v1.RegisterNumberResponse\"B\x8a\xb5\x18\x13\x08\x03\x12\rnumbers:write(\x01\x92\xb5\x18\x03\x08\xc9\x01\x82\xd3\xe4\x93\x02\x1e\"\x0c/api/numbers:\x06numberb\x06number\x12\x97\x01\n\x14ListAvailableNumbers\x12#.hum.v1.ListAvailableNumbersRequest\x1a$.hum.v1.ListAvailableNumbersResponse\"4\x8a\xb5\x18\x12\x08\x03\x12\x0cnumbers:read(\x01\x82\xd3\xe4\x93\x02\x18\x12\x16/api/numbers/available\x12{\n\rConvertToE164\x12\x1c.hum.v1.ConvertToE164Request\x1a\x1d.hum.v1.ConvertToE164Response\"-\x8a\xb5\x18\x10\x08\x01\x12\x0cnumbers:read\x82\xd3\xe4\x93\x02\x13\x12\x11/api/numbers/e164\x12\x83\x01\n\tBuyNumber\x12\x18.hum.v1.BuyNumberRequest\x1a\x19.hum.v1.BuyNumberResponse\"A\x8a\xb5\x18\x13\x08\x03\x12\rnumbers:write(\x01\x92\xb5\x18\x03\x08\xc9\x01\x82\xd3\xe4\x93\x02\x1d\"\x10/api/numbers/buy:\x01*b\x06number\x12{\n\x0bSyncNumbers\x12\x1a.hum.v1.SyncNumbersRequest\x1a\x1b.hum.v1.SyncNumbersResponse\"3\x8a\xb5\x18\x13\x08\x03\x12\rnumbers:write(\x01\x82\xd3\xe4\x93\x02\x16\"\x11/api/numbers/sync:\x01*\x12\x85\x01\n\rReleaseNumber\x12\x1c.hum.v1.ReleaseNumberRequest\x1a\x1d.hum.v1.ReleaseNumberResponse\"7\x8a\xb5\x18\x13\x08\x03\x12\rnumbers:write(\x01\x92\xb5\x18\x03\x08\xcc\x01\x82\xd3\xe4\x93\x02\x13*\x11/api/numbers/{id}\x12w\n\tGetNumber\x12\x18.hum.v1.GetNumberRequest\x1a\x19.hum.v1.GetNumberResponse\"5\x8a\xb5\x18\x10\x08\x01\x12\x0cnumbers:read\x82\xd3\xe4\x93\x02\x1b\x12\x11/api/numbers/{id}b\x06number\x12\x89\x01\n\x0cUpdateNumber\x12\x1b.hum.v1.UpdateNumberRequest\x1a\x1c.hum.v1.UpdateNumberResponse\">\x8a\xb5\x18\x11\x08\x03\x12\rnumbers:write\x82\xd3\xe4\x93\x02#2\x11/api/numbers/{id}:\x06numberb\x06numberb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -49,6 +49,8 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_NUMBER'].fields_by_name['status']._serialized_options = b'\342A\001\003\220\266\030\001'
   _globals['_NUMBER'].fields_by_name['created_at']._loaded_options = None
   _globals['_NUMBER'].fields_by_name['created_at']._serialized_options = b'\342A\001\003\220\266\030\001'
+  _globals['_NUMBER'].fields_by_name['missed_call_text']._loaded_options = None
+  _globals['_NUMBER'].fields_by_name['missed_call_text']._serialized_options = b'\272H\005r\003\030\300\014'
   _globals['_LISTNUMBERSREQUEST'].fields_by_name['limit']._loaded_options = None
   _globals['_LISTNUMBERSREQUEST'].fields_by_name['limit']._serialized_options = b'\272H\007\032\005\030\310\001(\001'
   _globals['_REGISTERNUMBERREQUEST'].fields_by_name['number']._loaded_options = None
@@ -95,50 +97,50 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_NUMBERSSERVICE'].methods_by_name['GetNumber']._serialized_options = b'\212\265\030\020\010\001\022\014numbers:read\202\323\344\223\002\033\022\021/api/numbers/{id}b\006number'
   _globals['_NUMBERSSERVICE'].methods_by_name['UpdateNumber']._loaded_options = None
   _globals['_NUMBERSSERVICE'].methods_by_name['UpdateNumber']._serialized_options = b'\212\265\030\021\010\003\022\rnumbers:write\202\323\344\223\002#2\021/api/numbers/{id}:\006numberb\006number'
-  _globals['_NUMBERSTATUS']._serialized_start=2953
-  _globals['_NUMBERSTATUS']._serialized_end=3077
+  _globals['_NUMBERSTATUS']._serialized_start=3031
+  _globals['_NUMBERSTATUS']._serialized_end=3155
   _globals['_NUMBERCAPABILITIES']._serialized_start=213
   _globals['_NUMBERCAPABILITIES']._serialized_end=291
   _globals['_NUMBER']._serialized_start=294
-  _globals['_NUMBER']._serialized_end=765
-  _globals['_LISTNUMBERSREQUEST']._serialized_start=767
-  _globals['_LISTNUMBERSREQUEST']._serialized_end=860
-  _globals['_LISTNUMBERSRESPONSE']._serialized_start=862
-  _globals['_LISTNUMBERSRESPONSE']._serialized_end=979
-  _globals['_REGISTERNUMBERREQUEST']._serialized_start=981
-  _globals['_REGISTERNUMBERREQUEST']._serialized_end=1052
-  _globals['_REGISTERNUMBERRESPONSE']._serialized_start=1054
-  _globals['_REGISTERNUMBERRESPONSE']._serialized_end=1118
-  _globals['_GETNUMBERREQUEST']._serialized_start=1120
-  _globals['_GETNUMBERREQUEST']._serialized_end=1154
-  _globals['_GETNUMBERRESPONSE']._serialized_start=1156
-  _globals['_GETNUMBERRESPONSE']._serialized_end=1215
-  _globals['_UPDATENUMBERREQUEST']._serialized_start=1218
-  _globals['_UPDATENUMBERREQUEST']._serialized_end=1364
-  _globals['_UPDATENUMBERRESPONSE']._serialized_start=1366
-  _globals['_UPDATENUMBERRESPONSE']._serialized_end=1428
-  _globals['_LISTAVAILABLENUMBERSREQUEST']._serialized_start=1431
-  _globals['_LISTAVAILABLENUMBERSREQUEST']._serialized_end=1991
-  _globals['_AVAILABLENUMBER']._serialized_start=1994
-  _globals['_AVAILABLENUMBER']._serialized_end=2250
-  _globals['_LISTAVAILABLENUMBERSRESPONSE']._serialized_start=2252
-  _globals['_LISTAVAILABLENUMBERSRESPONSE']._serialized_end=2333
-  _globals['_BUYNUMBERREQUEST']._serialized_start=2336
-  _globals['_BUYNUMBERREQUEST']._serialized_end=2486
-  _globals['_BUYNUMBERRESPONSE']._serialized_start=2488
-  _globals['_BUYNUMBERRESPONSE']._serialized_end=2547
-  _globals['_SYNCNUMBERSREQUEST']._serialized_start=2549
-  _globals['_SYNCNUMBERSREQUEST']._serialized_end=2569
-  _globals['_SYNCNUMBERSRESPONSE']._serialized_start=2571
-  _globals['_SYNCNUMBERSRESPONSE']._serialized_end=2660
-  _globals['_RELEASENUMBERREQUEST']._serialized_start=2662
-  _globals['_RELEASENUMBERREQUEST']._serialized_end=2700
-  _globals['_RELEASENUMBERRESPONSE']._serialized_start=2702
-  _globals['_RELEASENUMBERRESPONSE']._serialized_end=2725
-  _globals['_CONVERTTOE164REQUEST']._serialized_start=2728
-  _globals['_CONVERTTOE164REQUEST']._serialized_end=2906
-  _globals['_CONVERTTOE164RESPONSE']._serialized_start=2908
-  _globals['_CONVERTTOE164RESPONSE']._serialized_end=2951
-  _globals['_NUMBERSSERVICE']._serialized_start=3080
-  _globals['_NUMBERSSERVICE']._serialized_end=4295
+  _globals['_NUMBER']._serialized_end=843
+  _globals['_LISTNUMBERSREQUEST']._serialized_start=845
+  _globals['_LISTNUMBERSREQUEST']._serialized_end=938
+  _globals['_LISTNUMBERSRESPONSE']._serialized_start=940
+  _globals['_LISTNUMBERSRESPONSE']._serialized_end=1057
+  _globals['_REGISTERNUMBERREQUEST']._serialized_start=1059
+  _globals['_REGISTERNUMBERREQUEST']._serialized_end=1130
+  _globals['_REGISTERNUMBERRESPONSE']._serialized_start=1132
+  _globals['_REGISTERNUMBERRESPONSE']._serialized_end=1196
+  _globals['_GETNUMBERREQUEST']._serialized_start=1198
+  _globals['_GETNUMBERREQUEST']._serialized_end=1232
+  _globals['_GETNUMBERRESPONSE']._serialized_start=1234
+  _globals['_GETNUMBERRESPONSE']._serialized_end=1293
+  _globals['_UPDATENUMBERREQUEST']._serialized_start=1296
+  _globals['_UPDATENUMBERREQUEST']._serialized_end=1442
+  _globals['_UPDATENUMBERRESPONSE']._serialized_start=1444
+  _globals['_UPDATENUMBERRESPONSE']._serialized_end=1506
+  _globals['_LISTAVAILABLENUMBERSREQUEST']._serialized_start=1509
+  _globals['_LISTAVAILABLENUMBERSREQUEST']._serialized_end=2069
+  _globals['_AVAILABLENUMBER']._serialized_start=2072
+  _globals['_AVAILABLENUMBER']._serialized_end=2328
+  _globals['_LISTAVAILABLENUMBERSRESPONSE']._serialized_start=2330
+  _globals['_LISTAVAILABLENUMBERSRESPONSE']._serialized_end=2411
+  _globals['_BUYNUMBERREQUEST']._serialized_start=2414
+  _globals['_BUYNUMBERREQUEST']._serialized_end=2564
+  _globals['_BUYNUMBERRESPONSE']._serialized_start=2566
+  _globals['_BUYNUMBERRESPONSE']._serialized_end=2625
+  _globals['_SYNCNUMBERSREQUEST']._serialized_start=2627
+  _globals['_SYNCNUMBERSREQUEST']._serialized_end=2647
+  _globals['_SYNCNUMBERSRESPONSE']._serialized_start=2649
+  _globals['_SYNCNUMBERSRESPONSE']._serialized_end=2738
+  _globals['_RELEASENUMBERREQUEST']._serialized_start=2740
+  _globals['_RELEASENUMBERREQUEST']._serialized_end=2778
+  _globals['_RELEASENUMBERRESPONSE']._serialized_start=2780
+  _globals['_RELEASENUMBERRESPONSE']._serialized_end=2803
+  _globals['_CONVERTTOE164REQUEST']._serialized_start=2806
+  _globals['_CONVERTTOE164REQUEST']._serialized_end=2984
+  _globals['_CONVERTTOE164RESPONSE']._serialized_start=2986
+  _globals['_CONVERTTOE164RESPONSE']._serialized_end=3029
+  _globals['_NUMBERSSERVICE']._serialized_start=3158
+  _globals['_NUMBERSSERVICE']._serialized_end=4373
 # @@protoc_insertion_point(module_scope)

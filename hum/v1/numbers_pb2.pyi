@@ -79,6 +79,7 @@ class Number(message.Message):
     CAPABILITIES_FIELD_NUMBER: builtins.int
     STATUS_FIELD_NUMBER: builtins.int
     CREATED_AT_FIELD_NUMBER: builtins.int
+    MISSED_CALL_TEXT_FIELD_NUMBER: builtins.int
     id: builtins.str
     """A bare ULID."""
     e164: builtins.str
@@ -90,6 +91,10 @@ class Number(message.Message):
     sms_enabled: builtins.bool
     """Whether texts are sent and answered.  While they are not, those that come in are stored."""
     status: NumberStatus.ValueType
+    missed_call_text: builtins.str
+    """The text to whoever calls in vain: it was closed or busy, or they hung up at once.  A template with defaults,
+    `{{contact.first_name|there}}`; docs/sms-api.md tells who gets it.  Null: off.  Needs `sms_enabled`.
+    """
     @builtins.property
     def capabilities(self) -> NumberCapabilities: ...
     @builtins.property
@@ -106,10 +111,11 @@ class Number(message.Message):
         capabilities: NumberCapabilities | None = ...,
         status: NumberStatus.ValueType = ...,
         created_at: timestamp_pb2.Timestamp | None = ...,
+        missed_call_text: builtins.str | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = typing.Literal["_e164", b"_e164", "_flow_id", b"_flow_id", "_friendly_name", b"_friendly_name", "_sms_flow_id", b"_sms_flow_id", "capabilities", b"capabilities", "created_at", b"created_at", "e164", b"e164", "flow_id", b"flow_id", "friendly_name", b"friendly_name", "sms_flow_id", b"sms_flow_id"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = typing.Literal["_e164", b"_e164", "_flow_id", b"_flow_id", "_friendly_name", b"_friendly_name", "_missed_call_text", b"_missed_call_text", "_sms_flow_id", b"_sms_flow_id", "capabilities", b"capabilities", "created_at", b"created_at", "e164", b"e164", "flow_id", b"flow_id", "friendly_name", b"friendly_name", "missed_call_text", b"missed_call_text", "sms_flow_id", b"sms_flow_id"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = typing.Literal["_e164", b"_e164", "_flow_id", b"_flow_id", "_friendly_name", b"_friendly_name", "_sms_flow_id", b"_sms_flow_id", "capabilities", b"capabilities", "created_at", b"created_at", "e164", b"e164", "flow_id", b"flow_id", "friendly_name", b"friendly_name", "id", b"id", "sms_enabled", b"sms_enabled", "sms_flow_id", b"sms_flow_id", "status", b"status"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = typing.Literal["_e164", b"_e164", "_flow_id", b"_flow_id", "_friendly_name", b"_friendly_name", "_missed_call_text", b"_missed_call_text", "_sms_flow_id", b"_sms_flow_id", "capabilities", b"capabilities", "created_at", b"created_at", "e164", b"e164", "flow_id", b"flow_id", "friendly_name", b"friendly_name", "id", b"id", "missed_call_text", b"missed_call_text", "sms_enabled", b"sms_enabled", "sms_flow_id", b"sms_flow_id", "status", b"status"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__e164: _TypeAlias = typing.Literal["e164"]  # noqa: Y015
     _WhichOneofArgType__e164: _TypeAlias = typing.Literal["_e164", b"_e164"]  # noqa: Y015
@@ -117,6 +123,8 @@ class Number(message.Message):
     _WhichOneofArgType__flow_id: _TypeAlias = typing.Literal["_flow_id", b"_flow_id"]  # noqa: Y015
     _WhichOneofReturnType__friendly_name: _TypeAlias = typing.Literal["friendly_name"]  # noqa: Y015
     _WhichOneofArgType__friendly_name: _TypeAlias = typing.Literal["_friendly_name", b"_friendly_name"]  # noqa: Y015
+    _WhichOneofReturnType__missed_call_text: _TypeAlias = typing.Literal["missed_call_text"]  # noqa: Y015
+    _WhichOneofArgType__missed_call_text: _TypeAlias = typing.Literal["_missed_call_text", b"_missed_call_text"]  # noqa: Y015
     _WhichOneofReturnType__sms_flow_id: _TypeAlias = typing.Literal["sms_flow_id"]  # noqa: Y015
     _WhichOneofArgType__sms_flow_id: _TypeAlias = typing.Literal["_sms_flow_id", b"_sms_flow_id"]  # noqa: Y015
     @typing.overload
@@ -125,6 +133,8 @@ class Number(message.Message):
     def WhichOneof(self, oneof_group: _WhichOneofArgType__flow_id) -> _WhichOneofReturnType__flow_id | None: ...
     @typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__friendly_name) -> _WhichOneofReturnType__friendly_name | None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__missed_call_text) -> _WhichOneofReturnType__missed_call_text | None: ...
     @typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__sms_flow_id) -> _WhichOneofReturnType__sms_flow_id | None: ...
 

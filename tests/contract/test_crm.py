@@ -1,6 +1,7 @@
 """CRM connectors over REST, and a live call whose caller a CRM knows."""
 
 import asyncio
+import base64
 import json
 from typing import Any
 
@@ -68,6 +69,43 @@ async def test_a_connector_is_made_changed_and_deleted(edge: Edge) -> None:
     rotated = (await http.post(f"{path}/rotate-secret")).json()
     assert rotated["secret"] not in {secret, None} and rotated["old_secret_expires_at"]
     assert (await http.delete(path)).status_code == 204 and (await http.get(path)).status_code == 404
+
+
+OWN = "whsec_" + base64.b64encode(bytes(range(24))).decode()
+
+
+async def test_a_connector_may_have_a_secret_of_its_owner(edge: Edge) -> None:
+    http = await edge.client()
+    async with serving() as one:
+        made = await http.post("/api/crm-connectors", json={"name": "Ours", "base_url": one.url, "secret": OWN})
+        assert made.status_code == 201 and made.json()["secret"] == OWN
+        path = f"/api/crm-connectors/{made.json()['id']}"
+        one.secrets[:] = [OWN]
+        assert (await http.post(f"{path}/ping")).json()["outcome"] == "ok"
+        assert (await http.get(path)).json()["secret"] is None
+        refused = await http.patch(path, json={"secret": OWN})
+        assert refused.status_code == 400 and OWN not in refused.text
+        other = OWN.replace("AAEC", "AAED")
+        rotated = await http.post(f"{path}/rotate-secret", json={"secret": other})
+        assert rotated.json()["secret"] == other
+        one.secrets[:] = [other]
+        ping = (await http.post(f"{path}/ping")).json()
+        assert (ping["outcome"], ping["old_secret"]) == ("ok", False)
+
+
+@in_turn(("secret",), ["", "whsec_", "whsec_c2hvcnQ=", "crmsec_" + "a" * 43, OWN[6:], "whsec_" + "A" * 200, f"!{OWN}"])
+async def test_a_secret_that_is_none_changes_nothing(edge: Edge, secret: str) -> None:
+    http = await edge.client()
+    made = (await http.post("/api/crm-connectors", json=CONNECTOR)).json()
+    path = f"/api/crm-connectors/{made['id']}"
+    for refused in (
+        await http.post("/api/crm-connectors", json=CONNECTOR | {"secret": secret}),
+        await http.post(f"{path}/rotate-secret", json={"secret": secret}),
+    ):
+        assert refused.status_code == 400 and refused.json()["error"]["details"][0]["field"].endswith("secret")
+    assert (await http.get(path)).json() == made | {"secret": None}
+    assert len((await http.get("/api/crm-connectors")).json()["connectors"]) == 1
+    await http.delete(path)
 
 
 async def test_connectors_have_an_order_without_gaps_and_a_limit(edge: Edge) -> None:

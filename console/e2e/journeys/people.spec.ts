@@ -203,6 +203,7 @@ test("a number is bought, set up, held against the carrier, and released", async
     e164: string;
     friendly_name: string | null;
     sms_enabled: boolean;
+    missed_call_text: string | null;
     status: string;
   }
   const numbers = listed<PhoneNumber>(admin, "/api/numbers", "numbers");
@@ -213,8 +214,17 @@ test("a number is bought, set up, held against the carrier, and released", async
   await expect.poll(async () => (await numbers()).length).toBe(1);
   await page.getByLabel("Name", { exact: true }).fill("Front desk");
   await page.getByRole("switch", { name: "Send and answer texts" }).check();
+  await page.getByRole("switch", { name: "Text back whoever reached nobody" }).check();
+  await page.getByLabel("Text", { exact: true }).fill("Sorry, {{contact.name}}.");
   await page.getByRole("button", { name: "Save", exact: true }).click();
-  await expect.poll(numbers).toMatchObject([{ friendly_name: "Front desk", sms_enabled: true }]);
+  await expect(page.getByText("needs a default for contact.name", { exact: false })).toBeVisible();
+  forgive(page); // a template without a default is refused: a 400
+  await page.getByLabel("Text", { exact: true }).fill("Sorry, {{contact.name|friend}}.");
+  await page.getByRole("button", { name: "Save", exact: true }).click();
+  await expect.poll(numbers).toMatchObject([{ friendly_name: "Front desk", sms_enabled: true, missed_call_text: "Sorry, {{contact.name|friend}}." }]);
+  await page.getByRole("switch", { name: "Text back whoever reached nobody" }).uncheck();
+  await page.getByRole("button", { name: "Save", exact: true }).click();
+  await expect.poll(numbers).toMatchObject([{ sms_enabled: true, missed_call_text: null }]);
   const [number] = await numbers();
   await admin.go("/numbers");
   await page.getByRole("button", { name: "Sync with the carrier" }).click();

@@ -77,6 +77,8 @@ export default {
   history: "History",
   lookedUp: "Looked up at the carrier",
   never: "Never",
+  lookUp: "Look up again",
+  lookUpBegun: "The carrier is being asked. What it says appears here.",
   permissions: "Texts and calls",
   texts: "Texts",
   textsLead: "Whether anything is sent to this contact, from any of your numbers.",

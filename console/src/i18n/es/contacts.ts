@@ -77,6 +77,8 @@ const texts: Sections["contacts"] = {
   history: "Historial",
   lookedUp: "Consultado al operador",
   never: "Nunca",
+  lookUp: "Consultar de nuevo",
+  lookUpBegun: "Se está preguntando al operador. Lo que diga aparecerá aquí.",
   permissions: "Mensajes y llamadas",
   texts: "Mensajes",
   textsLead: "Si se envía algo a este contacto, desde cualquiera de sus números.",

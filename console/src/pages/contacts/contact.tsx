@@ -1,5 +1,6 @@
 import { Link, useNavigate, useParams } from "@tanstack/react-router";
 import { MessageSquare, PhoneOutgoing } from "lucide-react";
+import { useChange } from "@/api/acts";
 import { type Schemas, api, data } from "@/api/client";
 import { useCan } from "@/api/me";
 import { asApiError, useThing } from "@/api/queries";
@@ -7,6 +8,7 @@ import { useTexts } from "@/i18n";
 import { count, phone } from "@/lib/format";
 import { Button } from "@/ui/button";
 import { Badge, Card, Facts, Loaded, Page, Skeleton, Time, Failure } from "@/ui/layout";
+import { toast } from "@/ui/toast";
 import { Attributes } from "./attributes";
 import { Danger, Permissions } from "./danger";
 import { Fields, Notes, TagsCard } from "./fields";
@@ -74,8 +76,17 @@ function Reach({ e164 }: { e164: string }) {
   );
 }
 
+const DAY = 86_400_000;
+
+/** Whether what the carrier said is missing, or a month old. */
+function isOld({ looked_up_at, line_type }: ContactRow): boolean {
+  const age = looked_up_at ? Date.now() - new Date(looked_up_at).getTime() : Infinity;
+  return age > 30 * DAY || (age > DAY && !line_type);
+}
+
 function Line({ contact }: { contact: ContactRow }) {
   const t = useTexts("contacts");
+  const lookUp = useChange(() => data(api.POST("/api/contacts/{id}/look-up", { params: { path: { id: contact.id } } })), [["contacts"]], { onDone: () => toast.done(t.lookUpBegun) });
   return (
     <Card title={t.history}>
       <Facts
@@ -85,6 +96,11 @@ function Line({ contact }: { contact: ContactRow }) {
           [t.lookedUp, contact.looked_up_at ? <Time key="looked" at={contact.looked_up_at} /> : t.never],
         ]}
       />
+      {isOld(contact) && (
+        <Button needs="contacts:write" busy={lookUp.isPending} off={lookUp.isSuccess ? t.lookUpBegun : null} onClick={() => lookUp.mutate(undefined)}>
+          {t.lookUp}
+        </Button>
+      )}
     </Card>
   );
 }

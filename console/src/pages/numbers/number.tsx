@@ -10,7 +10,7 @@ import { toPage } from "@/lib/links";
 import { byField } from "@/lib/refusals";
 import { Button, ButtonLink } from "@/ui/button";
 import { Confirm } from "@/ui/dialog";
-import { SelectField, Switch, TextField } from "@/ui/field";
+import { SelectField, Switch, TextArea, TextField } from "@/ui/field";
 import { Card, Facts, Loaded, Page, Time } from "@/ui/layout";
 import { toast } from "@/ui/toast";
 import { Unsaved } from "@/ui/unsaved";
@@ -64,26 +64,34 @@ interface Values {
   flow_id: string;
   sms_flow_id: string;
   sms_enabled: boolean;
+  texts_back: boolean;
+  missed_call_text: string;
 }
 
-const FIELDS = ["friendly_name", "flow_id", "sms_flow_id", "sms_enabled"] as const;
+const FIELDS = ["friendly_name", "flow_id", "sms_flow_id", "sms_enabled", "missed_call_text"] as const;
 const valuesOf = (number: PhoneNumber): Values => ({
   friendly_name: number.friendly_name ?? "",
   flow_id: number.flow_id ?? "",
   sms_flow_id: number.sms_flow_id ?? "",
   sms_enabled: number.sms_enabled,
+  texts_back: number.missed_call_text !== null,
+  missed_call_text: number.missed_call_text ?? "",
 });
 
 function Settings({ number }: { number: PhoneNumber }) {
   const t = useTexts("numbers");
   const isOff = !can(useMe(), "numbers:write");
-  const { register, handleSubmit, setError, reset, formState } = useForm<Values>({ values: valuesOf(number), resetOptions: { keepDirtyValues: true } });
+  const { register, handleSubmit, setError, setValue, getValues, watch, reset, formState } = useForm<Values>({ values: valuesOf(number), resetOptions: { keepDirtyValues: true } });
   const { errors, isDirty, dirtyFields } = formState;
+  const textsBack = watch("texts_back");
+  const canText = number.capabilities.sms && watch("sms_enabled");
   const voiceChoices = useAgentChoices("voice", number.flow_id ?? "");
   const smsChoices = useAgentChoices("sms", number.sms_flow_id ?? "");
   const save = useChange(
     (values: Values) => {
       const body = Object.fromEntries(FIELDS.filter((name) => dirtyFields[name]).map((name) => [name, values[name] === "" ? null : values[name]]));
+      if (!values.texts_back && number.missed_call_text !== null) body.missed_call_text = null;
+      if (!values.texts_back && number.missed_call_text === null) delete body.missed_call_text;
       return data(api.PATCH("/api/numbers/{id}", { params: { path: { id: number.id } }, body }));
     },
     TOUCHED,
@@ -108,6 +116,17 @@ function Settings({ number }: { number: PhoneNumber }) {
           <SelectField label={t.smsAgent} choices={smsChoices} disabled={isOff || !number.capabilities.sms} error={errors.sms_flow_id?.message} {...register("sms_flow_id")} />
         </div>
         <Switch label={t.smsEnabled} hint={number.capabilities.sms ? (errors.sms_enabled?.message ?? t.smsEnabledHint) : t.cannotText} disabled={isOff || !number.capabilities.sms} {...register("sms_enabled")} />
+        <Switch
+          label={t.textsBack}
+          hint={canText || textsBack ? t.textsBackHint : t.textsBackOff}
+          disabled={isOff || (!canText && !textsBack)}
+          {...register("texts_back", {
+            onChange: () => {
+              if (getValues("texts_back") && !getValues("missed_call_text")) setValue("missed_call_text", t.missedCallTextFirst, { shouldDirty: true });
+            },
+          })}
+        />
+        {textsBack && <TextArea label={t.missedCallText} hint={t.missedCallTextHint} maxLength={1600} rows={3} disabled={isOff} error={errors.missed_call_text?.message} {...register("missed_call_text")} />}
         <div className="mt-4">
           <Button look="primary" type="submit" needs="numbers:write" busy={save.isPending} off={isDirty ? null : t.saved}>
             {t.save}
