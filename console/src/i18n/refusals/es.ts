@@ -93,6 +93,12 @@ const sentences: Refusals["sentences"] = [
   // Fields in general.
   ["Some fields are invalid.", "Algunos campos no son válidos."],
   ["and {n} more", "y {n} más"],
+  ["Contacts are not looked up at the carrier here.", "Aquí no se consulta al operador sobre los contactos."],
+  ["The contact was looked up within the last day; what the carrier says is new.", "Se consultó sobre el contacto en el último día; lo que dice el operador es reciente."],
+  ["The organization has made {n} look-ups today, which is the limit; ask again after midnight UTC.", "La organización ha hecho hoy {n} consultas, que es el límite; vuelva a pedirlo después de la medianoche UTC."],
+  ["must hold something; null switches it off", "debe contener algo; null lo desactiva"],
+  ["needs a default for {name}, which not every caller has: {{{same}|there}}", "necesita un valor por defecto para {name}, que no tienen todos los que llaman: {{{same}|there}}"],
+  ["needs a number that can text, and its texts on", "necesita un número que pueda enviar mensajes, con los mensajes activados"],
   ["is required", "es obligatorio"],
   ["is empty", "está vacío"],
   ["can't be changed", "no se puede cambiar"],
