@@ -262,7 +262,7 @@ async def test_one_organizations_slow_tools_leave_places_for_the_others(call: tu
 
     registry = Registry()
     registry.add([tool(slow)])
-    tools = ToolRuns(db, registry, Sessions(db, ControlSettings(), registry), wait_seconds=2.0)
+    tools = ToolRuns(db, registry, Sessions(db, ControlSettings(), registry), wait_seconds=60.0)
     link, other_link = tools.of_link(4), tools.of_link(4)
 
     def request_of(tool_call_id: str) -> runtime_pb2.RunTool:

@@ -31,6 +31,7 @@ def test_zero_values_and_nulls_are_written() -> None:
         "flow_id": None,
         "sms_flow_id": None,
         "sms_enabled": False,
+        "missed_call_text": None,
         "capabilities": None,
         "status": None,
         "created_at": None,
