@@ -81,7 +81,8 @@ test("one's own account: e-mails, a second sign-in that is taken away, and out e
   await admin.go("/me");
   const chosen = (): Promise<Record<string, unknown>> => admin.api("GET", "/api/me/notifications");
   const { voicemails } = await chosen();
-  await page.getByRole("switch", { name: "New voicemails" }).setChecked(!voicemails);
+  const emails = page.locator("section").filter({ has: page.getByRole("heading", { name: "E-mails" }) });
+  await emails.getByRole("switch", { name: "New voicemails" }).setChecked(!voicemails);
   await expect.poll(chosen).toMatchObject({ voicemails: !voicemails });
 
   const signIns = listed<{ id: string; email: string }>(admin, "/api/me/sign-ins", "sign_ins");
