@@ -228,9 +228,9 @@ class HandoverSender:
         move = self._moves.pop(number)
         if for_good:
             self._unmovable.add(move.shell)
-        for request in move.tools:
-            self._server.ports.link.run_tool(request, move.shell.tool_answered)
         self._server.cancel_move(move.shell, move.movable.state.talk)
+        for request in move.tools:
+            self._server.ports.link.repeat_tool(request, move.shell.tool_answered)
         for transport in move.sockets:
             sockethandover.resume_reading(transport)
 
