@@ -245,7 +245,7 @@ async def test_a_command_for_a_call_that_is_gone_does_not_wait_for_streams_that_
 ) -> None:
     control.offer("t1")
     control.offer("t2")
-    running = await plane(start_seconds=30)
+    running = await plane(start_seconds=30)  # longer than the test waits
     async with running.joined("t1"), running.line() as other:
         await until(lambda: "started" in control.kinds("call_t1"))
         await until(lambda: len(running.media.server.streams.open) == 2)
@@ -258,3 +258,4 @@ async def test_a_command_for_a_call_that_is_gone_does_not_wait_for_streams_that_
             await other.start(token="t2")
             await until(lambda: len(control.answers) == 2)
             assert control.answers == {"gone": "over", "early": "done"}
+            assert len(running.media.server.streams.open) == 3, "answered while all streams are open"
