@@ -4,7 +4,6 @@ It answers signed WebSocket upgrades on `/media/twilio`, and plain requests for 
 """
 
 import asyncio
-from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
 
@@ -14,6 +13,7 @@ from hum.observe.logs import log
 from hum.v1 import runtime_pb2 as pb
 from media import metrics
 from media.core.talk import Talk, due
+from media.earlycommands import EarlyCommands
 from media.handovercalls import HandoverCalls
 from media.leg import Leg
 from media.legs import twilio
@@ -24,7 +24,6 @@ from media.streams import Streams
 from media.ticker import LoopLoad
 
 LOG = log(__name__)
-MAX_EARLY_COMMANDS = 1_000
 #: Reports that no call waits for are sent in batches: a batch costs as much as twenty reports.
 FLUSH_MS = 100.0
 
@@ -40,8 +39,7 @@ class MediaServer:
         self.streams = Streams()
         self.handover = HandoverCalls()
         self._talking: dict[Talk, Shell] = {}
-        #: Commands for calls that may still be joining.  The oldest are dropped first: they are likeliest to be obsolete.
-        self._early_commands: deque[pb.CallCommand] = deque(maxlen=MAX_EARLY_COMMANDS)
+        self._early_commands = EarlyCommands(ports.link.answer)
         self._flushed_ms = float("-inf")
 
     def __len__(self) -> int:
@@ -120,19 +118,15 @@ class MediaServer:
     def joined(self, shell: Shell, talk: Talk) -> None:
         """See `CallRegistry`; deliver the commands that came while the session was being opened."""
         self._talking[talk] = shell
-        for command in [command for command in self._early_commands if command.call_id == shell.call_id]:
-            self._early_commands.remove(command)
+        for command in self._early_commands.joined(shell):
             asyncio.get_running_loop().call_soon(self.command, command)
 
     def released(self, shell: Shell, talk: Talk | None) -> None:
-        """See `CallRegistry`; once no stream is open, answer the commands that no call will receive."""
+        """See `CallRegistry`; answer the commands that no call will receive any more."""
         self.streams.remove(shell)
+        self._early_commands.released(shell)
         if talk is not None:
             self._talking.pop(talk, None)
-        if not self.streams.open:
-            for command in self._early_commands:
-                self.ports.link.answer(command.command_id, "over")
-            self._early_commands.clear()
 
     # From one process to another (media/handover/).
 
@@ -176,10 +170,7 @@ class MediaServer:
                 shell.command(command)
         if shells or self.handover.forward(command):
             return
-        if any(not shell.call_id for shell in self.streams.open):
-            self._early_commands.append(command)
-        else:
-            self.ports.link.answer(command.command_id, "over")
+        self._early_commands.add(command, {shell for shell in self.streams.open if not shell.call_id})
 
     async def linger(self, seconds: float, hurry: asyncio.Event) -> None:
         """Report "draining" to control, but still admit calls on connected sockets for `seconds`, or until `hurry` is set."""

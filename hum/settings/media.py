@@ -58,8 +58,8 @@ class MediaSettings(CarrierSettings, ModelSettings, StoringSettings, BrowserSett
     )
     handover_seconds: float = constant(
         10.0,
-        "seconds that a successor waits for an answer; and seconds without a call that moves, before those which can't move yet "
-        "are left to drain in the process that has them",
+        "seconds that a successor waits for an answer, and is waited for until it serves; and seconds without a call that "
+        "moves, before those which can't move yet are left to drain in the process that has them",
         gt=0,
     )
     start_seconds: float = constant(

@@ -5,9 +5,11 @@ memory file's descriptor, so messages are always small.  Each side trusts the ot
 """
 
 import asyncio
+import fcntl
 import os
 import socket
 import struct
+import termios
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from io import FileIO
@@ -23,6 +25,7 @@ MAX_QUEUED = 1_000
 BACKLOG = 4
 #: How long to wait for a process to exit after its sockets have closed: the kernel closes those of a killed process first.
 DYING_SECONDS = 0.5
+_COUNT = struct.Struct("i")
 _CREDENTIALS = struct.Struct("3i")
 
 
@@ -131,6 +134,14 @@ class Channel:
         # Also a full buffer: a peer that does not read counts as lost.
         except OSError as error:
             raise PeerLost(str(error)) from error
+
+    def unread_bytes(self) -> int:
+        """Return how much memory the messages take up that the other process has not read yet.  Raises PeerLost."""
+        try:
+            (unread,) = _COUNT.unpack(fcntl.ioctl(self._socket, termios.TIOCOUTQ, bytes(_COUNT.size)))
+        except OSError as error:
+            raise PeerLost(str(error)) from error
+        return int(unread)
 
     async def receive(self) -> tuple[Message, list[int]]:
         """Return the next message and its descriptors, which the caller must close.  Raises PeerLost."""

@@ -206,7 +206,7 @@ class HandoverReceiver:
             link.outbox.report(pb.Report.FromString(report))
         self._server.resume(shell, moved_call.state.talk)
         for request in moved_call.tools:
-            link.run_tool(pb.RunTool.FromString(request), shell.tool_answered)
+            link.repeat_tool(pb.RunTool.FromString(request), shell.tool_answered)
         if moved_call.redials:
             shell.redial()
         for transport in ready.sockets:

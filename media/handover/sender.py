@@ -10,9 +10,13 @@
 
 Until Released is sent, this process has the whole call, and resumes it whatever happens to the successor.  If this process dies
 before, the successor continues the calls that it is ready for.  If only the connection breaks, this process keeps them.
+
+A successor that stops answering is given up: before Serving after `handover_seconds`, else after `handover_answer_ms`.  This
+process then accepts connections again, and takes back the path where the next successor looks for it.
 """
 
 import asyncio
+import socket
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -66,42 +70,41 @@ class HandoverSender:
 
     async def offer(self) -> None:
         """Serve successors, one after another, until cancelled."""
-        loop = asyncio.get_running_loop()
+        path = self._settings.handover_path
         try:
-            listening = wire.listen_at(self._settings.handover_path)
+            while True:
+                with wire.listen_at(path) as listening:
+                    await self._serve_successors(listening, path.stat().st_ino)
         except OSError as error:
             LOG.warning(
-                "could not listen for a successor: live calls can't be handed over",
-                path=str(self._settings.handover_path),
-                error=str(error),
+                "could not listen for a successor: live calls can't be handed over", path=str(path), error=str(error)
             )
-            return
-        with listening:
-            while True:
-                connection, _ = await loop.sock_accept(listening)
-                try:
-                    channel = Channel(connection)
-                except PeerLost as error:
-                    LOG.warning("refused to hand over calls", error=str(error))
-                    continue
-                try:
-                    await self._serve(channel)
-                except PeerLost as error:
-                    LOG.warning("lost the successor", error=str(error), given=len(self._moved))
-                finally:
-                    channel.close()
+
+    async def _serve_successors(self, listening: socket.socket, inode: int) -> None:
+        """Serve successors until one that was lost has put its own socket in place of this one, whose file is `inode`."""
+        loop, path = asyncio.get_running_loop(), self._settings.handover_path
+        while self._is_stopping or (path.exists() and path.stat().st_ino == inode):
+            connection, _ = await loop.sock_accept(listening)
+            try:
+                channel = Channel(connection)
+            except PeerLost as error:
+                LOG.warning("refused to hand over calls", error=str(error))
+                continue
+            try:
+                await self._serve(channel)
+            except PeerLost as error:
+                LOG.warning("lost the successor", error=str(error), given=len(self._moved))
+            finally:
+                channel.close()
 
     async def _serve(self, channel: Channel) -> None:
         """Hand over the calls to one successor; on failure, accept connections again.  Raises PeerLost."""
-        try:
-            async with asyncio.timeout(self._settings.handover_answer_ms / 1000):
-                hello, _ = await channel.receive()
-        except TimeoutError as error:
-            raise PeerLost("it sent no hello in time") from error
+        settings = self._settings
+        hello = await _receive_within(channel, settings.handover_answer_ms / 1000)
         if not isinstance(hello, wire.Hello):
             raise PeerLost("its first message was not a hello")
         channel.send(wire.PredecessorListener(self._server.ports.link.node), [self._listener.descriptor])
-        serving, _ = await channel.receive()
+        serving = await _receive_within(channel, settings.handover_seconds)
         if not isinstance(serving, wire.Serving):
             raise PeerLost("it did not begin to serve")
         # This process may be draining already, for another reason.
@@ -133,12 +136,22 @@ class HandoverSender:
                 raise PeerLost("it did not answer in time")
             can_move = understood and self._start_moves(channel)
             if not self._is_stopping and not self._moves and (not can_move or clock() >= self._deadline_ms):
-                self._is_stopping = True
                 channel.send(wire.Stopping())
+                await self._wait_until_read(channel)
+                self._is_stopping = True
                 LOG.info("calls were handed over", given=len(self._moved), left=len(server))
                 self.leave()
             poll_seconds = POLL_SECONDS if self._moves else IDLE_POLL_SECONDS
             await asyncio.sleep(LATE_POLL_SECONDS if self._is_stopping else poll_seconds)
+
+    async def _wait_until_read(self, channel: Channel) -> None:
+        """Wait until the successor has read all messages: one that hangs must not be the only process that serves.  Raises PeerLost."""
+        try:
+            async with asyncio.timeout(self._settings.handover_answer_ms / 1000):
+                while channel.unread_bytes():  # noqa: ASYNC110 - the kernel tells nobody when it is read
+                    await asyncio.sleep(POLL_SECONDS)
+        except TimeoutError as error:
+            raise PeerLost("it no longer reads") from error
 
     def _extend_deadline(self) -> None:
         self._deadline_ms = self._server.ports.clock() + self._settings.handover_seconds * 1000
@@ -215,9 +228,9 @@ class HandoverSender:
         move = self._moves.pop(number)
         if for_good:
             self._unmovable.add(move.shell)
-        for request in move.tools:
-            self._server.ports.link.run_tool(request, move.shell.tool_answered)
         self._server.cancel_move(move.shell, move.movable.state.talk)
+        for request in move.tools:
+            self._server.ports.link.repeat_tool(request, move.shell.tool_answered)
         for transport in move.sockets:
             sockethandover.resume_reading(transport)
 
@@ -235,3 +248,14 @@ class HandoverSender:
         except PeerLost:
             return False
         return True
+
+
+async def _receive_within(channel: Channel, seconds: float) -> wire.Message:
+    """Return the successor's next message.  Raises PeerLost if none comes in time: later successors wait meanwhile."""
+    try:
+        async with asyncio.timeout(seconds):
+            message, descriptors = await channel.receive()
+    except TimeoutError as error:
+        raise PeerLost(f"it sent nothing for {seconds:g} s") from error
+    wire.close_all(descriptors)
+    return message

@@ -28,6 +28,7 @@ from hum.spool import Spool, orphaned_spools
 from hum.v1 import runtime_pb2 as pb
 from hum.v1 import runtime_pb2_grpc
 from media import metrics
+from media.core.runningtools import TOO_MANY, error_json
 from media.io.filework import FileThread
 from media.io.live import LiveMessages
 from media.io.offers import Offers
@@ -179,6 +180,13 @@ class ControlLink:
         added = self._tools.add(request, answer)
         self._has_data.set()
         return added
+
+    def repeat_tool(self, request: pb.RunTool, answer: Answer) -> None:
+        """Have control run a tool whose request was withdrawn; if too many requests are pending, answer at once that it failed."""
+        if not self.run_tool(request, answer):
+            failure = pb.ToolResult(call_id=request.call_id, tool_call_id=request.tool_call_id, status="failed")
+            failure.output_json = error_json(TOO_MANY)
+            answer(failure)
 
     def cancel_tool(self, call_id: str, tool_call_id: str) -> None:
         """Cancel a tool request: its result is no longer needed."""

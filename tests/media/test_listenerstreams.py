@@ -238,3 +238,24 @@ async def test_a_command_for_a_call_that_is_gone_is_answered(control: FakeContro
     await until(lambda: len(control.answers) == 4)
     assert control.answers == {"i": "done", "instruct": "over", "say": "over", "h": "over"}
     assert running.media.server.streams.open == set()
+
+
+async def test_a_command_for_a_call_that_is_gone_does_not_wait_for_streams_that_join_later(
+    control: FakeControl, plane: StartPlane
+) -> None:
+    control.offer("t1")
+    control.offer("t2")
+    running = await plane(start_seconds=30)  # longer than the test waits
+    async with running.joined("t1"), running.line() as other:
+        await until(lambda: "started" in control.kinds("call_t1"))
+        await until(lambda: len(running.media.server.streams.open) == 2)
+        control.command("call_gone", instruct=pb.Dictation(text="Be brief", by="Ada"), command_id="gone")
+        control.command("call_t2", instruct=pb.Dictation(text="Be brief", by="Ada"), command_id="early")
+        await until(lambda: len(running.media.server._early_commands) == 2)
+        async with running.line():
+            await until(lambda: len(running.media.server.streams.open) == 3)
+            assert not control.answers
+            await other.start(token="t2")
+            await until(lambda: len(control.answers) == 2)
+            assert control.answers == {"gone": "over", "early": "done"}
+            assert len(running.media.server.streams.open) == 3, "answered while all streams are open"

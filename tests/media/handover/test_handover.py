@@ -5,7 +5,7 @@ import contextlib
 import json
 import shutil
 import ssl
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from unittest.mock import AsyncMock
 
@@ -15,105 +15,20 @@ from structlog.testing import capture_logs
 
 from hum.process.sockets import free_port
 from hum.v1 import runtime_pb2 as pb
-from media import app
 from media.handover import channel as wire
 from media.handover import codec
 from media.handover.channel import Channel, PeerLost
 from media.handover.receiver import Predecessor
 from media.handover.sender import HandoverSender, _Move
-from media.io import sockethandover
-from tests.media.audio import voice
+from media.io import sockethandover, toolrequests
 from tests.media.fakecontrol import FakeControl
 from tests.media.fakemodel import FakeModel
-from tests.media.planes import Line, Plane, StartPlane
+from tests.media.handover.successors import calling, moves_with_its_socket, raw, successor
+from tests.media.planes import Plane, StartPlane
 from tests.support.certificate import self_signed
 from tests.support.present import present
 from tests.support.programs import running
-from tests.support.waits import patience, until
-
-
-class Caller:
-    """Sends a frame every 20 ms, answers marks at once, and keeps what it hears."""
-
-    def __init__(self, line: Line) -> None:
-        self.line, self.heard = line, bytearray()
-        self.at: list[float] = []
-        self.saying: list[bytes] = []
-        self._tasks = [asyncio.create_task(self._read()), asyncio.create_task(self._speak())]
-        self.is_closed = False
-
-    async def _read(self) -> None:
-        loop = asyncio.get_running_loop()
-        async for text in self.line.connection:
-            message = json.loads(text)
-            if message["event"] == "media":
-                self.at.append(loop.time())
-            elif message["event"] == "mark":
-                await self.line.say("mark", mark=message["mark"])
-        self.is_closed = True
-
-    async def _speak(self) -> None:
-        loop = asyncio.get_running_loop()
-        due = loop.time()
-        while True:
-            await self.line.media(*([self.saying.pop(0)] if self.saying else []))
-            due += 0.02
-            await asyncio.sleep(max(0.0, due - loop.time()))
-
-    def speak(self, ms: int, seed: int = 3) -> None:
-        ulaw = voice(ms, seed)
-        self.saying += [ulaw[at : at + 160] for at in range(0, len(ulaw), 160)]
-
-    async def speak_until(self, met: Callable[[], object]) -> None:
-        """Say a word again and again until it is answered: frames that come late and at once may make no turn."""
-        async with patience():
-            while not met():
-                self.speak(600)
-                for _ in range(60):
-                    await asyncio.sleep(0 if met() else 0.05)
-
-    async def stop(self) -> None:
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
-
-
-@contextlib.asynccontextmanager
-async def calling(plane: Plane, token: str = "t1") -> AsyncIterator[Caller]:
-    async with plane.joined(token) as line:
-        caller = Caller(line)
-        try:
-            yield caller
-        finally:
-            await caller.stop()
-
-
-@pytest.fixture
-async def first(plane: StartPlane) -> Plane:
-    started = await plane(HUM_DRAIN_SECONDS=20, linger_seconds=0.1)
-    await until(lambda: started.given.handover_path.exists())
-    return started
-
-
-@contextlib.asynccontextmanager
-async def successor(first: Plane) -> AsyncIterator[Plane]:
-    """The next plane, to which the first one hands over its calls."""
-    predecessor = await Predecessor.connect(first.given.handover_path, 5)
-    assert predecessor is not None
-    given = first.given.model_copy(update={"drain_seconds": 0.0})
-    async with app.build(given, predecessor=predecessor) as media:
-        yield Plane(first.given, media)
-
-
-async def moves_with_its_socket(first: Plane, model: FakeModel) -> None:
-    """Have the call `t1` go on in the successor, with the socket to the model that it has."""
-    async with calling(first) as caller:
-        await until(lambda: "session.update" in model.types())
-        async with successor(first) as second:
-            await until(lambda: len(second.media.server) == 1)
-            await caller.speak_until(lambda: "response.create" in model.types())
-            assert not caller.is_closed
-            assert len(model.sockets) == 1
+from tests.support.waits import until
 
 
 def numbers(control: FakeControl, call_id: str) -> list[int]:
@@ -154,18 +69,6 @@ async def test_a_call_goes_on_in_the_next_process(first: Plane, control: FakeCon
     assert stored.duration_ms > 1_000
     assert not stored.fault
     assert len(list(first.given.recordings_dir.rglob("*.wav"))) == 1
-
-
-async def raw(first: Plane, version: int | None = None) -> Channel:
-    """A successor by hand, which has said that it serves."""
-    channel = Channel(present(wire.connect_to(first.given.handover_path)))
-    channel.send(wire.Hello(codec.VERSION if version is None else version))
-    listener, (descriptor,) = await channel.receive()
-    assert isinstance(listener, wire.PredecessorListener)
-    assert listener.node == first.media.link.node
-    wire.close_all([descriptor])
-    channel.send(wire.Serving())
-    return channel
 
 
 async def test_a_call_stays_if_the_successor_dies_with_it(first: Plane, control: FakeControl, model: FakeModel) -> None:
@@ -313,6 +216,30 @@ async def test_a_tool_that_runs_answers_the_next_process(first: Plane, control: 
             control.answer(control.tool_requests[1], '{"left":3}')
             await until(lambda: "tool_finished" in control.kinds("call_t1"))
             await until(lambda: any('"left":3' in json.dumps(each).replace("\\", "") for each in model.received))
+
+
+@pytest.mark.parametrize("moves", [True, False])
+async def test_a_tool_that_a_full_link_no_longer_takes_fails_at_once(
+    plane: StartPlane, control: FakeControl, model: FakeModel, monkeypatch: pytest.MonkeyPatch, moves: bool
+) -> None:
+    first = await plane(handover_answer_ms=50, HUM_DRAIN_SECONDS=20, linger_seconds=0.1)
+    await until(lambda: first.given.handover_path.exists())
+    control.offer("t1", tools=[pb.Tool(name="stock", parameters_json="{}", timeout_ms=600_000)])
+    model.tools = ["stock"]
+    async with calling(first) as caller, contextlib.AsyncExitStack() as exits:
+        await until(lambda: "session.update" in model.types())
+        await caller.speak_until(lambda: control.tool_requests)
+        monkeypatch.setattr(toolrequests, "MAX_OPEN", 0)
+        if moves:
+            await exits.enter_async_context(successor(first))
+        else:
+            silent = await raw(first)
+            exits.callback(silent.close)
+            wire.close_all((await silent.receive())[1])
+        await until(lambda: "tool_finished" in control.kinds("call_t1"))
+        await until(lambda: any("function_call_output" in json.dumps(message) for message in model.received))
+        assert len(control.tool_requests) == 1
+        assert not caller.is_closed
 
 
 async def test_reports_that_control_does_not_have_come_along(
