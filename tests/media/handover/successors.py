@@ -13,6 +13,7 @@ from media.handover.receiver import Predecessor
 from tests.media.audio import voice
 from tests.media.fakemodel import FakeModel
 from tests.media.planes import Line, Plane
+from tests.support.patient import PATIENT
 from tests.support.present import present
 from tests.support.waits import patience, until
 
@@ -71,6 +72,11 @@ async def calling(plane: Plane, token: str = "t1") -> AsyncIterator[Caller]:
             yield caller
         finally:
             await caller.stop()
+
+
+def wait_longer(first: Plane) -> None:
+    """Have a plane that was to give up a hung successor soon give the next one all the time that a busy machine needs."""
+    first.given.__dict__.update((name, PATIENT.get(name, 30.0)) for name in ("handover_answer_ms", "handover_seconds"))
 
 
 @contextlib.asynccontextmanager

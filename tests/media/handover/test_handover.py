@@ -222,7 +222,7 @@ async def test_a_tool_that_runs_answers_the_next_process(first: Plane, control: 
 async def test_a_tool_that_a_full_link_no_longer_takes_fails_at_once(
     plane: StartPlane, control: FakeControl, model: FakeModel, monkeypatch: pytest.MonkeyPatch, moves: bool
 ) -> None:
-    first = await plane(handover_answer_ms=50, HUM_DRAIN_SECONDS=20, linger_seconds=0.1)
+    first = await plane(**({} if moves else {"handover_answer_ms": 50}), HUM_DRAIN_SECONDS=20, linger_seconds=0.1)
     await until(lambda: first.given.handover_path.exists())
     control.offer("t1", tools=[pb.Tool(name="stock", parameters_json="{}", timeout_ms=600_000)])
     model.tools = ["stock"]

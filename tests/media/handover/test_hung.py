@@ -10,7 +10,7 @@ from media.handover import codec
 from media.handover.channel import Channel, PeerLost
 from tests.media.fakecontrol import FakeControl
 from tests.media.fakemodel import FakeModel
-from tests.media.handover.successors import calling, moves_with_its_socket, raw, successor
+from tests.media.handover.successors import calling, moves_with_its_socket, raw, successor, wait_longer
 from tests.media.planes import Plane, StartPlane
 from tests.support.present import present
 from tests.support.waits import patience, until
@@ -54,6 +54,7 @@ async def test_a_successor_that_hangs_is_given_up_and_the_next_one_served(
                     while True:
                         kept.callback(wire.close_all, (await channel.receive())[1])
             await until(lambda: first.media.server.refuses() is None)
+            wait_longer(first)
             async with successor(first) as second:
                 await until(lambda: len(second.media.server) == 1)
                 await caller.speak_until(lambda: "response.create" in model.types())
