@@ -13,6 +13,7 @@ from random import Random
 from typing import Any
 
 from media.core.audio import BYTES_PER_MS, FRAME_BYTES, FRAME_MS
+from media.core.modelmessages import RequestResponse, TurnModel
 from media.core.onsetdetector import Confirm
 from media.core.types import BargedIn, CallPlan, ToModel, TurnEnded
 from media.io.silero import Silero
@@ -21,7 +22,7 @@ from sandbox.speech import Speech
 from tests.support.sentences import spoken
 from tests.support.simulation import Phone, World
 
-PLAN = CallPlan("Be brief.", "alloy", "gpt-realtime", "gpt-4o-mini-transcribe", idle_prompt_count=0)
+PLAN = CallPlan("Be brief.", TurnModel("gpt-realtime", "alloy", "gpt-4o-mini-transcribe"), idle_prompt_count=0)
 #: Between the pieces of a turn; the stand-in ends a turn after 300.
 PAUSES_MS = (200, 1_600)
 #: The model's, from the request to the first audio.
@@ -119,7 +120,9 @@ class Caller:
 
     def _check_last_answer(self) -> None:
         requested = [
-            at for at, act in self.phone.actions if isinstance(act, ToModel) and b'"response.create"' in act.payload
+            at
+            for at, act in self.phone.actions
+            if isinstance(act, ToModel) and isinstance(act.command, RequestResponse)
         ]
         # The stand-in ends a turn 300 ms after its last sound.
         self.collisions.stale += not requested or requested[-1] < self._spoken[-1][1]

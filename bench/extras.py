@@ -19,7 +19,8 @@ from hum.process import blas
 from media import native
 from media.core.commands import Sequel, SwitchFlow
 from media.core.legmessages import MoveOn
-from media.core.types import Action, CallPlan, Prompt, PromptKind, RunTool, Tool
+from media.core.modelmessages import Tool, TurnModel
+from media.core.types import Action, CallPlan, Prompt, PromptKind, RunTool
 from sandbox.openai import Turn
 from tests.support.simulation import Phone, World, calls
 
@@ -27,9 +28,7 @@ TURN_MS, SPEECH_MS = 6_000, 1_200
 LOOK_UP = Tool("look_up", "", '{"type":"object"}', 4_000)
 BARE = CallPlan(
     "You answer the phone.",
-    "marin",
-    "gpt-realtime",
-    "t",
+    TurnModel("gpt-realtime", "marin", "t"),
     prompts={PromptKind.HOLD: Prompt("One moment, please.", bytes(8_000))},
     tools=(LOOK_UP,),
 )

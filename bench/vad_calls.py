@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from media.core.audio import FRAME_MS, to_linear
+from media.core.modelmessages import TurnModel
 from media.core.onsetdetector import Confirm
 from media.core.types import BargedIn, CallPlan
 from media.io.silero import Silero
@@ -13,7 +14,7 @@ from tests.support import sounds
 from tests.support.simulation import Phone, World
 from tests.support.sounds import RATE_HZ, Prompt, Wave
 
-PLAN = CallPlan("Be brief.", "alloy", "gpt-realtime", "gpt-4o-mini-transcribe", idle_prompt_count=0)
+PLAN = CallPlan("Be brief.", TurnModel("gpt-realtime", "alloy", "gpt-4o-mini-transcribe"), idle_prompt_count=0)
 ANSWER_MS = 60_000
 #: Silence of the agent before it is made to speak again.
 REST_MS = 500.0

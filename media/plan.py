@@ -12,8 +12,9 @@ from hum.v1 import calls_pb2
 from hum.v1 import runtime_pb2 as pb
 from media.core.commands import Instruct, Say, SendDigits, Sequel, SwitchFlow
 from media.core.legmessages import HangUp, MoveOn, Outcome
+from media.core.modelmessages import Author, Eagerness, Tool, TurnModel
 from media.core.supervision import hint
-from media.core.types import Author, CallPlan, Eagerness, MailboxPlan, PauseRules, Prompt, PromptKind, Tool
+from media.core.types import CallPlan, MailboxPlan, PauseRules, Prompt, PromptKind
 
 #: Milliseconds before a key is reported that a pause covers, too: its tone.
 PAUSE_TONE_MS = 500.0
@@ -51,7 +52,7 @@ class _TurnConfig(msgspec.Struct, forbid_unknown_fields=True):
     protect_announcement: bool | msgspec.UnsetType = msgspec.UNSET
     cut_after_ms: _Ms | msgspec.UnsetType = msgspec.UNSET
     resume_after_ms: _Ms | msgspec.UnsetType = msgspec.UNSET
-    eagerness: Eagerness | msgspec.UnsetType = msgspec.UNSET
+    eagerness: Eagerness = "high"
 
 
 class _PauseOn(msgspec.Struct, forbid_unknown_fields=True):
@@ -80,10 +81,7 @@ def plan_of(session: pb.OpenSessionResponse, settings: MediaSettings) -> CallPla
     return CallPlan(
         instructions=session.instructions.removesuffix(session.caller_context).rstrip(),
         caller_context=session.caller_context,
-        voice=session.voice or settings.default_voice,
-        model=session.model or settings.realtime_model,
-        transcription_model=session.transcription_model or settings.transcribe_model,
-        language=session.language.partition("-")[0] if session.HasField("language") else None,
+        model=_model(session, settings, turns.eagerness),
         prompts=prompts,
         fillers=tuple(prompt for kind, prompt in rendered if kind is PromptKind.FILLER and prompt.audio),
         filler_after_ms=round(settings.filler_after_ms),
@@ -109,10 +107,24 @@ def plan_of(session: pb.OpenSessionResponse, settings: MediaSettings) -> CallPla
         history=tuple(_history_entry(part) for part in session.so_far if part.role in _AUTHORS),
         mailbox_ms=round(MESSAGE_SECONDS * 1000),
         opens=session.placed,
-        **{name: value for name, value in msgspec.structs.asdict(turns).items() if value is not msgspec.UNSET},
+        **{
+            name: value
+            for name, value in msgspec.structs.asdict(turns).items()
+            if value is not msgspec.UNSET and name != "eagerness"
+        },
         digits_pause_ms=round(settings.digits_pause_ms),
         limit_warning_ms=min(session.limit_warning_seconds * 1000, longest_ms // 2),
         **_idle(session, prompts, {prompt.text: prompt for kind, prompt in rendered if kind is PromptKind.IDLE}),
+    )
+
+
+def _model(session: pb.OpenSessionResponse, settings: MediaSettings, eagerness: Eagerness) -> TurnModel:
+    return TurnModel(
+        session.model or settings.realtime_model,
+        session.voice or settings.default_voice,
+        session.transcription_model or settings.transcribe_model,
+        language=session.language.partition("-")[0] if session.HasField("language") else None,
+        eagerness=eagerness,
     )
 
 

@@ -14,8 +14,9 @@ from typing import Final, Literal
 from media.core.heardposition import Item
 from media.core.itemtexts import ItemText
 from media.core.latency import Latency
+from media.core.modelmessages import Author, Role
 from media.core.prompts import heard_text
-from media.core.types import Author, BargedIn, CallPlan, Emit, Report, Role, TurnEnded, UnderWay
+from media.core.types import BargedIn, CallPlan, Emit, Report, TurnEnded, UnderWay
 
 _NEVER: Final = float("inf")
 #: Most of a long call that a new session is sent: turns, and characters of each.

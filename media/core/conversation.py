@@ -44,6 +44,7 @@ from media.core.legmessages import (
     Started,
     Stopped,
 )
+from media.core.modelmessages import ModelEvent, TurnModel
 from media.core.modelside import REFUSED, ModelSide
 from media.core.onsetdetector import Confirm
 from media.core.prompts import IN_YOUR_WORDS
@@ -109,7 +110,7 @@ class Conversation(Talk):
         return self.phase is _ENDED
 
     @property
-    def model(self) -> str:
+    def model(self) -> TurnModel:
         return self.plan.model
 
     def abandon(self) -> None:
@@ -130,12 +131,12 @@ class Conversation(Talk):
             self._end(HangUp(CARRIER_PROTOCOL, str(error)), now_ms)
         return self._drain()
 
-    def from_model(self, payload: bytes, now_ms: float) -> list[Action]:
+    def from_model(self, event: ModelEvent, now_ms: float) -> list[Action]:
         model = self._model
         if self.phase is not _TALKING or not model.session.ready:
             return []
         speaking = model.input_audio.speaking
-        lost = model.receive(payload, now_ms, self._clock.call_ms(now_ms))
+        lost = model.receive(event, now_ms, self._clock.call_ms(now_ms))
         if lost:
             return self.model_lost(now_ms, lost)
         if speaking and not model.input_audio.speaking:

@@ -1,26 +1,19 @@
 """The input audio buffer: the caller's audio on its way to the model, and the model's clock, which counts that audio."""
 
-import binascii
 from typing import Final
 
 from media.core.audio import BYTES_PER_MS, FRAME_BYTES
 from media.core.backlog import Backlog
 from media.core.carrierclock import CarrierClock
 from media.core.latency import Latency
+from media.core.modelmessages import CallerAudio
 from media.core.replaybuffer import NO_VOICE, ReplayBuffer
 from media.core.session import Session
 from media.core.sessionclock import SessionClock
 from media.core.types import CallPlan
 
-_base64: Final = binascii.b2a_base64
-_APPEND: Final = b'{"type":"input_audio_buffer.append","audio":"'
 SPEECH_APPEND: Final = 3 * FRAME_BYTES
 _NEVER: Final = float("inf")
-
-
-def append(ulaw: bytes) -> bytes:
-    """Return the client event that carries the caller's audio.  Compiled here, unlike what `realtime` encodes."""
-    return _APPEND + _base64(ulaw, newline=False) + b'"}'
 
 
 class InputAudioBuffer:
@@ -79,7 +72,7 @@ class InputAudioBuffer:
     def flush(self, now_ms: float) -> None:
         """Send the audio gathered so far."""
         if self._unsent.size:
-            self._session.send(append(self._unsent.take()))
+            self._session.send(CallerAudio(self._unsent.take()))
             if self._voiced:
                 self._voiced = False
                 self._latency.voice_sent(now_ms)
@@ -124,7 +117,7 @@ class InputAudioBuffer:
         audio = replay.audio.joined()
         self.session_clock.restart(len(audio))
         if audio:
-            self._session.send(append(audio))
+            self._session.send(CallerAudio(audio))
 
     def session_begun(self, now_ms: float) -> None:
         """Start the time limit for the server to find the missed turns."""

@@ -18,6 +18,7 @@ from typing import Final
 
 from media.core.audio import BYTES_PER_MS, SILENCE_BYTE, to_ms
 from media.core.carrierclock import CarrierClock
+from media.core.modelmessages import Role
 from media.core.types import (
     Action,
     Delta,
@@ -29,7 +30,6 @@ from media.core.types import (
     RecordCaller,
     RecordingPaused,
     Report,
-    Role,
     ToolCalled,
     ToolFinished,
     TurnEnded,

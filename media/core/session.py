@@ -3,9 +3,9 @@
 from dataclasses import replace
 from typing import Final, Literal
 
-from media.core import realtime as rt
 from media.core.calltranscript import CallTranscript
-from media.core.types import Author, CallPlan, Emit, ToModel
+from media.core.modelmessages import AddMessage, Author, BeginSession, ItemHeard, ModelCommand, ReplaceInstructions
+from media.core.types import CallPlan, Emit, ToModel
 
 MALFORMED_IN_A_ROW: Final = 3
 
@@ -46,14 +46,14 @@ class Session:
         self._malformed = 0
         self._opened_ms = 0.0
 
-    def send(self, payload: bytes) -> None:
-        """Send a client event, if a socket is open."""
+    def send(self, command: ModelCommand) -> None:
+        """Send a command, if a socket is open."""
         if self.ready:
-            self._emit(ToModel(payload))
+            self._emit(ToModel(command))
 
     def add_message(self, author: Author, text: str) -> None:
         """Add a text message to this session's conversation only."""
-        self.send(rt.message_create(author, text))
+        self.send(AddMessage(author, text))
 
     def note(self, id: str, author: Literal["caller", "system"], text: str, at_ms: int) -> None:
         """Add something that was not spoken to the conversation, at `at_ms` on the call's clock.
@@ -77,7 +77,7 @@ class Session:
         if caller_context == self._plan.caller_context:
             return
         self._plan = replace(self._plan, caller_context=caller_context)
-        self.send(rt.instructions_update(self._plan))
+        self.send(ReplaceInstructions(instructions(self._plan)))
 
     # Life cycle.
 
@@ -85,7 +85,7 @@ class Session:
         """Configure a session on the new socket, and bring it up to date."""
         self.ready, self.confirmed, self._opened_ms = True, False, now_ms
         self._turn_id = ""
-        self.send(rt.session_update(self._plan))
+        self.send(BeginSession(instructions(self._plan), self._plan.tools))
         for author, text in self._transcript.history():
             self.add_message(author, text)
 
@@ -119,9 +119,13 @@ class Session:
 
     def add_agent_text(self, text: str, *, filler: bool) -> None:
         """Add what the caller heard from us but not from the model.  A filler goes before the response it precedes."""
-        self.send(rt.message_create("agent", text, self._turn_id or None if filler else None))
+        self.send(AddMessage("agent", text, self._turn_id or None if filler else None))
 
     def truncate_item(self, item_id: str, heard_ms: int) -> None:
-        """Truncate one of this session's items to the `heard_ms` that were heard; delete it if that is 0."""
-        # The server refuses 0 ms, and anything beyond the item's length.
-        self.send(rt.item_truncate(item_id, heard_ms) if heard_ms else rt.item_delete(item_id))
+        """Truncate one of this session's items to the `heard_ms` that were heard; 0 deletes it."""
+        self.send(ItemHeard(item_id, heard_ms))
+
+
+def instructions(plan: CallPlan) -> str:
+    """Return the agent's instructions, including the caller's context."""
+    return f"{plan.instructions}\n\n{plan.caller_context}" if plan.caller_context else plan.instructions

@@ -8,15 +8,13 @@ mu-law, 8 kHz, 8 bytes per ms.  Field names ending in `_json` hold JSON text.
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum, StrEnum, auto
-from typing import Any, Literal, final
+from typing import Literal, final
 
 import msgspec
 
-from media.core.legmessages import Leave, Outcome, ToLeg
+from media.core.legmessages import Leave, ToLeg
+from media.core.modelmessages import Author, ModelCommand, ModelUsed, Role, Tool, TurnModel
 
-Eagerness = Literal["low", "medium", "high", "auto"]
-Role = Literal["caller", "agent"]
-Author = Role | Literal["system"]  # system: what happened to the call
 ToolStatus = Literal["ok", "failed"]
 
 
@@ -58,34 +56,12 @@ class PauseRules:
 
 
 @dataclass(frozen=True, slots=True)
-class Tool:
-    """A tool of the agent's.  ValueError if its parameters are no object, or it has no timeout, outcome or switch."""
-
-    name: str
-    description: str
-    parameters_json: str  # a JSON Schema of an object
-    timeout_ms: int = 0  # for the result
-    # If set, the tool is not run: the call ends with this outcome after the agent has finished speaking.
-    outcome: Outcome | None = None
-    # If set, the tool is not run: the recording pauses or resumes.
-    recording: Literal["pause", "resume"] | None = None
-
-    def __post_init__(self) -> None:
-        msgspec.json.decode(self.parameters_json, type=dict[str, Any])
-        if self.outcome is None and self.recording is None and self.timeout_ms <= 0:
-            raise ValueError(f"the tool {self.name} has no time limit")
-
-
-@dataclass(frozen=True, slots=True)
 class CallPlan:
     """Everything a conversation must know before its first frame.  ValueError if two tools have the same name."""
 
     instructions: str  # without the caller's context
-    voice: str
-    model: str
-    transcription_model: str
+    model: TurnModel
     caller_context: str = ""  # appended to the instructions
-    language: str | None = None
     prompts: Mapping[PromptKind, Prompt] = field(default_factory=dict)
     fillers: tuple[Prompt, ...] = ()  # rendered, played in turn
     tools: tuple[Tool, ...] = ()
@@ -102,7 +78,6 @@ class CallPlan:
     false_hear_ms: int = 1_000  # most wait for our detector alone
     open_turn_ms: int = 9_000  # most wait for an open turn alone
     unaware_ms: int = 250  # until a caller notices the agent
-    eagerness: Eagerness = "high"
     max_call_ms: int = 1_800_000
     idle_after_ms: int = 12_000  # silence before each prompt or close
     idle_prompt_count: int = 2
@@ -163,9 +138,9 @@ class MailboxPlan:
 
 @final
 class ToModel(msgspec.Struct, frozen=True, gc=False):
-    """One text frame for the model's socket."""
+    """A command for the model's session."""
 
-    payload: bytes
+    command: ModelCommand
 
 
 @dataclass(frozen=True, slots=True)
@@ -351,32 +326,13 @@ class OnsetsRefused:
 
 
 @dataclass(frozen=True, slots=True)
-class ModelUsed:
-    """The usage of one response, or of one transcription of a caller's turn: tokens, new and cached, or time."""
-
-    model: str
-    audio_in: int = 0
-    text_in: int = 0
-    cached_audio_in: int = 0
-    cached_text_in: int = 0
-    audio_out: int = 0
-    text_out: int = 0
-    transcribed_ms: int = 0
-
-    @property
-    def is_something(self) -> bool:
-        read = self.audio_in + self.text_in + self.cached_audio_in + self.cached_text_in
-        return read + self.audio_out + self.text_out + self.transcribed_ms > 0
-
-
-@dataclass(frozen=True, slots=True)
 class LatencyMeasured:
     """One response, at the caller's edge; the parts do not add up, since the network's share is in `total_ms` alone.
 
     total_ms        caller's last voiced frame -> first frame of the response heard
     first_sound_ms  the same, to the first agent audio of any kind (a filler counts)
-    model_ms        last voiced frame sent -> turn detected, plus response.create written -> first audio delta received
-    ours_ms         last voiced frame received -> sent to the model, plus turn detected -> response.create written, plus
+    model_ms        last voiced frame sent -> turn detected, plus request written -> first audio delta received
+    ours_ms         last voiced frame received -> sent to the model, plus turn detected -> request written, plus
                     first delta received -> first media written; the wait for the rest of a filler is in
                     `total_ms` alone
     """

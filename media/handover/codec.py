@@ -30,12 +30,13 @@ from media.core.backlog import Backlog
 from media.core.carrierclock import CarrierClock
 from media.core.conversation import Conversation
 from media.core.heardposition import Item
+from media.core.modelmessages import TurnModel
 from media.core.types import CallPlan, MailboxPlan, PauseRules
 from media.io.filework import FileThread, FileWork, InlineFileWork
 from media.io.silero import Network
 
 #: Raise by 1 with every change of the moved state or its meaning (tests/media/handover/test_shape.py fails first).
-VERSION = 20
+VERSION = 21
 NETWORK, FILES = "network", "files"
 _MODULE = __name__
 _LIBRARY: Mapping[str, Any] = {
@@ -196,7 +197,7 @@ def _spares() -> Mapping[str, object]:
 
     A compiled class can't be instantiated without its constructor; `fill` then replaces the attributes that it sets.
     """
-    whole = Conversation(CallPlan("", "", "", "", ""))
+    whole = Conversation(CallPlan("", TurnModel("", "", "")))
     voice, model = whole._voice, whole._model  # noqa: SLF001 - the same state
     replies = model.replies
     return {

@@ -7,7 +7,8 @@ import pytest
 from hum.settings import MediaSettings
 from hum.v1 import runtime_pb2 as pb
 from media.core.legmessages import HangUp
-from media.core.types import Prompt, PromptKind, Tool
+from media.core.modelmessages import Tool, TurnModel
+from media.core.types import Prompt, PromptKind
 from media.plan import plan_of
 
 GIVEN = MediaSettings(voices="marin", realtime_models="rt", transcribe_model="ears")
@@ -15,8 +16,8 @@ GIVEN = MediaSettings(voices="marin", realtime_models="rt", transcribe_model="ea
 
 def test_what_is_not_said_has_defaults() -> None:
     plan = plan_of(pb.OpenSessionResponse(call_id="call_1", instructions="Be brief."), GIVEN)
-    assert (plan.voice, plan.model, plan.transcription_model) == ("marin", "rt", "ears")
-    assert (plan.language, plan.tools, plan.recording) == (None, (), False)
+    assert plan.model == TurnModel("rt", "marin", "ears")
+    assert (plan.tools, plan.recording) == ((), False)
     assert (plan.max_call_ms, plan.transcript_deadline_ms, plan.idle_prompt_count) == (1_800_000, 15_000, 2)
 
 
@@ -50,8 +51,9 @@ def test_all_that_is_said_arrives() -> None:
         ],
     )
     plan = plan_of(session, GIVEN)
-    assert (plan.model, plan.voice, plan.language, plan.max_call_ms) == ("other", "ash", "de", 90_000)
-    assert (plan.interruptible, plan.cut_after_ms, plan.eagerness, plan.resume_after_ms) == (False, 500, "low", 200)
+    assert plan.model == TurnModel("other", "ash", "t", "de", "low")
+    assert plan.max_call_ms == 90_000
+    assert (plan.interruptible, plan.cut_after_ms, plan.resume_after_ms) == (False, 500, 200)
     assert (plan.idle_after_ms, plan.idle_prompt_count, plan.idle_gaps_ms) == (8_500, 2, (8_500, 7_500, 8_500))
     assert plan.idle_prompts == (Prompt("Are you there?"), Prompt("Hello?", b"3"))
     assert plan.limit_warning_ms == 20_000

@@ -3,15 +3,14 @@
 from dataclasses import replace
 
 from media.core.legmessages import HangUp
-from media.core.types import CallPlan, Prompt, PromptKind, Tool
+from media.core.modelmessages import Tool, TurnModel
+from media.core.types import CallPlan, Prompt, PromptKind
 
 GREETING = bytes(range(1, 251)) * 64  # 2 s
 ANNOUNCEMENT = bytes(range(2, 252)) * 32  # 1 s
 PLAN = CallPlan(
     "Be kind.",
-    "marin",
-    "gpt-realtime",
-    "whisper",
+    TurnModel("gpt-realtime", "marin", "whisper"),
     prompts={
         PromptKind.GREETING: Prompt("Hello and welcome to the shop", GREETING),
         PromptKind.ANNOUNCEMENT: Prompt("This call is recorded", ANNOUNCEMENT),

@@ -6,12 +6,13 @@ from dataclasses import replace
 import pytest
 
 from media.core.legmessages import HangUp
-from media.core.types import BargedIn, CallPlan, Prompt, PromptKind, RunTool, Tool, TurnEnded
+from media.core.modelmessages import Tool, TurnModel
+from media.core.types import BargedIn, CallPlan, Prompt, PromptKind, RunTool, TurnEnded
 from sandbox.openai import Turn
 from tests.support.examples import sample
 from tests.support.simulation import Phone, calls
 
-BARE = CallPlan("Be kind.", "marin", "gpt-realtime", "whisper")
+BARE = CallPlan("Be kind.", TurnModel("gpt-realtime", "marin", "whisper"))
 GREETING = bytes(range(1, 251)) * 64  # 2 s
 DELAY_MS = 40
 

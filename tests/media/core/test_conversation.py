@@ -280,10 +280,10 @@ def test_three_malformed_model_events_in_a_row_lose_the_model(make_phone: Callab
     phone.after(1_000)
     bad = json.dumps({"type": "response.done"}).encode()
     for payload in (bad, bad, b'{"type":"rate_limits.updated"}', bad, bad):
-        phone.carry(phone.talk.from_model(payload, phone.world.now))
+        phone.from_server(payload)
     assert phone.told(ModelLost) == []
     phone.after(500)  # ticks do not show that the model is alive
-    phone.carry(phone.talk.from_model(bad, phone.world.now))
+    phone.from_server(bad)
     assert len(phone.told(ModelLost)) == 1
 
 
@@ -318,7 +318,7 @@ def test_events_that_the_core_has_no_use_for_never_end_a_session(
     phone = make_phone(BARE)
     phone.after(1_000)
     for _ in range(10):
-        phone.carry(phone.talk.from_model(json.dumps(event).encode(), phone.world.now))
+        phone.from_server(json.dumps(event).encode())
     assert phone.told(ModelLost) == []
 
 

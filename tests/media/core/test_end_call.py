@@ -8,23 +8,14 @@ import pytest
 
 from media.core.commands import LeaveStream
 from media.core.legmessages import HangUp, MoveOn
+from media.core.modelmessages import Tool, TurnModel
 from media.core.runningtools import GOES_ON
-from media.core.types import (
-    BargedIn,
-    CallEnded,
-    CallPlan,
-    CommandReply,
-    Prompt,
-    PromptKind,
-    Tool,
-    ToolCalled,
-    ToolFinished,
-)
+from media.core.types import BargedIn, CallEnded, CallPlan, CommandReply, Prompt, PromptKind, ToolCalled, ToolFinished
 from sandbox.openai import FunctionCall, Turn
 from tests.support.simulation import Phone
 
 END_CALL = Tool("end_call", "Hang up.", '{"type":"object","properties":{}}', outcome=HangUp("agent"))
-PLAN = CallPlan("", "marin", "gpt-realtime", "t", tools=(END_CALL,))
+PLAN = CallPlan("", TurnModel("gpt-realtime", "marin", "t"), tools=(END_CALL,))
 ANSWER = Turn(say="Of course.")
 GOODBYE = Turn(say="Thank you for calling, and goodbye.", call=FunctionCall("end_call"))
 

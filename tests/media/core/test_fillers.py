@@ -10,6 +10,7 @@ import pytest
 
 from media.core.fillers import Fillers
 from media.core.legmessages import HangUp, Play
+from media.core.modelmessages import Tool, TurnModel
 from media.core.types import (
     BargedIn,
     CallPlan,
@@ -18,7 +19,6 @@ from media.core.types import (
     PromptKind,
     RecordAgent,
     RunTool,
-    Tool,
     ToolCalled,
     TurnEnded,
 )
@@ -28,7 +28,7 @@ from tests.support.simulation import Phone, calls
 
 LOOK, WAIT = bytes(range(1, 101)) * 80, bytes(range(101, 201)) * 80  # 1 s each
 TOOLS = (Tool("look_up", "", "{}", 20_000), Tool("end_call", "", "{}", outcome=HangUp("agent")))
-BARE = CallPlan("Be kind.", "marin", "gpt-realtime", "whisper", tools=TOOLS)
+BARE = CallPlan("Be kind.", TurnModel("gpt-realtime", "marin", "whisper"), tools=TOOLS)
 PLAN = replace(BARE, fillers=(Prompt("Let me look that up", LOOK), Prompt("One second please", WAIT)))
 
 

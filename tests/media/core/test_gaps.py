@@ -3,12 +3,15 @@
 from collections.abc import Callable
 from dataclasses import replace
 
+from media.core.modelmessages import TurnModel
 from media.core.recordingpauses import NOT_RECORDED
 from media.core.types import CallPlan, Delta, PauseRules, RecordingPaused, TurnEnded
 from tests.support.present import present
 from tests.support.simulation import Phone
 
-PLAN = CallPlan("", "marin", "gpt-realtime", "t", recording=True, pauses=PauseRules(on_keys=True, keys_ms=3_000))
+PLAN = CallPlan(
+    "", TurnModel("gpt-realtime", "marin", "t"), recording=True, pauses=PauseRules(on_keys=True, keys_ms=3_000)
+)
 
 
 def lose_audio(phone: Phone, ms: int) -> None:

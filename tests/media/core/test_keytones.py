@@ -9,14 +9,15 @@ import pytest
 from media.core.audio import to_linear
 from media.core.commands import SendDigits
 from media.core.keytones import GAP_MS, TONE_MS, WAIT_MS, dialled
-from media.core.types import BargedIn, CallPlan, RunTool, Tool, TurnEnded
+from media.core.modelmessages import Tool, TurnModel
+from media.core.types import BargedIn, CallPlan, RunTool, TurnEnded
 from sandbox.openai import FunctionCall, Turn
 from tests.support.simulation import Phone, calls
 
 ROWS, COLUMNS = (697, 770, 852, 941), (1209, 1336, 1477, 1633)
 KEYPAD = ("123A", "456B", "789C", "*0#D")
 PRESS = Tool("send_digits", "", '{"type":"object"}', 4_000)
-PLAN = CallPlan("", "marin", "gpt-realtime", "t", tools=(PRESS,))
+PLAN = CallPlan("", TurnModel("gpt-realtime", "marin", "t"), tools=(PRESS,))
 
 
 def power(samples: memoryview, hz: int) -> float:

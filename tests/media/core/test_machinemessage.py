@@ -7,6 +7,7 @@ import pytest
 
 from media.core.commands import EndCall, Machine
 from media.core.legmessages import HangUp
+from media.core.modelmessages import TurnModel
 from media.core.types import BargedIn, CallPlan, CommandReply, Prompt, PromptKind, TurnEnded
 from tests.support.simulation import Phone
 
@@ -14,9 +15,7 @@ GREETING = bytes(range(1, 251)) * 64  # 2 s
 MESSAGE = bytes(range(3, 253)) * 160  # 5 s
 PLAN = CallPlan(
     "Be kind.",
-    "marin",
-    "gpt-realtime",
-    "whisper",
+    TurnModel("gpt-realtime", "marin", "whisper"),
     opens=True,
     prompts={
         PromptKind.GREETING: Prompt("Hello this is the shop", GREETING),

@@ -12,7 +12,7 @@ import pytest
 
 from control.flows.flowchecks import clip_texts
 from media.core.legmessages import HangUp
-from media.core.realtime import MAX_ANSWER_AUDIO_BYTES, MAX_EVENT_BYTES, MAX_TEXT_CHARS
+from media.core.modelmessages import MAX_ANSWER_AUDIO_BYTES, MAX_TEXT_CHARS, TurnModel
 from media.core.reconnectbudget import ReconnectBudget
 from media.core.responses import REFUSALS
 from media.core.session import BROKE_OFF
@@ -24,9 +24,7 @@ HOLD, SORRY = bytes(range(1, 101)) * 80, bytes(range(101, 201)) * 80  # 1 s each
 GREETING = bytes(range(1, 251)) * 32  # 1 s
 PLAN = CallPlan(
     "Be kind.",
-    "marin",
-    "gpt-realtime",
-    "whisper",
+    TurnModel("gpt-realtime", "marin", "whisper"),
     prompts={
         PromptKind.GREETING: Prompt("Hello and welcome", GREETING),
         PromptKind.HOLD: Prompt("One moment please", HOLD),
@@ -170,7 +168,7 @@ def test_a_model_that_refuses_us_is_not_tried_again(make_phone: Callable[..., Ph
 
 def test_a_session_that_the_model_does_not_configure_is_refused(make_phone: Callable[..., Phone]) -> None:
     """It would go on in another format, which a caller hears as noise."""
-    phone = make_phone(replace(BARE, voice="nobodys"))
+    phone = make_phone(replace(BARE, model=replace(BARE.model, voice="nobodys")))
     phone.after(3_000)
     assert isinstance(phone.hung_up, HangUp) and phone.hung_up.reason == "model_refused"
     assert "nobodys" in phone.hung_up.detail or "voice" in phone.hung_up.detail, phone.hung_up
@@ -357,14 +355,13 @@ def event(type: str, **body: Any) -> bytes:
         event("response.output_audio_transcript.done", transcript="a" * (MAX_TEXT_CHARS + 1)),
         event("conversation.item.input_audio_transcription.delta", delta="a" * (MAX_TEXT_CHARS + 1)),
         event("conversation.item.input_audio_transcription.completed", transcript="a" * (MAX_TEXT_CHARS + 1)),
-        event("of a later release", filler="a" * MAX_EVENT_BYTES),
     ],
     ids=lambda payload: f"{len(payload)} {payload[10:60]!r}",
 )
 def test_one_event_of_too_much_is_a_lost_model(make_phone: Callable[..., Phone], payload: bytes) -> None:
     phone = make_phone(BARE)
     phone.after(1_000)
-    phone.carry(phone.talk.from_model(payload, phone.world.now))
+    phone.from_server(payload)
     assert losses(phone) == ["too_much"]
     phone.after(1_000)
     assert phone.model.open
@@ -377,7 +374,7 @@ def test_an_answer_without_an_end_is_a_lost_model(make_phone: Callable[..., Phon
     phone.after(1_500)
     delta = base64.b64encode(bytes(100_000)).decode()
     for _ in range(MAX_ANSWER_AUDIO_BYTES // 100_000 + 1):
-        phone.carry(phone.talk.from_model(event("response.output_audio.delta", delta=delta), phone.world.now))
+        phone.from_server(event("response.output_audio.delta", delta=delta))
     assert losses(phone) == ["too_much"]
 
 
@@ -441,9 +438,7 @@ def test_an_answer_that_fails_in_the_middle_is_gone_on_with(make_phone: Callable
     phone.after(3_000)
     phone.model.received.clear()
     failed: dict[str, Any] = {"id": phone.talk._model.responses.response_id, "status": "failed", "output": []}
-    phone.carry(
-        phone.talk.from_model(json.dumps({"type": "response.done", "response": failed}).encode(), phone.world.now)
-    )
+    phone.from_server(json.dumps({"type": "response.done", "response": failed}).encode())
     phone.after(500)
     sent = [each for each in phone.model.received if each["type"] != "input_audio_buffer.append"]
     note, create = sent[:2]

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import pytest
 
+from media.core.modelmessages import TurnModel
 from media.core.prompts import OPENING_ATTEMPTS
 from media.core.responses import LONGEST_HELLO_MS
 from media.core.session import OPENED_LATE
@@ -12,7 +13,7 @@ from media.core.types import AnnouncementPlayed, BargedIn, CallPlan, Prompt, Pro
 from tests.support.examples import sample
 from tests.support.simulation import Phone
 
-BARE = CallPlan("Be kind.", "marin", "gpt-realtime", "whisper")
+BARE = CallPlan("Be kind.", TurnModel("gpt-realtime", "marin", "whisper"))
 GREETING = Prompt("Hello and welcome to the clinic", bytes(range(1, 251)) * 64)  # 2 s
 SHORT = Prompt("Hello", bytes(range(3, 203)) * 34)  # 0.85 s
 ANNOUNCEMENT = Prompt("This call is recorded", bytes(range(2, 242)) * 40)  # 1.2 s

@@ -1,5 +1,6 @@
 from typing import Any
 
+from media.core.modelmessages import TurnModel
 from media.core.prompts import Prompts, heard_text, instruction
 from media.core.types import CallPlan, Prompt, PromptKind
 from tests.support.present import present
@@ -8,7 +9,7 @@ PROMPTS = {PromptKind.GREETING: Prompt("Hello there", b"\x01" * 80), PromptKind.
 
 
 def plan(**changes: Any) -> CallPlan:
-    return CallPlan("", "marin", "m", "t", prompts=PROMPTS, **changes)
+    return CallPlan("", TurnModel("m", "marin", "t"), prompts=PROMPTS, **changes)
 
 
 def test_the_opening_announces_first_and_only_if_asked() -> None:

@@ -6,6 +6,7 @@ from random import Random
 
 import pytest
 
+from media.core.modelmessages import TurnModel
 from media.core.types import BargedIn, CallPlan, Prompt, PromptKind
 from media.io.silero import Silero
 from sandbox.speech import Speech
@@ -16,7 +17,8 @@ from tests.support.simulation import Phone
 SECONDS = 40
 GREETING = Random(1).randbytes(8_000 * SECONDS)
 PLAN = replace(
-    CallPlan("", "marin", "m", "t", idle_prompt_count=0), prompts={PromptKind.GREETING: Prompt("word " * 200, GREETING)}
+    CallPlan("", TurnModel("m", "marin", "t"), idle_prompt_count=0),
+    prompts={PromptKind.GREETING: Prompt("word " * 200, GREETING)},
 )
 
 

@@ -10,6 +10,7 @@ import pytest
 from media.core import runningtools as machine
 from media.core.commands import EndCall, LeaveStream
 from media.core.legmessages import HangUp, MoveOn
+from media.core.modelmessages import Tool, TurnModel
 from media.core.runningtools import Tools
 from media.core.types import (
     CallEnded,
@@ -19,7 +20,6 @@ from media.core.types import (
     Prompt,
     PromptKind,
     RunTool,
-    Tool,
     ToolCalled,
     ToolFinished,
     TurnEnded,
@@ -31,7 +31,7 @@ SCHEMA = '{"type":"object","properties":{}}'
 PRICE, STOCK = Tool("price", "The price.", SCHEMA, 4_000), Tool("stock", "What is there.", SCHEMA, 9_000)
 END_CALL = Tool("end_call", "Hang up.", SCHEMA, outcome=HangUp("agent"))
 FILLER = bytes(range(1, 101)) * 8  # 100 ms
-PLAN = CallPlan("", "marin", "gpt-realtime", "t", tools=(PRICE, STOCK, END_CALL))
+PLAN = CallPlan("", TurnModel("gpt-realtime", "marin", "t"), tools=(PRICE, STOCK, END_CALL))
 
 
 def story(drawn: str, limit_ms: int = 1_000) -> list[str]:

@@ -8,18 +8,19 @@ import pytest
 
 from media.core.commands import SwitchFlow
 from media.core.legmessages import HangUp
+from media.core.modelmessages import Tool, TurnModel
 from media.core.session import TAKEN_OVER
-from media.core.types import CallPlan, CommandReply, DialModel, FlowSwitched, Report, RunTool, Tool, TurnEnded
+from media.core.types import CallPlan, CommandReply, DialModel, FlowSwitched, Report, RunTool, TurnEnded
 from sandbox.openai import Turn
 from tests.support.simulation import Phone, calls
 
 SCHEMA = '{"type":"object","properties":{}}'
 TRANSFER_TO_FLOW = Tool("transfer_to_flow", "", SCHEMA, 4_000)
-FRONT = CallPlan("You are the front desk.", "marin", "gpt-realtime", "t", tools=(TRANSFER_TO_FLOW,))
+FRONT = CallPlan("You are the front desk.", TurnModel("gpt-realtime", "marin", "t"), tools=(TRANSFER_TO_FLOW,))
 BILLING = replace(
     FRONT,
     instructions="You are billing.",
-    voice="cedar",
+    model=TurnModel("gpt-realtime", "cedar", "t"),
     tools=(Tool("look_up_bill", "", SCHEMA, 4_000),),
     idle_after_ms=5_000,
     idle_prompt_count=0,

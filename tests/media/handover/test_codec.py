@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 from media.core.commands import Instruct, Say, SwitchFlow, Watch
 from media.core.legmessages import Audio, Digit, HangUp, Mark, Started
 from media.core.mailbox import Mailbox
-from media.core.types import CallPlan, MailboxPlan, PauseRules, Prompt, PromptKind, Tool
+from media.core.modelmessages import Tool, TurnModel
+from media.core.types import CallPlan, MailboxPlan, PauseRules, Prompt, PromptKind
 from media.handover import codec
 from media.handover.codec import NotMovable, pack, unpack
 from media.io.silero import Silero
@@ -36,7 +37,9 @@ SILERO = Silero.load()
 def plan(**changes: Any) -> CallPlan:
     prompts = {kind: prompt for kind, prompt in PROMPTS.items() if not isinstance(prompt, tuple)}
     rules = PauseRules(on_keys=True, phrases=("card number",))
-    bare = CallPlan("Be kind.", "marin", "gpt-realtime", "whisper", prompts=prompts, tools=(TOOL,), recording=True)
+    bare = CallPlan(
+        "Be kind.", TurnModel("gpt-realtime", "marin", "whisper"), prompts=prompts, tools=(TOOL,), recording=True
+    )
     return replace(bare, pauses=rules, **changes)
 
 

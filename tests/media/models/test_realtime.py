@@ -1,5 +1,4 @@
 import json
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -7,11 +6,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import TypeAdapter
 
-from media.core import realtime as rt
-from media.core.inputaudio import append
-from media.core.types import CallPlan, Tool
+from media.core.modelmessages import Tool, TurnModel
+from media.models import realtimewire as rt
 
-PLAN = CallPlan("Be kind.", "marin", "gpt-realtime", "gpt-4o-transcribe", language="en")
+MODEL = TurnModel("gpt-realtime", "marin", "gpt-4o-transcribe", language="en")
 
 
 def wire(type: str, **body: Any) -> bytes:
@@ -78,8 +76,8 @@ def test_every_type_we_know_is_one_that_the_published_api_has() -> None:
 @pytest.mark.parametrize(
     "payload",
     [
-        rt.session_update(replace(PLAN, tools=(Tool("f", "What it does.", '{"type":"object"}', 1_000),))),
-        append(b"\xff\x00"),
+        rt.session_update(MODEL, "Be kind.", (Tool("f", "What it does.", '{"type":"object"}', 1_000),)),
+        rt.append(b"\xff\x00"),
         rt.response_create("create_1"),
         rt.response_create("create_2", "Say hello."),
         rt.response_cancel(None),
@@ -101,7 +99,7 @@ def test_what_we_say_is_what_the_published_api_takes(payload: bytes) -> None:
 
 
 def test_the_session_never_answers_by_itself() -> None:
-    session = json.loads(rt.session_update(PLAN))["session"]
+    session = json.loads(rt.session_update(MODEL, "Be kind.", ()))["session"]
     turns = session["audio"]["input"]["turn_detection"]
     assert turns == {"type": "semantic_vad", "eagerness": "high", "create_response": False, "interrupt_response": False}
     assert session["instructions"] == "Be kind."
