@@ -20,7 +20,7 @@ class ModelWire(metaclass=ABCMeta):
 
     @abstractmethod
     def decode(self, payload: bytes) -> ModelEvent:
-        """Decode one text frame from the server: Malformed if it is no event, never an exception."""
+        """Decode one text frame from the server: MalformedEvent if it is no event, never an exception."""
 
     @abstractmethod
     def encode(self, command: ModelCommand) -> bytes:

@@ -15,8 +15,8 @@ from hum.settings import media_interpreted
 
 MEDIA = Path(__file__).parent
 BUILDS = MEDIA / "_native"
-#: Modules of msgspec structs: msgspec reads annotations, which compiled classes no longer have.
-STRUCTS = frozenset({"legmessages", "modelmessages", "types"})
+#: Modules of plain values, the only ones with msgspec structs: msgspec reads annotations, which compiled classes no longer have.
+STRUCTS = frozenset({"legmessages", "modelmessages", "plans", "types"})
 #: The modules outside the core that handle every frame.
 SHELL = (
     "callfiles.py",

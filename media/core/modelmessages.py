@@ -76,7 +76,7 @@ class SessionBegun(msgspec.Struct, frozen=True):
     """The server has confirmed the session; it may say so more than once."""
 
 
-class SessionRefused(msgspec.Struct, frozen=True):
+class SessionRejected(msgspec.Struct, frozen=True):
     """The server refuses the session as it was asked for; `detail` is what it says about that."""
 
     detail: str
@@ -183,7 +183,7 @@ class FunctionCalled(msgspec.Struct, frozen=True):
     name: str = ""
 
 
-class RequestRefused(msgspec.Struct, frozen=True):
+class CommandRefused(msgspec.Struct, frozen=True):
     """The server refuses a command; None if it does not say which one."""
 
     request_id: str | None
@@ -197,13 +197,13 @@ class Unused(msgspec.Struct, frozen=True):
     """Something that is not used here."""
 
 
-class Malformed(msgspec.Struct, frozen=True):
+class MalformedEvent(msgspec.Struct, frozen=True):
     """Something that is no event, or lacks what its kind must have."""
 
 
 ModelEvent = (
     SessionBegun
-    | SessionRefused
+    | SessionRejected
     | CallerBegan
     | CallerPaused
     | TurnCommitted
@@ -218,10 +218,10 @@ ModelEvent = (
     | ResponseEnded
     | FunctionNamed
     | FunctionCalled
-    | RequestRefused
+    | CommandRefused
     | ResponseGoesOn
     | Unused
-    | Malformed
+    | MalformedEvent
 )
 
 

@@ -17,23 +17,24 @@ from media.core.modelmessages import (
     CallerPaused,
     CallerText,
     CallerWords,
+    CommandRefused,
     FunctionCalled,
     FunctionNamed,
     ItemBegan,
     ItemEnded,
     ItemHeard,
-    Malformed,
+    MalformedEvent,
     ModelEvent,
     ModelUsed,
-    RequestRefused,
     ResponseBegan,
     ResponseEnded,
     Role,
     SessionBegun,
-    SessionRefused,
+    SessionRejected,
     TurnCommitted,
     Unused,
 )
+from media.core.plans import CallPlan, PromptKind
 from media.core.reconnectbudget import ReconnectBudget
 from media.core.recordingpauses import RecordingPauses
 from media.core.replies import Replies
@@ -41,7 +42,7 @@ from media.core.session import OPENED_LATE, TAKEN_OVER, Session
 from media.core.supervision import Supervision
 from media.core.toolcalls import ToolCalls
 from media.core.turngate import TurnGate
-from media.core.types import CallPlan, Delta, DialModel, Emit, PromptKind, Report, ToolStatus
+from media.core.types import Delta, DialModel, Emit, Report, ToolStatus
 from media.core.voice import Voice
 
 #: Why a session is abandoned: malformed events, oversized ones, or responses that all fail.
@@ -80,12 +81,12 @@ class ModelSide:
     ) -> None:
         emit: Emit = recording_pauses.emit
         self.session = session
-        self.reconnect_budget = ReconnectBudget(plan)
-        self.input_audio = InputAudioBuffer(plan, session, clock, voice.latency)
-        self.replies = Replies(plan, session, voice, turn_gate, emit)
+        self.reconnect_budget = ReconnectBudget(plan.patience)
+        self.input_audio = InputAudioBuffer(session, clock, voice.latency)
+        self.replies = Replies(plan.patience.answer_ms, session, voice, turn_gate, emit)
         self.responses = self.replies.responses
         self.supervision = Supervision(session, self.replies, emit)
-        self.tools = ToolCalls(plan, session, self.responses, recording_pauses)
+        self.tools = ToolCalls(plan.agent, session, self.responses, recording_pauses)
         self._voice, self._transcript, self._emit = voice, voice.transcript, emit
 
     # The session.
@@ -124,8 +125,8 @@ class ModelSide:
     def follow(self, plan: CallPlan, at_ms: int, now_ms: float) -> None:
         """Follow another agent's plan: its session knows what was said so far, and speaks first."""
         self._drop_session(now_ms)
-        self.session.follow(plan)
-        self.tools.follow(plan)
+        self.session.follow(plan.agent)
+        self.tools.follow(plan.agent, plan.recording.pauses)
         self.session.note(f"taken_over_{at_ms}", "system", TAKEN_OVER, at_ms)
         self.responses.owe_response()
 
@@ -238,7 +239,7 @@ class ModelSide:
 
     def receive(self, event: ModelEvent, now_ms: float, at_ms: int) -> str:
         """Handle one event; return why it makes the session unusable, in a word, or "" if it does not."""
-        if isinstance(event, Malformed):
+        if isinstance(event, MalformedEvent):
             return "" if self.session.event_malformed() else PROTOCOL
         self.session.event_decoded()
         if isinstance(event, AgentAudio):  # the most frequent; ends no turn
@@ -264,9 +265,9 @@ class ModelSide:
                 self.tools.called(event, now_ms, said_ms, cancelled=self.replies.cancelled(response_id))
             case SessionBegun():
                 self._confirm_session(now_ms)
-            case SessionRefused(detail):
+            case SessionRejected(detail):
                 return f"{REFUSED} {detail[:DETAIL_CHARS]}"
-            case RequestRefused(request_id):
+            case CommandRefused(request_id):
                 self.replies.refused(request_id)
             case Unused():
                 pass

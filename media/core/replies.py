@@ -12,11 +12,12 @@ from media.core.modelmessages import (
     RequestResponse,
     ResponseEnded,
 )
+from media.core.plans import PromptKind
 from media.core.prompts import OPENINGS, instruction
 from media.core.responses import ResponseSchedule
 from media.core.session import BROKE_OFF, Session
 from media.core.turngate import TurnGate
-from media.core.types import CallPlan, Emit, Moment, PromptKind, Stamp
+from media.core.types import Emit, Moment, Stamp
 from media.core.voice import Voice
 
 #: Attempts to have the model say a prompt that must be heard, if nothing of it was.
@@ -124,11 +125,11 @@ class Replies:
         "turn_gate",
     )
 
-    def __init__(self, plan: CallPlan, session: Session, voice: Voice, turn_gate: TurnGate, emit: Emit) -> None:
+    def __init__(self, answer_ms: int, session: Session, voice: Voice, turn_gate: TurnGate, emit: Emit) -> None:
         self.turn_gate = turn_gate
         self.responses = ResponseSchedule()
         self.prompts = PromptQueue()
-        self.progress = ResponseProgress(plan.answer_ms)
+        self.progress = ResponseProgress(answer_ms)
         self.closed = False  # no further responses
         self._session, self._voice, self._emit = session, voice, emit
         # Sent to the model before the next response: that it continues something.

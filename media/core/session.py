@@ -5,7 +5,8 @@ from typing import Final, Literal
 
 from media.core.calltranscript import CallTranscript
 from media.core.modelmessages import AddMessage, Author, BeginSession, ItemHeard, ModelCommand, ReplaceInstructions
-from media.core.types import CallPlan, Emit, ToModel
+from media.core.plans import AgentPlan
+from media.core.types import Emit, ToModel
 
 MALFORMED_IN_A_ROW: Final = 3
 
@@ -36,12 +37,23 @@ TAKEN_OVER = (
 class Session:
     """The session with the model.  Messages sent without one are lost, but a new one gets the transcript and notes."""
 
-    __slots__ = ("_emit", "_malformed", "_opened_ms", "_plan", "_transcript", "_turn_id", "confirmed", "ready")
+    __slots__ = (
+        "_agent",
+        "_emit",
+        "_longest_ms",
+        "_malformed",
+        "_opened_ms",
+        "_transcript",
+        "_turn_id",
+        "confirmed",
+        "ready",
+    )
 
-    def __init__(self, plan: CallPlan, transcript: CallTranscript, emit: Emit) -> None:
+    def __init__(self, agent: AgentPlan, session_ms: int, transcript: CallTranscript, emit: Emit) -> None:
         self.ready = False  # a socket is open
         self.confirmed = False  # the server has confirmed a session
-        self._plan, self._transcript, self._emit = plan, transcript, emit
+        self._agent, self._transcript, self._emit = agent, transcript, emit
+        self._longest_ms = session_ms  # for the server to begin one
         self._turn_id = ""  # the caller's last turn in this session
         self._malformed = 0
         self._opened_ms = 0.0
@@ -63,21 +75,16 @@ class Session:
         self._transcript.note(id, author, text, at_ms)
         self.add_message(author, text)
 
-    @property
-    def plan(self) -> CallPlan:
-        """The plan that the sessions follow."""
-        return self._plan
-
-    def follow(self, plan: CallPlan) -> None:
-        """Let sessions follow this plan from now on."""
-        self._plan = plan
+    def follow(self, agent: AgentPlan) -> None:
+        """Let sessions speak for this agent from now on."""
+        self._agent = agent
 
     def inform(self, caller_context: str) -> None:
         """Update the caller's context in the instructions, for responses from now on."""
-        if caller_context == self._plan.caller_context:
+        if caller_context == self._agent.caller_context:
             return
-        self._plan = replace(self._plan, caller_context=caller_context)
-        self.send(ReplaceInstructions(instructions(self._plan)))
+        self._agent = replace(self._agent, caller_context=caller_context)
+        self.send(ReplaceInstructions(instructions(self._agent)))
 
     # Life cycle.
 
@@ -85,7 +92,7 @@ class Session:
         """Configure a session on the new socket, and bring it up to date."""
         self.ready, self.confirmed, self._opened_ms = True, False, now_ms
         self._turn_id = ""
-        self.send(BeginSession(instructions(self._plan), self._plan.tools))
+        self.send(BeginSession(instructions(self._agent), self._agent.tools))
         for author, text in self._transcript.history():
             self.add_message(author, text)
 
@@ -100,7 +107,7 @@ class Session:
 
     def is_overdue(self, now_ms: float) -> bool:
         """Return whether the server accepted the connection and then failed to begin a session in time."""
-        return self.ready and not self.confirmed and now_ms - self._opened_ms >= self._plan.session_ms
+        return self.ready and not self.confirmed and now_ms - self._opened_ms >= self._longest_ms
 
     def event_decoded(self) -> None:
         """Record a readable event: malformed ones are counted in a row."""
@@ -126,6 +133,6 @@ class Session:
         self.send(ItemHeard(item_id, heard_ms))
 
 
-def instructions(plan: CallPlan) -> str:
+def instructions(agent: AgentPlan) -> str:
     """Return the agent's instructions, including the caller's context."""
-    return f"{plan.instructions}\n\n{plan.caller_context}" if plan.caller_context else plan.instructions
+    return f"{agent.instructions}\n\n{agent.caller_context}" if agent.caller_context else agent.instructions

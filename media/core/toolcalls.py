@@ -5,6 +5,7 @@ from typing import Final
 from media.core.commands import Sequel, SwitchFlow
 from media.core.legmessages import HangUp, MoveOn, Outcome
 from media.core.modelmessages import FunctionCalled, FunctionResult
+from media.core.plans import AgentPlan, PauseRules
 from media.core.recordingpauses import BY_TOOL, NOTHING_JSON, RecordingPauses
 from media.core.responses import ResponseSchedule
 from media.core.runningtools import (
@@ -18,7 +19,7 @@ from media.core.runningtools import (
     error_json,
 )
 from media.core.session import Session
-from media.core.types import CallPlan, Emit, Report, RunTool, ToolCalled, ToolFinished, ToolStatus
+from media.core.types import Emit, Report, RunTool, ToolCalled, ToolFinished, ToolStatus
 
 MAX_NAME: Final = 64  # characters of a function's name
 
@@ -40,9 +41,9 @@ class ToolCalls:
     )
 
     def __init__(
-        self, plan: CallPlan, session: Session, responses: ResponseSchedule, recording_pauses: RecordingPauses
+        self, agent: AgentPlan, session: Session, responses: ResponseSchedule, recording_pauses: RecordingPauses
     ) -> None:
-        self.agent_tools = Tools({tool.name: tool for tool in plan.tools}, plan.unavailable_tools)
+        self.agent_tools = Tools({tool.name: tool for tool in agent.tools}, agent.unavailable_tools)
         self.recording_pauses = recording_pauses
         # The outcome that a tool has requested for the call.
         self.requested_outcome: Outcome | None = None
@@ -170,11 +171,11 @@ class ToolCalls:
         self.recording_pauses.tool_finished(self._ending_call_id)
         self._ending_call_id = ""
 
-    def follow(self, plan: CallPlan) -> None:
+    def follow(self, agent: AgentPlan, pauses: PauseRules) -> None:
         """Offer another agent's tools from now on; running ones continue."""
-        self.agent_tools.tools = {tool.name: tool for tool in plan.tools}
-        self.agent_tools.unavailable = plan.unavailable_tools
-        self.recording_pauses.follow(plan.pauses)
+        self.agent_tools.tools = {tool.name: tool for tool in agent.tools}
+        self.agent_tools.unavailable = agent.unavailable_tools
+        self.recording_pauses.follow(pauses)
 
     def session_lost(self) -> None:
         self.confirm_end()

@@ -19,23 +19,23 @@ from media.core.modelmessages import (
     CallerText,
     CallerWords,
     CancelResponse,
+    CommandRefused,
     FunctionCalled,
     FunctionNamed,
     FunctionResult,
     ItemBegan,
     ItemEnded,
     ItemHeard,
-    Malformed,
+    MalformedEvent,
     ModelCommand,
     ModelEvent,
     ReplaceInstructions,
-    RequestRefused,
     RequestResponse,
     ResponseBegan,
     ResponseEnded,
     ResponseGoesOn,
     SessionBegun,
-    SessionRefused,
+    SessionRejected,
     TurnCommitted,
     TurnModel,
     Unused,
@@ -45,7 +45,7 @@ from media.models import realtimewire as rt
 from media.modelwire import ModelWire
 
 BEGUN, GOES_ON, UNUSED = SessionBegun(), ResponseGoesOn(), Unused()
-MALFORMED = Malformed()
+MALFORMED = MalformedEvent()
 _ENDS: Final[Mapping[str, Literal["complete", "failed"]]] = {"completed": "complete", "failed": "failed"}
 
 
@@ -124,8 +124,8 @@ class RealtimeWire(ModelWire):
                 return FunctionCalled(event.response_id, event.item_id, event.call_id, event.arguments, event.name)
             case rt.Error(error):
                 if error.event_id == rt.SESSION_UPDATE:
-                    return SessionRefused(error.message or "")
-                return RequestRefused(error.event_id)
+                    return SessionRejected(error.message or "")
+                return CommandRefused(error.event_id)
             case _:
                 assert_never(event)
 

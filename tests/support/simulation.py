@@ -14,7 +14,8 @@ from media.core.audio import BYTES_PER_MS, from_linear
 from media.core.conversation import Conversation
 from media.core.legmessages import Clear, HangUp, Leave, Mark, MoveOn, Play
 from media.core.onsetdetector import Confirm
-from media.core.types import Action, CallPlan, DialModel, Event, Report, Stamp, ToModel, TurnEnded
+from media.core.plans import CallPlan
+from media.core.types import Action, DialModel, Event, Report, Stamp, ToModel, TurnEnded
 from media.legs import twiliowire
 from media.models.wires import wire_of
 from sandbox.audio import FRAME_MS, lay
@@ -353,7 +354,7 @@ class Phone:
         self.carrier = Carrier(world, self._from_carrier, delay, jitter, seed)
         self.model = Model(world, self._from_model, **model)
         self.talk = Conversation(plan, confirm)
-        self.wire = wire_of(plan.model)
+        self.wire = wire_of(plan.agent.model)
         self.encoder = twiliowire.MessageEncoder(Carrier.SID)
         self.actions: list[tuple[float, Action]] = []
         self.reports: list[Event] = []

@@ -12,18 +12,20 @@ from media.core.conversation import Conversation
 from media.core.heardposition import Item
 from media.core.legmessages import HangUp, Leave, Mark
 from media.core.modelmessages import Tool, TurnModel
-from media.core.types import Action, CallPlan, Prompt, PromptKind, Report, Stamp, ToModel, ToolCalled, ToolFinished
+from media.core.plans import Prompt, PromptKind
+from media.core.types import Action, Report, Stamp, ToModel, ToolCalled, ToolFinished
 from media.legs import twiliowire
 from media.models.wires import wire_of
 from tests.support.examples import examples
+from tests.support.plans import call_plan
 
-PLAN = CallPlan("", TurnModel("m", "v", "t"),
+PLAN = call_plan("", TurnModel("m", "v", "t"),
     prompts={PromptKind.GREETING: Prompt("Hello there", bytes(4_000)), PromptKind.ANNOUNCEMENT: Prompt("Recorded", bytes(800)), PromptKind.GOODBYE: Prompt("Bye")},
     fillers=(Prompt("Let me see", bytes(2_400)), Prompt("One second", bytes(800))), filler_after_ms=300,
     tools=(Tool("f", "", "{}", 1_000), Tool("end_call", "", "{}", outcome=HangUp("agent"))),
-    recording=True, announce_recording=True, protect_announcement=False, idle_after_ms=3_000, answer_ms=2_000, session_ms=2_000, losses_per_minute=50, losses_per_call=50, patience_ms=60_000,
+    recording=True, announce_recording=True, protect_announcement=False, idle_gaps_ms=(3_000,) * 3, answer_ms=2_000, session_ms=2_000, losses_per_minute=50, losses_per_call=50, patience_ms=60_000,
 )  # fmt: skip
-WIRE = wire_of(PLAN.model)
+WIRE = wire_of(PLAN.agent.model)
 ids, responses = st.sampled_from(["i1", "i2", "i3"]), st.sampled_from(["r1", "r2"])
 calls = st.sampled_from(["c1", "c2", "c3", "c4"])
 LOUD = base64.b64encode(bytes(range(80)) * 2).decode()

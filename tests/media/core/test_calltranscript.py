@@ -4,14 +4,15 @@ from media.core.calltranscript import CallTranscript
 from media.core.heardposition import Item, ItemAudio
 from media.core.latency import Latency
 from media.core.modelmessages import TurnModel
-from media.core.types import Action, CallPlan, Report, TurnEnded
+from media.core.types import Action, Report, TurnEnded
+from tests.support.plans import call_plan
 
 
 class Record:
     """A transcript, and the turns that it has reported."""
 
     def __init__(self, deadline_ms: int = 4_000) -> None:
-        plan = CallPlan("", TurnModel("m", "v", "t"), transcript_deadline_ms=deadline_ms)
+        plan = call_plan("", TurnModel("m", "v", "t"), transcript_deadline_ms=deadline_ms)
         self._actions: list[Action] = []
         self.turns = CallTranscript(plan, Latency(), self._actions.append)
 

@@ -15,6 +15,7 @@ from media.core.modelmessages import ModelUsed
 from media.models import realtimewire as rt
 from media.models.realtimeusage import of_response, of_transcription
 from tests.media.core.plans import BARE
+from tests.support.plans import MODEL, changed
 from tests.support.simulation import Model, Phone
 
 COUNTS = [each.name for each in fields(ModelUsed) if each.name != "model"]
@@ -99,7 +100,7 @@ def test_a_call_counts_what_the_model_charges_token_for_token(
     make_phone: Callable[..., Phone], transcription: str
 ) -> None:
     """With answers that are cut, and a session that is lost on the way."""
-    phone = make_phone(replace(BARE, model=replace(BARE.model, transcription=transcription)), answer_ms=4_000)
+    phone = make_phone(changed(BARE, model=replace(MODEL, transcription=transcription)), answer_ms=4_000)
     phone.after(1_000)
     for number in range(6):
         phone.speak(700)
