@@ -113,7 +113,7 @@ def own_mcp() -> HostileCase:
 
 def rest_bodies() -> HostileCase:
     from hum.contract import wire
-    from hum.contract.errors import CommandRefused
+    from hum.contract.errors import RequestRefused
     from hum.v1 import contacts_pb2, flows_pb2
 
     def parse(body: bytes) -> None:
@@ -121,7 +121,7 @@ def rest_bodies() -> HostileCase:
             wire.read_body(body, message, [])
 
     frames = [PLAIN, *(Frame(name, b'{"%s":' % name.encode(), b"}") for name in ("tools_json", "name", "tags"))]
-    return HostileCase(parse, hostile.json_documents(MB, frames), (CommandRefused, wire.NotJson))
+    return HostileCase(parse, hostile.json_documents(MB, frames), (RequestRefused, wire.NotJson))
 
 
 def triggers() -> HostileCase:
