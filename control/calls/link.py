@@ -138,6 +138,7 @@ class _Link:
         self._deltas: asyncio.Queue[pb.CallDelta] = asyncio.Queue(MAX_DELTAS)
         self._running: set[asyncio.Task[None]] = set()
         self._id, self._stored = uuid4(), _StoredState()
+        self._is_ending = False
 
     def command(self, message: pb.NodeCommand | None) -> None:
         """Send a command from the bus down the link, after adding what the bus does not carry."""
@@ -239,11 +240,18 @@ class _Link:
         self.downs.put_nowait(None)
 
     def _down(self, down: pb.LinkDown) -> None:
-        # Two places are for the end markers of `read` and `end_with`.
-        if self.downs.qsize() < MAX_DOWNS - 2:
+        """Send a message; end the link instead if too many are unread: on the next one the media process asks again for what it lacks."""
+        if self._is_ending:
+            return
+        # The last places are for the end markers: of this, of `read` and of `end_with`.
+        if self.downs.qsize() < MAX_DOWNS - 3:
             self.downs.put_nowait(down)
-        else:
-            LOG.warning("a media process does not read its link; a message was dropped", node=self.node)
+            return
+        LOG.warning(
+            "a media process does not read its link: it ends, and what was not sent is asked for again", node=self.node
+        )
+        self._is_ending = True
+        self.downs.put_nowait(None)
 
     async def _publish_answer(self, answer: pb.CommandAnswer) -> None:
         try:
