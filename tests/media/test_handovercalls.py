@@ -16,7 +16,7 @@ def test_of_too_many_commands_the_last_is_refused_with_an_answer(monkeypatch: py
     monkeypatch.setattr(handovercalls, "MAX_COMMANDS", 2)
     answers = list[tuple[str, str]]()
     moving, other = object(), object()
-    calls: Any = HandoverCalls(lambda id, outcome: answers.append((id, outcome)))
+    calls: Any = HandoverCalls(lambda command, outcome: answers.append((command, outcome)))
     calls.calls[moving] = []
     assert [calls.queue(moving, pb.CallCommand(command_id=str(n))) for n in range(3)] == [True] * 3
     assert [command.command_id for command in calls.calls[moving]] == ["0", "1"]
