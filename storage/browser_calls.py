@@ -107,7 +107,7 @@ class LiveRow:
 
 
 @dataclass(frozen=True, slots=True)
-class OfferRow:
+class BrowserOfferRow:
     """A browser's SDP offer, and the organization whose call it is."""
 
     org_id: UUID
@@ -157,10 +157,10 @@ async def create(
     await tx.execute(ADD, org, id, caller, node, offer)
 
 
-async def claim(tx: Tx, id: UUID, node: str) -> OfferRow | None:
+async def claim(tx: Tx, id: UUID, node: str) -> BrowserOfferRow | None:
     """Remove and return the offer for this media process.  Runs as the system."""
     row = await tx.fetchrow(CLAIM_OFFER, id, node)
-    return OfferRow(**row) if row else None
+    return BrowserOfferRow(**row) if row else None
 
 
 async def offer_token(tx: Tx, id: UUID, hash: bytes, seconds: int) -> None:

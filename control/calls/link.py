@@ -138,7 +138,6 @@ class _Link:
         self._deltas: asyncio.Queue[pb.CallDelta] = asyncio.Queue(MAX_DELTAS)
         self._running: set[asyncio.Task[None]] = set()
         self._id, self._stored = uuid4(), _StoredState()
-        self._is_ending = False
 
     def command(self, message: pb.NodeCommand | None) -> None:
         """Send a command from the bus down the link, after adding what the bus does not carry."""
@@ -241,17 +240,16 @@ class _Link:
 
     def _down(self, down: pb.LinkDown) -> None:
         """Send a message; end the link instead if too many are unread: on the next one the media process asks again for what it lacks."""
-        if self._is_ending:
-            return
-        # The last places are for the end markers: of this, of `read` and of `end_with`.
-        if self.downs.qsize() < MAX_DOWNS - 3:
+        # The last places are for the end markers: this one, and those of `read` and `end_with`.  What follows a marker is never sent.
+        places = MAX_DOWNS - 3 - self.downs.qsize()
+        if places > 0:
             self.downs.put_nowait(down)
-            return
-        LOG.warning(
-            "a media process does not read its link: it ends, and what was not sent is asked for again", node=self.node
-        )
-        self._is_ending = True
-        self.downs.put_nowait(None)
+        elif places == 0:
+            LOG.warning(
+                "a media process does not read its link: it ends, and unsent results are asked for again",
+                node=self.node,
+            )
+            self.downs.put_nowait(None)
 
     async def _publish_answer(self, answer: pb.CommandAnswer) -> None:
         try:
