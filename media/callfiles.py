@@ -49,7 +49,7 @@ class CallFiles:
                 self._link.outbox.report(reports.recording_started(path, now()))
 
         self._opening += 1
-        self.recorder = Recorder(root, organization, reports.call_id, names, files, opened)
+        self.recorder = Recorder.open(root, organization, reports.call_id, names, files, opened)
         for piece in announced:
             self.recorder.agent(piece.payload, piece.at_ms)
 
@@ -69,7 +69,7 @@ class CallFiles:
                 failed()
 
         self._opening += 1
-        self.message = MessageRecorder(root, organization, reports.call_id, start.at_ms, names, files, opened)
+        self.message = MessageRecorder.open(root, organization, reports.call_id, start.at_ms, names, files, opened)
         for piece in start.spoken:
             self.message.caller(piece.payload, piece.at_ms)
 

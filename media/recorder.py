@@ -205,12 +205,12 @@ class WavFile:
 class _Written:
     """A recorder's file, which a `FileWork` writes."""
 
-    def __init__(
-        self, root: Path, names: Iterator[str], channels: int, files: FileWork, then: Callable[[str | None], None]
-    ) -> None:
-        """Open the file; `then` gets its path, or None if that failed."""
-        self._file, self._files = WavFile(root, channels), files
-        files.submit(partial(self._file.open, names), then)
+    def __init__(self, file: WavFile, files: FileWork) -> None:
+        self._file, self._files = file, files
+
+    def _open(self, names: Iterator[str], then: Callable[[str | None], None]) -> None:
+        """Create the file; `then` gets its path, or None if that failed."""
+        self._files.submit(partial(self._file.open, names), then)
 
     @property
     def path(self) -> str | None:
@@ -246,18 +246,24 @@ class _Written:
 class Recorder(_Written):
     """A call's recording."""
 
-    def __init__(
-        self,
+    def __init__(self, file: WavFile, files: FileWork) -> None:
+        super().__init__(file, files)
+        self._left, self._right = Track(), Track()
+
+    @classmethod
+    def open(
+        cls,
         root: Path,
         organization_id: str,
         call_id: str,
         names: Names = recordings.names,
         files: FileWork = INLINE,
         then: Callable[[str | None], None] = lambda _: None,
-    ) -> None:
-        """Open the file; `then` gets its path, or None if that failed."""
-        super().__init__(root, names(organization_id, call_id), 2, files, then)
-        self._left, self._right = Track(), Track()
+    ) -> "Recorder":
+        """Begin a recording and create its file; `then` gets its path, or None if that failed."""
+        recorder = cls(WavFile(root, 2), files)
+        recorder._open(names(organization_id, call_id), then)
+        return recorder
 
     def caller(self, payload: bytes, at_ms: int) -> None:
         """Record mu-law audio of the caller as received."""
@@ -298,8 +304,13 @@ class Recorder(_Written):
 class MessageRecorder(_Written):
     """A caller's message: WAV, 8 kHz, 16 bits, the caller alone, from `start_ms` on the call's clock."""
 
-    def __init__(
-        self,
+    def __init__(self, file: WavFile, files: FileWork, start_ms: int = 0) -> None:
+        super().__init__(file, files)
+        self._track = Track(start_ms * BYTES_PER_MS)
+
+    @classmethod
+    def open(
+        cls,
         root: Path,
         organization_id: str,
         call_id: str,
@@ -307,10 +318,11 @@ class MessageRecorder(_Written):
         names: Names = recordings.names,
         files: FileWork = INLINE,
         then: Callable[[str | None], None] = lambda _: None,
-    ) -> None:
-        """Open the file; `then` gets its path, or None if that failed."""
-        super().__init__(root, names(organization_id, call_id), 1, files, then)
-        self._track = Track(start_ms * BYTES_PER_MS)
+    ) -> "MessageRecorder":
+        """Begin a message and create its file; `then` gets its path, or None if that failed."""
+        recorder = cls(WavFile(root, 1), files, start_ms)
+        recorder._open(names(organization_id, call_id), then)
+        return recorder
 
     def caller(self, payload: bytes, at_ms: int) -> None:
         """Record mu-law audio of the caller as received."""

@@ -41,9 +41,10 @@ class _Message(msgspec.Struct, frozen=True, tag_field="is"):
 
 
 class Hello(_Message, frozen=True, tag="hello"):
-    """From the successor: the version of the state that it understands."""
+    """From the successor: the version of its snapshots, and the oldest one that it understands."""
 
     version: int
+    since: int = 0  # those that send none are older than all that can be understood
 
 
 class PredecessorListener(_Message, frozen=True, tag="listener"):

@@ -11,7 +11,7 @@ from picows import WSTransport
 from hum.observe.logs import log
 from hum.v1 import runtime_pb2 as pb
 from media.handover import channel as wire
-from media.handover import codec
+from media.handover import snapshot
 from media.handover.channel import Channel, PeerLost
 from media.handover.movedcall import MovedCall
 from media.io import sockethandover
@@ -51,7 +51,7 @@ class Predecessor:
             LOG.warning("could not connect to the predecessor: starting without its calls", error=str(error))
             return None
         try:
-            channel.send(wire.Hello(codec.VERSION))
+            channel.send(wire.Hello(snapshot.VERSION, snapshot.SINCE))
             async with asyncio.timeout(seconds):
                 message, descriptors = await channel.receive()
             if not isinstance(message, wire.PredecessorListener) or len(descriptors) != 1:
@@ -140,7 +140,7 @@ class HandoverReceiver:
         try:
             moved_call = self._unpack(descriptors.pop(0))
             await self._adopt(call, moved_call, descriptors, shells, sockets)
-        except (codec.NotMovable, OSError, IndexError) as error:
+        except (snapshot.NotMovable, OSError, IndexError) as error:
             LOG.warning("could not receive a call: it stays in the predecessor", error=str(error))
             wire.close_all(descriptors)
             for shell in shells:
@@ -155,11 +155,12 @@ class HandoverReceiver:
         ports = self._server.ports
         try:
             network = ports.silero.network if ports.silero else None
-            moved_call = codec.unpack(wire.read_memory(descriptor), network, ports.files)
+            shared = snapshot.Shared(network, ports.files)
+            moved_call = snapshot.unpack(wire.read_memory(descriptor), shared)
         finally:
             wire.close_all([descriptor])
         if not isinstance(moved_call, MovedCall):
-            raise codec.NotMovable("the state is not a call's")
+            raise snapshot.NotMovable("the state is not a call's")
         return moved_call
 
     async def _adopt(

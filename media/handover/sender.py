@@ -1,6 +1,6 @@
 """The predecessor's side of a handover: the process that has the calls.
 
-    Hello ◀──               a successor, and the version of the state that it understands
+    Hello ◀──               a successor, and the versions of calls' snapshots that it understands
     ──▶ PredecessorListener the listening socket; both processes accept connections from now on
     Serving ◀──             this process stops accepting
     ──▶ OfferedCall         an idle call is suspended: its sockets are not read, and it gets no ticks
@@ -29,7 +29,7 @@ from hum.v1 import runtime_pb2 as pb
 from media.callstate import MovableCall
 from media.carrierlistener import CarrierListener
 from media.handover import channel as wire
-from media.handover import codec
+from media.handover import snapshot
 from media.handover.channel import Channel, PeerLost
 from media.handover.movedcall import MovedCall
 from media.io import sockethandover
@@ -110,7 +110,7 @@ class HandoverSender:
             raise PeerLost("it did not begin to serve")
         # This process may be draining already, for another reason.
         was_leaving = self._server.leaving
-        understood = hello.version == codec.VERSION
+        understood = snapshot.is_understood(hello.version, hello.since)
         LOG.info("handing over to a successor", calls=len(self._server), moves=understood)
         self._listener.close()
         self._server.leaving = True
@@ -189,8 +189,8 @@ class HandoverSender:
         self._moves[self._count] = move
         descriptors = [sockethandover.pause_reading(transport) for transport in idle]
         try:
-            memory = wire.to_memory(codec.pack(moved_call))
-        except (codec.NotMovable, OSError) as error:
+            memory = wire.to_memory(snapshot.pack(moved_call))
+        except (snapshot.NotMovable, OSError) as error:
             LOG.exception("could not pack a call: it stays in this process", call=record.call_id, error=str(error))
             self._cancel_move(self._count, for_good=True)
             return True

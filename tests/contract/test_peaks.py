@@ -17,7 +17,7 @@ from tests.support.recordings import closed, closed_message
 async def recorded(edge: Edge) -> tuple[httpx.AsyncClient, str]:
     """A call that is over and was recorded."""
     http, media, call_id = await in_progress(edge)
-    made = Recorder(edge.plane.settings.recordings_dir, "o", call_id)
+    made = Recorder.open(edge.plane.settings.recordings_dir, "o", call_id)
     for at in range(0, 3_000, 20):
         made.caller(bytes([0x20 + at % 7]) * 160, at)
     stored = closed(made)
@@ -52,7 +52,7 @@ async def test_peaks_of_a_call_are_kept_by_the_browser_once_it_is_over(edge: Edg
 
 async def test_peaks_of_a_voicemail_are_asked_for_each_time(edge: Edge) -> None:
     http, _, call_id = await in_progress(edge)
-    made = MessageRecorder(edge.plane.settings.recordings_dir, "o", call_id, 0)
+    made = MessageRecorder.open(edge.plane.settings.recordings_dir, "o", call_id, 0)
     made.caller(bytes(160) * 100, 0)
     stored, id = closed_message(made), ids.new()
     async with edge.plane.control.db.tenant(org := await organization(http)) as tx:

@@ -34,7 +34,7 @@ def noise(seed: int, samples: int) -> bytes:
 
 def recorded(root: Path, ms: int = 7_330, call: str = "c") -> str:
     """A call's recording, with sound of both sides that comes in pieces of odd sizes."""
-    made = Recorder(root, "o", call)
+    made = Recorder.open(root, "o", call)
     sound, size = noise(1, ms * 8), 160
     for at in range(0, len(sound), size):
         made.caller(sound[at : at + size], at // 8)
@@ -104,7 +104,7 @@ async def test_no_file_outside_the_folder_is_read(tmp_path: Path) -> None:
 
 
 async def test_an_hour_is_small(tmp_path: Path) -> None:
-    made = Recorder(tmp_path, "o", "c")
+    made = Recorder.open(tmp_path, "o", "c")
     for at_ms in range(0, 3_600_000, 1_000):
         made.caller(bytes([at_ms // 1000 % 256]) * 8_000, at_ms)
     size = len(await PeaksReader(Files(tmp_path)).of_call([RecordingRow(closed(made).path, 0)]))
@@ -112,13 +112,13 @@ async def test_an_hour_is_small(tmp_path: Path) -> None:
 
 
 async def test_a_message_has_peaks_of_one_channel_and_none_that_was_not_kept(tmp_path: Path) -> None:
-    made = MessageRecorder(tmp_path, "o", "c", 0)
+    made = MessageRecorder.open(tmp_path, "o", "c", 0)
     for at in range(0, 20_000, 160):
         made.caller(noise(at, 160), at // 8)
     path = closed_message(made).path
     found = peaks.unpack(await PeaksReader(Files(tmp_path)).of_message(path, now()))
     assert found is not None and (found == of_wav(tmp_path / path)).all()
-    dropped = MessageRecorder(tmp_path, "o", "d", 0)
+    dropped = MessageRecorder.open(tmp_path, "o", "d", 0)
     dropped.caller(noise(1, 160), 0)
     closed_message(dropped, kept=False)
     assert sorted(each.name for each in (tmp_path / "o").iterdir()) == ["c.wav", "c.wav.peaks"]

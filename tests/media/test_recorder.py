@@ -28,7 +28,7 @@ def linear(ulaw: bytes) -> np.ndarray:
 
 
 def test_both_sides_lie_where_the_calls_clock_says(tmp_path: Path) -> None:
-    made = Recorder(tmp_path, "org_1", "call_1")
+    made = Recorder.open(tmp_path, "org_1", "call_1")
     caller, agent = tone(40), tone(60, hz=900)
     made.caller(caller[:160], 100)
     made.caller(caller[160:], 120)
@@ -42,7 +42,7 @@ def test_both_sides_lie_where_the_calls_clock_says(tmp_path: Path) -> None:
 
 
 def test_rounded_stamps_make_neither_gap_nor_overlap(tmp_path: Path) -> None:
-    made, said = Recorder(tmp_path, "o", "c"), tone(100)
+    made, said = Recorder.open(tmp_path, "o", "c"), tone(100)
     for number, at_ms in enumerate((0, 21, 39, 61, 80)):
         made.caller(said[160 * number : 160 * (number + 1)], at_ms)
     left, _ = channels((tmp_path / closed(made).path).read_bytes())
@@ -50,7 +50,7 @@ def test_rounded_stamps_make_neither_gap_nor_overlap(tmp_path: Path) -> None:
 
 
 def test_a_lost_frame_is_silence_and_a_repeated_one_is_not_heard_twice(tmp_path: Path) -> None:
-    made, said = Recorder(tmp_path, "o", "c"), tone(80)
+    made, said = Recorder.open(tmp_path, "o", "c"), tone(80)
     made.caller(said[:320], 0)
     made.caller(said[480:], 60)
     made.caller(said[480:], 60)
@@ -59,7 +59,7 @@ def test_a_lost_frame_is_silence_and_a_repeated_one_is_not_heard_twice(tmp_path:
 
 
 def test_stamps_that_nobody_can_believe_are_not_recorded(tmp_path: Path) -> None:
-    made = Recorder(tmp_path, "o", "c")
+    made = Recorder.open(tmp_path, "o", "c")
     made.caller(tone(20), 0)
     made.caller(tone(20), 999_999_999_999)
     made.caller(tone(20), 20)
@@ -67,7 +67,7 @@ def test_stamps_that_nobody_can_believe_are_not_recorded(tmp_path: Path) -> None
 
 
 def test_memory_does_not_grow_with_the_call(tmp_path: Path) -> None:
-    made, frame = Recorder(tmp_path, "o", "c"), tone(20)
+    made, frame = Recorder.open(tmp_path, "o", "c"), tone(20)
     most = 0
     for number in range(3_000):  # a minute
         made.caller(frame, 20 * number)
@@ -79,7 +79,7 @@ def test_memory_does_not_grow_with_the_call(tmp_path: Path) -> None:
 
 
 def test_a_caller_who_sends_nothing_more_does_not_hold_the_agent_in_memory(tmp_path: Path) -> None:
-    made = Recorder(tmp_path, "o", "c")
+    made = Recorder.open(tmp_path, "o", "c")
     for number in range(1_500):
         made.agent(tone(20), 20 * number)
     assert len(made._right.audio) <= 4 * recorder.LATE_BYTES
@@ -90,7 +90,7 @@ KILLED = """
 import os, signal, sys
 from pathlib import Path
 from media.recorder import Recorder
-made = Recorder(Path(sys.argv[1]), "org_1", "call_1")
+made = Recorder.open(Path(sys.argv[1]), "org_1", "call_1")
 for number in range(500):
     made.caller(bytes([0x20]) * 160, 20 * number)
     made.agent(bytes([0x90]) * 160, 20 * number)
@@ -109,7 +109,7 @@ def test_a_killed_process_leaves_a_file_that_plays(tmp_path: Path) -> None:
 
 
 def test_the_header_is_true_after_every_write(tmp_path: Path) -> None:
-    made = Recorder(tmp_path, "o", "c")
+    made = Recorder.open(tmp_path, "o", "c")
     path = tmp_path / "o/c.wav"
     for number in range(400):
         made.caller(tone(20), 20 * number)
@@ -121,7 +121,7 @@ def test_the_header_is_true_after_every_write(tmp_path: Path) -> None:
 def test_a_call_that_was_joined_before_keeps_what_it_had(tmp_path: Path) -> None:
     paths = []
     for _ in range(3):
-        made = Recorder(tmp_path, "o", "c")
+        made = Recorder.open(tmp_path, "o", "c")
         made.caller(tone(20), 0)
         paths.append(closed(made).path)
     assert paths == ["o/c.wav", "o/c.2.wav", "o/c.3.wav"]
@@ -139,7 +139,7 @@ def test_a_disk_that_fails_ends_the_recording_and_keeps_what_it_had(
             return write(file, data[: room[0] - at], at)
         raise OSError(28, "No space left on device")
 
-    made = Recorder(tmp_path, "o", "c")
+    made = Recorder.open(tmp_path, "o", "c")
     monkeypatch.setattr(os, "pwrite", nearly_full)
     for number in range(1_000):
         made.caller(tone(20), 20 * number)
@@ -157,7 +157,7 @@ def test_a_recording_of_nothing_is_no_file_but_has_a_reason(tmp_path: Path, monk
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(os, "pwrite", full)
-    made = Recorder(tmp_path, "o", "c")
+    made = Recorder.open(tmp_path, "o", "c")
     made.caller(tone(20), 0)
     assert closed(made) == Recording("", 0, 0, "No space left on device")
     assert list((tmp_path / "o").iterdir()) == []
@@ -165,13 +165,13 @@ def test_a_recording_of_nothing_is_no_file_but_has_a_reason(tmp_path: Path, monk
 
 def test_a_folder_that_can_not_be_made_is_a_reason_too(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    assert closed(Recorder(tmp_path / "file", "o", "c")).fault == "File exists"
+    assert closed(Recorder.open(tmp_path / "file", "o", "c")).fault == "File exists"
 
 
 def test_a_recording_is_its_owners_alone(tmp_path: Path) -> None:
     before = os.umask(0)
     try:
-        made = Recorder(tmp_path / "recordings", "o", "c")
+        made = Recorder.open(tmp_path / "recordings", "o", "c")
         made.caller(tone(20), 0)
         path = tmp_path / "recordings" / closed(made).path
     finally:

@@ -46,7 +46,7 @@ def recorded(phone: Phone, folder: Path) -> "tuple[array[int], array[int]]":
     for _, action in phone.actions:
         match action:
             case StartRecording():
-                recorder = Recorder(folder, "org_1", "call_1")
+                recorder = Recorder.open(folder, "org_1", "call_1")
             case RecordCaller(payload, at_ms):
                 present(recorder).caller(payload, at_ms)
             case RecordAgent(payload, at_ms):

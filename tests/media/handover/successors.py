@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Callable
 
 from media import app
 from media.handover import channel as wire
-from media.handover import codec
+from media.handover import snapshot
 from media.handover.channel import Channel
 from media.handover.receiver import Predecessor
 from tests.media.audio import voice
@@ -103,7 +103,9 @@ async def moves_with_its_socket(first: Plane, model: FakeModel) -> None:
 async def raw(first: Plane, version: int | None = None) -> Channel:
     """A successor by hand, which has said that it serves."""
     channel = Channel(present(wire.connect_to(first.given.handover_path)))
-    channel.send(wire.Hello(codec.VERSION if version is None else version))
+    channel.send(
+        wire.Hello(snapshot.VERSION if version is None else version, snapshot.SINCE if version is None else version)
+    )
     listener, (descriptor,) = await channel.receive()
     assert isinstance(listener, wire.PredecessorListener)
     assert listener.node == first.media.link.node

@@ -16,7 +16,7 @@ from structlog.testing import capture_logs
 from hum.process.sockets import free_port
 from hum.v1 import runtime_pb2 as pb
 from media.handover import channel as wire
-from media.handover import codec
+from media.handover import snapshot
 from media.handover.channel import Channel, PeerLost
 from media.handover.receiver import Predecessor
 from media.handover.sender import HandoverSender, _Move
@@ -130,7 +130,7 @@ async def test_a_state_of_another_version_drains(first: Plane, control: FakeCont
     control.offer("t1")
     async with calling(first) as caller:
         await until(lambda: "session.update" in model.types())
-        later = await raw(first, codec.VERSION + 1)
+        later = await raw(first, snapshot.VERSION + 1)
         assert await later.receive() == (wire.Stopping(), [])
         await caller.speak_until(lambda: "response.create" in model.types())
         assert len(first.media.server) == 1

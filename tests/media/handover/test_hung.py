@@ -6,7 +6,7 @@ import contextlib
 import pytest
 
 from media.handover import channel as wire
-from media.handover import codec
+from media.handover import snapshot
 from media.handover.channel import Channel, PeerLost
 from tests.media.fakecontrol import FakeControl
 from tests.media.fakemodel import FakeModel
@@ -26,7 +26,7 @@ async def hung(first: Plane, last: str) -> tuple[Channel, contextlib.ExitStack]:
     kept.callback(channel.close)
     if last == "connect":
         return channel, kept
-    channel.send(wire.Hello(codec.VERSION))
+    channel.send(wire.Hello(snapshot.VERSION, snapshot.SINCE))
     kept.callback(wire.close_all, (await channel.receive())[1])
     if last == "hello":
         return channel, kept

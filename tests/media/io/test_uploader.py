@@ -72,7 +72,7 @@ class Machine:
 
     def begun(self, at_ms: int = 3_000) -> Recorder:
         """A recording that is being written."""
-        made = Recorder(self.root, ORG, ids.show(Kind.CALL, ids.new()), self.settings.recording_names)
+        made = Recorder.open(self.root, ORG, ids.show(Kind.CALL, ids.new()), self.settings.recording_names)
         made.caller(os.urandom(8 * at_ms), 0)
         return made
 
@@ -110,7 +110,7 @@ async def test_names_do_not_meet_though_the_first_file_is_gone(machine: Machine)
     call = ids.show(Kind.CALL, ids.new())
     paths = []
     for _ in range(3):
-        made = Recorder(machine.root, ORG, call, machine.settings.recording_names)
+        made = Recorder.open(machine.root, ORG, call, machine.settings.recording_names)
         made.caller(b"\x10" * 800, 0)
         paths.append(closed(made).path)
         await machine.uploader.scan()
