@@ -88,6 +88,10 @@ def unpack(data: bytes, shared: Shared) -> Any:
         raise NotMovable(str(error)) from error
 
 
+def _is_ours(kind: Any) -> bool:
+    return kinds().get(kind.__name__) is kind
+
+
 class _Writer:
     """The writer of one snapshot."""
 
@@ -115,7 +119,7 @@ class _Writer:
         if form is not None:
             name, contents = form
             return name, contents(self, value)
-        if kinds().get(kind.__name__) is not kind:
+        if not _is_ours(kind):
             raise NotMovable(f"{value!r} can't stand in a snapshot")
         if issubclass(kind, Enum):
             return "member", [kind.__name__, value.name]
@@ -191,7 +195,7 @@ class _Reader:
     def _object(self, number: int, name: str, names: Sequence[str], contents: Sequence[Any], present: Any) -> None:
         kind = _kind(name)
         fields = dict(zip(names, contents, strict=True))
-        if type(present) is kind and not is_frozen(kind) and id(present) not in self._filled:
+        if not is_frozen(kind) and type(present) is kind and id(present) not in self._filled:
             restored = present
         else:
             restored = self._made(kind, fields)
