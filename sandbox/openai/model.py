@@ -9,7 +9,7 @@ async with Model.serve(api_key="sk-test", script=Script.of({...})) as model:
 import asyncio
 import contextlib
 import hmac
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 from starlette.applications import Starlette
@@ -17,12 +17,15 @@ from starlette.routing import WebSocketRoute
 from starlette.websockets import WebSocket
 
 from sandbox.openai.ids import new_id
+from sandbox.openai.live.session import LiveSession
+from sandbox.openai.live.truth import LiveTruth
 from sandbox.openai.realtimesocket import GOING_AWAY, INTERNAL_ERROR, RealtimeSocket, admit
 from sandbox.openai.rest import ModelRest, Transcription
 from sandbox.openai.sandboxapi import ModelSandboxApi
 from sandbox.openai.script import Script, ScriptPlayer
 from sandbox.openai.senses import SpeechSenses
 from sandbox.openai.settings import Faults, Settings
+from sandbox.openai.stage import Stage
 from sandbox.openai.truth import SessionTruth
 from sandbox.serving import serving
 from sandbox.speech import Speech
@@ -73,7 +76,12 @@ class Model:
             model.charged,
         )
         app = Starlette(
-            routes=[*rest.routes(), *ModelSandboxApi(model).routes(), WebSocketRoute("/v1/realtime", model.talk)]
+            routes=[
+                *rest.routes(),
+                *ModelSandboxApi(model).routes(),
+                WebSocketRoute("/v1/realtime", model.talk),
+                WebSocketRoute("/v1/live/sessions", model.talk_live),
+            ]
         )
         async with serving(app, listen, ws="websockets-sansio") as (host, port):
             model.url = f"http://{f'[{host}]' if ':' in host else host}:{port}/v1"
@@ -106,8 +114,25 @@ class Model:
         if name is None:
             return
         truth = SessionTruth(new_id("sess"), name)
-        player = self.player if self._script.shared else ScriptPlayer(self._script)
-        line = RealtimeSocket(websocket, truth, player, self._senses, self.settings, faults)
+        await self._talk(truth, RealtimeSocket(websocket, truth, self._player(), self._senses, self.settings, faults))
+
+    async def talk_live(self, websocket: WebSocket) -> None:
+        faults = self._take_faults()
+        if await admit(websocket, self.authorizes, faults, self._ending, names_model=False) is None:
+            return
+        truth, settings = LiveTruth(new_id("live"), ""), self.settings
+
+        def serve(stage: Stage, expires_at: int, hang_up: Callable[[int], None]) -> LiveSession:
+            return LiveSession(stage, truth.live, expires_at, hang_up)
+
+        limit_s = settings.live.session_limit_s
+        line = RealtimeSocket(websocket, truth, self._player(), self._senses, settings, faults, serve, limit_s=limit_s)
+        await self._talk(truth, line)
+
+    def _player(self) -> ScriptPlayer:
+        return self.player if self._script.shared else ScriptPlayer(self._script)
+
+    async def _talk(self, truth: SessionTruth, line: RealtimeSocket) -> None:
         self.sessions.append(truth)
         self._lines[truth.id] = line
         try:

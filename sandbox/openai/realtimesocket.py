@@ -1,4 +1,4 @@
-"""The realtime socket: authentication, ordered frames in and out, and connection faults."""
+"""The socket of a realtime or a Live session: authentication, ordered frames in and out, and connection faults."""
 
 import asyncio
 import contextlib
@@ -6,7 +6,7 @@ import copy
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import msgspec
 from starlette.websockets import WebSocket, WebSocketDisconnect
@@ -24,13 +24,26 @@ from sandbox.openai.stage import Stage
 from sandbox.openai.truth import AUDIO_FIELDS, SessionTruth
 
 NORMAL, GOING_AWAY, INTERNAL_ERROR = 1000, 1001, 1011
-CHUNK = "response.output_audio.delta"
+CHUNKS = frozenset({"response.output_audio.delta", "session.output_audio.delta"})
 
 
 @dataclass(frozen=True, slots=True)
 class Hangup:
     code: int
     reason: str = ""
+
+
+class ServedSession(Protocol):
+    """A session of either protocol: pure, on the stage that it was given."""
+
+    def begin(self) -> None: ...
+    def handle(self, message: str | bytes) -> None: ...
+    def expire(self) -> None: ...
+    def close(self) -> None: ...
+
+
+#: Makes a session of its stage, its end in Unix seconds, and what closes the connection with a code.
+Serve = Callable[[Stage, int, Callable[[int], None]], ServedSession]
 
 
 class RealtimeSocket:
@@ -44,10 +57,13 @@ class RealtimeSocket:
         senses: SpeechSenses,
         settings: Settings,
         faults: Faults,
+        serve: Serve = lambda stage, expires_at, _: RealtimeSession(stage, expires_at),
+        *,
+        limit_s: float | None = None,
     ) -> None:
+        """`limit_s` is the session's longest duration, by default that of the settings."""
         self._websocket = websocket
         self._truth = truth
-        self._settings = settings
         self.faults = faults
         self._outbox: asyncio.Queue[str | Hangup] = asyncio.Queue()
         self._events_sent = self._chunks_sent = 0
@@ -57,12 +73,13 @@ class RealtimeSocket:
         stage = Stage(
             self._send, RealtimeConversation(), truth, player, self._senses, settings, faults, self._clock, new_id
         )
-        self._session = RealtimeSession(stage, int(time.time() + settings.session_limit_s))
+        self._limit_s = settings.session_limit_s if limit_s is None else limit_s
+        self._session = serve(stage, int(time.time() + self._limit_s), self.hang_up)
 
     async def talk(self) -> None:
         """Run until either side ends the connection."""
         loop = asyncio.get_running_loop()
-        timers = [loop.call_later(self._settings.session_limit_s, self._expire)]
+        timers = [loop.call_later(self._limit_s, self._expire)]
         if self.faults.close_after_ms is not None:
             timers.append(loop.call_later(self.faults.close_after_ms / 1000, self.hang_up, self.faults.close_code))
         self._session.begin()
@@ -99,7 +116,7 @@ class RealtimeSocket:
         silent = self.faults.silent_after_events
         if self._closing or (silent is not None and self._events_sent >= silent):
             return
-        if event["type"] == CHUNK:
+        if event["type"] in CHUNKS:
             if self._chunks_sent == self.faults.close_after_chunks:
                 self.hang_up(self.faults.close_code)
                 return
@@ -133,11 +150,16 @@ class RealtimeSocket:
 
 
 async def admit(
-    websocket: WebSocket, authorizes: Callable[[str], bool], faults: Faults, ending: asyncio.Event
+    websocket: WebSocket,
+    authorizes: Callable[[str], bool],
+    faults: Faults,
+    ending: asyncio.Event,
+    *,
+    names_model: bool = True,
 ) -> str | None:
     """Accept the connection and return the model's name, or refuse it with an HTTP status and return None.
 
-    The delay of `accept_after_ms` ends early once the stand-in is `ending`.
+    A Live session's address names no model.  The delay of `accept_after_ms` ends early once the stand-in is `ending`.
     """
     with contextlib.suppress(TimeoutError):
         await asyncio.wait_for(ending.wait(), faults.accept_after_ms / 1000)
@@ -147,6 +169,8 @@ async def admit(
         refusal = rejection(401)
     elif faults.refuse_status is not None:
         refusal = rejection(faults.refuse_status)
+    elif not names_model:
+        model = ""
     elif not model:
         refusal = Refusal("You must provide a model parameter.", code="missing_model", param="model")
     if refusal is not None:

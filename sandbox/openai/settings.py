@@ -3,6 +3,46 @@
 import msgspec
 
 
+class LiveSettings(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
+    """What nobody has published of a session in full duplex; times in ms."""
+
+    turn_silence_ms: int = 500
+    """The silence after which the model takes a caller's turn as over."""
+    ignored_ms: int = 500
+    """Speech over the model that is shorter than this does not stop it."""
+    stop_ms: int = 400
+    """From there until the model is silent."""
+    commentary_ms: int = 850
+    """From a commentary to its first sound."""
+    words_late_ms: int = 600
+    """From a caller's words to their text."""
+    usage_seconds: float = 60
+    """Between reports of usage."""
+    holding: str = "One moment."
+    """Said when a task is delegated; nothing more comes until it is answered."""
+    paraphrase: str = ""
+    """Said before each commentary, whose own words the model need not keep."""
+    session_limit_s: float = 7_200
+    """The service ends a session after two hours."""
+
+
+class LiveFaults(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
+    """Faults of a session in full duplex."""
+
+    never_starts: bool = False
+    """`session.start` is never answered."""
+    no_usage: bool = False
+    """Usage is not reported before the end."""
+    no_closed: bool = False
+    """The connection ends without `session.closed`."""
+    no_words: bool = False
+    """No transcripts come."""
+    noise: bool = False
+    """Silence is not exact."""
+    content_after_ms: int | None = None
+    """The session is ended for its content after so much input."""
+
+
 class Settings(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     """Times are ms unless their names say otherwise; tests shorten them."""
 
@@ -27,6 +67,8 @@ class Settings(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     """The times of a turn include the prefix and the silence around its speech, as documented for server_vad."""
     session_limit_s: float = 3_600
     """OpenAI ends a session after 60 minutes."""
+    live: LiveSettings = msgspec.field(default_factory=LiveSettings)
+    """Of sessions in full duplex."""
 
 
 class Faults(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
@@ -60,3 +102,5 @@ class Faults(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     """HTTP status instead of a response of the REST API."""
     rest_times: int | None = None
     """Number of REST requests that get `rest_status`; None for all."""
+    live: LiveFaults = msgspec.field(default_factory=LiveFaults)
+    """Of sessions in full duplex."""

@@ -8,7 +8,11 @@ from typing import Any
 from sandbox.openai.record import Act, SessionRecord
 from sandbox.twilio.journal import Journal
 
-AUDIO_FIELDS = {"input_audio_buffer.append": "audio", "response.output_audio.delta": "delta"}
+AUDIO_FIELDS = {
+    "input_audio_buffer.append": "audio",
+    "response.output_audio.delta": "delta",
+    "session.output_audio.delta": "delta",
+}
 
 
 @dataclass(slots=True)

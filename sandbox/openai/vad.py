@@ -57,6 +57,11 @@ class InputBuffer:
     _quiet_ms: int = 0
 
     @property
+    def quiet_ms(self) -> int:
+        """How long it has been silent."""
+        return self._quiet_ms
+
+    @property
     def total_bytes(self) -> int:
         return self._buffer_start + len(self._buffer)
 

@@ -1,0 +1,1 @@
+"""A stand-in for GPT-Live: one session in full duplex on `/v1/live/sessions`."""
