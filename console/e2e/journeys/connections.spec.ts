@@ -73,6 +73,34 @@ test("files that can't be documents say why and keep the rest from being sent, u
   expect(sent).toBe(2);
 });
 
+test("a file dropped beside the picker leaves the page as it is, and files beyond what is taken are counted", async ({ admin }) => {
+  const { page } = admin;
+  await admin.go("/knowledge");
+  await drop(page, Object.fromEntries(Array.from({ length: 23 }, (_, at) => [`price-${at}.md`, "A cleaning costs 90 dollars."])));
+  const dialog = page.getByRole("dialog", { name: "Add a document" });
+  await expect(dialog.getByRole("alert")).toHaveText("3 files are left out: up to 20 at a time.");
+  await expect(dialog.getByRole("button", { name: "Add 20 files" })).toBeVisible();
+  for (const kind of ["Files", "Text"]) {
+    await dialog.getByRole("button", { name: kind, exact: true }).click();
+    for (const type of ["dragover", "drop"]) expect(await isOpened(page, type), `${type} while ${kind} is chosen`).toBe(false);
+  }
+  await dialog.getByRole("button", { name: "Cancel" }).click();
+  const { id } = await admin.api<Document>("POST", "/api/knowledge", { name: "Prices", text: "A cleaning costs 90 dollars." });
+  await admin.go(`/knowledge/${id}`);
+  await page.getByRole("button", { name: "Replace content" }).click();
+  await expect(page.getByRole("dialog")).toBeVisible();
+  expect(await isOpened(page, "drop")).toBe(false);
+});
+
+/** Whether the browser would open a file that is dropped on an open dialog's title. */
+async function isOpened(page: Page, type: string): Promise<boolean> {
+  return page.getByRole("dialog").getByRole("heading").first().evaluate((target, name) => {
+    const dataTransfer = new DataTransfer();
+    dataTransfer.items.add(new File(["x"], "stray.pdf"));
+    return target.dispatchEvent(new DragEvent(name, { dataTransfer, bubbles: true, cancelable: true }));
+  }, type);
+}
+
 /** Drop files on the page, anywhere. */
 async function drop(page: Page, files: Record<string, string>): Promise<void> {
   const transfer = await page.evaluateHandle((all) => {

@@ -1,12 +1,12 @@
 /** Where a document's content comes from: files by a click or dropped, a text, an address. */
 import { FileUp, X } from "lucide-react";
-import { useRef, useState } from "react";
+import { useEffect, useRef, useState } from "react";
 import { useTexts } from "@/i18n";
 import { MOST_FILE_BYTES } from "@/lib/files";
 import { bytes } from "@/lib/format";
 import { IconButton } from "@/ui/button";
 import { SelectField, TextArea } from "@/ui/field";
-import { ACCEPTED } from "./source";
+import { ACCEPTED, type Chosen, MOST_FILES, chosen } from "./source";
 import type { Format } from "./queries";
 
 export type Kind = "file" | "text" | "url";
@@ -24,13 +24,35 @@ export function KindPicker({ kind, kinds, onChange }: { kind: Kind; kinds: reado
   );
 }
 
-/** `refused` tells why a file was not taken, beside its name. */
-export function FilePicker({ files, refused, isMany, onFiles }: { files: readonly File[]; refused?: ReadonlyMap<File, string>; isMany: boolean; onFiles: (files: File[]) => void }) {
+/** While a dialog is open, a file dropped beside its picker is not opened by the browser, which would leave the page. */
+export function useNoStrayFiles(): void {
+  useEffect(() => {
+    const keep = (event: DragEvent): void => {
+      if (event.dataTransfer?.types.includes("Files")) event.preventDefault();
+    };
+    window.addEventListener("dragover", keep);
+    window.addEventListener("drop", keep);
+    return () => {
+      window.removeEventListener("dragover", keep);
+      window.removeEventListener("drop", keep);
+    };
+  }, []);
+}
+
+interface FilePickerProps extends Chosen {
+  /** Why a file was not taken, beside its name. */
+  refused?: ReadonlyMap<File, string>;
+  isMany: boolean;
+  onFiles: (chosen: Chosen) => void;
+}
+
+export function FilePicker({ files, left, refused, isMany, onFiles }: FilePickerProps) {
   const t = useTexts("knowledge");
   const input = useRef<HTMLInputElement>(null);
   const [isOver, setOver] = useState(false);
   const whyNot = (file: File): string | undefined => (isTooLarge(file) ? t.tooLarge(bytes(MOST_FILE_BYTES)) : file.size === 0 ? t.emptyFile : refused?.get(file));
-  const take = (list: FileList | null): void => onFiles([...(list ?? [])].slice(0, isMany ? MOST_FILES : 1));
+  const most = isMany ? MOST_FILES : 1;
+  const take = (list: FileList | null): void => onFiles(chosen([...(list ?? [])], most));
   return (
     <div
       onDragOver={(event) => {
@@ -58,7 +80,7 @@ export function FilePicker({ files, refused, isMany, onFiles }: { files: readonl
                 <span className="min-w-0 truncate">{file.name}</span>
                 <span className="flex shrink-0 items-center gap-1">
                   <span className="tabular text-dim">{bytes(file.size)}</span>
-                  {isMany && <IconButton size="sm" icon={X} label={t.takeOut(file.name)} onClick={() => onFiles(files.toSpliced(at, 1))} />}
+                  {isMany && <IconButton size="sm" icon={X} label={t.takeOut(file.name)} onClick={() => onFiles({ files: files.toSpliced(at, 1), left })} />}
                 </span>
               </span>
               {whyNot(file) && (
@@ -70,11 +92,14 @@ export function FilePicker({ files, refused, isMany, onFiles }: { files: readonl
           ))}
         </ul>
       )}
+      {left > 0 && (
+        <p role="alert" className="mt-2 text-xs font-medium text-bad">
+          {t.leftOut(left, most)}
+        </p>
+      )}
     </div>
   );
 }
-
-export const MOST_FILES = 20;
 
 function isTooLarge(file: File): boolean {
   return file.size > MOST_FILE_BYTES;
