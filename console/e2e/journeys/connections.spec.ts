@@ -227,9 +227,33 @@ test("a CRM is connected, pinged, changed, given another secret, and taken away"
   await confirm(page, "Rotate secret");
   await page.getByRole("button", { name: "I have it" }).click();
   await expect.poll(async () => (await connectors())[0]?.old_secret_expires_at).toBeTruthy();
+  const before = (await connectors())[0]?.old_secret_expires_at;
+  const own = `whsec_${Buffer.alloc(32, 7).toString("base64")}`;
+  const dialog = page.getByRole("dialog");
+  await page.getByRole("button", { name: "Rotate secret" }).click();
+  await dialog.getByLabel("A secret of your own").fill("whsec_short");
+  await expect(dialog.getByText("24 to 64 bytes in base64, up to 128 characters")).toBeVisible();
+  await confirm(page, "Rotate secret");
+  await expect(dialog.getByText("must be `whsec_` and 24 to 64 bytes in base64", { exact: true })).toBeVisible();
+  await dialog.getByLabel("A secret of your own").fill(own);
+  await confirm(page, "Rotate secret");
+  await expect(dialog).toBeHidden();
+  await expect.poll(async () => (await connectors())[0]?.old_secret_expires_at).not.toBe(before);
+  await page.getByRole("button", { name: "Ping" }).click();
+  await expect.poll(() => crm.got.length).toBe(2);
+  expect(crm.got[1]?.authorization).toBe(`Bearer ${own}`);
+  await page.keyboard.press("Escape");
   await page.getByRole("button", { name: "Delete connector" }).click();
   await confirm(page, "Delete", "Night dispatch");
   await expect.poll(connectors).toEqual([]);
+  await page.getByRole("button", { name: "Add a connector" }).first().click();
+  await dialog.getByLabel("Name", { exact: true }).fill("Own");
+  await dialog.getByLabel("Address", { exact: true }).fill(crm.url);
+  await dialog.getByLabel("A secret of your own").fill(own);
+  await dialog.getByRole("button", { name: "Create" }).click();
+  await expect(page.getByRole("heading", { name: "Own", level: 1 })).toBeVisible();
+  await page.getByRole("button", { name: "Ping" }).click();
+  await expect.poll(() => crm.got.map((each) => each.authorization).at(2)).toBe(`Bearer ${own}`);
 });
 
 test("a webhook is switched off and on, replayed, changed, given another secret, and deleted", async ({ admin }) => {
