@@ -85,7 +85,7 @@ test("a file dropped beside the picker leaves the page as it is, and files beyon
     for (const type of ["dragover", "drop"]) expect(await isOpened(page, type), `${type} while ${kind} is chosen`).toBe(false);
   }
   await dialog.getByRole("button", { name: "Cancel" }).click();
-  const { id } = await admin.api<Document>("POST", "/api/knowledge", { name: "Prices", text: "A cleaning costs 90 dollars." });
+  const { id } = await admin.api<{ id: string }>("POST", "/api/knowledge", { name: "Prices", text: "A cleaning costs 90 dollars." });
   await admin.go(`/knowledge/${id}`);
   await page.getByRole("button", { name: "Replace content" }).click();
   await expect(page.getByRole("dialog")).toBeVisible();
@@ -217,7 +217,7 @@ test("a CRM is connected, pinged, changed, given another secret, and taken away"
   await page.getByRole("dialog").getByRole("button", { name: "Create" }).click();
   await page.getByRole("button", { name: "I have it" }).click();
   await expect.poll(connectors).toMatchObject([{ name: "Dispatch", old_secret_expires_at: null }]);
-  await page.getByRole("button", { name: "Ping" }).click();
+  await page.getByRole("button", { name: "Ping", exact: true }).click();
   await expect.poll(() => crm.got.map((each) => `${each.method} ${each.path}`)).toEqual(["POST /ping"]);
   await page.keyboard.press("Escape");
   await page.getByLabel("Name", { exact: true }).fill("Night dispatch");
@@ -239,7 +239,7 @@ test("a CRM is connected, pinged, changed, given another secret, and taken away"
   await confirm(page, "Rotate secret");
   await expect(dialog).toBeHidden();
   await expect.poll(async () => (await connectors())[0]?.old_secret_expires_at).not.toBe(before);
-  await page.getByRole("button", { name: "Ping" }).click();
+  await page.getByRole("button", { name: "Ping", exact: true }).click();
   await expect.poll(() => crm.got.length).toBe(2);
   expect(crm.got[1]?.authorization).toBe(`Bearer ${own}`);
   await page.keyboard.press("Escape");
@@ -252,7 +252,7 @@ test("a CRM is connected, pinged, changed, given another secret, and taken away"
   await dialog.getByLabel("A secret of your own").fill(own);
   await dialog.getByRole("button", { name: "Create" }).click();
   await expect(page.getByRole("heading", { name: "Own", level: 1 })).toBeVisible();
-  await page.getByRole("button", { name: "Ping" }).click();
+  await page.getByRole("button", { name: "Ping", exact: true }).click();
   await expect.poll(() => crm.got.map((each) => each.authorization).at(2)).toBe(`Bearer ${own}`);
 });
 
