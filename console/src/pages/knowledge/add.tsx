@@ -9,10 +9,11 @@ import { byField } from "@/lib/refusals";
 import { Button } from "@/ui/button";
 import { Dialog } from "@/ui/dialog";
 import { SelectField, TextField } from "@/ui/field";
+import { useNoStrayFiles } from "@/ui/stray-files";
 import { toast } from "@/ui/toast";
 import { type Document, type Format, addDocument } from "./queries";
 import { MOST_FILES, type Source, chosen, formatOf, titleOf, titleOfUrl, titlesOf } from "./source";
-import { FilePicker, type Kind, KindPicker, TextSource, isSendable, useNoStrayFiles } from "./source-fields";
+import { FilePicker, type Kind, KindPicker, TextSource, isSendable } from "./source-fields";
 
 const FIELDS = ["name", "language", "text", "url", "refetch_hours", "content", "format"] as const;
 type Faults = Partial<Record<(typeof FIELDS)[number], string>>;

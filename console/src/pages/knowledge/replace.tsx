@@ -5,10 +5,11 @@ import { useAttempt } from "@/lib/attempt";
 import { byField } from "@/lib/refusals";
 import { Button } from "@/ui/button";
 import { Dialog } from "@/ui/dialog";
+import { useNoStrayFiles } from "@/ui/stray-files";
 import { toast } from "@/ui/toast";
 import { type Document, type Format, replaceDocument } from "./queries";
 import { type Source, chosen, formatOf } from "./source";
-import { FilePicker, type Kind, KindPicker, TextSource, isSendable, useNoStrayFiles } from "./source-fields";
+import { FilePicker, type Kind, KindPicker, TextSource, isSendable } from "./source-fields";
 
 /** Another content under the same id: agents keep the old passages until the new ones are there. */
 export function ReplaceContent({ document, onClose }: { document: Document; onClose: () => void }) {

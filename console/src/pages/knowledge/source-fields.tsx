@@ -1,6 +1,6 @@
 /** Where a document's content comes from: files by a click or dropped, a text, an address. */
 import { FileUp, X } from "lucide-react";
-import { useEffect, useRef, useState } from "react";
+import { useRef, useState } from "react";
 import { useTexts } from "@/i18n";
 import { MOST_FILE_BYTES } from "@/lib/files";
 import { bytes } from "@/lib/format";
@@ -22,21 +22,6 @@ export function KindPicker({ kind, kinds, onChange }: { kind: Kind; kinds: reado
       ))}
     </div>
   );
-}
-
-/** While a dialog is open, a file dropped beside its picker is not opened by the browser, which would leave the page. */
-export function useNoStrayFiles(): void {
-  useEffect(() => {
-    const keep = (event: DragEvent): void => {
-      if (event.dataTransfer?.types.includes("Files")) event.preventDefault();
-    };
-    window.addEventListener("dragover", keep);
-    window.addEventListener("drop", keep);
-    return () => {
-      window.removeEventListener("dragover", keep);
-      window.removeEventListener("drop", keep);
-    };
-  }, []);
 }
 
 interface FilePickerProps extends Chosen {
