@@ -15,6 +15,11 @@ MAX_CHARS = 256
 #: The most digits of a call's duration in seconds.
 DURATION_DIGITS = 7
 SID = re.compile(r"[A-Za-z0-9]{2,64}")
+#: What stands for a withheld number, as carriers write it most.
+ANONYMOUS = "anonymous"
+#: The carrier's stand-ins for a withheld number: ANONYMOUS, RESTRICTED (in its two spellings), BLOCKED, UNKNOWN and
+#: UNAVAILABLE as a telephone's keys spell them.
+STAND_INS = frozenset({"266696687", "7378742833", "7378742883", "2562533", "8656696", "86282452253"})
 
 
 def parse(body: bytes) -> Parameters:
@@ -46,6 +51,16 @@ def short_text(form: Mapping[str, str], name: str) -> str:
     return storable(form.get(name, "")[:MAX_CHARS])
 
 
+def sender(form: Mapping[str, str]) -> str:
+    """Return the other party's number, or `anonymous` for a stand-in.
+
+    The carrier writes a withheld number as the digits of a word (Twilio's help center: "Why am I getting calls from these
+    strange numbers?").  Some of them pass as numbers, so that strangers would share a contact.
+    """
+    number = short_text(form, "From")
+    return ANONYMOUS if number.removeprefix("+") in STAND_INS else number
+
+
 def storable(text: str) -> str:
     """Replace NUL, which PostgreSQL can't store."""
     return text.replace("\0", "\ufffd")
@@ -55,7 +70,7 @@ def route_request(form: Mapping[str, str], apologized_at: datetime | None = None
     """Return the request for an inbound call; with `apologized_at`, for one whose caller heard an apology then."""
     request = pb.RouteCallRequest(
         call_sid=form.get("CallSid", ""),
-        from_e164=short_text(form, "From"),
+        from_e164=sender(form),
         to_e164=short_text(form, "To"),
         caller_name=short_text(form, "CallerName") if "CallerName" in form else None,
         carrier_account=short_text(form, "AccountSid"),

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from datetime import datetime
 
-from gateway.carrierforms import MAX_CHARS, short_text, storable
+from gateway.carrierforms import MAX_CHARS, sender, short_text, storable
 from hum.v1 import runtime_pb2 as pb
 
 #: The carrier's limit on the files of a text.
@@ -17,7 +17,7 @@ def receive_request(form: Mapping[str, str], arrived_at: datetime, *, is_late: b
     """Return the request for a text from a contact that arrived then; `is_late`: it was kept since."""
     request = pb.ReceiveTextRequest(
         message_sid=sid(form),
-        from_e164=short_text(form, "From"),
+        from_e164=sender(form),
         to_e164=short_text(form, "To"),
         body=storable(form.get("Body", "")),
         media=_media(form),

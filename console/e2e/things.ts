@@ -67,7 +67,7 @@ export function listed<T>(admin: Person, path: string, name: string): () => Prom
 
 /** A customer's server, which answers as a test says and keeps what it got: webhooks, a shop's API, a CRM, a page, an MCP server at `/mcp`. */
 export class Customer implements AsyncDisposable {
-  readonly got: { method: string; path: string; body: string }[] = [];
+  readonly got: { method: string; path: string; body: string; authorization: string }[] = [];
   /** What is answered at a path; 204 elsewhere. */
   readonly answers = new Map<string, { status?: number; type?: string; body: string }>();
   /** The tools of the MCP server, by name, with their descriptions. */
@@ -78,7 +78,7 @@ export class Customer implements AsyncDisposable {
     request.on("data", (part: Buffer) => (body += part.toString()));
     request.on("end", () => {
       const [path = ""] = request.url?.split("?") ?? [];
-      this.got.push({ method: request.method ?? "", path: request.url ?? "", body });
+      this.got.push({ method: request.method ?? "", path: request.url ?? "", body, authorization: request.headers.authorization ?? "" });
       const answer = path === "/mcp" ? this.#mcp(request.method, body) : this.answers.get(path);
       response.writeHead(answer?.status ?? (answer ? 200 : 204), { "Content-Type": answer?.type ?? "application/json" }).end(answer?.body);
     });

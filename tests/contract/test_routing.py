@@ -114,6 +114,14 @@ async def test_a_forged_number_gets_nobodys_flow(desk: Desk) -> None:
     assert call["flow_id"] == desk.main
 
 
+@pytest.mark.parametrize("stand_in", ["+86282452253", "+8656696"])
+async def test_a_withheld_number_that_the_carrier_writes_in_digits_is_nobodys(desk: Desk, stand_in: str) -> None:
+    await desk.set_up()
+    _, call = await desk.ring(From=stand_in)
+    assert (call["from"], call.get("contact_id")) == ("anonymous", None)
+    assert (await desk.http.get("/api/contacts")).json()["contacts"] == []
+
+
 @pytest.mark.parametrize(
     "what",
     [

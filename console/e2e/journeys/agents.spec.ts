@@ -29,7 +29,7 @@ test("a clinic is described with its breaks, closed days and colleagues, and has
   const described = page.getByLabel("What does your business do");
   await described.fill("Lakeside Dental is open 8am to 12pm and 1pm to 5pm, Monday to Friday, closed December 25. Dr. Lee +1 317 555 0142, billing: 317-555-0188. Also closed 12/26.");
   await page.getByRole("button", { name: "Propose an agent" }).click();
-  const week = page.getByRole("definition").filter({ hasText: "08:00–12:00, 13:00–17:00" });
+  const week = page.getByRole("definition").filter({ hasText: /8:00\sAM–12:00\sPM, 1:00\sPM–5:00\sPM/ });
   await expect(week).toBeVisible();
   await expect(page.getByRole("term").filter({ hasText: "Dr. Lee" })).toBeVisible();
   await expect(page.getByRole("definition").filter({ hasText: "+1 317 555 0188" })).toBeVisible();

@@ -73,6 +73,34 @@ test("files that can't be documents say why and keep the rest from being sent, u
   expect(sent).toBe(2);
 });
 
+test("a file dropped beside the picker leaves the page as it is, and files beyond what is taken are counted", async ({ admin }) => {
+  const { page } = admin;
+  await admin.go("/knowledge");
+  await drop(page, Object.fromEntries(Array.from({ length: 23 }, (_, at) => [`price-${at}.md`, "A cleaning costs 90 dollars."])));
+  const dialog = page.getByRole("dialog", { name: "Add a document" });
+  await expect(dialog.getByRole("alert")).toHaveText("3 files are left out: up to 20 at a time.");
+  await expect(dialog.getByRole("button", { name: "Add 20 files" })).toBeVisible();
+  for (const kind of ["Files", "Text"]) {
+    await dialog.getByRole("button", { name: kind, exact: true }).click();
+    for (const type of ["dragover", "drop"]) expect(await isOpened(page, type), `${type} while ${kind} is chosen`).toBe(false);
+  }
+  await dialog.getByRole("button", { name: "Cancel" }).click();
+  const { id } = await admin.api<{ id: string }>("POST", "/api/knowledge", { name: "Prices", text: "A cleaning costs 90 dollars." });
+  await admin.go(`/knowledge/${id}`);
+  await page.getByRole("button", { name: "Replace content" }).click();
+  await expect(page.getByRole("dialog")).toBeVisible();
+  expect(await isOpened(page, "drop")).toBe(false);
+});
+
+/** Whether the browser would open a file that is dropped on an open dialog's title. */
+async function isOpened(page: Page, type: string): Promise<boolean> {
+  return page.getByRole("dialog").getByRole("heading").first().evaluate((target, name) => {
+    const dataTransfer = new DataTransfer();
+    dataTransfer.items.add(new File(["x"], "stray.pdf"));
+    return target.dispatchEvent(new DragEvent(name, { dataTransfer, bubbles: true, cancelable: true }));
+  }, type);
+}
+
 /** Drop files on the page, anywhere. */
 async function drop(page: Page, files: Record<string, string>): Promise<void> {
   const transfer = await page.evaluateHandle((all) => {
@@ -189,7 +217,7 @@ test("a CRM is connected, pinged, changed, given another secret, and taken away"
   await page.getByRole("dialog").getByRole("button", { name: "Create" }).click();
   await page.getByRole("button", { name: "I have it" }).click();
   await expect.poll(connectors).toMatchObject([{ name: "Dispatch", old_secret_expires_at: null }]);
-  await page.getByRole("button", { name: "Ping" }).click();
+  await page.getByRole("button", { name: "Ping", exact: true }).click();
   await expect.poll(() => crm.got.map((each) => `${each.method} ${each.path}`)).toEqual(["POST /ping"]);
   await page.keyboard.press("Escape");
   await page.getByLabel("Name", { exact: true }).fill("Night dispatch");
@@ -199,9 +227,33 @@ test("a CRM is connected, pinged, changed, given another secret, and taken away"
   await confirm(page, "Rotate secret");
   await page.getByRole("button", { name: "I have it" }).click();
   await expect.poll(async () => (await connectors())[0]?.old_secret_expires_at).toBeTruthy();
+  const before = (await connectors())[0]?.old_secret_expires_at;
+  const own = `whsec_${Buffer.alloc(32, 7).toString("base64")}`;
+  const dialog = page.getByRole("dialog");
+  await page.getByRole("button", { name: "Rotate secret" }).click();
+  await dialog.getByLabel("A secret of your own").fill("whsec_short");
+  await expect(dialog.getByText("24 to 64 bytes in base64, up to 128 characters")).toBeVisible();
+  await confirm(page, "Rotate secret");
+  await expect(dialog.getByText("must be `whsec_` and 24 to 64 bytes in base64", { exact: true })).toBeVisible();
+  await dialog.getByLabel("A secret of your own").fill(own);
+  await confirm(page, "Rotate secret");
+  await expect(dialog).toBeHidden();
+  await expect.poll(async () => (await connectors())[0]?.old_secret_expires_at).not.toBe(before);
+  await page.getByRole("button", { name: "Ping", exact: true }).click();
+  await expect.poll(() => crm.got.length).toBe(2);
+  expect(crm.got[1]?.authorization).toBe(`Bearer ${own}`);
+  await page.keyboard.press("Escape");
   await page.getByRole("button", { name: "Delete connector" }).click();
   await confirm(page, "Delete", "Night dispatch");
   await expect.poll(connectors).toEqual([]);
+  await page.getByRole("button", { name: "Add a connector" }).first().click();
+  await dialog.getByLabel("Name", { exact: true }).fill("Own");
+  await dialog.getByLabel("Address", { exact: true }).fill(crm.url);
+  await dialog.getByLabel("A secret of your own").fill(own);
+  await dialog.getByRole("button", { name: "Create" }).click();
+  await expect(page.getByRole("heading", { name: "Own", level: 1 })).toBeVisible();
+  await page.getByRole("button", { name: "Ping", exact: true }).click();
+  await expect.poll(() => crm.got.map((each) => each.authorization).at(2)).toBe(`Bearer ${own}`);
 });
 
 test("a webhook is switched off and on, replayed, changed, given another secret, and deleted", async ({ admin }) => {

@@ -174,6 +174,45 @@ test("a new text is begun, templates are kept, opt-outs are entered, and a lost 
   await expect(page.getByText("Every text is accounted for")).toBeVisible();
 });
 
+test("a new text takes files as the thread's composer does, and they arrive", async ({ admin, outside }) => {
+  const { page } = admin;
+  await textNumber(admin);
+  const to = stranger();
+  await admin.go("/inbox");
+  const dialog = page.getByRole("dialog");
+  const open = async (): Promise<void> => {
+    await page.getByRole("button", { name: "New text" }).first().click();
+    await expect(dialog).toBeVisible();
+  };
+  await open();
+  await dialog.getByLabel("To", { exact: true }).fill(to);
+  const chooser = page.waitForEvent("filechooser");
+  await dialog.getByRole("button", { name: "Add a picture or file" }).click();
+  await (await chooser).setFiles([
+    { name: "form.png", mimeType: "image/png", buffer: PNG },
+    { name: "page.pdf", mimeType: "application/pdf", buffer: Buffer.from("<html><script>alert(1)</script>") },
+  ]);
+  const toSend = dialog.getByRole("list", { name: "Files to send" });
+  await expect(toSend.getByText("form.png")).toBeVisible();
+  await expect(dialog.getByRole("alert")).toContainText("page.pdf: The carrier does not take this kind of file.");
+  await dialog.getByLabel("Text", { exact: true }).evaluate((field) => {
+    const given = new DataTransfer();
+    given.items.add(new File(["BEGIN:VCARD\r\nVERSION:3.0\r\nFN:Ana\r\nEND:VCARD\r\n"], "ana.vcf", { type: "text/vcard" }));
+    field.dispatchEvent(new DragEvent("drop", { dataTransfer: given, bubbles: true, cancelable: true }));
+  });
+  await expect(toSend.getByRole("listitem")).toHaveCount(2);
+  await admin.isRightInEverySize();
+  await toSend.getByRole("button", { name: "Remove ana.vcf" }).click();
+  // What was begun is there for who comes back.
+  await dialog.getByRole("button", { name: "Cancel" }).click();
+  await open();
+  await expect(toSend.getByRole("listitem")).toHaveCount(1);
+  await dialog.getByRole("button", { name: "Send", exact: true }).click();
+  await expect(page).toHaveURL(/\/inbox\/conv_/);
+  await expect(page.getByRole("log", { name: "Messages" }).getByRole("img", { name: /image\/png/ })).toHaveCount(1);
+  await expect.poll(async () => (await outside.textsTo(to)).length).toBe(1);
+});
+
 /** A picture of one pixel. */
 const PNG = Buffer.from("iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg==", "base64");
 

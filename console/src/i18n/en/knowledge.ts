@@ -33,6 +33,7 @@ export default {
   fitFirst: "Take out the files that are marked.",
   takeOut: (name: string) => `Take out ${name}`,
   emptyFile: "It is empty.",
+  leftOut: (files: number, most: number) => `${plural(files, { one: "file is", other: "files are" })} left out: up to ${most} at a time.`,
   fileFirst: "Choose a file.",
   textFirst: "Write a text.",
   nameFirst: "Give it a name.",

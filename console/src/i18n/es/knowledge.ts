@@ -33,6 +33,7 @@ const texts: Sections["knowledge"] = {
   fitFirst: "Quite los archivos marcados.",
   takeOut: (name) => `Quitar ${name}`,
   emptyFile: "Está vacío.",
+  leftOut: (files, most) => `${plural(files, { one: "archivo quedó", other: "archivos quedaron" })} fuera: hasta ${most} a la vez.`,
   fileFirst: "Elija un archivo.",
   textFirst: "Escriba un texto.",
   nameFirst: "Póngale un nombre.",

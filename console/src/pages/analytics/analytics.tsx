@@ -1,12 +1,12 @@
 import { useSearch } from "@tanstack/react-router";
 import { BarChart3, Download } from "lucide-react";
-import { useMemo, useState } from "react";
+import { useCallback, useMemo, useState } from "react";
 import type { Schemas } from "@/api/client";
 import { useAllFlows } from "@/api/flows";
 import { useZone } from "@/api/me";
 import { type Command, useCommands } from "@/app/commands";
 import { useTexts } from "@/i18n";
-import { download, toCsv } from "@/lib/csv";
+import { download } from "@/lib/csv";
 import { change } from "@/lib/days";
 import { clockTime, count, dayName, dayOf, percent } from "@/lib/format";
 import { toPage } from "@/lib/links";
@@ -19,6 +19,7 @@ import { HeatMap } from "./heat-map";
 import type { Series } from "./plot";
 import { useFigures } from "./queries";
 import { Shares } from "./shares";
+import { callSheet } from "./sheet";
 import { Views } from "./views";
 import { type Window, before, windowOf } from "./window";
 
@@ -33,7 +34,8 @@ export function Analytics() {
   const shown = windowOf(search, today);
   const query = useFigures(shown, search.agent);
   const figures = query.data;
-  const save = useMemo(() => (): void => { if (figures) download(`calls-${figures.days[0]?.date ?? ""}-${figures.days.at(-1)?.date ?? ""}.csv`, csvOf(figures)); }, [figures]);
+  const nameOf = useAgentName();
+  const save = useMemo(() => (): void => { if (figures) download(`calls-${figures.days[0]?.date ?? ""}-${figures.days.at(-1)?.date ?? ""}.csv`, callSheet(figures, nameOf)); }, [figures, nameOf]);
   const commands = useMemo<Command[]>(() => [{ id: "analytics export", label: t.export, keys: "e", run: save }], [t, save]);
   useCommands(commands);
   return (
@@ -65,10 +67,15 @@ export function Analytics() {
   );
 }
 
-function Content({ figures, shown, agent }: { figures: Figured; shown: Window; agent: string | undefined }) {
+function useAgentName(): (id: string | null) => string {
   const t = useTexts("analytics");
   const agents = useAllFlows().data;
-  const nameOf = (id: string | null): string => (id === null ? t.noAgent : (agents?.find((each) => each.id === id)?.name ?? t.goneAgent));
+  return useCallback((id) => (id === null ? t.noAgent : (agents?.find((each) => each.id === id)?.name ?? t.goneAgent)), [agents, t]);
+}
+
+function Content({ figures, shown, agent }: { figures: Figured; shown: Window; agent: string | undefined }) {
+  const t = useTexts("analytics");
+  const nameOf = useAgentName();
   const total = figures.totals.calls;
   return (
     <>
@@ -152,10 +159,4 @@ function Charts({ figures }: { figures: Figured }) {
       </div>
     </>
   );
-}
-
-/** The shown figures, a day a line; names of columns are the API's, so that scripts can read them in any language. */
-function csvOf(figures: Figured): string {
-  const names = ["calls", "inbound", "outbound", "answered", "talk_seconds", "average_seconds", "interruptions", "first_sound_p50_ms", "first_sound_p95_ms", "first_answer_p50_ms", "first_answer_p95_ms", "ours_p95_ms", "model_p95_ms"] as const;
-  return toCsv(["date", ...names], figures.days.map((day) => [day.date, ...names.map((name) => day.figures[name])]));
 }

@@ -4,7 +4,7 @@ import { useMemo, useState } from "react";
 import type { Schemas } from "@/api/client";
 import { useZone } from "@/api/me";
 import { useTexts } from "@/i18n";
-import { download, toCsv } from "@/lib/csv";
+import { download } from "@/lib/csv";
 import { count, dayName, dayOf, percent } from "@/lib/format";
 import { Button } from "@/ui/button";
 import { Figure, Figures } from "@/ui/figure";
@@ -13,6 +13,7 @@ import { ChartCard } from "./chart-card";
 import { Filters } from "./filters";
 import type { Series } from "./plot";
 import { useTextFigures } from "./queries";
+import { textSheet } from "./sheet";
 import { Views } from "./views";
 import { windowOf } from "./window";
 
@@ -32,7 +33,7 @@ export function TextAnalytics() {
       title={t.title}
       lead={t.textsLead(dayName(shown.first, true), dayName(shown.last, true), zone)}
       actions={
-        <Button icon={Download} off={figures ? null : t.noTexts} onClick={() => figures && download(`texts-${shown.first}-${shown.last}.csv`, csvOf(figures))}>
+        <Button icon={Download} off={figures ? null : t.noTexts} onClick={() => figures && download(`texts-${shown.first}-${shown.last}.csv`, textSheet(figures))}>
           {t.export}
         </Button>
       }
@@ -139,22 +140,5 @@ function Table({ title, head, rows }: { title: string; head: string[]; rows: { k
         </table>
       </div>
     </Card>
-  );
-}
-
-/** All that is shown; the first column says of what a line is. Names are the API's, so that scripts can read them in any language. */
-function csvOf(figures: Figured): string {
-  const names = ["incoming", "outgoing", "delivered", "failed", "incoming_segments", "outgoing_segments", "replies", "opt_outs", "conversations"] as const;
-  type Line = Partial<Record<(typeof names)[number], number>>;
-  const line = (of: string, name: string, cells: Line): (string | number | undefined)[] => [of, name, ...names.map((each) => cells[each])];
-  return toCsv(
-    ["of", "name", ...names],
-    [
-      line("total", "", figures.totals),
-      ...figures.days.map((each) => line("day", each.date, each.figures)),
-      ...(["people", "agents", "api", "nobody"] as const).map((each) => line("answered_by", each, { conversations: figures.answered[each] })),
-      ...figures.senders.map((each) => line("sender", each.sent_by, each)),
-      ...figures.campaigns.map((each) => line("campaign", each.name, each)),
-    ],
   );
 }

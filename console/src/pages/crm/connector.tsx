@@ -7,7 +7,6 @@ import { useChange } from "@/api/acts";
 import { api, data, idempotencyKey } from "@/api/client";
 import { useCan } from "@/api/me";
 import { useTexts } from "@/i18n";
-import { useAttempt } from "@/lib/attempt";
 import { byField } from "@/lib/refusals";
 import { Button } from "@/ui/button";
 import { Confirm } from "@/ui/dialog";
@@ -18,7 +17,7 @@ import { StatusBadge } from "./badges";
 import { ConnectorFields, FIELDS, type Values, valuesOf } from "./form";
 import { LogDialog, Logs } from "./logs";
 import { type Connector, type Log, TOUCHED, patchConnector, useConnector } from "./queries";
-import { SecretDialog } from "./secret";
+import { RotateSecret } from "./secret";
 
 export function ConnectorPage() {
   const t = useTexts("crm");
@@ -48,17 +47,8 @@ function Actions({ connector }: { connector: Connector }) {
   const t = useTexts("crm");
   const [answered, setAnswered] = useState<Log | null>(null);
   const [isRotating, setRotating] = useState(false);
-  const [rotated, setRotated] = useState<Connector | null>(null);
-  const attempt = useAttempt();
   const path = { id: connector.id };
   const ping = useChange(() => data(api.POST("/api/crm-connectors/{id}/ping", { params: { path, header: { "Idempotency-Key": idempotencyKey() } } })), TOUCHED, { onDone: setAnswered });
-  const rotate = useChange(() => data(api.POST("/api/crm-connectors/{id}/rotate-secret", { params: { path, header: { "Idempotency-Key": attempt.key("rotate") } } })), TOUCHED, {
-    onDone: (made) => {
-      attempt.done();
-      setRotating(false);
-      setRotated(made);
-    },
-  });
   return (
     <>
       <Button icon={KeyRound} needs="integrations:write" onClick={() => setRotating(true)}>
@@ -67,10 +57,7 @@ function Actions({ connector }: { connector: Connector }) {
       <Button look="primary" icon={Radio} needs="integrations:write" busy={ping.isPending} onClick={() => ping.mutate(undefined)}>
         {t.ping}
       </Button>
-      <Confirm isOpen={isRotating} onClose={() => setRotating(false)} title={t.rotateTitle} verb={t.rotate} needs="integrations:write" isBusy={rotate.isPending} onConfirm={() => rotate.mutate(undefined)}>
-        <p>{t.rotateLead}</p>
-      </Confirm>
-      {rotated && <SecretDialog connector={rotated} onClose={() => setRotated(null)} />}
+      {isRotating && <RotateSecret connector={connector} onClose={() => setRotating(false)} />}
       {answered && <LogDialog log={answered} onClose={() => setAnswered(null)} />}
     </>
   );

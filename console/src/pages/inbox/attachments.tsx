@@ -4,7 +4,7 @@ import { asApiError } from "@/api/queries";
 import { useTexts } from "@/i18n";
 import { bytes } from "@/lib/format";
 import { IconButton } from "@/ui/button";
-import { MOST_FILES, type ThreadKey, draftOf, setDraft } from "./drafts";
+import { MOST_FILES } from "./drafts";
 import { ACCEPTED, type Attachment, discard, fitting, refusalOf, upload } from "./uploads";
 
 export interface Attaching {
@@ -15,8 +15,14 @@ export interface Attaching {
   remove: (id: string) => void;
 }
 
-/** Adding files to a thread's draft, by whichever way they come. */
-export function useAttaching(thread: ThreadKey): Attaching {
+/** A draft's files, as they are now: a file arrives after other things have changed. */
+export interface Uploads {
+  get: () => readonly Attachment[];
+  set: (uploads: Attachment[]) => void;
+}
+
+/** Adding files to a draft, by whichever way they come. */
+export function useAttaching(draft: Uploads): Attaching {
   const t = useTexts("inbox");
   const [pending, setPending] = useState<Attaching["pending"]>([]);
   const [faults, setFaults] = useState<string[]>([]);
@@ -27,10 +33,10 @@ export function useAttaching(thread: ThreadKey): Attaching {
     setPending((now) => [...now, { at, name: given.name }]);
     try {
       const file = await fitting(given);
-      const refusal = refusalOf(file.size, draftOf(thread).uploads);
+      const refusal = refusalOf(file.size, draft.get());
       if (refusal) throw new Error(t.uploadRefusals[refusal](MOST_FILES));
       const stored = await upload(file);
-      setDraft(thread, { uploads: [...draftOf(thread).uploads, stored] });
+      draft.set([...draft.get(), stored]);
     } catch (error) {
       const { details, message } = asApiError(error);
       // What is left for the server to find is the kind, by the bytes.
@@ -45,11 +51,11 @@ export function useAttaching(thread: ThreadKey): Attaching {
     faults,
     // One after the other: each is held against what the ones before have left.
     take: async (files) => {
-      setFaults([]);
+      if (files.length > 0) setFaults([]);
       for (const file of files) await takeOne(file);
     },
     remove: (id) => {
-      setDraft(thread, { uploads: draftOf(thread).uploads.filter((each) => each.id !== id) });
+      draft.set(draft.get().filter((each) => each.id !== id));
       discard(id);
     },
   };
@@ -87,6 +93,37 @@ export function Attachments({ uploads, attaching }: { uploads: readonly Attachme
       ))}
     </>
   );
+}
+
+/** Where files are dropped on a draft. */
+export function DropZone({ onFiles, children }: { onFiles: (files: File[]) => void; children: React.ReactNode }) {
+  const [isOver, setOver] = useState(false);
+  return (
+    <div
+      className={`relative rounded-control ${isOver ? "bg-accent-soft outline-2 outline-accent" : ""}`}
+      onDragOver={(event) => {
+        if (!event.dataTransfer.types.includes("Files")) return;
+        event.preventDefault();
+        setOver(true);
+      }}
+      onDragLeave={() => setOver(false)}
+      onDrop={(event) => {
+        setOver(false);
+        if (event.dataTransfer.files.length === 0) return;
+        event.preventDefault();
+        onFiles([...event.dataTransfer.files]);
+      }}
+    >
+      {children}
+    </div>
+  );
+}
+
+/** The files that are pasted. Cells and formatted words come with a picture of themselves: they are pasted as words. */
+export function pasted(event: React.ClipboardEvent): File[] {
+  if (event.clipboardData.files.length === 0 || event.clipboardData.types.includes("text/plain")) return [];
+  event.preventDefault();
+  return [...event.clipboardData.files];
 }
 
 /** The hidden field behind a button that chooses files. */

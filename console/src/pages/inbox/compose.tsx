@@ -1,4 +1,5 @@
 import { useNavigate } from "@tanstack/react-router";
+import { Image } from "lucide-react";
 import { useRef, useState } from "react";
 import { useChange } from "@/api/acts";
 import { api, data, idempotencyKey } from "@/api/client";
@@ -8,26 +9,36 @@ import { completed, inE164 } from "@/api/phones";
 import { useTexts } from "@/i18n";
 import { phone } from "@/lib/format";
 import { segmentsOf } from "@/lib/segments";
-import { Button } from "@/ui/button";
+import { Button, IconButton } from "@/ui/button";
 import { Dialog } from "@/ui/dialog";
 import { SelectField, TextArea, TextField } from "@/ui/field";
+import { useNoStrayFiles } from "@/ui/stray-files";
+import { Attachments, DropZone, FileChooser, pasted, useAttaching } from "./attachments";
 import { useNumbers } from "./queries";
 import { AskLate, LateNote, useTextingHours } from "./quiet-hours";
+import type { Attachment } from "./uploads";
 
 interface Wanted {
   number: string;
   to: string;
   body: string;
+  uploads: Attachment[];
+}
+
+const NOTHING: Wanted = { number: "", to: "", body: "", uploads: [] };
+
+function isBlank(wanted: Wanted): boolean {
+  return wanted.body.trim() === "" && wanted.uploads.length === 0;
 }
 
 /** What was begun and not sent, for who closes the dialog and comes back; as long as the tab is open. */
 function useKept(given: string): [Wanted, (wanted: Wanted | null) => void] {
   const place = `hum.new-text.${ownKey(useMe(), "")}`;
   const [first] = useState<Wanted>(() => {
-    const kept = JSON.parse(sessionStorage.getItem(place) ?? "null") as Wanted | null;
-    return kept && (given === "" || given === kept.to) ? kept : { number: "", to: given, body: "" };
+    const kept = JSON.parse(sessionStorage.getItem(place) ?? "null") as Partial<Wanted> | null;
+    return kept && (given === "" || given === kept.to) ? { ...NOTHING, ...kept } : { ...NOTHING, to: given };
   });
-  return [first, (wanted) => (wanted?.body.trim() ? sessionStorage.setItem(place, JSON.stringify(wanted)) : sessionStorage.removeItem(place))];
+  return [first, (wanted) => (wanted && !isBlank(wanted) ? sessionStorage.setItem(place, JSON.stringify(wanted)) : sessionStorage.removeItem(place))];
 }
 
 /** A text to somebody who may have no thread yet. */
@@ -40,22 +51,33 @@ export function Compose({ onClose, to: given = "" }: { onClose: () => void; to?:
   const [faults, setFaults] = useState<Record<string, string>>({});
   const key = useRef(idempotencyKey());
   const number = wanted.number || numbers[0]?.id || "";
+  const latest = useRef(first);
+  const adopt = (change: Partial<Wanted>): void => {
+    latest.current = { ...latest.current, ...change };
+    setWanted(latest.current);
+  };
   const set = (change: Partial<Wanted>): void => {
-    const next = { ...wanted, ...change };
-    setWanted(next);
-    keep(next);
+    adopt(change);
+    keep(latest.current);
     key.current = idempotencyKey(); // another text is another request
   };
+  const chooser = useRef<HTMLInputElement>(null);
+  const attaching = useAttaching({ get: () => latest.current.uploads, set: (uploads) => set({ uploads }) });
+  useNoStrayFiles();
   const [isAsking, setAsking] = useState(false);
   const e164 = e164Of(wanted.to);
   const hours = useTextingHours(/^\+\d{8,15}$/.test(e164) ? { contact_e164: e164 } : null);
-  const isLate = wanted.body.trim() !== "" && hours?.is_open === false;
+  const isLate = !isBlank(wanted) && hours?.is_open === false;
   const start = useChange(
     async (waits: boolean) =>
       data(
         api.POST("/api/sms/conversations", {
           params: { header: { "Idempotency-Key": key.current } },
-          body: { twilio_number_id: number, contact_e164: await inE164(wanted.to, "contact_e164"), ...(wanted.body.trim() ? { initial_message: { body: wanted.body.trim(), honor_quiet_hours: waits } } : {}) },
+          body: {
+            twilio_number_id: number,
+            contact_e164: await inE164(wanted.to, "contact_e164"),
+            ...(isBlank(wanted) ? {} : { initial_message: { body: wanted.body.trim(), honor_quiet_hours: waits, ...(wanted.uploads.length > 0 ? { upload_ids: wanted.uploads.map((each) => each.id) } : {}) } }),
+          },
         }),
       ),
     [["conversations"], ["inbox"]],
@@ -72,7 +94,8 @@ export function Compose({ onClose, to: given = "" }: { onClose: () => void; to?:
       },
     },
   );
-  const off = numbers.length === 0 ? t.noTextNumber : wanted.to.trim() === "" ? t.recipientFirst : null;
+  const fileFault = Object.entries(faults).find(([field]) => /^initial_message\.(upload_ids|media)/.test(field))?.[1];
+  const off = numbers.length === 0 ? t.noTextNumber : wanted.to.trim() === "" ? t.recipientFirst : attaching.pending.length > 0 ? t.waitsForUpload : null;
   return (
     <Dialog
       isOpen
@@ -83,7 +106,7 @@ export function Compose({ onClose, to: given = "" }: { onClose: () => void; to?:
         <>
           <Button onClick={onClose}>{t.cancel}</Button>
           <Button look="primary" needs="sms:write" off={off} busy={start.isPending} onClick={() => (isLate ? setAsking(true) : start.mutate(false))}>
-            {wanted.body.trim() ? t.send : t.openThread}
+            {isBlank(wanted) ? t.openThread : t.send}
           </Button>
         </>
       }
@@ -99,23 +122,34 @@ export function Compose({ onClose, to: given = "" }: { onClose: () => void; to?:
           }}
         />
       )}
-      <div className="space-y-2">
-        {isLate && <LateNote hours={hours} />}
-        {numbers.length === 0 && <p className="rounded-control bg-warn-soft px-3 py-2 text-warn">{t.noTextNumber}</p>}
-        <Recipient value={wanted.to} error={faults["contact_e164"]} onChange={(to) => set({ to })} onLeave={() => void completed(wanted.to).then((to) => setWanted((now) => (now.to === wanted.to ? { ...now, to } : now)))} />
-        {numbers.length > 1 && (
-          <SelectField label={t.from} error={faults["twilio_number_id"]} value={number} choices={numbers.map((each) => ({ value: each.id, label: [each.friendly_name, phone(each.e164)].filter(Boolean).join(" · ") }))} onChange={(event) => set({ number: event.target.value })} />
-        )}
-        <TextArea
-          label={t.text}
-          rows={4}
-          maxLength={1600}
-          error={faults["initial_message.body"] ?? faults["body"]}
-          hint={wanted.body.trim() ? t.segments(segmentsOf(wanted.body.trim()).segments) : t.textHint}
-          value={wanted.body}
-          onChange={(event) => set({ body: event.target.value })}
-        />
-      </div>
+      <DropZone onFiles={(files) => void attaching.take(files)}>
+        <div className="space-y-2">
+          {isLate && <LateNote hours={hours} />}
+          {numbers.length === 0 && <p className="rounded-control bg-warn-soft px-3 py-2 text-warn">{t.noTextNumber}</p>}
+          <Recipient value={wanted.to} error={faults["contact_e164"]} onChange={(to) => set({ to })} onLeave={() => void completed(wanted.to).then((to) => latest.current.to === wanted.to && adopt({ to }))} />
+          {numbers.length > 1 && (
+            <SelectField label={t.from} error={faults["twilio_number_id"]} value={number} choices={numbers.map((each) => ({ value: each.id, label: [each.friendly_name, phone(each.e164)].filter(Boolean).join(" · ") }))} onChange={(event) => set({ number: event.target.value })} />
+          )}
+          <TextArea
+            label={t.text}
+            rows={4}
+            maxLength={1600}
+            error={faults["initial_message.body"] ?? faults["body"]}
+            hint={wanted.body.trim() ? t.segments(segmentsOf(wanted.body.trim()).segments) : t.textHint}
+            value={wanted.body}
+            onPaste={(event) => void attaching.take(pasted(event))}
+            onChange={(event) => set({ body: event.target.value })}
+          />
+          <Attachments uploads={wanted.uploads} attaching={attaching} />
+          {fileFault && (
+            <p role="alert" className="text-[13px] font-medium text-bad">
+              {fileFault}
+            </p>
+          )}
+          <IconButton size="sm" label={t.addMedia} icon={Image} title={t.mediaHint} onClick={() => chooser.current?.click()} />
+          <FileChooser chooser={chooser} onFiles={(files) => void attaching.take(files)} />
+        </div>
+      </DropZone>
     </Dialog>
   );
 }

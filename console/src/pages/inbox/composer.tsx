@@ -7,9 +7,9 @@ import { Button, IconButton } from "@/ui/button";
 import { Dialog } from "@/ui/dialog";
 import { useNow } from "@/ui/now";
 import { Later } from "./actions";
-import { Attachments, FileChooser, useAttaching } from "./attachments";
+import { Attachments, DropZone, FileChooser, pasted, useAttaching } from "./attachments";
 import { Counter } from "./counter";
-import { isBlank, setDraft, useKept } from "./drafts";
+import { draftOf, isBlank, setDraft, useKept } from "./drafts";
 import type { History } from "./history";
 import { OptedOut } from "./opted-out";
 import { AskLate, LateNote, useTextingHours } from "./quiet-hours";
@@ -68,9 +68,8 @@ function Writing({ conversation, history, field }: ComposerProps) {
   const [isBehind, setBehind] = useState(false);
   const [isAsking, setAsking] = useState(false);
   const [isScheduling, setScheduling] = useState(false);
-  const [isOver, setOver] = useState(false);
   const chooser = useRef<HTMLInputElement>(null);
-  const attaching = useAttaching(thread);
+  const attaching = useAttaching({ get: () => draftOf(thread).uploads, set: (uploads) => setDraft(thread, { uploads }) });
   const hours = useTextingHours({ conversation_id: conversation.id }, draft.scheduledAt);
   const picker = useTemplatePicker(conversation.id, draft.body, (body) => {
     setDraft(thread, { body });
@@ -90,21 +89,7 @@ function Writing({ conversation, history, field }: ComposerProps) {
     setBehind(hindrance === "behind");
   };
   return (
-    <div
-      className={`relative rounded-control ${isOver ? "bg-accent-soft outline-2 outline-accent" : ""}`}
-      onDragOver={(event) => {
-        if (!event.dataTransfer.types.includes("Files")) return;
-        event.preventDefault();
-        setOver(true);
-      }}
-      onDragLeave={() => setOver(false)}
-      onDrop={(event) => {
-        setOver(false);
-        if (event.dataTransfer.files.length === 0) return;
-        event.preventDefault();
-        void attaching.take([...event.dataTransfer.files]);
-      }}
-    >
+    <DropZone onFiles={(files) => void attaching.take(files)}>
       <TemplatePicker picker={picker} />
       {isBehind && (
         <p role="alert" className="mb-2 rounded-control bg-warn-soft px-3 py-1.5 text-[13px] font-medium text-warn">
@@ -135,12 +120,7 @@ function Writing({ conversation, history, field }: ComposerProps) {
             setDraft(thread, { body: event.target.value });
             setBehind(false);
           }}
-          onPaste={(event) => {
-            // Cells and formatted words come with a picture of themselves: they are pasted as words.
-            if (event.clipboardData.files.length === 0 || event.clipboardData.types.includes("text/plain")) return;
-            event.preventDefault();
-            void attaching.take([...event.clipboardData.files]);
-          }}
+          onPaste={(event) => void attaching.take(pasted(event))}
           onKeyDown={(event) => {
             if (picker.onKey(event)) return;
             if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) {
@@ -171,6 +151,6 @@ function Writing({ conversation, history, field }: ComposerProps) {
           />
         </Dialog>
       )}
-    </div>
+    </DropZone>
   );
 }

@@ -9,9 +9,10 @@ import { byField } from "@/lib/refusals";
 import { Button } from "@/ui/button";
 import { Dialog } from "@/ui/dialog";
 import { SelectField, TextField } from "@/ui/field";
+import { useNoStrayFiles } from "@/ui/stray-files";
 import { toast } from "@/ui/toast";
 import { type Document, type Format, addDocument } from "./queries";
-import { type Source, formatOf, titleOf, titleOfUrl, titlesOf } from "./source";
+import { MOST_FILES, type Source, chosen, formatOf, titleOf, titleOfUrl, titlesOf } from "./source";
 import { FilePicker, type Kind, KindPicker, TextSource, isSendable } from "./source-fields";
 
 const FIELDS = ["name", "language", "text", "url", "refetch_hours", "content", "format"] as const;
@@ -22,7 +23,7 @@ export function AddDocument({ dropped, onClose }: { dropped: File[]; onClose: ()
   const t = useTexts("knowledge");
   const shell = useTexts("shell");
   const [kind, setKind] = useState<Kind>("file");
-  const [files, setFiles] = useState(dropped);
+  const [{ files, left }, setChosen] = useState(() => chosen(dropped, MOST_FILES));
   const [text, setText] = useState("");
   const [format, setFormat] = useState<Format>("markdown");
   const [url, setUrl] = useState("");
@@ -32,6 +33,7 @@ export function AddDocument({ dropped, onClose }: { dropped: File[]; onClose: ()
   const [faults, setFaults] = useState<Faults>({});
   const [refused, setRefused] = useState<ReadonlyMap<File, string>>(new Map());
   const attempt = useAttempt();
+  useNoStrayFiles();
   const isMany = kind === "file" && files.length > 1;
   const named = name.trim() || (kind === "url" ? titleOfUrl(url.trim()) : kind === "file" && files[0] ? titleOf(files[0].name) : "");
   const source: Source | null = kind === "url" ? { kind, url: url.trim(), refetchHours } : kind === "text" ? { kind, text, format } : files[0] ? { kind, file: files[0], format: formatOf(files[0].name) } : null;
@@ -41,11 +43,11 @@ export function AddDocument({ dropped, onClose }: { dropped: File[]; onClose: ()
         toast.done(t.added(made.name));
         return onClose();
       }
-      const left = made.filter((each) => each.refusal !== null);
-      if (left.length < made.length) toast.done(t.addedMany(made.length - left.length));
-      if (left.length === 0) return onClose();
-      setFiles(left.map((each) => each.file));
-      return setRefused(new Map(left.map((each) => [each.file, each.refusal ? whyOf(each.refusal) : ""])));
+      const unsent = made.filter((each) => each.refusal !== null);
+      if (unsent.length < made.length) toast.done(t.addedMany(made.length - unsent.length));
+      if (unsent.length === 0) return onClose();
+      setChosen({ files: unsent.map((each) => each.file), left });
+      return setRefused(new Map(unsent.map((each) => [each.file, each.refusal ? whyOf(each.refusal) : ""])));
     },
     onError: (error) => {
       const { at, rest } = byField(error, FIELDS);
@@ -79,7 +81,7 @@ export function AddDocument({ dropped, onClose }: { dropped: File[]; onClose: ()
         }}
       >
         <KindPicker kind={kind} kinds={["file", "text", "url"]} onChange={setKind} />
-        {kind === "file" && <FilePicker files={files} refused={refused} isMany onFiles={setFiles} />}
+        {kind === "file" && <FilePicker files={files} left={left} refused={refused} isMany onFiles={setChosen} />}
         {kind === "file" && faults.content && <p role="alert" className="text-xs font-medium text-bad">{faults.content}</p>}
         {kind === "text" && <TextSource text={text} format={format} onText={setText} onFormat={setFormat} error={faults.text} />}
         {kind === "url" && (

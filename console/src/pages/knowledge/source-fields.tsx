@@ -6,7 +6,7 @@ import { MOST_FILE_BYTES } from "@/lib/files";
 import { bytes } from "@/lib/format";
 import { IconButton } from "@/ui/button";
 import { SelectField, TextArea } from "@/ui/field";
-import { ACCEPTED } from "./source";
+import { ACCEPTED, type Chosen, MOST_FILES, chosen } from "./source";
 import type { Format } from "./queries";
 
 export type Kind = "file" | "text" | "url";
@@ -24,13 +24,20 @@ export function KindPicker({ kind, kinds, onChange }: { kind: Kind; kinds: reado
   );
 }
 
-/** `refused` tells why a file was not taken, beside its name. */
-export function FilePicker({ files, refused, isMany, onFiles }: { files: readonly File[]; refused?: ReadonlyMap<File, string>; isMany: boolean; onFiles: (files: File[]) => void }) {
+interface FilePickerProps extends Chosen {
+  /** Why a file was not taken, beside its name. */
+  refused?: ReadonlyMap<File, string>;
+  isMany: boolean;
+  onFiles: (chosen: Chosen) => void;
+}
+
+export function FilePicker({ files, left, refused, isMany, onFiles }: FilePickerProps) {
   const t = useTexts("knowledge");
   const input = useRef<HTMLInputElement>(null);
   const [isOver, setOver] = useState(false);
   const whyNot = (file: File): string | undefined => (isTooLarge(file) ? t.tooLarge(bytes(MOST_FILE_BYTES)) : file.size === 0 ? t.emptyFile : refused?.get(file));
-  const take = (list: FileList | null): void => onFiles([...(list ?? [])].slice(0, isMany ? MOST_FILES : 1));
+  const most = isMany ? MOST_FILES : 1;
+  const take = (list: FileList | null): void => onFiles(chosen([...(list ?? [])], most));
   return (
     <div
       onDragOver={(event) => {
@@ -58,7 +65,7 @@ export function FilePicker({ files, refused, isMany, onFiles }: { files: readonl
                 <span className="min-w-0 truncate">{file.name}</span>
                 <span className="flex shrink-0 items-center gap-1">
                   <span className="tabular text-dim">{bytes(file.size)}</span>
-                  {isMany && <IconButton size="sm" icon={X} label={t.takeOut(file.name)} onClick={() => onFiles(files.toSpliced(at, 1))} />}
+                  {isMany && <IconButton size="sm" icon={X} label={t.takeOut(file.name)} onClick={() => onFiles({ files: files.toSpliced(at, 1), left })} />}
                 </span>
               </span>
               {whyNot(file) && (
@@ -70,11 +77,14 @@ export function FilePicker({ files, refused, isMany, onFiles }: { files: readonl
           ))}
         </ul>
       )}
+      {left > 0 && (
+        <p role="alert" className="mt-2 text-xs font-medium text-bad">
+          {t.leftOut(left, most)}
+        </p>
+      )}
     </div>
   );
 }
-
-export const MOST_FILES = 20;
 
 function isTooLarge(file: File): boolean {
   return file.size > MOST_FILE_BYTES;

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { formatOf, titleOf, titleOfUrl } from "./source";
+import { chosen, formatOf, titleOf, titleOfUrl } from "./source";
 
 describe("a document's source", () => {
   it.each([
@@ -10,4 +10,13 @@ describe("a document's source", () => {
   ])("%s", (file, format, title) => expect([formatOf(file), titleOf(file)]).toEqual([format, title]));
   it("never names longer than a name may be", () => expect(titleOf(`${"a".repeat(300)}.md`)).toHaveLength(120));
   it("names addresses by host and path", () => expect([titleOfUrl("https://example.com/faq"), titleOfUrl("https://example.com/"), titleOfUrl("exa")]).toEqual(["example.com/faq", "example.com", ""]));
+  it.each([
+    [0, 20, 0, 0],
+    [20, 20, 20, 0],
+    [23, 20, 20, 3],
+    [2, 1, 1, 1],
+  ])("of %s files, up to %s are taken", (count, most, taken, left) => {
+    const found = chosen(Array.from({ length: count }, (_, at) => new File(["x"], String(at))), most);
+    expect([found.files.map((each) => each.name), found.left]).toEqual([Array.from({ length: taken }, (_, at) => String(at)), left]);
+  });
 });

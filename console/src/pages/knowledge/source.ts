@@ -14,6 +14,19 @@ export const ACCEPTED = Object.keys(FORMATS)
 
 const MOST_NAME = 120;
 
+/** How many files are added at a time. */
+export const MOST_FILES = 20;
+
+/** The files that are taken, and how many were left out because they were more than are taken at a time. */
+export interface Chosen {
+  files: File[];
+  left: number;
+}
+
+export function chosen(files: readonly File[], most: number): Chosen {
+  return { files: files.slice(0, most), left: Math.max(0, files.length - most) };
+}
+
 /** What a file is by its ending; undefined leaves it to the server, which looks into it. */
 export function formatOf(fileName: string): Format | undefined {
   return FORMATS[/\.([a-z0-9]+)$/i.exec(fileName)?.[1]?.toLowerCase() ?? ""];

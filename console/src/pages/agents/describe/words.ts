@@ -1,8 +1,8 @@
 /** Values of an agent in words, line by line: a week, whom calls go to, and what is missing. */
 import type { Schemas } from "@/api/client";
-import { dayName, phone, weekday } from "@/lib/format";
+import { dayName, dayTime, phone, weekday } from "@/lib/format";
 import { isObject } from "@/ui/schema-form/schema";
-import { DAYS, type Span, clockOf, isDay, weekOf } from "../hours/hours";
+import { DAYS, type Span, isDay, weekOf } from "../hours/hours";
 
 export interface Line {
   label: string;
@@ -46,7 +46,7 @@ function daysInWords(days: readonly string[], t: HoursTexts): string {
 }
 
 function spanInWords({ from, to }: Span, t: HoursTexts): string {
-  return from === 0 && to === 1440 ? t.allDay : `${clockOf(from)}–${clockOf(to)}`;
+  return from === 0 && to === 1440 ? t.allDay : `${dayTime(from)}–${dayTime(to)}`;
 }
 
 /** Whom the agent hands calls to: a name, and a number or another agent. */
