@@ -50,7 +50,7 @@ class Output(_Strict):
     voice: str | None = None
 
 
-class Audio(_Strict):
+class AudioConfig(_Strict):
     format: Format | None = None
     output: Output | None = None
 
@@ -66,7 +66,7 @@ class SessionConfig(_Strict, kw_only=True):
     model: str
     instructions: str | None = None
     input: list[HistoryMessage] = []
-    audio: Audio | None = None
+    audio: AudioConfig | None = None
     delegation: Delegation | None = None
     triggers: list[dict[str, Any]] | None = None
     safety_identifier: str | None = None
@@ -84,7 +84,7 @@ class _Command(_Strict, tag_field="type"):
     event_id: str | None = None
 
 
-class Start(_Command, kw_only=True, tag="session.start"):
+class StartSession(_Command, kw_only=True, tag="session.start"):
     session: SessionConfig
 
 
@@ -128,7 +128,7 @@ class Close(_Command, kw_only=True, tag="session.close"):
 
 
 Append = AppendInstructions | AppendThinking | AppendCommentary
-Command = Start | Update | AppendAudio | Mute | Unmute | Append | Close
+Command = StartSession | Update | AppendAudio | Mute | Unmute | Append | Close
 _decode = msgspec.json.Decoder(Command).decode
 _KNOWN = tuple(kind.__struct_config__.tag for kind in Command.__args__)
 
@@ -191,7 +191,7 @@ def check_append(append: Append) -> None:
         raise _too_long("content", MAX_APPEND_TOKENS)
 
 
-def _check_audio(audio: Audio | None) -> None:
+def _check_audio(audio: AudioConfig | None) -> None:
     if audio is None:
         return
     rates = {"audio/pcm": (16_000, 24_000), "audio/pcmu": (8_000,), "audio/pcma": (8_000,)}
@@ -209,12 +209,12 @@ def _too_long(param: str, most: int) -> Refusal:
 
 def _refusal(error: str) -> Refusal:
     """Return the API's refusal for a message of msgspec, such as "Object missing required field `x` - at `$.session`"."""
-    told, _, place = error.partition(" - at ")
+    problem, _, place = error.partition(" - at ")
     prefix = place.strip("`").removeprefix("$").removeprefix(".")
-    field = told.partition("`")[2].rstrip("`")
+    field = problem.partition("`")[2].rstrip("`")
     param = ".".join(part for part in (prefix, field) if part)
-    if told.startswith("Object missing required field"):
+    if problem.startswith("Object missing required field"):
         return missing(param)
-    if told.startswith("Object contains unknown field"):
+    if problem.startswith("Object contains unknown field"):
         return unknown_parameter(param)
-    return Refusal(f"Invalid value for '{prefix}': {told}.", code="invalid_value", param=prefix or None)
+    return Refusal(f"Invalid value for '{prefix}': {problem}.", code="invalid_value", param=prefix or None)

@@ -41,13 +41,13 @@ class LiveRecord:
 
     def spoken(self) -> str:
         """Return the model's words that were sent, in order."""
-        return " ".join(sentence.said_text for sentence in self.sentences if sentence.said)
+        return " ".join(sentence.sent_text for sentence in self.sentences if sentence.sent_words)
 
     def as_json(self) -> dict[str, Any]:
         """Return the record."""
         return {
             "sentences": [
-                {"text": each.text, "sent": each.said_text, "began_ms": each.began_ms, "was_cut": each.was_cut}
+                {"text": each.text, "sent": each.sent_text, "began_ms": each.began_ms, "was_cut": each.was_cut}
                 for each in self.sentences
             ],
             "appended": [[each.kind, each.content, each.delegation_id, each.at_ms] for each in self.appended],

@@ -96,9 +96,9 @@ class LiveSession:
     def _carry_out(self, command: Command) -> None:
         hearing = self._hearing
         match command:
-            case commands.Start() if hearing is None:
+            case commands.StartSession() if hearing is None:
                 self._start(command)
-            case commands.Start():
+            case commands.StartSession():
                 raise Refusal("The session has started already.", code="session_already_started", param="type")
             case _ if hearing is None:
                 raise Refusal("The first event is session.start.", code="session_not_started", param="type")
@@ -109,8 +109,8 @@ class LiveSession:
                     self.end("content")
             case commands.Mute() | commands.Unmute():
                 hearing.is_muted = isinstance(command, commands.Mute)
-                told = "muted" if hearing.is_muted else "unmuted"
-                self._stage.emit(f"session.input_audio.{told}", _echo(command.event_id))
+                state = "muted" if hearing.is_muted else "unmuted"
+                self._stage.emit(f"session.input_audio.{state}", _echo(command.event_id))
             case commands.Update():
                 self._update(command)
             case commands.Close():
@@ -118,7 +118,7 @@ class LiveSession:
             case _:
                 hearing.tell(command)
 
-    def _start(self, start: commands.Start) -> None:
+    def _start(self, start: commands.StartSession) -> None:
         commands.check_start(start.session)
         if self._stage.faults.live.never_starts:
             return
@@ -207,9 +207,9 @@ class _Hearing:
 
     def _piece(self, heard: bytes) -> None:
         begun = len(self._voice.sentences)
-        said, fragments = self._voice.piece(self.at_ms)
+        sound, fragments = self._voice.piece(self.at_ms)
         self._dialogue += self._voice.sentences[begun:]
-        self._give(said)
+        self._give(sound)
         for fragment in fragments:
             self._words("output", fragment.text, fragment.start_ms)
         self.at_ms += PIECE_MS
@@ -241,7 +241,7 @@ class _Hearing:
         situation = AnswerSituation(
             instructions="\n".join(self._instructions),
             caller_text=text,
-            dialogue=[each if isinstance(each, tuple) else ("assistant", each.said_text) for each in self._dialogue],
+            dialogue=[each if isinstance(each, tuple) else ("assistant", each.sent_text) for each in self._dialogue],
             called=self._called,
         )
         turn = mind.choose_turn(stage.player, stage.player.next_turn(), situation)

@@ -19,19 +19,19 @@ FRAME_MS = 200
 
 @dataclass(slots=True)
 class Sentence:
-    """What the model says in one go; `said` are the words of the sound that was sent, which the model believes was heard."""
+    """What the model says in one go; `sent_words` are the words of the sound that was sent, which the model believes was heard."""
 
     text: str
     voiced: Voiced
     began_ms: int = -1
     sent_bytes: int = 0
-    said: list[Word] = field(default_factory=list)
+    sent_words: list[Word] = field(default_factory=list)
     was_cut: bool = False
 
     @property
-    def said_text(self) -> str:
+    def sent_text(self) -> str:
         """The words that were sent."""
-        return "".join(word.text for word in self.said).strip()
+        return "".join(word.text for word in self.sent_words).strip()
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +85,7 @@ class LiveVoice:
         sentence.sent_bytes += len(sound)
         from_ms, to_ms = self.codec.ms(start), self.codec.ms(start) + PIECE_MS
         words = [word for word in sentence.voiced.words if from_ms <= word.start_ms < to_ms]
-        sentence.said += words
+        sentence.sent_words += words
         if sentence.sent_bytes >= len(sentence.voiced.payload):
             self._speaking = None
         fragments = [_fragment(words, sentence.began_ms)] if words else []

@@ -52,7 +52,7 @@ def test_the_model_falls_silent_for_a_caller_and_believes_that_all_it_sent_was_h
     cut, answer = room.truth.live.sentences
     # Speech over it counts after 500 ms, and 400 ms later it is silent.
     assert cut.was_cut and cut.sent_bytes == (2_900 - cut.began_ms) * 8
-    assert 0 < len(cut.said_text) < len(cut.text) and cut.text.startswith(cut.said_text)
+    assert 0 < len(cut.sent_text) < len(cut.text) and cut.text.startswith(cut.sent_text)
     assert answer.text == "Yes?"
     told = {"response.done", "input_audio_buffer.speech_started", "conversation.item.truncated"}
     assert not told & set(room.types()), "nobody is told"
@@ -65,7 +65,7 @@ def test_a_nod_stops_nothing_and_is_not_answered() -> None:
     room.line(speech(300))
     room.silence(9_000)
     (sentence,) = room.truth.live.sentences
-    assert sentence.said_text == sentence.text and room.words("input") == " Hello. Mhm."
+    assert sentence.sent_text == sentence.text and room.words("input") == " Hello. Mhm."
 
 
 def test_texts_are_placed_and_a_commentary_is_said() -> None:
