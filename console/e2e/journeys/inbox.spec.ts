@@ -180,11 +180,11 @@ test("a new text takes files as the thread's composer does, and they arrive", as
   const to = stranger();
   await admin.go("/inbox");
   const dialog = page.getByRole("dialog");
-  const open = async (): Promise<void> => {
+  const newText = async (): Promise<void> => {
     await page.getByRole("button", { name: "New text" }).first().click();
     await expect(dialog).toBeVisible();
   };
-  await open();
+  await newText();
   await dialog.getByLabel("To", { exact: true }).fill(to);
   const chooser = page.waitForEvent("filechooser");
   await dialog.getByRole("button", { name: "Add a picture or file" }).click();
@@ -205,7 +205,7 @@ test("a new text takes files as the thread's composer does, and they arrive", as
   await toSend.getByRole("button", { name: "Remove ana.vcf" }).click();
   // What was begun is there for who comes back.
   await dialog.getByRole("button", { name: "Cancel" }).click();
-  await open();
+  await newText();
   await expect(toSend.getByRole("listitem")).toHaveCount(1);
   await dialog.getByRole("button", { name: "Send", exact: true }).click();
   await expect(page).toHaveURL(/\/inbox\/conv_/);
