@@ -57,6 +57,16 @@ class ContactsServicer:
         row = await usecases.change(ctx.tx, ctx.principal, id, request.contact, paths)
         return pb.UpdateContactResponse(contact=present(row))
 
+    async def TagContacts(self, request: pb.TagContactsRequest, ctx: TransactionContext) -> pb.TagContactsResponse:
+        parsed = {id: text for text in request.ids if (id := ids.parse(Kind.CONTACT, text)) is not None}
+        tagging = await usecases.change_tag(ctx.tx, ctx.principal, list(parsed), request.tag, remove=request.remove)
+        seen = {parsed[id] for id in tagging.seen}
+        return pb.TagContactsResponse(
+            changed_ids=[parsed[id] for id in tagging.changed],
+            missing_ids=[text for text in request.ids if text not in seen],
+            full_ids=[parsed[id] for id in tagging.full],
+        )
+
     async def DeleteContact(
         self, request: pb.DeleteContactRequest, ctx: TransactionContext
     ) -> pb.DeleteContactResponse:

@@ -642,6 +642,65 @@ class UpdateContactResponse(message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 @typing.final
+class TagContactsRequest(message.Message):
+    DESCRIPTOR: descriptor.Descriptor
+
+    IDS_FIELD_NUMBER: builtins.int
+    TAG_FIELD_NUMBER: builtins.int
+    REMOVE_FIELD_NUMBER: builtins.int
+    tag: builtins.str
+    remove: builtins.bool
+    """Take the tag away instead."""
+    @builtins.property
+    def ids(self) -> containers.RepeatedScalarFieldContainer[builtins.str]:
+        """Up to 500."""
+
+    def __init__(
+        self,
+        *,
+        ids: abc.Iterable[builtins.str] | None = ...,
+        tag: builtins.str = ...,
+        remove: builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["ids", b"ids", "remove", b"remove", "tag", b"tag"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+@typing.final
+class TagContactsResponse(message.Message):
+    DESCRIPTOR: descriptor.Descriptor
+
+    CHANGED_IDS_FIELD_NUMBER: builtins.int
+    MISSING_IDS_FIELD_NUMBER: builtins.int
+    FULL_IDS_FIELD_NUMBER: builtins.int
+    @builtins.property
+    def changed_ids(self) -> containers.RepeatedScalarFieldContainer[builtins.str]:
+        """Contacts that have changed."""
+
+    @builtins.property
+    def missing_ids(self) -> containers.RepeatedScalarFieldContainer[builtins.str]:
+        """What there is no contact of, or none that the member sees."""
+
+    @builtins.property
+    def full_ids(self) -> containers.RepeatedScalarFieldContainer[builtins.str]:
+        """Contacts with 50 tags, which get no further one."""
+
+    def __init__(
+        self,
+        *,
+        changed_ids: abc.Iterable[builtins.str] | None = ...,
+        missing_ids: abc.Iterable[builtins.str] | None = ...,
+        full_ids: abc.Iterable[builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["changed_ids", b"changed_ids", "full_ids", b"full_ids", "missing_ids", b"missing_ids"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+@typing.final
 class DeleteContactRequest(message.Message):
     DESCRIPTOR: descriptor.Descriptor
 

@@ -75,6 +75,11 @@ class ContactsServiceStub:
                 request_serializer=hum_dot_v1_dot_contacts__pb2.GetBackfillRequest.SerializeToString,
                 response_deserializer=hum_dot_v1_dot_contacts__pb2.GetBackfillResponse.FromString,
                 _registered_method=True)
+        self.TagContacts = channel.unary_unary(
+                '/hum.v1.ContactsService/TagContacts',
+                request_serializer=hum_dot_v1_dot_contacts__pb2.TagContactsRequest.SerializeToString,
+                response_deserializer=hum_dot_v1_dot_contacts__pb2.TagContactsResponse.FromString,
+                _registered_method=True)
         self.GetContact = channel.unary_unary(
                 '/hum.v1.ContactsService/GetContact',
                 request_serializer=hum_dot_v1_dot_contacts__pb2.GetContactRequest.SerializeToString,
@@ -170,6 +175,14 @@ class ContactsServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def TagContacts(self, request, context):
+        """Adds a tag to several contacts, or takes it away, in one transaction.  What already is as asked stays unchanged, so a repetition does
+        nothing.  Contacts that do not exist, or that the member does not see, and contacts that are full are passed over, and named.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def GetContact(self, request, context):
         """Returns a contact.
         """
@@ -249,6 +262,11 @@ def add_ContactsServiceServicer_to_server(servicer, server):
                     servicer.GetBackfill,
                     request_deserializer=hum_dot_v1_dot_contacts__pb2.GetBackfillRequest.FromString,
                     response_serializer=hum_dot_v1_dot_contacts__pb2.GetBackfillResponse.SerializeToString,
+            ),
+            'TagContacts': grpc.unary_unary_rpc_method_handler(
+                    servicer.TagContacts,
+                    request_deserializer=hum_dot_v1_dot_contacts__pb2.TagContactsRequest.FromString,
+                    response_serializer=hum_dot_v1_dot_contacts__pb2.TagContactsResponse.SerializeToString,
             ),
             'GetContact': grpc.unary_unary_rpc_method_handler(
                     servicer.GetContact,
@@ -492,6 +510,33 @@ class ContactsService:
             '/hum.v1.ContactsService/GetBackfill',
             hum_dot_v1_dot_contacts__pb2.GetBackfillRequest.SerializeToString,
             hum_dot_v1_dot_contacts__pb2.GetBackfillResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def TagContacts(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hum.v1.ContactsService/TagContacts',
+            hum_dot_v1_dot_contacts__pb2.TagContactsRequest.SerializeToString,
+            hum_dot_v1_dot_contacts__pb2.TagContactsResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -63,6 +63,10 @@ class ContactsServiceStub:
     """
     GetBackfill: _grpc.UnaryUnaryMultiCallable[_contacts_pb2.GetBackfillRequest, _contacts_pb2.GetBackfillResponse]
     """Returns the progress of the latest backfill.  `NOT_FOUND` when there was none."""
+    TagContacts: _grpc.UnaryUnaryMultiCallable[_contacts_pb2.TagContactsRequest, _contacts_pb2.TagContactsResponse]
+    """Adds a tag to several contacts, or takes it away, in one transaction.  What already is as asked stays unchanged, so a repetition does
+    nothing.  Contacts that do not exist, or that the member does not see, and contacts that are full are passed over, and named.
+    """
     GetContact: _grpc.UnaryUnaryMultiCallable[_contacts_pb2.GetContactRequest, _contacts_pb2.GetContactResponse]
     """Returns a contact."""
     UpdateContact: _grpc.UnaryUnaryMultiCallable[_contacts_pb2.UpdateContactRequest, _contacts_pb2.UpdateContactResponse]
@@ -110,6 +114,10 @@ class ContactsServiceAsyncStub(ContactsServiceStub):
     """
     GetBackfill: _aio.UnaryUnaryMultiCallable[_contacts_pb2.GetBackfillRequest, _contacts_pb2.GetBackfillResponse]  # type: ignore[assignment]
     """Returns the progress of the latest backfill.  `NOT_FOUND` when there was none."""
+    TagContacts: _aio.UnaryUnaryMultiCallable[_contacts_pb2.TagContactsRequest, _contacts_pb2.TagContactsResponse]  # type: ignore[assignment]
+    """Adds a tag to several contacts, or takes it away, in one transaction.  What already is as asked stays unchanged, so a repetition does
+    nothing.  Contacts that do not exist, or that the member does not see, and contacts that are full are passed over, and named.
+    """
     GetContact: _aio.UnaryUnaryMultiCallable[_contacts_pb2.GetContactRequest, _contacts_pb2.GetContactResponse]  # type: ignore[assignment]
     """Returns a contact."""
     UpdateContact: _aio.UnaryUnaryMultiCallable[_contacts_pb2.UpdateContactRequest, _contacts_pb2.UpdateContactResponse]  # type: ignore[assignment]
@@ -202,6 +210,16 @@ class ContactsServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_contacts_pb2.GetBackfillResponse, _abc.Awaitable[_contacts_pb2.GetBackfillResponse]]:
         """Returns the progress of the latest backfill.  `NOT_FOUND` when there was none."""
+
+    @_abc_1.abstractmethod
+    def TagContacts(
+        self,
+        request: _contacts_pb2.TagContactsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_contacts_pb2.TagContactsResponse, _abc.Awaitable[_contacts_pb2.TagContactsResponse]]:
+        """Adds a tag to several contacts, or takes it away, in one transaction.  What already is as asked stays unchanged, so a repetition does
+        nothing.  Contacts that do not exist, or that the member does not see, and contacts that are full are passed over, and named.
+        """
 
     @_abc_1.abstractmethod
     def GetContact(
