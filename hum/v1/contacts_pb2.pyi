@@ -701,6 +701,150 @@ class TagContactsResponse(message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 @typing.final
+class LinkedContact(message.Message):
+    """A contact that belongs with another one."""
+
+    DESCRIPTOR: descriptor.Descriptor
+
+    ID_FIELD_NUMBER: builtins.int
+    PHONE_E164_FIELD_NUMBER: builtins.int
+    NAME_FIELD_NUMBER: builtins.int
+    COMPANY_FIELD_NUMBER: builtins.int
+    id: builtins.str
+    phone_e164: builtins.str
+    name: builtins.str
+    """Its name, or that which is registered for the number."""
+    company: builtins.str
+    def __init__(
+        self,
+        *,
+        id: builtins.str = ...,
+        phone_e164: builtins.str = ...,
+        name: builtins.str | None = ...,
+        company: builtins.str | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = typing.Literal["_company", b"_company", "_name", b"_name", "company", b"company", "name", b"name"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["_company", b"_company", "_name", b"_name", "company", b"company", "id", b"id", "name", b"name", "phone_e164", b"phone_e164"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__company: _TypeAlias = typing.Literal["company"]  # noqa: Y015
+    _WhichOneofArgType__company: _TypeAlias = typing.Literal["_company", b"_company"]  # noqa: Y015
+    _WhichOneofReturnType__name: _TypeAlias = typing.Literal["name"]  # noqa: Y015
+    _WhichOneofArgType__name: _TypeAlias = typing.Literal["_name", b"_name"]  # noqa: Y015
+    @typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__company) -> _WhichOneofReturnType__company | None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__name) -> _WhichOneofReturnType__name | None: ...
+
+@typing.final
+class ListContactLinksRequest(message.Message):
+    DESCRIPTOR: descriptor.Descriptor
+
+    CONTACT_ID_FIELD_NUMBER: builtins.int
+    contact_id: builtins.str
+    def __init__(
+        self,
+        *,
+        contact_id: builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["contact_id", b"contact_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+@typing.final
+class ListContactLinksResponse(message.Message):
+    DESCRIPTOR: descriptor.Descriptor
+
+    CONTACTS_FIELD_NUMBER: builtins.int
+    @builtins.property
+    def contacts(self) -> containers.RepeatedCompositeFieldContainer[LinkedContact]: ...
+    def __init__(
+        self,
+        *,
+        contacts: abc.Iterable[LinkedContact] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["contacts", b"contacts"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+@typing.final
+class AddContactLinkRequest(message.Message):
+    DESCRIPTOR: descriptor.Descriptor
+
+    CONTACT_ID_FIELD_NUMBER: builtins.int
+    LINKED_ID_FIELD_NUMBER: builtins.int
+    contact_id: builtins.str
+    linked_id: builtins.str
+    def __init__(
+        self,
+        *,
+        contact_id: builtins.str = ...,
+        linked_id: builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["contact_id", b"contact_id", "linked_id", b"linked_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+@typing.final
+class AddContactLinkResponse(message.Message):
+    DESCRIPTOR: descriptor.Descriptor
+
+    CONTACTS_FIELD_NUMBER: builtins.int
+    @builtins.property
+    def contacts(self) -> containers.RepeatedCompositeFieldContainer[LinkedContact]:
+        """All contacts that are linked to the first one."""
+
+    def __init__(
+        self,
+        *,
+        contacts: abc.Iterable[LinkedContact] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["contacts", b"contacts"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+@typing.final
+class RemoveContactLinkRequest(message.Message):
+    DESCRIPTOR: descriptor.Descriptor
+
+    CONTACT_ID_FIELD_NUMBER: builtins.int
+    LINKED_ID_FIELD_NUMBER: builtins.int
+    contact_id: builtins.str
+    linked_id: builtins.str
+    def __init__(
+        self,
+        *,
+        contact_id: builtins.str = ...,
+        linked_id: builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["contact_id", b"contact_id", "linked_id", b"linked_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+@typing.final
+class RemoveContactLinkResponse(message.Message):
+    DESCRIPTOR: descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+@typing.final
 class DeleteContactRequest(message.Message):
     DESCRIPTOR: descriptor.Descriptor
 

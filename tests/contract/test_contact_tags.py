@@ -6,8 +6,9 @@ from typing import Any
 import httpx
 
 from tests.contract.conftest import Edge
-from tests.contract.inbox import started
-from tests.contract.test_limited_members import belongings, limit, member, numbered, owner_of
+from tests.contract.inbox import numbered, started
+from tests.contract.test_authorization import belongings
+from tests.contract.test_limited_members import limit, member, owner_of
 
 PATH = "/api/contacts/tags"
 MISSING = "contact_01ARZ3NDEKTSV4RRFFQ69G5FAV"

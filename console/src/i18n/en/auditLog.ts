@@ -108,6 +108,8 @@ export default {
     getContact: "looked at the contact {}",
     updateContact: "changed the contact {}",
     tagContacts: "changed a tag of several contacts",
+    addContactLink: "linked the contact {} with another one",
+    removeContactLink: "took a link of the contact {} away",
     deleteContact: "deleted the contact {}",
     lookUpContact: "had the contact {} looked up at the carrier",
     eraseContact: "erased the contact {} with everything said",

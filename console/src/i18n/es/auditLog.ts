@@ -107,6 +107,8 @@ const texts: Sections["auditLog"] = {
     getContact: "consultó el contacto {}",
     updateContact: "cambió el contacto {}",
     tagContacts: "cambió una etiqueta de varios contactos",
+    addContactLink: "vinculó el contacto {} con otro",
+    removeContactLink: "quitó un vínculo del contacto {}",
     deleteContact: "eliminó el contacto {}",
     lookUpContact: "hizo consultar al operador por el contacto {}",
     eraseContact: "borró el contacto {} con todo lo dicho",
