@@ -2103,6 +2103,17 @@ CREATE TABLE public.contact_imports (
 
 ALTER TABLE ONLY public.contact_imports FORCE ROW LEVEL SECURITY;
 
+-- TABLE contact_links
+
+CREATE TABLE public.contact_links (
+    org_id uuid NOT NULL,
+    first_id uuid NOT NULL,
+    second_id uuid NOT NULL,
+    CONSTRAINT contact_links_check CHECK ((first_id < second_id))
+);
+
+ALTER TABLE ONLY public.contact_links FORCE ROW LEVEL SECURITY;
+
 -- TABLE contact_search
 
 CREATE TABLE public.contact_search (
@@ -4071,6 +4082,11 @@ ALTER TABLE ONLY public.contact_import_rows
 ALTER TABLE ONLY public.contact_imports
     ADD CONSTRAINT contact_imports_pkey PRIMARY KEY (id);
 
+-- CONSTRAINT contact_links contact_links_pkey
+
+ALTER TABLE ONLY public.contact_links
+    ADD CONSTRAINT contact_links_pkey PRIMARY KEY (first_id, second_id);
+
 -- CONSTRAINT contact_search contact_search_pkey
 
 ALTER TABLE ONLY public.contact_search
@@ -4865,6 +4881,14 @@ CREATE INDEX contact_imports_ended ON public.contact_imports USING btree (ended_
 -- INDEX contact_imports_open
 
 CREATE INDEX contact_imports_open ON public.contact_imports USING btree (org_id) WHERE (ended_at IS NULL);
+
+-- INDEX contact_links_org
+
+CREATE INDEX contact_links_org ON public.contact_links USING btree (org_id);
+
+-- INDEX contact_links_second
+
+CREATE INDEX contact_links_second ON public.contact_links USING btree (second_id);
 
 -- INDEX contact_search_page
 
@@ -6364,6 +6388,21 @@ ALTER TABLE ONLY public.contact_import_rows
 ALTER TABLE ONLY public.contact_imports
     ADD CONSTRAINT contact_imports_org_id_fkey FOREIGN KEY (org_id) REFERENCES public.organizations(org_id) ON DELETE CASCADE;
 
+-- FK CONSTRAINT contact_links contact_links_first_id_fkey
+
+ALTER TABLE ONLY public.contact_links
+    ADD CONSTRAINT contact_links_first_id_fkey FOREIGN KEY (first_id) REFERENCES public.contacts(id) ON DELETE CASCADE;
+
+-- FK CONSTRAINT contact_links contact_links_org_id_fkey
+
+ALTER TABLE ONLY public.contact_links
+    ADD CONSTRAINT contact_links_org_id_fkey FOREIGN KEY (org_id) REFERENCES public.organizations(org_id) ON DELETE CASCADE;
+
+-- FK CONSTRAINT contact_links contact_links_second_id_fkey
+
+ALTER TABLE ONLY public.contact_links
+    ADD CONSTRAINT contact_links_second_id_fkey FOREIGN KEY (second_id) REFERENCES public.contacts(id) ON DELETE CASCADE;
+
 -- FK CONSTRAINT contact_search contact_search_contact_id_fkey
 
 ALTER TABLE ONLY public.contact_search
@@ -7150,6 +7189,10 @@ ALTER TABLE public.contact_import_rows ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE public.contact_imports ENABLE ROW LEVEL SECURITY;
 
+-- ROW SECURITY contact_links
+
+ALTER TABLE public.contact_links ENABLE ROW LEVEL SECURITY;
+
 -- ROW SECURITY contact_search
 
 ALTER TABLE public.contact_search ENABLE ROW LEVEL SECURITY;
@@ -7518,6 +7561,14 @@ CREATE POLICY limits ON public.contact_import_rows AS RESTRICTIVE FOR SELECT TO 
 -- POLICY contact_imports limits
 
 CREATE POLICY limits ON public.contact_imports AS RESTRICTIVE FOR SELECT TO hum_app USING (( SELECT hum.sees_everything() AS sees_everything));
+
+-- POLICY contact_links limits
+
+CREATE POLICY limits ON public.contact_links AS RESTRICTIVE TO hum_owner, hum_app USING ((( SELECT hum.sees_everything() AS sees_everything) OR ((EXISTS ( SELECT
+   FROM public.contacts k
+  WHERE (k.id = contact_links.first_id))) AND (EXISTS ( SELECT
+   FROM public.contacts k
+  WHERE (k.id = contact_links.second_id))))));
 
 -- POLICY contact_tags limits
 
@@ -7976,6 +8027,10 @@ CREATE POLICY system ON public.contact_import_rows TO hum_system USING (true) WI
 
 CREATE POLICY system ON public.contact_imports TO hum_system USING (true) WITH CHECK (true);
 
+-- POLICY contact_links system
+
+CREATE POLICY system ON public.contact_links TO hum_system USING (true) WITH CHECK (true);
+
 -- POLICY contact_search system
 
 CREATE POLICY system ON public.contact_search TO hum_system USING (true) WITH CHECK (true);
@@ -8411,6 +8466,10 @@ CREATE POLICY tenant ON public.contact_import_rows TO hum_app USING ((org_id = (
 -- POLICY contact_imports tenant
 
 CREATE POLICY tenant ON public.contact_imports TO hum_app USING ((org_id = ( SELECT hum.org_id() AS org_id))) WITH CHECK ((org_id = ( SELECT hum.org_id() AS org_id)));
+
+-- POLICY contact_links tenant
+
+CREATE POLICY tenant ON public.contact_links TO hum_app USING ((org_id = ( SELECT hum.org_id() AS org_id))) WITH CHECK ((org_id = ( SELECT hum.org_id() AS org_id)));
 
 -- POLICY contact_tags tenant
 
@@ -9171,6 +9230,11 @@ GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.contact_import_rows TO hum_sys
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.contact_imports TO hum_app;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.contact_imports TO hum_system;
+
+-- ACL TABLE contact_links
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.contact_links TO hum_app;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.contact_links TO hum_system;
 
 -- ACL TABLE contact_search
 

@@ -9,7 +9,7 @@ from google.api import httpbody_pb2
 from control.base import paging, phone
 from control.base.wire import timestamp, value
 from control.boundary import TenantContext, TransactionContext
-from control.contacts import columns, csvfiles, imports, usecases
+from control.contacts import columns, csvfiles, imports, links, usecases
 from control.contacts.csvfiles import FailedRow
 from control.feature import Deps
 from hum import ids, rpc
@@ -17,8 +17,9 @@ from hum.contract import wire
 from hum.ids import Kind
 from hum.settings import ControlSettings
 from hum.v1 import contacts_pb2 as pb
-from storage import contact_imports, contacts
+from storage import contact_imports, contact_links, contacts
 from storage.contact_imports import ImportRow
+from storage.contact_links import LinkedContactRow
 from storage.contacts import BackfillRow, ContactRow
 
 EXPORT_ROWS = 100
@@ -56,6 +57,37 @@ class ContactsServicer:
         id, paths = ids.require(Kind.CONTACT, request.id), list(request.update_mask.paths)
         row = await usecases.change(ctx.tx, ctx.principal, id, request.contact, paths)
         return pb.UpdateContactResponse(contact=present(row))
+
+    async def TagContacts(self, request: pb.TagContactsRequest, ctx: TransactionContext) -> pb.TagContactsResponse:
+        parsed = {id: text for text in request.ids if (id := ids.parse(Kind.CONTACT, text)) is not None}
+        tagging = await usecases.change_tag(ctx.tx, ctx.principal, list(parsed), request.tag, remove=request.remove)
+        seen = {parsed[id] for id in tagging.seen}
+        return pb.TagContactsResponse(
+            changed_ids=[parsed[id] for id in tagging.changed],
+            missing_ids=[text for text in request.ids if text not in seen],
+            full_ids=[parsed[id] for id in tagging.full],
+        )
+
+    async def ListContactLinks(
+        self, request: pb.ListContactLinksRequest, ctx: TransactionContext
+    ) -> pb.ListContactLinksResponse:
+        row = await contacts.get(ctx.tx, ids.require(Kind.CONTACT, request.contact_id))
+        linked = await contact_links.linked(ctx.tx, row.id)
+        return pb.ListContactLinksResponse(contacts=[present_linked(each) for each in linked])
+
+    async def AddContactLink(
+        self, request: pb.AddContactLinkRequest, ctx: TransactionContext
+    ) -> pb.AddContactLinkResponse:
+        pair = [ids.require(Kind.CONTACT, id) for id in (request.contact_id, request.linked_id)]
+        linked = await links.link(ctx.tx, ctx.principal, *pair)
+        return pb.AddContactLinkResponse(contacts=[present_linked(each) for each in linked])
+
+    async def RemoveContactLink(
+        self, request: pb.RemoveContactLinkRequest, ctx: TransactionContext
+    ) -> pb.RemoveContactLinkResponse:
+        pair = [ids.require(Kind.CONTACT, id) for id in (request.contact_id, request.linked_id)]
+        await links.unlink(ctx.tx, ctx.principal, *pair)
+        return pb.RemoveContactLinkResponse()
 
     async def DeleteContact(
         self, request: pb.DeleteContactRequest, ctx: TransactionContext
@@ -153,6 +185,12 @@ def present(row: ContactRow) -> pb.Contact:
         created_at=timestamp(row.created_at),
         updated_at=timestamp(row.updated_at),
         **{name: getattr(row, name) for name in contacts.SOURCED},
+    )
+
+
+def present_linked(row: LinkedContactRow) -> pb.LinkedContact:
+    return pb.LinkedContact(
+        id=ids.show(Kind.CONTACT, row.id), phone_e164=row.phone_e164, name=row.name, company=row.company
     )
 
 

@@ -1,5 +1,7 @@
-"""Creating, changing, deleting, erasing and backfilling contacts."""
+"""Creating, changing, tagging, deleting, erasing and backfilling contacts."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import cast
 from uuid import UUID
@@ -14,9 +16,22 @@ from hum.contract.errors import InvalidState, PlanLimit
 from hum.contract.principal import Principal
 from hum.v1 import contacts_pb2 as pb
 from hum.v1 import events_pb2
-from storage import contacts, events
+from storage import contact_tags, contacts, events
 from storage.contacts import BackfillRow, ContactRow
 from storage.db import Tx
+from storage.events import NewEvent
+
+#: As the contract bounds the tags of a contact.
+MOST_TAGS = 50
+
+
+@dataclass(frozen=True, slots=True)
+class Tagging:
+    """What a change of a tag did: the contacts that it changed, saw, and passed over because they have no place for the tag."""
+
+    changed: Sequence[UUID]
+    seen: frozenset[UUID]
+    full: Sequence[UUID]
 
 
 async def create(tx: Tx, principal: Principal, contact: pb.Contact) -> ContactRow:
@@ -43,6 +58,18 @@ async def change(tx: Tx, principal: Principal, id: UUID, contact: pb.Contact, pa
     await events.append(tx, principal.org_id, id, events_pb2.ContactUpdatedEvent(by=principal.name))
     await index_if_renamed(tx, principal.org_id, before, row)
     return row
+
+
+async def change_tag(tx: Tx, principal: Principal, contact_ids: Sequence[UUID], tag: str, *, remove: bool) -> Tagging:
+    """Add a tag to those of these contacts that lack it, or take it from those that have it."""
+    rows = await contact_tags.lock(tx, contact_ids)
+    pending = [row for row in rows if (tag in row.tags) == remove]
+    full = [] if remove else [row.id for row in pending if len(row.tags) >= MOST_TAGS]
+    changed = [row.id for row in pending if row.id not in full]
+    await (contact_tags.remove if remove else contact_tags.add)(tx, changed, tag)
+    updated = events_pb2.ContactUpdatedEvent(by=principal.name)
+    await events.append_all(tx, [NewEvent(principal.org_id, id, updated) for id in changed])
+    return Tagging(changed, frozenset(row.id for row in rows), full)
 
 
 async def index_if_renamed(tx: Tx, org: UUID, before: ContactRow, after: ContactRow) -> None:

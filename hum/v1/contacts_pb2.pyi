@@ -642,6 +642,209 @@ class UpdateContactResponse(message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 @typing.final
+class TagContactsRequest(message.Message):
+    DESCRIPTOR: descriptor.Descriptor
+
+    IDS_FIELD_NUMBER: builtins.int
+    TAG_FIELD_NUMBER: builtins.int
+    REMOVE_FIELD_NUMBER: builtins.int
+    tag: builtins.str
+    remove: builtins.bool
+    """Take the tag away instead."""
+    @builtins.property
+    def ids(self) -> containers.RepeatedScalarFieldContainer[builtins.str]:
+        """Up to 500."""
+
+    def __init__(
+        self,
+        *,
+        ids: abc.Iterable[builtins.str] | None = ...,
+        tag: builtins.str = ...,
+        remove: builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["ids", b"ids", "remove", b"remove", "tag", b"tag"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+@typing.final
+class TagContactsResponse(message.Message):
+    DESCRIPTOR: descriptor.Descriptor
+
+    CHANGED_IDS_FIELD_NUMBER: builtins.int
+    MISSING_IDS_FIELD_NUMBER: builtins.int
+    FULL_IDS_FIELD_NUMBER: builtins.int
+    @builtins.property
+    def changed_ids(self) -> containers.RepeatedScalarFieldContainer[builtins.str]:
+        """Contacts that have changed."""
+
+    @builtins.property
+    def missing_ids(self) -> containers.RepeatedScalarFieldContainer[builtins.str]:
+        """What there is no contact of, or none that the member sees."""
+
+    @builtins.property
+    def full_ids(self) -> containers.RepeatedScalarFieldContainer[builtins.str]:
+        """Contacts with 50 tags, which get no further one."""
+
+    def __init__(
+        self,
+        *,
+        changed_ids: abc.Iterable[builtins.str] | None = ...,
+        missing_ids: abc.Iterable[builtins.str] | None = ...,
+        full_ids: abc.Iterable[builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["changed_ids", b"changed_ids", "full_ids", b"full_ids", "missing_ids", b"missing_ids"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+@typing.final
+class LinkedContact(message.Message):
+    """A contact that belongs with another one."""
+
+    DESCRIPTOR: descriptor.Descriptor
+
+    ID_FIELD_NUMBER: builtins.int
+    PHONE_E164_FIELD_NUMBER: builtins.int
+    NAME_FIELD_NUMBER: builtins.int
+    COMPANY_FIELD_NUMBER: builtins.int
+    id: builtins.str
+    phone_e164: builtins.str
+    name: builtins.str
+    """Its name, or that which is registered for the number."""
+    company: builtins.str
+    def __init__(
+        self,
+        *,
+        id: builtins.str = ...,
+        phone_e164: builtins.str = ...,
+        name: builtins.str | None = ...,
+        company: builtins.str | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = typing.Literal["_company", b"_company", "_name", b"_name", "company", b"company", "name", b"name"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["_company", b"_company", "_name", b"_name", "company", b"company", "id", b"id", "name", b"name", "phone_e164", b"phone_e164"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__company: _TypeAlias = typing.Literal["company"]  # noqa: Y015
+    _WhichOneofArgType__company: _TypeAlias = typing.Literal["_company", b"_company"]  # noqa: Y015
+    _WhichOneofReturnType__name: _TypeAlias = typing.Literal["name"]  # noqa: Y015
+    _WhichOneofArgType__name: _TypeAlias = typing.Literal["_name", b"_name"]  # noqa: Y015
+    @typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__company) -> _WhichOneofReturnType__company | None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__name) -> _WhichOneofReturnType__name | None: ...
+
+@typing.final
+class ListContactLinksRequest(message.Message):
+    DESCRIPTOR: descriptor.Descriptor
+
+    CONTACT_ID_FIELD_NUMBER: builtins.int
+    contact_id: builtins.str
+    def __init__(
+        self,
+        *,
+        contact_id: builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["contact_id", b"contact_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+@typing.final
+class ListContactLinksResponse(message.Message):
+    DESCRIPTOR: descriptor.Descriptor
+
+    CONTACTS_FIELD_NUMBER: builtins.int
+    @builtins.property
+    def contacts(self) -> containers.RepeatedCompositeFieldContainer[LinkedContact]: ...
+    def __init__(
+        self,
+        *,
+        contacts: abc.Iterable[LinkedContact] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["contacts", b"contacts"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+@typing.final
+class AddContactLinkRequest(message.Message):
+    DESCRIPTOR: descriptor.Descriptor
+
+    CONTACT_ID_FIELD_NUMBER: builtins.int
+    LINKED_ID_FIELD_NUMBER: builtins.int
+    contact_id: builtins.str
+    linked_id: builtins.str
+    def __init__(
+        self,
+        *,
+        contact_id: builtins.str = ...,
+        linked_id: builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["contact_id", b"contact_id", "linked_id", b"linked_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+@typing.final
+class AddContactLinkResponse(message.Message):
+    DESCRIPTOR: descriptor.Descriptor
+
+    CONTACTS_FIELD_NUMBER: builtins.int
+    @builtins.property
+    def contacts(self) -> containers.RepeatedCompositeFieldContainer[LinkedContact]:
+        """All contacts that are linked to the first one."""
+
+    def __init__(
+        self,
+        *,
+        contacts: abc.Iterable[LinkedContact] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["contacts", b"contacts"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+@typing.final
+class RemoveContactLinkRequest(message.Message):
+    DESCRIPTOR: descriptor.Descriptor
+
+    CONTACT_ID_FIELD_NUMBER: builtins.int
+    LINKED_ID_FIELD_NUMBER: builtins.int
+    contact_id: builtins.str
+    linked_id: builtins.str
+    def __init__(
+        self,
+        *,
+        contact_id: builtins.str = ...,
+        linked_id: builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["contact_id", b"contact_id", "linked_id", b"linked_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+@typing.final
+class RemoveContactLinkResponse(message.Message):
+    DESCRIPTOR: descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+@typing.final
 class DeleteContactRequest(message.Message):
     DESCRIPTOR: descriptor.Descriptor
 

@@ -75,6 +75,26 @@ class ContactsServiceStub:
                 request_serializer=hum_dot_v1_dot_contacts__pb2.GetBackfillRequest.SerializeToString,
                 response_deserializer=hum_dot_v1_dot_contacts__pb2.GetBackfillResponse.FromString,
                 _registered_method=True)
+        self.TagContacts = channel.unary_unary(
+                '/hum.v1.ContactsService/TagContacts',
+                request_serializer=hum_dot_v1_dot_contacts__pb2.TagContactsRequest.SerializeToString,
+                response_deserializer=hum_dot_v1_dot_contacts__pb2.TagContactsResponse.FromString,
+                _registered_method=True)
+        self.ListContactLinks = channel.unary_unary(
+                '/hum.v1.ContactsService/ListContactLinks',
+                request_serializer=hum_dot_v1_dot_contacts__pb2.ListContactLinksRequest.SerializeToString,
+                response_deserializer=hum_dot_v1_dot_contacts__pb2.ListContactLinksResponse.FromString,
+                _registered_method=True)
+        self.AddContactLink = channel.unary_unary(
+                '/hum.v1.ContactsService/AddContactLink',
+                request_serializer=hum_dot_v1_dot_contacts__pb2.AddContactLinkRequest.SerializeToString,
+                response_deserializer=hum_dot_v1_dot_contacts__pb2.AddContactLinkResponse.FromString,
+                _registered_method=True)
+        self.RemoveContactLink = channel.unary_unary(
+                '/hum.v1.ContactsService/RemoveContactLink',
+                request_serializer=hum_dot_v1_dot_contacts__pb2.RemoveContactLinkRequest.SerializeToString,
+                response_deserializer=hum_dot_v1_dot_contacts__pb2.RemoveContactLinkResponse.FromString,
+                _registered_method=True)
         self.GetContact = channel.unary_unary(
                 '/hum.v1.ContactsService/GetContact',
                 request_serializer=hum_dot_v1_dot_contacts__pb2.GetContactRequest.SerializeToString,
@@ -170,6 +190,36 @@ class ContactsServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def TagContacts(self, request, context):
+        """Adds a tag to several contacts, or takes it away, in one transaction.  What already is as asked stays unchanged, so a repetition does
+        nothing.  Contacts that do not exist, or that the member does not see, and contacts that are full are passed over, and named.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListContactLinks(self, request, context):
+        """Lists the contacts that belong with a contact: a person's other numbers, or a household.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def AddContactLink(self, request, context):
+        """Links two contacts that belong together, each of which has at most 20 links.  Linking them again changes nothing.  A link tells people
+        where to look; agents, opt-outs and campaigns go by the number alone.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RemoveContactLink(self, request, context):
+        """Takes the link of two contacts away.  `NOT_FOUND` when they are not linked.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def GetContact(self, request, context):
         """Returns a contact.
         """
@@ -249,6 +299,26 @@ def add_ContactsServiceServicer_to_server(servicer, server):
                     servicer.GetBackfill,
                     request_deserializer=hum_dot_v1_dot_contacts__pb2.GetBackfillRequest.FromString,
                     response_serializer=hum_dot_v1_dot_contacts__pb2.GetBackfillResponse.SerializeToString,
+            ),
+            'TagContacts': grpc.unary_unary_rpc_method_handler(
+                    servicer.TagContacts,
+                    request_deserializer=hum_dot_v1_dot_contacts__pb2.TagContactsRequest.FromString,
+                    response_serializer=hum_dot_v1_dot_contacts__pb2.TagContactsResponse.SerializeToString,
+            ),
+            'ListContactLinks': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListContactLinks,
+                    request_deserializer=hum_dot_v1_dot_contacts__pb2.ListContactLinksRequest.FromString,
+                    response_serializer=hum_dot_v1_dot_contacts__pb2.ListContactLinksResponse.SerializeToString,
+            ),
+            'AddContactLink': grpc.unary_unary_rpc_method_handler(
+                    servicer.AddContactLink,
+                    request_deserializer=hum_dot_v1_dot_contacts__pb2.AddContactLinkRequest.FromString,
+                    response_serializer=hum_dot_v1_dot_contacts__pb2.AddContactLinkResponse.SerializeToString,
+            ),
+            'RemoveContactLink': grpc.unary_unary_rpc_method_handler(
+                    servicer.RemoveContactLink,
+                    request_deserializer=hum_dot_v1_dot_contacts__pb2.RemoveContactLinkRequest.FromString,
+                    response_serializer=hum_dot_v1_dot_contacts__pb2.RemoveContactLinkResponse.SerializeToString,
             ),
             'GetContact': grpc.unary_unary_rpc_method_handler(
                     servicer.GetContact,
@@ -492,6 +562,114 @@ class ContactsService:
             '/hum.v1.ContactsService/GetBackfill',
             hum_dot_v1_dot_contacts__pb2.GetBackfillRequest.SerializeToString,
             hum_dot_v1_dot_contacts__pb2.GetBackfillResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def TagContacts(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hum.v1.ContactsService/TagContacts',
+            hum_dot_v1_dot_contacts__pb2.TagContactsRequest.SerializeToString,
+            hum_dot_v1_dot_contacts__pb2.TagContactsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListContactLinks(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hum.v1.ContactsService/ListContactLinks',
+            hum_dot_v1_dot_contacts__pb2.ListContactLinksRequest.SerializeToString,
+            hum_dot_v1_dot_contacts__pb2.ListContactLinksResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def AddContactLink(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hum.v1.ContactsService/AddContactLink',
+            hum_dot_v1_dot_contacts__pb2.AddContactLinkRequest.SerializeToString,
+            hum_dot_v1_dot_contacts__pb2.AddContactLinkResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RemoveContactLink(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hum.v1.ContactsService/RemoveContactLink',
+            hum_dot_v1_dot_contacts__pb2.RemoveContactLinkRequest.SerializeToString,
+            hum_dot_v1_dot_contacts__pb2.RemoveContactLinkResponse.FromString,
             options,
             channel_credentials,
             insecure,

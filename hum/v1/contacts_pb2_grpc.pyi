@@ -63,6 +63,18 @@ class ContactsServiceStub:
     """
     GetBackfill: _grpc.UnaryUnaryMultiCallable[_contacts_pb2.GetBackfillRequest, _contacts_pb2.GetBackfillResponse]
     """Returns the progress of the latest backfill.  `NOT_FOUND` when there was none."""
+    TagContacts: _grpc.UnaryUnaryMultiCallable[_contacts_pb2.TagContactsRequest, _contacts_pb2.TagContactsResponse]
+    """Adds a tag to several contacts, or takes it away, in one transaction.  What already is as asked stays unchanged, so a repetition does
+    nothing.  Contacts that do not exist, or that the member does not see, and contacts that are full are passed over, and named.
+    """
+    ListContactLinks: _grpc.UnaryUnaryMultiCallable[_contacts_pb2.ListContactLinksRequest, _contacts_pb2.ListContactLinksResponse]
+    """Lists the contacts that belong with a contact: a person's other numbers, or a household."""
+    AddContactLink: _grpc.UnaryUnaryMultiCallable[_contacts_pb2.AddContactLinkRequest, _contacts_pb2.AddContactLinkResponse]
+    """Links two contacts that belong together, each of which has at most 20 links.  Linking them again changes nothing.  A link tells people
+    where to look; agents, opt-outs and campaigns go by the number alone.
+    """
+    RemoveContactLink: _grpc.UnaryUnaryMultiCallable[_contacts_pb2.RemoveContactLinkRequest, _contacts_pb2.RemoveContactLinkResponse]
+    """Takes the link of two contacts away.  `NOT_FOUND` when they are not linked."""
     GetContact: _grpc.UnaryUnaryMultiCallable[_contacts_pb2.GetContactRequest, _contacts_pb2.GetContactResponse]
     """Returns a contact."""
     UpdateContact: _grpc.UnaryUnaryMultiCallable[_contacts_pb2.UpdateContactRequest, _contacts_pb2.UpdateContactResponse]
@@ -110,6 +122,18 @@ class ContactsServiceAsyncStub(ContactsServiceStub):
     """
     GetBackfill: _aio.UnaryUnaryMultiCallable[_contacts_pb2.GetBackfillRequest, _contacts_pb2.GetBackfillResponse]  # type: ignore[assignment]
     """Returns the progress of the latest backfill.  `NOT_FOUND` when there was none."""
+    TagContacts: _aio.UnaryUnaryMultiCallable[_contacts_pb2.TagContactsRequest, _contacts_pb2.TagContactsResponse]  # type: ignore[assignment]
+    """Adds a tag to several contacts, or takes it away, in one transaction.  What already is as asked stays unchanged, so a repetition does
+    nothing.  Contacts that do not exist, or that the member does not see, and contacts that are full are passed over, and named.
+    """
+    ListContactLinks: _aio.UnaryUnaryMultiCallable[_contacts_pb2.ListContactLinksRequest, _contacts_pb2.ListContactLinksResponse]  # type: ignore[assignment]
+    """Lists the contacts that belong with a contact: a person's other numbers, or a household."""
+    AddContactLink: _aio.UnaryUnaryMultiCallable[_contacts_pb2.AddContactLinkRequest, _contacts_pb2.AddContactLinkResponse]  # type: ignore[assignment]
+    """Links two contacts that belong together, each of which has at most 20 links.  Linking them again changes nothing.  A link tells people
+    where to look; agents, opt-outs and campaigns go by the number alone.
+    """
+    RemoveContactLink: _aio.UnaryUnaryMultiCallable[_contacts_pb2.RemoveContactLinkRequest, _contacts_pb2.RemoveContactLinkResponse]  # type: ignore[assignment]
+    """Takes the link of two contacts away.  `NOT_FOUND` when they are not linked."""
     GetContact: _aio.UnaryUnaryMultiCallable[_contacts_pb2.GetContactRequest, _contacts_pb2.GetContactResponse]  # type: ignore[assignment]
     """Returns a contact."""
     UpdateContact: _aio.UnaryUnaryMultiCallable[_contacts_pb2.UpdateContactRequest, _contacts_pb2.UpdateContactResponse]  # type: ignore[assignment]
@@ -202,6 +226,42 @@ class ContactsServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_contacts_pb2.GetBackfillResponse, _abc.Awaitable[_contacts_pb2.GetBackfillResponse]]:
         """Returns the progress of the latest backfill.  `NOT_FOUND` when there was none."""
+
+    @_abc_1.abstractmethod
+    def TagContacts(
+        self,
+        request: _contacts_pb2.TagContactsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_contacts_pb2.TagContactsResponse, _abc.Awaitable[_contacts_pb2.TagContactsResponse]]:
+        """Adds a tag to several contacts, or takes it away, in one transaction.  What already is as asked stays unchanged, so a repetition does
+        nothing.  Contacts that do not exist, or that the member does not see, and contacts that are full are passed over, and named.
+        """
+
+    @_abc_1.abstractmethod
+    def ListContactLinks(
+        self,
+        request: _contacts_pb2.ListContactLinksRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_contacts_pb2.ListContactLinksResponse, _abc.Awaitable[_contacts_pb2.ListContactLinksResponse]]:
+        """Lists the contacts that belong with a contact: a person's other numbers, or a household."""
+
+    @_abc_1.abstractmethod
+    def AddContactLink(
+        self,
+        request: _contacts_pb2.AddContactLinkRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_contacts_pb2.AddContactLinkResponse, _abc.Awaitable[_contacts_pb2.AddContactLinkResponse]]:
+        """Links two contacts that belong together, each of which has at most 20 links.  Linking them again changes nothing.  A link tells people
+        where to look; agents, opt-outs and campaigns go by the number alone.
+        """
+
+    @_abc_1.abstractmethod
+    def RemoveContactLink(
+        self,
+        request: _contacts_pb2.RemoveContactLinkRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_contacts_pb2.RemoveContactLinkResponse, _abc.Awaitable[_contacts_pb2.RemoveContactLinkResponse]]:
+        """Takes the link of two contacts away.  `NOT_FOUND` when they are not linked."""
 
     @_abc_1.abstractmethod
     def GetContact(

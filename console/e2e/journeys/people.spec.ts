@@ -197,6 +197,44 @@ test("a contact is made, described, kept from texts and calls, and deleted; anot
   forgive(page); // who never opted out is not known to the opt-outs: a 404
 });
 
+test("contacts are ticked, get a tag and lose it; the way back; the filter by tag stays", async ({ admin }) => {
+  const { page } = admin;
+  for (const [name, tags] of [["Ada Byron", ["vip"]], ["Ben Okri", []], ["Cleo Park", []]] as const) await admin.api("POST", "/api/contacts", { phone_e164: stranger(), name, tags });
+  const contacts = listed<{ name: string; tags: string[] }>(admin, "/api/contacts", "contacts");
+  const withTag = async (tag: string): Promise<string[]> => (await contacts()).filter((each) => each.tags.includes(tag)).map((each) => each.name).toSorted();
+  await admin.go("/contacts");
+  await page.getByRole("checkbox", { name: "Tick Ben Okri" }).check();
+  await page.getByRole("checkbox", { name: "Tick Cleo Park" }).check();
+  await expect(page.getByText("2 contacts ticked")).toBeVisible();
+  await admin.isAccessible();
+  await page.getByLabel("Tag", { exact: true }).fill("recall");
+  await page.getByRole("button", { name: "Add tag" }).click();
+  await expect(page.getByText("Added recall to 2 contacts.")).toBeVisible();
+  await expect.poll(() => withTag("recall")).toEqual(["Ben Okri", "Cleo Park"]);
+  await expect(page.getByText("2 contacts ticked")).toBeHidden();
+  await page.getByRole("button", { name: "Undo" }).click();
+  await expect.poll(() => withTag("recall")).toEqual([]);
+
+  // The way back takes nothing from who had the tag before.
+  await page.getByRole("checkbox", { name: "Tick all that are shown" }).check();
+  await page.getByLabel("Tag", { exact: true }).fill("vip");
+  await page.keyboard.press("Enter");
+  await expect(page.getByText("Added vip to 2 contacts.")).toBeVisible();
+  await expect.poll(() => withTag("vip")).toEqual(["Ada Byron", "Ben Okri", "Cleo Park"]);
+  await page.getByRole("button", { name: "Undo" }).click();
+  await expect.poll(() => withTag("vip")).toEqual(["Ada Byron"]);
+
+  await admin.go("/contacts?tag=vip");
+  await page.getByRole("checkbox", { name: "Tick Ada Byron" }).check();
+  await page.getByLabel("Tag", { exact: true }).fill("vip");
+  await page.getByRole("button", { name: "Remove tag" }).click();
+  await expect.poll(() => withTag("vip")).toEqual([]);
+  await expect(page.getByText("No contact matches.")).toBeVisible();
+  await expect(page.getByRole("button", { name: "Tag: vip" })).toBeVisible();
+  await page.getByRole("button", { name: "Undo" }).click();
+  await expect(page.getByRole("checkbox", { name: "Tick Ada Byron" })).toBeVisible();
+});
+
 test("a number is bought, set up, held against the carrier, and released", async ({ admin }) => {
   const { page } = admin;
   interface PhoneNumber {

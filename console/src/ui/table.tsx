@@ -9,6 +9,10 @@ import { Failure, Skeleton } from "./layout";
 export interface Column<R> {
   key: string;
   title: string;
+  /** Stands in the place of the title. */
+  head?: ReactNode;
+  /** A control beside what the row is: the next cell is the link. */
+  isControl?: boolean;
   /** A CSS grid track: `8rem`, `minmax(10rem, 2fr)`. */
   width: string;
   /** The same on a phone's screen, where that is another one. */
@@ -40,7 +44,7 @@ export interface TableProps<R> {
   label: string;
   query: ListQuery<R>;
   columns: readonly Column<R>[];
-  /** Where a row leads; its first cell is the link. */
+  /** Where a row leads; its first cell that is no control is the link. */
   link?: (row: R) => LinkProps;
   empty: ReactNode;
   rowPx?: number;
@@ -71,7 +75,7 @@ export function Table<R extends { id: string }>({ label, query, columns, link, e
           <div role="row" aria-rowindex={1} className={`${ROW} border-b border-line text-xs font-medium text-dim`} style={{ height: 34 }}>
             {columns.map((column) => (
               <div key={column.key} role="columnheader" className={cellClass(column)}>
-                {column.title || <span className="sr-only">{t.actions}</span>}
+                {(column.head ?? column.title) || <span className="sr-only">{t.actions}</span>}
               </div>
             ))}
           </div>
@@ -101,11 +105,12 @@ interface RowProps<R> {
 
 /** Rendered once, wherever the list is scrolled to meanwhile: links are dear. */
 const TableRow = memo(function TableRow<R extends { id: string }>({ row, at, top, rowPx, columns, link, isChosen }: RowProps<R>) {
+  const linked = columns.findIndex((column) => !column.isControl);
   return (
     <div role="row" aria-rowindex={at + 2} aria-selected={isChosen} className={`${ROW} absolute inset-x-0 border-b border-line [contain:strict] ${isChosen ? "bg-accent-soft" : "hover:bg-hover"}`} style={{ height: rowPx, transform: `translateY(${top}px)` }}>
       {columns.map((column, nth) => (
         <div key={column.key} role="cell" className={cellClass(column)}>
-          {nth === 0 && link ? (
+          {nth === linked && link ? (
             <Link {...link(row)} className="block truncate font-medium after:absolute after:inset-0 focus-visible:outline-offset-[-2px]">
               {column.cell(row)}
             </Link>

@@ -19,7 +19,7 @@ CATALOGUE = Catalogue(BINDINGS, DOCUMENT)
 #: The changes that an agent makes without a confirmation.  A method whose name begins with a harmless verb comes here: decide whether
 #: it is harmless, and if not, have the contract say why (`acts_outside`, its scope) or name it by what it does.
 UNCONFIRMED = {
-    "addCallNote", "addCallTag", "addCampaignRecipients", "addOptOut", "closeConversation", "createCampaign", "createContact", "createFlow",
+    "addCallNote", "addCallTag", "addCampaignRecipients", "addContactLink", "addOptOut", "closeConversation", "createCampaign", "createContact", "createFlow",
     "createKnowledge", "createSmsTemplate", "duplicateFlow", "markConversationRead", "pauseCampaign", "reopenConversation", "updateCallNote", "updateCampaign",
     "updateContact", "updateConversation", "updateFlow", "updateKnowledge", "updateNumber", "updateSmsTemplate", "updateVoicemail",
 }  # fmt: skip

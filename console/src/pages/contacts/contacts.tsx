@@ -1,8 +1,8 @@
 import { useNavigate, useSearch } from "@tanstack/react-router";
 import { Download, Plus, Upload, Users, X } from "lucide-react";
 import { useMemo, useRef, useState } from "react";
-import { api, data } from "@/api/client";
-import { useMe } from "@/api/me";
+import { type Schemas, api, data } from "@/api/client";
+import { can, useMe } from "@/api/me";
 import { useList } from "@/api/queries";
 import { type Command, useCommands } from "@/app/commands";
 import { useTexts } from "@/i18n";
@@ -12,10 +12,16 @@ import { Dialog } from "@/ui/dialog";
 import { Badge, Empty, Page, Time } from "@/ui/layout";
 import { useRowKeys } from "@/ui/row-keys";
 import { SearchField } from "@/ui/search-field";
-import { Table } from "@/ui/table";
+import { type Column, Table } from "@/ui/table";
 import { CreateContact } from "./create";
+import { TagBar, Tick, useTicks } from "./tagging";
 
 const DIALECTS = ["spreadsheet", "plain", "json_lines"] as const;
+
+/** Tags that are offered while one types. */
+const MOST_OFFERED = 50;
+
+type ContactRow = Schemas["Contact"];
 
 export function Contacts() {
   const t = useTexts("contacts");
@@ -40,6 +46,16 @@ export function Contacts() {
       [t, navigate],
     ),
   );
+  const ticks = useTicks(search);
+  const areAllTicked = query.rows.length > 0 && query.rows.every((row) => ticks.has(row.id));
+  const tickColumn: Column<ContactRow> = {
+    key: "tick",
+    title: "",
+    width: "1.5rem",
+    isControl: true,
+    head: <Tick label={t.tickShown} isOn={areAllTicked} onTurn={() => ticks.set(areAllTicked ? [] : query.rows.map((row) => row.id))} />,
+    cell: (row) => <Tick label={t.tick(row.name ?? row.caller_name ?? phone(row.phone_e164))} isOn={ticks.has(row.id)} onTurn={() => ticks.turn(row.id)} />,
+  };
   const isFiltered = Boolean(search.q || search.tag);
   const actions = (
     <>
@@ -66,6 +82,7 @@ export function Contacts() {
           </Button>
         )}
       </div>
+      <TagBar ticks={ticks} search={search} tags={[...new Set(query.rows.flatMap((row) => row.tags))].slice(0, MOST_OFFERED)} isMore={query.hasNextPage} />
       <div ref={around} className="flex min-h-0 flex-1 flex-col">
         <Table
           label={t.title}
@@ -73,6 +90,7 @@ export function Contacts() {
           isChosen={keys.isChosen}
           link={(row) => ({ to: "/contacts/$id", params: { id: row.id } })}
           columns={[
+            ...(can(me, "contacts:write") ? [tickColumn] : []),
             { key: "name", title: t.name, width: "minmax(9rem, 1.4fr)", cell: (row) => row.name ?? row.caller_name ?? <span className="tabular">{phone(row.phone_e164)}</span> },
             { key: "phone", title: t.phone, width: "minmax(9.5rem, 1fr)", cell: (row) => <span className="tabular">{phone(row.phone_e164)}</span> },
             { key: "company", title: t.company, width: "minmax(8rem, 1fr)", isWide: true, cell: (row) => row.company },
