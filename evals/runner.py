@@ -1,0 +1,167 @@
+"""The runs of a suite, one after the other: three verdicts, repetitions of what says nothing, and what was finished before a kill."""
+
+import hashlib
+import json
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from evals import checks, validity
+from evals.checks import Played
+from evals.results import ResultFile, Run, junit
+from evals.scenario import Refusal, Scenario, Suite
+from evals.validity import Conduct
+from evals.yamlfile import BadYaml, read
+
+#: An invalid run is repeated with the next seed, an error with the same.
+MOST_REPEATS = 2
+#: The carrier's frames are late by more on a machine that is too busy to judge latency.
+MOST_LATENESS_MS = 50
+
+
+@dataclass(frozen=True, slots=True)
+class FlowFile:
+    """A flow as `POST /api/flows` takes it, and the script of the stand-in model where no model is set."""
+
+    flow: Mapping[str, Any]
+    stand_in: Mapping[str, Any]
+
+    @classmethod
+    def load(cls, path: Path) -> "FlowFile":
+        """Read a file.  Raises Refusal."""
+        try:
+            values, lines = read(path.read_text())
+        except BadYaml as error:
+            raise Refusal(f"{path}:{error.line}: {error}") from error
+        except (OSError, UnicodeDecodeError) as error:
+            raise Refusal(f"{path}:1: can't be read: {error}") from error
+        if not isinstance(values, dict) or not isinstance(values.get("flow"), dict):
+            raise Refusal(f"{path}:1: a flow's file has the key `flow`, with what POST /api/flows takes")
+        for key in values.keys() - {"flow", "stand_in"}:
+            raise Refusal(f"{path}:{lines[key,]}: unknown key {key!r}; known are flow, stand_in")
+        if not isinstance(values.get("stand_in", {}), dict):
+            raise Refusal(f"{path}:{lines['stand_in',]}: stand_in is a script of the stand-in model")
+        return cls(values["flow"], values.get("stand_in", {}))
+
+
+@dataclass(frozen=True, slots=True)
+class Called:
+    """What came of one call."""
+
+    record: Mapping[str, Any]
+    streams: Sequence[Played]
+    conduct: Conduct
+    gave_up: bool
+    seconds: float
+    lateness_ms: float
+    caller_heard: Sequence[str]
+
+
+class CallFailed(Exception):  # noqa: N818
+    """No call came about, or its record is missing: the infrastructure's failure."""
+
+
+Place = Callable[[Scenario, FlowFile, int], Awaitable[Called]]
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What is to be run; `flows` by the scenario's name."""
+
+    suite: Suite
+    flows: Mapping[str, FlowFile]
+    seed: int
+    junit_path: Path | None = None
+
+
+def plan(suite: Suite, only: str, flow: Path | None, seed: int, junit_path: Path | None) -> Plan:
+    """Choose the scenarios whose name has `only` in it, and read their flows, or `flow` for all.  Raises Refusal."""
+    chosen = [(folder, scenario) for folder, scenario in suite.scenarios if only.lower() in scenario.name.lower()]
+    if not chosen:
+        names = ", ".join(scenario.name for _, scenario in suite.scenarios)
+        raise Refusal(f"no scenario has {only!r} in its name; there are {names}")
+    flows = {scenario.name: FlowFile.load(flow or folder / scenario.flow) for folder, scenario in chosen}
+    return Plan(Suite(chosen), flows, seed, junit_path)
+
+
+async def run(
+    plan: Plan, place: Place, results: ResultFile, tell: Callable[[str], None]
+) -> Sequence[tuple[Scenario, Sequence[Run]]]:
+    """Run what is not in `results` yet; write each run and the JUnit file as it ends."""
+    finished: list[tuple[Scenario, Sequence[Run]]] = []
+    for _, scenario in plan.suite.scenarios:
+        flow = plan.flows[scenario.name]
+        mark = fingerprint(scenario, flow)
+        for number in range(1, scenario.runs + 1):
+            await _run_until_judged(plan, scenario, flow, (mark, number), place, results, tell)
+        finished.append((scenario, results.of(scenario.name, mark)))
+        if plan.junit_path is not None:
+            plan.junit_path.write_bytes(junit(finished))
+    return finished
+
+
+async def _run_until_judged(
+    plan: Plan,
+    scenario: Scenario,
+    flow: FlowFile,
+    key: tuple[str, int],
+    place: Place,
+    results: ResultFile,
+    tell: Callable[[str], None],
+) -> None:
+    mark, number = key
+    before = [run for run in results.of(scenario.name, mark) if run.number == number]
+    if any(run.verdict in {"passed", "failed"} for run in before):
+        return
+    for attempt in range(len(before), MOST_REPEATS + 1):
+        seed = plan.seed + number * (MOST_REPEATS + 1) + attempt
+        try:
+            made = judge(scenario, mark, number, seed, await place(scenario, flow, seed))
+        except CallFailed as error:
+            made = Run(scenario.name, mark, number, seed, "error", (("infrastructure", str(error)),))
+        results.append(made)
+        reasons = "".join(f"\n    {kind}: {sentence}" for kind, sentence in made.reasons)
+        tell(f"{scenario.name} {number}/{scenario.runs}: {made.verdict} {made.figures}{reasons}")
+        if made.verdict in {"passed", "failed"}:
+            return
+
+
+def judge(scenario: Scenario, mark: str, number: int, seed: int, called: Called) -> Run:
+    """Judge the caller first, and the agent then.  Pure."""
+    record = called.record
+    turns = [checks.heard({"transcript": [turn]}) for turn in record["transcript"] if turn["role"] == "agent"]
+    answers = checks.first_answers_ms(record)
+    figures = {
+        "seconds": round(called.seconds, 1),
+        "turns": len(record["transcript"]),
+        "first_answer_p95_ms": checks.percentile(answers, 0.95),
+        "ledger_error_ms": round(checks.ledger_error_ms(record, called.streams)),
+        "lateness_ms": round(called.lateness_ms),
+        "call_id": record.get("id", ""),
+    }
+    faults = validity.faults(scenario.facts, turns, called.conduct) if scenario.brain == "facts" else []
+    if faults:
+        return Run(scenario.name, mark, number, seed, "invalid", [("caller", fault) for fault in faults], figures)
+    failures = checks.judge(scenario.expect, record, called.streams)
+    if called.lateness_ms > MOST_LATENESS_MS and any(failure.kind == "latency" for failure in failures):
+        late = f"the machine was late by {called.lateness_ms:.0f} ms, so latency is not judged"
+        others = [failure for failure in failures if failure.kind != "latency"]
+        if not others:
+            return Run(scenario.name, mark, number, seed, "error", [("infrastructure", late)], figures)
+        failures = others
+    reasons = [(failure.kind, failure.sentence) for failure in failures]
+    if called.gave_up:
+        reasons.append(("ended", "dead air: the caller gave up waiting"))
+    reasons += [
+        ("understanding", f"the agent never asked for {name!r}")
+        for name in scenario.facts
+        if reasons and name not in {told for action in called.conduct.actions for told in action.facts}
+    ]
+    return Run(scenario.name, mark, number, seed, "failed" if reasons else "passed", reasons, figures)
+
+
+def fingerprint(scenario: Scenario, flow: FlowFile) -> str:
+    """Return the same for the same scenario and flow, and another when either was changed."""
+    parts = [scenario.model_dump(mode="json"), flow.flow, flow.stand_in]
+    return hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()[:16]
