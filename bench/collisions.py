@@ -10,18 +10,19 @@ import sys
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from random import Random
-from typing import Any
 
 from media.core.audio import BYTES_PER_MS, FRAME_BYTES, FRAME_MS
+from media.core.modelmessages import RequestResponse, TurnModel
 from media.core.onsetdetector import Confirm
-from media.core.types import BargedIn, CallPlan, ToModel, TurnEnded
+from media.core.types import BargedIn, ToModel, TurnEnded
 from media.io.silero import Silero
 from sandbox.openai.script import Turn
 from sandbox.speech import Speech
+from tests.support.plans import call_plan, changed
 from tests.support.sentences import spoken
 from tests.support.simulation import Phone, World
 
-PLAN = CallPlan("Be brief.", "alloy", "gpt-realtime", "gpt-4o-mini-transcribe", idle_prompt_count=0)
+PLAN = call_plan("Be brief.", TurnModel("gpt-realtime", "alloy", "gpt-4o-mini-transcribe"), idle_gaps_ms=(12_000,))
 #: Between the pieces of a turn; the stand-in ends a turn after 300.
 PAUSES_MS = (200, 1_600)
 #: The model's, from the request to the first audio.
@@ -77,9 +78,7 @@ class Caller:
         self._random = Random(seed)
         self._pieces = pieces
         self.world = World()
-        self.phone = Phone(
-            self.world, CallPlan(**(_fields(PLAN) | plan)), ONE_WAY_MS, JITTER_MS, seed, confirm, answer_ms=2_500
-        )
+        self.phone = Phone(self.world, changed(PLAN, **plan), ONE_WAY_MS, JITTER_MS, seed, confirm, answer_ms=2_500)
         self.collisions = Collisions()
         # The start of the call's clock.
         self._answered_ms = self.world.now
@@ -119,7 +118,9 @@ class Caller:
 
     def _check_last_answer(self) -> None:
         requested = [
-            at for at, act in self.phone.actions if isinstance(act, ToModel) and b'"response.create"' in act.payload
+            at
+            for at, act in self.phone.actions
+            if isinstance(act, ToModel) and isinstance(act.command, RequestResponse)
         ]
         # The stand-in ends a turn 300 ms after its last sound.
         self.collisions.stale += not requested or requested[-1] < self._spoken[-1][1]
@@ -152,10 +153,6 @@ class Caller:
         """Return whether a caller who began then had heard the agent speak."""
         heard = self.phone.carrier.heard_between(began - RECENT_MS, began)
         return len(heard.replace(b"\xff", b"")) > UNAWARE_MS * BYTES_PER_MS
-
-
-def _fields(plan: CallPlan) -> dict[str, Any]:
-    return {name: getattr(plan, name) for name in plan.__dataclass_fields__}
 
 
 def measure(turns: int, pieces: Sequence[list[bytes]], silero: Silero | None, **plan: object) -> Collisions:

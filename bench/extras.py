@@ -11,7 +11,6 @@ import statistics
 import sys
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,24 +18,25 @@ from hum.process import blas
 from media import native
 from media.core.commands import Sequel, SwitchFlow
 from media.core.legmessages import MoveOn
-from media.core.types import Action, CallPlan, Prompt, PromptKind, RunTool, Tool
+from media.core.modelmessages import Tool, TurnModel
+from media.core.plans import CallPlan, Prompt, PromptKind
+from media.core.types import Action, RunTool
 from sandbox.openai import Turn
+from tests.support.plans import call_plan, changed
 from tests.support.simulation import Phone, World, calls
 
 TURN_MS, SPEECH_MS = 6_000, 1_200
 LOOK_UP = Tool("look_up", "", '{"type":"object"}', 4_000)
-BARE = CallPlan(
+BARE = call_plan(
     "You answer the phone.",
-    "marin",
-    "gpt-realtime",
-    "t",
+    TurnModel("gpt-realtime", "marin", "t"),
     prompts={PromptKind.HOLD: Prompt("One moment, please.", bytes(8_000))},
     tools=(LOOK_UP,),
 )
 #: The plan, the tool's result for each turn that has one, and whether the call is recorded.
 VARIANTS: dict[str, tuple[CallPlan, Callable[[int, int], Sequel | None] | None]] = {
     "bare": (BARE, None),
-    "recorded": (replace(BARE, recording=True), None),
+    "recorded": (changed(BARE, recording=True), None),
     "a tool in every turn": (BARE, lambda _, __: None),
     "handed to another flow in the middle": (
         BARE,
@@ -44,7 +44,7 @@ VARIANTS: dict[str, tuple[CallPlan, Callable[[int, int], Sequel | None] | None]]
     ),
     "transferred at the end": (BARE, lambda turn, of: MoveOn("transfer") if turn == of - 1 else None),
     "all of it": (
-        replace(BARE, recording=True),
+        changed(BARE, recording=True),
         lambda turn, of: dict[int, Sequel]({of // 2: SwitchFlow(BARE, "flow_b", 1), of - 1: MoveOn("transfer")}).get(
             turn
         ),

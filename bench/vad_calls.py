@@ -6,14 +6,16 @@ from dataclasses import dataclass
 import numpy as np
 
 from media.core.audio import FRAME_MS, to_linear
+from media.core.modelmessages import TurnModel
 from media.core.onsetdetector import Confirm
-from media.core.types import BargedIn, CallPlan
+from media.core.types import BargedIn
 from media.io.silero import Silero
 from tests.support import sounds
+from tests.support.plans import call_plan
 from tests.support.simulation import Phone, World
 from tests.support.sounds import RATE_HZ, Prompt, Wave
 
-PLAN = CallPlan("Be brief.", "alloy", "gpt-realtime", "gpt-4o-mini-transcribe", idle_prompt_count=0)
+PLAN = call_plan("Be brief.", TurnModel("gpt-realtime", "alloy", "gpt-4o-mini-transcribe"), idle_gaps_ms=(12_000,))
 ANSWER_MS = 60_000
 #: Silence of the agent before it is made to speak again.
 REST_MS = 500.0

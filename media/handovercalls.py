@@ -7,19 +7,28 @@ from media.shell import Shell
 
 #: For one call, in the few ms of its handover.
 MAX_COMMANDS = 100
+FULL = "full"
 
 
 class HandoverCalls:
-    """The calls that are being handed over, each with its queue of commands."""
+    """The calls that are being handed over, each with its queue of commands; `answer` gets id and outcome of those that are refused."""
 
-    def __init__(self) -> None:
+    def __init__(self, answer: Callable[[str, str], None]) -> None:
+        self._answer = answer
         self.calls: dict[Shell, list[pb.CallCommand]] = {}
-        #: Forward a command for a call that has moved; False if this process has handed over no such call.
+        #: Forward a command for a call that has moved, as far as possible; False if this process has handed over no such call.
         self.forward: Callable[[pb.CallCommand], bool] = lambda _: False
 
     def queue(self, shell: Shell, command: pb.CallCommand) -> bool:
-        """Queue a command until it is known which process has the call; return False if the call is not being handed over."""
+        """Queue a command until it is known which process has the call, or refuse it if too many wait.
+
+        Return False if the call is not being handed over.
+        """
         queued = self.calls.get(shell)
-        if queued is not None and len(queued) < MAX_COMMANDS:
+        if queued is None:
+            return False
+        if len(queued) < MAX_COMMANDS:
             queued.append(command)
-        return queued is not None
+        else:
+            self._answer(command.command_id, FULL)
+        return True

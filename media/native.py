@@ -15,10 +15,19 @@ from hum.settings import media_interpreted
 
 MEDIA = Path(__file__).parent
 BUILDS = MEDIA / "_native"
-#: Modules of msgspec structs: msgspec reads annotations, which compiled classes no longer have.
-STRUCTS = frozenset({"legmessages", "metering", "realtime", "types"})
+#: Modules of plain values, the only ones with msgspec structs: msgspec reads annotations, which compiled classes no longer have.
+STRUCTS = frozenset({"legmessages", "modelmessages", "plans", "types"})
 #: The modules outside the core that handle every frame.
-SHELL = ("callfiles.py", "calloutput.py", "io/frames.py", "legs/twiliowire.py", "ports.py", "shell.py")
+SHELL = (
+    "callfiles.py",
+    "calloutput.py",
+    "io/frames.py",
+    "legs/twiliowire.py",
+    "models/realtime.py",
+    "modelwire.py",
+    "ports.py",
+    "shell.py",
+)
 #: Contains all compiled code; each module's own file only refers to it.
 LIBRARY = "media_core__mypyc"
 INTERPRETER = sys.implementation.cache_tag
@@ -54,8 +63,8 @@ def prefer() -> bool:
     module = sys.modules[LIBRARY] = module_from_spec(spec)
     spec.loader.exec_module(module)
     import media
-    from media import core, io, legs
+    from media import core, io, legs, models
 
-    for package in (media, core, io, legs):
+    for package in (media, core, io, legs, models):
         package.__path__.insert(0, str(build.joinpath(*package.__name__.split("."))))
     return True

@@ -2,9 +2,15 @@
 
 offer ─▶ answer ─▶ control ─▶ browser          connected ─▶ BrowserLeg ─▶ Shell, as a carrier's stream
                                                not in time ─▶ reported to control, and the call ends
+
+Places for connections that are being set up are few, and an offer that nobody follows up keeps its place for seconds.  At the limit an offer gives
+way to a new one, the oldest of an organization that would still have as many as the new one's, or else of that organization itself: none keeps
+the others out.
 """
 
 import asyncio
+from collections import Counter
+from collections.abc import Mapping
 from functools import partial
 from typing import Protocol
 
@@ -18,9 +24,27 @@ from media.shell import Shell
 
 LOG = log(__name__)
 NOT_CONNECTED = "not_connected"
+#: The reason why an offer of an organization with many was given up for a newer one.
+GAVE_WAY = "gave_way"
 #: The reason of a refusal: the offer is being answered already.
 REPEATED = "repeated"
 MAX_REASON_CHARS = 200
+#: Stands for an organization none of whose calls is being connected.
+ANY_OTHER = "any other"
+
+
+def giving_way(connecting: Mapping[str, str], organization: str) -> str | None:
+    """Return the call that gives way to a new one of this organization, None if none does.
+
+    `connecting`: the organization of each call that is being connected, oldest first.  An unnamed organization, of an earlier release of control,
+    neither gains nor loses a place.
+    """
+    if not organization:
+        return None
+    counts = Counter(filter(None, connecting.values()))
+    most = max(counts, key=lambda other: counts[other], default=organization)
+    loser = most if counts[most] >= counts[organization] + 2 else organization
+    return next((call for call, other in connecting.items() if other == loser), None)
 
 
 class OfferReply(Protocol):
@@ -36,7 +60,8 @@ class Peers:
     def __init__(self, server: MediaServer, ice: Ice, reply: OfferReply) -> None:
         self._server, self._ice, self._reply = server, ice, reply
         self._settings, self._clock = server.ports.settings, server.ports.clock
-        self._connecting: dict[str, asyncio.Task[None]] = {}
+        #: By call, oldest first: the organization, and the task that connects it.
+        self._connecting: dict[str, tuple[str, asyncio.Task[None]]] = {}
         self._talking: dict[BrowserLeg, Shell] = {}
 
     @property
@@ -48,22 +73,42 @@ class Peers:
         """Return why control should send this process no more offers, or None if it takes them."""
         if (reason := self._server.refuses()) is not None:
             return reason
-        calls = self.connecting + self._server.streams.calls
-        crowded = self.connecting >= self._settings.browser_waiting or calls >= self._settings.browser_calls
-        return "full" if crowded else None
+        # Any organization that has none waiting gets a place as long as another has several.
+        return "full" if self._crowded() and giving_way(self._waiting(), ANY_OTHER) is None else None
 
     def offered(self, offer: pb.BrowserOffer) -> None:
-        """Answer an offer, or refuse it."""
-        if (reason := REPEATED if offer.call_id in self._connecting else self.refuses()) is not None:
+        """Answer an offer, or refuse it; at the limit another gives way to it."""
+        reason = REPEATED if offer.call_id in self._connecting else self._server.refuses()
+        if reason is None and self._crowded() and not self._make_way(offer.organization_id):
+            reason = "full"
+        if reason is not None:
             metrics.STREAMS.labels(reason).inc()
             self._reply(pb.BrowserReply(call_id=offer.call_id, refused=reason))
             return
         task = asyncio.create_task(self._connect(offer), name="browser")
-        self._connecting[offer.call_id] = task
+        self._connecting[offer.call_id] = offer.organization_id, task
         task.add_done_callback(partial(self._done, offer.call_id))
 
+    def _crowded(self) -> bool:
+        calls = self.connecting + self._server.streams.calls
+        return self.connecting >= self._settings.browser_waiting or calls >= self._settings.browser_calls
+
+    def _waiting(self) -> dict[str, str]:
+        return {call_id: organization for call_id, (organization, _) in self._connecting.items()}
+
+    def _make_way(self, organization: str) -> bool:
+        """Give up a call that is being connected for a new one of this organization, if one gives way to it."""
+        if (call_id := giving_way(self._waiting(), organization)) is None:
+            return False
+        _, task = self._connecting.pop(call_id)
+        task.cancel()
+        metrics.STREAMS.labels(GAVE_WAY).inc()
+        self._reply(pb.BrowserReply(call_id=call_id, failed=GAVE_WAY))
+        return True
+
     def _done(self, call_id: str, task: "asyncio.Task[None]") -> None:
-        self._connecting.pop(call_id, None)
+        if (waiting := self._connecting.get(call_id)) is not None and waiting[1] is task:
+            del self._connecting[call_id]
         if not task.cancelled() and (error := task.exception()) is not None:
             LOG.error("could not begin a browser's call: this is a bug", call=call_id, exc_info=error)
             self._reply(pb.BrowserReply(call_id=call_id, failed="internal error"))
@@ -132,7 +177,7 @@ class Peers:
 
     async def close(self) -> None:
         """Cancel the connections that are being set up."""
-        tasks = tuple(self._connecting.values())
+        tasks = [task for _, task in self._connecting.values()]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)

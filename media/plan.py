@@ -1,9 +1,9 @@
 """The conversation's plan, made from control's session for a call.  Pure."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import msgspec
 
@@ -12,8 +12,21 @@ from hum.v1 import calls_pb2
 from hum.v1 import runtime_pb2 as pb
 from media.core.commands import Instruct, Say, SendDigits, Sequel, SwitchFlow
 from media.core.legmessages import HangUp, MoveOn, Outcome
+from media.core.modelmessages import Author, Eagerness, Tool, TurnModel
+from media.core.plans import (
+    AgentPlan,
+    CallPlan,
+    DurationLimits,
+    MailboxPlan,
+    ModelPatience,
+    PauseRules,
+    Prompt,
+    PromptKind,
+    RecordingPlan,
+    Silences,
+    TurnTaking,
+)
 from media.core.supervision import hint
-from media.core.types import Author, CallPlan, Eagerness, MailboxPlan, PauseRules, Prompt, PromptKind, Tool
 
 #: Milliseconds before a key is reported that a pause covers, too: its tone.
 PAUSE_TONE_MS = 500.0
@@ -22,8 +35,6 @@ MODEL_LOSSES_PER_CALL = 12
 #: Milliseconds: a caller who speaks so soon after an answer has begun did not hear it begin, and it is taken back
 #: as if unsaid.
 UNAWARE_MS = 250.0
-#: Seconds that a message may last which is left with an answering machine.
-MESSAGE_SECONDS = 180.0
 #: Milliseconds that a turn, and those after it, wait for its transcript; later, its words are lost.
 TRANSCRIPT_WAIT_MS = 15_000.0
 
@@ -45,13 +56,13 @@ _Ms = Annotated[int, msgspec.Meta(ge=0, le=10_000)]
 
 
 class _TurnConfig(msgspec.Struct, forbid_unknown_fields=True):
-    """The fields of `Flow.turn_config_json`; unset ones take the plan's defaults."""
+    """The fields of `Flow.turn_config_json`, with the contract's defaults."""
 
-    interruptible: bool | msgspec.UnsetType = msgspec.UNSET
-    protect_announcement: bool | msgspec.UnsetType = msgspec.UNSET
-    cut_after_ms: _Ms | msgspec.UnsetType = msgspec.UNSET
-    resume_after_ms: _Ms | msgspec.UnsetType = msgspec.UNSET
-    eagerness: Eagerness | msgspec.UnsetType = msgspec.UNSET
+    interruptible: bool = True
+    protect_announcement: bool = True
+    cut_after_ms: _Ms = 350
+    resume_after_ms: _Ms = 200
+    eagerness: Eagerness = "high"
 
 
 class _PauseOn(msgspec.Struct, forbid_unknown_fields=True):
@@ -69,50 +80,70 @@ class _RecordingRules(msgspec.Struct, forbid_unknown_fields=True):
 
 def plan_of(session: pb.OpenSessionResponse, settings: MediaSettings) -> CallPlan:
     """Return the plan of a conversation.  Raises ValueError, TypeError or AttributeError for JSON that violates the contract."""
-    rendered = [
+    turns = msgspec.json.decode(session.turn_config_json or "{}", type=_TurnConfig)
+    clips = [
         (PromptKind(clip.kind), Prompt(clip.text, clip.audio_ulaw or None))
         for clip in session.clips
         if clip.kind in _KINDS
     ]
-    prompts: dict[PromptKind, Prompt] = {kind: prompt for kind, prompt in rendered if kind not in _SEVERAL}
     longest_ms = (session.max_call_seconds or DEFAULT_CALL_SECONDS) * 1000
-    turns = msgspec.json.decode(session.turn_config_json or "{}", type=_TurnConfig)
     return CallPlan(
-        instructions=session.instructions.removesuffix(session.caller_context).rstrip(),
-        caller_context=session.caller_context,
-        voice=session.voice or settings.default_voice,
-        model=session.model or settings.realtime_model,
-        transcription_model=session.transcription_model or settings.transcribe_model,
-        language=session.language.partition("-")[0] if session.HasField("language") else None,
-        prompts=prompts,
-        fillers=tuple(prompt for kind, prompt in rendered if kind is PromptKind.FILLER and prompt.audio),
-        filler_after_ms=round(settings.filler_after_ms),
-        tools=tuple(_tool(tool) for tool in session.tools),
-        unavailable_tools={tool.name: tool.reason for tool in session.unavailable_tools},
-        recording=session.recording_enabled,
-        pauses=_pauses(session, settings),
-        recording_paused=session.recording_paused,
-        announce_recording=session.announce_recording,
-        max_call_ms=longest_ms,
-        transcript_deadline_ms=round(TRANSCRIPT_WAIT_MS),
+        agent=AgentPlan(
+            session.instructions.removesuffix(session.caller_context).rstrip(),
+            _model(session, settings, turns.eagerness),
+            session.caller_context,
+            tuple(_tool(tool) for tool in session.tools),
+            {tool.name: tool.reason for tool in session.unavailable_tools},
+        ),
+        turns=_turns(turns, settings),
+        silences=_silences(session, settings, clips),
+        recording=RecordingPlan(
+            recording=session.recording_enabled,
+            announce_recording=session.announce_recording,
+            recording_paused=session.recording_paused,
+            pauses=_pauses(session, settings),
+        ),
+        patience=_patience(settings),
+        limits=DurationLimits(longest_ms, limit_warning_ms=min(session.limit_warning_seconds * 1000, longest_ms // 2)),
+        under_way_ms=round(settings.under_way_ms),
+        prompts={kind: prompt for kind, prompt in clips if kind not in _SEVERAL},
+        opens=session.placed,
+        history=tuple(_history_entry(part) for part in session.so_far if part.role in _AUTHORS),
+    )
+
+
+def _turns(config: _TurnConfig, settings: MediaSettings) -> TurnTaking:
+    return TurnTaking(
+        interruptible=config.interruptible,
+        protect_announcement=config.protect_announcement,
+        cut_after_ms=config.cut_after_ms,
+        resume_after_ms=config.resume_after_ms,
+        false_hear_ms=round(settings.false_hear_ms),
+        open_turn_ms=round(settings.open_turn_ms),
+        unaware_ms=round(UNAWARE_MS),
+        digits_pause_ms=round(settings.digits_pause_ms),
+    )
+
+
+def _patience(settings: MediaSettings) -> ModelPatience:
+    return ModelPatience(
         session_ms=round(settings.dial_seconds * 1000),
         answer_ms=round(settings.answer_seconds * 1000),
-        hold_after_ms=round(settings.hold_after_ms),
+        transcript_deadline_ms=round(TRANSCRIPT_WAIT_MS),
         retry_ms=round(settings.model_retry_ms),
         patience_ms=round(settings.model_patience_seconds * 1000),
         losses_per_minute=settings.model_losses_per_minute,
         losses_per_call=MODEL_LOSSES_PER_CALL,
-        false_hear_ms=round(settings.false_hear_ms),
-        open_turn_ms=round(settings.open_turn_ms),
-        unaware_ms=round(UNAWARE_MS),
-        under_way_ms=round(settings.under_way_ms),
-        history=tuple(_history_entry(part) for part in session.so_far if part.role in _AUTHORS),
-        mailbox_ms=round(MESSAGE_SECONDS * 1000),
-        opens=session.placed,
-        **{name: value for name, value in msgspec.structs.asdict(turns).items() if value is not msgspec.UNSET},
-        digits_pause_ms=round(settings.digits_pause_ms),
-        limit_warning_ms=min(session.limit_warning_seconds * 1000, longest_ms // 2),
-        **_idle(session, prompts, {prompt.text: prompt for kind, prompt in rendered if kind is PromptKind.IDLE}),
+    )
+
+
+def _model(session: pb.OpenSessionResponse, settings: MediaSettings, eagerness: Eagerness) -> TurnModel:
+    return TurnModel(
+        session.model or settings.realtime_model,
+        session.voice or settings.default_voice,
+        session.transcription_model or settings.transcribe_model,
+        language=session.language.partition("-")[0] if session.HasField("language") else None,
+        eagerness=eagerness,
     )
 
 
@@ -187,29 +218,27 @@ def dictation_of(command: pb.CallCommand) -> Instruct | Say:
     return Instruct(command.command_id, command.instruct.text, command.instruct.by)
 
 
-def _idle(
-    session: pb.OpenSessionResponse, prompts: dict[PromptKind, Prompt], rendered: Mapping[str, Prompt]
-) -> dict[str, Any]:
-    """Return the plan's idle fields, and add the idle prompt to `prompts`.
+def _silences(
+    session: pb.OpenSessionResponse, settings: MediaSettings, clips: Sequence[tuple[PromptKind, Prompt]]
+) -> Silences:
+    """Return what is said into silences.
 
     The session's JSON maps total seconds of silence to prompts: `{"8": "Are you still there?", "16": "..."}`.
     """
-    if not session.idle_prompts_json:
-        return {}
+    rendered = {prompt.text: prompt for kind, prompt in clips if kind is PromptKind.IDLE}
     texts = sorted(
-        (round(float(seconds) * 1000), str(text)) for seconds, text in json.loads(session.idle_prompts_json).items()
+        (round(float(seconds) * 1000), str(text))
+        for seconds, text in json.loads(session.idle_prompts_json or "{}").items()
     )
     end_ms = session.idle_end_seconds * 1000
     if not end_ms:
         end_ms = texts[-1][0] + texts[0][0] if texts else WITHOUT_PROMPTS_MS
     texts = [(at_ms, text.strip()) for at_ms, text in texts if at_ms < end_ms]
     at_ms = [0, *(at_ms for at_ms, _ in texts), end_ms]
-    idle_prompts = tuple(rendered.get(text, Prompt(text)) for _, text in texts)
-    if idle_prompts:
-        prompts[PromptKind.IDLE] = idle_prompts[0]
-    return {
-        "idle_after_ms": at_ms[1],
-        "idle_prompt_count": len(texts),
-        "idle_gaps_ms": tuple(after - before for before, after in pairwise(at_ms)),
-        "idle_prompts": idle_prompts,
-    }
+    return Silences(
+        filler_after_ms=round(settings.filler_after_ms),
+        hold_after_ms=round(settings.hold_after_ms),
+        idle_gaps_ms=tuple(after - before for before, after in pairwise(at_ms)),
+        idle_prompts=tuple(rendered.get(text, Prompt(text)) for _, text in texts),
+        fillers=tuple(prompt for kind, prompt in clips if kind is PromptKind.FILLER and prompt.audio),
+    )

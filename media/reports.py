@@ -9,6 +9,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from hum.v1 import calls_pb2
 from hum.v1 import runtime_pb2 as pb
+from media.core.modelmessages import ModelUsed, Role
 from media.core.types import (
     AnnouncementPlayed,
     BargedIn,
@@ -23,11 +24,9 @@ from media.core.types import (
     LatencyMeasured,
     MessageTaken,
     ModelLost,
-    ModelUsed,
     OnsetsRefused,
     RecordingPaused,
     RefusedOnset,
-    Role,
     ToolCalled,
     ToolFinished,
     TurnEnded,

@@ -37,7 +37,7 @@ class MediaServer:
         self.ports, self._load, self.listening_socket = ports, load, listening_socket
         self.leaving = self.draining = False
         self.streams = Streams()
-        self.handover = HandoverCalls()
+        self.handover = HandoverCalls(ports.link.answer)
         self._talking: dict[Talk, Shell] = {}
         self._early_commands = EarlyCommands(ports.link.answer)
         self._flushed_ms = float("-inf")

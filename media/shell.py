@@ -33,6 +33,7 @@ from media.core.legmessages import (
     Stopped,
     ToLeg,
 )
+from media.core.modelmessages import ModelEvent
 from media.core.runningtools import TOO_MANY, error_json
 from media.core.talk import Talk
 from media.core.types import (
@@ -323,7 +324,7 @@ class Shell:
             # The most frequent actions first, by exact type: `isinstance` on a struct is slow, since it asks its metaclass.
             if type(action) is ToModel:
                 if (socket := self._model_connection.socket) is not None:
-                    socket.send(action.payload)
+                    socket.send(action.command)
                 continue
             if type(action) is Play or type(action) is Mark or type(action) is Clear:
                 sends.append(action)
@@ -396,8 +397,8 @@ class Shell:
     # The model's socket.
 
     def _dial(self, wait_ms: float) -> None:
-        if self._talk is not None and not self._talk.ended:
-            self._model_connection.dial(wait_ms, self._talk.model)
+        if self._talk is not None and not self._talk.ended and (model := self._talk.model) is not None:
+            self._model_connection.dial(wait_ms, model)
 
     @_guarded
     def model_ready(self) -> None:
@@ -411,10 +412,10 @@ class Shell:
         if self._talk is not None:
             self._carry(self._talk.model_lost(self._ports.clock(), reason))
 
-    def from_model(self, socket: ModelSocket, payload: bytes) -> None:
+    def from_model(self, socket: ModelSocket, event: ModelEvent) -> None:
         try:
             if socket is self._model_connection.socket and self._talk is not None:
-                self._carry(self._talk.from_model(payload, self._ports.clock()))
+                self._carry(self._talk.from_model(event, self._ports.clock()))
         except Exception:  # as in `_guarded`
             LOG.exception(BUG, call=self.call_id)
             self.fail()

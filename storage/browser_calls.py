@@ -32,8 +32,7 @@ PLACES_LEFT = """
     HAVING bool_and(places IS NOT NULL) AND EXISTS (SELECT FROM organizations WHERE org_id <> $2)
 """
 LIVE = """
-    SELECT count(*) AS calls, count(b.call_id) AS of_browsers, count(*) FILTER (WHERE b.caller = $1) AS of_caller,
-           count(b.call_id) FILTER (WHERE c.streams_opened = 0) AS waiting
+    SELECT count(*) AS calls, count(b.call_id) AS of_browsers, count(*) FILTER (WHERE b.caller = $1) AS of_caller
       FROM calls c LEFT JOIN browser_calls b ON b.call_id = c.id
      WHERE c.status IN ('ringing', 'in_progress')
 """
@@ -43,10 +42,10 @@ CREATE = """
 """
 ADD = "INSERT INTO browser_calls (org_id, call_id, caller, node, offer) VALUES ($1, $2, $3, $4, $5)"
 CLAIM_OFFER = """
-    WITH taken AS (SELECT call_id, offer FROM browser_calls
+    WITH taken AS (SELECT call_id, org_id, offer FROM browser_calls
                     WHERE call_id = $1 AND node = $2 AND offer IS NOT NULL FOR NO KEY UPDATE),
          emptied AS (UPDATE browser_calls b SET offer = NULL FROM taken WHERE b.call_id = taken.call_id)
-    SELECT offer FROM taken
+    SELECT org_id, offer AS sdp FROM taken
 """
 OFFER_TOKEN = """
     UPDATE calls
@@ -100,12 +99,19 @@ class BrowserNodeRow:
 
 @dataclass(frozen=True, slots=True)
 class LiveRow:
-    """An organization's live calls; those of them from browsers, and of these the ones of one caller, and those not yet connected."""
+    """An organization's live calls; those of them from browsers, and of these the ones of one caller."""
 
     calls: int
     of_browsers: int
     of_caller: int
-    waiting: int
+
+
+@dataclass(frozen=True, slots=True)
+class BrowserOfferRow:
+    """A browser's SDP offer, and the organization whose call it is."""
+
+    org_id: UUID
+    sdp: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,10 +157,10 @@ async def create(
     await tx.execute(ADD, org, id, caller, node, offer)
 
 
-async def claim(tx: Tx, id: UUID, node: str) -> str | None:
+async def claim(tx: Tx, id: UUID, node: str) -> BrowserOfferRow | None:
     """Remove and return the offer for this media process.  Runs as the system."""
-    offer: str | None = await tx.fetchval(CLAIM_OFFER, id, node)
-    return offer
+    row = await tx.fetchrow(CLAIM_OFFER, id, node)
+    return BrowserOfferRow(**row) if row else None
 
 
 async def offer_token(tx: Tx, id: UUID, hash: bytes, seconds: int) -> None:

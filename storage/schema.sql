@@ -7527,11 +7527,13 @@ CREATE POLICY limits ON public.contact_tags AS RESTRICTIVE TO hum_owner, hum_app
 
 -- POLICY contacts limits
 
-CREATE POLICY limits ON public.contacts AS RESTRICTIVE TO hum_owner, hum_app USING ((( SELECT hum.sees_everything() AS sees_everything) OR ((EXISTS ( SELECT
+CREATE POLICY limits ON public.contacts AS RESTRICTIVE TO hum_owner, hum_app USING ((( SELECT hum.sees_everything() AS sees_everything) OR (EXISTS ( SELECT
    FROM public.calls c
-  WHERE (c.contact_id = contacts.id))) OR (EXISTS ( SELECT
+  WHERE (c.contact_id = contacts.id)
+ OFFSET 0)) OR (EXISTS ( SELECT
    FROM public.conversations c
-  WHERE (c.contact_id = contacts.id))))));
+  WHERE (c.contact_id = contacts.id)
+ OFFSET 0))));
 
 -- POLICY conversations limits
 

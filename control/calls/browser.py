@@ -37,10 +37,9 @@ from storage.browser_calls import ResultRow
 from storage.db import Db, Tx
 
 LOG = log(__name__)
-#: Calls of one organization that are not connected yet, half of what one media process has places for (`browser_waiting`): an offer that
-#: nobody follows up keeps its place for seconds.
-MAX_WAITING = 3
 MAX_ANSWER_CHARS, MAX_DETAIL_CHARS = 64 << 10, 200
+#: A media process's reason for a call that a newer offer has replaced before it was connected.
+GAVE_WAY = "gave_way"
 NO_BROWSER_PROCESS = "No media process takes calls from browsers; start one with `hum media --browser`."
 
 
@@ -84,6 +83,8 @@ class BrowserCalls:
             return ids.show(Kind.CALL, id), result.answer
         if result.refusal == "bad_offer":
             raise InvalidRequest([FieldError("sdp", result.detail or "can't be answered")])
+        if result.detail == GAVE_WAY:
+            raise RateLimited("Too many calls from browsers are being connected; try again in a moment.")
         raise Unavailable("The media process that takes calls from browsers did not answer; try again.")
 
     async def _node(self, org: UUID) -> tuple[str, int | None]:
@@ -119,8 +120,6 @@ class BrowserCalls:
             raise RateLimited("You have too many calls from browsers at once; end one first.")
         if live.calls >= self._settings.max_calls_per_organization:
             raise RateLimited("Your organization has too many calls at once.")
-        if places is not None and live.waiting >= MAX_WAITING:
-            raise RateLimited("Too many calls from browsers are being connected; try again in a moment.")
         free = places - live.of_browsers if places is not None and live.of_browsers > 0 else None
         if free is not None and not fairshare.admits(live.of_browsers, free):
             raise RateLimited("Your organization has too many calls from browsers at once.")
@@ -163,7 +162,9 @@ class BrowserOffers:
                 return None
             token = secrets.new_token()
             await browser_calls.offer_token(tx, id, secrets.token_hash(token), self._token_seconds)
-        return pb.BrowserOffer(call_id=call_id, token=token, sdp=offer)
+        return pb.BrowserOffer(
+            call_id=call_id, token=token, sdp=offer.sdp, organization_id=ids.show(Kind.ORGANIZATION, offer.org_id)
+        )
 
     async def reply(self, node: str, reply: pb.BrowserReply) -> None:
         """Store a media process's reply to an offer, and end the call if it could not be connected."""

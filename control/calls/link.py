@@ -239,11 +239,17 @@ class _Link:
         self.downs.put_nowait(None)
 
     def _down(self, down: pb.LinkDown) -> None:
-        # Two places are for the end markers of `read` and `end_with`.
-        if self.downs.qsize() < MAX_DOWNS - 2:
+        """Send a message; end the link instead if too many are unread: on the next one the media process asks again for what it lacks."""
+        # The last places are for the end markers: this one, and those of `read` and `end_with`.  What follows a marker is never sent.
+        places = MAX_DOWNS - 3 - self.downs.qsize()
+        if places > 0:
             self.downs.put_nowait(down)
-        else:
-            LOG.warning("a media process does not read its link; a message was dropped", node=self.node)
+        elif places == 0:
+            LOG.warning(
+                "a media process does not read its link: it ends, and unsent results are asked for again",
+                node=self.node,
+            )
+            self.downs.put_nowait(None)
 
     async def _publish_answer(self, answer: pb.CommandAnswer) -> None:
         try:

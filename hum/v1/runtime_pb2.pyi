@@ -1595,7 +1595,7 @@ class BrowserReply(message.Message):
     bad_offer: builtins.str
     """What is wrong with the offer."""
     failed: builtins.str
-    """Why there is no call: `not_connected`, ..."""
+    """Why there is no call: `not_connected`, `gave_way` (to a newer offer, while too many were connecting), ..."""
     def __init__(
         self,
         *,
@@ -2324,21 +2324,25 @@ class BrowserOffer(message.Message):
     CALL_ID_FIELD_NUMBER: builtins.int
     TOKEN_FIELD_NUMBER: builtins.int
     SDP_FIELD_NUMBER: builtins.int
+    ORGANIZATION_ID_FIELD_NUMBER: builtins.int
     call_id: builtins.str
     token: builtins.str
     """One-time, short-lived."""
     sdp: builtins.str
     """The SDP offer."""
+    organization_id: builtins.str
+    """Whose call it is: while too many connect, an offer of the organization with most of them gives way.  Empty: none gives way for it."""
     def __init__(
         self,
         *,
         call_id: builtins.str = ...,
         token: builtins.str = ...,
         sdp: builtins.str = ...,
+        organization_id: builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = typing.Literal["call_id", b"call_id", "sdp", b"sdp", "token", b"token"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = typing.Literal["call_id", b"call_id", "organization_id", b"organization_id", "sdp", b"sdp", "token", b"token"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

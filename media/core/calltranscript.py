@@ -14,8 +14,10 @@ from typing import Final, Literal
 from media.core.heardposition import Item
 from media.core.itemtexts import ItemText
 from media.core.latency import Latency
+from media.core.modelmessages import Author, Role
+from media.core.plans import CallPlan
 from media.core.prompts import heard_text
-from media.core.types import Author, BargedIn, CallPlan, Emit, Report, Role, TurnEnded, UnderWay
+from media.core.types import BargedIn, Emit, Report, TurnEnded, UnderWay
 
 _NEVER: Final = float("inf")
 #: Most of a long call that a new session is sent: turns, and characters of each.
@@ -99,7 +101,7 @@ class CallTranscript:
     def __init__(self, plan: CallPlan, latency: Latency, emit: Emit) -> None:
         self.live_turns = LiveTurns(plan.under_way_ms)
         self._latency, self._emit = latency, emit
-        self._deadline_ms = plan.transcript_deadline_ms
+        self._deadline_ms = plan.patience.transcript_deadline_ms
         self._spoken: deque[tuple[Author, str]] = deque(plan.history, maxlen=HISTORY_TURNS)
         self._waiting: list[_TranscriptEntry] = []
         self._seq = 0

@@ -25,6 +25,8 @@ MOST_LATE_MS: Final = 1_000.0
 MOST_JITTER: Final = 4
 SAMPLED: Final = 8  # later on, every eighth frame is enough
 _NEVER: Final = float("inf")
+#: The delay of one direction, until the first round trip.
+ONE_WAY_GUESS_MS: Final = 40.0
 
 
 @dataclass(slots=True)
@@ -59,7 +61,7 @@ class WindowedMin:
 class CarrierClock:
     """The carrier's clock and the delay to it."""
 
-    one_way_ms: float  # a guess, until the first round trip
+    one_way_ms: float = ONE_WAY_GUESS_MS
     jitter_ms: float = 0.0  # the mean of one direction
     # Estimated jitter left in the shortest round trip: the uncertainty of the delay.
     doubt_ms: float = 0.0

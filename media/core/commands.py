@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from media.core.legmessages import Outcome
-from media.core.types import CallPlan
+from media.core.plans import CallPlan
 
 
 @dataclass(frozen=True, slots=True)

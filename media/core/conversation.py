@@ -26,7 +26,7 @@ from media.core.commands import (
     SwitchFlow,
     Watch,
 )
-from media.core.ending import Ending, farewell
+from media.core.ending import CLOSE_DEADLINE_MS, LONGEST_MESSAGE_MS, Ending, farewell
 from media.core.floor import Floor
 from media.core.idletimer import Due
 from media.core.keypad import Keypad
@@ -44,8 +44,10 @@ from media.core.legmessages import (
     Started,
     Stopped,
 )
+from media.core.modelmessages import ModelEvent, TurnModel
 from media.core.modelside import REFUSED, ModelSide
 from media.core.onsetdetector import Confirm
+from media.core.plans import CallPlan, PromptKind
 from media.core.prompts import IN_YOUR_WORDS
 from media.core.recordingpauses import CARRIED_OVER, RecordingPauses
 from media.core.session import BROKE_OFF, RETURNED, Session
@@ -54,13 +56,11 @@ from media.core.turngate import TurnGate
 from media.core.types import (
     Action,
     CallEnded,
-    CallPlan,
     CallStarted,
     CommandReply,
     FlowSwitched,
     ModelLost,
     Moment,
-    PromptKind,
     Report,
     ToolStatus,
 )
@@ -91,17 +91,18 @@ class Conversation(Talk):
         self.phase = ConversationPhase.WAITING
         self.due_ms = 0.0  # earlier ticks find nothing to do
         self._actions: list[Action] = []
-        self._clock = CarrierClock(plan.one_way_guess_ms)
-        recording_pauses = RecordingPauses(plan.pauses, self._clock, self._actions.append)
+        self._clock = CarrierClock()
+        recording_pauses = RecordingPauses(plan.recording.pauses, self._clock, self._actions.append)
         emit = recording_pauses.emit
         latency = Latency()
         transcript = CallTranscript(plan, latency, emit)
-        session = Session(plan, transcript, emit)
-        turn_gate = TurnGate(plan.false_hear_ms, plan.open_turn_ms, plan.unaware_ms)
+        session = Session(plan.agent, plan.patience.session_ms, transcript, emit)
+        turns = plan.turns
+        turn_gate = TurnGate(turns.false_hear_ms, turns.open_turn_ms, turns.unaware_ms)
         self._voice = Voice(plan, self._clock, session, transcript, latency, turn_gate, emit)
         self._model = ModelSide(plan, self._clock, session, self._voice, turn_gate, recording_pauses)
-        self._floor = Floor(plan, self._clock, self._voice, self._model, confirm, emit)
-        self._keypad = Keypad(plan.digits_pause_ms)
+        self._floor = Floor(turns, self._clock, self._voice, self._model, confirm, emit)
+        self._keypad = Keypad(turns.digits_pause_ms)
         self._ending = Ending(plan)
 
     @property
@@ -109,8 +110,8 @@ class Conversation(Talk):
         return self.phase is _ENDED
 
     @property
-    def model(self) -> str:
-        return self.plan.model
+    def model(self) -> TurnModel:
+        return self.plan.agent.model
 
     def abandon(self) -> None:
         self.phase, self.due_ms = ConversationPhase.ENDED, 0.0
@@ -130,12 +131,12 @@ class Conversation(Talk):
             self._end(HangUp(CARRIER_PROTOCOL, str(error)), now_ms)
         return self._drain()
 
-    def from_model(self, payload: bytes, now_ms: float) -> list[Action]:
+    def from_model(self, event: ModelEvent, now_ms: float) -> list[Action]:
         model = self._model
         if self.phase is not _TALKING or not model.session.ready:
             return []
         speaking = model.input_audio.speaking
-        lost = model.receive(payload, now_ms, self._clock.call_ms(now_ms))
+        lost = model.receive(event, now_ms, self._clock.call_ms(now_ms))
         if lost:
             return self.model_lost(now_ms, lost)
         if speaking and not model.input_audio.speaking:
@@ -311,9 +312,9 @@ class Conversation(Talk):
         voice, replies, tools = self._voice, self._model.replies, self._model.tools
         self._ending.idle_timer.begin(now_ms)
         self._floor.begin(now_ms)
-        if self.plan.recording_paused:
+        if self.plan.recording.recording_paused:
             tools.recording_pauses.pause(CARRIED_OVER, now_ms)
-        if not self.plan.announce_recording:
+        if not self.plan.recording.announce_recording:
             voice.recording_gate.start()
         replies.speak(voice.opening(now_ms))
         if self.plan.history:
@@ -370,8 +371,9 @@ class Conversation(Talk):
 
     def _say(self, kind: PromptKind) -> None:
         voice, replies = self._voice, self._model.replies
-        if (kind in self.plan.prompts or kind in IN_YOUR_WORDS) and not voice.play(kind):
-            replies.prompts.add(kind, voice.prompts.text(kind))
+        text = voice.prompts.text(kind)
+        if (text is not None or kind in IN_YOUR_WORDS) and not voice.play(kind):
+            replies.prompts.add(kind, text)
 
     # The end.
 
@@ -379,7 +381,7 @@ class Conversation(Talk):
         """End the call with this outcome after everything was heard, `last` included."""
         self._model.replies.close()
         self._floor.interruptible = False
-        patience_ms = self.plan.mailbox_ms if last is PromptKind.MACHINE else self.plan.close_deadline_ms
+        patience_ms = LONGEST_MESSAGE_MS if last is PromptKind.MACHINE else CLOSE_DEADLINE_MS
         self._ending.begin(outcome, now_ms + patience_ms, last)
         self.due_ms = 0.0
         self._say_last()
@@ -430,7 +432,7 @@ class Conversation(Talk):
         tools, ending, speaks = self._model.tools, self._ending, self._voice.speaks(now_ms)
         has_spoken = speaks
         if tools.revocable and self._floor.interruptible:
-            by_ms = now_ms + self.plan.close_deadline_ms
+            by_ms = now_ms + CLOSE_DEADLINE_MS
             hearing = ending.is_hearing_last_words(by_ms, now_ms, speaks=speaks, silent=self._all_heard(now_ms))
             if hearing:
                 return
@@ -446,8 +448,8 @@ class Conversation(Talk):
         """Switch to another flow's agent, and dial its session while the last words of this one are played."""
         self.plan, self._model.tools.successor = to.plan, None
         self._voice.follow(to.plan)
-        self._floor.follow(to.plan)
-        self._ending.idle_timer.follow(to.plan.idle_after_ms, to.plan.idle_prompt_count, to.plan.idle_gaps_ms)
+        self._floor.follow(to.plan.turns)
+        self._ending.idle_timer.follow(to.plan.silences.idle_gaps_ms)
         at_ms = self._clock.call_ms(now_ms)
         self._actions.append(Report(FlowSwitched(to.flow_id, to.flow_version, at_ms)))
         self._model.follow(to.plan, at_ms, now_ms)

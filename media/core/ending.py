@@ -1,9 +1,15 @@
 """The end of a call: a silent caller, a call that lasts too long, a close that waits for the last words."""
 
+from typing import Final
+
 from media.core.idletimer import IdleTimer
 from media.core.legmessages import HangUp, MoveOn, Outcome
 from media.core.machinemessage import MachineMessage
-from media.core.types import CallPlan, PromptKind
+from media.core.plans import CallPlan, PromptKind
+
+#: Most time for a spoken close, and for a message to a machine.
+CLOSE_DEADLINE_MS: Final = 15_000.0
+LONGEST_MESSAGE_MS: Final = 180_000.0
 
 
 class Ending:
@@ -17,9 +23,8 @@ class Ending:
         # The prompt still to be said, once no overlap is pending.
         self.last: PromptKind | None = None
         self.machine = MachineMessage()
-        self.idle_timer = IdleTimer(
-            plan.idle_after_ms, plan.idle_prompt_count, plan.max_call_ms, plan.idle_gaps_ms, plan.limit_warning_ms
-        )
+        limits = plan.limits
+        self.idle_timer = IdleTimer(plan.silences.idle_gaps_ms, limits.max_call_ms, limits.limit_warning_ms)
         self._deadline_ms = 0.0
         self._last_words_by_ms: float | None = None
 

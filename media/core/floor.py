@@ -38,7 +38,8 @@ from media.core.carrierclock import CarrierClock
 from media.core.modelside import ModelSide
 from media.core.onsetdetector import Confirm
 from media.core.onsetgate import OnsetGate
-from media.core.types import BargedIn, CallPlan, Emit, Onset, Reason
+from media.core.plans import TurnTaking
+from media.core.types import BargedIn, Emit, Onset, Reason
 from media.core.vad import FIRST_STAGE_MS, Vad
 from media.core.voice import Voice
 
@@ -110,7 +111,7 @@ class Floor:
 
     def __init__(
         self,
-        plan: CallPlan,
+        turns: TurnTaking,
         clock: CarrierClock,
         voice: Voice,
         model: ModelSide,
@@ -118,18 +119,18 @@ class Floor:
         emit: Emit,
     ) -> None:
         # Whether the caller may take the floor.
-        self.interruptible = plan.interruptible
+        self.interruptible = turns.interruptible
         self._clock, self._voice, self._model = clock, voice, model
         self.vad = Vad(confirm)
         self._gate = OnsetGate(voice.playout, self.vad.history, emit)
-        self._bargein = BargeIn(plan.cut_after_ms, plan.resume_after_ms, FIRST_STAGE_MS if confirm is None else 0)
+        self._bargein = BargeIn(turns.cut_after_ms, turns.resume_after_ms, FIRST_STAGE_MS if confirm is None else 0)
         self._phase, self._overlap = FloorPhase.FREE, _Overlap()
         self._arrivals = _Arrivals()
 
-    def follow(self, plan: CallPlan) -> None:
-        """Follow another agent's plan.  The coupling learned from the line is kept, as the line is the same."""
-        self.interruptible = plan.interruptible
-        self._bargein.cut_after_ms, self._bargein.resume_after_ms = plan.cut_after_ms, plan.resume_after_ms
+    def follow(self, turns: TurnTaking) -> None:
+        """Take turns as another agent does.  The coupling learned from the line is kept, as the line is the same."""
+        self.interruptible = turns.interruptible
+        self._bargein.cut_after_ms, self._bargein.resume_after_ms = turns.cut_after_ms, turns.resume_after_ms
 
     def begin(self, now_ms: float) -> None:
         """Expect frames from now on."""

@@ -11,7 +11,7 @@ from typing import Final
 
 from media.core.audio import BYTES_PER_MS, SILENCE_BYTE, SILENT_DB, level_db
 from media.core.carrierclock import CarrierClock
-from media.core.types import PromptKind
+from media.core.plans import PromptKind
 
 #: Audio that was heard is kept this long, for its mark and for the echo gate.
 KEPT_MS: Final = 2_000.0

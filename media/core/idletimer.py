@@ -21,11 +21,8 @@ class Due(Enum):
 class IdleTimer:
     """The idle time and the duration of one call."""
 
-    idle_after_ms: int
-    prompts: int
+    gaps_ms: tuple[int, ...]  # before each prompt, and then before the close
     max_call_ms: int
-    # Before each of the first prompts and the close, in place of `idle_after_ms`.
-    gaps_ms: tuple[int, ...] = ()
     # How long before the end of the longest call its end is announced; 0: never.
     warning_ms: int = 0
     _started_ms: float = 0.0
@@ -37,9 +34,9 @@ class IdleTimer:
         """Start the call's clock."""
         self._started_ms = self._alive_ms = now_ms
 
-    def follow(self, idle_after_ms: int, prompts: int, gaps_ms: tuple[int, ...]) -> None:
+    def follow(self, gaps_ms: tuple[int, ...]) -> None:
         """Follow another agent's idle times; the call's longest duration stays."""
-        self.idle_after_ms, self.prompts, self.gaps_ms = idle_after_ms, prompts, gaps_ms
+        self.gaps_ms = gaps_ms
 
     def agent_speaks(self, now_ms: float) -> None:
         self._alive_ms = now_ms
@@ -63,9 +60,9 @@ class IdleTimer:
         if quiet and self.warning_ms and not self._warned and lasted_ms >= self.max_call_ms - self.warning_ms:
             self._warned = True
             return Due.WARN
-        wait_ms = self.gaps_ms[self._prompted] if self._prompted < len(self.gaps_ms) else self.idle_after_ms
+        wait_ms = self.gaps_ms[min(self._prompted, len(self.gaps_ms) - 1)]
         if caller_speaks or now_ms - self._alive_ms < wait_ms:
             return None
         self._alive_ms = now_ms
         self._prompted += 1
-        return Due.PROMPT if self._prompted <= self.prompts else Due.CLOSE_IDLE
+        return Due.PROMPT if self._prompted < len(self.gaps_ms) else Due.CLOSE_IDLE

@@ -1,26 +1,22 @@
 """The input audio buffer: the caller's audio on its way to the model, and the model's clock, which counts that audio."""
 
-import binascii
 from typing import Final
 
 from media.core.audio import BYTES_PER_MS, FRAME_BYTES
 from media.core.backlog import Backlog
 from media.core.carrierclock import CarrierClock
 from media.core.latency import Latency
+from media.core.modelmessages import CallerAudio
 from media.core.replaybuffer import NO_VOICE, ReplayBuffer
 from media.core.session import Session
 from media.core.sessionclock import SessionClock
-from media.core.types import CallPlan
 
-_base64: Final = binascii.b2a_base64
-_APPEND: Final = b'{"type":"input_audio_buffer.append","audio":"'
 SPEECH_APPEND: Final = 3 * FRAME_BYTES
+#: Without a voice, while no turn is open.
+QUIET_APPEND: Final = 200 * BYTES_PER_MS
+#: For a new session to find the turns that the last one missed.
+CATCH_UP_MS: Final = 2_000.0
 _NEVER: Final = float("inf")
-
-
-def append(ulaw: bytes) -> bytes:
-    """Return the client event that carries the caller's audio.  Compiled here, unlike what `realtime` encodes."""
-    return _APPEND + _base64(ulaw, newline=False) + b'"}'
 
 
 class InputAudioBuffer:
@@ -30,7 +26,6 @@ class InputAudioBuffer:
         "_catch_up_ms",
         "_clock",
         "_latency",
-        "_plan",
         "_session",
         "_unsent",
         "_voiced",
@@ -39,11 +34,11 @@ class InputAudioBuffer:
         "speaking",
     )
 
-    def __init__(self, plan: CallPlan, session: Session, clock: CarrierClock, latency: Latency) -> None:
+    def __init__(self, session: Session, clock: CarrierClock, latency: Latency) -> None:
         self.speaking = False  # the caller, as the server hears it
         self.session_clock = SessionClock()
         self.replay = ReplayBuffer()
-        self._plan, self._session, self._clock, self._latency = plan, session, clock, latency
+        self._session, self._clock, self._latency = session, clock, latency
         # The newest audio, not yet sent.
         self._unsent = Backlog()
         self._voiced = False  # whether any of that is voiced
@@ -74,12 +69,12 @@ class InputAudioBuffer:
         """Return how many bytes to gather before sending."""
         if self.speaking:
             return SPEECH_APPEND if voiced else 0
-        return 0 if speaking else self._plan.quiet_append_ms * BYTES_PER_MS
+        return 0 if speaking else QUIET_APPEND
 
     def flush(self, now_ms: float) -> None:
         """Send the audio gathered so far."""
         if self._unsent.size:
-            self._session.send(append(self._unsent.take()))
+            self._session.send(CallerAudio(self._unsent.take()))
             if self._voiced:
                 self._voiced = False
                 self._latency.voice_sent(now_ms)
@@ -124,11 +119,11 @@ class InputAudioBuffer:
         audio = replay.audio.joined()
         self.session_clock.restart(len(audio))
         if audio:
-            self._session.send(append(audio))
+            self._session.send(CallerAudio(audio))
 
     def session_begun(self, now_ms: float) -> None:
         """Start the time limit for the server to find the missed turns."""
-        self._catch_up_ms = min(self._catch_up_ms, now_ms + self._plan.catch_up_ms)
+        self._catch_up_ms = min(self._catch_up_ms, now_ms + CATCH_UP_MS)
 
     def session_lost(self) -> None:
         """Keep what the session has not transcribed or answered, for the next one."""

@@ -24,6 +24,7 @@ from media.core.commands import (
     Say,
     SwitchFlow,
 )
+from media.core.ending import CLOSE_DEADLINE_MS
 from media.core.heardposition import Item, ItemAudio
 from media.core.legmessages import (
     CARRIER_PROTOCOL,
@@ -38,6 +39,7 @@ from media.core.legmessages import (
     Started,
     Stopped,
 )
+from media.core.plans import MailboxPlan, Prompt
 from media.core.playout import Playout
 from media.core.prompts import heard_text
 from media.core.recordinggate import RecordingGate
@@ -48,9 +50,7 @@ from media.core.types import (
     CallEnded,
     CallStarted,
     CommandReply,
-    MailboxPlan,
     MessageTaken,
-    Prompt,
     RecordCaller,
     Report,
     StartMessage,
@@ -59,6 +59,8 @@ from media.core.types import (
 
 #: Frames kept until the beep's mark is back, so that a caller who speaks at once is recorded from the first word.
 KEPT_FRAMES = 100
+#: For the beep's mark to come back.
+PROOF_MS = 1_000
 MESSAGE_TAKEN, NO_MESSAGE, MESSAGE_FAILED = "message_taken", "no_message", "message_failed"  # reasons
 #: Keys that end a message, or skip the greeting.
 END_KEYS = ("#", "*")
@@ -84,8 +86,8 @@ class Mailbox(Talk):
         self.phase = MailboxPhase.WAITING
         self.due_ms = 0.0
         self._actions: list[Action] = []
-        self._clock = CarrierClock(plan.one_way_guess_ms)
-        self._speaker = Speaker(plan, self._clock, self._actions)
+        self._clock = CarrierClock()
+        self._speaker = Speaker(self._clock, self._actions)
         self._dictation = Dictation(plan.silence_ms, plan.longest_ms, plan.least_ms)
         self._frames: deque[Audio] = deque(maxlen=KEPT_FRAMES)
         self._outcome: Outcome = HangUp("caller")
@@ -246,7 +248,7 @@ class Mailbox(Talk):
             return
         self._finish_message()
         self.phase, self.due_ms = MailboxPhase.CLOSING, 0.0
-        self._outcome, self._deadline_ms = outcome, now_ms + self.plan.close_deadline_ms
+        self._outcome, self._deadline_ms = outcome, now_ms + CLOSE_DEADLINE_MS
         self._speaker.stop(now_ms)
         if last is not None:
             self._speaker.say(last)
@@ -281,17 +283,15 @@ class Speaker:
         "_clock",
         "_items",
         "_playout",
-        "_proof_ms",
         "_turns",
         "recording_gate",
     )
 
-    def __init__(self, plan: MailboxPlan, clock: CarrierClock, actions: list[Action]) -> None:
+    def __init__(self, clock: CarrierClock, actions: list[Action]) -> None:
         self._clock, self._actions = clock, actions
-        self._proof_ms = plan.proof_ms
         # Of what listeners hear: the message itself is recorded whether one listens or not.
         self.recording_gate = RecordingGate(actions.append, wanted=False)
-        self._playout = Playout(clock, TurnGate(0.0, 0.0, 0.0), plan.lead_low_ms, plan.message_ms)
+        self._playout = Playout(clock, TurnGate(0.0, 0.0, 0.0))
         self._beep: Item | None = None
         # When an item was first heard, on the call's clock.
         self._began_ms: dict[str, int] = {}
@@ -318,7 +318,7 @@ class Speaker:
     def beeped_ms(self, now_ms: float) -> float | None:
         """Return when the beep was heard to its end, once its mark proves that or is overdue; else None."""
         item = self._beep
-        if item is None or not (item.played or (item.finished and now_ms >= item.ended_ms + self._proof_ms)):
+        if item is None or not (item.played or (item.finished and now_ms >= item.ended_ms + PROOF_MS)):
             return None
         return item.ended_ms
 

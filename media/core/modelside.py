@@ -3,13 +3,38 @@
 from collections.abc import Collection
 from typing import Final
 
-from media.core import metering
-from media.core import realtime as rt
 from media.core.audio import FRAME_MS
 from media.core.carrierclock import CarrierClock
 from media.core.commands import SendDigits, Sequel
 from media.core.inputaudio import InputAudioBuffer
 from media.core.keypad import entry_text
+from media.core.modelmessages import (
+    MAX_TEXT_CHARS,
+    AgentAudio,
+    AgentText,
+    AgentWords,
+    CallerBegan,
+    CallerPaused,
+    CallerText,
+    CallerWords,
+    CommandRefused,
+    FunctionCalled,
+    FunctionNamed,
+    ItemBegan,
+    ItemEnded,
+    ItemHeard,
+    MalformedEvent,
+    ModelEvent,
+    ModelUsed,
+    ResponseBegan,
+    ResponseEnded,
+    Role,
+    SessionBegun,
+    SessionRejected,
+    TurnCommitted,
+    Unused,
+)
+from media.core.plans import CallPlan, PromptKind
 from media.core.reconnectbudget import ReconnectBudget
 from media.core.recordingpauses import RecordingPauses
 from media.core.replies import Replies
@@ -17,7 +42,7 @@ from media.core.session import OPENED_LATE, TAKEN_OVER, Session
 from media.core.supervision import Supervision
 from media.core.toolcalls import ToolCalls
 from media.core.turngate import TurnGate
-from media.core.types import CallPlan, Delta, DialModel, Emit, ModelUsed, PromptKind, Report, Role, ToolStatus
+from media.core.types import Delta, DialModel, Emit, Report, ToolStatus
 from media.core.voice import Voice
 
 #: Why a session is abandoned: malformed events, oversized ones, or responses that all fail.
@@ -56,12 +81,12 @@ class ModelSide:
     ) -> None:
         emit: Emit = recording_pauses.emit
         self.session = session
-        self.reconnect_budget = ReconnectBudget(plan)
-        self.input_audio = InputAudioBuffer(plan, session, clock, voice.latency)
-        self.replies = Replies(plan, session, voice, turn_gate, emit)
+        self.reconnect_budget = ReconnectBudget(plan.patience)
+        self.input_audio = InputAudioBuffer(session, clock, voice.latency)
+        self.replies = Replies(plan.patience.answer_ms, session, voice, turn_gate, emit)
         self.responses = self.replies.responses
         self.supervision = Supervision(session, self.replies, emit)
-        self.tools = ToolCalls(plan, session, self.responses, recording_pauses)
+        self.tools = ToolCalls(plan.agent, session, self.responses, recording_pauses)
         self._voice, self._transcript, self._emit = voice, voice.transcript, emit
 
     # The session.
@@ -100,8 +125,8 @@ class ModelSide:
     def follow(self, plan: CallPlan, at_ms: int, now_ms: float) -> None:
         """Follow another agent's plan: its session knows what was said so far, and speaks first."""
         self._drop_session(now_ms)
-        self.session.follow(plan)
-        self.tools.follow(plan)
+        self.session.follow(plan.agent)
+        self.tools.follow(plan.agent, plan.recording.pauses)
         self.session.note(f"taken_over_{at_ms}", "system", TAKEN_OVER, at_ms)
         self.responses.owe_response()
 
@@ -212,45 +237,40 @@ class ModelSide:
 
     # Events from the server.
 
-    def receive(self, payload: bytes, now_ms: float, at_ms: int) -> str:
+    def receive(self, event: ModelEvent, now_ms: float, at_ms: int) -> str:
         """Handle one event; return why it makes the session unusable, in a word, or "" if it does not."""
-        if len(payload) > rt.MAX_EVENT_BYTES:
-            return TOO_MUCH
-        try:
-            event = rt.decode(payload)
-        except rt.WireError:
+        if isinstance(event, MalformedEvent):
             return "" if self.session.event_malformed() else PROTOCOL
         self.session.event_decoded()
-        if isinstance(event, rt.AudioDelta):  # the most frequent; ends no turn
+        if isinstance(event, AgentAudio):  # the most frequent; ends no turn
             return "" if self._audio(event, now_ms) else TOO_MUCH
         match event:
-            case rt.TranscriptDelta() | rt.TranscriptDone() | rt.InputTranscriptDelta():
+            case AgentWords() | AgentText() | CallerWords():
                 return "" if self._text(event, now_ms, at_ms) else TOO_MUCH
             case _:
                 return self._control_event(event, now_ms, at_ms)
 
-    def _control_event(self, event: rt.ServerEvent, now_ms: float, at_ms: int) -> str:
+    def _control_event(self, event: ModelEvent, now_ms: float, at_ms: int) -> str:
         match event:
-            case rt.SpeechStarted() | rt.SpeechStopped() | rt.Committed():
+            case CallerBegan() | CallerPaused() | TurnCommitted():
                 self._caller_turn(event, now_ms, at_ms)
-            case rt.InputTranscriptCompleted(_, transcript) if len(transcript) > rt.MAX_TEXT_CHARS:
+            case CallerText(_, text) if len(text) > MAX_TEXT_CHARS:
                 return TOO_MUCH
-            case rt.InputTranscriptCompleted() | rt.InputTranscriptFailed():
-                transcript = ""
-                if isinstance(event, rt.InputTranscriptCompleted):
-                    transcript = event.transcript
-                    self._report_usage(metering.of_transcription(self.session.plan.transcription_model, event.usage))
-                self._transcript.caller_text(event.item_id, transcript)
-                self.input_audio.replay.release_turn(event.item_id)
-            case rt.FunctionArgumentsDone(response_id):
+            case CallerText(turn_id, text, used):
+                self._report_usage(used)
+                self._transcript.caller_text(turn_id, text)
+                self.input_audio.replay.release_turn(turn_id)
+            case FunctionCalled(response_id):
                 said_ms = now_ms + self._voice.playout.remaining_ms(now_ms)
                 self.tools.called(event, now_ms, said_ms, cancelled=self.replies.cancelled(response_id))
-            case rt.SessionCreated() | rt.SessionUpdated():
+            case SessionBegun():
                 self._confirm_session(now_ms)
-            case rt.Error(error):
-                if error.event_id == rt.SESSION_UPDATE:
-                    return f"{REFUSED} {(error.message or '')[:DETAIL_CHARS]}"
-                self.replies.refused(error.event_id)
+            case SessionRejected(detail):
+                return f"{REFUSED} {detail[:DETAIL_CHARS]}"
+            case CommandRefused(request_id):
+                self.replies.refused(request_id)
+            case Unused():
+                pass
             case _:
                 self._response(event, now_ms)
         if self.responses.failing:  # before another one is requested
@@ -258,38 +278,37 @@ class ModelSide:
         self.settled(now_ms)
         return ""
 
-    def _audio(self, event: rt.AudioDelta, now_ms: float) -> bool:
+    def _audio(self, event: AgentAudio, now_ms: float) -> bool:
         """Queue audio; return False if the response has more than allowed."""
         if self.replies.cancelled(event.response_id):
             return True
-        if not self.replies.progress.count(now_ms, audio_bytes=len(event.delta)):
+        if not self.replies.progress.count(now_ms, audio_bytes=len(event.ulaw)):
             return False
         self._voice.open_item(event.item_id, self.replies.prompts.saying)
-        self._voice.add_audio(event.item_id, event.delta, now_ms)
+        self._voice.add_audio(event.item_id, event.ulaw, now_ms)
         return True
 
-    def _text(
-        self, event: rt.TranscriptDelta | rt.TranscriptDone | rt.InputTranscriptDelta, now_ms: float, at_ms: int
-    ) -> bool:
+    def _text(self, event: AgentWords | AgentText | CallerWords, now_ms: float, at_ms: int) -> bool:
         """Add to a transcript; return False if it is longer than allowed."""
-        if isinstance(event, rt.TranscriptDone):
-            self._voice.final_text(event.item_id, event.transcript)
-            return len(event.transcript) <= rt.MAX_TEXT_CHARS
+        if isinstance(event, AgentText):
+            self._voice.final_text(event.item_id, event.text)
+            return len(event.text) <= MAX_TEXT_CHARS
         role: Role = "caller"
-        if isinstance(event, rt.TranscriptDelta):
-            role = "agent"
-            if not self.replies.progress.count(now_ms, chars=len(event.delta)):
+        if isinstance(event, AgentWords):
+            role, id = "agent", event.item_id
+            if not self.replies.progress.count(now_ms, chars=len(event.text)):
                 return False
-            self._voice.add_text(event.item_id, event.delta)
-            self.tools.recording_pauses.agent_words(event.item_id, event.delta, now_ms)
-        elif len(event.delta) > rt.MAX_TEXT_CHARS:
+            self._voice.add_text(id, event.text)
+            self.tools.recording_pauses.agent_words(id, event.text, now_ms)
+        elif len(event.text) > MAX_TEXT_CHARS:
             return False
         else:
-            self._transcript.caller_words(event.item_id, event.delta)
-        began_ms = self._transcript.start_ms(event.item_id)
+            id = event.turn_id
+            self._transcript.caller_words(id, event.text)
+        began_ms = self._transcript.start_ms(id)
         # A caller's turn without a beginning was reported already, so it is final.
         if began_ms is not None or role == "agent":
-            self._report_delta(role, event.item_id, event.delta, at_ms if began_ms is None else began_ms, now_ms)
+            self._report_delta(role, id, event.text, at_ms if began_ms is None else began_ms, now_ms)
         return True
 
     def _report_delta(self, role: Role, item_id: str, text: str, start_ms: int, now_ms: float) -> None:
@@ -305,26 +324,24 @@ class ModelSide:
         if began_ms is not None and not is_known:
             self._report_delta("caller", item_id, "", began_ms, now_ms)
 
-    def _caller_turn(
-        self, event: rt.SpeechStarted | rt.SpeechStopped | rt.Committed, now_ms: float, at_ms: int
-    ) -> None:
+    def _caller_turn(self, event: CallerBegan | CallerPaused | TurnCommitted, now_ms: float, at_ms: int) -> None:
         """Follow the caller's turn as the server detects it."""
         transcript, input_audio, turn_gate = self._transcript, self.input_audio, self.replies.turn_gate
         match event:
-            case rt.SpeechStarted(item_id, audio_start_ms):
+            case CallerBegan(turn_id, session_ms):
                 input_audio.turn_began()
                 turn_gate.update_turn(True, now_ms)
-                self._caller_began(item_id, input_audio.session_clock.call_ms(audio_start_ms), now_ms)
+                self._caller_began(turn_id, input_audio.session_clock.call_ms(session_ms), now_ms)
                 if not self._voice.playout.sounds:
                     self.responses.spoke_in_silence()
-            case rt.SpeechStopped(item_id, audio_end_ms):
+            case CallerPaused(turn_id, session_ms):
                 input_audio.turn_ended()
-                transcript.caller_ended(item_id, input_audio.session_clock.call_ms(audio_end_ms), now_ms)
-            case rt.Committed(item_id):
-                input_audio.turn_committed(item_id, now_ms)
-                self.session.turn_committed(item_id)
-                self._caller_began(item_id, at_ms, now_ms)
-                transcript.caller_ended(item_id, 0, now_ms)
+                transcript.caller_ended(turn_id, input_audio.session_clock.call_ms(session_ms), now_ms)
+            case TurnCommitted(turn_id):
+                input_audio.turn_committed(turn_id, now_ms)
+                self.session.turn_committed(turn_id)
+                self._caller_began(turn_id, at_ms, now_ms)
+                transcript.caller_ended(turn_id, 0, now_ms)
                 turn_gate.update_turn(False, now_ms)
                 precedes_opening = self.responses.turn_preceded_opening(self._voice.latency.voiced_ms or now_ms)
                 if self.responses.turn_committed():
@@ -336,26 +353,25 @@ class ModelSide:
         if used is not None:
             self._emit(Report(used))
 
-    def _response(self, event: rt.ServerEvent, now_ms: float) -> None:
+    def _response(self, event: ModelEvent, now_ms: float) -> None:
         """Follow a response."""
-        if not isinstance(event, rt.Unknown) or event.type.startswith("response."):
-            self.replies.progress.count(now_ms)
+        self.replies.progress.count(now_ms)
         match event:
-            case rt.ResponseCreated(response):
-                self.replies.created(response.id)
-            case rt.OutputItemAdded(response_id, item) if item.type == "message":
+            case ResponseBegan(response_id):
+                self.replies.created(response_id)
+            case ItemBegan(response_id, item_id):
                 if self.replies.cancelled(response_id):
-                    self.session.send(rt.item_delete(item.id))
+                    self.session.send(ItemHeard(item_id, 0))
                 else:
-                    self._voice.open_item(item.id, self.replies.prompts.saying)
-            case rt.OutputItemAdded(_, item) if item.type == "function_call":
-                self.tools.function_named(item.id, item.name)
-            case rt.OutputItemDone(item):
-                self._voice.close_item(item.id)
-            case rt.ResponseDone(response):
-                self._report_usage(metering.of_response(self.session.plan.model, response.usage))
-                if self.replies.done(response):
+                    self._voice.open_item(item_id, self.replies.prompts.saying)
+            case ItemEnded(item_id):
+                self._voice.close_item(item_id)
+            case FunctionNamed(item_id, name):
+                self.tools.function_named(item_id, name)
+            case ResponseEnded():
+                self._report_usage(event.used)
+                if self.replies.done(event):
                     self.reconnect_budget.response_complete()
                     self.input_audio.replay.response_complete()
             case _:
-                pass  # acknowledgements and unused events
+                pass  # it goes on

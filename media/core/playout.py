@@ -32,14 +32,18 @@ from media.core.echo import ECHO_SPAN_MS
 from media.core.heardposition import HeardPosition, Item, Span
 from media.core.legmessages import Clear, Mark, Play, ToLeg
 from media.core.marks import Age, Marks
+from media.core.plans import PromptKind
 from media.core.prompts import OPENINGS
 from media.core.turngate import TurnGate
-from media.core.types import PromptKind
 
 #: How long a clear waits for the echo of its mark.
 SETTLE_MS: Final = 600.0
 #: A mark from before a clear counts as played only if it is earlier than a flushed one could be by more than this.
 UNSURE_MS: Final = 5.0
+#: Audio that is kept at the carrier.
+LEAD_LOW_MS: Final = 200
+#: Length of a message: not a multiple of a frame, since the ledger learns from where in a frame a message ends.
+MESSAGE_MS: Final = 147
 
 
 _CURRENT: Final = Age.CURRENT  # looked up for every mark
@@ -61,8 +65,6 @@ class Playout:
 
     clock: CarrierClock
     turn_gate: TurnGate
-    lead_low_ms: int = 200
-    message_ms: int = 147
     # Items not yet heard to their end, in the order of speech.
     line: list[Item] = field(default_factory=list)
     # Cleared: nothing is sent until resume or drop.
@@ -122,7 +124,7 @@ class Playout:
     def pump(self, now_ms: float) -> list[ToLeg]:
         """Return the messages to send now so that the carrier does not run dry, each followed by its mark."""
         sends: list[ToLeg] = []
-        if self.cleared or (self._position.out and self.lead_ms(now_ms) >= self.lead_low_ms):
+        if self.cleared or (self._position.out and self.lead_ms(now_ms) >= LEAD_LOW_MS):
             return sends
         if not self._position.out and now_ms >= self._ping_due_ms():
             sends.append(Mark(self._marks.ping(now_ms)))
@@ -133,10 +135,10 @@ class Playout:
             if item.sent < item.generated and not self._position.out:
                 # This mark shows when the audio behind it begins to play.
                 sends.append(self._send_mark(item, b"", now_ms))
-            while item.sent < item.generated and (lead_ms := self.lead_ms(now_ms)) < self.lead_low_ms:
+            while item.sent < item.generated and (lead_ms := self.lead_ms(now_ms)) < LEAD_LOW_MS:
                 # An item's first message is all audio that has come, up to the most to be queued at the carrier.
-                first_ms = self.lead_low_ms + self.message_ms - max(0.0, lead_ms)
-                wanted = int(self.message_ms if item.sent else first_ms) * BYTES_PER_MS
+                first_ms = LEAD_LOW_MS + MESSAGE_MS - max(0.0, lead_ms)
+                wanted = int(MESSAGE_MS if item.sent else first_ms) * BYTES_PER_MS
                 self._send(sends, item, min(wanted, item.generated - item.sent), now_ms)
             if item.sent < item.generated or not item.complete:
                 break
@@ -160,7 +162,7 @@ class Playout:
             return self._ping_due_ms()
         for item in self.line:
             if item.sent < item.generated:
-                return self._position.ends_ms - self.clock.arrives(self.lead_low_ms)
+                return self._position.ends_ms - self.clock.arrives(LEAD_LOW_MS)
         return self._position.ends_ms
 
     def _ping_due_ms(self) -> float:

@@ -7,7 +7,7 @@ from typing import Final
 from media.core.heardposition import Item, ItemAudio
 from media.core.itemtexts import up_to_word
 from media.core.keytones import dialled
-from media.core.types import CallPlan, Prompt, PromptKind
+from media.core.plans import CallPlan, Prompt, PromptKind
 
 #: What the caller must have heard, in this order.
 OPENINGS: Final = (PromptKind.ANNOUNCEMENT, PromptKind.RESUMED, PromptKind.GREETING)
@@ -28,7 +28,7 @@ class Prompts:
     def opening(self) -> list[PromptKind]:
         """Return what the caller hears first, in order."""
         self._attempts = 1
-        announce = [PromptKind.ANNOUNCEMENT] if self.plan.announce_recording else []
+        announce = [PromptKind.ANNOUNCEMENT] if self.plan.recording.announce_recording else []
         first = PromptKind.RESUMED if self.plan.history else PromptKind.GREETING
         return [kind for kind in (*announce, first) if kind in self.plan.prompts]
 
@@ -52,7 +52,7 @@ class Prompts:
 
     def filler(self) -> Item:
         """Return the next filler.  The plan must have at least one."""
-        fillers = self.plan.fillers
+        fillers = self.plan.silences.fillers
         self._filled += 1
         return self._item(PromptKind.FILLER, fillers[(self._filled - 1) % len(fillers)])
 
@@ -65,8 +65,9 @@ class Prompts:
         return None if prompt is None else prompt.text
 
     def _prompt(self, kind: PromptKind) -> Prompt | None:
-        if kind is PromptKind.IDLE and self.idle_prompt < len(self.plan.idle_prompts):
-            return self.plan.idle_prompts[self.idle_prompt]
+        if kind is PromptKind.IDLE:
+            idle_prompts = self.plan.silences.idle_prompts
+            return idle_prompts[self.idle_prompt] if self.idle_prompt < len(idle_prompts) else None
         return self.plan.prompts.get(kind)
 
     def _item(self, kind: PromptKind, prompt: Prompt) -> Item:

@@ -7,7 +7,7 @@ breaks again and again never exhausts the first.
 from collections import deque
 from typing import Final
 
-from media.core.types import CallPlan
+from media.core.plans import ModelPatience
 
 MINUTE_MS: Final = 60_000.0
 #: Longest back-off, so that a model that is available again is noticed soon.
@@ -19,15 +19,15 @@ _NEVER: Final = float("inf")
 class ReconnectBudget:
     """The reconnect budget of one call."""
 
-    __slots__ = ("_failures", "_lost", "_plan", "_recent", "outage_since_ms")
+    __slots__ = ("_failures", "_lost", "_patience", "_recent", "outage_since_ms")
 
-    def __init__(self, plan: CallPlan) -> None:
+    def __init__(self, patience: ModelPatience) -> None:
         # Since when there has been no session; infinity if there is one.
         self.outage_since_ms = _NEVER
-        self._plan = plan
+        self._patience = patience
         self._failures = 0  # since the last complete response
         self._lost = 0  # sessions, in the whole call
-        self._recent: deque[float] = deque(maxlen=plan.losses_per_minute + 1)
+        self._recent: deque[float] = deque(maxlen=patience.losses_per_minute + 1)
 
     def start_outage(self, now_ms: float) -> None:
         """Start the time without a session, unless there was none before."""
@@ -53,15 +53,15 @@ class ReconnectBudget:
     def wait_ms(self) -> float:
         """The back-off before the next dial; doubles with each failure."""
         doublings = min(self._failures - 1, MOST_DOUBLINGS)
-        return min(LONGEST_WAIT_MS, self._plan.retry_ms * 2**doublings) if self._failures else 0.0
+        return min(LONGEST_WAIT_MS, self._patience.retry_ms * 2**doublings) if self._failures else 0.0
 
     def exhausted(self, now_ms: float) -> str:
         """Return why the budget is exhausted, in words; "" if it is not."""
-        plan, recent = self._plan, self._recent
-        if self._lost > plan.losses_per_call:
+        patience, recent = self._patience, self._recent
+        if self._lost > patience.losses_per_call:
             return f"the model was lost {self._lost} times in this call"
-        if len(recent) > plan.losses_per_minute and now_ms - recent[0] < MINUTE_MS:
+        if len(recent) > patience.losses_per_minute and now_ms - recent[0] < MINUTE_MS:
             return f"the model was lost {len(recent)} times within a minute"
-        if now_ms - self.outage_since_ms >= plan.patience_ms:
-            return f"there was no model for {plan.patience_ms / 1000:g} s"
+        if now_ms - self.outage_since_ms >= patience.patience_ms:
+            return f"there was no model for {patience.patience_ms / 1000:g} s"
         return ""

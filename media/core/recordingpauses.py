@@ -18,18 +18,18 @@ from typing import Final
 
 from media.core.audio import BYTES_PER_MS, SILENCE_BYTE, to_ms
 from media.core.carrierclock import CarrierClock
+from media.core.modelmessages import Role
+from media.core.plans import PauseRules
 from media.core.types import (
     Action,
     Delta,
     Digits,
     Emit,
     Event,
-    PauseRules,
     RecordAgent,
     RecordCaller,
     RecordingPaused,
     Report,
-    Role,
     ToolCalled,
     ToolFinished,
     TurnEnded,

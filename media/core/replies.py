@@ -5,12 +5,19 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
-from media.core import realtime as rt
+from media.core.modelmessages import (
+    MAX_ANSWER_AUDIO_BYTES,
+    MAX_TEXT_CHARS,
+    CancelResponse,
+    RequestResponse,
+    ResponseEnded,
+)
+from media.core.plans import PromptKind
 from media.core.prompts import OPENINGS, instruction
 from media.core.responses import ResponseSchedule
 from media.core.session import BROKE_OFF, Session
 from media.core.turngate import TurnGate
-from media.core.types import CallPlan, Emit, Moment, PromptKind, Stamp
+from media.core.types import Emit, Moment, Stamp
 from media.core.voice import Voice
 
 #: Attempts to have the model say a prompt that must be heard, if nothing of it was.
@@ -96,7 +103,7 @@ class ResponseProgress:
         self._alive_ms = now_ms
         self.audio_bytes += audio_bytes
         self._chars += chars
-        return self.audio_bytes <= rt.MAX_ANSWER_AUDIO_BYTES and self._chars <= rt.MAX_TEXT_CHARS
+        return self.audio_bytes <= MAX_ANSWER_AUDIO_BYTES and self._chars <= MAX_TEXT_CHARS
 
     def stalled(self, now_ms: float) -> bool:
         return now_ms - self._alive_ms >= self._patience_ms
@@ -118,11 +125,11 @@ class Replies:
         "turn_gate",
     )
 
-    def __init__(self, plan: CallPlan, session: Session, voice: Voice, turn_gate: TurnGate, emit: Emit) -> None:
+    def __init__(self, answer_ms: int, session: Session, voice: Voice, turn_gate: TurnGate, emit: Emit) -> None:
         self.turn_gate = turn_gate
         self.responses = ResponseSchedule()
         self.prompts = PromptQueue()
-        self.progress = ResponseProgress(plan.answer_ms)
+        self.progress = ResponseProgress(answer_ms)
         self.closed = False  # no further responses
         self._session, self._voice, self._emit = session, voice, emit
         # Sent to the model before the next response: that it continues something.
@@ -168,7 +175,7 @@ class Replies:
         self.progress.restart(now_ms)
         self._cancelled.discard(None)
         if prompts.waiting and not voice.playout.audible(now_ms) and (event_id := responses.begin()):
-            self._session.send(rt.response_create(event_id, prompts.begin()))
+            self._session.send(RequestResponse(event_id, prompts.begin()))
         elif self.closed or catching_up or not responses.owed:
             return
         elif event_id := responses.create(voice.speaks(now_ms)):
@@ -176,7 +183,7 @@ class Replies:
             if self._before is not None:
                 self._session.add_message("system", self._before)
                 self._before = None
-            self._session.send(rt.response_create(event_id))
+            self._session.send(RequestResponse(event_id))
             self._emit(Stamp(Moment.REQUESTED))
 
     def cancel(self) -> str | None:
@@ -191,7 +198,7 @@ class Replies:
                 self.responses.owe_response()
             else:
                 self.prompts.retry()
-        self._session.send(rt.response_cancel(response_id))
+        self._session.send(CancelResponse(response_id))
         return response_id
 
     def cancelled(self, response_id: str) -> bool:
@@ -210,19 +217,19 @@ class Replies:
             self._cancelled.remove(None)
             self._cancelled.add(response_id)
 
-    def done(self, response: rt.Response) -> bool:
+    def done(self, response: ResponseEnded) -> bool:
         """End a response; return whether it was a complete spoken one."""
-        complete = response.status == "completed" and self.prompts.saying is None and self.progress.audio_bytes > 0
-        failed, retried = response.status == "failed", False
-        if response.id == self.responses.response_id:
+        complete = response.how == "complete" and self.prompts.saying is None and self.progress.audio_bytes > 0
+        failed, retried = response.how == "failed", False
+        if response.response_id == self.responses.response_id:
             self._voice.close_all()
             if failed and not self.progress.audio_bytes:
                 retried = self._retry_prompt()
-            elif failed and self.prompts.saying is None and response.id not in self._cancelled:
+            elif failed and self.prompts.saying is None and response.response_id not in self._cancelled:
                 self._before = BROKE_OFF
             self.prompts.saying = None
-        self._cancelled.discard(response.id)
-        self.responses.response_done(response.id, failed=failed, retried=retried)
+        self._cancelled.discard(response.response_id)
+        self.responses.response_done(response.response_id, failed=failed, retried=retried)
         return complete
 
     def refused(self, event_id: str | None) -> None:

@@ -1,12 +1,12 @@
-"""Response scheduling: when to send `response.create`.
+"""Response scheduling: when to request one.
 
 One response is active at a time.  None is created over the agent's own voice or while an overlap is undecided, and a
 backchannel gets none.  The server only reports that a turn has ended; every response is created here, so that a
 response owed after an overlap is never lost.
 
 Theory of operation.  A response is `owed` once a turn is committed, keys are entered, a tool returns, nothing of a
-response was heard, or one is refused, fails or is lost with its session.  It is `active` from `response.create` until
-`response.done`; another may be owed meanwhile.
+response was heard, or one is refused, fails or is lost with its session.  It is `active` from its request until it
+has ended; another may be owed meanwhile.
 
     idle ── owe_turn, owe_response ──▶ owed ── create: agent silent, no overlap ──▶ active ── response_done ──▶ idle
                                         ▲                                             │
@@ -87,7 +87,7 @@ class ResponseSchedule:
 
     owed: bool = False
     turns: int = 0  # turns of the caller that were owed one
-    active: bool = False  # response.create to response.done
+    active: bool = False  # from its request to its end
     response_id: str | None = None
     _turn: _CallerTurn = field(default_factory=_CallerTurn)
     _creates: int = 0
@@ -150,7 +150,7 @@ class ResponseSchedule:
         self.owed = True
 
     def create(self, agent_audible: bool) -> str | None:
-        """Return the event id of the response.create to send now, or None if no response is due."""
+        """Return the id of the request to send now, or None if no response is due."""
         if not self.owed or agent_audible or self._turn.undecided:
             return None
         event_id = self.begin()
@@ -158,7 +158,7 @@ class ResponseSchedule:
         return event_id
 
     def begin(self) -> str | None:
-        """Return the event id of a response.create, whether or not a response is owed; None while one is active."""
+        """Return the id of a request, whether or not a response is owed; None while one is active."""
         if self.active:
             return None
         self.active, self.response_id = True, None

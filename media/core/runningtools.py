@@ -11,7 +11,7 @@ from typing import Final
 
 import msgspec
 
-from media.core.types import Tool
+from media.core.modelmessages import Tool
 
 MAX_RUNNING: Final = 16  # at once, in one call
 #: Ids that are remembered, so that no tool call is run twice.

@@ -3,9 +3,10 @@
 from dataclasses import replace
 from typing import Final, Literal
 
-from media.core import realtime as rt
 from media.core.calltranscript import CallTranscript
-from media.core.types import Author, CallPlan, Emit, ToModel
+from media.core.modelmessages import AddMessage, Author, BeginSession, ItemHeard, ModelCommand, ReplaceInstructions
+from media.core.plans import AgentPlan
+from media.core.types import Emit, ToModel
 
 MALFORMED_IN_A_ROW: Final = 3
 
@@ -36,24 +37,35 @@ TAKEN_OVER = (
 class Session:
     """The session with the model.  Messages sent without one are lost, but a new one gets the transcript and notes."""
 
-    __slots__ = ("_emit", "_malformed", "_opened_ms", "_plan", "_transcript", "_turn_id", "confirmed", "ready")
+    __slots__ = (
+        "_agent",
+        "_emit",
+        "_longest_ms",
+        "_malformed",
+        "_opened_ms",
+        "_transcript",
+        "_turn_id",
+        "confirmed",
+        "ready",
+    )
 
-    def __init__(self, plan: CallPlan, transcript: CallTranscript, emit: Emit) -> None:
+    def __init__(self, agent: AgentPlan, session_ms: int, transcript: CallTranscript, emit: Emit) -> None:
         self.ready = False  # a socket is open
         self.confirmed = False  # the server has confirmed a session
-        self._plan, self._transcript, self._emit = plan, transcript, emit
+        self._agent, self._transcript, self._emit = agent, transcript, emit
+        self._longest_ms = session_ms  # for the server to begin one
         self._turn_id = ""  # the caller's last turn in this session
         self._malformed = 0
         self._opened_ms = 0.0
 
-    def send(self, payload: bytes) -> None:
-        """Send a client event, if a socket is open."""
+    def send(self, command: ModelCommand) -> None:
+        """Send a command, if a socket is open."""
         if self.ready:
-            self._emit(ToModel(payload))
+            self._emit(ToModel(command))
 
     def add_message(self, author: Author, text: str) -> None:
         """Add a text message to this session's conversation only."""
-        self.send(rt.message_create(author, text))
+        self.send(AddMessage(author, text))
 
     def note(self, id: str, author: Literal["caller", "system"], text: str, at_ms: int) -> None:
         """Add something that was not spoken to the conversation, at `at_ms` on the call's clock.
@@ -63,21 +75,16 @@ class Session:
         self._transcript.note(id, author, text, at_ms)
         self.add_message(author, text)
 
-    @property
-    def plan(self) -> CallPlan:
-        """The plan that the sessions follow."""
-        return self._plan
-
-    def follow(self, plan: CallPlan) -> None:
-        """Let sessions follow this plan from now on."""
-        self._plan = plan
+    def follow(self, agent: AgentPlan) -> None:
+        """Let sessions speak for this agent from now on."""
+        self._agent = agent
 
     def inform(self, caller_context: str) -> None:
         """Update the caller's context in the instructions, for responses from now on."""
-        if caller_context == self._plan.caller_context:
+        if caller_context == self._agent.caller_context:
             return
-        self._plan = replace(self._plan, caller_context=caller_context)
-        self.send(rt.instructions_update(self._plan))
+        self._agent = replace(self._agent, caller_context=caller_context)
+        self.send(ReplaceInstructions(instructions(self._agent)))
 
     # Life cycle.
 
@@ -85,7 +92,7 @@ class Session:
         """Configure a session on the new socket, and bring it up to date."""
         self.ready, self.confirmed, self._opened_ms = True, False, now_ms
         self._turn_id = ""
-        self.send(rt.session_update(self._plan))
+        self.send(BeginSession(instructions(self._agent), self._agent.tools))
         for author, text in self._transcript.history():
             self.add_message(author, text)
 
@@ -100,7 +107,7 @@ class Session:
 
     def is_overdue(self, now_ms: float) -> bool:
         """Return whether the server accepted the connection and then failed to begin a session in time."""
-        return self.ready and not self.confirmed and now_ms - self._opened_ms >= self._plan.session_ms
+        return self.ready and not self.confirmed and now_ms - self._opened_ms >= self._longest_ms
 
     def event_decoded(self) -> None:
         """Record a readable event: malformed ones are counted in a row."""
@@ -119,9 +126,13 @@ class Session:
 
     def add_agent_text(self, text: str, *, filler: bool) -> None:
         """Add what the caller heard from us but not from the model.  A filler goes before the response it precedes."""
-        self.send(rt.message_create("agent", text, self._turn_id or None if filler else None))
+        self.send(AddMessage("agent", text, self._turn_id or None if filler else None))
 
     def truncate_item(self, item_id: str, heard_ms: int) -> None:
-        """Truncate one of this session's items to the `heard_ms` that were heard; delete it if that is 0."""
-        # The server refuses 0 ms, and anything beyond the item's length.
-        self.send(rt.item_truncate(item_id, heard_ms) if heard_ms else rt.item_delete(item_id))
+        """Truncate one of this session's items to the `heard_ms` that were heard; 0 deletes it."""
+        self.send(ItemHeard(item_id, heard_ms))
+
+
+def instructions(agent: AgentPlan) -> str:
+    """Return the agent's instructions, including the caller's context."""
+    return f"{agent.instructions}\n\n{agent.caller_context}" if agent.caller_context else agent.instructions

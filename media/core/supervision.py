@@ -7,9 +7,10 @@ every later one gets it in its place among the turns, so that the agent does not
 from typing import Final, Literal
 
 from media.core.commands import DecisionResult, Instruct, Say
+from media.core.plans import PromptKind
 from media.core.replies import Replies
 from media.core.session import Session
-from media.core.types import CommandReply, Emit, Intervened, PromptKind, Report
+from media.core.types import CommandReply, Emit, Intervened, Report
 
 MOST: Final = 100  # in a call
 MOST_WAITING: Final = 5  # dictated texts in the queue

@@ -19,6 +19,7 @@ from media.core.commands import (
     SwitchFlow,
 )
 from media.core.legmessages import LegEvent, MoveOn, Outcome
+from media.core.modelmessages import ModelEvent, TurnModel
 from media.core.types import Action, CommandReply, Moment, Report, ToolStatus
 
 PULSE_MS: Final = 100.0  # between ticks without audio
@@ -41,9 +42,9 @@ class Talk(metaclass=ABCMeta):
         """Whether nothing follows."""
 
     @property
-    def model(self) -> str:
+    def model(self) -> TurnModel | None:
         """The model that a DialModel means."""
-        return ""
+        return None
 
     @abstractmethod
     def abandon(self) -> None:
@@ -70,8 +71,8 @@ class Talk(metaclass=ABCMeta):
     def written(self, moment: Moment, now_ms: float) -> None:  # noqa: B027 - by default there is nothing to do, as below
         """Record that the actions before a Stamp were written."""
 
-    def from_model(self, payload: bytes, now_ms: float) -> list[Action]:  # noqa: ARG002
-        """Process one text frame of the model's socket."""
+    def from_model(self, event: ModelEvent, now_ms: float) -> list[Action]:  # noqa: ARG002
+        """Process one event of the model's session."""
         return []
 
     def model_ready(self, now_ms: float) -> list[Action]:  # noqa: ARG002

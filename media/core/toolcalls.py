@@ -2,9 +2,10 @@
 
 from typing import Final
 
-from media.core import realtime as rt
 from media.core.commands import Sequel, SwitchFlow
 from media.core.legmessages import HangUp, MoveOn, Outcome
+from media.core.modelmessages import FunctionCalled, FunctionResult
+from media.core.plans import AgentPlan, PauseRules
 from media.core.recordingpauses import BY_TOOL, NOTHING_JSON, RecordingPauses
 from media.core.responses import ResponseSchedule
 from media.core.runningtools import (
@@ -18,7 +19,7 @@ from media.core.runningtools import (
     error_json,
 )
 from media.core.session import Session
-from media.core.types import CallPlan, Emit, Report, RunTool, ToolCalled, ToolFinished, ToolStatus
+from media.core.types import Emit, Report, RunTool, ToolCalled, ToolFinished, ToolStatus
 
 MAX_NAME: Final = 64  # characters of a function's name
 
@@ -40,9 +41,9 @@ class ToolCalls:
     )
 
     def __init__(
-        self, plan: CallPlan, session: Session, responses: ResponseSchedule, recording_pauses: RecordingPauses
+        self, agent: AgentPlan, session: Session, responses: ResponseSchedule, recording_pauses: RecordingPauses
     ) -> None:
-        self.agent_tools = Tools({tool.name: tool for tool in plan.tools}, plan.unavailable_tools)
+        self.agent_tools = Tools({tool.name: tool for tool in agent.tools}, agent.unavailable_tools)
         self.recording_pauses = recording_pauses
         # The outcome that a tool has requested for the call.
         self.requested_outcome: Outcome | None = None
@@ -59,7 +60,7 @@ class ToolCalls:
         """Record the name of a function, which some servers send only with its output item."""
         self._names[item_id] = name
 
-    def called(self, event: rt.FunctionArgumentsDone, now_ms: float, said_ms: float, *, cancelled: bool) -> None:
+    def called(self, event: FunctionCalled, now_ms: float, said_ms: float, *, cancelled: bool) -> None:
         """Carry out a tool call of the model's.
 
         `cancelled`: the caller has interrupted its response.  What the model has said so far will have been heard at
@@ -67,34 +68,34 @@ class ToolCalls:
         """
         item_name = self._names.pop(event.item_id, "")
         name, tools = event.name or item_name, self.agent_tools
-        if tools.seen_before(event.call_id):
+        if tools.seen_before(event.tool_call_id):
             return
-        refusal = INTERRUPTED if cancelled else tools.refusal(name, event.arguments)
+        refusal = INTERRUPTED if cancelled else tools.refusal(name, event.arguments_json)
         switch = tools.tools[name].recording if name in tools.tools else None
         if switch == "pause":
             # A caller who tells a secret while the agent still asks for it is not to be recorded either.
             refusal = None
-        self.recording_pauses.tool_called(event.call_id, name, now_ms)
-        self._emit(Report(ToolCalled(event.call_id, name[:MAX_NAME], event.arguments[:MAX_ARGUMENTS])))
+        self.recording_pauses.tool_called(event.tool_call_id, name, now_ms)
+        self._emit(Report(ToolCalled(event.tool_call_id, name[:MAX_NAME], event.arguments_json[:MAX_ARGUMENTS])))
         if refusal is not None:
             output = error_json(refusal)
-            self._emit(Report(ToolFinished(event.call_id, output, "failed")))
-            self.recording_pauses.tool_finished(event.call_id)
-            self._session.send(rt.function_output(event.call_id, output))
+            self._emit(Report(ToolFinished(event.tool_call_id, output, "failed")))
+            self.recording_pauses.tool_finished(event.tool_call_id)
+            self._session.send(FunctionResult(event.tool_call_id, output))
             if not cancelled:
                 self._owe_response_after_last()
             return
         if switch is not None:
-            self._switch(switch, event.call_id, now_ms, said_ms)
+            self._switch(switch, event.tool_call_id, now_ms, said_ms)
             return
         outcome = tools.tools[name].outcome
         if outcome is not None:  # carried out by the call itself
             self.confirm_end()
-            self.requested_outcome, self._ending_call_id = outcome, event.call_id
+            self.requested_outcome, self._ending_call_id = outcome, event.tool_call_id
             return
-        tools.run(event.call_id, name, event.response_id, now_ms)
-        off_record = self.recording_pauses.is_secret(event.call_id)
-        self._emit(RunTool(event.call_id, name, event.arguments, off_record))
+        tools.run(event.tool_call_id, name, event.response_id, now_ms)
+        off_record = self.recording_pauses.is_secret(event.tool_call_id)
+        self._emit(RunTool(event.tool_call_id, name, event.arguments_json, off_record))
 
     def _switch(self, switch: str, tool_call_id: str, now_ms: float, said_ms: float) -> None:
         """Pause or resume the recording; the model continues at once."""
@@ -104,7 +105,7 @@ class ToolCalls:
             self.recording_pauses.resume(now_ms, said_ms)
         self._emit(Report(ToolFinished(tool_call_id, NOTHING_JSON, "ok")))
         self.recording_pauses.tool_finished(tool_call_id)
-        self._session.send(rt.function_output(tool_call_id, NOTHING_JSON))
+        self._session.send(FunctionResult(tool_call_id, NOTHING_JSON))
         self._owe_response_after_last()
 
     def result(
@@ -131,7 +132,7 @@ class ToolCalls:
             text, clock = f"The tool {name}, called before, has returned: {output_json}", self.recording_pauses.clock
             self._session.note(f"result_{tool_call_id}", "system", text, clock.call_ms(now_ms))
         else:
-            self._session.send(rt.function_output(tool_call_id, output_json))
+            self._session.send(FunctionResult(tool_call_id, output_json))
         if sequel is None and (audience is not Audience.MODEL or self._result_pending):
             self._owe_response_after_last()
         return True
@@ -161,7 +162,7 @@ class ToolCalls:
     def revoke_end(self) -> None:
         """Revoke the agent's end of the call, as the caller interrupted its last words, and tell the model."""
         if self._ending_call_id:
-            self._session.send(rt.function_output(self._ending_call_id, error_json(GOES_ON)))
+            self._session.send(FunctionResult(self._ending_call_id, error_json(GOES_ON)))
             self._finish_ending(error_json(GOES_ON), "failed")
             self.requested_outcome = None
 
@@ -170,11 +171,11 @@ class ToolCalls:
         self.recording_pauses.tool_finished(self._ending_call_id)
         self._ending_call_id = ""
 
-    def follow(self, plan: CallPlan) -> None:
+    def follow(self, agent: AgentPlan, pauses: PauseRules) -> None:
         """Offer another agent's tools from now on; running ones continue."""
-        self.agent_tools.tools = {tool.name: tool for tool in plan.tools}
-        self.agent_tools.unavailable = plan.unavailable_tools
-        self.recording_pauses.follow(plan.pauses)
+        self.agent_tools.tools = {tool.name: tool for tool in agent.tools}
+        self.agent_tools.unavailable = agent.unavailable_tools
+        self.recording_pauses.follow(pauses)
 
     def session_lost(self) -> None:
         self.confirm_end()

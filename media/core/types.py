@@ -1,161 +1,21 @@
-"""What goes into a conversation (the plan, commands) and what comes out (actions, events).
+"""What comes out of a call's core: actions, and events for control.
 
 Times named `_ms` are milliseconds: `now_ms` on the process's monotonic clock, `at_ms`, `start_ms` and `end_ms` on
 the call's clock, which is the carrier's `media.timestamp` (0 at the start of the stream).  Audio is headerless G.711
 mu-law, 8 kHz, 8 bytes per ms.  Field names ending in `_json` hold JSON text.
 """
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from enum import Enum, StrEnum, auto
-from typing import Any, Literal, final
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import Enum, auto
+from typing import Literal, final
 
 import msgspec
 
-from media.core.legmessages import Leave, Outcome, ToLeg
+from media.core.legmessages import Leave, ToLeg
+from media.core.modelmessages import ModelCommand, ModelUsed, Role
 
-Eagerness = Literal["low", "medium", "high", "auto"]
-Role = Literal["caller", "agent"]
-Author = Role | Literal["system"]  # system: what happened to the call
 ToolStatus = Literal["ok", "failed"]
-
-
-class PromptKind(StrEnum):
-    """The prompts that a conversation plays by itself."""
-
-    ANNOUNCEMENT = "announcement"  # this call is recorded
-    GREETING = "greeting"
-    RESUMED = "resumed"  # the greeting after a lost stream
-    HOLD = "hold"  # the model is unavailable or very slow
-    FILLER = "filler"  # a response is slow to come
-    IDLE = "idle"  # are you still there
-    LIMIT = "limit"  # the longest call ends soon
-    GOODBYE = "goodbye"
-    APOLOGY = "apology"  # no model can be reached
-    DICTATED = "dictated"  # a person's text, not a fixed prompt
-    MACHINE = "machine"  # a message for an answering machine
-    TONES = "tones"  # keys for another system's menu
-
-
-@dataclass(frozen=True, slots=True)
-class Prompt:
-    """A sentence that is spoken to the caller; `audio` is None if it has not been rendered yet."""
-
-    text: str
-    audio: bytes | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class PauseRules:
-    """What pauses the recording besides the agent's tool, and for how long."""
-
-    on_keys: bool = False
-    phrases: tuple[str, ...] = ()  # of the agent
-    tools: frozenset[str] = frozenset()
-    longest_ms: int = 120_000
-    keys_ms: int = 5_000  # after the last key
-    tone_ms: int = 500  # audio before a key's report: its tone
-
-
-@dataclass(frozen=True, slots=True)
-class Tool:
-    """A tool of the agent's.  ValueError if its parameters are no object, or it has no timeout, outcome or switch."""
-
-    name: str
-    description: str
-    parameters_json: str  # a JSON Schema of an object
-    timeout_ms: int = 0  # for the result
-    # If set, the tool is not run: the call ends with this outcome after the agent has finished speaking.
-    outcome: Outcome | None = None
-    # If set, the tool is not run: the recording pauses or resumes.
-    recording: Literal["pause", "resume"] | None = None
-
-    def __post_init__(self) -> None:
-        msgspec.json.decode(self.parameters_json, type=dict[str, Any])
-        if self.outcome is None and self.recording is None and self.timeout_ms <= 0:
-            raise ValueError(f"the tool {self.name} has no time limit")
-
-
-@dataclass(frozen=True, slots=True)
-class CallPlan:
-    """Everything a conversation must know before its first frame.  ValueError if two tools have the same name."""
-
-    instructions: str  # without the caller's context
-    voice: str
-    model: str
-    transcription_model: str
-    caller_context: str = ""  # appended to the instructions
-    language: str | None = None
-    prompts: Mapping[PromptKind, Prompt] = field(default_factory=dict)
-    fillers: tuple[Prompt, ...] = ()  # rendered, played in turn
-    tools: tuple[Tool, ...] = ()
-    # Why the agent is not offered other tools, by name.
-    unavailable_tools: Mapping[str, str] = field(default_factory=dict)
-    recording: bool = False
-    pauses: PauseRules = field(default_factory=PauseRules)
-    recording_paused: bool = False  # the last stream ended in a pause
-    announce_recording: bool = False
-    interruptible: bool = True
-    protect_announcement: bool = True
-    cut_after_ms: int = 350
-    resume_after_ms: int = 200
-    false_hear_ms: int = 1_000  # most wait for our detector alone
-    open_turn_ms: int = 9_000  # most wait for an open turn alone
-    unaware_ms: int = 250  # until a caller notices the agent
-    eagerness: Eagerness = "high"
-    max_call_ms: int = 1_800_000
-    idle_after_ms: int = 12_000  # silence before each prompt or close
-    idle_prompt_count: int = 2
-    # Before each prompt, and then the close, where that differs from `idle_after_ms`.
-    idle_gaps_ms: tuple[int, ...] = ()
-    idle_prompts: tuple[Prompt, ...] = ()  # where they differ from each other
-    limit_warning_ms: int = 0  # before the longest call ends; 0: never
-    filler_after_ms: int = 750  # silence before a filler is played
-    close_deadline_ms: int = 15_000  # most time for a spoken close
-    mailbox_ms: int = 180_000  # the same for a message to a machine
-    opens: bool = False  # our call: the agent speaks first
-    transcript_deadline_ms: int = 4_000  # how long a turn waits for its text
-    digits_pause_ms: int = 1_500
-    lead_low_ms: int = 200
-    # Not a multiple of a frame: the ledger learns from where in a frame a message ends.
-    message_ms: int = 147
-    # Caller audio without a voice, while no turn is open, is sent in pieces of this length.
-    quiet_append_ms: int = 200
-    one_way_guess_ms: int = 40  # until the first mark has come back
-    session_ms: int = 3_000  # for the server to begin a session
-    answer_ms: int = 6_000  # most time between a response's events
-    # Silence before a waiting caller hears the hold message; twice as long before the next one.
-    hold_after_ms: int = 2_000
-    retry_ms: int = 100  # first back-off; doubles per failure
-    patience_ms: int = 8_000  # longest time without a model
-    losses_per_minute: int = 4  # sessions lost; one more ends the call
-    losses_per_call: int = 12
-    catch_up_ms: int = 2_000  # for a new session to find missed turns
-    under_way_ms: int = 500  # between reports of unfinished turns
-    # What was heard in the call's earlier streams, oldest first; and hints.
-    history: tuple[tuple[Author, str], ...] = ()
-
-    def __post_init__(self) -> None:
-        if len({tool.name for tool in self.tools}) < len(self.tools):
-            raise ValueError("two tools have the same name")
-
-
-@dataclass(frozen=True, slots=True)
-class MailboxPlan:
-    """Everything a mailbox must know before its first frame."""
-
-    openings: tuple[Prompt, ...] = ()  # rendered, played before the beep
-    thanks: Prompt | None = None
-    goodbye: Prompt | None = None  # to a caller who said nothing
-    apology: Prompt | None = None
-    silence_ms: int = 6_000  # after which a message is over
-    longest_ms: int = 180_000
-    least_ms: int = 400  # less voice than this is no message
-    proof_ms: int = 1_000  # for the beep's mark to come back
-    close_deadline_ms: int = 15_000
-    lead_low_ms: int = 200
-    message_ms: int = 147
-    one_way_guess_ms: int = 40
 
 
 # Actions, for the shell to carry out in order.  Frequent ones are msgspec structs: a third of a frozen dataclass's time.
@@ -163,9 +23,9 @@ class MailboxPlan:
 
 @final
 class ToModel(msgspec.Struct, frozen=True, gc=False):
-    """One text frame for the model's socket."""
+    """A command for the model's session."""
 
-    payload: bytes
+    command: ModelCommand
 
 
 @dataclass(frozen=True, slots=True)
@@ -351,32 +211,13 @@ class OnsetsRefused:
 
 
 @dataclass(frozen=True, slots=True)
-class ModelUsed:
-    """The usage of one response, or of one transcription of a caller's turn: tokens, new and cached, or time."""
-
-    model: str
-    audio_in: int = 0
-    text_in: int = 0
-    cached_audio_in: int = 0
-    cached_text_in: int = 0
-    audio_out: int = 0
-    text_out: int = 0
-    transcribed_ms: int = 0
-
-    @property
-    def is_something(self) -> bool:
-        read = self.audio_in + self.text_in + self.cached_audio_in + self.cached_text_in
-        return read + self.audio_out + self.text_out + self.transcribed_ms > 0
-
-
-@dataclass(frozen=True, slots=True)
 class LatencyMeasured:
     """One response, at the caller's edge; the parts do not add up, since the network's share is in `total_ms` alone.
 
     total_ms        caller's last voiced frame -> first frame of the response heard
     first_sound_ms  the same, to the first agent audio of any kind (a filler counts)
-    model_ms        last voiced frame sent -> turn detected, plus response.create written -> first audio delta received
-    ours_ms         last voiced frame received -> sent to the model, plus turn detected -> response.create written, plus
+    model_ms        last voiced frame sent -> turn detected, plus request written -> first audio delta received
+    ours_ms         last voiced frame received -> sent to the model, plus turn detected -> request written, plus
                     first delta received -> first media written; the wait for the rest of a filler is in
                     `total_ms` alone
     """

@@ -29,12 +29,13 @@ from media.core.carrierclock import CarrierClock
 from media.core.fillers import Fillers
 from media.core.heardposition import Item, Span
 from media.core.latency import Latency
+from media.core.plans import CallPlan, PromptKind, Silences
 from media.core.playout import Playout
 from media.core.prompts import OPENINGS, Prompts
 from media.core.recordinggate import RecordingGate
 from media.core.session import Session
 from media.core.turngate import TurnGate
-from media.core.types import AnnouncementPlayed, CallPlan, Emit, Moment, PromptKind, Report, Stamp
+from media.core.types import AnnouncementPlayed, Emit, Moment, Report, Stamp
 
 _NEVER: Final = float("inf")
 #: If more than this was heard, a word was heard, even if the transcript has none yet.
@@ -70,10 +71,12 @@ class Voice:
         emit: Emit,
     ) -> None:
         self.transcript, self.latency = transcript, latency
-        self.recording_gate = RecordingGate(emit, wanted=plan.recording, protected=plan.protect_announcement)
+        self.recording_gate = RecordingGate(
+            emit, wanted=plan.recording.recording, protected=plan.turns.protect_announcement
+        )
         self.prompts = Prompts(plan)
-        self.playout = Playout(clock, turn_gate, plan.lead_low_ms, plan.message_ms)
-        self.fillers = Fillers(plan.filler_after_ms if plan.fillers else _NEVER, plan.hold_after_ms)
+        self.playout = Playout(clock, turn_gate)
+        self.fillers = Fillers(_filler_after_ms(plan.silences), plan.silences.hold_after_ms)
         self._clock, self._session, self._emit = clock, session, emit
         # Items that the model is still generating.
         self._open: dict[str, Item] = {}
@@ -81,7 +84,7 @@ class Voice:
     def follow(self, plan: CallPlan) -> None:
         """Use another agent's prompts from now on; what is queued is still played."""
         self.prompts.plan = plan
-        self.fillers.after_ms = plan.filler_after_ms if plan.fillers else _NEVER
+        self.fillers.after_ms = _filler_after_ms(plan.silences)
 
     # Items to be spoken.
 
@@ -366,3 +369,7 @@ class Voice:
         for item in self.playout.drop():
             self._ended(item, interrupted=True)
         self.transcript.flush()
+
+
+def _filler_after_ms(silences: Silences) -> float:
+    return silences.filler_after_ms if silences.fillers else _NEVER

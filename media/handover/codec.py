@@ -30,12 +30,23 @@ from media.core.backlog import Backlog
 from media.core.carrierclock import CarrierClock
 from media.core.conversation import Conversation
 from media.core.heardposition import Item
-from media.core.types import CallPlan, MailboxPlan, PauseRules
+from media.core.modelmessages import TurnModel
+from media.core.plans import (
+    AgentPlan,
+    CallPlan,
+    DurationLimits,
+    MailboxPlan,
+    ModelPatience,
+    PauseRules,
+    RecordingPlan,
+    Silences,
+    TurnTaking,
+)
 from media.io.filework import FileThread, FileWork, InlineFileWork
 from media.io.silero import Network
 
 #: Raise by 1 with every change of the moved state or its meaning (tests/media/handover/test_shape.py fails first).
-VERSION = 20
+VERSION = 21
 NETWORK, FILES = "network", "files"
 _MODULE = __name__
 _LIBRARY: Mapping[str, Any] = {
@@ -196,13 +207,21 @@ def _spares() -> Mapping[str, object]:
 
     A compiled class can't be instantiated without its constructor; `fill` then replaces the attributes that it sets.
     """
-    whole = Conversation(CallPlan("", "", "", "", ""))
+    turns, silences, patience = (
+        TurnTaking(True, True, 0, 0, 0, 0, 0, 0),
+        Silences(0, 0, (0,)),
+        ModelPatience(0, 0, 0, 0, 0, 0, 0),
+    )
+    agent, recording = AgentPlan("", TurnModel("", "", "")), RecordingPlan(False, False, False, PauseRules())
+    whole = Conversation(CallPlan(agent, turns, silences, recording, patience, DurationLimits(0, 0), 0, {}))
     voice, model = whole._voice, whole._model  # noqa: SLF001 - the same state
     replies = model.replies
     return {
         "plan": whole.plan,
-        "Mailbox.plan": MailboxPlan(),
-        "Speaker.plan": MailboxPlan(),
+        "agent": agent,
+        "turns": turns,
+        "patience": patience,
+        "Mailbox.plan": MailboxPlan(0, 0, 0),
         "rules": PauseRules(),
         "clock": CarrierClock(0.0),
         "session": model.session,
@@ -224,7 +243,7 @@ def _spares() -> Mapping[str, object]:
         "phrases": (),
         "wanted": False,
         **dict.fromkeys(("seq", "start", "size", "end", "silence_ms", "longest_ms", "least_ms"), 0),
-        **dict.fromkeys(("patience_ms", "every_ms"), 0),
+        **dict.fromkeys(("patience_ms", "every_ms", "session_ms", "answer_ms"), 0),
         **dict.fromkeys(("false_hear_ms", "open_turn_ms", "unaware_ms", "at_ms"), 0.0),
         **dict.fromkeys(("soonest_ms", "plays_ms", "ready_ms", "level_db"), 0.0),
     }

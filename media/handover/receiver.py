@@ -19,6 +19,7 @@ from media.io.control import ControlUnavailable
 from media.io.modelsocket import MAX_FRAME_BYTES, ModelSocket
 from media.leg import Leg
 from media.legs.twilio import TwilioLeg
+from media.models.wires import wire_of
 from media.server import MediaServer
 from media.shell import Shell
 
@@ -185,8 +186,8 @@ class HandoverReceiver:
         sockets.append(await sockethandover.adopt_server(descriptors.pop(0), leg, max_frame_bytes=frame_bytes))
         leg.resume(call.stream_id)
         model: ModelSocket | None = None
-        if call.has_socket:
-            model = ModelSocket(shells[0])
+        if call.has_socket and (spoken_to := moved_call.state.talk.model) is not None:
+            model = ModelSocket(shells[0], wire_of(spoken_to))
             pings = settings.model_ping_seconds
             transport = await sockethandover.adopt_client(
                 descriptors.pop(0), model, max_frame_bytes=MAX_FRAME_BYTES, ping_seconds=pings

@@ -62,7 +62,8 @@ class HandoverSender:
         self.leave: Callable[[], None] = lambda: None
         self._server, self._listener, self._settings = server, listener, settings
         self._moves: dict[int, _Move] = {}
-        self._moved: set[str] = set()  # the ids of calls that have moved
+        #: By id of a call that has moved: the connection of the successor that has it.
+        self._moved: dict[str, Channel] = {}
         self._unmovable: set[Shell] = set()
         self._count = 0
         self._deadline_ms = 0.0  # of calls that can't move yet
@@ -127,7 +128,7 @@ class HandoverSender:
     async def _hand_over(self, channel: Channel, answers: "asyncio.Task[None]", *, understood: bool) -> None:
         """Move calls until the successor's connection ends.  Raises PeerLost."""
         server, clock = self._server, self._server.ports.clock
-        server.handover.forward = lambda command: self._forward(channel, command)
+        server.handover.forward = self._forward
         self._extend_deadline()
         while True:
             if answers.done():
@@ -216,12 +217,12 @@ class HandoverSender:
 
     def _release(self, channel: Channel, move: _Move) -> None:
         self._extend_deadline()
-        self._moved.add(move.movable.state.record.call_id)
+        self._moved[move.movable.state.record.call_id] = channel
         commands = self._server.handover.calls.pop(move.shell)
         move.shell.detach()
         sockethandover.close_copy(move.sockets[0])
         for command in commands:
-            self._forward(channel, command)
+            self._forward(command)
 
     def _cancel_move(self, number: int, *, for_good: bool = False) -> None:
         """Resume a call in this process; with `for_good`, never offer it again."""
@@ -240,13 +241,17 @@ class HandoverSender:
                 channel.send(wire.Retained(number))
             self._cancel_move(number)
 
-    def _forward(self, channel: Channel, command: pb.CallCommand) -> bool:
-        if command.call_id not in self._moved:
+    def _forward(self, command: pb.CallCommand) -> bool:
+        """Forward a command to the successor that has its call; return False if none has.
+
+        A command that can't be forwarded any more gets no answer: the call goes on elsewhere, so its outcome is unknown, and not `over`.
+        """
+        if (channel := self._moved.get(command.call_id)) is None:
             return False
         try:
             channel.send(wire.Command(command.SerializeToString()))
-        except PeerLost:
-            return False
+        except PeerLost as error:
+            LOG.warning("could not forward a command to the successor", call=command.call_id, error=str(error))
         return True
 
 

@@ -1,18 +1,20 @@
-"""The model's socket: OpenAI's Realtime API as a WebSocket client."""
+"""The model's socket: a WebSocket client, whose messages an adapter translates."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Protocol
-from urllib.parse import quote, urlsplit, urlunsplit
 
 from picows import WSCloseCode, WSFrame, WSHandshakeError, WSListener, WSTransport, ws_connect
 
 from hum.settings import MediaSettings
-from media.core.realtime import MAX_EVENT_BYTES
+from media.core.modelmessages import ModelCommand, ModelEvent
 from media.io import sockethandover
 from media.io.frames import CLOSE, TEXT, Pieces, TooBig, close_code
+from media.modelwire import ModelWire
 
-#: The library itself disconnects on a larger frame; below that, `MAX_EVENT_BYTES` of the core is the limit.
+#: A larger event counts as a fault.  Audio deltas have a few thousand bytes; the largest event echoes the instructions.
+MAX_EVENT_BYTES = 1 << 20
+#: The library itself disconnects on a larger frame.
 MAX_FRAME_BYTES = 16 << 20
 #: Events that are queued until `listen`; a server that has received nothing sends few.
 MAX_EARLY = 16
@@ -33,7 +35,7 @@ class Unreachable(Exception):  # noqa: N818 - it says what happened
 class ModelListener(Protocol):
     """The receiver of a model socket's events."""
 
-    def from_model(self, socket: "ModelSocket", payload: bytes) -> None:
+    def from_model(self, socket: "ModelSocket", event: ModelEvent) -> None:
         """Handle an event."""
 
     def model_gone(self, socket: "ModelSocket", reason: str) -> None:
@@ -43,9 +45,10 @@ class ModelListener(Protocol):
 class ModelSocket(WSListener):
     """An open socket.  A call uses only `listen` (once), `send` and `drop`."""
 
-    def __init__(self, listener: ModelListener) -> None:
+    def __init__(self, listener: ModelListener, wire: ModelWire) -> None:
         self._listener: ModelListener | None = listener
-        self._early: list[bytes] | None = []  # events before `listen`
+        self._decode, self._encode = wire.decode, wire.encode
+        self._early: list[ModelEvent] | None = []  # events before `listen`
         self._early_reason = ""  # of a close before `listen`
         self._pieces = Pieces(MAX_EVENT_BYTES)
         self._transport: WSTransport | None = None
@@ -53,17 +56,17 @@ class ModelSocket(WSListener):
     def listen(self) -> None:
         """Deliver the events since the handshake, and from now on each event as it comes."""
         early, self._early = self._early or (), None
-        for message in early:
+        for event in early:
             if self._listener is not None:
-                self._listener.from_model(self, message)
+                self._listener.from_model(self, event)
         if self._early_reason:
             self._gone(self._early_reason)
 
-    def send(self, payload: bytes) -> None:
-        """Send an event; drop it if the socket is closed."""
+    def send(self, command: ModelCommand) -> None:
+        """Send a command; drop it if the socket is closed."""
         transport = self._transport
         if transport is not None:
-            transport.send(TEXT, payload)
+            transport.send(TEXT, self._encode(command))
 
     @property
     def idle(self) -> WSTransport | None:
@@ -114,9 +117,9 @@ class ModelSocket(WSListener):
             return
         if message is not None and self._listener is not None:
             if self._early is None:
-                self._listener.from_model(self, message)
+                self._listener.from_model(self, self._decode(message))
             elif len(self._early) < MAX_EARLY:
-                self._early.append(message)
+                self._early.append(self._decode(message))
             else:
                 self._gone("too_much")
         elif frame.msg_type == CLOSE:
@@ -147,16 +150,8 @@ class ModelSocket(WSListener):
             transport.disconnect(graceful=transport.underlying_transport.get_write_buffer_size() < UNSENT_BYTES)
 
 
-#: (model, listener) -> an open socket.  Raises SessionRefused, Unreachable.
-Dial = Callable[[str, ModelListener], Awaitable[ModelSocket]]
-
-
-def realtime_url(base_url: str, model: str) -> str:
-    """Return the WebSocket URL of the API at `base_url` (http or https)."""
-    parts = urlsplit(base_url)
-    scheme = {"http": "ws", "https": "wss"}.get(parts.scheme, parts.scheme)
-    path = f"{parts.path.rstrip('/')}/realtime"
-    return urlunsplit((scheme, parts.netloc, path, f"model={quote(model, safe='')}", ""))
+#: (wire, listener) -> an open socket.  Raises SessionRefused, Unreachable.
+Dial = Callable[[ModelWire, ModelListener], Awaitable[ModelSocket]]
 
 
 class Dialler:
@@ -165,15 +160,15 @@ class Dialler:
     def __init__(self, settings: MediaSettings) -> None:
         self._settings = settings
 
-    async def __call__(self, model: str, listener: ModelListener) -> ModelSocket:
+    async def __call__(self, wire: ModelWire, listener: ModelListener) -> ModelSocket:
         """Open a socket.  Raises SessionRefused, Unreachable."""
-        settings, socket = self._settings, ModelSocket(listener)
+        settings, socket = self._settings, ModelSocket(listener, wire)
         try:
             async with asyncio.timeout(settings.dial_seconds):
                 await ws_connect(
                     lambda: socket,
-                    realtime_url(settings.openai_base_url, model),
-                    extra_headers={"Authorization": f"Bearer {settings.openai_api_key}"},
+                    wire.url(settings.openai_base_url),
+                    extra_headers=dict(wire.headers(settings.openai_api_key)),
                     websocket_handshake_timeout=settings.dial_seconds,
                     max_frame_size=MAX_FRAME_BYTES,
                     enable_auto_ping=True,

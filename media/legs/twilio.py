@@ -9,7 +9,7 @@ from hum import twiliosignature
 from hum.settings import MediaSettings
 from media.core.legmessages import ToLeg
 from media.io import sockethandover
-from media.io.frames import CLOSE, TooBig, answer_close, close_code, send_texts
+from media.io.frames import BINARY, CLOSE, CONTINUATION, TEXT, TooBig, answer_close, close_code, send_texts
 from media.leg import Closing, Leg
 from media.legs.twiliowire import Inbox, MessageEncoder
 from media.shell import Shell
@@ -25,12 +25,29 @@ CLOSE_CODES: Mapping[Closing, int] = {
     Closing.FAULT: 1011,
     Closing.BUSY: 1013,
 }
+#: The close codes below 3000 that a peer may send: the others are reserved (RFC 6455, section 7.4, and the registry that it founds).
+SENT_CLOSE_CODES = frozenset({1000, 1001, 1002, 1003, *range(1007, 1015)})
+DATA = frozenset({TEXT, BINARY, CONTINUATION})
 #: Close codes that the WebSocket library sends by itself -> the carrier's violation.
 FAULTS: Mapping[WSCloseCode, str] = {
     WSCloseCode.PROTOCOL_ERROR: "the WebSocket protocol was violated",
     WSCloseCode.INVALID_TEXT: "a text frame is not UTF-8",
     WSCloseCode.MESSAGE_TOO_BIG: "a message is too big",
 }
+
+
+def is_violation(frame: WSFrame, *, in_message: bool) -> bool:
+    """Return whether the protocol forbids a frame that the library passes on (RFC 6455, sections 5.2, 5.4 and 7.4).
+
+    `in_message`: fragments of a message have come, and it goes on.
+    """
+    # No extension is negotiated that gives these bits a meaning.
+    if frame.rsv1 or frame.rsv2 or frame.rsv3:
+        return True
+    if (kind := frame.msg_type) == CLOSE:
+        code = close_code(frame)
+        return frame.payload_size > 0 and not (code in SENT_CLOSE_CODES or 3000 <= code <= 4999)
+    return kind in DATA and (kind == CONTINUATION) is not in_message
 
 
 # Authentication, and the socket.
@@ -71,16 +88,22 @@ class TwilioLeg(WSListener):
     def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
         inbox = self._inbox
         assert inbox is not None, "made when the socket opened"
+        if is_violation(frame, in_message=not inbox.empty):
+            self._end(transport, WSCloseCode.PROTOCOL_ERROR)
+            return
         try:
             if inbox.take(frame):
                 return
         except TooBig:
-            self._fault = FAULTS[WSCloseCode.MESSAGE_TOO_BIG]
-            transport.send_close(WSCloseCode.MESSAGE_TOO_BIG)
-            transport.disconnect()
+            self._end(transport, WSCloseCode.MESSAGE_TOO_BIG)
             return
         if frame.msg_type == CLOSE:
             answer_close(transport, close_code(frame))
+
+    def _end(self, transport: WSTransport, code: WSCloseCode) -> None:
+        self._fault = FAULTS[code]
+        transport.send_close(code)
+        transport.disconnect()
 
     def on_ws_disconnected(self, transport: WSTransport) -> None:
         shell = self._shell

@@ -309,17 +309,23 @@ async def test_an_organization_takes_half_of_the_places_that_the_others_have_lef
             assert [(await place(other, theirs)).status_code for _ in range(3)] == [201, 201, 429]
 
 
-async def test_an_organization_takes_half_of_the_places_of_calls_that_connect(edge: Edge) -> None:
-    """Offers that nobody follows up keep no other organization out."""
-    async with linked(edge, places=40), await edge.client() as http, await edge.client("Other") as other:
-        flow = await flow_of(http)
-        made = [(await http.post("/api/api-keys", json={"name": "k", "role": "operator"})).json() for _ in range(3)]
-        keys = [http.headers["Authorization"], *(f"Bearer {each['secret']}" for each in made)]
-        answers = await asyncio.gather(*(place(http, flow, Authorization=key) for key in keys for _ in range(2)))
-        assert sorted(each.status_code for each in answers) == [201] * 3 + [429] * 5
-        assert (await place(other, await flow_of(other))).status_code == 201
-        await http.post(f"/api/calls/{(await newest(http))['id']}/hangup")
-        assert (await place(http, flow, Authorization=keys[3])).status_code == 201
+async def test_a_media_process_is_told_whose_offer_it_is_and_says_which_gives_way(edge: Edge) -> None:
+    """Offers that nobody follows up keep no other organization out: its process lets one of them give way."""
+    async with linked(edge, places=40) as node, await edge.client() as http, await edge.client("Other") as other:
+        flow, theirs = await flow_of(http), await flow_of(other)
+        made = (await http.post("/api/api-keys", json={"name": "k", "role": "operator"})).json()
+        keys = [http.headers["Authorization"], f"Bearer {made['secret']}"]
+        codes = [(await place(http, flow, Authorization=key)).status_code for key in keys for _ in range(2)]
+        assert codes == [201] * 4, "control refuses none of them"
+        assert (await place(other, theirs)).status_code == 201
+        organizations = [offer.organization_id for offer in node.offers]
+        assert len(set(organizations[:4])) == 1 and organizations[0] != organizations[4]
+        await node.say(node.offers[0].call_id, failed="gave_way")
+        over = await ended(http, node.offers[0].call_id)
+        assert (over["status"], over["end_reason"]) == ("failed", "not_connected")
+        node.reply = {"failed": "gave_way"}  # before it was answered
+        answer = await place(other, theirs)
+        assert answer.status_code == 429 and "are being connected" in answer.text
 
 
 async def test_a_repeated_request_is_one_call(edge: Edge) -> None:

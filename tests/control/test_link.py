@@ -86,3 +86,20 @@ async def test_a_tool_that_fails_has_an_answer(link: _Link) -> None:
         while (down := await link.downs.get()) is None:
             pass
     assert (down.tool_result.tool_call_id, down.tool_result.status) == ("1", "failed")
+
+
+async def test_a_link_that_is_not_read_ends_and_loses_no_result_silently(
+    link: _Link, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The media process repeats its requests on the next link, and gets the results that this one could not take."""
+    monkeypatch.setattr("control.calls.link.MAX_DOWNS", 5)
+    link.downs = asyncio.Queue(5)
+    for seq in range(4):
+        link._down(pb.LinkDown(acknowledged_seq=seq))
+    link._down(pb.LinkDown(tool_result=pb.ToolResult(call_id="call_a")))
+    downs = [link.downs.get_nowait() for _ in range(link.downs.qsize())]
+    assert [down and down.acknowledged_seq for down in downs] == [0, 1, None]
+    await link.read(ups())
+    stopping = asyncio.Event()
+    stopping.set()
+    await link.end_with(stopping)

@@ -183,7 +183,7 @@ def test_what_is_taken_makes_a_call(turns: object, idle: object) -> None:
         if not jsonschemas.problems(name, text):
             setattr(session, f"{name}_json", text)
     plan = plan_of(session, MediaSettings())
-    assert all(gap > 0 for gap in plan.idle_gaps_ms)
+    assert all(gap > 0 for gap in plan.silences.idle_gaps_ms)
 
 
 @given(json_values)

@@ -97,8 +97,8 @@ class Caller:
             await self._listening
 
 
-def offer_of(call_id: str, sdp: str, token: str) -> pb.LinkDown:
-    return pb.LinkDown(browser=pb.BrowserOffer(call_id=call_id, token=token, sdp=sdp))
+def offer_of(call_id: str, sdp: str, token: str, organization: str = "") -> pb.LinkDown:
+    return pb.LinkDown(browser=pb.BrowserOffer(call_id=call_id, token=token, sdp=sdp, organization_id=organization))
 
 
 def loudest_hz(samples: NDArray[np.int16], rate: int = 8_000) -> float:

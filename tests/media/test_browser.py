@@ -16,6 +16,7 @@ from hum.v1 import runtime_pb2 as pb
 from media import app
 from media.core.audio import to_linear
 from media.legs.peer import Ice, ice_servers, shown
+from media.peers import giving_way
 from tests.media.audio import tone
 from tests.media.browsers import Caller, loudest_hz, offer_of, wide_voice
 from tests.media.fakecontrol import FakeControl
@@ -42,11 +43,13 @@ async def answered(control: FakeControl, call_id: str = "call_1") -> pb.BrowserR
 
 
 @contextlib.asynccontextmanager
-async def calling(control: FakeControl, call_id: str = "call_1", **session: Any) -> AsyncIterator[Caller]:
+async def calling(
+    control: FakeControl, call_id: str = "call_1", organization: str = "", **session: Any
+) -> AsyncIterator[Caller]:
     """A browser whose call has begun."""
     caller = Caller()
     control.offer("token", None, call_id=call_id, **session)
-    present(control.downs).put_nowait(offer_of(call_id, await caller.offer(), "token"))
+    present(control.downs).put_nowait(offer_of(call_id, await caller.offer(), "token", organization))
     reply = await answered(control, call_id)
     assert reply.WhichOneof("reply") == "answer", reply
     await caller.take(reply.answer)
@@ -64,11 +67,11 @@ def sounds(caller: Caller, least: int = 400) -> NDArray[np.int16]:
 
 
 async def placed(
-    control: FakeControl, caller: Caller, call_id: str = "call_1", sdp: str | None = None
+    control: FakeControl, caller: Caller, call_id: str = "call_1", sdp: str | None = None, organization: str = ""
 ) -> pb.BrowserReply:
     """Offer a call; what the process replied."""
     control.offer("token", None, call_id=call_id)
-    present(control.downs).put_nowait(offer_of(call_id, sdp or await caller.offer(), "token"))
+    present(control.downs).put_nowait(offer_of(call_id, sdp or await caller.offer(), "token", organization))
     return await answered(control, call_id)
 
 
@@ -165,6 +168,47 @@ async def test_so_many_connect_at_once_and_no_more(
         assert [each.WhichOneof("reply") for each in replies] == ["answer", "answer", "refused"]
         for caller in callers:
             await caller.close()
+
+
+@pytest.mark.parametrize(
+    ("waiting", "organization", "gives_way"),
+    [
+        ("", "b", None),
+        ("a", "a", 0),
+        ("aaaaaa", "b", 0),
+        ("baaaaa", "b", 1),
+        ("baaaab", "b", 1),
+        ("baaabb", "b", 0),  # halves: its own
+        ("aaabbc", "c", 0),
+        ("aabbcc", "d", 0),
+        ("abcdef", "c", 2),
+        ("abcdef", "g", None),
+        ("aaaaaa", "", None),
+        ("      ", "b", None),
+    ],
+)
+def test_an_offer_gives_way_to_whom_has_fewer(waiting: str, organization: str, gives_way: int | None) -> None:
+    connecting = {f"call_{n}": name.strip() for n, name in enumerate(waiting)}
+    assert giving_way(connecting, organization) == (None if gives_way is None else f"call_{gives_way}")
+
+
+async def test_offers_that_nobody_follows_up_keep_no_other_organization_out(
+    control: FakeControl, model: FakeModel, settings: MakeSettings
+) -> None:
+    async with plane(settings, control, browser_waiting=3, link_beat_ms=40) as media:
+        greedy = Caller()
+        sdp = await greedy.offer()
+        for n in range(6):
+            assert (await placed(control, greedy, f"call_{n}", sdp, "greedy")).WhichOneof("reply") == "answer"
+        given_up = await until(lambda: [each for each in control.replies if each.failed][2:] and control.replies)
+        assert [each.call_id for each in given_up if each.failed == "gave_way"] == ["call_0", "call_1", "call_2"]
+        assert "full" not in control.states, "control may send another organization's offer"
+        async with calling(control, "theirs", organization="modest") as caller:
+            ended = [each.call_id for each in control.replies if each.failed == "gave_way"]
+            assert ended == ["call_0", "call_1", "call_2", "call_3"], "the oldest of the organization with most"
+            caller.microphone.say(wide_voice(300))
+            await until(lambda: len(media.server) == 1)
+        await greedy.close()
 
 
 async def test_a_process_that_is_full_says_so(control: FakeControl, model: FakeModel, settings: MakeSettings) -> None:

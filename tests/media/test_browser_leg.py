@@ -10,11 +10,14 @@ from hum.settings import MediaSettings
 from media.core.audio import FRAME_BYTES
 from media.core.conversation import Conversation
 from media.core.legmessages import Audio, Clear, Mark, Play, Started, Stopped
-from media.core.types import BargedIn, CallPlan, Prompt, PromptKind, Report
+from media.core.modelmessages import TurnModel
+from media.core.plans import Prompt, PromptKind
+from media.core.types import BargedIn, Report
 from media.leg import Closing
 from media.legs.browser import MAX_CATCH_UP_FRAMES, BrowserLeg
 from media.legs.playoutqueue import PlayoutQueue
 from tests.media.audio import tone, voice
+from tests.support.plans import call_plan
 
 GREETING = tone(8_000)
 WORDS = [voice(20, seed=n) for n in range(60)]
@@ -134,7 +137,7 @@ def test_the_ledger_knows_to_the_frame_what_was_sent_when_the_caller_interrupts(
     """The real call and the real leg in virtual time, on a process whose ticks are late: when the caller takes the floor, what
     the ledger says was heard is what the network was handed.
     """
-    plan = CallPlan("", "marin", "m", "t", prompts={PromptKind.GREETING: Prompt("Hello.", GREETING)})
+    plan = call_plan("", TurnModel("m", "marin", "t"), prompts={PromptKind.GREETING: Prompt("Hello.", GREETING)})
     talk, now_ms = Conversation(plan), 1_000.0 + phase
     cuts: list[tuple[BargedIn, int]] = []
 

@@ -89,7 +89,16 @@ def test_what_every_frame_passes_is_compiled() -> None:
     named = {str(source.relative_to(native.MEDIA)).removesuffix(".py") for source in native.sources()}
     left_out = {f"core/{name}" for name in ("__init__", *native.STRUCTS)}
     core = {f"core/{source.stem}" for source in (native.MEDIA / "core").glob("*.py")}
-    shell = {"callfiles", "calloutput", "io/frames", "legs/twiliowire", "ports", "shell"}
+    shell = {
+        "callfiles",
+        "calloutput",
+        "io/frames",
+        "legs/twiliowire",
+        "models/realtime",
+        "modelwire",
+        "ports",
+        "shell",
+    }
     assert built == named == shell | (core - left_out)
 
 

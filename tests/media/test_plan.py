@@ -7,7 +7,8 @@ import pytest
 from hum.settings import MediaSettings
 from hum.v1 import runtime_pb2 as pb
 from media.core.legmessages import HangUp
-from media.core.types import Prompt, PromptKind, Tool
+from media.core.modelmessages import Tool, TurnModel
+from media.core.plans import Prompt, PromptKind
 from media.plan import plan_of
 
 GIVEN = MediaSettings(voices="marin", realtime_models="rt", transcribe_model="ears")
@@ -15,9 +16,13 @@ GIVEN = MediaSettings(voices="marin", realtime_models="rt", transcribe_model="ea
 
 def test_what_is_not_said_has_defaults() -> None:
     plan = plan_of(pb.OpenSessionResponse(call_id="call_1", instructions="Be brief."), GIVEN)
-    assert (plan.voice, plan.model, plan.transcription_model) == ("marin", "rt", "ears")
-    assert (plan.language, plan.tools, plan.recording) == (None, (), False)
-    assert (plan.max_call_ms, plan.transcript_deadline_ms, plan.idle_prompt_count) == (1_800_000, 15_000, 2)
+    assert plan.agent.model == TurnModel("rt", "marin", "ears")
+    assert (plan.agent.tools, plan.recording.recording) == ((), False)
+    assert (plan.limits.max_call_ms, plan.patience.transcript_deadline_ms) == (1_800_000, 15_000)
+    assert plan.silences.idle_gaps_ms == (36_000,)
+    turns = plan.turns
+    assert (turns.interruptible, turns.protect_announcement) == (True, True)
+    assert (turns.cut_after_ms, turns.resume_after_ms, plan.agent.model.eagerness) == (350, 200, "high")
 
 
 def test_all_that_is_said_arrives() -> None:
@@ -50,21 +55,21 @@ def test_all_that_is_said_arrives() -> None:
         ],
     )
     plan = plan_of(session, GIVEN)
-    assert (plan.model, plan.voice, plan.language, plan.max_call_ms) == ("other", "ash", "de", 90_000)
-    assert (plan.interruptible, plan.cut_after_ms, plan.eagerness, plan.resume_after_ms) == (False, 500, "low", 200)
-    assert (plan.idle_after_ms, plan.idle_prompt_count, plan.idle_gaps_ms) == (8_500, 2, (8_500, 7_500, 8_500))
-    assert plan.idle_prompts == (Prompt("Are you there?"), Prompt("Hello?", b"3"))
-    assert plan.limit_warning_ms == 20_000
-    assert (plan.recording, plan.announce_recording) == (True, True)
-    assert (plan.fillers, plan.filler_after_ms) == ((Prompt("Hm", b"1"), Prompt("So", b"2")), 750)
-    assert plan.tools == (
+    assert plan.agent.model == TurnModel("other", "ash", "t", "de", "low")
+    assert plan.limits.max_call_ms == 90_000
+    assert (plan.turns.interruptible, plan.turns.cut_after_ms, plan.turns.resume_after_ms) == (False, 500, 200)
+    assert plan.silences.idle_gaps_ms == (8_500, 7_500, 8_500)
+    assert plan.silences.idle_prompts == (Prompt("Are you there?"), Prompt("Hello?", b"3"))
+    assert plan.limits.limit_warning_ms == 20_000
+    assert (plan.recording.recording, plan.recording.announce_recording) == (True, True)
+    assert (plan.silences.fillers, plan.silences.filler_after_ms) == ((Prompt("Hm", b"1"), Prompt("So", b"2")), 750)
+    assert plan.agent.tools == (
         Tool("price", "The price.", "{}", 2_000),
         Tool("end_call", "", "{}", outcome=HangUp("agent")),
     )
     assert plan.prompts == {
         PromptKind.GREETING: Prompt("Hi", b"\x01"),
         PromptKind.HOLD: Prompt("One moment"),
-        PromptKind.IDLE: Prompt("Are you there?"),
         PromptKind.LIMIT: Prompt("Soon over", b"4"),
     }
 
@@ -81,12 +86,13 @@ def test_all_that_is_said_arrives() -> None:
 )
 def test_a_silent_call_ends_when_it_is_told_to(prompts: str, end_seconds: int, gaps_ms: tuple[int, ...]) -> None:
     plan = plan_of(pb.OpenSessionResponse(idle_prompts_json=prompts, idle_end_seconds=end_seconds), GIVEN)
-    assert (plan.idle_gaps_ms, plan.idle_prompt_count) == (gaps_ms, len(gaps_ms) - 1)
+    assert plan.silences.idle_gaps_ms == gaps_ms
+    assert len(plan.silences.idle_prompts) == len(gaps_ms) - 1
 
 
 def test_a_short_calls_warning_comes_in_its_second_half() -> None:
     session = pb.OpenSessionResponse(max_call_seconds=30, limit_warning_seconds=60)
-    assert plan_of(session, GIVEN).limit_warning_ms == 15_000
+    assert plan_of(session, GIVEN).limits.limit_warning_ms == 15_000
 
 
 @pytest.mark.parametrize(

@@ -193,14 +193,14 @@ def uploads() -> HostileCase:
 
 
 def model_events() -> HostileCase:
-    from media.core import realtime
+    from media.core.modelmessages import TurnModel
+    from media.io.modelsocket import MAX_EVENT_BYTES
+    from media.models.wires import wire_of
 
     frames = [PLAIN] + [
         Frame(kind, b'{"type":"%s","response":' % kind.encode(), b"}") for kind in ("response.done", "unknown")
     ]
-    return HostileCase(
-        realtime.decode, hostile.json_documents(realtime.MAX_EVENT_BYTES, frames), (ValueError, realtime.WireError)
-    )
+    return HostileCase(wire_of(TurnModel("m", "v", "t")).decode, hostile.json_documents(MAX_EVENT_BYTES, frames))
 
 
 def carrier_frames() -> HostileCase:

@@ -14,8 +14,10 @@ from media.core.audio import BYTES_PER_MS, from_linear
 from media.core.conversation import Conversation
 from media.core.legmessages import Clear, HangUp, Leave, Mark, MoveOn, Play
 from media.core.onsetdetector import Confirm
-from media.core.types import Action, CallPlan, DialModel, Event, Report, Stamp, ToModel, TurnEnded
+from media.core.plans import CallPlan
+from media.core.types import Action, DialModel, Event, Report, Stamp, ToModel, TurnEnded
 from media.legs import twiliowire
+from media.models.wires import wire_of
 from sandbox.audio import FRAME_MS, lay
 from sandbox.clock import Agenda, Do
 from sandbox.openai import conversation, script
@@ -352,6 +354,7 @@ class Phone:
         self.carrier = Carrier(world, self._from_carrier, delay, jitter, seed)
         self.model = Model(world, self._from_model, **model)
         self.talk = Conversation(plan, confirm)
+        self.wire = wire_of(plan.agent.model)
         self.encoder = twiliowire.MessageEncoder(Carrier.SID)
         self.actions: list[tuple[float, Action]] = []
         self.reports: list[Event] = []
@@ -380,7 +383,11 @@ class Phone:
                 self.lose()
                 return
             self._deltas += 1
-        self.carry(self.talk.from_model(payload, self.world.now))
+        self.from_server(payload)
+
+    def from_server(self, payload: bytes) -> None:
+        """Give the conversation a message of the model's."""
+        self.carry(self.talk.from_model(self.wire.decode(payload), self.world.now))
 
     def lose(self, reason: str = "disconnected") -> None:
         """Break the model's socket."""
@@ -395,8 +402,8 @@ class Phone:
                 case Play() | Mark() | Clear():
                     for payload in self.encoder.encode([action]):
                         self.carrier.out.send(payload)
-                case ToModel(payload):
-                    self.model.out.send(payload)
+                case ToModel(command):
+                    self.model.out.send(self.wire.encode(command))
                 case Stamp(moment):
                     self.talk.written(moment, self.world.now)
                 case DialModel(wait_ms):
@@ -417,6 +424,7 @@ class Phone:
             return
         self._deltas, self._mute = 0, self.fate == "mute"
         self.model.connect()
+        self.wire = wire_of(self.talk.model)
         self.carry(self.talk.model_ready(self.world.now))
         if self.fate == "closes":
             self.world.at(self.world.now, lambda: self.lose("closed 1000"))

@@ -11,27 +11,21 @@ from media.core.commands import EndCall, Machine, Watch
 from media.core.conversation import Conversation
 from media.core.heardposition import Item
 from media.core.legmessages import HangUp, Leave, Mark
-from media.core.types import (
-    Action,
-    CallPlan,
-    Prompt,
-    PromptKind,
-    Report,
-    Stamp,
-    ToModel,
-    Tool,
-    ToolCalled,
-    ToolFinished,
-)
+from media.core.modelmessages import Tool, TurnModel
+from media.core.plans import Prompt, PromptKind
+from media.core.types import Action, Report, Stamp, ToModel, ToolCalled, ToolFinished
 from media.legs import twiliowire
+from media.models.wires import wire_of
 from tests.support.examples import examples
+from tests.support.plans import call_plan
 
-PLAN = CallPlan("", "v", "m", "t",
+PLAN = call_plan("", TurnModel("m", "v", "t"),
     prompts={PromptKind.GREETING: Prompt("Hello there", bytes(4_000)), PromptKind.ANNOUNCEMENT: Prompt("Recorded", bytes(800)), PromptKind.GOODBYE: Prompt("Bye")},
     fillers=(Prompt("Let me see", bytes(2_400)), Prompt("One second", bytes(800))), filler_after_ms=300,
     tools=(Tool("f", "", "{}", 1_000), Tool("end_call", "", "{}", outcome=HangUp("agent"))),
-    recording=True, announce_recording=True, protect_announcement=False, idle_after_ms=3_000, answer_ms=2_000, session_ms=2_000, losses_per_minute=50, losses_per_call=50, patience_ms=60_000,
+    recording=True, announce_recording=True, protect_announcement=False, idle_gaps_ms=(3_000,) * 3, answer_ms=2_000, session_ms=2_000, losses_per_minute=50, losses_per_call=50, patience_ms=60_000,
 )  # fmt: skip
+WIRE = wire_of(PLAN.agent.model)
 ids, responses = st.sampled_from(["i1", "i2", "i3"]), st.sampled_from(["r1", "r2"])
 calls = st.sampled_from(["c1", "c2", "c3", "c4"])
 LOUD = base64.b64encode(bytes(range(80)) * 2).decode()
@@ -106,7 +100,7 @@ class Guard:
             case "model":
                 if self.over or talk._model.session.ready:
                     self.watch(json.loads(value) if value != b"{" else {})
-                self.check(talk.from_model(value, self.now))
+                self.check(talk.from_model(WIRE.decode(value), self.now))
             case "speech":
                 for _ in range(value):
                     self.frames, self.now = self.frames + 1, self.now + 20
@@ -160,7 +154,7 @@ class Guard:
             if isinstance(action, Mark):
                 self.marks.append(action.number)
             if isinstance(action, ToModel):
-                self.to_model(json.loads(action.payload))
+                self.to_model(json.loads(WIRE.encode(action.command)))
         voice = self.talk._voice
         for item in voice.playout.line:
             assert 0 <= item.proven <= item.heard <= item.sent <= item.generated

@@ -3,14 +3,16 @@ from collections.abc import Callable
 from media.core.calltranscript import CallTranscript
 from media.core.heardposition import Item, ItemAudio
 from media.core.latency import Latency
-from media.core.types import Action, CallPlan, Report, TurnEnded
+from media.core.modelmessages import TurnModel
+from media.core.types import Action, Report, TurnEnded
+from tests.support.plans import call_plan
 
 
 class Record:
     """A transcript, and the turns that it has reported."""
 
     def __init__(self, deadline_ms: int = 4_000) -> None:
-        plan = CallPlan("", "v", "m", "t", transcript_deadline_ms=deadline_ms)
+        plan = call_plan("", TurnModel("m", "v", "t"), transcript_deadline_ms=deadline_ms)
         self._actions: list[Action] = []
         self.turns = CallTranscript(plan, Latency(), self._actions.append)
 

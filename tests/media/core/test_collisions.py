@@ -1,17 +1,19 @@
 """The agent does not speak into the caller: what they say meanwhile is heard first, and what was begun is as if unsaid."""
 
 from collections.abc import Callable
-from dataclasses import replace
 
 import pytest
 
 from media.core.legmessages import HangUp
-from media.core.types import BargedIn, CallPlan, Prompt, PromptKind, RunTool, Tool, TurnEnded
+from media.core.modelmessages import Tool, TurnModel
+from media.core.plans import Prompt, PromptKind
+from media.core.types import BargedIn, RunTool, TurnEnded
 from sandbox.openai import Turn
 from tests.support.examples import sample
+from tests.support.plans import call_plan, changed
 from tests.support.simulation import Phone, calls
 
-BARE = CallPlan("Be kind.", "marin", "gpt-realtime", "whisper")
+BARE = call_plan("Be kind.", TurnModel("gpt-realtime", "marin", "whisper"))
 GREETING = bytes(range(1, 251)) * 64  # 2 s
 DELAY_MS = 40
 
@@ -59,7 +61,7 @@ def test_a_caller_who_goes_on_before_the_answer_is_answered_once(
 
 
 def test_nothing_is_asked_of_the_model_while_the_caller_speaks(make_phone: Callable[..., Phone]) -> None:
-    phone = make_phone(replace(BARE, false_hear_ms=5_000), DELAY_MS, deaf=True)
+    phone = make_phone(changed(BARE, false_hear_ms=5_000), DELAY_MS, deaf=True)
     phone.after(1_000)
     phone.speak(1_700)
     phone.after(200)
@@ -94,7 +96,7 @@ def test_who_has_heard_an_answer_begin_interrupts_it(make_phone: Callable[..., P
     phone.speak(600)
     while not phone.carrier.played:
         phone.after(1)
-    phone.after(BARE.unaware_ms + 300)
+    phone.after(BARE.turns.unaware_ms + 300)
     phone.speak(1_200, seed=4)
     phone.after(10_000)
     assert [overlap.verdict for overlap in phone.told(BargedIn)] == ["cut"]
@@ -123,11 +125,11 @@ def test_a_blip_that_nobody_else_hears_delays_an_answer_and_no_more(make_phone: 
     began = phone.world.now
     while not phone.carrier.played:
         phone.after(20)
-    assert phone.world.now - began <= BARE.false_hear_ms + 500
+    assert phone.world.now - began <= BARE.turns.false_hear_ms + 500
 
 
 def test_a_turn_that_the_model_never_ends_delays_an_answer_and_no_more(make_phone: Callable[..., Phone]) -> None:
-    plan = replace(BARE, open_turn_ms=2_000)
+    plan = changed(BARE, open_turn_ms=2_000)
     phone = make_phone(plan, DELAY_MS, deaf=True)
     phone.after(1_000)
     phone.model.turn_taken()
@@ -139,7 +141,7 @@ def test_a_turn_that_the_model_never_ends_delays_an_answer_and_no_more(make_phon
 
 
 def test_a_tools_result_is_told_when_the_caller_has_finished(make_phone: Callable[..., Phone]) -> None:
-    phone = make_phone(replace(BARE, tools=(Tool("look_up", "", "{}", 20_000),)), DELAY_MS)
+    phone = make_phone(changed(BARE, tools=(Tool("look_up", "", "{}", 20_000),)), DELAY_MS)
     phone.model.player.turns = [calls("look_up")]
     phone.after(1_000)
     phone.speak(600)
@@ -155,8 +157,10 @@ def test_a_tools_result_is_told_when_the_caller_has_finished(make_phone: Callabl
 
 
 def test_nobody_who_speaks_is_asked_whether_they_are_there(make_phone: Callable[..., Phone]) -> None:
-    prompts = {PromptKind.IDLE: Prompt("Are you there", bytes(1_600))}
-    phone = make_phone(replace(BARE, prompts=prompts, idle_after_ms=2_000, false_hear_ms=5_000), DELAY_MS, deaf=True)
+    prompts = (Prompt("Are you there", bytes(1_600)),) * 2
+    phone = make_phone(
+        changed(BARE, idle_prompts=prompts, idle_gaps_ms=(2_000,) * 3, false_hear_ms=5_000), DELAY_MS, deaf=True
+    )
     phone.after(1_000)
     phone.speak(3_000)
     phone.after(3_000)
@@ -166,7 +170,7 @@ def test_nobody_who_speaks_is_asked_whether_they_are_there(make_phone: Callable[
 
 
 def test_a_hello_at_the_same_moment_as_the_greeting_is_no_interruption(make_phone: Callable[..., Phone]) -> None:
-    phone = make_phone(replace(BARE, prompts={PromptKind.GREETING: Prompt("Hello and welcome", GREETING)}), DELAY_MS)
+    phone = make_phone(changed(BARE, prompts={PromptKind.GREETING: Prompt("Hello and welcome", GREETING)}), DELAY_MS)
     phone.speak(900)
     phone.after(9_000)
     assert phone.told(BargedIn) == []
@@ -177,7 +181,7 @@ def test_a_hello_at_the_same_moment_as_the_greeting_is_no_interruption(make_phon
 
 
 def test_a_close_waits_for_nobody(make_phone: Callable[..., Phone]) -> None:
-    plan = replace(BARE, prompts={PromptKind.GOODBYE: Prompt("Goodbye", bytes(1_600))}, max_call_ms=3_000)
+    plan = changed(BARE, prompts={PromptKind.GOODBYE: Prompt("Goodbye", bytes(1_600))}, max_call_ms=3_000)
     phone = make_phone(plan, DELAY_MS)
     phone.after(1_000)
     phone.speak(9_000)

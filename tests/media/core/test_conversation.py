@@ -1,12 +1,12 @@
 import json
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from media.core.commands import EndCall, Watch
 from media.core.legmessages import Audio, Broken, Digit, HangUp, Leave, Mark
+from media.core.plans import Prompt, PromptKind
 from media.core.types import (
     AnnouncementPlayed,
     BargedIn,
@@ -16,8 +16,6 @@ from media.core.types import (
     Digits,
     LatencyMeasured,
     ModelLost,
-    Prompt,
-    PromptKind,
     RecordAgent,
     RecordCaller,
     RunTool,
@@ -26,6 +24,7 @@ from media.core.types import (
     TurnEnded,
 )
 from tests.media.core.plans import BARE, GREETING, PLAN, TOOLS
+from tests.support.plans import changed
 from tests.support.simulation import Phone, World, calls
 
 
@@ -63,7 +62,7 @@ def test_a_question_is_answered_in_the_order_of_speech(make_phone: Callable[...,
 
 
 def test_the_announcement_is_proven_protected_and_precedes_the_recording(make_phone: Callable[..., Phone]) -> None:
-    phone = make_phone(replace(PLAN, recording=True, announce_recording=True), delay=30)
+    phone = make_phone(changed(PLAN, recording=True, announce_recording=True), delay=30)
     phone.after(300)
     phone.speak(500)
     phone.after(6_000)
@@ -85,7 +84,7 @@ def test_the_announcement_is_proven_protected_and_precedes_the_recording(make_ph
 
 def test_without_audio_the_model_says_the_clips_in_order(make_phone: Callable[..., Phone]) -> None:
     prompts = {PromptKind.ANNOUNCEMENT: Prompt("Recorded."), PromptKind.GREETING: Prompt("Hello.", GREETING)}
-    phone = make_phone(replace(PLAN, prompts=prompts, recording=True, announce_recording=True), answer_ms=800)
+    phone = make_phone(changed(PLAN, prompts=prompts, recording=True, announce_recording=True), answer_ms=800)
     phone.after(5_000)
     asked = [m["response"]["instructions"][-9:] for m in phone.model.received if m["type"] == "response.create"]
     assert [text.split("\n")[-1] for text in asked] == ["Recorded.", "Hello."]
@@ -112,7 +111,7 @@ def test_a_lost_model_is_dialled_again_and_told_what_was_said(make_phone: Callab
 
 
 def test_the_agent_hangs_up_after_its_last_words(make_phone: Callable[..., Phone]) -> None:
-    phone = make_phone(replace(BARE, tools=TOOLS))
+    phone = make_phone(changed(BARE, tools=TOOLS))
     phone.after(500)
     phone.model.player.turns = [calls("end_call")]
     phone.speak(500)
@@ -136,7 +135,7 @@ def test_a_spoken_close_is_heard_before_the_hang_up(make_phone: Callable[..., Ph
 
 
 def test_a_tool_runs_its_filler_plays_and_the_answer_follows(make_phone: Callable[..., Phone]) -> None:
-    phone = make_phone(replace(PLAN, tools=TOOLS))
+    phone = make_phone(changed(PLAN, tools=TOOLS))
     phone.after(2_500)
     phone.model.player.turns = [calls("look_up")]
     phone.speak(500)
@@ -229,7 +228,7 @@ def test_keys_are_not_lost_when_the_call_ends_in_their_pause(make_phone: Callabl
 
 
 def test_the_longest_call_ends(make_phone: Callable[..., Phone]) -> None:
-    phone = make_phone(replace(PLAN, max_call_ms=3_000))
+    phone = make_phone(changed(PLAN, max_call_ms=3_000))
     phone.after(5_000)
     assert phone.hung_up == HangUp("max_duration")
 
@@ -280,10 +279,10 @@ def test_three_malformed_model_events_in_a_row_lose_the_model(make_phone: Callab
     phone.after(1_000)
     bad = json.dumps({"type": "response.done"}).encode()
     for payload in (bad, bad, b'{"type":"rate_limits.updated"}', bad, bad):
-        phone.carry(phone.talk.from_model(payload, phone.world.now))
+        phone.from_server(payload)
     assert phone.told(ModelLost) == []
     phone.after(500)  # ticks do not show that the model is alive
-    phone.carry(phone.talk.from_model(bad, phone.world.now))
+    phone.from_server(bad)
     assert len(phone.told(ModelLost)) == 1
 
 
@@ -318,7 +317,7 @@ def test_events_that_the_core_has_no_use_for_never_end_a_session(
     phone = make_phone(BARE)
     phone.after(1_000)
     for _ in range(10):
-        phone.carry(phone.talk.from_model(json.dumps(event).encode(), phone.world.now))
+        phone.from_server(json.dumps(event).encode())
     assert phone.told(ModelLost) == []
 
 

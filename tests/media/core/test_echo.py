@@ -9,7 +9,9 @@ import numpy as np
 from media.core.audio import FRAME_BYTES, SILENCE_BYTE, SILENT_DB, from_linear, level_db, to_linear
 from media.core.backlog import Backlog
 from media.core.echo import FOREIGN_SECONDS, LEAST_DB, MOST_DB, SIZES, STOPPED_FRAMES, UNKNOWN_DB, EchoGate, likeness
-from media.core.types import BargedIn, CallPlan, OnsetsRefused, RefusedOnset
+from media.core.modelmessages import TurnModel
+from media.core.types import BargedIn, OnsetsRefused, RefusedOnset
+from tests.support.plans import call_plan
 from tests.support.simulation import Phone
 
 LATE_FRAMES = 8
@@ -201,7 +203,7 @@ def test_the_known_echo_beneath_a_caller_does_not_count() -> None:
 
 def hears_itself(make_phone: Callable[..., Phone], echo: Callable[[Phone, int], bytes]) -> Phone:
     """A call in which the line carries what `echo` makes of the agent's audio, 20 dB softer, in each of 400 frames."""
-    plan = CallPlan("Be brief.", "alloy", "gpt-realtime", "gpt-4o-mini-transcribe", idle_prompt_count=0)
+    plan = call_plan("Be brief.", TurnModel("gpt-realtime", "alloy", "gpt-4o-mini-transcribe"), idle_gaps_ms=(12_000,))
     says = b"".join(speech(1_500, -20.0, seed=7))
     phone = make_phone(plan, answer_ms=25_000, says=says, deaf=True, confirm=lambda *_: 0.95)
     phone.after(600)

@@ -2,29 +2,21 @@
 
 import json
 from collections.abc import Callable
-from dataclasses import replace
 
 import pytest
 
 from media.core.commands import LeaveStream
 from media.core.legmessages import HangUp, MoveOn
+from media.core.modelmessages import Tool, TurnModel
+from media.core.plans import CallPlan, Prompt, PromptKind
 from media.core.runningtools import GOES_ON
-from media.core.types import (
-    BargedIn,
-    CallEnded,
-    CallPlan,
-    CommandReply,
-    Prompt,
-    PromptKind,
-    Tool,
-    ToolCalled,
-    ToolFinished,
-)
+from media.core.types import BargedIn, CallEnded, CommandReply, ToolCalled, ToolFinished
 from sandbox.openai import FunctionCall, Turn
+from tests.support.plans import call_plan, changed
 from tests.support.simulation import Phone
 
 END_CALL = Tool("end_call", "Hang up.", '{"type":"object","properties":{}}', outcome=HangUp("agent"))
-PLAN = CallPlan("", "marin", "gpt-realtime", "t", tools=(END_CALL,))
+PLAN = call_plan("", TurnModel("gpt-realtime", "marin", "t"), tools=(END_CALL,))
 ANSWER = Turn(say="Of course.")
 GOODBYE = Turn(say="Thank you for calling, and goodbye.", call=FunctionCall("end_call"))
 
@@ -103,7 +95,7 @@ def test_a_nod_or_a_short_goodbye_changes_nothing(saying_goodbye: Callable[..., 
 
 
 def test_who_can_not_interrupt_does_not_here_either(saying_goodbye: Callable[..., Phone]) -> None:
-    phone = saying_goodbye(replace(PLAN, interruptible=False))
+    phone = saying_goodbye(changed(PLAN, interruptible=False))
     phone.speak(900)
     phone.after(5_000)
     assert (phone.hung_up, ends(phone)) == (HangUp("agent"), [("ok", False)])
@@ -134,7 +126,7 @@ def test_a_person_still_moves_the_call(saying_goodbye: Callable[..., Phone]) -> 
 
 
 def test_an_end_without_a_word_says_goodbye(make_phone: Callable[..., Phone]) -> None:
-    phone = make_phone(replace(PLAN, prompts={PromptKind.GOODBYE: Prompt("Bye", bytes(800))}))
+    phone = make_phone(changed(PLAN, prompts={PromptKind.GOODBYE: Prompt("Bye", bytes(800))}))
     phone.after(500)
     phone.model.player.turns = [Turn(call=FunctionCall("end_call"))]
     phone.speak(500)

@@ -1,7 +1,6 @@
 """A caller who waits hears one filler and then the answer: dialogues in virtual time."""
 
 from collections.abc import Callable
-from dataclasses import replace
 from itertools import pairwise
 from random import Random
 from typing import Any
@@ -10,26 +9,18 @@ import pytest
 
 from media.core.fillers import Fillers
 from media.core.legmessages import HangUp, Play
-from media.core.types import (
-    BargedIn,
-    CallPlan,
-    LatencyMeasured,
-    Prompt,
-    PromptKind,
-    RecordAgent,
-    RunTool,
-    Tool,
-    ToolCalled,
-    TurnEnded,
-)
+from media.core.modelmessages import Tool, TurnModel
+from media.core.plans import CallPlan, Prompt, PromptKind
+from media.core.types import BargedIn, LatencyMeasured, RecordAgent, RunTool, ToolCalled, TurnEnded
 from sandbox.openai import FunctionCall, Turn
 from tests.support.examples import sample
+from tests.support.plans import call_plan, changed
 from tests.support.simulation import Phone, calls
 
 LOOK, WAIT = bytes(range(1, 101)) * 80, bytes(range(101, 201)) * 80  # 1 s each
 TOOLS = (Tool("look_up", "", "{}", 20_000), Tool("end_call", "", "{}", outcome=HangUp("agent")))
-BARE = CallPlan("Be kind.", "marin", "gpt-realtime", "whisper", tools=TOOLS)
-PLAN = replace(BARE, fillers=(Prompt("Let me look that up", LOOK), Prompt("One second please", WAIT)))
+BARE = call_plan("Be kind.", TurnModel("gpt-realtime", "marin", "whisper"), tools=TOOLS)
+PLAN = changed(BARE, fillers=(Prompt("Let me look that up", LOOK), Prompt("One second please", WAIT)))
 
 
 @pytest.fixture
@@ -107,7 +98,7 @@ def test_an_answer_that_comes_during_the_filler_follows_it_without_a_gap(make_sl
 
 @pytest.mark.parametrize("plan", [PLAN, BARE])
 def test_a_quick_answer_and_a_flow_without_fillers_have_none(make_slow: Callable[..., Phone], plan: CallPlan) -> None:
-    phone = make_slow(plan, slow_ms=0 if plan.fillers else 3_000)
+    phone = make_slow(plan, slow_ms=0 if plan.silences.fillers else 3_000)
     phone.speak(600)
     phone.after(9_000)
     assert heard(phone) == answers(phone)
@@ -230,7 +221,7 @@ def test_keys_are_waited_for_like_words(make_slow: Callable[..., Phone]) -> None
 
 
 def test_an_end_without_words_is_a_goodbye_though_a_filler_plays(make_slow: Callable[..., Phone]) -> None:
-    phone = make_slow(replace(PLAN, prompts={PromptKind.GOODBYE: Prompt("Bye", bytes(800))}))
+    phone = make_slow(changed(PLAN, prompts={PromptKind.GOODBYE: Prompt("Bye", bytes(800))}))
     phone.model.player.turns = [calls("end_call", latency_ms=950)]
     phone.speak(600)
     phone.after(5_000)
@@ -245,7 +236,7 @@ def test_nods_and_sentences_over_fillers_on_a_bad_line(make_slow: Callable[..., 
     random = Random(seed)
     line = {"delay": random.uniform(0, 150), "jitter": random.uniform(0, 40), "seed": seed}
     slow_ms = random.choice([600, 1_200, 3_000])
-    phone = make_slow(replace(PLAN, recording=True), slow_ms, answer_ms=random.choice([600, 4_000]), **line)
+    phone = make_slow(changed(PLAN, recording=True), slow_ms, answer_ms=random.choice([600, 4_000]), **line)
     for n in range(14):
         phone.after(random.uniform(300, 3_000))
         phone.speak(random.choice([60, 160, 200, 700, 1_500]), seed=n)

@@ -1,14 +1,18 @@
 """What the carrier loses of the caller's audio moves no turn out of the pause in which it was spoken."""
 
 from collections.abc import Callable
-from dataclasses import replace
 
+from media.core.modelmessages import TurnModel
+from media.core.plans import PauseRules
 from media.core.recordingpauses import NOT_RECORDED
-from media.core.types import CallPlan, Delta, PauseRules, RecordingPaused, TurnEnded
+from media.core.types import Delta, RecordingPaused, TurnEnded
+from tests.support.plans import call_plan, changed
 from tests.support.present import present
 from tests.support.simulation import Phone
 
-PLAN = CallPlan("", "marin", "gpt-realtime", "t", recording=True, pauses=PauseRules(on_keys=True, keys_ms=3_000))
+PLAN = call_plan(
+    "", TurnModel("gpt-realtime", "marin", "t"), recording=True, pauses=PauseRules(on_keys=True, keys_ms=3_000)
+)
 
 
 def lose_audio(phone: Phone, ms: int) -> None:
@@ -48,7 +52,7 @@ def test_a_gap_in_the_callers_audio_moves_nothing_out_of_a_pause(make_phone: Cal
 
 
 def test_nor_does_one_in_what_another_session_hears_again(make_phone: Callable[..., Phone]) -> None:
-    phone = make_phone(replace(PLAN, patience_ms=30_000))
+    phone = make_phone(changed(PLAN, patience_ms=30_000))
     phone.after(3_000)
     phone.fate = "refused"
     phone.lose()

@@ -1,21 +1,22 @@
 from collections.abc import Callable
-from dataclasses import replace
 
 from media.core.idletimer import Due, IdleTimer
 from media.core.legmessages import HangUp
-from media.core.types import Prompt, TurnEnded
+from media.core.plans import Prompt
+from media.core.types import TurnEnded
 from tests.media.core.plans import PLAN
+from tests.support.plans import changed
 from tests.support.simulation import Phone
 
 
 def test_a_silent_caller_is_prompted_then_let_go() -> None:
-    idle_timer = IdleTimer(idle_after_ms=100, prompts=2, max_call_ms=10_000)
+    idle_timer = IdleTimer((100, 100, 100), 10_000)
     told = [(now, due) for now in range(0, 500, 10) if (due := idle_timer.due(now))]
     assert told == [(100, Due.PROMPT), (200, Due.PROMPT), (300, Due.CLOSE_IDLE), (400, Due.CLOSE_IDLE)]
 
 
 def test_signs_of_life_start_it_over() -> None:
-    idle_timer = IdleTimer(idle_after_ms=100, prompts=1, max_call_ms=500)
+    idle_timer = IdleTimer((100, 100), 500)
     assert idle_timer.due(100) is Due.PROMPT
     idle_timer.caller_acts(150)
     idle_timer.agent_speaks(200)
@@ -25,7 +26,7 @@ def test_signs_of_life_start_it_over() -> None:
 
 
 def test_each_prompt_has_its_own_time() -> None:
-    idle_timer = IdleTimer(idle_after_ms=80, prompts=3, max_call_ms=10_000, gaps_ms=(80, 40, 200))
+    idle_timer = IdleTimer((80, 40, 200, 80), 10_000)
     told = [(now, due) for now in range(0, 410, 10) if (due := idle_timer.due(now))]
     assert told == [(80, Due.PROMPT), (120, Due.PROMPT), (320, Due.PROMPT), (400, Due.CLOSE_IDLE)]
     idle_timer.caller_acts(410)
@@ -33,16 +34,16 @@ def test_each_prompt_has_its_own_time() -> None:
 
 
 def test_a_silent_caller_is_asked_twice_and_then_let_go(make_phone: Callable[..., Phone]) -> None:
-    phone = make_phone(replace(PLAN, idle_after_ms=2_000))
+    phone = make_phone(changed(PLAN, idle_gaps_ms=(2_000,) * 3))
     phone.after(12_000)
     assert [text for _, text in phone.heard_texts()][1:] == ["Are you there", "Are you there", "Goodbye then"]
     assert phone.hung_up == HangUp("idle")
 
 
 def test_each_idle_prompt_is_said_in_its_own_words(make_phone: Callable[..., Phone]) -> None:
-    texts, gaps = ("Are you there", "Shall I call back later", "Goodbye then"), (2_000, 4_000, 2_000)
+    texts, gaps = ("Are you there", "Shall I call back later", "Goodbye then"), (2_000, 4_000, 2_000, 2_000)
     prompts = (Prompt(texts[0], bytes(800)), Prompt(texts[1]), Prompt(texts[2]))
-    phone = make_phone(replace(PLAN, idle_after_ms=2_000, idle_prompt_count=3, idle_prompts=prompts, idle_gaps_ms=gaps))
+    phone = make_phone(changed(PLAN, idle_prompts=prompts, idle_gaps_ms=gaps))
     phone.after(60_000)
     asked = [
         m["response"]["instructions"]
@@ -55,7 +56,7 @@ def test_each_idle_prompt_is_said_in_its_own_words(make_phone: Callable[..., Pho
 
 
 def test_a_caller_who_talks_for_long_is_not_asked_whether_they_are_there(make_phone: Callable[..., Phone]) -> None:
-    phone = make_phone(replace(PLAN, idle_after_ms=2_000))
+    phone = make_phone(changed(PLAN, idle_gaps_ms=(2_000,) * 3))
     phone.after(3_000)
     phone.speak(6_000)
     phone.after(6_000)

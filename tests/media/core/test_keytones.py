@@ -2,21 +2,22 @@
 
 import math
 from collections.abc import Callable
-from dataclasses import replace
 
 import pytest
 
 from media.core.audio import to_linear
 from media.core.commands import SendDigits
 from media.core.keytones import GAP_MS, TONE_MS, WAIT_MS, dialled
-from media.core.types import BargedIn, CallPlan, RunTool, Tool, TurnEnded
+from media.core.modelmessages import Tool, TurnModel
+from media.core.types import BargedIn, RunTool, TurnEnded
 from sandbox.openai import FunctionCall, Turn
+from tests.support.plans import call_plan, changed
 from tests.support.simulation import Phone, calls
 
 ROWS, COLUMNS = (697, 770, 852, 941), (1209, 1336, 1477, 1633)
 KEYPAD = ("123A", "456B", "789C", "*0#D")
 PRESS = Tool("send_digits", "", '{"type":"object"}', 4_000)
-PLAN = CallPlan("", "marin", "gpt-realtime", "t", tools=(PRESS,))
+PLAN = call_plan("", TurnModel("gpt-realtime", "marin", "t"), tools=(PRESS,))
 
 
 def power(samples: memoryview, hz: int) -> float:
@@ -131,7 +132,7 @@ def test_what_is_answered_twice_is_pressed_once(pressing: tuple[Phone, RunTool])
 
 
 def test_they_are_recorded_as_they_were_heard(make_phone: Callable[..., Phone]) -> None:
-    phone = make_phone(replace(PLAN, recording=True))
+    phone = make_phone(changed(PLAN, recording=True))
     phone.after(500)
     phone.carry(phone.talk.tool_result("unknown", "{}", "ok", phone.world.now, SendDigits("1")))
     phone.after(1_000)

@@ -1,19 +1,20 @@
 """The last words of ours are heard, once, whoever is speaking when the call is to end."""
 
 from collections.abc import Callable
-from dataclasses import replace
 
 import pytest
 
 from media.core.commands import EndCall, LeaveStream
 from media.core.legmessages import HangUp, MoveOn
-from media.core.types import BargedIn, CallPlan, Prompt, PromptKind
+from media.core.plans import CallPlan, Prompt, PromptKind
+from media.core.types import BargedIn
 from tests.media.core.test_model_faults import PLAN, SORRY
+from tests.support.plans import changed
 from tests.support.simulation import Phone
 
 GOODBYE = bytes(range(50, 150)) * 40  # 500 ms
 PROMPTS = {**PLAN.prompts, PromptKind.GOODBYE: Prompt("Goodbye", GOODBYE)}
-LEAVES = replace(PLAN, prompts=PROMPTS)
+LEAVES = changed(PLAN, prompts=PROMPTS)
 
 
 def heard(phone: Phone) -> bytes:
@@ -69,7 +70,7 @@ def test_a_lost_model_is_apologized_for_after_an_interruption(interrupting: Call
 
 
 def test_a_call_that_lasts_too_long_says_so_after_an_interruption(interrupting: Callable[..., Phone]) -> None:
-    phone = interrupting(replace(LEAVES, max_call_ms=5_680))
+    phone = interrupting(changed(LEAVES, max_call_ms=5_680))
     phone.after(150)
     assert phone.talk._ending.closing and not phone.talk._floor.settled
     phone.after(6_000)

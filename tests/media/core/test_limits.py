@@ -1,7 +1,6 @@
 """Silence and length: what ends a call that nobody ends, by the clock and not by what a detector hears."""
 
 from collections.abc import Callable
-from dataclasses import replace
 from random import Random
 
 import pytest
@@ -10,17 +9,19 @@ from media.core.audio import from_linear
 from media.core.idletimer import Due, IdleTimer
 from media.core.keypad import entry_text
 from media.core.legmessages import HangUp
-from media.core.types import BargedIn, Digits, Prompt, PromptKind, TurnEnded
+from media.core.plans import Prompt, PromptKind
+from media.core.types import BargedIn, Digits, TurnEnded
 from tests.media.core.plans import BARE, PLAN
+from tests.support.plans import changed
 from tests.support.simulation import Phone
 
 WARNING = Prompt("We are almost out of time", bytes(range(1, 101)) * 80)  # 1 s
-LIMITED = replace(
+LIMITED = changed(
     PLAN,
     prompts={**PLAN.prompts, PromptKind.LIMIT: WARNING},
     max_call_ms=20_000,
     limit_warning_ms=8_000,
-    idle_after_ms=60_000,
+    idle_gaps_ms=(60_000,) * 3,
 )
 
 
@@ -61,7 +62,7 @@ def test_the_warning_interrupts_neither_the_agent_nor_the_caller(make_phone: Cal
 
 
 def test_a_warning_that_is_not_rendered_is_said_by_the_model(make_phone: Callable[..., Phone]) -> None:
-    phone = make_phone(replace(LIMITED, prompts={**PLAN.prompts, PromptKind.LIMIT: Prompt(WARNING.text)}))
+    phone = make_phone(changed(LIMITED, prompts={**PLAN.prompts, PromptKind.LIMIT: Prompt(WARNING.text)}))
     phone.after(26_000)
     asked = [m["response"]["instructions"] for m in phone.model.received if "instructions" in m.get("response", {})]
     assert sum(WARNING.text in each for each in asked) == 1
@@ -69,7 +70,7 @@ def test_a_warning_that_is_not_rendered_is_said_by_the_model(make_phone: Callabl
 
 @pytest.mark.parametrize("peak", [60, 250])
 def test_comfort_noise_keeps_no_call_open(make_phone: Callable[..., Phone], peak: int) -> None:
-    phone = make_phone(replace(PLAN, idle_after_ms=3_000, fillers=()))
+    phone = make_phone(changed(PLAN, idle_gaps_ms=(3_000,) * 3, fillers=()))
     phone.frames += hiss(40_000, peak)
     phone.after(25_000)
     assert agent(phone)[1:3] == ["Are you there", "Are you there"]
@@ -79,7 +80,7 @@ def test_comfort_noise_keeps_no_call_open(make_phone: Callable[..., Phone], peak
 
 def test_audio_that_stops_in_the_middle_of_a_word_freezes_no_call(make_phone: Callable[..., Phone]) -> None:
     """The model has heard a turn begin and never hears it end."""
-    phone = make_phone(replace(PLAN, idle_after_ms=3_000, open_turn_ms=4_000), deaf=True)
+    phone = make_phone(changed(PLAN, idle_gaps_ms=(3_000,) * 3, open_turn_ms=4_000), deaf=True)
     phone.after(3_000)
     phone.model.emit("input_audio_buffer.speech_started", event_id="event_x", audio_start_ms=2_000, item_id="user_1")
     phone.after(40_000)
@@ -88,17 +89,17 @@ def test_audio_that_stops_in_the_middle_of_a_word_freezes_no_call(make_phone: Ca
 
 
 def test_a_silence_that_has_its_own_end() -> None:
-    idle_timer = IdleTimer(idle_after_ms=80, prompts=1, max_call_ms=10_000, gaps_ms=(80, 40))
+    idle_timer = IdleTimer((80, 40), 10_000)
     assert [(now, due) for now in range(0, 125, 10) if (due := idle_timer.due(now))] == [
         (80, Due.PROMPT),
         (120, Due.CLOSE_IDLE),
     ]
-    mute = IdleTimer(idle_after_ms=50, prompts=0, max_call_ms=10_000, gaps_ms=(50,))
+    mute = IdleTimer((50,), 10_000)
     assert [(now, due) for now in range(0, 60, 10) if (due := mute.due(now))] == [(50, Due.CLOSE_IDLE)]
 
 
 def test_the_warning_waits_for_quiet_and_comes_once() -> None:
-    idle_timer = IdleTimer(idle_after_ms=10_000, prompts=0, max_call_ms=100, warning_ms=40)
+    idle_timer = IdleTimer((10_000,), 100, warning_ms=40)
     assert [idle_timer.due(now, quiet=now >= 80) for now in (50, 60, 70, 80, 90, 100)] == [
         None,
         None,
@@ -115,7 +116,7 @@ def test_the_model_is_told_what_was_meant(pressed: str, heard: str) -> None:
 
 
 def test_an_entry_is_complete_after_a_pause_that_the_plan_sets(make_phone: Callable[..., Phone]) -> None:
-    phone = make_phone(replace(BARE, digits_pause_ms=400))
+    phone = make_phone(changed(BARE, digits_pause_ms=400))
     phone.after(1_000)
     phone.carrier.dtmf("1")
     phone.after(300)

@@ -7,16 +7,17 @@ import pytest
 
 from media.core.commands import EndCall, Machine
 from media.core.legmessages import HangUp
-from media.core.types import BargedIn, CallPlan, CommandReply, Prompt, PromptKind, TurnEnded
+from media.core.modelmessages import TurnModel
+from media.core.plans import Prompt, PromptKind
+from media.core.types import BargedIn, CommandReply, TurnEnded
+from tests.support.plans import call_plan, changed
 from tests.support.simulation import Phone
 
 GREETING = bytes(range(1, 251)) * 64  # 2 s
 MESSAGE = bytes(range(3, 253)) * 160  # 5 s
-PLAN = CallPlan(
+PLAN = call_plan(
     "Be kind.",
-    "marin",
-    "gpt-realtime",
-    "whisper",
+    TurnModel("gpt-realtime", "marin", "whisper"),
     opens=True,
     prompts={
         PromptKind.GREETING: Prompt("Hello this is the shop", GREETING),
@@ -77,7 +78,7 @@ def test_it_comes_in_the_middle_of_an_overlap(make_phone: Callable[..., Phone]) 
 
 def test_a_long_message_is_not_cut(make_phone: Callable[..., Phone]) -> None:
     long = MESSAGE * 6  # 30 s; an ordinary close is cut after 15
-    phone = make_phone(replace(PLAN, prompts={**PLAN.prompts, PromptKind.MACHINE: Prompt("Long", long)}))
+    phone = make_phone(changed(PLAN, prompts={**PLAN.prompts, PromptKind.MACHINE: Prompt("Long", long)}))
     phone.after(2_500)
     told(phone, LEAVE)
     phone.after(33_000)
@@ -86,7 +87,7 @@ def test_a_long_message_is_not_cut(make_phone: Callable[..., Phone]) -> None:
 
 
 def test_a_message_that_is_not_rendered_is_spoken_by_the_model(make_phone: Callable[..., Phone]) -> None:
-    phone = make_phone(replace(PLAN, prompts={**PLAN.prompts, PromptKind.MACHINE: Prompt("Please call the shop back")}))
+    phone = make_phone(changed(PLAN, prompts={**PLAN.prompts, PromptKind.MACHINE: Prompt("Please call the shop back")}))
     phone.after(3_000)
     told(phone, LEAVE)
     phone.after(12_000)
@@ -98,7 +99,7 @@ def test_without_a_text_the_model_says_what_it_called_for(make_phone: Callable[.
     prompts: dict[PromptKind, Prompt] = {
         kind: prompt for kind, prompt in PLAN.prompts.items() if kind is not PromptKind.MACHINE
     }
-    phone = make_phone(replace(PLAN, prompts=prompts))
+    phone = make_phone(changed(PLAN, prompts=prompts))
     phone.after(3_000)
     told(phone, LEAVE)
     phone.after(12_000)
@@ -135,13 +136,13 @@ def test_a_machine_after_the_end_changes_nothing(make_phone: Callable[..., Phone
 
 
 def test_who_has_called_speaks_first_also_without_a_greeting(make_phone: Callable[..., Phone]) -> None:
-    phone = make_phone(replace(PLAN, prompts={}))
+    phone = make_phone(changed(PLAN, prompts={}))
     phone.after(3_000)
     assert said(phone) or phone.carrier.heard(phone.world.now).strip(b"\xff")
 
 
 def test_who_is_called_waits_for_the_caller(make_phone: Callable[..., Phone]) -> None:
-    phone = make_phone(replace(PLAN, prompts={}, opens=False))
+    phone = make_phone(changed(PLAN, prompts={}, opens=False))
     phone.after(3_000)
     assert not phone.carrier.heard(phone.world.now).strip(b"\xff")
 
@@ -158,7 +159,7 @@ def test_a_command_is_confirmed_each_time_it_comes(make_phone: Callable[..., Pho
     assert [reply.outcome for reply in phone.told(CommandReply)] == ["done", "done", "over"]
 
 
-UNRENDERED = replace(PLAN, prompts={**PLAN.prompts, PromptKind.MACHINE: Prompt("Please call the shop back")})
+UNRENDERED = changed(PLAN, prompts={**PLAN.prompts, PromptKind.MACHINE: Prompt("Please call the shop back")})
 
 
 @pytest.mark.parametrize("lost_ms", [0, 1_000])
@@ -185,7 +186,7 @@ def test_a_message_without_a_model_is_given_up(make_phone: Callable[..., Phone])
     phone.fate = "refused"
     phone.lose()
     told(phone, LEAVE)
-    phone.after(UNRENDERED.patience_ms + 2_000)
+    phone.after(UNRENDERED.patience.patience_ms + 2_000)
     assert phone.hung_up is not None and phone.hung_up.reason == "model_lost"
     assert len(said(phone)) == 1
 

@@ -13,14 +13,13 @@ from media.core.beep import BEEP_MS, beep
 from media.core.commands import Command, DecisionResult, EndCall, Inform, LeaveStream, Listen
 from media.core.legmessages import Audio, Clear, Digit, HangUp, Leave, Mark, MoveOn, Play
 from media.core.mailbox import Mailbox
+from media.core.plans import MailboxPlan, Prompt
 from media.core.types import (
     Action,
     CallEnded,
     CommandReply,
     Digits,
-    MailboxPlan,
     MessageTaken,
-    Prompt,
     RecordAgent,
     RecordCaller,
     Report,
@@ -29,6 +28,7 @@ from media.core.types import (
 )
 from media.legs import twiliowire
 from tests.support.examples import examples
+from tests.support.plans import mailbox_plan
 from tests.support.present import present
 from tests.support.simulation import Carrier, World, voice
 
@@ -38,7 +38,7 @@ THANKS = Prompt("Thank you", RANDOM.randbytes(4_000))
 Told = TypeVar("Told")
 
 GOODBYE = Prompt("Goodbye", RANDOM.randbytes(3_200))
-PLAN = MailboxPlan(
+PLAN = mailbox_plan(
     openings=(GREETING,), thanks=THANKS, goodbye=GOODBYE, apology=Prompt("Sorry", RANDOM.randbytes(1_600))
 )
 QUIET = b"\xff" * 160
@@ -254,12 +254,12 @@ def test_whoever_says_nothing_leaves_nothing_and_is_told_goodbye() -> None:
 def test_comfort_noise_is_silence_and_what_defeats_the_detector_ends_too() -> None:
     random = Random(2)
     noise = from_linear(b"".join(int(random.gauss(0, 60)).to_bytes(2, "little", signed=True) for _ in range(160 * 50)))
-    caller = Caller(MailboxPlan(openings=(GREETING,), thanks=THANKS, goodbye=GOODBYE))
+    caller = Caller(mailbox_plan(openings=(GREETING,), thanks=THANKS, goodbye=GOODBYE))
     caller.frames = [noise[at : at + 160] for at in range(0, len(noise), 160)] * 60
     caller.until(lambda: caller.ended)
     assert caller.ended == "no_message", "the detector knows the line's noise from the greeting"
 
-    caller = at_the_beep(plan=MailboxPlan(openings=(GREETING,), thanks=THANKS, longest_ms=20_000))
+    caller = at_the_beep(plan=mailbox_plan(openings=(GREETING,), thanks=THANKS, longest_ms=20_000))
     caller.frames = (voice(600) + [QUIET] * 20) * 60
     began = caller.world.now
     caller.until(lambda: caller.ended)
@@ -280,7 +280,7 @@ def test_a_line_that_sends_no_frames_any_more_ends_by_the_wall_clock() -> None:
 
 @pytest.mark.parametrize("key", ["#", "*"])
 def test_a_key_skips_the_greeting(key: str) -> None:
-    caller = Caller(MailboxPlan(openings=(Prompt("A very long greeting", RANDOM.randbytes(80_000)),), thanks=THANKS))
+    caller = Caller(mailbox_plan(openings=(Prompt("A very long greeting", RANDOM.randbytes(80_000)),), thanks=THANKS))
     caller.after(700)
     caller.press(key)
     caller.until(lambda: caller.recording, 2_000)
@@ -384,7 +384,7 @@ def test_once_nobody_listens_the_message_alone_is_recorded() -> None:
 
 def test_a_mailbox_without_a_word_beeps() -> None:
     """The carrier has said it all."""
-    caller = Caller(MailboxPlan())
+    caller = Caller(mailbox_plan())
     caller.until(lambda: caller.recording)
     caller.frames = voice(1_000)
     caller.after(1_100)
@@ -419,7 +419,7 @@ ACTS = st.lists(
 def test_whatever_a_caller_does_the_message_is_what_they_sent(
     acts: list[tuple[str, Any]], delay: float, jitter: float, seed: int
 ) -> None:
-    caller = Caller(MailboxPlan(openings=(GREETING,), thanks=THANKS, longest_ms=9_000), delay, jitter, seed)
+    caller = Caller(mailbox_plan(openings=(GREETING,), thanks=THANKS, longest_ms=9_000), delay, jitter, seed)
     for act, value in acts:
         match act:
             case "speak":

@@ -11,17 +11,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from media.core import metering
-from media.core import realtime as rt
-from media.core.types import ModelUsed
+from media.core.modelmessages import ModelUsed
+from media.models import realtimewire as rt
+from media.models.realtimeusage import of_response, of_transcription
 from tests.media.core.plans import BARE
+from tests.support.plans import MODEL, changed
 from tests.support.simulation import Model, Phone
 
 COUNTS = [each.name for each in fields(ModelUsed) if each.name != "model"]
 
 
 def read(
-    usage: dict[str, Any] | int | str | None, of: Callable[..., ModelUsed | None] = metering.of_response
+    usage: dict[str, Any] | int | str | None, of: Callable[..., ModelUsed | None] = of_response
 ) -> ModelUsed | None:
     return of("m", msgspec.Raw(json.dumps(usage).encode()))
 
@@ -42,11 +43,11 @@ def test_cached_tokens_are_apart() -> None:
 
 
 def test_a_transcription_is_counted_in_tokens_or_time() -> None:
-    assert read({"type": "duration", "seconds": 1.5}, metering.of_transcription) == ModelUsed("m", transcribed_ms=1500)
+    assert read({"type": "duration", "seconds": 1.5}, of_transcription) == ModelUsed("m", transcribed_ms=1500)
     tokens = {"type": "tokens", "input_tokens": 14, "output_tokens": 45, "total_tokens": 59}
-    assert read(tokens, metering.of_transcription) == ModelUsed("m", audio_in=14, text_out=45)
+    assert read(tokens, of_transcription) == ModelUsed("m", audio_in=14, text_out=45)
     details = {"input_token_details": {"text_tokens": 4, "audio_tokens": 10}}
-    assert read(tokens | details, metering.of_transcription) == ModelUsed("m", audio_in=10, text_in=4, text_out=45)
+    assert read(tokens | details, of_transcription) == ModelUsed("m", audio_in=10, text_in=4, text_out=45)
 
 
 @pytest.mark.parametrize(
@@ -99,7 +100,7 @@ def test_a_call_counts_what_the_model_charges_token_for_token(
     make_phone: Callable[..., Phone], transcription: str
 ) -> None:
     """With answers that are cut, and a session that is lost on the way."""
-    phone = make_phone(replace(BARE, transcription_model=transcription), answer_ms=4_000)
+    phone = make_phone(changed(BARE, model=replace(MODEL, transcription=transcription)), answer_ms=4_000)
     phone.after(1_000)
     for number in range(6):
         phone.speak(700)

@@ -12,21 +12,21 @@ import pytest
 
 from control.flows.flowchecks import clip_texts
 from media.core.legmessages import HangUp
-from media.core.realtime import MAX_ANSWER_AUDIO_BYTES, MAX_EVENT_BYTES, MAX_TEXT_CHARS
+from media.core.modelmessages import MAX_ANSWER_AUDIO_BYTES, MAX_TEXT_CHARS, TurnModel
+from media.core.plans import Prompt, PromptKind
 from media.core.reconnectbudget import ReconnectBudget
 from media.core.responses import REFUSALS
 from media.core.session import BROKE_OFF
-from media.core.types import CallPlan, DialModel, ModelLost, Prompt, PromptKind, TurnEnded
+from media.core.types import DialModel, ModelLost, TurnEnded
 from tests.support.examples import sample
+from tests.support.plans import MODEL, call_plan, changed
 from tests.support.simulation import Phone
 
 HOLD, SORRY = bytes(range(1, 101)) * 80, bytes(range(101, 201)) * 80  # 1 s each
 GREETING = bytes(range(1, 251)) * 32  # 1 s
-PLAN = CallPlan(
+PLAN = call_plan(
     "Be kind.",
-    "marin",
-    "gpt-realtime",
-    "whisper",
+    TurnModel("gpt-realtime", "marin", "whisper"),
     prompts={
         PromptKind.GREETING: Prompt("Hello and welcome", GREETING),
         PromptKind.HOLD: Prompt("One moment please", HOLD),
@@ -34,7 +34,7 @@ PLAN = CallPlan(
         PromptKind.GOODBYE: Prompt("Goodbye", bytes(800)),
     },
 )
-BARE = replace(PLAN, prompts={})
+BARE = changed(PLAN, prompts={})
 
 
 def losses(phone: Phone) -> list[str]:
@@ -91,7 +91,7 @@ def test_a_model_that_stays_away_ends_the_call_with_hold_phrases_and_an_apology(
     phone = make_phone(PLAN)
     phone.fate = fate
     lasted = until_hung_up(phone, 12_000)
-    assert lasted > PLAN.patience_ms
+    assert lasted > PLAN.patience.patience_ms
     assert isinstance(phone.hung_up, HangUp)
     assert phone.hung_up.reason == "model_lost"
     assert phone.hung_up.detail.startswith("there was no model for 8 s")
@@ -114,7 +114,7 @@ def test_the_announcement_and_the_hold_phrase_are_in_the_flows_language(
 ) -> None:
     texts = dict(clip_texts({"language": language, "greeting": "?", "announce_recording": True}))
     spoken = {kind: Prompt(texts[kind], Random(texts[kind]).randbytes(8_000)) for kind in PromptKind if kind in texts}
-    phone = make_phone(replace(PLAN, prompts=spoken, recording=True, announce_recording=True))
+    phone = make_phone(changed(PLAN, prompts=spoken, recording=True, announce_recording=True))
     phone.fate = "hangs"
     phone.after(2_500)
     phone.speak(600)
@@ -132,7 +132,7 @@ def test_the_apology_is_in_the_flows_language(make_phone: Callable[..., Phone], 
     apology = f"Es tut mir leid, bei uns ist ein Fehler aufgetreten. {end}"
     texts = dict(clip_texts({"language": "de-AT", "greeting": "?", "kind": kind}))
     spoken = {kind: Prompt(texts[kind], Random(texts[kind]).randbytes(8_000)) for kind in PromptKind if kind in texts}
-    phone = make_phone(replace(PLAN, prompts=spoken))
+    phone = make_phone(changed(PLAN, prompts=spoken))
     phone.fate = "refused"
     until_hung_up(phone, 12_000)
     assert heard(phone).endswith(Random(apology).randbytes(8_000))
@@ -170,14 +170,14 @@ def test_a_model_that_refuses_us_is_not_tried_again(make_phone: Callable[..., Ph
 
 def test_a_session_that_the_model_does_not_configure_is_refused(make_phone: Callable[..., Phone]) -> None:
     """It would go on in another format, which a caller hears as noise."""
-    phone = make_phone(replace(BARE, voice="nobodys"))
+    phone = make_phone(changed(BARE, model=replace(MODEL, voice="nobodys")))
     phone.after(3_000)
     assert isinstance(phone.hung_up, HangUp) and phone.hung_up.reason == "model_refused"
     assert "nobodys" in phone.hung_up.detail or "voice" in phone.hung_up.detail, phone.hung_up
 
 
 def test_a_silent_caller_is_not_let_go_for_the_models_silence(make_phone: Callable[..., Phone]) -> None:
-    phone = make_phone(replace(PLAN, idle_after_ms=2_000, patience_ms=20_000))
+    phone = make_phone(changed(PLAN, idle_gaps_ms=(2_000,) * 3, patience_ms=20_000))
     phone.fate = "mute"
     until_hung_up(phone, 30_000)
     assert phone.hung_up is not None
@@ -201,7 +201,7 @@ def test_a_model_that_dies_in_each_answer_is_given_up(make_phone: Callable[..., 
 
 
 def test_now_and_then_a_loss_is_borne_but_not_for_ever(make_phone: Callable[..., Phone]) -> None:
-    phone = make_phone(replace(BARE, losses_per_call=5, idle_after_ms=10**9), answer_ms=500)
+    phone = make_phone(changed(BARE, losses_per_call=5, idle_gaps_ms=(10**9,) * 3), answer_ms=500)
     for lost in range(1, 7):
         assert phone.hung_up is None
         phone.after(20_000)
@@ -214,7 +214,7 @@ def test_now_and_then_a_loss_is_borne_but_not_for_ever(make_phone: Callable[...,
 
 
 def test_dials_come_ever_slower_and_fast_again_once_an_answer_was_complete() -> None:
-    budget = ReconnectBudget(PLAN)
+    budget = ReconnectBudget(PLAN.patience)
     assert budget.wait_ms == 0
     waits = []
     for n in range(7):
@@ -225,8 +225,8 @@ def test_dials_come_ever_slower_and_fast_again_once_an_answer_was_complete() -> 
     budget.response_complete()
     budget.lost(10_000, confirmed=True)
     assert budget.wait_ms == 100
-    assert budget.exhausted(10_000 + PLAN.patience_ms - 1) == ""
-    assert budget.exhausted(10_000 + PLAN.patience_ms) == "there was no model for 8 s"
+    assert budget.exhausted(10_000 + PLAN.patience.patience_ms - 1) == ""
+    assert budget.exhausted(10_000 + PLAN.patience.patience_ms) == "there was no model for 8 s"
 
 
 # Silent.
@@ -246,9 +246,9 @@ def test_an_answer_that_does_not_begin_is_lost_by_its_own_clock(make_phone: Call
         if talks:
             phone.speak(700, seed=int(phone.world.now))
         phone.after(1_000)
-        assert phone.world.now - began < PLAN.answer_ms + 1_500, "who talks meanwhile makes no difference"
+        assert phone.world.now - began < PLAN.patience.answer_ms + 1_500, "who talks meanwhile makes no difference"
     assert losses(phone) == ["stalled"]
-    assert phone.world.now - began > PLAN.answer_ms - 1_500
+    assert phone.world.now - began > PLAN.patience.answer_ms - 1_500
 
 
 def test_an_answer_that_stops_half_way_is_lost_too_and_goes_on(make_phone: Callable[..., Phone]) -> None:
@@ -357,14 +357,13 @@ def event(type: str, **body: Any) -> bytes:
         event("response.output_audio_transcript.done", transcript="a" * (MAX_TEXT_CHARS + 1)),
         event("conversation.item.input_audio_transcription.delta", delta="a" * (MAX_TEXT_CHARS + 1)),
         event("conversation.item.input_audio_transcription.completed", transcript="a" * (MAX_TEXT_CHARS + 1)),
-        event("of a later release", filler="a" * MAX_EVENT_BYTES),
     ],
     ids=lambda payload: f"{len(payload)} {payload[10:60]!r}",
 )
 def test_one_event_of_too_much_is_a_lost_model(make_phone: Callable[..., Phone], payload: bytes) -> None:
     phone = make_phone(BARE)
     phone.after(1_000)
-    phone.carry(phone.talk.from_model(payload, phone.world.now))
+    phone.from_server(payload)
     assert losses(phone) == ["too_much"]
     phone.after(1_000)
     assert phone.model.open
@@ -377,7 +376,7 @@ def test_an_answer_without_an_end_is_a_lost_model(make_phone: Callable[..., Phon
     phone.after(1_500)
     delta = base64.b64encode(bytes(100_000)).decode()
     for _ in range(MAX_ANSWER_AUDIO_BYTES // 100_000 + 1):
-        phone.carry(phone.talk.from_model(event("response.output_audio.delta", delta=delta), phone.world.now))
+        phone.from_server(event("response.output_audio.delta", delta=delta))
     assert losses(phone) == ["too_much"]
 
 
@@ -404,7 +403,7 @@ def test_a_question_whose_words_never_came_is_heard_again(make_phone: Callable[.
 
 
 def test_a_question_that_has_its_answer_is_not_heard_again(make_phone: Callable[..., Phone]) -> None:
-    phone = make_phone(replace(BARE, transcript_deadline_ms=1_000), answer_ms=800)
+    phone = make_phone(changed(BARE, transcript_deadline_ms=1_000), answer_ms=800)
     phone.after(1_000)
     phone.model.faults.never_transcribe = True
     phone.speak(600)
@@ -441,9 +440,7 @@ def test_an_answer_that_fails_in_the_middle_is_gone_on_with(make_phone: Callable
     phone.after(3_000)
     phone.model.received.clear()
     failed: dict[str, Any] = {"id": phone.talk._model.responses.response_id, "status": "failed", "output": []}
-    phone.carry(
-        phone.talk.from_model(json.dumps({"type": "response.done", "response": failed}).encode(), phone.world.now)
-    )
+    phone.from_server(json.dumps({"type": "response.done", "response": failed}).encode())
     phone.after(500)
     sent = [each for each in phone.model.received if each["type"] != "input_audio_buffer.append"]
     note, create = sent[:2]
@@ -456,7 +453,7 @@ def test_an_answer_that_fails_in_the_middle_is_gone_on_with(make_phone: Callable
 def test_turns_are_in_the_order_of_speech_whatever_is_lost(make_phone: Callable[..., Phone], seed: int) -> None:
     """A dialogue at random with losses at random: each sentence of the caller is there once, where it was said."""
     random = Random(seed)
-    plan = replace(PLAN, losses_per_minute=100, losses_per_call=100, patience_ms=10**9, idle_after_ms=10**9)
+    plan = changed(PLAN, losses_per_minute=100, losses_per_call=100, patience_ms=10**9, idle_gaps_ms=(10**9,) * 3)
     phone = make_phone(
         plan,
         random.uniform(0, 100),

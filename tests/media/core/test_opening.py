@@ -1,18 +1,20 @@
 """What opens a call is heard whole, however early the caller speaks: a greeting, and an announcement before it."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 
 import pytest
 
+from media.core.modelmessages import TurnModel
+from media.core.plans import CallPlan, Prompt, PromptKind
 from media.core.prompts import OPENING_ATTEMPTS
 from media.core.responses import LONGEST_HELLO_MS
 from media.core.session import OPENED_LATE
-from media.core.types import AnnouncementPlayed, BargedIn, CallPlan, Prompt, PromptKind, TurnEnded
+from media.core.types import AnnouncementPlayed, BargedIn, TurnEnded
 from tests.support.examples import sample
+from tests.support.plans import call_plan, changed
 from tests.support.simulation import Phone
 
-BARE = CallPlan("Be kind.", "marin", "gpt-realtime", "whisper")
+BARE = call_plan("Be kind.", TurnModel("gpt-realtime", "marin", "whisper"))
 GREETING = Prompt("Hello and welcome to the clinic", bytes(range(1, 251)) * 64)  # 2 s
 SHORT = Prompt("Hello", bytes(range(3, 203)) * 34)  # 0.85 s
 ANNOUNCEMENT = Prompt("This call is recorded", bytes(range(2, 242)) * 40)  # 1.2 s
@@ -20,7 +22,7 @@ DELAY_MS = 40
 
 
 def greets(greeting: Prompt = GREETING, **changes: object) -> CallPlan:
-    return replace(BARE, prompts={PromptKind.GREETING: greeting}, **changes)  # type: ignore[arg-type]
+    return changed(BARE, prompts={PromptKind.GREETING: greeting}, **changes)
 
 
 def turns(phone: Phone) -> list[tuple[str, str]]:
@@ -111,7 +113,7 @@ def test_an_interruption_in_the_middle_of_the_greeting_ends_it(make_phone: Calla
 
 def opening(protect: bool) -> CallPlan:
     prompts: Mapping[PromptKind, Prompt] = {PromptKind.ANNOUNCEMENT: ANNOUNCEMENT, PromptKind.GREETING: GREETING}
-    return replace(BARE, prompts=prompts, announce_recording=True, recording=True, protect_announcement=protect)
+    return changed(BARE, prompts=prompts, announce_recording=True, recording=True, protect_announcement=protect)
 
 
 @pytest.mark.parametrize("protect", [False, True])

@@ -1,7 +1,6 @@
 """Callers who speak over the agent, in whole calls: who has the floor, and what was heard."""
 
 from collections.abc import Callable
-from dataclasses import replace
 from random import Random
 
 import pytest
@@ -10,6 +9,7 @@ from media.core.legmessages import HangUp
 from media.core.types import BargedIn, RecordAgent, TurnEnded
 from tests.media.core.plans import BARE, PLAN
 from tests.support.examples import sample
+from tests.support.plans import changed
 from tests.support.simulation import Phone
 
 
@@ -104,7 +104,7 @@ def test_frames_that_stop_coming_release_the_floor(make_phone: Callable[..., Pho
 def test_a_lively_call_over_a_bad_line_keeps_its_books(make_phone: Callable[..., Phone], seed: int) -> None:
     """Random nods and sentences over the agent; no protocol violation, and the recording is what was heard."""
     random = Random(seed)
-    plan = replace(PLAN, recording=True)
+    plan = changed(PLAN, recording=True)
     phone = make_phone(
         plan, random.uniform(0, 150), random.uniform(0, 40), seed, answer_ms=random.choice([2_000, 9_000])
     )

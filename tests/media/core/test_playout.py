@@ -6,9 +6,9 @@ import pytest
 from media.core.carrierclock import CarrierClock
 from media.core.heardposition import Item, ItemAudio, Span
 from media.core.legmessages import Audio, Mark, ToLeg
+from media.core.plans import PromptKind
 from media.core.playout import Playout
 from media.core.turngate import TurnGate
-from media.core.types import PromptKind
 from media.legs.twiliowire import MessageEncoder, decode
 from tests.support.examples import sample
 from tests.support.simulation import Carrier, World

@@ -1,14 +1,16 @@
 from typing import Any
 
+from media.core.modelmessages import TurnModel
+from media.core.plans import CallPlan, Prompt, PromptKind
 from media.core.prompts import Prompts, heard_text, instruction
-from media.core.types import CallPlan, Prompt, PromptKind
+from tests.support.plans import call_plan
 from tests.support.present import present
 
 PROMPTS = {PromptKind.GREETING: Prompt("Hello there", b"\x01" * 80), PromptKind.ANNOUNCEMENT: Prompt("Recorded")}
 
 
 def plan(**changes: Any) -> CallPlan:
-    return CallPlan("", "marin", "m", "t", prompts=PROMPTS, **changes)
+    return call_plan("", TurnModel("m", "marin", "t"), prompts=PROMPTS, **changes)
 
 
 def test_the_opening_announces_first_and_only_if_asked() -> None:

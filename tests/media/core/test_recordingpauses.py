@@ -9,12 +9,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from media.core.carrierclock import CarrierClock
+from media.core.plans import PauseRules
 from media.core.recordingpauses import BY_TOOL, NOT_RECORDED, NOT_RECORDED_JSON, RecordingPauses
 from media.core.types import (
     Action,
     Delta,
     Digits,
-    PauseRules,
     RecordAgent,
     RecordCaller,
     RecordingPaused,

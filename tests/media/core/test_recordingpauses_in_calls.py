@@ -3,25 +3,22 @@
 import wave
 from array import array
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from media.core import realtime as rt
 from media.core.commands import Watch
+from media.core.modelmessages import FunctionCalled, Tool, TurnModel
+from media.core.plans import PauseRules
 from media.core.recordingpauses import BY_TOOL, NOT_RECORDED
 from media.core.types import (
     BargedIn,
-    CallPlan,
     Digits,
-    PauseRules,
     RecordAgent,
     RecordCaller,
     RecordingPaused,
     RunTool,
     StartRecording,
-    Tool,
     ToolCalled,
     ToolFinished,
     TurnEnded,
@@ -29,6 +26,7 @@ from media.core.types import (
 )
 from media.recorder import Recorder
 from sandbox.openai import FunctionCall, Turn
+from tests.support.plans import call_plan, changed
 from tests.support.present import present
 from tests.support.recordings import closed
 from tests.support.simulation import Phone
@@ -38,7 +36,7 @@ SCHEMA = '{"type":"object","properties":{}}'
 PAUSE = Tool("pause_recording", "", SCHEMA, recording="pause")
 RESUME = Tool("resume_recording", "", SCHEMA, recording="resume")
 CHARGE = Tool("charge", "", SCHEMA, 4_000)
-PLAN = CallPlan("", "marin", "gpt-realtime", "t", tools=(PAUSE, RESUME, CHARGE), recording=True)
+PLAN = call_plan("", TurnModel("gpt-realtime", "marin", "t"), tools=(PAUSE, RESUME, CHARGE), recording=True)
 CALLER, AGENT = b"\x90", b"\x20"  # neither is silence
 
 
@@ -93,7 +91,9 @@ def test_the_agent_pauses_and_resumes(make_phone: Callable[..., Phone], tmp_path
 
 @pytest.mark.parametrize("jitter", [0.0, 60.0])
 def test_keys_are_for_the_model_alone(make_phone: Callable[..., Phone], tmp_path: Path, jitter: float) -> None:
-    plan = CallPlan("", "marin", "gpt-realtime", "t", recording=True, pauses=PauseRules(on_keys=True, keys_ms=2_000))
+    plan = call_plan(
+        "", TurnModel("gpt-realtime", "marin", "t"), recording=True, pauses=PauseRules(on_keys=True, keys_ms=2_000)
+    )
     phone = make_phone(plan, jitter=jitter, says=AGENT, deaf=True, answer_ms=500)
     phone.frames = [CALLER * 160] * 800
     phone.after(3_000)
@@ -108,7 +108,7 @@ def test_keys_are_for_the_model_alone(make_phone: Callable[..., Phone], tmp_path
 
 
 def test_of_an_entry_that_a_pause_begins_in_nothing_is_kept(make_phone: Callable[..., Phone]) -> None:
-    phone = make_phone(replace(PLAN, pauses=PauseRules()), answer_ms=500)
+    phone = make_phone(changed(PLAN, pauses=PauseRules()), answer_ms=500)
     phone.after(1_500)
     phone.carrier.dtmf("4")
     phone.after(200)
@@ -150,8 +150,12 @@ def test_what_the_caller_says_in_a_pause_is_heard_by_the_model_alone(make_phone:
 def test_a_call_whose_stream_was_lost_in_a_pause_goes_on_in_it(
     make_phone: Callable[..., Phone], tmp_path: Path
 ) -> None:
-    plan = CallPlan(
-        "", "marin", "gpt-realtime", "t", recording=True, recording_paused=True, pauses=PauseRules(longest_ms=4_000)
+    plan = call_plan(
+        "",
+        TurnModel("gpt-realtime", "marin", "t"),
+        recording=True,
+        recording_paused=True,
+        pauses=PauseRules(longest_ms=4_000),
     )
     phone = make_phone(plan, says=AGENT, deaf=True)
     phone.frames = [CALLER * 160] * 400
@@ -168,7 +172,7 @@ def test_a_pause_that_the_caller_talks_into_is_made_all_the_same(make_phone: Cal
     for name, paused in (("resume_recording", True), ("pause_recording", True)):
         if name == "resume_recording":
             phone.talk._model.tools.recording_pauses.pause(BY_TOOL, phone.world.now)
-        event = rt.FunctionArgumentsDone(response_id="r", item_id="i", call_id=name, name=name, arguments="{}")
+        event = FunctionCalled("r", "i", name, "{}", name)
         phone.talk._model.tools.called(event, phone.world.now, phone.world.now, cancelled=True)
         phone.after(500)
         assert phone.talk._model.tools.recording_pauses.paused is paused

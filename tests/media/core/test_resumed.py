@@ -1,15 +1,16 @@
 """A media process dies: what was being said is known, and the next stream's agent goes on with it."""
 
 from collections.abc import Callable
-from dataclasses import replace
 from itertools import pairwise
 from typing import Literal
 
 import pytest
 
+from media.core.plans import Prompt, PromptKind
 from media.core.session import BROKE_OFF
-from media.core.types import AnnouncementPlayed, Prompt, PromptKind, TurnEnded, UnderWay
+from media.core.types import AnnouncementPlayed, TurnEnded, UnderWay
 from tests.media.core.test_model_faults import BARE, PLAN
+from tests.support.plans import changed
 from tests.support.simulation import Phone
 
 BACK = bytes(range(1, 251)) * 32  # 1 s
@@ -18,7 +19,7 @@ HISTORY: tuple[tuple[Literal["caller", "agent"], str], ...] = (
     ("caller", "When do you open?"),
     ("agent", "We open at"),
 )
-RESUMED = replace(PLAN, prompts={**PLAN.prompts, PromptKind.RESUMED: Prompt("Sorry, I'm back", BACK)}, history=HISTORY)
+RESUMED = changed(PLAN, prompts={**PLAN.prompts, PromptKind.RESUMED: Prompt("Sorry, I'm back", BACK)}, history=HISTORY)
 
 
 def test_the_agent_goes_on_by_itself(make_phone: Callable[..., Phone]) -> None:
@@ -39,7 +40,7 @@ def test_the_agent_goes_on_by_itself(make_phone: Callable[..., Phone]) -> None:
 
 def test_a_sentence_that_is_not_rendered_is_said_by_the_model(make_phone: Callable[..., Phone]) -> None:
     prompts = {PromptKind.RESUMED: Prompt("Sorry, I'm back")}
-    phone = make_phone(replace(RESUMED, prompts=prompts), answer_ms=1_000)
+    phone = make_phone(changed(RESUMED, prompts=prompts), answer_ms=1_000)
     phone.after(6_000)
     asked = [
         m.get("response", {}).get("instructions", "") for m in phone.model.received if m["type"] == "response.create"
@@ -59,7 +60,7 @@ def test_who_speaks_first_is_answered(make_phone: Callable[..., Phone]) -> None:
 
 def test_an_announcement_that_was_not_heard_is_made_first(make_phone: Callable[..., Phone]) -> None:
     prompts = {**RESUMED.prompts, PromptKind.ANNOUNCEMENT: Prompt("This call is recorded", bytes(800))}
-    phone = make_phone(replace(RESUMED, prompts=prompts, announce_recording=True))
+    phone = make_phone(changed(RESUMED, prompts=prompts, announce_recording=True))
     phone.after(3_000)
     assert [turn.text for turn in phone.told(TurnEnded)][:2] == ["This call is recorded", "Sorry, I'm back"]
     assert phone.told(AnnouncementPlayed)

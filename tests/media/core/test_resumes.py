@@ -1,22 +1,25 @@
 """A false interruption, after which the agent resumes, over and over, on a line without jitter: not a sample is lost, none is heard twice."""
 
 from collections.abc import Callable
-from dataclasses import replace
 from random import Random
 
 import pytest
 
-from media.core.types import BargedIn, CallPlan, Prompt, PromptKind
+from media.core.modelmessages import TurnModel
+from media.core.plans import Prompt, PromptKind
+from media.core.types import BargedIn
 from media.io.silero import Silero
 from sandbox.speech import Speech
 from tests.support.examples import sample
+from tests.support.plans import call_plan, changed
 from tests.support.sentences import spoken
 from tests.support.simulation import Phone
 
 SECONDS = 40
 GREETING = Random(1).randbytes(8_000 * SECONDS)
-PLAN = replace(
-    CallPlan("", "marin", "m", "t", idle_prompt_count=0), prompts={PromptKind.GREETING: Prompt("word " * 200, GREETING)}
+PLAN = changed(
+    call_plan("", TurnModel("m", "marin", "t"), idle_gaps_ms=(12_000,)),
+    prompts={PromptKind.GREETING: Prompt("word " * 200, GREETING)},
 )
 
 
@@ -41,7 +44,7 @@ def test_what_is_said_goes_on_at_the_very_sample_after_nods_that_are_spoken(make
     """The agent speaks with a voice, the caller nods with one, and the detector over the agent judges."""
     silero, lines = Silero.load(), spoken()
     said = b"".join(frame for _ in range(5) for line in lines for frame in (*line, *[b"\xff" * 160] * 10))
-    plan = replace(PLAN, prompts={PromptKind.GREETING: Prompt("word " * 200, said)})
+    plan = changed(PLAN, prompts={PromptKind.GREETING: Prompt("word " * 200, said)})
     nods = 0
     for seed in range(4):
         random = Random(seed)

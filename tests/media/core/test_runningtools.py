@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Callable, Iterable
-from dataclasses import replace
 from typing import Any, Literal
 
 import pytest
@@ -10,28 +9,19 @@ import pytest
 from media.core import runningtools as machine
 from media.core.commands import EndCall, LeaveStream
 from media.core.legmessages import HangUp, MoveOn
+from media.core.modelmessages import Tool, TurnModel
+from media.core.plans import CallPlan, Prompt, PromptKind
 from media.core.runningtools import Tools
-from media.core.types import (
-    CallEnded,
-    CallPlan,
-    CommandReply,
-    ModelLost,
-    Prompt,
-    PromptKind,
-    RunTool,
-    Tool,
-    ToolCalled,
-    ToolFinished,
-    TurnEnded,
-)
+from media.core.types import CallEnded, CommandReply, ModelLost, RunTool, ToolCalled, ToolFinished, TurnEnded
 from sandbox.openai import FunctionCall, Turn
+from tests.support.plans import call_plan, changed
 from tests.support.simulation import Phone, calls
 
 SCHEMA = '{"type":"object","properties":{}}'
 PRICE, STOCK = Tool("price", "The price.", SCHEMA, 4_000), Tool("stock", "What is there.", SCHEMA, 9_000)
 END_CALL = Tool("end_call", "Hang up.", SCHEMA, outcome=HangUp("agent"))
 FILLER = bytes(range(1, 101)) * 8  # 100 ms
-PLAN = CallPlan("", "marin", "gpt-realtime", "t", tools=(PRICE, STOCK, END_CALL))
+PLAN = call_plan("", TurnModel("gpt-realtime", "marin", "t"), tools=(PRICE, STOCK, END_CALL))
 
 
 def story(drawn: str, limit_ms: int = 1_000) -> list[str]:
@@ -140,7 +130,7 @@ def test_the_session_has_the_plans_tools(make_call: Callable[..., Phone]) -> Non
     told = next(m for m in phone.model.received if m["type"] == "session.update")["session"]["tools"]
     assert told == [
         {"type": "function", "name": each.name, "description": each.description, "parameters": json.loads(SCHEMA)}
-        for each in PLAN.tools
+        for each in PLAN.agent.tools
     ]
 
 
@@ -203,7 +193,7 @@ def test_a_tool_that_nobody_knows_is_refused_at_once(make_call: Callable[..., Ph
 
 def test_a_tool_that_is_not_offered_is_refused_with_the_reason(make_call: Callable[..., Phone]) -> None:
     reason = "This tool is not available: the agent's `voicemail_enabled` is off."
-    phone = make_call(plan=replace(PLAN, unavailable_tools={"weather": reason}), script=["weather"])
+    phone = make_call(plan=changed(PLAN, unavailable_tools={"weather": reason}), script=["weather"])
     phone.after(3_000)
     assert outputs(phone) == [json.dumps({"error": reason}, separators=(",", ":"))]
     assert ends(phone) == ["failed"] and phone.told(ToolFinished)[0].output_json == outputs(phone)[0]
@@ -337,7 +327,7 @@ def test_a_call_that_ends_first_ends_its_tools(make_call: Callable[..., Phone]) 
 
 
 def test_a_tool_with_an_outcome_is_carried_out_by_the_call(make_call: Callable[..., Phone]) -> None:
-    phone = make_call(replace(PLAN, prompts={PromptKind.GOODBYE: Prompt("Bye", bytes(800))}), script=["end_call"])
+    phone = make_call(changed(PLAN, prompts={PromptKind.GOODBYE: Prompt("Bye", bytes(800))}), script=["end_call"])
     phone.after(2_000)
     assert phone.hung_up == HangUp("agent")
     assert (runs(phone), ends(phone)) == ([], ["ok"])
@@ -347,7 +337,7 @@ def test_a_tool_with_an_outcome_is_carried_out_by_the_call(make_call: Callable[.
 def test_a_result_with_an_outcome_moves_the_call_on_once_its_last_words_were_heard(
     make_call: Callable[..., Phone],
 ) -> None:
-    phone = make_call(replace(PLAN, prompts={PromptKind.HOLD: Prompt("One moment", bytes(800))}))
+    phone = make_call(changed(PLAN, prompts={PromptKind.HOLD: Prompt("One moment", bytes(800))}))
     (run,) = runs(phone)
     asked = sum(m["type"] == "response.create" for m in phone.model.received)
     phone.carry(phone.talk.tool_result(run.tool_call_id, "{}", "ok", phone.world.now, MoveOn("transfer")))
@@ -371,7 +361,7 @@ def test_a_caller_who_speaks_does_not_undo_what_a_tool_has_arranged(make_call: C
 
 
 def test_control_moves_the_call_on(make_phone: Callable[..., Phone]) -> None:
-    phone = make_phone(replace(PLAN, prompts={PromptKind.HOLD: Prompt("One moment", bytes(800))}))
+    phone = make_phone(changed(PLAN, prompts={PromptKind.HOLD: Prompt("One moment", bytes(800))}))
     phone.after(1_000)
     phone.carry(phone.talk.command(LeaveStream(MoveOn("transfer"), "c1"), phone.world.now))
     assert phone.told(CommandReply) == [CommandReply("c1", "done")], (
@@ -387,7 +377,7 @@ def test_control_moves_the_call_on(make_phone: Callable[..., Phone]) -> None:
 
 
 def test_a_call_that_says_goodbye_already_is_moved_nowhere(make_phone: Callable[..., Phone]) -> None:
-    phone = make_phone(replace(PLAN, prompts={PromptKind.GOODBYE: Prompt("Bye", bytes(8_000))}))
+    phone = make_phone(changed(PLAN, prompts={PromptKind.GOODBYE: Prompt("Bye", bytes(8_000))}))
     phone.after(1_000)
     phone.carry(phone.talk.command(EndCall("drained", spoken=True), phone.world.now))
     phone.after(200)
@@ -399,7 +389,7 @@ def test_a_call_that_says_goodbye_already_is_moved_nowhere(make_phone: Callable[
 
 
 def test_a_filler_covers_the_wait(make_call: Callable[..., Phone]) -> None:
-    phone = make_call(replace(PLAN, fillers=(Prompt("Let me see", FILLER),)))
+    phone = make_call(changed(PLAN, fillers=(Prompt("Let me see", FILLER),)))
     phone.after(2_000)
     assert phone.carrier.heard(phone.world.now) == FILLER
 
@@ -414,4 +404,4 @@ def test_a_tool_that_is_run_elsewhere_has_a_time_limit_and_a_name_of_its_own() -
     with pytest.raises(ValueError):
         Tool("f", "", SCHEMA)
     with pytest.raises(ValueError):
-        replace(PLAN, tools=(PRICE, PRICE))
+        changed(PLAN, tools=(PRICE, PRICE))

@@ -1,7 +1,6 @@
 """People who follow a call tell its agent what to do and what to say: once each, in order, whatever becomes of the model."""
 
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any, Literal, TypeVar
 
 import pytest
@@ -20,6 +19,7 @@ from media.core.types import (
     UnderWay,
 )
 from tests.media.core.test_model_faults import BARE, PLAN
+from tests.support.plans import changed
 from tests.support.simulation import Phone
 
 Told = TypeVar("Told")
@@ -124,7 +124,7 @@ def test_a_call_that_goes_on_in_another_process_knows_its_hints(make_phone: Call
         ("system", hint("Be brief")),
         ("caller", "When do you open?"),
     )
-    phone = make_phone(replace(PLAN, history=history))
+    phone = make_phone(changed(PLAN, history=history))
     phone.after(2_000)
     texts = [each for each in created(phone) if each[0] in ("assistant", "user", "system")]
     assert texts[:3] == [("assistant", "Hello"), ("system", hint("Be brief")), ("user", "When do you open?")]
@@ -342,7 +342,7 @@ def sounds(phone: Phone, kind: type[Told]) -> list[Told]:
 
 
 def test_nothing_is_copied_for_a_call_to_which_nobody_listens(make_phone: Callable[..., Phone]) -> None:
-    phone = make_phone(replace(BARE, recording=False))
+    phone = make_phone(changed(BARE, recording=False))
     phone.after(2_000)
     assert sounds(phone, RecordCaller) == []
     tell(phone, Listen(True))
@@ -371,7 +371,7 @@ def test_listeners_hear_what_the_caller_hears_recorded_or_not(make_phone: Callab
 
 
 def test_a_recording_goes_on_when_nobody_listens_any_more(make_phone: Callable[..., Phone]) -> None:
-    phone = make_phone(replace(BARE, recording=True))
+    phone = make_phone(changed(BARE, recording=True))
     for on in (True, False, True, False):
         phone.after(1_000)
         tell(phone, Listen(on))
@@ -381,7 +381,7 @@ def test_a_recording_goes_on_when_nobody_listens_any_more(make_phone: Callable[.
 
 
 def test_what_is_paused_from_the_recording_is_silent_for_listeners(make_phone: Callable[..., Phone]) -> None:
-    phone = make_phone(replace(BARE, recording=False))
+    phone = make_phone(changed(BARE, recording=False))
     phone.after(500)
     tell(phone, Listen(True))
     phone.speak(1_000)
@@ -405,7 +405,7 @@ def informed(phone: Phone) -> list[Any]:
 
 
 def test_who_calls_is_known_before_the_first_answer_if_it_comes_in_time(make_phone: Callable[..., Phone]) -> None:
-    phone = make_phone(replace(BARE, instructions="Be brief.", caller_context="# Caller Context\n- phone: +1"))
+    phone = make_phone(changed(BARE, instructions="Be brief.", caller_context="# Caller Context\n- phone: +1"))
     phone.after(500)
     tell(phone, Inform("1", "# Caller Context\n- name: Ada"))
     phone.after(500)
@@ -417,7 +417,7 @@ def test_who_calls_is_known_before_the_first_answer_if_it_comes_in_time(make_pho
 
 
 def test_who_calls_is_known_to_the_next_session_too_and_told_once(make_phone: Callable[..., Phone]) -> None:
-    phone = make_phone(replace(BARE, instructions="Be brief."))
+    phone = make_phone(changed(BARE, instructions="Be brief."))
     tell(phone, Inform("1", "# Caller Context\n- name: Ada"))  # the model is not there yet
     phone.after(1_000)
     tell(phone, Inform("2", "# Caller Context\n- name: Ada"))

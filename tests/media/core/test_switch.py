@@ -8,21 +8,22 @@ import pytest
 
 from media.core.commands import SwitchFlow
 from media.core.legmessages import HangUp
+from media.core.modelmessages import Tool, TurnModel
 from media.core.session import TAKEN_OVER
-from media.core.types import CallPlan, CommandReply, DialModel, FlowSwitched, Report, RunTool, Tool, TurnEnded
+from media.core.types import CommandReply, DialModel, FlowSwitched, Report, RunTool, TurnEnded
 from sandbox.openai import Turn
+from tests.support.plans import call_plan, changed
 from tests.support.simulation import Phone, calls
 
 SCHEMA = '{"type":"object","properties":{}}'
 TRANSFER_TO_FLOW = Tool("transfer_to_flow", "", SCHEMA, 4_000)
-FRONT = CallPlan("You are the front desk.", "marin", "gpt-realtime", "t", tools=(TRANSFER_TO_FLOW,))
-BILLING = replace(
+FRONT = call_plan("You are the front desk.", TurnModel("gpt-realtime", "marin", "t"), tools=(TRANSFER_TO_FLOW,))
+BILLING = changed(
     FRONT,
     instructions="You are billing.",
-    voice="cedar",
+    model=TurnModel("gpt-realtime", "cedar", "t"),
     tools=(Tool("look_up_bill", "", SCHEMA, 4_000),),
-    idle_after_ms=5_000,
-    idle_prompt_count=0,
+    idle_gaps_ms=(5_000,),
 )
 SWITCH = SwitchFlow(BILLING, "flow_b", 3)
 
@@ -79,11 +80,11 @@ def test_it_speaks_first(front_desk: tuple[Phone, RunTool]) -> None:
 def test_a_loss_of_no_session_is_counted(front_desk: tuple[Phone, RunTool]) -> None:
     """However often a call switches its flow, it does not look like a model that fails."""
     phone, _ = front_desk
-    for number in range(FRONT.losses_per_minute + 2):
+    for number in range(FRONT.patience.losses_per_minute + 2):
         phone.carry(phone.talk.command(replace(SWITCH, id=str(number)), phone.world.now))
         phone.after(3_000)
     assert phone.hung_up is None
-    assert len(sessions(phone)) > FRONT.losses_per_minute
+    assert len(sessions(phone)) > FRONT.patience.losses_per_minute
 
 
 def test_a_caller_who_speaks_meanwhile_is_heard_by_the_other_agent(front_desk: tuple[Phone, RunTool]) -> None:

@@ -2,7 +2,6 @@
 
 import gc
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +14,14 @@ from hypothesis import strategies as st
 from media.core.commands import Instruct, Say, SwitchFlow, Watch
 from media.core.legmessages import Audio, Digit, HangUp, Mark, Started
 from media.core.mailbox import Mailbox
-from media.core.types import CallPlan, MailboxPlan, PauseRules, Prompt, PromptKind, Tool
+from media.core.modelmessages import Tool, TurnModel
+from media.core.plans import CallPlan, PauseRules, Prompt, PromptKind
 from media.handover import codec
 from media.handover.codec import NotMovable, pack, unpack
 from media.io.silero import Silero
 from media.recorder import INLINE
 from tests.support.examples import sample
+from tests.support.plans import call_plan, changed, mailbox_plan
 from tests.support.simulation import Phone, World, calls
 
 PROMPTS: dict[PromptKind, Prompt | tuple[Prompt, ...]] = {
@@ -36,8 +37,10 @@ SILERO = Silero.load()
 def plan(**changes: Any) -> CallPlan:
     prompts = {kind: prompt for kind, prompt in PROMPTS.items() if not isinstance(prompt, tuple)}
     rules = PauseRules(on_keys=True, phrases=("card number",))
-    bare = CallPlan("Be kind.", "marin", "gpt-realtime", "whisper", prompts=prompts, tools=(TOOL,), recording=True)
-    return replace(bare, pauses=rules, **changes)
+    bare = call_plan(
+        "Be kind.", TurnModel("gpt-realtime", "marin", "whisper"), prompts=prompts, tools=(TOOL,), recording=True
+    )
+    return changed(bare, pauses=rules, **changes)
 
 
 def renewed(phone: Phone) -> None:
@@ -71,7 +74,7 @@ def script(phone: Phone, seed: int) -> None:
     do(13_000, lambda: command(Say("s1", "The shop closes soon.", "Ann")))
     do(14_000, lambda: phone.lose())
     do(14_200, lambda: phone.speak(800, seed))
-    do(17_000, lambda: command(SwitchFlow(replace(plan(), instructions="You are the back desk."), "flow_2", 3, "w1")))
+    do(17_000, lambda: command(SwitchFlow(changed(plan(), instructions="You are the back desk."), "flow_2", 3, "w1")))
     do(19_000, lambda: phone.speak(600, seed))
 
 
@@ -121,7 +124,7 @@ def test_a_state_is_small_and_holds_each_object_once() -> None:
 
 
 def test_a_mailbox_moves_as_well() -> None:
-    box = Mailbox(MailboxPlan(openings=(Prompt("Leave a message.", b"\x21" * 800),)))
+    box = Mailbox(mailbox_plan(openings=(Prompt("Leave a message.", b"\x21" * 800),)))
     twin = unpack(pack(box), None, INLINE)
     heard: list[tuple[Started | Audio, float]] = [(Started("MZ1", "CA1"), 1.0)]
     heard += [(Audio(b"\xff" * 160, n * 20), 20.0 * n) for n in range(80)]
@@ -147,7 +150,7 @@ def test_what_is_no_state_does_not_travel(foreign: Callable[..., Any] | memoryvi
 
 
 def test_a_state_of_other_code_is_not_understood() -> None:
-    state = pack(Mailbox(MailboxPlan()))
+    state = pack(Mailbox(mailbox_plan()))
     with pytest.raises(NotMovable):
         unpack(state.replace(b"Mailbox", b"Postbox"), None, INLINE)
     with pytest.raises(NotMovable):

@@ -13,7 +13,7 @@ SOURCES = [
     *(ROOT / each for each in ("media/handover/movedcall.py", "media/handover/codec.py", "hum/peaks.py")),
 ]
 #: Of the version below.  If the test below fails: raise `codec.VERSION`, and put the new digest here.
-SHAPE = "363617c60afedb51"
+SHAPE = "7c62533ed8ed4a8d"
 
 
 def attributes(kind: ast.ClassDef) -> list[str]:
@@ -46,7 +46,7 @@ def shape() -> str:
 
 
 def test_whoever_changes_what_moves_raises_its_version() -> None:
-    assert (codec.VERSION, shape()) == (20, SHAPE), (
+    assert (codec.VERSION, shape()) == (21, SHAPE), (
         "raise VERSION in media/handover/codec.py, and note the new shape here"
     )
 

@@ -5,12 +5,14 @@ import pytest
 from numpy.typing import NDArray
 
 from media.core.legmessages import Clear
+from media.core.modelmessages import TurnModel
 from media.core.onsetdetector import VOICED
-from media.core.types import BargedIn, CallPlan
+from media.core.types import BargedIn
 from media.io.onnxfile import weights
 from media.io.silero import _DITHER, _LINEAR, CONTEXT, MODEL, WINDOW, Network, Silero, State
 from sandbox.speech import Speech
 from tests.support import sounds
+from tests.support.plans import call_plan
 from tests.support.simulation import Phone, World
 
 FRAME = 160
@@ -163,7 +165,7 @@ def test_what_is_no_speech_is_not_confirmed(silero: Silero, name: str) -> None:
 
 def talking(silero: Silero, frames: list[bytes], ms: int) -> Phone:
     """A call in which the agent talks continuously, with this sound on the caller's line."""
-    plan = CallPlan("Be brief.", "alloy", "gpt-realtime", "gpt-4o-mini-transcribe")
+    plan = call_plan("Be brief.", TurnModel("gpt-realtime", "alloy", "gpt-4o-mini-transcribe"))
     phone = Phone(World(), plan, confirm=silero.detector(), answer_ms=ms + 2_000)
     phone.after(1_000)
     phone.speak(400)  # nobody speaks over the agent yet: the detector is not run

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import msgspec
 
-from media.core.types import ModelUsed
+from media.core.modelmessages import ModelUsed
 
 #: No session reads or writes more; a larger count is a fault, and is ignored.
 MOST_TOKENS = 1 << 40

@@ -1,22 +1,18 @@
 """The wire format of OpenAI's Realtime API (GA): server events are decoded into types, client events encoded as bytes.
 
 Source: platform.openai.com/docs/api-reference/realtime-server-events and -client-events.  Audio is `audio/pcmu` both
-ways, base64 in JSON.  Only what the core needs is typed, and must therefore be well-formed: event types that it does
+ways, base64 in JSON.  Only what a call needs is typed, and must therefore be well-formed: event types that it does
 not use decode as Unknown, and fields that it does not read are ignored.
 """
 
+import binascii
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Final
 
 import msgspec
 
-from media.core.types import Author, CallPlan
+from media.core.modelmessages import Author, Tool, TurnModel
 
-#: A larger event counts as a fault.  Audio deltas have a few thousand bytes; the largest event echoes the instructions.
-MAX_EVENT_BYTES = 1 << 20
-#: A response of more audio (five minutes) or text counts as a fault too, and so does a caller's turn of more text.
-MAX_ANSWER_AUDIO_BYTES = 300 * 8_000
-MAX_TEXT_CHARS = 32_768
 MAX_CALL_ID = 200
 
 
@@ -190,13 +186,15 @@ def _unknown(payload: bytes, reason: str) -> Unknown:
 
 #: The event id of the one that configures a session: without it, a server has formats, turns and tools of its own.
 SESSION_UPDATE: Final = "session_update"
+_APPEND: Final = b'{"type":"input_audio_buffer.append","audio":"'
+_base64: Final = binascii.b2a_base64
 
 
-def session_update(plan: CallPlan) -> bytes:
+def session_update(model: TurnModel, instructions: str, tools: Sequence[Tool]) -> bytes:
     """Encode the whole session: only we create and interrupt responses; the server only detects the ends of turns."""
-    transcription = {"model": plan.transcription_model}
-    if plan.language:
-        transcription["language"] = plan.language
+    transcription = {"model": model.transcription}
+    if model.language:
+        transcription["language"] = model.language
     pcmu = {"type": "audio/pcmu"}
     audio = {
         "input": {
@@ -204,17 +202,17 @@ def session_update(plan: CallPlan) -> bytes:
             "transcription": transcription,
             "turn_detection": {
                 "type": "semantic_vad",
-                "eagerness": plan.eagerness,
+                "eagerness": model.eagerness,
                 "create_response": False,
                 "interrupt_response": False,
             },
         },
-        "output": {"format": pcmu, "voice": plan.voice},
+        "output": {"format": pcmu, "voice": model.voice},
     }
     session = {
         "type": "realtime",
         "output_modalities": ["audio"],
-        "instructions": instructions(plan),
+        "instructions": instructions,
         "audio": audio,
         "tools": [
             {
@@ -223,20 +221,20 @@ def session_update(plan: CallPlan) -> bytes:
                 "description": tool.description,
                 "parameters": msgspec.Raw(tool.parameters_json.encode()),
             }
-            for tool in plan.tools
+            for tool in tools
         ],
     }
     return _encode({"type": "session.update", "event_id": SESSION_UPDATE, "session": session})
 
 
-def instructions(plan: CallPlan) -> str:
-    """Return the agent's instructions, including the caller's context."""
-    return f"{plan.instructions}\n\n{plan.caller_context}" if plan.caller_context else plan.instructions
-
-
-def instructions_update(plan: CallPlan) -> bytes:
+def instructions_update(instructions: str) -> bytes:
     """Encode new instructions for an open session.  Nothing else is sent again: a voice that has spoken can't be set."""
-    return _encode({"type": "session.update", "session": {"type": "realtime", "instructions": instructions(plan)}})
+    return _encode({"type": "session.update", "session": {"type": "realtime", "instructions": instructions}})
+
+
+def append(ulaw: bytes) -> bytes:
+    """Encode a piece of the caller's audio."""
+    return _APPEND + _base64(ulaw, newline=False) + b'"}'
 
 
 def response_create(event_id: str, instructions: str | None = None) -> bytes:

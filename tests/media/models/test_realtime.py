@@ -1,5 +1,4 @@
 import json
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -7,11 +6,47 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import TypeAdapter
 
-from media.core import realtime as rt
-from media.core.inputaudio import append
-from media.core.types import CallPlan, Tool
+from media.core.modelmessages import (
+    AddMessage,
+    AgentAudio,
+    AgentText,
+    AgentWords,
+    BeginSession,
+    CallerAudio,
+    CallerBegan,
+    CallerPaused,
+    CallerText,
+    CallerWords,
+    CancelResponse,
+    CommandRefused,
+    FunctionCalled,
+    FunctionNamed,
+    FunctionResult,
+    ItemBegan,
+    ItemEnded,
+    ItemHeard,
+    MalformedEvent,
+    ModelCommand,
+    ModelEvent,
+    ModelUsed,
+    ReplaceInstructions,
+    RequestResponse,
+    ResponseBegan,
+    ResponseEnded,
+    ResponseGoesOn,
+    SessionBegun,
+    SessionRejected,
+    Tool,
+    TurnCommitted,
+    TurnModel,
+    Unused,
+)
+from media.models import realtimewire as rt
+from media.models.wires import wire_of
 
-PLAN = CallPlan("Be kind.", "marin", "gpt-realtime", "gpt-4o-transcribe", language="en")
+MODEL = TurnModel("gpt-realtime", "marin", "gpt-4o-transcribe", language="en")
+
+WIRE = wire_of(MODEL)
 
 
 def wire(type: str, **body: Any) -> bytes:
@@ -78,8 +113,8 @@ def test_every_type_we_know_is_one_that_the_published_api_has() -> None:
 @pytest.mark.parametrize(
     "payload",
     [
-        rt.session_update(replace(PLAN, tools=(Tool("f", "What it does.", '{"type":"object"}', 1_000),))),
-        append(b"\xff\x00"),
+        rt.session_update(MODEL, "Be kind.", (Tool("f", "What it does.", '{"type":"object"}', 1_000),)),
+        rt.append(b"\xff\x00"),
         rt.response_create("create_1"),
         rt.response_create("create_2", "Say hello."),
         rt.response_cancel(None),
@@ -101,7 +136,7 @@ def test_what_we_say_is_what_the_published_api_takes(payload: bytes) -> None:
 
 
 def test_the_session_never_answers_by_itself() -> None:
-    session = json.loads(rt.session_update(PLAN))["session"]
+    session = json.loads(rt.session_update(MODEL, "Be kind.", ()))["session"]
     turns = session["audio"]["input"]["turn_detection"]
     assert turns == {"type": "semantic_vad", "eagerness": "high", "create_response": False, "interrupt_response": False}
     assert session["instructions"] == "Be kind."
@@ -142,3 +177,72 @@ def test_an_event_is_the_same_wherever_its_type_stands(body: dict[str, Any]) -> 
 def test_what_is_no_json_is_no_event_though_its_type_is_unused(payload: bytes) -> None:
     with pytest.raises(rt.WireError):
         rt.decode(payload)
+
+
+# The adapter: the same in the terms of the core.
+
+
+@pytest.mark.parametrize(
+    ("payload", "event"),
+    [
+        (wire("session.created", session={}), SessionBegun()),
+        (wire("session.updated", session={}), SessionBegun()),
+        (wire("input_audio_buffer.speech_started", item_id="u", audio_start_ms=5), CallerBegan("u", 5)),
+        (wire("input_audio_buffer.speech_stopped", item_id="u", audio_end_ms=9), CallerPaused("u", 9)),
+        (wire("input_audio_buffer.committed", item_id="u"), TurnCommitted("u")),
+        (wire("conversation.item.input_audio_transcription.delta", item_id="u", delta="x"), CallerWords("u", "x")),
+        (wire("conversation.item.input_audio_transcription.completed", item_id="u", transcript="x", usage={"type": "duration", "seconds": 2}), CallerText("u", "x", ModelUsed("gpt-4o-transcribe", transcribed_ms=2_000))),
+        (wire("conversation.item.input_audio_transcription.failed", item_id="u"), CallerText("u")),
+        (wire("response.created", response={"id": "r"}), ResponseBegan("r")),
+        (wire("response.output_item.added", response_id="r", item={"id": "i", "type": "message"}), ItemBegan("r", "i")),
+        (wire("response.output_item.added", response_id="r", item={"id": "i", "type": "function_call", "name": "f"}), FunctionNamed("i", "f")),
+        (wire("response.output_item.added", response_id="r", item={"id": "i", "type": "reasoning"}), ResponseGoesOn()),
+        (wire("response.output_item.done", item={"id": "i"}), ItemEnded("i")),
+        (wire("response.output_audio.delta", response_id="r", item_id="i", delta="//8="), AgentAudio("r", "i", b"\xff\xff")),
+        (wire("response.output_audio_transcript.delta", item_id="i", delta="hi"), AgentWords("i", "hi")),
+        (wire("response.output_audio_transcript.done", item_id="i", transcript="hi you"), AgentText("i", "hi you")),
+        (wire("response.function_call_arguments.done", response_id="r", item_id="i", call_id="c", arguments="{}"), FunctionCalled("r", "i", "c", "{}")),
+        (wire("response.done", response={"id": "r", "status": "completed", "usage": {"output_token_details": {"audio_tokens": 7}}}), ResponseEnded("r", "complete", ModelUsed("gpt-realtime", audio_out=7))),
+        (wire("response.done", response={"id": "r", "status": "failed"}), ResponseEnded("r", "failed")),
+        (wire("response.done", response={"id": "r", "status": "cancelled"}), ResponseEnded("r", "broken")),
+        (wire("response.done", response={"id": "r", "status": "of a later release"}), ResponseEnded("r", "broken")),
+        (wire("error", error={"message": "no such voice", "event_id": "session_update"}), SessionRejected("no such voice")),
+        (wire("error", error={"message": "m", "event_id": "create_1"}), CommandRefused("create_1")),
+        (wire("error", error={"message": "m"}), CommandRefused(None)),
+        (wire("response.content_part.added", part={}), ResponseGoesOn()),
+        (wire("rate_limits.updated"), Unused()),
+        (wire("response.done"), MalformedEvent()),
+        (b"\xff", MalformedEvent()),
+    ],
+)  # fmt: skip
+def test_each_event_has_its_meaning(payload: bytes, event: ModelEvent) -> None:
+    assert WIRE.decode(payload) == event
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        BeginSession("Be kind.", (Tool("f", "What it does.", '{"type":"object"}', 1_000),)),
+        ReplaceInstructions("Be brief."),
+        CallerAudio(b"\xff\x00"),
+        AddMessage("system", "They are back."),
+        AddMessage("agent", "hello", "item_1"),
+        RequestResponse("create_1"),
+        CancelResponse(None),
+        ItemHeard("i", 120),
+        ItemHeard("i", 0),
+        FunctionResult("c", "{}"),
+    ],
+    ids=lambda command: type(command).__name__,
+)
+def test_each_command_is_what_the_published_api_takes(command: ModelCommand) -> None:
+    from openai.types.realtime.realtime_client_event import RealtimeClientEvent
+
+    sent = json.loads(WIRE.encode(command))
+    assert TypeAdapter(RealtimeClientEvent).validate_python(sent).type == sent["type"]
+
+
+def test_what_was_heard_is_kept_and_the_rest_is_forgotten() -> None:
+    some, none = json.loads(WIRE.encode(ItemHeard("i", 120))), json.loads(WIRE.encode(ItemHeard("i", 0)))
+    assert (some["type"], some["audio_end_ms"]) == ("conversation.item.truncate", 120)
+    assert (none["type"], none["item_id"]) == ("conversation.item.delete", "i")
