@@ -65,7 +65,7 @@ class FactsBrain:
         self._facts = facts
         self._most_turns = most_turns
         self._last: Action | None = None
-        self._told: set[str] = set()
+        self._known: set[str] = set()
         self._before: tuple[set[str], Action | None] = (set(), None)
         self._turns = self._repeats = 0
 
@@ -80,15 +80,15 @@ class FactsBrain:
         action = self._reply(question)
         if action.do == "say":
             self._turns += 1
-            self._before = (set(self._told), self._last)
-            self._told |= set(action.facts)
+            self._before = (set(self._known), self._last)
+            self._known |= set(action.facts)
             self._last = action
         return action
 
     def put_back(self, action: Action) -> None:
         if action.do == "say":
             self._turns -= 1
-            self._told, self._last = self._before
+            self._known, self._last = self._before
 
     def _reply(self, question: str) -> Action:
         if AGAIN.search(question) and self._last is not None:
@@ -97,7 +97,7 @@ class FactsBrain:
         self._repeats = 0
         wanted = asked_for(self._facts, question)
         # What was told already is told again only if nothing new is asked.
-        names = [name for name in wanted if name not in self._told] or ([] if CLOSING.search(question) else wanted[:1])
+        names = [name for name in wanted if name not in self._known] or ([] if CLOSING.search(question) else wanted[:1])
         if names:
             return Action("say", " ".join(self._facts[name].say for name in names), tuple(names))
         if CLOSING.search(question):

@@ -32,7 +32,7 @@ _HALF = re.compile(r"\bhalf past (\d{1,2})\b")
 
 
 @dataclass(frozen=True, slots=True)
-class Played:
+class CarrierAudio:
     """What the carrier played in one stream, on its clock: (start in ms, length in ms), and when it was told to clear."""
 
     segments: Sequence[tuple[float, float]]
@@ -45,7 +45,9 @@ class Failure:
     sentence: str
 
 
-def judge(expectations: Sequence[Expectation], record: Mapping[str, Any], streams: Sequence[Played]) -> list[Failure]:
+def judge(
+    expectations: Sequence[Expectation], record: Mapping[str, Any], streams: Sequence[CarrierAudio]
+) -> list[Failure]:
     """Return what is not as expected."""
     sentences = (
         (expectation.name, _check(expectation.name, expectation.wanted, record, streams))
@@ -77,7 +79,7 @@ def percentile(values: Sequence[int], share: float) -> int:
     return sorted(values)[min(len(values) - 1, int(share * len(values)))] if values else 0
 
 
-def ledger_error_ms(record: Mapping[str, Any], streams: Sequence[Played]) -> float:
+def ledger_error_ms(record: Mapping[str, Any], streams: Sequence[CarrierAudio]) -> float:
     """Return by how much the record's heard times differ from the carrier's, the worst over all interruptions.
 
     All pieces since the turn began count: a turn that was cleared and resumed was played in several.
@@ -129,7 +131,7 @@ def _found(pattern: str, text: str) -> bool:
     return re.search(pattern, text, re.IGNORECASE | re.DOTALL) is not None
 
 
-def _check(name: str, wanted: Any, record: Mapping[str, Any], streams: Sequence[Played]) -> str:
+def _check(name: str, wanted: Any, record: Mapping[str, Any], streams: Sequence[CarrierAudio]) -> str:
     """Return what is wrong as a sentence, or ""."""
     tools: Sequence[Mapping[str, Any]] = record["tool_activity"]
     match name:
@@ -162,7 +164,7 @@ def _check(name: str, wanted: Any, record: Mapping[str, Any], streams: Sequence[
             return _check_figure(name, wanted, record, streams)
 
 
-def _check_figure(name: str, wanted: int, record: Mapping[str, Any], streams: Sequence[Played]) -> str:
+def _check_figure(name: str, wanted: int, record: Mapping[str, Any], streams: Sequence[CarrierAudio]) -> str:
     match name:
         case "first_answer_p50_ms" | "first_answer_p95_ms":
             answers = first_answers_ms(record)
@@ -187,11 +189,11 @@ def _check_tool(wanted: Any, tools: Sequence[Mapping[str, Any]]) -> str:
     calls = [tool for tool in tools if tool["name"] == wanted.name]
     fitting = [tool for tool in calls if same(wanted.args, tool.get("arguments") or {})]
     if not fitting:
-        told = "; ".join(str(tool.get("arguments")) for tool in calls)
+        arguments = "; ".join(str(tool.get("arguments")) for tool in calls)
         return (
             f"{wanted.name} was not called"
             if not calls
-            else f"{wanted.name} was called with {told}, not with {wanted.args}"
+            else f"{wanted.name} was called with {arguments}, not with {wanted.args}"
         )
     if wanted.times is not None and len(fitting) != wanted.times:
         return f"{wanted.name} was called {len(fitting)} times, not {wanted.times}"

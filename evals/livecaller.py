@@ -27,6 +27,8 @@ Thought = tuple[Action, bytes]
 
 
 class LiveCaller(Caller):
+    """A person with a brain, ears and a mouth, whose pauses and noise are drawn from the seed."""
+
     def __init__(self, brain: Brain, persona: Persona, ears: Ears, mouth: Mouth, seed: int) -> None:
         self._brain, self._persona, self._ears, self._mouth = brain, persona, ears, mouth
         self._random, self._noise = Random(seed), np.random.default_rng(seed)
@@ -43,6 +45,11 @@ class LiveCaller(Caller):
     @property
     def conduct(self) -> Conduct:
         return Conduct(self.actions, self._talk_over_ms)
+
+    def leave(self) -> None:
+        """Stop thinking: the call is over."""
+        if self._thought is not None:
+            self._thought.cancel()
 
     def frame(self, agent_audible: bool, agent_audio: bytes = b"") -> CallerFrame:
         self._heard += agent_audio
@@ -106,7 +113,7 @@ class LiveCaller(Caller):
         self._thought = asyncio.ensure_future(thought)
 
     async def _say_hello(self) -> Thought:
-        return Action("say", HELLO, phrase="hello"), await self._mouth(HELLO)
+        return Action("say", HELLO, phrase="hello"), self._at_level(await self._mouth(HELLO))
 
     async def _think(self) -> Thought:
         pause_s = 0.0 if self._is_ordered else self._random.uniform(*PAUSE_MS) / 1000

@@ -44,6 +44,8 @@ Milliseconds = Annotated[int, Field(ge=0, le=600_000)]
 
 
 class Strict(BaseModel):
+    """What has no other keys, and takes no text for a number."""
+
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
 
@@ -86,7 +88,7 @@ class Expectation(Strict):
     end_reason: str | None = None
     transferred_to: str | None = None
     understood: Pattern | None = None
-    said: Pattern | None = None
+    heard_words: Pattern | None = Field(default=None, alias="said")
     never_said: Pattern | None = None
     first_answer_p50_ms: Milliseconds | None = None
     first_answer_p95_ms: Milliseconds | None = None
@@ -99,16 +101,22 @@ class Expectation(Strict):
     def _is_one(self) -> "Expectation":
         if len(self.model_fields_set) != 1:
             raise ValueError("an expectation has one key; write each with a dash of its own")
+        if self.wanted is None:
+            raise ValueError(f"{self.name} has no value; write what is expected")
         return self
 
     @property
     def name(self) -> str:
-        (name,) = self.model_fields_set
-        return name
+        return type(self).model_fields[self._field].alias or self._field
 
     @property
     def wanted(self) -> Any:
-        return getattr(self, self.name)
+        return getattr(self, self._field)
+
+    @property
+    def _field(self) -> str:
+        (field,) = self.model_fields_set
+        return field
 
 
 class Passing(Strict):
@@ -153,33 +161,24 @@ class Suite:
     scenarios: Sequence[tuple[Path, Scenario]]
 
 
-class Refusal(Exception):  # noqa: N818  (it says what is refused)
+class BadSuite(Exception):  # noqa: N818  (it says what is refused)
     """A file that can't be used; each line of the message is `FILE:LINE: what, and what to do`."""
 
 
-def schema() -> dict[str, Any]:
-    """Return the JSON Schema of a file."""
-    return {
-        "$schema": "https://json-schema.org/draft/2020-12/schema",
-        "type": "array",
-        "items": Scenario.model_json_schema(),
-    }
-
-
 def load(files: Sequence[Path]) -> Suite:
-    """Read all files.  Raises Refusal, with everything that is wrong in them."""
+    """Read all files.  Raises BadSuite, with everything that is wrong in them."""
     found: list[tuple[Path, Scenario]] = []
     refusals: list[str] = []
     names: dict[str, str] = {}
     for file in files:
         try:
             if file.stat().st_size > MAX_FILE_BYTES:
-                raise Refusal(f"{file}:1: larger than {MAX_FILE_BYTES >> 20} MiB; write several files")
+                raise BadSuite(f"{file}:1: larger than {MAX_FILE_BYTES >> 20} MiB; write several files")
             scenarios, lines = _parse(file, file.read_text())
         except (OSError, UnicodeDecodeError) as error:
             refusals.append(f"{file}:1: can't be read: {getattr(error, 'strerror', None) or error}")
             continue
-        except Refusal as refusal:
+        except BadSuite as refusal:
             refusals.append(str(refusal))
             continue
         for number, scenario in enumerate(scenarios):
@@ -195,9 +194,9 @@ def load(files: Sequence[Path]) -> Suite:
             names.setdefault(scenario.name, where)
             found.append((file.parent, scenario))
     if refusals:
-        raise Refusal("\n".join(refusals))
+        raise BadSuite("\n".join(refusals))
     if not found:
-        raise Refusal(f"{files[0] if files else 'no file'}:1: there is no scenario")
+        raise BadSuite(f"{files[0] if files else 'no file'}:1: there is no scenario")
     return Suite(found)
 
 
@@ -205,9 +204,9 @@ def _parse(file: Path, text: str) -> tuple[list[Scenario], Mapping[yamlfile.Plac
     try:
         values, lines = yamlfile.read(text)
     except yamlfile.BadYaml as error:
-        raise Refusal(f"{file}:{error.line}: {error}") from error
+        raise BadSuite(f"{file}:{error.line}: {error}") from error
     if not isinstance(values, list):
-        raise Refusal(f"{file}:1: a file is a list of scenarios; begin each with `- name:`")
+        raise BadSuite(f"{file}:1: a file is a list of scenarios; begin each with `- name:`")
     scenarios, refusals = [], list[str]()
     for number, value in enumerate(values):
         try:
@@ -215,7 +214,7 @@ def _parse(file: Path, text: str) -> tuple[list[Scenario], Mapping[yamlfile.Plac
         except ValidationError as error:
             refusals += [f"{file}:{line}: {sentence}" for line, sentence in _sentences(error, number, value, lines)]
     if refusals:
-        raise Refusal("\n".join(refusals))
+        raise BadSuite("\n".join(refusals))
     return scenarios, lines
 
 

@@ -20,8 +20,11 @@ class Conduct:
     actions: Sequence[Action]
     #: How long the caller spoke over the agent where the persona does not order it.
     talk_over_ms: int = 0
-    #: The agent had asked something, and was still there.
-    left_a_question: bool = False
+
+    @property
+    def facts(self) -> set[str]:
+        """The names of the facts that the caller told."""
+        return {name for action in self.actions for name in action.facts}
 
 
 def faults(facts: Mapping[str, Fact], agent_turns: Sequence[str], conduct: Conduct) -> list[str]:
@@ -29,17 +32,14 @@ def faults(facts: Mapping[str, Fact], agent_turns: Sequence[str], conduct: Condu
 
     Nobody can answer the last turn of a call.
     """
-    told = {name for action in conduct.actions for name in action.facts}
     answerable = agent_turns[:-1]
-    asked = {name for turn in answerable for name in asked_for(facts, turn)}
-    reasons = [f"the caller was asked for {name!r} and did not tell it" for name in sorted(asked - told)]
-    reasons += [f"the caller invented {name!r}" for name in sorted(told - facts.keys())]
+    questions = {name for turn in answerable for name in asked_for(facts, turn)}
+    reasons = [f"the caller was asked for {name!r} and did not tell it" for name in sorted(questions - conduct.facts)]
+    reasons += [f"the caller invented {name!r}" for name in sorted(conduct.facts - facts.keys())]
     if any(asking(turn) for turn in answerable) and not any(action.do == "say" for action in conduct.actions):
         reasons.append("the caller was asked and said nothing")
     if conduct.talk_over_ms > MOST_TALK_OVER_MS:
         reasons.append(
             f"the caller spoke over the agent for {conduct.talk_over_ms} ms, which the persona does not order"
         )
-    if conduct.left_a_question:
-        reasons.append("the caller hung up although the agent had asked something")
     return reasons

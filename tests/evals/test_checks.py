@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from evals.checks import Played, judge, ledger_error_ms, same
+from evals.checks import CarrierAudio, judge, ledger_error_ms, same
 from evals.scenario import Expectation
 
 RECORD: dict[str, Any] = {
@@ -28,7 +28,7 @@ RECORD: dict[str, Any] = {
 
 
 def failures(record: dict[str, Any] = RECORD, **expectation: Any) -> list[str]:
-    told = judge([Expectation.model_validate(expectation)], record, [Played([(1_000, 3_000)], [4_000])])
+    told = judge([Expectation.model_validate(expectation)], record, [CarrierAudio([(1_000, 3_000)], [4_000])])
     return [failure.kind for failure in told]
 
 
@@ -72,8 +72,8 @@ def test_an_agent_that_answers_nothing_is_not_fast() -> None:
 
 def test_all_pieces_of_a_resumed_turn_were_heard() -> None:
     """The last spurt alone is 800 ms, and would be an error of 1,200 that is none."""
-    assert ledger_error_ms(RECORD, [Played([(1_000, 1_200), (3_200, 800)], [2_200, 4_000])]) == 0
-    assert ledger_error_ms(RECORD, [Played([(200, 500), (1_000, 2_000)], [4_000])]) == 0, (
+    assert ledger_error_ms(RECORD, [CarrierAudio([(1_000, 1_200), (3_200, 800)], [2_200, 4_000])]) == 0
+    assert ledger_error_ms(RECORD, [CarrierAudio([(200, 500), (1_000, 2_000)], [4_000])]) == 0, (
         "what was said before is no part"
     )
 

@@ -72,7 +72,6 @@ def test_junit_tells_failures_from_errors(verdict: str, tag: str | None) -> None
         (["Can I help?", "Bye."], Conduct([]), 2),
         (["Can I help?", "Bye."], Conduct([Action("say", "x", ("wish", "age"))]), 1),
         (["Hello.", "Bye."], Conduct([], talk_over_ms=500), 1),
-        (["Hello.", "Bye."], Conduct([], left_a_question=True), 1),
     ],
 )
 def test_a_caller_who_did_not_do_their_part(agent: list[str], conduct: Conduct, count: int) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from evals import scenario
-from evals.scenario import Refusal
+from evals.scenario import BadSuite
 
 GOOD = """\
 - name: books
@@ -52,29 +52,29 @@ def test_a_scenario_is_read_with_its_defaults(tmp_path: Path) -> None:
     ],
 )
 def test_what_can_not_be_judged_is_refused(tmp_path: Path, old: str, new: str, line: int, sentence: str) -> None:
-    with pytest.raises(Refusal) as refused:
+    with pytest.raises(BadSuite) as refused:
         load(tmp_path, GOOD.replace(old, new, 1))
     assert re.match(rf"{re.escape(str(tmp_path))}/s\.yaml:{line}: ", str(refused.value)), refused.value
     assert sentence in str(refused.value)
 
 
 def test_two_scenarios_of_one_name_are_refused_with_both_lines(tmp_path: Path) -> None:
-    with pytest.raises(Refusal, match=r"s\.yaml:7: 'books' is also the name in .*s\.yaml:1; choose another"):
+    with pytest.raises(BadSuite, match=r"s\.yaml:7: 'books' is also the name in .*s\.yaml:1; choose another"):
         load(tmp_path, GOOD + GOOD)
 
 
 def test_every_refusal_of_a_file_is_told_at_once(tmp_path: Path) -> None:
-    with pytest.raises(Refusal) as refused:
+    with pytest.raises(BadSuite) as refused:
         load(tmp_path, GOOD.replace("facts:", "fact:") + GOOD.replace("cleaning\n", "'('\n", 2))
     assert str(refused.value).count("s.yaml:") >= 2
 
 
 def test_aliases_that_multiply_are_refused(tmp_path: Path) -> None:
     layers = "".join(f"- &l{n} [{', '.join([f'*l{n - 1}'] * 9)}]\n" for n in range(1, 9))
-    with pytest.raises(Refusal, match="more than 50000 values"):
+    with pytest.raises(BadSuite, match="more than 50000 values"):
         load(tmp_path, f"- &l0 [x]\n{layers}")
 
 
 def test_a_file_that_is_missing_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(Refusal, match="can't be read: No such file"):
+    with pytest.raises(BadSuite, match="can't be read: No such file"):
         scenario.load([tmp_path / "none.yaml"])
