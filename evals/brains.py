@@ -2,7 +2,8 @@
 
 `answer(heard)` gets all that the agent has said since the caller spoke.  A person answers what asks something, and listens on after an
 announcement or a statement.  Example: "This call may be recorded." → wait; "How can I help you today?" → the wish;
-"Is there anything else?" → goodbye; "Goodbye." → wait until the agent hangs up.
+"Is there anything else?" → goodbye; "Goodbye." → wait until the agent hangs up.  An agent that has been silent for long has asked
+something, also if it did not sound like a question: then `insists` is set.
 """
 
 import re
@@ -37,7 +38,7 @@ WAIT, HANG_UP = Action("wait"), Action("hang_up")
 class Brain(Protocol):
     """A source of answers."""
 
-    def answer(self, heard: str) -> Action: ...
+    def answer(self, heard: str, *, insists: bool = False) -> Action: ...
     def put_back(self, action: Action) -> None:
         """Undo the last answer: the agent has gone on, so that it was not said."""
 
@@ -48,8 +49,8 @@ class ScriptBrain:
     def __init__(self, sentences: Sequence[str]) -> None:
         self._left = list(sentences)
 
-    def answer(self, heard: str) -> Action:
-        if not self._left or ASKS.search(heard) is None:
+    def answer(self, heard: str, *, insists: bool = False) -> Action:
+        if not self._left or (not insists and ASKS.search(heard) is None):
             return WAIT
         return Action("say", self._left.pop(0), phrase="script")
 
@@ -69,14 +70,16 @@ class FactsBrain:
         self._before: tuple[set[str], Action | None] = (set(), None)
         self._turns = self._repeats = 0
 
-    def answer(self, heard: str) -> Action:
+    def answer(self, heard: str, *, insists: bool = False) -> Action:
         if FAREWELL.search(heard):
             return WAIT
         if self._turns >= self._most_turns:
             return HANG_UP
         question = asking(heard)
         if not question:
-            return WAIT
+            if not insists or not _matching(self._facts, heard):
+                return WAIT
+            question = heard
         action = self._reply(question)
         if action.do == "say":
             self._turns += 1
@@ -95,7 +98,7 @@ class FactsBrain:
             self._repeats += 1
             return self._last if self._repeats <= MOST_REPEATS else HANG_UP
         self._repeats = 0
-        wanted = asked_for(self._facts, question)
+        wanted = _matching(self._facts, question)
         # What was told already is told again only if nothing new is asked.
         names = [name for name in wanted if name not in self._known] or ([] if CLOSING.search(question) else wanted[:1])
         if names:
@@ -115,4 +118,8 @@ def asking(heard: str) -> str:
 
 def asked_for(facts: Mapping[str, Fact], words: str) -> list[str]:
     """Return the names of the facts that these words ask for."""
-    return [name for name, fact in facts.items() if re.search(rf"\b(?:{fact.when})\b", asking(words), re.IGNORECASE)]
+    return _matching(facts, asking(words))
+
+
+def _matching(facts: Mapping[str, Fact], words: str) -> list[str]:
+    return [name for name, fact in facts.items() if re.search(rf"\b(?:{fact.when})\b", words, re.IGNORECASE)]

@@ -18,6 +18,8 @@ from sandbox.audio import FRAME_BYTES, FRAME_MS, decode, encode
 from sandbox.twilio.caller import Caller, CallerFrame
 
 QUIET_MS = 900
+#: After which a person takes what they heard for a question.
+INSISTING_MS = 3_000
 PAUSE_MS = (300, 900)
 HELLO = "Hello?"
 
@@ -61,11 +63,11 @@ class LiveCaller(Caller):
 
     def _run_steps(self) -> Iterator[None]:
         yield
-        silent_ms, hellos, waits_for_more = 0, 0, False
+        silent_ms, hellos, waits_for_more, has_insisted = 0, 0, False, False
         while True:
             silent_ms = 0 if self.agent.audible_now else silent_ms + FRAME_MS
             if self.agent.audible_now:
-                waits_for_more = False
+                waits_for_more = has_insisted = False
             if self._thought is not None and self._thought.done():
                 action, audio = self._thought.result()
                 self._thought = None
@@ -89,6 +91,9 @@ class LiveCaller(Caller):
                     return
                 hellos, silent_ms = 1, 0
                 self._begin(self._say_hello(), is_ordered=False)
+            elif waits_for_more and not has_insisted and silent_ms >= INSISTING_MS and self._thought is None:
+                has_insisted = True
+                self._begin(self._think(insists=True), is_ordered=False)
             elif self._may_begin(waits_for_more=waits_for_more):
                 self._begin(self._think(), is_ordered=self._interrupts_now())
                 self._interrupts.pop(self._turn, None)
@@ -115,12 +120,12 @@ class LiveCaller(Caller):
     async def _say_hello(self) -> Thought:
         return Action("say", HELLO, phrase="hello"), self._at_level(await self._mouth(HELLO))
 
-    async def _think(self) -> Thought:
+    async def _think(self, *, insists: bool = False) -> Thought:
         pause_s = 0.0 if self._is_ordered else self._random.uniform(*PAUSE_MS) / 1000
         pause = asyncio.create_task(asyncio.sleep(pause_s))
         heard = await self._ears(bytes(self._heard))
         self.heard_words.append(heard)
-        action = self._brain.answer(heard)
+        action = self._brain.answer(heard, insists=insists)
         audio = self._at_level(await self._mouth(action.text)) if action.do == "say" else b""
         await pause
         return action, audio

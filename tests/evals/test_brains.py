@@ -50,3 +50,14 @@ def test_a_script_goes_on_at_each_question() -> None:
     brain = ScriptBrain(["One.", "Two."])
     heard = ("Hello.", "Yes?", "And?", "More?")
     assert [brain.answer(words).text for words in heard] == ["", "One.", "Two.", ""]
+
+
+def test_a_question_that_was_heard_as_none_is_answered_after_a_silence() -> None:
+    """Recognition drops question marks and first words."""
+    heard = "Thank you. Love day and time would suit you."
+    brain = FactsBrain(FACTS, most_turns=12)
+    assert brain.answer(heard).do == "wait"
+    assert brain.answer(heard, insists=True).text == "Tuesday at nine."
+    assert brain.answer("This call may be recorded.", insists=True).do == "wait"
+    assert brain.answer("Goodbye.", insists=True).do == "wait"
+    assert ScriptBrain(["One."]).answer("Go ahead.", insists=True).text == "One."
