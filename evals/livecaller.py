@@ -34,7 +34,7 @@ class LiveCaller(Caller):
     def __init__(self, brain: Brain, persona: Persona, ears: Ears, mouth: Mouth, seed: int) -> None:
         self._brain, self._persona, self._ears, self._mouth = brain, persona, ears, mouth
         self._random, self._noise = Random(seed), np.random.default_rng(seed)
-        self._interrupts = {interrupt.turn: interrupt.after_ms for interrupt in persona.interrupts}
+        self._interrupts = {interrupt.turn: interrupt for interrupt in persona.interrupts}
         self._heard = bytearray()
         self._thought: asyncio.Task[Thought] | None = None
         self._is_ordered = False
@@ -94,9 +94,10 @@ class LiveCaller(Caller):
             elif waits_for_more and not has_insisted and silent_ms >= INSISTING_MS and self._thought is None:
                 has_insisted = True
                 self._begin(self._think(insists=True), is_ordered=False)
-            elif self._may_begin(waits_for_more=waits_for_more):
-                self._begin(self._think(), is_ordered=self._interrupts_now())
-                self._interrupts.pop(self._turn, None)
+            elif self._thought is None and self._interrupts_now():
+                self._begin(self._interrupt(self._interrupts.pop(self._turn).say), is_ordered=True)
+            elif self._thought is None and self.agent.has_finished(QUIET_MS) and not waits_for_more:
+                self._begin(self._think(), is_ordered=False)
             yield
 
     @property
@@ -105,13 +106,8 @@ class LiveCaller(Caller):
         return sum(action.do == "say" for action in self.actions)
 
     def _interrupts_now(self) -> bool:
-        after_ms = self._interrupts.get(self._turn)
-        return after_ms is not None and self.agent.audible_now and self.agent.has_talked(after_ms)
-
-    def _may_begin(self, *, waits_for_more: bool) -> bool:
-        if self._thought is not None:
-            return False
-        return self._interrupts_now() or (self.agent.has_finished(QUIET_MS) and not waits_for_more)
+        interrupt = self._interrupts.get(self._turn)
+        return interrupt is not None and self.agent.audible_now and self.agent.has_talked(interrupt.after_ms)
 
     def _begin(self, thought: Awaitable[Thought], *, is_ordered: bool) -> None:
         self._is_ordered = is_ordered
@@ -120,9 +116,11 @@ class LiveCaller(Caller):
     async def _say_hello(self) -> Thought:
         return Action("say", HELLO, phrase="hello"), self._at_level(await self._mouth(HELLO))
 
+    async def _interrupt(self, words: str) -> Thought:
+        return Action("say", words, phrase="interruption"), self._at_level(await self._mouth(words))
+
     async def _think(self, *, insists: bool = False) -> Thought:
-        pause_s = 0.0 if self._is_ordered else self._random.uniform(*PAUSE_MS) / 1000
-        pause = asyncio.create_task(asyncio.sleep(pause_s))
+        pause = asyncio.create_task(asyncio.sleep(self._random.uniform(*PAUSE_MS) / 1000))
         heard = await self._ears(bytes(self._heard))
         self.heard_words.append(heard)
         action = self._brain.answer(heard, insists=insists)

@@ -50,10 +50,11 @@ class Strict(BaseModel):
 
 
 class Interrupt(Strict):
-    """The caller speaks over the agent's answer number `turn`, from 1, once it has been heard for `after_ms`."""
+    """The caller speaks over the agent's answer number `turn`, from 1, once it has been heard for `after_ms`, with words of their own."""
 
     turn: int = Field(ge=1, le=50)
     after_ms: int = Field(default=1500, ge=200, le=30_000)
+    say: str = Field(default="Excuse me, one moment.", min_length=1, max_length=500)
 
 
 class Persona(Strict):
