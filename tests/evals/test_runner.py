@@ -47,7 +47,11 @@ PASSING = Called(
 DEAF = replace(PASSING, record={**PASSING.record, "transcript": [{"role": "agent", "text": "How can I help you?"}]})
 SLOW = replace(PASSING, record={**PASSING.record, "latency": {"turns": [{"first_answer_ms": 4_000}]}})
 MUTE = replace(PASSING, conduct=Conduct([]))
-LATE = replace(SLOW, lateness_ms=200.0)
+#: Late by less than the machine may have been, and by more.
+LATE = replace(
+    PASSING, record={**PASSING.record, "latency": {"turns": [{"first_answer_ms": 2_000}]}}, lateness_ms=200.0
+)
+SLOW_AND_LATE = replace(SLOW, lateness_ms=200.0)
 UNREACHED = CallFailed("the call was not connected")
 
 
@@ -85,6 +89,7 @@ def plan(tmp_path: Path) -> Callable[[], SuitePlan]:
         ([UNREACHED, PASSING], ["error", "passed"], []),
         ([UNREACHED, UNREACHED], ["error"] * 2, ["infrastructure"]),
         ([LATE, PASSING], ["error", "passed"], []),
+        ([SLOW_AND_LATE], ["failed"], ["latency"]),
     ],
 )
 async def test_runs_until_there_is_a_verdict(
