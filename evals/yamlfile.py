@@ -53,4 +53,4 @@ def _value(loader: yaml.SafeLoader, node: yaml.Node, place: Place, lines: dict[P
         return found
     if isinstance(node, yaml.SequenceNode):
         return [_value(loader, item, (*place, index), lines) for index, item in enumerate(node.value)]
-    return loader.construct_object(node)  # type: ignore[no-untyped-call]
+    return loader.construct_object(node)

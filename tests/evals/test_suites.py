@@ -62,8 +62,8 @@ async def test_each_fault_turns_its_scenarios_red(open_home: Path, tmp_path: Pat
     places = asyncio.Semaphore(AT_ONCE)
 
     async def run(name: str) -> tuple[int, str]:
-        flow = ["--flow", SUITES / "flows" / "mutants" / f"{name}.yaml"] if name != "whole" else []
-        files = ["--junit", tmp_path / f"{name}.xml", "--out", tmp_path / f"{name}.jsonl"]
+        flow: list[str | Path] = ["--flow", SUITES / "flows" / "mutants" / f"{name}.yaml"] if name != "whole" else []
+        files: list[str | Path] = ["--junit", tmp_path / f"{name}.xml", "--out", tmp_path / f"{name}.jsonl"]
         async with places:
             options = {"env": without_a_model(open_home), "stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
             async with running(*command(*flow, *files), **options, patience_seconds=60) as program:

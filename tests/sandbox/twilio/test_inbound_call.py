@@ -364,8 +364,14 @@ async def test_a_person_of_the_tests_own_is_on_the_line(customer: Customer) -> N
             yield from self._act("hang_up")
 
     customer.answer("/voice", customer.connect())
-    where = {"account_sid": ACCOUNT, "auth_token": TOKEN, "to": NUMBER, "from_": PERSON}
-    call = await simulate_call(f"{customer.url}/voice", **where, caller=Presser())
+    call = await simulate_call(
+        f"{customer.url}/voice",
+        account_sid=ACCOUNT,
+        auth_token=TOKEN,
+        to=NUMBER,
+        from_=PERSON,
+        caller=Presser(),
+    )
     assert (await call.journal.find("caller.pressed"))["digit"] == "7"
     assert call.released is not None
     await call.released
