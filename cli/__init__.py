@@ -113,13 +113,12 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _add_evaluation(command: argparse.ArgumentParser) -> None:
-    for flag, metavar, help in (
-        ("--only", "TEXT", "only scenarios with this in their name"),
-        ("--flow", "FILE", "test this flow instead of the scenarios' own"),
-        ("--junit", "FILE", "write JUnit XML"),
-        ("--out", "FILE", "append each run as JSON; runs that are in it are not run again"),
-    ):
-        command.add_argument(flag, metavar=metavar, help=help, default="" if flag == "--only" else None)
+    command.add_argument("--only", metavar="TEXT", default="", help="only scenarios with this in their name")
+    command.add_argument("--flow", metavar="FILE", help="test this flow instead of the scenarios' own")
+    command.add_argument("--junit", metavar="FILE", help="write JUnit XML")
+    command.add_argument(
+        "--out", metavar="FILE", help="append each run as JSON; those in it that have a verdict are not run again"
+    )
     command.add_argument("--seed", type=int, default=1, help="of the callers' pauses and noise; default: 1")
     command.add_argument("files", nargs="+", metavar="FILE", help="scenarios, as YAML")
 
