@@ -21,6 +21,8 @@ KINDS = {
 }
 #: The carrier's and the media process's ideas of a turn's beginning differ by the way between them.
 TURN_SLACK_MS = 200
+#: Pieces that are nearer were played as one.
+GAP_MS = 1
 NUMBERS = {
     word: str(number)
     for number, word in enumerate(
@@ -95,9 +97,28 @@ def ledger_error_ms(record: Mapping[str, Any], streams: Sequence[CarrierAudio]) 
         if began is None or not candidates:
             continue
         _, clear, stream = min(candidates, key=lambda candidate: candidate[:2])
-        played = sum(length for start, length in stream.segments if began - TURN_SLACK_MS <= start < clear)
+        played = _played_ms(stream, began, clear, clear - interruption["at_ms"])
         worst = max(worst, abs(played - interruption["heard_ms"]))
     return worst
+
+
+def _played_ms(stream: CarrierAudio, began_ms: float, clear_ms: float, offset_ms: float) -> float:
+    """Return how much was played between a turn's beginning and a clear; the carrier's clock is `offset_ms` ahead.
+
+    A turn that follows another without a gap, such as an answer after a filler, begins within what is played in one piece.
+    """
+    spurts: list[tuple[float, float]] = []
+    for start, length in stream.segments:
+        if start >= clear_ms:
+            continue
+        if spurts and start - spurts[-1][1] <= GAP_MS:
+            spurts[-1] = (spurts[-1][0], start + length)
+        else:
+            spurts.append((start, start + length))
+    return sum(
+        end - start if start >= began_ms - TURN_SLACK_MS else max(0.0, end - began_ms - offset_ms)
+        for start, end in spurts
+    )
 
 
 def same(wanted: Any, actual: Any) -> bool:

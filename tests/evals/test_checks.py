@@ -78,6 +78,14 @@ def test_all_pieces_of_a_resumed_turn_were_heard() -> None:
     )
 
 
+@pytest.mark.parametrize("pieces", [[(10_321.4, 3_919.75)], [(10_321.4, 1_500), (11_821.4, 2_419.75)]])
+def test_a_turn_that_follows_a_filler_without_a_gap_is_told_from_it(pieces: list[tuple[float, float]]) -> None:
+    """As seen in a call whose model was slow: HUM's clock is 22 ms behind the carrier's."""
+    interruption = {"verdict": "cut", "at_ms": 14_219, "heard_ms": 2_419, "turn_start_ms": 11_801}
+    record = RECORD | {"interruptions": [interruption]}
+    assert ledger_error_ms(record, [CarrierAudio([(17.4, 6_172), *pieces], [14_241.2])]) < 2
+
+
 @pytest.mark.parametrize(
     ("wanted", "actual", "is_same"),
     [
