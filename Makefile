@@ -183,6 +183,7 @@ docs: $(READY)
 	$(BIN)/python -m hum.contract.eventtypes > docs/events.md
 	$(BIN)/python -m gateway.payloads docs/webhooks.md
 	$(BIN)/python -m storage.schema > storage/schema.sql
+	$(BIN)/python -m evals.schema > evals/scenarios.schema.json
 
 # Makes proto/ the contract that later changes are compared with; add a line to CHANGELOG.md.
 release-contract: $(READY)

@@ -98,6 +98,10 @@ def _parser() -> argparse.ArgumentParser:
     load.add_argument("--url", default="", help="URL of the gateway; default: the one running on this machine")
     load_options.add_arguments(load)
 
+    evaluation = commands.add_parser("eval", help="test agents with simulated callers")
+    actions = evaluation.add_subparsers(required=True, metavar="action")
+    _add_evaluation(_command(actions, "run", "run scenarios on a platform of their own", _evaluate))
+
     _add_admin(commands)
     audit = commands.add_parser("audit", help="the audit log").add_subparsers(required=True, metavar="action")
     verify = _command(audit, "verify", "check an exported audit log, without a server", _verify_audit)
@@ -106,6 +110,17 @@ def _parser() -> argparse.ArgumentParser:
         "--contains", default="", metavar="HASH", help="a hash recorded earlier that the log must contain"
     )
     return parser
+
+
+def _add_evaluation(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--only", metavar="TEXT", default="", help="only scenarios with this in their name")
+    command.add_argument("--flow", metavar="FILE", help="test this flow instead of the scenarios' own")
+    command.add_argument("--junit", metavar="FILE", help="write JUnit XML")
+    command.add_argument(
+        "--out", metavar="FILE", help="append each run as JSON; those in it that have a verdict are not run again"
+    )
+    command.add_argument("--seed", type=int, default=1, help="of the callers' pauses and noise; default: 1")
+    command.add_argument("files", nargs="+", metavar="FILE", help="scenarios, as YAML")
 
 
 def _add_database(commands: "argparse._SubParsersAction[_CommandParser]") -> None:
@@ -246,6 +261,12 @@ def _load(arguments: argparse.Namespace) -> int:
     from cli import load
 
     return asyncio.run(load.run(arguments))
+
+
+def _evaluate(arguments: argparse.Namespace) -> int:
+    from cli import evaluate
+
+    return asyncio.run(evaluate.run(arguments))
 
 
 def _rebuild_analytics(_: argparse.Namespace) -> int:

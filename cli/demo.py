@@ -11,17 +11,15 @@ import json
 import secrets
 import sys
 import tempfile
-from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
 import aiohttp
-from grpc import aio
 
 from cli import banner, callprintout, simulate
-from cli.operator import operator, sentence
+from cli.clinic import ENVIRONMENT, INTERRUPTED, PLANES, Client, Clinic, RequestFailed, on_free_ports
 from cli.platform import Platform
 from cli.simulate import CallTarget, NoSpeech
 from hum.clock import monotonic_ms
@@ -31,7 +29,6 @@ from hum.process.programs import StartFailed
 from hum.process.signals import Signals
 from hum.settings import UpSettings, load
 from hum.settings import environment as own_environment
-from hum.v1 import options_pb2, runtime_pb2
 from sandbox.speech import Speech
 from sandbox.twilio import Call, say
 
@@ -68,55 +65,12 @@ INTERRUPT_AFTER_MS = 2600
 UNKNOWN_MS = 10
 #: How long each step of the caller's, and the summary, may take on a busy machine.
 PATIENCE_MS = 60_000
-#: Defaults for a single call: every additional process costs a second of CPU before the first word.
-ENVIRONMENT = {"HUM_DRAIN_SECONDS": "5", "HUM_MEDIA_WORKERS": "1", "HUM_GATEWAY_WORKERS": "1"}
-PLANES = ("control", "worker", "media", "gateway")
 #: How long everything runs on after the call, on a terminal.
 KEEP_SECONDS = 600.0
-INTERRUPTED = 130  # the same as shells'
 
 
 class DemoFailed(Exception):  # noqa: N818
     """The demo can't go on, or part of its call's record is missing."""
-
-
-@dataclass
-class Client:
-    """The public REST API, with a key."""
-
-    http: aiohttp.ClientSession
-    url: str
-
-    async def post(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
-        async with self.http.post(self.url + path, json=body) as answer:
-            return await self._read(answer)
-
-    async def patch(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
-        async with self.http.patch(self.url + path, json=body) as answer:
-            return await self._read(answer)
-
-    async def get(self, path: str) -> dict[str, Any]:
-        async with self.http.get(self.url + path) as answer:
-            return await self._read(answer)
-
-    async def _read(self, answer: aiohttp.ClientResponse) -> dict[str, Any]:
-        body: dict[str, Any] = await answer.json()
-        if answer.status >= 400:
-            raise DemoFailed(f"{answer.method} {answer.url.path} returned {answer.status}: {body}")
-        return body
-
-    async def events(self, path: str) -> AsyncIterator[tuple[str, dict[str, Any]]]:
-        """Yield a stream's events as (name, data)."""
-        async with self.http.get(self.url + path) as answer:
-            if answer.content_type != "text/event-stream":
-                raise DemoFailed(f"GET {path} returned {answer.status}, {answer.content_type}; not a stream of events")
-            name = ""
-            async for line in answer.content:
-                field, _, value = line.decode().rstrip("\n").partition(": ")
-                if field == "event":
-                    name = value
-                elif field == "data":
-                    yield name, json.loads(value)
 
 
 @dataclass
@@ -135,7 +89,7 @@ class Demo:
     async def run(self) -> None:
         """Run the demo.
 
-        Raises DemoFailed, NoSpeech, AlreadyRunning, StartFailed, and CancelledError if it is interrupted.
+        Raises DemoFailed, RequestFailed, NoSpeech, AlreadyRunning, StartFailed, and CancelledError if it is interrupted.
         """
         self._print("Starting everything on this machine:")
         speech, started_ms = Speech(), monotonic_ms()
@@ -165,13 +119,13 @@ class Demo:
                 await platform.stop(self.signals.end_now)
 
     async def _call(self, platform: Platform, number: str, lines: list[bytes]) -> None:
-        key, number_id = await self._create_clinic(number)
-        headers = {"Authorization": f"Bearer {key}"}
+        clinic = await Clinic.create(self.settings, number, self.owner)
+        headers = {"Authorization": f"Bearer {clinic.key}"}
         timeout = aiohttp.ClientTimeout(total=None, sock_connect=5)
         async with aiohttp.ClientSession(headers=headers, timeout=timeout) as http:
             client = Client(http, platform.where["gateway_url"])
             flow = await client.post("/api/flows", FLOW)
-            await client.patch(f"/api/numbers/{number_id}", {"flow_id": flow["id"]})
+            await client.patch(f"/api/numbers/{clinic.number_id}", {"flow_id": flow["id"]})
             call = await simulate.ring(CallTarget.find(self.settings), number, "+13175550199", _steps(lines))
             id = await _wait_for_connection(call)
             self._print(f"A caller rings {number}.\n")
@@ -187,26 +141,6 @@ class Demo:
             if turns < len(record["transcript"]):
                 raise DemoFailed(f"{turns} of {len(record['transcript'])} turns were streamed while the call went on")
             await self._check(record, call)
-
-    async def _create_clinic(self, number: str) -> tuple[str, str]:
-        """Create an organization as `hum admin` does; return its key and its number's id.  Raises DemoFailed."""
-        async with operator(self.settings, "hum-demo") as control:
-            try:
-                org = await control.stub.CreateOrganization(
-                    runtime_pb2.CreateOrganizationRequest(name="Demo Clinic", owner_email=self.owner, same_name=True),
-                    metadata=control.metadata,
-                )
-                key = await control.stub.IssueApiKey(
-                    runtime_pb2.IssueApiKeyRequest(organization_id=org.id, role=options_pb2.ROLE_ADMIN, name="demo"),
-                    metadata=control.metadata,
-                )
-                # As the operator: if earlier demos left organizations, no organization may register a number by itself.
-                number_row = await control.stub.AssignNumber(
-                    runtime_pb2.AssignNumberRequest(organization_id=org.id, e164=number), metadata=control.metadata
-                )
-            except aio.AioRpcError as error:
-                raise DemoFailed(sentence(error, control.address)) from error
-            return str(key.key), str(number_row.id)
 
     async def _run_on(self, platform: Platform, verdict: str) -> None:
         """Print where the record is, and keep everything running for `keep_seconds`, or until a signal."""
@@ -355,8 +289,7 @@ async def run(keep_seconds: float | None = None) -> int:
     if keep_seconds is None:
         keep_seconds = KEEP_SECONDS if sys.stdin.isatty() and sys.stdout.isatty() else 0.0
     config = load(UpSettings)
-    free = {f"{plane}_listen": "127.0.0.1:0" for plane in ("control", "gateway", "media")}
-    settings = config.model_copy(update={"home": config.home / "demo", **free})
+    settings = on_free_ports(config, config.home / "demo")
     home.require(config.home)
     demo = Demo(settings, keep_seconds, Signals())
     running, stopping = asyncio.create_task(demo.run()), asyncio.create_task(demo.signals.stop.wait())
@@ -370,7 +303,7 @@ async def run(keep_seconds: float | None = None) -> int:
     except AlreadyRunning as error:
         sys.stderr.write(f"hum demo: {error}\n")
         return 2
-    except (DemoFailed, NoSpeech, StartFailed, aiohttp.ClientError) as error:
+    except (DemoFailed, NoSpeech, RequestFailed, StartFailed, aiohttp.ClientError) as error:
         sys.stderr.write(f"hum demo: {error}\n")
         return 1
     finally:

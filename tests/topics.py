@@ -33,6 +33,9 @@ TOPICS: Mapping[str, Topic] = {
         "whole calls in real time: transfers, mailboxes, outbound, supervision; also when a part dies in them",
         workers=3,
     ),
+    "eval": Topic(
+        "the starter suites of `hum eval`: whole agents pass, broken ones fail; alone on the machine", workers=1
+    ),
     "interop": Topic(
         "programs that others wrote: generated clients, OIDC, MCP, examples of the docs, Prometheus, backups",
         {"prometheus": "prometheus", "openssl": "openssl", "ssh-keygen": "openssh-client", "curl": "curl"},

@@ -51,6 +51,7 @@ GROUPS: Final = (
             "tools": "Requests to your systems that an agent makes while it talks.",
             "flow-hooks": "Requests to your systems before the agent speaks.",
             "mcp": "MCP servers of yours as tools of your agents.",
+            "evals": "Simulated callers that test your agents before your callers do.",
             "crm-integration": "Your CRM says who calls, and learns of finished calls.",
             "authorization": "Which role and scope each operation needs.",
             "grpc": "The same operations over gRPC.",

@@ -7,7 +7,7 @@ process with a message that says what to do.
 
 import difflib
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import TypeVar
 
 from pydantic import ValidationError
@@ -61,6 +61,7 @@ __all__ = [
     "WorkerSettings",
     "constants",
     "environment",
+    "keep_only",
     "load",
     "media_interpreted",
     "notify_socket",
@@ -119,6 +120,19 @@ def read(kind: type[SettingsT]) -> tuple[SettingsT | None, list[str]]:
     except ValidationError as error:
         messages = [_sentence(detail["loc"], detail["msg"].removeprefix("Value error, ")) for detail in error.errors()]
         return None, sentences + messages
+
+
+def keep_only(names: Collection[str]) -> None:
+    """Remove all other settings from this process's environment, and so from that of the programs that it starts.
+
+    A kept one that is in HUM_SECRETS_DIR moves to the environment.  Raises UnreadableSecret.
+    """
+    stored_values = read_secrets(os.environ.get(VARIABLE))
+    for name in variables():
+        if name not in names:
+            os.environ.pop(name, None)
+        elif name in stored_values:
+            os.environ.setdefault(name, stored_values[name])
 
 
 def media_interpreted() -> bool:

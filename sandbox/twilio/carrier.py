@@ -136,6 +136,7 @@ async def simulate_call(
     from_: str,
     steps: Iterable[Step] = (),
     stay: bool = False,
+    caller: Caller | None = None,
     path: Path | None = None,
     status_callback: str = "",
     fallback_url: str = "",
@@ -143,7 +144,7 @@ async def simulate_call(
 ) -> Call:
     """Act as the carrier for one inbound call, without a server; return when it begins to ring.
 
-    The call releases its resources once it has ended.  Raises BadStep.
+    With `caller`, this person is on the line instead of one who follows `steps`.  The call releases its resources once it has ended.  Raises BadStep.
     """
     exchange = Exchange(Account(account_sid, auth_token), say_ms_per_char=say_ms_per_char)
     call = Call(
@@ -151,7 +152,7 @@ async def simulate_call(
         "inbound",
         from_,
         to,
-        Caller(steps, stay=stay),
+        caller or Caller(steps, stay=stay),
         path=path,
         callback=Callback(status_callback) if status_callback else None,
         fallback=Fallback(fallback_url) if fallback_url else None,

@@ -89,6 +89,17 @@ def test_secrets_may_be_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     assert read.is_set("OPENAI_API_KEY") and not read.is_set("TWILIO_AUTH_TOKEN")
 
 
+def test_all_but_the_named_settings_can_be_forgotten(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A secret's file as well; what is no setting stays."""
+    (tmp_path / "OPENAI_API_KEY").write_text("sk-file")
+    (tmp_path / "TWILIO_AUTH_TOKEN").write_text("token")
+    set_here = {"HUM_DATABASE_URL": "postgresql://production/hum", "HUM_VOICES": "marin", "PATH": "/bin"}
+    monkeypatch.setattr(os, "environ", set_here | {"HUM_SECRETS_DIR": str(tmp_path)})
+    settings.keep_only({"HUM_VOICES", "OPENAI_API_KEY"})
+    assert os.environ == {"HUM_VOICES": "marin", "PATH": "/bin", "OPENAI_API_KEY": "sk-file"}
+    assert not UpSettings().is_set("TWILIO_AUTH_TOKEN")
+
+
 def test_wrong_files_stop_the_process(start: Start, tmp_path: Path) -> None:
     assert "No such file" in start(HUM_SECRETS_DIR=str(tmp_path / "nowhere")).stderr
     (tmp_path / "HUM_NODE_KYE").write_text("x")

@@ -61,6 +61,7 @@ RUN_BY: Mapping[str, tuple[str | None, ...]] = {
         BACKUP,
     ),
     "docs/contract.md": (TYPED,),
+    "docs/evals.md": ("tests/evals/test_suites.py::test_each_fault_turns_its_scenarios_red",),
     "docs/event-agents.md": (EVENTS,) * 3,
     "docs/failover.md": (None, TYPED, None, None),
     "docs/flow-hooks.md": (HOOKS,) * 3,

@@ -4,6 +4,7 @@ import asyncio
 import base64
 import itertools
 import json
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ from starlette.responses import Response
 from twilio.request_validator import RequestValidator
 
 from sandbox.twilio import Carrier, NoSuchLine, Path, Person, say, simulate_call
+from sandbox.twilio.caller import Caller
 from tests.sandbox.twilio.conftest import Customer, Line
 from tests.support.waits import patience, until
 
@@ -352,6 +354,28 @@ async def test_a_number_that_is_not_held_cannot_be_rung(carrier: Carrier) -> Non
     carrier.number(NUMBER).configure({"voice_url": ""})
     with pytest.raises(NoSuchLine, match="no voice URL"):
         await carrier.ring(NUMBER, PERSON)
+
+
+async def test_a_person_of_the_tests_own_is_on_the_line(customer: Customer) -> None:
+    class Presser(Caller):
+        def _run_steps(self) -> Iterator[None]:
+            yield
+            yield from self._press("7")
+            yield from self._act("hang_up")
+
+    customer.answer("/voice", customer.connect())
+    call = await simulate_call(
+        f"{customer.url}/voice",
+        account_sid=ACCOUNT,
+        auth_token=TOKEN,
+        to=NUMBER,
+        from_=PERSON,
+        caller=Presser(),
+    )
+    assert (await call.journal.find("caller.pressed"))["digit"] == "7"
+    assert call.released is not None
+    await call.released
+    assert call.hung_up_by == "caller"
 
 
 async def test_one_call_without_a_carrier(customer: Customer) -> None:

@@ -1,0 +1,236 @@
+"""`hum eval run`: scenarios against a platform of its own, over the telephone.
+
+It starts everything on free ports in a home of its own, creates an organization and a number, and places each scenario's calls with a
+simulated caller who hears.  Nothing of another platform is touched.
+"""
+
+import argparse
+import asyncio
+import secrets
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+from yarl import URL
+
+from cli import banner, simulate
+from cli.clinic import ENVIRONMENT, INTERRUPTED, PLANES, Client, Clinic, RequestFailed, on_free_ports
+from cli.platform import Platform
+from cli.scratchhome import scratch_home
+from cli.simulate import CallTarget
+from evals import results, runner, scenario
+from evals.brains import FactsBrain, ScriptBrain
+from evals.checks import CarrierAudio
+from evals.livecaller import LiveCaller
+from evals.results import IMPOSSIBLE, ResultFile, Run, scenario_verdict
+from evals.runner import Called, CallFailed, FlowFile, SuitePlan
+from evals.scenario import BadSuite, Scenario
+from hum.clock import monotonic_ms
+from hum.process import home
+from hum.process.homelock import AlreadyRunning
+from hum.process.programs import StartFailed
+from hum.process.signals import Signals
+from hum.settings import UpSettings, keep_only, load
+from hum.settings import environment as own_environment
+from sandbox.audio import BYTES_PER_MS
+from sandbox.speech import Speech
+from sandbox.twilio import Call, simulate_call
+from sandbox.twilio import Path as Network
+
+PATIENCE_SECONDS = 60.0
+#: The settings that reach the platform: where it may write, and the model, which is a part of the agent.
+KEPT = frozenset(
+    {
+        "HUM_HOME",
+        "HUM_LOG_LEVEL",
+        "HUM_MEDIA_INTERPRETED",
+        "HUM_OVERRIDES",
+        "HUM_REALTIME_MODELS",
+        "HUM_SPEECH_MODEL",
+        "HUM_TEXT_MODEL",
+        "HUM_TRANSCRIBE_MODEL",
+        "HUM_VOICES",
+        "OPENAI_API_KEY",
+        "OPENAI_BASE_URL",
+    }
+)
+ENDED = frozenset({"completed", "failed", "canceled", "no_answer", "busy"})
+
+
+class Telephone:
+    """Calls to one number of one organization, whose flow is the scenario's."""
+
+    def __init__(
+        self, client: Client, target: CallTarget, number: tuple[str, str], model_url: str, speech: Speech
+    ) -> None:
+        self._client, self._target, self._speech, self._model_url = client, target, speech, model_url
+        self._e164, self._number_id = number
+        self._flows: list[FlowFile] = []
+        self._flow_ids: list[str] = []
+
+    async def create_flows(self, flows: Iterable[FlowFile]) -> None:
+        """Create all flows, so that one that is refused is known before the first call.  Raises RequestFailed."""
+        for flow in flows:
+            if flow not in self._flows:
+                made = await self._client.post("/api/flows", dict(flow.flow))
+                self._flows.append(flow)
+                self._flow_ids.append(made["id"])
+
+    async def place(self, wanted: Scenario, flow: FlowFile, seed: int) -> Called:
+        """Place one call and return what came of it.  Raises CallFailed."""
+        try:
+            await self._set_flow(flow)
+            return await self._call(wanted, seed)
+        except (RequestFailed, aiohttp.ClientError, TimeoutError) as error:
+            raise CallFailed(str(error) or "a part did not answer in time") from error
+
+    async def _set_flow(self, flow: FlowFile) -> None:
+        """Let the number's calls go to this flow."""
+        id = self._flow_ids[self._flows.index(flow)]
+        await self._client.patch(f"/api/numbers/{self._number_id}", {"flow_id": id})
+        if self._model_url:
+            async with self._client.http.put(f"{self._model_url}/sandbox/script", json=dict(flow.stand_in)) as answer:
+                if answer.status >= 400:
+                    raise CallFailed(f"the stand-in model refuses its script: {await answer.text()}")
+
+    async def _call(self, wanted: Scenario, seed: int) -> Called:
+        persona = wanted.persona
+        brain = FactsBrain(wanted.facts, wanted.most_turns) if wanted.brain == "facts" else ScriptBrain(wanted.script)
+
+        async def mouth(text: str) -> bytes:
+            return await self._speech.say(text, persona.voice)
+
+        caller, began_ms = LiveCaller(brain, persona, self._speech.hear, mouth, seed), monotonic_ms()
+        call = await simulate_call(
+            f"{self._target.public_url}/twilio/voice",
+            account_sid=self._target.account_sid,
+            auth_token=self._target.auth_token,
+            to=self._e164,
+            from_=f"+1317555{secrets.randbelow(9000) + 1000}",
+            caller=caller,
+            path=Network(seed=seed),
+            status_callback=f"{self._target.public_url}/twilio/voice/status",
+        )
+        try:
+            async with asyncio.timeout(wanted.most_seconds):
+                async for _ in call.events():
+                    pass
+        except TimeoutError:
+            pass
+        finally:
+            caller.leave()
+            call.hang_up()
+            await simulate.wait_until_ended(call)
+        if not simulate.call_id(call):
+            raise CallFailed(f"the call was not connected: {call.errors or call.sentences}")
+        record = await self._record(simulate.call_id(call))
+        seconds = (monotonic_ms() - began_ms) / 1000
+        return Called(
+            record, _played(call), caller.conduct, caller.gave_up, seconds, call.worst_lateness_ms, caller.heard_words
+        )
+
+    async def _record(self, id: str) -> Mapping[str, Any]:
+        """Return the call's record once its after-call work is done."""
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            while True:
+                record = await self._client.get(f"/api/calls/{id}")
+                if record["status"] in ENDED and record["summary"] is not None:
+                    return record
+                await asyncio.sleep(0.2)
+
+
+def _played(call: Call) -> list[CarrierAudio]:
+    return [
+        CarrierAudio(
+            [(segment.start_ms, len(segment.payload) / BYTES_PER_MS) for segment in stream.playout.segments],
+            [clear.received_at_ms for clear in stream.playout.clears],
+        )
+        for stream in call.streams
+    ]
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluation:
+    """A platform of its own with an organization, and a plan's calls to it."""
+
+    settings: UpSettings
+    signals: Signals
+    plan: SuitePlan
+    file: ResultFile
+
+    async def run(self) -> Sequence[tuple[Scenario, Sequence[Run]]]:
+        """Start everything, and place the plan's calls.  Raises StartFailed, AlreadyRunning, RequestFailed, CallFailed."""
+        number = f"+1317555{secrets.randbelow(9000) + 1000}"
+        platform = Platform(self.settings, (number,), None, PLANES, ENVIRONMENT | own_environment())
+        platform.programs.on_started = lambda name, ms: _print(banner.started(name, ms))
+        speech = Speech()
+        try:
+            await platform.start()
+            await speech.warm_up()
+            clinic = await Clinic.create(self.settings, number, "eval@example.com")
+            headers = {"Authorization": f"Bearer {clinic.key}"}
+            async with aiohttp.ClientSession(headers=headers, timeout=aiohttp.ClientTimeout(total=60)) as http:
+                client = Client(http, platform.where["gateway_url"])
+                model_url = str(URL(platform.where["model_url"]).origin()) if "model_url" in platform.where else ""
+                telephone = Telephone(
+                    client, CallTarget.find(self.settings), (number, clinic.number_id), model_url, speech
+                )
+                await telephone.create_flows(self.plan.flows.values())
+                return await runner.run(self.plan, telephone.place, self.file, _print)
+        finally:
+            speech.close()
+            await platform.stop(self.signals.end_now)
+
+
+def _print(text: str) -> None:
+    sys.stdout.write(text + "\n")
+    sys.stdout.flush()
+
+
+def _report(done: Sequence[tuple[Scenario, Sequence[Run]]]) -> int:
+    """Print each scenario's verdict; return the exit status."""
+    verdicts = [scenario_verdict(wanted, runs) for wanted, runs in done]
+    for (wanted, runs), verdict in zip(done, verdicts, strict=True):
+        _print(f"{verdict:8} {sum(run.verdict == 'passed' for run in runs)}/{wanted.runs}  {wanted.name}")
+    return results.status(verdicts, [run for _, runs in done for run in runs])
+
+
+async def run(arguments: argparse.Namespace) -> int:
+    """Return 0 if all passed, 1 if some failed, 2 if nothing could be run, 3 if too few runs say anything."""
+    try:
+        suite = scenario.load([Path(file) for file in arguments.files])
+        flow, report, out = (Path(name) if name else None for name in (arguments.flow, arguments.junit, arguments.out))
+        file = ResultFile(out)
+        plan = runner.plan(suite, arguments.only, flow, arguments.seed, report)
+        plan.write_junit(file)
+    except (BadSuite, OSError, ValueError, TypeError) as error:
+        return _refuse(str(error))
+    if not Speech.available():
+        return _refuse("hum eval: the extra `speech` is not installed: pip install 'hum[speech]'")
+    keep_only(KEPT)
+    config = load(UpSettings)
+    home.require(config.home)
+    _print(f"{plan.calls} calls, of at most {plan.most_minutes:g} minutes together.")
+    async with scratch_home(config.home, "eval") as folder:
+        evaluation = Evaluation(on_free_ports(config, folder), Signals(), plan, file)
+        running = asyncio.create_task(evaluation.run())
+        stopping = asyncio.create_task(evaluation.signals.stop.wait())
+        try:
+            await asyncio.wait({running, stopping}, return_when=asyncio.FIRST_COMPLETED)
+            if not running.done():
+                running.cancel()
+            return _report(await running)
+        except asyncio.CancelledError:
+            return INTERRUPTED
+        except (AlreadyRunning, CallFailed, RequestFailed, StartFailed, aiohttp.ClientError) as error:
+            return _refuse(f"hum eval: {error}")
+        finally:
+            stopping.cancel()
+
+
+def _refuse(sentence: str) -> int:
+    sys.stderr.write(f"{sentence}\n")
+    return IMPOSSIBLE

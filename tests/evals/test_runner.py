@@ -1,0 +1,135 @@
+"""A run that says nothing of the agent is repeated, and what has a verdict is not run again."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from evals import runner, scenario
+from evals.brains import Action
+from evals.results import ResultFile
+from evals.runner import Called, CallFailed, FlowFile, SuitePlan
+from evals.scenario import BadSuite, Scenario
+from evals.validity import Conduct
+
+SUITE = """\
+- name: books
+  flow: flow.yaml
+  facts:
+    wish: {say: A cleaning., when: help you}
+  expect:
+    - understood: cleaning
+    - first_answer_p95_ms: 1500
+  runs: 1
+"""
+FLOW = "flow: {name: Clinic}\nstand_in: {otherwise: Hm.}\n"
+WISH = Action("say", "A cleaning.", ("wish",))
+PASSING = Called(
+    record={
+        "transcript": [
+            {"role": "agent", "text": "How can I help you?"},
+            {"role": "caller", "text": "A cleaning."},
+            {"role": "agent", "text": "Goodbye."},
+        ],
+        "latency": {"turns": [{"first_answer_ms": 800}]},
+        "interruptions": [],
+        "tool_activity": [],
+    },
+    streams=[],
+    conduct=Conduct([WISH]),
+    gave_up=False,
+    seconds=20.0,
+    lateness_ms=10.0,
+    caller_heard=["How can I help you?"],
+)
+DEAF = replace(PASSING, record={**PASSING.record, "transcript": [{"role": "agent", "text": "How can I help you?"}]})
+SLOW = replace(PASSING, record={**PASSING.record, "latency": {"turns": [{"first_answer_ms": 4_000}]}})
+MUTE = replace(PASSING, conduct=Conduct([]))
+#: Late by less than the machine may have been, and by more.
+LATE = replace(
+    PASSING, record={**PASSING.record, "latency": {"turns": [{"first_answer_ms": 2_000}]}}, lateness_ms=200.0
+)
+SLOW_AND_LATE = replace(SLOW, lateness_ms=200.0)
+UNREACHED = CallFailed("the call was not connected")
+
+
+class Line:
+    """A telephone whose calls are written down."""
+
+    def __init__(self, *calls: Called | Exception) -> None:
+        self._calls = iter(calls)
+        self.seeds: list[int] = []
+
+    async def place(self, _scenario: Scenario, _flow: FlowFile, seed: int) -> Called:
+        self.seeds.append(seed)
+        call = next(self._calls)
+        if isinstance(call, Exception):
+            raise call
+        return call
+
+
+@pytest.fixture
+def plan(tmp_path: Path) -> Callable[[], SuitePlan]:
+    (tmp_path / "s.yaml").write_text(SUITE)
+    (tmp_path / "flow.yaml").write_text(FLOW)
+    return lambda: runner.plan(scenario.load([tmp_path / "s.yaml"]), "", None, 1, tmp_path / "r.xml")
+
+
+@pytest.mark.parametrize(
+    ("calls", "verdicts", "kinds"),
+    [
+        ([PASSING], ["passed"], []),
+        ([DEAF], ["failed"], ["understanding"]),
+        ([SLOW], ["failed"], ["latency"]),
+        ([replace(PASSING, gave_up=True)], ["failed"], ["ended"]),
+        ([MUTE, PASSING], ["invalid", "passed"], []),
+        ([MUTE, MUTE, MUTE], ["invalid"] * 3, ["caller", "caller"]),
+        ([UNREACHED, PASSING], ["error", "passed"], []),
+        ([UNREACHED, UNREACHED], ["error"] * 2, ["infrastructure"]),
+        ([LATE, PASSING], ["error", "passed"], []),
+        ([SLOW_AND_LATE], ["failed"], ["latency"]),
+    ],
+)
+async def test_runs_until_there_is_a_verdict(
+    plan: Callable[[], SuitePlan], calls: Sequence[Any], verdicts: Sequence[str], kinds: Sequence[str]
+) -> None:
+    file, line = ResultFile(None), Line(*calls)
+    await runner.run(plan(), line.place, file, lambda _: None)
+    assert [run.verdict for run in file.runs] == verdicts
+    assert [kind for kind, _ in file.runs[-1].reasons] == kinds
+    assert len(set(line.seeds)) == 1 + sum(verdict == "invalid" for verdict in verdicts[:-1])
+
+
+async def test_a_later_start_runs_what_has_no_verdict(plan: Callable[[], SuitePlan], tmp_path: Path) -> None:
+    out = tmp_path / "runs.jsonl"
+    for line, count in ((Line(UNREACHED, UNREACHED), 2), (Line(PASSING), 3), (Line(), 3)):
+        await runner.run(plan(), line.place, ResultFile(out), lambda _: None)
+        assert len(ResultFile(out).runs) == count
+    (tmp_path / "flow.yaml").write_text(FLOW.replace("Clinic", "Another"))
+    await runner.run(plan(), Line(DEAF).place, file := ResultFile(out), lambda _: None)
+    assert [run.verdict for run in file.runs][-1] == "failed", "another flow is another agent"
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("name: Clinic", "flow.yaml:1: a flow's file has the key `flow`"),
+        ("flow: {}\nstandin: {}", "flow.yaml:2: unknown key 'standin'"),
+        ("flow: {}\nstand_in: []", "flow.yaml:2: stand_in is a script"),
+        ("flow: {}\nstand_in: {rules: [{when: '(', say: x}]}", "flow.yaml:2: .*not a regular expression"),
+        ("flow: {", "flow.yaml:1: "),
+    ],
+)
+def test_a_bad_flow_is_refused(plan: Callable[[], SuitePlan], tmp_path: Path, text: str, sentence: str) -> None:
+    (tmp_path / "flow.yaml").write_text(text)
+    with pytest.raises(BadSuite, match=sentence):
+        plan()
+
+
+def test_a_suite_without_the_wanted_scenario_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "s.yaml").write_text(SUITE)
+    (tmp_path / "flow.yaml").write_text(FLOW)
+    with pytest.raises(BadSuite, match="no scenario has 'cancels' in its name; there are books"):
+        runner.plan(scenario.load([tmp_path / "s.yaml"]), "cancels", None, 1, None)
