@@ -254,6 +254,7 @@ async def belongings(edge: Edge) -> dict[str, str]:
             "id"
         ],
         "contacts": (await http.post("/api/contacts", json={"phone_e164": "+13175550156"})).json()["id"],
+        "links": (await http.post("/api/contacts", json={"phone_e164": "+13175550159"})).json()["id"],
         "imports": (await http.post("/api/contacts/import", json={"csv": "phone\n1"})).json()["id"],
         **await texts_of(http),
         **await webhook_of(http),
@@ -265,6 +266,8 @@ async def belongings(edge: Edge) -> dict[str, str]:
         "knowledge": (await http.post("/api/knowledge", json={"name": "Rules", "text": "Closed."})).json()["id"],
         "voicemails": await leave_voicemail(db, ids.require(Kind.ORGANIZATION, owner), ids.require(Kind.CALL, call)),
     }
+    link = await http.post(f"/api/contacts/{made['contacts']}/links", json={"linked_id": made["links"]})
+    assert link.status_code == 201, link.text
     await http.aclose()
     return made
 
