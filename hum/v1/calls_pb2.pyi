@@ -957,7 +957,7 @@ class CallDetail(message.Message):
     def latency(self) -> CallLatency: ...
     @builtins.property
     def notes(self) -> containers.RepeatedCompositeFieldContainer[review_pb2.CallNote]:
-        """Notes on the call, newest first; at most 200."""
+        """Notes on the call, newest first; at most 200, and about 1 MB."""
 
     @builtins.property
     def voicemail(self) -> review_pb2.Voicemail:
