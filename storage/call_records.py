@@ -268,13 +268,13 @@ async def latest_turns(tx: Tx, id: UUID, before: int | None, limit: int) -> list
     return [ListedTurnRow(**row) for row in await tx.fetch(LATEST_TURNS, id, before, limit)]
 
 
-async def _detail_turns(tx: Tx, id: UUID, limit: int | None) -> tuple[Sequence[TurnRow], bool]:
+async def _detail_turns(tx: Tx, id: UUID, limit: int | None) -> tuple[list[TurnRow], bool]:
     """Return at most the `limit` latest turns, or `PAGE_BYTES` of them, in order, and whether there are earlier ones."""
     if limit is None:
         return await turns(tx, id), False
     latest = await latest_turns(tx, id, None, limit + 1)
     length = pages.length((row.size for row in latest), limit)
-    return latest[:length][::-1], len(latest) > length
+    return [*latest[:length][::-1]], len(latest) > length
 
 
 async def set_summary(

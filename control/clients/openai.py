@@ -211,14 +211,16 @@ class OpenAI:
         return self._connected
 
     def _connect(self) -> "AsyncOpenAI":
-        from openai import AsyncOpenAI, DefaultAsyncHttpxClient
+        from openai import AsyncOpenAI
+
+        from control.clients.openaihttp import BoundedClient
 
         return AsyncOpenAI(
             api_key=self._settings.openai_api_key or "none",
             base_url=self._settings.openai_base_url,
             timeout=self._seconds,
             max_retries=1,
-            http_client=DefaultAsyncHttpxClient(event_hooks={"response": [_leave_long_back_off_to_caller]}),
+            http_client=BoundedClient(event_hooks={"response": [_leave_long_back_off_to_caller]}),
         )
 
 

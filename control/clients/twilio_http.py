@@ -15,6 +15,7 @@ from twilio.base.exceptions import TwilioException, TwilioRestException, TwilioS
 from twilio.http import AsyncHttpClient
 from twilio.http.response import Response
 
+from hum import answers
 from hum.contract.errors import CarrierBusy, CarrierError
 
 T = TypeVar("T")
@@ -54,9 +55,12 @@ class Http(AsyncHttpClient):  # type: ignore[misc]  # the SDK is untyped
         async with self.session.request(
             method, url, params=params, data=data, headers=all_headers, allow_redirects=allow_redirects
         ) as answer:
+            body = await answers.read(answer.content.iter_any())
+            answers.require_few(body)
+            text = body.decode(errors="replace")
             if answer.status == TOO_MANY_REQUESTS:
-                raise _busy(answer.headers.get("Retry-After", ""), await answer.text())
-            return Response(answer.status, await answer.text(), answer.headers)
+                raise _busy(answer.headers.get("Retry-After", ""), text)
+            return Response(answer.status, text, answer.headers)
 
     async def close(self) -> None:
         await self.session.close()

@@ -131,6 +131,7 @@ def rows_of(method: MethodDescriptor) -> FieldDescriptor:
 
 def field_bytes(field: FieldDescriptor, above: tuple[str, ...]) -> int:
     """Return the most bytes of a field, by its rules in the contract or by `FIELDS`."""
+    assert field.containing_type is not None
     name = f"{field.containing_type.name}.{field.name}"
     if name in FIELDS:
         return FIELDS[name]
