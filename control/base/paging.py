@@ -50,8 +50,8 @@ class Cursors:
             return None
         try:
             blob = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
-        except (binascii.Error, ValueError) as error:
-            raise InvalidCursor("The cursor is invalid.") from error
+        except (binascii.Error, ValueError):
+            raise InvalidCursor("The cursor is invalid.") from None
         body, tag = blob[:-TAG_BYTES], blob[-TAG_BYTES:]
         if not is_equal(tag, self._tag(request, body)):
             raise InvalidCursor("The cursor is invalid, or belongs to another list or filter.")

@@ -74,7 +74,7 @@ class Embeddings:
             result = json.loads(body)
             return EmbeddingAnswer(_vectors(result, len(texts), self._dimensions), _spent(result, self._model))
         except (aiohttp.ClientError, TimeoutError, ValueError, KeyError, TypeError) as error:
-            raise ModelError(f"no embeddings: {error!r}"[:300]) from error
+            raise ModelError(f"no embeddings: {error!r}"[:300]) from None
 
 
 def _spent(answer: Any, model: str) -> ModelUsage:

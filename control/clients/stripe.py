@@ -194,10 +194,10 @@ async def _converted_errors() -> AsyncIterator[None]:
         status = error.http_status
         LOG.warning("a request to Stripe failed", status=status, code=error.code, request=error.request_id)
         if status is None or status >= INTERNAL or status in TRY_LATER:
-            raise PaymentError("The payment provider does not answer; try again in a moment.") from error
+            raise PaymentError("The payment provider does not answer; try again in a moment.") from None
         if isinstance(error, stripe.CardError):
-            raise PaymentDeclined("The payment was declined; change how it is paid in the portal.") from error
-        raise PaymentRefused("The payment provider refused the request; the operator's log says why.") from error
+            raise PaymentDeclined("The payment was declined; change how it is paid in the portal.") from None
+        raise PaymentRefused("The payment provider refused the request; the operator's log says why.") from None
     except (
         aiohttp.ClientError,
         TimeoutError,

@@ -140,4 +140,4 @@ def _parsed(body: bytes) -> list[Upload]:
             for element in root.iter(f"{space}Upload")
         ]
     except (ET.ParseError, ValueError) as error:
-        raise StoreFault(f"uploads in parts are listed in a way that can't be read: {error}") from error
+        raise StoreFault(f"uploads in parts are listed in a way that can't be read: {error}") from None
