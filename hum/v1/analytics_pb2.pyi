@@ -667,7 +667,7 @@ class GetDashboardResponse(message.Message):
     def days(self) -> containers.RepeatedCompositeFieldContainer[DayFigures]: ...
     @builtins.property
     def recent_calls(self) -> containers.RepeatedCompositeFieldContainer[calls_pb2.Call]:
-        """The latest five."""
+        """The latest five; none for a key without the scope `calls:read`."""
 
     def __init__(
         self,
