@@ -5878,6 +5878,14 @@ CREATE TRIGGER campaigns_tell AFTER INSERT ON public.campaigns FOR EACH ROW EXEC
 
 CREATE TRIGGER campaigns_tell_change AFTER UPDATE ON public.campaigns FOR EACH ROW WHEN (((((old.name IS DISTINCT FROM new.name) OR (old.status IS DISTINCT FROM new.status)) OR (old.reason IS DISTINCT FROM new.reason)) OR (old.launched_at IS DISTINCT FROM new.launched_at))) EXECUTE FUNCTION hum.tell_campaign();
 
+-- TRIGGER contact_links contact_links_told_first
+
+CREATE TRIGGER contact_links_told_first AFTER INSERT OR DELETE ON public.contact_links FOR EACH ROW EXECUTE FUNCTION hum.tell_owner('contact', 'first_id');
+
+-- TRIGGER contact_links contact_links_told_second
+
+CREATE TRIGGER contact_links_told_second AFTER INSERT OR DELETE ON public.contact_links FOR EACH ROW EXECUTE FUNCTION hum.tell_owner('contact', 'second_id');
+
 -- TRIGGER contacts contacts_changed
 
 CREATE TRIGGER contacts_changed AFTER UPDATE ON public.contacts FOR EACH ROW WHEN ((((((((((old.name IS DISTINCT FROM new.name) OR (old.email IS DISTINCT FROM new.email)) OR (old.company IS DISTINCT FROM new.company)) OR (old.notes IS DISTINCT FROM new.notes)) OR (old.tags IS DISTINCT FROM new.tags)) OR (old.attributes_json IS DISTINCT FROM new.attributes_json)) OR (old.carrier IS DISTINCT FROM new.carrier)) OR (old.line_type IS DISTINCT FROM new.line_type)) OR (old.caller_name IS DISTINCT FROM new.caller_name))) EXECUTE FUNCTION hum.tell_change('contact');
@@ -5889,6 +5897,10 @@ CREATE TRIGGER contacts_conversations AFTER UPDATE OF name, company ON public.co
 -- TRIGGER contacts contacts_gone
 
 CREATE TRIGGER contacts_gone AFTER DELETE ON public.contacts FOR EACH ROW EXECUTE FUNCTION hum.tell_gone('contact');
+
+-- TRIGGER contacts contacts_looked_up
+
+CREATE TRIGGER contacts_looked_up AFTER UPDATE OF looked_up_at ON public.contacts FOR EACH ROW WHEN (((old.looked_up_at IS DISTINCT FROM new.looked_up_at) AND (NOT (((old.carrier IS DISTINCT FROM new.carrier) OR (old.line_type IS DISTINCT FROM new.line_type)) OR (old.caller_name IS DISTINCT FROM new.caller_name))))) EXECUTE FUNCTION hum.tell_change('contact');
 
 -- TRIGGER contacts contacts_made
 
@@ -6041,6 +6053,10 @@ CREATE TRIGGER numbers_gone AFTER DELETE ON public.numbers FOR EACH ROW EXECUTE 
 -- TRIGGER numbers numbers_made
 
 CREATE TRIGGER numbers_made AFTER INSERT ON public.numbers FOR EACH ROW EXECUTE FUNCTION hum.tell_change('number');
+
+-- TRIGGER numbers numbers_text_changed
+
+CREATE TRIGGER numbers_text_changed AFTER UPDATE OF missed_call_text ON public.numbers FOR EACH ROW WHEN ((old.missed_call_text IS DISTINCT FROM new.missed_call_text)) EXECUTE FUNCTION hum.tell_change('number');
 
 -- TRIGGER opt_outs opt_outs_of_recipients
 

@@ -231,6 +231,7 @@ class GetAnalyticsRequest(message.Message):
     with both of them, `days` must be unset.
     """
     flow_id: builtins.str
+    """Only the calls of one flow."""
     time_zone: builtins.str
     """The time zone that defines the days; the organization's when unset."""
     first_day: builtins.str

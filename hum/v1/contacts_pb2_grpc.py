@@ -133,7 +133,7 @@ class ContactsServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def CreateContact(self, request, context):
-        """Creates a contact.  `ALREADY_EXISTS` when the organization has one with this number.
+        """Creates a contact: a number, with a name and what else is known.  `ALREADY_EXISTS` when the organization has one with this number.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

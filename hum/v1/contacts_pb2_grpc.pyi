@@ -37,7 +37,7 @@ class ContactsServiceStub:
     ListContacts: _grpc.UnaryUnaryMultiCallable[_contacts_pb2.ListContactsRequest, _contacts_pb2.ListContactsResponse]
     """Finds contacts, newest first."""
     CreateContact: _grpc.UnaryUnaryMultiCallable[_contacts_pb2.CreateContactRequest, _contacts_pb2.CreateContactResponse]
-    """Creates a contact.  `ALREADY_EXISTS` when the organization has one with this number."""
+    """Creates a contact: a number, with a name and what else is known.  `ALREADY_EXISTS` when the organization has one with this number."""
     ImportContacts: _grpc.UnaryUnaryMultiCallable[_contacts_pb2.ImportContactsRequest, _contacts_pb2.ImportContactsResponse]
     """Creates and updates contacts from CSV: good rows are imported, bad ones are listed with their line numbers and
     change nothing.  An empty cell leaves its field unchanged.  The file is stored and imported by a worker;
@@ -96,7 +96,7 @@ class ContactsServiceAsyncStub(ContactsServiceStub):
     ListContacts: _aio.UnaryUnaryMultiCallable[_contacts_pb2.ListContactsRequest, _contacts_pb2.ListContactsResponse]  # type: ignore[assignment]
     """Finds contacts, newest first."""
     CreateContact: _aio.UnaryUnaryMultiCallable[_contacts_pb2.CreateContactRequest, _contacts_pb2.CreateContactResponse]  # type: ignore[assignment]
-    """Creates a contact.  `ALREADY_EXISTS` when the organization has one with this number."""
+    """Creates a contact: a number, with a name and what else is known.  `ALREADY_EXISTS` when the organization has one with this number."""
     ImportContacts: _aio.UnaryUnaryMultiCallable[_contacts_pb2.ImportContactsRequest, _contacts_pb2.ImportContactsResponse]  # type: ignore[assignment]
     """Creates and updates contacts from CSV: good rows are imported, bad ones are listed with their line numbers and
     change nothing.  An empty cell leaves its field unchanged.  The file is stored and imported by a worker;
@@ -164,7 +164,7 @@ class ContactsServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _contacts_pb2.CreateContactRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_contacts_pb2.CreateContactResponse, _abc.Awaitable[_contacts_pb2.CreateContactResponse]]:
-        """Creates a contact.  `ALREADY_EXISTS` when the organization has one with this number."""
+        """Creates a contact: a number, with a name and what else is known.  `ALREADY_EXISTS` when the organization has one with this number."""
 
     @_abc_1.abstractmethod
     def ImportContacts(

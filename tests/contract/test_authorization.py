@@ -253,7 +253,7 @@ async def belongings(edge: Edge) -> dict[str, str]:
         "invites": (await http.post("/api/team/invites", json={"email": "x@example.com", "role": "viewer"})).json()[
             "id"
         ],
-        "contacts": (await http.post("/api/contacts", json={"phone_e164": "+13175550156"})).json()["id"],
+        **await contacts_of(http),
         "imports": (await http.post("/api/contacts/import", json={"csv": "phone\n1"})).json()["id"],
         **await texts_of(http),
         **await webhook_of(http),
@@ -267,6 +267,16 @@ async def belongings(edge: Edge) -> dict[str, str]:
     }
     await http.aclose()
     return made
+
+
+async def contacts_of(http: httpx.AsyncClient) -> dict[str, str]:
+    """A contact, and another one that is linked with it."""
+    contact, linked = [
+        (await http.post("/api/contacts", json={"phone_e164": number})).json()["id"]
+        for number in ("+13175550156", "+13175550157")
+    ]
+    (await http.post(f"/api/contacts/{contact}/links", json={"linked_id": linked})).raise_for_status()
+    return {"contacts": contact, "links": linked}
 
 
 async def texts_of(http: httpx.AsyncClient) -> dict[str, str]:

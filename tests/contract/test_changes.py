@@ -14,7 +14,7 @@ from control.identity import usecases as identity
 from hum import ids
 from hum.ids import Kind
 from hum.v1 import runtime_pb2
-from storage import approvals, crm, mcp
+from storage import approvals, contacts, crm, mcp
 from tests.contract.conftest import Edge
 from tests.contract.inbox import numbered, organization, receive, started
 from tests.contract.test_authorization import belongings
@@ -104,6 +104,27 @@ async def test_what_people_and_agents_leave_is_told(edge: Edge) -> None:
         for path, kind in (("webhooks", "webhook"), ("contacts", "contact")):
             await http.delete(f"/api/{path}/{owned[path]}")
             await changed(stream, kind, owned[path])
+
+
+async def test_links_and_look_ups_of_contacts_and_the_text_to_missed_callers_are_told(edge: Edge) -> None:
+    owned = await belongings(edge)
+    async with client_of(edge, owned) as http:
+        one, number = owned["contacts"], owned["numbers"]
+        other = (await http.post("/api/contacts", json={"phone_e164": "+13175550131"})).json()["id"]
+        assert (await http.patch(f"/api/numbers/{number}", json={"sms_enabled": True})).status_code == 200
+        async with told(http) as stream:
+            assert (await http.post(f"/api/contacts/{one}/links", json={"linked_id": other})).status_code == 201
+            pair = [{"kind": "contact", "id": id} for id in sorted((one, other))]
+            assert [(await stream.next())[1] for _ in pair] == pair
+            assert (await http.delete(f"/api/contacts/{other}/links/{one}")).status_code == 204
+            assert [(await stream.next())[1] for _ in pair] == pair
+            async with edge.plane.control.db.system() as tx:
+                # The carrier knows nothing of it, as before.
+                await contacts.record_lookup(tx, ids.require(Kind.CONTACT, other), {})
+            assert await stream.next() == ("resource.changed", {"kind": "contact", "id": other})
+            change = {"missed_call_text": "Sorry we missed you."}
+            assert (await http.patch(f"/api/numbers/{number}", json=change)).status_code == 200
+            assert await stream.next() == ("resource.changed", {"kind": "number", "id": number})
 
 
 async def test_tools_and_the_systems_behind_them_are_told(edge: Edge) -> None:

@@ -3,6 +3,7 @@
 import asyncio
 
 import httpx
+import pytest
 
 from control.contacts import links
 from tests.contract.conftest import Edge
@@ -71,6 +72,8 @@ async def test_links_that_make_no_sense_are_refused(edge: Edge) -> None:
     answers = await asyncio.gather(*(link(http, each, first) for each in others[links.MOST_LINKS - 1 :]))
     assert sorted(answer.status_code for answer in answers) == [201, 402, 402]
     assert len(await linked(http, first)) == links.MOST_LINKS
+    refusal = next(answer.json()["error"] for answer in answers if answer.status_code == 402)
+    assert refusal["message"] == "A contact has at most 20 links; remove one first."
 
 
 async def test_a_limited_member_links_and_sees_only_contacts_that_they_see(edge: Edge) -> None:
@@ -91,3 +94,25 @@ async def test_a_limited_member_links_and_sees_only_contacts_that_they_see(edge:
     assert (await link(operator, seen, second)).status_code == 201
     assert await linked(operator, seen) == [second]
     assert sorted(await linked(http, seen)) == sorted([second, hidden])
+
+
+async def test_the_limit_counts_links_that_a_limited_member_does_not_see(
+    edge: Edge, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(links, "MOST_LINKS", 1)
+    owned = await belongings(edge)
+    http = await owner_of(edge, owned)
+    other = await numbered(edge, http, "+13175550300")
+    operator, user = await member(edge, http, "operator")
+    await limit(http, user, other)
+    seen, second, third = [(await started(operator, other, f"+1317555017{n}"))["contact"]["id"] for n in range(7, 10)]
+    hidden = (await http.post("/api/contacts", json={"phone_e164": "+13175550301"})).json()["id"]
+    assert (await link(http, seen, hidden)).status_code == 201
+    for pair in ((seen, second), (second, seen)):
+        refused = await link(operator, *pair)
+        assert refused.status_code == 402
+        assert refused.json()["error"]["message"] == "A contact has at most 1 links; remove one first."
+    assert await linked(operator, seen) == []
+    # The whole organization was seen for the count alone.
+    assert (await link(operator, second, hidden)).status_code == 404
+    assert (await link(operator, second, third)).status_code == 201

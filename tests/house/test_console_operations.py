@@ -18,9 +18,6 @@ CONSOLE = ROOT / "console" / "src"
 UNUSED = {
     "backfillContacts": "not yet: contacts of the calls before contacts were kept are made by a program",
     "getBackfill": "not yet: as for `backfillContacts`",
-    "addContactLink": "not yet: a contact's page does not show its links",
-    "listContactLinks": "not yet: as for `addContactLink`",
-    "removeContactLink": "not yet: as for `addContactLink`",
     "testCall": "not yet: an agent is tried by text and from the browser, and calls anybody by *Place a call*",
     "getFlowTool": "the list of an agent's tools has all of each",
     "getOptOut": "the list of opt-outs is asked by the contact's number",

@@ -235,6 +235,57 @@ test("contacts are ticked, get a tag and lose it; the way back; the filter by ta
   await expect(page.getByRole("checkbox", { name: "Tick Ada Byron" })).toBeVisible();
 });
 
+test("contacts that belong together are linked and unlinked; another desk sees it at once", async ({ admin, context }) => {
+  const { page } = admin;
+  const made = async (name: string): Promise<string> => (await admin.api<{ id: string }>("POST", "/api/contacts", { phone_e164: stranger(), name, company: "The Okri family of Lakeside Avenue, and all their cousins" })).id;
+  const ada = await made("Ada Okri");
+  const ben = await made("Ben Okri");
+  await made("Cleo Okri");
+  const linked = listed<{ name: string }>(admin, `/api/contacts/${ada}/links`, "contacts");
+  const other = await context.newPage();
+  await other.goto(`${admin.url}/contacts/${ben}`);
+  const card = (of: typeof page) => of.locator("section").filter({ has: of.getByRole("heading", { name: "Belongs with" }) });
+  await expect(card(other).getByRole("searchbox")).toBeVisible();
+
+  await admin.go(`/contacts/${ada}`);
+  await card(page).getByRole("searchbox", { name: "Find a contact to link" }).fill("Okri");
+  await expect(card(page).getByRole("button", { name: "Link Cleo Okri" })).toBeVisible();
+  await expect(card(page).getByRole("button", { name: "Link Ada Okri" })).toHaveCount(0);
+  await admin.isRightInEverySize();
+  await card(page).getByRole("button", { name: "Link Ben Okri" }).click();
+  await expect.poll(linked).toMatchObject([{ name: "Ben Okri" }]);
+  await expect(card(page).getByRole("button", { name: "Unlink Ben Okri" })).toBeVisible();
+  await expect(card(other).getByRole("link", { name: "Ada Okri" })).toBeVisible();
+  await admin.isRightInEverySize();
+
+  await card(page).getByRole("button", { name: "Unlink Ben Okri" }).click();
+  await expect.poll(linked).toEqual([]);
+  await page.getByRole("button", { name: "Undo" }).click();
+  await expect.poll(linked).toMatchObject([{ name: "Ben Okri" }]);
+  await card(page).getByRole("link", { name: "Ben Okri" }).click();
+  await expect(page).toHaveURL(new RegExp(`/contacts/${ben}$`));
+  await card(page).getByRole("button", { name: "Unlink Ada Okri" }).click();
+  await expect.poll(linked).toEqual([]);
+  await expect(card(other).getByRole("link")).toHaveCount(0);
+});
+
+test("the carrier is asked again about a contact, and its answer appears", async ({ admin, where }) => {
+  const { page } = admin;
+  const e164 = stranger();
+  const listing = { caller_name: "RUIZ ANA", caller_type: "CONSUMER", carrier_name: "Lakeside Mobile", type: "mobile" };
+  const answer = await fetch(`${where.carrier_url}/sandbox/lookups/${e164}`, { method: "PUT", headers: { "Content-Type": "application/json" }, body: JSON.stringify(listing) });
+  expect(answer.status).toBe(204);
+  const { id } = await admin.api<{ id: string }>("POST", "/api/contacts", { phone_e164: e164, name: "Ana Ruiz" });
+  const one = (): Promise<Record<string, unknown>> => admin.api("GET", `/api/contacts/${id}`);
+  expect(await one()).toMatchObject({ looked_up_at: null, carrier: null });
+  await admin.go(`/contacts/${id}`);
+  await page.getByRole("button", { name: "Look up again" }).click();
+  await expect(page.getByText("The carrier is being asked.", { exact: false })).toBeVisible();
+  await expect.poll(one).toMatchObject({ name: "Ana Ruiz", carrier: "Lakeside Mobile", line_type: "mobile" });
+  await expect(page.getByLabel("Network")).toHaveValue("Lakeside Mobile");
+  await expect(page.getByRole("button", { name: "Look up again" })).toBeHidden();
+});
+
 test("a number is bought, set up, held against the carrier, and released", async ({ admin }) => {
   const { page } = admin;
   interface PhoneNumber {

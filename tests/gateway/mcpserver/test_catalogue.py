@@ -21,11 +21,11 @@ CATALOGUE = Catalogue(BINDINGS, DOCUMENT)
 UNCONFIRMED = {
     "addCallNote", "addCallTag", "addCampaignRecipients", "addContactLink", "addOptOut", "closeConversation", "createCampaign", "createContact", "createFlow",
     "createKnowledge", "createSmsTemplate", "duplicateFlow", "markConversationRead", "pauseCampaign", "reopenConversation", "updateCallNote", "updateCampaign",
-    "updateContact", "updateConversation", "updateFlow", "updateKnowledge", "updateNumber", "updateSmsTemplate", "updateVoicemail",
+    "updateContact", "updateConversation", "updateFlow", "updateKnowledge", "updateSmsTemplate", "updateVoicemail",
 }  # fmt: skip
 #: Buying, sending, launching, deleting, revoking, provisioning, billing, access, secrets, where data goes: some of each.
 CONFIRMED = {
-    "buyNumber", "registerNumber", "releaseNumber", "sendMessage", "placeCall", "testCall", "placeBrowserCall", "sayOnCall", "transferCall",
+    "buyNumber", "registerNumber", "releaseNumber", "updateNumber", "sendMessage", "placeCall", "testCall", "placeBrowserCall", "sayOnCall", "transferCall",
     "hangUpCall", "launchCampaign", "cancelCampaign", "deleteContact", "eraseContact", "deleteFlow", "revokeApiKey", "createApiKey",
     "createCheckout", "updateSubscription", "createInvite", "updateMember", "removeMember", "updateOrganization", "createWebhook",
     "updateWebhook", "rotateWebhookSecret", "replayWebhook", "createCrmConnector", "importContacts", "resolveMessage", "removeOptOut",

@@ -386,7 +386,7 @@ const sentences: Refusals["sentences"] = [
   ["The call was answered; hang it up.", "La llamada se contestó; cuelgue."],
   ["The call was handed over too often.", "La llamada se pasó demasiadas veces."],
   ["The call was transferred too often.", "La llamada se transfirió demasiadas veces."],
-  ["The contact has {n} links, and {limit} is the limit; remove one first.", "El contacto tiene {n} vínculos, y el límite es {limit}; quite uno primero."],
+  ["A contact has at most {n} links; remove one first.", "Un contacto tiene como máximo {n} vínculos; quite uno primero."],
   ["These contacts are not linked.", "Estos contactos no están vinculados."],
   ["The call has {n} tags, and {limit} is the limit; remove one first.", "La llamada tiene {n} etiquetas, y el límite es {limit}; quite una primero."],
   ["No agent is on the call at the moment.", "En este momento no hay ningún agente en la llamada."],

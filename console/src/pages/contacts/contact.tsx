@@ -12,6 +12,7 @@ import { toast } from "@/ui/toast";
 import { Attributes } from "./attributes";
 import { Danger, Permissions } from "./danger";
 import { Fields, Notes, TagsCard } from "./fields";
+import { Links } from "./links";
 
 export type ContactRow = Schemas["Contact"];
 
@@ -51,6 +52,7 @@ export function Contact() {
         </div>
         <div className="grid content-start gap-4">
           <TagsCard contact={contact} />
+          <Links id={contact.id} />
           <Between e164={contact.phone_e164} />
           <Line contact={contact} />
           <Permissions contact={contact} />
