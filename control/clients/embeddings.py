@@ -18,6 +18,8 @@ from control.clients.openai import ModelError, ModelUsage, retry_after_seconds
 from hum import answers
 from hum.settings import ModelSettings
 
+#: The most bytes of a number of an embedding, and of what stands around it.
+NUMBER_BYTES = 32
 Vectors = NDArray[np.float32]
 """A row per text, each of length 1."""
 
@@ -68,10 +70,11 @@ class Embeddings:
                     raise ModelError(
                         f"the embeddings endpoint answered {answer.status}", retry_after_seconds(answer.headers)
                     )
-                body = await answers.read(answer.content.iter_any())
-            # Some servers send a list of numbers in spite of `encoding_format`.
-            answers.require_few(body, len(texts) * (self._dimensions + 20) + 100)
-            result = json.loads(body)
+                # Some servers send a list of numbers in spite of `encoding_format`.
+                numbers = len(texts) * (self._dimensions + 20) + 100
+                received = await answers.read(answer.content.iter_any(), numbers * NUMBER_BYTES)
+            answers.require_few(received, numbers)
+            result = json.loads(received)
             return EmbeddingAnswer(_vectors(result, len(texts), self._dimensions), _spent(result, self._model))
         except (aiohttp.ClientError, TimeoutError, ValueError, KeyError, TypeError) as error:
             raise ModelError(f"no embeddings: {error!r}"[:300]) from None

@@ -131,7 +131,7 @@ async def _fill(edge: Edge, org: UUID, large: LargeList) -> None:
 async def _pages(http: httpx.AsyncClient, large: LargeList) -> list[list[Any]]:
     pages, after = list[list[Any]](), dict[str, str]()
     while not pages or after:
-        answer = await http.get(large.path, params={"limit": 50} | after)
+        answer = await http.get(large.path, params={"limit": "50"} | after)
         assert answer.status_code == 200, (large.path, answer.text[:500])
         assert len(answer.content) < PAGE_BYTES + 2 * large.large * KIB, large.path
         told = answer.json()

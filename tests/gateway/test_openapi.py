@@ -264,6 +264,8 @@ def test_addresses_and_phone_numbers_of_requests_say_what_they_are() -> None:
         (name(binding), parameter["name"])
         for binding in BINDINGS
         for parameter in operation(binding)["parameters"]
-        if parameter["in"] == "query" and parameter["name"] not in {"limit", "cursor"} and "description" not in parameter
+        if parameter["in"] == "query"
+        and parameter["name"] not in {"limit", "cursor"}
+        and "description" not in parameter
     }
     assert undescribed == set()
