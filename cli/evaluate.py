@@ -24,10 +24,13 @@ from cli.simulate import CallTarget
 from evals import results, runner, scenario
 from evals.brains import FactsBrain, ScriptBrain
 from evals.checks import CarrierAudio
+from evals.flowfile import FlowFile, at_address
 from evals.livecaller import LiveCaller
 from evals.results import IMPOSSIBLE, ResultFile, Run, scenario_verdict
-from evals.runner import Called, CallFailed, FlowFile, SuitePlan
+from evals.runner import Called, CallFailed, SuitePlan
 from evals.scenario import BadSuite, Scenario
+from evals.toolserver import ToolServer
+from evals.world import RunningWorld, World
 from hum.clock import monotonic_ms
 from hum.process import home
 from hum.process.homelock import AlreadyRunning
@@ -57,6 +60,8 @@ KEPT = frozenset(
         "OPENAI_BASE_URL",
     }
 )
+#: The flows' tools ask the runner's tool server.
+TOOLS_ON_LOOPBACK = {"HUM_EGRESS_ALLOW": "127.0.0.1/32"}
 ENDED = frozenset({"completed", "failed", "canceled", "no_answer", "busy"})
 
 
@@ -64,26 +69,56 @@ class Telephone:
     """Calls to one number of one organization, whose flow is the scenario's."""
 
     def __init__(
-        self, client: Client, target: CallTarget, number: tuple[str, str], model_url: str, speech: Speech
+        self,
+        client: Client,
+        target: CallTarget,
+        number: tuple[str, str],
+        model_url: str,
+        speech: Speech,
+        tools: ToolServer,
     ) -> None:
         self._client, self._target, self._speech, self._model_url = client, target, speech, model_url
+        self._tools = tools
         self._e164, self._number_id = number
         self._flows: list[FlowFile] = []
         self._flow_ids: list[str] = []
+        self._secrets = set[str]()
 
     async def create_flows(self, flows: Iterable[FlowFile]) -> None:
         """Create all flows, so that one that is refused is known before the first call.  Raises RequestFailed."""
         for flow in flows:
             if flow not in self._flows:
                 made = await self._client.post("/api/flows", dict(flow.flow))
+                await self._create_tools(flow, made["id"])
                 self._flows.append(flow)
                 self._flow_ids.append(made["id"])
+
+    async def _create_tools(self, flow: FlowFile, flow_id: str) -> None:
+        """Create a flow's tools with the tool server's addresses, and bind them.  Raises RequestFailed."""
+        for name in flow.secrets:
+            if name not in self._secrets:
+                secret = {"name": name, "host": "127.0.0.1", "value": secrets.token_hex(8)}
+                await self._client.post("/api/tool-secrets", secret)
+                self._secrets.add(name)
+        number = len(self._flows)
+        addresses = self._tools.add(flow, number)
+        for tool in flow.tools:
+            name = tool["name"]
+            # Flows may have tools of one name, and an organization has one of each.
+            created = {**at_address(tool, addresses[name]), "name": f"{name[:50]}_{number}"}
+            made = await self._client.post("/api/tools", created)
+            await self._client.post(f"/api/flows/{flow_id}/tools", {"tool_id": made["id"], "name": name})
 
     async def place(self, wanted: Scenario, flow: FlowFile, seed: int) -> Called:
         """Place one call and return what came of it.  Raises CallFailed."""
         try:
             await self._set_flow(flow)
-            return await self._call(wanted, seed)
+            caller = f"+1317555{secrets.randbelow(9000) + 1000}"
+            world = self._tools.begin(caller, wanted.world or World())
+            try:
+                return await self._call(wanted, caller, world, seed)
+            finally:
+                self._tools.end(caller)
         except (RequestFailed, aiohttp.ClientError, TimeoutError) as error:
             raise CallFailed(str(error) or "a part did not answer in time") from error
 
@@ -96,7 +131,7 @@ class Telephone:
                 if answer.status >= 400:
                     raise CallFailed(f"the stand-in model refuses its script: {await answer.text()}")
 
-    async def _call(self, wanted: Scenario, seed: int) -> Called:
+    async def _call(self, wanted: Scenario, from_: str, world: RunningWorld, seed: int) -> Called:
         persona = wanted.persona
         brain = FactsBrain(wanted.facts, wanted.most_turns) if wanted.brain == "facts" else ScriptBrain(wanted.script)
 
@@ -109,7 +144,7 @@ class Telephone:
             account_sid=self._target.account_sid,
             auth_token=self._target.auth_token,
             to=self._e164,
-            from_=f"+1317555{secrets.randbelow(9000) + 1000}",
+            from_=from_,
             caller=caller,
             path=Network(seed=seed),
             status_callback=f"{self._target.public_url}/twilio/voice/status",
@@ -129,7 +164,15 @@ class Telephone:
         record = await self._record(simulate.call_id(call))
         seconds = (monotonic_ms() - began_ms) / 1000
         return Called(
-            record, _played(call), caller.conduct, caller.gave_up, seconds, call.worst_lateness_ms, caller.heard_words
+            record,
+            _played(call),
+            caller.conduct,
+            caller.gave_up,
+            seconds,
+            call.worst_lateness_ms,
+            caller.heard_words,
+            world.state,
+            world.gaps,
         )
 
     async def _record(self, id: str) -> Mapping[str, Any]:
@@ -164,7 +207,7 @@ class Evaluation:
     async def run(self) -> Sequence[tuple[Scenario, Sequence[Run]]]:
         """Start everything, and place the plan's calls.  Raises StartFailed, AlreadyRunning, RequestFailed, CallFailed."""
         number = f"+1317555{secrets.randbelow(9000) + 1000}"
-        platform = Platform(self.settings, (number,), None, PLANES, ENVIRONMENT | own_environment())
+        platform = Platform(self.settings, (number,), None, PLANES, ENVIRONMENT | own_environment() | TOOLS_ON_LOOPBACK)
         platform.programs.on_started = lambda name, ms: _print(banner.started(name, ms))
         speech = Speech()
         try:
@@ -172,11 +215,14 @@ class Evaluation:
             await speech.warm_up()
             clinic = await Clinic.create(self.settings, number, "eval@example.com")
             headers = {"Authorization": f"Bearer {clinic.key}"}
-            async with aiohttp.ClientSession(headers=headers, timeout=aiohttp.ClientTimeout(total=60)) as http:
+            async with (
+                aiohttp.ClientSession(headers=headers, timeout=aiohttp.ClientTimeout(total=60)) as http,
+                ToolServer.serve() as tools,
+            ):
                 client = Client(http, platform.where["gateway_url"])
                 model_url = str(URL(platform.where["model_url"]).origin()) if "model_url" in platform.where else ""
                 telephone = Telephone(
-                    client, CallTarget.find(self.settings), (number, clinic.number_id), model_url, speech
+                    client, CallTarget.find(self.settings), (number, clinic.number_id), model_url, speech, tools
                 )
                 await telephone.create_flows(self.plan.flows.values())
                 return await runner.run(self.plan, telephone.place, self.file, _print)

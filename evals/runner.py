@@ -3,17 +3,16 @@
 import hashlib
 import json
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from evals import checks, validity
-from evals.checks import CarrierAudio
+from evals.checks import CarrierAudio, Evidence
+from evals.flowfile import FlowFile, tool_refusals
 from evals.results import ResultFile, Run, junit
 from evals.scenario import BadSuite, Scenario, Suite
 from evals.validity import Conduct
-from evals.yamlfile import BadYaml, read
-from sandbox.openai.script import BadScript, Script
 
 #: How often an invalid run is repeated with the next seed, and an error with the same one: a later start tries errors anew.
 MOST_INVALID, MOST_ERRORS = 2, 1
@@ -21,36 +20,7 @@ MOST_INVALID, MOST_ERRORS = 2, 1
 MOST_LATENESS_MS, LATE_PROCESSES = 50, 3
 
 #: Figures for who looks into a run, which are in the results' file alone.
-DETAILS = frozenset({"call_id", "transcript", "caller_heard"})
-
-
-@dataclass(frozen=True, slots=True)
-class FlowFile:
-    """A flow as `POST /api/flows` takes it, and the script of the stand-in model where no model is set."""
-
-    flow: Mapping[str, Any]
-    stand_in: Mapping[str, Any]
-
-    @classmethod
-    def load(cls, path: Path) -> "FlowFile":
-        """Read a file.  Raises BadSuite."""
-        try:
-            values, lines = read(path.read_text())
-        except BadYaml as error:
-            raise BadSuite(f"{path}:{error.line}: {error}") from error
-        except (OSError, UnicodeDecodeError) as error:
-            raise BadSuite(f"{path}:1: can't be read: {error}") from error
-        if not isinstance(values, dict) or not isinstance(values.get("flow"), dict):
-            raise BadSuite(f"{path}:1: a flow's file has the key `flow`, with what POST /api/flows takes")
-        for key in values.keys() - {"flow", "stand_in"}:
-            raise BadSuite(f"{path}:{lines[key,]}: unknown key {key!r}; known are flow, stand_in")
-        if not isinstance(values.get("stand_in", {}), dict):
-            raise BadSuite(f"{path}:{lines['stand_in',]}: stand_in is a script of the stand-in model")
-        try:
-            Script.of(values.get("stand_in", {}))
-        except BadScript as error:
-            raise BadSuite(f"{path}:{lines['stand_in',]}: {error}") from error
-        return cls(values["flow"], values.get("stand_in", {}))
+DETAILS = frozenset({"call_id", "transcript", "caller_heard", "state"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +34,9 @@ class Called:
     seconds: float
     lateness_ms: float
     caller_heard: Sequence[str]
+    #: The state of the tools' world at the end, and what the suite had no answer for.
+    state: Mapping[str, Any] = field(default_factory=dict)
+    gaps: Sequence[str] = ()
 
 
 class CallFailed(Exception):  # noqa: N818
@@ -111,7 +84,14 @@ def plan(suite: Suite, only: str, flow: Path | None, seed: int, junit_path: Path
         names = ", ".join(scenario.name for _, scenario in suite.scenarios)
         raise BadSuite(f"no scenario has {only!r} in its name; there are {names}")
     flows = {scenario.name: FlowFile.load(flow or folder / scenario.flow) for folder, scenario in chosen}
-    return SuitePlan(Suite(chosen), flows, seed, junit_path)
+    refused = [
+        sentence
+        for _, scenario in chosen
+        for sentence in tool_refusals(scenario, flows[scenario.name], suite.where[scenario.name])
+    ]
+    if refused:
+        raise BadSuite("\n".join(refused))
+    return SuitePlan(Suite(chosen, suite.where), flows, seed, junit_path)
 
 
 async def run(
@@ -176,16 +156,19 @@ def judge(scenario: Scenario, mark: str, number: int, seed: int, called: Called)
         "call_id": record.get("id", ""),
         "transcript": [f"{turn['role']}: {turn['text']}" for turn in record["transcript"]],
         "caller_heard": list(called.caller_heard),
+        "state": called.state,
     }
     faults = validity.faults(scenario.facts, turns, called.conduct) if scenario.brain == "facts" else []
     if faults:
         return Run(scenario.name, mark, number, seed, "invalid", [("caller", fault) for fault in faults], figures)
     late_ms = LATE_PROCESSES * round(called.lateness_ms) if called.lateness_ms > MOST_LATENESS_MS else 0
-    failures = checks.judge(scenario.expect, record, called.streams, late_ms)
-    if not failures and not called.gave_up and checks.judge(scenario.expect, record, called.streams):
+    evidence = Evidence(record, called.streams, called.state)
+    failures = checks.judge(scenario.expect, evidence, late_ms)
+    if not failures and not called.gave_up and not called.gaps and checks.judge(scenario.expect, evidence):
         late = f"the machine was late by {called.lateness_ms:.0f} ms, so latency is not judged"
         return Run(scenario.name, mark, number, seed, "error", [("infrastructure", late)], figures)
     reasons = [(failure.kind, failure.sentence) for failure in failures]
+    reasons += [("tool", gap) for gap in called.gaps]
     if called.gave_up:
         reasons.append(("ended", "dead air: the caller gave up waiting"))
     reasons += [
@@ -198,5 +181,5 @@ def judge(scenario: Scenario, mark: str, number: int, seed: int, called: Called)
 
 def fingerprint(scenario: Scenario, flow: FlowFile) -> str:
     """Return the same for the same scenario and flow, and another when either was changed."""
-    parts = [scenario.model_dump(mode="json"), flow.flow, flow.stand_in]
+    parts = [scenario.model_dump(mode="json"), flow.flow, flow.stand_in, flow.tools]
     return hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()[:16]

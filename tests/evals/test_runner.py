@@ -9,8 +9,9 @@ import pytest
 
 from evals import runner, scenario
 from evals.brains import Action
+from evals.flowfile import FlowFile
 from evals.results import ResultFile
-from evals.runner import Called, CallFailed, FlowFile, SuitePlan
+from evals.runner import Called, CallFailed, SuitePlan
 from evals.scenario import BadSuite, Scenario
 from evals.validity import Conduct
 
@@ -90,6 +91,7 @@ def plan(tmp_path: Path) -> Callable[[], SuitePlan]:
         ([UNREACHED, UNREACHED], ["error"] * 2, ["infrastructure"]),
         ([LATE, PASSING], ["error", "passed"], []),
         ([SLOW_AND_LATE], ["failed"], ["latency"]),
+        ([replace(PASSING, gaps=["the world has no answer of book to {}"])], ["failed"], ["tool"]),
     ],
 )
 async def test_runs_until_there_is_a_verdict(
