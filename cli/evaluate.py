@@ -1,4 +1,4 @@
-"""`hum eval run`: scenarios against a platform of its own, over the telephone.
+"""`hum eval run` and `hum eval compare`: scenarios against a platform of its own, over the telephone.
 
 It starts everything on free ports in a home of its own, creates an organization and a number, and places each scenario's calls with a
 simulated caller who hears.  Nothing of another platform is touched.
@@ -8,8 +8,9 @@ import argparse
 import asyncio
 import secrets
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -21,15 +22,17 @@ from cli.clinic import ENVIRONMENT, INTERRUPTED, PLANES, Client, Clinic, Request
 from cli.platform import Platform
 from cli.scratchhome import scratch_home
 from cli.simulate import CallTarget
-from evals import results, runner, scenario
+from evals import results, runner, scenario, versions
 from evals.brains import FactsBrain, ScriptBrain
 from evals.checks import CarrierAudio
 from evals.flowfile import FlowFile, at_address
 from evals.livecaller import LiveCaller
 from evals.results import IMPOSSIBLE, ResultFile, Run, scenario_verdict
-from evals.runner import Called, CallFailed, SuitePlan
-from evals.scenario import BadSuite, Scenario
+from evals.runner import Called, CallFailed, Place, RunMaker
+from evals.scenario import BadSuite, Scenario, Suite
+from evals.statistics import Comparison
 from evals.toolserver import ToolServer
+from evals.versions import VersionPlan
 from evals.world import RunningWorld, World
 from hum.clock import monotonic_ms
 from hum.process import home
@@ -62,6 +65,8 @@ KEPT = frozenset(
 )
 #: The flows' tools ask the runner's tool server.
 TOOLS_ON_LOOPBACK = {"HUM_EGRESS_ALLOW": "127.0.0.1/32"}
+#: Numbers of callers.
+CALLERS = 9000
 ENDED = frozenset({"completed", "failed", "canceled", "no_answer", "busy"})
 
 
@@ -83,6 +88,9 @@ class Telephone:
         self._flows: list[FlowFile] = []
         self._flow_ids: list[str] = []
         self._secrets = set[str]()
+        self._flow: FlowFile | None = None
+        self._flow_is_free = asyncio.Lock()
+        self._callers = count(secrets.randbelow(CALLERS))
 
     async def create_flows(self, flows: Iterable[FlowFile]) -> None:
         """Create all flows, so that one that is refused is known before the first call.  Raises RequestFailed."""
@@ -112,8 +120,10 @@ class Telephone:
     async def place(self, wanted: Scenario, flow: FlowFile, seed: int) -> Called:
         """Place one call and return what came of it.  Raises CallFailed."""
         try:
-            await self._set_flow(flow)
-            caller = f"+1317555{secrets.randbelow(9000) + 1000}"
+            async with self._flow_is_free:
+                await self._set_flow(flow)
+            # No two calls that go on beside each other are of one caller.
+            caller = f"+1317555{1000 + next(self._callers) % CALLERS}"
             world = self._tools.begin(caller, wanted.world or World())
             try:
                 return await self._call(wanted, caller, world, seed)
@@ -123,13 +133,17 @@ class Telephone:
             raise CallFailed(str(error) or "a part did not answer in time") from error
 
     async def _set_flow(self, flow: FlowFile) -> None:
-        """Let the number's calls go to this flow."""
+        """Let the number's calls go to this flow; those that go on beside have the same one."""
+        if flow == self._flow:
+            return
+        self._flow = None
         id = self._flow_ids[self._flows.index(flow)]
         await self._client.patch(f"/api/numbers/{self._number_id}", {"flow_id": id})
         if self._model_url:
             async with self._client.http.put(f"{self._model_url}/sandbox/script", json=dict(flow.stand_in)) as answer:
                 if answer.status >= 400:
                     raise CallFailed(f"the stand-in model refuses its script: {await answer.text()}")
+        self._flow = flow
 
     async def _call(self, wanted: Scenario, from_: str, world: RunningWorld, seed: int) -> Called:
         persona = wanted.persona
@@ -197,17 +211,18 @@ def _played(call: Call) -> list[CarrierAudio]:
 
 @dataclass(frozen=True, slots=True)
 class Evaluation:
-    """A platform of its own with an organization, and a plan's calls to it."""
+    """A platform of its own with an organization that has these flows, and work that places calls to it."""
 
     settings: UpSettings
     signals: Signals
-    plan: SuitePlan
-    file: ResultFile
+    flows: Iterable[FlowFile]
+    work: Callable[[Place], Awaitable[None]]
 
-    async def run(self) -> Sequence[tuple[Scenario, Sequence[Run]]]:
-        """Start everything, and place the plan's calls.  Raises StartFailed, AlreadyRunning, RequestFailed, CallFailed."""
+    async def run(self) -> None:
+        """Start everything, and do the work.  Raises StartFailed, AlreadyRunning, RequestFailed, CallFailed."""
         number = f"+1317555{secrets.randbelow(9000) + 1000}"
-        platform = Platform(self.settings, (number,), None, PLANES, ENVIRONMENT | own_environment() | TOOLS_ON_LOOPBACK)
+        environment = ENVIRONMENT | own_environment() | TOOLS_ON_LOOPBACK
+        platform = Platform(self.settings, (number,), None, PLANES, environment)
         platform.programs.on_started = lambda name, ms: _print(banner.started(name, ms))
         speech = Speech()
         try:
@@ -221,11 +236,10 @@ class Evaluation:
             ):
                 client = Client(http, platform.where["gateway_url"])
                 model_url = str(URL(platform.where["model_url"]).origin()) if "model_url" in platform.where else ""
-                telephone = Telephone(
-                    client, CallTarget.find(self.settings), (number, clinic.number_id), model_url, speech, tools
-                )
-                await telephone.create_flows(self.plan.flows.values())
-                return await runner.run(self.plan, telephone.place, self.file, _print)
+                target = CallTarget.find(self.settings)
+                telephone = Telephone(client, target, (number, clinic.number_id), model_url, speech, tools)
+                await telephone.create_flows(self.flows)
+                await self.work(telephone.place)
         finally:
             speech.close()
             await platform.stop(self.signals.end_now)
@@ -247,34 +261,75 @@ def _report(done: Sequence[tuple[Scenario, Sequence[Run]]]) -> int:
 async def run(arguments: argparse.Namespace) -> int:
     """Return 0 if all passed, 1 if some failed, 2 if nothing could be run, 3 if too few runs say anything."""
     try:
-        suite = scenario.load([Path(file) for file in arguments.files])
-        flow, report, out = (Path(name) if name else None for name in (arguments.flow, arguments.junit, arguments.out))
-        file = ResultFile(out)
-        plan = runner.plan(suite, arguments.only, flow, arguments.seed, report)
+        suite = _suite(arguments)
+        file = ResultFile(_path(arguments.out))
+        plan = runner.plan(suite, arguments.only, _path(arguments.flow), arguments.seed, _path(arguments.junit))
         plan.write_junit(file)
     except (BadSuite, OSError, ValueError, TypeError) as error:
         return _refuse(str(error))
+    _print(f"{plan.calls} calls, of at most {plan.most_minutes:g} minutes together.")
+
+    async def work(place: Place) -> None:
+        maker = RunMaker(place, file, _print, arguments.seed, arguments.budget)
+        await runner.run(plan, maker, file, arguments.jobs)
+
+    return await _on_platform(plan.flows.values(), work) or _report(plan.runs(file))
+
+
+async def compare(arguments: argparse.Namespace) -> int:
+    """Return 0 if `--flow` is not shown to be worse than `--against`, 1 if it is, 2 and 3 as `run`."""
+    try:
+        suite = runner.choose(_suite(arguments), arguments.only)
+        before, after = (runner.flows_of(suite, _path(name)) for name in (arguments.against, arguments.flow))
+        plan, file = VersionPlan(suite, before, after), ResultFile(_path(arguments.out))
+    except (BadSuite, OSError, ValueError, TypeError) as error:
+        return _refuse(str(error))
+    (least, most), (least_minutes, most_minutes) = plan.calls, plan.minutes
+    _print(f"{least} to {most} calls, of at most {least_minutes:g} to {most_minutes:g} minutes together.")
+    found: list[Comparison] = []
+
+    async def work(place: Place) -> None:
+        maker = RunMaker(place, file, _print, arguments.seed, arguments.budget)
+        found.append(await versions.run(plan, maker))
+
+    if status := await _on_platform([*before.values(), *after.values()], work):
+        return status
+    for line in versions.lines(found[0]):
+        _print(line)
+    return versions.status(found[0])
+
+
+def _suite(arguments: argparse.Namespace) -> Suite:
+    return scenario.load([Path(file) for file in arguments.files])
+
+
+def _path(name: str | None) -> Path | None:
+    return Path(name) if name else None
+
+
+async def _on_platform(flows: Iterable[FlowFile], work: Callable[[Place], Awaitable[None]]) -> int:
+    """Start a platform and do the work; return 0, or the process's exit status if nothing came of it."""
     if not Speech.available():
         return _refuse("hum eval: the extra `speech` is not installed: pip install 'hum[speech]'")
     keep_only(KEPT)
     config = load(UpSettings)
     home.require(config.home)
-    _print(f"{plan.calls} calls, of at most {plan.most_minutes:g} minutes together.")
     async with scratch_home(config.home, "eval") as folder:
-        evaluation = Evaluation(on_free_ports(config, folder), Signals(), plan, file)
+        evaluation = Evaluation(on_free_ports(config, folder), Signals(), flows, work)
         running = asyncio.create_task(evaluation.run())
         stopping = asyncio.create_task(evaluation.signals.stop.wait())
         try:
             await asyncio.wait({running, stopping}, return_when=asyncio.FIRST_COMPLETED)
             if not running.done():
                 running.cancel()
-            return _report(await running)
+            await running
         except asyncio.CancelledError:
             return INTERRUPTED
         except (AlreadyRunning, CallFailed, RequestFailed, StartFailed, aiohttp.ClientError) as error:
             return _refuse(f"hum eval: {error}")
         finally:
             stopping.cancel()
+    return 0
 
 
 def _refuse(sentence: str) -> int:

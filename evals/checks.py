@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from evals.comparison import found, same
+from evals.sameness import found, same
 from evals.scenario import Expectation, holds
 from evals.world import look_up
 

@@ -37,15 +37,22 @@ class ResultFile:
     def __init__(self, path: Path | None) -> None:
         self._path = path
         self.runs: list[Run] = []
+        self._by_scenario: dict[tuple[str, str], list[Run]] = {}
         if path is not None and path.exists():
             text = path.read_bytes()
             whole = text[: text.rfind(b"\n") + 1]
             if len(whole) < len(text):
                 os.truncate(path, len(whole))
-            self.runs = [Run(**json.loads(line)) for line in whole.splitlines() if line.strip()]
+            for line in whole.splitlines():
+                if line.strip():
+                    self._add(Run(**json.loads(line)))
+
+    def _add(self, run: Run) -> None:
+        self.runs.append(run)
+        self._by_scenario.setdefault((run.scenario, run.fingerprint), []).append(run)
 
     def append(self, run: Run) -> None:
-        self.runs.append(run)
+        self._add(run)
         if self._path is not None:
             with self._path.open("a") as file:
                 file.write(json.dumps(asdict(run)) + "\n")
@@ -53,7 +60,7 @@ class ResultFile:
                 os.fsync(file.fileno())
 
     def of(self, scenario: str, fingerprint: str) -> list[Run]:
-        return [run for run in self.runs if (run.scenario, run.fingerprint) == (scenario, fingerprint)]
+        return self._by_scenario.get((scenario, fingerprint), [])
 
 
 def scenario_verdict(scenario: Scenario, runs: Sequence[Run]) -> Verdict:

@@ -1,8 +1,9 @@
-"""The runs of a suite, one after the other: three verdicts, repetitions of what says nothing, and what was finished before a kill."""
+"""The runs of a suite: three verdicts, repetitions of what says nothing, and what was finished before a kill."""
 
+import asyncio
 import hashlib
 import json
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -13,12 +14,15 @@ from evals.flowfile import FlowFile, tool_refusals
 from evals.results import ResultFile, Run, junit
 from evals.scenario import BadSuite, Scenario, Suite
 from evals.validity import Conduct
+from hum.clock import monotonic_ms
 
 #: How often an invalid run is repeated with the next seed, and an error with the same one: a later start tries errors anew.
 MOST_INVALID, MOST_ERRORS = 2, 1
 #: The carrier's frames are late by more on a busy machine; so may each process be that an answer passes.
 MOST_LATENESS_MS, LATE_PROCESSES = 50, 3
 
+#: Of the scenarios, in a refusal.
+SHOWN_NAMES = 20
 #: Figures for who looks into a run, which are in the results' file alone.
 DETAILS = frozenset({"call_id", "transcript", "caller_heard", "state"})
 
@@ -79,60 +83,114 @@ class SuitePlan:
 
 def plan(suite: Suite, only: str, flow: Path | None, seed: int, junit_path: Path | None) -> SuitePlan:
     """Choose the scenarios whose name has `only` in it, and read their flows, or `flow` for all.  Raises BadSuite."""
+    chosen = choose(suite, only)
+    return SuitePlan(chosen, flows_of(chosen, flow), seed, junit_path)
+
+
+def choose(suite: Suite, only: str) -> Suite:
+    """Return the scenarios whose name has `only` in it.  Raises BadSuite if there is none."""
     chosen = [(folder, scenario) for folder, scenario in suite.scenarios if only.lower() in scenario.name.lower()]
     if not chosen:
-        names = ", ".join(scenario.name for _, scenario in suite.scenarios)
+        names = ", ".join(scenario.name for _, scenario in suite.scenarios[:SHOWN_NAMES])
         raise BadSuite(f"no scenario has {only!r} in its name; there are {names}")
-    flows = {scenario.name: FlowFile.load(flow or folder / scenario.flow) for folder, scenario in chosen}
+    return Suite(chosen, suite.where)
+
+
+def flows_of(suite: Suite, flow: Path | None) -> Mapping[str, FlowFile]:
+    """Return each scenario's flow, or `flow` for all.  Raises BadSuite, also for tools that the scenario's world does not fit."""
+    files: dict[Path, FlowFile] = {}
+    flows = dict[str, FlowFile]()
+    for folder, scenario in suite.scenarios:
+        path = flow or folder / scenario.flow
+        if path not in files:
+            files[path] = FlowFile.load(path)
+        flows[scenario.name] = files[path]
     refused = [
         sentence
-        for _, scenario in chosen
+        for _, scenario in suite.scenarios
         for sentence in tool_refusals(scenario, flows[scenario.name], suite.where[scenario.name])
     ]
     if refused:
         raise BadSuite("\n".join(refused))
-    return SuitePlan(Suite(chosen, suite.where), flows, seed, junit_path)
+    return flows
 
 
-async def run(
-    plan: SuitePlan, place: Place, results: ResultFile, tell: Callable[[str], None]
-) -> Sequence[tuple[Scenario, Sequence[Run]]]:
-    """Run what is not in `results` yet; write each run and the JUnit file as it ends."""
+class RunMaker:
+    """Places calls until each run has a verdict, within the minutes of the budget."""
+
+    def __init__(
+        self,
+        place: Place,
+        results: ResultFile,
+        tell: Callable[[str], None],
+        seed: int,
+        budget_minutes: float | None = None,
+        clock_ms: Callable[[], float] = monotonic_ms,
+    ) -> None:
+        self._place, self._results, self._tell, self._seed = place, results, tell, seed
+        self._clock_ms, self._until_ms = (
+            clock_ms,
+            None if budget_minutes is None else clock_ms() + budget_minutes * 60_000,
+        )
+        self._has_stopped = False
+
+    async def make(self, scenario: Scenario, flow: FlowFile, mark: str, number: int) -> Run | None:
+        """Return the run with this number, of an earlier start or new; None if it has no verdict."""
+        before = [run for run in self._results.of(scenario.name, mark) if run.number == number]
+        if judged := [run for run in before if run.verdict in {"passed", "failed"}]:
+            return judged[0]
+        invalid, errors = sum(run.verdict == "invalid" for run in before), 0
+        while invalid <= MOST_INVALID and errors <= MOST_ERRORS and self._may_call(scenario):
+            seed = self._seed + number * (MOST_INVALID + 1) + invalid
+            try:
+                made = judge(scenario, mark, number, seed, await self._place(scenario, flow, seed))
+            except CallFailed as error:
+                made = Run(scenario.name, mark, number, seed, "error", (("infrastructure", str(error)),))
+            self._results.append(made)
+            self._tell(f"{scenario.name} {number}: {_described(made)}")
+            if made.verdict in {"passed", "failed"}:
+                return made
+            invalid += made.verdict == "invalid"
+            errors += made.verdict == "error"
+        return None
+
+    def _may_call(self, scenario: Scenario) -> bool:
+        """Tell whether a call of this scenario ends within the budget, however long it lasts."""
+        if self._until_ms is None or self._clock_ms() + scenario.most_seconds * 1000 <= self._until_ms:
+            return True
+        if not self._has_stopped:
+            self._has_stopped = True
+            self._tell("The budget does not allow another call; start again with the same --out to go on.")
+        return False
+
+
+async def run(plan: SuitePlan, maker: RunMaker, results: ResultFile, jobs: int = 1) -> None:
+    """Run what is not in `results` yet, up to `jobs` calls of one flow beside each other; write the JUnit file as each run ends."""
+
+    async def work(runs: Iterator[tuple[Scenario, int]]) -> None:
+        for scenario, number in runs:
+            flow = plan.flows[scenario.name]
+            await maker.make(scenario, flow, fingerprint(scenario, flow), number)
+            plan.write_junit(results)
+
+    for scenarios in _by_flow(plan):
+        runs = ((scenario, number) for scenario in scenarios for number in range(1, scenario.runs + 1))
+        async with asyncio.TaskGroup() as group:
+            for _ in range(jobs):
+                group.create_task(work(runs))
+
+
+def _by_flow(plan: SuitePlan) -> Sequence[Sequence[Scenario]]:
+    """Return the scenarios in order, those of one flow together: the number and the stand-in model have one flow at a time."""
+    groups: list[tuple[FlowFile, list[Scenario]]] = []
     for _, scenario in plan.suite.scenarios:
         flow = plan.flows[scenario.name]
-        mark = fingerprint(scenario, flow)
-        for number in range(1, scenario.runs + 1):
-            await _run_until_judged(plan, scenario, flow, (mark, number), place, results, tell)
-            plan.write_junit(results)
-    return plan.runs(results)
-
-
-async def _run_until_judged(
-    plan: SuitePlan,
-    scenario: Scenario,
-    flow: FlowFile,
-    key: tuple[str, int],
-    place: Place,
-    results: ResultFile,
-    tell: Callable[[str], None],
-) -> None:
-    mark, number = key
-    before = [run for run in results.of(scenario.name, mark) if run.number == number]
-    if any(run.verdict in {"passed", "failed"} for run in before):
-        return
-    invalid, errors = sum(run.verdict == "invalid" for run in before), 0
-    while invalid <= MOST_INVALID and errors <= MOST_ERRORS:
-        seed = plan.seed + number * (MOST_INVALID + 1) + invalid
-        try:
-            made = judge(scenario, mark, number, seed, await place(scenario, flow, seed))
-        except CallFailed as error:
-            made = Run(scenario.name, mark, number, seed, "error", (("infrastructure", str(error)),))
-        results.append(made)
-        tell(f"{scenario.name} {number}/{scenario.runs}: {_described(made)}")
-        if made.verdict in {"passed", "failed"}:
-            return
-        invalid += made.verdict == "invalid"
-        errors += made.verdict == "error"
+        together = next((scenarios for other, scenarios in groups if other == flow), None)
+        if together is None:
+            groups.append((flow, [scenario]))
+        else:
+            together.append(scenario)
+    return [scenarios for _, scenarios in groups]
 
 
 def _described(run: Run) -> str:

@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, Field, ValidationError, model_validator
 
 from evals import world, yamlfile
-from evals.comparison import same
+from evals.sameness import same
 from evals.strict import Pattern, Strict, Wanted
 from evals.world import Failing, World, WorldAnswer, look_up
 

@@ -46,7 +46,7 @@ def _check_patterns(value: Any) -> None:
 
 
 Pattern = Annotated[str, Field(min_length=1), AfterValidator(_pattern)]
-#: Wanted values by name, each as `comparison.same` compares it, or a pattern as `{matches: ...}`.
+#: Wanted values by name, each as `sameness.same` compares it, or a pattern as `{matches: ...}`.
 Wanted = Annotated[dict[str, Any], AfterValidator(_arguments)]
 
 

@@ -16,7 +16,7 @@ from typing import Any
 
 from pydantic import Field
 
-from evals.comparison import same
+from evals.sameness import same
 from evals.strict import Strict, Wanted
 
 #: Of one call; an agent that asks for ever gets no more answers.

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from evals.checks import CarrierAudio, Evidence, judge, ledger_error_ms
-from evals.comparison import same
+from evals.sameness import same
 from evals.scenario import Expectation
 
 RECORD: dict[str, Any] = {
