@@ -104,11 +104,16 @@ def _parser() -> argparse.ArgumentParser:
     actions = evaluation.add_subparsers(required=True, metavar="action")
     evaluated = _command(actions, "run", "run scenarios on a platform of their own", _evaluate)
     evaluated.add_argument("--junit", metavar="FILE", help="write JUnit XML")
-    evaluated.add_argument("--jobs", type=_jobs, default=1, metavar="N", help="calls beside each other; default: 1")
+    evaluated.add_argument(
+        "--jobs", type=_job_count, default=1, metavar="N", help="calls beside each other; default: 1"
+    )
     _add_evaluation(evaluated)
     compared = _command(actions, "compare", "compare two versions of a flow in the same scenarios", _compare)
     compared.add_argument("--against", metavar="FILE", required=True, help="the flow that it is compared with")
     _add_evaluation(compared)
+    shown = _command(actions, "show", "write a page of runs, to read and to hear", _show)
+    shown.add_argument("--out", metavar="FILE", help="the page; default: beside the runs, with the suffix .html")
+    shown.add_argument("file", metavar="FILE", help="runs, as --out of run and compare has written them")
 
     _add_admin(commands)
     audit = commands.add_parser("audit", help="the audit log").add_subparsers(required=True, metavar="action")
@@ -230,7 +235,7 @@ def _page(text: str) -> int:
     return int(text)
 
 
-def _jobs(text: str) -> int:
+def _job_count(text: str) -> int:
     if not (text.isdecimal() and 1 <= int(text) <= MOST_JOBS):
         raise argparse.ArgumentTypeError(f"must be a number from 1 to {MOST_JOBS}")
     return int(text)
@@ -291,6 +296,12 @@ def _evaluate(arguments: argparse.Namespace) -> int:
     from cli import evaluate
 
     return asyncio.run(evaluate.run(arguments))
+
+
+def _show(arguments: argparse.Namespace) -> int:
+    from cli import evaluate
+
+    return evaluate.show(arguments)
 
 
 def _compare(arguments: argparse.Namespace) -> int:

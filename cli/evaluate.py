@@ -22,12 +22,12 @@ from cli.clinic import ENVIRONMENT, INTERRUPTED, PLANES, Client, Clinic, Request
 from cli.platform import Platform
 from cli.scratchhome import scratch_home
 from cli.simulate import CallTarget
-from evals import results, runner, scenario, versions
+from evals import report, results, runner, scenario, versions
 from evals.brains import FactsBrain, ScriptBrain
 from evals.checks import CarrierAudio
 from evals.flowfile import FlowFile, at_address
 from evals.livecaller import LiveCaller
-from evals.results import IMPOSSIBLE, ResultFile, Run, scenario_verdict
+from evals.results import IMPOSSIBLE, PASSED, ResultFile, Run, scenario_verdict
 from evals.runner import Called, CallFailed, Place, RunMaker
 from evals.scenario import BadSuite, Scenario, Suite
 from evals.statistics import Comparison
@@ -187,6 +187,7 @@ class Telephone:
             caller.heard_words,
             world.state,
             world.gaps,
+            call.truth.wav(),
         )
 
     async def _record(self, id: str) -> Mapping[str, Any]:
@@ -297,6 +298,25 @@ async def compare(arguments: argparse.Namespace) -> int:
     for line in versions.lines(found[0]):
         _print(line)
     return versions.status(found[0])
+
+
+def show(arguments: argparse.Namespace) -> int:
+    """Write a page of the runs in a file; return 0, or 2 if it can't be read or written."""
+    file = Path(arguments.file)
+    out = _path(arguments.out) or file.with_suffix(".html")
+    try:
+        if out.resolve() == file.resolve():
+            raise ValueError("the page would replace the runs; choose another --out")
+        runs = list(results.read_runs(file.read_bytes()))
+        folder = results.audio_folder(file)
+        # The page finds the recordings beside it.
+        if out.resolve().parent != file.resolve().parent:
+            raise ValueError(f"write the page beside {folder}, which has the recordings")
+        out.write_text(report.page(f"hum eval: {file.name}", runs, folder))
+    except (OSError, ValueError) as error:
+        return _refuse(f"hum eval: {error}")
+    _print(f"{out}: {len(runs)} runs")
+    return PASSED
 
 
 def _suite(arguments: argparse.Namespace) -> Suite:

@@ -4,7 +4,7 @@ import asyncio
 import hashlib
 import json
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +24,7 @@ MOST_LATENESS_MS, LATE_PROCESSES = 50, 3
 #: Of the scenarios, in a refusal.
 SHOWN_NAMES = 20
 #: Figures for who looks into a run, which are in the results' file alone.
-DETAILS = frozenset({"call_id", "transcript", "caller_heard", "state"})
+DETAILS = frozenset({"call_id", "transcript", "caller_heard", "state", "audio"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +41,8 @@ class Called:
     #: The state of the tools' world at the end, and what the suite had no answer for.
     state: Mapping[str, Any] = field(default_factory=dict)
     gaps: Sequence[str] = ()
+    #: Both sides as the carrier had them, the caller on the left.
+    wav: bytes = b""
 
 
 class CallFailed(Exception):  # noqa: N818
@@ -143,7 +145,10 @@ class RunMaker:
         while invalid <= MOST_INVALID and errors <= MOST_ERRORS and self._may_call(scenario):
             seed = self._seed + number * (MOST_INVALID + 1) + invalid
             try:
-                made = judge(scenario, mark, number, seed, await self._place(scenario, flow, seed))
+                called = await self._place(scenario, flow, seed)
+                made = judge(scenario, mark, number, seed, called)
+                if name := self._results.keep_audio(called.wav):
+                    made = replace(made, figures={**made.figures, "audio": name})
             except CallFailed as error:
                 made = Run(scenario.name, mark, number, seed, "error", (("infrastructure", str(error)),))
             self._results.append(made)
@@ -212,7 +217,7 @@ def judge(scenario: Scenario, mark: str, number: int, seed: int, called: Called)
         "ledger_error_ms": round(checks.ledger_error_ms(record, called.streams)),
         "lateness_ms": round(called.lateness_ms),
         "call_id": record.get("id", ""),
-        "transcript": [f"{turn['role']}: {turn['text']}" for turn in record["transcript"]],
+        "transcript": [_turn(turn) for turn in record["transcript"]],
         "caller_heard": list(called.caller_heard),
         "state": called.state,
     }
@@ -235,6 +240,11 @@ def judge(scenario: Scenario, mark: str, number: int, seed: int, called: Called)
         if reasons and name not in called.conduct.facts
     ]
     return Run(scenario.name, mark, number, seed, "failed" if reasons else "passed", reasons, figures)
+
+
+def _turn(turn: Mapping[str, Any]) -> dict[str, Any]:
+    names = {"role": "role", "text": "text", "heard_text": "heard", "start_ms": "start_ms", "end_ms": "end_ms"}
+    return {name: turn[key] for key, name in names.items() if turn.get(key) is not None}
 
 
 def fingerprint(scenario: Scenario, flow: FlowFile) -> str:
