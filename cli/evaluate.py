@@ -19,13 +19,14 @@ from yarl import URL
 
 from cli import banner, simulate
 from cli.clinic import ENVIRONMENT, INTERRUPTED, PLANES, Client, Clinic, RequestFailed, on_free_ports
+from cli.evaltexts import Handset
 from cli.platform import Platform
 from cli.scratchhome import scratch_home
 from cli.simulate import CallTarget
 from evals import report, results, runner, scenario, versions
-from evals.brains import FactsBrain, ScriptBrain
+from evals.brains import brain_of
 from evals.checks import CarrierAudio
-from evals.flowfile import FlowFile, at_address
+from evals.flowfile import CHANNELS, FlowFile, at_address
 from evals.livecaller import LiveCaller
 from evals.results import IMPOSSIBLE, PASSED, ResultFile, Run, scenario_verdict
 from evals.runner import Called, CallFailed, Place, RunMaker
@@ -81,9 +82,10 @@ class Telephone:
         model_url: str,
         speech: Speech,
         tools: ToolServer,
+        carrier_url: str,
     ) -> None:
         self._client, self._target, self._speech, self._model_url = client, target, speech, model_url
-        self._tools = tools
+        self._tools, self._carrier_url = tools, carrier_url
         self._e164, self._number_id = number
         self._flows: list[FlowFile] = []
         self._flow_ids: list[str] = []
@@ -126,6 +128,9 @@ class Telephone:
             caller = f"+1317555{1000 + next(self._callers) % CALLERS}"
             world = self._tools.begin(caller, wanted.world or World())
             try:
+                if wanted.channel == "text":
+                    handset = Handset(self._client, self._carrier_url, caller, (self._e164, self._number_id))
+                    return await handset.converse(wanted, world)
                 return await self._call(wanted, caller, world, seed)
             finally:
                 self._tools.end(caller)
@@ -138,7 +143,9 @@ class Telephone:
             return
         self._flow = None
         id = self._flow_ids[self._flows.index(flow)]
-        await self._client.patch(f"/api/numbers/{self._number_id}", {"flow_id": id})
+        is_text = flow.flow.get("channel") == CHANNELS["text"]
+        change = {"sms_flow_id": id, "sms_enabled": True} if is_text else {"flow_id": id}
+        await self._client.patch(f"/api/numbers/{self._number_id}", change)
         if self._model_url:
             async with self._client.http.put(f"{self._model_url}/sandbox/script", json=dict(flow.stand_in)) as answer:
                 if answer.status >= 400:
@@ -147,7 +154,7 @@ class Telephone:
 
     async def _call(self, wanted: Scenario, from_: str, world: RunningWorld, seed: int) -> Called:
         persona = wanted.persona
-        brain = FactsBrain(wanted.facts, wanted.most_turns) if wanted.brain == "facts" else ScriptBrain(wanted.script)
+        brain = brain_of(wanted)
 
         async def mouth(text: str) -> bytes:
             return await self._speech.say(text, persona.voice)
@@ -217,6 +224,7 @@ class Evaluation:
     settings: UpSettings
     signals: Signals
     flows: Iterable[FlowFile]
+    speaks: bool
     work: Callable[[Place], Awaitable[None]]
 
     async def run(self) -> None:
@@ -228,7 +236,8 @@ class Evaluation:
         speech = Speech()
         try:
             await platform.start()
-            await speech.warm_up()
+            if self.speaks:
+                await speech.warm_up()
             clinic = await Clinic.create(self.settings, number, "eval@example.com")
             headers = {"Authorization": f"Bearer {clinic.key}"}
             async with (
@@ -238,7 +247,9 @@ class Evaluation:
                 client = Client(http, platform.where["gateway_url"])
                 model_url = str(URL(platform.where["model_url"]).origin()) if "model_url" in platform.where else ""
                 target = CallTarget.find(self.settings)
-                telephone = Telephone(client, target, (number, clinic.number_id), model_url, speech, tools)
+                telephone = Telephone(
+                    client, target, (number, clinic.number_id), model_url, speech, tools, platform.where["carrier_url"]
+                )
                 await telephone.create_flows(self.flows)
                 await self.work(telephone.place)
         finally:
@@ -274,7 +285,7 @@ async def run(arguments: argparse.Namespace) -> int:
         maker = RunMaker(place, file, _print, arguments.seed, arguments.budget)
         await runner.run(plan, maker, file, arguments.jobs)
 
-    return await _on_platform(plan.flows.values(), work) or _report(plan.runs(file))
+    return await _on_platform(plan.suite, plan.flows.values(), work) or _report(plan.runs(file))
 
 
 async def compare(arguments: argparse.Namespace) -> int:
@@ -293,7 +304,7 @@ async def compare(arguments: argparse.Namespace) -> int:
         maker = RunMaker(place, file, _print, arguments.seed, arguments.budget)
         found.append(await versions.run(plan, maker))
 
-    if status := await _on_platform([*before.values(), *after.values()], work):
+    if status := await _on_platform(suite, [*before.values(), *after.values()], work):
         return status
     for line in versions.lines(found[0]):
         _print(line)
@@ -327,15 +338,16 @@ def _path(name: str | None) -> Path | None:
     return Path(name) if name else None
 
 
-async def _on_platform(flows: Iterable[FlowFile], work: Callable[[Place], Awaitable[None]]) -> int:
+async def _on_platform(suite: Suite, flows: Iterable[FlowFile], work: Callable[[Place], Awaitable[None]]) -> int:
     """Start a platform and do the work; return 0, or the process's exit status if nothing came of it."""
-    if not Speech.available():
+    speaks = any(scenario.channel == "voice" for _, scenario in suite.scenarios)
+    if speaks and not Speech.available():
         return _refuse("hum eval: the extra `speech` is not installed: pip install 'hum[speech]'")
     keep_only(KEPT)
     config = load(UpSettings)
     home.require(config.home)
     async with scratch_home(config.home, "eval") as folder:
-        evaluation = Evaluation(on_free_ports(config, folder), Signals(), flows, work)
+        evaluation = Evaluation(on_free_ports(config, folder), Signals(), flows, speaks, work)
         running = asyncio.create_task(evaluation.run())
         stopping = asyncio.create_task(evaluation.signals.stop.wait())
         try:

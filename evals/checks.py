@@ -6,6 +6,7 @@ turns.
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import dropwhile, takewhile
 from typing import Any
 
 from evals.sameness import found, same
@@ -16,7 +17,7 @@ from evals.world import look_up
 KINDS = {
     **dict.fromkeys(("tool", "no_tool", "order", "state", "outcome", "transferred_to"), "tool"),
     "understood": "understanding",
-    **dict.fromkeys(("said", "never_said"), "speech"),
+    **dict.fromkeys(("answer", "said", "never_said"), "speech"),
     **dict.fromkeys(("first_answer_p50_ms", "first_answer_p95_ms"), "latency"),
     **dict.fromkeys(("interruptions_cut", "ledger_error_ms"), "interruption"),
 }
@@ -149,6 +150,8 @@ def _check(name: str, wanted: Any, evidence: Evidence) -> str:
         case "understood":
             words = understood(record)
             return "" if found(wanted, words) else f"{wanted!r} was not understood; HUM understood {words!r}"
+        case "answer":
+            return _answer_sentence(wanted.to, wanted.says, record["transcript"])
         case "said":
             return "" if found(wanted, heard(record)) else f"the caller never heard {wanted!r}"
         case "never_said":
@@ -176,6 +179,17 @@ def _check_figure(name: str, wanted: int, record: Mapping[str, Any], streams: Se
         case _:
             raise ValueError(f"unknown expectation {name!r}")
     return "" if value <= wanted else f"{name.removesuffix('_at_most')} is {value:g}, over {wanted}"
+
+
+def _answer_sentence(to: str, says: str, transcript: Sequence[Mapping[str, Any]]) -> str:
+    """Return what is wrong with the agent's words after a turn of the caller and before the next one, or ""."""
+    turns = iter(transcript)
+    if not any(turn["role"] == "caller" and found(to, turn["text"]) for turn in turns):
+        return f"{to!r} was not understood"
+    # A caller's sentences may be several turns.
+    following = dropwhile(lambda turn: turn["role"] == "caller", turns)
+    words = " ".join(_heard(turn) for turn in takewhile(lambda turn: turn["role"] == "agent", following))
+    return "" if found(says, words) else f"to {to!r} the caller heard {words!r}, not {says!r}"
 
 
 def _state_sentences(wanted: Mapping[str, Any], state: Mapping[str, Any]) -> Iterator[str]:

@@ -36,6 +36,8 @@ BUILT_IN = frozenset(
         "transfer_to_number",
     }
 )
+#: Of a flow, by a scenario's.
+CHANNELS = {"voice": "voice", "text": "sms"}
 #: With which the tool server tells the call that a request belongs to.
 CALLER_HEADER = "X-Caller"
 CALLER_TEMPLATE = "{{ call.from_e164 or caller.phone_e164 }}"
@@ -105,6 +107,8 @@ def _tool_refusals(tools: Any) -> Iterator[tuple[Place, str]]:
 
 def tool_refusals(scenario: Scenario, flow: FlowFile, where: Where) -> Iterator[str]:
     """Yield where a scenario's world and the flow's tools do not fit: nothing may be asked that nothing answers."""
+    if (flow.flow.get("channel") == "sms") != (scenario.channel == "text"):
+        yield f"{where.at('channel')}: the channel is {scenario.channel!r}, which needs a flow with `channel: {CHANNELS[scenario.channel]}`"
     names = [str(tool["name"]) for tool in flow.tools]
     world = scenario.world.tools if scenario.world else {}
     for name in world:

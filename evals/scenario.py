@@ -18,9 +18,13 @@ from evals.world import Failing, World, WorldAnswer, look_up
 
 MAX_FILE_BYTES = 1 << 20
 #: Expectations that hold only if the agent has understood or done something.
-POSITIVE = ("tool", "order", "state", "outcome", "transferred_to", "understood", "interruptions_cut")
+POSITIVE = ("tool", "order", "state", "answer", "outcome", "transferred_to", "understood", "interruptions_cut")
 
 
+#: What only calls have; a text is understood as it was written.
+VOICE_ONLY = frozenset(
+    {"outcome", "end_reason", "transferred_to", "understood", "interruptions_cut", "ledger_error_ms"}
+)
 Milliseconds = Annotated[int, Field(ge=0, le=600_000)]
 
 
@@ -53,6 +57,13 @@ class ToolExpectation(Strict):
     times: int | None = Field(default=None, ge=1)
 
 
+class AnswerExpectation(Strict):
+    """What the caller heard after HUM has understood `to`, and before they went on."""
+
+    to: Pattern
+    says: Pattern
+
+
 class Expectation(Strict):
     """One of these."""
 
@@ -60,6 +71,7 @@ class Expectation(Strict):
     no_tool: str | None = None
     order: tuple[str, ...] | None = Field(default=None, min_length=2, strict=False)
     state: Wanted | None = Field(default=None, min_length=1)
+    answer: AnswerExpectation | None = None
     outcome: str | None = None
     end_reason: str | None = None
     transferred_to: str | None = None
@@ -103,6 +115,7 @@ class Scenario(Strict):
     name: str = Field(min_length=1, max_length=100)
     #: A file beside this one, with the flow as `POST /api/flows` takes it.
     flow: str
+    channel: Literal["voice", "text"] = "voice"
     persona: Persona = Persona()
     brain: Literal["facts", "script"] = "facts"
     facts: dict[str, Fact] = Field(default_factory=dict)
@@ -121,6 +134,11 @@ class Scenario(Strict):
             raise ValueError(
                 f"no expectation proves that the agent understood or did anything; add one of {', '.join(POSITIVE)}"
             )
+        if self.channel == "text":
+            if self.persona.model_fields_set:
+                raise ValueError("a persona is heard, and not read; remove it, or `channel: text`")
+            if spoken := [expectation.name for expectation in self.expect if expectation.name in VOICE_ONLY]:
+                raise ValueError(f"texts have no {', '.join(spoken)}; expect an answer, a tool or a state")
         if self.at_least > self.runs:
             raise ValueError(f"{self.at_least} of {self.runs} runs can't pass; raise runs, or lower at_least")
         if not (self.facts if self.brain == "facts" else self.script):
@@ -262,6 +280,7 @@ def _known_keys(place: Sequence[str | int]) -> list[str]:
         "facts": Fact,
         "expect": Expectation,
         "tool": ToolExpectation,
+        "answer": AnswerExpectation,
         "tools": WorldAnswer,
         "fail": Failing,
         "world": World,
