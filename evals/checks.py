@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 from itertools import dropwhile, takewhile
 from typing import Any
 
-from evals.sameness import found, same
+from evals.matching import found
+from evals.sameness import same
 from evals.scenario import Expectation, holds
 from evals.world import look_up
 

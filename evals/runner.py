@@ -11,6 +11,7 @@ from typing import Any
 from evals import checks, validity
 from evals.checks import CarrierAudio, Evidence
 from evals.flowfile import FlowFile, tool_refusals
+from evals.matching import PatternTooSlow
 from evals.results import ResultFile, Run, junit
 from evals.scenario import BadSuite, Scenario, Suite
 from evals.validity import Conduct
@@ -149,7 +150,7 @@ class RunMaker:
                 made = judge(scenario, mark, number, seed, called)
                 if name := self._results.keep_audio(called.wav):
                     made = replace(made, figures={**made.figures, "audio": name})
-            except CallFailed as error:
+            except (CallFailed, PatternTooSlow) as error:
                 made = Run(scenario.name, mark, number, seed, "error", (("infrastructure", str(error)),))
             self._results.append(made)
             self._tell(f"{scenario.name} {number}: {_described(made)}")

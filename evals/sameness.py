@@ -1,8 +1,10 @@
-"""Whether what an agent did is what was wanted: values by their meaning, texts by patterns.  Pure."""
+"""Whether what an agent did is what was wanted: values by their meaning, texts by patterns.  Pure, but for the limit of a match."""
 
 import re
 from collections.abc import Mapping
 from typing import Any
+
+from evals.matching import found
 
 NUMBERS = {
     word: str(number)
@@ -41,7 +43,3 @@ def spoken(text: str) -> str:
     plain = re.sub(r"(\d)\.0+\b|\.(?=\s|$)", r"\1", plain)
     digits = re.sub(r"\D", "", plain)
     return digits[-10:] if len(digits) >= 10 and not re.search(r"[a-z:]", plain) else plain
-
-
-def found(pattern: str, text: str) -> bool:
-    return re.search(pattern, text, re.IGNORECASE | re.DOTALL) is not None

@@ -17,6 +17,9 @@ from evals.strict import Pattern, Strict, Wanted
 from evals.world import Failing, World, WorldAnswer, look_up
 
 MAX_FILE_BYTES = 1 << 20
+SHOWN_REFUSALS = 50
+#: Of all files together: more calls than in a month.
+MOST_SCENARIOS = 2_000
 #: Expectations that hold only if the agent has understood or done something.
 POSITIVE = ("tool", "order", "state", "answer", "outcome", "transferred_to", "understood", "interruptions_cut")
 
@@ -218,8 +221,12 @@ def load(files: Sequence[Path]) -> Suite:
             refusals += [f"{where.at(*place)}: {sentence}" for place, sentence in _world_refusals(scenario)]
             names.setdefault(scenario.name, where)
             found.append((file.parent, scenario))
+        if len(found) > MOST_SCENARIOS:
+            refusals.append(f"{file}:1: more than {MOST_SCENARIOS} scenarios together; choose some of the files")
+            break
     if refusals:
-        raise BadSuite("\n".join(refusals))
+        more = len(refusals) - SHOWN_REFUSALS
+        raise BadSuite("\n".join(refusals[:SHOWN_REFUSALS] + ([f"and {more} more"] if more > 0 else [])))
     if not found:
         raise BadSuite(f"{files[0] if files else 'no file'}:1: there is no scenario")
     return Suite(found, names)
@@ -250,7 +257,7 @@ def _parse(file: Path, text: str) -> tuple[list[Scenario], Mapping[yamlfile.Plac
         except ValidationError as error:
             refusals += [f"{file}:{line}: {sentence}" for line, sentence in _sentences(error, number, value, lines)]
     if refusals:
-        raise BadSuite("\n".join(refusals))
+        raise BadSuite("\n".join(refusals[: SHOWN_REFUSALS + 1]))
     return scenarios, lines
 
 

@@ -7,7 +7,39 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 MAX_PATTERN = 200
-_UNBOUNDED = re.compile(r"\([^()]*(?:[*+]|\{\d+,\}|\|)[^()]*\)(?:[*+]|\{\d+,\})")
+#: What follows a part that may repeat.
+_REPEATS = ("*", "+", "{")
+
+
+def _may_take_for_ever(text: str) -> bool:
+    """Tell whether a group is repeated in which something repeats or has alternatives, at any depth."""
+    groups, place = [False], 0
+    while place < len(text):
+        match text[place]:
+            case "\\":
+                place += 1
+            case "[":
+                place = _end_of_set(text, place)
+            case "(":
+                groups.append(False)
+            case ")" if len(groups) > 1:
+                is_repeated = text[place + 1 : place + 2] in _REPEATS
+                inner = groups.pop()
+                if inner and is_repeated:
+                    return True
+                groups[-1] = groups[-1] or inner or is_repeated
+            case "*" | "+" | "{" | "|":
+                groups[-1] = True
+        place += 1
+    return False
+
+
+def _end_of_set(text: str, place: int) -> int:
+    """Return where a set of characters ends, in which `]` is one if it is the first."""
+    place += 3 if text[place + 1 : place + 3] == "^]" else 2 if text[place + 1 : place + 2] == "]" else 1
+    while place < len(text) and text[place] != "]":
+        place += 2 if text[place] == "\\" else 1
+    return place
 
 
 def _pattern(text: str) -> str:
@@ -19,7 +51,7 @@ def _pattern(text: str) -> str:
         ) from error
     if len(text) > MAX_PATTERN:
         raise ValueError(f"a regular expression has at most {MAX_PATTERN} characters; write several expectations")
-    if _UNBOUNDED.search(text):
+    if _may_take_for_ever(text):
         raise ValueError(
             f"{text!r} repeats a part that repeats or has alternatives, which may take for ever; repeat one of them"
         )

@@ -16,6 +16,7 @@ from typing import Any
 
 from pydantic import Field
 
+from evals.matching import PatternTooSlow
 from evals.sameness import same
 from evals.strict import Strict, Wanted
 
@@ -80,7 +81,10 @@ class RunningWorld:
         if self._requests > MOST_REQUESTS:
             return self._gap(f"more than {MOST_REQUESTS} requests of tools in one call")
         answers = self.world.tools.get(tool, [])
-        number = next((index for index, each in enumerate(answers) if same(each.when, arguments)), None)
+        try:
+            number = next((index for index, each in enumerate(answers) if same(each.when, arguments)), None)
+        except PatternTooSlow as error:
+            return self._gap(str(error))
         if number is None:
             return self._gap(f"the world has no answer of {tool} to {str(dict(arguments))[:300]}")
         given = answers[number]

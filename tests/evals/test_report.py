@@ -2,13 +2,13 @@
 
 import json
 import re
-import subprocess
-import sys
+from argparse import Namespace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from cli import evaluate
 from evals import report
 from evals.report import page
 from evals.results import ResultFile, Run, audio_folder, read_runs
@@ -86,9 +86,10 @@ def test_the_page_is_bounded(folder: Path, monkeypatch: pytest.MonkeyPatch) -> N
     html = page("runs", [run("passed", audio="00002.wav"), run(audio="00001.wav")], folder)
     assert html.count("data:audio") == 1
     assert 'src="runs.audio/00002.wav"' in html, "what did not pass is inside first"
-    many = [run(transcript=[{"role": "agent", "text": "x" * 10_000}] * 500) for _ in range(400)]
+    monkeypatch.setattr(report, "MOST_RUNS", 3)
+    many = [run(transcript=[{"role": "agent", "text": "x" * 10_000}] * 500) for _ in range(13)]
     assert len(page("runs", many, folder)) < report.MOST_RUNS * report.MOST_TURNS * (report.MOST_CHARS + 100)
-    assert "The 100 oldest runs are left out." in page("runs", many, folder)
+    assert "The 10 oldest runs are left out." in page("runs", many, folder)
 
 
 def test_versions_stand_apart_and_rates_have_intervals(folder: Path) -> None:
@@ -97,39 +98,38 @@ def test_versions_stand_apart_and_rates_have_intervals(folder: Path) -> None:
     assert "the true rate is 21% to 100% (95 %)" in html
 
 
-def shown(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "cli", "eval", "show", *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, check=False)
+def shown(file: Path, out: Path | None = None) -> int:
+    return evaluate.show(Namespace(file=str(file), out=out and str(out)))
 
 
-def test_the_command_reads_a_file_and_leaves_it_as_it_is(tmp_path: Path) -> None:
+def test_the_command_reads_a_file_and_leaves_it_as_it_is(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = tmp_path / "runs.jsonl"
     file = ResultFile(out)
     file.append(run(audio=file.keep_audio(WAV)))
     with out.open("a") as half:
         half.write('{"scenario": "bo')
     before = out.read_bytes()
-    done = shown(out)
-    assert (done.returncode, done.stdout) == (0, f"{tmp_path / 'runs.html'}: 1 runs\n")
+    assert shown(out) == 0
+    assert capsys.readouterr().out == f"{tmp_path / 'runs.html'}: 1 runs\n"
     assert out.read_bytes() == before, "a run may go on"
     assert "data:audio/wav" in (tmp_path / "runs.html").read_text()
     assert (audio_folder(out) / "00001.wav").read_bytes() == WAV
 
 
-def test_what_can_not_be_shown_is_refused(tmp_path: Path) -> None:
-    bad = tmp_path / "runs.jsonl"
+def test_what_can_not_be_shown_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    bad, empty = tmp_path / "runs.jsonl", tmp_path / "empty.jsonl"
     bad.write_text(json.dumps({"scenario": "a"}) + "\n")
+    empty.write_text("")
     (tmp_path / "other").mkdir()
-    for arguments, sentence in (
-        ((bad,), "line 1 is no run of hum eval"),
-        ((tmp_path / "none.jsonl",), "No such file"),
-        ((bad, "--out", bad), "would replace the runs"),
+    for file, out, sentence in (
+        (bad, None, "line 1 is no run of hum eval"),
+        (tmp_path / "none.jsonl", None, "No such file"),
+        (bad, bad, "would replace the runs"),
+        (empty, tmp_path / "other" / "x.html", "beside"),
     ):
-        done = shown(*arguments)
-        assert done.returncode == 2
-        assert sentence in done.stderr
-    bad.write_text("")
-    assert "beside" in shown(bad, "--out", tmp_path / "other" / "x.html").stderr
+        assert shown(file, out) == 2
+        assert sentence in capsys.readouterr().err
+    assert bad.read_text() == json.dumps({"scenario": "a"}) + "\n"
 
 
 def test_a_line_of_something_else_is_refused() -> None:

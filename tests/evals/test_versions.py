@@ -12,7 +12,7 @@ from evals.results import ResultFile
 from evals.runner import Called, CallFailed, RunMaker
 from evals.scenario import Scenario
 from evals.versions import VersionPlan
-from tests.evals.test_runner import DEAF, FLOW, MUTE, PASSING, SUITE
+from tests.evals.samples import DEAF, FLOW, MUTE, PASSING, SUITE
 
 OLD, NEW = "Clinic", "Newer"
 Agent = Callable[[str, int], Called]
