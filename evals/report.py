@@ -5,6 +5,7 @@ pass first, and beside it otherwise.
 """
 
 import base64
+import json
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from html import escape
@@ -100,7 +101,11 @@ def _run(run: Run, folder: Path, inline: set[str]) -> str:
         f"{_text(key)} {_text(value)}" for key, value in run.figures.items() if isinstance(value, int | float)
     )
     state = run.figures.get("state")
-    world = f"<p>The world at the end:</p><pre>{_text(state)}</pre>" if state else ""
+    world = (
+        f"<p>The world at the end:</p><pre>{_text(json.dumps(state, ensure_ascii=False, indent=1))}</pre>"
+        if state
+        else ""
+    )
     opened = "" if run.verdict == "passed" else " open"
     return (
         f'<details{opened}><summary><b class="{run.verdict}">{run.verdict}</b> run {run.number}, seed {run.seed} '
