@@ -78,8 +78,8 @@ def fisher(passed: tuple[int, int], totals: tuple[int, int]) -> float:
 def sign_test(better: int, worse: int) -> float:
     """Return the two-sided p of so many pairs in each direction, if both directions are as likely."""
     count, fewer = better + worse, min(better, worse)
-    tail = sum(math.comb(count, number) for number in range(fewer + 1)) / 2**count
-    return min(1.0, 2 * tail)
+    ways = sum(math.comb(count, number) for number in range(fewer + 1))
+    return min(1.0, 2 * ways / (1 << count))
 
 
 def holm(ps: Sequence[float], level: float = LEVEL) -> list[bool]:

@@ -1,6 +1,7 @@
 """Waveforms of a call as SVG: the caller above the line, the agent below it.  Pure."""
 
 import io
+import math
 import wave
 
 import numpy as np
@@ -45,4 +46,4 @@ class Recording:
 
 def _height(peak: int) -> int:
     """Return a bar's height: the square root shows quiet speech."""
-    return round(HALF * min(1.0, peak / FULL_SCALE) ** 0.5)
+    return round(HALF * math.sqrt(min(1.0, peak / FULL_SCALE)))

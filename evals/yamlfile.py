@@ -46,7 +46,7 @@ def _bound(text: str) -> None:
     for number, event in enumerate(yaml.parse(text, Loader=LOADER)):
         # A mapping has two events besides those of its members.
         if number > 4 * MAX_VALUES:
-            raise BadYaml(f"more than {MAX_VALUES} values", event.start_mark.line + 1)
+            raise BadYaml(f"more than {MAX_VALUES} values", event.start_mark.line + 1 if event.start_mark else 1)
 
 
 def _value(loader: yaml.SafeLoader, node: yaml.Node, place: Place, lines: dict[Place, int]) -> Any:

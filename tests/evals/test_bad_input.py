@@ -66,7 +66,7 @@ async def test_a_slow_pattern_is_an_error_and_no_failure(
     (tmp_path / "s.yaml").write_text(SUITE.replace("understood: cleaning", f"understood: '{SLOW}'"))
     turns = [{"role": "caller", "text": "a" * 500}]
     file = ResultFile(None)
-    await run(plan(), Line(*[replace(PASSING, record=PASSING.record | {"transcript": turns})] * 2), file)
+    await run(plan(), Line(*[replace(PASSING, record={**PASSING.record, "transcript": turns})] * 2), file)
     assert [one.verdict for one in file.runs] == ["error", "error"]
     assert "took more than 1 s" in file.runs[0].reasons[0][1]
 

@@ -101,7 +101,7 @@ async def test_calls_go_on_beside_each_other_only_with_one_flow(tmp_path: Path) 
         nonlocal most, mixed
         going.append(flow.flow["name"])
         most, mixed = max(most, len(going)), mixed or len(set(going)) > 1
-        for _ in range(3):
+        for _step in range(3):
             await asyncio.sleep(0)
         going.remove(flow.flow["name"])
         return PASSING

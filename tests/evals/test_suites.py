@@ -122,8 +122,20 @@ async def test_each_fault_turns_its_scenarios_red(open_home: Path, tmp_path: Pat
 @pytest.mark.timeout(300)
 async def test_a_worse_version_is_told(open_home: Path, tmp_path: Path) -> None:
     flows = SUITES / "flows"
-    versions = ["--against", flows / "texts.yaml", "--flow", flows / "mutants" / "texts-wrong-price.yaml"]
-    arguments = [SUITES / "texts.yaml", "--only", PRICE_BY_TEXT, *versions, "--out", tmp_path / "runs.jsonl"]
+    versions: list[str | Path] = [
+        "--against",
+        flows / "texts.yaml",
+        "--flow",
+        flows / "mutants" / "texts-wrong-price.yaml",
+    ]
+    arguments: list[str | Path] = [
+        SUITES / "texts.yaml",
+        "--only",
+        PRICE_BY_TEXT,
+        *versions,
+        "--out",
+        tmp_path / "runs.jsonl",
+    ]
     options = {"env": without_a_model(open_home), "stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
     async with running(*command(*arguments, action="compare"), **options, patience_seconds=60) as program:
         output, _ = await program.outputs(240)

@@ -1,5 +1,6 @@
 """A flow's tools are asked at the runner's server, with what they write into path, query and body; each call has its own world."""
 
+import json
 from typing import Any
 
 import aiohttp
@@ -34,7 +35,7 @@ async def test_the_request_that_the_platform_makes_is_understood(more: dict[str,
     async with ToolServer.serve() as server, aiohttp.ClientSession() as http:
         address = server.add(FlowFile({}, {}, [tool]), 0)["book"]
         created = at_address(tool, address)
-        stored = created | {name: toolrequest.json.dumps(created[name]) for name in created if name.endswith("_json")}
+        stored = created | {name: json.dumps(created[name]) for name in created if name.endswith("_json")}
         values = {"args": {"day": "Tue/sday", "name": "Åsa & Łukasz"}, "call": CALL, "caller": {"phone_e164": None}}
         request = toolrequest.fill_secrets(toolrequest.render_request(stored, values, "key"), {})
         mine, other = server.begin(CALL["from_e164"], WORLD), server.begin("+13175550002", WORLD)
@@ -50,7 +51,7 @@ async def test_the_request_that_the_platform_makes_is_understood(more: dict[str,
 async def test_a_text_belongs_to_the_person_who_wrote_it() -> None:
     stored = {
         "url": TOOL["url"],
-        "headers_json": toolrequest.json.dumps(at_address(TOOL, "http://x/0/book")["headers_json"]),
+        "headers_json": json.dumps(at_address(TOOL, "http://x/0/book")["headers_json"]),
     }
     values = {"args": {"day": "x"}, "call": {}, "caller": {"phone_e164": "+13175550001"}}
     assert toolrequest.render_request(stored, values, "key").headers[CALLER_HEADER] == "+13175550001"

@@ -37,7 +37,8 @@ def plan(tmp_path: Path) -> VersionPlan:
         (tmp_path / f"{name}.yaml").write_text(FLOW.replace(OLD, name))
     (tmp_path / "flow.yaml").write_text(FLOW)
     suite = scenario.load([tmp_path / "s.yaml"])
-    return VersionPlan(*(suite, *(runner.flows_of(suite, tmp_path / f"{name}.yaml") for name in (OLD, NEW))))
+    before, after = (runner.flows_of(suite, tmp_path / f"{name}.yaml") for name in (OLD, NEW))
+    return VersionPlan(suite, before, after)
 
 
 async def compared(plan: VersionPlan, agents: Agents, file: ResultFile | None = None) -> tuple[str, int, int]:
