@@ -100,6 +100,18 @@ def _parser() -> argparse.ArgumentParser:
     load.add_argument("--url", default="", help="URL of the gateway; default: the one running on this machine")
     load_options.add_arguments(load)
 
+    _add_eval(commands)
+    _add_admin(commands)
+    audit = commands.add_parser("audit", help="the audit log").add_subparsers(required=True, metavar="action")
+    verify = _command(audit, "verify", "check an exported audit log, without a server", _verify_audit)
+    verify.add_argument("file", help="the output of GET /api/audit-log/export; - reads standard input")
+    verify.add_argument(
+        "--contains", default="", metavar="HASH", help="a hash recorded earlier that the log must contain"
+    )
+    return parser
+
+
+def _add_eval(commands: "argparse._SubParsersAction[_CommandParser]") -> None:
     evaluation = commands.add_parser("eval", help="test agents with simulated callers")
     actions = evaluation.add_subparsers(required=True, metavar="action")
     evaluated = _command(actions, "run", "run scenarios on a platform of their own", _evaluate)
@@ -114,15 +126,6 @@ def _parser() -> argparse.ArgumentParser:
     shown = _command(actions, "show", "write a page of runs, to read and to hear", _show)
     shown.add_argument("--out", metavar="FILE", help="the page; default: beside the runs, with the suffix .html")
     shown.add_argument("file", metavar="FILE", help="runs, as --out of run and compare has written them")
-
-    _add_admin(commands)
-    audit = commands.add_parser("audit", help="the audit log").add_subparsers(required=True, metavar="action")
-    verify = _command(audit, "verify", "check an exported audit log, without a server", _verify_audit)
-    verify.add_argument("file", help="the output of GET /api/audit-log/export; - reads standard input")
-    verify.add_argument(
-        "--contains", default="", metavar="HASH", help="a hash recorded earlier that the log must contain"
-    )
-    return parser
 
 
 def _add_evaluation(command: argparse.ArgumentParser) -> None:

@@ -37,7 +37,7 @@ class CarrierAudio:
 
 
 @dataclass(frozen=True, slots=True)
-class Evidence:
+class CallEvidence:
     """What a call left: its record, what the carrier played, and the state of the tools' world."""
 
     record: Mapping[str, Any]
@@ -51,7 +51,7 @@ class Failure:
     sentence: str
 
 
-def judge(expectations: Sequence[Expectation], evidence: Evidence, late_ms: int = 0) -> list[Failure]:
+def judge(expectations: Sequence[Expectation], evidence: CallEvidence, late_ms: int = 0) -> list[Failure]:
     """Return what is not as expected; answers may come later by `late_ms`, which the machine was late."""
     failures = []
     for expectation in expectations:
@@ -123,7 +123,7 @@ def _played_ms(stream: CarrierAudio, began_ms: float, clear_ms: float, offset_ms
     )
 
 
-def _check(name: str, wanted: Any, evidence: Evidence) -> str:
+def _check(name: str, wanted: Any, evidence: CallEvidence) -> str:
     """Return what is wrong as a sentence, or ""."""
     record = evidence.record
     tools: Sequence[Mapping[str, Any]] = record["tool_activity"]

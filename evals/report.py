@@ -15,7 +15,7 @@ from urllib.parse import quote
 
 from evals.results import Run
 from evals.statistics import wilson
-from evals.waveform import Recording
+from evals.waveform import TwoSides
 
 #: Of a page; more runs are left out, the oldest first.
 MOST_RUNS, MOST_TURNS, MOST_CHARS = 300, 120, 1_000
@@ -87,9 +87,9 @@ def _section(name: str, runs: Sequence[Run], folder: Path, inline: set[str]) -> 
     counts = Counter(run.verdict for run in runs)
     judged = counts["passed"] + counts["failed"]
     low, high = wilson(counts["passed"], judged)
-    told = ", ".join(f'<span class="{verdict}">{count} {verdict}</span>' for verdict, count in counts.items())
+    verdicts = ", ".join(f'<span class="{verdict}">{count} {verdict}</span>' for verdict, count in counts.items())
     rate = f"; the true rate is {low:.0%} to {high:.0%} (95 %)" if judged else ""
-    return f"<h2>{_text(name)}</h2><p>{told}{rate}</p>" + "".join(_run(run, folder, inline) for run in runs)
+    return f"<h2>{_text(name)}</h2><p>{verdicts}{rate}</p>" + "".join(_run(run, folder, inline) for run in runs)
 
 
 def _run(run: Run, folder: Path, inline: set[str]) -> str:
@@ -114,14 +114,14 @@ def _run(run: Run, folder: Path, inline: set[str]) -> str:
     )
 
 
-def _recording(run: Run, folder: Path, inline: set[str]) -> tuple[Recording | None, str]:
+def _recording(run: Run, folder: Path, inline: set[str]) -> tuple[TwoSides | None, str]:
     """Return a run's recording and its address for the page; None and "" if it has none."""
     name = audio_name(run)
     if not name or not (folder / name).is_file() or (folder / name).stat().st_size > MOST_WAV_BYTES:
         return None, ""
     wav = (folder / name).read_bytes()
     try:
-        recording = Recording(wav)
+        recording = TwoSides(wav)
     except ValueError:
         return None, ""
     if name in inline:
@@ -129,13 +129,13 @@ def _recording(run: Run, folder: Path, inline: set[str]) -> tuple[Recording | No
     return recording, f"{quote(folder.name)}/{quote(name)}"
 
 
-def _turns(run: Run, recording: Recording | None) -> str:
+def _turns(run: Run, recording: TwoSides | None) -> str:
     turns = run.figures.get("transcript")
     shown = turns[:MOST_TURNS] if isinstance(turns, list) else []
     return "".join(_turn(turn, recording) for turn in shown if isinstance(turn, Mapping))
 
 
-def _turn(turn: Mapping[str, Any], recording: Recording | None) -> str:
+def _turn(turn: Mapping[str, Any], recording: TwoSides | None) -> str:
     text, heard = str(turn.get("text", "")), turn.get("heard")
     words = _text(text)
     if isinstance(heard, str) and heard != text:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from evals import checks, validity
-from evals.checks import CarrierAudio, Evidence
+from evals.checks import CallEvidence, CarrierAudio
 from evals.flowfile import FlowFile, tool_refusals
 from evals.matching import PatternTooSlow
 from evals.results import ResultFile, Run, junit
@@ -226,7 +226,7 @@ def judge(scenario: Scenario, mark: str, number: int, seed: int, called: Called)
     if faults:
         return Run(scenario.name, mark, number, seed, "invalid", [("caller", fault) for fault in faults], figures)
     late_ms = LATE_PROCESSES * round(called.lateness_ms) if called.lateness_ms > MOST_LATENESS_MS else 0
-    evidence = Evidence(record, called.streams, called.state)
+    evidence = CallEvidence(record, called.streams, called.state)
     failures = checks.judge(scenario.expect, evidence, late_ms)
     if not failures and not called.gave_up and not called.gaps and checks.judge(scenario.expect, evidence):
         late = f"the machine was late by {called.lateness_ms:.0f} ms, so latency is not judged"

@@ -10,7 +10,7 @@ FULL_SCALE = 32_768
 HEIGHT, HALF = 40, 20
 
 
-class Recording:
+class TwoSides:
     """Both sides of a call, of a WAV with the caller on the left.  Raises ValueError for another file."""
 
     def __init__(self, wav: bytes) -> None:

@@ -69,7 +69,7 @@ class RunningWorld:
     #: What the suite has no answer for.
     gaps: list[str] = field(default_factory=list)
     state: dict[str, Any] = field(init=False)
-    _given: Counter[tuple[str, int]] = field(default_factory=Counter)
+    _uses: Counter[tuple[str, int]] = field(default_factory=Counter)
     _requests: int = 0
 
     def __post_init__(self) -> None:
@@ -87,20 +87,20 @@ class RunningWorld:
             return self._gap(str(error))
         if number is None:
             return self._gap(f"the world has no answer of {tool} to {str(dict(arguments))[:300]}")
-        given = answers[number]
-        self._given[tool, number] += 1
-        if given.fail and (given.fail.times is None or self._given[tool, number] <= given.fail.times):
-            return WorldReply(given.fail.status, {"error": "unavailable"}, given.delay_ms)
+        chosen = answers[number]
+        self._uses[tool, number] += 1
+        if chosen.fail and (chosen.fail.times is None or self._uses[tool, number] <= chosen.fail.times):
+            return WorldReply(chosen.fail.status, {"error": "unavailable"}, chosen.delay_ms)
         try:
             # All effects see the state before, and all or none have an effect.
-            sets, items = self._filled(given.sets, arguments), self._filled(given.append, arguments)
+            sets, items = self._filled(chosen.sets, arguments), self._filled(chosen.append, arguments)
             state = deepcopy(self.state)
             for path, value in sets.items():
                 _put(state, path, value)
             for path, value in items.items():
                 _list_at(state, path).append(value)
             self.state = state
-            return WorldReply(200, self._filled(given.returns, arguments), given.delay_ms)
+            return WorldReply(200, self._filled(chosen.returns, arguments), chosen.delay_ms)
         except LookupError as error:
             return self._gap(f"the state has no {error.args[0]!r} when {tool} answers")
 
@@ -155,17 +155,17 @@ def _list_at(state: Any, path: str) -> list[Any]:
 def refusals(world: World) -> Iterator[tuple[tuple[str | int, ...], str]]:
     """Yield what can't be meant: its place in the world, and a sentence."""
     for tool, answers in world.tools.items():
-        for number, given in enumerate(answers):
+        for number, answer in enumerate(answers):
             place = ("tools", tool, number)
             if number and any(not each.when for each in answers[:number]):
                 yield place, f"an answer of {tool} without `when` is before this one, which is never given"
-            for path in given.append:
+            for path in answer.append:
                 if (sentence := path_refusal(world, path)) or (sentence := _list_refusal(world, path)):
                     yield (*place, "append", path), sentence
-            for path in given.sets:
+            for path in answer.sets:
                 if sentence := path_refusal(world, path):
                     yield (*place, "set", path), sentence
-            for key, value in (("returns", given.returns), ("set", given.sets), ("append", given.append)):
+            for key, value in (("returns", answer.returns), ("set", answer.sets), ("append", answer.append)):
                 for sentence in _value_refusals(world, value):
                     yield (*place, key), sentence
 

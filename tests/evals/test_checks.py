@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from evals.checks import CarrierAudio, Evidence, judge, ledger_error_ms
+from evals.checks import CallEvidence, CarrierAudio, judge, ledger_error_ms
 from evals.sameness import same
 from evals.scenario import Expectation
 
@@ -31,7 +31,7 @@ STATE = {"appointments": [{"name": "Maria Lopez", "time": "9:00 a.m."}], "open":
 
 def failures(record: dict[str, Any] = RECORD, **expectation: Any) -> list[str]:
     streams = [CarrierAudio([(1_000, 3_000)], [4_000])]
-    told = judge([Expectation.model_validate(expectation)], Evidence(record, streams, STATE))
+    told = judge([Expectation.model_validate(expectation)], CallEvidence(record, streams, STATE))
     return [failure.kind for failure in told]
 
 

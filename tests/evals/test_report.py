@@ -12,7 +12,7 @@ from cli import evaluate
 from evals import report
 from evals.report import page
 from evals.results import ResultFile, Run, audio_folder, read_runs
-from evals.waveform import Recording
+from evals.waveform import TwoSides
 from sandbox.audio import two_channel_wav
 
 CALLER, AGENT = b"\x00" * 8_000, b"\xff" * 8_000 + b"\x80" * 8_000
@@ -35,14 +35,14 @@ def folder(tmp_path: Path) -> Path:
 
 
 def test_a_waveform_has_the_caller_above_and_the_agent_below() -> None:
-    svg = Recording(WAV).svg(0, 2_000, 4)
+    svg = TwoSides(WAV).svg(0, 2_000, 4)
     assert re.findall(r"M(\d+) (\d+)V(\d+)", svg) == [
         ("0", "0", "20"),
         ("1", "0", "20"),
         ("2", "20", "40"),
         ("3", "20", "40"),
     ]
-    assert 'd="M0 20V20"' in Recording(WAV).svg(5_000, 6_000, 4), "beyond the end there is nothing"
+    assert 'd="M0 20V20"' in TwoSides(WAV).svg(5_000, 6_000, 4), "beyond the end there is nothing"
 
 
 @pytest.mark.parametrize("wav", [b"", b"RIFF", WAV[:30], WAV.replace(b"\x02\x00", b"\x01\x00", 1)])
