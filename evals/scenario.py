@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, Field, ValidationError, model_validator
 
 from evals import world, yamlfile
+from evals.matching import PatternTooSlow
 from evals.sameness import same
 from evals.strict import Pattern, Strict, Wanted
 from evals.world import Failing, World, WorldAnswer, look_up
@@ -256,6 +257,8 @@ def _parse(file: Path, text: str) -> tuple[list[Scenario], Mapping[yamlfile.Plac
             scenarios.append(Scenario.model_validate(value))
         except ValidationError as error:
             refusals += [f"{file}:{line}: {sentence}" for line, sentence in _sentences(error, number, value, lines)]
+        except PatternTooSlow as error:
+            refusals.append(f"{file}:{lines[number,]}: {error}")
     if refusals:
         raise BadSuite("\n".join(refusals[: SHOWN_REFUSALS + 1]))
     return scenarios, lines

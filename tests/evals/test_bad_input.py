@@ -77,6 +77,15 @@ def test_a_slow_pattern_of_a_world_is_told() -> None:
     assert "took more than" in world.gaps[0]
 
 
+def test_a_slow_pattern_of_a_state_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "flow.yaml").write_text(FLOW)
+    world = f"  world: {{state: {{day: {'a' * 500}}}}}\n"
+    text = SUITE.replace("understood: cleaning", f"state: {{day: {{matches: '{SLOW}'}}}}") + world
+    (tmp_path / "s.yaml").write_text(text)
+    with pytest.raises(BadSuite, match=r"s\.yaml:1: .*took more than"):
+        scenario.load([tmp_path / "s.yaml"])
+
+
 async def test_a_fact_that_was_never_asked_for_is_the_agents_failure(
     plan: Callable[[], SuitePlan], tmp_path: Path
 ) -> None:

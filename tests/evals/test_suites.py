@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 from xml.etree import ElementTree as ET
 
 import pytest
@@ -52,6 +53,16 @@ RED: Mapping[tuple[str, str], str] = {
     ("mutants/books-no-time", CALENDAR): "tool",
     ("mutants/texts-wrong-price", PRICE_BY_TEXT): "speech",
 }
+#: Only the runner ends this call.
+NEVER_HANGS_UP: Mapping[str, Any] = {
+    "name": "never hangs up",
+    "persona": {"patience_s": 60},
+    "brain": "script",
+    "script": ["I would like to book a dental cleaning please."],
+    "most_seconds": 20,
+    "expect": [{"understood": "cleaning"}, {"end_reason": "caller"}, {"seconds_at_most": 25}],
+    "runs": 1,
+}
 AT_ONCE = "2"
 
 
@@ -92,6 +103,7 @@ def write_suite(path: Path) -> list[str]:
         for flow, names in TESTED.items()
         for name in names
     ]
+    scenarios.append({**NEVER_HANGS_UP, "flow": str(SUITES / "flows" / "clinic.yaml")})
     path.write_text(yaml.safe_dump(scenarios))
     return [scenario["name"] for scenario in scenarios]
 
