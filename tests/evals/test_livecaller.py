@@ -8,7 +8,7 @@ import pytest
 
 from evals import livecaller
 from evals.brains import Action, FactsBrain
-from evals.livecaller import HELLO, LiveCaller
+from evals.livecaller import HELLO, LiveCaller, spurts
 from evals.scenario import Fact, Persona
 from sandbox.audio import FRAME_BYTES, FRAME_MS
 from sandbox.twilio.caller import QUIET, CallerFrame
@@ -115,3 +115,13 @@ async def test_goodbyes_end() -> None:
     assert line.spoken == []
     frames = await line.hear(6_000)
     assert [frame.act for frame in frames if frame.act] == ["hang_up"]
+
+
+def test_a_filler_is_recognized_apart_from_the_answer() -> None:
+    """Recognition took "One moment, please. Thank you." for all of it, and the caller never heard the question."""
+    filler, answer = AGENT * 50, AGENT * 100
+    assert spurts(QUIET * 20 + filler + QUIET * 40 + answer) == [QUIET * 20 + filler + QUIET * 20, QUIET * 20 + answer]
+    sentence = filler + QUIET * 30 + answer
+    assert spurts(sentence) == [sentence], "a pause between sentences is none"
+    assert spurts(QUIET * 100) == [QUIET * 100]
+    assert spurts(b"") == [b""]
