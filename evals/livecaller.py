@@ -23,7 +23,7 @@ QUIET_MS = 900
 INSISTING_MS = 3_000
 PAUSE_MS = (300, 900)
 #: Between sentences that are recognized apart: after a longer silence recognition may take a sentence for the end.
-SPURT_GAP_MS = 700
+SPURT_GAP_MS = 500
 HELLO = "Hello?"
 
 Ears = Callable[[bytes], Awaitable[str]]
