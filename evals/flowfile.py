@@ -13,6 +13,7 @@ from typing import Any
 from urllib.parse import unquote
 
 from evals.scenario import BadSuite, Scenario, Where
+from evals.strict import plain
 from evals.yamlfile import BadYaml, Place, read
 from sandbox.openai.script import BadScript, Script
 
@@ -65,6 +66,10 @@ class FlowFile:
             raise BadSuite(f"{path}:{error.line}: {error}") from error
         except (OSError, UnicodeDecodeError) as error:
             raise BadSuite(f"{path}:1: can't be read: {error}") from error
+        try:
+            plain(values)
+        except ValueError as error:
+            raise BadSuite(f"{path}:1: {error}") from error
         if not isinstance(values, dict) or not isinstance(values.get("flow"), dict):
             raise BadSuite(f"{path}:1: a flow's file has the key `flow`, with what POST /api/flows takes")
         for key in values.keys() - {"flow", "stand_in", "tools"}:

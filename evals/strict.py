@@ -1,5 +1,6 @@
 """The base of all models of a suite: no unknown keys, no text for a number, and patterns that end."""
 
+import json
 import re
 from collections.abc import Mapping
 from typing import Annotated, Any
@@ -66,6 +67,15 @@ def _arguments(values: dict[str, Any]) -> dict[str, Any]:
     return values
 
 
+def plain(value: Any) -> Any:
+    """Refuse what YAML has and JSON has not, such as dates."""
+    try:
+        json.dumps(value, allow_nan=False)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"a value is no JSON ({error}); write a date or a time in quotes") from error
+    return value
+
+
 def _check_patterns(value: Any) -> None:
     if isinstance(value, Mapping):
         if set(value) == {"matches"}:
@@ -79,7 +89,10 @@ def _check_patterns(value: Any) -> None:
 
 Pattern = Annotated[str, Field(min_length=1), AfterValidator(_pattern)]
 #: Wanted values by name, each as `sameness.same` compares it, or a pattern as `{matches: ...}`.
-Wanted = Annotated[dict[str, Any], AfterValidator(_arguments)]
+Wanted = Annotated[dict[str, Any], AfterValidator(plain), AfterValidator(_arguments)]
+#: Values of a tool's answer, or of a state.
+Plain = Annotated[Any, AfterValidator(plain)]
+PlainObject = Annotated[dict[str, Any], AfterValidator(plain)]
 
 
 class Strict(BaseModel):

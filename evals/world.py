@@ -7,6 +7,7 @@ Example: `book: [{append: {appointments: $args}, returns: {ok: true}}]` turns a 
 appointment.
 """
 
+import json
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -18,10 +19,12 @@ from pydantic import Field
 
 from evals.matching import PatternTooSlow
 from evals.sameness import same
-from evals.strict import Strict, Wanted
+from evals.strict import Plain, PlainObject, Strict, Wanted
 
 #: Of one call; an agent that asks for ever gets no more answers.
 MOST_REQUESTS = 300
+#: As JSON; a state that is appended to itself doubles.
+MOST_STATE_CHARS = 200_000
 _PATH = re.compile(r"[\w-]+(?:\.[\w-]+)*")
 _VALUE = re.compile(r"\$(?P<source>[A-Za-z]\w*)(?:\.(?P<path>.*))?", re.DOTALL)
 _SOURCES = ("args", "state")
@@ -38,17 +41,17 @@ class WorldAnswer(Strict):
     """What a tool answers to arguments that fit `when`, and what it changes."""
 
     when: Wanted = Field(default_factory=dict)
-    returns: Any = None
+    returns: Plain = None
     #: Values by path.
-    sets: dict[str, Any] = Field(default_factory=dict, alias="set")
+    sets: PlainObject = Field(default_factory=dict, alias="set")
     #: Items by the path of a list.
-    append: dict[str, Any] = Field(default_factory=dict)
+    append: PlainObject = Field(default_factory=dict)
     fail: Failing | None = None
     delay_ms: int = Field(default=0, ge=0, le=20_000)
 
 
 class World(Strict):
-    state: dict[str, Any] = Field(default_factory=dict)
+    state: PlainObject = Field(default_factory=dict)
     tools: dict[str, list[WorldAnswer]] = Field(default_factory=dict)
 
 
@@ -99,6 +102,8 @@ class RunningWorld:
                 _put(state, path, value)
             for path, value in items.items():
                 _list_at(state, path).append(value)
+            if len(json.dumps(state)) > MOST_STATE_CHARS:
+                return self._gap(f"the state has more than {MOST_STATE_CHARS} characters when {tool} answers")
             self.state = state
             return WorldReply(200, self._filled(chosen.returns, arguments), chosen.delay_ms)
         except LookupError as error:

@@ -60,6 +60,7 @@ async def test_a_later_start_runs_what_has_no_verdict(plan: Callable[[], SuitePl
         ("flow: {}\nstand_in: []", "flow.yaml:2: stand_in is a script"),
         ("flow: {}\nstand_in: {rules: [{when: '(', say: x}]}", "flow.yaml:2: .*not a regular expression"),
         ("flow: {", "flow.yaml:1: "),
+        ("flow: {name: 2026-12-03}", "flow.yaml:1: .*in quotes"),
     ],
 )
 def test_a_bad_flow_is_refused(plan: Callable[[], SuitePlan], tmp_path: Path, text: str, sentence: str) -> None:

@@ -83,6 +83,13 @@ def test_an_agent_that_asks_for_ever_gets_no_more_answers() -> None:
     assert len(world.gaps) == 1
 
 
+def test_a_state_that_doubles_is_bounded() -> None:
+    world = running("{state: {log: [abcdefgh]}, tools: {note: [{append: {log: $state.log}}]}}")
+    statuses = [world.answer("note", {}).status for _ in range(40)]
+    assert set(statuses) == {200, 501}
+    assert world.gaps == ["the state has more than 200000 characters when note answers"]
+
+
 FLOW = """\
 flow: {name: Clinic}
 tools:
@@ -130,6 +137,9 @@ def test_a_world_that_fits_is_taken(tmp_path: Path) -> None:
         ("{id: 7}", "$arguments", 15, "write $args, $args.NAME or $state.PATH"),
         ("returns: []", "returns: $state.free", 12, "the world's state has no 'free'"),
         ("append: ", "apend: ", 15, "unknown key 'apend'; do you mean 'append'?"),
+        ("next: 7}\n    tools", "next: 2026-12-03}\n    tools", 9, "write a date or a time in quotes"),
+        ("returns: []", "returns: [.nan]", 12, "a value is no JSON"),
+        ("day: tuesday", "day: 2026-12-03", 14, "write a date or a time in quotes"),
         ("status: 503", "status: 200", 16, "greater than or equal to 400"),
         ("- when: {day: tuesday}\n          append", "- append", 15, "which is never given"),
         ("day: tuesday", "day: {matches: (}", 14, "is not a regular expression"),
