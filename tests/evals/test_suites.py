@@ -38,9 +38,9 @@ TESTED: Mapping[str, Sequence[str]] = {
     "mutants/slow": (BOOKS,),
     "mutants/deaf": (BOOKS, INTERRUPTS),
     "mutants/hangs-up-early": (BOOKS, INTERRUPTS),
-    "mutants/books-no-time": (CALENDAR,),
     "texts": (BY_TEXT, PRICE_BY_TEXT),
     "mutants/texts-wrong-price": (BY_TEXT, PRICE_BY_TEXT),
+    "mutants/texts-no-time": (BY_TEXT, PRICE_BY_TEXT),
 }
 #: The scenarios that fail with each broken flow, and the kind of failure that tells what is broken.
 RED: Mapping[tuple[str, str], str] = {
@@ -50,7 +50,7 @@ RED: Mapping[tuple[str, str], str] = {
     ("mutants/deaf", INTERRUPTS): "interruption",
     ("mutants/hangs-up-early", BOOKS): "understanding",
     ("mutants/hangs-up-early", INTERRUPTS): "interruption",
-    ("mutants/books-no-time", CALENDAR): "tool",
+    ("mutants/texts-no-time", BY_TEXT): "tool",
     ("mutants/texts-wrong-price", PRICE_BY_TEXT): "speech",
 }
 #: Only the runner ends this call.
