@@ -36,7 +36,7 @@ TESTED: Mapping[str, Sequence[str]] = {
     "frontdesk": (CALENDAR,),
     "mutants/wrong-price": (BOOKS, ASKS),
     "mutants/slow": (BOOKS,),
-    "mutants/deaf": (BOOKS, INTERRUPTS),
+    "mutants/deaf": (BOOKS,),
     "mutants/hangs-up-early": (BOOKS, INTERRUPTS),
     "texts": (BY_TEXT, PRICE_BY_TEXT),
     "mutants/texts-wrong-price": (BY_TEXT, PRICE_BY_TEXT),
@@ -47,7 +47,6 @@ RED: Mapping[tuple[str, str], str] = {
     ("mutants/wrong-price", ASKS): "speech",
     ("mutants/slow", BOOKS): "latency",
     ("mutants/deaf", BOOKS): "understanding",
-    ("mutants/deaf", INTERRUPTS): "interruption",
     ("mutants/hangs-up-early", BOOKS): "understanding",
     ("mutants/hangs-up-early", INTERRUPTS): "interruption",
     ("mutants/texts-no-time", BY_TEXT): "tool",
@@ -104,7 +103,8 @@ def write_suite(path: Path) -> list[str]:
         for name in names
     ]
     scenarios.append({**NEVER_HANGS_UP, "flow": str(SUITES / "flows" / "clinic.yaml")})
-    path.write_text(yaml.safe_dump(scenarios))
+    # Who writes begins with the first fact.
+    path.write_text(yaml.safe_dump(scenarios, sort_keys=False))
     return [scenario["name"] for scenario in scenarios]
 
 
