@@ -23,6 +23,8 @@ PLANES = {
 }
 ROLES = ("viewer", "operator", "admin")
 INTERRUPTED = 130  # the same as shells'
+#: Calls of `hum eval` beside each other, and the most minutes of its budget: a week.
+MOST_JOBS, MOST_MINUTES = 16, 10_080
 MAX_LISTED = 200  # the limit of ListOrganizations
 MAX_QUARANTINED = 1_000  # the limit of ListSetAside
 
@@ -98,10 +100,7 @@ def _parser() -> argparse.ArgumentParser:
     load.add_argument("--url", default="", help="URL of the gateway; default: the one running on this machine")
     load_options.add_arguments(load)
 
-    evaluation = commands.add_parser("eval", help="test agents with simulated callers")
-    actions = evaluation.add_subparsers(required=True, metavar="action")
-    _add_evaluation(_command(actions, "run", "run scenarios on a platform of their own", _evaluate))
-
+    _add_eval(commands)
     _add_admin(commands)
     audit = commands.add_parser("audit", help="the audit log").add_subparsers(required=True, metavar="action")
     verify = _command(audit, "verify", "check an exported audit log, without a server", _verify_audit)
@@ -112,10 +111,27 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _add_eval(commands: "argparse._SubParsersAction[_CommandParser]") -> None:
+    evaluation = commands.add_parser("eval", help="test agents with simulated callers")
+    actions = evaluation.add_subparsers(required=True, metavar="action")
+    evaluated = _command(actions, "run", "run scenarios on a platform of their own", _evaluate)
+    evaluated.add_argument("--junit", metavar="FILE", help="write JUnit XML")
+    evaluated.add_argument(
+        "--jobs", type=_job_count, default=1, metavar="N", help="calls beside each other; default: 1"
+    )
+    _add_evaluation(evaluated)
+    compared = _command(actions, "compare", "compare two versions of a flow in the same scenarios", _compare)
+    compared.add_argument("--against", metavar="FILE", required=True, help="the flow that it is compared with")
+    _add_evaluation(compared)
+    shown = _command(actions, "show", "write a page of runs, to read and to hear", _show)
+    shown.add_argument("--out", metavar="FILE", help="the page; default: beside the runs, with the suffix .html")
+    shown.add_argument("file", metavar="FILE", help="runs, as --out of run and compare has written them")
+
+
 def _add_evaluation(command: argparse.ArgumentParser) -> None:
     command.add_argument("--only", metavar="TEXT", default="", help="only scenarios with this in their name")
     command.add_argument("--flow", metavar="FILE", help="test this flow instead of the scenarios' own")
-    command.add_argument("--junit", metavar="FILE", help="write JUnit XML")
+    command.add_argument("--budget", type=_minutes, metavar="MINUTES", help="place no call that could end later")
     command.add_argument(
         "--out", metavar="FILE", help="append each run as JSON; those in it that have a verdict are not run again"
     )
@@ -222,6 +238,22 @@ def _page(text: str) -> int:
     return int(text)
 
 
+def _job_count(text: str) -> int:
+    if not (text.isdecimal() and 1 <= int(text) <= MOST_JOBS):
+        raise argparse.ArgumentTypeError(f"must be a number from 1 to {MOST_JOBS}")
+    return int(text)
+
+
+def _minutes(text: str) -> float:
+    try:
+        minutes = float(text)
+    except ValueError:
+        minutes = 0
+    if not 0 < minutes < MOST_MINUTES:
+        raise argparse.ArgumentTypeError("must be a number of minutes, such as 30")
+    return minutes
+
+
 def _migrate(arguments: argparse.Namespace) -> int:
     chosen = {"--print-roles": arguments.print_roles, "--restored": arguments.restored}
     options = [option for option, is_given in chosen.items() if is_given]
@@ -267,6 +299,18 @@ def _evaluate(arguments: argparse.Namespace) -> int:
     from cli import evaluate
 
     return asyncio.run(evaluate.run(arguments))
+
+
+def _show(arguments: argparse.Namespace) -> int:
+    from cli import evaluate
+
+    return evaluate.show(arguments)
+
+
+def _compare(arguments: argparse.Namespace) -> int:
+    from cli import evaluate
+
+    return asyncio.run(evaluate.compare(arguments))
 
 
 def _rebuild_analytics(_: argparse.Namespace) -> int:

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
-from evals.scenario import Fact
+from evals.scenario import Fact, Scenario
 
 ASKS = re.compile(r"\?|\b(?:please (?:tell|give|say|spell)|tell me|may i have|let me know)\b", re.IGNORECASE)
 FAREWELL = re.compile(r"\bgood\s?bye\b", re.IGNORECASE)
@@ -38,6 +38,9 @@ WAIT, HANG_UP = Action("wait"), Action("hang_up")
 class Brain(Protocol):
     """A source of answers."""
 
+    def begin(self) -> Action:
+        """Return the first words of who writes, and is not asked."""
+
     def answer(self, heard: str, *, insists: bool = False) -> Action: ...
     def put_back(self, action: Action) -> None:
         """Undo the last answer: the agent has gone on, so that it was not said."""
@@ -48,6 +51,9 @@ class ScriptBrain:
 
     def __init__(self, sentences: Sequence[str]) -> None:
         self._left = list(sentences)
+
+    def begin(self) -> Action:
+        return self.answer("", insists=True)
 
     def answer(self, heard: str, *, insists: bool = False) -> Action:
         if not self._left or (not insists and ASKS.search(heard) is None):
@@ -70,6 +76,10 @@ class FactsBrain:
         self._before: tuple[set[str], Action | None] = (set(), None)
         self._turns = self._repeats = 0
 
+    def begin(self) -> Action:
+        name, fact = next(iter(self._facts.items()))
+        return self._noted(Action("say", fact.say, (name,)))
+
     def answer(self, heard: str, *, insists: bool = False) -> Action:
         if FAREWELL.search(heard):
             return WAIT
@@ -80,7 +90,9 @@ class FactsBrain:
             if not insists or not _matching(self._facts, heard):
                 return WAIT
             question = heard
-        action = self._reply(question)
+        return self._noted(self._reply(question))
+
+    def _noted(self, action: Action) -> Action:
         if action.do == "say":
             self._turns += 1
             self._before = (set(self._known), self._last)
@@ -108,6 +120,13 @@ class FactsBrain:
         if YES.search(question):
             return Action("say", "Yes, please.", phrase="yes")
         return Action("say", "I am not sure, sorry.", phrase="unknown")
+
+
+def brain_of(scenario: Scenario) -> Brain:
+    """Return the brain that a scenario's caller has."""
+    if scenario.brain == "facts":
+        return FactsBrain(scenario.facts, scenario.most_turns)
+    return ScriptBrain(scenario.script)
 
 
 def asking(heard: str) -> str:

@@ -4,18 +4,21 @@
 turns.
 """
 
-import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import dropwhile, takewhile
 from typing import Any
 
-from evals.scenario import Expectation
+from evals.matching import found
+from evals.sameness import same
+from evals.scenario import Expectation, holds
+from evals.world import look_up
 
 #: The kind of a failure, for counts; every other expectation's is `ended`.
 KINDS = {
-    **dict.fromkeys(("tool", "no_tool", "order", "outcome", "transferred_to"), "tool"),
+    **dict.fromkeys(("tool", "no_tool", "order", "state", "outcome", "transferred_to"), "tool"),
     "understood": "understanding",
-    **dict.fromkeys(("said", "never_said"), "speech"),
+    **dict.fromkeys(("answer", "said", "never_said"), "speech"),
     **dict.fromkeys(("first_answer_p50_ms", "first_answer_p95_ms"), "latency"),
     **dict.fromkeys(("interruptions_cut", "ledger_error_ms"), "interruption"),
 }
@@ -23,14 +26,6 @@ KINDS = {
 TURN_SLACK_MS = 200
 #: Pieces that are nearer were played as one.
 GAP_MS = 1
-NUMBERS = {
-    word: str(number)
-    for number, word in enumerate(
-        ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve"]
-    )
-}
-_TIME = re.compile(r"(\d{1,2})(?::(\d{2}))?\s*(a\.?m\.?|p\.?m\.?|o'?clock)?")
-_HALF = re.compile(r"\bhalf past (\d{1,2})\b")
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,20 +37,27 @@ class CarrierAudio:
 
 
 @dataclass(frozen=True, slots=True)
+class CallEvidence:
+    """What a call left: its record, what the carrier played, and the state of the tools' world."""
+
+    record: Mapping[str, Any]
+    streams: Sequence[CarrierAudio] = ()
+    state: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class Failure:
     kind: str
     sentence: str
 
 
-def judge(
-    expectations: Sequence[Expectation], record: Mapping[str, Any], streams: Sequence[CarrierAudio], late_ms: int = 0
-) -> list[Failure]:
+def judge(expectations: Sequence[Expectation], evidence: CallEvidence, late_ms: int = 0) -> list[Failure]:
     """Return what is not as expected; answers may come later by `late_ms`, which the machine was late."""
     failures = []
     for expectation in expectations:
         kind = KINDS.get(expectation.name, "ended")
         wanted = expectation.wanted + late_ms if kind == "latency" else expectation.wanted
-        if sentence := _check(expectation.name, wanted, record, streams):
+        if sentence := _check(expectation.name, wanted, evidence):
             failures.append(Failure(kind, sentence))
     return failures
 
@@ -121,41 +123,9 @@ def _played_ms(stream: CarrierAudio, began_ms: float, clear_ms: float, offset_ms
     )
 
 
-def same(wanted: Any, actual: Any) -> bool:
-    """Tell whether an argument is the wanted value: texts by their words, a time as a time, a number as a number."""
-    if isinstance(wanted, Mapping) and set(wanted) == {"matches"}:
-        return isinstance(actual, str | int | float) and _found(str(wanted["matches"]), str(actual))
-    if isinstance(wanted, Mapping) and isinstance(actual, Mapping):
-        return all(name in actual and same(value, actual[name]) for name, value in wanted.items())
-    if isinstance(wanted, bool) or isinstance(actual, bool) or wanted is None or actual is None:
-        return wanted is actual
-    if isinstance(wanted, list) and isinstance(actual, list):
-        return len(wanted) == len(actual) and all(map(same, wanted, actual))
-    if isinstance(wanted, Mapping | list) or isinstance(actual, Mapping | list):
-        return False
-    return spoken(str(wanted)) == spoken(str(actual))
-
-
-def spoken(text: str) -> str:
-    """Return the words in one form: `Nine thirty a.m.` as `9:30`, `$ 80.00` as `80`, `(317) 555-0199` as its digits."""
-    plain = " ".join(
-        NUMBERS.get(word, word) for word in re.findall(r"[\w:.+'’]+", text.lower().replace("thirty", ":30"))
-    )
-    plain = _HALF.sub(r"\1:30", plain.replace(" :30", ":30")).strip(".")
-    if (time := _TIME.fullmatch(plain)) and (time[2] or time[3]):
-        hour = int(time[1]) % 12 + 12 if (time[3] or "").startswith("p") else int(time[1])
-        return f"{hour}:{time[2] or '00'}"
-    plain = re.sub(r"(\d)\.0+\b|\.(?=\s|$)", r"\1", plain)
-    digits = re.sub(r"\D", "", plain)
-    return digits[-10:] if len(digits) >= 10 and not re.search(r"[a-z:]", plain) else plain
-
-
-def _found(pattern: str, text: str) -> bool:
-    return re.search(pattern, text, re.IGNORECASE | re.DOTALL) is not None
-
-
-def _check(name: str, wanted: Any, record: Mapping[str, Any], streams: Sequence[CarrierAudio]) -> str:
+def _check(name: str, wanted: Any, evidence: CallEvidence) -> str:
     """Return what is wrong as a sentence, or ""."""
+    record = evidence.record
     tools: Sequence[Mapping[str, Any]] = record["tool_activity"]
     match name:
         case "tool":
@@ -169,6 +139,8 @@ def _check(name: str, wanted: Any, record: Mapping[str, Any], streams: Sequence[
                 if all(part in names for part in wanted)
                 else f"the tools were not called in the order {', '.join(wanted)}"
             )
+        case "state":
+            return "; ".join(_state_sentences(wanted, evidence.state))
         case "outcome":
             return _equal("the outcome", record.get("outcome_label"), wanted)
         case "end_reason":
@@ -178,13 +150,15 @@ def _check(name: str, wanted: Any, record: Mapping[str, Any], streams: Sequence[
             return "" if wanted in labels else f"the call was transferred to {labels or 'nobody'}, not to {wanted!r}"
         case "understood":
             words = understood(record)
-            return "" if _found(wanted, words) else f"{wanted!r} was not understood; HUM understood {words!r}"
+            return "" if found(wanted, words) else f"{wanted!r} was not understood; HUM understood {words!r}"
+        case "answer":
+            return _answer_sentence(wanted.to, wanted.says, record["transcript"])
         case "said":
-            return "" if _found(wanted, heard(record)) else f"the caller never heard {wanted!r}"
+            return "" if found(wanted, heard(record)) else f"the caller never heard {wanted!r}"
         case "never_said":
-            return f"the caller heard {wanted!r}" if _found(wanted, heard(record)) else ""
+            return f"the caller heard {wanted!r}" if found(wanted, heard(record)) else ""
         case _:
-            return _check_figure(name, wanted, record, streams)
+            return _check_figure(name, wanted, record, evidence.streams)
 
 
 def _check_figure(name: str, wanted: int, record: Mapping[str, Any], streams: Sequence[CarrierAudio]) -> str:
@@ -206,6 +180,26 @@ def _check_figure(name: str, wanted: int, record: Mapping[str, Any], streams: Se
         case _:
             raise ValueError(f"unknown expectation {name!r}")
     return "" if value <= wanted else f"{name.removesuffix('_at_most')} is {value:g}, over {wanted}"
+
+
+def _answer_sentence(to: str, says: str, transcript: Sequence[Mapping[str, Any]]) -> str:
+    """Return what is wrong with the agent's words after a turn of the caller and before the next one, or ""."""
+    turns = iter(transcript)
+    if not any(turn["role"] == "caller" and found(to, turn["text"]) for turn in turns):
+        return f"{to!r} was not understood"
+    # A caller's sentences may be several turns.
+    following = dropwhile(lambda turn: turn["role"] == "caller", turns)
+    words = " ".join(_heard(turn) for turn in takewhile(lambda turn: turn["role"] == "agent", following))
+    return "" if found(says, words) else f"to {to!r} the caller heard {words!r}, not {says!r}"
+
+
+def _state_sentences(wanted: Mapping[str, Any], state: Mapping[str, Any]) -> Iterator[str]:
+    for path, value in wanted.items():
+        if not holds(state, path, value):
+            try:
+                yield f"{path} is {str(look_up(state, path))[:300]}, not {value}"
+            except LookupError:
+                yield f"the state has no {path}, which should be {value}"
 
 
 def _check_tool(wanted: Any, tools: Sequence[Mapping[str, Any]]) -> str:

@@ -7,6 +7,7 @@ Example: the agent finishes at 4.0 s; at 4.9 s the caller thinks, at 5.3 s they 
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator
+from itertools import pairwise
 from random import Random
 
 import numpy as np
@@ -14,13 +15,15 @@ import numpy as np
 from evals.brains import Action, Brain
 from evals.scenario import Persona
 from evals.validity import Conduct
-from sandbox.audio import FRAME_BYTES, FRAME_MS, decode, encode
+from sandbox.audio import BYTES_PER_MS, FRAME_BYTES, FRAME_MS, decode, encode, is_audible
 from sandbox.twilio.caller import Caller, CallerFrame
 
 QUIET_MS = 900
 #: After which a person takes what they heard for a question.
 INSISTING_MS = 3_000
 PAUSE_MS = (300, 900)
+#: Between sentences that are recognized apart: after a longer silence recognition may take a sentence for the end.
+SPURT_GAP_MS = 500
 HELLO = "Hello?"
 
 Ears = Callable[[bytes], Awaitable[str]]
@@ -121,7 +124,7 @@ class LiveCaller(Caller):
 
     async def _think(self, *, insists: bool = False) -> Thought:
         pause = asyncio.create_task(asyncio.sleep(self._random.uniform(*PAUSE_MS) / 1000))
-        heard = await self._ears(bytes(self._heard))
+        heard = " ".join([await self._ears(spurt) for spurt in spurts(bytes(self._heard))])
         self.heard_words.append(heard)
         action = self._brain.answer(heard, insists=insists)
         audio = self._at_level(await self._mouth(action.text)) if action.do == "say" else b""
@@ -139,3 +142,16 @@ class LiveCaller(Caller):
                 self._talk_over_ms += FRAME_MS
             yield
         self._heard.clear()
+
+
+def spurts(audio: bytes) -> list[bytes]:
+    """Cut audio in the middle of each long silence."""
+    cuts, silent_ms, spoke = [0], 0, False
+    for start in range(0, len(audio), FRAME_BYTES):
+        if not is_audible(audio[start : start + FRAME_BYTES]):
+            silent_ms += FRAME_MS
+            continue
+        if spoke and silent_ms >= SPURT_GAP_MS:
+            cuts.append(start - silent_ms // 2 * BYTES_PER_MS)
+        silent_ms, spoke = 0, True
+    return [audio[start:end] for start, end in pairwise([*cuts, len(audio)])]

@@ -3,11 +3,13 @@
 import json
 import os
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 from xml.etree import ElementTree as ET
+
+import msgspec
 
 from evals.scenario import Scenario
 
@@ -37,23 +39,54 @@ class ResultFile:
     def __init__(self, path: Path | None) -> None:
         self._path = path
         self.runs: list[Run] = []
+        self._by_scenario: dict[tuple[str, str], list[Run]] = {}
         if path is not None and path.exists():
             text = path.read_bytes()
             whole = text[: text.rfind(b"\n") + 1]
             if len(whole) < len(text):
                 os.truncate(path, len(whole))
-            self.runs = [Run(**json.loads(line)) for line in whole.splitlines() if line.strip()]
+            for run in read_runs(whole):
+                self._add(run)
+
+    def _add(self, run: Run) -> None:
+        self.runs.append(run)
+        self._by_scenario.setdefault((run.scenario, run.fingerprint), []).append(run)
 
     def append(self, run: Run) -> None:
-        self.runs.append(run)
+        self._add(run)
         if self._path is not None:
             with self._path.open("a") as file:
                 file.write(json.dumps(asdict(run)) + "\n")
                 file.flush()
                 os.fsync(file.fileno())
 
+    def keep_audio(self, wav: bytes) -> str:
+        """Store the recording of the run that is appended next; return its name, or "" if there is no place for it."""
+        if self._path is None or not wav:
+            return ""
+        folder = audio_folder(self._path)
+        folder.mkdir(exist_ok=True)
+        name = f"{len(self.runs) + 1:05}.wav"
+        (folder / name).write_bytes(wav)
+        return name
+
     def of(self, scenario: str, fingerprint: str) -> list[Run]:
-        return [run for run in self.runs if (run.scenario, run.fingerprint) == (scenario, fingerprint)]
+        return self._by_scenario.get((scenario, fingerprint), [])
+
+
+def read_runs(text: bytes) -> Iterator[Run]:
+    """Yield the runs of a file's whole lines.  Raises ValueError for a line that is no run, with its number."""
+    for number, line in enumerate(text[: text.rfind(b"\n") + 1].splitlines(), start=1):
+        if line.strip():
+            try:
+                yield msgspec.json.decode(line, type=Run)
+            except (msgspec.DecodeError, UnicodeDecodeError) as error:
+                raise ValueError(f"line {number} is no run of hum eval: {error}") from error
+
+
+def audio_folder(results: Path) -> Path:
+    """Return the folder of the recordings beside a file of results."""
+    return results.with_suffix(".audio")
 
 
 def scenario_verdict(scenario: Scenario, runs: Sequence[Run]) -> Verdict:

@@ -3,50 +3,33 @@
 A refusal names file and line, and proposes what to write instead; nothing is started before all files were read.
 """
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, Field, ValidationError, model_validator
 
-from evals import yamlfile
+from evals import world, yamlfile
+from evals.matching import PatternTooSlow
+from evals.sameness import same
+from evals.strict import Pattern, Strict, Wanted
+from evals.world import Failing, World, WorldAnswer, look_up
 
 MAX_FILE_BYTES = 1 << 20
-MAX_PATTERN = 200
+SHOWN_REFUSALS = 50
+#: Of all files together: more calls than in a month.
+MOST_SCENARIOS = 2_000
 #: Expectations that hold only if the agent has understood or done something.
-POSITIVE = ("tool", "order", "outcome", "transferred_to", "understood", "interruptions_cut")
-_UNBOUNDED = re.compile(r"\([^()]*(?:[*+]|\{\d+,\}|\|)[^()]*\)(?:[*+]|\{\d+,\})")
+POSITIVE = ("tool", "order", "state", "answer", "outcome", "transferred_to", "understood", "interruptions_cut")
 
 
-def _pattern(text: str) -> str:
-    try:
-        compiled = re.compile(text)
-    except re.error as error:
-        raise ValueError(
-            f"{text!r} is not a regular expression: {error}; write a backslash before signs such as ( and ?"
-        ) from error
-    if len(text) > MAX_PATTERN:
-        raise ValueError(f"a regular expression has at most {MAX_PATTERN} characters; write several expectations")
-    if _UNBOUNDED.search(text):
-        raise ValueError(
-            f"{text!r} repeats a part that repeats or has alternatives, which may take for ever; repeat one of them"
-        )
-    if compiled.search(""):
-        raise ValueError(f"{text!r} is true of anything, even of silence; name a word")
-    return text
-
-
-Pattern = Annotated[str, Field(min_length=1), AfterValidator(_pattern)]
+#: What only calls have; a text is understood as it was written.
+VOICE_ONLY = frozenset(
+    {"outcome", "end_reason", "transferred_to", "understood", "interruptions_cut", "ledger_error_ms"}
+)
 Milliseconds = Annotated[int, Field(ge=0, le=600_000)]
-
-
-class Strict(BaseModel):
-    """What has no other keys, and takes no text for a number."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
 
 class Interrupt(Strict):
@@ -74,9 +57,15 @@ class Fact(Strict):
 
 class ToolExpectation(Strict):
     name: str
-    #: Each as `checks.same` compares it, or a pattern as `{matches: ...}`.
-    args: dict[str, Any] = Field(default_factory=dict)
+    args: Wanted = Field(default_factory=dict)
     times: int | None = Field(default=None, ge=1)
+
+
+class AnswerExpectation(Strict):
+    """What the caller heard after HUM has understood `to`, and before they went on."""
+
+    to: Pattern
+    says: Pattern
 
 
 class Expectation(Strict):
@@ -85,6 +74,8 @@ class Expectation(Strict):
     tool: ToolExpectation | None = None
     no_tool: str | None = None
     order: tuple[str, ...] | None = Field(default=None, min_length=2, strict=False)
+    state: Wanted | None = Field(default=None, min_length=1)
+    answer: AnswerExpectation | None = None
     outcome: str | None = None
     end_reason: str | None = None
     transferred_to: str | None = None
@@ -128,10 +119,13 @@ class Scenario(Strict):
     name: str = Field(min_length=1, max_length=100)
     #: A file beside this one, with the flow as `POST /api/flows` takes it.
     flow: str
+    channel: Literal["voice", "text"] = "voice"
     persona: Persona = Persona()
     brain: Literal["facts", "script"] = "facts"
     facts: dict[str, Fact] = Field(default_factory=dict)
     script: tuple[str, ...] = Field(default=(), strict=False)
+    #: What the flow's HTTP tools answer; without it, the flow has none.
+    world: World | None = None
     most_turns: int = Field(default=12, ge=1, le=50)
     most_seconds: int = Field(default=120, ge=10, le=600)
     expect: tuple[Expectation, ...] = Field(min_length=1, strict=False)
@@ -140,26 +134,62 @@ class Scenario(Strict):
 
     @model_validator(mode="after")
     def _is_possible(self) -> "Scenario":
-        if not any(expectation.name in POSITIVE for expectation in self.expect):
+        if not any(expectation.name in POSITIVE and not self._holds_before(expectation) for expectation in self.expect):
             raise ValueError(
                 f"no expectation proves that the agent understood or did anything; add one of {', '.join(POSITIVE)}"
             )
+        if self.channel == "text":
+            if self.persona.model_fields_set:
+                raise ValueError("a persona is heard, and not read; remove it, or `channel: text`")
+            if spoken := [expectation.name for expectation in self.expect if expectation.name in VOICE_ONLY]:
+                raise ValueError(f"texts have no {', '.join(spoken)}; expect an answer, a tool or a state")
         if self.at_least > self.runs:
             raise ValueError(f"{self.at_least} of {self.runs} runs can't pass; raise runs, or lower at_least")
         if not (self.facts if self.brain == "facts" else self.script):
             raise ValueError(f"the brain {self.brain!r} has nothing to say; write {self.brain}")
         return self
 
+    def _holds_before(self, expectation: Expectation) -> bool:
+        """Tell whether a state is wanted that is there before the call, so that it proves nothing."""
+        return expectation.name == "state" and all(
+            holds(self.world.state if self.world else {}, path, wanted) for path, wanted in expectation.wanted.items()
+        )
+
     @property
     def at_least(self) -> int:
         return self.passes.at_least if self.passes else self.runs
 
 
+def holds(state: Any, path: str, wanted: Any) -> bool:
+    """Tell whether a member of the state is there and as wanted."""
+    try:
+        return same(wanted, look_up(state, path))
+    except LookupError:
+        return False
+
+
+@dataclass(frozen=True, slots=True)
+class Where:
+    """A scenario's place in its file."""
+
+    file: Path
+    number: int
+    lines: Mapping[yamlfile.Place, int]
+
+    def at(self, *place: str | int) -> str:
+        """Return FILE:LINE of a part of the scenario, or of the nearest part around it that stands there."""
+        full: yamlfile.Place = (self.number, *place)
+        while full and full not in self.lines:
+            full = full[:-1]
+        return f"{self.file}:{self.lines.get(full, 1)}"
+
+
 @dataclass(frozen=True, slots=True)
 class Suite:
-    """Scenarios in the order of their files, each with the folder that its flow is in."""
+    """Scenarios in the order of their files, each with the folder that its flow is in; `where` by the scenario's name."""
 
     scenarios: Sequence[tuple[Path, Scenario]]
+    where: Mapping[str, Where]
 
 
 class BadSuite(Exception):  # noqa: N818  (it says what is refused)
@@ -170,7 +200,7 @@ def load(files: Sequence[Path]) -> Suite:
     """Read all files.  Raises BadSuite, with everything that is wrong in them."""
     found: list[tuple[Path, Scenario]] = []
     refusals: list[str] = []
-    names: dict[str, str] = {}
+    names: dict[str, Where] = {}
     for file in files:
         try:
             if file.stat().st_size > MAX_FILE_BYTES:
@@ -183,22 +213,35 @@ def load(files: Sequence[Path]) -> Suite:
             refusals.append(str(refusal))
             continue
         for number, scenario in enumerate(scenarios):
-            where = f"{file}:{lines.get((number, 'name'), 1)}"
+            where = Where(file, number, lines)
             if scenario.name in names:
-                refusals.append(
-                    f"{where}: {scenario.name!r} is also the name in {names[scenario.name]}; choose another"
-                )
+                first = names[scenario.name].at("name")
+                refusals.append(f"{where.at('name')}: {scenario.name!r} is also the name in {first}; choose another")
             elif not (file.parent / scenario.flow).is_file():
-                refusals.append(
-                    f"{file}:{lines.get((number, 'flow'), 1)}: there is no file {file.parent / scenario.flow}"
-                )
+                refusals.append(f"{where.at('flow')}: there is no file {file.parent / scenario.flow}")
+            refusals += [f"{where.at(*place)}: {sentence}" for place, sentence in _world_refusals(scenario)]
             names.setdefault(scenario.name, where)
             found.append((file.parent, scenario))
+        if len(found) > MOST_SCENARIOS:
+            refusals.append(f"{file}:1: more than {MOST_SCENARIOS} scenarios together; choose some of the files")
+            break
     if refusals:
-        raise BadSuite("\n".join(refusals))
+        more = len(refusals) - SHOWN_REFUSALS
+        raise BadSuite("\n".join(refusals[:SHOWN_REFUSALS] + ([f"and {more} more"] if more > 0 else [])))
     if not found:
         raise BadSuite(f"{files[0] if files else 'no file'}:1: there is no scenario")
-    return Suite(found)
+    return Suite(found, names)
+
+
+def _world_refusals(scenario: Scenario) -> Iterator[tuple[yamlfile.Place, str]]:
+    if scenario.world:
+        for place, sentence in world.refusals(scenario.world):
+            yield ("world", *place), sentence
+    for number, expectation in enumerate(scenario.expect):
+        if expectation.name == "state":
+            for path in expectation.wanted:
+                if sentence := world.path_refusal(scenario.world or World(), path):
+                    yield ("expect", number, "state", path), sentence
 
 
 def _parse(file: Path, text: str) -> tuple[list[Scenario], Mapping[yamlfile.Place, int]]:
@@ -214,8 +257,10 @@ def _parse(file: Path, text: str) -> tuple[list[Scenario], Mapping[yamlfile.Plac
             scenarios.append(Scenario.model_validate(value))
         except ValidationError as error:
             refusals += [f"{file}:{line}: {sentence}" for line, sentence in _sentences(error, number, value, lines)]
+        except PatternTooSlow as error:
+            refusals.append(f"{file}:{lines[number,]}: {error}")
     if refusals:
-        raise BadSuite("\n".join(refusals))
+        raise BadSuite("\n".join(refusals[: SHOWN_REFUSALS + 1]))
     return scenarios, lines
 
 
@@ -245,6 +290,10 @@ def _known_keys(place: Sequence[str | int]) -> list[str]:
         "facts": Fact,
         "expect": Expectation,
         "tool": ToolExpectation,
+        "answer": AnswerExpectation,
+        "tools": WorldAnswer,
+        "fail": Failing,
+        "world": World,
         "pass": Passing,
     }
     nearest = next((models[part] for part in reversed(place) if isinstance(part, str) and part in models), Scenario)

@@ -7,6 +7,9 @@ import yaml
 
 MAX_VALUES = 50_000
 
+#: Of `libyaml` where it is there: ten times as fast.
+LOADER: type[yaml.SafeLoader] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
 Place = tuple[str | int, ...]
 
 
@@ -20,20 +23,30 @@ class BadYaml(ValueError):  # noqa: N818  (it says what is bad)
 
 def read(text: str) -> tuple[Any, Mapping[Place, int]]:
     """Return the values, and the line of each by its path.  Raises BadYaml."""
-    loader = yaml.SafeLoader(text)
+    loader = LOADER(text)
     lines: dict[Place, int] = {}
     try:
+        _bound(text)
         node = loader.get_single_node()
         return (None if node is None else _value(loader, node, (), lines)), lines
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
-        raise BadYaml(error.problem or "this is no YAML", mark.line + 1 if mark else 1) from error
+        line = min(mark.line, text.rstrip("\n").count("\n")) + 1 if mark else 1
+        raise BadYaml(error.problem or "this is no YAML", line) from error
     except (yaml.YAMLError, RecursionError, ValueError) as error:
         if isinstance(error, BadYaml):
             raise
         raise BadYaml(f"this is no YAML: {error}", 1) from error
     finally:
         loader.dispose()
+
+
+def _bound(text: str) -> None:
+    """Refuse a file of too many values before they are built."""
+    for number, event in enumerate(yaml.parse(text, Loader=LOADER)):
+        # A mapping has two events besides those of its members.
+        if number > 4 * MAX_VALUES:
+            raise BadYaml(f"more than {MAX_VALUES} values", event.start_mark.line + 1 if event.start_mark else 1)
 
 
 def _value(loader: yaml.SafeLoader, node: yaml.Node, place: Place, lines: dict[Place, int]) -> Any:

@@ -20,6 +20,8 @@ MIN_WINDOW_SECONDS, SILENCE_SECONDS = 12.0, 6.0
 MAX_TOKENS = 200
 #: More words than a person says in a second.
 MAX_WORDS_PER_SECOND = 6
+#: A decoder that repeats a letter makes one word of it.
+MAX_WORD_CHARS = 30
 #: Words that Whisper hallucinates in noise, from the captions in its training data.
 HALLUCINATIONS = frozenset({"", "you", "thank you", "thanks for watching", "bye", "okay", "so"})
 
@@ -81,4 +83,5 @@ def repeats(text: str, seconds: float) -> bool:
         len(words) > MAX_WORDS_PER_SECOND * seconds + 3
         or (half > 0 and words[:half] == words[half : 2 * half])
         or has_echo
+        or any(len(word) > MAX_WORD_CHARS for word in words)
     )

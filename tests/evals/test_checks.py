@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 
-from evals.checks import CarrierAudio, judge, ledger_error_ms, same
+from evals.checks import CallEvidence, CarrierAudio, judge, ledger_error_ms
+from evals.sameness import same
 from evals.scenario import Expectation
 
 RECORD: dict[str, Any] = {
@@ -25,10 +26,12 @@ RECORD: dict[str, Any] = {
     "transfers": [],
     "duration_seconds": 20,
 }
+STATE = {"appointments": [{"name": "Maria Lopez", "time": "9:00 a.m."}], "open": True}
 
 
 def failures(record: dict[str, Any] = RECORD, **expectation: Any) -> list[str]:
-    told = judge([Expectation.model_validate(expectation)], record, [CarrierAudio([(1_000, 3_000)], [4_000])])
+    streams = [CarrierAudio([(1_000, 3_000)], [4_000])]
+    told = judge([Expectation.model_validate(expectation)], CallEvidence(record, streams, STATE))
     return [failure.kind for failure in told]
 
 
@@ -43,6 +46,11 @@ def failures(record: dict[str, Any] = RECORD, **expectation: Any) -> list[str]:
         ({"no_tool": "cancel"}, []),
         ({"order": ["find", "book"]}, []),
         ({"order": ["book", "find"]}, ["tool"]),
+        ({"state": {"appointments.0.name": "maria lopez", "open": True}}, []),
+        ({"state": {"appointments": [{"time": "09:00"}]}}, []),
+        ({"state": {"appointments.0.name": {"matches": "^anna"}}}, ["tool"]),
+        ({"state": {"open": True, "appointments.1.name": "Maria Lopez"}}, ["tool"]),
+        ({"state": {"appointments": []}}, ["tool"]),
         ({"understood": "book.*cleaning"}, []),
         ({"understood": "ninety"}, ["understanding"]),
         ({"said": "it costs"}, []),

@@ -122,6 +122,7 @@ async def test_voices_differ_and_noise_is_not_speech() -> None:
         ("No, thank you. No, thank you. No, thank you.", 2.0, True),
         ("I would like to I would like to book", 2.0, True),
         ("one two three four five six seven eight nine ten eleven twelve", 1.0, True),
+        ("L" + "'a" * 60, 2.0, True),
         ("No, no, I mean Tuesday.", 2.0, False),
         ("My number is three one seven, five five five, zero one two three.", 5.0, False),
         ("", 1.0, False),

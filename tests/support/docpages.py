@@ -61,7 +61,11 @@ RUN_BY: Mapping[str, tuple[str | None, ...]] = {
         BACKUP,
     ),
     "docs/contract.md": (TYPED,),
-    "docs/evals.md": ("tests/evals/test_suites.py::test_each_fault_turns_its_scenarios_red",),
+    "docs/evals.md": (
+        "tests/evals/test_suites.py::test_each_fault_turns_its_scenarios_red",
+        "tests/evals/test_suites.py::test_a_worse_version_is_told",
+        "tests/evals/test_report.py::test_the_command_reads_a_file_and_leaves_it_as_it_is",
+    ),
     "docs/event-agents.md": (EVENTS,) * 3,
     "docs/failover.md": (None, TYPED, None, None),
     "docs/flow-hooks.md": (HOOKS,) * 3,
