@@ -26,6 +26,8 @@ from media.core.commands import (
     SwitchFlow,
     Watch,
 )
+from media.core.duplexsession import DuplexSession
+from media.core.duplexside import DuplexSide
 from media.core.ending import CLOSE_DEADLINE_MS, LONGEST_MESSAGE_MS, Ending, farewell
 from media.core.floor import Floor
 from media.core.idletimer import Due
@@ -44,7 +46,7 @@ from media.core.legmessages import (
     Started,
     Stopped,
 )
-from media.core.modelmessages import ModelEvent, CallModel
+from media.core.modelmessages import CallModel, DuplexModel, ModelEvent
 from media.core.modelside import REFUSED, ModelSide
 from media.core.onsetdetector import Confirm
 from media.core.plans import CallPlan, PromptKind
@@ -98,11 +100,16 @@ class Conversation(Talk):
         emit = recording_pauses.emit
         latency = Latency()
         transcript = CallTranscript(plan, latency, emit)
-        session = TurnSession(plan.agent, plan.patience.session_ms, transcript, emit)
-        turns = plan.turns
+        turns, wait_ms = plan.turns, plan.patience.session_ms
         turn_gate = TurnGate(turns.false_hear_ms, turns.open_turn_ms, turns.unaware_ms)
-        self._voice = Voice(plan, self._clock, session, transcript, latency, turn_gate, emit)
-        self._model: ModelSide = TurnSide(plan, self._clock, session, self._voice, turn_gate, recording_pauses)
+        if isinstance(plan.agent.model, DuplexModel):
+            duplex = DuplexSession(plan.agent, wait_ms, transcript, emit)
+            self._voice = Voice(plan, self._clock, duplex, transcript, latency, turn_gate, emit)
+            self._model: ModelSide = DuplexSide(plan, self._clock, duplex, self._voice, recording_pauses)
+        else:
+            session = TurnSession(plan.agent, wait_ms, transcript, emit)
+            self._voice = Voice(plan, self._clock, session, transcript, latency, turn_gate, emit)
+            self._model = TurnSide(plan, self._clock, session, self._voice, turn_gate, recording_pauses)
         self._floor = Floor(turns, self._clock, self._voice, self._model, confirm, emit)
         self._keypad = Keypad(turns.digits_pause_ms)
         self._ending = Ending(plan)
@@ -241,7 +248,7 @@ class Conversation(Talk):
         if self.phase is not _TALKING:
             return []
         voice, model = self._voice, self._model
-        if not model.session.confirmed or model.responding:  # else nothing is expected of it
+        if not model.session.confirmed or model.expects_events:  # else nothing is expected of it
             lost = model.failure(now_ms)
             if lost:
                 return self.model_lost(now_ms, lost)

@@ -105,6 +105,11 @@ class ModelSide(metaclass=ABCMeta):
 
     @property
     @abstractmethod
+    def expects_events(self) -> bool:
+        """Whether the session counts as lost if nothing comes from it for long."""
+
+    @property
+    @abstractmethod
     def responding(self) -> bool:
         """Whether the model is giving a response."""
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from media.core.modelmessages import Author, Tool, CallModel
+from media.core.modelmessages import Author, CallModel, Tool
 
 
 class PromptKind(StrEnum):

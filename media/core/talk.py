@@ -19,7 +19,7 @@ from media.core.commands import (
     SwitchFlow,
 )
 from media.core.legmessages import LegEvent, MoveOn, Outcome
-from media.core.modelmessages import ModelEvent, CallModel
+from media.core.modelmessages import CallModel, ModelEvent
 from media.core.types import Action, CommandReply, Moment, Report, ToolStatus
 
 PULSE_MS: Final = 100.0  # between ticks without audio

@@ -125,6 +125,10 @@ class TurnSide(ModelSide):
         return voiced_ms if self.awaited else _NEVER
 
     @property
+    def expects_events(self) -> bool:
+        return self.responses.active
+
+    @property
     def responding(self) -> bool:
         return self.responses.active
 

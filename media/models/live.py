@@ -73,32 +73,12 @@ class LiveWire(ModelWire):
             event = live.decode(payload)
         except live.LiveWireError:
             return MALFORMED
-        match event:
-            case live.AudioDelta(ulaw):
-                sound = StreamAudio(ulaw)
-                if not ulaw.strip(b"\xff"):
-                    self._silent_payload, self._silence = payload, sound
-                return sound
-            case live.OutputWords(text, start_ms, end_ms):
-                return StreamWords("agent", text, start_ms, end_ms)
-            case live.InputWords(text, start_ms, end_ms):
-                return StreamWords("caller", text, start_ms, end_ms)
-            case live.Delegated(session_ms, delegation):
-                return TaskDelegated(delegation.id, session_ms)
-            case live.Started():
-                return BEGUN
-            case live.UsageUpdated(usage):
-                return SessionUsed(round(usage.seconds * 1000))
-            case live.Closed(reason, usage):
-                return SessionOver(reason, None if usage is None else round(usage.seconds * 1000))
-            case live.Error(error):
-                if error.client_event_id == live.START or {error.type, error.code} & FATAL:
-                    return SessionRejected(error.message or error.code or "")
-                return CommandRefused(error.client_event_id)
-            case live.Unknown():
-                return UNUSED
-            case _:
-                assert_never(event)
+        if isinstance(event, live.AudioDelta):
+            sound = StreamAudio(event.delta)
+            if not event.delta.strip(b"\xff"):
+                self._silent_payload, self._silence = payload, sound
+            return sound
+        return _translated(event)
 
     def encode(self, command: ModelCommand) -> bytes:
         if isinstance(command, CallerAudio):  # the most frequent
@@ -121,3 +101,28 @@ class LiveWire(ModelWire):
                 raise TypeError(f"a duplex model takes no {type(command).__name__}")
             case _:
                 assert_never(command)
+
+
+def _translated(event: live.Rarer | live.Unknown) -> ModelEvent:
+    """Return what an event that is no audio says."""
+    match event:
+        case live.OutputWords(text, start_ms, end_ms):
+            return StreamWords("agent", text, start_ms, end_ms)
+        case live.InputWords(text, start_ms, end_ms):
+            return StreamWords("caller", text, start_ms, end_ms)
+        case live.Delegated(session_ms, delegation):
+            return TaskDelegated(delegation.id, session_ms)
+        case live.Started():
+            return BEGUN
+        case live.UsageUpdated(usage):
+            return SessionUsed(round(usage.seconds * 1000))
+        case live.Closed(reason, usage):
+            return SessionOver(reason, None if usage is None else round(usage.seconds * 1000))
+        case live.Error(error):
+            if error.client_event_id == live.START or {error.type, error.code} & FATAL:
+                return SessionRejected(error.message or error.code or "")
+            return CommandRefused(error.client_event_id)
+        case live.Unknown():
+            return UNUSED
+        case _:
+            assert_never(event)

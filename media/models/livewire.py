@@ -78,7 +78,8 @@ class Unknown(msgspec.Struct, frozen=True):
     type: str
 
 
-Known = Started | AudioDelta | OutputWords | InputWords | Delegated | UsageUpdated | Closed | Error
+Rarer = Started | OutputWords | InputWords | Delegated | UsageUpdated | Closed | Error
+Known = AudioDelta | Rarer
 
 _decode = msgspec.json.Decoder[Known](Known).decode
 _decode_type = msgspec.json.Decoder(Unknown).decode
