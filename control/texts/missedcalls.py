@@ -35,6 +35,8 @@ REASONS = frozenset(
         "stream_lost",
     }
 )
+#: Ends that control assumes of a call whose media process has not reported its last stream's, nor perhaps what was said in it.
+ASSUMED = frozenset({"control_away", "stream_lost"})
 #: The variables that have a value for each caller.
 _ALWAYS = frozenset({"contact.phone", "org.name", "number.phone"})
 
@@ -55,6 +57,8 @@ class EndedCall:
     left_message: bool
     #: A person took the call.
     was_taken: bool
+    #: A media process got the call and did not say that it lost or left the stream.
+    has_process: bool
 
 
 def may_be_missed(direction: str, reason: str) -> bool:
@@ -65,9 +69,11 @@ def may_be_missed(direction: str, reason: str) -> bool:
 def is_missed(call: EndedCall, now: datetime) -> bool:
     """Tell whether a call's caller reached nobody, so that they get a text.
 
-    A number that the network says is forged is another person's: they did not call.
+    A number that the network says is forged is another person's: they did not call.  What was said in a call whose end is assumed may
+    be reported later, with its end (`call.corrected`).
     """
-    reached = call.was_heard or call.left_message or call.was_taken
+    is_unknown = call.has_process and call.reason in ASSUMED
+    reached = is_unknown or call.was_heard or call.left_message or call.was_taken
     return (
         may_be_missed(call.direction, call.reason)
         and call.origin == "phone"

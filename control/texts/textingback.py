@@ -24,16 +24,18 @@ from storage.missed_calls import MissedCallRow
 
 LOG = log(__name__)
 READER = "missed_calls"
-EVENTS = frozenset({"call.completed"})
+EVENTS = frozenset({"call.completed", "call.corrected"})
 TEXTED = Counter("hum_missed_calls_total", "Missed calls of numbers that text back, by what came of it", ["what"])
 
 
 async def enqueue(tx: Tx, batch: Sequence[Event]) -> None:
     """Enqueue a job for each call that its caller may have to be texted about.  Runs as the system."""
+    # A corrected end names no direction; the job looks at the call's.
     ended = [
         event.subject_id
         for event in batch
-        if event.data is not None and missedcalls.may_be_missed(event.data["direction"], event.data["reason"])
+        if event.data is not None
+        and missedcalls.may_be_missed(event.data.get("direction", "inbound"), event.data["reason"])
     ]
     by_org: dict[UUID, list[UUID]] = {}
     for call, org in await missed_calls.answered_by_text(tx, ended) if ended else ():
@@ -92,6 +94,7 @@ def _ended(call: MissedCallRow) -> EndedCall:
         was_heard=call.was_heard,
         left_message=call.left_message,
         was_taken=call.was_taken,
+        has_process=call.has_process,
     )
 
 

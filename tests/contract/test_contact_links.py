@@ -106,12 +106,13 @@ async def test_the_limit_counts_links_that_a_limited_member_does_not_see(
     operator, user = await member(edge, http, "operator")
     await limit(http, user, other)
     seen, second, third = [(await started(operator, other, f"+1317555017{n}"))["contact"]["id"] for n in range(7, 10)]
-    assert (await link(http, seen, owned["contacts"])).status_code == 201
+    hidden = (await http.post("/api/contacts", json={"phone_e164": "+13175550301"})).json()["id"]
+    assert (await link(http, seen, hidden)).status_code == 201
     for pair in ((seen, second), (second, seen)):
         refused = await link(operator, *pair)
         assert refused.status_code == 402
         assert refused.json()["error"]["message"] == "A contact has at most 1 links; remove one first."
     assert await linked(operator, seen) == []
     # The whole organization was seen for the count alone.
-    assert (await link(operator, second, owned["contacts"])).status_code == 404
+    assert (await link(operator, second, hidden)).status_code == 404
     assert (await link(operator, second, third)).status_code == 201

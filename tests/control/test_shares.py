@@ -61,7 +61,7 @@ async def test_one_organization_leaves_a_host_that_many_use_to_the_others() -> N
 
 
 async def test_a_stream_keeps_its_slot_until_it_is_closed() -> None:
-    limits = HttpLimits(total_seconds=10, connect_seconds=0.05, organization_requests=2)
+    limits = HttpLimits(total_seconds=10, connect_seconds=0.5, organization_requests=2)
     async with server(says(OK)) as one, client(limits=limits) as http:
         url = f"http://127.0.0.1:{one.port}/"
         streams = [await http.open_stream("GET", url, org=ORG) for _ in range(2)]

@@ -261,7 +261,7 @@ async def test_one_organizations_slow_tools_leave_places_for_the_others(call: tu
         return Result(1)
 
     registry = Registry()
-    registry.add([tool(slow)])
+    registry.add([tool(slow, timeout_ms=60_000)])
     tools = ToolRuns(db, registry, Sessions(db, ControlSettings(), registry), wait_seconds=60.0)
     link, other_link = tools.of_link(4), tools.of_link(4)
 

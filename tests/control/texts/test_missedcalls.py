@@ -20,6 +20,7 @@ CLOSED = EndedCall(
     was_heard=False,
     left_message=False,
     was_taken=False,
+    has_process=False,
 )
 HUNG_UP = replace(CLOSED, reason="caller")
 
@@ -34,6 +35,11 @@ HUNG_UP = replace(CLOSED, reason="caller")
         (replace(CLOSED, reason="calls_of_organization"), True),
         (replace(CLOSED, reason="no_message"), True),
         (replace(HUNG_UP, ended_at=NOW - timedelta(hours=5)), True),
+        (replace(CLOSED, reason="stream_lost"), True),
+        (replace(CLOSED, reason="control_away"), True),
+        (replace(HUNG_UP, has_process=True), True),
+        (replace(CLOSED, reason="stream_lost", has_process=True), False),
+        (replace(CLOSED, reason="control_away", has_process=True), False),
         (replace(CLOSED, verification="failed"), False),
         (replace(CLOSED, direction="outbound"), False),
         (replace(CLOSED, origin="browser"), False),
