@@ -19,14 +19,14 @@ QUIET_MS: Final = 2_000.0
 class CallerTurns:
     """The caller's turns of one call; instants in sessions are on `session_clock`."""
 
-    __slots__ = ("_count", "_ended_ms", "_id", "_session_clock", "_text", "_told_ms", "_transcript")
+    __slots__ = ("_count", "_ended_ms", "_id", "_session_clock", "_text", "_transcript", "told_ms")
 
     def __init__(self, transcript: CallTranscript, session_clock: SessionClock) -> None:
+        self.told_ms = 0.0  # when words came, the last time
         self._transcript, self._session_clock = transcript, session_clock
         self._count = 0
         self._id = self._text = ""  # of the turn under way
         self._ended_ms = 0  # of its last words, on the session's clock
-        self._told_ms = 0.0  # when those came
 
     @property
     def is_open(self) -> bool:
@@ -49,14 +49,14 @@ class CallerTurns:
             self._id, self._ended_ms = f"caller_{self._count}", 0
             self._transcript.caller_began(self._id, self._session_clock.call_ms(start_ms), now_ms)
         self._text += text
-        self._ended_ms, self._told_ms = max(self._ended_ms, end_ms), now_ms
+        self._ended_ms, self.told_ms = max(self._ended_ms, end_ms), now_ms
         self._transcript.caller_words(self._id, text)
         self._transcript.caller_ended(self._id, self._session_clock.call_ms(self._ended_ms), now_ms)
         return self._id
 
     def advance(self, now_ms: float) -> None:
         """Finish the turn under way if no more of its words are expected."""
-        if self._id and now_ms - self._told_ms >= QUIET_MS:
+        if self._id and now_ms - self.told_ms >= QUIET_MS:
             self.finish()
 
     def finish(self) -> None:

@@ -41,8 +41,8 @@ from media.core.voice import Voice
 
 #: The tool that a task is left to.
 DELEGATE: Final = "delegate"
-#: Words of the caller that a task is about may come so late.
-WORDS_LATE_MS: Final = 300.0
+#: A task waits for the caller's words to come, but not for longer; with so much between two of them.
+LONGEST_WORDS_MS, WORDS_APART_MS = 1_500.0, 300.0
 #: Turns that a task is told, and characters of each.
 TASK_TURNS, TASK_CHARS = 20, 1_000
 #: A session is replaced before the server ends it, at a quiet moment.
@@ -82,7 +82,7 @@ class DuplexSide(ModelSide):
         self._input = DuplexInput(session, clock, voice.latency)
         self._caller = CallerTurns(voice.transcript, self._input.session_clock)
         self._model_name, self._patience_ms = plan.agent.model.name, plan.patience.answer_ms
-        # Tasks, and when they are to be run.
+        # Tasks, and when they came.
         self._tasks: dict[str, float] = {}
         self._begun_ms = _NEVER  # the session
         self._metered_ms = 0  # of its time
@@ -256,7 +256,7 @@ class DuplexSide(ModelSide):
             case StreamWords():
                 self._words(event, now_ms, at_ms)
             case TaskDelegated(delegation_id):
-                self._tasks.setdefault(delegation_id, now_ms + WORDS_LATE_MS)
+                self._tasks.setdefault(delegation_id, now_ms)
             case SessionBegun():
                 self._confirm_session(now_ms)
             case SessionRejected(detail):
@@ -300,9 +300,11 @@ class DuplexSide(ModelSide):
     # Tasks.
 
     def _run_tasks(self, now_ms: float, *, all_of_them: bool = False) -> None:
-        """Run the tasks whose words have come by now."""
-        for delegation_id, due_ms in list(self._tasks.items()):
-            if all_of_them or now_ms >= due_ms:
+        """Run the tasks of which the caller's words have come, or are not expected any more."""
+        voiced_ms, told_ms = self._voice.latency.voiced_ms or 0.0, self._caller.told_ms
+        have_come = told_ms >= voiced_ms and now_ms - told_ms >= WORDS_APART_MS
+        for delegation_id, came_ms in list(self._tasks.items()):
+            if all_of_them or have_come or now_ms - came_ms >= LONGEST_WORDS_MS:
                 del self._tasks[delegation_id]
                 task = FunctionCalled("", "", delegation_id, self._task_json(), DELEGATE)
                 self.tools.called(task, now_ms, now_ms, cancelled=False)

@@ -105,9 +105,13 @@ class LiveWireError(Exception):
 def decode(payload: bytes) -> Known | Unknown:
     """Decode one text frame from the model.  Raises LiveWireError if it is no event, or is a malformed known one."""
     try:
-        return _decode(payload)
+        event: Known = _decode(payload)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        reason = str(error)
+        return _unknown(payload, str(error))
+    return event
+
+
+def _unknown(payload: bytes, reason: str) -> Unknown:
     try:
         event = _decode_type(payload)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):

@@ -20,10 +20,24 @@ class LivePhone(Phone):
 
     live: LiveModel
 
-    def __init__(self, world: World, plan: CallPlan = BARE, *, delay: float = 40.0, jitter: float = 0.0, **model: Any) -> None:
+    def __init__(
+        self,
+        world: World,
+        plan: CallPlan = BARE,
+        *,
+        delay: float = 40.0,
+        jitter: float = 0.0,
+        model_jitter: float = 0.0,
+        **model: Any,
+    ) -> None:
+        self.silent_line = False  # the carrier sends no frames
         super().__init__(world, plan, delay, jitter)
-        self.live = LiveModel(world, self._from_model, **model)
+        self.live = LiveModel(world, self._from_model, jitter=model_jitter, **model)
         self.model = self.live  # type: ignore[assignment]  # has what a phone needs of a model
+
+    def _frame(self) -> None:
+        if not self.silent_line:
+            super()._frame()
 
     def turns(self) -> list[TurnEnded]:
         return self.told(TurnEnded)
