@@ -7,6 +7,7 @@
 `now_ms` is the process's monotonic clock and never decreases from one call to the next.
 """
 
+from dataclasses import replace
 from enum import Enum, auto
 from typing import Final
 
@@ -453,14 +454,20 @@ class Conversation(Talk):
         return heard and self._ending.last is None
 
     def _switch(self, to: SwitchFlow, now_ms: float) -> None:
-        """Switch to another flow's agent, and dial its session while the last words of this one are played."""
-        self.plan, self._model.tools.successor = to.plan, None
-        self._voice.follow(to.plan)
-        self._floor.follow(to.plan.turns)
-        self._ending.idle_timer.follow(to.plan.silences.idle_gaps_ms)
+        """Switch to another flow's agent, and dial its session while the last words of this one are played.
+
+        A call keeps its kind of model: an agent with another kind speaks with the model that the call has.
+        """
+        plan, model = to.plan, self.plan.agent.model
+        if type(plan.agent.model) is not type(model):
+            plan = replace(plan, agent=replace(plan.agent, model=model))
+        self.plan, self._model.tools.successor = plan, None
+        self._voice.follow(plan)
+        self._floor.follow(plan.turns)
+        self._ending.idle_timer.follow(plan.silences.idle_gaps_ms)
         at_ms = self._clock.call_ms(now_ms)
         self._actions.append(Report(FlowSwitched(to.flow_id, to.flow_version, at_ms)))
-        self._model.follow(to.plan, at_ms, now_ms)
+        self._model.follow(plan, at_ms, now_ms)
         self._model.dial(now_ms)
 
     def _apologize(self, outcome: Outcome, now_ms: float) -> None:

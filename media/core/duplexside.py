@@ -235,6 +235,7 @@ class DuplexSide(ModelSide):
         """Do nothing: what goes on is ours."""
 
     def cut(self) -> None:
+        self._utterances.drop()
         self.tools.revoke_end()
 
     def owe_unsaid(self, kinds: Collection[PromptKind | None], voiced_ms: float) -> None:  # noqa: ARG002

@@ -86,6 +86,10 @@ class Utterances:
             self._close(now_ms)
         self._early.clear()
 
+    def drop(self) -> None:
+        """Forget the utterance under way: what was to be heard of it is dropped."""
+        self._id, self._held = "", b""
+
     def piece(self, ulaw: bytes, now_ms: float) -> bool:
         """Take the next piece of the stream; return whether an utterance began with it."""
         at_ms, self._at_ms = self._at_ms, self._at_ms + to_ms(len(ulaw))

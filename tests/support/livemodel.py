@@ -12,6 +12,7 @@ from sandbox.openai.live.truth import LiveTruth
 from sandbox.openai.script import Turn
 from sandbox.openai.settings import Faults, LiveFaults, LiveSettings, Settings
 from sandbox.openai.stage import Stage
+from tests.sandbox.openai.live.room import CLIENT, conforms
 from tests.support.simulation import Deliver, FarEnd, Player, Seconds, Voice, World
 
 
@@ -93,5 +94,7 @@ class LiveModel(FarEnd):
 
     def _arrived(self, payload: bytes) -> None:
         if self.open:
-            self.received.append(json.loads(payload))
+            event = json.loads(payload)
+            assert conforms(event, CLIENT), event
+            self.received.append(event)
             self._session.handle(payload)

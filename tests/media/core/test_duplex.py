@@ -1,15 +1,35 @@
 """Calls with a model that hears and speaks at once."""
 
 import json
+from collections.abc import Callable
+from random import Random
 
 import pytest
 
-from media.core.commands import Inform, Instruct, Say
+from media.core.commands import Inform, Instruct, Machine, Say, SwitchFlow
 from media.core.duplexsession import HEARD_OF_IT
 from media.core.legmessages import Clear, HangUp
-from media.core.modelmessages import ModelUsed, Tool
+from media.core.modelmessages import (
+    CallModel,
+    CommandRefused,
+    DuplexModel,
+    ItemEnded,
+    MalformedEvent,
+    ModelEvent,
+    ModelUsed,
+    ResponseBegan,
+    SessionBegun,
+    SessionOver,
+    SessionUsed,
+    StreamAudio,
+    StreamWords,
+    TaskDelegated,
+    Tool,
+    TurnModel,
+)
+from media.core.plans import Prompt, PromptKind
 from media.core.session import BROKE_OFF
-from media.core.types import LatencyMeasured, ModelLost, RunTool, ToolFinished, TurnEnded
+from media.core.types import LatencyMeasured, ModelLost, RunTool, ToolCalled, ToolFinished, TurnEnded
 from sandbox.openai.settings import LiveFaults
 from tests.media.core.duplex import BARE, GREETED, LivePhone
 from tests.support.plans import changed
@@ -209,3 +229,74 @@ def test_silence_stands_in_for_frames_that_do_not_come(world: World) -> None:
     phone.after(5_000)
     agent = next(turn for turn in phone.turns() if turn.role == "agent")
     assert agent.heard_text.endswith("word29")
+
+
+@pytest.mark.parametrize(
+    "successor", [DuplexModel("gpt-live-1", "cedar"), TurnModel("gpt-realtime", "marin", "whisper")]
+)
+def test_another_agent_speaks_with_a_model_of_the_calls_kind(world: World, successor: CallModel) -> None:
+    phone = LivePhone(world)
+    phone.after(2_000)
+    phone.carry(
+        phone.talk.command(SwitchFlow(changed(BARE, model=successor, instructions="Be brief."), "f", 2), world.now)
+    )
+    phone.after(4_000)
+    _, session = (each["session"] for each in phone.live.of("session.start"))
+    assert session["instructions"] == "Be brief."
+    assert session["model"] == ("gpt-live-1" if isinstance(successor, DuplexModel) else "gpt-live-1.1")
+    assert phone.live.refusals == []
+
+
+def test_a_machine_gets_its_message_and_the_model_hears_nothing_of_it(world: World) -> None:
+    message = Prompt("Please call us back", bytes(range(1, 251)) * 64)
+    phone = LivePhone(world, changed(BARE, prompts={PromptKind.MACHINE: message}), answer_ms=6_000)
+    said_by_caller(phone)
+    phone.after(3_000)
+    phone.carry(phone.talk.command(Machine("machine", message=True), world.now))
+    phone.after(6_000)
+    assert phone.hung_up == HangUp("machine")
+    assert phone.turns()[-1].heard_text == "Please call us back"
+
+
+@pytest.mark.sampled
+@pytest.mark.parametrize("seed", range(30))
+def test_events_in_any_order_break_nothing(seed: int) -> None:
+    random, world = Random(seed), World()
+    phone = LivePhone(world, changed(GREETED, tools=DELEGATE.agent.tools))
+    events: list[ModelEvent] = [
+        SessionBegun(),
+        StreamAudio(b"\x10" * 800),
+        StreamAudio(b"\xff" * 800),
+        StreamAudio(b""),
+        StreamWords("agent", " a", 0, 200),
+        StreamWords("agent", " b", 1 << 40, 0),
+        StreamWords("caller", " c", 5_000, 100),
+        TaskDelegated("d", 0),
+        SessionUsed(5_000),
+        SessionUsed(0),
+        SessionOver("expired"),
+        SessionOver("content", 1_000),
+        CommandRefused(None),
+        MalformedEvent(),
+        ResponseBegan("r"),
+        ItemEnded("utterance_1"),
+    ]
+    acts: list[Callable[[], object]] = [
+        lambda: phone.speak(random.randrange(20, 900)),
+        lambda: phone.carrier.dtmf("1"),
+        phone.lose,
+        lambda: phone.carry(phone.talk.tool_result("d", '{"say":"Done."}', "ok", world.now)),
+        lambda: phone.carry(phone.talk.command(Say("s", "Hello.", "Ann"), world.now)),
+        lambda: phone.carry(phone.talk.redial(world.now)),
+    ]
+    for _ in range(300):
+        phone.after(random.choice((0, 7, 60, 400)))
+        if random.random() < 0.9:
+            phone.carry(phone.talk.from_model(random.choice(events), world.now))
+        else:
+            random.choice(acts)()
+    phone.carry(phone.talk.leg_gone(world.now, HangUp("caller")))
+    assert phone.hung_up is not None
+    assert all(turn.text.startswith(turn.heard_text) for turn in phone.turns() if turn.role == "agent")
+    called, finished = phone.told(ToolCalled), phone.told(ToolFinished)
+    assert [each.tool_call_id for each in called] == [each.tool_call_id for each in finished]
