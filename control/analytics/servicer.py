@@ -131,9 +131,6 @@ async def _analytics(
             pb.HourFigures(weekday=hour // DAY_HOURS + 1, hour=hour % DAY_HOURS, **_counts(row))
             for hour, row in sorted(grouped.by_hour.items())
         ],
-        tags=[
-            pb.NamedFigures(name=tag, **_counts(row)) for tag, row in _largest_first(await analytics.tags(ctx.tx, span))
-        ],
     )
 
 

@@ -2,10 +2,13 @@
 
 from collections.abc import Sequence
 from datetime import UTC
+from uuid import UUID
 
 from control.usage import meters
 from control.usage.meters import Worth
 from control.usage.pricetable import Prices
+from hum import ids
+from hum.ids import Kind
 from storage import events, usage
 from storage.db import Db, Tx
 from storage.events import Event
@@ -17,9 +20,16 @@ PAGE = 2000
 
 
 async def count(tx: Tx, prices: Prices, changed: Sequence[Event]) -> None:
-    """Count the uncounted entries of the events' subjects."""
-    subjects = {(event.org_id, event.subject_id) for event in changed}
+    """Count the uncounted entries of what these events are about."""
+    subjects = {(event.org_id, _subject(event)) for event in changed}
     await _count(tx, prices, await usage.of_events(tx, sorted(subjects)))
+
+
+def _subject(event: Event) -> UUID:
+    """Return whose entries an event announces: the subject of `sms.received` is the conversation, and the text has them."""
+    if event.type == "sms.received" and event.data is not None:
+        return ids.parse(Kind.MESSAGE, event.data["message_id"]) or event.subject_id
+    return event.subject_id
 
 
 async def rebuild(db: Db, prices: Prices) -> int:

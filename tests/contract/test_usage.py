@@ -1,15 +1,20 @@
 """`GET /api/usage`: by day in the organization's time zone, by flow and by number; each organization's own."""
 
+import asyncio
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
+from control import readers
+from control.feature import Reader
 from control.usage import meters, pricetable, usecases
 from control.usage.pricetable import Prices
 from hum import ids
 from hum.ids import Kind
 from storage import billing, contacts, events, studio, usage
+from storage.events import ReaderStart
 from storage.usage import Owner, Usage
+from tests.contract import test_text_webhooks as text_webhooks
 from tests.contract.conftest import Edge
 from tests.support.cases import in_turn
 
@@ -73,6 +78,33 @@ async def test_usage_is_told_by_day_flow_and_number(edge: Edge) -> None:
             tx, org, datetime(2026, 3, 8, 5, tzinfo=UTC), datetime(2026, 3, 8, 6, tzinfo=UTC)
         )
     assert sent == 1
+
+
+async def test_received_texts_are_counted(edge: Edge) -> None:
+    http = await text_webhooks.set_up(edge)
+    prices = Prices(
+        pricetable.read('[[prices]]\nof = "US"\nfrom = 2026-01-01\ncurrency = "USD"\nsegments_received = "0.0083"\n')
+    )
+    reader = Reader(
+        usage.READER,
+        ReaderStart.BEGINNING,
+        usecases.CHANGES,
+        lambda tx, changed: usecases.count(tx, prices, changed),
+        1.0,
+    )
+    # One alone, and several in a batch.
+    await text_webhooks.post(edge, text_webhooks.TEXT)
+    more = [{**text_webhooks.TEXT, "MessageSid": f"SM{n}", "Body": "x" * 161} for n in range(2, 8)]
+    await asyncio.gather(*(text_webhooks.post(edge, form) for form in more))
+    await readers.read(edge.plane.control.db, reader)
+    answer = (await http.get("/api/usage")).raise_for_status().json()["totals"]
+    assert answer["messages_received"] == 7
+    (line,) = answer["usage"]["lines"]
+    assert (line["meter"], line["item"], line["quantity"], line["cost"]) == (
+        "segments_received", "US", 13, {"currency": "USD", "amount": "0.1079"},
+    )  # fmt: skip
+    (told,) = (await http.get("/api/usage?group_by=number")).json()["groups"]
+    assert told["figures"] == answer
 
 
 async def test_what_is_limited_by_day_is_told_as_it_is_counted(edge: Edge) -> None:

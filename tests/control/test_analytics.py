@@ -331,9 +331,12 @@ async def test_the_answer_has_every_day_and_ones_own_calls_only(plane: Plane, of
             answer.totals.first_sound_p50_ms > 0
             and answer.totals.first_sound_p95_ms >= answer.totals.first_sound_p50_ms
         )
+    async with office.db.tenant(office.org) as tx:
+        await tx.execute("INSERT INTO call_tags SELECT org_id, id, 'vip', created_at FROM calls")
     day = now.date().isoformat()
     only = await stub.GetAnalytics(pb.GetAnalyticsRequest(first_day=day, last_day=day), metadata=mine)
     assert [each.date for each in only.days] == [day] and only.days[0].figures == only.totals
+    assert [(each.name, each.calls) for each in only.tags] == [("vip", only.totals.calls)]
     flow = ids.show(Kind.FLOW, office.flows[0])
     metrics = await stub.GetFlowMetrics(pb.GetFlowMetricsRequest(id=flow), metadata=mine)
     assert metrics.analytics.totals.calls == sum(call["flow_id"] == office.flows[0] for call in office.calls.values())

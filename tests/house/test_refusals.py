@@ -1,6 +1,6 @@
 """Every sentence with which a person in the console is refused has a pattern in Spanish, and every pattern has a sentence.
 
-A new sentence goes into `console/src/i18n/refusals/es.ts`.  One that only machines meet is in a module of `MACHINES`.
+A new sentence goes into a file of `console/src/i18n/refusals/es/`.  One that only machines meet is in a module of `MACHINES`.
 """
 
 import json
@@ -22,7 +22,7 @@ from hum.v1 import options_pb2, validate_pb2
 from tests.house.refusals import Sources
 
 ROOT = Path(__file__).parents[2]
-TABLE = ROOT / "console" / "src" / "i18n" / "refusals" / "es.ts"
+TABLES = ROOT / "console" / "src" / "i18n" / "refusals" / "es"
 PAIR = re.compile(r'^  \[("(?:[^"\\]|\\.)*"), ("(?:[^"\\]|\\.)*")\],$', re.MULTILINE)
 PLACE = re.compile(r"\{([a-z]+)\}")
 #: What stands for a value in a sentence of ours.
@@ -132,9 +132,9 @@ SILENT = {"format", "properties", "items", "allOf"}
 
 
 def pairs() -> list[tuple[str, str]]:
-    text = TABLE.read_text()
+    text = "\n".join(file.read_text() for file in sorted(TABLES.glob("*.ts")))
     found = [(json.loads(pattern), json.loads(words)) for pattern, words in PAIR.findall(text)]
-    # Each line of the table is read.
+    # Each line of the tables is read.
     assert len(found) == text.count("\n  ["), 'a sentence is one line: ["pattern", "translation"],'
     return found
 
@@ -252,7 +252,7 @@ def test_every_sentence_is_said_in_spanish_too() -> None:
     missing = {
         text: place for text, place in said().items() if not any(is_made_of(pattern, text, place) for pattern in table)
     }
-    assert missing == {}, "add these to console/src/i18n/refusals/es.ts"
+    assert missing == {}, "add these to console/src/i18n/refusals/es"
 
 
 def test_every_pattern_is_said() -> None:
@@ -260,7 +260,7 @@ def test_every_pattern_is_said() -> None:
     unsaid = [
         pattern for pattern, _ in pairs() if not any(is_made_of(pattern, text, place) for text, place in sentences)
     ]
-    assert unsaid == [], "remove these from console/src/i18n/refusals/es.ts"
+    assert unsaid == [], "remove these from console/src/i18n/refusals/es"
 
 
 def test_a_translation_has_the_places_of_its_pattern() -> None:

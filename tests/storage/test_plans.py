@@ -9,7 +9,7 @@ import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 import asyncpg
@@ -17,7 +17,8 @@ import pytest
 
 from hum import ids
 from hum.clock import now
-from storage import call_events, call_records, contacts, erasures, events, outbound, sends, text_attempts
+from storage import analytics, call_events, call_records, contacts, erasures, events, outbound, sends, text_attempts
+from storage.analytics import AnalyticsSpan
 from storage.call_records import CallFilter, Query
 from storage.db import Tx
 from tests.storage.conftest import two_organizations
@@ -35,9 +36,10 @@ EXPLAIN = """
 """
 # As many tags as rows, or their tables would not be worth an index.
 TAGS = """
+    UPDATE calls SET answered_at = created_at, ended_at = created_at + interval '1 minute';
     INSERT INTO call_tags SELECT org_id, id, 'many', created_at FROM calls;
     INSERT INTO contact_tags SELECT org_id, id, 'many' FROM contacts;
-    ANALYZE call_tags, contact_tags;
+    ANALYZE calls, call_tags, contact_tags;
 """
 
 
@@ -167,6 +169,14 @@ def whole(plan: str) -> list[str]:
     """The big tables that a plan reads from end to end; of the events' months, those that have any."""
     read = re.findall(r"Seq Scan on (\w+)(?: \w+)?  \(cost=[\d.]+\.\.([\d.]+)", plan)
     return [table for table, cost in read if table in BIG or (MONTH.fullmatch(table) and float(cost) > 1)]
+
+
+@pytest.mark.strain
+async def test_figures_by_tag_read_an_index(planner: Planner) -> None:
+    hour = AnalyticsSpan(datetime(2026, 1, 1, 5, tzinfo=UTC), datetime(2026, 1, 1, 6, tzinfo=UTC), "UTC", None)
+    plan = await planner.ask(lambda tx: analytics.tags(tx, hour))
+    assert "call_tags_page" in plan and "calls_pkey on calls c " in plan, plan
+    assert not re.search(r"Seq Scan on (calls c|call_tags t) ", plan), plan
 
 
 #: Every call as an order that is due.

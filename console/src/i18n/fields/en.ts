@@ -28,6 +28,7 @@ const names = {
   country: "country",
   area_code: "area code",
   default_region: "country",
+  linked_id: "contact to link",
   company: "company",
   tag: "tag",
   tags: "tags",

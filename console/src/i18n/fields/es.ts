@@ -29,6 +29,7 @@ const names: Record<keyof typeof english.names, string> = {
   country: "país",
   area_code: "prefijo de zona",
   default_region: "país",
+  linked_id: "contacto que se vincula",
   company: "empresa",
   tag: "etiqueta",
   tags: "etiquetas",

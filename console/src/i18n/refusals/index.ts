@@ -8,6 +8,5 @@ const TABLES: Partial<Record<Language, () => Promise<{ default: (refusal: Refusa
 
 /** Translate a refusal; it stays as it is if the table can't be loaded, as without a network. */
 export async function inReadersLanguage(refusal: Refusal): Promise<Refusal> {
-  const table = await TABLES[currentLanguage()]?.().catch(() => null);
-  return table?.default(refusal) ?? refusal;
+  return (await TABLES[currentLanguage()]?.().then((table) => table.default(refusal), () => null)) ?? refusal;
 }

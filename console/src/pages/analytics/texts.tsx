@@ -2,20 +2,23 @@ import { Link, useSearch } from "@tanstack/react-router";
 import { Download } from "lucide-react";
 import { useMemo, useState } from "react";
 import type { Schemas } from "@/api/client";
-import { useZone } from "@/api/me";
+import { useCan, useZone } from "@/api/me";
 import { useTexts } from "@/i18n";
 import { download } from "@/lib/csv";
 import { count, dayName, dayOf, percent } from "@/lib/format";
 import { Button } from "@/ui/button";
 import { Figure, Figures } from "@/ui/figure";
-import { Card, Loaded, Page, Skeleton } from "@/ui/layout";
+import { Card, Failure, Loaded, Page, Skeleton } from "@/ui/layout";
+import { costText } from "@/pages/billing/costs";
+import { useNames } from "@/pages/billing/queries";
 import { ChartCard } from "./chart-card";
 import { Filters } from "./filters";
 import type { Series } from "./plot";
-import { useTextFigures } from "./queries";
+import { useTextFigures, useTextUsage } from "./queries";
 import { textSheet } from "./sheet";
+import { type CostGroup, type TextCosts, costGroups, textCostOf } from "./text-costs";
 import { Views } from "./views";
-import { windowOf } from "./window";
+import { type Window, windowOf } from "./window";
 
 type Figured = Schemas["GetTextAnalytics"];
 
@@ -28,12 +31,13 @@ export function TextAnalytics() {
   const shown = windowOf(search, today);
   const query = useTextFigures(shown);
   const figures = query.data;
+  const costs = useCosts(shown);
   return (
     <Page
       title={t.title}
       lead={t.textsLead(dayName(shown.first, true), dayName(shown.last, true), zone)}
       actions={
-        <Button icon={Download} off={figures ? null : t.noTexts} onClick={() => figures && download(`texts-${shown.first}-${shown.last}.csv`, textSheet(figures))}>
+        <Button icon={Download} off={figures && !costs.isComing ? null : t.noTexts} onClick={() => figures && download(`texts-${shown.first}-${shown.last}.csv`, textSheet(figures, costs.costs))}>
           {t.export}
         </Button>
       }
@@ -42,16 +46,34 @@ export function TextAnalytics() {
         <Views />
         <Filters to="/analytics/texts" search={search} shown={shown} today={today} />
         <Loaded query={query} skeleton={<Skeleton lines={6} height="h-14" />}>
-          {(data) => <Content figures={data} />}
+          {(data) => <Content figures={data} costs={costs.costs} />}
         </Loaded>
+        {costs.error && <Failure error={costs.error} />}
+        {costs.costs && <Costs costs={costs.costs} />}
       </div>
     </Page>
   );
 }
 
+/** What the texts of these days cost; nothing for one who may not see it. */
+function useCosts(shown: Window): { costs: TextCosts | undefined; isComing: boolean; error: Error | null | undefined } {
+  const t = useTexts("analytics");
+  const maySee = useCan("usage:read");
+  const { usage, error } = useTextUsage(shown);
+  const numbers = useNames("number");
+  const agents = useNames("flow");
+  const costs = usage && {
+    total: textCostOf(usage.totals),
+    days: costGroups(usage.days, ({ date }) => dayName(date ?? "", true)),
+    numbers: costGroups(usage.numbers, ({ number_id: id }) => (id ? (numbers.get(id) ?? t.goneNumber) : t.noNumber)),
+    agents: costGroups(usage.agents, ({ flow_id: id }) => (id ? (agents.get(id) ?? t.goneAgent) : t.noAgent)),
+  };
+  return { costs, isComing: maySee && !costs && !error, error };
+}
+
 const whole = (value: number): string => (Number.isInteger(value) ? count(value, true) : "");
 
-function Content({ figures }: { figures: Figured }) {
+function Content({ figures, costs }: { figures: Figured; costs: TextCosts | undefined }) {
   const t = useTexts("analytics");
   const { totals, answered } = figures;
   const share = (part: number, of: number): string => (of ? percent(part / of) : "–");
@@ -73,6 +95,7 @@ function Content({ figures }: { figures: Figured }) {
         <Figure name={t.outgoing} value={count(totals.outgoing)} note={t.segments(count(totals.outgoing_segments))} />
         <Figure name={t.delivered} value={share(totals.delivered, totals.outgoing)} note={count(totals.delivered)} />
         <Figure name={t.failed} value={share(totals.failed, totals.outgoing)} note={count(totals.failed)} />
+        {costs && <Figure name={t.cost} value={costText(costs.total.all)} note={costs.total.isPriced ? t.estimated : t.unpriced} />}
       </Figures>
       <ChartCard title={t.textsPerDay} days={days} series={series} format={whole} />
       <div className="grid items-start gap-4 lg:grid-cols-2">
@@ -103,6 +126,20 @@ function Content({ figures }: { figures: Figured }) {
         />
       )}
     </>
+  );
+}
+
+/** By the price table, or the carrier's own price where it has told one: as on the page of usage, without what models used. */
+function Costs({ costs }: { costs: TextCosts }) {
+  const t = useTexts("analytics");
+  const table = (title: string, groups: CostGroup[]) =>
+    groups.length > 0 && <Table title={title} head={[t.outgoing, t.incoming, t.cost]} rows={groups.map((each) => ({ key: each.key, name: each.name, cells: [each.sent, each.received, each.all].map(costText) }))} />;
+  return (
+    <div className="grid items-start gap-4 lg:grid-cols-2">
+      {table(t.costByNumber, costs.numbers)}
+      {table(t.costByAgent, costs.agents)}
+      {table(t.costPerDay, costs.days.toReversed())}
+    </div>
   );
 }
 
