@@ -11,7 +11,6 @@ from dataclasses import replace
 from enum import Enum, auto
 from typing import Final
 
-from media.core.calltranscript import CallTranscript
 from media.core.carrierclock import CarrierClock
 from media.core.commands import (
     Command,
@@ -27,13 +26,10 @@ from media.core.commands import (
     SwitchFlow,
     Watch,
 )
-from media.core.duplexsession import DuplexSession
-from media.core.duplexside import DuplexSide
 from media.core.ending import CLOSE_DEADLINE_MS, LONGEST_MESSAGE_MS, Ending, farewell
 from media.core.floor import Floor
 from media.core.idletimer import Due
 from media.core.keypad import Keypad
-from media.core.latency import Latency
 from media.core.legmessages import (
     CARRIER_PROTOCOL,
     Audio,
@@ -47,17 +43,15 @@ from media.core.legmessages import (
     Started,
     Stopped,
 )
-from media.core.modelmessages import CallModel, DuplexModel, ModelEvent
-from media.core.modelside import REFUSED, ModelSide
+from media.core.modelmessages import CallModel, ModelEvent
+from media.core.modelside import REFUSED
 from media.core.onsetdetector import Confirm
 from media.core.plans import CallPlan, PromptKind
 from media.core.prompts import IN_YOUR_WORDS
 from media.core.recordingpauses import CARRIED_OVER, RecordingPauses
 from media.core.session import BROKE_OFF, RETURNED
+from media.core.sides import side_of
 from media.core.talk import Talk, answered_late, next_tick_ms
-from media.core.turngate import TurnGate
-from media.core.turnsession import TurnSession
-from media.core.turnside import TurnSide
 from media.core.types import (
     Action,
     CallEnded,
@@ -69,7 +63,6 @@ from media.core.types import (
     Report,
     ToolStatus,
 )
-from media.core.voice import Voice
 
 
 class ConversationPhase(Enum):
@@ -99,20 +92,9 @@ class Conversation(Talk):
         self._clock = CarrierClock()
         recording_pauses = RecordingPauses(plan.recording.pauses, self._clock, self._actions.append)
         emit = recording_pauses.emit
-        latency = Latency()
-        transcript = CallTranscript(plan, latency, emit)
-        turns, wait_ms = plan.turns, plan.patience.session_ms
-        turn_gate = TurnGate(turns.false_hear_ms, turns.open_turn_ms, turns.unaware_ms)
-        if isinstance(plan.agent.model, DuplexModel):
-            duplex = DuplexSession(plan.agent, wait_ms, transcript, emit)
-            self._voice = Voice(plan, self._clock, duplex, transcript, latency, turn_gate, emit)
-            self._model: ModelSide = DuplexSide(plan, self._clock, duplex, self._voice, recording_pauses)
-        else:
-            session = TurnSession(plan.agent, wait_ms, transcript, emit)
-            self._voice = Voice(plan, self._clock, session, transcript, latency, turn_gate, emit)
-            self._model = TurnSide(plan, self._clock, session, self._voice, turn_gate, recording_pauses)
-        self._floor = Floor(turns, self._clock, self._voice, self._model, confirm, emit)
-        self._keypad = Keypad(turns.digits_pause_ms)
+        self._voice, self._model = side_of(plan, self._clock, recording_pauses)
+        self._floor = Floor(plan.turns, self._clock, self._voice, self._model, confirm, emit)
+        self._keypad = Keypad(plan.turns.digits_pause_ms)
         self._ending = Ending(plan)
 
     @property

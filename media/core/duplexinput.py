@@ -5,6 +5,7 @@ second of it is sent again: the model plays at the pace of its input, and what c
 carrier does not send become silence, and as much is dropped of what comes late.
 """
 
+from dataclasses import dataclass
 from typing import Final
 
 from media.core.audio import BYTES_PER_MS, FRAME_BYTES, FRAME_MS, SILENCE_BYTE
@@ -26,16 +27,23 @@ MISSING_MS: Final = 200.0
 _NEVER: Final = float("inf")
 
 
+@dataclass(slots=True)
+class _Line:
+    """The frames of the caller's line, and what stands in for those that do not come."""
+
+    frame_ms: float = 0.0  # when the last one came
+    next_at_ms: int = 0  # on the call's clock, after it
+    made_up_ms: float = 0.0  # of silence in place of frames that may come yet
+
+
 class DuplexInput:
     """The input of one call's duplex sessions."""
 
     __slots__ = (
         "_clock",
-        "_frame_ms",
         "_kept",
         "_latency",
-        "_made_up_ms",
-        "_next_at_ms",
+        "_line",
         "_session",
         "_unsent",
         "_voiced",
@@ -51,14 +59,11 @@ class DuplexInput:
         self._unsent, self._kept = Backlog(), Backlog()
         self._voiced = False  # whether any of what is unsent is
         self._voiced_ms = -_NEVER  # when a voiced frame came, the last time
-        self._frame_ms = 0.0  # when the last frame came
-        self._next_at_ms = 0  # on the call's clock, after it
-        # Of silence in place of frames that may come yet.
-        self._made_up_ms = 0.0
+        self._line = _Line()
 
     def frame(self, payload: bytes, at_ms: int, now_ms: float, *, voiced: bool, speaking: bool) -> None:
         """Add a frame of the caller's; `speaking`: anyone is."""
-        self._frame_ms, self._next_at_ms = now_ms, at_ms + FRAME_MS
+        self._line.frame_ms, self._line.next_at_ms = now_ms, at_ms + FRAME_MS
         if voiced:
             self._voiced_ms = now_ms
             self._latency.caller_voiced(self._clock.at(at_ms), self._clock.arrival(at_ms, now_ms))
@@ -66,8 +71,8 @@ class DuplexInput:
             self._kept.add(payload)
             self._kept.trim(KEPT)
             return
-        if self._made_up_ms >= FRAME_MS:
-            self._made_up_ms -= FRAME_MS
+        if self._line.made_up_ms >= FRAME_MS:
+            self._line.made_up_ms -= FRAME_MS
             return
         self._voiced = self._voiced or voiced
         self._add(payload, at_ms)
@@ -80,13 +85,13 @@ class DuplexInput:
 
     def no_frames(self, now_ms: float) -> None:
         """Have silence stand in for frames that have not come for a while."""
-        missing_ms = now_ms - self._frame_ms
+        missing_ms = now_ms - self._line.frame_ms
         if self.held or missing_ms < MISSING_MS:
             return
-        frames = int((missing_ms - self._made_up_ms) // FRAME_MS)
+        frames = int((missing_ms - self._line.made_up_ms) // FRAME_MS)
         if frames > 0:
-            self._add(SILENCE_BYTE * (frames * FRAME_BYTES), self._next_at_ms + round(self._made_up_ms))
-            self._made_up_ms += frames * FRAME_MS
+            self._add(SILENCE_BYTE * (frames * FRAME_BYTES), self._line.next_at_ms + round(self._line.made_up_ms))
+            self._line.made_up_ms += frames * FRAME_MS
             self.flush(now_ms)
 
     def flush(self, now_ms: float) -> None:
@@ -101,7 +106,7 @@ class DuplexInput:
         """Hold the input from now on."""
         if not self.held:
             self.flush(now_ms)
-            self.held, self._made_up_ms = True, 0.0
+            self.held, self._line.made_up_ms = True, 0.0
 
     def release(self, now_ms: float) -> None:
         """Go on, with the end of what the caller said meanwhile."""
@@ -111,7 +116,7 @@ class DuplexInput:
         if now_ms - self._voiced_ms < KEPT_MS:
             audio = self._kept.take()
             self._voiced = True
-            self._add(audio, max(0, self._next_at_ms - len(audio) // BYTES_PER_MS))
+            self._add(audio, max(0, self._line.next_at_ms - len(audio) // BYTES_PER_MS))
             self.flush(now_ms)
         self._kept.clear()
 

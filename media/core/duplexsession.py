@@ -78,8 +78,8 @@ class DuplexSession(Session):
         self._promised.append(text)
 
     def begin(self) -> None:
-        said = [*self._transcript.history(), *[("agent", text) for text in self._promised]]
-        self.send(BeginSession(instructions(self._agent), history=newest(said)))
+        so_far = [*self._transcript.history(), *[("agent", text) for text in self._promised]]
+        self.send(BeginSession(instructions(self._agent), history=newest(so_far)))
 
     def add_agent_text(self, text: str, *, filler: bool) -> None:
         for promised in self._promised:
@@ -108,9 +108,9 @@ def answer(output_json: str) -> str:
     except (msgspec.DecodeError, RecursionError):
         return output_json
     if isinstance(output, Mapping):
-        said, error = output.get("say"), output.get("error")
-        if isinstance(said, str) and said.strip():
-            return said
+        text, error = output.get("say"), output.get("error")
+        if isinstance(text, str) and text.strip():
+            return text
         if isinstance(error, str):
             return FAILED + error
     return output_json
@@ -128,11 +128,11 @@ def pieces(text: str) -> list[str]:
     return [*found, text]
 
 
-def newest(said: list[tuple[Author, str]]) -> tuple[tuple[Author, str], ...]:
+def newest(messages: list[tuple[Author, str]]) -> tuple[tuple[Author, str], ...]:
     """Return the newest messages of a conversation, as many as a session takes, oldest first."""
     kept: list[tuple[Author, str]] = []
     size = 0
-    for author, text in reversed(said[-MOST_MESSAGES:]):
+    for author, text in reversed(messages[-MOST_MESSAGES:]):
         size += len(text.encode())
         if size > MOST_HISTORY:
             break

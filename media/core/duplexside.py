@@ -21,7 +21,6 @@ from media.core.modelmessages import (
     FunctionCalled,
     MalformedEvent,
     ModelEvent,
-    ModelUsed,
     SessionBegun,
     SessionOver,
     SessionRejected,
@@ -35,7 +34,7 @@ from media.core.plans import CallPlan, PromptKind
 from media.core.prompts import OPENINGS
 from media.core.recordingpauses import RecordingPauses
 from media.core.session import BROKE_OFF
-from media.core.types import Report
+from media.core.sessionmeter import SessionMeter
 from media.core.utterances import Utterances
 from media.core.voice import Voice
 
@@ -55,14 +54,12 @@ class DuplexSide(ModelSide):
     """The model's side of a call that speaks and hears at once."""
 
     __slots__ = (
-        "_begun_ms",
         "_caller",
         "_commentary",
         "_duplex_session",
         "_heard_ms",
         "_input",
-        "_metered_ms",
-        "_model_name",
+        "_meter",
         "_patience_ms",
         "_tasks",
         "_utterances",
@@ -81,11 +78,10 @@ class DuplexSide(ModelSide):
         self._commentary = Commentary(session, voice, self._utterances)
         self._input = DuplexInput(session, clock, voice.latency)
         self._caller = CallerTurns(voice.transcript, self._input.session_clock)
-        self._model_name, self._patience_ms = plan.agent.model.name, plan.patience.answer_ms
+        self._patience_ms = plan.patience.answer_ms
+        self._meter = SessionMeter(plan.agent.model.name, recording_pauses.emit)
         # Tasks, and when they came.
         self._tasks: dict[str, float] = {}
-        self._begun_ms = _NEVER  # the session
-        self._metered_ms = 0  # of its time
         self._heard_ms = 0.0  # when the stream's last piece came
         super().__init__(plan, session, self._commentary, voice, recording_pauses)
 
@@ -104,12 +100,12 @@ class DuplexSide(ModelSide):
         if not self.session.confirmed:
             self.session.confirm()
             self.reconnect_budget.end_outage()
-            self._begun_ms = self._heard_ms = now_ms
-            self._metered_ms = 0
+            self._heard_ms = now_ms
+            self._meter.begin(now_ms)
 
     def follow(self, plan: CallPlan, at_ms: int, now_ms: float) -> None:
         super().follow(plan, at_ms, now_ms)
-        self._model_name = plan.agent.model.name
+        self._meter.model = plan.agent.model.name
 
     def drop_session(self, now_ms: float) -> None:
         was_talking = bool(self._utterances.id) or self._caller.is_open or self._commentary.is_asked
@@ -128,16 +124,8 @@ class DuplexSide(ModelSide):
 
     def _end_session(self, now_ms: float) -> None:
         """End the session, which costs until then."""
-        if self._begun_ms < _NEVER:
-            self._meter(round(now_ms - self._begun_ms))
-            self._begun_ms = _NEVER
+        self._meter.end(now_ms)
         self.session.send(EndSession())
-
-    def _meter(self, session_ms: int) -> None:
-        """Report how much longer the session has lasted than was reported."""
-        if session_ms > self._metered_ms:
-            self._emit(Report(ModelUsed(self._model_name, session_ms=session_ms - self._metered_ms)))
-            self._metered_ms = session_ms
 
     def failure(self, now_ms: float) -> str:
         if self.session.is_overdue(now_ms):
@@ -158,7 +146,7 @@ class DuplexSide(ModelSide):
         self._voice.transcript.report(now_ms)
         self._commentary.proceed(now_ms)
         self._follow_line(now_ms)
-        is_old = self.session.confirmed and now_ms - self._begun_ms >= LONGEST_SESSION_MS
+        is_old = self.session.confirmed and now_ms - self._meter.begun_ms >= LONGEST_SESSION_MS
         if is_old and not (self._utterances.id or self._caller.is_open or self.tools.agent_tools.busy):
             self.redial(now_ms)
 
@@ -263,11 +251,10 @@ class DuplexSide(ModelSide):
             case SessionRejected(detail):
                 return f"{REFUSED} {detail[:DETAIL_CHARS]}"
             case SessionUsed(session_ms):
-                self._meter(session_ms)
+                self._meter.read(session_ms)
             case SessionOver(reason, session_ms):
                 if session_ms is not None:
-                    self._meter(session_ms)
-                    self._begun_ms = _NEVER
+                    self._meter.close(session_ms)
                 if reason != EXPIRED:
                     return f"closed {reason[:DETAIL_CHARS]}"
                 self.redial(now_ms)
@@ -315,5 +302,5 @@ class DuplexSide(ModelSide):
         turns = self._voice.transcript.history()
         if self._caller.text:
             turns.append(("caller", self._caller.text))
-        told = [{"role": author, "text": text[-TASK_CHARS:]} for author, text in turns[-TASK_TURNS:]]
-        return msgspec.json.encode({"turns": told}).decode()
+        task = [{"role": author, "text": text[-TASK_CHARS:]} for author, text in turns[-TASK_TURNS:]]
+        return msgspec.json.encode({"turns": task}).decode()

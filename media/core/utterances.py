@@ -16,6 +16,7 @@ Example, pieces of 100 ms: sound at 5,000 ms, silence at 5,300 and 5,400, sound 
     6,400 ms  the utterance is over; its item ended with the sound of 5,500 ms
 """
 
+from dataclasses import dataclass, field
 from typing import Final
 
 from media.core.audio import BYTES_PER_MS, SILENCE_BYTE, level_db, to_ms
@@ -33,6 +34,28 @@ LARGEST_SKEW_MS: Final = 400
 MOST_EARLY: Final = 50
 
 
+@dataclass(slots=True)
+class _Timeline:
+    """Where the words of an utterance are in its item."""
+
+    began_ms: int
+    # Where on the session's clock and in the item each stretch of sound begins.
+    stretches: list[tuple[int, int]] = field(default_factory=list)
+    _skew_ms: int | None = None
+
+    def offset(self, start_ms: int) -> int:
+        """Return the byte of the item at which words that were said then begin."""
+        if self._skew_ms is None:
+            self._skew_ms = max(-LARGEST_SKEW_MS, min(start_ms - self.began_ms, LARGEST_SKEW_MS))
+        at_ms = start_ms - self._skew_ms
+        begins_ms, offset = self.began_ms, 0
+        for stretch in self.stretches:
+            if stretch[0] > at_ms:
+                break
+            begins_ms, offset = stretch
+        return offset + max(0, at_ms - begins_ms) * BYTES_PER_MS
+
+
 class Utterances:
     """The utterances of one call; `session_opened` begins another session's stream."""
 
@@ -45,8 +68,7 @@ class Utterances:
         "_held",
         "_id",
         "_silent_ms",
-        "_skew_ms",
-        "_stretches",
+        "_timeline",
         "_voice",
     )
 
@@ -60,9 +82,7 @@ class Utterances:
         self._held = b""
         # How much earlier a piece came than it begins on the session's clock: that of the promptest piece.
         self._ahead_ms = 0.0
-        # Where on the session's clock and in the item each stretch of sound begins.
-        self._stretches: list[tuple[int, int]] = []
-        self._skew_ms: int | None = None
+        self._timeline = _Timeline(0)
         self._early: list[tuple[str, int]] = []
 
     @property
@@ -117,7 +137,7 @@ class Utterances:
         self._id = f"utterance_{self._count}"
         self._began_ms, self._silent_ms, self._held = at_ms, 0, ulaw
         self._ahead_ms = at_ms - now_ms
-        self._stretches, self._skew_ms = [(at_ms, 0)], None
+        self._timeline = _Timeline(at_ms)
         self._voice.open_item(self._id, None)
         early, self._early = self._early, []
         for text, start_ms in early:
@@ -131,7 +151,7 @@ class Utterances:
             pause_ms = int(min(self._silent_ms, max(0.0, HOLD_MS - late_ms - lead_ms)))
             if pause_ms:
                 voice.add_audio(self._id, SILENCE_BYTE * (pause_ms * BYTES_PER_MS), now_ms)
-            self._stretches.append((at_ms, voice.generated(self._id)))
+            self._timeline.stretches.append((at_ms, voice.generated(self._id)))
             self._silent_ms = 0
         voice.add_audio(self._id, ulaw, now_ms)
         if voice.generated(self._id) >= MAX_ANSWER_AUDIO_BYTES:
@@ -151,15 +171,4 @@ class Utterances:
             if start_ms + LARGEST_SKEW_MS >= self._at_ms and len(self._early) < MOST_EARLY:
                 self._early.append((text, start_ms))
             return
-        if self._skew_ms is None:
-            self._skew_ms = max(-LARGEST_SKEW_MS, min(start_ms - self._began_ms, LARGEST_SKEW_MS))
-        self._voice.add_text(self._id, text, self._offset(start_ms - self._skew_ms))
-
-    def _offset(self, at_ms: int) -> int:
-        """Return the byte of the item that sounds at this time."""
-        begins_ms, offset = self._stretches[0]
-        for stretch in self._stretches:
-            if stretch[0] > at_ms:
-                break
-            begins_ms, offset = stretch
-        return offset + max(0, at_ms - begins_ms) * BYTES_PER_MS
+        self._voice.add_text(self._id, text, self._timeline.offset(start_ms))

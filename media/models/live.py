@@ -73,7 +73,7 @@ class LiveWire(ModelWire):
             event = live.decode(payload)
         except live.LiveWireError:
             return MALFORMED
-        if isinstance(event, live.AudioDelta):
+        if isinstance(event, live.LiveAudio):
             sound = StreamAudio(event.delta)
             if not event.delta.strip(b"\xff"):
                 self._silent_payload, self._silence = payload, sound
@@ -103,26 +103,26 @@ class LiveWire(ModelWire):
                 assert_never(command)
 
 
-def _translated(event: live.Rarer | live.Unknown) -> ModelEvent:
+def _translated(event: live.Rarer | live.LiveUnknown) -> ModelEvent:
     """Return what an event that is no audio says."""
     match event:
-        case live.OutputWords(text, start_ms, end_ms):
+        case live.LiveAgentWords(text, start_ms, end_ms):
             return StreamWords("agent", text, start_ms, end_ms)
-        case live.InputWords(text, start_ms, end_ms):
+        case live.LiveCallerWords(text, start_ms, end_ms):
             return StreamWords("caller", text, start_ms, end_ms)
-        case live.Delegated(session_ms, delegation):
+        case live.LiveTask(session_ms, delegation):
             return TaskDelegated(delegation.id, session_ms)
-        case live.Started():
+        case live.LiveStarted():
             return BEGUN
-        case live.UsageUpdated(usage):
+        case live.LiveUsageUpdated(usage):
             return SessionUsed(round(usage.seconds * 1000))
-        case live.Closed(reason, usage):
+        case live.LiveClosed(reason, usage):
             return SessionOver(reason, None if usage is None else round(usage.seconds * 1000))
-        case live.Error(error):
+        case live.LiveError(error):
             if error.client_event_id == live.START or {error.type, error.code} & FATAL:
                 return SessionRejected(error.message or error.code or "")
             return CommandRefused(error.client_event_id)
-        case live.Unknown():
+        case live.LiveUnknown():
             return UNUSED
         case _:
             assert_never(event)

@@ -1,7 +1,7 @@
 """The wire format of OpenAI's Live API: server events are decoded into types, client events encoded as bytes.
 
 Source: openai.types.live, and developers.openai.com/api/docs/guides/live-conversations.  Audio is `audio/pcmu` both ways, base64 in
-JSON.  Only what a call needs is typed, and must therefore be well-formed; other event types decode as Unknown.
+JSON.  Only what a call needs is typed, and must therefore be well-formed; other event types decode as LiveUnknown.
 """
 
 import binascii
@@ -21,68 +21,68 @@ class _Event(msgspec.Struct, frozen=True, tag_field="type"):
     pass
 
 
-class Started(_Event, frozen=True, tag="session.started"):
+class LiveStarted(_Event, frozen=True, tag="session.started"):
     pass
 
 
-class AudioDelta(_Event, frozen=True, tag="session.output_audio.delta"):
+class LiveAudio(_Event, frozen=True, tag="session.output_audio.delta"):
     delta: bytes  # mu-law; msgspec reads base64 here
 
 
-class OutputWords(_Event, frozen=True, tag="session.output_transcript.delta"):
+class LiveAgentWords(_Event, frozen=True, tag="session.output_transcript.delta"):
     delta: str
     start_ms: _Ms
     end_ms: _Ms
 
 
-class InputWords(_Event, frozen=True, tag="session.input_transcript.delta"):
+class LiveCallerWords(_Event, frozen=True, tag="session.input_transcript.delta"):
     delta: str
     start_ms: _Ms
     end_ms: _Ms
 
 
-class Delegation(msgspec.Struct, frozen=True):
+class LiveDelegation(msgspec.Struct, frozen=True):
     id: Annotated[str, msgspec.Meta(max_length=MAX_ID)]  # is sent to control and stored
 
 
-class Delegated(_Event, frozen=True, tag="session.delegation.created"):
+class LiveTask(_Event, frozen=True, tag="session.delegation.created"):
     offset_ms: _Ms
-    delegation: Delegation
+    delegation: LiveDelegation
 
 
-class Usage(msgspec.Struct, frozen=True):
+class LiveUsage(msgspec.Struct, frozen=True):
     seconds: _Seconds
 
 
-class UsageUpdated(_Event, frozen=True, tag="session.usage.updated"):
-    usage: Usage
+class LiveUsageUpdated(_Event, frozen=True, tag="session.usage.updated"):
+    usage: LiveUsage
 
 
-class Closed(_Event, frozen=True, tag="session.closed"):
+class LiveClosed(_Event, frozen=True, tag="session.closed"):
     reason: str = ""
-    usage: Usage | None = None
+    usage: LiveUsage | None = None
 
 
-class ErrorBody(msgspec.Struct, frozen=True):
+class LiveErrorBody(msgspec.Struct, frozen=True):
     type: str = ""
     code: str | None = None
     message: str | None = None
     client_event_id: str | None = None  # of the client event that caused it
 
 
-class Error(_Event, frozen=True, tag="error"):
-    error: ErrorBody
+class LiveError(_Event, frozen=True, tag="error"):
+    error: LiveErrorBody
 
 
-class Unknown(msgspec.Struct, frozen=True):
+class LiveUnknown(msgspec.Struct, frozen=True):
     type: str
 
 
-Rarer = Started | OutputWords | InputWords | Delegated | UsageUpdated | Closed | Error
-Known = AudioDelta | Rarer
+Rarer = LiveStarted | LiveAgentWords | LiveCallerWords | LiveTask | LiveUsageUpdated | LiveClosed | LiveError
+Known = LiveAudio | Rarer
 
 _decode = msgspec.json.Decoder[Known](Known).decode
-_decode_type = msgspec.json.Decoder(Unknown).decode
+_decode_type = msgspec.json.Decoder(LiveUnknown).decode
 _KNOWN_TYPES = frozenset(event.__struct_config__.tag for event in Known.__args__)
 _encode = msgspec.json.encode
 _base64: Final = binascii.b2a_base64
@@ -102,7 +102,7 @@ class LiveWireError(Exception):
     """The model sent something that is not an event, or a malformed event of a type that the core needs."""
 
 
-def decode(payload: bytes) -> Known | Unknown:
+def decode(payload: bytes) -> Known | LiveUnknown:
     """Decode one text frame from the model.  Raises LiveWireError if it is no event, or is a malformed known one."""
     try:
         event: Known = _decode(payload)
@@ -111,7 +111,7 @@ def decode(payload: bytes) -> Known | Unknown:
     return event
 
 
-def _unknown(payload: bytes, reason: str) -> Unknown:
+def _unknown(payload: bytes, reason: str) -> LiveUnknown:
     try:
         event = _decode_type(payload)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):

@@ -1,6 +1,7 @@
 """A call with a duplex model that moves to another process, at any moment, acts as the one that stayed."""
 
 from collections.abc import Callable, Sequence
+from functools import partial
 
 import pytest
 
@@ -19,7 +20,7 @@ def run(cuts: Sequence[int], at_cut: Callable[[Phone], None]) -> LivePhone:
     phone, began_ms = LivePhone(world, PLAN), world.now
     phone.live.answers(calls("book"))
     for at_ms, speak_ms in ((1_000, 200), (3_000, 900), (9_000, 800), (11_000, 1_500), (17_000, 500)):
-        world.at(began_ms + at_ms, lambda ms=speak_ms: phone.speak(ms))
+        world.at(began_ms + at_ms, partial(phone.speak, speak_ms))
     world.at(began_ms + 14_000, lambda: phone.carrier.dtmf("5"))
     world.at(began_ms + 18_500, phone.lose)
     for cut_ms in cuts:
