@@ -18,6 +18,8 @@ from joserfc import jwt
 from joserfc.errors import InvalidKeyIdError, JoseError, MissingKeyError
 from joserfc.jwk import KeySet
 
+from hum import answers
+from hum.answers import BadAnswer
 from hum.clock import Clock, monotonic_ms
 from hum.settings import GatewaySettings
 
@@ -30,6 +32,11 @@ OIDC_LEEWAY_SECONDS = 60
 ALGORITHMS: Final = ("RS256", "PS256", "ES256", "EdDSA")
 SCOPES: Final = "openid email profile"
 MAX_BYTES: Final = 1 << 20
+#: Of an ID token, and the keys that its issuer may have.
+MAX_TOKEN_CHARS: Final = 64 << 10
+MAX_KEYS: Final = 100
+#: Members of an answer, at all depths.
+MAX_MEMBERS: Final = 10_000
 MAX_SUBJECT_CHARS: Final = 255
 MAX_EMAIL_CHARS: Final = 254  # RFC 5321
 MAX_NAME_CHARS: Final = 200
@@ -170,7 +177,7 @@ class IssuerClient:
                 aiohttp.ClientSession(timeout=self._timeout) as http,
                 http.request(verb, url, allow_redirects=False, **options) as answer,
             ):
-                status, payload = answer.status, _json(await _read(answer))
+                status, payload = answer.status, _json(await answers.read(answer.content.iter_any(), MAX_BYTES))
         except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
             raise IssuerUnavailable(f"the issuer did not respond at {url.partition('?')[0]}") from error
         if verb == "POST" and 400 <= status < 500:
@@ -206,6 +213,7 @@ class IssuerClient:
         if self._keys is None:
             await self._fetch_keys(metadata)
         assert self._keys is not None, "fetched"
+        _require_readable(token)
         try:
             return dict(jwt.decode(token, self._keys, algorithms=list(ALGORITHMS)).claims)
         except (InvalidKeyIdError, MissingKeyError):  # keys may have changed
@@ -218,7 +226,7 @@ class IssuerClient:
         self._keys_asked_ms = self._clock()
         payload = await self._ask("GET", metadata.jwks_uri)
         try:
-            self._keys = KeySet.import_key_set({"keys": payload["keys"]})
+            self._keys = KeySet.import_key_set({"keys": payload["keys"][:MAX_KEYS]})
         except (JoseError, KeyError, ValueError, TypeError) as error:
             raise IssuerUnavailable("the issuer's keys can't be read") from error
 
@@ -251,22 +259,18 @@ def challenge(code_verifier: str) -> str:
     return base64.urlsafe_b64encode(hashlib.sha256(code_verifier.encode()).digest()).decode().rstrip("=")
 
 
-async def _read(answer: aiohttp.ClientResponse) -> bytes:
-    parts, size = [], 0
-    async for part in answer.content.iter_any():
-        size += len(part)
-        if size > MAX_BYTES:
-            raise ValueError("too long")
-        parts.append(part)
-    return b"".join(parts)
+def _require_readable(token: str) -> None:
+    """Raise BadAnswer if a token, which is JSON in Base64 for its library, is large or deep in it."""
+    if len(token) > MAX_TOKEN_CHARS:
+        raise BadAnswer(f"an ID token of more than {MAX_TOKEN_CHARS} characters")
+    for part in token.split(".")[:2]:
+        answers.require_few(base64.urlsafe_b64decode(part + "=="))
 
 
 def _json(body: bytes) -> dict[str, Any]:
     """Return the JSON object in an answer.  Raises ValueError."""
-    try:
-        payload = json.loads(body)
-    except RecursionError as error:
-        raise ValueError("nested too deep") from error
+    answers.require_few(body, MAX_MEMBERS)
+    payload = json.loads(body)
     if not isinstance(payload, dict):
         raise ValueError("not a JSON object")  # noqa: TRY004 - the issuer's text is wrong, not a type of ours
     return payload

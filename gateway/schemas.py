@@ -33,6 +33,8 @@ FORMATS = {
     options_pb2.FORMAT_EMAIL: "email",
     options_pb2.FORMAT_DATE: "date",
 }
+#: Fields of addresses.  A tool's `url` is a template, and no URI yet.
+URLS, TEMPLATED = frozenset({"url", "base_url", "oauth_token_url", "media_urls"}), frozenset({"HttpTool"})
 E164_PATTERN = r"^\+[1-9][0-9]{1,14}$"
 ERROR_EXAMPLE = {
     "error": {
@@ -349,6 +351,8 @@ def _text(field: FieldDescriptor, rules: Any, shape: str) -> Schema:
     format = field.GetOptions().Extensions[options_pb2.format]
     if format in FORMATS:
         schema["format"] = FORMATS[format]
+    if field.name in URLS and field.containing_type is not None and field.containing_type.name not in TEMPLATED:
+        schema["format"] = "uri"
     if format == options_pb2.FORMAT_E164:
         schema["pattern"] = E164_PATTERN
     if format in {options_pb2.FORMAT_EVENT_TYPE, options_pb2.FORMAT_EVENT_FILTER}:

@@ -114,8 +114,8 @@ def verify(lines: Iterable[str | bytes], *, expected: str = "") -> Head:
 def _members(number: int, text: str | bytes) -> Mapping[str, Any]:
     try:
         members = json.loads(text)
-    except ValueError as error:
-        raise BrokenChain(f"line {number}: it is not JSON") from error
+    except ValueError:
+        raise BrokenChain(f"line {number}: it is not JSON") from None
     if not isinstance(members, dict):
         raise BrokenChain(f"line {number}: it is not a JSON object")
     return members

@@ -80,4 +80,4 @@ def parse(text: str) -> Plans:
     except ValidationError as error:
         first = error.errors()[0]
         path = ".".join(str(step) for step in first["loc"])
-        raise ValueError(f"{path or 'the file'}: {first['msg'].removeprefix('Value error, ')}") from error
+        raise ValueError(f"{path or 'the file'}: {first['msg'].removeprefix('Value error, ')}") from None

@@ -4,15 +4,15 @@ offer ─▶ answer ─▶ control ─▶ browser          connected ─▶ Brow
                                                not in time ─▶ reported to control, and the call ends
 
 Places for connections that are being set up are few, and an offer that nobody follows up keeps its place for seconds.  At the limit an offer gives
-way to a new one, the oldest of an organization that would still have as many as the new one's, or else of that organization itself: none keeps
-the others out.
+way to a new one, the oldest of an organization that would still have as many as the new one's, or else of that organization itself. One that has none
+gets the place that another organization has had longest, if that is two seconds: none keeps the others out.
 """
 
 import asyncio
 from collections import Counter
 from collections.abc import Mapping
 from functools import partial
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from hum.observe.logs import log
 from hum.v1 import runtime_pb2 as pb
@@ -31,20 +31,35 @@ REPEATED = "repeated"
 MAX_REASON_CHARS = 200
 #: Stands for an organization none of whose calls is being connected.
 ANY_OTHER = "any other"
+#: How long an organization's only offer keeps its place before it gives way to another's first; browsers connect within less.
+CONNECTING_MS = 2_000
 
 
-def giving_way(connecting: Mapping[str, str], organization: str) -> str | None:
+class Place(NamedTuple):
+    """A place of a call that is being connected; `since_ms`: when its organization got it."""
+
+    organization: str
+    since_ms: float
+
+
+def giving_way(connecting: Mapping[str, Place], organization: str, now_ms: float) -> str | None:
     """Return the call that gives way to a new one of this organization, None if none does.
 
-    `connecting`: the organization of each call that is being connected, oldest first.  An unnamed organization, of an earlier release of control,
-    neither gains nor loses a place.
+    That is the oldest of the organization with most; the organization's own, if none has two more than it; and to an organization without one the
+    call whose organization has had its place longest, unless that is too short to connect.
+
+    `connecting`: oldest first.  An unnamed organization, of an earlier release of control, neither gains nor loses a place.
     """
     if not organization:
         return None
-    counts = Counter(filter(None, connecting.values()))
+    named = {call: place for call, place in connecting.items() if place.organization}
+    counts = Counter(place.organization for place in named.values())
     most = max(counts, key=lambda other: counts[other], default=organization)
-    loser = most if counts[most] >= counts[organization] + 2 else organization
-    return next((call for call, other in connecting.items() if other == loser), None)
+    if counts[most] >= counts[organization] + 2 or counts[organization]:
+        loser = most if counts[most] >= counts[organization] + 2 else organization
+        return next(call for call, place in named.items() if place.organization == loser)
+    longest = min(named, key=lambda call: named[call].since_ms, default=None)
+    return longest if longest is not None and now_ms - named[longest].since_ms >= CONNECTING_MS else None
 
 
 class OfferReply(Protocol):
@@ -60,8 +75,8 @@ class Peers:
     def __init__(self, server: MediaServer, ice: Ice, reply: OfferReply) -> None:
         self._server, self._ice, self._reply = server, ice, reply
         self._settings, self._clock = server.ports.settings, server.ports.clock
-        #: By call, oldest first: the organization, and the task that connects it.
-        self._connecting: dict[str, tuple[str, asyncio.Task[None]]] = {}
+        #: By call, oldest first: its place, and the task that connects it.
+        self._connecting: dict[str, tuple[Place, asyncio.Task[None]]] = {}
         self._talking: dict[BrowserLeg, Shell] = {}
 
     @property
@@ -73,38 +88,43 @@ class Peers:
         """Return why control should send this process no more offers, or None if it takes them."""
         if (reason := self._server.refuses()) is not None:
             return reason
-        # Any organization that has none waiting gets a place as long as another has several.
-        return "full" if self._crowded() and giving_way(self._waiting(), ANY_OTHER) is None else None
+        # An organization that has none waiting gets a place as long as another has several, or one for long.
+        return "full" if self._crowded() and giving_way(self._waiting(), ANY_OTHER, self._clock()) is None else None
 
     def offered(self, offer: pb.BrowserOffer) -> None:
         """Answer an offer, or refuse it; at the limit another gives way to it."""
         reason = REPEATED if offer.call_id in self._connecting else self._server.refuses()
-        if reason is None and self._crowded() and not self._make_way(offer.organization_id):
-            reason = "full"
+        place = Place(offer.organization_id, self._clock())
+        if reason is None and self._crowded():
+            if (given_up := self._make_way(offer.organization_id)) is None:
+                reason = "full"
+            elif given_up.organization == offer.organization_id:
+                # Or an organization that offers anew again and again would have its place for ever.
+                place = given_up
         if reason is not None:
             metrics.STREAMS.labels(reason).inc()
             self._reply(pb.BrowserReply(call_id=offer.call_id, refused=reason))
             return
         task = asyncio.create_task(self._connect(offer), name="browser")
-        self._connecting[offer.call_id] = offer.organization_id, task
+        self._connecting[offer.call_id] = place, task
         task.add_done_callback(partial(self._done, offer.call_id))
 
     def _crowded(self) -> bool:
         calls = self.connecting + self._server.streams.calls
         return self.connecting >= self._settings.browser_waiting or calls >= self._settings.browser_calls
 
-    def _waiting(self) -> dict[str, str]:
-        return {call_id: organization for call_id, (organization, _) in self._connecting.items()}
+    def _waiting(self) -> dict[str, Place]:
+        return {call_id: place for call_id, (place, _) in self._connecting.items()}
 
-    def _make_way(self, organization: str) -> bool:
-        """Give up a call that is being connected for a new one of this organization, if one gives way to it."""
-        if (call_id := giving_way(self._waiting(), organization)) is None:
-            return False
-        _, task = self._connecting.pop(call_id)
+    def _make_way(self, organization: str) -> Place | None:
+        """Give up a call that is being connected for a new one of this organization; return its place, None if none gives way."""
+        if (call_id := giving_way(self._waiting(), organization, self._clock())) is None:
+            return None
+        place, task = self._connecting.pop(call_id)
         task.cancel()
         metrics.STREAMS.labels(GAVE_WAY).inc()
         self._reply(pb.BrowserReply(call_id=call_id, failed=GAVE_WAY))
-        return True
+        return place
 
     def _done(self, call_id: str, task: "asyncio.Task[None]") -> None:
         if (waiting := self._connecting.get(call_id)) is not None and waiting[1] is task:

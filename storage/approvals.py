@@ -8,6 +8,7 @@ from uuid import UUID
 import asyncpg
 
 from hum.contract.errors import NotFound
+from storage import largerows
 from storage.db import Tx, notify
 
 #: Notified with the organization in which an approval has changed.
@@ -18,13 +19,17 @@ COLUMNS = """
 """
 GET = f"SELECT {COLUMNS} FROM approvals a WHERE a.id = $1"
 LOCK = f"{GET} FOR NO KEY UPDATE"
-PAGE = f"""
+PAGE = largerows.page(
+    f"""
     SELECT {COLUMNS} FROM approvals a
      WHERE a.id < coalesce($1::uuid, 'ffffffff-ffff-ffff-ffff-ffffffffffff')
        AND ($2::text IS NULL OR a.state = $2) AND ($3::uuid IS NULL OR a.call_id = $3)
        AND ($4::uuid IS NULL OR a.conversation_id = $4)
      ORDER BY a.id DESC LIMIT $5
-"""
+""",
+    ["arguments", "schema", "result"],
+    "id DESC",
+)
 BY_IDS = f"SELECT {COLUMNS} FROM approvals a WHERE a.id = ANY ($1)"
 # Serializes concurrent requests, so that each counts the others.
 COUNT_LOCK = "SELECT pg_advisory_xact_lock(hashtextextended('approvals ' || hum.org_id()::text, 0))"
@@ -153,6 +158,8 @@ class ApprovalRow:
     #: JSON, once the tool has run.
     result: str | None
     times: tuple[datetime, datetime, datetime | None]
+    #: Bytes, in a list.
+    size: int = 0
 
     @property
     def created_at(self) -> datetime:

@@ -7,12 +7,14 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+from hum import pages
 from hum.contract.errors import NotFound
 from storage import (
     flow_switches,
     interruptions,
     interventions,
     keypad,
+    largerows,
     latencies,
     onsets,
     pauses,
@@ -36,13 +38,17 @@ MOST_TRANSFERS = 20
 TURNS = """
     SELECT seq, role, text, heard_text, start_ms, end_ms, interrupted, item_id FROM call_turns WHERE call_id = $1 ORDER BY seq
 """
-LATEST_TURNS = """
+LATEST_TURNS = largerows.page(
+    """
     SELECT seq, role, text, heard_text, start_ms, end_ms, interrupted, item_id
       FROM call_turns
      WHERE call_id = $1 AND seq < coalesce($2::integer, 2147483647)
      ORDER BY seq DESC
      LIMIT $3
-"""
+""",
+    ["text", "heard_text"],
+    "seq DESC",
+)
 # An outcome that the agent itself reported takes precedence over one that is judged afterwards.
 SET_SUMMARY = """
     UPDATE calls c
@@ -89,7 +95,7 @@ FILTERED = """
        AND ($12::timestamptz IS NULL OR c.created_at < $12)
        AND ($13::uuid[] IS NULL OR c.number_id = ANY ($13) OR c.flow_id = ANY ($14::uuid[]) OR c.agent_flow_id = ANY ($14))
 """
-PAGE = f"""
+_PAGE = f"""
     SELECT {LISTED}
       FROM calls c
       LEFT JOIN contacts k ON k.id = c.contact_id
@@ -97,7 +103,7 @@ PAGE = f"""
      ORDER BY c.created_at DESC, c.id DESC
      LIMIT $3
 """
-TAGGED_PAGE = f"""
+_TAGGED_PAGE = f"""
     SELECT {LISTED}
       FROM call_tags g
       JOIN calls c ON c.id = g.call_id
@@ -107,13 +113,17 @@ TAGGED_PAGE = f"""
      LIMIT $3
 """
 BY_IDS = f"SELECT {LISTED} FROM calls c LEFT JOIN contacts k ON k.id = c.contact_id WHERE c.id = ANY ($1)"
-SEARCH = f"""
+_SEARCH = f"""
     SELECT {LISTED}
       FROM hum.search_calls($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15) AS found (id)
       JOIN calls c ON c.id = found.id
       LEFT JOIN contacts k ON k.id = c.contact_id
      ORDER BY c.created_at DESC, c.id DESC
 """
+PAGE, TAGGED_PAGE, SEARCH = (
+    largerows.page(query, ["tags", "summary_text"], "created_at DESC, id DESC")
+    for query in (_PAGE, _TAGGED_PAGE, _SEARCH)
+)
 DETAIL = f"""
     SELECT {LISTED}, c.summary, c.outcome, {interventions.OF_CALL} AS interventions,
            {interruptions.OF_CALL} AS interruptions, {latencies.OF_CALL} AS latency, {tool_runs.REPORTED_OF_CALL} AS tool_activity,
@@ -155,6 +165,14 @@ class CallRow:
     caller_verification: str | None
     answered_by: str | None
     has_voicemail: bool
+    #: Bytes, in a list.
+    size: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class ListedTurnRow(TurnRow):
+    #: Bytes of its texts.
+    size: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -245,17 +263,18 @@ async def turns(tx: Tx, id: UUID) -> list[TurnRow]:
     return [TurnRow(**row) for row in await tx.fetch(TURNS, id)]
 
 
-async def latest_turns(tx: Tx, id: UUID, before: int | None, limit: int) -> list[TurnRow]:
+async def latest_turns(tx: Tx, id: UUID, before: int | None, limit: int) -> list[ListedTurnRow]:
     """Return turns latest first, below the sequence `before`."""
-    return [TurnRow(**row) for row in await tx.fetch(LATEST_TURNS, id, before, limit)]
+    return [ListedTurnRow(**row) for row in await tx.fetch(LATEST_TURNS, id, before, limit)]
 
 
 async def _detail_turns(tx: Tx, id: UUID, limit: int | None) -> tuple[list[TurnRow], bool]:
-    """Return at most the `limit` latest turns, in order, and whether there are earlier ones."""
+    """Return at most the `limit` latest turns, or `PAGE_BYTES` of them, in order, and whether there are earlier ones."""
     if limit is None:
         return await turns(tx, id), False
     latest = await latest_turns(tx, id, None, limit + 1)
-    return latest[:limit][::-1], len(latest) > limit
+    length = pages.length((row.size for row in latest), limit)
+    return [*latest[:length][::-1]], len(latest) > length
 
 
 async def set_summary(
@@ -317,7 +336,7 @@ async def detail(tx: Tx, id: UUID, most_turns: int | None = None) -> CallDetailR
         raise NotFound("There is no such call.")
     latest, has_earlier = await _detail_turns(tx, id, most_turns)
     return CallDetailRow(
-        call=CallRow(**{name: row[name] for name in CallRow.__slots__}),
+        call=CallRow(**{name: row[name] for name in CallRow.__slots__ if name in row}),
         event_seq=row["event_seq"],
         turns=latest,
         has_earlier=has_earlier,

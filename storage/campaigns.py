@@ -9,6 +9,7 @@ from datetime import datetime
 from uuid import UUID
 
 from hum.contract.errors import NotFound
+from storage import largerows
 from storage.db import Tx
 
 COLUMNS = """
@@ -34,18 +35,21 @@ FROM = """
 GET = f"SELECT {COLUMNS} {FROM} WHERE c.id = $1"
 BY_IDS = f"SELECT {COLUMNS} {FROM} WHERE c.id = ANY ($1)"
 LOCK = "SELECT id FROM campaigns WHERE id = $1 FOR NO KEY UPDATE"
-PAGE = f"""
+_PAGE = f"""
     SELECT {COLUMNS} {FROM}
      WHERE c.id < coalesce($1::uuid, 'ffffffff-ffff-ffff-ffff-ffffffffffff')
      ORDER BY c.id DESC
      LIMIT $2
 """
-PAGE_OF_STATUS = f"""
+_PAGE_OF_STATUS = f"""
     SELECT {COLUMNS} {FROM}
      WHERE c.id < coalesce($1::uuid, 'ffffffff-ffff-ffff-ffff-ffffffffffff') AND c.status = $3
      ORDER BY c.id DESC
      LIMIT $2
 """
+PAGE, PAGE_OF_STATUS = (
+    largerows.page(query, ["body_template", "media_urls"], "id DESC") for query in (_PAGE, _PAGE_OF_STATUS)
+)
 CREATE = """
     INSERT INTO campaigns (id, org_id, name, number_id, flow_id, body_template, media_urls, throttle_per_minute,
                            scheduled_start_at, expires_at, honor_quiet_hours)
@@ -147,6 +151,8 @@ class CampaignRow:
     opted_out: int
     skipped: int
     canceled: int
+    #: Bytes, in a list.
+    size: int = 0
 
     @property
     def total(self) -> int:

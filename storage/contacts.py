@@ -61,9 +61,7 @@ _SEARCH = f"""
       JOIN contacts k ON k.id = found.id
      ORDER BY k.id DESC
 """
-PAGE, TAGGED_PAGE, SEARCH = (
-    largerows.page(query, COLUMNS.replace("k.", ""), LARGE, "id") for query in (_PAGE, _TAGGED_PAGE, _SEARCH)
-)
+PAGE, TAGGED_PAGE, SEARCH = (largerows.page(query, LARGE, "id DESC") for query in (_PAGE, _TAGGED_PAGE, _SEARCH))
 BY_NUMBER = f"SELECT {COLUMNS} FROM contacts k WHERE k.phone_e164 > $1 ORDER BY k.phone_e164 LIMIT $2"
 # A file changes only those fields of a known contact that differ from their current value: importing an exported file takes no
 # field over from another source.

@@ -8,6 +8,7 @@ from uuid import UUID
 import asyncpg
 
 from hum.contract.errors import NotFound
+from storage import largerows
 from storage.db import Tx
 
 COLUMNS = """
@@ -110,18 +111,21 @@ LOG_COLUMNS = """
     id, connector_id, delivery_id, event, contact_id, call_id, conversation_id, outcome, reason, message, old_secret,
     request_body, status, response_body, duration_ms, created_at
 """
-LOGS = f"""
+_LOGS = f"""
     SELECT {LOG_COLUMNS} FROM crm_logs
      WHERE connector_id = $1 AND id < coalesce($2::uuid, 'ffffffff-ffff-ffff-ffff-ffffffffffff')
      ORDER BY id DESC
      LIMIT $3
 """
-LOGS_OF_CALL = f"""
+_LOGS_OF_CALL = f"""
     SELECT {LOG_COLUMNS} FROM crm_logs
      WHERE call_id = $4 AND connector_id = $1 AND id < coalesce($2::uuid, 'ffffffff-ffff-ffff-ffff-ffffffffffff')
      ORDER BY id DESC
      LIMIT $3
 """
+LOGS, LOGS_OF_CALL = (
+    largerows.page(query, ["request_body", "response_body"], "id DESC") for query in (_LOGS, _LOGS_OF_CALL)
+)
 PRUNE_LOGS = """
     DELETE FROM crm_logs WHERE id IN (SELECT id FROM crm_logs WHERE created_at < now() - $1::interval
                                        ORDER BY created_at LIMIT $2)
@@ -213,6 +217,8 @@ class LogRow:
     response_body: str | None
     duration_ms: int
     created_at: datetime
+    #: Bytes, in a list.
+    size: int = 0
 
 
 def _require(row: asyncpg.Record | None) -> ConnectorRow:

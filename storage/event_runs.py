@@ -7,6 +7,7 @@ from typing import Any
 from uuid import UUID
 
 from hum.contract.errors import NotFound
+from storage import largerows
 from storage.db import Tx
 
 # Of all organizations in a batch of events.  Runs as the system.
@@ -90,16 +91,27 @@ COLUMNS = """
     output_tokens, result, outcome, created_at, finished_at
 """
 FLOW = "SELECT FROM flows WHERE id = $1 AND deleted_at IS NULL"
-PAGE = f"""
+PAGE = largerows.page(
+    f"""
     SELECT {COLUMNS} FROM event_runs
      WHERE flow_id = $1 AND id < coalesce($2::uuid, 'ffffffff-ffff-ffff-ffff-ffffffffffff')
        AND ($4::text IS NULL OR status = $4) AND ($5::text IS NULL OR event_type = $5)
        AND ($6::uuid IS NULL OR event_id = $6)
      ORDER BY id DESC
      LIMIT $3
-"""
+""",
+    ["result", "outcome"],
+    "id DESC",
+)
 GET = f"SELECT {COLUMNS} FROM event_runs WHERE id = $2 AND flow_id = $1"
-OF_EVENTS = "SELECT event_id, id, flow_id FROM event_runs WHERE event_id = ANY ($1::uuid[]) ORDER BY id"
+#: Of one event, in a list of events.
+MOST_RUNS = 50
+OF_EVENTS = """
+    SELECT r.event_id, r.id, r.flow_id
+      FROM unnest($1::uuid[]) AS e (id)
+     CROSS JOIN LATERAL (SELECT event_id, id, flow_id FROM event_runs WHERE event_id = e.id ORDER BY id LIMIT $2) r
+     ORDER BY r.id
+"""
 PRUNE = """
     DELETE FROM event_runs
      WHERE id IN (SELECT id FROM event_runs WHERE created_at < now() - $1::interval AND finished_at IS NOT NULL
@@ -208,6 +220,8 @@ class EventRunRow:
     outcome: str | None
     created_at: datetime
     finished_at: datetime | None
+    #: Bytes, in a list.
+    size: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -337,8 +351,8 @@ async def get(tx: Tx, flow: UUID, id: UUID) -> EventRunRow:
 
 
 async def of_events(tx: Tx, events: Sequence[UUID]) -> dict[UUID, list[tuple[UUID, UUID]]]:
-    """Return the runs (id, flow) that each of these events has started."""
+    """Return the first `MOST_RUNS` runs (id, flow) that each of these events has started."""
     runs: dict[UUID, list[Any]] = {}
-    for row in await tx.fetch(OF_EVENTS, events):
+    for row in await tx.fetch(OF_EVENTS, events, MOST_RUNS):
         runs.setdefault(row["event_id"], []).append((row["id"], row["flow_id"]))
     return runs

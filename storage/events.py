@@ -14,8 +14,9 @@ from uuid import UUID
 
 from google.protobuf.message import Message
 
-from hum import ids
+from hum import ids, pages
 from hum.contract import eventtypes, wire
+from storage import largerows
 from storage.db import BUSY, UNAVAILABLE, Tx
 
 #: An event's id is its month, counted from the year 0, shifted by this many bits, plus a sequence.
@@ -83,8 +84,8 @@ LATELY = """
 
 
 def _page(beyond: Literal["<", ">"], order: Literal["ASC", "DESC"], within: str = "") -> str:
-    return f"""
-    SELECT public_id, org_id, type, version, data, created_at
+    query = f"""
+    SELECT public_id, org_id, type, version, data, created_at, events.xid AS written_by, events.id AS place
       FROM events
      WHERE org_id = (SELECT hum.org_id())
        AND (xid, id) {beyond} ($1::text::xid8, $2) AND xid < pg_snapshot_xmin(pg_current_snapshot()) {within}
@@ -92,6 +93,7 @@ def _page(beyond: Literal["<", ">"], order: Literal["ASC", "DESC"], within: str 
      ORDER BY events.xid {order}, events.id {order}
      LIMIT $5
 """
+    return largerows.page(query, ["data"], f"written_by {order}, place {order}")
 
 
 PAGE = _page(">", "ASC", "AND id >= $6")
@@ -131,7 +133,7 @@ BEHIND_HORIZON = """
 
 @dataclass(frozen=True, slots=True)
 class EventRow:
-    """An event as customers see it; `data` is JSON."""
+    """An event as customers see it; `data` is JSON, `size` its bytes."""
 
     public_id: UUID
     org_id: UUID
@@ -139,6 +141,7 @@ class EventRow:
     version: int
     data: str
     created_at: datetime
+    size: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -234,14 +237,14 @@ async def page(
     else:
         rows = await tx.fetch(PAGE, *after, types, prefixes, limit, await tx.fetchval(UNREAD, after[0]))
     await tx.execute(PLAN_AS_EVER)
-    return [EventRow(**row) for row in rows]
+    return [EventRow(*(row[name] for name in EventRow.__slots__)) for row in rows]
 
 
 async def _newest(tx: Tx, before: tuple[str, int], filters: tuple[Sequence[str], Sequence[str], int]) -> Sequence[Any]:
     """Return rows of the open months, if these have enough; else of all months."""
     if lately := await tx.fetchrow(LATELY):
         rows = await tx.fetch(PAGE_LATELY, *before, *filters, lately["id"], lately["xid"])
-        if len(rows) == filters[-1]:
+        if len(rows) > pages.length((row["size"] for row in rows), filters[-1] - 1):
             return rows
     return await tx.fetch(PAGE_NEWEST_FIRST, *before, *filters)
 

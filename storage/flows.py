@@ -51,9 +51,8 @@ PAGE = largerows.page(
      ORDER BY f.id DESC
      LIMIT $2
 """,
-    COLUMNS,
     ["definition"],
-    "id",
+    "id DESC",
 )
 # The definitions reduced to the members named by $3.
 PAGE_OF_FIELDS = largerows.page(
@@ -66,9 +65,8 @@ PAGE_OF_FIELDS = largerows.page(
      ORDER BY f.id DESC
      LIMIT $2
 """,
-    COLUMNS,
     ["definition"],
-    "id",
+    "id DESC",
 )
 AT_VERSION = """
     SELECT f.id, f.channel, v.version, f.created_at, v.created_at AS updated_at, v.definition
@@ -85,9 +83,8 @@ VERSIONS = largerows.page(
      ORDER BY v.version DESC
      LIMIT $3
 """,
-    COLUMNS + ", changed",
     ["definition"],
-    "version",
+    "version DESC",
 )
 VERSIONS_OF_FIELDS = largerows.page(
     """
@@ -99,9 +96,8 @@ VERSIONS_OF_FIELDS = largerows.page(
      ORDER BY v.version DESC
      LIMIT $3
 """,
-    COLUMNS + ", changed",
     ["definition"],
-    "version",
+    "version DESC",
 )
 DELETE = "UPDATE flows SET deleted_at = now() WHERE id = $1"
 COUNT_STARTED = "SELECT count(*) FROM flows WHERE trigger_events IS NOT NULL AND deleted_at IS NULL"

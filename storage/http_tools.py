@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -31,9 +31,8 @@ PAGE = largerows.page(
      ORDER BY t.id DESC
      LIMIT $2
 """,
-    PLAIN_COLUMNS,
     ["definition"],
-    "id",
+    "id DESC",
 )
 OF_TOOL = """
     SELECT t.id, t.name, v.version, t.created_at, v.created_at AS updated_at, v.definition
@@ -47,9 +46,8 @@ VERSIONS = largerows.page(
      ORDER BY v.version DESC
      LIMIT $3
 """,
-    PLAIN_COLUMNS,
     ["definition"],
-    "version",
+    "version DESC",
 )
 VERSION = OF_TOOL + " AND v.version = $2"
 COUNT = "SELECT count(*) FROM http_tools"
@@ -78,12 +76,16 @@ BINDING = """
     b.arguments, b.output_template, b.fallback_template, b.timeout_ms, b.requires_approval, b.created_at, b.updated_at
 """
 GET_BINDING = f"SELECT {BINDING} FROM flow_tools b WHERE b.id = $1 AND b.flow_id = $2"
-BINDINGS = f"""
+BINDINGS = largerows.page(
+    f"""
     SELECT {BINDING} FROM flow_tools b
      WHERE b.flow_id = $1 AND (b.place, b.id) > ($2, coalesce($3::uuid, '00000000-0000-0000-0000-000000000000'))
      ORDER BY b.place, b.id
      LIMIT $4
-"""
+""",
+    ["description", "arguments", "output_template", "fallback_template"],
+    "place, id",
+)
 COUNT_BINDINGS = "SELECT count(*) FROM flow_tools WHERE flow_id = $1"
 # The names by which the agents of these flows know their tools.
 NAMES = """
@@ -199,6 +201,8 @@ class BindingRow:
     overrides: Overrides
     created_at: datetime
     updated_at: datetime
+    #: Bytes, in a list.
+    size: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -330,7 +334,9 @@ async def binding(tx: Tx, flow: UUID, id: UUID) -> BindingRow:
 
 async def bindings(tx: Tx, flow: UUID, after: tuple[int, UUID] | None, limit: int) -> list[BindingRow]:
     """Return bindings in their order, behind `after`."""
-    return [_binding(row) for row in await tx.fetch(BINDINGS, flow, *(after or (0, None)), limit)]
+    return [
+        replace(_binding(row), size=row["size"]) for row in await tx.fetch(BINDINGS, flow, *(after or (0, None)), limit)
+    ]
 
 
 async def count_bindings(tx: Tx, flow: UUID) -> int:

@@ -6,6 +6,7 @@ from datetime import datetime
 from uuid import UUID
 
 from hum.contract.errors import NotFound
+from storage import largerows
 from storage.db import Tx
 from storage.messages import COLUMNS as MESSAGE_COLUMNS
 from storage.messages import MessageRow, read
@@ -47,13 +48,18 @@ SEARCH = f"""
       LEFT JOIN contacts k ON k.id = c.contact_id
      ORDER BY c.active_at DESC, c.id DESC
 """
-MESSAGES = f"""
+MESSAGES = largerows.page(
+    f"""
     SELECT {MESSAGE_COLUMNS} FROM messages m
      WHERE m.conversation_id = $1 AND m.id < coalesce($2::uuid, 'ffffffff-ffff-ffff-ffff-ffffffffffff')
      ORDER BY m.id DESC
      LIMIT $3
-"""
-SCHEDULED = f"""
+""",
+    ["body", "media"],
+    "id DESC",
+)
+SCHEDULED = largerows.page(
+    f"""
     SELECT {MESSAGE_COLUMNS} FROM messages m
      WHERE m.status = 'scheduled' AND m.due_at IS NOT NULL
        AND ($1::timestamptz IS NULL OR (m.due_at, m.id) > ($1, $2::uuid))
@@ -61,7 +67,10 @@ SCHEDULED = f"""
        AND ($5::text IS NULL OR m.source = $5)
      ORDER BY m.due_at, m.id
      LIMIT $3
-"""
+""",
+    ["body", "media"],
+    "due_at, id",
+)
 # A message that is being sent is locked by its sender, and no longer scheduled afterwards.
 CANCEL = """
     UPDATE messages SET status = 'canceled', error_code = $2, due_at = NULL

@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from hum.contract.errors import NotFound
+from storage import largerows
 from storage.db import Tx
 
 COLUMNS = """
@@ -19,11 +20,15 @@ COUNTS = """
 SHOWN = f"SELECT {COLUMNS}, {COUNTS} FROM mcp_servers s"
 GET = f"{SHOWN} WHERE s.id = $1"
 LOCK = "SELECT id FROM mcp_servers WHERE id = $1 FOR NO KEY UPDATE"
-PAGE = f"""
+PAGE = largerows.page(
+    f"""
     {SHOWN}
      WHERE s.id < coalesce($1::uuid, 'ffffffff-ffff-ffff-ffff-ffffffffffff')
      ORDER BY s.id DESC LIMIT $2
-"""
+""",
+    ["sealed_headers", "allowed_tools", "auto_approve_tools"],
+    "id DESC",
+)
 COUNT_LOCK = "SELECT pg_advisory_xact_lock(hashtextextended('mcp servers ' || hum.org_id()::text, 0))"
 COUNT = "SELECT count(*) FROM mcp_servers"
 SLUG_USED = "SELECT EXISTS (SELECT FROM mcp_servers WHERE slug = $1 AND id <> $2)"
@@ -63,11 +68,15 @@ TOOL_COLUMNS = """
     t.now_hash, t.reason, t.accepted_by, t.accepted_at, t.changed_at
 """
 TOOLS = f"SELECT {TOOL_COLUMNS} FROM mcp_tools t WHERE t.server_id = $1 ORDER BY t.name"
-TOOLS_PAGE = f"""
+TOOLS_PAGE = largerows.page(
+    f"""
     SELECT {TOOL_COLUMNS} FROM mcp_tools t
      WHERE t.server_id = $1 AND (t.name, t.id) > (coalesce($2, ''), coalesce($3::uuid, '00000000-0000-0000-0000-000000000000'))
      ORDER BY t.name, t.id LIMIT $4
-"""
+""",
+    ["description", "schema", "now_description", "now_schema"],
+    "name, id",
+)
 TOOL = f"SELECT {TOOL_COLUMNS} FROM mcp_tools t WHERE t.server_id = $1 AND t.id = $2 FOR NO KEY UPDATE"
 PUT_TOOL = """
     INSERT INTO mcp_tools (id, org_id, server_id, name, model_name, state, description, schema, hash, now_description,
@@ -151,6 +160,8 @@ class ServerRow:
     trusts_next: bool
     health: Health
     times: tuple[datetime, datetime]
+    #: Bytes, in a list.
+    size: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,6 +193,8 @@ class McpToolRow:
     reason: str | None
     by: tuple[str | None, datetime | None]
     changed_at: datetime | None = None
+    #: Bytes, in a list.
+    size: int = 0
 
 
 @dataclass(frozen=True, slots=True)

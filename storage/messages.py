@@ -109,6 +109,8 @@ class MessageRow:
     sent_at: datetime | None
     delivered_at: datetime | None
     media: list[dict[str, Any]]
+    #: Bytes, in a list.
+    size: int = 0
 
 
 @dataclass(frozen=True, slots=True)

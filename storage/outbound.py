@@ -12,6 +12,7 @@ from typing import Any
 from uuid import UUID
 
 from hum.contract.errors import NotFound
+from storage import largerows
 from storage.db import Tx
 
 OPEN = "('dialling', 'under_way')"
@@ -49,7 +50,8 @@ LISTED = """
       JOIN calls c ON c.id = o.call_id
       LEFT JOIN contacts k ON k.id = c.contact_id
 """
-PAGE = f"""
+PAGE = largerows.page(
+    f"""
     {LISTED}
      WHERE o.call_id < coalesce($1::uuid, 'ffffffff-ffff-ffff-ffff-ffffffffffff')
        AND ($3::text IS NULL OR c.status = $3)
@@ -58,7 +60,10 @@ PAGE = f"""
        AND ($6::text IS NULL OR o.to_e164 = $6)
      ORDER BY o.call_id DESC
      LIMIT $2
-"""
+""",
+    ["task_context", "attempts"],
+    "id DESC",
+)
 GET = f"{LISTED} WHERE o.call_id = $1"
 
 # --- placing, as the system
@@ -258,6 +263,8 @@ class OrderRow:
     honor_quiet_hours: bool
     test: bool
     attempts: list[dict[str, Any]]
+    #: Bytes, in a list.
+    size: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from uuid import UUID
 from storage.db import Tx
 
 LIST = """
-    SELECT * FROM (
+    SELECT kind, key, about, org_id, at, left(reason, 300) AS reason FROM (
         SELECT 'job' AS kind, array[q.id::text] AS key, q.entrypoint AS about, (q.headers ->> 'organization')::uuid AS org_id,
                q.updated AS at,
                (SELECT concat_ws(': ', l.traceback ->> 'exception_type', l.traceback ->> 'exception_message') FROM pgqueuer_log l

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
+from storage import largerows
 from storage.db import Tx
 
 ADD = """
@@ -32,18 +33,19 @@ ADD_TAGGED = """
 COLUMNS = (
     "r.id, r.position, r.contact_e164, r.body, r.variables, r.status, r.reason, r.due_at, r.message_id, r.changed_at"
 )
-PAGE = f"""
+_PAGE = f"""
     SELECT {COLUMNS} FROM campaign_recipients r
      WHERE r.campaign_id = $1 AND r.position > $2
      ORDER BY r.position
      LIMIT $3
 """
-PAGE_OF_STATUS = f"""
+_PAGE_OF_STATUS = f"""
     SELECT {COLUMNS} FROM campaign_recipients r
      WHERE r.campaign_id = $1 AND r.position > $2 AND r.status = $4
      ORDER BY r.position
      LIMIT $3
 """
+PAGE, PAGE_OF_STATUS = (largerows.page(query, ["body", "variables"], "position") for query in (_PAGE, _PAGE_OF_STATUS))
 
 # --- dispatching, as the system
 #: Without locks: no other dispatcher has the campaign, and a transaction with a locked conversation may wait for its recipient.
@@ -142,6 +144,8 @@ class RecipientRow:
     due_at: datetime
     message_id: UUID | None
     changed_at: datetime
+    #: Bytes, in a list.
+    size: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ from uuid import UUID
 import asyncpg
 
 from hum.contract.errors import NotFound
+from storage import largerows
 from storage.db import Tx
 
 TAGS = "SELECT tag FROM call_tags WHERE call_id = $1 ORDER BY tag"
@@ -15,13 +16,17 @@ ADD_TAG = """
     ON CONFLICT DO NOTHING
 """
 REMOVE_TAG = "DELETE FROM call_tags WHERE call_id = $1 AND tag = $2"
-NOTES = """
+NOTES = largerows.page(
+    """
     SELECT id, body, author, created_at, updated_at
       FROM call_notes
      WHERE call_id = $1 AND id < coalesce($2::uuid, 'ffffffff-ffff-ffff-ffff-ffffffffffff')
      ORDER BY id DESC
      LIMIT $3
-"""
+""",
+    ["body"],
+    "id DESC",
+)
 ADD_NOTE = """
     INSERT INTO call_notes (id, org_id, call_id, body, author) VALUES ($1, hum.org_id(), $2, $3, $4)
     RETURNING id, body, author, created_at, updated_at
@@ -54,6 +59,8 @@ class NoteRow:
     author: str
     created_at: datetime
     updated_at: datetime | None
+    #: Bytes, in a list.
+    size: int = 0
 
 
 @dataclass(frozen=True, slots=True)

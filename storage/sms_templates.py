@@ -7,6 +7,7 @@ from uuid import UUID
 import asyncpg
 
 from hum.contract.errors import AlreadyExists, NotFound
+from storage import largerows
 from storage.db import Tx
 
 COLUMNS = "id, name, body, created_at, updated_at"
@@ -15,12 +16,16 @@ COUNT_LOCK = "SELECT pg_advisory_xact_lock(hashtextextended('sms templates ' || 
 COUNT = "SELECT count(*) FROM sms_templates"
 GET = f"SELECT {COLUMNS} FROM sms_templates WHERE id = $1"
 LOCK = GET + " FOR NO KEY UPDATE"
-PAGE = f"""
+PAGE = largerows.page(
+    f"""
     SELECT {COLUMNS} FROM sms_templates
      WHERE id < coalesce($1::uuid, 'ffffffff-ffff-ffff-ffff-ffffffffffff')
      ORDER BY id DESC
      LIMIT $2
-"""
+""",
+    ["body"],
+    "id DESC",
+)
 CHANGE = "UPDATE sms_templates SET name = $2, body = $3, updated_at = now() WHERE id = $1"
 DELETE = "DELETE FROM sms_templates WHERE id = $1"
 VALUES = """
@@ -40,6 +45,8 @@ class TemplateRow:
     body: str
     created_at: datetime
     updated_at: datetime
+    #: Bytes, in a list.
+    size: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,9 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from hum.contract.errors import NotFound
+from storage import largerows, messages
 from storage.db import Tx
+from storage.messages import MessageRow
 
 ATTEMPT = """
     SELECT a.id, a.org_id, a.message_id, a.number, a.account, a.from_e164, a.to_e164, a.state, a.carrier_sid, a.carrier_status,
@@ -121,11 +123,15 @@ LEDGER = """
      WHERE s.attempt_id = ANY ($1::uuid[]) ORDER BY s.id
 """
 COUNT_UNKNOWN = "SELECT count(*) FROM messages WHERE status = 'unknown'"
-PAGE_UNKNOWN = """
-    SELECT id FROM messages
-     WHERE org_id = hum.org_id() AND status = 'unknown' AND id < coalesce($1, 'ffffffff-ffff-ffff-ffff-ffffffffffff'::uuid)
-     ORDER BY id DESC LIMIT $2
-"""
+PAGE_UNKNOWN = largerows.page(
+    f"""
+    SELECT {messages.COLUMNS} FROM messages m
+     WHERE m.org_id = hum.org_id() AND m.status = 'unknown' AND m.id < coalesce($1, 'ffffffff-ffff-ffff-ffff-ffffffffffff'::uuid)
+     ORDER BY m.id DESC LIMIT $2
+""",
+    ["body", "media"],
+    "id DESC",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -351,6 +357,6 @@ async def count_unknown(tx: Tx) -> int:
     return await tx.fetchval(COUNT_UNKNOWN) or 0
 
 
-async def page_unknown(tx: Tx, before: UUID | None, limit: int) -> list[UUID]:
+async def page_unknown(tx: Tx, before: UUID | None, limit: int) -> list[MessageRow]:
     """Return the tenant's messages with status `unknown`, newest first."""
-    return [row["id"] for row in await tx.fetch(PAGE_UNKNOWN, before, limit)]
+    return [messages.read(row) for row in await tx.fetch(PAGE_UNKNOWN, before, limit)]

@@ -8,6 +8,7 @@ from typing import Any
 from uuid import UUID
 
 from hum.contract.errors import NotFound
+from storage import largerows
 from storage.db import Tx
 
 # The flow that answers in a conversation: its own, unless that was deleted, or the number's.
@@ -126,13 +127,19 @@ TIME_ZONE = "SELECT o.time_zone FROM conversations c JOIN organizations o ON o.o
 SET_FLOW = "UPDATE conversations SET flow_id = $2 WHERE id = $1"
 SET_OUTCOME = "UPDATE text_runs SET outcome = $2 WHERE id = $1"
 THREAD = "SELECT FROM conversations WHERE id = $1"
-PAGE = """
+#: What `tool_runs.of_turns` returns with each.
+_TOOLS = """(SELECT json_agg(json_build_array(r.arguments, r.output)) FROM tool_runs r WHERE r.run_id = listed.id)"""
+PAGE = largerows.page(
+    """
     SELECT id, conversation_id, status, reason, flow_id, flow_version, model, attempts, input_tokens, output_tokens,
            outcome, message_id, created_at, finished_at
       FROM text_runs
      WHERE conversation_id = $1 AND id < coalesce($2::uuid, 'ffffffff-ffff-ffff-ffff-ffffffffffff')
      ORDER BY id DESC LIMIT $3
-"""
+""",
+    ["outcome", _TOOLS],
+    "id DESC",
+)
 
 #: A turn's facts about the contact.
 CONTACT = ("name", "phone", "company", "tags", "notes", "attributes")
@@ -384,6 +391,8 @@ class TextRunRow:
     attempts: int
     created_at: datetime
     finished_at: datetime | None
+    #: Bytes, in a list.
+    size: int = 0
 
 
 async def require_thread(tx: Tx, conversation: UUID) -> None:

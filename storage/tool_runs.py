@@ -71,9 +71,8 @@ PAGE = largerows.page(
      ORDER BY id DESC
      LIMIT $2
 """,
-    COLUMNS,
     ["arguments", "output"],
-    "id",
+    "id DESC",
 )
 OF_RUN = """
     SELECT tool_call_id, name, arguments, output, status, started_at, duration_ms, approval_id

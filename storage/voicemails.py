@@ -12,7 +12,7 @@ from hum import ids
 from hum.contract.errors import NotFound
 from hum.ids import Kind
 from hum.v1 import events_pb2
-from storage import events
+from storage import events, largerows
 from storage.db import Tx
 
 VOICEMAIL = """
@@ -27,9 +27,10 @@ GET = VOICEMAIL + " AND v.id = $1"
 OF_CALL = VOICEMAIL + " AND v.call_id = $1"
 BY_IDS = VOICEMAIL + " AND v.id = ANY ($1)"
 BELOW = "v.id < coalesce($1::uuid, 'ffffffff-ffff-ffff-ffff-ffffffffffff') ORDER BY v.id DESC LIMIT $2"
-PAGE = f"{VOICEMAIL} AND {BELOW}"
-PAGE_UNHEARD = f"{VOICEMAIL} AND v.heard_at IS NULL AND {BELOW}"
-PAGE_HEARD = f"{VOICEMAIL} AND v.heard_at IS NOT NULL AND {BELOW}"
+PAGE, PAGE_UNHEARD, PAGE_HEARD = (
+    largerows.page(f"{VOICEMAIL} {which} AND {BELOW}", ["transcript"], "id DESC")
+    for which in ("", "AND v.heard_at IS NULL", "AND v.heard_at IS NOT NULL")
+)
 ADD = """
     INSERT INTO voicemails (id, org_id, call_id, audio_path, duration_ms) VALUES ($1, $2, $3, $4, $5)
     ON CONFLICT (call_id) DO NOTHING
@@ -102,6 +103,8 @@ class VoicemailRow:
     heard_at: datetime | None
     heard_by: str | None
     created_at: datetime
+    #: Bytes, in a list.
+    size: int = 0
 
 
 @dataclass(frozen=True, slots=True)

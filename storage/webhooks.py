@@ -9,6 +9,7 @@ from datetime import datetime
 from uuid import UUID
 
 from hum.contract.errors import NotFound
+from storage import largerows
 from storage.db import Tx
 
 COLUMNS = """
@@ -19,12 +20,16 @@ COLUMNS = """
 FROM = "FROM webhooks w JOIN webhook_queues q ON q.webhook_id = w.id"
 GET = f"SELECT {COLUMNS} {FROM} WHERE w.id = $1"
 LOCK = "SELECT webhook_id FROM webhook_queues WHERE webhook_id = $1 FOR NO KEY UPDATE"
-PAGE = f"""
+PAGE = largerows.page(
+    f"""
     SELECT {COLUMNS} {FROM}
      WHERE w.id < coalesce($1::uuid, 'ffffffff-ffff-ffff-ffff-ffffffffffff')
      ORDER BY w.id DESC
      LIMIT $2
-"""
+""",
+    ["events", "number_ids", "flow_ids", "sealed_headers"],
+    "id DESC",
+)
 COUNT_LOCK = "SELECT pg_advisory_xact_lock(hashtextextended('webhooks ' || hum.org_id()::text, 0))"
 COUNT = "SELECT count(*) FROM webhooks"
 CREATE = """
@@ -94,6 +99,8 @@ class WebhookRow:
     failing_since: datetime | None
     last_failed_at: datetime | None
     last_delivered_at: datetime | None
+    #: Bytes, in a list.
+    size: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ from control.analytics import percentiles
 from control.analytics import present as presented
 from control.analytics.present import CountedTexts
 from control.base import days
+from control.base.principal import has_scope
 from control.boundary import TransactionContext
 from control.calls import present
 from hum import ids
@@ -20,6 +21,8 @@ from storage import analytics, call_records, flows, identity, text_analytics
 from storage.analytics import AnalyticsSpan, BandRow, FiguresRow
 
 DASHBOARD_DAYS, RECENT_CALLS = 7, 5
+#: The scope of a key that is shown calls, and not only figures.
+CALLS = "calls:read"
 NOTHING = FiguresRow()
 
 ONE_DAY, DAY_HOURS = timedelta(days=1), 24
@@ -65,7 +68,9 @@ class AnalyticsServicer:
         window = days.window(days.today(now(), time_zone), DASHBOARD_DAYS)
         week = await _analytics(ctx, window, time_zone, None)
         current = await analytics.current_counts(ctx.tx)
-        recent = await call_records.page(ctx.tx, call_records.CallFilter(), None, RECENT_CALLS)
+        # Figures are of the organization; a call is its people's.
+        may_read = ctx.principal.key_id is None or has_scope(ctx.principal.scopes, CALLS)
+        recent = await call_records.page(ctx.tx, call_records.CallFilter(), None, RECENT_CALLS) if may_read else []
         return pb.GetDashboardResponse(
             time_zone=time_zone,
             live_calls=current.live_calls,

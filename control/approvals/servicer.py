@@ -31,7 +31,7 @@ class ApprovalsServicer:
         fetched = await approvals.page(
             ctx.tx, self._cursors.after(request), state, subject, paging.rows_to_fetch(request)
         )
-        rows, more = self._cursors.cut(request, fetched, lambda row: (row.id,))
+        rows, more = self._cursors.cut(request, fetched, lambda row: (row.id,), lambda row: row.size)
         return pb.ListApprovalsResponse(
             approvals=[present.approval(row, listed=True) for row in rows], next_cursor=more
         )

@@ -6,14 +6,13 @@ import hashlib
 import json
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
-from itertools import accumulate
 from typing import Any, Protocol, TypeVar, cast
 from uuid import UUID
 
 from google.protobuf.message import Message
 
+from hum import pages
 from hum.contract.errors import InvalidCursor
-from hum.pages import PAGE_BYTES
 from hum.secrets import is_equal, sign
 
 Part = int | str | UUID | datetime
@@ -51,8 +50,8 @@ class Cursors:
             return None
         try:
             blob = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
-        except (binascii.Error, ValueError) as error:
-            raise InvalidCursor("The cursor is invalid.") from error
+        except (binascii.Error, ValueError):
+            raise InvalidCursor("The cursor is invalid.") from None
         body, tag = blob[:-TAG_BYTES], blob[-TAG_BYTES:]
         if not is_equal(tag, self._tag(request, body)):
             raise InvalidCursor("The cursor is invalid, or belongs to another list or filter.")
@@ -72,11 +71,11 @@ class Cursors:
     ) -> tuple[Sequence[RowT], str | None]:
         """Cut up to `rows_to_fetch` rows to the page; return them and the cursor of the next page, if there is one.
 
-        With `size`, of a row in bytes, the page also ends with the row that reaches `PAGE_BYTES`; its query fetches one more.
+        With `size`, of a row in bytes, the page also ends with the row that reaches `pages.PAGE_BYTES`; its query fetches one more.
         """
         limit = limit_of(request)
         if size is not None:
-            limit = min(limit, 1 + sum(total < PAGE_BYTES for total in accumulate(map(size, rows))))
+            limit = pages.length(map(size, rows), limit)
         if len(rows) <= limit:
             return rows, None
         return rows[:limit], self.make(cast("Message", request), *sort_key(rows[limit - 1]))

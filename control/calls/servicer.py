@@ -60,7 +60,7 @@ class CallsServicer:
             rows = await call_records.search(ctx.tx, query, filters, before, count)
         else:
             rows = await call_records.page(ctx.tx, filters, before, count)
-        page, more = self._cursors.cut(request, rows, lambda row: (row.created_at, row.id))
+        page, more = self._cursors.cut(request, rows, lambda row: (row.created_at, row.id), lambda row: row.size)
         return pb.ListCallsResponse(calls=[present.listed(row) for row in page], next_cursor=more)
 
     async def GetCall(self, request: pb.GetCallRequest, ctx: TransactionContext) -> pb.GetCallResponse:
@@ -76,7 +76,7 @@ class CallsServicer:
     ) -> pb.ListCallTurnsResponse:
         id = (await calls.get(ctx.tx, ids.require(Kind.CALL, request.call_id))).id
         rows = await call_records.latest_turns(ctx.tx, id, self._cursors.after(request), paging.rows_to_fetch(request))
-        page, more = self._cursors.cut(request, rows, lambda row: (row.seq,))
+        page, more = self._cursors.cut(request, rows, lambda row: (row.seq,), lambda row: row.size)
         return pb.ListCallTurnsResponse(turns=[present.turn(row) for row in page], next_cursor=more)
 
     async def PlaceBrowserCall(

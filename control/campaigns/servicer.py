@@ -36,7 +36,7 @@ class CampaignServicer:
     ) -> pb.ListCampaignsResponse:
         status = word(pb.CampaignStatus, request.status)
         rows = await campaigns.page(ctx.tx, status, self._cursors.after(request), paging.rows_to_fetch(request))
-        page, more = self._cursors.cut(request, rows, lambda row: (row.id,))
+        page, more = self._cursors.cut(request, rows, lambda row: (row.id,), lambda row: row.size)
         return pb.ListCampaignsResponse(campaigns=[present.campaign(row) for row in page], next_cursor=more)
 
     async def CreateCampaign(
@@ -89,7 +89,7 @@ class CampaignServicer:
         campaign = await campaigns.get(ctx.tx, _id(request.campaign_id))
         status, after = word(pb.RecipientStatus, request.status), self._cursors.after(request) or 0
         rows = await recipients.page(ctx.tx, campaign.id, status, after, paging.rows_to_fetch(request))
-        page, more = self._cursors.cut(request, rows, lambda row: (row.position,))
+        page, more = self._cursors.cut(request, rows, lambda row: (row.position,), lambda row: row.size)
         return pb.ListCampaignRecipientsResponse(recipients=[present.recipient(row) for row in page], next_cursor=more)
 
     async def ForecastCampaign(

@@ -5,6 +5,7 @@ It avoids OpenAI's SDK: importing it takes longer than a look-up may, in a proce
 
 import base64
 import binascii
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -14,8 +15,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from control.clients.openai import ModelError, ModelUsage, retry_after_seconds
+from hum import answers
 from hum.settings import ModelSettings
 
+#: The most bytes of a number of an embedding, and of what stands around it.
+NUMBER_BYTES = 32
 Vectors = NDArray[np.float32]
 """A row per text, each of length 1."""
 
@@ -66,10 +70,14 @@ class Embeddings:
                     raise ModelError(
                         f"the embeddings endpoint answered {answer.status}", retry_after_seconds(answer.headers)
                     )
-                result = await answer.json()
+                # Some servers send a list of numbers in spite of `encoding_format`.
+                numbers = len(texts) * (self._dimensions + 20) + 100
+                received = await answers.read(answer.content.iter_any(), numbers * NUMBER_BYTES)
+            answers.require_few(received, numbers)
+            result = json.loads(received)
             return EmbeddingAnswer(_vectors(result, len(texts), self._dimensions), _spent(result, self._model))
         except (aiohttp.ClientError, TimeoutError, ValueError, KeyError, TypeError) as error:
-            raise ModelError(f"no embeddings: {error!r}"[:300]) from error
+            raise ModelError(f"no embeddings: {error!r}"[:300]) from None
 
 
 def _spent(answer: Any, model: str) -> ModelUsage:
@@ -86,7 +94,6 @@ def _vectors(answer: Any, count: int, dimensions: int) -> Vectors:
     for entry in data:
         numbers = entry["embedding"]
         try:
-            # Some servers send a list of numbers in spite of `encoding_format`.
             row = (
                 np.frombuffer(base64.b64decode(numbers), "<f4")
                 if isinstance(numbers, str)

@@ -28,6 +28,7 @@ CALL_RATE_HZ = 8_000
 MAX_RETRY_AFTER_SECONDS = 3600.0
 #: The longest back-off that a request itself waits for.
 SHORT_BACK_OFF_SECONDS = 2.0
+MOST_ERROR_CHARS = 500
 
 
 class ModelError(Exception):
@@ -169,7 +170,7 @@ class OpenAI:
         try:
             object_ = json.loads(answer.output_text)
         except ValueError as error:
-            raise ModelError(str(error)) from error
+            raise ModelError(str(error)) from None
         if not isinstance(object_, dict):
             raise ModelError("the model did not write an object")
         return WrittenAnswer(object_, _spent(answer))
@@ -211,14 +212,16 @@ class OpenAI:
         return self._connected
 
     def _connect(self) -> "AsyncOpenAI":
-        from openai import AsyncOpenAI, DefaultAsyncHttpxClient
+        from openai import AsyncOpenAI
+
+        from control.clients.openaihttp import BoundedClient
 
         return AsyncOpenAI(
             api_key=self._settings.openai_api_key or "none",
             base_url=self._settings.openai_base_url,
             timeout=self._seconds,
             max_retries=1,
-            http_client=DefaultAsyncHttpxClient(event_hooks={"response": [_leave_long_back_off_to_caller]}),
+            http_client=BoundedClient(event_hooks={"response": [_leave_long_back_off_to_caller]}),
         )
 
 
@@ -236,9 +239,15 @@ def _errors() -> Iterator[None]:
     try:
         yield
     except APIStatusError as error:
-        raise ModelError(str(error), retry_after_seconds(error.response.headers)) from error
+        raise ModelError(_shown(error), retry_after_seconds(error.response.headers)) from None
     except (OpenAIError, ValueError) as error:
-        raise ModelError(str(error)) from error
+        raise ModelError(_shown(error)) from None
+
+
+def _shown(error: Exception) -> str:
+    """Return an error's text, which may quote all of an answer, and its cause."""
+    cause = f" ({error.__cause__})" if error.__cause__ is not None else ""
+    return f"{error}{cause}"[:MOST_ERROR_CHARS]
 
 
 def _reply(answer: "Response") -> ModelReply:

@@ -4,10 +4,10 @@ No card data passes here: people pay on Stripe's pages.  Amounts, taxes and invo
 subscription's prices, status and period.
 """
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
-from typing import Self
+from typing import Any, Self
 from uuid import UUID
 
 import aiohttp
@@ -16,7 +16,8 @@ from stripe.params import SubscriptionUpdateParams
 from stripe.params.checkout import SessionCreateParams
 
 from control.base.subscriptions import CheckoutPage, CheckoutRequest, Contract, SubscriptionChange, SubscriptionItem
-from hum import ids
+from hum import answers, ids
+from hum.answers import BadAnswer
 from hum.contract.errors import PaymentDeclined, PaymentError, PaymentRefused
 from hum.ids import Kind
 from hum.observe.logs import log
@@ -34,6 +35,23 @@ TRY_LATER = {409, 429}
 INTERNAL = 500
 
 
+class BoundedHttp(stripe.AIOHTTPClient):
+    """The SDK's transport, which reads no answer that is larger than any of Stripe's."""
+
+    async def request_async(
+        self, method: str, url: str, headers: Mapping[str, str], post_data: Any = None
+    ) -> tuple[bytes, int, Mapping[str, str]]:
+        args, options = self._get_request_args_kwargs(method, url, headers, post_data)
+        try:
+            answer = await self._session.request(*args, **options)
+        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            self._handle_request_error(error)
+        async with answer:
+            body = await answers.read(answer.content.iter_any())
+            answers.require_few(body)
+            return body, answer.status, answer.headers
+
+
 class StripePayments:
     """`Payments`, implemented with Stripe's SDK."""
 
@@ -43,7 +61,7 @@ class StripePayments:
     @classmethod
     def open(cls, settings: BillingSettings) -> Self:
         """Create a client; its first request connects."""
-        http = stripe.AIOHTTPClient(timeout=aiohttp.ClientTimeout(total=settings.stripe_seconds))
+        http = BoundedHttp(timeout=aiohttp.ClientTimeout(total=settings.stripe_seconds))
         client = stripe.StripeClient(
             settings.stripe_api_key,
             base_addresses={"api": settings.stripe_api_base.rstrip("/")},
@@ -176,11 +194,15 @@ async def _converted_errors() -> AsyncIterator[None]:
         status = error.http_status
         LOG.warning("a request to Stripe failed", status=status, code=error.code, request=error.request_id)
         if status is None or status >= INTERNAL or status in TRY_LATER:
-            raise PaymentError("The payment provider does not answer; try again in a moment.") from error
+            raise PaymentError("The payment provider does not answer; try again in a moment.") from None
         if isinstance(error, stripe.CardError):
-            raise PaymentDeclined("The payment was declined; change how it is paid in the portal.") from error
-        raise PaymentRefused("The payment provider refused the request; the operator's log says why.") from error
-    except (aiohttp.ClientError, TimeoutError) as error:  # the connection broke mid-answer
+            raise PaymentDeclined("The payment was declined; change how it is paid in the portal.") from None
+        raise PaymentRefused("The payment provider refused the request; the operator's log says why.") from None
+    except (
+        aiohttp.ClientError,
+        TimeoutError,
+        BadAnswer,
+    ) as error:  # the connection broke mid-answer, or it was not Stripe's
         raise PaymentError("The payment provider does not answer; try again in a moment.") from error
 
 

@@ -15,6 +15,7 @@ from twilio.base.exceptions import TwilioException, TwilioRestException, TwilioS
 from twilio.http import AsyncHttpClient
 from twilio.http.response import Response
 
+from hum import answers
 from hum.contract.errors import CarrierBusy, CarrierError
 
 T = TypeVar("T")
@@ -25,6 +26,7 @@ UNAUTHORIZED = "401"
 TOO_BUSY = frozenset({"20429", "22005", "14107", "63018"})
 #: The number's queue at the carrier is full, with hours of texts: further ones stay in ours.
 QUEUE_FULL = "21611"
+MOST_MESSAGE_CHARS = 300
 #: The longest `Retry-After` that we respect, and the back-offs if the carrier sends none.
 MAX_RETRY_AFTER_SECONDS, RETRY_AFTER_SECONDS, QUEUE_FULL_SECONDS = 300.0, 1.0, 60.0
 
@@ -54,9 +56,12 @@ class Http(AsyncHttpClient):  # type: ignore[misc]  # the SDK is untyped
         async with self.session.request(
             method, url, params=params, data=data, headers=all_headers, allow_redirects=allow_redirects
         ) as answer:
+            body = await answers.read(answer.content.iter_any())
+            answers.require_few(body)
+            text = body.decode(errors="replace")
             if answer.status == TOO_MANY_REQUESTS:
-                raise _busy(answer.headers.get("Retry-After", ""), await answer.text())
-            return Response(answer.status, await answer.text(), answer.headers)
+                raise _busy(answer.headers.get("Retry-After", ""), text)
+            return Response(answer.status, text, answer.headers)
 
     async def close(self) -> None:
         await self.session.close()
@@ -85,11 +90,11 @@ async def perform(request: Awaitable[T]) -> T:
     try:
         return await request
     except TwilioRestException as error:
-        raise _refused(error.msg, error.code, error.status) from error
+        raise _refused(error.msg, error.code, error.status) from None
     except TwilioServiceException as error:
-        raise _refused(error.detail or error.title, error.code, error.status) from error
+        raise _refused(error.detail or error.title, error.code, error.status) from None
     except TwilioException as error:
-        raise _refused_page(error) from error
+        raise _refused_page(error) from None
     except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as error:
         raise CarrierError(f"The carrier can't be reached: {type(error).__name__}.", not_sent="true") from error
     except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
@@ -103,8 +108,13 @@ def _refused(message: str, code: int | None, status: int) -> CarrierError:
         return CarrierBusy(QUEUE_FULL_SECONDS if str(code) == QUEUE_FULL else RETRY_AFTER_SECONDS, str(code))
     # Without a code of its own (the SDK repeats the status), the answer came from a proxy on the way, not the carrier.
     if code is None or code == status:
-        return CarrierError(f"The carrier's API returned an unexpected error: {message}", http_status=str(status))
-    return CarrierError(f"The carrier refused: {message}", carrier_code=str(code), carrier_status=str(status))
+        return CarrierError(
+            f"The carrier's API returned an unexpected error: {str(message)[:MOST_MESSAGE_CHARS]}",
+            http_status=str(status),
+        )
+    return CarrierError(
+        f"The carrier refused: {str(message)[:MOST_MESSAGE_CHARS]}", carrier_code=str(code), carrier_status=str(status)
+    )
 
 
 def _busy(retry_after: str, body: str) -> CarrierBusy:
@@ -127,5 +137,9 @@ def _refused_page(error: Exception) -> CarrierError:
     except ValueError:
         body = {}
     if "code" not in body:
-        return CarrierError(f"The carrier refused: {error.args[0] if error.args else type(error).__name__}")
-    return CarrierError(f"The carrier refused: {body.get('message', '')}", carrier_code=str(body["code"]))
+        return CarrierError(
+            f"The carrier refused: {error.args[0] if error.args else type(error).__name__}"[:MOST_MESSAGE_CHARS]
+        )
+    return CarrierError(
+        f"The carrier refused: {str(body.get('message', ''))[:MOST_MESSAGE_CHARS]}", carrier_code=str(body["code"])
+    )

@@ -80,7 +80,7 @@ class CrmConnectorsServicer:
         call_id = ids.require(Kind.CALL, request.call_id) if request.call_id else None
         before, count = self._cursors.after(request), paging.rows_to_fetch(request)
         fetched = await crm.logs(ctx.tx, connector.id, before, count, call_id)
-        rows, more = self._cursors.cut(request, fetched, lambda row: (row.id,))
+        rows, more = self._cursors.cut(request, fetched, lambda row: (row.id,), lambda row: row.size)
         return pb.ListCrmLogsResponse(logs=[present_log(row) for row in rows], next_cursor=more)
 
 

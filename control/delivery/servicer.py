@@ -40,6 +40,5 @@ class SmsDeliveryServicer:
         self, request: pb.ListUnknownMessagesRequest, ctx: TransactionContext
     ) -> pb.ListUnknownMessagesResponse:
         fetched = await text_attempts.page_unknown(ctx.tx, self._cursors.after(request), paging.rows_to_fetch(request))
-        unknown, more = self._cursors.cut(request, fetched, lambda message: (message,))
-        rows = [texts.message(await messages.get(ctx.tx, id)) for id in unknown]
-        return pb.ListUnknownMessagesResponse(messages=rows, next_cursor=more)
+        rows, more = self._cursors.cut(request, fetched, lambda row: (row.id,), lambda row: row.size)
+        return pb.ListUnknownMessagesResponse(messages=[texts.message(row) for row in rows], next_cursor=more)

@@ -32,7 +32,10 @@ class EventRunsServicer:
         await event_runs.require_flow(ctx.tx, flow)
         after, count = self._cursors.after(request), paging.rows_to_fetch(request)
         rows, more = self._cursors.cut(
-            request, await event_runs.page(ctx.tx, flow, after, count, filters), lambda row: (row.id,)
+            request,
+            await event_runs.page(ctx.tx, flow, after, count, filters),
+            lambda row: (row.id,),
+            lambda row: row.size,
         )
         used = await usage.lines_of(ctx.tx, [row.id for row in rows])
         return pb.ListEventRunsResponse(runs=[present.run(row, used.get(row.id, ())) for row in rows], next_cursor=more)

@@ -3,7 +3,7 @@
 from control.base import eventscopes
 from control.base.wire import timestamp
 from control.boundary import TransactionContext
-from hum import ids
+from hum import ids, pages
 from hum.contract.errors import InvalidCursor
 from hum.ids import Kind
 from hum.v1 import events_pb2 as pb
@@ -22,7 +22,8 @@ class EventsServicer:
         types = list(request.type) or eventscopes.readable(ctx.principal)
         after = await _place(ctx.tx, request.after, events.END if request.newest_first else BEGINNING)
         rows = await events.page(ctx.tx, after, types, limit + 1, newest_first=request.newest_first)
-        return pb.ListEventsResponse(events=[present(row) for row in rows[:limit]], has_more=len(rows) > limit)
+        length = pages.length((row.size for row in rows), limit)
+        return pb.ListEventsResponse(events=[present(row) for row in rows[:length]], has_more=len(rows) > length)
 
 
 async def _place(tx: Tx, after: str, start: tuple[str, int]) -> tuple[str, int]:

@@ -121,7 +121,9 @@ class ToolBindingsServicer:
         after = self._cursors.read(request)
         cursor = (after[0], after[1]) if after else None
         fetched = await http_tools.bindings(ctx.tx, flow, cursor, paging.rows_to_fetch(request))
-        rows, more = self._cursors.cut(request, fetched, lambda row: (row.overrides.place, row.id))
+        rows, more = self._cursors.cut(
+            request, fetched, lambda row: (row.overrides.place, row.id), lambda row: row.size
+        )
         return pb.ListFlowToolsResponse(flow_tools=[present_binding(row) for row in rows], next_cursor=more)
 
     async def CreateFlowTool(

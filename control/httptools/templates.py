@@ -354,7 +354,7 @@ def compile_template(source: str, into: Into) -> ToolTemplate:
         except CannotRender:
             raise
         except (TemplateError, TypeError, ValueError, ArithmeticError, RecursionError) as error:
-            raise CannotRender(f"The template can't be filled with these values: {error}"[:300]) from error
+            raise CannotRender(f"The template can't be filled with these values: {error}"[:300]) from None
 
     return ToolTemplate(render, frozenset(secrets), shows_value)
 

@@ -36,6 +36,9 @@ class MessageBudget:
 
     def admits(self, event: bytes, now_ms: float) -> bool:
         """Count an event; return False if it has no data, which the SDK need not read.  Raises TooMuch."""
+        # Comments that keep a connection alive have a few bytes each.
+        if b"data" not in event:
+            return False
         passed_ms, self._at_ms = now_ms - self._at_ms, now_ms
         self._left = min(MESSAGES, self._left + passed_ms / 1000 * MESSAGES_PER_SECOND)
         if event.count(b"\n") + event.count(b"\r") > MEMBERS:

@@ -28,7 +28,7 @@ class McpServersServicer:
         self, request: pb.ListMcpServersRequest, ctx: TransactionContext
     ) -> pb.ListMcpServersResponse:
         page = await mcp.page(ctx.tx, self._cursors.after(request), paging.rows_to_fetch(request))
-        rows, more = self._cursors.cut(request, page, lambda row: (row.id,))
+        rows, more = self._cursors.cut(request, page, lambda row: (row.id,), lambda row: row.size)
         return pb.ListMcpServersResponse(mcp_servers=[self._present(row) for row in rows], next_cursor=more)
 
     async def CreateMcpServer(
@@ -70,7 +70,7 @@ class McpServersServicer:
         page = await mcp.tools_page(
             ctx.tx, server.id, (after[0], after[1]) if after else None, paging.rows_to_fetch(request)
         )
-        rows, more = self._cursors.cut(request, page, lambda row: (row.name, row.id))
+        rows, more = self._cursors.cut(request, page, lambda row: (row.name, row.id), lambda row: row.size)
         # In a thread, as the differences of many changed tools take a while.
         tools = await asyncio.to_thread(lambda: [present.tool(row, server) for row in rows])
         return pb.ListMcpToolsResponse(tools=tools, next_cursor=more)

@@ -57,7 +57,7 @@ class OutboundServicer:
             to_e164=_number(request.to_e164),
         )
         page = await outbound.page(ctx.tx, by, self._cursors.after(request), paging.rows_to_fetch(request))
-        rows, more = self._cursors.cut(request, page, lambda row: (row.id,))
+        rows, more = self._cursors.cut(request, page, lambda row: (row.id,), lambda row: row.size)
         return pb.ListOutboundCallsResponse(calls=[present(row) for row in rows], next_cursor=more)
 
     async def GetOutboundCall(

@@ -58,7 +58,7 @@ class ReviewServicer:
     ) -> pb.ListCallNotesResponse:
         id = await _call(ctx, request.call_id)
         page = await review.notes(ctx.tx, id, self._cursors.after(request), paging.rows_to_fetch(request))
-        rows, more = self._cursors.cut(request, page, lambda row: (row.id,))
+        rows, more = self._cursors.cut(request, page, lambda row: (row.id,), lambda row: row.size)
         return pb.ListCallNotesResponse(notes=[present.note(row) for row in rows], next_cursor=more)
 
     async def AddCallNote(self, request: pb.AddCallNoteRequest, ctx: TransactionContext) -> pb.AddCallNoteResponse:
@@ -116,7 +116,7 @@ class ReviewServicer:
         heard = request.heard if request.HasField("heard") else None
         count = paging.rows_to_fetch(request)
         page = await voicemails.page(ctx.tx, heard, self._cursors.after(request), count)
-        rows, more = self._cursors.cut(request, page, lambda row: (row.id,))
+        rows, more = self._cursors.cut(request, page, lambda row: (row.id,), lambda row: row.size)
         return pb.ListVoicemailsResponse(voicemails=[present.voicemail(row) for row in rows], next_cursor=more)
 
     async def GetVoicemail(self, request: pb.GetVoicemailRequest, ctx: TransactionContext) -> pb.GetVoicemailResponse:

@@ -18,7 +18,7 @@ class TextRunsServicer:
         conversation = ids.require(Kind.CONVERSATION, request.conversation_id)
         await text_runs.require_thread(ctx.tx, conversation)
         page = await text_runs.page(ctx.tx, conversation, self._cursors.after(request), paging.rows_to_fetch(request))
-        rows, more = self._cursors.cut(request, page, lambda row: (row.id,))
+        rows, more = self._cursors.cut(request, page, lambda row: (row.id,), lambda row: row.size)
         ids_of_rows = [row.id for row in rows]
         used = await usage.lines_of(ctx.tx, ids_of_rows)
         tools = await tool_runs.of_turns(ctx.tx, ids_of_rows)

@@ -58,7 +58,7 @@ class SmsServicer:
     async def ListMessages(self, request: pb.ListMessagesRequest, ctx: TransactionContext) -> pb.ListMessagesResponse:
         id = ids.require(Kind.CONVERSATION, request.conversation_id)
         page = await inbox.messages_of(ctx.tx, id, self._cursors.after(request), paging.rows_to_fetch(request))
-        rows, more = self._cursors.cut(request, page, lambda row: (row.id,))
+        rows, more = self._cursors.cut(request, page, lambda row: (row.id,), lambda row: row.size)
         used = await usage.lines_of(ctx.tx, [row.id for row in rows])
         messages = [present.message(row, used.get(row.id, ())) for row in rows]
         return pb.ListMessagesResponse(messages=messages, next_cursor=more)
@@ -96,7 +96,9 @@ class SmsServicer:
         after = (place[0], place[1]) if place else None
         thread, source = _id(Kind.CONVERSATION, request.conversation_id), word(pb.MessageSource, request.source)
         page = await inbox.scheduled(ctx.tx, thread, source, after, count)
-        rows, more = self._cursors.cut(request, page, lambda row: (row.due_at or row.created_at, row.id))
+        rows, more = self._cursors.cut(
+            request, page, lambda row: (row.due_at or row.created_at, row.id), lambda row: row.size
+        )
         return pb.ListScheduledMessagesResponse(messages=[present.message(row) for row in rows], next_cursor=more)
 
     async def CancelScheduledMessage(

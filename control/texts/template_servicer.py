@@ -27,7 +27,7 @@ class SmsTemplatesServicer:
         self, request: pb.ListSmsTemplatesRequest, ctx: TransactionContext
     ) -> pb.ListSmsTemplatesResponse:
         page = await sms_templates.page(ctx.tx, self._cursors.after(request), paging.rows_to_fetch(request))
-        rows, more = self._cursors.cut(request, page, lambda row: (row.id,))
+        rows, more = self._cursors.cut(request, page, lambda row: (row.id,), lambda row: row.size)
         return pb.ListSmsTemplatesResponse(templates=[present(row) for row in rows], next_cursor=more)
 
     async def CreateSmsTemplate(

@@ -76,8 +76,8 @@ def _json(body: bytes) -> str:
     try:
         text = body.decode("utf-8-sig")
         value = msgspec.json.decode(text)
-    except (UnicodeDecodeError, msgspec.DecodeError, RecursionError) as error:
-        raise BadHook("body", "The body is not JSON in UTF-8.") from error
+    except (UnicodeDecodeError, msgspec.DecodeError, RecursionError):
+        raise BadHook("body", "The body is not JSON in UTF-8.") from None
     if text.count("{") + text.count("[") > DEEPEST and _is_deep(value):
         raise BadHook("body", f"The body is nested deeper than {DEEPEST} levels.")
     return text
@@ -101,8 +101,8 @@ def _form(body: bytes) -> str:
     """Convert a form to an object of its fields; a repeated field becomes a list."""
     try:
         pairs = parse_qsl(body.decode(), keep_blank_values=True, max_num_fields=MOST_FIELDS, errors="replace")
-    except (ValueError, UnicodeDecodeError) as error:
-        raise BadHook("body", f"The body is not a form in UTF-8 of at most {MOST_FIELDS} fields.") from error
+    except (ValueError, UnicodeDecodeError):
+        raise BadHook("body", f"The body is not a form in UTF-8 of at most {MOST_FIELDS} fields.") from None
     fields: dict[str, list[str]] = {}
     for name, value in pairs:
         fields.setdefault(name, []).append(value)

@@ -30,7 +30,7 @@ class WebhooksServicer:
 
     async def ListWebhooks(self, request: pb.ListWebhooksRequest, ctx: TransactionContext) -> pb.ListWebhooksResponse:
         page = await webhooks.page(ctx.tx, self._cursors.after(request), paging.rows_to_fetch(request))
-        rows, more = self._cursors.cut(request, page, lambda row: (row.id,))
+        rows, more = self._cursors.cut(request, page, lambda row: (row.id,), lambda row: row.size)
         return pb.ListWebhooksResponse(webhooks=[self._present(row) for row in rows], next_cursor=more)
 
     async def CreateWebhook(

@@ -322,7 +322,7 @@ def require_readable(body: bytes) -> None:
         raise BadBody("INVALID_JSON", "The body is nested too deep.") from error
     # Also bytes that are not UTF-8, or an integer of thousands of digits.
     except (msgspec.DecodeError, ValueError) as error:
-        raise BadBody("INVALID_JSON", f"The body is not JSON: {error}.") from error
+        raise BadBody("INVALID_JSON", f"The body is not JSON: {error}.") from None
 
 
 def _require_few_validated(message: Any) -> None:

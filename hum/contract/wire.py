@@ -50,9 +50,9 @@ def read_body(text: bytes, into: Message, problems: list[FieldError]) -> list[st
         text.decode()  # raw members are not checked yet
         members = _RAW_MEMBERS.decode(text)
     except UnicodeDecodeError as error:
-        raise NotJson(f"The body is not UTF-8: {_position(text, error.start)}.") from error
-    except msgspec.ValidationError as error:
-        raise NotJson("The body must be a JSON object: {...}.") from error
+        raise NotJson(f"The body is not UTF-8: {_position(text, error.start)}.") from None
+    except msgspec.ValidationError:
+        raise NotJson("The body must be a JSON object: {...}.") from None
     except msgspec.DecodeError as error:
         raise NotJson(_malformed(text, str(error))) from error
     except RecursionError as error:

@@ -79,10 +79,10 @@ def decode(raw: bytes) -> Any:
     """Decode a JSON value.  Raises InvalidValue."""
     try:
         return msgspec.json.decode(raw)
-    except msgspec.ValidationError as error:  # a number beyond a float's range
-        raise InvalidValue("is out of range") from error
-    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
-        raise InvalidValue("is not JSON") from error
+    except msgspec.ValidationError:  # a number beyond a float's range
+        raise InvalidValue("is out of range") from None
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
+        raise InvalidValue("is not JSON") from None
 
 
 # --- scalars ------------------------------------------------------------------------------------------------------
@@ -231,8 +231,8 @@ def _read_bytes(value: Any) -> bytes:
     text = _read_text(value).replace("-", "+").replace("_", "/")
     try:
         return base64.b64decode(text + "=" * (-len(text) % 4), validate=True)
-    except (binascii.Error, ValueError) as error:
-        raise InvalidValue("must be base64") from error
+    except (binascii.Error, ValueError):
+        raise InvalidValue("must be base64") from None
 
 
 def _same(value: Any) -> Any:

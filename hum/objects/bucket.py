@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 LOG = log(__name__)
 #: Bytes of one read: a slow reader keeps no request open.
 READ_BYTES = 1 << 20
+#: The most bytes of an object that is loaded whole.
+MOST_LOADED_BYTES = 64 << 20
 LIST_CHUNK = 100
 MAX_FAULT_CHARS = 300
 #: Parts of one object in flight at a time; each is in memory.
@@ -72,6 +74,8 @@ class Bucket:
         """Return a whole object, which must be small.  Raises FileNotFoundError."""
         with _faults():
             answer = await obstore.get_async(self._store, self._prefix + path)
+            if answer.meta["size"] > MOST_LOADED_BYTES:
+                raise StoreFault(f"an object of {answer.meta['size']} bytes, which is not small")
             return bytes(await answer.bytes_async())
 
     async def put(self, path: str, content: bytes) -> None:

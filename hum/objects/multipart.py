@@ -16,6 +16,8 @@ from xml.etree import ElementTree as ET
 import aiohttp
 from yarl import URL
 
+from hum import answers
+from hum.answers import BadAnswer
 from hum.clock import now
 from hum.objects.bucket import StoreFault
 from hum.settings import RecordingSettings
@@ -112,13 +114,10 @@ def sign_request(request: SignableRequest, key_id: str, secret: str, region: str
 
 async def _read(answer: aiohttp.ClientResponse) -> bytes:
     """Read a response.  Raises StoreFault beyond MAX_ANSWER_BYTES."""
-    parts, size = list[bytes](), 0
-    async for part in answer.content.iter_any():  # `read(n)` may return less
-        size += len(part)
-        if size > MAX_ANSWER_BYTES:
-            raise StoreFault(f"an answer of more than {MAX_ANSWER_BYTES} bytes when asked for uploads in parts")
-        parts.append(part)
-    return b"".join(parts)
+    try:
+        return await answers.read(answer.content.iter_any(), MAX_ANSWER_BYTES)
+    except BadAnswer as error:
+        raise StoreFault(f"{error} when asked for uploads in parts") from None
 
 
 def _encoded(text: str) -> str:
@@ -141,4 +140,4 @@ def _parsed(body: bytes) -> list[Upload]:
             for element in root.iter(f"{space}Upload")
         ]
     except (ET.ParseError, ValueError) as error:
-        raise StoreFault(f"uploads in parts are listed in a way that can't be read: {error}") from error
+        raise StoreFault(f"uploads in parts are listed in a way that can't be read: {error}") from None

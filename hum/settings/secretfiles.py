@@ -32,5 +32,5 @@ def _value(file: Path) -> str:
         raise UnreadableSecret(f"{VARIABLE}: {file} is longer than {MAX_BYTES} bytes")
     try:
         return content.decode().strip()
-    except UnicodeDecodeError as error:
-        raise UnreadableSecret(f"{VARIABLE}: {file} is not UTF-8") from error
+    except UnicodeDecodeError:
+        raise UnreadableSecret(f"{VARIABLE}: {file} is not UTF-8") from None

@@ -231,6 +231,7 @@ class GetAnalyticsRequest(message.Message):
     with both of them, `days` must be unset.
     """
     flow_id: builtins.str
+    """Only the calls of one flow."""
     time_zone: builtins.str
     """The time zone that defines the days; the organization's when unset."""
     first_day: builtins.str
@@ -667,7 +668,7 @@ class GetDashboardResponse(message.Message):
     def days(self) -> containers.RepeatedCompositeFieldContainer[DayFigures]: ...
     @builtins.property
     def recent_calls(self) -> containers.RepeatedCompositeFieldContainer[calls_pb2.Call]:
-        """The latest five."""
+        """The latest five; none for a key without the scope `calls:read`."""
 
     def __init__(
         self,

@@ -957,7 +957,7 @@ class CallDetail(message.Message):
     def latency(self) -> CallLatency: ...
     @builtins.property
     def notes(self) -> containers.RepeatedCompositeFieldContainer[review_pb2.CallNote]:
-        """Notes on the call, newest first; at most 200."""
+        """Notes on the call, newest first; at most 200, and about 1 MB."""
 
     @builtins.property
     def voicemail(self) -> review_pb2.Voicemail:
@@ -1134,12 +1134,16 @@ class ListCallsRequest(message.Message):
     part of one, in any notation.  The transcript is searchable once the call is over, numbers and names at once.
     """
     direction: CallDirection.ValueType
+    """Only inbound or outbound calls."""
     status: CallStatus.ValueType
     flow_id: builtins.str
+    """Only those of one flow."""
     number_id: builtins.str
+    """Only those of one of our numbers."""
     contact: builtins.str
     """A contact's id, or a phone number that is not the organization's own."""
     tag: builtins.str
+    """Only those with this tag."""
     outcome: builtins.str
     """The label of the outcome."""
     limit: builtins.int

@@ -200,6 +200,7 @@ class Contact(message.Message):
     """Unique in the organization."""
     name: builtins.str
     email: builtins.str
+    """An e-mail address."""
     company: builtins.str
     notes: builtins.str
     """The agent sees them in its prompt."""
@@ -485,6 +486,7 @@ class ListContactsRequest(message.Message):
     q: builtins.str
     """The beginnings of words in name, e-mail and company; or a phone number, or part of one, in any notation."""
     tag: builtins.str
+    """Only those with this tag."""
     limit: builtins.int
     """1 to 200; 50 when unset."""
     cursor: builtins.str

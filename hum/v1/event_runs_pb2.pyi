@@ -196,6 +196,7 @@ class ListEventRunsRequest(message.Message):
     type: builtins.str
     """The type of the event."""
     event_id: builtins.str
+    """Only those that this event has started."""
     limit: builtins.int
     """1 to 200; 50 when unset."""
     cursor: builtins.str

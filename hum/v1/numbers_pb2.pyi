@@ -83,6 +83,7 @@ class Number(message.Message):
     id: builtins.str
     """A bare ULID."""
     e164: builtins.str
+    """The phone number, in E.164."""
     friendly_name: builtins.str
     flow_id: builtins.str
     """The voice flow that answers calls."""
@@ -313,6 +314,7 @@ class ListAvailableNumbersRequest(message.Message):
     """ISO 3166 code; `US` when unset."""
     area_code: builtins.str
     locality: builtins.str
+    """A city, as the carrier names it."""
     region: builtins.str
     """A state or province, as the carrier abbreviates it."""
     contains: builtins.str
@@ -429,6 +431,7 @@ class BuyNumberRequest(message.Message):
     FLOW_ID_FIELD_NUMBER: builtins.int
     SMS_FLOW_ID_FIELD_NUMBER: builtins.int
     e164: builtins.str
+    """One of those on offer, in E.164."""
     flow_id: builtins.str
     """The voice flow that answers calls."""
     sms_flow_id: builtins.str

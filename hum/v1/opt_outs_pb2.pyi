@@ -65,6 +65,7 @@ class OptOut(message.Message):
     CARRIER_BLOCKED_FIELD_NUMBER: builtins.int
     CHANGED_AT_FIELD_NUMBER: builtins.int
     contact_e164: builtins.str
+    """The number that wants no texts, in E.164."""
     opted_out: builtins.bool
     """Whether it is opted out now."""
     source: OptOutSource.ValueType
@@ -209,6 +210,7 @@ class GetOptOutRequest(message.Message):
 
     CONTACT_E164_FIELD_NUMBER: builtins.int
     contact_e164: builtins.str
+    """The number, in E.164."""
     def __init__(
         self,
         *,
@@ -244,6 +246,7 @@ class RemoveOptOutRequest(message.Message):
 
     CONTACT_E164_FIELD_NUMBER: builtins.int
     contact_e164: builtins.str
+    """The number, in E.164."""
     def __init__(
         self,
         *,

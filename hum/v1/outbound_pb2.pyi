@@ -318,6 +318,7 @@ class ListOutboundCallsRequest(message.Message):
     CURSOR_FIELD_NUMBER: builtins.int
     status: calls_pb2.CallStatus.ValueType
     flow_id: builtins.str
+    """Only those of one flow."""
     number_id: builtins.str
     """The organization's number that calls."""
     to_e164: builtins.str

@@ -84,6 +84,7 @@ class BlockedNumber(message.Message):
     REASON_FIELD_NUMBER: builtins.int
     CREATED_AT_FIELD_NUMBER: builtins.int
     phone_e164: builtins.str
+    """The number whose calls are refused, in E.164."""
     reason: builtins.str
     """Why the number is blocked, for colleagues."""
     @builtins.property
@@ -555,6 +556,7 @@ class UnblockNumberRequest(message.Message):
 
     PHONE_E164_FIELD_NUMBER: builtins.int
     phone_e164: builtins.str
+    """The number, in E.164."""
     def __init__(
         self,
         *,

@@ -524,6 +524,7 @@ class ListConversationsRequest(message.Message):
     CURSOR_FIELD_NUMBER: builtins.int
     CAMPAIGN_ONLY_FIELD_NUMBER: builtins.int
     status: ConversationStatus.ValueType
+    """Only open or closed ones."""
     assignee: builtins.str
     """A member's id, `me`, or `none`."""
     unread: builtins.bool
@@ -531,6 +532,7 @@ class ListConversationsRequest(message.Message):
     q: builtins.str
     """Words, a name, or a number's digits."""
     number_id: builtins.str
+    """Only those of one of our numbers."""
     snoozed: builtins.bool
     """Only those that are put off, or only those that are not."""
     limit: builtins.int
@@ -605,6 +607,7 @@ class StartConversationRequest(message.Message):
     twilio_number_id: builtins.str
     """The organization's number that texts."""
     contact_e164: builtins.str
+    """The number that is texted, in E.164."""
     @builtins.property
     def initial_message(self) -> NewMessage: ...
     def __init__(
@@ -952,6 +955,7 @@ class ListScheduledMessagesRequest(message.Message):
     LIMIT_FIELD_NUMBER: builtins.int
     CURSOR_FIELD_NUMBER: builtins.int
     conversation_id: builtins.str
+    """Only those of one conversation."""
     source: MessageSource.ValueType
     limit: builtins.int
     """1 to 200; 50 when unset."""

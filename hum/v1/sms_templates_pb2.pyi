@@ -266,6 +266,7 @@ class RenderSmsTemplateRequest(message.Message):
     CONVERSATION_ID_FIELD_NUMBER: builtins.int
     id: builtins.str
     conversation_id: builtins.str
+    """The conversation whose contact and number fill the variables."""
     def __init__(
         self,
         *,

@@ -592,6 +592,7 @@ class PreviewTextingHoursRequest(message.Message):
     conversation_id: builtins.str
     """The conversation, or who gets the text where there is none yet."""
     contact_e164: builtins.str
+    """The number that gets the text, in E.164."""
     @builtins.property
     def at(self) -> timestamp_pb2.Timestamp:
         """Unset: now."""

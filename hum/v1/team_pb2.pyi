@@ -252,6 +252,7 @@ class Invite(message.Message):
     LIMITED_TO_FIELD_NUMBER: builtins.int
     id: builtins.str
     email: builtins.str
+    """The address that the invitation is sent to, and that the person signs in with."""
     role: options_pb2.Role.ValueType
     invited_by: builtins.str
     """The address of the person who sent it; `API key of <address>` if a key did, or `API key` if nobody made that."""

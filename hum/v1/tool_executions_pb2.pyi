@@ -192,10 +192,13 @@ class ListToolExecutionsRequest(message.Message):
     LIMIT_FIELD_NUMBER: builtins.int
     CURSOR_FIELD_NUMBER: builtins.int
     flow_id: builtins.str
+    """Only those of one flow's agent."""
     tool: builtins.str
     """A tool's name."""
     call_id: builtins.str
+    """Only those of one call."""
     conversation_id: builtins.str
+    """Only those of one conversation."""
     status: ToolExecutionStatus.ValueType
     limit: builtins.int
     """1 to 200; 50 when unset."""

@@ -170,7 +170,7 @@ class TriggerDelivery(message.Message):
     def repeated_at(self) -> timestamp_pb2.Timestamp: ...
     @builtins.property
     def runs(self) -> containers.RepeatedCompositeFieldContainer[TriggerRun]:
-        """The runs of agents that its event has started, for `GET /api/flows/{flow_id}/runs/{id}`."""
+        """The first 50 runs of agents that its event has started, for `GET /api/flows/{flow_id}/runs/{id}`."""
 
     def __init__(
         self,

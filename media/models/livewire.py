@@ -17,25 +17,25 @@ _Ms = Annotated[int, msgspec.Meta(ge=0, le=1 << 40)]
 _Seconds = Annotated[float, msgspec.Meta(ge=0, le=1e6)]
 
 
-class _Event(msgspec.Struct, frozen=True, tag_field="type"):
+class _LiveEvent(msgspec.Struct, frozen=True, tag_field="type"):
     pass
 
 
-class LiveStarted(_Event, frozen=True, tag="session.started"):
+class LiveStarted(_LiveEvent, frozen=True, tag="session.started"):
     pass
 
 
-class LiveAudio(_Event, frozen=True, tag="session.output_audio.delta"):
+class LiveAudio(_LiveEvent, frozen=True, tag="session.output_audio.delta"):
     delta: bytes  # mu-law; msgspec reads base64 here
 
 
-class LiveAgentWords(_Event, frozen=True, tag="session.output_transcript.delta"):
+class LiveAgentWords(_LiveEvent, frozen=True, tag="session.output_transcript.delta"):
     delta: str
     start_ms: _Ms
     end_ms: _Ms
 
 
-class LiveCallerWords(_Event, frozen=True, tag="session.input_transcript.delta"):
+class LiveCallerWords(_LiveEvent, frozen=True, tag="session.input_transcript.delta"):
     delta: str
     start_ms: _Ms
     end_ms: _Ms
@@ -45,7 +45,7 @@ class LiveDelegation(msgspec.Struct, frozen=True):
     id: Annotated[str, msgspec.Meta(max_length=MAX_ID)]  # is sent to control and stored
 
 
-class LiveTask(_Event, frozen=True, tag="session.delegation.created"):
+class LiveTask(_LiveEvent, frozen=True, tag="session.delegation.created"):
     offset_ms: _Ms
     delegation: LiveDelegation
 
@@ -54,11 +54,11 @@ class LiveUsage(msgspec.Struct, frozen=True):
     seconds: _Seconds
 
 
-class LiveUsageUpdated(_Event, frozen=True, tag="session.usage.updated"):
+class LiveUsageUpdated(_LiveEvent, frozen=True, tag="session.usage.updated"):
     usage: LiveUsage
 
 
-class LiveClosed(_Event, frozen=True, tag="session.closed"):
+class LiveClosed(_LiveEvent, frozen=True, tag="session.closed"):
     reason: str = ""
     usage: LiveUsage | None = None
 
@@ -70,7 +70,7 @@ class LiveErrorBody(msgspec.Struct, frozen=True):
     client_event_id: str | None = None  # of the client event that caused it
 
 
-class LiveError(_Event, frozen=True, tag="error"):
+class LiveError(_LiveEvent, frozen=True, tag="error"):
     error: LiveErrorBody
 
 

@@ -181,6 +181,14 @@ async def test_a_deleted_voicemail_is_gone_for_its_readers_at_once(edge: Edge) -
     assert "deleteVoicemail" in [each["action"] for each in entries]
 
 
+async def test_a_key_for_figures_is_told_no_calls(edge: Edge) -> None:
+    http = await flow_with_number(edge)
+    await post(edge, "/twilio/voice", CALL)
+    for scopes, calls in ((["analytics:read"], 0), (["analytics:read", "calls:read"], 1)):
+        async with await edge.key(http, *scopes) as key:
+            assert len((await key.get("/api/dashboard")).json()["recent_calls"]) == calls
+
+
 async def test_a_blocked_caller_gets_no_stream_and_so_no_model(edge: Edge) -> None:
     http = await flow_with_number(edge)
     await http.post("/api/blocklist", json={"phone_e164": CALL["From"]})

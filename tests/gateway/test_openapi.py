@@ -246,3 +246,26 @@ def test_every_schema_is_used() -> None:
     text = msgspec.json.encode(DOCUMENT).decode()
     unused = [name for name in DOCUMENT["components"]["schemas"] if f'"#/components/schemas/{name}"' not in text]
     assert not unused
+
+
+def test_addresses_and_phone_numbers_of_requests_say_what_they_are() -> None:
+    """Besides a tool's URL, which is a template, and what may be no phone number yet."""
+    shapes = DOCUMENT["components"]["schemas"]
+    told = {
+        f"{shape}.{name}": schema.get("items", schema)
+        for shape in shapes
+        if shape.endswith(("Input", "Patch")) and not shape.startswith("HttpTool")
+        for name, schema in shapes[shape].get("properties", {}).items()
+        if name in {"url", "base_url", "oauth_token_url", "media_urls"} or name.endswith("e164")
+    }
+    without = {name for name, schema in told.items() if "format" not in schema}
+    assert len(told) > 15 and without == {"NewRecipientInput.contact_e164"}
+    undescribed = {
+        (name(binding), parameter["name"])
+        for binding in BINDINGS
+        for parameter in operation(binding)["parameters"]
+        if parameter["in"] == "query"
+        and parameter["name"] not in {"limit", "cursor"}
+        and "description" not in parameter
+    }
+    assert undescribed == set()

@@ -5,6 +5,7 @@ import contextlib
 import re
 import socket
 from collections.abc import AsyncIterator, Callable
+from itertools import count
 from typing import Any
 
 import numpy as np
@@ -13,10 +14,10 @@ from numpy.typing import NDArray
 
 from hum.v1 import calls_pb2
 from hum.v1 import runtime_pb2 as pb
-from media import app
+from media import app, peers
 from media.core.audio import to_linear
 from media.legs.peer import Ice, ice_servers, shown
-from media.peers import giving_way
+from media.peers import Place, giving_way
 from tests.media.audio import tone
 from tests.media.browsers import Caller, loudest_hz, offer_of, wide_voice
 from tests.media.fakecontrol import FakeControl
@@ -24,7 +25,7 @@ from tests.media.fakemodel import FakeModel
 from tests.media.planes import MakeSettings
 from tests.support.metrics import sample
 from tests.support.present import present
-from tests.support.waits import until
+from tests.support.waits import patience, until
 
 LOOPBACK = "127.0.0.1"
 
@@ -182,14 +183,41 @@ async def test_so_many_connect_at_once_and_no_more(
         ("aaabbc", "c", 0),
         ("aabbcc", "d", 0),
         ("abcdef", "c", 2),
-        ("abcdef", "g", None),
+        ("abcdef", "g", None),  # each has had its place for too short a time
         ("aaaaaa", "", None),
         ("      ", "b", None),
     ],
 )
 def test_an_offer_gives_way_to_whom_has_fewer(waiting: str, organization: str, gives_way: int | None) -> None:
-    connecting = {f"call_{n}": name.strip() for n, name in enumerate(waiting)}
-    assert giving_way(connecting, organization) == (None if gives_way is None else f"call_{gives_way}")
+    connecting = {f"call_{n}": Place(name.strip(), 1_000) for n, name in enumerate(waiting)}
+    assert giving_way(connecting, organization, 2_999) == (None if gives_way is None else f"call_{gives_way}")
+
+
+def test_the_only_offer_that_has_waited_longest_gives_way_to_an_organization_without_one() -> None:
+    connecting = {"call_0": Place("a", 1_500), "call_1": Place("b", 1_000), "call_2": Place("", 0)}
+    assert giving_way(connecting, "c", 2_999) is None
+    assert giving_way(connecting, "c", 3_000) == "call_1"
+    assert giving_way(connecting, "a", 3_000) == "call_0", "its own"
+
+
+async def test_organizations_with_one_offer_each_keep_no_other_out(
+    control: FakeControl, model: FakeModel, settings: MakeSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also if they offer anew all the time."""
+    monkeypatch.setattr(peers, "CONNECTING_MS", 300)
+    async with plane(settings, control, browser_waiting=3, link_beat_ms=40):
+        greedy = Caller()
+        sdp = await greedy.offer()
+
+        async with patience():
+            for n in count():
+                for other in range(3):
+                    await placed(control, greedy, f"call_{n}_{other}", sdp, f"greedy {other}")
+                reply = await placed(control, greedy, f"theirs_{n}", sdp, "modest")
+                if reply.WhichOneof("reply") == "answer":
+                    break
+                assert reply.refused == "full"
+        await greedy.close()
 
 
 async def test_offers_that_nobody_follows_up_keep_no_other_organization_out(

@@ -176,6 +176,59 @@ def issuers() -> HostileCase:
     return HostileCase(oidc._json, hostile.json_documents(oidc.MAX_BYTES, [PLAIN, Frame("keys", b'{"keys":', b"}")]))
 
 
+def id_tokens() -> HostileCase:
+    """Tokens of issuers, whose header and claims are each such a document."""
+    import base64
+
+    from joserfc import jwt
+    from joserfc.errors import JoseError
+    from joserfc.jwk import ECKey, KeySet
+
+    from gateway import oidc
+
+    keys = KeySet([ECKey.generate_key("P-256")])
+
+    def parse(body: bytes) -> None:
+        part = base64.urlsafe_b64encode(body).decode().rstrip("=")
+        for token in (f"{part}.e30.AAAA", f"eyJhbGciOiJFUzI1NiJ9.{part}.AAAA"):
+            with suppress(JoseError, ValueError, TypeError):
+                oidc._require_readable(token)
+                jwt.decode(token, keys, algorithms=list(oidc.ALGORITHMS))
+
+    return HostileCase(parse, hostile.json_documents(oidc.MAX_TOKEN_CHARS * 3 // 4, [PLAIN]))
+
+
+def provider_answers() -> HostileCase:
+    """Answers of Stripe, the carrier and the model of embeddings: our count, then what their SDKs do."""
+    from stripe._util import convert_to_stripe_object
+
+    from hum import answers
+
+    def parse(body: bytes) -> None:
+        answers.require_few(body)
+        with suppress(TypeError, AttributeError):
+            convert_to_stripe_object(json.loads(body), api_mode="V1")
+
+    frames = [PLAIN, Frame("a list", b'{"object":"list","data":', b"}")]
+    return HostileCase(parse, hostile.json_documents(answers.MOST_BYTES, frames), (ValueError, RecursionError))
+
+
+def model_answers() -> HostileCase:
+    """Answers of the model's REST API: our count, then what its SDK does."""
+    from openai._models import construct_type
+    from openai.types.responses import Response
+
+    from control.clients.openaihttp import MOST_BYTES, MOST_MEMBERS
+    from hum import answers
+
+    def parse(body: bytes) -> None:
+        answers.require_few(body, MOST_MEMBERS)
+        construct_type(type_=Response, value=json.loads(body))
+
+    frames = [PLAIN, *(Frame(name, b'{"%s":' % name.encode(), b"}") for name in ("output", "tools", "usage"))]
+    return HostileCase(parse, hostile.json_documents(MOST_BYTES, frames), (ValueError, RecursionError))
+
+
 def carrier_forms() -> HostileCase:
     from gateway import carrierforms
     from gateway.signedforms import FORM_BYTES
@@ -211,10 +264,32 @@ def carrier_frames() -> HostileCase:
 
 
 def offers() -> HostileCase:
+    """Offers of browsers: our checks, then aiortc's parser."""
+    from aiortc.sdp import SessionDescription
+
     from control.calls import sdp
 
+    def parse(body: bytes) -> None:
+        text = body.decode(errors="replace")
+        if sdp.fault(text) is None:
+            with suppress(ValueError, IndexError, KeyError, AssertionError):
+                SessionDescription.parse(text)
+
     documents = [(name, b"v=0\r\n" + body) for name, body in hostile.raw_documents(256 * KB)]
-    return HostileCase(lambda body: sdp.fault(body.decode(errors="replace")), documents)
+    return HostileCase(parse, [*documents, *hostile.offers()])
+
+
+def templates() -> HostileCase:
+    """Customers' templates of tools: compiled, then rendered with an answer of 2,000 items."""
+    from control.httptools import templates as rendering
+    from control.httptools.templates import BadToolTemplate, CannotRender, Into, Steps
+
+    values = {"response": [{"name": "a" * 50, "n": n} for n in range(2_000)]}
+
+    def parse(body: bytes) -> None:
+        rendering.compile_template(body.decode(), Into.TEXT).render(values, Steps())
+
+    return HostileCase(parse, hostile.templates(rendering.MOST_CHARS), (BadToolTemplate, CannotRender))
 
 
 def listings() -> HostileCase:
@@ -283,11 +358,15 @@ CASES: Mapping[str, Callable[[], HostileCase]] = {
         tool_answers,
         stripe_events,
         issuers,
+        id_tokens,
+        provider_answers,
+        model_answers,
         carrier_forms,
         uploads,
         model_events,
         carrier_frames,
         offers,
+        templates,
         listings,
         contact_sheets,
         numbers,

@@ -134,3 +134,64 @@ def packed(size: int) -> Iterator[tuple[str, bytes]]:
     yield "a bomb", gzip.compress(b"\0" * (size * 1000))[:size]
     yield "empty members", gzip.compress(b"") * (size // 20)
     yield "no gzip", b"\x1f\x8b" * (size // 2)
+
+
+def offers() -> Iterator[tuple[str, bytes]]:
+    """Yield SDP offers of as many and as long lines as our checks let through, each with one of a kind that aiortc reads."""
+    head = [
+        "v=0",
+        "o=- 1 1 IN IP4 127.0.0.1",
+        "s=-",
+        "t=0 0",
+        "m=audio 9 UDP/TLS/RTP/SAVPF 111" + " 111" * 200,
+        "c=IN IP4 0.0.0.0",
+        "a=ice-ufrag:a",
+        "a=ice-pwd:a",
+        "a=fingerprint:sha-256 " + ":".join(["AA"] * 32),
+        "a=setup:actpass",
+        "a=mid:0",
+        "a=rtpmap:111 opus/48000/2",
+    ]
+    lines = {
+        "candidates": "a=candidate:1 1 udp 1 127.0.0.1 1 typ host" + " a b" * 230,
+        "formats": "a=rtpmap:111 opus/48000/" + "2" * 900,
+        "parameters": "a=fmtp:111 " + "a=1;" * 240,
+        "feedback": "a=rtcp-fb:111 " + "a " * 480,
+        "sources": "a=ssrc:1 cname:" + "a" * 900,
+        "groups": "a=ssrc-group:FID " + "1 " * 480,
+        "extensions": "a=extmap:1 " + "a" * 900,
+        "attributes": "a=" + "a:" * 480,
+        "digits": "a=ssrc:" + "9" * 900 + " cname:a",
+        "bundles": "a=group:BUNDLE " + "0 " * 480,
+        "bandwidths": "b=AS:" + "9" * 900,
+    }
+    for name, line in lines.items():
+        count = 50 if name == "candidates" else 380
+        yield f"an offer of {name}", "\r\n".join([*head, *[line] * count, ""]).encode()
+
+
+def templates(size: int) -> Iterator[tuple[str, bytes]]:
+    """Yield templates of Jinja2: many parts, deep ones, loops in loops, long outputs and numbers."""
+    parts = {
+        "outputs": b"{{ response }}",
+        "names": b"{{ a.b.c.d }}",
+        "filters": b"{{ response|join('a')|length }}",
+        "opened braces": b"{{",
+        "opened blocks": b"{% for a in response %}",
+        "whitespace": b"{%   ",
+        "comments": b"{# a",
+        "strings": b'{{ "a',
+        "digits": b"9",
+    }
+    for name, part in parts.items():
+        yield name, _fill(part, size)
+    for depth in (2, 3):
+        loops = b"".join(b"{%% for a%d in response %%}" % n for n in range(depth))
+        yield f"loops, {depth} deep", loops + b"{{ response }}" + b"{% endfor %}" * depth
+    yield "a range", b"{% for n in range(1000000000) %}a{% endfor %}"
+    yield "a product", b"{{ 'a' * 1000000000 }}"
+    yield "a power", b"{{ 9 ** 9 ** 9 }}"
+    yield "a format", b"{{ '%1000000000d' % 1 }}"
+    yield "parentheses", b"{{ " + b"(" * (size // 3) + b"1" + b")" * (size // 3) + b" }}"
+    yield "a long number", b"{{ " + b"9" * (size - 6) + b" }}"
+    yield "additions", b"{{ 1" + _fill(b"+1", size - 10) + b" }}"
