@@ -5,7 +5,7 @@ from random import uniform
 from typing import Protocol
 
 from hum.observe.logs import log
-from media.core.modelmessages import TurnModel
+from media.core.modelmessages import CallModel
 from media.core.modelside import REFUSED
 from media.io.modelsocket import Dial, ModelListener, ModelSocket, SessionRefused, Unreachable
 from media.models.wires import wire_of
@@ -37,7 +37,7 @@ class ModelConnection:
         self._dial, self._owner = dial, owner
         self._attempt: asyncio.Task[None] | None = None
 
-    def dial(self, wait_ms: float, model: TurnModel) -> None:
+    def dial(self, wait_ms: float, model: CallModel) -> None:
         """Replace the socket with a new one, after about `wait_ms`.
 
         The wait has jitter: it spreads the attempts of calls that lost their sockets at the same moment.
@@ -46,7 +46,7 @@ class ModelConnection:
         self._attempt = asyncio.create_task(self._open(uniform(0.5, 1.0) * wait_ms, model), name="dial")
         self._attempt.add_done_callback(self._owner.task_done)
 
-    async def _open(self, wait_ms: float, model: TurnModel) -> None:
+    async def _open(self, wait_ms: float, model: CallModel) -> None:
         if wait_ms:
             await asyncio.sleep(wait_ms / 1000)
         try:

@@ -23,6 +23,7 @@ SHELL = (
     "calloutput.py",
     "io/frames.py",
     "legs/twiliowire.py",
+    "models/live.py",
     "models/realtime.py",
     "modelwire.py",
     "ports.py",

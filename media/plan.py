@@ -12,7 +12,7 @@ from hum.v1 import calls_pb2
 from hum.v1 import runtime_pb2 as pb
 from media.core.commands import Instruct, Say, SendDigits, Sequel, SwitchFlow
 from media.core.legmessages import HangUp, MoveOn, Outcome
-from media.core.modelmessages import Author, Eagerness, Tool, TurnModel
+from media.core.modelmessages import Author, CallModel, DuplexModel, Eagerness, Tool, TurnModel
 from media.core.plans import (
     AgentPlan,
     CallPlan,
@@ -137,10 +137,13 @@ def _patience(settings: MediaSettings) -> ModelPatience:
     )
 
 
-def _model(session: pb.OpenSessionResponse, settings: MediaSettings, eagerness: Eagerness) -> TurnModel:
+def _model(session: pb.OpenSessionResponse, settings: MediaSettings, eagerness: Eagerness) -> CallModel:
+    name, voice = session.model or settings.realtime_model, session.voice or settings.default_voice
+    if name in settings.live_model_names:
+        return DuplexModel(name, voice)
     return TurnModel(
-        session.model or settings.realtime_model,
-        session.voice or settings.default_voice,
+        name,
+        voice,
         session.transcription_model or settings.transcribe_model,
         language=session.language.partition("-")[0] if session.HasField("language") else None,
         eagerness=eagerness,

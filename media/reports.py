@@ -222,6 +222,7 @@ def _used(used: ModelUsed) -> pb.ModelUsed:
         audio_tokens_out=used.audio_out,
         text_tokens_out=used.text_out,
         transcription_ms=used.transcribed_ms,
+        session_ms=used.session_ms,
     )
 
 

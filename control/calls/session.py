@@ -134,11 +134,11 @@ class Sessions:
     async def _agent(self, row: SessionRow, situation: Situation, omitted: Collection[str]) -> pb.OpenSessionResponse:
         """Return an agent's configuration, for the first agent of a call and for one that takes it over."""
         flow = situation.definition
-        voice = self._choices.voice(flow)
+        voice, model = self._choices.voice(flow), self._choices.model(flow)
         return pb.OpenSessionResponse(
             instructions=_instructions(flow, row, is_open=situation.is_open),
             caller_context=prompting.caller_context(_contact(row), row.findings),
-            model=self._choices.model(flow),
+            model=model,
             voice=voice,
             language=flow.get("language"),
             clips=await self._clips(row.org_id, voice, flow, omitted),
@@ -147,7 +147,8 @@ class Sessions:
             idle_end_seconds=flow.get("idle_end_seconds", 0),
             recording_rules_json=flow.get("recording_rules_json", ""),
             transcription_model=self._settings.transcribe_model,
-            tools=self._offered(situation),
+            # A model of the Live API leaves tasks to us in a way that nothing answers yet.
+            tools=[] if model in self._choices.live_models else self._offered(situation),
             unavailable_tools=[
                 pb.UnavailableTool(name=name, reason=str(reason))
                 for name, reason in self._tools.unavailable(ToolChannel.CALL, situation).items()

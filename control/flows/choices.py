@@ -1,5 +1,6 @@
 """The voices, models and countries that a flow may name: settings, since each model endpoint has its own."""
 
+import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -16,16 +17,20 @@ LOG = log(__name__)
 class Choices:
     """The voices and models that the deployment offers; the first of each is the default.
 
+    `live_models`: those that decide by themselves when they speak.
+
     `countries`: those that calls may be transferred to besides the called number's own.
     """
 
     voices: tuple[str, ...]
     models: tuple[str, ...]
+    live_models: tuple[str, ...] = ()
     countries: frozenset[str] = frozenset()
 
     @classmethod
     def of(cls, settings: CallsSettings) -> "Choices":
-        return cls(settings.voice_names, settings.realtime_model_names, settings.countries)
+        live = settings.live_model_names
+        return cls(settings.voice_names, (*settings.realtime_model_names, *live), live, settings.countries)
 
     def problems(self, flow: pb.Flow, before: pb.Flow) -> Iterator[FieldError]:
         """Yield errors in the voice and the model, if they changed."""
@@ -33,6 +38,10 @@ class Choices:
             yield FieldError("flow.voice", _must_be(self.voices))
         if flow.model != before.model and flow.model and flow.model not in self.models:
             yield FieldError("flow.model", _must_be(self.models))
+        if flow.model in self.live_models and _forbids_interruption(flow.turn_config_json):
+            yield FieldError(
+                "flow.turn_config_json", f"{flow.model} can always be interrupted: it decides that by itself"
+            )
 
     def voice(self, definition: Mapping[str, Any]) -> str:
         """Return the voice of a stored flow."""
@@ -49,6 +58,14 @@ def _chosen(field: str, choices: tuple[str, ...], definition: Mapping[str, Any])
         return value
     LOG.warning("ignored a stored value that is no longer offered", field=field, value=value[:100])
     return choices[0]
+
+
+def _forbids_interruption(turn_config_json: str) -> bool:
+    try:
+        config = json.loads(turn_config_json or "{}")
+    except ValueError:
+        return False  # refused elsewhere
+    return isinstance(config, dict) and config.get("interruptible") is False
 
 
 def _must_be(choices: tuple[str, ...]) -> str:

@@ -22,14 +22,14 @@ SEGMENTS_SENT, SEGMENTS_RECEIVED = "segments_sent", "segments_received"
 MEDIA_SENT, MEDIA_RECEIVED = "media_messages_sent", "media_messages_received"
 AUDIO_IN, TEXT_IN, AUDIO_OUT, TEXT_OUT = "audio_tokens_in", "text_tokens_in", "audio_tokens_out", "text_tokens_out"
 CACHED_AUDIO_IN, CACHED_TEXT_IN = "cached_audio_tokens_in", "cached_text_tokens_in"
-TRANSCRIPTION_MS, SPEECH_MS = "transcription_ms", "speech_ms"
+TRANSCRIPTION_MS, SPEECH_MS, SESSION_MS = "transcription_ms", "speech_ms", "session_ms"
 
 MINUTE_S, MINUTE_MS, MILLION = 60, 60_000, 1_000_000
 #: The quantity of a meter that a price is for; 1 for the others.
 PER = {
     **dict.fromkeys((INBOUND_SECONDS, OUTBOUND_SECONDS, TRANSFER_SECONDS, STREAM_SECONDS), MINUTE_S),
     **dict.fromkeys((AUDIO_IN, TEXT_IN, AUDIO_OUT, TEXT_OUT, CACHED_AUDIO_IN, CACHED_TEXT_IN), MILLION),
-    **dict.fromkeys((TRANSCRIPTION_MS, SPEECH_MS), MINUTE_MS),
+    **dict.fromkeys((TRANSCRIPTION_MS, SPEECH_MS, SESSION_MS), MINUTE_MS),
 }
 #: Meters that the carrier charges by begun minutes.
 BEGUN = frozenset({INBOUND_SECONDS, OUTBOUND_SECONDS, TRANSFER_SECONDS, STREAM_SECONDS})

@@ -229,6 +229,11 @@ class ModelSettings(Common):
         "gpt-realtime-2.1,gpt-realtime,gpt-realtime-mini,gpt-realtime-1.5",
         "realtime models that speak on calls, comma-separated: the first where the flow names none",
     )
+    live_models: str = setting(
+        "HUM_LIVE_MODELS",
+        "",
+        "models of the Live API that a flow may name besides, comma-separated; they use no tools yet",
+    )
     voices: str = setting(
         "HUM_VOICES",
         "marin,alloy,ash,ballad,cedar,coral,echo,sage,shimmer,verse",
@@ -245,6 +250,10 @@ class ModelSettings(Common):
     @property
     def realtime_model_names(self) -> tuple[str, ...]:
         return listed(self.realtime_models)
+
+    @property
+    def live_model_names(self) -> tuple[str, ...]:
+        return listed(self.live_models)
 
     @property
     def realtime_model(self) -> str:

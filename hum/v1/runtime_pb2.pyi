@@ -2008,7 +2008,7 @@ class Report(message.Message):
 
 @typing.final
 class ModelUsed(message.Message):
-    """What one answer of the model, or one transcription, used.  Tokens that were read are without those from the cache."""
+    """What one answer of the model, one transcription, or a while of a session that costs by its time used.  Tokens that were read are without those from the cache."""
 
     DESCRIPTOR: descriptor.Descriptor
 
@@ -2020,6 +2020,7 @@ class ModelUsed(message.Message):
     AUDIO_TOKENS_OUT_FIELD_NUMBER: builtins.int
     TEXT_TOKENS_OUT_FIELD_NUMBER: builtins.int
     TRANSCRIPTION_MS_FIELD_NUMBER: builtins.int
+    SESSION_MS_FIELD_NUMBER: builtins.int
     model: builtins.str
     audio_tokens_in: builtins.int
     text_tokens_in: builtins.int
@@ -2028,6 +2029,7 @@ class ModelUsed(message.Message):
     audio_tokens_out: builtins.int
     text_tokens_out: builtins.int
     transcription_ms: builtins.int
+    session_ms: builtins.int
     def __init__(
         self,
         *,
@@ -2039,10 +2041,11 @@ class ModelUsed(message.Message):
         audio_tokens_out: builtins.int = ...,
         text_tokens_out: builtins.int = ...,
         transcription_ms: builtins.int = ...,
+        session_ms: builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = typing.Literal["audio_tokens_in", b"audio_tokens_in", "audio_tokens_out", b"audio_tokens_out", "cached_audio_tokens_in", b"cached_audio_tokens_in", "cached_text_tokens_in", b"cached_text_tokens_in", "model", b"model", "text_tokens_in", b"text_tokens_in", "text_tokens_out", b"text_tokens_out", "transcription_ms", b"transcription_ms"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = typing.Literal["audio_tokens_in", b"audio_tokens_in", "audio_tokens_out", b"audio_tokens_out", "cached_audio_tokens_in", b"cached_audio_tokens_in", "cached_text_tokens_in", b"cached_text_tokens_in", "model", b"model", "session_ms", b"session_ms", "text_tokens_in", b"text_tokens_in", "text_tokens_out", b"text_tokens_out", "transcription_ms", b"transcription_ms"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

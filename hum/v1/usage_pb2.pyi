@@ -57,6 +57,8 @@ class _UsageMeterEnumTypeWrapper(enum_type_wrapper._EnumTypeWrapper[_UsageMeter.
     """Sound that was transcribed, by a model that counts time and not tokens."""
     USAGE_METER_SPEECH_MS: _UsageMeter.ValueType  # 27
     """Sound that was rendered from text."""
+    USAGE_METER_SESSION_MS: _UsageMeter.ValueType  # 28
+    """Sessions with a model that costs by their time, silence included."""
 
 class UsageMeter(_UsageMeter, metaclass=_UsageMeterEnumTypeWrapper):
     """What is measured.  The carrier's are by country, the model's by model."""
@@ -92,6 +94,8 @@ USAGE_METER_TRANSCRIPTION_MS: UsageMeter.ValueType  # 26
 """Sound that was transcribed, by a model that counts time and not tokens."""
 USAGE_METER_SPEECH_MS: UsageMeter.ValueType  # 27
 """Sound that was rendered from text."""
+USAGE_METER_SESSION_MS: UsageMeter.ValueType  # 28
+"""Sessions with a model that costs by their time, silence included."""
 
 class _UsageBasis:
     ValueType = typing.NewType("ValueType", builtins.int)

@@ -147,9 +147,9 @@ class CallTranscript:
         self._texts[item_id] = ItemText()
         return True
 
-    def agent_words(self, item: Item, delta: str) -> None:
-        """Add a piece of the text of an item of the model's, which belongs to the audio that comes next."""
-        self._texts[item.id].add(delta, item.generated)
+    def agent_words(self, item: Item, delta: str, offset: int) -> None:
+        """Add a piece of the text of an item of the model's, which belongs to the audio from this byte on."""
+        self._texts[item.id].add(delta, offset)
 
     def agent_text(self, item: Item, text: str) -> None:
         """Set the whole text of an item of the model's."""

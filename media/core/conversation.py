@@ -7,10 +7,10 @@
 `now_ms` is the process's monotonic clock and never decreases from one call to the next.
 """
 
+from dataclasses import replace
 from enum import Enum, auto
 from typing import Final
 
-from media.core.calltranscript import CallTranscript
 from media.core.carrierclock import CarrierClock
 from media.core.commands import (
     Command,
@@ -30,7 +30,6 @@ from media.core.ending import CLOSE_DEADLINE_MS, LONGEST_MESSAGE_MS, Ending, far
 from media.core.floor import Floor
 from media.core.idletimer import Due
 from media.core.keypad import Keypad
-from media.core.latency import Latency
 from media.core.legmessages import (
     CARRIER_PROTOCOL,
     Audio,
@@ -44,15 +43,15 @@ from media.core.legmessages import (
     Started,
     Stopped,
 )
-from media.core.modelmessages import ModelEvent, TurnModel
-from media.core.modelside import REFUSED, ModelSide
+from media.core.modelmessages import CallModel, ModelEvent
+from media.core.modelside import REFUSED
 from media.core.onsetdetector import Confirm
 from media.core.plans import CallPlan, PromptKind
 from media.core.prompts import IN_YOUR_WORDS
 from media.core.recordingpauses import CARRIED_OVER, RecordingPauses
-from media.core.session import BROKE_OFF, RETURNED, Session
+from media.core.session import BROKE_OFF, RETURNED
+from media.core.sides import side_of
 from media.core.talk import Talk, answered_late, next_tick_ms
-from media.core.turngate import TurnGate
 from media.core.types import (
     Action,
     CallEnded,
@@ -64,7 +63,6 @@ from media.core.types import (
     Report,
     ToolStatus,
 )
-from media.core.voice import Voice
 
 
 class ConversationPhase(Enum):
@@ -94,15 +92,9 @@ class Conversation(Talk):
         self._clock = CarrierClock()
         recording_pauses = RecordingPauses(plan.recording.pauses, self._clock, self._actions.append)
         emit = recording_pauses.emit
-        latency = Latency()
-        transcript = CallTranscript(plan, latency, emit)
-        session = Session(plan.agent, plan.patience.session_ms, transcript, emit)
-        turns = plan.turns
-        turn_gate = TurnGate(turns.false_hear_ms, turns.open_turn_ms, turns.unaware_ms)
-        self._voice = Voice(plan, self._clock, session, transcript, latency, turn_gate, emit)
-        self._model = ModelSide(plan, self._clock, session, self._voice, turn_gate, recording_pauses)
-        self._floor = Floor(turns, self._clock, self._voice, self._model, confirm, emit)
-        self._keypad = Keypad(turns.digits_pause_ms)
+        self._voice, self._model = side_of(plan, self._clock, recording_pauses)
+        self._floor = Floor(plan.turns, self._clock, self._voice, self._model, confirm, emit)
+        self._keypad = Keypad(plan.turns.digits_pause_ms)
         self._ending = Ending(plan)
 
     @property
@@ -110,7 +102,7 @@ class Conversation(Talk):
         return self.phase is _ENDED
 
     @property
-    def model(self) -> TurnModel:
+    def model(self) -> CallModel:
         return self.plan.agent.model
 
     def abandon(self) -> None:
@@ -135,11 +127,11 @@ class Conversation(Talk):
         model = self._model
         if self.phase is not _TALKING or not model.session.ready:
             return []
-        speaking = model.input_audio.speaking
+        speaking = model.caller_speaks
         lost = model.receive(event, now_ms, self._clock.call_ms(now_ms))
         if lost:
             return self.model_lost(now_ms, lost)
-        if speaking and not model.input_audio.speaking:
+        if speaking and not model.caller_speaks:
             self._ending.idle_timer.caller_acts(now_ms)
         self._follow_tools(now_ms)
         self._advance_due()
@@ -239,7 +231,7 @@ class Conversation(Talk):
         if self.phase is not _TALKING:
             return []
         voice, model = self._voice, self._model
-        if not model.session.confirmed or model.responses.active:  # else nothing is expected of it
+        if not model.session.confirmed or model.expects_events:  # else nothing is expected of it
             lost = model.failure(now_ms)
             if lost:
                 return self.model_lost(now_ms, lost)
@@ -251,9 +243,9 @@ class Conversation(Talk):
         self._floor.carry_out_verdict(now_ms)
         self._finish_entry(now_ms)
         self._follow_tools(now_ms)
-        quiet = not (model.input_audio.speaking or self._floor.vad.speaking)
+        quiet = not (model.caller_speaks or self._floor.vad.speaking)
         since_ms = model.waited_since_ms() if quiet else _NEVER
-        filler_ms = voice.break_silence(model.responses.turns, since_ms, now_ms, answering=model.awaited)
+        filler_ms = voice.break_silence(model.caller_turns, since_ms, now_ms, answering=model.awaited)
         model.tools.watch(now_ms)
         self._watch_silence(now_ms)
         voice.pump(now_ms)
@@ -271,7 +263,7 @@ class Conversation(Talk):
             case Moment.CLEARED:
                 self._floor.clear_written(now_ms)
             case Moment.REQUESTED:
-                self._model.input_audio.response_requested(now_ms)
+                self._model.response_requested(now_ms)
             case Moment.RESPONDED:
                 self._voice.latency.first_sent(now_ms)
 
@@ -309,18 +301,18 @@ class Conversation(Talk):
     def _start(self, start: Started, now_ms: float) -> None:
         self.phase = ConversationPhase.TALKING
         self._actions.append(Report(CallStarted(start.stream_id)))
-        voice, replies, tools = self._voice, self._model.replies, self._model.tools
+        voice, speech, tools = self._voice, self._model.speech, self._model.tools
         self._ending.idle_timer.begin(now_ms)
         self._floor.begin(now_ms)
         if self.plan.recording.recording_paused:
             tools.recording_pauses.pause(CARRIED_OVER, now_ms)
         if not self.plan.recording.announce_recording:
             voice.recording_gate.start()
-        replies.speak(voice.opening(now_ms))
+        speech.speak(voice.opening(now_ms))
         if self.plan.history:
-            replies.continue_with(RETURNED if self.plan.history[-1][0] == "system" else BROKE_OFF)
+            speech.continue_with(RETURNED if self.plan.history[-1][0] == "system" else BROKE_OFF)
         elif self.plan.opens and PromptKind.GREETING not in self.plan.prompts:
-            replies.responses.owe_response()
+            speech.owe_response()
         voice.pump(now_ms)
         self._model.dial(now_ms)
 
@@ -349,15 +341,15 @@ class Conversation(Talk):
 
     def _watch_silence(self, now_ms: float) -> None:
         idle_timer, voice, model = self._ending.idle_timer, self._voice, self._model
-        if model.input_audio.speaking and self._floor.vad.speaking:  # either alone may be stuck
+        if model.caller_speaks and self._floor.vad.speaking:  # either alone may be stuck
             idle_timer.caller_acts(now_ms)
         works = voice.playout.audible(now_ms) or model.busy
         if works:
             idle_timer.agent_speaks(now_ms)
         if self._ending.closing:
             return
-        speaks = model.replies.turn_gate.speaks(now_ms)
-        quiet = not (works or speaks or model.awaited or model.replies.prompts.waiting) and self._floor.settled
+        speaks = voice.playout.turn_gate.speaks(now_ms)
+        quiet = not (works or speaks or model.awaited or model.speech.prompted) and self._floor.settled
         match idle_timer.due(now_ms, caller_speaks=speaks, quiet=quiet):
             case Due.PROMPT:
                 voice.prompts.idle_prompt = idle_timer.prompted - 1
@@ -370,16 +362,16 @@ class Conversation(Talk):
                 self._close(HangUp("max_duration"), now_ms, PromptKind.GOODBYE)
 
     def _say(self, kind: PromptKind) -> None:
-        voice, replies = self._voice, self._model.replies
+        voice = self._voice
         text = voice.prompts.text(kind)
         if (text is not None or kind in IN_YOUR_WORDS) and not voice.play(kind):
-            replies.prompts.add(kind, text)
+            self._model.speech.say(kind, text)
 
     # The end.
 
     def _close(self, outcome: Outcome, now_ms: float, last: PromptKind | None = None) -> None:
         """End the call with this outcome after everything was heard, `last` included."""
-        self._model.replies.close()
+        self._model.speech.close()
         self._floor.interruptible = False
         patience_ms = LONGEST_MESSAGE_MS if last is PromptKind.MACHINE else CLOSE_DEADLINE_MS
         self._ending.begin(outcome, now_ms + patience_ms, last)
@@ -400,9 +392,8 @@ class Conversation(Talk):
         if not machine.message:
             self._end(HangUp(machine.reason), now_ms)
         elif not self._ending.closing and self._ending.machine.reached(machine.reason):
-            replies = self._model.replies
-            replies.close()
-            replies.prompts.clear()
+            self._model.speech.close()
+            self._model.speech.clear()
             self._floor.drop(now_ms)
             self._leave_message(now_ms)
 
@@ -421,7 +412,7 @@ class Conversation(Talk):
             ending.revoke_last_words()
         if outcome is not None:
             self._leave_with(outcome, now_ms)
-        elif successor is not None and not self._model.responses.active:  # its last response is complete
+        elif successor is not None and not self._model.responding:  # its last response is complete
             self._switch(successor, now_ms)
 
     def _leave_with(self, outcome: Outcome, now_ms: float) -> None:
@@ -430,7 +421,7 @@ class Conversation(Talk):
         An end that the agent has asked for waits for its last words: the caller may revoke it by interrupting them.
         """
         tools, ending, speaks = self._model.tools, self._ending, self._voice.speaks(now_ms)
-        has_spoken = speaks
+        has_spoken = speaks or self._model.has_last_words
         if tools.revocable and self._floor.interruptible:
             by_ms = now_ms + CLOSE_DEADLINE_MS
             hearing = ending.is_hearing_last_words(by_ms, now_ms, speaks=speaks, silent=self._all_heard(now_ms))
@@ -441,18 +432,24 @@ class Conversation(Talk):
         self._close(outcome, now_ms, None if has_spoken else farewell(outcome))
 
     def _all_heard(self, now_ms: float) -> bool:
-        heard = not self._voice.playout.audible(now_ms) and self._floor.settled and not self._model.replies.pending
+        heard = not self._voice.playout.audible(now_ms) and self._floor.settled and not self._model.speech.pending
         return heard and self._ending.last is None
 
     def _switch(self, to: SwitchFlow, now_ms: float) -> None:
-        """Switch to another flow's agent, and dial its session while the last words of this one are played."""
-        self.plan, self._model.tools.successor = to.plan, None
-        self._voice.follow(to.plan)
-        self._floor.follow(to.plan.turns)
-        self._ending.idle_timer.follow(to.plan.silences.idle_gaps_ms)
+        """Switch to another flow's agent, and dial its session while the last words of this one are played.
+
+        A call keeps its kind of model: an agent with another kind speaks with the model that the call has.
+        """
+        plan, model = to.plan, self.plan.agent.model
+        if type(plan.agent.model) is not type(model):
+            plan = replace(plan, agent=replace(plan.agent, model=model))
+        self.plan, self._model.tools.successor = plan, None
+        self._voice.follow(plan)
+        self._floor.follow(plan.turns)
+        self._ending.idle_timer.follow(plan.silences.idle_gaps_ms)
         at_ms = self._clock.call_ms(now_ms)
         self._actions.append(Report(FlowSwitched(to.flow_id, to.flow_version, at_ms)))
-        self._model.follow(to.plan, at_ms, now_ms)
+        self._model.follow(plan, at_ms, now_ms)
         self._model.dial(now_ms)
 
     def _apologize(self, outcome: Outcome, now_ms: float) -> None:
@@ -465,7 +462,7 @@ class Conversation(Talk):
     @property
     def _owes_message(self) -> bool:
         """Whether a machine waits for a message that the model has not begun to say."""
-        return self._ending.closing and self._ending.machine.is_reached and self._model.replies.prompts.waiting
+        return self._ending.closing and self._ending.machine.is_reached and self._model.speech.prompted
 
     def _finish_closing(self, now_ms: float) -> None:
         silent = self._all_heard(now_ms) and not self._owes_message
@@ -478,7 +475,7 @@ class Conversation(Talk):
         self._floor.end(now_ms)
         self._voice.flush(now_ms)
         at_ms = self._clock.call_ms(now_ms)
-        self._model.tools.end()
+        self._model.end(now_ms)
         self._actions.append(Report(CallEnded(outcome.reason, outcome.detail, at_ms)))
         self._actions.append(Leave(outcome))
 

@@ -148,19 +148,19 @@ class Floor:
         # A cleared tail counts as audible: until it is resumed, the caller still speaks over the agent.
         audible = playout.audible(now_ms)
         # While a response is pending, only a voice may delay it and not noise: `hearing` judges then, too.
-        voiced, onset = vad.caller_frame(payload, audible or model.responses.owed or model.responses.active)
+        voiced, onset = vad.caller_frame(payload, audible or model.expects_caller)
         if audible:
             loud, overlap = vad.loud_frames > 0, self._phase is not _FREE
             self._gate.frame(vad.level_db, now_ms, loud=loud, voiced=voiced, overlap=overlap)
         elif voiced:
             self._gate.turn_frame(vad.level_db)
-        model.input_audio.frame(payload, at_ms, now_ms, voiced=voiced, speaking=voiced or vad.speaking)
+        model.caller_frame(payload, at_ms, now_ms, voiced=voiced, speaking=voiced or vad.speaking)
         if not vad.recent:
             self._arrivals.voiced_ms = None
         else:
             self._arrivals.sound(self._clock.arrival(at_ms, now_ms))
         if onset and not playout.sounds:
-            model.responses.spoke_in_silence()
+            model.spoke_in_silence()
         changed = playout.turn_gate.update_voice(vad.speaking, now_ms)
         refusals = self._gate.refusals
         if refusals.pending:
@@ -178,7 +178,7 @@ class Floor:
         self.vad.quiet(missing_ms)
         playout = self._voice.playout
         playout.turn_gate.update_voice(self.vad.speaking, now_ms)
-        self._model.input_audio.flush(now_ms)
+        self._model.no_frames(now_ms)
         if self._phase is _OVERLAP:
             self._judge(onset=False, voiced=False, audible=True, ms=missing_ms, now_ms=now_ms, missing=True)
 
@@ -191,6 +191,7 @@ class Floor:
                 self._phase is not FloorPhase.CUTTING
                 and self.interruptible
                 and not self._voice.protected(now_ms)
+                and self._model.gives_way()
                 and self._is_caller(now_ms)
             )
         match self._bargein.caller_frame(onset, voiced, audible, ms, now_ms):
@@ -229,11 +230,8 @@ class Floor:
 
     def _clear(self, now_ms: float) -> None:
         """Silence the agent at an onset."""
-        voice, responses = self._voice, self._model.responses
-        # While a response is still being generated, its last second is unknown; and a filler needs no reply.
-        open_ended = responses.active or not voice.speaks(now_ms)
-        responses.overlap_began(float("inf") if open_ended else voice.playout.remaining_ms(now_ms))
-        item_id, heard_ms = voice.clear(now_ms)
+        self._model.overlap_began(now_ms)
+        item_id, heard_ms = self._voice.clear(now_ms)
         # The caller spoke again before the tail was sent.
         same_overlap = self._phase is FloorPhase.RESUMING
         self._phase = FloorPhase.OVERLAP
@@ -269,7 +267,7 @@ class Floor:
         voice, model, unsaid = self._voice, self._model, self._is_unsaid()
         if unsaid and self._phase is FloorPhase.RESUMING:
             # The unheard response does not cover what the caller has said since.
-            if model.responses.owed:
+            if model.owes_response:
                 self._phase = FloorPhase.CUTTING
                 model.cut()
             elif voice.playout.turn_gate.speaks(now_ms):

@@ -11,9 +11,10 @@ class ItemText:
     # Bytes of audio and characters of text, both before a piece.
     _anchors: list[tuple[int, int]] = field(default_factory=list)
 
-    def add(self, delta: str, generated: int) -> None:
-        if not self._anchors or self._anchors[-1][0] != generated:
-            self._anchors.append((generated, len(self.text)))
+    def add(self, delta: str, offset: int) -> None:
+        """Add a piece that belongs to the audio from this byte on, which is not before the last one's."""
+        if not self._anchors or self._anchors[-1][0] < offset:
+            self._anchors.append((offset, len(self.text)))
         self.text += delta
 
     def final(self, text: str) -> None:

@@ -32,6 +32,17 @@ class TurnModel:
 
 
 @dataclass(frozen=True, slots=True)
+class DuplexModel:
+    """A model that hears the caller all the time and decides by itself when to speak and when to stop."""
+
+    name: str
+    voice: str
+
+
+CallModel = TurnModel | DuplexModel
+
+
+@dataclass(frozen=True, slots=True)
 class Tool:
     """A tool of the agent's.  ValueError if its parameters are no object, or it has no timeout, outcome or switch."""
 
@@ -62,11 +73,12 @@ class ModelUsed:
     audio_out: int = 0
     text_out: int = 0
     transcribed_ms: int = 0
+    session_ms: int = 0  # of a session that costs by its duration
 
     @property
     def is_something(self) -> bool:
         read = self.audio_in + self.text_in + self.cached_audio_in + self.cached_text_in
-        return read + self.audio_out + self.text_out + self.transcribed_ms > 0
+        return read + self.audio_out + self.text_out + self.transcribed_ms + self.session_ms > 0
 
 
 # Events: what the model's session tells.
@@ -183,6 +195,41 @@ class FunctionCalled(msgspec.Struct, frozen=True):
     name: str = ""
 
 
+class StreamAudio(msgspec.Struct, frozen=True, gc=False):
+    """The next piece of what a duplex model says, at the pace at which it is heard, silence included."""
+
+    ulaw: bytes
+
+
+class StreamWords(msgspec.Struct, frozen=True):
+    """Words of a duplex session, and when they were said, on its clock."""
+
+    role: Role
+    text: str
+    start_ms: int
+    end_ms: int
+
+
+class TaskDelegated(msgspec.Struct, frozen=True):
+    """A duplex model leaves a task to us, at this time on the session's clock; what it is, the conversation says."""
+
+    delegation_id: str
+    session_ms: int
+
+
+class SessionUsed(msgspec.Struct, frozen=True):
+    """How long a session has lasted, as it is charged."""
+
+    session_ms: int
+
+
+class SessionOver(msgspec.Struct, frozen=True):
+    """The server has ended the session; `session_ms` as in SessionUsed, if it says so."""
+
+    reason: str
+    session_ms: int | None = None
+
+
 class CommandRefused(msgspec.Struct, frozen=True):
     """The server refuses a command; None if it does not say which one."""
 
@@ -218,6 +265,11 @@ ModelEvent = (
     | ResponseEnded
     | FunctionNamed
     | FunctionCalled
+    | StreamAudio
+    | StreamWords
+    | TaskDelegated
+    | SessionUsed
+    | SessionOver
     | CommandRefused
     | ResponseGoesOn
     | Unused
@@ -229,10 +281,14 @@ ModelEvent = (
 
 
 class BeginSession(msgspec.Struct, frozen=True):
-    """Configure a session on the new socket: the agent's instructions, with the caller's context, and its tools."""
+    """Configure a session on the new socket: the agent's instructions, with the caller's context, and its tools.
+
+    A duplex session also gets the conversation so far, which it can't be sent later.
+    """
 
     instructions: str
     tools: tuple[Tool, ...] = ()
+    history: tuple[tuple[Author, str], ...] = ()
 
 
 class ReplaceInstructions(msgspec.Struct, frozen=True):
@@ -285,7 +341,19 @@ class FunctionResult(msgspec.Struct, frozen=True):
     output_json: str
 
 
-ModelCommand = (
+class Tell(msgspec.Struct, frozen=True):
+    """Tell a duplex model something: a rule to follow, a fact to know, or what to say; the answer to a task if it has its id."""
+
+    how: Literal["rule", "fact", "say"]
+    text: str
+    delegation_id: str | None = None
+
+
+class EndSession(msgspec.Struct, frozen=True):
+    """End a duplex session, which costs until then."""
+
+
+TurnCommand = (
     BeginSession
     | ReplaceInstructions
     | CallerAudio
@@ -295,3 +363,5 @@ ModelCommand = (
     | ItemHeard
     | FunctionResult
 )
+DuplexCommand = BeginSession | CallerAudio | Tell | EndSession
+ModelCommand = TurnCommand | DuplexCommand

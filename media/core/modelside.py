@@ -1,47 +1,21 @@
-"""The model's side of a call: its sessions, its events, and the responses and tool results that follow from them."""
+"""The model's side of a call, whoever decides when the model speaks: its sessions, its events, and what follows from them.
 
+A `TurnSide` asks for each response; a `DuplexSide` hears a model that speaks by itself.
+"""
+
+from abc import ABCMeta, abstractmethod
 from collections.abc import Collection
 from typing import Final
 
-from media.core.audio import FRAME_MS
-from media.core.carrierclock import CarrierClock
 from media.core.commands import SendDigits, Sequel
-from media.core.inputaudio import InputAudioBuffer
-from media.core.keypad import entry_text
-from media.core.modelmessages import (
-    MAX_TEXT_CHARS,
-    AgentAudio,
-    AgentText,
-    AgentWords,
-    CallerBegan,
-    CallerPaused,
-    CallerText,
-    CallerWords,
-    CommandRefused,
-    FunctionCalled,
-    FunctionNamed,
-    ItemBegan,
-    ItemEnded,
-    ItemHeard,
-    MalformedEvent,
-    ModelEvent,
-    ModelUsed,
-    ResponseBegan,
-    ResponseEnded,
-    Role,
-    SessionBegun,
-    SessionRejected,
-    TurnCommitted,
-    Unused,
-)
+from media.core.modelmessages import ModelEvent, Role
 from media.core.plans import CallPlan, PromptKind
 from media.core.reconnectbudget import ReconnectBudget
 from media.core.recordingpauses import RecordingPauses
-from media.core.replies import Replies
-from media.core.session import OPENED_LATE, TAKEN_OVER, Session
+from media.core.session import TAKEN_OVER, Session
+from media.core.speechrequests import SpeechRequests
 from media.core.supervision import Supervision
 from media.core.toolcalls import ToolCalls
-from media.core.turngate import TurnGate
 from media.core.types import Delta, DialModel, Emit, Report, ToolStatus
 from media.core.voice import Voice
 
@@ -51,43 +25,26 @@ PROTOCOL, TOO_MUCH, FAILING = "protocol", "too_much", "failing"
 REFUSED = "model_refused"
 #: Of what the model said about it.
 DETAIL_CHARS: Final = 200
-_NEVER: Final = float("inf")
 
 
-class ModelSide:
+class ModelSide(metaclass=ABCMeta):
     """The model of one call; its public attributes are parts that may be used directly."""
 
-    __slots__ = (
-        "_emit",
-        "_transcript",
-        "_voice",
-        "input_audio",
-        "reconnect_budget",
-        "replies",
-        "responses",
-        "session",
-        "supervision",
-        "tools",
-    )
+    __slots__ = ("_emit", "_voice", "reconnect_budget", "session", "speech", "supervision", "tools")
 
     def __init__(
         self,
         plan: CallPlan,
-        clock: CarrierClock,
         session: Session,
+        speech: SpeechRequests,
         voice: Voice,
-        turn_gate: TurnGate,
         recording_pauses: RecordingPauses,
     ) -> None:
-        emit: Emit = recording_pauses.emit
-        self.session = session
+        self.session, self.speech, self._voice = session, speech, voice
+        self._emit: Emit = recording_pauses.emit
         self.reconnect_budget = ReconnectBudget(plan.patience)
-        self.input_audio = InputAudioBuffer(session, clock, voice.latency)
-        self.replies = Replies(plan.patience.answer_ms, session, voice, turn_gate, emit)
-        self.responses = self.replies.responses
-        self.supervision = Supervision(session, self.replies, emit)
-        self.tools = ToolCalls(plan.agent, session, self.responses, recording_pauses)
-        self._voice, self._transcript, self._emit = voice, voice.transcript, emit
+        self.supervision = Supervision(session, speech, self._emit)
+        self.tools = ToolCalls(plan.agent, session, speech, recording_pauses)
 
     # The session.
 
@@ -96,126 +53,98 @@ class ModelSide:
         self.reconnect_budget.start_outage(now_ms)
         self._emit(DialModel(self.reconnect_budget.wait_ms))
 
+    @abstractmethod
     def connected(self, now_ms: float) -> None:
         """Open a session on the new socket."""
-        self.replies.session_opened()
-        self.session.open(now_ms)
-        self.input_audio.session_opened()
-        self._transcript.session_opened(now_ms)
-        self._request_response(now_ms)
-
-    def _confirm_session(self, now_ms: float) -> None:
-        """Confirm the session, as the server does once or twice."""
-        if not self.session.confirmed:
-            self.session.confirm()
-            self.reconnect_budget.end_outage()
-            self.input_audio.session_begun(now_ms)
 
     def lost(self, now_ms: float) -> str:
         """Record that the connection is lost or was never made; return why to end the call, or "" to redial."""
         self.reconnect_budget.lost(now_ms, confirmed=self.session.confirmed)
-        self._drop_session(now_ms)
+        self.drop_session(now_ms)
         return self.reconnect_budget.exhausted(now_ms)
 
     def redial(self, now_ms: float) -> None:
         """Replace the session on purpose, which counts as no loss."""
-        self._drop_session(now_ms)
+        self.drop_session(now_ms)
         self.dial(now_ms)
 
     def follow(self, plan: CallPlan, at_ms: int, now_ms: float) -> None:
         """Follow another agent's plan: its session knows what was said so far, and speaks first."""
-        self._drop_session(now_ms)
+        self.drop_session(now_ms)
         self.session.follow(plan.agent)
         self.tools.follow(plan.agent, plan.recording.pauses)
         self.session.note(f"taken_over_{at_ms}", "system", TAKEN_OVER, at_ms)
-        self.responses.owe_response()
+        self.speech.owe_response()
 
-    def _drop_session(self, now_ms: float) -> None:
-        self.session.discard()
-        self.input_audio.session_lost()
-        self.replies.turn_gate.update_turn(False, now_ms)
-        self._transcript.session_lost()
-        self.replies.session_lost()
-        self.tools.session_lost()
-        self._voice.orphan_all()
+    @abstractmethod
+    def drop_session(self, now_ms: float) -> None:
+        """Discard the session; the next one knows only what it is sent."""
 
-    def keypad_input(self, digits: str, at_ms: int) -> None:
-        """Add keypad input to the conversation of this session and of every later one."""
-        self.session.note(f"keys_{at_ms}", "caller", entry_text(digits), at_ms)
-        self.responses.owe_turn()
-
+    @abstractmethod
     def failure(self, now_ms: float) -> str:
         """Return why the session counts as lost though its socket is open, in a word, or "" if it does not."""
-        if self.session.is_overdue(now_ms):
-            return "no_session"
-        return "stalled" if self.replies.stalled(now_ms) else ""
 
-    # The caller's wait.
+    @abstractmethod
+    def receive(self, event: ModelEvent, now_ms: float, at_ms: int) -> str:
+        """Handle one event; return why it makes the session unusable, in a word, or "" if it does not."""
+
+    @abstractmethod
+    def settled(self, now_ms: float) -> None:
+        """Report turns that are final by now, and ask for the speech that may begin."""
+
+    @abstractmethod
+    def end(self, now_ms: float) -> None:
+        """End the call, and with it the running tools and the session."""
+
+    def report_delta(self, role: Role, item_id: str, text: str, start_ms: int, now_ms: float) -> None:
+        """Report these words, or that this turn has begun, while the call is watched."""
+        if now_ms < self.supervision.watched_until_ms:
+            self._emit(Report(Delta(role, item_id, text, start_ms)))
+
+    # What the agent does.
 
     @property
+    @abstractmethod
+    def expects_events(self) -> bool:
+        """Whether the session counts as lost if nothing comes from it for long."""
+
+    @property
+    @abstractmethod
+    def responding(self) -> bool:
+        """Whether the model is giving a response."""
+
+    @property
+    @abstractmethod
+    def has_last_words(self) -> bool:
+        """Whether the model was asked for the call's last words and has not said them to their end."""
+
+    @property
+    @abstractmethod
     def awaited(self) -> bool:
         """Whether the caller waits for a response that has not begun to be spoken."""
-        responses = self.responses
-        return self.replies.awaited and (responses.owed or responses.active or self.tools.agent_tools.awaited)
 
+    @property
+    @abstractmethod
+    def caller_speaks(self) -> bool:
+        """Whether the model hears the caller speak."""
+
+    @property
+    @abstractmethod
+    def caller_turns(self) -> int:
+        """The number of the caller's turns that were owed a response."""
+
+    @abstractmethod
     def waited_since_ms(self) -> float:
         """Return since when the caller has been waiting, for a response or the model's return; infinity if for neither."""
-        latency, outage_since_ms = self._voice.latency, self.reconnect_budget.outage_since_ms
-        if self.replies.closed:
-            return _NEVER
-        # The voice is over once a frame without it has come.
-        voiced_ms = 0.0 if latency.voiced_ms is None else latency.voiced_ms + FRAME_MS
-        if outage_since_ms < _NEVER:
-            return voiced_ms if voiced_ms and self.responses.owed else outage_since_ms
-        return voiced_ms if self.awaited else _NEVER
 
     @property
     def busy(self) -> bool:
         """Whether the agent is working, even if it is silent."""
-        return self.responses.active or self.tools.agent_tools.busy or not self.session.confirmed
+        return self.responding or self.tools.agent_tools.busy or not self.session.confirmed
 
-    def cut(self) -> None:
-        """Cancel the active response: the caller took the floor."""
-        self.tools.revoke_end()
-        self.responses.overlap_cut()
-        cancelled = self.replies.cancel()
-        if cancelled is not None:
-            self.tools.agent_tools.interrupted(cancelled)
-
-    def overlap_resumed(self, *, free: bool) -> None:
-        """Apply the verdict "resume".
-
-        If the caller could not hear the agent yet (`free`), they took a turn of their own; else it was a
-        backchannel.
-        """
-        if free and self._voice.is_opening:
-            self.responses.opening_resumed()
-            return
-        if free:
-            self.responses.spoke_in_silence()
-        if self.responses.overlap_resumed():
-            self._withdraw_unheard()
-
-    def owe_unsaid(self, kinds: Collection[PromptKind | None], voiced_ms: float) -> None:
-        """Owe again what was discarded unheard since the caller began at `voiced_ms`; `kinds` has None for a response."""
-        if None in kinds:
-            self.responses.owe_response()
-        if PromptKind.DICTATED in kinds:
-            self.replies.prompts.retry()
-        if opening := self._voice.prompts.reopening(kinds):
-            self.replies.speak(opening)
-            self.responses.opening_repeated(voiced_ms)
-
-    def _withdraw_unheard(self) -> None:
-        """Withdraw an unheard response: the caller kept talking, and the next one covers what they added."""
-        replies, voice = self.replies, self._voice
-        if replies.prompts.saying is not None or voice.playout.sounds:
-            return
-        cancelled = replies.cancel()
-        if cancelled is not None:
-            self.tools.agent_tools.interrupted(cancelled)
-        self.tools.revoke_end()
-        voice.withdraw()
+    @abstractmethod
+    def keypad_input(self, digits: str, at_ms: int) -> None:
+        """Add keypad input to the conversation of this session and of every later one."""
 
     def tool_result(
         self, tool_call_id: str, output_json: str, status: ToolStatus, now_ms: float, sequel: Sequel | None
@@ -224,154 +153,53 @@ class ModelSide:
         was_running = self.tools.result(tool_call_id, output_json, status, now_ms, sequel)
         if was_running and isinstance(sequel, SendDigits):
             self._voice.press_keys(sequel.digits)
-        self._request_response(now_ms)
-
-    def settled(self, now_ms: float) -> None:
-        """Report turns that are final by now, and request the response that may begin."""
-        self._transcript.report(now_ms, self.input_audio.missed_turn_ms(now_ms))
-        self._request_response(now_ms)
-
-    def _request_response(self, now_ms: float) -> None:
-        # What is said over the last words gets no response, unless it takes the floor from them.
-        self.replies.proceed(now_ms, catching_up=self.tools.revocable or self.input_audio.catching_up(now_ms))
-
-    # Events from the server.
-
-    def receive(self, event: ModelEvent, now_ms: float, at_ms: int) -> str:
-        """Handle one event; return why it makes the session unusable, in a word, or "" if it does not."""
-        if isinstance(event, MalformedEvent):
-            return "" if self.session.event_malformed() else PROTOCOL
-        self.session.event_decoded()
-        if isinstance(event, AgentAudio):  # the most frequent; ends no turn
-            return "" if self._audio(event, now_ms) else TOO_MUCH
-        match event:
-            case AgentWords() | AgentText() | CallerWords():
-                return "" if self._text(event, now_ms, at_ms) else TOO_MUCH
-            case _:
-                return self._control_event(event, now_ms, at_ms)
-
-    def _control_event(self, event: ModelEvent, now_ms: float, at_ms: int) -> str:
-        match event:
-            case CallerBegan() | CallerPaused() | TurnCommitted():
-                self._caller_turn(event, now_ms, at_ms)
-            case CallerText(_, text) if len(text) > MAX_TEXT_CHARS:
-                return TOO_MUCH
-            case CallerText(turn_id, text, used):
-                self._report_usage(used)
-                self._transcript.caller_text(turn_id, text)
-                self.input_audio.replay.release_turn(turn_id)
-            case FunctionCalled(response_id):
-                said_ms = now_ms + self._voice.playout.remaining_ms(now_ms)
-                self.tools.called(event, now_ms, said_ms, cancelled=self.replies.cancelled(response_id))
-            case SessionBegun():
-                self._confirm_session(now_ms)
-            case SessionRejected(detail):
-                return f"{REFUSED} {detail[:DETAIL_CHARS]}"
-            case CommandRefused(request_id):
-                self.replies.refused(request_id)
-            case Unused():
-                pass
-            case _:
-                self._response(event, now_ms)
-        if self.responses.failing:  # before another one is requested
-            return FAILING
         self.settled(now_ms)
-        return ""
 
-    def _audio(self, event: AgentAudio, now_ms: float) -> bool:
-        """Queue audio; return False if the response has more than allowed."""
-        if self.replies.cancelled(event.response_id):
-            return True
-        if not self.replies.progress.count(now_ms, audio_bytes=len(event.ulaw)):
-            return False
-        self._voice.open_item(event.item_id, self.replies.prompts.saying)
-        self._voice.add_audio(event.item_id, event.ulaw, now_ms)
-        return True
+    # The caller's voice, as the floor hears it.
 
-    def _text(self, event: AgentWords | AgentText | CallerWords, now_ms: float, at_ms: int) -> bool:
-        """Add to a transcript; return False if it is longer than allowed."""
-        if isinstance(event, AgentText):
-            self._voice.final_text(event.item_id, event.text)
-            return len(event.text) <= MAX_TEXT_CHARS
-        role: Role = "caller"
-        if isinstance(event, AgentWords):
-            role, id = "agent", event.item_id
-            if not self.replies.progress.count(now_ms, chars=len(event.text)):
-                return False
-            self._voice.add_text(id, event.text)
-            self.tools.recording_pauses.agent_words(id, event.text, now_ms)
-        elif len(event.text) > MAX_TEXT_CHARS:
-            return False
-        else:
-            id = event.turn_id
-            self._transcript.caller_words(id, event.text)
-        began_ms = self._transcript.start_ms(id)
-        # A caller's turn without a beginning was reported already, so it is final.
-        if began_ms is not None or role == "agent":
-            self._report_delta(role, id, event.text, at_ms if began_ms is None else began_ms, now_ms)
-        return True
+    @property
+    @abstractmethod
+    def expects_caller(self) -> bool:
+        """Whether something waits for what the caller says, so that only a voice may delay it and no noise."""
 
-    def _report_delta(self, role: Role, item_id: str, text: str, start_ms: int, now_ms: float) -> None:
-        """Report these words, or that this turn has begun, while the call is watched."""
-        if now_ms < self.supervision.watched_until_ms:
-            self._emit(Report(Delta(role, item_id, text, start_ms)))
+    @abstractmethod
+    def caller_frame(self, payload: bytes, at_ms: int, now_ms: float, *, voiced: bool, speaking: bool) -> None:
+        """Take a frame of the caller's: `voiced` or not, within speech or not."""
 
-    def _caller_began(self, item_id: str, start_ms: int, now_ms: float) -> None:
-        transcript, is_known = self._transcript, self._transcript.start_ms(item_id) is not None
-        transcript.caller_began(item_id, start_ms, now_ms)
-        began_ms = transcript.start_ms(item_id)
-        # A caller's words are transcribed later than they are answered.
-        if began_ms is not None and not is_known:
-            self._report_delta("caller", item_id, "", began_ms, now_ms)
+    @abstractmethod
+    def no_frames(self, now_ms: float) -> None:
+        """Note that no frame has come for a while."""
 
-    def _caller_turn(self, event: CallerBegan | CallerPaused | TurnCommitted, now_ms: float, at_ms: int) -> None:
-        """Follow the caller's turn as the server detects it."""
-        transcript, input_audio, turn_gate = self._transcript, self.input_audio, self.replies.turn_gate
-        match event:
-            case CallerBegan(turn_id, session_ms):
-                input_audio.turn_began()
-                turn_gate.update_turn(True, now_ms)
-                self._caller_began(turn_id, input_audio.session_clock.call_ms(session_ms), now_ms)
-                if not self._voice.playout.sounds:
-                    self.responses.spoke_in_silence()
-            case CallerPaused(turn_id, session_ms):
-                input_audio.turn_ended()
-                transcript.caller_ended(turn_id, input_audio.session_clock.call_ms(session_ms), now_ms)
-            case TurnCommitted(turn_id):
-                input_audio.turn_committed(turn_id, now_ms)
-                self.session.turn_committed(turn_id)
-                self._caller_began(turn_id, at_ms, now_ms)
-                transcript.caller_ended(turn_id, 0, now_ms)
-                turn_gate.update_turn(False, now_ms)
-                precedes_opening = self.responses.turn_preceded_opening(self._voice.latency.voiced_ms or now_ms)
-                if self.responses.turn_committed():
-                    self._withdraw_unheard()
-                    if precedes_opening:
-                        self.replies.continue_with(OPENED_LATE)
+    @abstractmethod
+    def spoke_in_silence(self) -> None:
+        """Note that the caller is speaking while the agent is silent."""
 
-    def _report_usage(self, used: ModelUsed | None) -> None:
-        if used is not None:
-            self._emit(Report(used))
+    def response_requested(self, now_ms: float) -> None:  # noqa: B027 - only some models are asked
+        """Note that the request for a response was written."""
 
-    def _response(self, event: ModelEvent, now_ms: float) -> None:
-        """Follow a response."""
-        self.replies.progress.count(now_ms)
-        match event:
-            case ResponseBegan(response_id):
-                self.replies.created(response_id)
-            case ItemBegan(response_id, item_id):
-                if self.replies.cancelled(response_id):
-                    self.session.send(ItemHeard(item_id, 0))
-                else:
-                    self._voice.open_item(item_id, self.replies.prompts.saying)
-            case ItemEnded(item_id):
-                self._voice.close_item(item_id)
-            case FunctionNamed(item_id, name):
-                self.tools.function_named(item_id, name)
-            case ResponseEnded():
-                self._report_usage(event.used)
-                if self.replies.done(event):
-                    self.reconnect_budget.response_complete()
-                    self.input_audio.replay.response_complete()
-            case _:
-                pass  # it goes on
+    # The floor's decisions.
+
+    @abstractmethod
+    def gives_way(self) -> bool:
+        """Return whether what the caller hears stops for them by the floor's decision."""
+
+    @abstractmethod
+    def overlap_began(self, now_ms: float) -> None:
+        """Note that the agent was silenced at an onset, before the verdict."""
+
+    @abstractmethod
+    def overlap_resumed(self, *, free: bool) -> None:
+        """Apply the verdict "resume"; `free`: the caller could not hear the agent yet, and took a turn of their own."""
+
+    @property
+    @abstractmethod
+    def owes_response(self) -> bool:
+        """Whether the model owes the caller a response."""
+
+    @abstractmethod
+    def cut(self) -> None:
+        """Stop what the model is saying: the caller took the floor."""
+
+    @abstractmethod
+    def owe_unsaid(self, kinds: Collection[PromptKind | None], voiced_ms: float) -> None:
+        """Owe again what was discarded unheard since the caller began at `voiced_ms`; `kinds` has None for a response."""

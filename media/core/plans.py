@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from media.core.modelmessages import Author, Tool, TurnModel
+from media.core.modelmessages import Author, CallModel, Tool
 
 
 class PromptKind(StrEnum):
@@ -41,7 +41,7 @@ class AgentPlan:
     """Who speaks for the organization.  ValueError if two tools have the same name."""
 
     instructions: str  # without the caller's context
-    model: TurnModel
+    model: CallModel
     caller_context: str = ""  # appended to the instructions
     tools: tuple[Tool, ...] = ()
     # Why the agent is not offered other tools, by name.

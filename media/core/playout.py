@@ -47,8 +47,8 @@ MESSAGE_MS: Final = 147
 
 
 _CURRENT: Final = Age.CURRENT  # looked up for every mark
-#: Wait for the caller to finish: a response, a text that a person dictated, and what opens the call.
-_PATIENT: Final = (None, PromptKind.DICTATED, *OPENINGS)
+#: Wait for the caller to finish: a text that a person dictated, and what opens the call.
+_PATIENT: Final = (PromptKind.DICTATED, *OPENINGS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +65,7 @@ class Playout:
 
     clock: CarrierClock
     turn_gate: TurnGate
+    model_waits: bool = True  # a response does not begin while the caller speaks
     # Items not yet heard to their end, in the order of speech.
     line: list[Item] = field(default_factory=list)
     # Cleared: nothing is sent until resume or drop.
@@ -129,8 +130,7 @@ class Playout:
         if not self._position.out and now_ms >= self._ping_due_ms():
             sends.append(Mark(self._marks.ping(now_ms)))
         for item in self.line:
-            if item.prompt in _PATIENT and not item.sent and self.turn_gate.speaks(now_ms):
-                # A response does not begin while the caller speaks.
+            if not item.sent and self._waits(item) and self.turn_gate.speaks(now_ms):
                 break
             if item.sent < item.generated and not self._position.out:
                 # This mark shows when the audio behind it begins to play.
@@ -143,6 +143,10 @@ class Playout:
             if item.sent < item.generated or not item.complete:
                 break
         return sends
+
+    def _waits(self, item: Item) -> bool:
+        """Return whether an item waits for the caller to finish."""
+        return self.model_waits if item.prompt is None else item.prompt in _PATIENT
 
     def _send(self, sends: list[ToLeg], item: Item, size: int, now_ms: float) -> None:
         payload = item.audio.read(item.sent, item.sent + size)
@@ -171,6 +175,11 @@ class Playout:
     def lead_ms(self, now_ms: float) -> float:
         """Return how much audio will be queued at the carrier when something sent now arrives there."""
         return self._position.ends_ms - self.clock.arrives(now_ms)
+
+    def ahead_ms(self, now_ms: float) -> float:
+        """Return how much audio is ahead of what would be added now, here and at the carrier, when that could arrive there."""
+        unsent = sum([item.generated - item.sent for item in self.line])
+        return max(0.0, self.lead_ms(now_ms)) + unsent / BYTES_PER_MS
 
     def clear(self, now_ms: float) -> list[ToLeg]:
         """Stop at once, and return the messages to send; the unheard tail is kept until resume or drop."""

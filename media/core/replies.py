@@ -15,8 +15,10 @@ from media.core.modelmessages import (
 from media.core.plans import PromptKind
 from media.core.prompts import OPENINGS, instruction
 from media.core.responses import ResponseSchedule
-from media.core.session import BROKE_OFF, Session
+from media.core.session import BROKE_OFF
+from media.core.speechrequests import SpeechRequests
 from media.core.turngate import TurnGate
+from media.core.turnsession import TurnSession
 from media.core.types import Emit, Moment, Stamp
 from media.core.voice import Voice
 
@@ -109,58 +111,78 @@ class ResponseProgress:
         return now_ms - self._alive_ms >= self._patience_ms
 
 
-class Replies:
+class Replies(SpeechRequests):
     """The requests for speech of one call."""
 
     __slots__ = (
         "_before",
         "_cancelled",
+        "_closed",
         "_emit",
         "_session",
         "_voice",
-        "closed",
         "progress",
         "prompts",
         "responses",
         "turn_gate",
     )
 
-    def __init__(self, answer_ms: int, session: Session, voice: Voice, turn_gate: TurnGate, emit: Emit) -> None:
+    def __init__(self, answer_ms: int, session: TurnSession, voice: Voice, turn_gate: TurnGate, emit: Emit) -> None:
         self.turn_gate = turn_gate
         self.responses = ResponseSchedule()
         self.prompts = PromptQueue()
         self.progress = ResponseProgress(answer_ms)
-        self.closed = False  # no further responses
+        self._closed = False
         self._session, self._voice, self._emit = session, voice, emit
         # Sent to the model before the next response: that it continues something.
         self._before: str | None = None
         self._cancelled: set[str | None] = set()  # None: a response without an id yet
 
+    @property
+    def closed(self) -> bool:
+        return self._closed
+
     def close(self) -> None:
-        """Create no further responses; prompts are still said."""
-        self.closed = self.turn_gate.ignored = True
+        self._closed = self.turn_gate.ignored = True
+
+    def clear(self) -> None:
+        self.prompts.clear()
+
+    @property
+    def prompted(self) -> bool:
+        return self.prompts.waiting
+
+    @property
+    def dictated(self) -> int:
+        return self.prompts.dictated
+
+    def say(self, kind: PromptKind, text: str | None) -> None:
+        self.prompts.add(kind, text)
+
+    def owe_response(self) -> None:
+        self.responses.owe_response()
+
+    def owe_answer(self) -> None:
+        self.responses.owe_response()
 
     @property
     def pending(self) -> bool:
-        """Whether something is being said or is still to be said."""
         return self._session.ready and (self.responses.active or self.prompts.waiting)
 
     @property
     def awaited(self) -> bool:
         """Whether a response may still come, and none of it has been said yet."""
         prompts = self.prompts
-        if not self._session.ready or self.closed or prompts.waiting or prompts.saying is not None:
+        if not self._session.ready or self._closed or prompts.waiting or prompts.saying is not None:
             return False
         return not self._voice.answering
 
     def speak(self, kinds: Iterable[PromptKind]) -> None:
-        """Queue prompts: once one of them needs the model, those after it queue behind it, as the order matters."""
         for kind in kinds:
             if self.prompts.waiting or not self._voice.play(kind):
                 self.prompts.add(kind, self._voice.prompts.text(kind))
 
     def continue_with(self, note: str = BROKE_OFF) -> None:
-        """Continue what a fault cut off, or as the note says, without waiting for the caller."""
         self._before = note
         self.responses.owe_response()
 
@@ -176,7 +198,7 @@ class Replies:
         self._cancelled.discard(None)
         if prompts.waiting and not voice.playout.audible(now_ms) and (event_id := responses.begin()):
             self._session.send(RequestResponse(event_id, prompts.begin()))
-        elif self.closed or catching_up or not responses.owed:
+        elif self._closed or catching_up or not responses.owed:
             return
         elif event_id := responses.create(voice.speaks(now_ms)):
             prompts.saying = None

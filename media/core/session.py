@@ -1,10 +1,14 @@
-"""Successive sessions with the model: whether one is confirmed, what is sent to it, and what its successor must know."""
+"""Successive sessions with the model: whether one is confirmed, what is sent to it, and what its successor must know.
 
+A `TurnSession` is asked for responses; a `DuplexSession` is one in which the model speaks by itself.
+"""
+
+from abc import ABCMeta, abstractmethod
 from dataclasses import replace
 from typing import Final, Literal
 
 from media.core.calltranscript import CallTranscript
-from media.core.modelmessages import AddMessage, Author, BeginSession, ItemHeard, ModelCommand, ReplaceInstructions
+from media.core.modelmessages import Author, ModelCommand
 from media.core.plans import AgentPlan
 from media.core.types import Emit, ToModel
 
@@ -34,7 +38,7 @@ TAKEN_OVER = (
 )
 
 
-class Session:
+class Session(metaclass=ABCMeta):
     """The session with the model.  Messages sent without one are lost, but a new one gets the transcript and notes."""
 
     __slots__ = (
@@ -44,7 +48,6 @@ class Session:
         "_malformed",
         "_opened_ms",
         "_transcript",
-        "_turn_id",
         "confirmed",
         "ready",
     )
@@ -54,7 +57,6 @@ class Session:
         self.confirmed = False  # the server has confirmed a session
         self._agent, self._transcript, self._emit = agent, transcript, emit
         self._longest_ms = session_ms  # for the server to begin one
-        self._turn_id = ""  # the caller's last turn in this session
         self._malformed = 0
         self._opened_ms = 0.0
 
@@ -63,9 +65,9 @@ class Session:
         if self.ready:
             self._emit(ToModel(command))
 
+    @abstractmethod
     def add_message(self, author: Author, text: str) -> None:
         """Add a text message to this session's conversation only."""
-        self.send(AddMessage(author, text))
 
     def note(self, id: str, author: Literal["caller", "system"], text: str, at_ms: int) -> None:
         """Add something that was not spoken to the conversation, at `at_ms` on the call's clock.
@@ -80,21 +82,25 @@ class Session:
         self._agent = agent
 
     def inform(self, caller_context: str) -> None:
-        """Update the caller's context in the instructions, for responses from now on."""
-        if caller_context == self._agent.caller_context:
-            return
-        self._agent = replace(self._agent, caller_context=caller_context)
-        self.send(ReplaceInstructions(instructions(self._agent)))
+        """Update the caller's context in the instructions, for what the model says from now on."""
+        if caller_context != self._agent.caller_context:
+            self._agent = replace(self._agent, caller_context=caller_context)
+            self.send_context()
+
+    @abstractmethod
+    def send_context(self) -> None:
+        """Tell the session the caller's context, which has changed."""
 
     # Life cycle.
 
     def open(self, now_ms: float) -> None:
         """Configure a session on the new socket, and bring it up to date."""
         self.ready, self.confirmed, self._opened_ms = True, False, now_ms
-        self._turn_id = ""
-        self.send(BeginSession(instructions(self._agent), self._agent.tools))
-        for author, text in self._transcript.history():
-            self.add_message(author, text)
+        self.begin()
+
+    @abstractmethod
+    def begin(self) -> None:
+        """Configure a session, with the conversation so far."""
 
     def discard(self) -> None:
         """Discard the session and its socket."""
@@ -118,19 +124,23 @@ class Session:
         self._malformed += 1
         return self._malformed < MALFORMED_IN_A_ROW
 
-    # Updates of its conversation by what was heard.
+    # What was heard, and what was done.
 
-    def turn_committed(self, turn_id: str) -> None:
-        """Record the id of the caller's last turn in this session."""
-        self._turn_id = turn_id
-
+    @abstractmethod
     def add_agent_text(self, text: str, *, filler: bool) -> None:
         """Add what the caller heard from us but not from the model.  A filler goes before the response it precedes."""
-        self.send(AddMessage("agent", text, self._turn_id or None if filler else None))
 
+    @abstractmethod
     def truncate_item(self, item_id: str, heard_ms: int) -> None:
         """Truncate one of this session's items to the `heard_ms` that were heard; 0 deletes it."""
-        self.send(ItemHeard(item_id, heard_ms))
+
+    @abstractmethod
+    def answer_tool(self, tool_call_id: str, output_json: str) -> None:
+        """Give the model the result of a tool that it called in this session."""
+
+    @abstractmethod
+    def announce_end(self, tool_call_id: str, output_json: str) -> None:
+        """Have the model say its last words: the tool that it called has ended its part of the call."""
 
 
 def instructions(agent: AgentPlan) -> str:

@@ -8,8 +8,8 @@ from typing import Final, Literal
 
 from media.core.commands import DecisionResult, Instruct, Say
 from media.core.plans import PromptKind
-from media.core.replies import Replies
 from media.core.session import Session
+from media.core.speechrequests import SpeechRequests
 from media.core.types import CommandReply, Emit, Intervened, Report
 
 MOST: Final = 100  # in a call
@@ -29,11 +29,11 @@ def hint(text: str) -> str:
 class Supervision:
     """The commands of people to one call's agent."""
 
-    __slots__ = ("_done", "_emit", "_replies", "_session", "watched_until_ms")
+    __slots__ = ("_done", "_emit", "_session", "_speech", "watched_until_ms")
 
-    def __init__(self, session: Session, replies: Replies, emit: Emit) -> None:
+    def __init__(self, session: Session, speech: SpeechRequests, emit: Emit) -> None:
         self.watched_until_ms = 0.0
-        self._session, self._replies, self._emit = session, replies, emit
+        self._session, self._speech, self._emit = session, speech, emit
         self._done: set[str] = set()  # ids of the commands carried out
 
     def watch(self, until_ms: float) -> None:
@@ -54,19 +54,19 @@ class Supervision:
     def _outcome(self, command: Instruct | Say | DecisionResult, at_ms: int) -> Literal["done", "over", "full"]:
         if command.id in self._done:
             return "done"
-        if self._replies.closed:
+        if self._speech.closed:
             return "over"
         if len(self._done) >= MOST:
             return "full"
         if isinstance(command, Say):
-            if self._replies.prompts.dictated >= MOST_WAITING:
+            if self._speech.dictated >= MOST_WAITING:
                 return "full"
-            self._replies.prompts.add(PromptKind.DICTATED, command.text)
+            self._speech.say(PromptKind.DICTATED, command.text)
         else:
             text = hint(command.text) if isinstance(command, Instruct) else command.text
             self._session.note(command.id, "system", text, at_ms)
         if isinstance(command, DecisionResult):
-            self._replies.responses.owe_response()
+            self._speech.owe_response()
         self._done.add(command.id)
         self._emit(Report(_intervened(command, at_ms)))
         return "done"

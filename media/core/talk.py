@@ -19,7 +19,7 @@ from media.core.commands import (
     SwitchFlow,
 )
 from media.core.legmessages import LegEvent, MoveOn, Outcome
-from media.core.modelmessages import ModelEvent, TurnModel
+from media.core.modelmessages import CallModel, ModelEvent
 from media.core.types import Action, CommandReply, Moment, Report, ToolStatus
 
 PULSE_MS: Final = 100.0  # between ticks without audio
@@ -42,7 +42,7 @@ class Talk(metaclass=ABCMeta):
         """Whether nothing follows."""
 
     @property
-    def model(self) -> TurnModel | None:
+    def model(self) -> CallModel | None:
         """The model that a DialModel means."""
         return None
 

@@ -4,10 +4,9 @@ from typing import Final
 
 from media.core.commands import Sequel, SwitchFlow
 from media.core.legmessages import HangUp, MoveOn, Outcome
-from media.core.modelmessages import FunctionCalled, FunctionResult
+from media.core.modelmessages import FunctionCalled
 from media.core.plans import AgentPlan, PauseRules
 from media.core.recordingpauses import BY_TOOL, NOTHING_JSON, RecordingPauses
-from media.core.responses import ResponseSchedule
 from media.core.runningtools import (
     CALL_ENDED,
     GOES_ON,
@@ -19,6 +18,7 @@ from media.core.runningtools import (
     error_json,
 )
 from media.core.session import Session
+from media.core.speechrequests import SpeechRequests
 from media.core.types import Emit, Report, RunTool, ToolCalled, ToolFinished, ToolStatus
 
 MAX_NAME: Final = 64  # characters of a function's name
@@ -31,9 +31,9 @@ class ToolCalls:
         "_emit",
         "_ending_call_id",
         "_names",
-        "_responses",
         "_result_pending",
         "_session",
+        "_speech",
         "agent_tools",
         "recording_pauses",
         "requested_outcome",
@@ -41,14 +41,14 @@ class ToolCalls:
     )
 
     def __init__(
-        self, agent: AgentPlan, session: Session, responses: ResponseSchedule, recording_pauses: RecordingPauses
+        self, agent: AgentPlan, session: Session, speech: SpeechRequests, recording_pauses: RecordingPauses
     ) -> None:
         self.agent_tools = Tools({tool.name: tool for tool in agent.tools}, agent.unavailable_tools)
         self.recording_pauses = recording_pauses
         # The outcome that a tool has requested for the call.
         self.requested_outcome: Outcome | None = None
         self.successor: SwitchFlow | None = None  # the next agent of the call
-        self._session, self._responses = session, responses
+        self._session, self._speech = session, speech
         self._emit: Emit = recording_pauses.emit
         self._names: dict[str, str] = {}  # of functions, by item id
         # The tool call that is to end the call, until the agent has finished speaking.
@@ -81,7 +81,7 @@ class ToolCalls:
             output = error_json(refusal)
             self._emit(Report(ToolFinished(event.tool_call_id, output, "failed")))
             self.recording_pauses.tool_finished(event.tool_call_id)
-            self._session.send(FunctionResult(event.tool_call_id, output))
+            self._session.answer_tool(event.tool_call_id, output)
             if not cancelled:
                 self._owe_response_after_last()
             return
@@ -105,7 +105,7 @@ class ToolCalls:
             self.recording_pauses.resume(now_ms, said_ms)
         self._emit(Report(ToolFinished(tool_call_id, NOTHING_JSON, "ok")))
         self.recording_pauses.tool_finished(tool_call_id)
-        self._session.send(FunctionResult(tool_call_id, NOTHING_JSON))
+        self._session.answer_tool(tool_call_id, NOTHING_JSON)
         self._owe_response_after_last()
 
     def result(
@@ -126,22 +126,27 @@ class ToolCalls:
             self.successor = sequel
             return True
         if isinstance(sequel, (HangUp, MoveOn)):
+            self._session.announce_end(tool_call_id, output_json)
             self.requested_outcome = sequel
             return True
         if audience is Audience.NEXT_SESSION:
             text, clock = f"The tool {name}, called before, has returned: {output_json}", self.recording_pauses.clock
             self._session.note(f"result_{tool_call_id}", "system", text, clock.call_ms(now_ms))
         else:
-            self._session.send(FunctionResult(tool_call_id, output_json))
+            self._session.answer_tool(tool_call_id, output_json)
         if sequel is None and (audience is not Audience.MODEL or self._result_pending):
-            self._owe_response_after_last()
+            self._owe_response_after_last(in_session=audience is not Audience.NEXT_SESSION)
         return True
 
-    def _owe_response_after_last(self) -> None:
-        """Owe a response once the caller waits for no other tool."""
+    def _owe_response_after_last(self, *, in_session: bool = True) -> None:
+        """Owe a response once the caller waits for no other tool; `in_session` if the model itself has got the result."""
         self._result_pending = self.agent_tools.awaited
-        if not self._result_pending:
-            self._responses.owe_response()
+        if self._result_pending:
+            return
+        if in_session:
+            self._speech.owe_answer()
+        else:
+            self._speech.owe_response()
 
     def watch(self, now_ms: float) -> None:
         """Fail the tools that have timed out, so that the model knows, and end a pause that is too long."""
@@ -162,7 +167,7 @@ class ToolCalls:
     def revoke_end(self) -> None:
         """Revoke the agent's end of the call, as the caller interrupted its last words, and tell the model."""
         if self._ending_call_id:
-            self._session.send(FunctionResult(self._ending_call_id, error_json(GOES_ON)))
+            self._session.answer_tool(self._ending_call_id, error_json(GOES_ON))
             self._finish_ending(error_json(GOES_ON), "failed")
             self.requested_outcome = None
 

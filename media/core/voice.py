@@ -29,6 +29,7 @@ from media.core.carrierclock import CarrierClock
 from media.core.fillers import Fillers
 from media.core.heardposition import Item, Span
 from media.core.latency import Latency
+from media.core.modelmessages import TurnModel
 from media.core.plans import CallPlan, PromptKind, Silences
 from media.core.playout import Playout
 from media.core.prompts import OPENINGS, Prompts
@@ -75,7 +76,7 @@ class Voice:
             emit, wanted=plan.recording.recording, protected=plan.turns.protect_announcement
         )
         self.prompts = Prompts(plan)
-        self.playout = Playout(clock, turn_gate)
+        self.playout = Playout(clock, turn_gate, model_waits=isinstance(plan.agent.model, TurnModel))
         self.fillers = Fillers(_filler_after_ms(plan.silences), plan.silences.hold_after_ms)
         self._clock, self._session, self._emit = clock, session, emit
         # Items that the model is still generating.
@@ -125,11 +126,16 @@ class Voice:
         item.audio.add(ulaw)
         self.pump(now_ms)
 
-    def add_text(self, item_id: str, delta: str) -> None:
-        """Add words to an open item; ignore those of any other item."""
+    def add_text(self, item_id: str, delta: str, offset: int | None = None) -> None:
+        """Add words to an open item, said at this byte of it or with what comes next; ignore those of any other item."""
         item = self._open.get(item_id)
         if item is not None:
-            self.transcript.agent_words(item, delta)
+            self.transcript.agent_words(item, delta, item.generated if offset is None else min(offset, item.generated))
+
+    def generated(self, item_id: str) -> int:
+        """Return how many bytes of an open item have come."""
+        item = self._open.get(item_id)
+        return 0 if item is None else item.generated
 
     def final_text(self, item_id: str, text: str) -> None:
         """Set the whole text of an open item."""

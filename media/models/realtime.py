@@ -20,6 +20,7 @@ from media.core.modelmessages import (
     CallerWords,
     CancelResponse,
     CommandRefused,
+    EndSession,
     FunctionCalled,
     FunctionNamed,
     FunctionResult,
@@ -36,6 +37,7 @@ from media.core.modelmessages import (
     ResponseGoesOn,
     SessionBegun,
     SessionRejected,
+    Tell,
     TurnCommitted,
     TurnModel,
     Unused,
@@ -150,5 +152,7 @@ class RealtimeWire(ModelWire):
                 return rt.item_truncate(item_id, heard_ms) if heard_ms else rt.item_delete(item_id)
             case FunctionResult(tool_call_id, output_json):
                 return rt.function_output(tool_call_id, output_json)
+            case Tell() | EndSession():
+                raise TypeError(f"a model that takes turns takes no {type(command).__name__}")
             case _:
                 assert_never(command)

@@ -123,6 +123,13 @@ def test_a_stored_choice_that_is_gone_gives_way() -> None:
     assert (choices.voice({"voice": "hal"}), choices.model({})) == ("marin", "m1")
 
 
+@pytest.mark.parametrize(("model", "refused"), [("live", ["flow.turn_config_json"]), ("m1", [])])
+def test_a_model_that_is_always_interruptible_can_not_be_kept_from_it(model: str, refused: list[str]) -> None:
+    choices = Choices(voices=("marin",), models=("m1", "live"), live_models=("live",))
+    flow = pb.Flow(model=model, turn_config_json='{"interruptible": false}')
+    assert [problem.field for problem in choices.problems(flow, pb.Flow())] == refused
+
+
 async def test_a_page_ends_where_the_next_begins(plane: Plane) -> None:
     stub, me = flows_pb2_grpc.FlowsServiceStub(plane.channel), await plane.tenant()
     for n in range(5):

@@ -23,7 +23,7 @@ pytestmark = [pytest.mark.strain, pytest.mark.timeout(600)]
 AT_ONCE, ROUNDS = 16, 4  # with the warm-up, a thousand calls
 #: The objects of a call, ours and the libraries'.
 KINDS = frozenset(
-    "Shell TwilioLeg ModelSocket ModelConnection CallOutput Conversation Floor Session ModelSide ToolCalls Voice Playout HeardPosition Item "
+    "Shell TwilioLeg ModelSocket ModelConnection CallOutput Conversation Floor TurnSession TurnSide ToolCalls Voice Playout HeardPosition Item "
     "Segment Reports Recorder "
     "_Detector WSTransport WSProtocol WSProtocolBase TimerHandle TCPTransport Transport".split()
 )

@@ -3,7 +3,7 @@
 from dataclasses import fields, replace
 from typing import Any, Final
 
-from media.core.modelmessages import TurnModel
+from media.core.modelmessages import CallModel, TurnModel
 from media.core.plans import (
     AgentPlan,
     CallPlan,
@@ -61,7 +61,7 @@ def changed(plan: CallPlan, **changes: Any) -> CallPlan:
     return replace(plan, **own, **{part: replace(getattr(plan, part), **of) for part, of in by_part.items()})
 
 
-def call_plan(instructions: str = "", model: TurnModel = MODEL, **changes: Any) -> CallPlan:
+def call_plan(instructions: str = "", model: CallModel = MODEL, **changes: Any) -> CallPlan:
     """Return a plan with these fields, which waits for as long as the tests assume."""
     return changed(_PLAN, instructions=instructions, model=model, **changes)
 

@@ -164,7 +164,7 @@ class Guard:
     def to_model(self, message: dict[str, Any]) -> None:
         match message["type"]:
             case "response.create":
-                assert self.talk._model.responses.active
+                assert self.talk._model.responding
             case "conversation.item.truncate":
                 assert 0 < message["audio_end_ms"] * 8 <= self.received[message["item_id"]]
 

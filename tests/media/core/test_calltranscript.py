@@ -87,7 +87,7 @@ def test_an_item_is_opened_once_and_its_text_is_dropped_when_it_has_ended() -> N
     record = Record()
     assert record.turns.item_opened("a") and not record.turns.item_opened("a")
     item = Item("a", audio=ItemAudio(bytes(1_000)), heard=1_000)
-    record.turns.agent_words(item, "Hello")
+    record.turns.agent_words(item, "Hello", item.generated)
     assert record.turns.words(item) == ("Hello", "Hello")
     record.turns.drop_text("a")
     assert record.turns.words(item) == ("", "")

@@ -251,7 +251,7 @@ def test_nods_and_sentences_over_fillers_on_a_bad_line(make_slow: Callable[..., 
     begun = [action.audio[:50] for _, action in phone.actions if isinstance(action, Play)]
     begun = [first for first in begun if first in (LOOK[:50], WAIT[:50])]  # a resumed one begins elsewhere
     assert all(one != other for one, other in pairwise(begun)), "they take turns, those too of which no word was heard"
-    assert len(fillers) <= phone.talk._model.responses.turns
+    assert len(fillers) <= phone.talk._model.caller_turns
     assert phone.model.types().count("response.create") >= len(said) - len(fillers)
 
 

@@ -17,6 +17,7 @@ from media.core.plans import Prompt, PromptKind
 from media.core.reconnectbudget import ReconnectBudget
 from media.core.responses import REFUSALS
 from media.core.session import BROKE_OFF
+from media.core.turnside import TurnSide
 from media.core.types import DialModel, ModelLost, TurnEnded
 from tests.support.examples import sample
 from tests.support.plans import MODEL, call_plan, changed
@@ -439,6 +440,7 @@ def test_an_answer_that_fails_in_the_middle_is_gone_on_with(make_phone: Callable
     phone.speak(600)
     phone.after(3_000)
     phone.model.received.clear()
+    assert isinstance(phone.talk._model, TurnSide)
     failed: dict[str, Any] = {"id": phone.talk._model.responses.response_id, "status": "failed", "output": []}
     phone.from_server(json.dumps({"type": "response.done", "response": failed}).encode())
     phone.after(500)

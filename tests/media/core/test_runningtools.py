@@ -12,6 +12,7 @@ from media.core.legmessages import HangUp, MoveOn
 from media.core.modelmessages import Tool, TurnModel
 from media.core.plans import CallPlan, Prompt, PromptKind
 from media.core.runningtools import Tools
+from media.core.turnside import TurnSide
 from media.core.types import CallEnded, CommandReply, ModelLost, RunTool, ToolCalled, ToolFinished, TurnEnded
 from sandbox.openai import FunctionCall, Turn
 from tests.support.plans import call_plan, changed
@@ -257,6 +258,7 @@ def test_a_call_that_arrives_after_its_response_was_cancelled_is_not_run(
     phone.after(700)
     assert "response.cancel" in phone.model.types()
     cancelled = [m["response_id"] for m in phone.model.received if m["type"] == "response.cancel"]
+    assert isinstance(phone.talk._model, TurnSide)
     phone.talk._model.replies._cancelled.add(cancelled[0])
     event = {"response_id": cancelled[0], "item_id": "i", "call_id": "c", "name": "price", "arguments": "{}"}
     phone.model.emit("response.function_call_arguments.done", **event)

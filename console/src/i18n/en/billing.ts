@@ -106,6 +106,7 @@ export default {
     audio_tokens_out: "Audio tokens out",
     text_tokens_out: "Text tokens out",
     transcription_ms: "Transcription (ms)",
+    session_ms: "Session with a live model (ms)",
     speech_ms: "Speech made (ms)",
   } as Record<string, string>,
 };

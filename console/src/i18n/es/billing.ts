@@ -106,6 +106,7 @@ const texts: Sections["billing"] = {
     audio_tokens_out: "Tokens de audio escritos",
     text_tokens_out: "Tokens de texto escritos",
     transcription_ms: "Transcripción (ms)",
+    session_ms: "Sesión con un modelo en vivo (ms)",
     speech_ms: "Voz generada (ms)",
   },
 };

@@ -194,6 +194,7 @@ const texts: Sections["call"] = {
     machine_detections: "detecciones de contestador",
     lookups: "consultas del número",
     transcription_ms: "ms transcritos",
+    session_ms: "ms de sesión",
     speech_ms: "ms de voz generada",
   },
 

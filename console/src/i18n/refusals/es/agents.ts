@@ -25,6 +25,7 @@ const sentences: Refusals["sentences"] = [
   ["are missing: in texts the contact writes first", "faltan: en los mensajes escribe primero el contacto"],
   ["are an agent's", "son de un agente"],
   ["have {n} characters together; {most} are the limit", "tienen {n} caracteres en total; el límite es {most}"],
+  ["{model} can always be interrupted: it decides that by itself", "{model} siempre se puede interrumpir: lo decide por sí mismo"],
   ["must be caller: the agent answers the last turn", "debe ser quien llama: el agente contesta al último turno"],
 ];
 
