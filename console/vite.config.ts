@@ -102,7 +102,8 @@ export default defineConfig({
       // What a page shares with few others is found when the page is read; listing it for every page would cost the shell 2 KB.
       resolveDependencies: (name, files, { hostType }) => (hostType === "html" || ENTRANCES.test(name) ? files : files.filter((file) => /\/kit-|\.css$/.test(file))),
     },
-    rolldownOptions: { input: INPUT, output: { codeSplitting: { groups: GROUPS } } },
+    // Seven characters of a hash tell files apart as well as eight, and the shell, which names each page's, can pack none of them.
+    rolldownOptions: { input: INPUT, output: { codeSplitting: { groups: GROUPS }, chunkFileNames: "assets/[name]-[hash:7].js" } },
     assetsInlineLimit: 0, // the policy of the pages allows no data: but for pictures
   },
   worker: { format: "es" },

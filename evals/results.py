@@ -81,7 +81,7 @@ def read_runs(text: bytes) -> Iterator[Run]:
             try:
                 yield msgspec.json.decode(line, type=Run)
             except (msgspec.DecodeError, UnicodeDecodeError) as error:
-                raise ValueError(f"line {number} is no run of hum eval: {error}") from error
+                raise ValueError(f"line {number} is no run of hum eval: {error}") from None
 
 
 def audio_folder(results: Path) -> Path:
