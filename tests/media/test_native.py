@@ -94,6 +94,7 @@ def test_what_every_frame_passes_is_compiled() -> None:
         "calloutput",
         "io/frames",
         "legs/twiliowire",
+        "models/live",
         "models/realtime",
         "modelwire",
         "ports",
