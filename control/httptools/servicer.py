@@ -91,7 +91,7 @@ class ToolsServicer:
             exchange = await self._requests.send(org, row.definition, values, key, timeout_ms)
             result = await run_row(bounded(Result(exchange.outcome.output, exchange.outcome.ok)))
         # Also a cancellation: whatever ends the test ends its run.
-        except BaseException as error:
+        except (Exception, asyncio.CancelledError) as error:
             reason = CANCELED if isinstance(error, asyncio.CancelledError) else BROKEN
             await rpc.run_to_completion(self._give_up(org, run, reason, round(monotonic_ms() - began_ms)))
             raise

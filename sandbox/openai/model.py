@@ -42,7 +42,7 @@ class Model:
         """Transcribed files, oldest first."""
         self.charged: list[tuple[str, dict[str, Any]]] = []
         """Model and usage of each response of the REST API; the usage of realtime sessions is in their records."""
-        self.settings = settings
+        self.settings = self._settings = settings
         self.faults = Faults()
         self.has_speech = speech is not None
         self._api_key = api_key
@@ -96,8 +96,8 @@ class Model:
         """Switch to another script, from its beginning; running sessions keep theirs."""
         self._script = script
         self.player = ScriptPlayer(script)
-        self.settings = script.settings or self.settings
-        self.faults = script.faults or self.faults
+        self.settings = script.settings or self._settings
+        self.faults = script.faults or Faults()
 
     def drop(self, session_id: str, code: int = INTERNAL_ERROR) -> None:
         """Break a session's connection.  Raises LookupError if there is none."""
