@@ -42,6 +42,17 @@ class ToolChannel(Enum):
     CALL = auto()
     TEXT = auto()
     EVENT = auto()
+    #: A call whose model leaves what is to be done to us, as tasks: it has the tool `delegate` alone, which has those of CALL.
+    LIVE_CALL = auto()
+
+    @property
+    def stored(self) -> str:
+        """The channel in the record of a tool's run."""
+        return "call" if self is ToolChannel.LIVE_CALL else self.name.lower()
+
+
+#: For tools that any agent may have.
+EVERYWHERE = frozenset({ToolChannel.CALL, ToolChannel.TEXT, ToolChannel.EVENT})
 
 
 class ToolPolicy(Enum):
@@ -116,6 +127,8 @@ class ToolContext:
     event_run: UUID | None = None
     #: The row in which this execution is recorded.
     execution: UUID | None = None
+    #: Nothing of what the tool gets and returns may be kept.
+    off_record: bool = False
 
     @property
     def call(self) -> UUID:
@@ -140,7 +153,7 @@ class Result:
     output: Any
     ok: bool = True
     #: The reason with which the call leaves its stream after the agent has finished speaking, for the step that the
-    #: tool has stored as owed.
+    #: tool has stored as owed; or HANGS_UP.
     leaves: str | None = None
     #: The flow to which the call switches after the agent has finished speaking.
     switches_to: FlowVersion | None = None
@@ -174,6 +187,10 @@ class Origin:
 
 
 BUILT_IN = Origin("built_in")
+#: The tool of LIVE_CALL.
+DELEGATE = "delegate"
+#: The call ends after the agent has finished speaking, unless the caller speaks before.
+HANGS_UP = "hang_up"
 
 
 @dataclass(frozen=True, slots=True)

@@ -78,6 +78,13 @@ OF_RUN = """
     SELECT tool_call_id, name, arguments, output, status, started_at, duration_ms, approval_id
       FROM tool_runs WHERE run_id = $1 ORDER BY id LIMIT $2
 """
+# Of a call, the latest: what its agent's tools have done, as far as that was kept.
+OF_CALL = """
+    SELECT tool_call_id, name, arguments, output, status, started_at, duration_ms, approval_id
+      FROM tool_runs
+     WHERE call_id = $1 AND purpose = 'agent' AND status <> 'running' AND arguments::text <> '{"not_recorded": true}'
+     ORDER BY id DESC LIMIT $2
+"""
 # Of turns in texts, oldest first: what they ran themselves in their last attempt.  Approved runs come later.
 OF_TURNS = """
     SELECT r.run_id, r.tool_call_id, r.name, r.arguments, r.output, r.status, r.started_at, r.duration_ms, r.approval_id
@@ -296,6 +303,11 @@ async def page(tx: Tx, before: UUID | None, limit: int, filters: ToolRunFilter, 
 async def of_run(tx: Tx, run: UUID, limit: int) -> list[ActivityRow]:
     """Return the runs of tools in a turn in texts, or in an event's run, oldest first."""
     return [ActivityRow(**row) for row in await tx.fetch(OF_RUN, run, limit)]
+
+
+async def of_call(tx: Tx, call: UUID, limit: int) -> list[ActivityRow]:
+    """Return the latest finished runs of a call's tools that were recorded, oldest first."""
+    return [ActivityRow(**row) for row in reversed(await tx.fetch(OF_CALL, call, limit))]
 
 
 async def of_turns(tx: Tx, turns: Sequence[UUID]) -> dict[UUID, list[ActivityRow]]:

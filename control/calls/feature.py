@@ -7,6 +7,7 @@ from control.calls import callendings, ending, orphans
 from control.calls.browser import BrowserOffers
 from control.calls.browsercallers import BrowserCallers
 from control.calls.contextupdates import callers
+from control.calls.delegation import TASK_TOKENS, Delegation, TaskDialogue
 from control.calls.ingress import IngressServicer
 from control.calls.jobs import after_call
 from control.calls.link import MediaServicer
@@ -33,6 +34,7 @@ def feature(settings: ControlSettings, deps: Deps) -> Feature:
     tools = ToolRuns(deps.calls_db, deps.tools, sessions, settings.tool_seconds)
     browser_callers = BrowserCallers(deps.db, deps.bus, deps.clients.carrier, settings)
     tool_ms = round(settings.tool_seconds * 1000)
+    tasks = TaskDialogue(deps.db, deps.clients.responder, deps.tools, TASK_TOKENS)
 
     async def prune() -> None:
         async with deps.db.system() as tx:
@@ -74,5 +76,6 @@ def feature(settings: ControlSettings, deps: Deps) -> Feature:
             report_outcome(deps.db, tool_ms),
             transfer_to_flow(deps.db, tool_ms),
             send_digits(tool_ms),
+            Delegation(deps.db, tasks, sessions).tool(),
         ],
     )

@@ -123,6 +123,15 @@ class Sessions:
             session=await self._agent(row, situation_of(row, now(), own_tools), omitted=OPENING),
         )
 
+    async def task_instructions(self, id: UUID) -> str:
+        """Return the instructions of who does the tasks of a live call's agent.  Raises NotFound."""
+        async with self._db.system() as tx:
+            row = await calls.session(tx, id)
+        if row is None:
+            raise NotFound("There is no such call.")
+        situation = situation_of(row, now(), ())
+        return _instructions(situation.definition, row, is_open=situation.is_open, manner=instructions.BEHIND_THE_VOICE)
+
     async def caller_context(self, id: UUID) -> str:
         """Return the current caller context for the agent of a live call.  Raises NotFound."""
         async with self._db.system() as tx:
@@ -135,8 +144,11 @@ class Sessions:
         """Return an agent's configuration, for the first agent of a call and for one that takes it over."""
         flow = situation.definition
         voice, model = self._choices.voice(flow), self._choices.model(flow)
+        channel, manner = ToolChannel.CALL, instructions.TAKES_TURNS
+        if model in self._choices.live_models:
+            channel, manner = ToolChannel.LIVE_CALL, instructions.voice_manner(self._abilities(situation))
         return pb.OpenSessionResponse(
-            instructions=_instructions(flow, row, is_open=situation.is_open),
+            instructions=_instructions(flow, row, is_open=situation.is_open, manner=manner),
             caller_context=prompting.caller_context(_contact(row), row.findings),
             model=model,
             voice=voice,
@@ -147,11 +159,10 @@ class Sessions:
             idle_end_seconds=flow.get("idle_end_seconds", 0),
             recording_rules_json=flow.get("recording_rules_json", ""),
             transcription_model=self._settings.transcribe_model,
-            # A model of the Live API leaves tasks to us in a way that nothing answers yet.
-            tools=[] if model in self._choices.live_models else self._offered(situation),
+            tools=self._offered(channel, situation),
             unavailable_tools=[
                 pb.UnavailableTool(name=name, reason=str(reason))
-                for name, reason in self._tools.unavailable(ToolChannel.CALL, situation).items()
+                for name, reason in self._tools.unavailable(channel, situation).items()
             ],
         )
 
@@ -164,7 +175,11 @@ class Sessions:
             for kind, text in texts
         ]
 
-    def _offered(self, situation: Situation) -> list[pb.Tool]:
+    def _abilities(self, situation: Situation) -> list[str]:
+        """Return what can be left to us: what the tools do, but those that the call carries out itself."""
+        return [tool.description for tool, _ in self._tools.offered(ToolChannel.CALL, situation) if tool.run]
+
+    def _offered(self, channel: ToolChannel, situation: Situation) -> list[pb.Tool]:
         """Return the tools of the situation.
 
         A tool without `run` is executed by the media process itself, even if control is unavailable.
@@ -178,7 +193,7 @@ class Sessions:
                 outcome=None if tool.run or tool.recording else pb.Outcome(hang_up=pb.HangUpNow()),
                 recording=tool.recording,
             )
-            for tool, schema in self._tools.offered(ToolChannel.CALL, situation)
+            for tool, schema in self._tools.offered(channel, situation)
         ]
 
 
@@ -202,12 +217,12 @@ def _said(role: str, text: str) -> pb.Said:
     return pb.Said(role=value(calls_pb2.Speaker, role), text=text)
 
 
-def _instructions(flow: Definition, row: SessionRow, *, is_open: bool) -> str:
+def _instructions(flow: Definition, row: SessionRow, *, is_open: bool, manner: str) -> str:
     """Return the instructions, with the caller context at the end: only that may change during the call."""
     task = calltask.task(row.task_context, row.organization) if row.direction == "outbound" else ""
     caller_context = prompting.caller_context(_contact(row), row.findings)
     business = profile(row.organization, row.time_zone, row.organization_hours_json, row.identity_json)
-    return instructions.instructions(flow, business, caller_context, now(), is_open=is_open, task=task)
+    return instructions.instructions(flow, business, caller_context, now(), is_open=is_open, task=task, manner=manner)
 
 
 async def _load_history(tx: Tx, spent: SpentToken) -> _History:

@@ -12,7 +12,7 @@ from control.calls.session import Sessions
 from control.calls.situation import situation_of
 from control.executions import decisions
 from control.executions.runner import Executions, ToolRequest
-from control.tools import FlowVersion, Registry, Result, ToolChannel, ToolContext, failed
+from control.tools import DELEGATE, HANGS_UP, FlowVersion, Registry, Result, ToolChannel, ToolContext, failed
 from hum import ids
 from hum.clock import now
 from hum.contract.errors import NotFound
@@ -75,6 +75,8 @@ class ToolRuns:
         return decisions.outcome(row)
 
     async def _outcome(self, call_id: str, result: Result) -> pb.Outcome | None:
+        if result.leaves == HANGS_UP:
+            return pb.Outcome(hang_up=pb.HangUpNow())
         if result.leaves:
             return pb.Outcome(leave=pb.LeaveStream(reason=result.leaves))
         if result.switches_to:
@@ -98,14 +100,22 @@ class ToolRuns:
             if others.total >= calllimits.MAX_TOOL_RUNS or others.failed >= calllimits.MAX_TOOL_FAILURES:
                 return failed("Do not call this tool again in this conversation.")
             own_tools = await self._registry.own_tools(tx, row.org_id, row.flow_id)
-            context = ToolContext(row.org_id, situation_of(row, now(), own_tools), call_id=id)
+            situation = situation_of(row, now(), own_tools)
+            context = ToolContext(row.org_id, situation, call_id=id, off_record=request.off_record)
+            is_task = request.name == DELEGATE
             tool_call = ToolRequest(
-                request.tool_call_id, request.name, request.arguments_json, off_record=request.off_record
+                request.tool_call_id,
+                request.name,
+                request.arguments_json,
+                off_record=request.off_record,
+                # The call's transcript has the turns that a task is told.
+                recorded_json="{}" if is_task else None,
             )
-            execution = await self._executions.begin(tx, ToolChannel.CALL, tool_call, context)
+            channel = ToolChannel.LIVE_CALL if is_task else ToolChannel.CALL
+            execution = await self._executions.begin(tx, channel, tool_call, context)
         if execution is None:
             return await self._await_other_run(request, id)
-        return await self._executions.carry_out(ToolChannel.CALL, tool_call, execution)
+        return await self._executions.carry_out(channel, tool_call, execution)
 
     async def _await_other_run(self, request: pb.RunTool, id: UUID) -> Result:
         """Return the result of the run that began before this request; wait at most `wait_seconds` for it."""

@@ -1,4 +1,4 @@
-"""The dialogue of agents for texts and events: ask the model and run its tools, until it calls none."""
+"""The dialogue of agents for texts, events and tasks of calls: ask the model and run its tools, until it calls none."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Mapping
@@ -8,7 +8,18 @@ from uuid import UUID
 
 from control.clients.openai import ModelError, ModelReply, ModelToolCall, ModelUsage, Question, Responder
 from control.executions.runner import Executions, ToolRequest
-from control.tools import BUILT_IN, AgentTool, AtEnd, Registry, Result, Situation, ToolChannel, ToolContext, failed
+from control.tools import (
+    BUILT_IN,
+    AgentTool,
+    AtEnd,
+    Registry,
+    Result,
+    Schema,
+    Situation,
+    ToolChannel,
+    ToolContext,
+    failed,
+)
 from hum.clock import monotonic_ms
 from hum.json.storable import dumped
 from storage.db import Db, Tx
@@ -114,7 +125,7 @@ class Dialogue(Generic[WorkT]):
         raise AssertionError("there is at least one attempt")
 
     async def _respond(self, work: WorkT) -> ModelReply:
-        offered = self._registry.offered(self.channel, work.situation)
+        offered = self._offered(work)
         may_call = len(work.tool_calls) < work.most_tool_calls
         tools: list[Mapping[str, Any]] = [
             {
@@ -134,6 +145,10 @@ class Dialogue(Generic[WorkT]):
         if reply.calls and not may_call:
             raise ModelError("the model keeps calling tools beyond its limit")
         return reply
+
+    def _offered(self, work: WorkT) -> list[tuple[AgentTool, Schema]]:
+        """Return the tools that the model may call, with the schemas of their arguments."""
+        return self._registry.offered(self.channel, work.situation)
 
     async def _run(self, work: WorkT, call: ModelToolCall) -> None:
         began_ms = monotonic_ms()

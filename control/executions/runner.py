@@ -35,6 +35,8 @@ class ToolRequest:
     name: str
     arguments_json: str
     off_record: bool = False
+    #: What is stored instead of the arguments.
+    recorded_json: str | None = None
     #: The approval of a call that a person approved; `id` is then the approval's, not the model's.
     approval: UUID | None = None
 
@@ -63,7 +65,7 @@ class Executions:
         run = NewToolRun(
             id=ids.new(),
             org_id=context.organization,
-            channel="test" if self._is_test else channel.name.lower(),
+            channel="test" if self._is_test else channel.stored,
             purpose="test" if self._is_test else "agent",
             call_id=context.call_id,
             conversation_id=turn.conversation if turn else None,
@@ -77,7 +79,10 @@ class Executions:
             tool_version=origin.version if origin else None,
             arguments=NOT_RECORDED
             if request.off_record
-            else await redact_off_loop(arguments_without_secrets, request.arguments_json),
+            else await redact_off_loop(
+                arguments_without_secrets,
+                request.arguments_json if request.recorded_json is None else request.recorded_json,
+            ),
             approval_id=request.approval,
         )
         execution = await tool_runs.begin(tx, run)

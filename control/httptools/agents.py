@@ -9,14 +9,13 @@ from uuid import UUID
 
 from control.httptools import toolrequest
 from control.httptools.requestsender import Requests
-from control.tools import AgentTool, Origin, Result, Schema, Situation, ToolChannel, ToolContext, ToolPolicy
+from control.tools import EVERYWHERE, AgentTool, Origin, Result, Schema, Situation, ToolContext, ToolPolicy
 from hum import ids
 from hum.ids import Kind
 from storage import http_tools
 from storage.db import Tx
 from storage.http_tools import ActiveBindingRow, Overrides
 
-EVERYWHERE = frozenset(ToolChannel)
 #: The tool's fields that a binding may override.
 OVERRIDDEN = ("name", "description", "output_template", "fallback_template", "timeout_ms", "requires_approval")
 

@@ -18,7 +18,7 @@ from control.mcp.client import SILENT, Connection, Connections, Endpoint, NotExe
 from control.mcp.pinning import ExaminedTool, ListedTool
 from control.mcp.sealing import McpSealer
 from control.mcp.transport import OAuthClient
-from control.tools import AgentTool, Result, ToolChannel, ToolContext, failed
+from control.tools import EVERYWHERE, AgentTool, Result, ToolContext, failed
 from hum import ids, rpc
 from hum.clock import monotonic_ms, now
 from hum.contract.errors import NotFound
@@ -39,7 +39,6 @@ LOG = log(__name__)
 BATCH = 20
 #: Milliseconds of a reading's examination after which those of other organizations have their turn.
 SLICE_MS = 20.0
-CHANNELS = frozenset(ToolChannel)
 CHANGED = "This tool has changed, and a person has to accept that first. It was not used. Go on without it."
 GONE = "There is no such tool any more."
 SEALED = "HUM can't open the MCP server's secrets any more; set them again."
@@ -137,7 +136,7 @@ class McpServing:
     async def tools(self, tx: Tx, organization: UUID, flow: UUID) -> Sequence[AgentTool]:
         """Return the tools of a flow's agent from the database; no server is asked when a call begins."""
         rows = await mcp.of_flow(tx, organization, flow, self._settings.mcp_tools)
-        return [pinning.tool(row, CHANNELS, partial(self._run, row)) for row in rows]
+        return [pinning.tool(row, EVERYWHERE, partial(self._run, row)) for row in rows]
 
     async def _run(self, tool: FlowTool, context: ToolContext, arguments: Mapping[str, Any]) -> Result:
         async with self._db.tenant(context.organization) as tx:

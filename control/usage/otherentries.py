@@ -96,6 +96,14 @@ async def record_question(tx: Tx, owner: Owner, spent: ModelUsage) -> None:
         await usage.announce(tx, owner)
 
 
+async def record_task(tx: Tx, owner: Owner, spent: Sequence[ModelUsage]) -> None:
+    """Record the model's usage in a task of a call, without a lock, as the call goes on meanwhile."""
+    for step in spent:
+        await usage.upsert_numbered(tx, owner, of_model(f"task {ids.new()}", step), now())
+    if spent:
+        await usage.announce(tx, owner)
+
+
 async def record_trial(tx: Tx, org: UUID, flow: UUID | None, spent: Sequence[ModelUsage]) -> None:
     """Record the model's usage in a trial or a proposal of a flow."""
     owner = Owner(org, ids.new(), flow)

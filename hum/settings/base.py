@@ -232,7 +232,7 @@ class ModelSettings(Common):
     live_models: str = setting(
         "HUM_LIVE_MODELS",
         "",
-        "models of the Live API that a flow may name besides, comma-separated; they use no tools yet",
+        "models of the Live API that a flow may name besides, comma-separated; their tools are used by HUM_TEXT_MODEL",
     )
     voices: str = setting(
         "HUM_VOICES",

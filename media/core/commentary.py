@@ -24,11 +24,13 @@ _NEVER: Final = float("inf")
 class Commentary(SpeechRequests):
     """The requests for speech of one call with a duplex model."""
 
-    __slots__ = ("_closed", "_given_up_ms", "_queue", "_session", "_utterances", "_voice")
+    __slots__ = ("_closed", "_given_up_ms", "_queue", "_session", "_utterances", "_voice", "awaits_words")
 
     def __init__(self, session: DuplexSession, voice: Voice, utterances: Utterances) -> None:
         self._session, self._voice, self._utterances = session, voice, utterances
         self._closed = False
+        # Whether the caller has spoken over the farewell, and it is not known yet what.
+        self.awaits_words = False
         # None: whatever the model has to say, as this text explains.
         self._queue: deque[tuple[PromptKind | None, str]] = deque()
         self._given_up_ms = _NEVER  # when the model does not begin to say what it was asked to
@@ -39,7 +41,9 @@ class Commentary(SpeechRequests):
 
     @property
     def pending(self) -> bool:
-        return self._session.ready and (self.is_asked or bool(self._queue) or bool(self._utterances.id))
+        return self._session.ready and (
+            self.is_asked or bool(self._queue) or bool(self._utterances.id) or self.awaits_words
+        )
 
     @property
     def prompted(self) -> bool:

@@ -424,7 +424,7 @@ class Conversation(Talk):
         has_spoken = speaks or self._model.has_last_words
         if tools.revocable and self._floor.interruptible:
             by_ms = now_ms + CLOSE_DEADLINE_MS
-            hearing = ending.is_hearing_last_words(by_ms, now_ms, speaks=speaks, silent=self._all_heard(now_ms))
+            hearing = ending.is_hearing_last_words(by_ms, now_ms, speaks=has_spoken, silent=self._all_heard(now_ms))
             if hearing:
                 return
             has_spoken = hearing is not None

@@ -47,9 +47,9 @@ class DuplexInput:
         "_session",
         "_unsent",
         "_voiced",
-        "_voiced_ms",
         "held",
         "session_clock",
+        "voiced_ms",
     )
 
     def __init__(self, session: Session, clock: CarrierClock, latency: Latency) -> None:
@@ -58,14 +58,14 @@ class DuplexInput:
         self._session, self._clock, self._latency = session, clock, latency
         self._unsent, self._kept = Backlog(), Backlog()
         self._voiced = False  # whether any of what is unsent is
-        self._voiced_ms = -_NEVER  # when a voiced frame came, the last time
+        self.voiced_ms = -_NEVER  # when a voiced frame came, the last time
         self._line = _Line()
 
     def frame(self, payload: bytes, at_ms: int, now_ms: float, *, voiced: bool, speaking: bool) -> None:
         """Add a frame of the caller's; `speaking`: anyone is."""
         self._line.frame_ms, self._line.next_at_ms = now_ms, at_ms + FRAME_MS
         if voiced:
-            self._voiced_ms = now_ms
+            self.voiced_ms = now_ms
             self._latency.caller_voiced(self._clock.at(at_ms), self._clock.arrival(at_ms, now_ms))
         if self.held:
             self._kept.add(payload)
@@ -113,7 +113,7 @@ class DuplexInput:
         if not self.held:
             return
         self.held = False
-        if now_ms - self._voiced_ms < KEPT_MS:
+        if now_ms - self.voiced_ms < KEPT_MS:
             audio = self._kept.take()
             self._voiced = True
             self._add(audio, max(0, self._line.next_at_ms - len(audio) // BYTES_PER_MS))

@@ -12,6 +12,7 @@ import msgspec
 from media.core.calltranscript import CallTranscript
 from media.core.modelmessages import Author, BeginSession, Tell
 from media.core.plans import AgentPlan
+from media.core.runningtools import GOES_ON
 from media.core.session import Session, instructions
 from media.core.types import Emit
 
@@ -26,17 +27,24 @@ SAID: Final = "You have said this to the caller just now, so do not say it again
 HEARD_OF_IT: Final = "You were interrupted in what you said first. The caller has heard no more of it than this: "
 CALLER: Final = "The caller did this: "
 ENDS: Final = "The call is about to end. Say goodbye to the caller in one short sentence that fits this result, and nothing else: "
-FAILED: Final = "This could not be done. Tell the caller so, apologize, and offer what else you can do. The reason: "
+ENDS_SILENTLY: Final = "The call ends now. Say nothing more."
+FAILED: Final = (
+    "This has come to no good end. Tell the caller so, apologize, and offer what else you can do. What happened: "
+)
+DONE: Final = "This came of a task that the caller has spoken since. The answer to what they want now follows: "
+NOTHING_TO_SAY: Final = "This was done. There is nothing to say about it."
 
 
 class DuplexSession(Session):
     """The session of a `DuplexModel`."""
 
-    __slots__ = ("_promised", "_waiting", "is_asked")
+    __slots__ = ("_promised", "_waiting", "has_said_farewell", "is_asked")
 
     def __init__(self, agent: AgentPlan, session_ms: int, transcript: CallTranscript, emit: Emit) -> None:
         super().__init__(agent, session_ms, transcript, emit)
         self.is_asked = False  # to say something that it has not begun to
+        # The call ends, and whoever ended it knows that the model has said goodbye already.
+        self.has_said_farewell = False
         self._waiting: list[Tell] = []
         # Texts of ours that stood in the conversation before they were heard.
         self._promised: list[str] = []
@@ -94,23 +102,35 @@ class DuplexSession(Session):
     def truncate_item(self, item_id: str, heard_ms: int) -> None:
         """Do nothing: such a model believes that all that it sent was heard."""
 
-    def answer_tool(self, tool_call_id: str, output_json: str) -> None:
-        self.tell("say", answer(output_json), tool_call_id)
+    def answer_tool(self, tool_call_id: str, output_json: str, *, awaited: bool = True) -> None:
+        words = answer(output_json)
+        if awaited and words:
+            self.tell("say", words, tool_call_id)
+        else:
+            self.tell("fact", DONE + words if words else NOTHING_TO_SAY, tool_call_id)
+
+    def revoke_end(self, tool_call_id: str) -> None:
+        self.has_said_farewell = False
+        self.tell("fact", GOES_ON, tool_call_id)
 
     def announce_end(self, tool_call_id: str, output_json: str) -> None:
-        self.tell("say", ENDS + answer(output_json), tool_call_id)
+        if words := answer(output_json):
+            self.tell("say", ENDS + words, tool_call_id)
+        else:
+            self.has_said_farewell = True
+            self.tell("fact", ENDS_SILENTLY, tool_call_id)
 
 
 def answer(output_json: str) -> str:
-    """Return what the model is to say of a tool's result: its `say`, why it failed, or all of it."""
+    """Return what the model is to say of a tool's result: its `say`, which may be empty, why it failed, or all of it."""
     try:
         output: Any = msgspec.json.decode(output_json)
     except (msgspec.DecodeError, RecursionError):
         return output_json
     if isinstance(output, Mapping):
         text, error = output.get("say"), output.get("error")
-        if isinstance(text, str) and text.strip():
-            return text
+        if isinstance(text, str):
+            return text.strip()
         if isinstance(error, str):
             return FAILED + error
     return output_json

@@ -5,6 +5,7 @@ nothing, and therefore says nothing.  What a tool does is left to us as a task w
 """
 
 from collections.abc import Collection
+from dataclasses import replace
 from typing import Final
 
 import msgspec
@@ -12,13 +13,13 @@ import msgspec
 from media.core.callerturns import CallerTurns
 from media.core.carrierclock import CarrierClock
 from media.core.commentary import Commentary
+from media.core.delegations import DELEGATE, LONGEST_WORDS_MS, Delegations
 from media.core.duplexinput import DuplexInput
 from media.core.duplexsession import DuplexSession
 from media.core.keypad import entry_text
 from media.core.modelmessages import (
     MAX_TEXT_CHARS,
     EndSession,
-    FunctionCalled,
     MalformedEvent,
     ModelEvent,
     SessionBegun,
@@ -38,10 +39,6 @@ from media.core.sessionmeter import SessionMeter
 from media.core.utterances import Utterances
 from media.core.voice import Voice
 
-#: The tool that a task is left to.
-DELEGATE: Final = "delegate"
-#: A task waits for the caller's words to come, but not for longer; with so much between two of them.
-LONGEST_WORDS_MS, WORDS_APART_MS = 1_500.0, 300.0
 #: Turns that a task is told, and characters of each.
 TASK_TURNS, TASK_CHARS = 20, 1_000
 #: A session is replaced before the server ends it, at a quiet moment.
@@ -56,12 +53,12 @@ class DuplexSide(ModelSide):
     __slots__ = (
         "_caller",
         "_commentary",
+        "_delegations",
         "_duplex_session",
         "_heard_ms",
         "_input",
         "_meter",
         "_patience_ms",
-        "_tasks",
         "_utterances",
     )
 
@@ -80,10 +77,9 @@ class DuplexSide(ModelSide):
         self._caller = CallerTurns(voice.transcript, self._input.session_clock)
         self._patience_ms = plan.patience.answer_ms
         self._meter = SessionMeter(plan.agent.model.name, recording_pauses.emit)
-        # Tasks, and when they came.
-        self._tasks: dict[str, float] = {}
         self._heard_ms = 0.0  # when the stream's last piece came
         super().__init__(plan, session, self._commentary, voice, recording_pauses)
+        self._delegations = Delegations(session, self.tools)
 
     # The session.
 
@@ -104,6 +100,10 @@ class DuplexSide(ModelSide):
             self._meter.begin(now_ms)
 
     def follow(self, plan: CallPlan, at_ms: int, now_ms: float) -> None:
+        tools = self.tools.agent_tools.tools
+        if DELEGATE in tools and all(tool.name != DELEGATE for tool in plan.agent.tools):
+            # An agent for a model that takes turns: what it can do is left to us nevertheless.
+            plan = replace(plan, agent=replace(plan.agent, tools=(tools[DELEGATE],)))
         super().follow(plan, at_ms, now_ms)
         self._meter.model = plan.agent.model.name
 
@@ -117,7 +117,7 @@ class DuplexSide(ModelSide):
         self._commentary.began()
         self._voice.transcript.session_lost()
         self._voice.orphan_all()
-        self._run_tasks(now_ms, all_of_them=True)
+        self._delegations.session_lost(now_ms, self._task_json)
         self.tools.session_lost()
         if was_talking:
             self.speech.continue_with(BROKE_OFF)
@@ -136,14 +136,18 @@ class DuplexSide(ModelSide):
         return "stalled" if now_ms - self._heard_ms >= self._patience_ms else ""
 
     def end(self, now_ms: float) -> None:
-        self._tasks.clear()
+        self._delegations.clear()
         self.tools.end()
         self._end_session(now_ms)
 
     def settled(self, now_ms: float) -> None:
         self._caller.advance(now_ms)
-        self._run_tasks(now_ms)
+        self._delegations.proceed(now_ms, self._voice.latency.voiced_ms or 0.0, self._caller.told_ms, self._task_json)
         self._voice.transcript.report(now_ms)
+        spoke_ms = self._input.voiced_ms
+        self._commentary.awaits_words = (
+            self.tools.revocable and self._caller.told_ms < spoke_ms and now_ms - spoke_ms < LONGEST_WORDS_MS
+        )
         self._commentary.proceed(now_ms)
         self._follow_line(now_ms)
         is_old = self.session.confirmed and now_ms - self._meter.begun_ms >= LONGEST_SESSION_MS
@@ -168,15 +172,15 @@ class DuplexSide(ModelSide):
 
     @property
     def responding(self) -> bool:
-        return bool(self._utterances.id) or self._commentary.is_asked or bool(self._tasks)
+        return bool(self._utterances.id) or self._commentary.is_asked or self._delegations.waits
 
     @property
     def has_last_words(self) -> bool:
-        return self.speech.pending
+        return self.speech.pending or self._duplex_session.has_said_farewell
 
     @property
     def awaited(self) -> bool:
-        return self._commentary.is_asked or bool(self._tasks) or self.tools.agent_tools.awaited
+        return self._commentary.is_asked or self._delegations.waits or self.tools.agent_tools.awaited
 
     @property
     def caller_speaks(self) -> bool:
@@ -245,7 +249,7 @@ class DuplexSide(ModelSide):
             case StreamWords():
                 self._words(event, now_ms, at_ms)
             case TaskDelegated(delegation_id):
-                self._tasks.setdefault(delegation_id, now_ms)
+                self._delegations.delegated(delegation_id, now_ms)
             case SessionBegun():
                 self._confirm_session(now_ms)
             case SessionRejected(detail):
@@ -281,21 +285,13 @@ class DuplexSide(ModelSide):
         else:
             began_ms = self._utterances.began_ms
             id = self._caller.words(words.text, words.start_ms, words.end_ms, began_ms, now_ms)
+            if words.start_ms >= began_ms:
+                self.tools.revoke_end()
         started_ms = self._voice.transcript.start_ms(id)
         if id:
             self.report_delta(words.role, id, words.text, at_ms if started_ms is None else started_ms, now_ms)
 
     # Tasks.
-
-    def _run_tasks(self, now_ms: float, *, all_of_them: bool = False) -> None:
-        """Run the tasks of which the caller's words have come, or are not expected any more."""
-        voiced_ms, told_ms = self._voice.latency.voiced_ms or 0.0, self._caller.told_ms
-        have_come = told_ms >= voiced_ms and now_ms - told_ms >= WORDS_APART_MS
-        for delegation_id, came_ms in list(self._tasks.items()):
-            if all_of_them or have_come or now_ms - came_ms >= LONGEST_WORDS_MS:
-                del self._tasks[delegation_id]
-                task = FunctionCalled("", "", delegation_id, self._task_json(), DELEGATE)
-                self.tools.called(task, now_ms, now_ms, cancelled=False)
 
     def _task_json(self) -> str:
         """Return the conversation that says what a task is: what was heard, with what the caller is saying."""

@@ -135,8 +135,12 @@ class Session(metaclass=ABCMeta):
         """Truncate one of this session's items to the `heard_ms` that were heard; 0 deletes it."""
 
     @abstractmethod
-    def answer_tool(self, tool_call_id: str, output_json: str) -> None:
-        """Give the model the result of a tool that it called in this session."""
+    def answer_tool(self, tool_call_id: str, output_json: str, *, awaited: bool = True) -> None:
+        """Give the model the result of a tool that it called in this session; `awaited`: the caller waits for it."""
+
+    @abstractmethod
+    def revoke_end(self, tool_call_id: str) -> None:
+        """Tell the model that the call goes on, though its tool has ended it: the caller spoke before its last words were heard."""
 
     @abstractmethod
     def announce_end(self, tool_call_id: str, output_json: str) -> None:

@@ -60,11 +60,13 @@ class ToolCalls:
         """Record the name of a function, which some servers send only with its output item."""
         self._names[item_id] = name
 
-    def called(self, event: FunctionCalled, now_ms: float, said_ms: float, *, cancelled: bool) -> None:
+    def called(
+        self, event: FunctionCalled, now_ms: float, said_ms: float, *, cancelled: bool, task_json: str = ""
+    ) -> None:
         """Carry out a tool call of the model's.
 
         `cancelled`: the caller has interrupted its response.  What the model has said so far will have been heard at
-        `said_ms`.
+        `said_ms`.  `task_json`: what the tool gets instead of the model's arguments.
         """
         item_name = self._names.pop(event.item_id, "")
         name, tools = event.name or item_name, self.agent_tools
@@ -95,7 +97,7 @@ class ToolCalls:
             return
         tools.run(event.tool_call_id, name, event.response_id, now_ms)
         off_record = self.recording_pauses.is_secret(event.tool_call_id)
-        self._emit(RunTool(event.tool_call_id, name, event.arguments_json, off_record))
+        self._emit(RunTool(event.tool_call_id, name, task_json or event.arguments_json, off_record))
 
     def _switch(self, switch: str, tool_call_id: str, now_ms: float, said_ms: float) -> None:
         """Pause or resume the recording; the model continues at once."""
@@ -113,19 +115,25 @@ class ToolCalls:
     ) -> bool:
         """Process a tool's result; return False, and ignore it, if that tool is not running.
 
-        A switch or an outcome ends the agent's part, even if the caller has spoken since: what the tool arranged is
-        already happening.  After keys were pressed the agent listens: no response is owed.
+        A switch or a next step ends the agent's part, even if the caller has spoken since: what the tool arranged is
+        already happening.  An end can be revoked until the last words were heard.  After keys were pressed the agent listens: no
+        response is owed.
         """
         finished = self.agent_tools.finish(tool_call_id)
         if finished is None:
             return False
         name, audience = finished
+        if isinstance(sequel, HangUp):
+            self.confirm_end()
+            self._session.announce_end(tool_call_id, output_json)
+            self.requested_outcome, self._ending_call_id = sequel, tool_call_id
+            return True
         self._emit(Report(ToolFinished(tool_call_id, output_json, status)))
         self.recording_pauses.tool_finished(tool_call_id)
         if isinstance(sequel, SwitchFlow):
             self.successor = sequel
             return True
-        if isinstance(sequel, (HangUp, MoveOn)):
+        if isinstance(sequel, MoveOn):
             self._session.announce_end(tool_call_id, output_json)
             self.requested_outcome = sequel
             return True
@@ -133,7 +141,7 @@ class ToolCalls:
             text, clock = f"The tool {name}, called before, has returned: {output_json}", self.recording_pauses.clock
             self._session.note(f"result_{tool_call_id}", "system", text, clock.call_ms(now_ms))
         else:
-            self._session.answer_tool(tool_call_id, output_json)
+            self._session.answer_tool(tool_call_id, output_json, awaited=audience is Audience.CALLER)
         if sequel is None and (audience is not Audience.MODEL or self._result_pending):
             self._owe_response_after_last(in_session=audience is not Audience.NEXT_SESSION)
         return True
@@ -167,7 +175,7 @@ class ToolCalls:
     def revoke_end(self) -> None:
         """Revoke the agent's end of the call, as the caller interrupted its last words, and tell the model."""
         if self._ending_call_id:
-            self._session.answer_tool(self._ending_call_id, error_json(GOES_ON))
+            self._session.revoke_end(self._ending_call_id)
             self._finish_ending(error_json(GOES_ON), "failed")
             self.requested_outcome = None
 

@@ -3,6 +3,7 @@
 from media.core.calltranscript import CallTranscript
 from media.core.modelmessages import AddMessage, Author, BeginSession, FunctionResult, ItemHeard, ReplaceInstructions
 from media.core.plans import AgentPlan
+from media.core.runningtools import GOES_ON, error_json
 from media.core.session import Session, instructions
 from media.core.types import Emit
 
@@ -38,8 +39,11 @@ class TurnSession(Session):
     def truncate_item(self, item_id: str, heard_ms: int) -> None:
         self.send(ItemHeard(item_id, heard_ms))
 
-    def answer_tool(self, tool_call_id: str, output_json: str) -> None:
+    def answer_tool(self, tool_call_id: str, output_json: str, *, awaited: bool = True) -> None:  # noqa: ARG002
         self.send(FunctionResult(tool_call_id, output_json))
+
+    def revoke_end(self, tool_call_id: str) -> None:
+        self.answer_tool(tool_call_id, error_json(GOES_ON))
 
     def announce_end(self, tool_call_id: str, output_json: str) -> None:
         """Do nothing: the model says its last words before it calls such a tool."""

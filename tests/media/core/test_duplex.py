@@ -6,8 +6,10 @@ from random import Random
 
 import pytest
 
-from media.core.commands import Inform, Instruct, Machine, Say, SwitchFlow
-from media.core.duplexsession import HEARD_OF_IT
+from media.core import delegations
+from media.core.commands import Inform, Instruct, Machine, Say, Sequel, SwitchFlow
+from media.core.delegations import COVERED
+from media.core.duplexsession import DONE, HEARD_OF_IT
 from media.core.legmessages import Clear, HangUp
 from media.core.modelmessages import (
     CallModel,
@@ -28,6 +30,7 @@ from media.core.modelmessages import (
     TurnModel,
 )
 from media.core.plans import Prompt, PromptKind
+from media.core.runningtools import GOES_ON, TIMED_OUT
 from media.core.session import BROKE_OFF
 from media.core.types import LatencyMeasured, ModelLost, RunTool, ToolCalled, ToolFinished, TurnEnded
 from sandbox.openai.settings import LiveFaults
@@ -300,3 +303,122 @@ def test_events_in_any_order_break_nothing(seed: int) -> None:
     assert all(turn.text.startswith(turn.heard_text) for turn in phone.turns() if turn.role == "agent")
     called, finished = phone.told(ToolCalled), phone.told(ToolFinished)
     assert [each.tool_call_id for each in called] == [each.tool_call_id for each in finished]
+
+
+# Tasks.
+
+
+def runs(phone: LivePhone) -> list[RunTool]:
+    return [action for _, action in phone.actions if isinstance(action, RunTool)]
+
+
+def done(phone: LivePhone, run: RunTool, words: str, sequel: Sequel | None = None) -> None:
+    """Let the task have led to these words."""
+    phone.carry(phone.talk.tool_result(run.tool_call_id, json.dumps({"say": words}), "ok", phone.world.now, sequel))
+
+
+def test_tasks_run_one_at_a_time_and_what_a_newer_one_makes_stale_is_told_quietly(world: World) -> None:
+    phone = LivePhone(world, DELEGATE, answer_ms=400)
+    phone.live.answers(calls("book"), calls("ask"), calls("move"))
+    for _ in range(3):
+        said_by_caller(phone)
+        phone.after(2_500)
+    (first,) = runs(phone)
+    done(phone, first, "You are booked.")
+    phone.after(2_000)
+    _, second = runs(phone)
+    assert [turn["text"] for turn in json.loads(second.arguments_json)["turns"] if turn["role"] == "caller"] == [
+        "text of user_1",
+        "text of user_2",
+        "text of user_3",
+    ]
+    done(phone, second, "We close at five, and you are moved.")
+    phone.after(2_000)
+    answers = [[(each.kind, each.content) for each in task.answers] for task in phone.live.live.delegations.values()]
+    assert answers[0] == [("thinking", delegations.GOES_ON), ("thinking", DONE + "You are booked.")]
+    assert answers[1] == [("thinking", COVERED)]
+    assert answers[2] == [("commentary", "We close at five, and you are moved.")]
+    assert phone.live.refusals == []
+
+
+def test_a_task_that_takes_long_is_told_to_go_on_once_and_ends_with_an_apology(world: World) -> None:
+    phone = LivePhone(world, DELEGATE, answer_ms=400)
+    phone.live.answers(calls("book"))
+    said_by_caller(phone)
+    phone.after(25_000)
+    (task,) = phone.live.live.delegations.values()
+    assert [each.kind for each in task.answers] == ["thinking", "commentary"]
+    assert TIMED_OUT in task.answers[1].content
+    done(phone, runs(phone)[0], "Too late.")
+    phone.after(1_000)
+    assert "Too late." not in phone.live.told("commentary")
+
+
+def test_a_lost_sessions_task_goes_on_and_the_next_session_is_told_what_came_of_it(world: World) -> None:
+    phone = LivePhone(world, DELEGATE, answer_ms=400)
+    phone.live.answers(calls("book"))
+    said_by_caller(phone)
+    phone.after(3_500)
+    (run,) = runs(phone)
+    phone.lose()
+    phone.after(1_000)
+    done(phone, run, "You are booked.")
+    phone.after(2_000)
+    assert any("You are booked." in text for text in phone.live.told("thinking"))
+    assert runs(phone) == [run]
+    assert phone.live.refusals == []
+
+
+def test_a_task_that_waits_as_its_session_is_lost_is_run(world: World) -> None:
+    phone = LivePhone(world, DELEGATE, answer_ms=400, words_late_ms=5_000)
+    phone.live.answers(calls("book"))
+    said_by_caller(phone)
+    while not phone.live.live.delegations:
+        phone.after(20)
+    phone.after(50)
+    assert runs(phone) == []
+    phone.lose()
+    assert len(runs(phone)) == 1
+
+
+def test_an_end_without_words_is_silent(world: World) -> None:
+    goodbye = Prompt("Goodbye from a clip", bytes(range(1, 251)) * 32)
+    phone = LivePhone(world, changed(DELEGATE, prompts={PromptKind.GOODBYE: goodbye}), answer_ms=1_500)
+    phone.live.answers(calls("end_call"))
+    said_by_caller(phone)
+    phone.after(5_000)
+    done(phone, runs(phone)[0], "", HangUp("agent"))
+    phone.after(4_000)
+    assert phone.hung_up == HangUp("agent")
+    assert phone.live.told("commentary") == []
+    assert "clip" not in phone.turns()[-1].text
+
+
+def test_a_caller_who_speaks_over_the_farewell_keeps_the_call(world: World) -> None:
+    phone = LivePhone(world, DELEGATE, answer_ms=3_000)
+    phone.live.answers(calls("end_call"))
+    said_by_caller(phone)
+    phone.after(5_000)
+    (run,) = runs(phone)
+    done(phone, run, "Bye.", HangUp("agent"))
+    while not phone.live.live.sentences[-1].text.endswith("Bye."):
+        phone.after(20)
+    phone.after(500)
+    phone.speak(800)
+    phone.after(10_000)
+    assert phone.hung_up is None
+    assert phone.live.told("thinking")[-1] == GOES_ON
+    assert [finished.status for finished in phone.told(ToolFinished)] == ["failed"]
+
+
+def test_an_agent_for_another_kind_of_model_leaves_its_tasks_to_us_as_well(world: World) -> None:
+    phone = LivePhone(world, DELEGATE, answer_ms=400)
+    phone.live.answers(calls("move"), calls("book"))
+    said_by_caller(phone)
+    phone.after(3_000)
+    other = changed(BARE, model=TurnModel("gpt-realtime", "marin", "whisper-1"), tools=(Tool("book", "", "{}", 1_000),))
+    done(phone, runs(phone)[0], "One moment.", SwitchFlow(other, "f2", 1))
+    phone.after(5_000)
+    said_by_caller(phone)
+    phone.after(4_000)
+    assert [run.name for run in runs(phone)] == ["delegate", "delegate"]
