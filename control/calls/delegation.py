@@ -150,7 +150,7 @@ class TaskDialogue(Dialogue[TaskWork]):
             work.sequel = result
 
 
-class Delegation:
+class TaskDelegation:
     """The tool `delegate`."""
 
     def __init__(self, db: Db, dialogue: TaskDialogue, sessions: Sessions) -> None:
@@ -208,8 +208,8 @@ def _earlier_items(row: ActivityRow) -> list[Item]:
     """Return what a run of a tool tells a later task: the words that a task has led to, or the tool's arguments and result."""
     output = row.output or dumped({"error": "It is not known whether this was done."})
     if row.name == DELEGATE:
-        said = json.loads(output)
-        words = said.get("say") if isinstance(said, dict) else None
+        answer = json.loads(output)
+        words = answer.get("say") if isinstance(answer, dict) else None
         return [{"role": "developer", "content": BEFORE + words}] if words else []
     call = {"type": "function_call", "call_id": row.tool_call_id, "name": row.name, "arguments": row.arguments}
     return [call, {"type": "function_call_output", "call_id": row.tool_call_id, "output": output}]

@@ -7,7 +7,7 @@ from control.calls import callendings, ending, orphans
 from control.calls.browser import BrowserOffers
 from control.calls.browsercallers import BrowserCallers
 from control.calls.contextupdates import callers
-from control.calls.delegation import TASK_TOKENS, Delegation, TaskDialogue
+from control.calls.delegation import TASK_TOKENS, TaskDelegation, TaskDialogue
 from control.calls.ingress import IngressServicer
 from control.calls.jobs import after_call
 from control.calls.link import MediaServicer
@@ -76,6 +76,6 @@ def feature(settings: ControlSettings, deps: Deps) -> Feature:
             report_outcome(deps.db, tool_ms),
             transfer_to_flow(deps.db, tool_ms),
             send_digits(tool_ms),
-            Delegation(deps.db, tasks, sessions).tool(),
+            TaskDelegation(deps.db, tasks, sessions).tool(),
         ],
     )

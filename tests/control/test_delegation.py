@@ -10,12 +10,12 @@ from uuid import UUID
 import pytest
 
 from control.calls import delegation
-from control.calls.delegation import NOT_DONE, TASK_TOKENS, UNKNOWN, Delegation, TaskDialogue
+from control.calls.delegation import NOT_DONE, TASK_TOKENS, UNKNOWN, TaskDelegation, TaskDialogue
 from control.calls.session import Sessions
 from control.calls.toolruns import ToolRuns
 from control.calls.tools import END_CALL, PAUSE_RECORDING
 from control.clients.openai import ModelError, ModelReply, ModelToolCall, ModelUsage, Question
-from control.tools import AgentTool, Origin, Registry, Result, ToolChannel, ToolContext
+from control.tools import AgentTool, FlowVersion, Origin, Registry, Result, ToolChannel, ToolContext
 from hum import ids
 from hum.ids import Kind
 from hum.settings import ControlSettings
@@ -70,7 +70,7 @@ class Desk:
         registry.add([self.tool("book", self._book), self.tool("connect", self._connect), END_CALL, PAUSE_RECORDING])
         sessions = Sessions(db, ControlSettings(), registry)
         dialogue = TaskDialogue(db, self.mind, registry, TASK_TOKENS)
-        registry.add([Delegation(db, dialogue, sessions).tool()])
+        registry.add([TaskDelegation(db, dialogue, sessions).tool()])
         self.runs = ToolRuns(db, registry, sessions, wait_seconds=5.0)
 
     @staticmethod
@@ -157,6 +157,18 @@ async def test_a_task_is_done_with_the_calls_tools_and_leaves_its_rows(desk: Des
     assert {row["meter"]: row["n"] for row in used} == {"text_tokens_in": 20, "text_tokens_out": 10}
 
 
+async def test_a_voice_has_one_tool_and_is_told_what_can_be_done_in_words(desk: Desk) -> None:
+    flow = ids.new()
+    async with desk.db.tenant(desk.org) as tx:
+        await flows.create(tx, flow, "voice", {"name": "Live", "system_prompt": "Be kind.", "model": "gpt-live-1.1"})
+    sessions = Sessions(desk.db, ControlSettings(live_models="gpt-live-1.1"), desk.registry)
+    session = (await sessions.of_flow(desk.call, FlowVersion(flow, 1))).session
+    assert [tool.name for tool in session.tools] == ["delegate"]
+    assert session.instructions.startswith("Be kind.")
+    assert "- What book does.\n- What connect does." in session.instructions
+    assert "end_call" not in session.instructions
+
+
 async def test_a_task_that_is_asked_for_again_is_not_done_again(desk: Desk) -> None:
     first = await desk.leave(says("", use("book", day="Monday")), says("Booked."))
     assert await desk.leave() == first
@@ -197,7 +209,7 @@ async def test_a_model_that_fails_is_asked_again_only_after_a_tool_has_acted(des
     again = await desk.leave(says("", use("book", day="Monday")), ModelError("down"), says("Booked."), id="t2")
     assert output(again) == {"say": "Booked."}
     assert desk.booked == ["Monday"]
-    failing = [says("", use("book", day="Friday")), ModelError("down"), ModelError("down")]
+    failing: list[Step] = [says("", use("book", day="Friday")), ModelError("down"), ModelError("down")]
     assert output(await desk.leave(*failing, id="t3")) == {"error": UNKNOWN}
     assert desk.booked == ["Monday", "Friday"]
 
