@@ -15,7 +15,8 @@ import numpy as np
 from evals.brains import Action, Brain
 from evals.scenario import Persona
 from evals.validity import Conduct
-from sandbox.audio import BYTES_PER_MS, FRAME_BYTES, FRAME_MS, decode, encode, is_audible
+from realtime.audio import decode, encode
+from sandbox.audio import BYTES_PER_MS, FRAME_BYTES, FRAME_MS, is_audible
 from sandbox.twilio.caller import Caller, CallerFrame
 
 QUIET_MS = 900

@@ -3,17 +3,8 @@
 import heapq
 import itertools
 from collections.abc import Callable
-from typing import Protocol
 
 Do = Callable[[], None]
-
-
-class Clock(Protocol):
-    """A clock with timers, in seconds.  Servers use the event loop's, tests and benchmarks an `Agenda`."""
-
-    @property
-    def now(self) -> float: ...
-    def at(self, when: float, do: Do) -> None: ...
 
 
 class Agenda:

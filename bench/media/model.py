@@ -29,17 +29,18 @@ from picows import WSFrame, WSListener, WSMsgType, WSTransport, WSUpgradeRequest
 
 from bench.media.speech import SPEECH_DBFS
 from media.core.audio import from_linear, pcm_level_db, to_linear
+from realtime.codec import PCMU, Codec
+from realtime.conversation import RealtimeConversation
+from realtime.ids import new_id
+from realtime.mind import Voiced
+from realtime.record import SessionRecord
+from realtime.vad import SpeechStarted, SpeechStopped
 from sandbox.loopclock import LoopClock
 from sandbox.openai import Faults, Script, Settings
-from sandbox.openai.codec import PCMU, Codec
-from sandbox.openai.conversation import RealtimeConversation
-from sandbox.openai.ids import new_id
-from sandbox.openai.record import SessionRecord
 from sandbox.openai.script import ScriptPlayer
-from sandbox.openai.session import RealtimeSession
-from sandbox.openai.stage import Stage, Voiced
+from sandbox.openai.scriptedsession import ScriptedSession
+from sandbox.openai.stage import StandInStage
 from sandbox.openai.tones import Tones, recital
-from sandbox.openai.vad import SpeechStarted, SpeechStopped
 
 STAMP = struct.Struct(">8sQ")  # magic, monotonic nanoseconds
 MAGIC = b"\x00\x80\x00\x80\x00\x00\x80\x80"
@@ -84,10 +85,10 @@ class Unrecorded(SessionRecord):
         """Do nothing: usage is not recorded."""
 
 
-class LevelSession(RealtimeSession):
+class LevelSession(ScriptedSession):
     """A session that detects turns by the level of whole frames."""
 
-    def __init__(self, stage: Stage) -> None:
+    def __init__(self, stage: StandInStage) -> None:
         super().__init__(stage, 0)
         self._stage = stage
         self._heard_ms = 0
@@ -139,7 +140,7 @@ class StandInSession(WSListener):
         self._stamped = ""  # the last stamped item
         player = ScriptPlayer(Script())
         truth = Unrecorded(new_id("sess"), model)
-        stage = Stage(
+        stage = StandInStage.of(
             self._send,
             RealtimeConversation(),
             truth,

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from sandbox.audio import decode
+from realtime.audio import decode
 from sandbox.speech import Speech, sound
 
 #: Prompts read by a person, from Debian's package asterisk-core-sounds.

@@ -12,8 +12,8 @@ import zlib
 from collections import Counter
 from typing import Any
 
-from sandbox.openai.errors import Refusal, missing, wrong_type, wrong_value
-from sandbox.openai.metering import text_tokens
+from realtime.errors import Refusal, missing, wrong_type, wrong_value
+from realtime.metering import text_tokens
 
 #: Models and their default number of dimensions; the newer ones can return fewer.
 MODELS = {"text-embedding-3-small": 1536, "text-embedding-3-large": 3072, "text-embedding-ada-002": 1536}

@@ -16,7 +16,7 @@ from starlette.applications import Starlette
 from starlette.routing import WebSocketRoute
 from starlette.websockets import WebSocket
 
-from sandbox.openai.ids import new_id
+from realtime.ids import new_id
 from sandbox.openai.live.session import LiveSession
 from sandbox.openai.live.truth import LiveTruth
 from sandbox.openai.realtimesocket import GOING_AWAY, INTERNAL_ERROR, RealtimeSocket, admit
@@ -25,7 +25,7 @@ from sandbox.openai.sandboxapi import ModelSandboxApi
 from sandbox.openai.script import Script, ScriptPlayer
 from sandbox.openai.senses import SpeechSenses
 from sandbox.openai.settings import Faults, Settings
-from sandbox.openai.stage import Stage
+from sandbox.openai.stage import StandInStage
 from sandbox.openai.truth import SessionTruth
 from sandbox.serving import serving
 from sandbox.speech import Speech
@@ -122,7 +122,7 @@ class Model:
             return
         truth, settings = LiveTruth(new_id("live"), ""), self.settings
 
-        def serve(stage: Stage, expires_at: int, hang_up: Callable[[int], None]) -> LiveSession:
+        def serve(stage: StandInStage, expires_at: int, hang_up: Callable[[int], None]) -> LiveSession:
             return LiveSession(stage, truth.live, expires_at, hang_up)
 
         limit_s = settings.live.session_limit_s

@@ -11,16 +11,16 @@ from typing import Any, Protocol
 import msgspec
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
+from realtime.conversation import RealtimeConversation
+from realtime.errors import Refusal, rejection
+from realtime.ids import new_id
 from sandbox.loopclock import LoopClock
-from sandbox.openai.conversation import RealtimeConversation
-from sandbox.openai.errors import Refusal, rejection
-from sandbox.openai.ids import new_id
 from sandbox.openai.rest import refused
 from sandbox.openai.script import ScriptPlayer
+from sandbox.openai.scriptedsession import ScriptedSession
 from sandbox.openai.senses import SessionSenses, SpeechSenses
-from sandbox.openai.session import RealtimeSession
 from sandbox.openai.settings import Faults, Settings
-from sandbox.openai.stage import Stage
+from sandbox.openai.stage import StandInStage
 from sandbox.openai.truth import AUDIO_FIELDS, SessionTruth
 
 NORMAL, GOING_AWAY, INTERNAL_ERROR = 1000, 1001, 1011
@@ -43,7 +43,7 @@ class ServedSession(Protocol):
 
 
 #: Makes a session of its stage, its end in Unix seconds, and what closes the connection with a code.
-Serve = Callable[[Stage, int, Callable[[int], None]], ServedSession]
+Serve = Callable[[StandInStage, int, Callable[[int], None]], ServedSession]
 
 
 class RealtimeSocket:
@@ -57,7 +57,7 @@ class RealtimeSocket:
         senses: SpeechSenses,
         settings: Settings,
         faults: Faults,
-        serve: Serve = lambda stage, expires_at, _: RealtimeSession(stage, expires_at),
+        serve: Serve = lambda stage, expires_at, _: ScriptedSession(stage, expires_at),
         *,
         limit_s: float | None = None,
     ) -> None:
@@ -70,7 +70,7 @@ class RealtimeSocket:
         self._closing = False
         self._clock = LoopClock()
         self._senses = SessionSenses(senses, player)
-        stage = Stage(
+        stage = StandInStage.of(
             self._send, RealtimeConversation(), truth, player, self._senses, settings, faults, self._clock, new_id
         )
         self._limit_s = settings.session_limit_s if limit_s is None else limit_s

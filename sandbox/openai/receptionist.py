@@ -7,13 +7,12 @@ transfers who wants a person; repeats its notes, and says goodbye.
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
+from realtime.mind import AnswerSituation
 from sandbox.openai import prompt, toolchoice, toolresults
 from sandbox.openai.script import FunctionCall, Turn
 
-VERBATIM = re.compile(r"\s*say exactly[^:\n]*:\s*(?P<text>.+)", re.IGNORECASE | re.DOTALL)
 ORGANIZATION = re.compile(
     r"(?:phones? (?:of|for|at)|receptionist (?:of|for|at)|on behalf of|answering for|works? for|assistant (?:of|for|at))"
     r"\s+(?:the\s+)?(?P<name>[A-Z][\w&'’-]*(?:\s+(?:[A-Z&][\w&'’-]*|of|and))*)"
@@ -27,28 +26,6 @@ WHO = re.compile(r"\bwho i am\b|\bmy name\b.*\?", re.IGNORECASE)
 REASON_WORDS = 4
 END_CALL = "end_call"
 ANYTHING_ELSE = "Is there anything else?"
-
-
-@dataclass(frozen=True, slots=True)
-class AnswerSituation:
-    """`dialogue` is the conversation so far, as (role, text).
-
-    `called` are the functions called since the caller spoke, `results` their results, `made` those called before.
-    """
-
-    instructions: str = ""
-    caller_text: str | None = None
-    dialogue: Sequence[tuple[str, str]] = ()
-    called: Sequence[str] = ()
-    results: Sequence[str] = ()
-    made: Sequence[str] = ()
-    tools: Sequence[Mapping[str, Any]] = field(default_factory=tuple)
-
-
-def verbatim(instructions: str) -> str | None:
-    """Return the sentence of an instruction like "Say exactly: Good morning.", or None."""
-    match = VERBATIM.match(instructions)
-    return match["text"].strip() if match else None
 
 
 def answer(situation: AnswerSituation) -> Turn:

@@ -9,11 +9,11 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
+from realtime.conversation import FunctionCalls
+from realtime.errors import Refusal, missing, wrong_type
+from realtime.ids import new_id
+from realtime.mind import AnswerSituation
 from sandbox.openai import mind, proposals, schema
-from sandbox.openai.conversation import FunctionCalls
-from sandbox.openai.errors import Refusal, missing, wrong_type
-from sandbox.openai.ids import new_id
-from sandbox.openai.receptionist import AnswerSituation
 from sandbox.openai.script import ScriptPlayer, Turn
 from sandbox.speech.sound import split_words
 

@@ -12,10 +12,11 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response, StreamingResponse
 from starlette.routing import Route
 
-from sandbox.openai import embeddings, metering, responses
-from sandbox.openai.codec import PCM, Codec
-from sandbox.openai.config import VOICES
-from sandbox.openai.errors import Refusal, missing, rejection, wrong_type, wrong_value
+from realtime import metering
+from realtime.codec import PCM, Codec
+from realtime.config import VOICES
+from realtime.errors import Refusal, missing, rejection, wrong_type, wrong_value
+from sandbox.openai import embeddings, responses
 from sandbox.openai.script import ScriptPlayer
 from sandbox.openai.senses import SpeechSenses
 from sandbox.speech import sound

@@ -4,10 +4,10 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+from realtime.codec import Codec
+from realtime.mind import Voiced
 from sandbox.openai import tones
-from sandbox.openai.codec import Codec
 from sandbox.openai.script import ScriptPlayer
-from sandbox.openai.stage import Voiced
 from sandbox.openai.tones import Tones, voiced
 from sandbox.speech import Speech, sound
 from sandbox.speech.sound import Utterance

@@ -2,9 +2,9 @@
 
 from collections.abc import Callable
 
-from sandbox.openai.codec import Codec
+from realtime.codec import Codec
+from realtime.mind import Voiced
 from sandbox.openai.script import ScriptPlayer, Tone
-from sandbox.openai.stage import Voiced
 from sandbox.speech import sound
 from sandbox.speech.sound import Utterance
 

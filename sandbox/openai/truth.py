@@ -5,7 +5,7 @@ import time
 from dataclasses import dataclass, field
 from typing import Any
 
-from sandbox.openai.record import Act, SessionRecord
+from realtime.record import Act, SessionRecord
 from sandbox.twilio.journal import Journal
 
 AUDIO_FIELDS = {

@@ -10,7 +10,8 @@ import numpy as np
 import soundfile
 import soxr
 
-from sandbox.audio import Samples, encode
+from realtime.audio import Samples, encode
+from realtime.sound import Word, level_dbfs, split_words
 
 __all__ = [
     "Samples",
@@ -35,15 +36,6 @@ MIN_RATE_HZ, MAX_RATE_HZ = 1_000, 768_000
 
 
 @dataclass(frozen=True, slots=True)
-class Word:
-    """A spoken word; `text` keeps the white space before it, so that words concatenate to the sentence."""
-
-    text: str
-    start_ms: float
-    end_ms: float
-
-
-@dataclass(frozen=True, slots=True)
 class Utterance:
     samples: Samples
     rate_hz: int
@@ -62,21 +54,9 @@ def resample(samples: Samples, from_hz: int, to_hz: int) -> Samples:
     return limited
 
 
-def level_dbfs(samples: Samples) -> float:
-    """Return the RMS level in dBFS; digital silence is -100."""
-    if not len(samples):
-        return -100.0
-    rms = float(np.sqrt(np.mean(np.square(samples.astype(np.float64)))))
-    return max(-100.0, 20 * float(np.log10(max(rms, 1e-9) / 32_768)))
-
-
 def sine(hz: float, ms: float, rate_hz: int) -> Samples:
     at = np.arange(round(ms * rate_hz / 1000)) / rate_hz
     return (LOUDNESS * np.sin(2 * np.pi * hz * at)).astype(np.int16)
-
-
-def split_words(text: str) -> list[str]:
-    return re.findall(r"\s*\S+", text.strip())
 
 
 def pitch_hz(word: str) -> int:

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from sandbox.audio import decode
+from realtime.audio import decode
 from sandbox.speech import sound
 from sandbox.speech.sound import Samples, Utterance
 

@@ -6,7 +6,7 @@ import numpy as np
 import soundfile
 import soxr
 
-from sandbox.audio import encode
+from realtime.audio import encode
 
 RATE_HZ = 8_000
 

@@ -16,7 +16,7 @@ from typing import Literal, Protocol
 
 import msgspec
 
-from sandbox.clock import Clock
+from realtime.stage import Clock
 from sandbox.twilio.faults import PendingFaults
 from sandbox.twilio.keywords import ANSWERS, Kind, keyword
 from sandbox.twilio.message import MediaFile, Message, new_sid

@@ -8,7 +8,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from sandbox.audio import BYTES_PER_MS, FRAME_BYTES, FRAME_MS, SILENCE, Samples, decode, encode, is_audible
+from realtime.audio import Samples, decode, encode
+from sandbox.audio import BYTES_PER_MS, FRAME_BYTES, FRAME_MS, SILENCE, is_audible
 
 RATE_HZ = 8_000
 LOUDNESS = 8_000  # a quarter of full scale

@@ -12,7 +12,7 @@ from control.clients.openai import ModelError, OpenAI, to_ulaw
 from control.clients.twilio import Lookup, NumberSearch, Twilio, Webhooks, is_refusal
 from hum.contract.errors import CarrierBusy, CarrierError
 from hum.settings import ControlSettings
-from sandbox.audio import decode
+from realtime.audio import decode
 from sandbox.openai import Faults, Model
 from sandbox.twilio import Carrier, Listing
 from tests.support.waits import until

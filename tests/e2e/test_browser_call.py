@@ -21,7 +21,7 @@ from hum.process import home
 from hum.settings import MediaSettings
 from hum.v1 import runtime_pb2, runtime_pb2_grpc
 from media import app as media
-from sandbox.audio import decode
+from realtime.audio import decode
 from sandbox.openai import Script
 from sandbox.speech import Speech
 from tests.e2e.conftest import KEY, House

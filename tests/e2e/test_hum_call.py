@@ -11,7 +11,7 @@ import soundfile
 from cli import call
 from control.base.hours import WEEKDAYS
 from hum.process import home
-from sandbox.audio import decode
+from realtime.audio import decode
 from sandbox.openai import Script
 from sandbox.speech import Speech, sound
 from tests.e2e.conftest import ACCOUNT, CALLER, NUMBER, TOKEN, House

@@ -12,17 +12,18 @@ from websockets.asyncio.server import ServerConnection
 from websockets.http11 import Request as Handshake
 from websockets.http11 import Response as Refusal
 
+from realtime.codec import Codec
+from realtime.conversation import RealtimeConversation as Items
+from realtime.ids import new_id
+from realtime.mind import Voiced
+from realtime.record import SessionRecord
 from sandbox.loopclock import LoopClock
 from sandbox.openai import Faults, Settings, Turn
 from sandbox.openai import FunctionCall as ToolCall
 from sandbox.openai import Script as Play
-from sandbox.openai.codec import Codec
-from sandbox.openai.conversation import RealtimeConversation as Items
-from sandbox.openai.ids import new_id
-from sandbox.openai.record import SessionRecord
 from sandbox.openai.script import ScriptPlayer
-from sandbox.openai.session import RealtimeSession
-from sandbox.openai.stage import Stage, Voiced
+from sandbox.openai.scriptedsession import ScriptedSession
+from sandbox.openai.stage import StandInStage
 from sandbox.openai.tones import Tones, recital
 from tests.media.audio import tone
 
@@ -90,8 +91,10 @@ class FakeModel:
         self.sockets.append(socket)
         clock, voice, outbox = LoopClock(), Voice(self), asyncio.Queue[dict[str, Any]]()
         record = SessionRecord(new_id("sess"), "m")
-        stage = Stage(outbox.put_nowait, Items(), record, Script(self), voice, self.settings, Faults(), clock, new_id)
-        session = RealtimeSession(stage, 0)
+        stage = StandInStage.of(
+            outbox.put_nowait, Items(), record, Script(self), voice, self.settings, Faults(), clock, new_id
+        )
+        session = ScriptedSession(stage, 0)
         writer = asyncio.create_task(self.write(socket, outbox))
         try:
             session.begin()

@@ -14,8 +14,8 @@ import websockets
 from media.core.legmessages import Clear, Play
 from media.io.modelsocket import ModelSocket
 from media.legs.twilio import TwilioLeg
-from sandbox.openai.session import RealtimeSession
-from sandbox.openai.stage import Stage
+from sandbox.openai.scriptedsession import ScriptedSession
+from sandbox.openai.stage import StandInStage
 from sandbox.twilio import say
 from tests.media.audio import tone, voice
 from tests.media.fakecontrol import FakeControl
@@ -142,20 +142,20 @@ async def test_lateness_of_ours_is_in_a_reaction(
 def seen(monkeypatch: pytest.MonkeyPatch) -> dict[str, list[float]]:
     """When the model received and sent its events, by type; for caller audio, only voiced frames."""
     times: dict[str, list[float]] = {}
-    handle, emit = RealtimeSession.handle, Stage.emit
+    handle, emit = ScriptedSession.handle, StandInStage.emit
 
-    def handling(self: RealtimeSession, message: str) -> None:
+    def handling(self: ScriptedSession, message: str) -> None:
         event = json.loads(message)
         if event["type"] != "input_audio_buffer.append" or base64.b64decode(event["audio"]).strip(QUIET[:1]):
             times.setdefault(event["type"], []).append(ms())
         handle(self, message)
 
-    def emitting(self: Stage, type: str, fields: dict[str, Any]) -> None:
+    def emitting(self: StandInStage, type: str, fields: dict[str, Any]) -> None:
         times.setdefault(type, []).append(ms())
         emit(self, type, fields)
 
-    monkeypatch.setattr(RealtimeSession, "handle", handling)
-    monkeypatch.setattr(Stage, "emit", emitting)
+    monkeypatch.setattr(ScriptedSession, "handle", handling)
+    monkeypatch.setattr(StandInStage, "emit", emitting)
     return times
 
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from sandbox.audio import decode
+from realtime.audio import decode
 from sandbox.speech import Speech, sound
 
 needs_speech = pytest.mark.skipif(not Speech.available(), reason="the extra `speech` is not installed")

@@ -4,14 +4,14 @@ import json
 from random import Random
 from typing import Any
 
-from sandbox.openai.conversation import RealtimeConversation
-from sandbox.openai.ids import counted
+from realtime.conversation import RealtimeConversation
+from realtime.ids import counted
 from sandbox.openai.live.record import LiveRecord
 from sandbox.openai.live.session import LiveSession
 from sandbox.openai.live.truth import LiveTruth
 from sandbox.openai.script import Turn
 from sandbox.openai.settings import Faults, LiveFaults, LiveSettings, Settings
-from sandbox.openai.stage import Stage
+from sandbox.openai.stage import StandInStage
 from tests.sandbox.openai.live.room import CLIENT, conforms
 from tests.support.simulation import Deliver, FarEnd, Player, Seconds, Voice, World
 
@@ -51,7 +51,7 @@ class LiveModel(FarEnd):
             self._session.close()
         truth = LiveTruth(self._new_id("live"), "")
         self.truths.append(truth)
-        stage = Stage(
+        stage = StandInStage.of(
             self._send,
             RealtimeConversation(),
             truth,

@@ -18,18 +18,20 @@ from media.core.plans import CallPlan
 from media.core.types import Action, DialModel, Event, Report, Stamp, ToModel, TurnEnded
 from media.legs import twiliowire
 from media.models.wires import wire_of
+from realtime import conversation
+from realtime.codec import Codec
+from realtime.ids import counted
+from realtime.mind import Voiced
+from realtime.record import SessionRecord
+from realtime.vad import SpeechStarted, SpeechStopped
 from sandbox.audio import FRAME_MS, lay
 from sandbox.clock import Agenda, Do
-from sandbox.openai import conversation, script
-from sandbox.openai.codec import Codec
-from sandbox.openai.ids import counted
-from sandbox.openai.record import SessionRecord
+from sandbox.openai import script
 from sandbox.openai.script import Script, Turn
-from sandbox.openai.session import RealtimeSession
+from sandbox.openai.scriptedsession import ScriptedSession
 from sandbox.openai.settings import Faults, Settings
-from sandbox.openai.stage import Stage, Voiced
+from sandbox.openai.stage import StandInStage
 from sandbox.openai.tones import Tones, recital
-from sandbox.openai.vad import SpeechStarted, SpeechStopped
 from sandbox.twilio.mediastream import Effect, MediaStream
 from sandbox.twilio.playout import Echo
 
@@ -264,8 +266,8 @@ class Model(FarEnd):
         self._spoken: list[conversation.RealtimeConversation] = []
         self._records: list[SessionRecord] = []
         self._done_ms = 0.0
-        self._stage: Stage
-        self._session: RealtimeSession
+        self._stage: StandInStage
+        self._session: ScriptedSession
 
     def connect(self) -> None:
         """Open a new session without the items of earlier ones."""
@@ -273,7 +275,7 @@ class Model(FarEnd):
             self._session.close()
         self._spoken.append(conversation.RealtimeConversation())
         self._records.append(SessionRecord(self._new_id("sess"), "gpt-realtime"))
-        self._stage = Stage(
+        self._stage = StandInStage.of(
             self._send,
             self._spoken[-1],
             self._records[-1],
@@ -284,7 +286,7 @@ class Model(FarEnd):
             Seconds(self.world),
             self._new_id,
         )
-        self._session = RealtimeSession(self._stage, 3_600)
+        self._session = ScriptedSession(self._stage, 3_600)
         self.open = True
         self._session.begin()
 

@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from sandbox.openai.errors import Refusal, missing, unknown_parameter, wrong_value
+from realtime.errors import Refusal, missing, unknown_parameter, wrong_value
 
 VOICES = (
     *("alloy", "ash", "ballad", "beacon", "bossa", "cedar", "cinder", "coral", "delta", "echo", "gleam", "marin"),

@@ -18,9 +18,11 @@ from typing import Final
 
 import msgspec
 
-from sandbox.openai import mind, receptionist
-from sandbox.openai.codec import Codec, codec_of
-from sandbox.openai.errors import Refusal
+from realtime.codec import Codec, codec_of
+from realtime.errors import Refusal
+from realtime.mind import AnswerSituation, Voiced, verbatim
+from realtime.vad import Detection, InputBuffer, SpeechStarted, SpeechStopped
+from sandbox.openai import mind
 from sandbox.openai.live import commands
 from sandbox.openai.live.commands import (
     Append,
@@ -32,10 +34,8 @@ from sandbox.openai.live.commands import (
 )
 from sandbox.openai.live.record import Appended, Delegated, Kind, LiveRecord
 from sandbox.openai.live.voice import FRAME_MS, PIECE_MS, LiveVoice, Sentence, framed
-from sandbox.openai.receptionist import AnswerSituation
 from sandbox.openai.script import FunctionCall, Turn
-from sandbox.openai.stage import Stage, Voiced
-from sandbox.openai.vad import Detection, InputBuffer, SpeechStarted, SpeechStopped
+from sandbox.openai.stage import StandInStage
 from sandbox.speech.sound import split_words
 
 PREFIX_MS: Final = 300
@@ -52,7 +52,9 @@ KINDS: Final[dict[type, Kind]] = {AppendInstructions: "instructions", AppendComm
 class LiveSession:
     """A session, from the opened connection on; `hang_up` closes it with a code."""
 
-    def __init__(self, stage: Stage, record: LiveRecord, expires_at: int, hang_up: Callable[[int], None]) -> None:
+    def __init__(
+        self, stage: StandInStage, record: LiveRecord, expires_at: int, hang_up: Callable[[int], None]
+    ) -> None:
         self._stage, self._record, self._expires_at, self._hang_up = stage, record, expires_at, hang_up
         self._hearing: _Hearing | None = None  # once it has started
         self._closed = False
@@ -141,7 +143,7 @@ class LiveSession:
         self._stage.emit("session.updated", {"session": self._stage.truth.session} | _echo(update.event_id))
 
     def _report_usage_later(self) -> None:
-        clock, seconds = self._stage.clock, self._stage.settings.live.usage_seconds
+        clock, seconds = self._stage.clock, self._stage.rules.live.usage_seconds
         if not self._stage.faults.live.no_usage:
             clock.at(clock.now + seconds, self._report_usage)
 
@@ -159,7 +161,7 @@ class LiveSession:
 class _Hearing:
     """A started session: what it hears, and what it says of it."""
 
-    def __init__(self, stage: Stage, record: LiveRecord, config: SessionConfig) -> None:
+    def __init__(self, stage: StandInStage, record: LiveRecord, config: SessionConfig) -> None:
         form = (
             {"type": "audio/pcm"}
             if config.audio is None or config.audio.format is None
@@ -230,7 +232,7 @@ class _Hearing:
         self._stage.truth.understood[turn.id] = text
         stage = self._stage
         words = partial(self._caller_words, text, turn.start_ms, turn.end_ms)
-        self._later(stage.settings.live.words_late_ms, words)
+        self._later(stage.rules.live.words_late_ms, words)
         self._dialogue.append(("user", text))
         self._called.clear()
         if not turn.is_aside and text:
@@ -245,7 +247,7 @@ class _Hearing:
             called=self._called,
         )
         turn = mind.choose_turn(stage.player, stage.player.next_turn(), situation)
-        late_ms = stage.settings.latency_ms if turn.latency_ms is None else turn.latency_ms
+        late_ms = stage.rules.latency_ms if turn.latency_ms is None else turn.latency_ms
         self._later(late_ms, partial(self._act, turn))
 
     def _later(self, ms: float, do: Callable[[], None]) -> None:
@@ -266,8 +268,8 @@ class _Hearing:
         self._called.append(task.name)
         delegation = {"id": delegated.id, "target": "client", "type": "delegation"}
         self._stage.emit("session.delegation.created", {"delegation": delegation, "offset_ms": self.at_ms})
-        if self._stage.settings.live.holding:
-            self._say(self._stage.settings.live.holding)
+        if self._stage.rules.live.holding:
+            self._say(self._stage.rules.live.holding)
 
     def tell(self, append: Append) -> None:
         """Take a text for the model: a rule, something to know, or something to say.  Raises Refusal."""
@@ -292,8 +294,8 @@ class _Hearing:
 
     def _comment(self, content: str) -> None:
         stage = self._stage
-        text = receptionist.verbatim(content) or f"{stage.settings.live.paraphrase}{content}"
-        self._later(stage.settings.live.commentary_ms, partial(self._say, text))
+        text = verbatim(content) or f"{stage.rules.live.paraphrase}{content}"
+        self._later(stage.rules.live.commentary_ms, partial(self._say, text))
 
     def _say(self, text: str) -> None:
         def voiced(sound: Voiced | Exception) -> None:
@@ -329,8 +331,8 @@ class _Turn(msgspec.Struct, frozen=True):
 class _Turns:
     """The model's own ear: the caller's turns, and when to fall silent for one."""
 
-    def __init__(self, stage: Stage, codec: Codec, voice: LiveVoice) -> None:
-        settings = stage.settings
+    def __init__(self, stage: StandInStage, codec: Codec, voice: LiveVoice) -> None:
+        settings = stage.rules
         self._live, self._voice = settings.live, voice
         self._input = InputBuffer(codec, stage.new_id)
         self._detection = Detection(

@@ -7,8 +7,8 @@ pieces from 400, 500 and 600 ms, of which the last one is half silent.
 from collections import deque
 from dataclasses import dataclass, field
 
-from sandbox.openai.codec import Codec
-from sandbox.openai.stage import Voiced
+from realtime.codec import Codec
+from realtime.mind import Voiced
 from sandbox.speech.sound import Word
 
 #: Of each piece.

@@ -143,7 +143,7 @@ def house() -> OpenHouse:
 
 
 def dominant_hz(ulaw: bytes) -> float:
-    from sandbox.audio import decode
+    from realtime.audio import decode
 
     spectrum = np.abs(np.fft.rfft(decode(ulaw).astype(float)))
     return float(np.argmax(spectrum) * 8_000 / len(ulaw))

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from sandbox.openai import config
-from sandbox.openai.errors import Refusal
+from realtime import config
+from realtime.errors import Refusal
 
 DEFAULT = config.default_session("sess_1", "gpt-realtime", 0)
 

@@ -5,9 +5,10 @@ from typing import Any
 
 import pytest
 
+from realtime.mind import AnswerSituation, verbatim
 from sandbox.openai import BadScript, FunctionCall, Script, Turn
 from sandbox.openai.mind import choose_turn
-from sandbox.openai.receptionist import AnswerSituation, answer, verbatim
+from sandbox.openai.receptionist import answer
 from sandbox.openai.script import ScriptPlayer
 
 OFFICE = "You answer the phone of Ada & Sons Plumbing. Ask for the caller's name, number and the reason for the call."

@@ -5,7 +5,7 @@ from unittest.mock import AsyncMock
 
 import pytest
 
-from sandbox.openai.codec import PCMU
+from realtime.codec import PCMU
 from sandbox.openai.senses import SessionSenses
 
 

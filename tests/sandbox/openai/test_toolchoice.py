@@ -5,8 +5,9 @@ from typing import Any
 
 import pytest
 
+from realtime.mind import AnswerSituation
 from sandbox.openai import toolresults
-from sandbox.openai.receptionist import AnswerSituation, answer
+from sandbox.openai.receptionist import answer
 from sandbox.openai.script import FunctionCall
 
 CLINIC = "You are the receptionist of Riverside Clinic. Be brief and kind."

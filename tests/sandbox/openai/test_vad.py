@@ -4,9 +4,9 @@ from dataclasses import replace
 
 import pytest
 
-from sandbox.openai.codec import PCMU
-from sandbox.openai.errors import Refusal
-from sandbox.openai.vad import Detection, InputBuffer, SpeechStarted, SpeechStopped
+from realtime.codec import PCMU
+from realtime.errors import Refusal
+from realtime.vad import Detection, InputBuffer, SpeechStarted, SpeechStopped
 from tests.sandbox.openai.conftest import silence, speech
 
 QUICK = Detection(silence_ms=100, prefix_ms=40, speech_dbfs=-40, onset_ms=60)

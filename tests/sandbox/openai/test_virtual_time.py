@@ -7,17 +7,17 @@ from typing import Any
 
 import pytest
 
+from realtime.codec import Codec
+from realtime.conversation import RealtimeConversation
+from realtime.ids import counted
+from realtime.record import SessionRecord
+from realtime.vad import SpeechStarted, SpeechStopped
 from sandbox.clock import Agenda
 from sandbox.openai import Faults, FunctionCall, Script, Settings, Turn
-from sandbox.openai.codec import Codec
-from sandbox.openai.conversation import RealtimeConversation
-from sandbox.openai.ids import counted
-from sandbox.openai.record import SessionRecord
 from sandbox.openai.script import ScriptPlayer
-from sandbox.openai.session import RealtimeSession
-from sandbox.openai.stage import Stage
+from sandbox.openai.scriptedsession import ScriptedSession
+from sandbox.openai.stage import StandInStage
 from sandbox.openai.tones import Tones, recital
-from sandbox.openai.vad import SpeechStarted, SpeechStopped
 
 AUDIO = bytes(range(1, 101)) * 40  # half a second
 ANSWER = [
@@ -65,7 +65,7 @@ class Room:
         self.voice = voice(player)
         self.record = SessionRecord("sess_1", "m")
         settings = Settings(word_lead_ms=0, padded_turns=False)
-        stage = Stage(
+        stage = StandInStage.of(
             self._send,
             RealtimeConversation(),
             self.record,
@@ -76,7 +76,7 @@ class Room:
             self.agenda,
             counted(),
         )
-        self.session = RealtimeSession(stage, 0)
+        self.session = ScriptedSession(stage, 0)
         self.session.begin()
         pcmu = {"format": {"type": "audio/pcmu"}}
         listening = pcmu | {"transcription": {"model": "w"}, "turn_detection": {"type": "semantic_vad"}}

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from sandbox.audio import BYTES_PER_MS, FRAME_BYTES, decode, encode
+from realtime.audio import decode, encode
+from sandbox.audio import BYTES_PER_MS, FRAME_BYTES
 from sandbox.twilio import tones
 from sandbox.twilio.heardaudio import HeardAudio, Playback, Wire
 

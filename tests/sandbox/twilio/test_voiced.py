@@ -6,7 +6,7 @@ import base64
 import numpy as np
 import pytest
 
-from sandbox.audio import decode
+from realtime.audio import decode
 from sandbox.speech import Speech, sound
 from sandbox.twilio import Amd, Caller, farend, voiced
 from sandbox.twilio.amd import AmdResult, Detector

@@ -8,15 +8,15 @@ from typing import Any
 from openai.types.live import ClientEvent, ServerEvent
 from pydantic import BaseModel, TypeAdapter
 
+from realtime.conversation import RealtimeConversation
+from realtime.ids import counted
 from sandbox.clock import Agenda
 from sandbox.openai import Faults, FunctionCall, Rule, Script, Settings, Turn
-from sandbox.openai.conversation import RealtimeConversation
-from sandbox.openai.ids import counted
 from sandbox.openai.live.session import LiveSession
 from sandbox.openai.live.truth import LiveTruth
 from sandbox.openai.script import ScriptPlayer
 from sandbox.openai.settings import LiveSettings
-from sandbox.openai.stage import Stage
+from sandbox.openai.stage import StandInStage
 from sandbox.openai.tones import Tones
 from sandbox.speech import sound
 
@@ -70,7 +70,7 @@ class Room:
         player = ScriptPlayer(Script(turns=list(turns), heard=list(heard), rules=list(rules)))
         self.truth = LiveTruth("live_1", "")
         chosen = Settings(live=LiveSettings(**settings))
-        stage = Stage(
+        stage = StandInStage.of(
             self._send,
             RealtimeConversation(),
             self.truth,

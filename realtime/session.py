@@ -12,20 +12,20 @@ import base64
 import binascii
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
-from sandbox.openai import config, metering, mind, receptionist
-from sandbox.openai.answer import Decision, ModelAnswer
-from sandbox.openai.codec import codec_of
-from sandbox.openai.conversation import FunctionCalls, RealtimeItem, client_item
-from sandbox.openai.errors import Refusal, missing, wrong_type, wrong_value
-from sandbox.openai.receptionist import AnswerSituation
-from sandbox.openai.record import Act
-from sandbox.openai.script import Turn
-from sandbox.openai.stage import Stage
-from sandbox.openai.vad import Detection, InputBuffer, SpeechStarted, SpeechStopped
-from sandbox.speech.sound import split_words
+from realtime import config, metering
+from realtime.answer import ModelAnswer, Preparation
+from realtime.codec import codec_of
+from realtime.conversation import FunctionCalls, RealtimeItem, client_item
+from realtime.errors import Refusal, missing, wrong_type, wrong_value
+from realtime.mind import AnswerSituation, verbatim
+from realtime.record import Act
+from realtime.sound import split_words
+from realtime.stage import Stage
+from realtime.vad import Detection, InputBuffer, SpeechStarted, SpeechStopped
 
 Event = dict[str, Any]
 SEMANTIC_PREFIX_MS = 300
@@ -83,7 +83,7 @@ class RealtimeSession:
             self._emit("error", error=refusal.body() | {"event_id": event_id})
 
     def expire(self) -> None:
-        minutes = self._stage.settings.session_limit_s / 60
+        minutes = self._stage.rules.session_limit_s / 60
         self._emit(
             "error",
             error=Refusal(
@@ -176,7 +176,7 @@ class RealtimeSession:
         else:
             stage.truth.understood[item.id] = text
             if transcribes:
-                due = stage.clock.now + stage.settings.transcription_delay_ms / 1000
+                due = stage.clock.now + stage.rules.transcription_delay_ms / 1000
                 stage.clock.at(due, partial(self._transcribe, item, text, audio_ms))
         self._transcribing.discard(item.id)
         waiting, self._waiting_answers = self._waiting_answers, []
@@ -184,19 +184,7 @@ class RealtimeSession:
             resume(None)
 
     def _transcribe(self, item: RealtimeItem, text: str, audio_ms: int) -> None:
-        faults = self._stage.faults
         place = {"item_id": item.id, "content_index": 0}
-        if faults.never_transcribe:
-            return
-        if faults.fail_transcription:
-            error = {
-                "type": "server_error",
-                "code": None,
-                "message": "The audio could not be transcribed.",
-                "param": None,
-            }
-            self._emit("conversation.item.input_audio_transcription.failed", **place, error=error)
-            return
         for word in split_words(text):
             self._emit("conversation.item.input_audio_transcription.delta", **place, delta=word)
         item.wire["content"][0]["transcript"] = text
@@ -246,8 +234,7 @@ class RealtimeSession:
                 "Wait until the response is finished before creating a new one.",
                 code="conversation_already_has_active_response",
             )
-        if not self._stage.faults.never_respond:
-            self._answer(options)
+        self._answer(options)
 
     def _cancel_response(self, event: Event) -> None:
         response_id = event.get("response_id")
@@ -258,7 +245,7 @@ class RealtimeSession:
         self._stop(answer, "client_cancelled")
 
     def _answer(self, options: dict[str, Any]) -> None:
-        answer = ModelAnswer(self._stage, self.config, options, lambda: self._decide(options))
+        answer = self._new_answer(options)
         if answer.in_band:
             self._has_spoken = self._has_spoken or (self._active is not None and self._active.has_audio)
             self._active = answer
@@ -267,19 +254,18 @@ class RealtimeSession:
             self._asides[answer.id] = answer
         answer.begin()
 
-    def _decide(self, options: dict[str, Any]) -> Decision:
-        """Wait until all audio heard so far is transcribed, then choose the answer."""
-        fixed = receptionist.verbatim(options.get("instructions") or "")
-        if fixed is not None:
-            return Turn(say=fixed)
-        awaited = set(self._transcribing)
+    def _new_answer(self, options: dict[str, Any]) -> ModelAnswer:
+        return ModelAnswer(self._stage, self.config, options, lambda: self._prepare(options))
+
+    def _prepare(self, options: dict[str, Any]) -> Preparation:
+        """Wait until all audio heard so far is transcribed, unless it does not matter; return what the answer is for."""
+        exact = verbatim(options.get("instructions") or "")
+        awaited = set() if exact else set(self._transcribing)
         while awaited & self._transcribing:
             yield self._waiting_answers.append
-        if self._recognition_error is not None:
+        if self._recognition_error is not None and not exact:
             raise self._recognition_error
-        in_band = options.get("conversation", "auto") != "none"
-        scripted = self._stage.player.next_turn() if in_band else None
-        return mind.choose_turn(self._stage.player, scripted, self._situation(options))
+        return replace(self._situation(options), exact=exact)
 
     def _situation(self, options: dict[str, Any]) -> AnswerSituation:
         """Return the conversation as the answer sees it; `input` replaces its items."""
@@ -303,6 +289,7 @@ class RealtimeSession:
             results=calls.results,
             made=calls.made,
             tools=() if choice == "none" else tools,
+            in_band=options.get("conversation", "auto") != "none",
         )
 
     def _stop(self, answer: ModelAnswer | None, reason: str) -> None:
@@ -326,16 +313,14 @@ class RealtimeSession:
         return detection
 
     def _detection(self) -> Detection | None:
-        detection, settings = self.config["audio"]["input"]["turn_detection"], self._stage.settings
+        detection, rules = self.config["audio"]["input"]["turn_detection"], self._stage.rules
         if detection is None:
             return None
         if detection["type"] == "semantic_vad":
-            silence_ms, prefix_ms = settings.eagerness_ms[detection["eagerness"]], SEMANTIC_PREFIX_MS
+            silence_ms, prefix_ms = rules.eagerness_ms[detection["eagerness"]], SEMANTIC_PREFIX_MS
         else:
             silence_ms, prefix_ms = detection["silence_duration_ms"], detection["prefix_padding_ms"]
-        return Detection(
-            int(silence_ms), int(prefix_ms), settings.speech_dbfs, settings.onset_ms, settings.padded_turns
-        )
+        return Detection(int(silence_ms), int(prefix_ms), rules.speech_dbfs, rules.onset_ms, rules.padded_turns)
 
     def _record(self, event: Event) -> None:
         if event["type"] != "input_audio_buffer.append":

@@ -1,37 +1,41 @@
 """One response of the realtime model: its events in OpenAI's order, its audio at a fixed pace.  Pure.
 
 States: in_progress, then completed, cancelled, failed, or abandoned when the connection is gone.  `_run` is a generator of the
-steps; each step waits for a time or for speech synthesis, and `_step` resumes it unless the answer has ended meanwhile.
-Example: response.created at 0 ms, the item and its first chunk of audio at the latency of 200 ms, a chunk of 100 ms every 50 ms at
-double speed, and response.done after the last one; a cancel at 300 ms closes the item as incomplete at once.
+steps; each step waits for a time, for a part of the answer or for its speech, and `_step` resumes it unless the answer has ended
+meanwhile.  Example: response.created at 0 ms, the item and its first chunk of audio at 200 ms, a chunk of 100 ms every 50 ms at double
+speed, and response.done after the last one; a cancel at 300 ms closes the item as incomplete at once.
 
 Event order: platform.openai.com/docs/guides/realtime-conversations and the server event reference.
 """
 
 import base64
-import json
 import logging
+from collections import deque
 from collections.abc import Callable, Generator
+from dataclasses import replace
+from functools import partial
 from typing import Any
 
-from sandbox.openai.codec import codec_of
-from sandbox.openai.conversation import RealtimeItem
-from sandbox.openai.script import FunctionCall, Turn
-from sandbox.openai.stage import Stage, Voiced
-from sandbox.speech.sound import split_words
+from realtime.codec import codec_of
+from realtime.conversation import RealtimeItem
+from realtime.mind import AnswerSituation, CallPart, Part, SpokenPart, Voiced, WaitPart
+from realtime.sound import split_words
+from realtime.stage import Stage
 
 LOG = logging.getLogger(__name__)
 
 #: Each `yield` gives a function that takes a continuation and calls it once, with the value of the `yield`.
 Steps = Generator[Callable[[Callable[[Any], None]], None], Any, None]
-Decision = Generator[Callable[[Callable[[Any], None]], None], Any, Turn]
+Preparation = Generator[Callable[[Callable[[Any], None]], None], Any, AnswerSituation]
+#: Pieces of speech that are synthesized before the one that sounds has been sent.
+MOST_AHEAD = 2
 
 
 class ModelAnswer:
-    """`options` is response.create's `response`, already validated; `decide` chooses the words and calls."""
+    """`options` is response.create's `response`, already validated; `prepare` waits until its situation is known."""
 
     def __init__(
-        self, stage: Stage, session: dict[str, Any], options: dict[str, Any], decide: Callable[[], Decision]
+        self, stage: Stage, session: dict[str, Any], options: dict[str, Any], prepare: Callable[[], Preparation]
     ) -> None:
         self.id = stage.new_id("resp")
         self.in_band = options.get("conversation", "auto") != "none"
@@ -39,7 +43,7 @@ class ModelAnswer:
         self.has_audio = False
         self._stage, self._session = stage, session
         self._options = options
-        self._decide = decide
+        self._prepare = prepare
         output = session["audio"]["output"] | options.get("audio", {}).get("output", {})
         self._format, self._voice = output["format"], output["voice"]
         self._modalities: list[str] = options.get("output_modalities", session["output_modalities"])
@@ -47,6 +51,9 @@ class ModelAnswer:
         self._items: list[RealtimeItem] = []
         self._open: RealtimeItem | None = None
         self._created_at = stage.clock.now
+        self._due = 0.0  # when the next chunk of audio may be sent
+        self._parts = _Parts(self._utter)
+        self._stop_mind: Callable[[], None] = lambda: None
         self._steps = self._run()
 
     def begin(self) -> None:
@@ -57,11 +64,13 @@ class ModelAnswer:
         """Stop at once: close the open item as incomplete, and give the reason in response.done."""
         self._close_item("incomplete")
         self._finish("cancelled", {"type": "cancelled", "reason": reason})
+        self._stop_mind()
 
     def abandon(self) -> None:
         """Stop without an event, because the connection is gone."""
         if self.status == "in_progress":
             self.status = "abandoned"
+            self._stop_mind()
 
     def _step(self, value: Any = None) -> None:
         """Resume the answer, unless it has ended meanwhile."""
@@ -78,77 +87,99 @@ class ModelAnswer:
 
     def _run(self) -> Steps:
         try:
-            turn = yield from self._decide()
-            scripted_ms = self._stage.settings.latency_ms if turn.latency_ms is None else turn.latency_ms
-            fault_ms = self._stage.faults.first_delta_ms
-            yield self._until(self._created_at + (scripted_ms if fault_ms is None else fault_ms) / 1000)
-            if turn.calls_first:
-                self._call_all(turn)
-            if turn.say is not None and self._modalities == ["text"]:
-                self._write(turn.say)
-            elif turn.say is not None or turn.tone is not None:
-                yield from self._speak(turn)
-            if not turn.calls_first:
-                self._call_all(turn)
+            situation = yield from self._prepare()
+            self._stop_mind = self._stage.mind.answer(situation, self._parts.put)
+            while (part := (yield self._parts.next)) is not None:
+                yield from self._carry_out(part)
         # The client gets a failed response, as from the real service.
         except Exception as error:
             LOG.exception("Could not complete a response")
             self._close_item("incomplete")
             failure = {"type": "server_error", "code": None, "message": repr(error)}
             self._finish("failed", {"type": "failed", "error": failure})
+            self._stop_mind()
             return
+        self._close_item("completed")
         self._finish("completed", None)
 
-    def _speak(self, turn: Turn) -> Steps:
+    def _carry_out(self, part: Part) -> Steps:
+        match part:
+            case WaitPart(ms):
+                yield self._until(self._created_at + ms / 1000)
+            case SpokenPart(text) if self._modalities == ["text"]:
+                self._write(text)
+            case SpokenPart():
+                sound = yield self._parts.voiced
+                yield from self._speak(sound)
+            case CallPart():
+                self._close_item("completed")
+                self._call(part)
+
+    def _utter(self, part: SpokenPart, then: Callable[[Voiced | Exception], None]) -> None:
+        """Let a piece of speech be synthesized."""
         codec = codec_of(self._format)
-        if turn.tone is not None:
-            sound = self._stage.senses.tone(turn.tone, codec)
+        if self._modalities == ["text"]:
+            then(Voiced(b"", []))
+        elif part.sound is not None:
+            then(part.sound(codec))
         else:
-            text, voice = turn.say or "", self._voice
-            sound = yield lambda resume: self._stage.senses.utter(text, voice, codec, resume)
-        item = RealtimeItem(self._message(), codec)
-        self._open_item(item)
-        part = {"type": "audio", "transcript": ""}
-        item.wire["content"] = [{"type": "output_audio", "transcript": ""}]
-        self._part("response.content_part.added", item, {"part": part})
+            self._stage.senses.utter(part.text, self._voice, codec, then)
+
+    def _speak(self, sound: Voiced) -> Steps:
+        item = self._open
+        if item is None:
+            item = RealtimeItem(self._message(), codec_of(self._format))
+            self._open_item(item)
+            part = {"type": "audio", "transcript": ""}
+            item.wire["content"] = [{"type": "output_audio", "transcript": ""}]
+            self._part("response.content_part.added", item, {"part": part})
         yield from self._stream(item, sound)
-        self._close_item("completed")
 
     def _stream(self, item: RealtimeItem, sound: Voiced) -> Steps:
-        payload, settings, faults = sound.payload, self._stage.settings, self._stage.faults
-        step = settings.chunk_ms * item.codec.bytes_per_ms
-        began = self._stage.clock.now
+        payload, rules = sound.payload, self._stage.rules
+        step, before_ms = rules.chunk_ms * item.codec.bytes_per_ms, item.codec.ms(len(item.audio))
+        self._due = max(self._due, self._stage.clock.now)
         pending_words = list(sound.words)
         for number, at in enumerate(range(0, len(payload), step)):
-            if number == faults.stall_after_chunks:
-                began += faults.stall_ms / 1000
-            yield self._until(began + number * settings.chunk_ms / settings.speed / 1000)
-            chunk_end_ms = (number + 1) * settings.chunk_ms + settings.word_lead_ms
+            self._due += self._stall_seconds(number)
+            yield self._until(self._due)
+            self._due += rules.chunk_ms / rules.speed / 1000
+            chunk_end_ms = (number + 1) * rules.chunk_ms + rules.word_lead_ms
             while pending_words and pending_words[0].start_ms < chunk_end_ms:
-                item.words.append(pending_words.pop(0))
-                self._part("response.output_audio_transcript.delta", item, {"delta": item.words[-1].text})
+                word = pending_words.pop(0)
+                text = (
+                    word.text
+                    if word.text[:1].isspace() or not item.words or item.words[-1].text[-1:].isspace()
+                    else f" {word.text}"
+                )
+                item.words.append(
+                    replace(word, text=text, start_ms=word.start_ms + before_ms, end_ms=word.end_ms + before_ms)
+                )
+                self._part("response.output_audio_transcript.delta", item, {"delta": text})
             chunk = payload[at : at + step]
             item.audio += chunk
             self.has_audio = True
             self._part("response.output_audio.delta", item, {"delta": _b64(chunk)})
 
+    def _stall_seconds(self, chunk: int) -> float:  # noqa: ARG002
+        """Return how long the audio pauses before this chunk of a piece; a stand-in may stall."""
+        return 0.0
+
     def _write(self, text: str) -> None:
-        item = RealtimeItem(self._message())
-        self._open_item(item)
-        part = {"type": "text", "text": ""}
-        item.wire["content"] = [{"type": "output_text", "text": ""}]
-        self._part("response.content_part.added", item, {"part": part})
+        item = self._open
+        if item is None:
+            item = RealtimeItem(self._message())
+            self._open_item(item)
+            item.wire["content"] = [{"type": "output_text", "text": ""}]
+            self._part("response.content_part.added", item, {"part": {"type": "text", "text": ""}})
+        content = item.wire["content"][0]
         for word in split_words(text):
-            item.wire["content"][0]["text"] += word
-            self._part("response.output_text.delta", item, {"delta": word})
-        self._close_item("completed")
+            delta = f" {word}" if content["text"] and not word[:1].isspace() else word
+            content["text"] += delta
+            self._part("response.output_text.delta", item, {"delta": delta})
 
-    def _call_all(self, turn: Turn) -> None:
-        for call in ([] if turn.call is None else [turn.call]) + turn.more_calls:
-            self._call(call)
-
-    def _call(self, call: FunctionCall) -> None:
-        arguments = json.dumps(call.arguments)
+    def _call(self, call: CallPart) -> None:
+        arguments = call.arguments_json
         item = RealtimeItem(
             {
                 "id": self._stage.new_id("item"),
@@ -226,7 +257,7 @@ class ModelAnswer:
             "status": self.status,
             "status_details": details,
             "output": [item.wire for item in self._items],
-            "conversation_id": "conv_sandbox" if self.in_band else None,
+            "conversation_id": "conv_1" if self.in_band else None,
             "output_modalities": self._modalities,
             "max_output_tokens": self._max_tokens,
             "audio": {"output": {"format": self._format, "voice": self._voice}},
@@ -254,3 +285,55 @@ class ModelAnswer:
 
 def _b64(payload: bytes) -> str:
     return base64.b64encode(payload).decode()
+
+
+class _Parts:
+    """The parts of an answer that have come and were not carried out, the next pieces of speech being synthesized."""
+
+    def __init__(self, utter: Callable[[SpokenPart, Callable[[Voiced | Exception], None]], None]) -> None:
+        self._utter = utter
+        self._come: deque[Part | Exception | None] = deque()
+        # Of speech: what is not being synthesized yet, and what is, or was, in order; None: not ready.
+        self._unspoken: deque[SpokenPart] = deque()
+        self._sounds: deque[list[Voiced | Exception | None]] = deque()
+        self._resume: Callable[[Any], None] | None = None
+        self._resume_sound: Callable[[Any], None] | None = None
+
+    def put(self, part: Part | Exception | None) -> None:
+        """Take the next part."""
+        if isinstance(part, SpokenPart):
+            self._unspoken.append(part)
+            self._synthesize()
+        self._come.append(part)
+        if self._resume is not None:
+            resume, self._resume = self._resume, None
+            resume(self._come.popleft())
+
+    def next(self, resume: Callable[[Any], None]) -> None:
+        """Resume with the next part once it has come."""
+        if self._come:
+            resume(self._come.popleft())
+        else:
+            self._resume = resume
+
+    def voiced(self, resume: Callable[[Any], None]) -> None:
+        """Resume with the sound of the piece of speech that `next` gave last, once it is ready."""
+        self._resume_sound = resume
+        self._hand_over()
+
+    def _synthesize(self) -> None:
+        while self._unspoken and len(self._sounds) <= MOST_AHEAD:
+            sound: list[Voiced | Exception | None] = [None]
+            self._sounds.append(sound)
+            self._utter(self._unspoken.popleft(), partial(self._ready, sound))
+
+    def _ready(self, sound: list[Voiced | Exception | None], voiced: Voiced | Exception) -> None:
+        sound[0] = voiced
+        self._hand_over()
+
+    def _hand_over(self) -> None:
+        if self._resume_sound is not None and self._sounds and self._sounds[0][0] is not None:
+            resume, self._resume_sound = self._resume_sound, None
+            (voiced,) = self._sounds.popleft()
+            self._synthesize()
+            resume(voiced)

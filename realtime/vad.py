@@ -7,10 +7,10 @@ start is 700 ms, and ends it at 2500 ms.
 
 from dataclasses import dataclass, field
 
-from sandbox.openai.codec import Codec
-from sandbox.openai.errors import Refusal
-from sandbox.openai.ids import NewId, new_id
-from sandbox.speech import sound
+from realtime.codec import Codec
+from realtime.errors import Refusal
+from realtime.ids import NewId, new_id
+from realtime.sound import level_dbfs
 
 FRAME_MS = 20
 MIN_COMMIT_MS = 100
@@ -77,7 +77,7 @@ class InputBuffer:
             at = self._scanned - self._buffer_start
             frame = self.codec.decode(bytes(self._buffer[at : at + frame_bytes]))
             self._scanned += frame_bytes
-            if (change := self._frame(sound.level_dbfs(frame) >= detection.speech_dbfs, detection)) is not None:
+            if (change := self._frame(level_dbfs(frame) >= detection.speech_dbfs, detection)) is not None:
                 changes.append(change)
         if self._item_id is None:
             self._drop_until(self._scanned - (detection.prefix_ms + self._loud_ms) * self.codec.bytes_per_ms)

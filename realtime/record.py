@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Any
 
-from sandbox.openai.conversation import RealtimeItem
+from realtime.conversation import RealtimeItem
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,10 +4,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from sandbox.openai.codec import PCMU, Codec
-from sandbox.openai.errors import Refusal, missing, wrong_type, wrong_value
-from sandbox.openai.ids import NewId
-from sandbox.speech.sound import Word
+from realtime.codec import PCMU, Codec
+from realtime.errors import Refusal, missing, wrong_type, wrong_value
+from realtime.ids import NewId
+from realtime.sound import Word
 
 CONTENT_TYPES = {
     "user": ("input_text", "input_audio"),

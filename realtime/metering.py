@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from sandbox.openai.conversation import RealtimeItem
+from realtime.conversation import RealtimeItem
 
 HEARD_TOKENS_PER_S, SPOKEN_TOKENS_PER_S = 10, 20
 CHARS_PER_TOKEN = 4

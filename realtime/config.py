@@ -8,7 +8,7 @@ import copy
 from collections.abc import Callable
 from typing import Any
 
-from sandbox.openai.errors import Refusal, missing, unknown_parameter, wrong_type, wrong_value
+from realtime.errors import Refusal, missing, unknown_parameter, wrong_type, wrong_value
 
 Check = Callable[[Any, str], None]
 Spec = dict[str, "Check | Spec"]

@@ -6,9 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from sandbox.audio import decode
-from sandbox.speech import sound
-from sandbox.speech.sound import Samples
+from realtime.audio import Samples, decode, encode
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +24,7 @@ def _from_pcm(payload: bytes) -> Samples:
     return np.frombuffer(payload[: len(payload) // 2 * 2], dtype="<i2").astype(np.int16)
 
 
-PCMU = Codec(8_000, 8, sound.encode, decode)
+PCMU = Codec(8_000, 8, encode, decode)
 PCM = Codec(24_000, 48, lambda samples: samples.astype("<i2").tobytes(), _from_pcm)
 
 
