@@ -16,11 +16,11 @@ from contextlib import suppress
 from typing import Any
 from urllib.parse import urlsplit
 
-from nats.aio.client import Client
 from nats.aio.msg import Msg
 
 from control import natsbus
-from control.natsbus import AWAY, EncryptedClient, subject, without_credentials
+from control.natsbus import AWAY, subject, without_credentials
+from control.natsclient import client_of
 from hum import settings as environment
 from hum.clock import monotonic_ms
 from hum.settings.bus import BusSettings
@@ -36,7 +36,7 @@ class BusServer:
     def __init__(self, url: str, context: ssl.SSLContext, seconds: float) -> None:
         self.url, self.fault, self.detail, self.version = url, "", "", ""
         self._context, self._seconds = context, seconds
-        self._client = EncryptedClient() if url.startswith("tls:") else Client()
+        self._client = client_of(url)
         self._error = asyncio.get_running_loop().create_future()
         self._received = asyncio.Event()
 

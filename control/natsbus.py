@@ -24,6 +24,7 @@ from nats.aio.client import Client
 from nats.aio.msg import Msg
 
 from control.bus import DROPPED, UP, BusChannel, Listeners, encoded
+from control.natsclient import client_of
 from hum.observe.logs import log
 
 LOG = log(__name__)
@@ -47,15 +48,6 @@ class Servers:
     retry_seconds: float = 1.0
     ping_seconds: float = 1.0
     silent_seconds: float = 3.0
-
-
-class EncryptedClient(Client):
-    """A client that sends nothing, in particular no password, to a server or an attacker that does not offer TLS."""
-
-    async def _process_info(self, info: dict[str, Any], initial_connection: bool = False) -> None:
-        if initial_connection and info.get("tls_required") is not True:
-            raise nats.errors.Error("the server offers no TLS")
-        await super()._process_info(info, initial_connection)
 
 
 class NatsBus:
@@ -152,7 +144,7 @@ class NatsBus:
 
     async def _serve(self, url: str) -> None:
         """Connect, and listen until the server is lost.  Raises AWAY."""
-        client = EncryptedClient() if url.startswith("tls:") else Client()
+        client = client_of(url)
         try:
             await self._connect(client, url)
             self._client = client
