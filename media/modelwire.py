@@ -15,8 +15,8 @@ class ModelWire(metaclass=ABCMeta):
         """Return the WebSocket URL of the API at `base_url` (http or https)."""
 
     @abstractmethod
-    def headers(self, api_key: str) -> Mapping[str, str]:
-        """Return the headers of the handshake."""
+    def headers(self, base_url: str, api_key: str) -> Mapping[str, str]:
+        """Return the headers of the handshake with the API at `base_url`."""
 
     @abstractmethod
     def decode(self, payload: bytes) -> ModelEvent:

@@ -168,7 +168,7 @@ class Dialler:
                 await ws_connect(
                     lambda: socket,
                     wire.url(settings.openai_base_url),
-                    extra_headers=dict(wire.headers(settings.openai_api_key)),
+                    extra_headers=dict(wire.headers(settings.openai_base_url, settings.openai_api_key)),
                     websocket_handshake_timeout=settings.dial_seconds,
                     max_frame_size=MAX_FRAME_BYTES,
                     enable_auto_ping=True,

@@ -37,6 +37,7 @@ from media.modelwire import ModelWire
 
 BEGUN, UNUSED, MALFORMED = SessionBegun(), Unused(), MalformedEvent()
 _APPENDS: Final[Mapping[str, live.Append]] = {"rule": "instructions", "fact": "thinking", "say": "commentary"}
+AZURE: Final = ".azure.com"
 #: Errors after which no session of ours will be served.
 FATAL: Final = frozenset(
     {
@@ -63,7 +64,10 @@ class LiveWire(ModelWire):
         scheme = {"http": "ws", "https": "wss"}.get(parts.scheme, parts.scheme)
         return urlunsplit((scheme, parts.netloc, f"{parts.path.rstrip('/')}/live/sessions", "", ""))
 
-    def headers(self, api_key: str) -> Mapping[str, str]:
+    def headers(self, base_url: str, api_key: str) -> Mapping[str, str]:
+        # Azure takes a bearer for a token of its directory, and answers a key in its place with a redirect.
+        if (urlsplit(base_url).hostname or "").endswith(AZURE):
+            return {"api-key": api_key}
         return {"Authorization": f"Bearer {api_key}"}
 
     def decode(self, payload: bytes) -> ModelEvent:

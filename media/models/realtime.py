@@ -63,7 +63,7 @@ class RealtimeWire(ModelWire):
         path = f"{parts.path.rstrip('/')}/realtime"
         return urlunsplit((scheme, parts.netloc, path, f"model={quote(self._model.name, safe='')}", ""))
 
-    def headers(self, api_key: str) -> Mapping[str, str]:
+    def headers(self, base_url: str, api_key: str) -> Mapping[str, str]:  # noqa: ARG002
         return {"Authorization": f"Bearer {api_key}"}
 
     # What the server says.

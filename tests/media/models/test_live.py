@@ -101,4 +101,12 @@ def test_a_command_for_a_model_that_takes_turns_is_none_for_this_one() -> None:
 
 def test_the_socket_is_beside_the_api() -> None:
     assert WIRE.url("https://api.openai.com/v1") == "wss://api.openai.com/v1/live/sessions"
-    assert WIRE.headers("k") == {"Authorization": "Bearer k"}
+    assert WIRE.headers("https://api.openai.com/v1", "k") == {"Authorization": "Bearer k"}
+
+
+def test_a_deployment_at_azure_gets_its_key_as_a_key() -> None:
+    azure = "https://clinic.openai.azure.com/openai/v1"
+    assert WIRE.url(azure) == "wss://clinic.openai.azure.com/openai/v1/live/sessions"
+    assert WIRE.headers(azure, "k") == {"api-key": "k"}
+    for other in ("https://azure.com.evil.example/v1", "https://notazure.com/v1"):
+        assert WIRE.headers(other, "k") == {"Authorization": "Bearer k"}
