@@ -19,7 +19,7 @@ GET = """
            OR EXISTS (SELECT FROM call_keypad_entries k WHERE k.call_id = c.id) AS was_heard,
            EXISTS (SELECT FROM voicemails v WHERE v.call_id = c.id) AS left_message,
            EXISTS (SELECT FROM transfers x WHERE x.call_id = c.id AND x.connected_at IS NOT NULL) AS was_taken,
-           c.node IS NOT NULL AS has_process
+           c.node IS NOT NULL AS has_process, c.untranscribed_ms
       FROM calls c JOIN numbers n ON n.id = c.number_id JOIN organizations o ON o.org_id = c.org_id
      WHERE c.id = $1 AND c.ended_at IS NOT NULL AND n.missed_call_text IS NOT NULL
 """
@@ -49,6 +49,7 @@ class MissedCallRow:
     left_message: bool
     was_taken: bool
     has_process: bool
+    untranscribed_ms: int
 
 
 async def answered_by_text(tx: Tx, calls: Sequence[UUID]) -> list[tuple[UUID, UUID]]:

@@ -48,6 +48,8 @@ async def stream_ended(tx: Tx, state: CallStateRow, number: int, ended: runtime_
     # All turns of the stream are final now.
     await unfinished_turns.clear(tx, state.id, number)
     await usage.record_stream_end(tx, state, number, at)
+    if ended.untranscribed_ms:
+        await calls.add_untranscribed(tx, state.id, ended.untranscribed_ms)
     # The call was closed without what this stream has reported since.
     if state.ended_at is not None:
         await _correct_end(tx, state, number, ended)

@@ -156,6 +156,8 @@ class TurnSide(ModelSide):
 
     def caller_frame(self, payload: bytes, at_ms: int, now_ms: float, *, voiced: bool, speaking: bool) -> None:
         self.input_audio.frame(payload, at_ms, now_ms, voiced=voiced, speaking=speaking)
+        if voiced and self.input_audio.speaking:
+            self._transcript.caller_voiced()
 
     def no_frames(self, now_ms: float) -> None:
         self.input_audio.flush(now_ms)
@@ -248,9 +250,9 @@ class TurnSide(ModelSide):
                 self._caller_turn(event, now_ms, at_ms)
             case CallerText(_, text) if len(text) > MAX_TEXT_CHARS:
                 return TOO_MUCH
-            case CallerText(turn_id, text, used):
+            case CallerText(turn_id, text, used, failed):
                 self._report_usage(used)
-                self._transcript.caller_text(turn_id, text)
+                self._transcript.caller_text(turn_id, text, failed=failed)
                 self.input_audio.replay.release_turn(turn_id)
             case FunctionCalled(response_id):
                 said_ms = now_ms + self._voice.playout.remaining_ms(now_ms)

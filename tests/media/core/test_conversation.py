@@ -332,3 +332,25 @@ def test_a_long_answer_is_kept_only_until_it_was_heard(make_phone: Callable[...,
             kept, heard = max(kept, item.audio.kept - (item.generated - item.heard)), max(heard, item.heard)
     assert heard > 100_000, "it was heard"
     assert kept < 2_000, "of what was heard, less than a piece is kept"
+
+
+@pytest.mark.parametrize(
+    ("speaks_ms", "hangs_up_ms", "transcribe_ms"),
+    [(1_000, 800, 100), (1_000, 1_200, 100), (1_000, 4_000, 60_000), (1_000, 4_000, 100), (0, 1_000, 100)],
+)
+def test_the_end_tells_of_a_voice_whose_words_never_came(
+    make_phone: Callable[..., Phone], speaks_ms: int, hangs_up_ms: int, transcribe_ms: int
+) -> None:
+    phone = make_phone(BARE, transcribe_ms=transcribe_ms)
+    phone.after(1_000)
+    phone.speak(speaks_ms)
+    phone.after(hangs_up_ms)
+    phone.carrier.stop()
+    phone.after(100)
+    (ended,) = phone.told(CallEnded)
+    has_words = any(turn.text for turn in phone.told(TurnEnded) if turn.role == "caller")
+    assert ended.reason == "caller"
+    if speaks_ms and not has_words:
+        assert 400 <= ended.untranscribed_ms <= speaks_ms
+    else:
+        assert ended.untranscribed_ms == 0
