@@ -151,7 +151,6 @@ IS_CONTINUED_SINCE = """
            OR EXISTS (SELECT FROM transfers t WHERE t.call_id = calls.id AND t.ended_at IS NULL AND t.started_at > $2)
       FROM calls WHERE id = $1
 """
-ADD_UNTRANSCRIBED = "UPDATE calls SET untranscribed_ms = untranscribed_ms + $2 WHERE id = $1"
 SET_APOLOGIZED = "UPDATE calls SET apologized_at = $2 WHERE id = $1"
 EXTEND_TOKEN = "UPDATE calls SET token_expires_at = token_expires_at + make_interval(secs => $2) WHERE id = $1"
 CARRIER_ENDED = "UPDATE calls SET carrier_ended_at = coalesce(carrier_ended_at, now()) WHERE id = $1"
@@ -460,11 +459,6 @@ async def leave_stream(tx: Tx, id: UUID) -> None:
 async def is_continued_since(tx: Tx, id: UUID, at: datetime) -> bool:
     """Return whether the call was offered a stream or a dial after this time."""
     return bool(await tx.fetchval(IS_CONTINUED_SINCE, id, at))
-
-
-async def add_untranscribed(tx: Tx, id: UUID, ms: int) -> None:
-    """Add to the time for which the caller spoke in turns whose transcript never came."""
-    await tx.execute(ADD_UNTRANSCRIBED, id, ms)
 
 
 async def set_apologized(tx: Tx, id: UUID, at: datetime) -> None:

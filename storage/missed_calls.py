@@ -27,6 +27,7 @@ WAS_TEXTED = """
     SELECT EXISTS (SELECT FROM messages WHERE call_id = $1)
         OR EXISTS (SELECT FROM messages WHERE contact_e164 = $2 AND call_id IS NOT NULL AND created_at > $3)
 """
+ADD_UNTRANSCRIBED = "UPDATE calls SET untranscribed_ms = untranscribed_ms + $2 WHERE id = $1"
 SET_CALL = "UPDATE messages SET call_id = $2 WHERE id = $1"
 
 
@@ -71,3 +72,8 @@ async def was_texted(tx: Tx, call: UUID, contact_e164: str, since: datetime) -> 
 async def set_call(tx: Tx, message: UUID, call: UUID) -> None:
     """Store which call a text answers."""
     await tx.execute(SET_CALL, message, call)
+
+
+async def add_untranscribed(tx: Tx, call: UUID, ms: int) -> None:
+    """Add to the time for which a call's caller spoke in turns whose transcript never came."""
+    await tx.execute(ADD_UNTRANSCRIBED, call, ms)

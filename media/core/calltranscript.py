@@ -11,7 +11,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Final, Literal
 
-from media.core.audio import FRAME_MS
 from media.core.heardposition import Item
 from media.core.itemtexts import ItemText
 from media.core.latency import Latency
@@ -47,10 +46,6 @@ class _TranscriptEntry:
     # Its session is gone, and never transcribed it.
     orphaned: bool = field(compare=False, default=False)
     deadline_ms: float = field(compare=False, default=_NEVER)  # on the local clock
-    # Of the caller's voice, while the model hears the turn.
-    voiced_ms: int = field(compare=False, default=0)
-    # Its transcript came, with words or without.
-    transcribed: bool = field(compare=False, default=False)
 
     @property
     def heard(self) -> str:
@@ -101,13 +96,10 @@ class CallTranscript:
         "_texts",
         "_waiting",
         "live_turns",
-        "untranscribed_ms",
     )
 
     def __init__(self, plan: CallPlan, latency: Latency, emit: Emit) -> None:
         self.live_turns = LiveTurns(plan.under_way_ms)
-        # Of the caller's voice, in reported turns whose transcript never came.
-        self.untranscribed_ms = 0
         self._latency, self._emit = latency, emit
         self._deadline_ms = plan.patience.transcript_deadline_ms
         self._spoken: deque[tuple[Author, str]] = deque(plan.history, maxlen=HISTORY_TURNS)
@@ -135,23 +127,16 @@ class CallTranscript:
         if (turn := self._find(id)) is not None:
             turn.end_ms, turn.deadline_ms = max(turn.end_ms, end_ms), now_ms + self._deadline_ms
 
-    def caller_voiced(self) -> None:
-        """Count a frame of the caller's voice to the turn that they speak."""
-        for turn in reversed(self._waiting):
-            if turn.role == "caller":
-                turn.voiced_ms += FRAME_MS
-                break
-
     def caller_words(self, id: str, delta: str) -> None:
         """Add a piece of the transcript, which stands if the rest never comes."""
         if (turn := self._find(id)) is not None and not turn.done and len(turn.text) < HISTORY_CHARS:
             turn.text += delta
 
-    def caller_text(self, id: str, text: str, *, failed: bool = False) -> None:
-        """Set the final transcript; empty if no words were heard, or if the transcription has failed."""
+    def caller_text(self, id: str, text: str) -> None:
+        """Set the final transcript; empty if there is none."""
         if (turn := self._find(id)) is not None:
             turn.text = text.strip()
-            turn.done, turn.transcribed = True, not failed
+            turn.done = True
 
     # The agent's turns, and the texts of the items that they are made of.
 
@@ -280,8 +265,6 @@ class CallTranscript:
             self._spoken.append((turn.author, turn.text))
             return
         self._seq += 1
-        if role == "caller" and not turn.transcribed:
-            self.untranscribed_ms += turn.voiced_ms
         # A turn that is corrected or detected late never precedes those that are reported already.
         start_ms = self._reported_ms = max(turn.start_ms, self._reported_ms)
         end_ms = max(start_ms, turn.end_ms)

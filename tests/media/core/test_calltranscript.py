@@ -1,7 +1,5 @@
 from collections.abc import Callable
 
-import pytest
-
 from media.core.calltranscript import CallTranscript
 from media.core.heardposition import Item, ItemAudio
 from media.core.latency import Latency
@@ -73,34 +71,6 @@ def test_the_end_reports_what_is_left_in_the_order_of_speech() -> None:
     record.turns.caller_began("u", 100, 0)
     assert [role for _, role, _ in record.flushed()] == ["caller", "agent"]
     assert record.flushed() == []
-
-
-@pytest.mark.parametrize(
-    ("follows", "untranscribed_ms"),
-    [
-        (lambda turns: None, 60),
-        (lambda turns: turns.caller_ended("u", 400, 0), 60),
-        (lambda turns: turns.caller_text("u", "", failed=True), 60),
-        (lambda turns: turns.caller_text("u", ""), 0),
-        (lambda turns: turns.caller_text("u", "Hello."), 0),
-    ],
-)
-def test_the_voice_of_turns_without_a_transcript_is_counted(
-    follows: Callable[[CallTranscript], None], untranscribed_ms: int
-) -> None:
-    record = Record()
-    record.turns.caller_voiced()
-    record.turns.caller_began("earlier", 0, 0)
-    record.turns.caller_voiced()
-    record.turns.caller_text("earlier", "Hm.")
-    record.turns.agent_began("a", 50)
-    record.turns.caller_began("u", 100, 0)
-    for _ in range(3):
-        record.turns.caller_voiced()
-    follows(record.turns)
-    assert record.turns.untranscribed_ms == 0
-    record.flushed()
-    assert record.turns.untranscribed_ms == untranscribed_ms
 
 
 def test_a_new_session_learns_what_was_heard_even_if_it_is_not_reported() -> None:
