@@ -80,8 +80,10 @@ class Reports:
                 return self._numbered(at, **_spot(event, at))
             case Delta() | UnderWay() | ModelLost() | CommandReply() | MessageTaken():
                 return None
-            case CallEnded(reason, detail, at_ms):
-                ended = pb.StreamEnded(reason=reason, at_ms=_ms(at_ms), detail=detail or None)
+            case CallEnded(reason, detail, at_ms, untranscribed_ms):
+                ended = pb.StreamEnded(
+                    reason=reason, at_ms=_ms(at_ms), detail=detail or None, untranscribed_ms=_ms(untranscribed_ms)
+                )
                 return self._numbered(at, ended=ended)
 
     def delta(self, delta: Delta, at: datetime) -> pb.CallDelta:

@@ -118,12 +118,14 @@ LATENCIES = f"""
      GROUP BY GROUPING SETS ((day, measure, band), (measure, band))
      ORDER BY band
 """
-# Tags change after a call: they are counted by themselves, so that calls without one cost nothing.
+# Tags change after a call: they are counted by themselves, so that calls without one cost nothing.  A tag has its call's time; said of
+# both, neither's rows outside the span are read.
 TAGS = f"""
     SELECT t.tag, count(*) AS calls, count(c.answered_at) AS answered,
            coalesce(sum(extract(epoch FROM c.ended_at - c.answered_at)::bigint), 0)::bigint AS talk_seconds
       FROM call_tags t JOIN calls c ON c.id = t.call_id
-     WHERE c.ended_at IS NOT NULL AND t.called_at >= $1 AND t.called_at < $2 AND ($3::uuid IS NULL OR c.flow_id = $3)
+     WHERE c.ended_at IS NOT NULL AND t.called_at >= $1 AND t.called_at < $2 AND c.created_at >= $1 AND c.created_at < $2
+       AND ($3::uuid IS NULL OR c.flow_id = $3)
      GROUP BY 1 ORDER BY 2 DESC, 1 LIMIT {MOST_TAGS}
 """
 # A limited member has no list of contacts, and to count those of their calls and texts reads all of these.

@@ -19,7 +19,7 @@ GET = """
            OR EXISTS (SELECT FROM call_keypad_entries k WHERE k.call_id = c.id) AS was_heard,
            EXISTS (SELECT FROM voicemails v WHERE v.call_id = c.id) AS left_message,
            EXISTS (SELECT FROM transfers x WHERE x.call_id = c.id AND x.connected_at IS NOT NULL) AS was_taken,
-           c.node IS NOT NULL AS has_process
+           c.node IS NOT NULL AS has_process, c.untranscribed_ms
       FROM calls c JOIN numbers n ON n.id = c.number_id JOIN organizations o ON o.org_id = c.org_id
      WHERE c.id = $1 AND c.ended_at IS NOT NULL AND n.missed_call_text IS NOT NULL
 """
@@ -27,6 +27,7 @@ WAS_TEXTED = """
     SELECT EXISTS (SELECT FROM messages WHERE call_id = $1)
         OR EXISTS (SELECT FROM messages WHERE contact_e164 = $2 AND call_id IS NOT NULL AND created_at > $3)
 """
+ADD_UNTRANSCRIBED = "UPDATE calls SET untranscribed_ms = untranscribed_ms + $2 WHERE id = $1"
 SET_CALL = "UPDATE messages SET call_id = $2 WHERE id = $1"
 
 
@@ -49,6 +50,7 @@ class MissedCallRow:
     left_message: bool
     was_taken: bool
     has_process: bool
+    untranscribed_ms: int
 
 
 async def answered_by_text(tx: Tx, calls: Sequence[UUID]) -> list[tuple[UUID, UUID]]:
@@ -70,3 +72,8 @@ async def was_texted(tx: Tx, call: UUID, contact_e164: str, since: datetime) -> 
 async def set_call(tx: Tx, message: UUID, call: UUID) -> None:
     """Store which call a text answers."""
     await tx.execute(SET_CALL, message, call)
+
+
+async def add_untranscribed(tx: Tx, call: UUID, ms: int) -> None:
+    """Add to the time for which a call's caller spoke in turns whose transcript never came."""
+    await tx.execute(ADD_UNTRANSCRIBED, call, ms)

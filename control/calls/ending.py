@@ -38,7 +38,7 @@ from control.usage import callentries as usage
 from control.voicemail.messageparts import KEEP
 from hum.clock import now
 from hum.v1 import calls_pb2, runtime_pb2
-from storage import calls, unfinished_turns, voicemails
+from storage import calls, missed_calls, unfinished_turns, voicemails
 from storage.calls import CallStateRow
 from storage.db import Db, Tx
 
@@ -48,6 +48,8 @@ async def stream_ended(tx: Tx, state: CallStateRow, number: int, ended: runtime_
     # All turns of the stream are final now.
     await unfinished_turns.clear(tx, state.id, number)
     await usage.record_stream_end(tx, state, number, at)
+    if ended.untranscribed_ms:
+        await missed_calls.add_untranscribed(tx, state.id, ended.untranscribed_ms)
     # The call was closed without what this stream has reported since.
     if state.ended_at is not None:
         await _correct_end(tx, state, number, ended)

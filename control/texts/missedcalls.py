@@ -35,6 +35,8 @@ REASONS = frozenset(
         "stream_lost",
     }
 )
+#: Of the caller's voice, in turns that the model heard: the sound of a handset that is put down is shorter.
+SPOKEN_MS = 200
 #: Ends that control assumes of a call whose media process has not reported its last stream's, nor perhaps what was said in it.
 ASSUMED = frozenset({"control_away", "stream_lost"})
 #: The variables that have a value for each caller.
@@ -59,6 +61,8 @@ class EndedCall:
     was_taken: bool
     #: A media process got the call and did not say that it lost or left the stream.
     has_process: bool
+    #: Of the caller's voice, in turns whose transcript never came.
+    untranscribed_ms: int
 
 
 def may_be_missed(direction: str, reason: str) -> bool:
@@ -70,10 +74,12 @@ def is_missed(call: EndedCall, now: datetime) -> bool:
     """Tell whether a call's caller reached nobody, so that they get a text.
 
     A number that the network says is forged is another person's: they did not call.  What was said in a call whose end is assumed may
-    be reported later, with its end (`call.corrected`).
+    be reported later, with its end (`call.corrected`).  A caller who hung up before their words were written down has spoken; one
+    whose call ended otherwise has perhaps spoken to nobody.
     """
     is_unknown = call.has_process and call.reason in ASSUMED
-    reached = is_unknown or call.was_heard or call.left_message or call.was_taken
+    has_spoken = call.was_heard or (call.reason == "caller" and call.untranscribed_ms >= SPOKEN_MS)
+    reached = is_unknown or has_spoken or call.left_message or call.was_taken
     return (
         may_be_missed(call.direction, call.reason)
         and call.origin == "phone"

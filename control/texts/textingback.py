@@ -95,6 +95,7 @@ def _ended(call: MissedCallRow) -> EndedCall:
         left_message=call.left_message,
         was_taken=call.was_taken,
         has_process=call.has_process,
+        untranscribed_ms=call.untranscribed_ms,
     )
 
 

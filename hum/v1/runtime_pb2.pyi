@@ -2259,6 +2259,7 @@ class StreamEnded(message.Message):
     REASON_FIELD_NUMBER: builtins.int
     AT_MS_FIELD_NUMBER: builtins.int
     DETAIL_FIELD_NUMBER: builtins.int
+    UNTRANSCRIBED_MS_FIELD_NUMBER: builtins.int
     reason: builtins.str
     """`caller`, `agent`, `hang_up`, `max_duration`, `idle`, `model_lost`, `model_refused`, `carrier_protocol`,
     `carrier_lost`, `drained`; `message_taken`, `no_message`, `message_failed` of a mailbox; `transfer`, `voicemail` when
@@ -2271,16 +2272,19 @@ class StreamEnded(message.Message):
     at_ms: builtins.int
     detail: builtins.str
     """The error message, if the stream ended with an error."""
+    untranscribed_ms: builtins.int
+    """For how long the caller was heard to speak in turns whose transcript never came."""
     def __init__(
         self,
         *,
         reason: builtins.str = ...,
         at_ms: builtins.int = ...,
         detail: builtins.str | None = ...,
+        untranscribed_ms: builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = typing.Literal["_detail", b"_detail", "detail", b"detail"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = typing.Literal["_detail", b"_detail", "at_ms", b"at_ms", "detail", b"detail", "reason", b"reason"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = typing.Literal["_detail", b"_detail", "at_ms", b"at_ms", "detail", b"detail", "reason", b"reason", "untranscribed_ms", b"untranscribed_ms"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__detail: _TypeAlias = typing.Literal["detail"]  # noqa: Y015
     _WhichOneofArgType__detail: _TypeAlias = typing.Literal["_detail", b"_detail"]  # noqa: Y015

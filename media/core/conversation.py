@@ -476,7 +476,8 @@ class Conversation(Talk):
         self._voice.flush(now_ms)
         at_ms = self._clock.call_ms(now_ms)
         self._model.end(now_ms)
-        self._actions.append(Report(CallEnded(outcome.reason, outcome.detail, at_ms)))
+        ended = CallEnded(outcome.reason, outcome.detail, at_ms, self._model.untranscribed_ms)
+        self._actions.append(Report(ended))
         self._actions.append(Leave(outcome))
 
     def _advance_due(self) -> None:

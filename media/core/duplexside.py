@@ -190,6 +190,10 @@ class DuplexSide(ModelSide):
     def caller_turns(self) -> int:
         return 0  # no filler covers a wait: the model does
 
+    @property
+    def untranscribed_ms(self) -> int:
+        return 0  # it tells of a turn by its words alone
+
     def waited_since_ms(self) -> float:
         return _NEVER if self.speech.closed else self.reconnect_budget.outage_since_ms
 

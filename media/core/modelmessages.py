@@ -122,11 +122,12 @@ class CallerWords(msgspec.Struct, frozen=True):
 
 
 class CallerText(msgspec.Struct, frozen=True):
-    """The whole transcript of a caller's turn, empty if there is none, and what it used."""
+    """The whole transcript of a caller's turn, empty if there is none, and what it used; `failed`: what was said is unknown."""
 
     turn_id: str
     text: str = ""
     used: ModelUsed | None = None
+    failed: bool = False
 
 
 class ResponseBegan(msgspec.Struct, frozen=True):

@@ -133,6 +133,11 @@ class ModelSide(metaclass=ABCMeta):
     def caller_turns(self) -> int:
         """The number of the caller's turns that were owed a response."""
 
+    @property
+    @abstractmethod
+    def untranscribed_ms(self) -> int:
+        """How long the caller was heard to speak in turns whose transcript never came."""
+
     @abstractmethod
     def waited_since_ms(self) -> float:
         """Return since when the caller has been waiting, for a response or the model's return; infinity if for neither."""

@@ -40,6 +40,7 @@ from media.core.session import OPENED_LATE
 from media.core.turngate import TurnGate
 from media.core.turnsession import TurnSession
 from media.core.types import Report
+from media.core.untranscribed import Untranscribed
 from media.core.voice import Voice
 
 _NEVER: Final = float("inf")
@@ -48,7 +49,7 @@ _NEVER: Final = float("inf")
 class TurnSide(ModelSide):
     """The model's side of a call that takes turns; its public attributes are parts that may be used directly."""
 
-    __slots__ = ("_transcript", "_turn_session", "input_audio", "replies", "responses")
+    __slots__ = ("_transcript", "_turn_session", "_untranscribed", "input_audio", "replies", "responses")
 
     def __init__(
         self,
@@ -63,6 +64,7 @@ class TurnSide(ModelSide):
         self.responses = self.replies.responses
         self.input_audio = InputAudioBuffer(session, clock, voice.latency)
         self._turn_session, self._transcript = session, voice.transcript
+        self._untranscribed = Untranscribed()
         super().__init__(plan, session, self.replies, voice, recording_pauses)
 
     # The session.
@@ -141,6 +143,10 @@ class TurnSide(ModelSide):
         return self.input_audio.speaking
 
     @property
+    def untranscribed_ms(self) -> int:
+        return self._untranscribed.ms
+
+    @property
     def caller_turns(self) -> int:
         return self.responses.turns
 
@@ -156,6 +162,8 @@ class TurnSide(ModelSide):
 
     def caller_frame(self, payload: bytes, at_ms: int, now_ms: float, *, voiced: bool, speaking: bool) -> None:
         self.input_audio.frame(payload, at_ms, now_ms, voiced=voiced, speaking=speaking)
+        if voiced and self.input_audio.speaking:
+            self._untranscribed.voiced()
 
     def no_frames(self, now_ms: float) -> None:
         self.input_audio.flush(now_ms)
@@ -248,8 +256,11 @@ class TurnSide(ModelSide):
                 self._caller_turn(event, now_ms, at_ms)
             case CallerText(_, text) if len(text) > MAX_TEXT_CHARS:
                 return TOO_MUCH
-            case CallerText(turn_id, text, used):
+            case CallerText(turn_id, text, used, failed):
                 self._report_usage(used)
+                # One that comes too late for its turn changes nothing.
+                if not failed and self._transcript.start_ms(turn_id) is not None:
+                    self._untranscribed.transcribed(turn_id)
                 self._transcript.caller_text(turn_id, text)
                 self.input_audio.replay.release_turn(turn_id)
             case FunctionCalled(response_id):
@@ -317,6 +328,7 @@ class TurnSide(ModelSide):
         match event:
             case CallerBegan(turn_id, session_ms):
                 input_audio.turn_began()
+                self._untranscribed.turn_began(turn_id)
                 turn_gate.update_turn(True, now_ms)
                 self._caller_began(turn_id, input_audio.session_clock.call_ms(session_ms), now_ms)
                 if not self._voice.playout.sounds:

@@ -309,11 +309,15 @@ class FlowSwitched:
 
 @dataclass(frozen=True, slots=True)
 class CallEnded:
-    """`reason` is a reason code (`StreamEnded.reason`); `detail` says what was wrong, if anything was."""
+    """`reason` is a reason code (`StreamEnded.reason`); `detail` says what was wrong, if anything was.
+
+    `untranscribed_ms` is the caller's voice in turns whose transcript never came.
+    """
 
     reason: str
     detail: str
     at_ms: int
+    untranscribed_ms: int = 0
 
 
 Event = (

@@ -85,7 +85,7 @@ class RealtimeWire(ModelWire):
             case rt.InputTranscriptCompleted(item_id, text):
                 return CallerText(item_id, text, usage.of_transcription(self._model.transcription, event.usage))
             case rt.InputTranscriptFailed(item_id):
-                return CallerText(item_id)
+                return CallerText(item_id, failed=True)
             case rt.SpeechStarted(item_id, session_ms):
                 return CallerBegan(item_id, session_ms)
             case rt.SpeechStopped(item_id, session_ms):

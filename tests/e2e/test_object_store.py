@@ -1,9 +1,10 @@
-"""Calls whose recordings live in a bucket: the media plane is on another machine than control."""
+"""Calls and texts whose files live in a bucket: the media plane is on another machine than control."""
 
 import asyncio
 import io
 import wave
 from collections.abc import Iterator
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from hum.objects.bucket import Bucket, open_bucket
 from hum.settings import ControlSettings
 from sandbox.openai import Script
 from sandbox.twilio import say
-from tests.e2e.conftest import House
+from tests.e2e.conftest import CALLER, NUMBER, House
 from tests.e2e.test_inbound_call import LISTEN
 from tests.e2e.test_voicemail import BEEPED, HASH, MESSAGE, MORE, closed, item, samples
 from tests.support import objectstore
@@ -107,3 +108,45 @@ async def test_a_message_that_is_left_is_transcribed_from_the_bucket_and_deleted
     async with patience():
         while await bucket.list_paths(beginning):
             await asyncio.sleep(0.05)
+
+
+PNG = b"\x89PNG\r\n\x1a\npicture"
+
+
+async def texts_of(house: House, thread: str, *statuses: str) -> list[dict[str, Any]]:
+    """The texts of a conversation with their files, oldest first, once they have these statuses."""
+    path = f"/api/sms/conversations/{thread}/messages"
+    async with patience():
+        while True:
+            texts: list[dict[str, Any]] = (await house.http.get(path)).raise_for_status().json()["messages"]
+            is_stored = all(file["status"] == "stored" for text in texts for file in text["media"])
+            if is_stored and sorted(text["status"] for text in texts) == sorted(statuses):
+                return sorted(texts, key=lambda text: str(text["created_at"]))
+            await asyncio.sleep(0.05)
+
+
+async def test_pictures_of_texts_are_sent_and_received_by_way_of_the_bucket(house: House, store: Store) -> None:
+    await house.answer_with()
+    (number,) = (await house.http.get("/api/numbers")).json()["numbers"]
+    await house.http.patch(f"/api/numbers/{number['id']}", json={"sms_enabled": True})
+    upload = await house.http.post(
+        "/api/sms/uploads", content=PNG, headers={"Content-Type": "application/octet-stream"}
+    )
+    sent = {"body": "Your form", "upload_ids": [upload.raise_for_status().json()["id"]], "honor_quiet_hours": False}
+    thread = await house.http.post(
+        "/api/sms/conversations",
+        json={"twilio_number_id": number["id"], "contact_e164": CALLER, "initial_message": sent},
+    )
+    id = thread.raise_for_status().json()["id"]
+    await texts_of(house, id, "delivered")
+    (arrived,) = house.carrier.texts_to(CALLER)
+    assert [(file.content_type, file.content) for file in arrived.media] == [("image/png", PNG)]
+    house.carrier.text(NUMBER, CALLER, "And my card", ("image/png", PNG * 2))
+    texts = await texts_of(house, id, "delivered", "received")
+    shown = [(await house.http.get(text["media"][0]["url"])).raise_for_status().content for text in texts]
+    assert shown == [PNG, PNG * 2]
+    bucket = bucket_of(house, store)
+    organization = (await house.http.get("/api/me")).json()["organization"]["id"]
+    objects = await bucket.list_paths(f"{organization}/texts/")
+    assert {sha256(await bucket.load(path)).digest() for path in objects} == {sha256(one).digest() for one in shown}
+    assert not [path for path in house.home.rglob("*") if path.is_file() and path.read_bytes()[:8] == PNG[:8]]

@@ -17,6 +17,7 @@ import pytest
 
 from hum import ids
 from hum.clock import now
+from hum.contract.principal import Limits
 from storage import analytics, call_events, call_records, contacts, erasures, events, outbound, sends, text_attempts
 from storage.analytics import AnalyticsSpan
 from storage.call_records import CallFilter, Query
@@ -51,9 +52,12 @@ class Planner:
     org: UUID
     plans: list[str] = field(default_factory=list)
 
-    async def ask(self, question: Callable[[Tx], Awaitable[object]], role: str = "hum_app") -> str:
+    async def ask(
+        self, question: Callable[[Tx], Awaitable[object]], role: str = "hum_app", limits: Limits | None = None
+    ) -> str:
         self.plans.clear()
-        await self.connection.execute(f"BEGIN; SET LOCAL ROLE {role}; SET LOCAL hum.org_id = '{self.org}'")
+        limiting = "" if limits is None else f"; SET LOCAL hum.limited_numbers = '{{{limits.numbers[0]}}}'"
+        await self.connection.execute(f"BEGIN; SET LOCAL ROLE {role}; SET LOCAL hum.org_id = '{self.org}'{limiting}")
         await question(self.connection)  # type: ignore[arg-type]  # a connection does what a pool's does
         await self.connection.execute("ROLLBACK")
         return "\n".join(self.plans)
@@ -172,11 +176,12 @@ def whole(plan: str) -> list[str]:
 
 
 @pytest.mark.strain
-async def test_figures_by_tag_read_an_index(planner: Planner) -> None:
+@pytest.mark.parametrize("limits", [None, Limits((ids.new(),), ())], ids=["everything", "limited"])
+async def test_figures_by_tag_read_the_calls_of_their_span_alone(planner: Planner, limits: Limits | None) -> None:
     hour = AnalyticsSpan(datetime(2026, 1, 1, 5, tzinfo=UTC), datetime(2026, 1, 1, 6, tzinfo=UTC), "UTC", None)
-    plan = await planner.ask(lambda tx: analytics.tags(tx, hour))
-    assert "call_tags_page" in plan and "calls_pkey on calls c " in plan, plan
-    assert not re.search(r"Seq Scan on (calls c|call_tags t) ", plan), plan
+    plan = await planner.ask(lambda tx: analytics.tags(tx, hour), limits=limits)
+    assert re.search(r"Index Cond: .*created_at >= .*created_at < ", plan), plan
+    assert not re.search(r"Seq Scan on (calls|call_tags) |hashed SubPlan", plan), plan
 
 
 #: Every call as an order that is due.

@@ -92,6 +92,8 @@ test("calls are found by what the address says, and numbers blocked with a way b
 });
 
 test("a caller who hides their number and leaves a message is named and marked so", async ({ admin, outside }) => {
+  // A call with its mailbox, and two pages in each size and theme.
+  test.setTimeout(180_000);
   const { page } = admin;
   const day = new Date(Date.now() + 3 * 86_400_000).toLocaleDateString("en-US", { weekday: "short", timeZone: "UTC" }).toLowerCase();
   const { e164 } = await clinic(admin, { voicemail_enabled: true, business_hours_json: { weekly: { [day]: [["09:00", "09:15"]] } } });

@@ -74,9 +74,9 @@ const TONES: Record<Tone, string> = {
 
 export function Badge({ tone = "plain", children, isLive = false }: { tone?: Tone; children: ReactNode; isLive?: boolean }) {
   return (
-    <span className={`inline-flex h-5 items-center gap-1.5 rounded-full px-2 text-xs font-medium whitespace-nowrap ${TONES[tone]}`}>
+    <span className={`inline-flex h-5 max-w-full items-center gap-1.5 rounded-full px-2 text-xs font-medium whitespace-nowrap ${TONES[tone]}`}>
       {isLive && <span aria-hidden className="size-1.5 animate-[hum-pulse_1.6s_infinite] rounded-full bg-current" />}
-      {children}
+      {typeof children === "string" ? <span className="truncate">{children}</span> : children}
     </span>
   );
 }

@@ -21,6 +21,7 @@ CLOSED = EndedCall(
     left_message=False,
     was_taken=False,
     has_process=False,
+    untranscribed_ms=0,
 )
 HUNG_UP = replace(CLOSED, reason="caller")
 
@@ -50,6 +51,13 @@ HUNG_UP = replace(CLOSED, reason="caller")
         (replace(HUNG_UP, reason="idle"), False),
         (replace(HUNG_UP, reason="a new one"), False),
         (replace(HUNG_UP, was_heard=True), False),
+        # Hung up before a transcript came.
+        (replace(HUNG_UP, untranscribed_ms=missedcalls.SPOKEN_MS - 20), True),
+        (replace(HUNG_UP, untranscribed_ms=missedcalls.SPOKEN_MS), False),
+        (replace(HUNG_UP, untranscribed_ms=60_000), False),
+        # Spoke, perhaps to nobody.
+        (replace(CLOSED, reason="model_lost", untranscribed_ms=60_000), True),
+        (replace(CLOSED, reason="drained", untranscribed_ms=60_000), True),
         (replace(HUNG_UP, left_message=True), False),
         (replace(HUNG_UP, was_taken=True), False),
         (replace(HUNG_UP, ended_at=NOW - timedelta(hours=6)), False),

@@ -6,6 +6,7 @@ import pytest
 
 from media.core.commands import EndCall, Watch
 from media.core.legmessages import Audio, Broken, Digit, HangUp, Leave, Mark
+from media.core.modelmessages import CallerText
 from media.core.plans import Prompt, PromptKind
 from media.core.types import (
     AnnouncementPlayed,
@@ -332,3 +333,36 @@ def test_a_long_answer_is_kept_only_until_it_was_heard(make_phone: Callable[...,
             kept, heard = max(kept, item.audio.kept - (item.generated - item.heard)), max(heard, item.heard)
     assert heard > 100_000, "it was heard"
     assert kept < 2_000, "of what was heard, less than a piece is kept"
+
+
+@pytest.mark.parametrize(
+    ("hangs_up_ms", "transcribe_ms", "untranscribed"),
+    [(800, 100, True), (1_200, 100, True), (4_000, 60_000, True), (9_000, 60_000, True), (4_000, 100, False)],
+)
+def test_the_end_tells_of_a_voice_whose_words_never_came(
+    make_phone: Callable[..., Phone], hangs_up_ms: int, transcribe_ms: int, untranscribed: bool
+) -> None:
+    phone = make_phone(BARE, transcribe_ms=transcribe_ms)
+    phone.after(1_000)
+    phone.speak(1_000)
+    phone.after(hangs_up_ms)
+    phone.carrier.stop()
+    phone.after(100)
+    (ended,) = phone.told(CallEnded)
+    assert ended.reason == "caller"
+    assert 400 <= ended.untranscribed_ms <= 1_000 if untranscribed else ended.untranscribed_ms == 0
+
+
+@pytest.mark.parametrize(("failed", "untranscribed"), [(True, True), (False, False)])
+def test_a_transcription_that_failed_is_none_and_an_empty_one_is(
+    make_phone: Callable[..., Phone], failed: bool, untranscribed: bool
+) -> None:
+    phone = make_phone(BARE, transcribe_ms=60_000)
+    phone.after(1_000)
+    phone.speak(1_000)
+    phone.after(1_800)
+    phone.carry(phone.talk.from_model(CallerText("item_1", failed=failed), phone.world.now))
+    phone.carrier.stop()
+    phone.after(100)
+    (ended,) = phone.told(CallEnded)
+    assert (ended.untranscribed_ms > 0) is untranscribed

@@ -192,7 +192,7 @@ def test_what_is_no_json_is_no_event_though_its_type_is_unused(payload: bytes) -
         (wire("input_audio_buffer.committed", item_id="u"), TurnCommitted("u")),
         (wire("conversation.item.input_audio_transcription.delta", item_id="u", delta="x"), CallerWords("u", "x")),
         (wire("conversation.item.input_audio_transcription.completed", item_id="u", transcript="x", usage={"type": "duration", "seconds": 2}), CallerText("u", "x", ModelUsed("gpt-4o-transcribe", transcribed_ms=2_000))),
-        (wire("conversation.item.input_audio_transcription.failed", item_id="u"), CallerText("u")),
+        (wire("conversation.item.input_audio_transcription.failed", item_id="u"), CallerText("u", failed=True)),
         (wire("response.created", response={"id": "r"}), ResponseBegan("r")),
         (wire("response.output_item.added", response_id="r", item={"id": "i", "type": "message"}), ItemBegan("r", "i")),
         (wire("response.output_item.added", response_id="r", item={"id": "i", "type": "function_call", "name": "f"}), FunctionNamed("i", "f")),

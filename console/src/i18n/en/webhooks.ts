@@ -73,6 +73,8 @@ export default {
   receiver: "Who receives it",
   ownServer: "Your own server",
   ownServerLead: "It gets each event as JSON. Verify the signature before you trust it.",
+  /** Names and instructions of receivers that the platform knows, where they are said otherwise than by itself. */
+  receivers: {} as Readonly<Record<string, { title?: string; lead: string }>>,
   verifyGuide: "How to verify it",
   secretTitle: "The signing secret",
   secretLead: "It is shown this once. Keep it where your server finds it.",

@@ -1,3 +1,4 @@
+import { useState } from "react";
 import { useChange } from "@/api/acts";
 import { type Schemas, api, data } from "@/api/client";
 import { useMe } from "@/api/me";
@@ -17,21 +18,22 @@ export function EmailChoices({ organization }: { organization: string }) {
   const t = useTexts("account");
   const isAdmin = useMe().role === "admin";
   const query = useThing(KEY, (signal) => data(api.GET("/api/me/notifications", { signal })));
-  const save = useChange(
-    (body: Patch) => {
-      const before = queryClient.getQueryData<Notifications>(KEY);
-      if (before) queryClient.setQueryData(KEY, { ...before, ...Object.fromEntries(Object.entries(body).filter(([, value]) => value !== null)) });
-      return data(api.PATCH("/api/me/notifications", { body }));
+  // A switch that waited for the query's cache would be put back for a moment by the click itself.
+  const [turned, setTurned] = useState<Partial<Notifications>>({});
+  const save = useChange((body: Patch) => data(api.PATCH("/api/me/notifications", { body })), [], {
+    onDone: (saved, values) => {
+      queryClient.setQueryData(KEY, saved);
+      setTurned((before) => Object.fromEntries(Object.entries(before).filter(([kind]) => !(kind in values))));
     },
-    [],
-    {
-      onDone: (saved) => queryClient.setQueryData(KEY, saved),
-      onError: () => {
-        void queryClient.invalidateQueries({ queryKey: KEY });
-        return false;
-      },
+    onError: () => {
+      setTurned({});
+      return false;
     },
-  );
+  });
+  const turn = (kind: (typeof KINDS)[number], isOn: boolean): void => {
+    setTurned((before) => ({ ...before, [kind]: isOn }));
+    save.mutate({ [kind]: isOn });
+  };
   return (
     <Card
       title={t.notifications}
@@ -50,7 +52,7 @@ export function EmailChoices({ organization }: { organization: string }) {
             <div className="mt-2">
               {KINDS.map((kind) => {
                 const isForAdmins = kind !== "voicemails" && !isAdmin;
-                return <Switch key={kind} label={t[kind]} hint={isForAdmins ? t.adminsOnly : undefined} disabled={isForAdmins} checked={chosen[kind]} onChange={(event) => save.mutate({ [kind]: event.target.checked })} />;
+                return <Switch key={kind} label={t[kind]} hint={isForAdmins ? t.adminsOnly : undefined} disabled={isForAdmins} checked={turned[kind] ?? chosen[kind]} onChange={(event) => turn(kind, event.target.checked)} />;
               })}
             </div>
           </>

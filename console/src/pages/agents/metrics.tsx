@@ -2,7 +2,7 @@ import { getRouteApi, useNavigate } from "@tanstack/react-router";
 import { type Schemas, api, data } from "@/api/client";
 import { useThing } from "@/api/queries";
 import { useTexts } from "@/i18n";
-import { clockTime, count, longDay, percent } from "@/lib/format";
+import { clockTime, count, dayName, longDay, percent } from "@/lib/format";
 import { SelectField } from "@/ui/field";
 import { Card, Empty, Loaded, Skeleton } from "@/ui/layout";
 import { BarChart3 } from "lucide-react";
@@ -76,6 +76,7 @@ function DayBars({ figures }: { figures: Figures }) {
   const t = useTexts("agents");
   const most = Math.max(1, ...figures.days.map((each) => each.figures.calls));
   const width = 100 / figures.days.length;
+  const [first, last] = [figures.days[0], figures.days.at(-1)];
   return (
     <figure>
       <svg viewBox="0 0 100 32" preserveAspectRatio="none" className="h-32 w-full" role="img" aria-label={t.metrics.byDayOf(count(most))}>
@@ -93,14 +94,14 @@ function DayBars({ figures }: { figures: Figures }) {
         })}
       </svg>
       <figcaption className="mt-1 flex justify-between text-xs text-dim tabular">
-        <span>{figures.days[0]?.date}</span>
+        <span>{first && dayName(first.date)}</span>
         <span>
           <span aria-hidden className="mr-1 inline-block size-2 rounded-sm bg-accent" />
           {t.metrics.answered}
           <span aria-hidden className="mr-1 ml-3 inline-block size-2 rounded-sm bg-line-strong" />
           {t.metrics.notAnswered}
         </span>
-        <span>{figures.days.at(-1)?.date}</span>
+        <span>{last && dayName(last.date)}</span>
       </figcaption>
     </figure>
   );

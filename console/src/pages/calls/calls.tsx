@@ -154,10 +154,10 @@ function useColumns(): readonly Column<Call>[] {
     () => [
       { key: "party", title: t.party, width: "minmax(7rem, 2.8fr)", cell: (call) => <Party call={call} name={partyName(call)} /> },
       { key: "agent", title: t.agent, width: "minmax(6rem, 1.1fr)", isWide: true, cell: (call) => <span className="text-dim">{flowName(call.flow_id) ?? "–"}</span> },
-      { key: "status", title: t.status, width: "minmax(5.5rem, 7.5rem)", narrowWidth: "5.25rem", cell: (call) => <StatusBadge status={call.status} /> },
+      { key: "status", title: t.status, width: "minmax(5.5rem, 7.5rem)", narrowWidth: "6.25rem", cell: (call) => <StatusBadge status={call.status} /> },
       { key: "outcome", title: t.outcome, width: "minmax(5rem, 0.9fr)", isWide: true, cell: (call) => call.outcome_label ?? <span className="text-dim">–</span> },
       { key: "summary", title: t.summary, width: "minmax(6rem, 2.4fr)", isWide: true, cell: (call) => <span className="text-dim">{call.summary_text}</span> },
-      { key: "tags", title: t.tags, width: "minmax(4rem, 0.9fr)", isWide: true, cell: (call) => <Tags tags={call.tags} /> },
+      { key: "tags", title: t.tags, width: "minmax(6.25rem, 0.9fr)", isWide: true, cell: (call) => <Tags tags={call.tags} /> },
       { key: "length", title: t.length, width: "4.2rem", isRight: true, isWide: true, cell: (call) => <Duration call={call} /> },
       { key: "when", title: t.when, width: "minmax(7.75rem, 8.5rem)", narrowWidth: "6.75rem", isRight: true, cell: (call) => <Time at={call.created_at} /> },
     ],
@@ -186,10 +186,10 @@ function Tags({ tags }: { tags: readonly string[] }) {
   const [first, ...rest] = tags;
   if (!first) return null;
   return (
-    <span className="flex items-center gap-1" title={tags.join(", ")}>
-      <Badge>
-        <span className="max-w-28 truncate">{first}</span>
-      </Badge>
+    <span className="flex min-w-0 items-center gap-1" title={tags.join(", ")}>
+      <span className="flex max-w-32 min-w-0">
+        <Badge>{first}</Badge>
+      </span>
       {rest.length > 0 && <span className="text-xs text-dim">+{rest.length}</span>}
     </span>
   );

@@ -48,7 +48,7 @@ function useColumns(onRemove: (member: Member) => void, onSees: (member: Member)
         </>
       ),
     },
-    { key: "role", title: t.role, width: "minmax(10rem, 11rem)", cell: (row) => <RoleCell member={row} /> },
+    { key: "role", title: t.role, width: "minmax(10rem, 11rem)", narrowWidth: "11rem", cell: (row) => <RoleCell member={row} /> },
     ...(isAdmin
       ? [{ key: "sees", title: t.sees, width: "minmax(8rem, 1fr)", cell: (row: Member) => (row.role === "admin" ? t.seesEverything : <SeesButton member={row} onOpen={onSees} />) }]
       : []),

@@ -73,12 +73,12 @@ export function NewWebhook() {
                   className="rounded-control border border-line px-2.5 py-1.5 hover:bg-hover aria-pressed:border-accent aria-pressed:bg-accent-soft aria-pressed:text-accent"
                   onClick={() => setValues(withPreset(values, each))}
                 >
-                  {each?.title ?? t.ownServer}
+                  {each ? (t.receivers[each.name]?.title ?? each.title) : t.ownServer}
                 </button>
               ))}
             </div>
             <p className="mt-3 text-dim">
-              {preset?.instructions ?? t.ownServerLead} {values.format === "event" && <GuideLink to="/guides/webhooks#verify">{t.verifyGuide}</GuideLink>}
+              {preset ? (t.receivers[preset.name]?.lead ?? preset.instructions) : t.ownServerLead} {values.format === "event" && <GuideLink to="/guides/webhooks#verify">{t.verifyGuide}</GuideLink>}
             </p>
           </Card>
         </div>
