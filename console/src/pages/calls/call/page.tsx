@@ -49,7 +49,7 @@ function CallView({ call: record }: { call: CallDetail }) {
   usePeaks(call.id, "calls", url !== null); // they come while the player's code does
   const { tab = "transcript", at_ms: atMs } = callRoute.useSearch();
   useEffect(() => {
-    if (playback && atMs !== undefined) playback.audio.addEventListener("loadedmetadata", () => playback.seek(atMs), { once: true });
+    if (playback && atMs !== undefined) playback.seek(atMs);
   }, [playback, atMs]);
   const name = usePartyName();
   return (
