@@ -112,7 +112,7 @@ test("a conversation is put off, closed, and opened by undo, by keys alone", asy
   await expect(page.getByRole("textbox", { name: /^Write to/ })).toBeVisible();
 });
 
-test("a sentence that was heard as an opt-out is undone at once, and the carrier's own block is not", async ({ admin, outside }) => {
+test("a sentence that was heard as an opt-out is undone after a question, and the carrier's own block is not", async ({ admin, outside }) => {
   const { page } = admin;
   const number = await textNumber(admin);
   const from = stranger();
@@ -122,6 +122,12 @@ test("a sentence that was heard as an opt-out is undone at once, and the carrier
   await expect(page.getByText("Opted out by these words: “No more texts, please”")).toBeVisible();
   await admin.isRightInEverySize();
   await page.getByRole("button", { name: "Undo the opt-out" }).click();
+  const asked = page.getByRole("dialog", { name: /^Text .* again\?$/ });
+  await expect(asked).toContainText("Only if the contact has asked for it.");
+  await page.keyboard.press("Escape");
+  await expect(page.getByText("Opted out by these words: “No more texts, please”")).toBeVisible();
+  await page.getByRole("button", { name: "Undo the opt-out" }).click();
+  await asked.getByRole("button", { name: "Opt in" }).click();
   await expect(page.getByRole("textbox", { name: /^Write to/ })).toBeVisible();
   await outside.text(from, number.e164, "STOP");
   await expect(page.getByText("The carrier refuses texts too, until the contact's handset sends START.")).toBeVisible();
