@@ -85,6 +85,8 @@ export default {
     loop: "a machine seems to answer",
     model_failed: "the model failed",
   } as Record<string, string>,
+  aiWaitsForUs: (at: string) => `The AI answers when you open, ${at}.`,
+  aiWaitsForThem: (at: string) => `The AI answers when it is day at the contact, ${at}.`,
   resumeAi: "Let the AI answer",
   pauseAi: "Pause the AI",
   aiResumed: "The AI answers here again.",

@@ -85,6 +85,8 @@ const texts: Sections["inbox"] = {
     loop: "parece que contesta una máquina",
     model_failed: "el modelo falló",
   },
+  aiWaitsForUs: (at: string) => `La IA contesta cuando abran, ${at}.`,
+  aiWaitsForThem: (at: string) => `La IA contesta cuando sea de día donde está el contacto, ${at}.`,
   resumeAi: "Dejar que conteste la IA",
   pauseAi: "Pausar la IA",
   aiResumed: "La IA vuelve a contestar aquí.",

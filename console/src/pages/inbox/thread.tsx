@@ -16,6 +16,7 @@ import { AssignDialog, SnoozeDialog } from "./actions";
 import { Composer } from "./composer";
 import { HistoryView } from "./history-view";
 import { nameOf } from "./names";
+import { useTextingHours } from "./quiet-hours";
 import { type Conversation, markRead, useClose, useConversation, useHistory, useMembers, usePatch } from "./queries";
 import { Side } from "./side";
 
@@ -190,6 +191,19 @@ function Head({ conversation, isSideOpen, onSide, onPanel }: { conversation: Con
   );
 }
 
+/** A text came outside the hours in which texts may leave: when the AI answers it, and what it waits for. */
+function AiWaits({ conversation, until }: { conversation: Conversation; until: string }) {
+  const t = useTexts("inbox");
+  const at = exactTime(until, useZone());
+  const hours = useTextingHours({ conversation_id: conversation.id });
+  return (
+    <p role="status" className="flex items-center gap-2 px-4 py-1.5">
+      <Bot size={14} aria-hidden className="shrink-0 text-dim" />
+      <span className="min-w-0 flex-1">{hours?.held_by === "recipient_hours" ? t.aiWaitsForThem(at) : t.aiWaitsForUs(at)}</span>
+    </p>
+  );
+}
+
 /** Snoozed until when, and whether the AI is silent and why: what one has to know before one writes. */
 function StateLine({ conversation, onResume, onWake }: { conversation: Conversation; onResume: () => void; onWake: () => void }) {
   const t = useTexts("inbox");
@@ -198,7 +212,8 @@ function StateLine({ conversation, onResume, onWake }: { conversation: Conversat
   const now = useNow();
   const isSnoozed = until !== null && Date.parse(until) > now;
   const pause = conversation.ai_paused ? t.aiPaused(t.pauseReasons[conversation.ai_paused_reason ?? ""] ?? conversation.ai_paused_reason ?? "") : null;
-  if (!isSnoozed && !pause) return null;
+  const waits = conversation.ai_answers_at !== null && Date.parse(conversation.ai_answers_at) > now && !conversation.opted_out;
+  if (!isSnoozed && !pause && !waits) return null;
   return (
     <div className="divide-y divide-line border-t border-line text-[13px]">
       {isSnoozed && (
@@ -210,6 +225,7 @@ function StateLine({ conversation, onResume, onWake }: { conversation: Conversat
           </Button>
         </p>
       )}
+      {waits && <AiWaits conversation={conversation} until={conversation.ai_answers_at ?? ""} />}
       {pause && (
         <p className="flex items-center gap-2 px-4 py-1.5">
           <BotOff size={14} aria-hidden className="shrink-0 text-dim" />
