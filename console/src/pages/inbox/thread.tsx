@@ -51,6 +51,7 @@ function Opened({ id }: { id: string }) {
 function Shown({ conversation, history }: { conversation: Conversation; history: ReturnType<typeof useHistory> }) {
   const t = useTexts("inbox");
   const [isSideOpen, setSideOpen] = useState(false);
+  const closeSide = useCallback(() => setSideOpen(false), []);
   const composer = useRef<HTMLTextAreaElement>(null);
   const scheduled = (history.data?.messages ?? []).filter((each) => each.status === "scheduled").length;
   const [panel, setPanel] = useState<Panel | null>(null);
@@ -69,9 +70,10 @@ function Shown({ conversation, history }: { conversation: Conversation; history:
         <HistoryView conversation={conversation} history={history} />
         <Composer conversation={conversation} history={history.data} field={composer} />
       </section>
+      {isSideOpen && <Beside onClose={closeSide} />}
       <aside aria-label={t.about} className={`min-h-0 w-80 shrink-0 flex-col overflow-auto border-l border-line bg-surface max-xl:fixed max-xl:inset-y-0 max-xl:right-0 max-xl:z-30 max-xl:w-full max-xl:max-w-sm max-xl:shadow-float ${isSideOpen ? "flex" : "hidden xl:flex"}`}>
         <div className="flex justify-end px-2 pt-2 xl:hidden">
-          <IconButton label={t.closePanel} icon={X} onClick={() => setSideOpen(false)} />
+          <IconButton label={t.closePanel} icon={X} onClick={closeSide} />
         </div>
         <Side conversation={conversation} />
       </aside>
@@ -82,6 +84,18 @@ function Shown({ conversation, history }: { conversation: Conversation; history:
       </Confirm>
     </>
   );
+}
+
+/** Around the panel where it lies over the thread: a click there closes it, and so does Escape. */
+function Beside({ onClose }: { onClose: () => void }) {
+  useEffect(() => {
+    const pressed = (event: KeyboardEvent): void => {
+      if (event.key === "Escape" && !event.defaultPrevented && !document.querySelector('[role="dialog"]')) onClose();
+    };
+    addEventListener("keydown", pressed);
+    return () => removeEventListener("keydown", pressed);
+  }, [onClose]);
+  return <button type="button" aria-hidden tabIndex={-1} className="fixed inset-0 z-20 xl:hidden" onClick={onClose} />;
 }
 
 /** One function for ever that does what the newest one does. */
