@@ -36,7 +36,7 @@ export default {
   previous: "Previous conversation",
   ours: "Sent by us",
   media: "A file",
-  noMessages: "No messages",
+  noMessages: "Nothing sent yet",
   draft: "Draft",
   optedOut: "Opted out",
   closed: "Closed",

@@ -36,7 +36,7 @@ const texts: Sections["inbox"] = {
   previous: "Conversación anterior",
   ours: "Enviado por nosotros",
   media: "Un archivo",
-  noMessages: "Sin mensajes",
+  noMessages: "Aún no se ha enviado nada",
   draft: "Borrador",
   optedOut: "De baja",
   closed: "Cerrada",
