@@ -45,7 +45,7 @@ test("on a phone, hours show their AM and PM", async ({ admin }) => {
   const { page } = admin;
   await admin.api("PATCH", "/api/organization", { business_hours_json: { weekly: { mon: [["07:00", "19:00"]] } } });
   await page.setViewportSize({ width: 390, height: 844 });
-  await admin.go("/settings/hours");
+  await admin.go("/settings?tab=hours");
   const cut = await page.getByLabel("Monday: opens", { exact: true }).evaluate((box: HTMLInputElement) => {
     const shown = box.offsetWidth;
     box.style.width = "auto";

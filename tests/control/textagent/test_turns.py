@@ -216,7 +216,11 @@ async def test_who_looks_sees_when_the_ai_answers_and_new_hours_hold_at_once(des
     assert await desk.take() == []
     later = opens + timedelta(hours=2)
     span = [[f"{later:%H:%M}", f"{later + timedelta(minutes=30):%H:%M}"]]
-    await change(business_hours_json=json.dumps({"weekly": dict.fromkeys(("mon", "tue", "wed", "thu", "fri", "sat", "sun"), span)}))
+    await change(
+        business_hours_json=json.dumps(
+            {"weekly": dict.fromkeys(("mon", "tue", "wed", "thu", "fri", "sat", "sun"), span)}
+        )
+    )
     assert await desk.take() == ["hours"]
     async with desk.db.tenant(desk.org) as tx:
         assert (await inbox.get(tx, thread)).ai_answers_at == later
