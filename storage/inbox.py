@@ -18,7 +18,8 @@ SHOWN = """
     c.unread_count, c.last_message_at, c.last_message_preview, c.last_message_direction, c.flow_id,
     EXISTS (SELECT FROM opt_outs x
              WHERE x.org_id = c.org_id AND x.contact_e164 = c.contact_e164 AND x.opted_out) AS opted_out,
-    c.active_at, c.created_at, c.campaign_only
+    c.active_at, c.created_at, c.campaign_only,
+    CASE WHEN c.turn_pending_since = c.turn_due_at AND c.turn_due_at > now() THEN c.turn_due_at END AS ai_answers_at
 """
 GET = f"SELECT {SHOWN} FROM conversations c LEFT JOIN contacts k ON k.id = c.contact_id WHERE c.id = $1"
 # A plan for each set of filters: each has an index in the list's order, and a generic plan would use none.
@@ -122,6 +123,8 @@ class ThreadRow:
     created_at: datetime
     #: Only a campaign has opened it, and nobody has answered since.
     campaign_only: bool
+    #: A turn of the AI waits for hours until then.
+    ai_answers_at: datetime | None
 
 
 @dataclass(frozen=True, slots=True)

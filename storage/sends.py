@@ -150,6 +150,14 @@ DEFER = """
                         source = coalesce(source, 'quiet_hours')
      WHERE id = $1
 """
+# Campaigns' texts are left: they may be very many, and are checked again when they are due.
+RECHECK = """
+    UPDATE messages SET due_at = greatest(scheduled_at, $2)
+     WHERE id = ANY (ARRAY(
+               SELECT id FROM messages
+                WHERE org_id = $1 AND status = 'scheduled' AND lane = 0 AND held_by IS NOT NULL AND due_at > $2
+                ORDER BY id FOR NO KEY UPDATE))
+"""
 # Includes numbers that no worker has ever sent from.
 WAITING = f"""{_due_numbers}
     SELECT coalesce(extract(epoch FROM now() - min(due_at)), 0)::float8 FROM (
@@ -273,6 +281,11 @@ async def of_campaign(tx: Tx, number_e164: str, campaign: UUID, limit: int) -> l
 async def begin(tx: Tx, attempts: Sequence[UUID], messages: Sequence[UUID], accounts: Sequence[str]) -> None:
     """Begin an attempt at each of these locked messages: they are no longer due."""
     await tx.execute(BEGIN, attempts, messages, accounts)
+
+
+async def recheck(tx: Tx, org: UUID, at: datetime) -> None:
+    """Make the texts due that wait for hours, campaigns' excepted: they are deferred again if it is still closed."""
+    await tx.execute(RECHECK, org, at)
 
 
 async def defer(tx: Tx, id: UUID, until: datetime, held_by: str | None) -> None:

@@ -37,7 +37,20 @@ SCHEDULE_ALL = """
       FROM unnest($1::uuid[], $2::interval[]) AS each (id, debounce)
      WHERE c.id = each.id
 """
-POSTPONE = "UPDATE conversations SET turn_pending_since = $2, turn_due_at = $2 WHERE id = $1 AND turn_due_at IS NULL"
+# A turn that waits for hours is pending from when it is due; the inbox shows it, so it is told of.
+POSTPONE = """
+    WITH postponed AS (
+        UPDATE conversations SET turn_pending_since = $2, turn_due_at = $2 WHERE id = $1 AND turn_due_at IS NULL
+        RETURNING org_id, id)
+    INSERT INTO inbox_changes (org_id, conversation_id) SELECT org_id, id FROM postponed
+"""
+# In the order in which inbound texts lock a number's threads.
+RECHECK = """
+    UPDATE conversations SET turn_pending_since = $2, turn_due_at = $2
+     WHERE id = ANY (ARRAY(
+               SELECT id FROM conversations WHERE org_id = $1 AND turn_due_at > $2 AND turn_pending_since = turn_due_at
+                ORDER BY number_e164, contact_e164 FOR NO KEY UPDATE))
+"""
 DUE = """
     SELECT c.id, c.org_id FROM conversations c
      WHERE c.turn_due_at <= $1
@@ -243,6 +256,11 @@ async def schedule_all(tx: Tx, debounces: Mapping[UUID, timedelta], at: datetime
 async def postpone(tx: Tx, conversation: UUID, until: datetime) -> None:
     """Schedule a turn at that time, unless one is scheduled already."""
     await tx.execute(POSTPONE, conversation, until)
+
+
+async def recheck(tx: Tx, org: UUID, at: datetime) -> None:
+    """Make the turns due that wait for hours: they wait again if it is still closed."""
+    await tx.execute(RECHECK, org, at)
 
 
 async def due(tx: Tx, at: datetime, limit: int) -> list[tuple[UUID, UUID]]:

@@ -173,7 +173,7 @@ class IdentityServicer:
         before = await identity.organization(ctx.tx, ctx.organization, lock=True)
         merged = masks.masked(present(before), request.organization, request.update_mask.paths)
         after = _row(cast("pb.Organization", merged), before)
-        await usecases.update_organization(ctx.tx, ctx.principal, before, after)
+        await usecases.update_organization(ctx.tx, ctx.principal, before, after, now())
         return pb.UpdateOrganizationResponse(organization=present(after))
 
     async def ListApiKeys(self, request: pb.ListApiKeysRequest, ctx: TransactionContext) -> pb.ListApiKeysResponse:

@@ -17,7 +17,7 @@ from hum.contract.principal import Principal
 from hum.ids import Kind
 from hum.plans import FREE
 from hum.v1 import events_pb2
-from storage import audit, billing, calls, events, identity, sessions
+from storage import audit, billing, calls, events, identity, sends, sessions, text_runs
 from storage.db import Db, Tx
 from storage.identity import ApiKeyRow, OrganizationRow, OwnRequestRow
 
@@ -261,8 +261,15 @@ async def _append(ctx: TransactionContext, action: str, subject: str) -> None:
     await append_action(ctx.tx, ctx.principal.org_id, ctx.principal, action, subject, (), ctx.request_id)
 
 
-async def update_organization(tx: Tx, principal: Principal, before: OrganizationRow, after: OrganizationRow) -> None:
-    """Change an organization.  Raises InvalidRequest for new facts of the business that are more than agents read."""
+def _texting_hours(row: OrganizationRow) -> tuple[object, ...]:
+    """Return what the hours depend on that texts wait for (`control.texts.quiethours`)."""
+    return row.time_zone, row.business_hours_json, row.quiet_hours_enabled, row.recipient_hours_enabled
+
+
+async def update_organization(
+    tx: Tx, principal: Principal, before: OrganizationRow, after: OrganizationRow, at: datetime
+) -> None:
+    """Change an organization; what waits for its hours follows new ones at once.  Raises InvalidRequest for new facts of the business that are more than agents read."""
     new_facts = after.business_identity_json
     if new_facts == before.business_identity_json:
         new_facts = None
@@ -270,4 +277,7 @@ async def update_organization(tx: Tx, principal: Principal, before: Organization
         place, reason = problem
         raise InvalidRequest([FieldError(f"organization.business_identity_json{place}", reason)])
     await identity.update_organization(tx, after)
+    if _texting_hours(before) != _texting_hours(after):
+        await text_runs.recheck(tx, principal.org_id, at)
+        await sends.recheck(tx, principal.org_id, at)
     await events.append(tx, principal.org_id, principal.org_id, events_pb2.OrganizationUpdatedEvent(by=principal.name))

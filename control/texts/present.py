@@ -35,6 +35,7 @@ def conversation(row: ThreadRow) -> pb.Conversation:
         opted_out=row.opted_out,
         created_at=timestamp(row.created_at),
         campaign_only=row.campaign_only,
+        ai_answers_at=timestamp(row.ai_answers_at),
     )
 
 

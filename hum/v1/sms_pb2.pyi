@@ -203,6 +203,7 @@ class Conversation(message.Message):
     OPTED_OUT_FIELD_NUMBER: builtins.int
     CREATED_AT_FIELD_NUMBER: builtins.int
     CAMPAIGN_ONLY_FIELD_NUMBER: builtins.int
+    AI_ANSWERS_AT_FIELD_NUMBER: builtins.int
     id: builtins.str
     twilio_number_id: builtins.str
     """Null once the organization has given the number up."""
@@ -237,6 +238,10 @@ class Conversation(message.Message):
     def last_message_at(self) -> timestamp_pb2.Timestamp: ...
     @builtins.property
     def created_at(self) -> timestamp_pb2.Timestamp: ...
+    @builtins.property
+    def ai_answers_at(self) -> timestamp_pb2.Timestamp:
+        """When the AI answers a text that came outside the hours in which texts may leave; null if none waits for them."""
+
     def __init__(
         self,
         *,
@@ -258,10 +263,11 @@ class Conversation(message.Message):
         opted_out: builtins.bool = ...,
         created_at: timestamp_pb2.Timestamp | None = ...,
         campaign_only: builtins.bool = ...,
+        ai_answers_at: timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = typing.Literal["_ai_paused", b"_ai_paused", "_ai_paused_reason", b"_ai_paused_reason", "_assignee_id", b"_assignee_id", "_flow_id", b"_flow_id", "_last_message_preview", b"_last_message_preview", "_twilio_number_id", b"_twilio_number_id", "ai_paused", b"ai_paused", "ai_paused_reason", b"ai_paused_reason", "assignee_id", b"assignee_id", "contact", b"contact", "created_at", b"created_at", "flow_id", b"flow_id", "last_message_at", b"last_message_at", "last_message_preview", b"last_message_preview", "snoozed_until", b"snoozed_until", "twilio_number_id", b"twilio_number_id"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = typing.Literal["_ai_paused", b"_ai_paused", "_ai_paused_reason", b"_ai_paused_reason", "_assignee_id", b"_assignee_id", "_flow_id", b"_flow_id", "_last_message_preview", b"_last_message_preview", "_twilio_number_id", b"_twilio_number_id", "ai_answers_at", b"ai_answers_at", "ai_paused", b"ai_paused", "ai_paused_reason", b"ai_paused_reason", "assignee_id", b"assignee_id", "contact", b"contact", "created_at", b"created_at", "flow_id", b"flow_id", "last_message_at", b"last_message_at", "last_message_preview", b"last_message_preview", "snoozed_until", b"snoozed_until", "twilio_number_id", b"twilio_number_id"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = typing.Literal["_ai_paused", b"_ai_paused", "_ai_paused_reason", b"_ai_paused_reason", "_assignee_id", b"_assignee_id", "_flow_id", b"_flow_id", "_last_message_preview", b"_last_message_preview", "_twilio_number_id", b"_twilio_number_id", "ai_paused", b"ai_paused", "ai_paused_reason", b"ai_paused_reason", "assignee_id", b"assignee_id", "campaign_only", b"campaign_only", "contact", b"contact", "contact_e164", b"contact_e164", "created_at", b"created_at", "flow_id", b"flow_id", "id", b"id", "last_message_at", b"last_message_at", "last_message_direction", b"last_message_direction", "last_message_preview", b"last_message_preview", "number_e164", b"number_e164", "opted_out", b"opted_out", "snoozed_until", b"snoozed_until", "status", b"status", "twilio_number_id", b"twilio_number_id", "unread_count", b"unread_count"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = typing.Literal["_ai_paused", b"_ai_paused", "_ai_paused_reason", b"_ai_paused_reason", "_assignee_id", b"_assignee_id", "_flow_id", b"_flow_id", "_last_message_preview", b"_last_message_preview", "_twilio_number_id", b"_twilio_number_id", "ai_answers_at", b"ai_answers_at", "ai_paused", b"ai_paused", "ai_paused_reason", b"ai_paused_reason", "assignee_id", b"assignee_id", "campaign_only", b"campaign_only", "contact", b"contact", "contact_e164", b"contact_e164", "created_at", b"created_at", "flow_id", b"flow_id", "id", b"id", "last_message_at", b"last_message_at", "last_message_direction", b"last_message_direction", "last_message_preview", b"last_message_preview", "number_e164", b"number_e164", "opted_out", b"opted_out", "snoozed_until", b"snoozed_until", "status", b"status", "twilio_number_id", b"twilio_number_id", "unread_count", b"unread_count"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__ai_paused: _TypeAlias = typing.Literal["ai_paused"]  # noqa: Y015
     _WhichOneofArgType__ai_paused: _TypeAlias = typing.Literal["_ai_paused", b"_ai_paused"]  # noqa: Y015

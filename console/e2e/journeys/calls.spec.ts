@@ -25,8 +25,16 @@ test("a call is followed live, and heard afterwards", async ({ admin, outside })
 
   // Afterwards the same page plays it; a sentence is a place in the recording.
   await expect(page.getByRole("button", { name: "Play", exact: true })).toBeVisible({ timeout: 30_000 });
+  const player = page.getByRole("region", { name: "Recording" });
+  await expect(player.getByText(/^0:00 \/ 0:[0-9]*[1-9]/)).toBeVisible();
+  await player.getByRole("button", { name: "Forward 5 seconds" }).click();
+  await expect(player.getByText(/^0:05 \/ /)).toBeVisible();
+  // The audit log names who listened, not who opened the page.
+  const listened = async (): Promise<number> => (await admin.api<{ entries: unknown[] }>("GET", "/api/audit-log?action=getRecording")).entries.length;
+  expect(await listened()).toBe(0);
   await page.getByRole("button", { name: /^Play from 0:0[1-9]/ }).first().click();
   await expect(page.getByRole("button", { name: "Pause" })).toBeVisible();
+  await expect.poll(listened).toBeGreaterThan(0);
   await page.keyboard.press("p");
   await expect(page.getByRole("button", { name: "Play", exact: true })).toBeVisible();
 

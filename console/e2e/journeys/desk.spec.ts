@@ -55,6 +55,8 @@ test("a live call is transferred, another taken over", async ({ admin, outside }
   await page.getByRole("dialog").getByLabel("Number", { exact: true }).or(page.getByRole("dialog").getByPlaceholder("+13175550123")).first().fill(colleague);
   await page.getByRole("dialog").getByRole("button", { name: "Transfer" }).click();
   await expect.poll(async () => (await first.call()).transfers.map((each) => each.to), { timeout: 20_000 }).toEqual([colleague]);
+  const { user } = await admin.api<{ user: { name: string | null; email: string } }>("GET", "/api/me");
+  await expect(page.getByText(`Asked for by ${user.name ?? user.email}`)).toBeVisible();
   await first.end();
   const second = await live(admin, outside, e164);
   await page.getByRole("button", { name: "Take over" }).click();
@@ -93,6 +95,14 @@ test("a call that is over is tagged and noted with ways back, its caller named a
   await expect.poll(notes).toEqual([]);
   await page.getByRole("button", { name: "Undo" }).last().click();
   await expect.poll(notes).toEqual(["Call her back on Monday."]);
+
+  // On paper it has its day, whose it was, and what colleagues made of it.
+  const { organization } = await admin.api<{ organization: { name: string } }>("GET", "/api/me");
+  await page.evaluate(() => dispatchEvent(new Event("beforeprint")));
+  const paper = page.getByRole("region", { name: "The call on paper" });
+  for (const said of [organization.name, String(new Date().getFullYear()), "follow-up", "Call her back on Monday."]) await expect(paper).toContainText(said);
+  await page.evaluate(() => dispatchEvent(new Event("afterprint")));
+  await expect(paper).toBeHidden();
 
   await page.getByRole("button", { name: "More" }).click();
   await page.getByRole("menuitem", { name: "Make a contact" }).click();

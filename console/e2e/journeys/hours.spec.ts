@@ -41,6 +41,20 @@ test("a text outside of hours waits if its writer says so", async ({ admin }) =>
   await expect.poll(async () => (await messages()).find((each) => each.body === "Please call us now.")?.status).toMatch(/queued|sent|delivered/);
 });
 
+test("on a phone, hours show their AM and PM", async ({ admin }) => {
+  const { page } = admin;
+  await admin.api("PATCH", "/api/organization", { business_hours_json: { weekly: { mon: [["07:00", "19:00"]] } } });
+  await page.setViewportSize({ width: 390, height: 844 });
+  await admin.go("/settings?tab=hours");
+  const cut = await page.getByLabel("Monday: opens", { exact: true }).evaluate((box: HTMLInputElement) => {
+    const shown = box.offsetWidth;
+    box.style.width = "auto";
+    return box.offsetWidth - shown;
+  });
+  expect(cut, "no narrower than what it shows").toBeLessThanOrEqual(0);
+  await admin.isRightInEverySize();
+});
+
 test("a first text outside of hours asks too", async ({ admin }) => {
   const { page } = admin;
   await textNumber(admin);

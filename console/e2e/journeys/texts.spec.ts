@@ -112,7 +112,23 @@ test("a conversation is put off, closed, and opened by undo, by keys alone", asy
   await expect(page.getByRole("textbox", { name: /^Write to/ })).toBeVisible();
 });
 
-test("a sentence that was heard as an opt-out is undone at once, and the carrier's own block is not", async ({ admin, outside }) => {
+test("a text that comes while it is closed says when the AI answers, and new hours hold at once", async ({ admin, outside }) => {
+  const { page } = admin;
+  const number = await textNumber(admin, { system_prompt: "You answer texts for a dental clinic." });
+  const day = new Date(Date.now() + 3 * 86_400_000).toLocaleDateString("en-US", { weekday: "short", timeZone: "UTC" }).toLowerCase();
+  await admin.api("PATCH", "/api/organization", { business_hours_json: { weekly: { [day]: [["07:00", "19:00"]] } }, quiet_hours_enabled: true });
+  await outside.text(stranger(), number.e164, "Hello, what is your address?");
+  await admin.go("/inbox");
+  await page.getByRole("link", { name: /what is your address/ }).click();
+  const waits = page.getByText(/^The AI answers when you open, .*7:00/);
+  await expect(waits).toBeVisible({ timeout: 30_000 });
+  await admin.isRightInEverySize();
+  await admin.api("PATCH", "/api/organization", { business_hours_json: null });
+  await expect(page.getByRole("log").getByText("AI", { exact: true })).toBeVisible({ timeout: 30_000 });
+  await expect(waits).toBeHidden();
+});
+
+test("a sentence that was heard as an opt-out is undone after a question, and the carrier's own block is not", async ({ admin, outside }) => {
   const { page } = admin;
   const number = await textNumber(admin);
   const from = stranger();
@@ -122,6 +138,12 @@ test("a sentence that was heard as an opt-out is undone at once, and the carrier
   await expect(page.getByText("Opted out by these words: “No more texts, please”")).toBeVisible();
   await admin.isRightInEverySize();
   await page.getByRole("button", { name: "Undo the opt-out" }).click();
+  const asked = page.getByRole("dialog", { name: /^Text .* again\?$/ });
+  await expect(asked).toContainText("Only if the contact has asked for it.");
+  await page.keyboard.press("Escape");
+  await expect(page.getByText("Opted out by these words: “No more texts, please”")).toBeVisible();
+  await page.getByRole("button", { name: "Undo the opt-out" }).click();
+  await asked.getByRole("button", { name: "Opt in" }).click();
   await expect(page.getByRole("textbox", { name: /^Write to/ })).toBeVisible();
   await outside.text(from, number.e164, "STOP");
   await expect(page.getByText("The carrier refuses texts too, until the contact's handset sends START.")).toBeVisible();

@@ -3,17 +3,21 @@
 import asyncio
 import json
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
 from control.clients.openai import ModelError
+from control.identity.usecases import update_organization
 from control.texts import turns, writing
 from control.texts.writing import TextDraft
 from hum import ids
 from hum.clock import now
+from hum.contract.principal import Principal
 from hum.ids import Kind
-from storage import conversations, flows
+from storage import conversations, flows, identity, inbox
 from tests.control.textagent.conftest import Desk, call, closed_now
 from tests.control.texts.conftest import CONTACT
 
@@ -185,6 +189,46 @@ async def test_outside_the_hours_the_answer_waits_and_the_model_does_too(desk: D
     (thread,) = await desk.rows("SELECT turn_due_at FROM conversations")
     assert thread["turn_due_at"] == opens and desk.model.asked == []
     assert await desk.rows("SELECT FROM text_runs") == []
+
+
+async def test_who_looks_sees_when_the_ai_answers_and_new_hours_hold_at_once(desk: Desk) -> None:
+    opens = await closed_now(desk)
+    thread = await desk.hear("Hello?")
+    async with desk.db.tenant(desk.org) as tx:
+        assert (await inbox.get(tx, thread)).ai_answers_at is None
+    await desk.take()
+    async with desk.db.tenant(desk.org) as tx:
+        assert (await inbox.get(tx, thread)).ai_answers_at == opens
+        held = await writing.write(tx, await desk.thread(tx), TextDraft("You are booked.", "human"), now())
+        assert (held.held_by, held.due_at) == ("organization_hours", opens)
+        told = "SELECT count(*) FROM inbox_changes WHERE conversation_id = $1"
+        before = await tx.fetchval(told, thread)
+
+    principal = Principal(desk.org, "admin", (), None, None, None, "test")
+
+    async def change(**fields: Any) -> None:
+        async with desk.db.tenant(desk.org) as tx:
+            row = await identity.organization(tx, desk.org, lock=True)
+            await update_organization(tx, principal, row, replace(row, **fields), now())
+
+    # Another name changes no hours; other hours that are closed, too, let it wait on, until they open.
+    await change(name="Lakeside")
+    assert await desk.take() == []
+    later = opens + timedelta(hours=2)
+    span = [[f"{later:%H:%M}", f"{later + timedelta(minutes=30):%H:%M}"]]
+    await change(
+        business_hours_json=json.dumps(
+            {"weekly": dict.fromkeys(("mon", "tue", "wed", "thu", "fri", "sat", "sun"), span)}
+        )
+    )
+    assert await desk.take() == ["hours"]
+    async with desk.db.tenant(desk.org) as tx:
+        assert (await inbox.get(tx, thread)).ai_answers_at == later
+        assert await tx.fetchval(told, thread) > before
+    await change(business_hours_json=None)
+    assert await desk.take() == [None] and await desk.sent() == ["You are booked.", "Certainly."]
+    (due,) = await desk.rows("SELECT due_at <= now() AS is_due FROM messages WHERE id = $1", held.id)
+    assert due["is_due"]
 
 
 async def test_a_reply_that_is_too_long_is_written_again_and_never_two_texts(desk: Desk) -> None:

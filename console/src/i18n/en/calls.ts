@@ -135,7 +135,7 @@ export default {
   blockedEmpty: "Nobody is blocked",
   blockedEmptyLead: "Block a number here, or on the page of one of its calls.",
   block: "Block a number",
-  blockLead: "Its calls are refused at once, and no agent calls it.",
+  blockLead: "Its calls are refused at once, its texts are kept under Closed without an answer, and no agent calls it.",
   blockIt: "Block it",
   why: "Reason",
   whyHint: "For your colleagues.",

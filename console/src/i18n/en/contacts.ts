@@ -119,7 +119,7 @@ export default {
   block: "Block",
   unblock: "Unblock",
   blocked: "Blocked",
-  blockLead: "A blocked number is turned away before an agent answers.",
+  blockLead: "A blocked number is turned away before an agent answers; its texts are kept under Closed, without an answer.",
   blockedDone: "Blocked.",
   unblockedDone: "Unblocked.",
   undo: "Undo",

@@ -135,7 +135,7 @@ const texts: Sections["calls"] = {
   blockedEmpty: "No hay nadie bloqueado",
   blockedEmptyLead: "Bloquee un número aquí o en la página de una de sus llamadas.",
   block: "Bloquear un número",
-  blockLead: "Sus llamadas se rechazan enseguida, y ningún agente lo llama.",
+  blockLead: "Sus llamadas se rechazan enseguida, sus mensajes quedan en Cerradas sin respuesta, y ningún agente lo llama.",
   blockIt: "Bloquearlo",
   why: "Motivo",
   whyHint: "Para sus compañeros.",

@@ -119,7 +119,7 @@ const texts: Sections["contacts"] = {
   block: "Bloquear",
   unblock: "Desbloquear",
   blocked: "Bloqueado",
-  blockLead: "Un número bloqueado se rechaza antes de que conteste un agente.",
+  blockLead: "Un número bloqueado se rechaza antes de que conteste un agente; sus mensajes quedan en Cerradas, sin respuesta.",
   blockedDone: "Bloqueado.",
   unblockedDone: "Desbloqueado.",
   undo: "Deshacer",

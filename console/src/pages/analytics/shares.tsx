@@ -38,7 +38,7 @@ export function Shares({ title, shares, total }: { title: string; shares: Share[
                 <td className="tabular px-3 text-right">{count(each.calls)}</td>
                 <td className="tabular px-3 text-right">{total ? percent(each.calls / total) : "–"}</td>
                 <td className="tabular px-3 text-right">{each.calls ? percent(each.answered / each.calls) : "–"}</td>
-                <td className="tabular px-3 pr-4 text-right">{each.answered ? clockTime(each.talk_seconds / each.answered) : "–"}</td>
+                <td className="tabular px-3 pr-4 text-right">{each.answered ? clockTime(Math.round(each.talk_seconds / each.answered)) : "–"}</td>
               </tr>
             ))}
           </tbody>

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { readSheet } from "@/lib/sheet";
-import { type Audience, countOf, firstOf, pagesOf, partsOf, previewOf, recipientsOf, usedVariables, variablesOf } from "./audience";
+import { type Audience, countOf, firstOf, pagesOf, partsOf, previewOf, recipientsOf, unfilled, usedVariables, variablesOf } from "./audience";
 
 const sheet: Audience = { kind: "sheet", name: "a.csv", phoneAt: 1, sheet: readSheet("First name,Phone,Due date\nAna,'+13175550001,Friday\nBen,,Monday\nCy,317-555-0002,\n") };
 
@@ -24,5 +24,9 @@ describe("an audience", () => {
 
 describe("a text's variables", () => {
   it("are found, each once", () => expect(usedVariables("Hi {{first_name|there}}, {{ org.name }} {{first_name}}")).toEqual(["first_name", "org.name"]));
+  it("are unsent without a value, unless another word stands for it", () => {
+    expect(unfilled("Hi {{first_name|there}}, {{due}} {{contact.name}} {{place}}", ["place"])).toEqual({ unsent: ["due"], worded: ["first_name"] });
+    expect(unfilled("Hi {{first_name|there}}", ["first_name"])).toEqual({ unsent: [], worded: [] });
+  });
   it("are filled in, or their other word", () => expect(previewOf("Hi {{first_name|there}} {{due}} {{x}}", { due: "Friday" })).toBe("Hi there Friday {{x}}"));
 });

@@ -57,9 +57,16 @@ export function pagesOf<R>(list: readonly R[], size = PAGE): R[][] {
   return Array.from({ length: Math.ceil(list.length / size) }, (_, at) => list.slice(at * size, (at + 1) * size));
 }
 
-/** Variables of a text: `{{name}}`, `{{contact.name|there}}`. */
-export function usedVariables(body: string): string[] {
-  return [...new Set([...body.matchAll(/\{\{\s*([\w.]+)\s*(?:\|[^}]*)?\}\}/g)].map((match) => match[1] as string))];
+/** Variables of a text, `{{name}}` and `{{contact.name|there}}`; of one kind alone if `hasWord` says so. */
+export function usedVariables(body: string, hasWord?: boolean): string[] {
+  const found = [...body.matchAll(/\{\{\s*([\w.]+)\s*(\|[^}]*)?\}\}/g)].filter((match) => hasWord === undefined || hasWord === (match[2] !== undefined));
+  return [...new Set(found.map((match) => match[1] as string))];
+}
+
+/** The recipients' own variables of a text that no column brings: `unsent` stop it, for `worded` everybody reads the other word. */
+export function unfilled(body: string, columns: readonly string[]): { unsent: string[]; worded: string[] } {
+  const missing = (hasWord: boolean): string[] => usedVariables(body, hasWord).filter((each) => !each.includes(".") && !columns.includes(each));
+  return { unsent: missing(false), worded: missing(true) };
 }
 
 /** The text for one recipient, roughly as it will be sent: what isn't known here stays as it is written. */

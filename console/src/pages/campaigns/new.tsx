@@ -10,7 +10,7 @@ import { Button } from "@/ui/button";
 import { Confirm } from "@/ui/dialog";
 import { Card, Page } from "@/ui/layout";
 import { toast } from "@/ui/toast";
-import { type Audience, firstOf, previewOf, usedVariables, variablesOf } from "./audience";
+import { type Audience, firstOf, previewOf, unfilled, variablesOf } from "./audience";
 import { Adding, AudienceFields } from "./audience-card";
 import { CampaignFields, type Values, bodyOf, showFaults, useCampaignForm, useSharedValues } from "./form";
 import { addAudience } from "./queries";
@@ -92,12 +92,13 @@ function Preview({ form, audience }: { form: ReturnType<typeof useCampaignForm>;
   if (!body.trim()) return null;
   const first = audience ? firstOf(audience) : undefined;
   const text = previewOf(body, { ...shared, ...(first?.variables as Record<string, string> | undefined) });
-  const known = new Set(audience ? variablesOf(audience) : []);
-  const strange = usedVariables(body).filter((each) => !each.includes(".") && !known.has(each));
+  const { unsent, worded } = unfilled(body, audience ? variablesOf(audience) : []);
+  const shown = (names: readonly string[]): string => names.map((each) => `{{${each}}}`).join(" ");
   return (
     <Card title={first ? t.previewFor(phone(first.contact_e164)) : t.preview} actions={<span className="text-[13px] text-dim">{t.segments(segmentsOf(text).segments)}</span>}>
       <p className="ml-auto w-fit max-w-[90%] rounded-2xl rounded-br-md bg-accent-soft px-3.5 py-2 whitespace-pre-wrap">{text}</p>
-      {strange.length > 0 && <p className="mt-3 text-[13px] text-warn">{t.noValueFor(strange.map((each) => `{{${each}}}`).join(" "))}</p>}
+      {unsent.length > 0 && <p className="mt-3 text-[13px] text-warn">{t.noValueFor(shown(unsent))}</p>}
+      {worded.length > 0 && <p className="mt-3 text-[13px] text-warn">{t.onlyWordFor(shown(worded))}</p>}
     </Card>
   );
 }

@@ -52,11 +52,11 @@ export async function addAudience(campaignId: string, audience: Audience, key: s
 
 export type RecipientCounts = Omit<Schemas["CampaignCounts"], "total" | "duplicates">;
 
-/** How much of a campaign is over, and how much of that went well. */
+/** How much of a campaign's texts is over, and how much of that went well; who gets none, as they opted out, is no part of it. */
 export function progressOf(counts: Schemas["CampaignCounts"]): { done: number; good: number; bad: number } {
-  if (counts.total === 0) return { done: 0, good: 0, bad: 0 };
-  const good = (counts.sent + counts.delivered) / counts.total;
-  const bad = (counts.failed + counts.unknown) / counts.total;
-  const aside = (counts.opted_out + counts.skipped + counts.canceled) / counts.total;
-  return { done: good + bad + aside, good, bad };
+  const meant = counts.total - counts.opted_out - counts.skipped;
+  if (meant <= 0) return { done: counts.total === 0 ? 0 : 1, good: 0, bad: 0 };
+  const good = (counts.sent + counts.delivered) / meant;
+  const bad = (counts.failed + counts.unknown) / meant;
+  return { done: good + bad + counts.canceled / meant, good, bad };
 }

@@ -1,9 +1,10 @@
 import { Link, useNavigate, useSearch } from "@tanstack/react-router";
 import { useState } from "react";
 import { type Schemas, api, data } from "@/api/client";
+import { useZone } from "@/api/me";
 import { useList } from "@/api/queries";
 import { useTexts } from "@/i18n";
-import { phone } from "@/lib/format";
+import { fullTime, phone } from "@/lib/format";
 import { SelectField } from "@/ui/field";
 import { Badge, Card, Time, type Tone } from "@/ui/layout";
 import { Table } from "@/ui/table";
@@ -39,7 +40,7 @@ export function Recipients({ campaign }: { campaign: Campaign }) {
           columns={[
             { key: "who", title: t.to, width: "minmax(9rem, 1fr)", cell: (row) => <span className="tabular">{phone(row.contact_e164)}</span> },
             { key: "status", title: t.status, width: "8rem", cell: (row) => <Badge tone={TONES[row.status]}>{t.recipientStatuses[row.status]}</Badge> },
-            { key: "reason", title: t.why, width: "minmax(8rem, 1.6fr)", isWide: true, cell: (row) => <Reason row={row} /> },
+            { key: "reason", title: t.why, width: "minmax(13rem, 2fr)", isWide: true, cell: (row) => <Reason row={row} /> },
             { key: "at", title: t.changed, width: "7.5rem", isRight: true, isWide: true, cell: (row) => <Time at={row.changed_at} /> },
             { key: "open", title: t.thread, width: "5rem", isRight: true, cell: (row) => row.message_id && <OpenThread messageId={row.message_id} /> },
           ]}
@@ -52,10 +53,11 @@ export function Recipients({ campaign }: { campaign: Campaign }) {
 
 function Reason({ row }: { row: Schemas["CampaignRecipient"] }) {
   const t = useTexts("campaigns");
+  const zone = useZone();
   if (!row.reason) return null;
   const words = t.recipientReasons[row.reason] ?? row.reason_text ?? row.reason;
   return (
-    <span title={[row.reason, row.reason_text].filter(Boolean).join(": ")} className="text-[13px] text-dim">
+    <span title={row.due_at ? `${words} (${fullTime(row.due_at, zone)})` : words} className="text-[13px] text-dim">
       {words}
       {row.due_at && (
         <>

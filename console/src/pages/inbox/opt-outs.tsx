@@ -5,11 +5,12 @@ import { asApiError, useList } from "@/api/queries";
 import { useTexts } from "@/i18n";
 import { phone } from "@/lib/format";
 import { Button } from "@/ui/button";
-import { Confirm, Dialog } from "@/ui/dialog";
+import { Dialog } from "@/ui/dialog";
 import { TextField } from "@/ui/field";
 import { Badge, Empty, Page, Time } from "@/ui/layout";
 import { Table } from "@/ui/table";
 import { toast } from "@/ui/toast";
+import { AskOptIn } from "./ask-opt-in";
 import { useOptOut } from "./queries";
 
 type OptOut = Schemas["OptOut"];
@@ -24,10 +25,6 @@ export function OptOuts() {
     (cursor, signal) => data(api.GET("/api/sms/opt-outs", { params: { query: { limit: 100, ...(cursor ? { cursor } : {}) } }, signal })),
     (page) => page.opt_outs.map((each) => ({ ...each, id: each.contact_e164 })),
   );
-  const optIn = useOptOut(() => {
-    setAsked(null);
-    toast.done(t.optOuts.removed);
-  });
   const add = (
     <Button icon={Plus} needs="sms:write" onClick={() => setAdding(true)}>
       {t.optOuts.add}
@@ -62,10 +59,7 @@ export function OptOuts() {
           </Empty>
         }
       />
-      <Confirm isOpen={asked !== null} onClose={() => setAsked(null)} title={t.optInTitle(phone(asked?.contact_e164 ?? ""))} verb={t.optIn} needs="sms:write" isBusy={optIn.isPending} onConfirm={() => asked && optIn.mutate({ e164: asked.contact_e164, isOut: false })}>
-        <p>{t.optInLead}</p>
-        {asked?.carrier_blocked && <p className="mt-2 text-warn">{t.optOuts.carrierBlockedLead}</p>}
-      </Confirm>
+      {asked && <AskOptIn e164={asked.contact_e164} name={phone(asked.contact_e164)} isCarrierBlocked={asked.carrier_blocked} onClose={() => setAsked(null)} />}
       {isAdding && <Add onClose={() => setAdding(false)} />}
     </Page>
   );

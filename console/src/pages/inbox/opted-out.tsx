@@ -1,13 +1,15 @@
 import { Link } from "@tanstack/react-router";
 import { Undo2 } from "lucide-react";
+import { useState } from "react";
 import { type Schemas, api, data } from "@/api/client";
 import { useThing } from "@/api/queries";
 import { useTexts } from "@/i18n";
 import { Button } from "@/ui/button";
-import { toast } from "@/ui/toast";
-import { type Conversation, useOptOut } from "./queries";
+import { AskOptIn } from "./ask-opt-in";
+import { nameOf } from "./names";
+import type { Conversation } from "./queries";
 
-/** Why nothing is sent to a contact: the sentence that was heard as an opt-out, which a person may undo at once. */
+/** Why nothing is sent to a contact: the sentence that was heard as an opt-out, which a person may undo. */
 export function OptedOut({ conversation }: { conversation: Conversation }) {
   const t = useTexts("inbox");
   const e164 = conversation.contact_e164;
@@ -15,7 +17,7 @@ export function OptedOut({ conversation }: { conversation: Conversation }) {
   const key = ["conversations", conversation.id, "optOut", conversation.last_message_at];
   const query = useThing(key, (signal) => data(api.GET("/api/sms/opt-outs", { params: { query: { contact_e164: e164 } }, signal })));
   const optOut = query.data?.opt_outs[0];
-  const optIn = useOptOut(() => toast.done(t.optOuts.removed));
+  const [asks, setAsks] = useState(false);
   const sentence = sentenceOf(optOut);
   return (
     <>
@@ -24,7 +26,7 @@ export function OptedOut({ conversation }: { conversation: Conversation }) {
         {optOut?.carrier_blocked && <span className="block text-[13px] text-warn">{t.optOuts.carrierBlockedLead}</span>}
       </span>
       {sentence ? (
-        <Button size="sm" icon={Undo2} needs="sms:write" busy={optIn.isPending} onClick={() => optIn.mutate({ e164, isOut: false })}>
+        <Button size="sm" icon={Undo2} needs="sms:write" onClick={() => setAsks(true)}>
           {t.undoOptOut}
         </Button>
       ) : (
@@ -32,6 +34,7 @@ export function OptedOut({ conversation }: { conversation: Conversation }) {
           {t.optOuts.title}
         </Link>
       )}
+      {asks && <AskOptIn e164={e164} name={nameOf(conversation)} isCarrierBlocked={optOut?.carrier_blocked ?? false} onClose={() => setAsks(false)} />}
     </>
   );
 }

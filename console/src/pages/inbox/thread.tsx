@@ -16,6 +16,7 @@ import { AssignDialog, SnoozeDialog } from "./actions";
 import { Composer } from "./composer";
 import { HistoryView } from "./history-view";
 import { nameOf } from "./names";
+import { useTextingHours } from "./quiet-hours";
 import { type Conversation, markRead, useClose, useConversation, useHistory, useMembers, usePatch } from "./queries";
 import { Side } from "./side";
 
@@ -50,6 +51,7 @@ function Opened({ id }: { id: string }) {
 function Shown({ conversation, history }: { conversation: Conversation; history: ReturnType<typeof useHistory> }) {
   const t = useTexts("inbox");
   const [isSideOpen, setSideOpen] = useState(false);
+  const closeSide = useCallback(() => setSideOpen(false), []);
   const composer = useRef<HTMLTextAreaElement>(null);
   const scheduled = (history.data?.messages ?? []).filter((each) => each.status === "scheduled").length;
   const [panel, setPanel] = useState<Panel | null>(null);
@@ -68,9 +70,10 @@ function Shown({ conversation, history }: { conversation: Conversation; history:
         <HistoryView conversation={conversation} history={history} />
         <Composer conversation={conversation} history={history.data} field={composer} />
       </section>
+      {isSideOpen && <Beside onClose={closeSide} />}
       <aside aria-label={t.about} className={`min-h-0 w-80 shrink-0 flex-col overflow-auto border-l border-line bg-surface max-xl:fixed max-xl:inset-y-0 max-xl:right-0 max-xl:z-30 max-xl:w-full max-xl:max-w-sm max-xl:shadow-float ${isSideOpen ? "flex" : "hidden xl:flex"}`}>
         <div className="flex justify-end px-2 pt-2 xl:hidden">
-          <IconButton label={t.closePanel} icon={X} onClick={() => setSideOpen(false)} />
+          <IconButton label={t.closePanel} icon={X} onClick={closeSide} />
         </div>
         <Side conversation={conversation} />
       </aside>
@@ -81,6 +84,18 @@ function Shown({ conversation, history }: { conversation: Conversation; history:
       </Confirm>
     </>
   );
+}
+
+/** Around the panel where it lies over the thread: a click there closes it, and so does Escape. */
+function Beside({ onClose }: { onClose: () => void }) {
+  useEffect(() => {
+    const pressed = (event: KeyboardEvent): void => {
+      if (event.key === "Escape" && !event.defaultPrevented && !document.querySelector('[role="dialog"]')) onClose();
+    };
+    addEventListener("keydown", pressed);
+    return () => removeEventListener("keydown", pressed);
+  }, [onClose]);
+  return <button type="button" aria-hidden tabIndex={-1} className="fixed inset-0 z-20 xl:hidden" onClick={onClose} />;
 }
 
 /** One function for ever that does what the newest one does. */
@@ -190,6 +205,19 @@ function Head({ conversation, isSideOpen, onSide, onPanel }: { conversation: Con
   );
 }
 
+/** A text came outside the hours in which texts may leave: when the AI answers it, and what it waits for. */
+function AiWaits({ conversation, until }: { conversation: Conversation; until: string }) {
+  const t = useTexts("inbox");
+  const at = exactTime(until, useZone());
+  const hours = useTextingHours({ conversation_id: conversation.id });
+  return (
+    <p role="status" className="flex items-center gap-2 px-4 py-1.5">
+      <Bot size={14} aria-hidden className="shrink-0 text-dim" />
+      <span className="min-w-0 flex-1">{hours?.held_by === "recipient_hours" ? t.aiWaitsForThem(at) : t.aiWaitsForUs(at)}</span>
+    </p>
+  );
+}
+
 /** Snoozed until when, and whether the AI is silent and why: what one has to know before one writes. */
 function StateLine({ conversation, onResume, onWake }: { conversation: Conversation; onResume: () => void; onWake: () => void }) {
   const t = useTexts("inbox");
@@ -198,7 +226,8 @@ function StateLine({ conversation, onResume, onWake }: { conversation: Conversat
   const now = useNow();
   const isSnoozed = until !== null && Date.parse(until) > now;
   const pause = conversation.ai_paused ? t.aiPaused(t.pauseReasons[conversation.ai_paused_reason ?? ""] ?? conversation.ai_paused_reason ?? "") : null;
-  if (!isSnoozed && !pause) return null;
+  const waits = conversation.ai_answers_at !== null && Date.parse(conversation.ai_answers_at) > now && !conversation.opted_out;
+  if (!isSnoozed && !pause && !waits) return null;
   return (
     <div className="divide-y divide-line border-t border-line text-[13px]">
       {isSnoozed && (
@@ -210,6 +239,7 @@ function StateLine({ conversation, onResume, onWake }: { conversation: Conversat
           </Button>
         </p>
       )}
+      {waits && <AiWaits conversation={conversation} until={conversation.ai_answers_at ?? ""} />}
       {pause && (
         <p className="flex items-center gap-2 px-4 py-1.5">
           <BotOff size={14} aria-hidden className="shrink-0 text-dim" />

@@ -62,7 +62,7 @@ function TimeInput({ label, value, isBad, onChange }: { label: string; value: st
       aria-invalid={isBad || undefined}
       value={value}
       onChange={(event) => onChange(event.target.value)}
-      className="tabular h-8 w-30 rounded-control border border-line-strong bg-surface px-2 hover:border-dim aria-invalid:border-bad disabled:bg-sunken disabled:text-dim max-md:h-10 max-md:text-base"
+      className="tabular h-8 rounded-control border border-line-strong bg-surface px-2 hover:border-dim aria-invalid:border-bad disabled:bg-sunken disabled:text-dim md:w-30 max-md:h-10 max-md:text-base"
     />
   );
 }

@@ -1,8 +1,10 @@
 /** The lines of a transcript: what was said, which tools ran, who told the agent what, where the call went. */
 import { ArrowRightLeft, Bot, Grid3x3, Info, type LucideIcon, Megaphone, MessageSquareText, Mic, PhoneForwarded, Wrench } from "lucide-react";
 import type { ReactNode } from "react";
-import type { Schemas } from "@/api/client";
+import { type Schemas, api, data } from "@/api/client";
 import { useFlowName } from "@/api/flows";
+import { useCan } from "@/api/me";
+import { useThing } from "@/api/queries";
 import { useTexts } from "@/i18n";
 import { clockTime, phone } from "@/lib/format";
 import { Badge, type Tone } from "@/ui/layout";
@@ -91,7 +93,7 @@ function Latency({ latency }: { latency: Schemas["TurnLatency"] }) {
   const t = useTexts("call");
   const isSlow = latency.first_sound_ms > 1500;
   return (
-    <span className={`tabular ml-auto rounded px-1.5 ${isSlow ? "bg-warn-soft text-warn" : "bg-sunken text-dim"}`} title={t.latencyOf(latency.first_sound_ms, latency.first_answer_ms, latency.ours_ms, latency.model_ms)}>
+    <span className={`tabular ml-auto rounded print:hidden px-1.5 ${isSlow ? "bg-warn-soft text-warn" : "bg-sunken text-dim"}`} title={t.latencyOf(latency.first_sound_ms, latency.first_answer_ms, latency.ours_ms, latency.model_ms)}>
       {t.ms(latency.first_sound_ms)}
     </span>
   );
@@ -109,10 +111,10 @@ export function At({ ms, play = null }: { ms: number; play?: ((ms: number) => vo
   );
 }
 
-/** A line that is no speech. */
-export function SideLine({ icon: Icon, atMs, title, badge, children }: { icon: LucideIcon; atMs: number; title: ReactNode; badge?: ReactNode; children?: ReactNode }) {
+/** A line that is no speech. `isInternal`: how the agent worked, which is not put on paper. */
+export function SideLine({ icon: Icon, atMs, title, badge, isInternal = false, children }: { icon: LucideIcon; atMs: number; title: ReactNode; badge?: ReactNode; isInternal?: boolean; children?: ReactNode }) {
   return (
-    <div className="my-1 rounded-card border border-line bg-canvas px-3 py-1.5 text-[13px]">
+    <div className={`my-1 rounded-card border border-line bg-canvas px-3 py-1.5 text-[13px] ${isInternal ? "print:hidden" : ""}`}>
       <div className="flex min-h-6 flex-wrap items-center gap-x-2">
         <Icon size={14} aria-hidden className="shrink-0 text-dim" />
         <span className="min-w-0 font-medium">{title}</span>
@@ -135,6 +137,7 @@ function ToolLine({ atMs, tool }: { atMs: number; tool: Schemas["ToolActivity"] 
       icon={Wrench}
       atMs={atMs}
       title={<code className="font-mono">{tool.name}</code>}
+      isInternal
       badge={
         <>
           {tool.duration_ms !== null && <span className="tabular text-xs text-dim">{t.ms(tool.duration_ms)}</span>}
@@ -172,11 +175,22 @@ const TRANSFER_TONES: Record<Schemas["TransferState"], Tone> = {
   canceled: "plain",
 };
 
+/** Who asked for a transfer, by name: the record has the agent, or the id of a person or an API key. */
+function useAsker(who: string): string {
+  const t = useTexts("call");
+  const members = useThing(["team", "all"], (signal) => data(api.GET("/api/team", { params: { query: { limit: 200 } }, signal })), { enabled: useCan("team:read") && who.startsWith("user:") });
+  if (who === "agent") return t.askedByAgent;
+  if (who.startsWith("key:")) return t.askedByKey;
+  const member = members.data?.members.find((each) => `user:${each.user_id}` === who);
+  return t.askedBy(member?.name ?? member?.email ?? t.colleague);
+}
+
 function TransferLine({ atMs, transfer }: { atMs: number; transfer: Schemas["Transfer"] }) {
   const t = useTexts("call");
+  const asker = useAsker(transfer.asked_by);
   return (
     <SideLine icon={PhoneForwarded} atMs={atMs} title={t.transferTo(transfer.label ?? phone(transfer.to))} badge={<Badge tone={TRANSFER_TONES[transfer.state]}>{t.transferStates[transfer.state]}</Badge>}>
-      <p className="pb-1 text-dim">{[t.askedBy(transfer.asked_by), transfer.talked_seconds !== null && t.talked(clockTime(transfer.talked_seconds))].filter(Boolean).join(" · ")}</p>
+      <p className="pb-1 text-dim">{[asker, transfer.talked_seconds !== null && t.talked(clockTime(transfer.talked_seconds))].filter(Boolean).join(" · ")}</p>
       {transfer.summary && <p className="pb-1">{transfer.summary}</p>}
     </SideLine>
   );

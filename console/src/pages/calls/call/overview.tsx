@@ -51,7 +51,7 @@ export function Part({ title, children, actions }: { title: string; children: Re
   );
 }
 
-function Summary({ call }: { call: CallDetail }) {
+export function Summary({ call }: { call: CallDetail }) {
   const t = useTexts("call");
   if (!call.summary) return <p className="text-dim">{isLive(call) ? t.summaryLater : t.noSummary}</p>;
   const { text, key_points: points, next_actions: next } = call.summary;
@@ -79,7 +79,7 @@ function Bullets({ title, items }: { title: string; items: readonly string[] }) 
 }
 
 /** As facts: the agent's outcome has the fields of the flow's own schema. */
-function Outcome({ call }: { call: CallDetail }) {
+export function Outcome({ call }: { call: CallDetail }) {
   const t = useTexts("call");
   const { outcome } = call;
   const label = call.outcome_label;

@@ -8,6 +8,7 @@ import { isE164, phone } from "@/lib/format";
 import { otherParty } from "@/lib/party";
 import { Badge, Loaded, Page, Skeleton, Time } from "@/ui/layout";
 import { PanelBoundary } from "@/ui/panel";
+import { usePrinting } from "@/ui/printing";
 import { Tabs } from "@/ui/tabs";
 import { Duration, StatusBadge, usePartyName } from "../labels";
 import { type CallDetail, isLive, useCall } from "../queries";
@@ -21,6 +22,7 @@ import { type Followed, useFollowed } from "./live";
 import { Overview } from "./overview";
 import { usePeaks } from "./peaks";
 import { type Playback, usePlayback } from "./playback";
+import { Printed } from "./printed";
 import { Transcript } from "./transcript";
 
 /** The waveform is 17 KB that a live call doesn't need; the other tabs are opened by few. */
@@ -49,11 +51,13 @@ function CallView({ call: record }: { call: CallDetail }) {
   usePeaks(call.id, "calls", url !== null); // they come while the player's code does
   const { tab = "transcript", at_ms: atMs } = callRoute.useSearch();
   useEffect(() => {
-    if (playback && atMs !== undefined) playback.audio.addEventListener("loadedmetadata", () => playback.seek(atMs), { once: true });
+    if (playback && atMs !== undefined) playback.seek(atMs);
   }, [playback, atMs]);
   const name = usePartyName();
+  const isPrinting = usePrinting();
   return (
     <Page title={name(call)} lead={<Lead call={call} followed={followed} />} back={{ to: "/calls", label: t.calls }} isFlush actions={<Actions call={call} isOver={followed.known.isOver} />}>
+      {isPrinting && <Printed call={call} />}
       <div className="flex min-h-0 flex-1 border-t border-line max-md:flex-col print:block">
         <div className="md:hidden print:hidden">
           <CallTabs id={call.id} tab={tab} isNarrow />
@@ -173,7 +177,9 @@ function Lead({ call, followed }: { call: CallDetail; followed: Followed }) {
           {call.flow_version !== null && ` · ${t.version(call.flow_version)}`}
         </Link>
       )}
-      <Time at={call.created_at} />
+      <span className="print:hidden">
+        <Time at={call.created_at} />
+      </span>
       {!isLive(call) && followed.isConnected === null && call.end_reason && <span>{tc.endReasons[call.end_reason] ?? call.end_reason}</span>}
     </div>
   );

@@ -10,7 +10,8 @@ export class Playback {
 
   constructor(url: string) {
     this.audio = new Audio();
-    this.audio.preload = "metadata";
+    // Who fetches a recording is in the audit log: it is fetched when somebody plays it, and its length is known without it.
+    this.audio.preload = "none";
     this.audio.src = url;
     for (const event of ["play", "pause", "seeked", "ratechange", "loadedmetadata", "timeupdate", "error", "ended"]) this.audio.addEventListener(event, this.changed);
   }
@@ -37,6 +38,7 @@ export class Playback {
   seek(ms: number, isToPlay = false): void {
     const end = Number.isFinite(this.audio.duration) ? this.audio.duration : Infinity;
     this.audio.currentTime = Math.max(0, Math.min(end, ms / 1000));
+    this.changed(); // before it is fetched, the element tells of no place
     if (isToPlay && !this.isPlaying) this.toggle();
   }
 

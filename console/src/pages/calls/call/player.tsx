@@ -27,14 +27,14 @@ export default function Player({ call, known, playback, url }: { call: CallDetai
           {t.cantPlay}
         </p>
       ) : (
-        <Controls playback={playback} url={url} isWithSlider={!peaks.data} />
+        <Controls playback={playback} url={url} seconds={peaks.data?.seconds ?? call.duration_seconds ?? 0} isWithSlider={!peaks.data} />
       )}
       {call.recording_fault && <p className="pt-1 text-xs text-warn">{t.recordingFault(call.recording_fault)}</p>}
     </section>
   );
 }
 
-function Controls({ playback, url, isWithSlider }: { playback: Playback; url: string; isWithSlider: boolean }) {
+function Controls({ playback, url, seconds, isWithSlider }: { playback: Playback; url: string; seconds: number; isWithSlider: boolean }) {
   const t = useTexts("call");
   const isPlaying = usePlaying(playback, (each) => each.isPlaying, false);
   const rate = usePlaying(playback, (each) => each.audio.playbackRate, 1);
@@ -43,8 +43,8 @@ function Controls({ playback, url, isWithSlider }: { playback: Playback; url: st
       <IconButton icon={SkipBack} label={t.back5} onClick={() => playback.seek(playback.ms - STEP_MS)} />
       <IconButton icon={isPlaying ? Pause : Play} label={isPlaying ? t.pause : t.play} onClick={() => playback.toggle()} />
       <IconButton icon={SkipForward} label={t.forward5} onClick={() => playback.seek(playback.ms + STEP_MS)} />
-      <Clock playback={playback} />
-      {isWithSlider && <Slider playback={playback} />}
+      <Clock playback={playback} seconds={seconds} />
+      {isWithSlider && <Slider playback={playback} seconds={seconds} />}
       <span className="flex-1" />
       <select aria-label={t.speed} value={rate} onChange={(event) => playback.setRate(Number(event.target.value))} className="h-8 rounded-control border border-line bg-surface px-1.5 text-[13px] max-md:h-11">
         {RATES.map((each) => (
@@ -60,9 +60,19 @@ function Controls({ playback, url, isWithSlider }: { playback: Playback; url: st
   );
 }
 
-function Clock({ playback }: { playback: Playback }) {
-  const second = usePlaying(playback, (each) => Math.floor(each.audio.currentTime), 0);
-  const length = usePlaying(playback, (each) => (Number.isFinite(each.audio.duration) ? each.audio.duration : 0), 0);
+interface Place {
+  playback: Playback;
+  /** How long it is, as long as it isn't fetched. */
+  seconds: number;
+}
+
+function useLength({ playback, seconds }: Place): number {
+  return usePlaying(playback, (each) => (Number.isFinite(each.audio.duration) ? each.audio.duration : seconds), seconds);
+}
+
+function Clock(place: Place) {
+  const second = usePlaying(place.playback, (each) => Math.floor(each.audio.currentTime), 0);
+  const length = useLength(place);
   return (
     <span className="tabular px-1.5 text-[13px] whitespace-nowrap text-dim">
       <span className="text-ink">{clockTime(second)}</span> / {clockTime(length)}
@@ -71,10 +81,11 @@ function Clock({ playback }: { playback: Playback }) {
 }
 
 /** Where there is no picture to click. */
-function Slider({ playback }: { playback: Playback }) {
+function Slider(place: Place) {
   const t = useTexts("call");
+  const { playback } = place;
   const second = usePlaying(playback, (each) => Math.floor(each.audio.currentTime), 0);
-  const length = usePlaying(playback, (each) => (Number.isFinite(each.audio.duration) ? Math.ceil(each.audio.duration) : 0), 0);
+  const length = Math.ceil(useLength(place));
   return <input type="range" aria-label={t.position} aria-valuetext={clockTime(second)} min={0} max={length} value={second} className="h-8 min-w-20 flex-[20] accent-accent" onChange={(event) => playback.seek(Number(event.target.value) * 1000)} />;
 }
 

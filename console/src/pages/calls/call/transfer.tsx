@@ -68,7 +68,6 @@ export function Transfer({ call, onClose }: { call: CallDetail; onClose: () => v
 
 /** Send a transfer; refusals of fields are shown at them. */
 function useTransfer(id: string, onClose: () => void) {
-  const t = useTexts("call");
   const attempt = useAttempt();
   const [errors, setErrors] = useState<Record<string, string>>({});
   const change = useChange(
@@ -80,7 +79,6 @@ function useTransfer(id: string, onClose: () => void) {
     {
       onDone: () => {
         attempt.done();
-        toast.done(t.transferUnderWay);
         onClose();
       },
       onError: (error) => {

@@ -32,6 +32,7 @@ export function Waveform({ call, known, playback, peaks }: Props) {
     const { current: container } = place;
     if (!container) return undefined;
     const drawn = draw(container, playback, peaks);
+    drawn.on("interaction", (second) => playback.seek(second * 1000));
     drawn.getWrapper().append(...regions.map((each) => laidOver(each, peaks, each.why ? whyText(t, each.why) : "")));
     return () => drawn.destroy();
     // isDark: the canvas is drawn anew in the theme's colours.
