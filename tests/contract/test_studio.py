@@ -482,9 +482,9 @@ async def test_the_organizations_hours_are_previewed_and_what_instructions_say_b
     body = {"at": "2026-03-06T12:00:00Z", "system_prompt": "Open Friday 9 to 5. Closed on Mondays."}
     shown = (await http.post("/api/hours/preview", json=body)).json()
     assert shown["is_open"] and not shown["has_hours"] and not shown["mentions"], "they are the only hours"
-    await http.patch("/api/organization", json={"business_hours_json": {"weekly": {"fri": [["10:00", "17:00"]]}}})
+    await http.patch("/api/organization", json={"business_hours_json": {"weekly": {"fri": [["13:00", "17:00"]]}}})
     shown = (await http.post("/api/hours/preview", json=body)).json()
-    assert shown["has_hours"] and not shown["is_open"] and shown["next_change_at"] == "2026-03-06T10:00:00Z"
+    assert shown["has_hours"] and not shown["is_open"] and shown["next_change_at"] == "2026-03-06T13:00:00Z"
     said = [{"text": "9 to 5", "is_same": False}, {"text": "Closed on Mondays", "is_same": True}]
     assert sorted(shown["mentions"], key=lambda each: each["text"]) == said
 

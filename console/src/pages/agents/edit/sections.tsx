@@ -3,6 +3,8 @@ import type { ReactNode } from "react";
 import { useTexts } from "@/i18n";
 import { SelectField } from "@/ui/field";
 import { HoursEditor } from "../hours/hours-editor";
+import { HoursMentions } from "../hours/mentions";
+import { useHoursPreview } from "../hours/preview";
 import { type Draft, startOf } from "../flow";
 import { useEditing, useField } from "./editing";
 import { EventsEditor } from "./events-editor";
@@ -103,8 +105,14 @@ function Says() {
     <div className="space-y-2">
       {startOf(draft) === "call" && <FArea name="greeting" rows={2} />}
       <FArea name="system_prompt" rows={14} isCounted />
+      {startOf(draft) !== "event" && <SaidHours />}
     </div>
   );
+}
+
+function SaidHours() {
+  const { draft } = useEditing();
+  return <HoursMentions mentions={useHoursPreview(draft.business_hours_json, draft.system_prompt).data?.mentions ?? []} />;
 }
 
 function Voice() {
