@@ -1,8 +1,7 @@
 import { Plus, X } from "lucide-react";
-import { useState } from "react";
-import { type FieldError, api, data } from "@/api/client";
-import { useCan, useZone } from "@/api/me";
-import { useThing } from "@/api/queries";
+import { Suspense, lazy, useState } from "react";
+import type { FieldError } from "@/api/client";
+import { useZone } from "@/api/me";
 import { useTexts } from "@/i18n";
 import { fullTime, shortTime, zoneName } from "@/lib/format";
 import { Button, IconButton } from "@/ui/button";
@@ -14,7 +13,8 @@ import type { Draft } from "../flow";
 import { DAYS, DAY_MINUTES, type Day, type Span, type Week, clockOf, inOrder, isDay, nextSpan, overlapping, overlapsOf, typed, usualWeek, weekOf, weeklyOf } from "./hours";
 import { type Preview, useHoursPreview } from "./preview";
 import { WeekTracks } from "./week";
-import { Lines, useHoursLines } from "./words";
+
+const TheirHours = lazy(() => import("./their-hours"));
 
 type Value = Draft["business_hours_json"];
 const FIELD = "business_hours_json";
@@ -39,7 +39,9 @@ export function HoursEditor({ value, onChange, errors, isOff }: HoursEditorProps
           <p className="min-w-0 flex-1 text-dim">{t.hours.always}</p>
           {!isOff && <Button onClick={() => onChange({ weekly: weeklyOf(usualWeek()) })}>{t.hours.add}</Button>}
         </div>
-        <TheirHours preview={preview} />
+        <Suspense>
+          <TheirHours preview={preview} />
+        </Suspense>
       </div>
     );
   const week = weekOf(value);
@@ -90,22 +92,7 @@ export function HoursEditor({ value, onChange, errors, isOff }: HoursEditorProps
   );
 }
 
-/** The organization's hours, which count where the agent has none. */
-function TheirHours({ preview }: { preview: Preview }) {
-  const t = useTexts("agentForm");
-  const lines = useHoursLines();
-  const organization = useThing(["organization"], (signal) => data(api.GET("/api/organization", { signal })), { enabled: useCan("team:read") });
-  if (!preview.data) return null;
-  if (!preview.data.has_hours) return <p>{t.hours.noneAnywhere}</p>;
-  return (
-    <>
-      <Now preview={preview} />
-      <Lines lines={lines(organization.data?.business_hours_json)} />
-    </>
-  );
-}
-
-function Now({ preview }: { preview: Preview }) {
+export function Now({ preview }: { preview: Preview }) {
   const t = useTexts("agentForm");
   const shown = preview.data;
   return (
