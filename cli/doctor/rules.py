@@ -193,7 +193,7 @@ def numbers(config: UpSettings, lines: Sequence[NumberWebhooks], ours: Sequence[
     for number in misdirected[:MOST_NAMED]:
         voice, status = _webhook_urls(line_by_number[number])
         state = f"{number} sends calls to {voice or 'nowhere'}, their status to {status or 'nowhere'}"
-        fix = f"set them to {expected_urls[0]} and {expected_urls[1]}: POST /api/numbers/sync, or the carrier's console"
+        fix = f"set them to {expected_urls[0]} and {expected_urls[1]}: \"Sync\" on the console's page Numbers (POST /api/numbers/sync), or the carrier's console"
         findings.append(Finding("numbers", state, fix))
     if len(misdirected) > MOST_NAMED:
         findings.append(

@@ -1,4 +1,4 @@
-"""What a description mentions and a proposed flow lacks.  Pure.
+"""What a description mentions and a proposed flow lacks, and the hours that a flow's instructions say besides.  Pure.
 
 Hours and closed days must be in the flow's business hours, a number that calls are transferred to in its transfers.  Other days,
 numbers and amounts may also be in its texts.
@@ -6,7 +6,7 @@ numbers and amounts may also be in its texts.
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from typing import Any
 
@@ -31,6 +31,8 @@ class Agent:
     transfers: frozenset[str]
     mentioned: Sequence[Mention]
     numbers: frozenset[str]
+    #: Hours of the description, of which some may be breaks in others.
+    described: Sequence[Interval] = ()
 
 
 def omissions(
@@ -42,11 +44,37 @@ def omissions(
     """
     agent = _agent(flow, flow.business_hours_json or organization_hours_json or "{}", today)
     listed = dict[tuple[int, str], None]()
-    for mention in mentions.read(description, today):
+    read = mentions.read(description, today)
+    agent = replace(agent, described=[mention for mention in read if isinstance(mention, Interval)])
+    for mention in read:
         kind, has = _has(mention, agent)
         if not has:
             listed[kind, mention.text[:MOST_TEXT_CHARS]] = None
     return [pb.ProposalOmission(kind=kind, text=text) for kind, text in list(listed)[:MOST_OMISSIONS]]  # type: ignore[arg-type]  # one of them
+
+
+def hours_mentions(system_prompt: str, hours_json: str | None, today: date) -> list[pb.HoursMention]:
+    """Return the opening hours and closed days that instructions say besides the hours in force; none where there are no such hours."""
+    if not hours_json:
+        return []
+    agent = _agent(flows_pb2.Flow(), hours_json, today)
+    read = [mention for mention in mentions.read(system_prompt, today) if _is_of_hours(mention)]
+    agent = replace(agent, described=[mention for mention in read if isinstance(mention, Interval)])
+    listed = dict[str, bool]()
+    for mention in read:
+        text = mention.text[:MOST_TEXT_CHARS]
+        listed[text] = listed.get(text, True) and _has(mention, agent)[1]
+    return [pb.HoursMention(text=text, is_same=same) for text, same in list(listed.items())[:MOST_OMISSIONS]]
+
+
+def _is_of_hours(mention: Mention) -> bool:
+    match mention:
+        case Interval():
+            return mention.is_opening
+        case Days():
+            return mention.is_closed
+        case _:
+            return isinstance(mention, ClosedDays)
 
 
 def _agent(flow: flows_pb2.Flow, hours_json: str, today: date) -> Agent:
@@ -87,12 +115,22 @@ def _has(mention: Mention, agent: Agent) -> tuple[int, bool]:
 
 
 def _has_hours(interval: Interval, agent: Agent) -> bool:
-    """Return whether hours are a span, or a break between two, on each of their days, or on any if they name none."""
+    """Return whether hours are a span, or a break between two, on each of their days, or on any if they name none.
+
+    Spans are one where the description says the breaks between them: "8 to 5 with a lunch break from 12 to 1".
+    """
     on = [
-        any(interval.is_span(*span) for span in (*spans, *hourmentions.gaps(spans)))
+        any(interval.is_span(*span) for span in (*spans, *hourmentions.gaps(spans), *_unbroken(spans, agent.described)))
         for spans in (agent.weekly.get(day, ()) for day in interval.days or hourmentions.ALL_DAYS)
     ]
     return all(on) if interval.days else any(on)
+
+
+def _unbroken(spans: Sequence[Sequence[str]], described: Sequence[Interval]) -> Iterator[tuple[str, str]]:
+    """Yield the hours of a day from its first to its last, if all breaks between are described."""
+    gaps = hourmentions.gaps(spans)
+    if gaps and all(any(interval.is_span(*gap) for interval in described) for gap in gaps):
+        yield spans[0][0], spans[-1][1]
 
 
 def _is_holiday(day: date, mention: Days, agent: Agent) -> bool:

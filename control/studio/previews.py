@@ -12,8 +12,10 @@ from control.base import phone
 from control.base.wire import moment, timestamp
 from control.clients.openai import ModelError, Synthesizer
 from control.flows.choices import Choices
+from control.flows.definitions import usable_hours
 from control.studio import limits
 from control.studio.limits import ConcurrencyLimit
+from control.studio.omissions import hours_mentions
 from control.texts import quiethours, segments, templates, writing
 from control.texts.templates import BadTextTemplate
 from control.usage import meters as usage_rules
@@ -105,12 +107,16 @@ async def hours(tx: Tx, org: UUID, request: pb.PreviewHoursRequest) -> pb.Previe
     at = moment(request.at) if request.HasField("at") else now()
     if not FIRST <= at < LAST:
         raise InvalidRequest([FieldError("at", "is not between 2000 and 2100")])
-    zone = (await identity.organization(tx, org)).time_zone
+    organization = await identity.organization(tx, org)
+    in_force = request.business_hours_json or usable_hours(organization.business_hours_json)
     # In a thread, as hours may have 48 spans a day: too many to compute in an event loop that serves calls.
-    return await asyncio.to_thread(_preview_hours, opening.parse(request.business_hours_json, zone), at)
+    return await asyncio.to_thread(_preview_hours, in_force, organization.time_zone, request.system_prompt, at)
 
 
-def _preview_hours(week: opening.Hours, at: datetime) -> pb.PreviewHoursResponse:
+def _preview_hours(hours_json: str | None, time_zone: str, system_prompt: str, at: datetime) -> pb.PreviewHoursResponse:
+    if hours_json is None:
+        return pb.PreviewHoursResponse(time_zone=time_zone, at=timestamp(at), is_open=True)
+    week = opening.parse(hours_json, time_zone)
     is_open, until = opening.is_open(week, at), at + AHEAD
     change = opening.open_until([week], at, until) if is_open else opening.next_open(week, at)
     first, last = opening.days(week, at, DAYS)
@@ -127,6 +133,8 @@ def _preview_hours(week: opening.Hours, at: datetime) -> pb.PreviewHoursResponse
             )
             for opens, closes in opening.spans(week, first, last)
         ],
+        has_hours=True,
+        mentions=hours_mentions(system_prompt, hours_json, at.astimezone(week.zone).date()),
     )
 
 

@@ -21,7 +21,7 @@ from control.knowledge.converting import Converter
 from control.studio import drafts, limits
 from control.studio.drafts import FlowDraft, ProposalRequest
 from control.studio.limits import ConcurrencyLimit
-from control.studio.omissions import omissions
+from control.studio.omissions import hours_mentions, omissions
 from control.usage import otherentries as usage
 from hum.clock import now
 from hum.contract import validation
@@ -107,12 +107,15 @@ class Proposals:
         draft = drafts.following(await self._draft(org, proposal, spent), hours_json, organization.time_zone)
         # Of a long text it takes a tenth of a second.
         missing = await asyncio.to_thread(omissions, request.description, draft.flow, hours_json, proposal.today)
+        in_force = draft.flow.business_hours_json or hours_json
+        said = await asyncio.to_thread(hours_mentions, draft.flow.system_prompt, in_force, proposal.today)
         return pb.ProposeFlowResponse(
             flow=draft.flow,
             rationale=draft.rationale,
             page=pb.ProposalPage(url=request.url, chars=len(page.text), is_cut=page.is_cut) if page else None,
             left_out=draft.left_out,
             omissions=missing,
+            hours_mentions=said,
         )
 
     async def _draft(self, org: UUID, request: ProposalRequest, spent: list[ModelUsage]) -> FlowDraft:

@@ -272,7 +272,7 @@ def _spans_of_a_day(value: object) -> bool:
     if not all(isinstance(span, list) and [type(at) for at in span] == [str, str] for span in spans):
         return True  # reported by the schema itself
     if any(opens == closes for opens, closes in spans):
-        raise BadValue("has an empty span")
+        raise BadValue("opens and closes at the same time; a whole day is 00:00 to 24:00")
     if any(opens == MIDNIGHT for opens, _ in spans):
         raise BadValue(f"has a span that opens at {MIDNIGHT}; that is 00:00 of the next day")
     times = [at for span in spans for at in span]

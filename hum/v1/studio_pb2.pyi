@@ -382,6 +382,7 @@ class ProposeFlowResponse(message.Message):
     PAGE_FIELD_NUMBER: builtins.int
     LEFT_OUT_FIELD_NUMBER: builtins.int
     OMISSIONS_FIELD_NUMBER: builtins.int
+    HOURS_MENTIONS_FIELD_NUMBER: builtins.int
     rationale: builtins.str
     """Why it is so, and what is missing, by the model."""
     @builtins.property
@@ -402,6 +403,10 @@ class ProposeFlowResponse(message.Message):
         days, dates, telephone numbers and amounts, in English and Spanish.  A flow without hours has the organization's.
         """
 
+    @builtins.property
+    def hours_mentions(self) -> containers.RepeatedCompositeFieldContainer[HoursMention]:
+        """What the proposed instructions say of hours, where the flow or the organization has hours: up to 30."""
+
     def __init__(
         self,
         *,
@@ -410,10 +415,11 @@ class ProposeFlowResponse(message.Message):
         page: ProposalPage | None = ...,
         left_out: abc.Iterable[builtins.str] | None = ...,
         omissions: abc.Iterable[ProposalOmission] | None = ...,
+        hours_mentions: abc.Iterable[HoursMention] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = typing.Literal["flow", b"flow", "page", b"page"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = typing.Literal["flow", b"flow", "left_out", b"left_out", "omissions", b"omissions", "page", b"page", "rationale", b"rationale"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = typing.Literal["flow", b"flow", "hours_mentions", b"hours_mentions", "left_out", b"left_out", "omissions", b"omissions", "page", b"page", "rationale", b"rationale"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -498,7 +504,11 @@ class PreviewHoursRequest(message.Message):
 
     BUSINESS_HOURS_JSON_FIELD_NUMBER: builtins.int
     AT_FIELD_NUMBER: builtins.int
+    SYSTEM_PROMPT_FIELD_NUMBER: builtins.int
     business_hours_json: builtins.str
+    """The organization's when unset."""
+    system_prompt: builtins.str
+    """An agent's instructions, whose mentions of hours are compared with these."""
     @builtins.property
     def at(self) -> timestamp_pb2.Timestamp:
         """From 2000 to 2100; now when unset."""
@@ -508,14 +518,46 @@ class PreviewHoursRequest(message.Message):
         *,
         business_hours_json: builtins.str | None = ...,
         at: timestamp_pb2.Timestamp | None = ...,
+        system_prompt: builtins.str | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = typing.Literal["_business_hours_json", b"_business_hours_json", "at", b"at", "business_hours_json", b"business_hours_json"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = typing.Literal["_business_hours_json", b"_business_hours_json", "_system_prompt", b"_system_prompt", "at", b"at", "business_hours_json", b"business_hours_json", "system_prompt", b"system_prompt"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = typing.Literal["_business_hours_json", b"_business_hours_json", "at", b"at", "business_hours_json", b"business_hours_json"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = typing.Literal["_business_hours_json", b"_business_hours_json", "_system_prompt", b"_system_prompt", "at", b"at", "business_hours_json", b"business_hours_json", "system_prompt", b"system_prompt"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__business_hours_json: _TypeAlias = typing.Literal["business_hours_json"]  # noqa: Y015
     _WhichOneofArgType__business_hours_json: _TypeAlias = typing.Literal["_business_hours_json", b"_business_hours_json"]  # noqa: Y015
+    _WhichOneofReturnType__system_prompt: _TypeAlias = typing.Literal["system_prompt"]  # noqa: Y015
+    _WhichOneofArgType__system_prompt: _TypeAlias = typing.Literal["_system_prompt", b"_system_prompt"]  # noqa: Y015
+    @typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__business_hours_json) -> _WhichOneofReturnType__business_hours_json | None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__system_prompt) -> _WhichOneofReturnType__system_prompt | None: ...
+
+@typing.final
+class HoursMention(message.Message):
+    """Opening hours or closed days in an agent's instructions.  Its agent reads its business hours besides, so these are said twice, and do not
+    follow when the business hours change.
+    """
+
+    DESCRIPTOR: descriptor.Descriptor
+
+    TEXT_FIELD_NUMBER: builtins.int
+    IS_SAME_FIELD_NUMBER: builtins.int
+    text: builtins.str
+    """As the instructions have it."""
+    is_same: builtins.bool
+    """Whether the business hours are the same."""
+    def __init__(
+        self,
+        *,
+        text: builtins.str = ...,
+        is_same: builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["is_same", b"is_same", "text", b"text"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 @typing.final
 class HoursSpan(message.Message):
@@ -554,9 +596,13 @@ class PreviewHoursResponse(message.Message):
     IS_OPEN_FIELD_NUMBER: builtins.int
     NEXT_CHANGE_AT_FIELD_NUMBER: builtins.int
     SPANS_FIELD_NUMBER: builtins.int
+    HAS_HOURS_FIELD_NUMBER: builtins.int
+    MENTIONS_FIELD_NUMBER: builtins.int
     time_zone: builtins.str
     """That of the hours, or the organization's."""
     is_open: builtins.bool
+    has_hours: builtins.bool
+    """Whether there are hours; if not, it is always open."""
     @builtins.property
     def at(self) -> timestamp_pb2.Timestamp: ...
     @builtins.property
@@ -567,6 +613,10 @@ class PreviewHoursResponse(message.Message):
     def spans(self) -> containers.RepeatedCompositeFieldContainer[HoursSpan]:
         """Those of the seven days that begin with the day of `at`; one that goes beyond them is cut there."""
 
+    @builtins.property
+    def mentions(self) -> containers.RepeatedCompositeFieldContainer[HoursMention]:
+        """What the instructions say of hours: up to 30, read in English and Spanish."""
+
     def __init__(
         self,
         *,
@@ -575,10 +625,12 @@ class PreviewHoursResponse(message.Message):
         is_open: builtins.bool = ...,
         next_change_at: timestamp_pb2.Timestamp | None = ...,
         spans: abc.Iterable[HoursSpan] | None = ...,
+        has_hours: builtins.bool = ...,
+        mentions: abc.Iterable[HoursMention] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = typing.Literal["at", b"at", "next_change_at", b"next_change_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = typing.Literal["at", b"at", "is_open", b"is_open", "next_change_at", b"next_change_at", "spans", b"spans", "time_zone", b"time_zone"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = typing.Literal["at", b"at", "has_hours", b"has_hours", "is_open", b"is_open", "mentions", b"mentions", "next_change_at", b"next_change_at", "spans", b"spans", "time_zone", b"time_zone"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -27,6 +27,8 @@ PARTS = re.compile(
 NAMED = {"christmas eve": (12, 24), "christmas": (12, 25), "new year": (1, 1)}
 _SENTENCE = re.compile(r"(?<!\bDr)(?<![ap]\.m)[.!?;](?:\s+|$)|\n+")
 _PHONE = re.compile(r"\+?\d?[ (.-]{0,2}\d{3}[) .-]{1,2}\d{3}[ .-]\d{4}|\+\d[\d ().-]{6,}\d")
+#: Where a clause ends within a sentence.
+_CLAUSE = re.compile(r"[,;] | and (?=(?:we|it|they|the|our|please)\b)")
 Span = list[str]
 
 
@@ -36,7 +38,8 @@ class OpeningHours:
 
     weekly: dict[str, list[Span]] = field(default_factory=dict)
     holidays: list[str] = field(default_factory=list)
-    breaks: list[Span] = field(default_factory=list)
+    #: Breaks by days.
+    breaks: list[tuple[Sequence[str], Span]] = field(default_factory=list)
 
     def add(self, days: Sequence[str], span: Span) -> None:
         """Add a span to days on which it overlaps none."""
@@ -49,7 +52,7 @@ class OpeningHours:
     def pause(self) -> None:
         """Take the breaks out of the spans that hold them."""
         for day, spans in self.weekly.items():
-            for begins, ends in self.breaks:
+            for begins, ends in (span for days, span in self.breaks if day in days):
                 spans = [piece for opens, closes in spans for piece in _without(opens, closes, begins, ends)]
             self.weekly[day] = spans
 
@@ -73,12 +76,55 @@ def _read(sentence: str, hours: OpeningHours, today: date | None) -> None:
         if kind == "date" and any(other == "closed" for other, _ in runs):
             hours.holidays += [day for match in matches if (day := _date(match, today)) and day not in hours.holidays]
         elif kind == "hours" and at and runs[at - 1][0] == "closed" and _follow(sentence, runs[at - 1][1], matches):
-            hours.breaks += [_span(match) for match in matches]
+            named = _paused(sentence, runs, at)
+            hours.breaks += [(named, _span(match)) for match in matches]
         elif kind == "hours":
             chosen = behind[:1] or before[-1:] if begins_with_hours else before[-1:] or behind[:1]
             days = [day for _, named in chosen for match in named for day in _days(match)]
             for match in matches:
                 hours.add(days, _span(match))
+
+
+def without(text: str) -> str:
+    """Return a text without the parts of its sentences that say hours and closed days, from the first to the last of a sentence."""
+    return "".join(
+        f"{kept}{end}" if (kept := _without_hours(sentence)) else "\n" * end.count("\n")
+        for sentence, end in _ended(text)
+    ).strip()
+
+
+def _ended(text: str) -> Iterator[tuple[str, str]]:
+    """Yield the sentences of a text, each with what ends it."""
+    start = 0
+    for match in _SENTENCE.finditer(text):
+        yield text[start : match.start()], match[0]
+        start = match.end()
+    yield text[start:], ""
+
+
+def _without_hours(sentence: str) -> str:
+    spelled = _PHONE.sub(lambda number: "#" * len(number[0]), sentence)
+    runs = list(_runs(list(PARTS.finditer(spelled)), spelled))
+    said = [match for kind, matches in runs if kind in {"hours", "closed"} for match in matches]
+    if not said:
+        return sentence
+    parts = [
+        match for kind, matches in runs for match in matches if kind != "date" or any(k == "closed" for k, _ in runs)
+    ]
+    first, last = min(match.start() for match in parts), max(match.end() for match in parts)
+    # A clause goes with the hours in it: "is a dentist, open 8 to 5, and takes walk-ins".
+    before = max((match.start() for match in _CLAUSE.finditer(spelled[:first])), default=0)
+    behind = next((match.start() for match in _CLAUSE.finditer(spelled, last)), len(sentence))
+    return f"{sentence[:before]}{sentence[behind:]}".strip(" ,;")
+
+
+def _paused(sentence: str, runs: Sequence[tuple[str, list[re.Match[str]]]], at: int) -> Sequence[str]:
+    """Return the days of a break: those just before it, if it is told with these or others follow; else all before; else every day."""
+    before = [matches for kind, matches in runs[:at] if kind == "days"]
+    is_apart = "," in sentence[runs[at - 2][1][-1].end() : runs[at - 1][1][0].start()] if at > 1 else True
+    if not is_apart:
+        before = before[-1:]
+    return [day for matches in before for match in matches for day in _days(match)] or DAYS
 
 
 def _follow(sentence: str, closed: Sequence[re.Match[str]], hours: Sequence[re.Match[str]]) -> bool:

@@ -45,9 +45,11 @@ def propose(schema: Mapping[str, Any], text: str) -> dict[str, Any]:
     name = _name(description, page)
     facts = [line.strip() for line in page.splitlines() if line.strip()][:MAX_FACTS]
     address = ADDRESS.search(page) or ADDRESS.search(description)
-    prompt = [f"You answer for {name}.", description, *facts, *([f"Address: {address[0].strip()}."] if address else ())]
     today = date.fromisoformat(source["today"]) if source.get("today") else None
     hours = openinghours.read(f"{description}\n{page}", today)
+    # The agent reads its business hours besides.
+    told = [openinghours.without(text) if hours.weekly else text for text in (description, *facts)]
+    prompt = [f"You answer for {name}.", *filter(None, told), *([f"Address: {address[0].strip()}."] if address else ())]
     transfers = _transfers(description, page)
     proposal = {
         "name": name,

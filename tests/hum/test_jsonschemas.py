@@ -62,7 +62,12 @@ DEEP["allOf"] = [{"$ref": "#/$defs/d40"}]
         ("business_hours", {"weekly": {}}, ".weekly", "should be non-empty"),
         ("business_hours", [], "", "is not of type 'object'"),
         ("business_hours", {"weekly": {"monday": []}}, ".weekly", "'monday' is not one of"),
-        ("business_hours", {"weekly": {"mon": [["09:00", "09:00"]]}}, ".weekly.mon", "empty span"),
+        (
+            "business_hours",
+            {"weekly": {"mon": [["09:00", "09:00"]]}},
+            ".weekly.mon",
+            "opens and closes at the same time",
+        ),
         ("business_hours", {"weekly": {"mon": [["24:00", "07:16"]]}}, ".weekly.mon", "opens at 24:00"),
         ("keyword_texts", {"help": "\0 call us"}, "", "NUL"),
         ("keyword_texts", {"help": "cut \ud83d"}, "", "surrogate"),

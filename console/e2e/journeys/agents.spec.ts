@@ -19,8 +19,53 @@ test("an agent is described, and made of what is proposed", async ({ admin }) =>
   await page.getByRole("checkbox", { name: "Voice" }).uncheck();
   await page.getByRole("button", { name: "Create this agent" }).click();
   await expect(page).toHaveURL(/\/agents\/flow_/);
-  await expect(page.getByRole("group", { name: "The week" }).getByText(/^7:00\sAM–3:00\sPM$/).first()).toBeVisible();
+  await expect(page.getByRole("group", { name: "The week" }).getByText(/^7\sAM–3\sPM$/).first()).toBeVisible();
   await admin.isRightInEverySize();
+});
+
+test("hours described once are the organization's, and instructions that say others are told", async ({ admin }) => {
+  const { page } = admin;
+  await admin.go("/agents/new");
+  await page.getByLabel("What does your business do").fill("Riverside Dental, a practice. Open Monday to Thursday 8 to 5 with a lunch break from 12 to 1, Friday 8 to 2. It books visits.");
+  await page.getByRole("button", { name: "Propose an agent" }).click();
+  await expect(page.getByRole("definition").filter({ hasText: /^8:00\sAM–2:00\sPM$/ })).toBeVisible();
+  await expect(page.getByRole("region", { name: "I read these in your description" })).toBeHidden();
+  await page.getByLabel("Use these hours for the whole organization").check();
+  await admin.isAccessible();
+  await page.getByRole("button", { name: "Create this agent" }).click();
+  await expect(page).toHaveURL(/\/agents\/flow_/);
+  const id = new URL(page.url()).pathname.split("/").pop() ?? "";
+  const made = await admin.api<{ business_hours_json: unknown; system_prompt: string }>("GET", `/api/flows/${id}`);
+  expect(made.business_hours_json).toBeNull();
+  expect(made.system_prompt).not.toContain("8 to");
+  const shared = await admin.api<{ business_hours_json: { weekly: { fri: string[][] } } }>("GET", "/api/organization");
+  expect(shared.business_hours_json.weekly.fri).toEqual([["08:00", "14:00"]]);
+  await expect(page.getByRole("definition").filter({ hasText: /^8:00\sAM–2:00\sPM$/ })).toBeVisible();
+  await page.getByRole("textbox", { name: "Instructions" }).fill("You answer for Riverside Dental. Open Monday to Friday 7 to 7.");
+  await expect(page.getByText("The instructions say other hours: 7 to 7.")).toBeVisible();
+  await admin.isAccessible();
+  await page.getByRole("button", { name: "Discard" }).click();
+  await page.getByRole("dialog").getByRole("button", { name: "Discard" }).click();
+  await admin.go("/settings?tab=hours");
+  await expect(page.getByRole("note")).toBeHidden();
+  const own = fresh("Own hours");
+  await agent(admin, { name: own, business_hours_json: HOURS });
+  await page.reload();
+  await expect(page.getByRole("note").getByRole("link", { name: own })).toBeVisible();
+});
+
+test("a draft that another tab saved is offered no more", async ({ admin }) => {
+  const { page } = admin;
+  const id = await agent(admin);
+  await admin.go(`/agents/${id}`);
+  await page.getByLabel("Greeting").fill("Half a thought");
+  const second = await page.context().newPage();
+  await second.goto(page.url());
+  await expect(second.getByText(/^There are changes of 1 field/)).toBeVisible();
+  await page.getByRole("button", { name: "Save", exact: true }).click();
+  await expect(page.getByText("Saved as version 2.")).toBeVisible();
+  await expect(second.getByText(/^There are changes of 1 field/)).toBeHidden();
+  await second.close();
 });
 
 test("a clinic is described with its breaks, closed days and colleagues, and has them all", async ({ admin }) => {
@@ -56,7 +101,7 @@ test("the form and the JSON are one, and a refusal stands at its field", async (
   await page.getByRole("button", { name: "Save", exact: true }).click();
   await expect(page.getByLabel("Language")).toHaveAccessibleDescription(/must be a language tag/);
   await page.getByLabel("Language").fill("en-US");
-  await page.getByRole("button", { name: /^Friday, 8:00\sAM–2:00\sPM$/ }).focus();
+  await page.getByRole("button", { name: /^Friday, 8\sAM–2\sPM$/ }).focus();
   await page.keyboard.press("Shift+ArrowRight");
   await expect(json).toContainText("14:15");
   await page.keyboard.press("Control+s");

@@ -16,6 +16,10 @@ test("everything can be reached by its name", async ({ admin }) => {
   await page.getByRole("combobox", { name: "Commands" }).fill("api");
   await page.keyboard.press("Enter");
   await expect(page).toHaveURL(/\/api-keys$/);
+  await page.keyboard.press("Control+k");
+  await page.getByRole("combobox", { name: "Commands" }).fill("hours");
+  await page.getByRole("option", { name: /^Hours/ }).click();
+  await expect(page).toHaveURL(/\/settings\?tab=hours$/);
   await page.keyboard.press("g");
   await page.keyboard.press("h");
   await expect(page).toHaveURL(/\/$/);
@@ -188,7 +192,12 @@ test("a lost network is told above the page, however far it is scrolled", async 
   await context.setOffline(true);
   await expect(page.getByText("This device has no network.")).toBeInViewport();
   await admin.isAccessible();
+  // A page that could not be loaded for that is not an old one.
+  await page.getByRole("navigation").getByRole("link", { name: "Billing" }).dispatchEvent("click");
+  await expect(page.getByRole("heading", { name: "The server can't be reached." })).toBeVisible();
   await context.setOffline(false);
+  await page.getByRole("button", { name: "Try again" }).click();
+  await expect(page.getByRole("heading", { name: "Billing", level: 1 })).toBeVisible();
   await expect(page.getByText("This device has no network.")).toBeHidden();
   forgive(page);
 });

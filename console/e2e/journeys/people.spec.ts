@@ -130,6 +130,9 @@ test("the organization is renamed, a key is made and revoked", async ({ admin })
   await page.getByLabel("Name", { exact: true }).fill("Website");
   await page.getByRole("dialog").getByLabel("Calls").selectOption("read");
   await page.getByRole("dialog").getByRole("button", { name: "Create", exact: true }).click();
+  await expect(page.getByRole("dialog", { name: "Your new key" })).toBeVisible();
+  await page.keyboard.press("Escape");
+  await expect(page.getByRole("dialog", { name: "Your new key" })).toBeVisible();
   await page.getByRole("button", { name: "I have it" }).click();
   await expect.poll(keys).toMatchObject([{ name: "Website", scopes: ["calls:read"], revoked_at: null }]);
   await page.getByRole("button", { name: "Revoke Website" }).click();

@@ -40,6 +40,7 @@ async function statuses(person: Person, path: string, all: readonly string[]): P
 }
 
 async function hasNoWholePages({ page }: Person): Promise<void> {
+  await expect(page.getByRole("note").filter({ hasText: "You see some numbers and agents" })).toBeVisible();
   const nav = page.getByRole("navigation", { name: "Pages" });
   await expect(nav.getByRole("link", { name: "Numbers" })).toBeVisible();
   for (const whole of ["Contacts", "Webhooks", "Events"]) await expect(nav.getByRole("link", { name: whole, exact: true })).toHaveCount(0);

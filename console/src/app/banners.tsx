@@ -4,6 +4,7 @@ import { useMe } from "@/api/me";
 import { loadTexts } from "@/i18n";
 import { LiveLink } from "./live-link";
 
+const Limited = lazy(() => import("./limited"));
 const StandIns = lazy(() => import("./stand-ins"));
 
 const Notifier = lazy(async () => {
@@ -12,13 +13,18 @@ const Notifier = lazy(async () => {
 });
 
 export default function Banners() {
-  const { stand_ins: standIns } = useMe();
+  const { stand_ins: standIns, limited } = useMe();
   return (
     <>
       <LiveLink />
       <Suspense>
         <Notifier />
       </Suspense>
+      {limited && (
+        <Suspense>
+          <Limited />
+        </Suspense>
+      )}
       {standIns.length > 0 && (
         <Suspense>
           <StandIns of={standIns} />

@@ -1,11 +1,14 @@
 /** Ctrl K: pages and commands by name, and what the organization has; and `?`: the shortcuts. Loaded when first opened. */
 import { Dialog as Base } from "@base-ui/react/dialog";
+import { useNavigate } from "@tanstack/react-router";
 import { Fragment, use, useMemo, useState } from "react";
 import { loadTexts, useTexts } from "@/i18n";
+import { can, useMe } from "@/api/me";
+import { TABS } from "@/pages/settings/route";
 import { type Command, useAllCommands } from "./commands";
 import { type Found, useFound } from "./search";
 
-const texts = loadTexts("search");
+const texts = Promise.all([loadTexts("search"), loadTexts("settings")]);
 
 export default function Palette({ mode, onClose }: { mode: "commands" | "keys"; onClose: () => void }) {
   use(texts);
@@ -26,7 +29,9 @@ export default function Palette({ mode, onClose }: { mode: "commands" | "keys"; 
 function Commands({ onClose }: { onClose: () => void }) {
   const t = useTexts("shell");
   const own = useTexts("search");
-  const all = useAllCommands();
+  const pages = useAllCommands();
+  const tabs = useSettingsTabs();
+  const all = useMemo(() => [...pages, ...tabs], [pages, tabs]);
   const [query, setQuery] = useState("");
   const [chosen, setChosen] = useState(0);
   const search = useFound(query);
@@ -98,6 +103,23 @@ function Commands({ onClose }: { onClose: () => void }) {
         {note || own.found(found.length)}
       </p>
     </>
+  );
+}
+
+/** The parts of the organization's settings, by their names. */
+function useSettingsTabs(): Command[] {
+  const t = useTexts("settings");
+  const me = useMe();
+  const navigate = useNavigate();
+  return useMemo(
+    () =>
+      TABS.filter((each) => can(me, "team:read") && (each !== "emails" || me.role === "admin")).map((tab) => ({
+        id: `settings ${tab}`,
+        label: t.tabs[tab],
+        group: t.title,
+        run: () => void navigate({ to: "/settings", search: tab === "general" ? {} : { tab } }),
+      })),
+    [t, me, navigate],
   );
 }
 

@@ -12,12 +12,12 @@ const FIRST = ":is(input, select, textarea, button, a[href]):not([data-closes], 
 const WIDTH = { sm: "max-w-md", md: "max-w-xl", lg: "max-w-4xl" };
 
 /** A dialog that keeps the focus and gives it back; on a phone it is a sheet from below. */
-export default function DialogBase({ isOpen, onClose, title, description, children, actions, size = "sm" }: DialogProps) {
+export default function DialogBase({ isOpen, onClose, title, description, children, actions, size = "sm", isOnce = false }: DialogProps) {
   const t = useTexts("shell");
   const popup = useRef<HTMLDivElement>(null);
   return (
     <CSPProvider nonce={nonce()}>
-      <Base.Root open={isOpen} onOpenChange={(open) => !open && onClose()}>
+      <Base.Root open={isOpen} onOpenChange={(open, { reason }) => !open && (!isOnce || reason === "close-press") && onClose()}>
         <Base.Portal>
           <Base.Backdrop className="fixed inset-0 z-40 bg-[#00000066]" />
           <Base.Popup ref={popup} initialFocus={(by) => by === "touch" || (popup.current?.querySelector<HTMLElement>(FIRST) ?? true)} className={`fixed z-40 flex max-h-[88dvh] w-full flex-col rounded-card border border-line bg-raised shadow-float outline-none md:top-1/2 md:left-1/2 md:-translate-1/2 max-md:inset-x-0 max-md:bottom-0 max-md:rounded-b-none ${WIDTH[size]} max-md:max-w-none`}>

@@ -14,6 +14,8 @@ export interface DialogProps {
   /** The buttons at its end. */
   actions?: ReactNode;
   size?: "sm" | "md" | "lg";
+  /** What it shows is shown once: Esc and a click outside leave it open, its buttons close it. */
+  isOnce?: boolean;
 }
 
 const DialogBase = lazy(() => import("./dialog-base"));

@@ -134,7 +134,7 @@ export function Failure({ error, onRetry }: { error: unknown; onRetry?: () => vo
         <p className="font-medium">{refusal.message}</p>
         {refusal.requestId && <p className="text-xs text-dim">{t.request(refusal.requestId)}</p>}
       </div>
-      {onRetry && refusal.status !== 404 && (
+      {onRetry && refusal.status !== 403 && refusal.status !== 404 && (
         <Button size="sm" icon={RotateCw} onClick={onRetry}>
           {t.tryAgain}
         </Button>

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from control.studio import mentions
 from control.studio.hourmentions import ClosedDays, Interval
 from control.studio.mentions import Amount, Days, Mention, PhoneNumber
-from control.studio.omissions import omissions
+from control.studio.omissions import hours_mentions, omissions
 from hum.v1 import flows_pb2
 from hum.v1 import studio_pb2 as pb
 
@@ -78,7 +78,9 @@ TABLE: list[tuple[str, list[str], flows_pb2.Flow, list[tuple[str, str]]]] = [
     ("Saturday and Sunday: closed. Weekdays 9 to 5.", ["closed sat,sun", f"{WEEK} 09:00-17:00"], flow(NINE_TO_FIVE), []),
     ("Open 9 to 5 on weekdays, weekends closed.", ["closed sat,sun", f"{WEEK} 09:00-17:00"], flow(NINE_TO_FIVE), []),
     ("8 to 12 Monday to Friday, Saturday 9 to 11", [f"{WEEK} 08:00-24:00", "sat 09:00-23:00"], flow({day: [MORNING] for day in WEEKDAYS}), [("hours", "9 to 11")]),
-    ("Open weekdays 8 to 5, closed for lunch from 12 to 1.", [f"{WEEK} 08:00-17:00", f"{WEEK} 00:00-13:00"], flow(LUNCH), [("hours", "8 to 5")]),
+    ("Open weekdays 8 to 5, closed for lunch from 12 to 1.", [f"{WEEK} 08:00-17:00", f"{WEEK} 00:00-13:00"], flow(LUNCH), []),
+    ("Open weekdays 8 to 5, closed for lunch from 12 to 1.", [f"{WEEK} 08:00-17:00", f"{WEEK} 00:00-13:00"], flow({"mon": [MORNING, AFTERNOON]}), [("hours", "8 to 5"), ("hours", "12 to 1")]),
+    ("Open weekdays 8 to 5, closed for lunch from 11 to 1.", [f"{WEEK} 08:00-17:00", f"{WEEK} 11:00-13:00"], flow(LUNCH), [("hours", "8 to 5"), ("hours", "11 to 1")]),
     ("Lunch break 12pm to 1pm.", ["- 12:00-13:00"], flow(LUNCH), []),
     ("Lunch break 12pm to 1pm.", ["- 12:00-13:00"], flow(NINE_TO_FIVE), [("hours", "12pm to 1pm")]),
     ("Between 9 am and 5 pm every weekday.", [f"{WEEK} 09:00-17:00"], flow(NINE_TO_FIVE), []),
@@ -133,6 +135,25 @@ def test_the_organizations_hours_are_those_of_a_flow_without() -> None:
     hours = json.dumps({"weekly": LUNCH, "holidays": ["2026-12-25"]})
     assert omissions(CLINIC, flow(), hours, TODAY) == []
     assert len(omissions(CLINIC, flow({"sat": [MORNING]}), hours, TODAY)) == 3
+
+
+@pytest.mark.parametrize(
+    ("instructions", "said"),
+    [
+        ("You answer for a dentist. A cleaning is $120 and takes 2 hours.", []),
+        ("Open Monday to Friday 8 to 5.", [("8 to 5", False)]),
+        ("Open Monday to Friday 8 to 5 with a lunch break from 12 to 1.", [("8 to 5", True), ("12 to 1", True)]),
+        ("We open Monday 8 to 12. On Saturdays we open 8 to 12.", [("8 to 12", False)]),
+        ("Closed on Saturday and on December 25.", [("December 25", True), ("Closed on Saturday", True)]),
+        ("Closed on Fridays and on May 3.", [("May 3", False), ("Closed on Fridays", False)]),
+        ("Abre de lunes a viernes de 9 a 17.", [("9 a 17", False)]),
+        ("The fair is on May 3.", []),
+    ],
+)
+def test_instructions_that_say_hours_besides_those_in_force_are_found(instructions: str, said: list[Any]) -> None:
+    hours = json.dumps({"weekly": LUNCH, "holidays": ["2026-12-25"]})
+    assert [(each.text, each.is_same) for each in hours_mentions(instructions, hours, TODAY)] == said
+    assert hours_mentions(instructions, None, TODAY) == [], "they are the only ones"
 
 
 def test_what_is_flagged_is_bounded_and_each_once() -> None:

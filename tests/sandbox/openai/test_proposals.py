@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from sandbox.openai import proposals
+from sandbox.openai import openinghours, proposals
 from sandbox.openai.responses import respond
 from sandbox.openai.script import Script, ScriptPlayer
 
@@ -50,6 +50,45 @@ def test_hours_closed_days_and_what_was_read_are_said() -> None:
 )  # fmt: skip
 def test_a_number_has_the_name_that_stands_before_it(described: str, transfers: dict[str, str]) -> None:
     assert {each["label"]: each["phone_e164"] for each in propose(described)["transfers"]} == transfers
+
+
+@pytest.mark.parametrize(
+    ("described", "told"),
+    [
+        ("Lakeside Dental, a practice. Open Monday to Friday 8 to 5. It books visits.", "Lakeside Dental, a practice. It books visits."),
+        ("We are a dentist, open weekdays 8 to 5, and take walk-ins.", "We are a dentist, and take walk-ins."),
+        ("Hours: Mon-Fri 9 to 6\nPhone: 317-555-0111", "Phone: 317-555-0111"),
+        ("Open Monday 8 to 5. Closed December 25.", ""),
+        ("Visits take 2 to 3 weeks, $120.", "Visits take 2 to 3 weeks, $120."),
+    ],
+)  # fmt: skip
+def test_hours_are_left_out_of_a_text(described: str, told: str) -> None:
+    assert openinghours.without(described) == told
+
+
+def test_the_instructions_have_no_hours_where_the_agent_has_some() -> None:
+    schema = {**SCHEMA, "properties": {"system_prompt": {}, "business_hours": {}}}
+    text = {"description": "Lakeside Dental, a practice. Open Monday 8 to 5.", "page": "Fees\nOpen Monday 8 to 5"}
+    written = proposals.propose(schema, json.dumps(text))
+    assert written["business_hours"]["weekly"] == {"mon": [["08:00", "17:00"]]}
+    assert written["system_prompt"] == "You answer for Lakeside Dental.\nLakeside Dental, a practice.\nFees"
+
+
+@pytest.mark.parametrize(
+    ("described", "days"),
+    [
+        (
+            "Open Monday to Thursday 8 to 5 with a lunch break from 12 to 1, Friday 8 to 2.",
+            ["mon", "tue", "wed", "thu"],
+        ),
+        ("Monday 8 to 5, Saturday 9 to 3, closed for lunch 12 to 1.", ["mon", "sat"]),
+        ("Monday 8 to 5, Saturday 9 to 3 with a lunch break from 12 to 1.", ["sat"]),
+        ("Open Monday 8 to 5 and Friday 8 to 4. Lunch break from 12 to 1.", ["mon", "fri"]),
+    ],
+)
+def test_a_break_is_of_the_days_that_it_is_told_with(described: str, days: list[str]) -> None:
+    weekly = propose(described)["business_hours"]["weekly"]
+    assert [day for day, spans in weekly.items() if len(spans) == 2] == days
 
 
 def test_it_takes_numbers_wherever_it_reads_them() -> None:

@@ -132,6 +132,18 @@ export default {
     opensAt: "opens",
     never: "No change within 30 days",
     dragHint: "Drag on a day to add hours, drag their ends to change them.",
+    noneAnywhere: "The organization has no hours either: it is always open.",
+    saidOtherwise: (said: string) => `The instructions say other hours: ${said}.`,
+    saidTwice: (said: string) => `The instructions say hours too: ${said}.`,
+    saidHint: "Callers may hear these, also after the business hours have changed. Take them out: the agent is told its business hours anyway.",
+    inWords: {
+      closed: "Closed",
+      allDay: "All day",
+      holidays: "Closed on",
+      zone: "Time zone",
+      pair: (first: string, last: string) => `${first} and ${last}`,
+      range: (first: string, last: string) => `${first} to ${last}`,
+    },
     week: "The week",
   },
   transfers: {

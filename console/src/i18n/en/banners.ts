@@ -2,6 +2,7 @@
 export default {
   offline: "This device has no network. What you see may be out of date, and nothing is saved until it is back.",
   linkLost: "The connection is lost. What you see may be out of date; it is tried again.",
+  limited: "You see some numbers and agents, and what belongs to them. An admin can show you more, under Team.",
   name: "Practice",
   both: "No telephone reaches these numbers, and the agents' words come from a practice model that follows rules.",
   model: "The agents' words come from a practice model that follows rules.",

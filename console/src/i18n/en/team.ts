@@ -19,7 +19,7 @@ export default {
   seesEverything: "Everything",
   seesSome: "Some numbers, agents",
   seesEverythingLead: "Everything in this organization. Choose numbers or agents to show only their calls, texts and figures.",
-  seesSomeLead: "Only the calls, texts, voicemails and figures of what is chosen here. It holds at once.",
+  seesSomeLead: "Only the calls, texts, voicemails and figures of what is chosen here, also of what is assigned to them. It holds at once.",
   seesNumbers: "These numbers",
   seesAgents: "These agents",
   seesChanged: (name: string) => `What ${name} sees has changed.`,

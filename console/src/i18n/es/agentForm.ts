@@ -126,6 +126,18 @@ const texts: Sections["agentForm"] = {
     opensAt: "abre",
     never: "Sin cambios en 30 días",
     dragHint: "Arrastre sobre un día para añadir horas; arrastre sus extremos para cambiarlas.",
+    noneAnywhere: "La organización tampoco tiene horario: está siempre abierto.",
+    saidOtherwise: (said) => `Las instrucciones dicen otro horario: ${said}.`,
+    saidTwice: (said) => `Las instrucciones también dicen el horario: ${said}.`,
+    saidHint: "Quienes llamen pueden oír este, incluso después de cambiar el horario. Quítelo: el agente ya conoce su horario.",
+    inWords: {
+      closed: "Cerrado",
+      allDay: "Todo el día",
+      holidays: "Cerrado el",
+      zone: "Zona horaria",
+      pair: (first, last) => `${first} y ${last.toLowerCase()}`,
+      range: (first, last) => `${first} a ${last.toLowerCase()}`,
+    },
     week: "La semana",
   },
   transfers: {

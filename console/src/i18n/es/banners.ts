@@ -3,6 +3,7 @@ import type { Sections } from "../sections";
 const texts: Sections["banners"] = {
   offline: "Este dispositivo no tiene red. Lo que ve puede estar desactualizado, y nada se guarda hasta que vuelva.",
   linkLost: "Se perdió la conexión. Lo que ve puede estar desactualizado; se está reintentando.",
+  limited: "Usted ve algunos números y agentes, y lo que les pertenece. Un administrador puede mostrarle más, en Equipo.",
   name: "Práctica",
   both: "Ningún teléfono llega a estos números, y lo que dicen los agentes viene de un modelo de práctica que sigue reglas.",
   model: "Lo que dicen los agentes viene de un modelo de práctica que sigue reglas.",

@@ -20,7 +20,7 @@ const texts: Sections["team"] = {
   seesEverything: "Todo",
   seesSome: "Algunos números, agentes",
   seesEverythingLead: "Todo en esta organización. Elija números o agentes para mostrar solo sus llamadas, mensajes y cifras.",
-  seesSomeLead: "Solo las llamadas, los mensajes, los buzones de voz y las cifras de lo elegido. Vale de inmediato.",
+  seesSomeLead: "Solo las llamadas, los mensajes, los buzones de voz y las cifras de lo elegido, también de lo que tiene asignado. Vale de inmediato.",
   seesNumbers: "Estos números",
   seesAgents: "Estos agentes",
   seesChanged: (name) => `Ha cambiado lo que ve ${name}.`,

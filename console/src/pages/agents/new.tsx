@@ -1,11 +1,14 @@
 import { Link, getRouteApi, useNavigate } from "@tanstack/react-router";
 import { Copy, FilePlus2, type LucideIcon, Sparkles } from "lucide-react";
 import { type FormEvent, useState } from "react";
+import { useChange } from "@/api/acts";
+import { type Schemas, api, data } from "@/api/client";
 import { useAllFlows } from "@/api/flows";
-import { asApiError } from "@/api/queries";
+import { meQuery, useCan } from "@/api/me";
+import { asApiError, useThing } from "@/api/queries";
 import { useTexts } from "@/i18n";
 import { Button } from "@/ui/button";
-import { SelectField, TextField } from "@/ui/field";
+import { SelectField, Switch, TextField } from "@/ui/field";
 import { Card, Failure, Page } from "@/ui/layout";
 import { reasonAt } from "@/ui/schema-form/path";
 import { toast } from "@/ui/toast";
@@ -14,6 +17,7 @@ import { BLANK, type Changes, type Draft, type FieldName, type Flow } from "./fl
 import { useCreate, useDuplicate } from "./queries";
 
 const route = getRouteApi("/shell/agents/new");
+type OrganizationHours = Schemas["OrganizationPatch"]["business_hours_json"];
 type How = "describe" | "blank" | "copy";
 const WAYS: readonly [How, LucideIcon][] = [["describe", Sparkles], ["blank", FilePlus2], ["copy", Copy]];
 
@@ -64,11 +68,25 @@ function Described() {
   const proposing = useProposal();
   const create = useCreate(useArrival());
   const [refused, setRefused] = useState<ReadonlySet<FieldName>>(new Set());
-  const accept = (): void => {
+  const [isForAll, setForAll] = useState(false);
+  const organization = useThing(["organization"], (signal) => data(api.GET("/api/organization", { signal })), { enabled: useCan("team:read") }).data;
+  const mayShare = useCan("team:write") && organization?.business_hours_json === null;
+  const sharing = useChange((hours: OrganizationHours) => data(api.PATCH("/api/organization", { body: { business_hours_json: hours } })), [["organization"], meQuery.queryKey], {});
+  const accept = async (): Promise<void> => {
     const proposal = proposing.data;
     if (!proposal?.flow) return;
     const { flow } = proposal;
-    const fields: Changes = { ...(flow.channel ? { channel: flow.channel } : {}), ...(flow.kind ? { kind: flow.kind } : {}), ...Object.fromEntries(proposedFields(proposal, BLANK).filter((name) => name === "name" || !refused.has(name)).map((name) => [name, flow[name]])) };
+    const without = new Set(refused);
+    if (isForAll && mayShare && flow.business_hours_json && !refused.has("business_hours_json")) {
+      // Where they are the organization's, the agent follows them.
+      try {
+        await sharing.mutateAsync(flow.business_hours_json as OrganizationHours);
+      } catch {
+        return;
+      }
+      without.add("business_hours_json");
+    }
+    const fields: Changes = { ...(flow.channel ? { channel: flow.channel } : {}), ...(flow.kind ? { kind: flow.kind } : {}), ...Object.fromEntries(proposedFields(proposal, BLANK).filter((name) => name === "name" || !without.has(name)).map((name) => [name, flow[name]])) };
     create.mutate({ ...fields, name: flow.name ?? d.unnamed });
   };
   return (
@@ -83,8 +101,14 @@ function Described() {
           base={BLANK}
           refused={refused}
           onRefuse={setRefused}
+          aboutHours={
+            <div className="mt-1 text-[13px]">
+              {!mayShare && <p className="text-dim">{d.ownHours}</p>}
+              {mayShare && <Switch label={d.hoursForAll} hint={isForAll ? d.hoursForAllHint : d.ownHours} checked={isForAll} onChange={(event) => setForAll(event.target.checked)} />}
+            </div>
+          }
           accept={
-            <Button look="primary" needs="flows:write" busy={create.isPending} onClick={accept}>
+            <Button look="primary" needs="flows:write" busy={create.isPending || sharing.isPending} onClick={() => void accept()}>
               {d.createThis}
             </Button>
           }

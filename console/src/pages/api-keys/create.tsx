@@ -120,6 +120,7 @@ function Secret({ secret, onClose }: { secret: string; onClose: () => void }) {
   return (
     <Dialog
       isOpen
+      isOnce
       onClose={onClose}
       title={t.secretTitle}
       description={t.secretLead}

@@ -1,9 +1,12 @@
 /** How an approval is shown everywhere: its state, its time, where it came from. */
 import { Link } from "@tanstack/react-router";
 import { MessageSquare, PhoneCall, Zap } from "lucide-react";
+import { api, data } from "@/api/client";
 import { useFlowName } from "@/api/flows";
+import { useCan } from "@/api/me";
+import { useThing } from "@/api/queries";
 import { useTexts } from "@/i18n";
-import { clockTime, relativeTime } from "@/lib/format";
+import { clockTime, isE164, phone, relativeTime } from "@/lib/format";
 import { useNow } from "@/pages/calls/labels";
 import { Badge, type Tone } from "@/ui/layout";
 import type { Approval } from "./queries";
@@ -31,6 +34,27 @@ export function TimeLeft({ until }: { until: string }) {
   return <span className={`tabular text-[13px] whitespace-nowrap ${seconds < SOON_SECONDS ? "font-medium text-bad" : "text-dim"}`}>{text}</span>;
 }
 
+/** With whom the agent speaks. */
+function CallerOf({ id }: { id: string }) {
+  const call = useThing(["calls", id, "caller"], (signal) => data(api.GET("/api/calls/{id}", { params: { path: { id } }, signal })), { enabled: useCan("calls:read") }).data;
+  return call && <Person name={call.contact?.name} number={call.direction === "outbound" ? call.to : call.from} />;
+}
+
+/** With whom the agent writes. */
+function WriterOf({ id }: { id: string }) {
+  const thread = useThing(["conversations", id, "writer"], (signal) => data(api.GET("/api/sms/conversations/{id}", { params: { path: { id } }, signal })), { enabled: useCan("sms:read") }).data;
+  return thread && <Person name={thread.contact?.name} number={thread.contact_e164} />;
+}
+
+function Person({ name, number }: { name: string | null | undefined; number: string | null | undefined }) {
+  const shown = number && isE164(number) ? phone(number) : number;
+  return (
+    <span className="font-medium text-ink tabular">
+      {[name, shown].filter(Boolean).join(" · ")}
+    </span>
+  );
+}
+
 /** The call, the conversation or the run for an event in which it was asked for, and the agent. */
 export function Origin({ approval }: { approval: Approval }) {
   const t = useTexts("approvals");
@@ -38,6 +62,8 @@ export function Origin({ approval }: { approval: Approval }) {
   return (
     <span className="flex min-w-0 flex-wrap items-center gap-x-3 gap-y-1 text-[13px] text-dim">
       {agent && <span className="truncate">{agent}</span>}
+      {approval.call_id && <CallerOf id={approval.call_id} />}
+      {approval.conversation_id && <WriterOf id={approval.conversation_id} />}
       {approval.call_id && (
         <Link to="/calls/$id" params={{ id: approval.call_id }} className="inline-flex items-center gap-1 text-accent hover:underline">
           <PhoneCall size={13} aria-hidden />

@@ -122,7 +122,7 @@ function Card({ approval, onDecided }: { approval: Approval; onDecided: (approva
         <div className="space-y-3 px-4 pt-3 pb-4">
           {isPending ? (
             <>
-              <Json value={approval.arguments ?? {}} label={t.argumentsOf(approval.tool)} openLevels={2} />
+              {Object.keys(approval.arguments ?? {}).length > 0 && <Json value={approval.arguments} label={t.argumentsOf(approval.tool)} openLevels={2} />}
               <PanelBoundary>
                 <Decide approval={approval} onDecided={onDecided} />
               </PanelBoundary>

@@ -17,6 +17,8 @@ export function Permissions({ contact }: { contact: ContactRow }) {
   const t = useTexts("contacts");
   const maySms = useCan("sms:read");
   const mayCalls = useCan("calls:read");
+  // Both lists are the whole organization's.
+  if (useMe().limited) return null;
   return (
     <Card title={t.permissions}>
       <div className="space-y-4">

@@ -18,6 +18,7 @@ export function SecretDialog({ connector, onClose }: { connector: Connector; onC
   return (
     <Dialog
       isOpen
+      isOnce
       onClose={onClose}
       title={t.secretTitle}
       description={t.secretLead}

@@ -3,6 +3,7 @@ import { useMemo, useState } from "react";
 import { useChange } from "@/api/acts";
 import { api, data } from "@/api/client";
 import { type Command, useCommands } from "@/app/commands";
+import { useCan } from "@/api/me";
 import { useTexts } from "@/i18n";
 import { phone } from "@/lib/format";
 import { Button, ButtonLink } from "@/ui/button";
@@ -20,6 +21,7 @@ export function Numbers() {
   const query = useNumbers();
   const columns = useColumns();
   const navigate = useNavigate();
+  const mayBuy = useCan("numbers:write");
   const [isRegistering, setRegistering] = useState(false);
   const sync = useChange(() => data(api.POST("/api/numbers/sync", { body: {} })), TOUCHED, {
     onDone: ({ added, updated, gone }) => toast.done(t.synced(added, updated, gone)),
@@ -29,8 +31,8 @@ export function Numbers() {
     () => [
       { id: "numbers buy", label: t.buy, keys: "b", run: () => void navigate({ to: "/numbers/buy" }) },
       { id: "numbers sync", label: t.sync, run: () => startSync(undefined) },
-    ],
-    [t, navigate, startSync],
+    ].filter(() => mayBuy),
+    [t, navigate, startSync, mayBuy],
   );
   useCommands(commands);
   const actions = (
@@ -41,9 +43,9 @@ export function Numbers() {
       <Button needs="numbers:write" icon={RefreshCw} busy={sync.isPending} onClick={() => sync.mutate(undefined)}>
         {sync.isPending ? t.syncing : t.sync}
       </Button>
-      <ButtonLink to="/numbers/buy" look="primary" icon={ShoppingCart}>
+      <Button look="primary" needs="numbers:write" icon={ShoppingCart} onClick={() => void navigate({ to: "/numbers/buy" })}>
         {t.buy}
-      </ButtonLink>
+      </Button>
     </>
   );
   return (
@@ -55,7 +57,7 @@ export function Numbers() {
         link={(row) => ({ to: "/numbers/$numberId", params: { numberId: row.id } })}
         rowPx={48}
         empty={
-          <Empty icon={Hash} title={t.emptyTitle} action={<ButtonLink to="/numbers/buy" look="primary">{t.buy}</ButtonLink>}>
+          <Empty icon={Hash} title={t.emptyTitle} action={mayBuy && <ButtonLink to="/numbers/buy" look="primary">{t.buy}</ButtonLink>}>
             {t.emptyLead}
           </Empty>
         }

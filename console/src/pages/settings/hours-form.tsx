@@ -1,5 +1,7 @@
+import { Link } from "@tanstack/react-router";
 import { useState } from "react";
 import { useForm } from "react-hook-form";
+import { useAllFlowsWith } from "@/api/flows";
 import { useTexts } from "@/i18n";
 import { Switch } from "@/ui/field";
 import { Card } from "@/ui/layout";
@@ -42,6 +44,7 @@ function Business({ organization }: { organization: Organization }) {
         }}
       >
         <p className="mb-2 text-dim">{t.hoursLead}</p>
+        <OwnHours />
         <Switch label={t.always} hint={t.alwaysHint} checked={isAlways} onChange={(event) => setAlways(event.target.checked)} />
         {!isAlways && (
           <div className="mt-3 space-y-5">
@@ -60,6 +63,26 @@ function Business({ organization }: { organization: Organization }) {
         <SaveBar isDirty={isDirty} isBusy={save.isPending} />
       </form>
     </Card>
+  );
+}
+
+/** The agents that these hours are not for. */
+function OwnHours() {
+  const t = useTexts("settings");
+  const own = (useAllFlowsWith(["business_hours_json"]).data ?? []).filter((each) => each.business_hours_json && each.trigger_type !== "event");
+  if (own.length === 0) return null;
+  return (
+    <div role="note" className="mb-3 rounded-control bg-warn-soft px-3 py-2 text-[13px]">
+      {t.ownHours}{" "}
+      {own.map((each, at) => (
+        <span key={each.id}>
+          {at > 0 && ", "}
+          <Link to="/agents/$id" params={{ id: each.id }} hash="section-hours" className="text-accent hover:underline">
+            {each.name}
+          </Link>
+        </span>
+      ))}
+    </div>
   );
 }
 

@@ -20,6 +20,8 @@ describe("business hours", () => {
     expect(day(["09:00", "13:00"], ["12:00", "17:00"]).days).toEqual({ mon: "order" });
     expect(day(["22:00", "02:00"], ["23:00", "23:30"]).days).toEqual({ mon: "order" });
     expect(day(["09:00", ""]).days).toEqual({ mon: "empty" });
+    expect(day(["09:00", "09:00"]).days).toEqual({ mon: "same" });
+    expect(day(["00:00", "00:00"]).days).toEqual({});
     expect(faultsOf(SHUT).week).toBe("allClosed");
     expect(faultsOf(officeWeek())).toEqual({ days: {} });
   });

@@ -11,7 +11,7 @@ export interface Span {
   closes: string;
 }
 export type Week = Record<Day, Span[]>;
-export type Fault = "order" | "empty" | "allClosed";
+export type Fault = "order" | "empty" | "same" | "allClosed";
 
 export const OFFICE: Span = { opens: "09:00", closes: "17:00" };
 
@@ -45,6 +45,7 @@ export function faultsOf(week: Week): { days: Partial<Record<Day, Fault>>; week?
   for (const day of DAYS) {
     const spans = week[day];
     if (spans.some(({ opens, closes }) => !opens || !closes)) days[day] = "empty";
+    else if (spans.some(({ opens, closes }) => opens === closes && opens !== "00:00")) days[day] = "same";
     else if (!isInOrder(spans)) days[day] = "order";
   }
   return DAYS.every((day) => week[day].length === 0) ? { days, week: "allClosed" } : { days };

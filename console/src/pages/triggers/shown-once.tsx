@@ -13,6 +13,7 @@ export function ShownOnce({ trigger, lead, onClose }: { trigger: Trigger; lead: 
   return (
     <Dialog
       isOpen
+      isOnce
       onClose={onClose}
       title={url ? t.addressTitle : t.secretTitle}
       description={lead}

@@ -9,6 +9,7 @@ export function SecretDialog({ secret, lead, onClose }: { secret: string; lead: 
   return (
     <Dialog
       isOpen
+      isOnce
       onClose={onClose}
       title={t.secretTitle}
       description={lead}

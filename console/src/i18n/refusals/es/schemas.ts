@@ -34,7 +34,7 @@ const sentences: Refusals["sentences"] = [
   ["is not JSON", "no es JSON"],
   ["is not JSON: line {line}, column {column}: {why}", "no es JSON: línea {line}, columna {column}: {why}"],
   ["has {name} twice in one object", "tiene {name} dos veces en un mismo objeto"],
-  ["has an empty span", "tiene un horario vacío"],
+  ["opens and closes at the same time; a whole day is 00:00 to 24:00", "abre y cierra a la misma hora; un día entero es de 00:00 a 24:00"],
   ["has a span that opens at 24:00; that is 00:00 of the next day", "tiene un horario que abre a las 24:00; eso son las 00:00 del día siguiente"],
   ["has spans that overlap or are not in order", "tiene horarios que se solapan o no están en orden"],
   ["is not a JSON Schema: {why}", "no es un JSON Schema: {why}"],

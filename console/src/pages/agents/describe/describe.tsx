@@ -13,7 +13,9 @@ import { SelectField, TextArea, TextField } from "@/ui/field";
 import { Card, Failure, Skeleton } from "@/ui/layout";
 import { reasonAt } from "@/ui/schema-form/path";
 import { BLANK, type Draft, FIELDS, type FieldName, isSame, shown } from "../flow";
-import { type Line, hoursInWords, omissionsByKind, textOfLines, transfersInWords } from "./words";
+import { HoursMentions } from "../hours/mentions";
+import { Lines, useHoursLines } from "../hours/words";
+import { type Line, omissionsByKind, textOfLines, transfersInWords } from "./words";
 
 export type Proposal = Schemas["ProposeFlow"];
 type Wanted = Schemas["ProposeFlowRequestInput"];
@@ -87,9 +89,11 @@ export interface ProposalViewProps {
   refused: ReadonlySet<FieldName>;
   onRefuse: (refused: ReadonlySet<FieldName>) => void;
   accept: ReactNode;
+  /** What is said of the hours that it proposes. */
+  aboutHours?: ReactNode;
 }
 
-export function ProposalView({ proposing, base, refused, onRefuse, accept }: ProposalViewProps) {
+export function ProposalView({ proposing, base, refused, onRefuse, accept, aboutHours }: ProposalViewProps) {
   const t = useTexts("describe");
   const proposal = proposing.data;
   if (proposing.isPending)
@@ -121,11 +125,13 @@ export function ProposalView({ proposing, base, refused, onRefuse, accept }: Pro
           </ul>
         )}
         <Omissions omissions={proposal.omissions} />
+        <HoursMentions mentions={proposal.hours_mentions} />
         {names.length === 0 && <p className="text-dim">{t.noDifference}</p>}
         <ul className="space-y-4">
           {names.map((name) => (
             <li key={name}>
               <ProposedField name={name} before={base[name]} after={proposal.flow?.[name]} isTaken={!refused.has(name)} onTake={(isTaken) => onRefuse(new Set(isTaken ? [...refused].filter((each) => each !== name) : [...refused, name]))} />
+              {name === "business_hours_json" && !refused.has(name) && aboutHours}
             </li>
           ))}
         </ul>
@@ -172,9 +178,9 @@ function ProposedField({ name, before, after, isTaken, onTake }: { name: FieldNa
 
 /** How a field's value is said line by line; null for one that is shown as it is. */
 function useLines(name: FieldName): ((value: unknown) => Line[]) | null {
-  const t = useTexts("describe");
   const form = useTexts("agentForm");
-  if (name === "business_hours_json") return (value) => hoursInWords(value, { ...t.hours, days: form.hours.days });
+  const hours = useHoursLines();
+  if (name === "business_hours_json") return hours;
   if (name === "transfer_map_json") return (value) => transfersInWords(value, form.transfers.agentTarget);
   return null;
 }
@@ -183,17 +189,7 @@ function useLines(name: FieldName): ((value: unknown) => Line[]) | null {
 function Value({ name, value }: { name: FieldName; value: unknown }) {
   const form = useTexts("agentForm");
   const lines = useLines(name);
-  if (lines)
-    return (
-      <dl className="grid grid-cols-[minmax(7rem,auto)_1fr] gap-x-3 gap-y-0.5 rounded-control bg-sunken px-3 py-2 text-[13px] tabular">
-        {lines(value).map(({ label, text }) => (
-          <div key={label} className="contents">
-            <dt className="text-dim">{label}</dt>
-            <dd>{text}</dd>
-          </div>
-        ))}
-      </dl>
-    );
+  if (lines) return <Lines lines={lines(value)} />;
   if (Array.isArray(value) && value.every((each) => typeof each === "string"))
     return (
       <ul className="list-disc rounded-control bg-sunken py-2 pr-3 pl-7 text-[13px]">

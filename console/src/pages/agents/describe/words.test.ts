@@ -1,6 +1,6 @@
 import { afterEach, describe, expect, it } from "vitest";
-import en from "@/i18n/en/describe";
-import es from "@/i18n/es/describe";
+import en from "@/i18n/en/agentForm";
+import es from "@/i18n/es/agentForm";
 import { setLanguage } from "@/i18n/language";
 import { hoursInWords, omissionsByKind, textOfLines, transfersInWords } from "./words";
 
@@ -15,7 +15,7 @@ const plain = (text: string): string => text.replaceAll(/\s/gu, " ");
 describe("a week in words", () => {
   afterEach(() => setLanguage("en"));
   it("has a lunch break, and the days on which it is closed", () => {
-    expect(hoursInWords({ weekly: WEEKDAYS, holidays: ["2026-12-25"] }, { ...en.hours, days }).map(({ label, text }) => ({ label, text: plain(text) }))).toEqual([
+    expect(hoursInWords({ weekly: WEEKDAYS, holidays: ["2026-12-25"] }, { ...en.hours.inWords, days }).map(({ label, text }) => ({ label, text: plain(text) }))).toEqual([
       { label: "Monday to Friday", text: "8:00 AM–12:00 PM, 1:00 PM–5:00 PM" },
       { label: "Saturday and Sunday", text: "Closed" },
       { label: "Closed on", text: "Fri, Dec 25, 2026" },
@@ -23,13 +23,13 @@ describe("a week in words", () => {
   });
   it("is said in Spanish too", () => {
     setLanguage("es");
-    expect(textOfLines(hoursInWords({ weekly: WEEKDAYS }, { ...es.hours, days: dias }))).toBe("Lunes a viernes: 8:00–12:00, 13:00–17:00\nSábado y domingo: Cerrado");
+    expect(textOfLines(hoursInWords({ weekly: WEEKDAYS }, { ...es.hours.inWords, days: dias }))).toBe("Lunes a viernes: 8:00–12:00, 13:00–17:00\nSábado y domingo: Cerrado");
   });
   it("says all day, nights and a zone", () => {
     const value = { weekly: { mon: [["00:00", "24:00"]], tue: [["22:00", "06:00"]] }, time_zone: "Europe/Madrid" };
-    expect(plain(textOfLines(hoursInWords(value, { ...en.hours, days })).replaceAll("\n", ";"))).toBe("Monday: All day;Tuesday: 10:00 PM–6:00 AM;Wednesday to Sunday: Closed;Time zone: Europe/Madrid");
+    expect(plain(textOfLines(hoursInWords(value, { ...en.hours.inWords, days })).replaceAll("\n", ";"))).toBe("Monday: All day;Tuesday: 10:00 PM–6:00 AM;Wednesday to Sunday: Closed;Time zone: Europe/Madrid");
   });
-  it.each([null, 7, "x", []])("is nothing for %s", (value) => expect(hoursInWords(value, { ...en.hours, days })).toEqual([]));
+  it.each([null, 7, "x", []])("is nothing for %s", (value) => expect(hoursInWords(value, { ...en.hours.inWords, days })).toEqual([]));
 });
 
 describe("transfers in words", () => {

@@ -133,6 +133,13 @@ function useKeptDraft(key: string, version: number, saved: Draft, changes: Chang
       setWasDirty(false);
     }
   }, [key, version, saved, changes, isDirty, wasDirty]);
+  // Another tab may have saved the draft or dropped it; what was saved since may be all of it.
+  useEffect(() => {
+    const check = (): void => setStored((shown) => shown && storedDraft(key, saved));
+    check();
+    window.addEventListener("storage", check);
+    return () => window.removeEventListener("storage", check);
+  }, [key, saved]);
   return { stored: isDirty ? null : stored, forget: useCallback(() => setStored(null), []) };
 }
 

@@ -1,8 +1,8 @@
 /** The form's sections, and which of them an agent has. */
-import type { ReactNode } from "react";
+import { type ReactNode, Suspense, lazy } from "react";
 import { useTexts } from "@/i18n";
 import { SelectField } from "@/ui/field";
-import { HoursEditor } from "../hours/hours-editor";
+import { Skeleton } from "@/ui/layout";
 import { type Draft, startOf } from "../flow";
 import { useEditing, useField } from "./editing";
 import { EventsEditor } from "./events-editor";
@@ -11,6 +11,9 @@ import { OutcomeEditor } from "./outcome-editor";
 import { FArea, FChoice, FNumber, FSwitch, FText, useIsOff, useLook } from "./plain-fields";
 import { FSchema } from "./schema-field";
 import { VoiceField } from "./voice";
+
+const HoursEditor = lazy(async () => ({ default: (await import("../hours/hours-editor")).HoursEditor }));
+const SaidHours = lazy(() => import("./said-hours"));
 
 export const SECTIONS = ["basics", "events", "says", "voice", "hours", "transfers", "voicemail", "machine", "recording", "outcome", "texting", "limits"] as const;
 export type SectionName = (typeof SECTIONS)[number];
@@ -103,6 +106,7 @@ function Says() {
     <div className="space-y-2">
       {startOf(draft) === "call" && <FArea name="greeting" rows={2} />}
       <FArea name="system_prompt" rows={14} isCounted />
+      {startOf(draft) !== "event" && <Suspense><SaidHours /></Suspense>}
     </div>
   );
 }
@@ -129,7 +133,12 @@ function Voice() {
 function Hours() {
   const [value, setValue] = useField("business_hours_json");
   const { errors } = useEditing();
-  return <HoursEditor value={value} onChange={setValue} errors={errors.filter((each) => each.field.startsWith("business_hours_json"))} isOff={useIsOff()} />;
+  const isOff = useIsOff();
+  return (
+    <Suspense fallback={<Skeleton lines={8} />}>
+      <HoursEditor value={value} onChange={setValue} errors={errors.filter((each) => each.field.startsWith("business_hours_json"))} isOff={isOff} />
+    </Suspense>
+  );
 }
 
 function Transfers() {

@@ -1,9 +1,7 @@
-import { keepPreviousData, useQuery } from "@tanstack/react-query";
 import { Plus, X } from "lucide-react";
-import { useEffect, useState } from "react";
-import { type FieldError, api, data } from "@/api/client";
+import { Suspense, lazy, useState } from "react";
+import type { FieldError } from "@/api/client";
 import { useZone } from "@/api/me";
-import { asApiError } from "@/api/queries";
 import { useTexts } from "@/i18n";
 import { fullTime, shortTime, zoneName } from "@/lib/format";
 import { Button, IconButton } from "@/ui/button";
@@ -13,7 +11,10 @@ import { withMember } from "@/ui/schema-form/schema";
 import { ZoneField } from "@/ui/zone-field";
 import type { Draft } from "../flow";
 import { DAYS, DAY_MINUTES, type Day, type Span, type Week, clockOf, inOrder, isDay, nextSpan, overlapping, overlapsOf, typed, usualWeek, weekOf, weeklyOf } from "./hours";
+import { type Preview, useHoursPreview } from "./preview";
 import { WeekTracks } from "./week";
+
+const TheirHours = lazy(() => import("./their-hours"));
 
 type Value = Draft["business_hours_json"];
 const FIELD = "business_hours_json";
@@ -29,13 +30,18 @@ export interface HoursEditorProps {
 export function HoursEditor({ value, onChange, errors, isOff }: HoursEditorProps) {
   const t = useTexts("agentForm");
   const [chosen, setChosen] = useState<Day>("mon");
-  const preview = usePreview(value);
+  const preview = useHoursPreview(value);
   const zone = useZone();
   if (value === null)
     return (
-      <div className="flex flex-wrap items-center gap-3">
-        <p className="min-w-0 flex-1 text-dim">{t.hours.always}</p>
-        {!isOff && <Button onClick={() => onChange({ weekly: weeklyOf(usualWeek()) })}>{t.hours.add}</Button>}
+      <div className="space-y-3">
+        <div className="flex flex-wrap items-center gap-3">
+          <p className="min-w-0 flex-1 text-dim">{t.hours.always}</p>
+          {!isOff && <Button onClick={() => onChange({ weekly: weeklyOf(usualWeek()) })}>{t.hours.add}</Button>}
+        </div>
+        <Suspense>
+          <TheirHours preview={preview} />
+        </Suspense>
       </div>
     );
   const week = weekOf(value);
@@ -86,31 +92,7 @@ export function HoursEditor({ value, onChange, errors, isOff }: HoursEditorProps
   );
 }
 
-interface Preview {
-  data: { time_zone: string; is_open: boolean; next_change_at: string | null } | undefined;
-  errors: readonly FieldError[];
-}
-
-/** What the API says of these hours, a moment after the last change. */
-function usePreview(value: Value): Preview {
-  const [asked, setAsked] = useState(value);
-  useEffect(() => {
-    const timer = setTimeout(() => setAsked(value), 350);
-    return () => clearTimeout(timer);
-  }, [value]);
-  const query = useQuery({
-    queryKey: ["hours", JSON.stringify(asked)],
-    queryFn: ({ signal }) => data(api.POST("/api/hours/preview", { body: { business_hours_json: asked ?? { weekly: {} } }, signal })),
-    enabled: asked !== null && overlapsOf(asked).length === 0,
-    placeholderData: keepPreviousData,
-    refetchInterval: 60_000,
-    retry: false,
-  });
-  const refusal = query.error ? asApiError(query.error) : null;
-  return { data: refusal || overlapsOf(value).length > 0 ? undefined : query.data, errors: refusal?.details ?? [] };
-}
-
-function Now({ preview }: { preview: Preview }) {
+export function Now({ preview }: { preview: Preview }) {
   const t = useTexts("agentForm");
   const shown = preview.data;
   return (
@@ -194,12 +176,17 @@ function SpanTimes({ day, span, error, onChange, onLeave, isOff }: { day: string
 
 /** What was refused of the week as a whole. */
 function Refusals({ errors }: { errors: readonly FieldError[] }) {
+  const { days } = useTexts("agentForm").hours;
+  const day = (field: string): string => days[/\.weekly\.(\w+)$/.exec(field)?.[1] ?? ""] ?? "";
   const whole = errors.filter((each) => [FIELD, `${FIELD}.weekly`].includes(each.field) || new RegExp(`^${FIELD}\\.(weekly\\.\\w+|holidays.*)$`).test(each.field));
   if (whole.length === 0) return null;
   return (
     <ul role="alert" className="text-xs font-medium text-bad">
       {whole.map((each) => (
-        <li key={each.field}>{each.reason}</li>
+        <li key={each.field}>
+          {day(each.field) && `${day(each.field)}: `}
+          {each.reason}
+        </li>
       ))}
     </ul>
   );

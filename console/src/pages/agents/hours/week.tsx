@@ -125,6 +125,14 @@ function placed(span: Span): React.CSSProperties {
   return { left: `${(span.from / DAY_MINUTES) * 100}%`, width: `${((Math.min(span.to, DAY_MINUTES) - span.from) / DAY_MINUTES) * 100}%` };
 }
 
+/** A block shorter than this has no place for its times; its name and the fields below have them. */
+const LABELLED_MINUTES = 180;
+
+/** A time in a block: `8 AM`, `8:30 AM`. */
+function shortly(minutes: number): string {
+  return dayTime(minutes, minutes % 60 === 0);
+}
+
 interface BlockProps {
   day: Day;
   span: Span;
@@ -146,7 +154,7 @@ function Block({ day, span, isBad, isOff, onGrip, onFocus, onSpan, onLeave }: Bl
     else return;
     event.preventDefault();
   };
-  const name = t.hours.span(t.hours.days[day] ?? day, dayTime(span.from), dayTime(span.to) + (span.to > DAY_MINUTES ? ` (${t.hours.nextDay})` : ""));
+  const name = t.hours.span(t.hours.days[day] ?? day, shortly(span.from), shortly(span.to) + (span.to > DAY_MINUTES ? ` (${t.hours.nextDay})` : ""));
   return (
     <button
       type="button"
@@ -161,7 +169,7 @@ function Block({ day, span, isBad, isOff, onGrip, onFocus, onSpan, onLeave }: Bl
     >
       <span aria-hidden className="absolute inset-y-0 left-0 w-2 cursor-ew-resize" onPointerDown={(event) => onGrip(event, "from")} />
       <span aria-hidden className="pointer-events-none tabular">
-        {dayTime(span.from)}–{dayTime(span.to)}
+        {span.to - span.from < LABELLED_MINUTES ? "" : `${shortly(span.from)}–${shortly(span.to)}`}
       </span>
       <span aria-hidden className="absolute inset-y-0 right-0 w-2 cursor-ew-resize" onPointerDown={(event) => onGrip(event, "to")} />
     </button>
