@@ -19,7 +19,7 @@ class BoundedParser(Parser):
         await super().parse(data)
 
 
-class BoundedClient(Client):
+class OneServerClient(Client):
     """A client of one server: the addresses of others are ours to choose, since they get our credentials."""
 
     def __init__(self) -> None:
@@ -32,7 +32,7 @@ class BoundedClient(Client):
         await super()._process_info(known, initial_connection)
 
 
-class EncryptedClient(BoundedClient):
+class EncryptedClient(OneServerClient):
     """A client that sends nothing, in particular no password, to a server or an attacker that does not offer TLS."""
 
     async def _process_info(self, info: dict[str, Any], initial_connection: bool = False) -> None:
@@ -41,6 +41,6 @@ class EncryptedClient(BoundedClient):
         await super()._process_info(info, initial_connection)
 
 
-def client_of(url: str) -> BoundedClient:
+def client_of(url: str) -> OneServerClient:
     """Return a client for the server at this URL, encrypted if the URL is."""
-    return EncryptedClient() if url.startswith("tls:") else BoundedClient()
+    return EncryptedClient() if url.startswith("tls:") else OneServerClient()
