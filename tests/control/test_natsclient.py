@@ -6,7 +6,7 @@ import nats.errors
 import pytest
 from nats.aio.client import Srv
 
-from control.natsclient import MOST_UNREAD, OneServerClient, BoundedParser, EncryptedClient, client_of
+from control.natsclient import MOST_UNREAD, BoundedParser, EncryptedClient, OneServerClient, client_of
 
 
 async def test_a_message_that_does_not_end_is_not_kept() -> None:
