@@ -108,14 +108,14 @@ class Proposals:
         # Of a long text it takes a tenth of a second.
         missing = await asyncio.to_thread(omissions, request.description, draft.flow, hours_json, proposal.today)
         in_force = draft.flow.business_hours_json or hours_json
-        said = await asyncio.to_thread(hours_mentions, draft.flow.system_prompt, in_force, proposal.today)
+        mentions = await asyncio.to_thread(hours_mentions, draft.flow.system_prompt, in_force, proposal.today)
         return pb.ProposeFlowResponse(
             flow=draft.flow,
             rationale=draft.rationale,
             page=pb.ProposalPage(url=request.url, chars=len(page.text), is_cut=page.is_cut) if page else None,
             left_out=draft.left_out,
             omissions=missing,
-            hours_mentions=said,
+            hours_mentions=mentions,
         )
 
     async def _draft(self, org: UUID, request: ProposalRequest, spent: list[ModelUsage]) -> FlowDraft:

@@ -105,8 +105,8 @@ def _ended(text: str) -> Iterator[tuple[str, str]]:
 def _without_hours(sentence: str) -> str:
     spelled = _PHONE.sub(lambda number: "#" * len(number[0]), sentence)
     runs = list(_runs(list(PARTS.finditer(spelled)), spelled))
-    said = [match for kind, matches in runs if kind in {"hours", "closed"} for match in matches]
-    if not said:
+    hours = [match for kind, matches in runs if kind in {"hours", "closed"} for match in matches]
+    if not hours:
         return sentence
     parts = [
         match for kind, matches in runs for match in matches if kind != "date" or any(k == "closed" for k, _ in runs)

@@ -48,8 +48,12 @@ def propose(schema: Mapping[str, Any], text: str) -> dict[str, Any]:
     today = date.fromisoformat(source["today"]) if source.get("today") else None
     hours = openinghours.read(f"{description}\n{page}", today)
     # The agent reads its business hours besides.
-    told = [openinghours.without(text) if hours.weekly else text for text in (description, *facts)]
-    prompt = [f"You answer for {name}.", *filter(None, told), *([f"Address: {address[0].strip()}."] if address else ())]
+    lines = [openinghours.without(text) if hours.weekly else text for text in (description, *facts)]
+    prompt = [
+        f"You answer for {name}.",
+        *filter(None, lines),
+        *([f"Address: {address[0].strip()}."] if address else ()),
+    ]
     transfers = _transfers(description, page)
     proposal = {
         "name": name,
