@@ -20,14 +20,15 @@ from tests.evals.samples import DEAF, FLOW, PASSING, SUITE, Line, run
 
 ROOT = Path(__file__).parents[2]
 LOAD = """
-import resource, sys
+import sys
 from pathlib import Path
 from evals import scenario
+from tests.support.processes import peak_kib
 try:
     scenario.load([Path(name) for name in sys.argv[1:]])
 except scenario.BadSuite as refusal:
     print(refusal)
-print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+print(peak_kib())
 """
 #: Takes hours; `impatient` gives up at once, whatever else the machine does.
 SLOW = r"\w+\w+\w+\w+\w+\w+\w+\w+!"

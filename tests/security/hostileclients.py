@@ -8,13 +8,14 @@ spent without serving anybody else: what a caller would wait.
 
 import asyncio
 import json
-import resource
 import sys
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from email.message import EmailMessage
 from typing import TYPE_CHECKING
+
+from tests.support.processes import peak_kib
 
 if TYPE_CHECKING:
     from hum.objects.bucket import Bucket
@@ -111,7 +112,7 @@ async def main(kind: str, port: int) -> None:
     # Imports and first uses are no part of the figure.
     with suppress(Exception):
         await asyncio.wait_for(KINDS[kind](1), MOST_SECONDS)
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    before = peak_kib()
     stretches = Stretches()
     watching = asyncio.create_task(stretches.watch())
     try:
@@ -119,7 +120,7 @@ async def main(kind: str, port: int) -> None:
     except TimeoutError:
         outcome = "never gave up"
     watching.cancel()
-    added = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024
+    added = (peak_kib() - before) / 1024
     cost = {"outcome": outcome, "memory_mb": round(added), "stretch_s": round(stretches.longest, 3)}
     sys.stdout.write(json.dumps(cost) + "\n")
 

@@ -9,6 +9,12 @@ from pathlib import Path
 TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")
 
 
+def peak_kib(status: str = "/proc/self/status") -> int:
+    """Return the most memory that this program has had: `ru_maxrss` counts what its parent had when it was forked, too."""
+    (line,) = [line for line in Path(status).read_text().splitlines() if line.startswith("VmHWM:")]
+    return int(line.split()[1])
+
+
 def kill_group(pid: int) -> None:
     """Kill a program that began a session of its own, and all that it has started: `node` from a wheel is a script beside node."""
     with suppress(ProcessLookupError):
