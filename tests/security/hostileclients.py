@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from hum.objects.bucket import Bucket
 
 #: A client that has not given up by then never does.
-MOST_SECONDS = 12.0
+MOST_SECONDS = 60.0
 SMTP_SECONDS = 2.0
 
 
