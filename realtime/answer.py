@@ -20,7 +20,7 @@ from realtime.codec import codec_of
 from realtime.conversation import RealtimeItem
 from realtime.mind import AnswerSituation, CallPart, Part, SpokenPart, Voiced, WaitPart
 from realtime.sound import split_words
-from realtime.stage import Stage
+from realtime.stage import Do, Stage
 
 LOG = logging.getLogger(__name__)
 
@@ -64,13 +64,17 @@ class ModelAnswer:
         """Stop at once: close the open item as incomplete, and give the reason in response.done."""
         self._close_item("incomplete")
         self._finish("cancelled", {"type": "cancelled", "reason": reason})
-        self._stop_mind()
+        self._stop_work()
 
     def abandon(self) -> None:
         """Stop without an event, because the connection is gone."""
         if self.status == "in_progress":
             self.status = "abandoned"
-            self._stop_mind()
+            self._stop_work()
+
+    def _stop_work(self) -> None:
+        self._stop_mind()
+        self._parts.stop()
 
     def _step(self, value: Any = None) -> None:
         """Resume the answer, unless it has ended meanwhile."""
@@ -97,7 +101,7 @@ class ModelAnswer:
             self._close_item("incomplete")
             failure = {"type": "server_error", "code": None, "message": repr(error)}
             self._finish("failed", {"type": "failed", "error": failure})
-            self._stop_mind()
+            self._stop_work()
             return
         self._close_item("completed")
         self._finish("completed", None)
@@ -115,15 +119,16 @@ class ModelAnswer:
                 self._close_item("completed")
                 self._call(part)
 
-    def _utter(self, part: SpokenPart, then: Callable[[Voiced | Exception], None]) -> None:
-        """Let a piece of speech be synthesized."""
+    def _utter(self, part: SpokenPart, then: Callable[[Voiced | Exception], None]) -> Do | None:
+        """Let a piece of speech be synthesized; return what stops that."""
         codec = codec_of(self._format)
         if self._modalities == ["text"]:
             then(Voiced(b"", []))
         elif part.sound is not None:
             then(part.sound(codec))
         else:
-            self._stage.senses.utter(part.text, self._voice, codec, then)
+            return self._stage.senses.utter(part.text, self._voice, codec, then)
+        return None
 
     def _speak(self, sound: Voiced) -> Steps:
         item = self._open
@@ -290,8 +295,9 @@ def _b64(payload: bytes) -> str:
 class _Parts:
     """The parts of an answer that have come and were not carried out, the next pieces of speech being synthesized."""
 
-    def __init__(self, utter: Callable[[SpokenPart, Callable[[Voiced | Exception], None]], None]) -> None:
+    def __init__(self, utter: Callable[[SpokenPart, Callable[[Voiced | Exception], None]], Do | None]) -> None:
         self._utter = utter
+        self._stops: list[Do] = []
         self._come: deque[Part | Exception | None] = deque()
         # Of speech: what is not being synthesized yet, and what is, or was, in order; None: not ready.
         self._unspoken: deque[SpokenPart] = deque()
@@ -321,11 +327,19 @@ class _Parts:
         self._resume_sound = resume
         self._hand_over()
 
+    def stop(self) -> None:
+        """Stop the synthesis of what is not spoken yet."""
+        self._unspoken.clear()
+        stops, self._stops = self._stops, []
+        for stop in stops:
+            stop()
+
     def _synthesize(self) -> None:
         while self._unspoken and len(self._sounds) <= MOST_AHEAD:
             sound: list[Voiced | Exception | None] = [None]
             self._sounds.append(sound)
-            self._utter(self._unspoken.popleft(), partial(self._ready, sound))
+            if (stop := self._utter(self._unspoken.popleft(), partial(self._ready, sound))) is not None:
+                self._stops = [*self._stops[-MOST_AHEAD:], stop]
 
     def _ready(self, sound: list[Voiced | Exception | None], voiced: Voiced | Exception) -> None:
         sound[0] = voiced

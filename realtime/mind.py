@@ -23,8 +23,9 @@ class Voiced:
 class AnswerSituation:
     """What an answer is for.  `dialogue` is the conversation so far, as (role, text), the model's words as far as they were heard.
 
-    `called` are the functions called since the caller spoke, `results` their results, `made` those called before.  `exact`: words
-    that are to be said as they are.  `in_band`: the answer belongs to the conversation.
+    `called` are the functions called since the caller spoke, `results` their results, `made` those called before.  `items` is the same
+    conversation with its calls in between, item by item with its text.  `exact`: words that are to be said as they are.  `in_band`:
+    the answer belongs to the conversation.
     """
 
     instructions: str = ""
@@ -34,6 +35,7 @@ class AnswerSituation:
     results: Sequence[str] = ()
     made: Sequence[str] = ()
     tools: Sequence[Mapping[str, Any]] = field(default_factory=tuple)
+    items: Sequence[tuple[Mapping[str, Any], str]] = ()
     exact: str | None = None
     in_band: bool = True
 

@@ -18,14 +18,14 @@ from typing import Any
 
 from realtime import config, metering
 from realtime.answer import ModelAnswer, Preparation
-from realtime.codec import codec_of
+from realtime.codec import Codec, codec_of
 from realtime.conversation import FunctionCalls, RealtimeItem, client_item
 from realtime.errors import Refusal, missing, wrong_type, wrong_value
 from realtime.mind import AnswerSituation, verbatim
 from realtime.record import Act
 from realtime.sound import split_words
 from realtime.stage import Stage
-from realtime.vad import Detection, InputBuffer, SpeechStarted, SpeechStopped
+from realtime.vad import Detection, InputBuffer, SpeechPaused, SpeechStarted, SpeechStopped
 
 Event = dict[str, Any]
 SEMANTIC_PREFIX_MS = 300
@@ -38,7 +38,7 @@ class RealtimeSession:
         self._stage = stage
         self.config = config.default_session(truth.id, truth.model, expires_at)
         truth.session = self.config
-        self._input = InputBuffer(codec_of(self.config["audio"]["input"]["format"]), stage.new_id)
+        self._input = self._new_input(codec_of(self.config["audio"]["input"]["format"]))
         self._active: ModelAnswer | None = None
         self._asides: dict[str, ModelAnswer] = {}
         self._transcribing: set[str] = set()  # item ids
@@ -98,6 +98,9 @@ class RealtimeSession:
 
     # session and input
 
+    def _new_input(self, codec: Codec) -> InputBuffer:
+        return InputBuffer(codec, self._stage.new_id)
+
     def _update(self, event: Event) -> None:
         before = codec_of(self.config["audio"]["input"]["format"])
         has_spoken = self._has_spoken or any(answer.has_audio for answer in self._answers())
@@ -105,7 +108,7 @@ class RealtimeSession:
         self._stage.truth.session = self.config
         after = codec_of(self.config["audio"]["input"]["format"])
         if after is not before:
-            self._input = InputBuffer(after, self._stage.new_id)
+            self._input = self._new_input(after)
         self._emit("session.updated", session=self.config)
 
     def _append(self, event: Event) -> None:
@@ -122,10 +125,13 @@ class RealtimeSession:
         """Append the caller's next audio, in the session's format."""
         self._stage.truth.append(self._stage.clock.now, payload)
         for change in self._input.append(payload, self._detection()):
-            if isinstance(change, SpeechStarted):
-                self.speech_started(change)
-            else:
-                self.speech_stopped(change)
+            match change:
+                case SpeechStarted():
+                    self.speech_started(change)
+                case SpeechPaused():
+                    self.speech_paused(change)
+                case SpeechStopped():
+                    self.speech_stopped(change)
 
     def _commit(self, _: Event) -> None:
         self._add_turn(*self._input.commit())
@@ -139,6 +145,9 @@ class RealtimeSession:
         self._emit("input_audio_buffer.speech_started", audio_start_ms=started.audio_start_ms, item_id=started.item_id)
         if self._turn_detection()["interrupt_response"] and self._running() is not None:
             self._stop(self._running(), "turn_detected")
+
+    def speech_paused(self, paused: SpeechPaused) -> None:
+        """Do nothing; a subclass may begin to recognize the turn, or judge whether it is over."""
 
     def speech_stopped(self, stopped: SpeechStopped) -> None:
         self._emit("input_audio_buffer.speech_stopped", audio_end_ms=stopped.audio_end_ms, item_id=stopped.item_id)
@@ -289,6 +298,7 @@ class RealtimeSession:
             results=calls.results,
             made=calls.made,
             tools=() if choice == "none" else tools,
+            items=[(item.wire, understood.get(item.id, item.text())) for item in messages],
             in_band=options.get("conversation", "auto") != "none",
         )
 

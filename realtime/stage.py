@@ -23,9 +23,12 @@ class Clock(Protocol):
 
 
 class Senses(Protocol):
-    """Speech recognition and synthesis.  Each calls `then` once, now or later, with an Exception on failure."""
+    """Speech recognition and synthesis.  Each calls `then` once, now or later, with an Exception on failure.
 
-    def utter(self, text: str, voice: str, codec: Codec, then: Callable[[Voiced | Exception], None]) -> None: ...
+    `utter` may return what stops it; `then` is not called after that.
+    """
+
+    def utter(self, text: str, voice: str, codec: Codec, then: Callable[[Voiced | Exception], None]) -> Do | None: ...
     def hear(self, codec: Codec, audio: bytes, then: Callable[[str | Exception], None]) -> None: ...
 
 

@@ -1,12 +1,14 @@
-"""The server's turn detection: an energy detector with onset and hangover, on the clock of the audio itself.  Pure.
+"""The server's turn detection: a detector of voice with onset and hangover, on the clock of the audio itself.  Pure.
 
 States: no turn, and a turn in progress.  `onset_ms` of loud frames begin a turn, `silence_ms` of quiet ones end it.
 Example with an onset of 60 ms, a silence of 500 ms and a prefix of 300 ms: speech from 1000 to 2000 ms begins a turn at 1060 ms whose
 start is 700 ms, and ends it at 2500 ms.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from realtime.audio import Samples
 from realtime.codec import Codec
 from realtime.errors import Refusal
 from realtime.ids import NewId, new_id
@@ -43,12 +45,27 @@ class SpeechStopped:
     audio: bytes
 
 
+@dataclass(frozen=True, slots=True)
+class SpeechPaused:
+    """The caller has been silent for `pause_ms`, and the turn is not over by the clock; `audio` is all of it so far."""
+
+    audio: bytes
+
+
+Change = SpeechStarted | SpeechPaused | SpeechStopped
+
+
 @dataclass(slots=True)
 class InputBuffer:
-    """`input_audio_buffer`: audio appended and not yet committed.  Positions are bytes of the session's audio."""
+    """`input_audio_buffer`: audio appended and not yet committed.  Positions are bytes of the session's audio.
+
+    `is_voice` judges 20 ms beside their level; None: the level decides.  `pause_ms`: silence in a turn that is told; None: none is.
+    """
 
     codec: Codec
     new_id: NewId = new_id
+    is_voice: Callable[[Samples, int], bool] | None = None
+    pause_ms: int | None = None
     _buffer: bytearray = field(default_factory=bytearray)
     _buffer_start: int = 0
     _scanned: int = 0
@@ -65,19 +82,19 @@ class InputBuffer:
     def total_bytes(self) -> int:
         return self._buffer_start + len(self._buffer)
 
-    def append(self, payload: bytes, detection: Detection | None) -> list[SpeechStarted | SpeechStopped]:
-        """Add audio; return the beginnings and ends of turns in it.  Without detection, buffer everything until a commit."""
+    def append(self, payload: bytes, detection: Detection | None) -> list[Change]:
+        """Add audio; return the beginnings, pauses and ends of turns in it.  Without detection, buffer everything until a commit."""
         self._buffer += payload
         if detection is None:
             self._reset_detection()
             return []
         frame_bytes = FRAME_MS * self.codec.bytes_per_ms
-        changes: list[SpeechStarted | SpeechStopped] = []
+        changes: list[Change] = []
         while self._scanned + frame_bytes <= self.total_bytes:
             at = self._scanned - self._buffer_start
             frame = self.codec.decode(bytes(self._buffer[at : at + frame_bytes]))
             self._scanned += frame_bytes
-            if (change := self._frame(level_dbfs(frame) >= detection.speech_dbfs, detection)) is not None:
+            if (change := self._frame(self._is_loud(frame, detection), detection)) is not None:
                 changes.append(change)
         if self._item_id is None:
             self._drop_until(self._scanned - (detection.prefix_ms + self._loud_ms) * self.codec.bytes_per_ms)
@@ -100,13 +117,23 @@ class InputBuffer:
         self._drop_until(self.total_bytes)
         self._reset_detection()
 
-    def _frame(self, loud: bool, detection: Detection) -> SpeechStarted | SpeechStopped | None:
+    def end(self, detection: Detection) -> SpeechStopped | None:
+        """End the turn in progress now, in its pause; None if there is none, or the caller speaks again."""
+        return self._stop(detection) if self._item_id is not None and self._quiet_ms else None
+
+    def _is_loud(self, frame: Samples, detection: Detection) -> bool:
+        loud = level_dbfs(frame) >= detection.speech_dbfs
+        return loud and (self.is_voice is None or self.is_voice(frame, self.codec.rate_hz))
+
+    def _frame(self, loud: bool, detection: Detection) -> Change | None:
         self._loud_ms = self._loud_ms + FRAME_MS if loud else 0
         self._quiet_ms = 0 if loud else self._quiet_ms + FRAME_MS
         if self._item_id is None and self._loud_ms >= detection.onset_ms:
             return self._start(detection)
         if self._item_id is not None and self._quiet_ms >= detection.silence_ms:
             return self._stop(detection)
+        if self._item_id is not None and self._quiet_ms == self.pause_ms:
+            return SpeechPaused(bytes(self._buffer[: self._scanned - self._buffer_start]))
         return None
 
     def _start(self, detection: Detection) -> SpeechStarted:
