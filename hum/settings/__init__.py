@@ -14,7 +14,7 @@ from pydantic import ValidationError
 from pydantic.fields import FieldInfo
 
 from hum.refusal import refuse
-from hum.settings.base import CarrierSettings, Common, ModelSettings, UploadSettings, constant, environment
+from hum.settings.base import CarrierSettings, Common, ModelSettings, UploadSettings, constant, environment, secret
 from hum.settings.billing import BillingSettings
 from hum.settings.control import (
     CallsSettings,
@@ -34,6 +34,7 @@ from hum.settings.overrides import OVERRIDES, Malformed
 from hum.settings.overrides import parse as parse_overrides
 from hum.settings.recordings import RecordingSettings
 from hum.settings.secretfiles import VARIABLE, UnreadableSecret, read_secrets
+from hum.settings.voice import VoiceSettings
 
 SettingsT = TypeVar("SettingsT", bound=Common)
 _TRUE = frozenset({"1", "true", "yes", "on", "t", "y"})
@@ -58,6 +59,7 @@ __all__ = [
     "RequestSettings",
     "UpSettings",
     "UploadSettings",
+    "VoiceSettings",
     "WorkerSettings",
     "constants",
     "environment",
@@ -66,12 +68,13 @@ __all__ = [
     "media_interpreted",
     "notify_socket",
     "read",
+    "secret",
     "unknown",
     "variables",
 ]
 
 
-class UpSettings(ControlSettings, GatewaySettings, MediaSettings):
+class UpSettings(ControlSettings, GatewaySettings, MediaSettings, VoiceSettings):
     """All settings, for `hum up`, `hum call` and the like; it distinguishes set variables from defaults."""
 
     doctor_seconds: float = constant(10.0, "seconds that `hum doctor` waits for an answer", gt=0)

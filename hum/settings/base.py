@@ -133,7 +133,9 @@ class Common(BaseModel):
     def _web_socket(cls, url: str) -> str:
         return base_url(url, "ws", "wss")
 
-    @field_validator("metrics_listen", "control_listen", "gateway_listen", "media_listen", check_fields=False)
+    @field_validator(
+        "metrics_listen", "control_listen", "gateway_listen", "media_listen", "voice_listen", check_fields=False
+    )
     @classmethod
     def _socket(cls, text: str) -> str:
         parse_listen(text)
@@ -214,7 +216,18 @@ class CarrierSettings(Common):
         return (urlsplit(self.twilio_api_base_url).hostname or "").endswith(".twilio.com")
 
 
-class ModelSettings(Common):
+class CascadeSettings(Common):
+    """The cascades of this deployment."""
+
+    cascades_file: Path | None = setting(
+        "HUM_CASCADES",
+        None,
+        "TOML file with named chains of speech recognition, language model and speech synthesis, which `hum voice` runs: a flow's "
+        "model may be cascade:NAME",
+    )
+
+
+class ModelSettings(CascadeSettings):
     """The model's account."""
 
     openai_api_key: str = setting("OPENAI_API_KEY", "", "API key of the model")
@@ -266,6 +279,14 @@ class ModelSettings(Common):
     @property
     def default_voice(self) -> str:
         return self.voice_names[0]
+
+
+def secret(variable: str, directory: Path | None) -> str:
+    """Return a key that a file of the operator's names by its variable, from the environment or HUM_SECRETS_DIR; empty if unset.
+
+    Raises UnreadableSecret.
+    """
+    return environment().get(variable) or read_secrets(directory).get(variable, "")
 
 
 class UploadSettings(Common):

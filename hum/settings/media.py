@@ -2,6 +2,9 @@
 
 from pathlib import Path
 
+from pydantic import field_validator
+
+from hum.network import base_url
 from hum.settings.base import CarrierSettings, ModelSettings, constant, setting
 from hum.settings.browser import BrowserSettings
 from hum.settings.recordings import StoringSettings
@@ -12,6 +15,9 @@ class MediaSettings(CarrierSettings, ModelSettings, StoringSettings, BrowserSett
 
     media_listen: str = setting(
         "HUM_MEDIA_LISTEN", "127.0.0.1:8081", "host:port on which media serves WebSockets; `fd:N`: socket N, inherited"
+    )
+    voice_url: str = setting(
+        "HUM_VOICE_URL", "http://127.0.0.1:8082", "URL at which media reaches `hum voice`, which runs the cascades"
     )
     media_workers: int = setting(
         "HUM_MEDIA_WORKERS",
@@ -180,6 +186,11 @@ class MediaSettings(CarrierSettings, ModelSettings, StoringSettings, BrowserSett
         gt=0,
     )
     vad_confirm: bool = constant(True, "whether a second detector (Silero) must agree before a sound stops the agent")
+
+    @field_validator("voice_url")
+    @classmethod
+    def _voice_http(cls, url: str) -> str:
+        return base_url(url, "http", "https")
 
     @property
     def handover_path(self) -> Path:

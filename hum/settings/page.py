@@ -5,7 +5,7 @@ python -m hum.settings.page > docs/settings.md
 
 import sys
 
-from hum.settings import Common, ControlSettings, GatewaySettings, MediaSettings, variables
+from hum.settings import Common, ControlSettings, GatewaySettings, MediaSettings, VoiceSettings, variables
 
 
 def as_markdown() -> str:
@@ -14,6 +14,7 @@ def as_markdown() -> str:
         "control, worker": ControlSettings,
         "gateway": GatewaySettings,
         "media": MediaSettings,
+        "voice": VoiceSettings,
     }
     lines = [
         "# Settings",
