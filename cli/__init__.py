@@ -20,6 +20,7 @@ PLANES = {
     "worker": ("control.app", "worker"),
     "gateway": ("gateway.app",),
     "media": ("media.app",),
+    "voice": ("voice.app",),
 }
 ROLES = ("viewer", "operator", "admin")
 INTERRUPTED = 130  # the same as shells'
@@ -64,7 +65,7 @@ def _parser() -> argparse.ArgumentParser:
     for plane in PLANES:
         command = _command(commands, plane, f"run the {plane} plane, as production does", _plane)
         command.set_defaults(plane=plane, options=(), flags=[])
-        if plane in {"gateway", "media"}:
+        if plane in {"gateway", "media", "voice"}:
             command.add_argument("--workers", type=_workers, dest="options", help="processes that share the port")
         if plane == "media":
             _add_flag(command, "--handover", "receive the port and the live calls of the process that serves here")

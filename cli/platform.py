@@ -32,15 +32,20 @@ from hum.settings import environment as own_environment
 
 #: The numbers that the stand-in carrier holds by default.
 SANDBOX_NUMBERS = ("+13175550100", "+13175550101", "+13175550102")
-LISTENS = {"control": "HUM_CONTROL_LISTEN", "gateway": "HUM_GATEWAY_LISTEN", "media": "HUM_MEDIA_LISTEN"}
-PLANES = ("control", "worker", "media", "browser", "gateway")
+LISTENS = {
+    "control": "HUM_CONTROL_LISTEN",
+    "gateway": "HUM_GATEWAY_LISTEN",
+    "media": "HUM_MEDIA_LISTEN",
+    "voice": "HUM_VOICE_LISTEN",
+}
+PLANES = ("control", "worker", "voice", "media", "browser", "gateway")
 #: The library for calls from browsers; without it (extra `browser`) no process for them is started.
 BROWSER_LIBRARY = "aiortc"
 #: Two, so that one takes calls while the other is restarted.
 MEDIA_WORKERS = "2"
 PROGRAMS = "programs.json"
 #: The order of the shutdown, highest first: draining calls need the carrier's webhooks and control; stand-ins end last.
-STOP_ORDER = {"media": 3, "browser": 3, "gateway": 2, "worker": 2, "control": 1}
+STOP_ORDER = {"media": 3, "browser": 3, "gateway": 2, "worker": 2, "voice": 2, "control": 1}
 #: The stand-ins that production refuses, and the settings of which one must be set instead.
 STAND_INS = (
     ("an embedded database", "HUM_DATABASE_URL"),
@@ -139,7 +144,7 @@ class Platform:
 
     def _changed(self) -> None:
         """Record the running programs, for a later `hum up`."""
-        sockets = {plane: self.environment[variable] for plane, variable in LISTENS.items()}
+        sockets = {plane: self.environment[variable] for plane, variable in self._listens().items()}
         try:
             home.write_facts(self.settings.home, PROGRAMS, {"sockets": sockets, "programs": self.programs.running()})
         # A full disk must not keep programs from being restarted and stopped.
@@ -154,7 +159,7 @@ class Platform:
         `before` has the sockets of the programs that are taken over, which still have them open.
         """
         chosen = {}
-        for plane, variable in LISTENS.items():
+        for plane, variable in self._listens().items():
             listen = parse_listen(getattr(self.settings, f"{plane}_listen"))
             if listen.host == INHERITED:
                 self._sockets[plane] = listening_socket(str(listen), variable)
@@ -167,14 +172,18 @@ class Platform:
         metrics = parse_listen(self.settings.metrics_listen)
         sockets = {"media": int(self.environment["HUM_MEDIA_WORKERS"]), "gateway": self.settings.gateway_workers}
         port_offset = 0
-        has_browser = importlib.util.find_spec(BROWSER_LIBRARY) is not None
-        for plane in (candidate for candidate in self.planes if candidate != "browser" or has_browser):
+        without = set() if importlib.util.find_spec(BROWSER_LIBRARY) is not None else {"browser"}
+        without |= LISTENS.keys() - self._listens().keys()
+        for plane in (candidate for candidate in self.planes if candidate not in without):
             listen, count = metrics.plus(port_offset), sockets.get(plane, 1)  # workers count up
             self.metrics[plane] = str(listen._replace(port=listen.port or free_port(listen.host, count)))
             port_offset += count
         self._default("HUM_CONTROL_ADDRESS", chosen["control"])
         self._default("HUM_PUBLIC_URL", f"http://{chosen['gateway']}")
         self._default("HUM_MEDIA_URL", f"ws://{chosen['media']}")
+        if "voice" in chosen:
+            self._default("HUM_VOICE_URL", f"http://{chosen['voice']}")
+            self.where["voice_url"] = self.environment["HUM_VOICE_URL"]
         self.where |= {
             "gateway_url": f"http://{chosen['gateway']}",
             "public_url": self.environment["HUM_PUBLIC_URL"],
@@ -183,6 +192,11 @@ class Platform:
             "control_address": self.environment["HUM_CONTROL_ADDRESS"],
             "metrics_urls": {plane: f"http://{listen}/metrics" for plane, listen in self.metrics.items()},
         }
+
+    def _listens(self) -> Mapping[str, str]:
+        """Return the variable of each plane's socket; there is no `hum voice` without cascades."""
+        has_voice = self.settings.cascades_file is not None
+        return {plane: variable for plane, variable in LISTENS.items() if plane != "voice" or has_voice}
 
     def _open(self, plane: str, listen: SocketAddress, earlier_text: str) -> SocketAddress:
         """Bind a plane's socket.
@@ -288,12 +302,13 @@ class Platform:
             media.append(self._plane("browser", "media.app", "--browser"))
         for program in media:
             program.stop_seconds = self.settings.drain_seconds + GOODBYE_SECONDS
+        voice = [self._plane("voice", "voice.app")] if "voice" in self._listens() else []
         await self.programs.start(
-            self._plane("worker", "control.app", "worker"), self._plane("gateway", "gateway.app"), *media
+            self._plane("worker", "control.app", "worker"), self._plane("gateway", "gateway.app"), *voice, *media
         )
 
     def _plane(self, name: str, *arguments: str) -> Program:
-        listener = self._sockets[name] if name in {"gateway", "media"} else None
+        listener = self._sockets[name] if name in {"gateway", "media", "voice"} else None
         command = self._command(name, arguments, listener=listener, listens=LISTENS.get(name, ""))
         return Program(name, command, stop_order=STOP_ORDER[name])
 

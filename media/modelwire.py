@@ -18,6 +18,11 @@ class ModelWire(metaclass=ABCMeta):
     def headers(self, base_url: str, api_key: str) -> Mapping[str, str]:
         """Return the headers of the handshake with the API at `base_url`."""
 
+    @property
+    def is_cascade(self) -> bool:
+        """Whether `hum voice` serves the model, and not its provider."""
+        return False
+
     @abstractmethod
     def decode(self, payload: bytes) -> ModelEvent:
         """Decode one text frame from the server: MalformedEvent if it is no event, never an exception."""

@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 
 import msgspec
 
+from hum import cascades
 from hum.settings import MediaSettings
 from hum.v1 import calls_pb2
 from hum.v1 import runtime_pb2 as pb
@@ -144,7 +145,8 @@ def _model(session: pb.OpenSessionResponse, settings: MediaSettings, eagerness: 
     return TurnModel(
         name,
         voice,
-        session.transcription_model or settings.transcribe_model,
+        # A cascade hears by itself, and its use must not count as that of another model.
+        name if cascades.name_of(name) else session.transcription_model or settings.transcribe_model,
         language=session.language.partition("-")[0] if session.HasField("language") else None,
         eagerness=eagerness,
     )

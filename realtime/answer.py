@@ -16,7 +16,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
-from realtime.codec import codec_of
+from realtime.codec import Codec, codec_of
 from realtime.conversation import RealtimeItem
 from realtime.mind import AnswerSituation, CallPart, Part, SpokenPart, Voiced, WaitPart
 from realtime.sound import split_words
@@ -142,14 +142,14 @@ class ModelAnswer:
 
     def _stream(self, item: RealtimeItem, sound: Voiced) -> Steps:
         payload, rules = sound.payload, self._stage.rules
-        step, before_ms = rules.chunk_ms * item.codec.bytes_per_ms, item.codec.ms(len(item.audio))
+        before_ms = item.codec.ms(len(item.audio))
         self._due = max(self._due, self._stage.clock.now)
         pending_words = list(sound.words)
-        for number, at in enumerate(range(0, len(payload), step)):
+        for number, (at, end) in enumerate(self._chunks(sound, item.codec)):
             self._due += self._stall_seconds(number)
             yield self._until(self._due)
-            self._due += rules.chunk_ms / rules.speed / 1000
-            chunk_end_ms = (number + 1) * rules.chunk_ms + rules.word_lead_ms
+            self._due += (end - at) / item.codec.bytes_per_ms / rules.speed / 1000
+            chunk_end_ms = end / item.codec.bytes_per_ms + rules.word_lead_ms
             while pending_words and pending_words[0].start_ms < chunk_end_ms:
                 word = pending_words.pop(0)
                 text = (
@@ -161,10 +161,15 @@ class ModelAnswer:
                     replace(word, text=text, start_ms=word.start_ms + before_ms, end_ms=word.end_ms + before_ms)
                 )
                 self._part("response.output_audio_transcript.delta", item, {"delta": text})
-            chunk = payload[at : at + step]
+            chunk = payload[at:end]
             item.audio += chunk
             self.has_audio = True
             self._part("response.output_audio.delta", item, {"delta": _b64(chunk)})
+
+    def _chunks(self, sound: Voiced, codec: Codec) -> list[tuple[int, int]]:
+        """Return where the chunks of a piece begin and end, in bytes; the last one may end after it."""
+        step = self._stage.rules.chunk_ms * codec.bytes_per_ms
+        return [(at, at + step) for at in range(0, len(sound.payload), step)]
 
     def _stall_seconds(self, chunk: int) -> float:  # noqa: ARG002
         """Return how long the audio pauses before this chunk of a piece; a stand-in may stall."""

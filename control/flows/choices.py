@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from hum import cascadefile, cascades
 from hum.contract.errors import FieldError
 from hum.observe.logs import log
 from hum.settings import CallsSettings
@@ -29,8 +30,9 @@ class Choices:
 
     @classmethod
     def of(cls, settings: CallsSettings) -> "Choices":
-        live = settings.live_model_names
-        return cls(settings.voice_names, (*settings.realtime_model_names, *live), live, settings.countries)
+        live, chains = settings.live_model_names, cascades.models(cascadefile.require(settings.cascades_file))
+        models = (*settings.realtime_model_names, *live, *chains)
+        return cls(settings.voice_names, models, live, settings.countries)
 
     def problems(self, flow: pb.Flow, before: pb.Flow) -> Iterator[FieldError]:
         """Yield errors in the voice and the model, if they changed."""
@@ -48,8 +50,13 @@ class Choices:
         return _chosen("voice", self.voices, definition)
 
     def model(self, definition: Mapping[str, Any]) -> str:
-        """Return the realtime model of a stored flow."""
-        return _chosen("model", self.models, definition)
+        """Return the realtime model of a stored flow.
+
+        A cascade that is no longer offered stays: its server refuses the call, whose record says so. Another model would get what
+        the flow's author may have meant for servers of their own alone.
+        """
+        stored = str(definition.get("model", ""))
+        return stored if cascades.name_of(stored) is not None else _chosen("model", self.models, definition)
 
 
 def _chosen(field: str, choices: tuple[str, ...], definition: Mapping[str, Any]) -> str:

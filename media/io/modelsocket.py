@@ -6,6 +6,7 @@ from typing import Protocol
 
 from picows import WSCloseCode, WSFrame, WSHandshakeError, WSListener, WSTransport, ws_connect
 
+from hum.process import home
 from hum.settings import MediaSettings
 from media.core.modelmessages import ModelCommand, ModelEvent
 from media.io import sockethandover
@@ -155,20 +156,21 @@ Dial = Callable[[ModelWire, ModelListener], Awaitable[ModelSocket]]
 
 
 class Dialler:
-    """A factory of sockets that uses the deployment's API key, which is never logged."""
+    """A factory of sockets that uses the deployment's API key, or the planes' own for `hum voice`; neither is ever logged."""
 
     def __init__(self, settings: MediaSettings) -> None:
-        self._settings = settings
+        self._settings, self._node_key = settings, home.node_key(settings)
 
     async def __call__(self, wire: ModelWire, listener: ModelListener) -> ModelSocket:
         """Open a socket.  Raises SessionRefused, Unreachable."""
         settings, socket = self._settings, ModelSocket(listener, wire)
+        base_url, key = self._address(wire)
         try:
             async with asyncio.timeout(settings.dial_seconds):
                 await ws_connect(
                     lambda: socket,
-                    wire.url(settings.openai_base_url),
-                    extra_headers=dict(wire.headers(settings.openai_base_url, settings.openai_api_key)),
+                    wire.url(base_url),
+                    extra_headers=dict(wire.headers(base_url, key)),
                     websocket_handshake_timeout=settings.dial_seconds,
                     max_frame_size=MAX_FRAME_BYTES,
                     enable_auto_ping=True,
@@ -192,3 +194,10 @@ class Dialler:
         if not socket.is_connected:
             raise Unreachable("closed in the handshake")
         return socket
+
+    def _address(self, wire: ModelWire) -> tuple[str, str]:
+        """Return the URL and the key of the server that has the model."""
+        settings = self._settings
+        if wire.is_cascade:
+            return settings.voice_url, self._node_key.decode()
+        return settings.openai_base_url, settings.openai_api_key

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Final, Literal, assert_never
 from urllib.parse import quote, urlsplit, urlunsplit
 
+from hum import cascades
 from media.core.modelmessages import (
     AddMessage,
     AgentAudio,
@@ -56,6 +57,10 @@ class RealtimeWire(ModelWire):
 
     def __init__(self, model: TurnModel) -> None:
         self._model = model
+
+    @property
+    def is_cascade(self) -> bool:
+        return cascades.name_of(self._model.name) is not None
 
     def url(self, base_url: str) -> str:
         parts = urlsplit(base_url)

@@ -40,6 +40,8 @@ class Model:
         """Records of all realtime sessions, oldest first."""
         self.transcriptions: list[Transcription] = []
         """Transcribed files, oldest first."""
+        self.chats: list[dict[str, Any]] = []
+        """The bodies of requests to /v1/chat/completions, oldest first."""
         self.charged: list[tuple[str, dict[str, Any]]] = []
         """Model and usage of each response of the REST API; the usage of realtime sessions is in their records."""
         self.settings = self._settings = settings
@@ -74,6 +76,8 @@ class Model:
             model._senses,
             model.transcriptions,
             model.charged,
+            lambda: (model.settings.stages, model.faults.stages),
+            model.chats,
         )
         app = Starlette(
             routes=[

@@ -16,9 +16,10 @@ from realtime import metering
 from realtime.codec import PCM, Codec
 from realtime.config import VOICES
 from realtime.errors import Refusal, missing, rejection, wrong_type, wrong_value
-from sandbox.openai import embeddings, responses
+from sandbox.openai import chat, embeddings, responses
 from sandbox.openai.script import ScriptPlayer
 from sandbox.openai.senses import SpeechSenses
+from sandbox.openai.settings import StageFaults, StageSettings
 from sandbox.speech import sound
 
 SPEECH_VOICES = (*VOICES, "fable", "nova", "onyx")
@@ -52,7 +53,10 @@ class ModelRest:
         senses: SpeechSenses,
         transcriptions: "list[Transcription]",
         charged: list[tuple[str, dict[str, Any]]],
+        stages: Callable[[], tuple[StageSettings, StageFaults]],
+        chats: list[dict[str, Any]],
     ) -> None:
+        self._stages, self._chats = stages, chats
         self._authorizes = authorizes
         self._refuse = refuse
         self._player = player
@@ -63,6 +67,7 @@ class ModelRest:
     def routes(self) -> list[Route]:
         return [
             Route("/v1/responses", self._guarded(self._responses), methods=["POST"]),
+            Route("/v1/chat/completions", self._guarded(self._chat), methods=["POST"]),
             Route("/v1/embeddings", self._guarded(self._embeddings), methods=["POST"]),
             Route("/v1/audio/speech", self._guarded(self._speech), methods=["POST"]),
             Route("/v1/audio/transcriptions", self._guarded(self._transcriptions), methods=["POST"]),
@@ -94,6 +99,33 @@ class ModelRest:
             return JSONResponse(response)
         return StreamingResponse(_sse(response), media_type="text/event-stream")
 
+    async def _chat(self, request: Request) -> Response:
+        body = await _json(request)
+        settings, faults = self._of(body.get("model"))
+        if faults.chat_status is not None:
+            raise rejection(faults.chat_status)
+        self._chats.append(body)
+        turn = chat.answer(body, self._player())
+        await asyncio.sleep(settings.first_word_ms / 1000)
+        if not body.get("stream"):
+            return JSONResponse(chat.whole(body, turn))
+
+        async def stream() -> AsyncIterator[str]:
+            for number, delta in enumerate(chat.deltas(turn)):
+                if number == faults.chat_ends_after:
+                    return
+                yield _data(chat.chunk(body, delta))
+                await asyncio.sleep(settings.word_ms / 1000)
+            yield _data(chat.chunk(body, {}, chat.finish_of(turn)))
+            yield "data: [DONE]\n\n"
+
+        return StreamingResponse(stream(), media_type="text/event-stream")
+
+    def _of(self, model: object) -> tuple[StageSettings, StageFaults]:
+        """Return the latencies and the faults of a request for this model."""
+        settings, faults = self._stages()
+        return settings, faults if faults.models is None or model in faults.models else StageFaults()
+
     async def _embeddings(self, request: Request) -> Response:
         body = await _json(request)
         # In a thread, so that running calls keep their pace.
@@ -115,6 +147,10 @@ class ModelRest:
         form = body.get("response_format", "mp3")
         if form not in SPEECH_FORMATS:
             raise wrong_value("response_format", form, SPEECH_FORMATS)
+        settings, faults = self._of(body["model"])
+        if faults.speaking_status is not None:
+            raise rejection(faults.speaking_status)
+        await asyncio.sleep(settings.speaking_ms / 1000)
         spoken = await self._senses.utter(body["input"], body["voice"], PCM.rate_hz)
         self._charged.append((body["model"], {"type": "speech", "seconds": len(spoken.samples) / PCM.rate_hz}))
         if form == "wav":
@@ -137,7 +173,11 @@ class ModelRest:
                     code="invalid_language_format",
                     param="language",
                 )
+            settings, faults = self._of(model)
+            if faults.hearing_status is not None:
+                raise rejection(faults.hearing_status)
             content = await upload.read()
+        await asyncio.sleep(settings.hearing_ms / 1000)
         try:
             samples, rate_hz = sound.read_wav(content)
         except ValueError as error:
@@ -154,6 +194,10 @@ class ModelRest:
 
 def refused(refusal: Refusal) -> Response:
     return JSONResponse({"error": refusal.body()}, refusal.status)
+
+
+def _data(chunk: dict[str, Any]) -> str:
+    return f"data: {json.dumps(chunk)}\n\n"
 
 
 async def _json(request: Request) -> dict[str, Any]:

@@ -43,6 +43,34 @@ class LiveFaults(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     """The session is ended for its content after so much input."""
 
 
+class StageSettings(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
+    """Latencies of the requests of a cascade, in ms."""
+
+    hearing_ms: float = 0
+    """Of /audio/transcriptions."""
+    first_word_ms: float = 0
+    """Of /chat/completions, to its first word."""
+    word_ms: float = 0
+    """Between two words of /chat/completions."""
+    speaking_ms: float = 0
+    """Of /audio/speech."""
+
+
+class StageFaults(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
+    """Faults of the requests of a cascade."""
+
+    hearing_status: int | None = None
+    """HTTP status instead of a transcription."""
+    chat_status: int | None = None
+    """HTTP status instead of a chat completion."""
+    chat_ends_after: int | None = None
+    """The stream of a chat completion ends after so many words, without its end."""
+    speaking_status: int | None = None
+    """HTTP status instead of speech."""
+    models: list[str] | None = None
+    """The models that have these faults; None: all."""
+
+
 class Settings(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     """Times are ms unless their names say otherwise; tests shorten them."""
 
@@ -69,6 +97,8 @@ class Settings(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     """OpenAI ends a session after 60 minutes."""
     live: LiveSettings = msgspec.field(default_factory=LiveSettings)
     """Of sessions in full duplex."""
+    stages: StageSettings = msgspec.field(default_factory=StageSettings)
+    """Of a cascade's requests."""
 
 
 class Faults(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
@@ -104,3 +134,5 @@ class Faults(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     """Number of REST requests that get `rest_status`; None for all."""
     live: LiveFaults = msgspec.field(default_factory=LiveFaults)
     """Of sessions in full duplex."""
+    stages: StageFaults = msgspec.field(default_factory=StageFaults)
+    """Of a cascade's requests."""

@@ -140,6 +140,6 @@ def test_no_other_module_uses_them() -> None:
     uses = re.compile(r"^\s*(?:import|from) (?:uvicorn|h11)\b", re.MULTILINE)
     # The second starts a server of others.
     users = {"gateway/server.py", "sandbox/serving.py", "bench/peers/pipecat_media.py"}
-    for root in ("bench", "cli", "control", "gateway", "hum", "media", "realtime", "sandbox", "storage"):
+    for root in ("bench", "cli", "control", "gateway", "hum", "media", "realtime", "sandbox", "storage", "voice"):
         found = {str(module) for module in Path(root).rglob("*.py") if uses.search(module.read_text())}
         assert found <= users, found - users

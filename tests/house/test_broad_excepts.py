@@ -10,7 +10,7 @@ import pytest
 from tests.house.sources import nodes, tree
 
 ROOT = Path(__file__).parents[2]
-ROOMS = ("cli", "evals", "gateway", "control", "hum", "media", "storage")
+ROOMS = ("cli", "evals", "gateway", "control", "hum", "media", "storage", "voice")
 
 #: One piece of work of many fails, is logged as a bug, and the others go on: a call, a job, a row, a delivery, a turn of a loop.
 PIECES = {

@@ -8,7 +8,7 @@ from pathlib import Path
 from tests.house.sources import nodes, tree
 
 ROOT = Path(__file__).parents[2]
-ROOMS = ("cli", "evals", "hum", "gateway", "control", "media", "realtime", "storage", "sandbox")
+ROOMS = ("cli", "evals", "hum", "gateway", "control", "media", "realtime", "storage", "sandbox", "voice")
 #: Names that several modules share, each with the reason.
 SHARED: Mapping[str, str] = {
     "ControlUnavailable": "the gateway's and media's client of control each raise it, and neither plane imports the other",

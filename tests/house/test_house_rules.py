@@ -15,7 +15,7 @@ from hum.contract.services import services
 from tests.house.sources import functions, nodes, tree
 
 ROOT = Path(__file__).parents[2]
-ROOMS = ("cli", "evals", "hum", "gateway", "control", "media", "realtime", "storage", "sandbox")
+ROOMS = ("cli", "evals", "hum", "gateway", "control", "media", "realtime", "storage", "sandbox", "voice")
 MODULE_LINES, FUNCTION_LINES = 500, 60
 BIN = Path(sys.executable).parent
 

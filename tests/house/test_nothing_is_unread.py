@@ -15,7 +15,7 @@ from hum.contract.comments import comment
 from tests.house.sources import nodes, tree
 
 ROOT = Path(__file__).parents[2]
-ROOMS = ("cli", "evals", "hum", "gateway", "control", "media", "realtime", "storage", "sandbox")
+ROOMS = ("cli", "evals", "hum", "gateway", "control", "media", "realtime", "storage", "sandbox", "voice")
 PAGE = ROOT / "docs" / "not-implemented.md"
 MARK = "Not implemented: "
 METRICS = {"Counter", "Gauge", "Histogram", "Summary"}

@@ -6,24 +6,26 @@ import pytest
 
 from realtime.codec import PCMU
 from realtime.errors import Refusal
-from realtime.vad import Detection, InputBuffer, SpeechStarted, SpeechStopped
+from realtime.vad import Change, Detection, InputBuffer, SpeechPaused, SpeechStarted, SpeechStopped
 from tests.sandbox.openai.conftest import silence, speech
 
 QUICK = Detection(silence_ms=100, prefix_ms=40, speech_dbfs=-40, onset_ms=60)
 
 
-def feed(buffer: InputBuffer, pattern: str, detection: Detection | None = QUICK) -> list[SpeechStarted | SpeechStopped]:
+def feed(buffer: InputBuffer, pattern: str, detection: Detection | None = QUICK) -> list[Change]:
     frames = (speech(20) if mark == "#" else silence(20) for mark in pattern)
     return [change for frame in frames for change in buffer.append(frame, detection)]
 
 
-def moments(changes: list[SpeechStarted | SpeechStopped]) -> list[int]:
-    return [each.audio_start_ms if isinstance(each, SpeechStarted) else each.audio_end_ms for each in changes]
+def moments(changes: list[Change]) -> list[int]:
+    ends = [each for each in changes if not isinstance(each, SpeechPaused)]
+    return [each.audio_start_ms if isinstance(each, SpeechStarted) else each.audio_end_ms for each in ends]
 
 
 def test_a_turn_has_its_prefix_and_the_silence_that_ended_it() -> None:
     changes = feed(InputBuffer(PCMU), ".....####......")
     assert moments(changes) == [60, 280]
+    assert isinstance(changes[0], SpeechStarted)
     assert isinstance(changes[1], SpeechStopped)
     assert len(changes[1].audio) == 220 * 8
     assert changes[0].item_id == changes[1].item_id
@@ -72,3 +74,26 @@ def test_without_padding_the_times_are_those_of_the_speech() -> None:
     assert isinstance(started, SpeechStarted)
     assert isinstance(stopped, SpeechStopped)
     assert (started.audio_start_ms, stopped.audio_end_ms) == (100, 180)
+
+
+def test_each_pause_in_a_turn_is_told_once_with_the_turn_so_far() -> None:
+    changes = feed(InputBuffer(PCMU, pause_ms=60), ".....####....##.....")
+    kinds = [type(each) for each in changes]
+    assert kinds == [SpeechStarted, SpeechPaused, SpeechPaused, SpeechStopped]
+    (first, second, whole) = [each.audio for each in changes if not isinstance(each, SpeechStarted)]
+    assert whole.startswith(second) and second.startswith(first)
+    assert len(whole) - len(second) == 40 * 8
+
+
+def test_a_turn_can_be_ended_in_its_pause_and_not_while_the_caller_speaks() -> None:
+    buffer = InputBuffer(PCMU)
+    feed(buffer, "####")
+    assert buffer.end(QUICK) is None
+    feed(buffer, "..")
+    stopped = buffer.end(QUICK)
+    assert stopped is not None and len(stopped.audio) == 120 * 8
+    assert buffer.end(QUICK) is None
+
+
+def test_a_sound_that_is_no_voice_begins_no_turn() -> None:
+    assert feed(InputBuffer(PCMU, is_voice=lambda _, __: False), "########......") == []

@@ -1,0 +1,131 @@
+"""The mind of a session: a language model by `/chat/completions`, whose answer is spoken as it comes.
+
+Calls are given out once the server has said that its answer is complete: what a server that fails had begun to call is not made, and
+the next server continues what the caller has been told.  Example: the first server says "We are open." and breaks; the second one is
+told that, and asked to continue; the answer stays one answer.
+"""
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import aclosing
+from typing import Any
+
+from hum.cascades import MindStage
+from realtime.mind import AnswerSituation, CallPart, SpokenPart, Take
+from voice import chatwire
+from voice.chatwire import BadStream, CallDraft, ChatStream
+from voice.clauses import Clauses, cut, looks_like_a_call
+from voice.metrics import STAGE_SECONDS
+from voice.stages import Chain, Requests, StageFailed
+
+MOST_ANSWER_BYTES = 4 << 20
+#: A model whose answer is empty, or has calls that can't be made, is asked again so often.
+MOST_CORRECTIONS = 2
+
+
+class ChatMind:
+    """The mind of one session.  `on_failure` is called whenever a server fails and the next one is asked."""
+
+    def __init__(self, chain: Chain[MindStage], requests: Requests, on_failure: Callable[[], None]) -> None:
+        self._chain, self._requests, self._on_failure = chain, requests, on_failure
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def answer(self, situation: AnswerSituation, take: Take) -> Callable[[], None]:
+        """Give `take` the parts of an answer as they come; return what stops that."""
+        if situation.exact is not None:
+            for piece in cut(situation.exact):
+                take(SpokenPart(piece))
+            take(None)
+            return lambda: None
+        task = asyncio.create_task(self._run(situation, take), name="mind")
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return lambda: None if task.done() else _cancel(task)
+
+    async def close(self) -> None:
+        """Stop all answers."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def _run(self, situation: AnswerSituation, take: Take) -> None:
+        try:
+            await _Completion(self._chain, self._requests, self._on_failure, situation, take).run()
+        # The session's answer fails with it, which logs it.
+        except Exception as error:  # noqa: BLE001
+            take(error)
+        else:
+            take(None)
+
+
+def _cancel(task: "asyncio.Task[None]") -> None:
+    task.cancel()
+
+
+class _Completion:
+    """One answer."""
+
+    def __init__(
+        self,
+        chain: Chain[MindStage],
+        requests: Requests,
+        on_failure: Callable[[], None],
+        situation: AnswerSituation,
+        take: Take,
+    ) -> None:
+        self._chain, self._requests, self._on_failure = chain, requests, on_failure
+        self._situation, self._take = situation, take
+        self._clauses = Clauses()
+        self._asked_at: float | None = asyncio.get_running_loop().time()
+
+    async def run(self) -> None:
+        """Give out the whole answer.  Raises StageFailed."""
+        corrections: list[Mapping[str, Any]] = []
+        for _ in range(1 + MOST_CORRECTIONS):
+            calls = await self._complete(corrections)
+            problems = [(call, chatwire.problem(call, self._situation.tools)) for call in calls]
+            wrong = [(call, sentence) for call, sentence in problems if sentence]
+            if not wrong and (calls or self._clauses.said):
+                for call in calls:
+                    self._take(CallPart(call.name, call.arguments or "{}"))
+                return
+            corrections += [message for call, sentence in wrong for message in chatwire.correction(call, sentence)]
+        raise StageFailed("the model's answers are empty, or call what it can't")
+
+    async def _complete(self, corrections: Sequence[Mapping[str, Any]]) -> list[CallDraft]:
+        """Say what the model says, and return its calls; a server that fails is followed by the next.  Raises StageFailed."""
+        failure = StageFailed("no server")
+        for stage in self._chain.order():
+            try:
+                return await self._stream(stage, corrections)
+            except BadStream as error:
+                failure = StageFailed(str(error))
+            except StageFailed as error:
+                failure = error
+            self._clauses.drop()
+            self._chain.failed(stage, failure)
+            self._on_failure()
+        raise failure
+
+    async def _stream(self, stage: MindStage, corrections: Sequence[Mapping[str, Any]]) -> list[CallDraft]:
+        said = " ".join(self._clauses.said)
+        body = chatwire.request(stage.model, self._situation, stage.extra, said, corrections)
+        chat, clauses = ChatStream(), self._clauses
+        answer = self._requests.stream(stage, "/chat/completions", MOST_ANSWER_BYTES, json=body)
+        async with aclosing(answer) as payloads:
+            async for payload in payloads:
+                self._say(clauses.add(chat.feed(payload)))
+                if chat.is_complete or clauses.is_loop:
+                    break
+        if not chat.is_complete and not clauses.is_loop:
+            raise StageFailed("its stream ended early", is_passing=True)
+        written = chatwire.spoken_call(clauses.pending) if looks_like_a_call(clauses.pending) else None
+        self._say(clauses.rest())
+        return chat.calls or ([written] if written is not None else [])
+
+    def _say(self, pieces: Sequence[str]) -> None:
+        for piece in pieces:
+            if self._asked_at is not None:
+                STAGE_SECONDS.labels("mind").observe(asyncio.get_running_loop().time() - self._asked_at)
+                self._asked_at = None
+            self._take(SpokenPart(piece))

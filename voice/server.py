@@ -1,0 +1,152 @@
+"""The server that media speaks to: admission, and a session for each connection."""
+
+import asyncio
+import hmac
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from aiohttp import WSCloseCode, web
+
+from hum import cascades
+from hum.cascades import Cascade, Cascades, MindStage
+from hum.clock import now
+from hum.observe.logs import log
+from hum.settings import VoiceSettings
+from realtime.conversation import RealtimeConversation
+from realtime.errors import Refusal, rejection
+from realtime.ids import new_id
+from realtime.record import SessionRecord
+from realtime.stage import Stage
+from voice.ears import HttpEars
+from voice.metrics import REFUSED, SESSIONS
+from voice.mind import ChatMind
+from voice.mouth import HttpMouth
+from voice.senses import CascadeSenses
+from voice.session import CascadeRules, CascadeSession, VoiceDetector
+from voice.sessionsocket import LoopClock, SessionSocket
+from voice.stages import Chain, Requests
+
+LOG = log(__name__)
+#: A larger event of media counts as a fault.
+MOST_EVENT_BYTES = 4 << 20
+HEARTBEAT_SECONDS = 20.0
+
+
+@dataclass(frozen=True, slots=True)
+class ReadyCascade:
+    """A cascade with its servers, shared by a process's calls."""
+
+    cascade: Cascade
+    ears: HttpEars
+    minds: Chain[MindStage]
+    mouth: HttpMouth
+
+    @classmethod
+    def of(cls, cascade: Cascade, requests: Requests, settings: VoiceSettings) -> "ReadyCascade":
+        ears = HttpEars(Chain("ears", cascade.ears), requests, settings.voice_hearing_seconds)
+        mouth = HttpMouth(Chain("mouth", cascade.mouth), requests)
+        return cls(cascade, ears, Chain("mind", cascade.mind), mouth)
+
+
+class VoiceServer:
+    """The sessions of this process."""
+
+    def __init__(self, settings: VoiceSettings, file: Cascades, requests: Requests, node_keys: Sequence[bytes]) -> None:
+        self._settings, self._requests = settings, requests
+        self._ready: Mapping[str, ReadyCascade] = {
+            name: ReadyCascade.of(cascade, requests, settings) for name, cascade in file.items()
+        }
+        self._keys = [b"Bearer " + key for key in node_keys]
+        self._sockets: set[SessionSocket] = set()
+        self.is_draining = False
+        self.drained = asyncio.Event()
+
+    def routes(self) -> list[web.RouteDef]:
+        return [web.get("/realtime", self._realtime)]
+
+    @property
+    def sessions(self) -> int:
+        return len(self._sockets)
+
+    def drain(self) -> None:
+        """Take no more sessions; set `drained` once the last one has ended."""
+        self.is_draining = True
+        if not self._sockets:
+            self.drained.set()
+
+    def hang_up(self) -> None:
+        """End all sessions: their calls go on in another process."""
+        for socket in self._sockets:
+            socket.hang_up(WSCloseCode.GOING_AWAY, b"the process ends")
+
+    async def _realtime(self, request: web.Request) -> web.StreamResponse:
+        model = request.query.get("model", "")
+        ready = self._ready.get(cascades.name_of(model) or "")
+        if (refusal := self._refusal(request, model, ready)) is not None:
+            return web.json_response({"error": refusal.body()}, status=refusal.status)
+        assert ready is not None
+        websocket = web.WebSocketResponse(max_msg_size=MOST_EVENT_BYTES, heartbeat=HEARTBEAT_SECONDS, compress=False)
+        socket = SessionSocket(websocket)
+        self._sockets.add(socket)
+        SESSIONS.inc()
+        try:
+            await websocket.prepare(request)
+            await self._talk(socket, ready, model)
+        finally:
+            SESSIONS.dec()
+            self._sockets.discard(socket)
+            if self.is_draining and not self._sockets:
+                self.drained.set()
+        return websocket
+
+    def _refusal(self, request: web.Request, model: str, ready: ReadyCascade | None) -> Refusal | None:
+        authorization = request.headers.get("Authorization", "").encode()
+        if not any(hmac.compare_digest(authorization, key) for key in self._keys):
+            REFUSED.labels("key").inc()
+            return rejection(401)
+        if ready is None:
+            REFUSED.labels("unknown").inc()
+            return Refusal(
+                f"There is no {model[:100] or 'cascade'} in this deployment.",
+                code="model_not_found",
+                param="model",
+                status=404,
+            )
+        if self.is_draining or len(self._sockets) >= self._settings.voice_sessions:
+            REFUSED.labels("full").inc()
+            return rejection(503)
+        return None
+
+    async def _talk(self, socket: SessionSocket, ready: ReadyCascade, model: str) -> None:
+        clock, rules = LoopClock(), CascadeRules.of(ready.cascade.turn)
+        senses = CascadeSenses(ready.ears, ready.mouth)
+        # Of type `response.`: media hears that the answer is still being made.
+        mind = ChatMind(ready.minds, self._requests, lambda: socket.send({"type": "response.stage_failed"}))
+        stage = Stage(
+            send=socket.send,
+            conversation=RealtimeConversation(),
+            truth=SessionRecord(new_id("sess"), model),
+            mind=mind,
+            senses=senses,
+            rules=rules,
+            clock=clock,
+            new_id=new_id,
+        )
+        session = CascadeSession(
+            stage,
+            senses,
+            ready.cascade.turn,
+            int(now().timestamp() + rules.session_limit_s),
+            is_voice=VoiceDetector(),
+        )
+
+        def expire() -> None:
+            session.expire()
+            socket.hang_up(WSCloseCode.GOING_AWAY, b"session expired")
+
+        try:
+            await socket.talk(session, expire, rules.session_limit_s)
+        finally:
+            clock.stop()
+            await mind.close()
+            await senses.close()
