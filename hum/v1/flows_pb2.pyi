@@ -164,7 +164,9 @@ class Flow(message.Message):
     voice: builtins.str
     """One of the deployment's voices (`HUM_VOICES`); its default when unset."""
     model: builtins.str
-    """One of the deployment's realtime models (`HUM_REALTIME_MODELS`); its default when unset."""
+    """One of the deployment's models (`HUM_REALTIME_MODELS`, `HUM_LIVE_MODELS`), or `cascade:` and the name of one of its cascades
+    (`HUM_CASCADES`); its first realtime model when unset.
+    """
     language: builtins.str
     """BCP 47, for example `en-US`."""
     voicemail_enabled: builtins.bool
