@@ -64,8 +64,8 @@ class Clauses:
 
     def _end(self) -> int | None:
         """Return where the next piece ends."""
-        if _OPENING.startswith(tail := self._text[self._text.rfind("<") :].lower()[: len(_OPENING)]) and tail:
-            return None  # a thought may begin here
+        if _thought_begins(self._text):
+            return None
         if looks_like_a_call(self._text):
             return None
         pattern = _SENTENCE_END if self.said else _CLAUSE_END
@@ -101,3 +101,10 @@ def looks_like_a_call(text: str) -> bool:
 def _without_thoughts(text: str) -> str:
     """Remove complete thoughts; the beginning of one stays, as its end is still to come."""
     return re.sub(r"<think(?:ing)?>.*?</think(?:ing)?>", "", text, flags=re.DOTALL | re.IGNORECASE)
+
+
+def _thought_begins(text: str) -> bool:
+    """Tell whether a thought has begun and not ended, or may begin with what comes next."""
+    text = text.lower()
+    at = text.rfind("<")
+    return _OPENING in text or (at >= 0 and _OPENING.startswith(text[at:]))
