@@ -9,7 +9,7 @@ from typing import Any
 
 import aiohttp
 
-from cli.doctor import billing, bus, probes, rules
+from cli.doctor import billing, bus, cascades, probes, rules
 from cli.doctor.facts import DatabaseFacts, NumberWebhooks, ProbeAnswer
 from cli.doctor.finding import Finding, verdict
 from cli.doctor.probes import Web
@@ -113,19 +113,27 @@ class Doctor:
             checks["bus"] = self._bus
         if is_up:
             checks |= {"control": self._control, "TLS": self._certificate, "media": self._media}
+        checks |= self._outside_checks(is_up=is_up)
+        if is_up:
+            checks |= {"calls": self._calls, "public URL": self._public_url, "media URL": self._media_url}
+        return checks | {"core": self._engine, "open files": self._open_files}
+
+    def _outside_checks(self, *, is_up: bool) -> dict[str, Check]:
+        """Return the checks of systems outside."""
+        config, checks = self._config, dict[str, Check]()
         if is_up or config.twilio_account_sid:
             checks["carrier"] = self._carrier
         if is_up or config.openai_api_key:
             checks["model"] = self._model
+        if config.cascades_file is not None:
+            checks["cascades"] = self._cascades
         if is_up or config.oidc_issuer:
             checks["sign-in"] = self._sign_in
         if config.stripe_api_key or config.stripe_webhook_secret:
             checks["billing"] = self._billing
         if config.smtp_url:
             checks["e-mail"] = self._email
-        if is_up:
-            checks |= {"calls": self._calls, "public URL": self._public_url, "media URL": self._media_url}
-        return checks | {"core": self._engine, "open files": self._open_files}
+        return checks
 
     def skews(self) -> dict[str, float]:
         return probes.skews(self._answers)
@@ -210,6 +218,9 @@ class Doctor:
         answers = await probes.models(self._web, self._config, rules.models(self._config))
         self._answers["model"] = list(answers.values())
         return rules.model(self._config, answers)
+
+    async def _cascades(self) -> list[Finding]:
+        return await cascades.check(self._web, self._config)
 
     async def _billing(self) -> list[Finding]:
         return billing.judge(self._config, await probes.stripe(self._web, self._config))
