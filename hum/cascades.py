@@ -46,7 +46,7 @@ class BadCascades(ValueError):  # noqa: N818 - it says what they are
     """The file can't be used; the message says where and why."""
 
 
-class Endpoint(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+class StageEndpoint(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """A server with OpenAI's API, and one of its models; `key` is the name of the variable that has its key."""
 
     url: str
@@ -60,19 +60,19 @@ class Endpoint(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
             raise ValueError("`key` names a variable of HUM; name one of the provider's")
 
 
-class EarsStage(Endpoint, frozen=True, forbid_unknown_fields=True, kw_only=True):
+class EarsStage(StageEndpoint, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """A server with `/audio/transcriptions`; `prompt` are words that it should expect."""
 
     prompt: Annotated[str, msgspec.Meta(max_length=1_000)] = ""
 
 
-class MindStage(Endpoint, frozen=True, forbid_unknown_fields=True, kw_only=True):
+class MindStage(StageEndpoint, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """A server with `/chat/completions`; `extra` are further fields of each request."""
 
     extra: Mapping[str, str | int | float | bool] = {}
 
 
-class MouthStage(Endpoint, frozen=True, forbid_unknown_fields=True, kw_only=True):
+class MouthStage(StageEndpoint, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """A server with `/audio/speech`; `rate` is the rate in Hz of what it calls `pcm`."""
 
     voice: _Name

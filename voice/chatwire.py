@@ -119,12 +119,12 @@ class ChatStream:
 
 
 def request(
-    model: str, situation: AnswerSituation, extra: Mapping[str, Any], said: str = "", corrections: Sequence[Any] = ()
+    model: str, situation: AnswerSituation, extra: Mapping[str, Any], spoken: str = "", corrections: Sequence[Any] = ()
 ) -> dict[str, Any]:
-    """Return the body of a request.  `said` is what the caller hears of this answer already, from a server that failed."""
+    """Return the body of a request.  `spoken` is what the caller hears of this answer already, from a server that failed."""
     body: dict[str, Any] = {"model": model, "messages": [*messages(situation), *corrections], "stream": True, **extra}
-    if said:
-        body["messages"] += [{"role": "assistant", "content": said}, {"role": "system", "content": CONTINUE}]
+    if spoken:
+        body["messages"] += [{"role": "assistant", "content": spoken}, {"role": "system", "content": CONTINUE}]
     if situation.tools:
         body["tools"] = [{"type": "function", "function": _function(tool)} for tool in situation.tools]
     return body

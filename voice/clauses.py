@@ -33,9 +33,9 @@ def speakable(text: str) -> str:
 
 @dataclass(slots=True)
 class Clauses:
-    """The pieces of one answer.  `said` is what was given out; `is_loop`: the model repeats itself, and nothing more is given."""
+    """The pieces of one answer.  `spoken` is what was given out; `is_loop`: the model repeats itself, and nothing more is given."""
 
-    said: list[str] = field(default_factory=list)
+    spoken: list[str] = field(default_factory=list)
     is_loop: bool = False
     _text: str = ""
 
@@ -68,7 +68,7 @@ class Clauses:
             return None
         if looks_like_a_call(self._text):
             return None
-        pattern = _SENTENCE_END if self.said else _CLAUSE_END
+        pattern = _SENTENCE_END if self.spoken else _CLAUSE_END
         for match in pattern.finditer(self._text):
             if len(self._text[: match.end()].split()) >= LEAST_WORDS or match.end() > LONGEST_CHARS:
                 return match.end()
@@ -80,10 +80,10 @@ class Clauses:
         words = speakable(piece)
         if not words or self.is_loop:
             return []
-        if self.said[1 - MOST_EQUAL :] == [words] * (MOST_EQUAL - 1) or sum(map(len, self.said)) > MOST_CHARS:
+        if self.spoken[1 - MOST_EQUAL :] == [words] * (MOST_EQUAL - 1) or sum(map(len, self.spoken)) > MOST_CHARS:
             self.is_loop = True
             return []
-        self.said.append(words)
+        self.spoken.append(words)
         return [words]
 
 

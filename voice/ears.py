@@ -10,22 +10,22 @@ import msgspec
 from hum.cascades import EarsStage
 from realtime.codec import Codec
 from voice import pcm
-from voice.stages import Chain, Requests, StageFailed, whole
+from voice.stages import Chain, StageFailed, StageRequests, whole
 
 MOST_TEXT_BYTES = 256 << 10
 
 
-class _Transcription(msgspec.Struct):
+class _RecognizedText(msgspec.Struct):
     text: str
 
 
-_decode = msgspec.json.Decoder(_Transcription).decode
+_decode = msgspec.json.Decoder(_RecognizedText).decode
 
 
 class HttpEars:
     """The ears of a process's calls with one cascade."""
 
-    def __init__(self, chain: Chain[EarsStage], requests: Requests, seconds: float) -> None:
+    def __init__(self, chain: Chain[EarsStage], requests: StageRequests, seconds: float) -> None:
         self._chain, self._requests, self._seconds = chain, requests, seconds
 
     async def hear(self, codec: Codec, audio: bytes, language: str) -> str:

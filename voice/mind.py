@@ -16,7 +16,7 @@ from voice import chatwire
 from voice.chatwire import BadStream, CallDraft, ChatStream
 from voice.clauses import Clauses, cut, looks_like_a_call
 from voice.metrics import STAGE_SECONDS
-from voice.stages import Chain, Requests, StageFailed
+from voice.stages import Chain, StageFailed, StageRequests
 
 MOST_ANSWER_BYTES = 4 << 20
 #: A model whose answer is empty, or has calls that can't be made, is asked again so often.
@@ -26,7 +26,7 @@ MOST_CORRECTIONS = 2
 class ChatMind:
     """The mind of one session.  `on_failure` is called whenever a server fails and the next one is asked."""
 
-    def __init__(self, chain: Chain[MindStage], requests: Requests, on_failure: Callable[[], None]) -> None:
+    def __init__(self, chain: Chain[MindStage], requests: StageRequests, on_failure: Callable[[], None]) -> None:
         self._chain, self._requests, self._on_failure = chain, requests, on_failure
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -68,7 +68,7 @@ class _Completion:
     def __init__(
         self,
         chain: Chain[MindStage],
-        requests: Requests,
+        requests: StageRequests,
         on_failure: Callable[[], None],
         situation: AnswerSituation,
         take: Take,
@@ -85,7 +85,7 @@ class _Completion:
             calls = await self._complete(corrections)
             problems = [(call, chatwire.problem(call, self._situation.tools)) for call in calls]
             wrong = [(call, sentence) for call, sentence in problems if sentence]
-            if not wrong and (calls or self._clauses.said):
+            if not wrong and (calls or self._clauses.spoken):
                 for call in calls:
                     self._take(CallPart(call.name, call.arguments or "{}"))
                 return
@@ -108,8 +108,8 @@ class _Completion:
         raise failure
 
     async def _stream(self, stage: MindStage, corrections: Sequence[Mapping[str, Any]]) -> list[CallDraft]:
-        said = " ".join(self._clauses.said)
-        body = chatwire.request(stage.model, self._situation, stage.extra, said, corrections)
+        spoken = " ".join(self._clauses.spoken)
+        body = chatwire.request(stage.model, self._situation, stage.extra, spoken, corrections)
         chat, clauses = ChatStream(), self._clauses
         answer = self._requests.stream(stage, "/chat/completions", MOST_ANSWER_BYTES, json=body)
         async with aclosing(answer) as payloads:

@@ -5,13 +5,13 @@ from realtime.codec import Codec
 from realtime.mind import Voiced
 from voice import pcm
 from voice.pcm import BadSound
-from voice.stages import Chain, Requests, StageFailed, whole
+from voice.stages import Chain, StageFailed, StageRequests, whole
 
 
 class HttpMouth:
     """The mouth of a process's calls with one cascade."""
 
-    def __init__(self, chain: Chain[MouthStage], requests: Requests) -> None:
+    def __init__(self, chain: Chain[MouthStage], requests: StageRequests) -> None:
         self._chain, self._requests = chain, requests
 
     async def utter(self, text: str, codec: Codec) -> Voiced:

@@ -23,8 +23,8 @@ from voice.mind import ChatMind
 from voice.mouth import HttpMouth
 from voice.senses import CascadeSenses
 from voice.session import CascadeRules, CascadeSession, VoiceDetector
-from voice.sessionsocket import LoopClock, SessionSocket
-from voice.stages import Chain, Requests
+from voice.sessionsocket import EventLoopClock, SessionSocket
+from voice.stages import Chain, StageRequests
 
 LOG = log(__name__)
 #: A larger event of media counts as a fault.
@@ -42,7 +42,7 @@ class ReadyCascade:
     mouth: HttpMouth
 
     @classmethod
-    def of(cls, cascade: Cascade, requests: Requests, settings: VoiceSettings) -> "ReadyCascade":
+    def of(cls, cascade: Cascade, requests: StageRequests, settings: VoiceSettings) -> "ReadyCascade":
         ears = HttpEars(Chain("ears", cascade.ears), requests, settings.voice_hearing_seconds)
         mouth = HttpMouth(Chain("mouth", cascade.mouth), requests)
         return cls(cascade, ears, Chain("mind", cascade.mind), mouth)
@@ -51,7 +51,9 @@ class ReadyCascade:
 class VoiceServer:
     """The sessions of this process."""
 
-    def __init__(self, settings: VoiceSettings, file: Cascades, requests: Requests, node_keys: Sequence[bytes]) -> None:
+    def __init__(
+        self, settings: VoiceSettings, file: Cascades, requests: StageRequests, node_keys: Sequence[bytes]
+    ) -> None:
         self._settings, self._requests = settings, requests
         self._ready: Mapping[str, ReadyCascade] = {
             name: ReadyCascade.of(cascade, requests, settings) for name, cascade in file.items()
@@ -118,7 +120,7 @@ class VoiceServer:
         return None
 
     async def _talk(self, socket: SessionSocket, ready: ReadyCascade, model: str) -> None:
-        clock, rules = LoopClock(), CascadeRules.of(ready.cascade.turn)
+        clock, rules = EventLoopClock(), CascadeRules.of(ready.cascade.turn)
         senses = CascadeSenses(ready.ears, ready.mouth)
         # Of type `response.`: media hears that the answer is still being made.
         mind = ChatMind(ready.minds, self._requests, lambda: socket.send({"type": "response.stage_failed"}))

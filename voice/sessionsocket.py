@@ -14,7 +14,7 @@ from realtime.stage import Do
 MOST_UNSENT_BYTES = 8 << 20
 
 
-class LoopClock:
+class EventLoopClock:
     """The running event loop's time and timers."""
 
     def __init__(self) -> None:

@@ -7,7 +7,7 @@ from typing import Any, Generic, Protocol, TypeVar
 
 import aiohttp
 
-from hum.cascades import Endpoint
+from hum.cascades import StageEndpoint
 from hum.observe.logs import log
 from hum.settings import VoiceSettings
 from voice.metrics import STAGE_FAILURES
@@ -19,7 +19,7 @@ MOST_ERROR_CHARS = 200
 #: Statuses after which the same request may succeed a moment later.
 PASSING = frozenset({408, 425, 429, 500, 502, 503, 504})
 
-StageT = TypeVar("StageT", bound=Endpoint)
+StageT = TypeVar("StageT", bound=StageEndpoint)
 
 
 class StageFailed(Exception):  # noqa: N818 - it says what happened
@@ -30,11 +30,11 @@ class StageFailed(Exception):  # noqa: N818 - it says what happened
         self.is_passing = is_passing
 
 
-class Requests(Protocol):
-    """Requests to the servers of stages."""
+class StageRequests(Protocol):
+    """StageRequests to the servers of stages."""
 
     def stream(
-        self, stage: Endpoint, path: str, most_bytes: int, *, json: Any = None, data: Any = None
+        self, stage: StageEndpoint, path: str, most_bytes: int, *, json: Any = None, data: Any = None
     ) -> AsyncGenerator[bytes, None]:
         """Send a request and yield its answer as it comes, up to `most_bytes`.  Raises StageFailed."""
 
@@ -46,7 +46,7 @@ class StageClient:
         self._http, self._keys, self._settings = http, keys, settings
 
     async def stream(
-        self, stage: Endpoint, path: str, most_bytes: int, *, json: Any = None, data: Any = None
+        self, stage: StageEndpoint, path: str, most_bytes: int, *, json: Any = None, data: Any = None
     ) -> AsyncGenerator[bytes, None]:
         """Send a request and yield its answer as it comes.  Raises StageFailed."""
         key = self._keys.get(stage.key, "")

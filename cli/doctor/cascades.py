@@ -8,7 +8,7 @@ from cli.doctor.facts import ProbeAnswer
 from cli.doctor.finding import Finding
 from cli.doctor.probes import Web
 from hum import cascadefile
-from hum.cascades import BadCascades, Cascades, Endpoint
+from hum.cascades import BadCascades, Cascades, StageEndpoint
 from hum.network import redacted_url
 from hum.settings import UpSettings, secret
 
@@ -28,7 +28,7 @@ async def check(web: Web, config: UpSettings) -> list[Finding]:
     return judge(file, keys, dict(zip(stages, answers, strict=True)))
 
 
-def stages_of(file: Cascades) -> list[Endpoint]:
+def stages_of(file: Cascades) -> list[StageEndpoint]:
     """Return all stages of all cascades."""
     return [stage for cascade in file.values() for stage in (*cascade.ears, *cascade.mind, *cascade.mouth)]
 
@@ -52,6 +52,6 @@ def judge(file: Cascades, keys: Mapping[str, str], answers: Mapping[tuple[str, s
     return findings or [Finding("cascades", f"{', '.join(file)}: all servers answer")]
 
 
-async def _ask(web: Web, stage: Endpoint, key: str) -> ProbeAnswer:
+async def _ask(web: Web, stage: StageEndpoint, key: str) -> ProbeAnswer:
     headers = {"Authorization": f"Bearer {key}"} if key else {}
     return await web.ask("GET", f"{stage.url.rstrip('/')}/models/{quote(stage.model, safe='')}", headers=headers)

@@ -93,13 +93,13 @@ def _require_results(messages: list[Body]) -> None:
 
 def _situation(body: Body, messages: list[Body]) -> AnswerSituation:
     calls = FunctionCalls.of(_items(messages))
-    said = [
+    spoken = [
         (str(message["role"]), _text(message)) for message in messages if message.get("role") in {"user", "assistant"}
     ]
     return AnswerSituation(
         instructions="\n".join(_text(message) for message in messages if message.get("role") == "system"),
-        caller_text=next((text for role, text in reversed(said) if role == "user"), None),
-        dialogue=[(role, text) for role, text in said if text],
+        caller_text=next((text for role, text in reversed(spoken) if role == "user"), None),
+        dialogue=[(role, text) for role, text in spoken if text],
         called=calls.names,
         results=calls.results,
         made=calls.made,

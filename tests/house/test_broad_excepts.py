@@ -58,6 +58,7 @@ HANDED_ON = {
     "control/readers.py _Batch._handle": "the quarantine of events",
     "control/texts/batcher.py Batcher._process": "the waiters of a batch",
     "media/io/filework.py result.attempt": "the waiter",
+    "voice/mind.py ChatMind._run": "the session, whose answer fails, and which logs it",
     "media/io/sockethandover.py _HandshakeProtocol.connection_made": "the waiter",
 }
 #: Something is released, ended or told, and the exception raised again.

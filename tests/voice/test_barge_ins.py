@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from hum.cascades import EarsStage, Endpoint, MindStage, MouthStage, TurnRules
+from hum.cascades import EarsStage, MindStage, MouthStage, StageEndpoint, TurnRules
 from realtime.audio import encode
 from realtime.codec import PCMU, Codec
 from realtime.conversation import RealtimeConversation
@@ -24,7 +24,7 @@ from voice.mind import ChatMind
 from voice.mouth import HttpMouth
 from voice.senses import CascadeSenses
 from voice.session import CascadeRules, CascadeSession
-from voice.sessionsocket import LoopClock
+from voice.sessionsocket import EventLoopClock
 from voice.stages import Chain, StageFailed
 
 LOUD, QUIET = encode(sound.sine(440, 20, 8_000)), b"\xff" * 160
@@ -43,7 +43,7 @@ class Servers:
         self.running = 0
 
     async def stream(
-        self, stage: Endpoint, path: str, most_bytes: int, *, json: Any = None, data: Any = None
+        self, stage: StageEndpoint, path: str, most_bytes: int, *, json: Any = None, data: Any = None
     ) -> AsyncGenerator[bytes, None]:
         self.asked.append((path, stage.model, json))
         self.running += 1
@@ -83,7 +83,7 @@ class Talk:
         mouths = [MouthStage(url=URL, model=name, voice="v") for name in ("mouth", "spare mouth")]
         minds = [MindStage(url=URL, model=name) for name in ("mind", "spare mind")]
         senses = CascadeSenses(ears, HttpMouth(Chain("mouth", mouths), servers))
-        self.conversation, self.clock = RealtimeConversation(), LoopClock()
+        self.conversation, self.clock = RealtimeConversation(), EventLoopClock()
         stage = Stage(
             send=self.sent.append,
             conversation=self.conversation,
