@@ -373,7 +373,7 @@ def engine(facts: EngineFacts, config: UpSettings) -> list[Finding]:
     if facts.interpreted:
         core = Finding("core", "interpreted", "unset HUM_MEDIA_INTERPRETED" if config.production else "")
     else:
-        fix = "install gcc and python3-dev, and run `make` again: a call then costs a fifth less CPU"
+        fix = "install gcc and python3-dev, and run `make core`: a call then costs a fifth less CPU"
         core = Finding("core", f"interpreted; {fix}") if not config.production else Finding("core", "interpreted", fix)
     return [blas, core]
 
