@@ -289,7 +289,7 @@ async def run(keep_seconds: float | None = None) -> int:
     running, stopping = asyncio.create_task(demo.run()), asyncio.create_task(demo.signals.stop.wait())
     try:
         await asyncio.wait({running, stopping}, return_when=asyncio.FIRST_COMPLETED)
-        if not (running.done() or demo.record):
+        if not (running.done() or demo.call_id):
             running.cancel()
         await running
     except asyncio.CancelledError:
