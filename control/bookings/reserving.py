@@ -16,7 +16,7 @@ from control.bookings.timetable import Timetable
 from hum import ids
 from hum.clock import now
 from hum.contract.errors import Conflict, HoldExpired, InvalidState, TimeTaken
-from storage import appointment_conflicts, appointments, booking_claims, booking_resources
+from storage import appointment_conflicts, appointments, booking_claims, booking_resources, booking_waits
 from storage.appointments import AppointmentPerson, AppointmentRow, Holding
 from storage.db import Db, Tx
 
@@ -142,11 +142,12 @@ async def free(tx: Tx, id: UUID, state: str, by: str | None) -> AppointmentRow:
 
 
 async def expire(db: Db) -> None:
-    """End holds whose lease is over, and delete old ones that were never booked."""
+    """End holds whose lease is over, and delete old ones that were never booked, and waits that are over."""
     async with db.system() as tx:
         await appointments.expire(tx, BATCH)
     async with db.system() as tx:
         await appointments.prune(tx, UNBOOKED_AGE, BATCH)
+        await booking_waits.prune(tx, BATCH)
 
 
 async def _lock_places(
