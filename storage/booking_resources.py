@@ -5,7 +5,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from hum.contract.errors import NotFound
+import asyncpg
+
+from hum.contract.errors import InUse, NotFound
 from storage import largerows
 from storage.db import Tx
 
@@ -19,8 +21,6 @@ GET_MANY = f"SELECT {COLUMNS} FROM booking_resources WHERE id = ANY ($1)"
 # Everything that gives, moves or closes times of resources locks them first, in this order.
 LOCK_MANY = f"{GET_MANY} ORDER BY id FOR NO KEY UPDATE"
 LOCK_ALL = f"SELECT {COLUMNS} FROM booking_resources ORDER BY id FOR NO KEY UPDATE"
-# Also waits for rows that refer to it.
-LOCK_TO_DELETE = "SELECT id FROM booking_resources WHERE id = $1 FOR UPDATE"
 COUNT_LOCK = "SELECT pg_advisory_xact_lock(hashtextextended('booking resources ' || hum.org_id()::text, 0))"
 COUNT = "SELECT count(*) FROM booking_resources"
 PAGE = largerows.page(
@@ -117,15 +117,17 @@ async def highest_lane(tx: Tx, id: UUID) -> int | None:
     return lane
 
 
-async def lock_to_delete(tx: Tx, id: UUID) -> int:
-    """Lock a resource against new appointments; return how many it has.  Raises NotFound."""
-    if await tx.fetchval(LOCK_TO_DELETE, id) is None:
-        raise NotFound("There is no such resource.")
+async def count_appointments(tx: Tx, id: UUID) -> int:
+    """Return how many appointments a resource has."""
     return int(await tx.fetchval(APPOINTMENTS, id))
 
 
 async def delete(tx: Tx, id: UUID) -> None:
-    await tx.execute(DELETE, id)
+    """Delete a resource.  Raises InUse if it was booked meanwhile; the transaction is over then."""
+    try:
+        await tx.execute(DELETE, id)
+    except asyncpg.ForeignKeyViolationError as error:
+        raise InUse("It was booked meanwhile; make it inactive instead.") from error
 
 
 def _values(fields: BookingResourceFields) -> tuple[object, ...]:

@@ -7,7 +7,7 @@ from uuid import UUID
 
 import asyncpg
 
-from hum.contract.errors import NotFound
+from hum.contract.errors import InUse, NotFound
 from storage import largerows
 from storage.db import Tx
 
@@ -34,8 +34,6 @@ REQUIRE = """
 UNREQUIRE = "DELETE FROM booking_requirements WHERE service_id = $1"
 GET = f"SELECT {COLUMNS} FROM booking_services s WHERE id = $1"
 LOCK = "SELECT id FROM booking_services WHERE id = $1 FOR NO KEY UPDATE"
-# Also waits for rows that refer to it.
-LOCK_TO_DELETE = "SELECT id FROM booking_services WHERE id = $1 FOR UPDATE"
 COUNT_LOCK = "SELECT pg_advisory_xact_lock(hashtextextended('booking services ' || hum.org_id()::text, 0))"
 COUNT = "SELECT count(*) FROM booking_services"
 PAGE = largerows.page(
@@ -119,15 +117,17 @@ async def change(tx: Tx, id: UUID, fields: BookingServiceFields) -> BookingServi
     return await get(tx, id)
 
 
-async def lock_to_delete(tx: Tx, id: UUID) -> int:
-    """Lock a service against new appointments; return how many it has.  Raises NotFound."""
-    if await tx.fetchval(LOCK_TO_DELETE, id) is None:
-        raise NotFound("There is no such service.")
+async def count_appointments(tx: Tx, id: UUID) -> int:
+    """Return how many appointments a service has."""
     return int(await tx.fetchval(APPOINTMENTS, id))
 
 
 async def delete(tx: Tx, id: UUID) -> None:
-    await tx.execute(DELETE, id)
+    """Delete a service.  Raises InUse if it was booked meanwhile; the transaction is over then."""
+    try:
+        await tx.execute(DELETE, id)
+    except asyncpg.ForeignKeyViolationError as error:
+        raise InUse("It was booked meanwhile; make it inactive instead.") from error
 
 
 async def _require(tx: Tx, id: UUID, groups: Sequence[Sequence[UUID]]) -> None:

@@ -6497,7 +6497,7 @@ ALTER TABLE ONLY public.appointments
 -- FK CONSTRAINT appointments appointments_org_id_service_id_fkey
 
 ALTER TABLE ONLY public.appointments
-    ADD CONSTRAINT appointments_org_id_service_id_fkey FOREIGN KEY (org_id, service_id) REFERENCES public.booking_services(org_id, id) ON DELETE CASCADE;
+    ADD CONSTRAINT appointments_org_id_service_id_fkey FOREIGN KEY (org_id, service_id) REFERENCES public.booking_services(org_id, id);
 
 -- FK CONSTRAINT approvals approvals_call_id_fkey
 
@@ -6577,7 +6577,7 @@ ALTER TABLE ONLY public.booking_claims
 -- FK CONSTRAINT booking_claims booking_claims_org_id_resource_id_fkey
 
 ALTER TABLE ONLY public.booking_claims
-    ADD CONSTRAINT booking_claims_org_id_resource_id_fkey FOREIGN KEY (org_id, resource_id) REFERENCES public.booking_resources(org_id, id) ON DELETE CASCADE;
+    ADD CONSTRAINT booking_claims_org_id_resource_id_fkey FOREIGN KEY (org_id, resource_id) REFERENCES public.booking_resources(org_id, id);
 
 -- FK CONSTRAINT booking_requirements booking_requirements_org_id_fkey
 

@@ -107,7 +107,7 @@ async def _require(tx: Tx, id: UUID, *states: str) -> AppointmentRow:
     """Lock an appointment in one of these states.  Raises NotFound, InvalidState."""
     row = await _locked(tx, id)
     if row.state not in states:
-        raise InvalidState(f"The appointment is {row.state.replace('_', ' ')}.")
+        raise InvalidState("The appointment's state does not allow this.")
     return row
 
 

@@ -126,9 +126,9 @@ class AppointmentsServicer:
         row = await appointing.refuse(ctx.tx, ctx.principal, (await _shown(ctx.tx, request.id)).id)
         return pb.RefuseAppointmentResponse(appointment=present.appointment(row))
 
-    async def MarkArrived(self, request: pb.MarkArrivedRequest, ctx: TransactionContext) -> pb.MarkArrivedResponse:
+    async def MarkAttended(self, request: pb.MarkAttendedRequest, ctx: TransactionContext) -> pb.MarkAttendedResponse:
         row = await appointing.arrive(ctx.tx, ctx.principal, (await _shown(ctx.tx, request.id)).id)
-        return pb.MarkArrivedResponse(appointment=present.appointment(row))
+        return pb.MarkAttendedResponse(appointment=present.appointment(row))
 
     async def MarkNoShow(self, request: pb.MarkNoShowRequest, ctx: TransactionContext) -> pb.MarkNoShowResponse:
         row = await appointing.miss(ctx.tx, ctx.principal, (await _shown(ctx.tx, request.id)).id)

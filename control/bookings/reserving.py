@@ -108,7 +108,7 @@ async def move(tx: Tx, organization: UUID, id: UUID, change: Move, by: str | Non
     require_version(row, before.version)
     require_version(row, change.version)
     if row.state not in {"pending", "booked"}:
-        raise InvalidState(f"The appointment is {row.state.replace('_', ' ')}; it can't be moved.")
+        raise InvalidState("Only a pending or booked appointment can be moved.")
     await booking_claims.delete(tx, [id])
     await appointments.move(tx, id, (start, start + times.duration), by)
     await booking_claims.add(tx, id, row.version + 1, times.claim(start), places)
@@ -123,7 +123,7 @@ async def cancel(tx: Tx, id: UUID, by: str | None, version: int | None = None) -
         return row
     require_version(row, version)
     if row.state not in {"pending", "booked"}:
-        raise InvalidState(f"The appointment is {row.state.replace('_', ' ')}; it can't be canceled.")
+        raise InvalidState("Only a pending or booked appointment can be canceled.")
     return await free(tx, id, "canceled", by)
 
 

@@ -59,8 +59,8 @@ async def load(
     if not (service.fields.active or inactive):
         raise NotFound("The service can't be booked any more.")
     required = [id for group in service.fields.groups for id in group]
-    if foreign := [id for id in wanted if id not in required]:
-        raise NotFound(f"The service takes no resource {foreign[0]}.")
+    if not set(wanted) <= set(required):
+        raise NotFound("The service takes none of these resources.")
     rows = await booking_resources.get_many(tx, required)
     organization_row = await identity.organization(tx, organization)
     return Timetable(

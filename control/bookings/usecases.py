@@ -78,7 +78,9 @@ async def change_resource(tx: Tx, id: UUID, fields: BookingResourceFields) -> Bo
 
 async def delete_resource(tx: Tx, id: UUID) -> None:
     """Delete a resource.  Raises NotFound, InUse."""
-    if count := await booking_resources.lock_to_delete(tx, id):
+    await booking_resources.lock_many(tx, [id])
+    await booking_resources.get(tx, id)
+    if count := await booking_resources.count_appointments(tx, id):
         raise InUse(f"The resource has {count} appointments; make it inactive instead.")
     await booking_resources.delete(tx, id)
 
@@ -99,7 +101,8 @@ async def change_service(tx: Tx, id: UUID, fields: BookingServiceFields) -> Book
 
 async def delete_service(tx: Tx, id: UUID) -> None:
     """Delete a service.  Raises NotFound, InUse."""
-    if count := await booking_services.lock_to_delete(tx, id):
+    await booking_services.get(tx, id, lock=True)
+    if count := await booking_services.count_appointments(tx, id):
         raise InUse(f"The service has {count} appointments; make it inactive instead.")
     await booking_services.delete(tx, id)
 

@@ -1694,7 +1694,7 @@ class RefuseAppointmentResponse(message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 @typing.final
-class MarkArrivedRequest(message.Message):
+class MarkAttendedRequest(message.Message):
     DESCRIPTOR: descriptor.Descriptor
 
     ID_FIELD_NUMBER: builtins.int
@@ -1711,7 +1711,7 @@ class MarkArrivedRequest(message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 @typing.final
-class MarkArrivedResponse(message.Message):
+class MarkAttendedResponse(message.Message):
     DESCRIPTOR: descriptor.Descriptor
 
     APPOINTMENT_FIELD_NUMBER: builtins.int

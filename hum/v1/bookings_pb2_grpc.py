@@ -694,10 +694,10 @@ class AppointmentsServiceStub:
                 request_serializer=hum_dot_v1_dot_bookings__pb2.RefuseAppointmentRequest.SerializeToString,
                 response_deserializer=hum_dot_v1_dot_bookings__pb2.RefuseAppointmentResponse.FromString,
                 _registered_method=True)
-        self.MarkArrived = channel.unary_unary(
-                '/hum.v1.AppointmentsService/MarkArrived',
-                request_serializer=hum_dot_v1_dot_bookings__pb2.MarkArrivedRequest.SerializeToString,
-                response_deserializer=hum_dot_v1_dot_bookings__pb2.MarkArrivedResponse.FromString,
+        self.MarkAttended = channel.unary_unary(
+                '/hum.v1.AppointmentsService/MarkAttended',
+                request_serializer=hum_dot_v1_dot_bookings__pb2.MarkAttendedRequest.SerializeToString,
+                response_deserializer=hum_dot_v1_dot_bookings__pb2.MarkAttendedResponse.FromString,
                 _registered_method=True)
         self.MarkNoShow = channel.unary_unary(
                 '/hum.v1.AppointmentsService/MarkNoShow',
@@ -812,15 +812,15 @@ class AppointmentsServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
-    def MarkArrived(self, request, context):
-        """Records that the person has come.
+    def MarkAttended(self, request, context):
+        """Records that the person of an appointment has come.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def MarkNoShow(self, request, context):
-        """Records that the person did not come.  `INVALID_STATE` before the start.
+        """Records that the person of an appointment did not come.  `INVALID_STATE` before the start.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -919,10 +919,10 @@ def add_AppointmentsServiceServicer_to_server(servicer, server):
                     request_deserializer=hum_dot_v1_dot_bookings__pb2.RefuseAppointmentRequest.FromString,
                     response_serializer=hum_dot_v1_dot_bookings__pb2.RefuseAppointmentResponse.SerializeToString,
             ),
-            'MarkArrived': grpc.unary_unary_rpc_method_handler(
-                    servicer.MarkArrived,
-                    request_deserializer=hum_dot_v1_dot_bookings__pb2.MarkArrivedRequest.FromString,
-                    response_serializer=hum_dot_v1_dot_bookings__pb2.MarkArrivedResponse.SerializeToString,
+            'MarkAttended': grpc.unary_unary_rpc_method_handler(
+                    servicer.MarkAttended,
+                    request_deserializer=hum_dot_v1_dot_bookings__pb2.MarkAttendedRequest.FromString,
+                    response_serializer=hum_dot_v1_dot_bookings__pb2.MarkAttendedResponse.SerializeToString,
             ),
             'MarkNoShow': grpc.unary_unary_rpc_method_handler(
                     servicer.MarkNoShow,
@@ -1264,7 +1264,7 @@ class AppointmentsService:
             _registered_method=True)
 
     @staticmethod
-    def MarkArrived(request,
+    def MarkAttended(request,
             target,
             options=(),
             channel_credentials=None,
@@ -1277,9 +1277,9 @@ class AppointmentsService:
         return grpc.experimental.unary_unary(
             request,
             target,
-            '/hum.v1.AppointmentsService/MarkArrived',
-            hum_dot_v1_dot_bookings__pb2.MarkArrivedRequest.SerializeToString,
-            hum_dot_v1_dot_bookings__pb2.MarkArrivedResponse.FromString,
+            '/hum.v1.AppointmentsService/MarkAttended',
+            hum_dot_v1_dot_bookings__pb2.MarkAttendedRequest.SerializeToString,
+            hum_dot_v1_dot_bookings__pb2.MarkAttendedResponse.FromString,
             options,
             channel_credentials,
             insecure,

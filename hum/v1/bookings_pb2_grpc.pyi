@@ -230,10 +230,10 @@ class AppointmentsServiceStub:
     """Approves a pending appointment."""
     RefuseAppointment: _grpc.UnaryUnaryMultiCallable[_bookings_pb2.RefuseAppointmentRequest, _bookings_pb2.RefuseAppointmentResponse]
     """Refuses a pending appointment; its time is free."""
-    MarkArrived: _grpc.UnaryUnaryMultiCallable[_bookings_pb2.MarkArrivedRequest, _bookings_pb2.MarkArrivedResponse]
-    """Records that the person has come."""
+    MarkAttended: _grpc.UnaryUnaryMultiCallable[_bookings_pb2.MarkAttendedRequest, _bookings_pb2.MarkAttendedResponse]
+    """Records that the person of an appointment has come."""
     MarkNoShow: _grpc.UnaryUnaryMultiCallable[_bookings_pb2.MarkNoShowRequest, _bookings_pb2.MarkNoShowResponse]
-    """Records that the person did not come.  `INVALID_STATE` before the start."""
+    """Records that the person of an appointment did not come.  `INVALID_STATE` before the start."""
     ListAppointmentConflicts: _grpc.UnaryUnaryMultiCallable[_bookings_pb2.ListAppointmentConflictsRequest, _bookings_pb2.ListAppointmentConflictsResponse]
     """Lists the open conflicts of appointments, oldest first."""
     ResolveAppointmentConflict: _grpc.UnaryUnaryMultiCallable[_bookings_pb2.ResolveAppointmentConflictRequest, _bookings_pb2.ResolveAppointmentConflictResponse]
@@ -272,10 +272,10 @@ class AppointmentsServiceAsyncStub(AppointmentsServiceStub):
     """Approves a pending appointment."""
     RefuseAppointment: _aio.UnaryUnaryMultiCallable[_bookings_pb2.RefuseAppointmentRequest, _bookings_pb2.RefuseAppointmentResponse]  # type: ignore[assignment]
     """Refuses a pending appointment; its time is free."""
-    MarkArrived: _aio.UnaryUnaryMultiCallable[_bookings_pb2.MarkArrivedRequest, _bookings_pb2.MarkArrivedResponse]  # type: ignore[assignment]
-    """Records that the person has come."""
+    MarkAttended: _aio.UnaryUnaryMultiCallable[_bookings_pb2.MarkAttendedRequest, _bookings_pb2.MarkAttendedResponse]  # type: ignore[assignment]
+    """Records that the person of an appointment has come."""
     MarkNoShow: _aio.UnaryUnaryMultiCallable[_bookings_pb2.MarkNoShowRequest, _bookings_pb2.MarkNoShowResponse]  # type: ignore[assignment]
-    """Records that the person did not come.  `INVALID_STATE` before the start."""
+    """Records that the person of an appointment did not come.  `INVALID_STATE` before the start."""
     ListAppointmentConflicts: _aio.UnaryUnaryMultiCallable[_bookings_pb2.ListAppointmentConflictsRequest, _bookings_pb2.ListAppointmentConflictsResponse]  # type: ignore[assignment]
     """Lists the open conflicts of appointments, oldest first."""
     ResolveAppointmentConflict: _aio.UnaryUnaryMultiCallable[_bookings_pb2.ResolveAppointmentConflictRequest, _bookings_pb2.ResolveAppointmentConflictResponse]  # type: ignore[assignment]
@@ -379,12 +379,12 @@ class AppointmentsServiceServicer(metaclass=_abc_1.ABCMeta):
         """Refuses a pending appointment; its time is free."""
 
     @_abc_1.abstractmethod
-    def MarkArrived(
+    def MarkAttended(
         self,
-        request: _bookings_pb2.MarkArrivedRequest,
+        request: _bookings_pb2.MarkAttendedRequest,
         context: _ServicerContext,
-    ) -> _typing.Union[_bookings_pb2.MarkArrivedResponse, _abc.Awaitable[_bookings_pb2.MarkArrivedResponse]]:
-        """Records that the person has come."""
+    ) -> _typing.Union[_bookings_pb2.MarkAttendedResponse, _abc.Awaitable[_bookings_pb2.MarkAttendedResponse]]:
+        """Records that the person of an appointment has come."""
 
     @_abc_1.abstractmethod
     def MarkNoShow(
@@ -392,7 +392,7 @@ class AppointmentsServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _bookings_pb2.MarkNoShowRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_bookings_pb2.MarkNoShowResponse, _abc.Awaitable[_bookings_pb2.MarkNoShowResponse]]:
-        """Records that the person did not come.  `INVALID_STATE` before the start."""
+        """Records that the person of an appointment did not come.  `INVALID_STATE` before the start."""
 
     @_abc_1.abstractmethod
     def ListAppointmentConflicts(

@@ -106,7 +106,7 @@ CREATE TABLE appointments (
     UNIQUE (org_id, id),
     CHECK (ends_at > starts_at AND ends_at <= starts_at + interval '1 day'),
     CHECK (state <> 'held' OR (lease_until IS NOT NULL AND lease_latest IS NOT NULL)),
-    FOREIGN KEY (org_id, service_id) REFERENCES booking_services (org_id, id) ON DELETE CASCADE
+    FOREIGN KEY (org_id, service_id) REFERENCES booking_services (org_id, id)
 );
 CREATE UNIQUE INDEX appointments_holder ON appointments (org_id, holder) WHERE state = 'held' AND holder IS NOT NULL;
 CREATE INDEX appointments_start ON appointments (org_id, starts_at, id) WHERE state NOT IN ('held', 'expired', 'released');
@@ -132,7 +132,7 @@ CREATE TABLE booking_claims (
     during tstzrange NOT NULL
         CHECK (NOT isempty(during) AND lower_inc(during) AND NOT upper_inc(during) AND NOT lower_inf(during) AND NOT upper_inf(during)),
     PRIMARY KEY (appointment_id, resource_id),
-    FOREIGN KEY (org_id, resource_id) REFERENCES booking_resources (org_id, id) ON DELETE CASCADE,
+    FOREIGN KEY (org_id, resource_id) REFERENCES booking_resources (org_id, id),
     FOREIGN KEY (org_id, appointment_id) REFERENCES appointments (org_id, id) ON DELETE CASCADE,
     CONSTRAINT booking_claims_once EXCLUDE USING gist (resource_id WITH =, lane WITH =, during WITH &&)
 );

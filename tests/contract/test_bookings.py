@@ -2,63 +2,15 @@
 
 import asyncio
 from datetime import UTC, datetime, timedelta
-from typing import Any
-from zoneinfo import ZoneInfo
 
 import httpx
 import pytest
 
-from hum.clock import now
+from tests.contract.bookings import NEW_YORK, at, booked, chair, checkup, hold, post
 from tests.contract.conftest import Edge
 from tests.contract.inbox import numbered
 from tests.contract.test_authorization import belongings
 from tests.contract.test_limited_members import limit, member, owner_of
-
-NEW_YORK = ZoneInfo("America/New_York")
-OPEN = {
-    "time_zone": "America/New_York",
-    "weekly": {day: [["08:00", "18:00"]] for day in ("mon", "tue", "wed", "thu", "fri", "sat", "sun")},
-}
-
-
-def at(hour: int, minute: int = 0, ahead: int = 3) -> str:
-    """Return a wall time in New York some days ahead, as the API writes it."""
-    day = now().astimezone(NEW_YORK).date() + timedelta(days=ahead)
-    wall = datetime(day.year, day.month, day.day, hour, minute, tzinfo=NEW_YORK)
-    return wall.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-
-
-async def post(http: httpx.AsyncClient, path: str, body: dict[str, Any], status: int = 201) -> Any:
-    answer = await http.post(path, json=body)
-    assert answer.status_code == status, answer.text
-    return answer.json()
-
-
-async def chair(http: httpx.AsyncClient, name: str = "Chair", **fields: Any) -> str:
-    body = {"kind": "room", "name": name, "business_hours": OPEN, **fields}
-    body["business_hours_json"] = body.pop("business_hours")
-    return str((await post(http, "/api/booking/resources", body))["id"])
-
-
-async def checkup(http: httpx.AsyncClient, *groups: list[str], **fields: Any) -> str:
-    body = {
-        "name": "Check-up",
-        "duration_minutes": 30,
-        "step_minutes": 30,
-        "time_zone": "America/New_York",
-        "groups": [{"resource_ids": group} for group in groups],
-        **fields,
-    }
-    return str((await post(http, "/api/booking/services", body))["id"])
-
-
-async def hold(http: httpx.AsyncClient, service: str, start: str) -> httpx.Response:
-    return await http.post("/api/booking/holds", json={"service_id": service, "starts_at": start})
-
-
-async def booked(http: httpx.AsyncClient, service: str, start: str, **fields: Any) -> Any:
-    held = (await hold(http, service, start)).json()
-    return await post(http, "/api/appointments", {"hold_id": held["id"], "name": "Ann Lee", **fields})
 
 
 async def refused(answer: httpx.Response, status: int, code: str) -> None:
@@ -261,7 +213,7 @@ async def test_a_limited_member_sees_no_appointments(edge: Edge) -> None:
     await booked(http, service, at(9))
     viewer, user = await member(edge, http)
     assert len((await viewer.get("/api/appointments")).json()["appointments"]) == 1
-    await limit(http, user, await numbered(edge, http))
+    await limit(http, user, await numbered(edge, http, "+13175550300"))
     await refused(await viewer.get("/api/appointments"), 403, "forbidden")
     assert (await viewer.get("/api/booking/services")).status_code == 200
 
