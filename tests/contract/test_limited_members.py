@@ -36,6 +36,7 @@ OF_ALL = {
     "opt-outs": "one number's answer, which sending needs; the list is hidden",
     "organization": "everybody's",
     "resources": "what can be booked, without who booked it",
+    "time-off": "when nothing can be booked, without appointments",
     "services": "what can be booked, without who booked it",
     "tags": "a word",
     "media": "an index",

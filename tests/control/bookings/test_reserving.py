@@ -4,16 +4,21 @@ import asyncio
 import random
 from datetime import timedelta
 from typing import Any
+from uuid import UUID
 
 import asyncpg
 import pytest
 
 from control.bookings import reserving
+from control.retention import usecases
+from control.retention.jobs import begin_due_retention
+from hum import ids
+from hum.clock import now
 from hum.contract.errors import Conflict, HoldExpired, InvalidState, TimeTaken
-from storage import booking_claims
+from storage import booking_claims, contacts, erasures
 from storage.appointments import Holding
 from storage.db import UNAVAILABLE, Db, Tx
-from tests.control.bookings.conftest import Clinic, all_of, open_clinic
+from tests.control.bookings.conftest import ANN, Clinic, all_of, open_clinic
 
 
 async def test_a_time_is_held_booked_moved_and_canceled(clinic: Clinic) -> None:
@@ -203,3 +208,45 @@ async def test_another_organization_books_the_same_times(clinic: Clinic) -> None
     assert (len(results), errors) == (2, [])
     with pytest.raises(Exception, match="no such appointment"):
         await other.book(results[0].id)
+
+
+async def test_erasing_a_contact_cancels_what_is_to_come_and_blanks_the_rest(clinic: Clinic) -> None:
+    async def work(tx: Tx) -> None:
+        contact = await contacts.create(tx, ids.new(), ANN.contact_e164 or "", {"name": "Ann"}, None, [])
+        await usecases.begin_of_contact(tx, contact.id)
+
+    booked = await clinic.book((await clinic.hold(clinic.at(0))).id)
+    over = await clinic.book((await clinic.hold(clinic.at(2))).id)
+    await clinic.fetch(
+        "UPDATE appointments SET starts_at = now() - interval '2 days', ends_at = now() - interval '47 hours' WHERE id = $1"
+        " RETURNING 1",
+        over.id,
+    )
+    await clinic.run(work)
+    rows = await clinic.fetch("SELECT id, state, name, contact_e164 FROM appointments ORDER BY starts_at")
+    assert rows == [(over.id, "booked", None, None), (booked.id, "canceled", None, None)]
+    events = await clinic.fetch("SELECT type FROM events WHERE subject_id = $1", booked.id)
+    assert events == [("appointment.canceled",)]
+    assert (await clinic.hold(clinic.at(0))).state == "held"
+
+
+async def test_old_appointments_go_by_the_age_of_their_end(clinic: Clinic) -> None:
+    old, young = [await clinic.book((await clinic.hold(clinic.at(number))).id) for number in (0, 2)]
+    await clinic.fetch(
+        "UPDATE appointments SET starts_at = now() - interval '40 days', ends_at = now() - interval '39 days' WHERE id = $1"
+        " RETURNING 1",
+        old.id,
+    )
+    await clinic.fetch("UPDATE organizations SET retention_days = 30 RETURNING 1")
+    await begin_due_retention(clinic.db)
+    [[erasure]] = await clinic.fetch("SELECT id FROM erasures")
+
+    async def batch(tx: Tx) -> bool:
+        row = await erasures.lock_open(tx, UUID(str(erasure)))
+        assert row is not None
+        return await usecases.delete_batch(tx, row, now())
+
+    while not await clinic.run(batch):
+        pass
+    assert await clinic.fetch("SELECT id FROM appointments") == [(young.id,)]
+    assert await clinic.fetch("SELECT count(*) FROM booking_claims") == [(2,)]
