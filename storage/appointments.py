@@ -23,7 +23,7 @@ COLUMNS = """
 GET = f"SELECT {COLUMNS} FROM appointments a WHERE a.id = $1"
 LOCK = "SELECT id FROM appointments WHERE id = $1 FOR NO KEY UPDATE"
 
-# Holds at these resources whose lease is over in a window, the holder's own one, and the appointment that moves: all
+# Expired holds at these resources in a window, the holder's own one, and the appointment that moves: all
 # that a reservation locks besides resources, in one order.
 LOCK_IN_WAY = """
     SELECT id FROM appointments
@@ -198,7 +198,7 @@ async def clear_way(
     holder: str | None = None,
     moving: UUID | None = None,
 ) -> None:
-    """End the holds of locked resources whose lease is over, and the holder's own one; lock the appointment that moves."""
+    """End the expired holds of locked resources, and the holder's own one; lock the appointment that moves."""
     locked = [row["id"] for row in await tx.fetch(LOCK_IN_WAY, resources, *window, holder, moving)]
     if ended := [row["id"] for row in await tx.fetch(END_IN_WAY, locked, holder)]:
         await booking_claims.delete(tx, ended)
@@ -282,7 +282,7 @@ async def page(
 
 
 async def expire(tx: Tx, limit: int) -> int:
-    """End holds whose lease is over, as the system; return how many."""
+    """End expired holds, as the system; return how many."""
     locked = [row["id"] for row in await tx.fetch(EXPIRED, limit)]
     ended = [row["id"] for row in await tx.fetch(END_IN_WAY, locked, None)]
     await booking_claims.delete(tx, ended)

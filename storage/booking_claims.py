@@ -17,7 +17,7 @@ from storage.db import Tx
 
 EXCLUSIONS = Counter("hum_booking_exclusions_total", "Claims that locks let through and the constraint refused: a bug")
 
-# What a hold claims whose lease is over is free. $4: an appointment that moves is in its own way nowhere.
+# What an expired hold claims is free. $4: an appointment that moves is in its own way nowhere.
 BUSY = """
     SELECT c.resource_id, c.lane, lower(c.during) AS begins, upper(c.during) AS ends
       FROM booking_claims c JOIN appointments a ON a.id = c.appointment_id

@@ -27,7 +27,7 @@ PAGE = largerows.page(
     "id",
 )
 DELETE = "DELETE FROM booking_waits WHERE id = $1"
-# Those whose last possible time is over, as the system.
+# Those with a last possible time in the past, as the system.
 PRUNE = """
     DELETE FROM booking_waits
      WHERE id IN (SELECT id FROM booking_waits WHERE until < now() ORDER BY until LIMIT $1 FOR UPDATE SKIP LOCKED)
@@ -93,5 +93,5 @@ async def delete(tx: Tx, id: UUID) -> None:
 
 
 async def prune(tx: Tx, limit: int) -> int:
-    """Delete waits whose time is over, as the system; return how many."""
+    """Delete waits for times in the past, as the system; return how many."""
     return int((await tx.execute(PRUNE, limit)).split()[-1])

@@ -1,7 +1,7 @@
 """Holding, booking, moving and freeing times: each in one transaction of the tenant.
 
-A reservation chooses candidates from a snapshot, locks them in the order of their ids, ends the holds there whose lease is
-over, looks again, and claims the lowest free lane of one resource of each group.  For example, two callers want the last time of
+A reservation chooses candidates from a snapshot, locks them in the order of their ids, ends the expired holds
+there, looks again, and claims the lowest free lane of one resource of each group.  For example, two callers want the last time of
 a dentist: both choose it, one gets the lock, the other waits, sees the claim and is refused.
 """
 
@@ -142,7 +142,7 @@ async def free(tx: Tx, id: UUID, state: str, by: str | None) -> AppointmentRow:
 
 
 async def expire(db: Db) -> None:
-    """End holds whose lease is over, and delete old ones that were never booked, and waits that are over."""
+    """End expired holds, and delete old ones that were never booked, and waits that are over."""
     async with db.system() as tx:
         await appointments.expire(tx, BATCH)
     async with db.system() as tx:
