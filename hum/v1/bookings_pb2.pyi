@@ -246,15 +246,11 @@ class BookableService(message.Message):
     horizon_days: builtins.int
     """How far ahead it can be booked.  Unset: 60."""
     cancel_minutes: builtins.int
-    """How long before the start clients may still cancel; staff always may.
-    Not implemented: agents cancel nothing yet.
-    """
+    """Not implemented: how long before the start clients may still cancel; staff always may."""
     needs_approval: builtins.bool
     """Whether appointments are pending until a person approves them."""
     is_health_related: builtins.bool
-    """Whether its name tells of a person's health.  Unset: yes.
-    Not implemented: agents tell of no appointments yet.
-    """
+    """Not implemented: whether its name tells of a person's health.  Unset: yes."""
     time_zone: builtins.str
     """The zone of its starts.  Unset: the organization's."""
     active: builtins.bool
