@@ -30,6 +30,7 @@ GROUPS: Final = (
         "In the console",
         {
             "console": "What is where, and what the console keeps for you.",
+            "booking": "The book: what can be booked, free times, holds and appointments.",
             "knowledge": "Documents in which agents look things up.",
             "notifications": "The e-mails that people get.",
             "usage": "What is measured, and what it costs.",

@@ -1081,6 +1081,7 @@ class ListTimeOffRequest(message.Message):
     LIMIT_FIELD_NUMBER: builtins.int
     CURSOR_FIELD_NUMBER: builtins.int
     resource_id: builtins.str
+    """Only of this resource."""
     limit: builtins.int
     """1 to 200; 50 when unset."""
     cursor: builtins.str
@@ -1089,7 +1090,9 @@ class ListTimeOffRequest(message.Message):
         """Only those that last into this time."""
 
     @builtins.property
-    def until(self) -> timestamp_pb2.Timestamp: ...
+    def until(self) -> timestamp_pb2.Timestamp:
+        """Only those that begin before this time."""
+
     def __init__(
         self,
         *,
@@ -1206,6 +1209,7 @@ class FindTimesRequest(message.Message):
     RESOURCE_IDS_FIELD_NUMBER: builtins.int
     LIMIT_FIELD_NUMBER: builtins.int
     service_id: builtins.str
+    """The service that is wanted."""
     limit: builtins.int
     """1 to 500; 50 when unset."""
     @builtins.property
@@ -1397,8 +1401,11 @@ class ListAppointmentsRequest(message.Message):
     LIMIT_FIELD_NUMBER: builtins.int
     CURSOR_FIELD_NUMBER: builtins.int
     state: AppointmentState.ValueType
+    """Only in this state."""
     resource_id: builtins.str
+    """Only at this resource."""
     contact_e164: builtins.str
+    """Only of this number."""
     limit: builtins.int
     """1 to 200; 50 when unset."""
     cursor: builtins.str
@@ -1856,6 +1863,7 @@ class ListWaitsRequest(message.Message):
     LIMIT_FIELD_NUMBER: builtins.int
     CURSOR_FIELD_NUMBER: builtins.int
     service_id: builtins.str
+    """Only for this service."""
     limit: builtins.int
     """1 to 200; 50 when unset."""
     cursor: builtins.str

@@ -124,7 +124,7 @@ async def open_clinic(db: Db, url: str, dentists: int = 2) -> Clinic:
 
 @pytest.fixture
 async def clinic(database_url: str) -> AsyncIterator[Clinic]:
-    db = await Db.open(database_url, size=12)
+    db = await Db.open(database_url, size=12, lock_seconds=60)
     yield await open_clinic(db, database_url)
     await db.close()
 
