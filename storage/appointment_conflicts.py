@@ -10,14 +10,24 @@ from hum.contract.errors import NotFound
 from storage.db import Tx
 
 COLUMNS = "id, appointment_id, kind, time_off_id, created_at, resolution, resolved_by, resolved_at"
-#: Appointments that time off lies over; of all resources, if there is none.
-OVERLAPPING = """
-    SELECT DISTINCT a.id
-      FROM booking_claims c JOIN appointments a ON a.id = c.appointment_id
-     WHERE c.org_id = hum.org_id() AND ($1::uuid IS NULL OR c.resource_id = $1) AND c.during && tstzrange($2, $3)
-       AND a.state IN ('pending', 'booked')
-     ORDER BY a.id
+# Appointments and holds that time off lies over; of all resources, if there is none.  A hold that is being booked is booked,
+# or sees the time off, once it is locked.
+LOCK_OVERLAPPING = """
+    SELECT id FROM appointments
+     WHERE id = ANY (ARRAY(SELECT c.appointment_id FROM booking_claims c
+                            WHERE c.org_id = hum.org_id() AND ($1::uuid IS NULL OR c.resource_id = $1)
+                              AND c.during && tstzrange($2, $3)))
+       AND state IN ('held', 'pending', 'booked')
+     ORDER BY id
      LIMIT $4
+       FOR NO KEY UPDATE
+"""
+AMONG = "SELECT id FROM appointments WHERE id = ANY ($1) AND state IN ('pending', 'booked') ORDER BY id"
+TIME_OFF_OVER = """
+    SELECT DISTINCT t.id
+      FROM booking_claims c JOIN booking_time_off t ON t.org_id = c.org_id AND t.during && c.during
+           AND (t.resource_id = c.resource_id OR t.resource_id IS NULL)
+     WHERE c.appointment_id = $1
 """
 ADD = """
     INSERT INTO appointment_conflicts (id, org_id, appointment_id, kind, time_off_id)
@@ -61,8 +71,17 @@ class AppointmentConflictRow:
 
 
 async def overlapping(tx: Tx, resource: UUID | None, during: tuple[datetime, datetime], limit: int) -> list[UUID]:
-    """Return appointments that a time at locked resources lies over."""
-    return [row["id"] for row in await tx.fetch(OVERLAPPING, resource, *during, limit)]
+    """Lock and return up to `limit` appointments that a time at locked resources lies over."""
+    locked = [row["id"] for row in await tx.fetch(LOCK_OVERLAPPING, resource, *during, limit)]
+    return [row["id"] for row in await tx.fetch(AMONG, locked)]
+
+
+async def add_of_booked(tx: Tx, appointment: UUID) -> bool:
+    """Record that time off lies over an appointment that was booked just now; return whether there is any."""
+    found = [row["id"] for row in await tx.fetch(TIME_OFF_OVER, appointment)]
+    for time_off in found:
+        await add(tx, [appointment], time_off)
+    return bool(found)
 
 
 async def add(tx: Tx, appointments: Sequence[UUID], time_off: UUID) -> None:

@@ -4,7 +4,7 @@ from datetime import timedelta
 from uuid import UUID
 
 from control.base.wire import timestamp
-from control.bookings import reserving
+from control.bookings import reserving, usecases
 from control.bookings.reserving import Move, WantedTime
 from hum import ids
 from hum.clock import now
@@ -39,6 +39,9 @@ async def book(tx: Tx, principal: Principal, id: UUID, person: AppointmentPerson
     row, is_new = await reserving.book(tx, id, person, principal.name, needs_approval=service.fields.needs_approval)
     if is_new:
         await _tell(tx, principal, row, row.state)
+        # It was closed while the time was held: the person has their appointment, and staff see the conflict.
+        if await appointment_conflicts.add_of_booked(tx, id):
+            await usecases.tell_conflict(tx, principal, id)
     return row
 
 

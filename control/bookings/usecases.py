@@ -122,10 +122,14 @@ async def close(
     elif not await booking_resources.lock_many(tx, [resource]):
         await booking_resources.get(tx, resource)
     row = await booking_time_off.create(tx, ids.new(), resource, during, reason)
-    found = await appointment_conflicts.overlapping(tx, resource, during, MOST_CONFLICTS)
+    found = await appointment_conflicts.overlapping(tx, resource, during, MOST_CONFLICTS + 1)
+    if len(found) > MOST_CONFLICTS:
+        raise InvalidRequest(
+            [FieldError("ends_at", f"lies over more than {MOST_CONFLICTS} appointments; close it in parts")]
+        )
     await appointment_conflicts.add(tx, found, row.id)
     for id in found:
-        await _tell_conflict(tx, principal, id)
+        await tell_conflict(tx, principal, id)
     return row, len(found)
 
 
@@ -197,7 +201,8 @@ async def _first_after(tx: Tx, table: Timetable, since: datetime, at: datetime) 
     return None
 
 
-async def _tell_conflict(tx: Tx, principal: Principal, id: UUID) -> None:
+async def tell_conflict(tx: Tx, principal: Principal, id: UUID) -> None:
+    """Publish that time off lies over an appointment."""
     row = await appointments.get(tx, id)
     event = events_pb2.AppointmentConflictEvent(
         appointment_id=ids.show(ids.Kind.APPOINTMENT, id),

@@ -113,6 +113,27 @@ async def test_time_off_lies_over_appointments_and_makes_conflicts(edge: Edge) -
     assert (await hold(http, service, at(11))).status_code == 201
 
 
+async def test_a_time_that_is_closed_while_it_is_held_is_booked_as_a_conflict(edge: Edge) -> None:
+    http = await edge.client()
+    service = await checkup(http, [await chair(http)])
+    held = [(await hold(http, service, at(hour))).json()["id"] for hour in (9, 10, 11, 12)]
+
+    async def close(hour: int) -> httpx.Response:
+        return await http.post("/api/booking/time-off", json={"starts_at": at(hour), "ends_at": at(hour + 1)})
+
+    async def book(hour: int) -> httpx.Response:
+        return await http.post("/api/appointments", json={"hold_id": held[hour - 9], "name": "Ann Lee"})
+
+    await close(9)
+    # At the same time, one of the two sees the other.
+    answers = [await book(9), *await asyncio.gather(*(each(hour) for hour in (10, 11, 12) for each in (close, book)))]
+    assert {answer.status_code for answer in answers} == {201}
+    conflicts = (await http.get("/api/appointments/conflicts")).json()["conflicts"]
+    assert len({conflict["appointment_id"] for conflict in conflicts}) == 4
+    types = [event["type"] for event in (await http.get("/api/events")).json()["events"]]
+    assert types.count("appointment.conflict") == 4
+
+
 async def test_approval_arrival_and_absence(edge: Edge) -> None:
     http = await edge.client()
     service = await checkup(http, [await chair(http)], needs_approval=True)

@@ -25,6 +25,7 @@ const sentences: Refusals["sentences"] = [
   ["The service has {n} appointments; make it inactive instead.", "El servicio tiene {n} citas; desactívelo."],
   ["It was booked meanwhile; make it inactive instead.", "Se reservó entretanto; desactívelo."],
   ["must be at most {n} days after the start", "debe ser como máximo {n} días después del inicio"],
+  ["lies over more than {n} appointments; close it in parts", "abarca más de {n} citas; ciérrelo por partes"],
   ["must have a group of resources", "debe tener un grupo de recursos"],
   ["must have each resource once", "debe tener cada recurso una vez"],
   ["There is no such appointment.", "No existe esa cita."],
