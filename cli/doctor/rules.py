@@ -102,6 +102,10 @@ def database(facts: DatabaseFacts, config: UpSettings) -> list[Finding]:
             Finding("database", f"the login lacks the role {role}", "run what `hum migrate --print-roles` prints")
             for role in facts.missing_roles
         ),
+        *(
+            Finding("database", f"the server has no extension {name}", "install PostgreSQL's contrib modules")
+            for name in facts.missing_extensions
+        ),
         *_database_settings(facts, config),
     ]
     return findings or [Finding("database", f"{version}, up to date")]
