@@ -14,7 +14,7 @@ from typing import Any
 
 from grpc import StatusCode, aio
 
-from cli import callprintout, simulate
+from cli import callprintout, recordpage, simulate
 from cli.operator import operator, sentence
 from cli.simulate import CallTarget, NoSpeech
 from hum import settings
@@ -92,7 +92,7 @@ async def run(to: str, from_: str, wavs: Sequence[str], lines: Sequence[str], *,
     await simulate.wait_until_ended(call)
     if "control_address" in home.read_run(config.home) and not simulate.call_id(call) and not call.errors:
         await _look_up_refusal(config, call, transcript)
-    facts = _call_facts(call, target, transcript)
+    facts = _call_facts(call, transcript, await _record_url(call, target.public_url))
     if transcript.fault:
         sys.stderr.write(f"hum: the conversation is not complete: {transcript.fault}\n")
     for line in [json.dumps(facts)] if as_json else _last_lines(facts):
@@ -155,13 +155,18 @@ def _line(event: dict[str, Any], *, follows: bool) -> str:
     return f"{at}         -- {template.format_map(defaults | event)}"
 
 
-def _call_facts(call: Call, target: CallTarget, transcript: LiveTranscript) -> dict[str, Any]:
+async def _record_url(call: Call, public_url: str) -> str | None:
+    id = simulate.call_id(call)
+    return public_url + await recordpage.path_of(public_url, id) if id else None
+
+
+def _call_facts(call: Call, transcript: LiveTranscript, url: str | None) -> dict[str, Any]:
     id = simulate.call_id(call)
     heard_bytes = sum(len(segment.payload) for stream in call.streams for segment in stream.playout.segments)
     return {
         "call_sid": call.sid,
         "call_id": id,
-        "url": f"{target.public_url}/api/calls/{id}" if id else None,
+        "url": url,
         "status": call.status,
         "end_reason": transcript.end_reason,
         "refusal": transcript.refusal or None,

@@ -18,7 +18,7 @@ from urllib.parse import urlencode
 
 import aiohttp
 
-from cli import banner, callprintout, simulate
+from cli import banner, callprintout, recordpage, simulate
 from cli.clinic import ENVIRONMENT, INTERRUPTED, PLANES, Client, Clinic, RequestFailed, on_free_ports
 from cli.platform import Platform
 from cli.simulate import CallTarget, NoSpeech
@@ -83,8 +83,8 @@ class Demo:
     started_ms: float = field(default_factory=monotonic_ms)
     #: New for every run, like the number: a person's session shows the first of their organizations.
     owner: str = field(default_factory=lambda: f"demo-{secrets.token_hex(3)}@example.com")
-    #: The path of the call's record, once the call is over.
-    record: str = ""
+    #: The call's, once it is over.
+    call_id: str = ""
 
     async def run(self) -> None:
         """Run the demo.
@@ -111,7 +111,7 @@ class Demo:
                 try:
                     await self._call(platform, number, caller_lines)
                 except DemoFailed:
-                    if self.record:
+                    if self.call_id:
                         await self._run_on(platform, "The record is not complete.")
                     raise
                 await self._run_on(platform, "The record is complete.")
@@ -136,7 +136,7 @@ class Demo:
                     self._print(line)
             await simulate.wait_until_ended(call)
             record = await _wait_for_summary(client, id)
-            self.record = f"/api/calls/{id}"
+            self.call_id = id
             self._report(record, call)
             if turns < len(record["transcript"]):
                 raise DemoFailed(f"{turns} of {len(record['transcript'])} turns were streamed while the call went on")
@@ -147,7 +147,7 @@ class Demo:
         self._print(verdict)
         if self.keep_seconds <= 0:
             return
-        addresses, path = platform.where, await self._page(platform.where["public_url"])
+        addresses, path = platform.where, await recordpage.path_of(platform.where["public_url"], self.call_id)
         self._print(f"\nFor {_duration(self.keep_seconds)}, or until Ctrl-C, everything runs on:")
         if "signin_url" in addresses:
             await self._create_owner(addresses["signin_url"])
@@ -163,12 +163,6 @@ class Demo:
             self._print("The time is over; everything stops.")
         else:
             self._print("Everything stops.")
-
-    async def _page(self, public_url: str) -> str:
-        """Return the path that shows the record: the console's page or, if the console is not built, the API's answer."""
-        page = self.record.removeprefix("/api")
-        async with aiohttp.ClientSession() as http, http.get(public_url + page) as answer:
-            return page if answer.ok else self.record
 
     async def _create_owner(self, signin_url: str) -> None:
         """Register the owner's name at the stand-in for the sign-in provider."""
@@ -295,7 +289,7 @@ async def run(keep_seconds: float | None = None) -> int:
     running, stopping = asyncio.create_task(demo.run()), asyncio.create_task(demo.signals.stop.wait())
     try:
         await asyncio.wait({running, stopping}, return_when=asyncio.FIRST_COMPLETED)
-        if not (running.done() or demo.record):
+        if not (running.done() or demo.call_id):
             running.cancel()
         await running
     except asyncio.CancelledError:

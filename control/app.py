@@ -21,6 +21,7 @@ from control.base.rates import Rates
 from control.base.streams import StreamLimits
 from control.base.subscriptions import Payments
 from control.billing.feature import feature as billing
+from control.bookings.feature import feature as bookings
 from control.boundary import AuditLog, Boundary, RateLimits
 from control.boundary.requestconcurrency import ConcurrencyLimits
 from control.bus import PostgresBus, RunningBus
@@ -120,6 +121,7 @@ FEATURES = (
     optouts,
     mms,
     contacts,
+    bookings,
     crm,
     httptools,
     executions,

@@ -291,6 +291,8 @@ def _errors(binding: Binding) -> Schema:
     statuses = [400, 401, 403, 404, 429, 503]
     if binding.verb != "GET":
         statuses += [409, 413, 415, 502]
+    elif binding.method.server_streaming:
+        statuses.append(409)  # for example a call that is over has no live sound
     if binding.verb == "POST":
         statuses.append(402)
     return {str(status): {"$ref": f"#/components/responses/Error{status}"} for status in sorted(statuses)}

@@ -74,6 +74,14 @@ class Kind(StrEnum):
     MCP_SERVER = "mcp"
     MCP_TOOL = "mcptool"
     APPROVAL = "appr"
+    BOOKING_RESOURCE = "res"
+    BOOKABLE_SERVICE = "svc"
+    TIME_OFF = "off"
+    #: A hold; once booked, it is the appointment with the same ULID.
+    HOLD = "hold"
+    APPOINTMENT = "appt"
+    CONFLICT = "conflict"
+    WAIT = "wait"
 
 
 class _Sequence:

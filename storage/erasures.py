@@ -87,8 +87,8 @@ COUNT = "UPDATE erasures SET calls = calls + $2, events = events + $3, messages 
 END = "UPDATE erasures SET ended_at = now(), phone_e164 = NULL WHERE id = $1"
 OPEN = "SELECT id, org_id FROM erasures WHERE ended_at IS NULL ORDER BY org_id, id"
 PRUNE = "DELETE FROM erasures WHERE ended_at < now() - $1::interval"
-# For each organization with a retention time: the oldest call and message that are over, and the oldest event with a
-# payload.
+# For each organization with a retention time: the oldest call, message and appointment that are over, and the oldest event
+# with a payload.
 OVERDUE = f"""
     SELECT o.org_id,
            extract(epoch FROM now() - make_interval(days => o.retention_days) - least(
@@ -102,6 +102,9 @@ OVERDUE = f"""
                    AND coalesce(m.sent_at, m.created_at) < now() - make_interval(days => o.retention_days)
                    AND {text_erasures.OVER}
                  ORDER BY m.created_at, m.id LIMIT 1),
+               (SELECT a.ends_at FROM appointments a
+                 WHERE a.org_id = o.org_id AND a.ends_at < now() - make_interval(days => o.retention_days)
+                 ORDER BY a.ends_at, a.id LIMIT 1),
                (SELECT e.created_at FROM events e WHERE e.org_id = o.org_id AND e.data IS NOT NULL
                  ORDER BY e.created_at LIMIT 1)))::float8 AS seconds
       FROM organizations o

@@ -15,7 +15,7 @@ from hum.clock import now
 from hum.network import redacted_url
 from hum.settings import DatabaseSettings
 from storage.db import REFUSED, UNAVAILABLE
-from storage.migrate import APPLIED, MISSING_ROLES, migrations
+from storage.migrate import APPLIED, EXTENSIONS, MISSING_EXTENSIONS, MISSING_ROLES, migrations
 from storage.servers import DatabaseServer
 
 TIMEOUT_SECONDS = 5.0
@@ -84,6 +84,7 @@ async def _facts(connection: "asyncpg.Connection[asyncpg.Record]") -> dict[str, 
         "is_standby": server["is_standby"],
         "settings": {row["name"]: row["setting"] for row in await connection.fetch(SETTINGS, NAMES)},
         "missing_roles": missing,
+        "missing_extensions": [row["name"] for row in await connection.fetch(MISSING_EXTENSIONS, EXTENSIONS)],
         "skew_seconds": skew_seconds,
     }
     names_by_version = {file.version: file.name for file in migrations()}

@@ -58,6 +58,18 @@ MISSING_ROLES = """
 """
 
 
+#: Extensions that migrations create.
+EXTENSIONS = ("btree_gist",)
+# Those that the server can't create, because its files are missing.
+MISSING_EXTENSIONS = """
+    SELECT name FROM unnest($1::text[]) AS name WHERE name NOT IN (SELECT e.name FROM pg_available_extensions e) ORDER BY name
+"""
+NO_EXTENSION = (
+    "the server has no extension {}, which the book needs; install PostgreSQL's contrib modules (postgresql-contrib), or "
+    "have the managed database allow it"
+)
+FORBIDDEN_EXTENSION = "the login may not create the extension {}; as an administrator, connected to HUM's database, run CREATE EXTENSION {}"
+
 POOLED = (
     "HUM_DATABASE_URL leads to a pooler ({}); it must lead to the server itself, and a pooler's URLs are HUM_DATABASE_APP_URL and "
     "HUM_DATABASE_SYSTEM_URL (docs/failover.md)"
@@ -118,6 +130,8 @@ async def migrate(
             raise CannotMigrate(POOLED.format("it drops the settings that a session asks for"))
         if missing := [row["name"] for row in await connection.fetch(MISSING_ROLES)]:
             raise CannotMigrate(f"the login lacks the roles {', '.join(missing)}; see `hum migrate --print-roles`")
+        if absent := [row["name"] for row in await connection.fetch(MISSING_EXTENSIONS, EXTENSIONS)]:
+            raise CannotMigrate(NO_EXTENSION.format(", ".join(absent)))
         await connection.execute("SELECT pg_advisory_lock($1)", LOCK_ID)
         await connection.execute("SET ROLE hum_owner")
         await connection.execute(LEDGER)
@@ -126,6 +140,11 @@ async def migrate(
         if restored:
             await connection.execute(RESTORED)
         return applied
+    except asyncpg.InsufficientPrivilegeError as error:
+        denied = [name for name in EXTENSIONS if f'extension "{name}"' in str(error)]
+        if not denied:
+            raise
+        raise CannotMigrate(FORBIDDEN_EXTENSION.format(denied[0], denied[0])) from error
     except asyncpg.LockNotAvailableError as error:
         raise CannotMigrate("another process is migrating this database; try again when it is done") from error
     finally:

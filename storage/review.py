@@ -32,7 +32,7 @@ ADD_NOTE = """
     RETURNING id, body, author, created_at, updated_at
 """
 CHANGE_NOTE = """
-    UPDATE call_notes SET body = $3, updated_at = now() WHERE call_id = $1 AND id = $2
+    UPDATE call_notes SET body = coalesce($3, body), updated_at = now() WHERE call_id = $1 AND id = $2
     RETURNING id, body, author, created_at, updated_at
 """
 DELETE_NOTE = "DELETE FROM call_notes WHERE call_id = $1 AND id = $2"
@@ -94,8 +94,8 @@ async def add_note(tx: Tx, id: UUID, call: UUID, body: str, author: str) -> Note
     return _note(await tx.fetchrow(ADD_NOTE, id, call, body, author))
 
 
-async def change_note(tx: Tx, call: UUID, id: UUID, body: str) -> NoteRow:
-    """Change a note.  Raises NotFound."""
+async def change_note(tx: Tx, call: UUID, id: UUID, body: str | None) -> NoteRow:
+    """Change a note; `body` None: it keeps its text.  Raises NotFound."""
     return _note(await tx.fetchrow(CHANGE_NOTE, call, id, body))
 
 

@@ -4,6 +4,10 @@
 
 CREATE SCHEMA hum;
 
+-- EXTENSION btree_gist
+
+CREATE EXTENSION IF NOT EXISTS btree_gist WITH SCHEMA public;
+
 -- TYPE pgqueuer_status
 
 CREATE TYPE public.pgqueuer_status AS ENUM (
@@ -1445,6 +1449,72 @@ CREATE TABLE public.api_keys (
 
 ALTER TABLE ONLY public.api_keys FORCE ROW LEVEL SECURITY;
 
+-- TABLE appointment_changes
+
+CREATE TABLE public.appointment_changes (
+    org_id uuid NOT NULL,
+    appointment_id uuid NOT NULL,
+    version integer NOT NULL,
+    state text NOT NULL,
+    starts_at timestamp with time zone NOT NULL,
+    ends_at timestamp with time zone NOT NULL,
+    by text,
+    at timestamp with time zone DEFAULT clock_timestamp() NOT NULL
+);
+
+ALTER TABLE ONLY public.appointment_changes FORCE ROW LEVEL SECURITY;
+
+-- TABLE appointment_conflicts
+
+CREATE TABLE public.appointment_conflicts (
+    id uuid NOT NULL,
+    org_id uuid NOT NULL,
+    appointment_id uuid NOT NULL,
+    kind text NOT NULL,
+    time_off_id uuid,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    resolution text,
+    resolved_by text,
+    resolved_at timestamp with time zone,
+    CONSTRAINT appointment_conflicts_check CHECK (((resolution IS NULL) = (resolved_at IS NULL))),
+    CONSTRAINT appointment_conflicts_kind_check CHECK ((kind = ANY (ARRAY['time_off'::text, 'outside'::text]))),
+    CONSTRAINT appointment_conflicts_resolution_check CHECK ((resolution = ANY (ARRAY['kept'::text, 'moved'::text, 'canceled'::text, 'cleared'::text])))
+);
+
+ALTER TABLE ONLY public.appointment_conflicts FORCE ROW LEVEL SECURITY;
+
+-- TABLE appointments
+
+CREATE TABLE public.appointments (
+    id uuid NOT NULL,
+    org_id uuid NOT NULL,
+    service_id uuid NOT NULL,
+    state text NOT NULL,
+    version integer DEFAULT 0 NOT NULL,
+    starts_at timestamp with time zone NOT NULL,
+    ends_at timestamp with time zone NOT NULL,
+    time_zone text NOT NULL,
+    contact_id uuid,
+    contact_e164 text,
+    name text,
+    note text,
+    origin text NOT NULL,
+    call_id uuid,
+    conversation_id uuid,
+    holder text,
+    lease_until timestamp with time zone,
+    lease_latest timestamp with time zone,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    booked_at timestamp with time zone,
+    changed_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT appointments_check CHECK (((ends_at > starts_at) AND (ends_at <= (starts_at + '1 day'::interval)))),
+    CONSTRAINT appointments_check1 CHECK (((state <> 'held'::text) OR ((lease_until IS NOT NULL) AND (lease_latest IS NOT NULL)))),
+    CONSTRAINT appointments_origin_check CHECK ((origin = ANY (ARRAY['call'::text, 'conversation'::text, 'api'::text, 'outside'::text]))),
+    CONSTRAINT appointments_state_check CHECK ((state = ANY (ARRAY['held'::text, 'pending'::text, 'booked'::text, 'arrived'::text, 'no_show'::text, 'canceled'::text, 'refused'::text, 'expired'::text, 'released'::text])))
+);
+
+ALTER TABLE ONLY public.appointments FORCE ROW LEVEL SECURITY;
+
 -- TABLE approvals
 
 CREATE TABLE public.approvals (
@@ -1626,6 +1696,110 @@ CREATE TABLE public.blocklist (
 );
 
 ALTER TABLE ONLY public.blocklist FORCE ROW LEVEL SECURITY;
+
+-- TABLE booking_claims
+
+CREATE TABLE public.booking_claims (
+    org_id uuid NOT NULL,
+    resource_id uuid NOT NULL,
+    lane smallint NOT NULL,
+    appointment_id uuid NOT NULL,
+    version integer NOT NULL,
+    during tstzrange NOT NULL,
+    CONSTRAINT booking_claims_during_check CHECK (((NOT isempty(during)) AND lower_inc(during) AND (NOT upper_inc(during)) AND (NOT lower_inf(during)) AND (NOT upper_inf(during))))
+);
+
+ALTER TABLE ONLY public.booking_claims FORCE ROW LEVEL SECURITY;
+
+-- TABLE booking_requirements
+
+CREATE TABLE public.booking_requirements (
+    org_id uuid NOT NULL,
+    service_id uuid NOT NULL,
+    resource_id uuid NOT NULL,
+    group_number smallint NOT NULL,
+    "position" smallint NOT NULL
+);
+
+ALTER TABLE ONLY public.booking_requirements FORCE ROW LEVEL SECURITY;
+
+-- TABLE booking_resources
+
+CREATE TABLE public.booking_resources (
+    id uuid NOT NULL,
+    org_id uuid NOT NULL,
+    kind text NOT NULL,
+    name text NOT NULL,
+    capacity smallint NOT NULL,
+    hours_json text,
+    time_zone text,
+    active boolean DEFAULT true NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT booking_resources_capacity_check CHECK (((capacity >= 1) AND (capacity <= 50))),
+    CONSTRAINT booking_resources_kind_check CHECK ((kind = ANY (ARRAY['person'::text, 'room'::text, 'equipment'::text])))
+);
+
+ALTER TABLE ONLY public.booking_resources FORCE ROW LEVEL SECURITY;
+
+-- TABLE booking_services
+
+CREATE TABLE public.booking_services (
+    id uuid NOT NULL,
+    org_id uuid NOT NULL,
+    name text NOT NULL,
+    duration_minutes integer NOT NULL,
+    before_minutes integer NOT NULL,
+    after_minutes integer NOT NULL,
+    step_minutes integer NOT NULL,
+    lead_minutes integer NOT NULL,
+    horizon_days integer NOT NULL,
+    cancel_minutes integer NOT NULL,
+    needs_approval boolean NOT NULL,
+    is_health_related boolean NOT NULL,
+    time_zone text,
+    active boolean DEFAULT true NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT booking_services_after_minutes_check CHECK (((after_minutes >= 0) AND (after_minutes <= 480))),
+    CONSTRAINT booking_services_before_minutes_check CHECK (((before_minutes >= 0) AND (before_minutes <= 480))),
+    CONSTRAINT booking_services_cancel_minutes_check CHECK (((cancel_minutes >= 0) AND (cancel_minutes <= 129600))),
+    CONSTRAINT booking_services_duration_minutes_check CHECK (((duration_minutes >= 1) AND (duration_minutes <= 1440))),
+    CONSTRAINT booking_services_horizon_days_check CHECK (((horizon_days >= 1) AND (horizon_days <= 400))),
+    CONSTRAINT booking_services_lead_minutes_check CHECK (((lead_minutes >= 0) AND (lead_minutes <= 129600))),
+    CONSTRAINT booking_services_step_minutes_check CHECK (((step_minutes >= 5) AND (step_minutes <= 1440)))
+);
+
+ALTER TABLE ONLY public.booking_services FORCE ROW LEVEL SECURITY;
+
+-- TABLE booking_time_off
+
+CREATE TABLE public.booking_time_off (
+    id uuid NOT NULL,
+    org_id uuid NOT NULL,
+    resource_id uuid,
+    during tstzrange NOT NULL,
+    reason text,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT booking_time_off_during_check CHECK (((NOT isempty(during)) AND lower_inc(during) AND (NOT upper_inc(during)) AND (NOT lower_inf(during)) AND (NOT upper_inf(during))))
+);
+
+ALTER TABLE ONLY public.booking_time_off FORCE ROW LEVEL SECURITY;
+
+-- TABLE booking_waits
+
+CREATE TABLE public.booking_waits (
+    id uuid NOT NULL,
+    org_id uuid NOT NULL,
+    service_id uuid NOT NULL,
+    contact_e164 text NOT NULL,
+    name text NOT NULL,
+    since timestamp with time zone NOT NULL,
+    until timestamp with time zone NOT NULL,
+    urgent boolean NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT booking_waits_check CHECK ((until > since))
+);
+
+ALTER TABLE ONLY public.booking_waits FORCE ROW LEVEL SECURITY;
 
 -- TABLE browser_calls
 
@@ -3873,6 +4047,26 @@ ALTER TABLE ONLY public.api_keys
 ALTER TABLE ONLY public.api_keys
     ADD CONSTRAINT api_keys_pkey PRIMARY KEY (id);
 
+-- CONSTRAINT appointment_changes appointment_changes_pkey
+
+ALTER TABLE ONLY public.appointment_changes
+    ADD CONSTRAINT appointment_changes_pkey PRIMARY KEY (appointment_id, version);
+
+-- CONSTRAINT appointment_conflicts appointment_conflicts_pkey
+
+ALTER TABLE ONLY public.appointment_conflicts
+    ADD CONSTRAINT appointment_conflicts_pkey PRIMARY KEY (id);
+
+-- CONSTRAINT appointments appointments_org_id_id_key
+
+ALTER TABLE ONLY public.appointments
+    ADD CONSTRAINT appointments_org_id_id_key UNIQUE (org_id, id);
+
+-- CONSTRAINT appointments appointments_pkey
+
+ALTER TABLE ONLY public.appointments
+    ADD CONSTRAINT appointments_pkey PRIMARY KEY (id);
+
 -- CONSTRAINT approvals approvals_pkey
 
 ALTER TABLE ONLY public.approvals
@@ -3937,6 +4131,51 @@ ALTER TABLE ONLY public.billing_warnings
 
 ALTER TABLE ONLY public.blocklist
     ADD CONSTRAINT blocklist_pkey PRIMARY KEY (org_id, phone_e164);
+
+-- CONSTRAINT booking_claims booking_claims_once
+
+ALTER TABLE ONLY public.booking_claims
+    ADD CONSTRAINT booking_claims_once EXCLUDE USING gist (resource_id WITH =, lane WITH =, during WITH &&);
+
+-- CONSTRAINT booking_claims booking_claims_pkey
+
+ALTER TABLE ONLY public.booking_claims
+    ADD CONSTRAINT booking_claims_pkey PRIMARY KEY (appointment_id, resource_id);
+
+-- CONSTRAINT booking_requirements booking_requirements_pkey
+
+ALTER TABLE ONLY public.booking_requirements
+    ADD CONSTRAINT booking_requirements_pkey PRIMARY KEY (service_id, resource_id);
+
+-- CONSTRAINT booking_resources booking_resources_org_id_id_key
+
+ALTER TABLE ONLY public.booking_resources
+    ADD CONSTRAINT booking_resources_org_id_id_key UNIQUE (org_id, id);
+
+-- CONSTRAINT booking_resources booking_resources_pkey
+
+ALTER TABLE ONLY public.booking_resources
+    ADD CONSTRAINT booking_resources_pkey PRIMARY KEY (id);
+
+-- CONSTRAINT booking_services booking_services_org_id_id_key
+
+ALTER TABLE ONLY public.booking_services
+    ADD CONSTRAINT booking_services_org_id_id_key UNIQUE (org_id, id);
+
+-- CONSTRAINT booking_services booking_services_pkey
+
+ALTER TABLE ONLY public.booking_services
+    ADD CONSTRAINT booking_services_pkey PRIMARY KEY (id);
+
+-- CONSTRAINT booking_time_off booking_time_off_pkey
+
+ALTER TABLE ONLY public.booking_time_off
+    ADD CONSTRAINT booking_time_off_pkey PRIMARY KEY (id);
+
+-- CONSTRAINT booking_waits booking_waits_pkey
+
+ALTER TABLE ONLY public.booking_waits
+    ADD CONSTRAINT booking_waits_pkey PRIMARY KEY (id);
 
 -- CONSTRAINT browser_calls browser_calls_pkey
 
@@ -4655,6 +4894,66 @@ CREATE INDEX api_keys_made_by_key ON public.api_keys USING btree (made_by_key) W
 
 CREATE INDEX api_keys_page ON public.api_keys USING btree (org_id, id DESC);
 
+-- INDEX appointment_changes_appointment
+
+CREATE INDEX appointment_changes_appointment ON public.appointment_changes USING btree (org_id, appointment_id);
+
+-- INDEX appointment_conflicts_appointment
+
+CREATE INDEX appointment_conflicts_appointment ON public.appointment_conflicts USING btree (org_id, appointment_id);
+
+-- INDEX appointment_conflicts_list
+
+CREATE INDEX appointment_conflicts_list ON public.appointment_conflicts USING btree (org_id, id) WHERE (resolved_at IS NULL);
+
+-- INDEX appointment_conflicts_open
+
+CREATE UNIQUE INDEX appointment_conflicts_open ON public.appointment_conflicts USING btree (appointment_id, time_off_id) WHERE (resolved_at IS NULL);
+
+-- INDEX appointment_conflicts_time_off
+
+CREATE INDEX appointment_conflicts_time_off ON public.appointment_conflicts USING btree (time_off_id) WHERE (time_off_id IS NOT NULL);
+
+-- INDEX appointments_call
+
+CREATE INDEX appointments_call ON public.appointments USING btree (call_id) WHERE (call_id IS NOT NULL);
+
+-- INDEX appointments_contact
+
+CREATE INDEX appointments_contact ON public.appointments USING btree (contact_id, starts_at) WHERE (contact_id IS NOT NULL);
+
+-- INDEX appointments_conversation
+
+CREATE INDEX appointments_conversation ON public.appointments USING btree (conversation_id) WHERE (conversation_id IS NOT NULL);
+
+-- INDEX appointments_e164
+
+CREATE INDEX appointments_e164 ON public.appointments USING btree (org_id, contact_e164, starts_at) WHERE (contact_e164 IS NOT NULL);
+
+-- INDEX appointments_end
+
+CREATE INDEX appointments_end ON public.appointments USING btree (org_id, ends_at, id);
+
+-- INDEX appointments_holder
+
+CREATE UNIQUE INDEX appointments_holder ON public.appointments USING btree (org_id, holder) WHERE ((state = 'held'::text) AND (holder IS NOT NULL));
+
+-- INDEX appointments_lease
+
+CREATE INDEX appointments_lease ON public.appointments USING btree (lease_until) WHERE (state = 'held'::text);
+
+-- INDEX appointments_service
+
+CREATE INDEX appointments_service ON public.appointments USING btree (org_id, service_id);
+
+-- INDEX appointments_start
+
+CREATE INDEX appointments_start ON public.appointments USING btree (org_id, starts_at, id) WHERE (state <> ALL (ARRAY['held'::text, 'expired'::text, 'released'::text]));
+
+-- INDEX appointments_unbooked
+
+CREATE INDEX appointments_unbooked ON public.appointments USING btree (changed_at) WHERE (state = ANY (ARRAY['expired'::text, 'released'::text]));
+
 -- INDEX approvals_age
 
 CREATE INDEX approvals_age ON public.approvals USING btree (created_at);
@@ -4738,6 +5037,46 @@ CREATE INDEX billing_meter_hours_sending ON public.billing_meter_hours USING btr
 -- INDEX blocklist_page
 
 CREATE INDEX blocklist_page ON public.blocklist USING btree (org_id, created_at DESC, phone_e164 DESC);
+
+-- INDEX booking_claims_appointment
+
+CREATE INDEX booking_claims_appointment ON public.booking_claims USING btree (org_id, appointment_id);
+
+-- INDEX booking_claims_resource
+
+CREATE INDEX booking_claims_resource ON public.booking_claims USING btree (org_id, resource_id);
+
+-- INDEX booking_requirements_resource
+
+CREATE INDEX booking_requirements_resource ON public.booking_requirements USING btree (org_id, resource_id);
+
+-- INDEX booking_requirements_service
+
+CREATE INDEX booking_requirements_service ON public.booking_requirements USING btree (org_id, service_id);
+
+-- INDEX booking_time_off_during
+
+CREATE INDEX booking_time_off_during ON public.booking_time_off USING gist (org_id, during);
+
+-- INDEX booking_time_off_resource
+
+CREATE INDEX booking_time_off_resource ON public.booking_time_off USING btree (org_id, resource_id);
+
+-- INDEX booking_waits_e164
+
+CREATE INDEX booking_waits_e164 ON public.booking_waits USING btree (org_id, contact_e164);
+
+-- INDEX booking_waits_list
+
+CREATE INDEX booking_waits_list ON public.booking_waits USING btree (org_id, id);
+
+-- INDEX booking_waits_service
+
+CREATE INDEX booking_waits_service ON public.booking_waits USING btree (org_id, service_id);
+
+-- INDEX booking_waits_until
+
+CREATE INDEX booking_waits_until ON public.booking_waits USING btree (until);
 
 -- INDEX browser_calls_caller
 
@@ -6110,6 +6449,56 @@ ALTER TABLE ONLY public.api_keys
 ALTER TABLE ONLY public.api_keys
     ADD CONSTRAINT api_keys_org_id_fkey FOREIGN KEY (org_id) REFERENCES public.organizations(org_id) ON DELETE CASCADE;
 
+-- FK CONSTRAINT appointment_changes appointment_changes_org_id_appointment_id_fkey
+
+ALTER TABLE ONLY public.appointment_changes
+    ADD CONSTRAINT appointment_changes_org_id_appointment_id_fkey FOREIGN KEY (org_id, appointment_id) REFERENCES public.appointments(org_id, id) ON DELETE CASCADE;
+
+-- FK CONSTRAINT appointment_changes appointment_changes_org_id_fkey
+
+ALTER TABLE ONLY public.appointment_changes
+    ADD CONSTRAINT appointment_changes_org_id_fkey FOREIGN KEY (org_id) REFERENCES public.organizations(org_id) ON DELETE CASCADE;
+
+-- FK CONSTRAINT appointment_conflicts appointment_conflicts_org_id_appointment_id_fkey
+
+ALTER TABLE ONLY public.appointment_conflicts
+    ADD CONSTRAINT appointment_conflicts_org_id_appointment_id_fkey FOREIGN KEY (org_id, appointment_id) REFERENCES public.appointments(org_id, id) ON DELETE CASCADE;
+
+-- FK CONSTRAINT appointment_conflicts appointment_conflicts_org_id_fkey
+
+ALTER TABLE ONLY public.appointment_conflicts
+    ADD CONSTRAINT appointment_conflicts_org_id_fkey FOREIGN KEY (org_id) REFERENCES public.organizations(org_id) ON DELETE CASCADE;
+
+-- FK CONSTRAINT appointment_conflicts appointment_conflicts_time_off_id_fkey
+
+ALTER TABLE ONLY public.appointment_conflicts
+    ADD CONSTRAINT appointment_conflicts_time_off_id_fkey FOREIGN KEY (time_off_id) REFERENCES public.booking_time_off(id) ON DELETE SET NULL;
+
+-- FK CONSTRAINT appointments appointments_call_id_fkey
+
+ALTER TABLE ONLY public.appointments
+    ADD CONSTRAINT appointments_call_id_fkey FOREIGN KEY (call_id) REFERENCES public.calls(id) ON DELETE SET NULL;
+
+-- FK CONSTRAINT appointments appointments_contact_id_fkey
+
+ALTER TABLE ONLY public.appointments
+    ADD CONSTRAINT appointments_contact_id_fkey FOREIGN KEY (contact_id) REFERENCES public.contacts(id) ON DELETE SET NULL;
+
+-- FK CONSTRAINT appointments appointments_conversation_id_fkey
+
+ALTER TABLE ONLY public.appointments
+    ADD CONSTRAINT appointments_conversation_id_fkey FOREIGN KEY (conversation_id) REFERENCES public.conversations(id) ON DELETE SET NULL;
+
+-- FK CONSTRAINT appointments appointments_org_id_fkey
+
+ALTER TABLE ONLY public.appointments
+    ADD CONSTRAINT appointments_org_id_fkey FOREIGN KEY (org_id) REFERENCES public.organizations(org_id) ON DELETE CASCADE;
+
+-- FK CONSTRAINT appointments appointments_org_id_service_id_fkey
+
+ALTER TABLE ONLY public.appointments
+    ADD CONSTRAINT appointments_org_id_service_id_fkey FOREIGN KEY (org_id, service_id) REFERENCES public.booking_services(org_id, id);
+
 -- FK CONSTRAINT approvals approvals_call_id_fkey
 
 ALTER TABLE ONLY public.approvals
@@ -6174,6 +6563,66 @@ ALTER TABLE ONLY public.billing_warnings
 
 ALTER TABLE ONLY public.blocklist
     ADD CONSTRAINT blocklist_org_id_fkey FOREIGN KEY (org_id) REFERENCES public.organizations(org_id) ON DELETE CASCADE;
+
+-- FK CONSTRAINT booking_claims booking_claims_org_id_appointment_id_fkey
+
+ALTER TABLE ONLY public.booking_claims
+    ADD CONSTRAINT booking_claims_org_id_appointment_id_fkey FOREIGN KEY (org_id, appointment_id) REFERENCES public.appointments(org_id, id) ON DELETE CASCADE;
+
+-- FK CONSTRAINT booking_claims booking_claims_org_id_fkey
+
+ALTER TABLE ONLY public.booking_claims
+    ADD CONSTRAINT booking_claims_org_id_fkey FOREIGN KEY (org_id) REFERENCES public.organizations(org_id) ON DELETE CASCADE;
+
+-- FK CONSTRAINT booking_claims booking_claims_org_id_resource_id_fkey
+
+ALTER TABLE ONLY public.booking_claims
+    ADD CONSTRAINT booking_claims_org_id_resource_id_fkey FOREIGN KEY (org_id, resource_id) REFERENCES public.booking_resources(org_id, id);
+
+-- FK CONSTRAINT booking_requirements booking_requirements_org_id_fkey
+
+ALTER TABLE ONLY public.booking_requirements
+    ADD CONSTRAINT booking_requirements_org_id_fkey FOREIGN KEY (org_id) REFERENCES public.organizations(org_id) ON DELETE CASCADE;
+
+-- FK CONSTRAINT booking_requirements booking_requirements_org_id_resource_id_fkey
+
+ALTER TABLE ONLY public.booking_requirements
+    ADD CONSTRAINT booking_requirements_org_id_resource_id_fkey FOREIGN KEY (org_id, resource_id) REFERENCES public.booking_resources(org_id, id) ON DELETE CASCADE;
+
+-- FK CONSTRAINT booking_requirements booking_requirements_org_id_service_id_fkey
+
+ALTER TABLE ONLY public.booking_requirements
+    ADD CONSTRAINT booking_requirements_org_id_service_id_fkey FOREIGN KEY (org_id, service_id) REFERENCES public.booking_services(org_id, id) ON DELETE CASCADE;
+
+-- FK CONSTRAINT booking_resources booking_resources_org_id_fkey
+
+ALTER TABLE ONLY public.booking_resources
+    ADD CONSTRAINT booking_resources_org_id_fkey FOREIGN KEY (org_id) REFERENCES public.organizations(org_id) ON DELETE CASCADE;
+
+-- FK CONSTRAINT booking_services booking_services_org_id_fkey
+
+ALTER TABLE ONLY public.booking_services
+    ADD CONSTRAINT booking_services_org_id_fkey FOREIGN KEY (org_id) REFERENCES public.organizations(org_id) ON DELETE CASCADE;
+
+-- FK CONSTRAINT booking_time_off booking_time_off_org_id_fkey
+
+ALTER TABLE ONLY public.booking_time_off
+    ADD CONSTRAINT booking_time_off_org_id_fkey FOREIGN KEY (org_id) REFERENCES public.organizations(org_id) ON DELETE CASCADE;
+
+-- FK CONSTRAINT booking_time_off booking_time_off_org_id_resource_id_fkey
+
+ALTER TABLE ONLY public.booking_time_off
+    ADD CONSTRAINT booking_time_off_org_id_resource_id_fkey FOREIGN KEY (org_id, resource_id) REFERENCES public.booking_resources(org_id, id) ON DELETE CASCADE;
+
+-- FK CONSTRAINT booking_waits booking_waits_org_id_fkey
+
+ALTER TABLE ONLY public.booking_waits
+    ADD CONSTRAINT booking_waits_org_id_fkey FOREIGN KEY (org_id) REFERENCES public.organizations(org_id) ON DELETE CASCADE;
+
+-- FK CONSTRAINT booking_waits booking_waits_org_id_service_id_fkey
+
+ALTER TABLE ONLY public.booking_waits
+    ADD CONSTRAINT booking_waits_org_id_service_id_fkey FOREIGN KEY (org_id, service_id) REFERENCES public.booking_services(org_id, id) ON DELETE CASCADE;
 
 -- FK CONSTRAINT browser_calls browser_calls_call_id_fkey
 
@@ -7074,6 +7523,18 @@ ALTER TABLE ONLY public.webhooks
 
 ALTER TABLE public.api_keys ENABLE ROW LEVEL SECURITY;
 
+-- ROW SECURITY appointment_changes
+
+ALTER TABLE public.appointment_changes ENABLE ROW LEVEL SECURITY;
+
+-- ROW SECURITY appointment_conflicts
+
+ALTER TABLE public.appointment_conflicts ENABLE ROW LEVEL SECURITY;
+
+-- ROW SECURITY appointments
+
+ALTER TABLE public.appointments ENABLE ROW LEVEL SECURITY;
+
 -- ROW SECURITY approvals
 
 ALTER TABLE public.approvals ENABLE ROW LEVEL SECURITY;
@@ -7109,6 +7570,30 @@ ALTER TABLE public.billing_warnings ENABLE ROW LEVEL SECURITY;
 -- ROW SECURITY blocklist
 
 ALTER TABLE public.blocklist ENABLE ROW LEVEL SECURITY;
+
+-- ROW SECURITY booking_claims
+
+ALTER TABLE public.booking_claims ENABLE ROW LEVEL SECURITY;
+
+-- ROW SECURITY booking_requirements
+
+ALTER TABLE public.booking_requirements ENABLE ROW LEVEL SECURITY;
+
+-- ROW SECURITY booking_resources
+
+ALTER TABLE public.booking_resources ENABLE ROW LEVEL SECURITY;
+
+-- ROW SECURITY booking_services
+
+ALTER TABLE public.booking_services ENABLE ROW LEVEL SECURITY;
+
+-- ROW SECURITY booking_time_off
+
+ALTER TABLE public.booking_time_off ENABLE ROW LEVEL SECURITY;
+
+-- ROW SECURITY booking_waits
+
+ALTER TABLE public.booking_waits ENABLE ROW LEVEL SECURITY;
 
 -- ROW SECURITY browser_calls
 
@@ -7446,6 +7931,18 @@ ALTER TABLE public.knowledge_vectors ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE public.latency_rollups ENABLE ROW LEVEL SECURITY;
 
+-- POLICY appointment_changes limits
+
+CREATE POLICY limits ON public.appointment_changes AS RESTRICTIVE FOR SELECT TO hum_app USING (( SELECT hum.sees_everything() AS sees_everything));
+
+-- POLICY appointment_conflicts limits
+
+CREATE POLICY limits ON public.appointment_conflicts AS RESTRICTIVE FOR SELECT TO hum_app USING (( SELECT hum.sees_everything() AS sees_everything));
+
+-- POLICY appointments limits
+
+CREATE POLICY limits ON public.appointments AS RESTRICTIVE FOR SELECT TO hum_app USING (( SELECT hum.sees_everything() AS sees_everything));
+
 -- POLICY approvals limits
 
 CREATE POLICY limits ON public.approvals AS RESTRICTIVE TO hum_owner, hum_app USING ((( SELECT hum.sees_everything() AS sees_everything) OR
@@ -7460,6 +7957,10 @@ CASE
        FROM public.flows f
       WHERE (f.id = approvals.flow_id)))
 END));
+
+-- POLICY booking_waits limits
+
+CREATE POLICY limits ON public.booking_waits AS RESTRICTIVE FOR SELECT TO hum_app USING (( SELECT hum.sees_everything() AS sees_everything));
 
 -- POLICY browser_calls limits
 
@@ -7912,6 +8413,18 @@ ALTER TABLE public.studio_uses ENABLE ROW LEVEL SECURITY;
 
 CREATE POLICY system ON public.api_keys TO hum_system USING (true) WITH CHECK (true);
 
+-- POLICY appointment_changes system
+
+CREATE POLICY system ON public.appointment_changes TO hum_system USING (true) WITH CHECK (true);
+
+-- POLICY appointment_conflicts system
+
+CREATE POLICY system ON public.appointment_conflicts TO hum_system USING (true) WITH CHECK (true);
+
+-- POLICY appointments system
+
+CREATE POLICY system ON public.appointments TO hum_system USING (true) WITH CHECK (true);
+
 -- POLICY approvals system
 
 CREATE POLICY system ON public.approvals TO hum_system USING (true) WITH CHECK (true);
@@ -7947,6 +8460,30 @@ CREATE POLICY system ON public.billing_warnings TO hum_system USING (true) WITH 
 -- POLICY blocklist system
 
 CREATE POLICY system ON public.blocklist TO hum_system USING (true) WITH CHECK (true);
+
+-- POLICY booking_claims system
+
+CREATE POLICY system ON public.booking_claims TO hum_system USING (true) WITH CHECK (true);
+
+-- POLICY booking_requirements system
+
+CREATE POLICY system ON public.booking_requirements TO hum_system USING (true) WITH CHECK (true);
+
+-- POLICY booking_resources system
+
+CREATE POLICY system ON public.booking_resources TO hum_system USING (true) WITH CHECK (true);
+
+-- POLICY booking_services system
+
+CREATE POLICY system ON public.booking_services TO hum_system USING (true) WITH CHECK (true);
+
+-- POLICY booking_time_off system
+
+CREATE POLICY system ON public.booking_time_off TO hum_system USING (true) WITH CHECK (true);
+
+-- POLICY booking_waits system
+
+CREATE POLICY system ON public.booking_waits TO hum_system USING (true) WITH CHECK (true);
 
 -- POLICY browser_calls system
 
@@ -8356,6 +8893,18 @@ CREATE POLICY system ON public.webhooks TO hum_system USING (true) WITH CHECK (t
 
 CREATE POLICY tenant ON public.api_keys TO hum_app USING ((org_id = ( SELECT hum.org_id() AS org_id))) WITH CHECK ((org_id = ( SELECT hum.org_id() AS org_id)));
 
+-- POLICY appointment_changes tenant
+
+CREATE POLICY tenant ON public.appointment_changes TO hum_app USING ((org_id = ( SELECT hum.org_id() AS org_id))) WITH CHECK ((org_id = ( SELECT hum.org_id() AS org_id)));
+
+-- POLICY appointment_conflicts tenant
+
+CREATE POLICY tenant ON public.appointment_conflicts TO hum_app USING ((org_id = ( SELECT hum.org_id() AS org_id))) WITH CHECK ((org_id = ( SELECT hum.org_id() AS org_id)));
+
+-- POLICY appointments tenant
+
+CREATE POLICY tenant ON public.appointments TO hum_app USING ((org_id = ( SELECT hum.org_id() AS org_id))) WITH CHECK ((org_id = ( SELECT hum.org_id() AS org_id)));
+
 -- POLICY approvals tenant
 
 CREATE POLICY tenant ON public.approvals TO hum_app USING ((org_id = ( SELECT hum.org_id() AS org_id))) WITH CHECK ((org_id = ( SELECT hum.org_id() AS org_id)));
@@ -8391,6 +8940,30 @@ CREATE POLICY tenant ON public.billing_warnings TO hum_app USING ((org_id = ( SE
 -- POLICY blocklist tenant
 
 CREATE POLICY tenant ON public.blocklist TO hum_app USING ((org_id = ( SELECT hum.org_id() AS org_id))) WITH CHECK ((org_id = ( SELECT hum.org_id() AS org_id)));
+
+-- POLICY booking_claims tenant
+
+CREATE POLICY tenant ON public.booking_claims TO hum_app USING ((org_id = ( SELECT hum.org_id() AS org_id))) WITH CHECK ((org_id = ( SELECT hum.org_id() AS org_id)));
+
+-- POLICY booking_requirements tenant
+
+CREATE POLICY tenant ON public.booking_requirements TO hum_app USING ((org_id = ( SELECT hum.org_id() AS org_id))) WITH CHECK ((org_id = ( SELECT hum.org_id() AS org_id)));
+
+-- POLICY booking_resources tenant
+
+CREATE POLICY tenant ON public.booking_resources TO hum_app USING ((org_id = ( SELECT hum.org_id() AS org_id))) WITH CHECK ((org_id = ( SELECT hum.org_id() AS org_id)));
+
+-- POLICY booking_services tenant
+
+CREATE POLICY tenant ON public.booking_services TO hum_app USING ((org_id = ( SELECT hum.org_id() AS org_id))) WITH CHECK ((org_id = ( SELECT hum.org_id() AS org_id)));
+
+-- POLICY booking_time_off tenant
+
+CREATE POLICY tenant ON public.booking_time_off TO hum_app USING ((org_id = ( SELECT hum.org_id() AS org_id))) WITH CHECK ((org_id = ( SELECT hum.org_id() AS org_id)));
+
+-- POLICY booking_waits tenant
+
+CREATE POLICY tenant ON public.booking_waits TO hum_app USING ((org_id = ( SELECT hum.org_id() AS org_id))) WITH CHECK ((org_id = ( SELECT hum.org_id() AS org_id)));
 
 -- POLICY browser_calls tenant
 
@@ -9071,6 +9644,21 @@ GRANT ALL ON FUNCTION hum.unread_since(of text) TO hum_app;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.api_keys TO hum_app;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.api_keys TO hum_system;
 
+-- ACL TABLE appointment_changes
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.appointment_changes TO hum_app;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.appointment_changes TO hum_system;
+
+-- ACL TABLE appointment_conflicts
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.appointment_conflicts TO hum_app;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.appointment_conflicts TO hum_system;
+
+-- ACL TABLE appointments
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.appointments TO hum_app;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.appointments TO hum_system;
+
 -- ACL TABLE approvals
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.approvals TO hum_app;
@@ -9120,6 +9708,36 @@ GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.billing_warnings TO hum_system
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.blocklist TO hum_app;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.blocklist TO hum_system;
+
+-- ACL TABLE booking_claims
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.booking_claims TO hum_app;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.booking_claims TO hum_system;
+
+-- ACL TABLE booking_requirements
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.booking_requirements TO hum_app;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.booking_requirements TO hum_system;
+
+-- ACL TABLE booking_resources
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.booking_resources TO hum_app;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.booking_resources TO hum_system;
+
+-- ACL TABLE booking_services
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.booking_services TO hum_app;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.booking_services TO hum_system;
+
+-- ACL TABLE booking_time_off
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.booking_time_off TO hum_app;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.booking_time_off TO hum_system;
+
+-- ACL TABLE booking_waits
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.booking_waits TO hum_app;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.booking_waits TO hum_system;
 
 -- ACL TABLE browser_calls
 

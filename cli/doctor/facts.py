@@ -38,6 +38,8 @@ class DatabaseFacts:
     settings: dict[str, str] | None = None
     is_standby: bool = False
     missing_roles: Sequence[str] = ()
+    #: Extensions that migrations create, and the server does not have.
+    missing_extensions: Sequence[str] = ()
     unapplied: Sequence[str] = ()
     is_newer: bool = False
     skew_seconds: float = 0.0

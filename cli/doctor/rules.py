@@ -102,6 +102,10 @@ def database(facts: DatabaseFacts, config: UpSettings) -> list[Finding]:
             Finding("database", f"the login lacks the role {role}", "run what `hum migrate --print-roles` prints")
             for role in facts.missing_roles
         ),
+        *(
+            Finding("database", f"the server has no extension {name}", "install PostgreSQL's contrib modules")
+            for name in facts.missing_extensions
+        ),
         *_database_settings(facts, config),
     ]
     return findings or [Finding("database", f"{version}, up to date")]
@@ -373,7 +377,7 @@ def engine(facts: EngineFacts, config: UpSettings) -> list[Finding]:
     if facts.interpreted:
         core = Finding("core", "interpreted", "unset HUM_MEDIA_INTERPRETED" if config.production else "")
     else:
-        fix = "install gcc and python3-dev, and run `make` again: a call then costs a fifth less CPU"
+        fix = "install gcc and python3-dev, and run `make core`: a call then costs a fifth less CPU"
         core = Finding("core", f"interpreted; {fix}") if not config.production else Finding("core", "interpreted", fix)
     return [blas, core]
 

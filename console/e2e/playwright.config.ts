@@ -11,7 +11,8 @@ export default defineConfig({
   // One platform and two cores: journeys share both, each with an organization of its own.
   workers: 2,
   fullyParallel: true,
-  timeout: 90_000,
+  // One generous deadline: a machine that others use too takes three times as long.
+  timeout: 240_000,
   expect: { timeout: 15_000 },
   retries: 0,
   reporter: [["list"]],

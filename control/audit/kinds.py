@@ -13,9 +13,11 @@ from hum.ids import Kind
 #: By service; operations that are about something else are in `BY_ACTION`.
 BY_SERVICE: Final = MappingProxyType(
     {
+        "AppointmentsService": "appointment",
         "ApprovalsService": "approval",
         "AuditService": "audit_log",
         "BillingService": "billing",
+        "BookingsService": "booking",
         "CallsService": "call",
         "CampaignService": "campaign",
         "ContactsService": "contact",

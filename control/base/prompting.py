@@ -4,6 +4,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
+from hum import visibletext
+
 #: Most characters of a contact's field in the prompt.
 CONTEXT_CHARS = 2000
 
@@ -29,5 +31,5 @@ def caller_context(contact: Mapping[str, str | None], findings: Iterable[Sequenc
 
 
 def line(text: str, most_chars: int) -> str:
-    """Return a text as one line, cut to a number of characters."""
-    return " ".join(text.split())[:most_chars]
+    """Return a text as one visible line, cut to a number of characters."""
+    return visibletext.line(text)[:most_chars]

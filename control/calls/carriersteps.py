@@ -24,7 +24,7 @@ from control.transfers import record, transferleg
 from control.usage import callentries as usage
 from control.voicemail.mailboxprompts import Mailboxes
 from control.voicemail.messageparts import speaking_seconds
-from hum import ids
+from hum import ids, visibletext
 from hum.clock import monotonic_ms, now
 from hum.contract.errors import NotFound
 from hum.contract.validation import bad_e164
@@ -284,7 +284,7 @@ async def _upsert_caller(tx: Tx, org: UUID, request: runtime_pb2.RouteCallReques
         return None
     verification = word(calls_pb2.CallerVerification, request.caller_verification)
     is_genuine = is_vouched_for(verification, "inbound", request.from_e164, request.to_e164)
-    name = request.caller_name if request.HasField("caller_name") and is_genuine else None
+    name = visibletext.line(request.caller_name) or None if is_genuine else None
     return await contacts.find_or_create(tx, ids.new(), org, request.from_e164, name)
 
 

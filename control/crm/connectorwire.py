@@ -1,7 +1,6 @@
 """Bodies of requests to connectors, the meaning of their answers, precedence, and retries: pure."""
 
 import json
-import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -13,6 +12,7 @@ from control.base.egress import EgressError, Policy
 from control.base.job import Job
 from hum.contract.errors import FieldError, InvalidRequest
 from hum.contract.validation import bad_email
+from hum.visibletext import is_visible
 
 #: A slow connector occupies at most `storage.crm_syncs.AT_ONCE` workers, until it rests.
 SYNC = Job("crm_sync", concurrency=48, per_organization=6, timeout_seconds=240)
@@ -27,7 +27,6 @@ LOG_CHARS = 8_000
 MOST_NAME_CHARS, MOST_ID_CHARS, MOST_ATTRIBUTES_CHARS = 200, 200, 8_000
 MOST_ATTRIBUTES = 100
 HIDDEN = "[secret]"
-BIDI_CONTROLS = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 #: The fields of a contact's CRM layer.
 FIELDS = ("name", "email", "company", "attributes_json")
 #: Back-off before each further attempt; the last one repeats.
@@ -209,7 +208,7 @@ def _id(value: object) -> str | None:
     if isinstance(value, bool) or not isinstance(value, str | int):
         return None
     text = str(value)
-    return text if 0 < len(text) <= MOST_ID_CHARS and _is_text(text) else None
+    return text if 0 < len(text) <= MOST_ID_CHARS and is_visible(text) else None
 
 
 def _line(value: object) -> str | None:
@@ -217,11 +216,11 @@ def _line(value: object) -> str | None:
     if not isinstance(value, str):
         return None
     line = " ".join(value.split())
-    return line if 0 < len(line) <= MOST_NAME_CHARS and _is_text(line) else None
+    return line if 0 < len(line) <= MOST_NAME_CHARS and is_visible(line) else None
 
 
 def _email(value: object) -> str | None:
-    return value if isinstance(value, str) and _is_text(value) and not bad_email(value) else None
+    return value if isinstance(value, str) and is_visible(value) and not bad_email(value) else None
 
 
 def _attributes(value: object) -> str | None:
@@ -232,11 +231,6 @@ def _attributes(value: object) -> str | None:
     except ValueError:
         return None
     return text if len(text) <= MOST_ATTRIBUTES_CHARS and "\\u0000" not in text and _is_storable(text) else None
-
-
-def _is_text(text: str) -> bool:
-    """Return whether a text is free of control characters, lone surrogates and bidirectional controls."""
-    return not any(unicodedata.category(char) in {"Cc", "Cs"} or char in BIDI_CONTROLS for char in text)
 
 
 def _is_storable(text: str) -> bool:

@@ -1,7 +1,7 @@
 """CrmConnectorsService (proto/hum/v1/crm.proto)."""
 
 from control.audit.usecases import append_action
-from control.base import paging
+from control.base import eventscopes, paging
 from control.base.wire import timestamp, value
 from control.boundary import ActionContext, TransactionContext
 from control.crm import usecases
@@ -10,11 +10,21 @@ from control.crm.connectorwire import ConnectorEvent
 from control.crm.usecases import Connectors
 from hum import ids
 from hum.clock import now
+from hum.contract.principal import Principal
 from hum.ids import Kind
 from hum.v1 import crm_pb2 as pb
 from storage import crm
 from storage.crm import ConnectorRow, LogRow
 from storage.db import Db
+
+#: What a request to a connector tells, as the scope with which a key may read it elsewhere.
+SCOPES = {
+    ConnectorEvent.LOOKUP: "contacts:read",
+    ConnectorEvent.CREATE: "contacts:read",
+    ConnectorEvent.CALL: "calls:read",
+    ConnectorEvent.CONVERSATION: "sms:read",
+    ConnectorEvent.PING: "",
+}
 
 
 class CrmConnectorsServicer:
@@ -73,7 +83,9 @@ class CrmConnectorsServicer:
             row = await crm.get(tx, id)
             await append_action(tx, org, ctx.principal, "pingCrmConnector", request.id, (), ctx.request_id)
         ping = ConnectorRequest(ConnectorEvent.PING, {"connector_id": ids.show(Kind.CRM_CONNECTOR, id)}, ids.new())
-        return pb.PingCrmConnectorResponse(log=present_log((await self._connector_client.request(row, ping)).log))
+        return pb.PingCrmConnectorResponse(
+            log=present_log((await self._connector_client.request(row, ping)).log, ctx.principal)
+        )
 
     async def ListCrmLogs(self, request: pb.ListCrmLogsRequest, ctx: TransactionContext) -> pb.ListCrmLogsResponse:
         connector = await crm.get(ctx.tx, ids.require(Kind.CRM_CONNECTOR, request.id))
@@ -81,7 +93,7 @@ class CrmConnectorsServicer:
         before, count = self._cursors.after(request), paging.rows_to_fetch(request)
         fetched = await crm.logs(ctx.tx, connector.id, before, count, call_id)
         rows, more = self._cursors.cut(request, fetched, lambda row: (row.id,), lambda row: row.size)
-        return pb.ListCrmLogsResponse(logs=[present_log(row) for row in rows], next_cursor=more)
+        return pb.ListCrmLogsResponse(logs=[present_log(row, ctx.principal) for row in rows], next_cursor=more)
 
 
 def present(row: ConnectorRow, secret: str | None = None) -> pb.CrmConnector:
@@ -110,7 +122,9 @@ def present(row: ConnectorRow, secret: str | None = None) -> pb.CrmConnector:
     )
 
 
-def present_log(row: LogRow) -> pb.CrmLog:
+def present_log(row: LogRow, principal: Principal) -> pb.CrmLog:
+    """Show a request to a connector, with its bodies if the principal may read what they tell."""
+    may_read = eventscopes.may_read(principal, SCOPES[ConnectorEvent(row.event)])
     return pb.CrmLog(
         id=ids.show(Kind.CRM_LOG, row.id),
         delivery_id=ids.show(Kind.CRM_DELIVERY, row.delivery_id),
@@ -122,9 +136,9 @@ def present_log(row: LogRow) -> pb.CrmLog:
         call_id=ids.show(Kind.CALL, row.call_id) if row.call_id else None,
         conversation_id=ids.show(Kind.CONVERSATION, row.conversation_id) if row.conversation_id else None,
         old_secret=row.old_secret,
-        request_body=row.request_body,
+        request_body=row.request_body if may_read else "",
         status=row.status,
-        response_body=row.response_body,
+        response_body=row.response_body if may_read else None,
         duration_ms=row.duration_ms,
         created_at=timestamp(row.created_at),
     )

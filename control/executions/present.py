@@ -7,6 +7,9 @@ from hum.v1 import calls_pb2
 from hum.v1 import tool_executions_pb2 as pb
 from storage.tool_runs import ActivityRow, ExecutionRow
 
+#: The arguments and the result for a key that may not read what they are about.
+NOT_SHOWN = '{"not_shown": true}'
+
 
 def activity(row: ActivityRow, *, is_over: bool) -> calls_pb2.ToolActivity:
     """Show an execution of a run; one that still ran when its run ended is `lost`."""
@@ -21,8 +24,8 @@ def activity(row: ActivityRow, *, is_over: bool) -> calls_pb2.ToolActivity:
     )
 
 
-def execution(row: ExecutionRow) -> pb.ToolExecution:
-    """Show an execution as it is listed."""
+def execution(row: ExecutionRow, *, with_content: bool) -> pb.ToolExecution:
+    """Show an execution as it is listed, with or without its arguments and its result."""
     return pb.ToolExecution(
         id=ids.show(Kind.TOOL_EXECUTION, row.id),
         name=row.name,
@@ -34,8 +37,8 @@ def execution(row: ExecutionRow) -> pb.ToolExecution:
         flow_version=row.flow_version,
         call_id=ids.show(Kind.CALL, row.call_id) if row.call_id else None,
         conversation_id=ids.show(Kind.CONVERSATION, row.conversation_id) if row.conversation_id else None,
-        arguments=row.arguments,
-        result=row.output,
+        arguments=row.arguments if with_content else NOT_SHOWN,
+        result=row.output if with_content or row.output is None else NOT_SHOWN,
         status=value(pb.ToolExecutionStatus, row.status),
         started_at=timestamp(row.started_at),
         duration_ms=row.duration_ms,

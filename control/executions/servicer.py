@@ -2,15 +2,17 @@
 
 from datetime import timedelta
 
-from control.base import paging
+from control.base import eventscopes, paging
 from control.base.wire import word
 from control.boundary import TransactionContext
 from control.executions import present
 from hum import ids
+from hum.contract import eventtypes
+from hum.contract.principal import Principal
 from hum.ids import Kind
 from hum.v1 import tool_executions_pb2 as pb
 from storage import tool_runs
-from storage.tool_runs import ToolRunFilter
+from storage.tool_runs import ExecutionRow, ToolRunFilter
 
 
 class ToolExecutionsServicer:
@@ -30,4 +32,17 @@ class ToolExecutionsServicer:
         before, count = self._cursors.after(request), paging.rows_to_fetch(request)
         fetched = await tool_runs.page(ctx.tx, before, count, filters, self._keep)
         rows, more = self._cursors.cut(request, fetched, lambda row: (row.id,), lambda row: row.size)
-        return pb.ListToolExecutionsResponse(executions=[present.execution(row) for row in rows], next_cursor=more)
+        return pb.ListToolExecutionsResponse(
+            executions=[present.execution(row, with_content=_may_read(ctx.principal, row)) for row in rows],
+            next_cursor=more,
+        )
+
+
+def _may_read(principal: Principal, row: ExecutionRow) -> bool:
+    """Return whether the principal may read what an execution is about: its call, conversation or event."""
+    if row.call_id is not None:
+        return eventscopes.may_read(principal, "calls:read")
+    if row.conversation_id is not None:
+        return eventscopes.may_read(principal, "sms:read")
+    # The row does not say which event it was: a key that reads some types does not read them all.
+    return row.run_id is None or len(eventscopes.readable(principal)) == len(eventtypes.visible())

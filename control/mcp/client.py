@@ -21,11 +21,12 @@ from mcp_types import CONNECTION_CLOSED, REQUEST_TIMEOUT, CallToolResult, Implem
 from control.base import fairshare
 from control.base.egress import EgressError
 from control.clients.http import GuardedClient
-from control.mcp.pinning import ListedTool, is_name, visible
+from control.mcp.pinning import ListedTool, is_name
 from control.mcp.transport import OUTCOME, ConnectionOutcome, ExchangeLimits, GuardedTransport, OAuthClient, Tokens
 from hum.clock import monotonic_ms
 from hum.observe.logs import log
 from hum.settings.mcp import McpSettings
+from hum.visibletext import visible
 
 LOG = log(__name__)
 #: These libraries log what servers send.

@@ -10,10 +10,17 @@ from control.base.job import Job
 #: Fetches the files of one message; the carrier keeps them until then.
 FETCH = Job("fetch_text_media", concurrency=8, per_organization=2, priority=20, timeout_seconds=300, attempts=20)
 TYPE = re.compile(r"[a-z]+/[a-z0-9][a-z0-9.+-]{0,99}")
-KEPT_KINDS = ("image/", "audio/", "video/")
-KEPT_TYPES = frozenset({"text/vcard", "text/x-vcard", "application/pdf"})
-#: Images that may run scripts when opened.
-REFUSED_TYPES = frozenset({"image/svg+xml"})
+KEPT_KINDS = ("audio/", "video/")
+#: Pictures are pixels alone: a drawing may run scripts when opened.
+KEPT_TYPES = frozenset(
+    {
+        *(
+            f"image/{name}"
+            for name in ("jpeg", "jpg", "png", "gif", "webp", "bmp", "x-ms-bmp", "tiff", "heic", "heif", "avif")
+        ),
+        *("text/vcard", "text/x-vcard", "application/pdf"),
+    }
+)
 #: Types that a browser shows inline without running code; the others are downloaded.
 SHOWN_TYPES = frozenset(
     f"{kind}/{name}"
@@ -89,7 +96,7 @@ def plain_type(content_type: str) -> str:
 
 def is_kept(media_type: str) -> bool:
     """Return whether files of this media type are kept."""
-    return media_type not in REFUSED_TYPES and (media_type in KEPT_TYPES or media_type.startswith(KEPT_KINDS))
+    return media_type in KEPT_TYPES or media_type.startswith(KEPT_KINDS)
 
 
 def sent_type(content: bytes) -> str | None:

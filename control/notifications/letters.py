@@ -1,7 +1,6 @@
 """The content of e-mails, from the data at the time of sending; `rendering` gives it its form."""
 
 import re
-import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -9,7 +8,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from control.notifications.noticekinds import ALLOWED, DIGEST, LIMIT, MOST_SHOWN, VOICEMAIL, WEBHOOK, kind_of
-from hum import ids
+from hum import ids, visibletext
 from hum.ids import Kind
 from storage.notifications import InvitationLetterRow, NoticeRow, ReaderRow
 
@@ -50,8 +49,7 @@ class Letter:
 
 def safe_name(text: str) -> str:
     """Reduce an untrusted name to one short line without links, for an e-mail to a stranger."""
-    visible = "".join(" " if unicodedata.category(char)[0] in "CZ" else char for char in text)
-    words = " ".join(word for word in visible.split() if LINK.search(word) is None)
+    words = " ".join(word for word in visibletext.line(text).split() if LINK.search(word) is None)
     return words[:NAME_CHARS].strip() or "-"
 
 
@@ -145,7 +143,7 @@ def _when(at: datetime, zone: ZoneInfo) -> str:
 
 def _line(value: object) -> str:
     """Convert a value of an event's data to one line."""
-    return " ".join(str(value if value is not None else "-").split())[:500]
+    return visibletext.line(str(value if value is not None else "-"))[:500]
 
 
 def _lines(text: str) -> str:

@@ -11,6 +11,8 @@ ERASE = Job("erase", concurrency=2, per_organization=1, timeout_seconds=3600)
 CALLS = 50
 #: Messages per transaction.
 MESSAGES = 200
+#: Appointments per transaction.
+APPOINTMENTS = 200
 #: Events per transaction.
 EVENTS = 500
 #: Rows per transaction, when an organization is deleted.

@@ -6,12 +6,24 @@ from uuid import UUID
 
 from prometheus_client import Counter
 
+from control.base.wire import timestamp
 from control.livecall.callstatus import LIVE
 from control.retention import deletionlimits
 from hum import ids
 from hum.contract.errors import InvalidState
 from hum.ids import Kind
-from storage import audit, calls, contact_imports, contacts, erasures, text_erasures
+from hum.v1 import events_pb2
+from storage import (
+    appointment_erasures,
+    appointments,
+    audit,
+    calls,
+    contact_imports,
+    contacts,
+    erasures,
+    events,
+    text_erasures,
+)
 from storage.db import Tx
 from storage.erasures import ErasureRow
 from storage.text_erasures import ErasedMessageRow
@@ -46,6 +58,7 @@ async def begin_of_contact(tx: Tx, id: UUID) -> ErasureRow | None:
     if await contact_imports.count_open(tx):
         raise InvalidState(IMPORTING)
     row = await erasures.begin_of_contact(tx, ids.new(), id, contact.phone_e164)
+    await _cancel_appointments(tx, row.org_id, await appointment_erasures.erase_contact(tx, id, contact.phone_e164))
     # A contact with few calls and texts is deleted within the request.
     more = await _erase_calls_of(tx, row) or await _erase_texts_of(tx, row)
     await erasures.unlink(tx)
@@ -57,6 +70,20 @@ async def begin_of_contact(tx: Tx, id: UUID) -> ErasureRow | None:
     await _end_of_texts(tx, row)
     await _end(tx, row)
     return None
+
+
+async def _cancel_appointments(tx: Tx, org: UUID, canceled: Sequence[UUID]) -> None:
+    """Publish that the appointments of an erased contact are canceled."""
+    for id in canceled:
+        appointment = await appointments.get(tx, id)
+        event = events_pb2.AppointmentCanceledEvent(
+            appointment_id=ids.show(Kind.APPOINTMENT, id),
+            service_id=ids.show(Kind.BOOKABLE_SERVICE, appointment.service_id),
+            starts_at=timestamp(appointment.starts_at),
+            ends_at=timestamp(appointment.ends_at),
+            appointment_version=appointment.version,
+        )
+        await events.append(tx, org, id, event)
 
 
 async def delete_batch(tx: Tx, row: ErasureRow, at: datetime) -> bool:
@@ -83,6 +110,8 @@ async def _prune_batch(tx: Tx, row: ErasureRow, at: datetime) -> bool:
         await _erase_texts(tx, row, texts, before)
         return False
     if await text_erasures.empty_old(tx, before, deletionlimits.MESSAGES):
+        return False
+    if await appointment_erasures.delete_old(tx, before, deletionlimits.APPOINTMENTS):
         return False
     if emptied := await erasures.empty_old_events(tx, before, deletionlimits.EVENTS):
         ERASED.labels("events").inc(emptied)

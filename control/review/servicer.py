@@ -71,7 +71,8 @@ class ReviewServicer:
         self, request: pb.UpdateCallNoteRequest, ctx: TransactionContext
     ) -> pb.UpdateCallNoteResponse:
         id, note = await _call(ctx, request.call_id), ids.require(Kind.NOTE, request.id)
-        row = await review.change_note(ctx.tx, id, note, request.note.body)
+        body = request.note.body if request.note.HasField("body") else None
+        row = await review.change_note(ctx.tx, id, note, body)
         await _append(ctx, id, events_pb2.CallNoteChangedEvent(by=ctx.principal.name, note_id=request.id))
         return pb.UpdateCallNoteResponse(note=present.note(row))
 

@@ -8,6 +8,7 @@ from control.base import businessprofile, prompting
 from control.base.businessprofile import BusinessProfile
 from control.flows.smsconfig import Config
 from control.textagent import turndecision
+from hum import visibletext
 from storage.text_runs import HistoryRow, TextRunMaterialRow
 
 Item = Mapping[str, Any]
@@ -61,7 +62,7 @@ def items(history: Sequence[HistoryRow]) -> list[Item]:
     for row in reversed(history):
         if row.direction == "outbound" and row.status not in SEEN:
             continue
-        text = row.body[: turndecision.HISTORY_MESSAGE_CHARS]
+        text = visibletext.paragraphs(row.body[: turndecision.HISTORY_MESSAGE_CHARS])
         if row.has_media:
             text = f"{text}\n[with a picture or file, which you can't see]".strip()
         left_chars -= len(text)

@@ -29,7 +29,7 @@ def body(content: DeliveryContent, format: str) -> bytes:
     """Return the body for a receiver's format."""
     match format:
         case "slack":
-            return _dumps({"text": line(content.type, content.data, for_slack)})
+            return _dumps({"text": line(content.type, content.data, for_slack), "mrkdwn": False})
         case "discord":
             # Untrusted texts must not mention members of the channel.
             return _dumps({"content": line(content.type, content.data, for_discord), "allowed_mentions": {"parse": []}})

@@ -5,6 +5,8 @@ import re
 from collections.abc import Callable
 from typing import Any, Final
 
+from hum import visibletext
+
 #: The longest message for Discord.
 LONGEST_LINE: Final = 1900
 #: The fields of an event that a line shows, in this order.
@@ -57,4 +59,5 @@ def as_it_is(text: str) -> str:
 
 
 def _word(value: Any) -> str:
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    """Return a value as one visible line: a further line would pass for another event, or begin a heading or a quote."""
+    return visibletext.line(value if isinstance(value, str) else json.dumps(value, ensure_ascii=False))

@@ -43,6 +43,7 @@ GROUPS: Final = (
         {
             "agent-setup": "A coding agent or an assistant that works with HUM, and the prompt for it.",
             "contract": "What no schema says: keys, errors, lists, streams, repeated requests.",
+            "booking": "The book: what can be booked, free times, holds and appointments.",
             "sms-api": "Conversations, texts, opt-outs, campaigns and agents that text, over REST.",
             "webhooks": "Signed events at your server: verification, retries, payloads.",
             "events": "Each type of event and its data.",

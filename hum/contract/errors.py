@@ -155,6 +155,18 @@ class InvalidState(RequestRefused):
     code, reason = "FAILED_PRECONDITION", "INVALID_STATE"
 
 
+class TimeTaken(RequestRefused):
+    """This time is taken; look for another one."""
+
+    code, reason = "FAILED_PRECONDITION", "TIME_TAKEN"
+
+
+class HoldExpired(RequestRefused):
+    """The time is not held any more; hold it again."""
+
+    code, reason = "FAILED_PRECONDITION", "HOLD_EXPIRED"
+
+
 class ConversationClosed(RequestRefused):
     """The conversation is closed; reopen it first."""
 

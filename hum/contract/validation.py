@@ -23,10 +23,13 @@ from hum.contract import eventtypes
 from hum.contract.errors import FieldError, InvalidRequest
 from hum.json import names as jsonnames
 from hum.json import schemas
-from hum.v1 import options_pb2
+from hum.v1 import options_pb2, validate_pb2
+from hum.visibletext import is_visible
 
 #: RFC 5321, without its quoted forms.
 EMAIL = re.compile(r"[^\s\x00-\x1f\x7f<>()\[\],;:\\\"]+")
+#: How the patterns of names and tags begin, which are one line of any alphabet.
+LINES = (r"^\S(", r"^[^\s")
 WELL_KNOWN = "google.protobuf"
 _NUL = "holds a NUL character, which can't be stored"
 
@@ -186,6 +189,7 @@ def _checks(descriptor: Descriptor) -> Mapping[int, tuple[Check, ...]]:
             format = options[options_pb2.format]
             checks[field.number] = (
                 _bad_text,
+                *((_bad_line,) if _rules(field).pattern.startswith(LINES) else ()),
                 *((schemas.bad_json,) if options[options_pb2.raw_json] else ()),
                 *((FORMATS[format],) if format else ()),
             )
@@ -224,6 +228,15 @@ def _bad_value(field: FieldDescriptor, path: str, value: Any, by_schemas: bool) 
         yield FieldError(path, problem)
     elif by_schemas and (schema := schemas.of_fields(owner).get(field.name)):
         yield from (FieldError(path + inner, reason) for inner, reason in schemas.problems(schema, value))
+
+
+def _rules(field: FieldDescriptor) -> Any:
+    rules = field.GetOptions().Extensions[validate_pb2.field]
+    return rules.repeated.items.string if field.is_repeated else rules.string
+
+
+def _bad_line(text: str) -> str | None:
+    return None if is_visible(text) else "has characters that people can't see"
 
 
 def _bad_text(text: str) -> str | None:

@@ -53,6 +53,9 @@ class _AuditSubjectKindEnumTypeWrapper(enum_type_wrapper._EnumTypeWrapper[_Audit
     AUDIT_SUBJECT_KIND_BILLING: _AuditSubjectKind.ValueType  # 24
     AUDIT_SUBJECT_KIND_AUDIT_LOG: _AuditSubjectKind.ValueType  # 25
     AUDIT_SUBJECT_KIND_EVENT: _AuditSubjectKind.ValueType  # 26
+    AUDIT_SUBJECT_KIND_APPOINTMENT: _AuditSubjectKind.ValueType  # 27
+    AUDIT_SUBJECT_KIND_BOOKING: _AuditSubjectKind.ValueType  # 28
+    """What can be booked: resources, services, time off."""
 
 class AuditSubjectKind(_AuditSubjectKind, metaclass=_AuditSubjectKindEnumTypeWrapper):
     """What an entry is about.  The subject of an entry about an opt-out or a blocked number is the number."""
@@ -84,6 +87,9 @@ AUDIT_SUBJECT_KIND_ORGANIZATION: AuditSubjectKind.ValueType  # 23
 AUDIT_SUBJECT_KIND_BILLING: AuditSubjectKind.ValueType  # 24
 AUDIT_SUBJECT_KIND_AUDIT_LOG: AuditSubjectKind.ValueType  # 25
 AUDIT_SUBJECT_KIND_EVENT: AuditSubjectKind.ValueType  # 26
+AUDIT_SUBJECT_KIND_APPOINTMENT: AuditSubjectKind.ValueType  # 27
+AUDIT_SUBJECT_KIND_BOOKING: AuditSubjectKind.ValueType  # 28
+"""What can be booked: resources, services, time off."""
 
 @typing.final
 class AuditEntry(message.Message):

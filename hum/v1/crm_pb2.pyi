@@ -236,7 +236,9 @@ class CrmLog(message.Message):
     old_secret: builtins.bool
     """Whether it was signed with the secret from before the last rotation."""
     request_body: builtins.str
-    """As it was sent."""
+    """As it was sent; empty for a key without the scope of what it tells (`contacts:read`, `calls:read`, `sms:read`), which gets no
+    answer either.
+    """
     status: builtins.int
     """Null without an answer."""
     response_body: builtins.str

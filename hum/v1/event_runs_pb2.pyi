@@ -106,7 +106,9 @@ class EventRun(message.Message):
     """What the model read and wrote, in all steps; null if it was not asked, or has not told."""
     output_tokens: builtins.int
     result: builtins.str
-    """What the agent wrote at the end, or before it began to wait for approval."""
+    """What the agent wrote at the end, or before it began to wait for approval.  Null, as are outcome and tools, for a key that may
+    not read the event.
+    """
     outcome: builtins.str
     """As the agent reported it, by the flow's outcome schema."""
     @builtins.property

@@ -11,6 +11,7 @@ from google.protobuf import message as message
 from google.protobuf import timestamp_pb2 as timestamp_pb2
 from google.protobuf.internal import containers as containers
 from hum.v1 import billing_pb2 as billing_pb2
+from hum.v1 import bookings_pb2 as bookings_pb2
 from hum.v1 import calls_pb2 as calls_pb2
 from hum.v1 import sms_pb2 as sms_pb2
 import builtins as builtins
@@ -2352,5 +2353,275 @@ class McpToolSuspendedEvent(message.Message):
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
     _ClearFieldArgType: _TypeAlias = typing.Literal["name", b"name", "server_id", b"server_id", "tool", b"tool"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+@typing.final
+class AppointmentBookedEvent(message.Message):
+    """An appointment was booked, or approved."""
+
+    DESCRIPTOR: descriptor.Descriptor
+
+    APPOINTMENT_ID_FIELD_NUMBER: builtins.int
+    SERVICE_ID_FIELD_NUMBER: builtins.int
+    STARTS_AT_FIELD_NUMBER: builtins.int
+    ENDS_AT_FIELD_NUMBER: builtins.int
+    APPOINTMENT_VERSION_FIELD_NUMBER: builtins.int
+    BY_FIELD_NUMBER: builtins.int
+    appointment_id: builtins.str
+    service_id: builtins.str
+    appointment_version: builtins.int
+    by: builtins.str
+    """Who did it; null: HUM did."""
+    @builtins.property
+    def starts_at(self) -> timestamp_pb2.Timestamp: ...
+    @builtins.property
+    def ends_at(self) -> timestamp_pb2.Timestamp: ...
+    def __init__(
+        self,
+        *,
+        appointment_id: builtins.str = ...,
+        service_id: builtins.str = ...,
+        starts_at: timestamp_pb2.Timestamp | None = ...,
+        ends_at: timestamp_pb2.Timestamp | None = ...,
+        appointment_version: builtins.int = ...,
+        by: builtins.str | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = typing.Literal["_by", b"_by", "by", b"by", "ends_at", b"ends_at", "starts_at", b"starts_at"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["_by", b"_by", "appointment_id", b"appointment_id", "appointment_version", b"appointment_version", "by", b"by", "ends_at", b"ends_at", "service_id", b"service_id", "starts_at", b"starts_at"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__by: _TypeAlias = typing.Literal["by"]  # noqa: Y015
+    _WhichOneofArgType__by: _TypeAlias = typing.Literal["_by", b"_by"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__by) -> _WhichOneofReturnType__by | None: ...
+
+@typing.final
+class AppointmentPendingEvent(message.Message):
+    """An appointment was asked for, and waits for a person's approval."""
+
+    DESCRIPTOR: descriptor.Descriptor
+
+    APPOINTMENT_ID_FIELD_NUMBER: builtins.int
+    SERVICE_ID_FIELD_NUMBER: builtins.int
+    STARTS_AT_FIELD_NUMBER: builtins.int
+    ENDS_AT_FIELD_NUMBER: builtins.int
+    APPOINTMENT_VERSION_FIELD_NUMBER: builtins.int
+    BY_FIELD_NUMBER: builtins.int
+    appointment_id: builtins.str
+    service_id: builtins.str
+    appointment_version: builtins.int
+    by: builtins.str
+    """Who did it; null: HUM did."""
+    @builtins.property
+    def starts_at(self) -> timestamp_pb2.Timestamp: ...
+    @builtins.property
+    def ends_at(self) -> timestamp_pb2.Timestamp: ...
+    def __init__(
+        self,
+        *,
+        appointment_id: builtins.str = ...,
+        service_id: builtins.str = ...,
+        starts_at: timestamp_pb2.Timestamp | None = ...,
+        ends_at: timestamp_pb2.Timestamp | None = ...,
+        appointment_version: builtins.int = ...,
+        by: builtins.str | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = typing.Literal["_by", b"_by", "by", b"by", "ends_at", b"ends_at", "starts_at", b"starts_at"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["_by", b"_by", "appointment_id", b"appointment_id", "appointment_version", b"appointment_version", "by", b"by", "ends_at", b"ends_at", "service_id", b"service_id", "starts_at", b"starts_at"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__by: _TypeAlias = typing.Literal["by"]  # noqa: Y015
+    _WhichOneofArgType__by: _TypeAlias = typing.Literal["_by", b"_by"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__by) -> _WhichOneofReturnType__by | None: ...
+
+@typing.final
+class AppointmentMovedEvent(message.Message):
+    """An appointment was moved; these are its new times."""
+
+    DESCRIPTOR: descriptor.Descriptor
+
+    APPOINTMENT_ID_FIELD_NUMBER: builtins.int
+    SERVICE_ID_FIELD_NUMBER: builtins.int
+    STARTS_AT_FIELD_NUMBER: builtins.int
+    ENDS_AT_FIELD_NUMBER: builtins.int
+    APPOINTMENT_VERSION_FIELD_NUMBER: builtins.int
+    BY_FIELD_NUMBER: builtins.int
+    appointment_id: builtins.str
+    service_id: builtins.str
+    appointment_version: builtins.int
+    by: builtins.str
+    """Who did it; null: HUM did."""
+    @builtins.property
+    def starts_at(self) -> timestamp_pb2.Timestamp: ...
+    @builtins.property
+    def ends_at(self) -> timestamp_pb2.Timestamp: ...
+    def __init__(
+        self,
+        *,
+        appointment_id: builtins.str = ...,
+        service_id: builtins.str = ...,
+        starts_at: timestamp_pb2.Timestamp | None = ...,
+        ends_at: timestamp_pb2.Timestamp | None = ...,
+        appointment_version: builtins.int = ...,
+        by: builtins.str | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = typing.Literal["_by", b"_by", "by", b"by", "ends_at", b"ends_at", "starts_at", b"starts_at"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["_by", b"_by", "appointment_id", b"appointment_id", "appointment_version", b"appointment_version", "by", b"by", "ends_at", b"ends_at", "service_id", b"service_id", "starts_at", b"starts_at"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__by: _TypeAlias = typing.Literal["by"]  # noqa: Y015
+    _WhichOneofArgType__by: _TypeAlias = typing.Literal["_by", b"_by"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__by) -> _WhichOneofReturnType__by | None: ...
+
+@typing.final
+class AppointmentCanceledEvent(message.Message):
+    """An appointment was canceled."""
+
+    DESCRIPTOR: descriptor.Descriptor
+
+    APPOINTMENT_ID_FIELD_NUMBER: builtins.int
+    SERVICE_ID_FIELD_NUMBER: builtins.int
+    STARTS_AT_FIELD_NUMBER: builtins.int
+    ENDS_AT_FIELD_NUMBER: builtins.int
+    APPOINTMENT_VERSION_FIELD_NUMBER: builtins.int
+    BY_FIELD_NUMBER: builtins.int
+    appointment_id: builtins.str
+    service_id: builtins.str
+    appointment_version: builtins.int
+    by: builtins.str
+    """Who did it; null: HUM did."""
+    @builtins.property
+    def starts_at(self) -> timestamp_pb2.Timestamp: ...
+    @builtins.property
+    def ends_at(self) -> timestamp_pb2.Timestamp: ...
+    def __init__(
+        self,
+        *,
+        appointment_id: builtins.str = ...,
+        service_id: builtins.str = ...,
+        starts_at: timestamp_pb2.Timestamp | None = ...,
+        ends_at: timestamp_pb2.Timestamp | None = ...,
+        appointment_version: builtins.int = ...,
+        by: builtins.str | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = typing.Literal["_by", b"_by", "by", b"by", "ends_at", b"ends_at", "starts_at", b"starts_at"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["_by", b"_by", "appointment_id", b"appointment_id", "appointment_version", b"appointment_version", "by", b"by", "ends_at", b"ends_at", "service_id", b"service_id", "starts_at", b"starts_at"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__by: _TypeAlias = typing.Literal["by"]  # noqa: Y015
+    _WhichOneofArgType__by: _TypeAlias = typing.Literal["_by", b"_by"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__by) -> _WhichOneofReturnType__by | None: ...
+
+@typing.final
+class AppointmentRefusedEvent(message.Message):
+    """A pending appointment was refused."""
+
+    DESCRIPTOR: descriptor.Descriptor
+
+    APPOINTMENT_ID_FIELD_NUMBER: builtins.int
+    SERVICE_ID_FIELD_NUMBER: builtins.int
+    STARTS_AT_FIELD_NUMBER: builtins.int
+    ENDS_AT_FIELD_NUMBER: builtins.int
+    APPOINTMENT_VERSION_FIELD_NUMBER: builtins.int
+    BY_FIELD_NUMBER: builtins.int
+    appointment_id: builtins.str
+    service_id: builtins.str
+    appointment_version: builtins.int
+    by: builtins.str
+    """Who did it; null: HUM did."""
+    @builtins.property
+    def starts_at(self) -> timestamp_pb2.Timestamp: ...
+    @builtins.property
+    def ends_at(self) -> timestamp_pb2.Timestamp: ...
+    def __init__(
+        self,
+        *,
+        appointment_id: builtins.str = ...,
+        service_id: builtins.str = ...,
+        starts_at: timestamp_pb2.Timestamp | None = ...,
+        ends_at: timestamp_pb2.Timestamp | None = ...,
+        appointment_version: builtins.int = ...,
+        by: builtins.str | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = typing.Literal["_by", b"_by", "by", b"by", "ends_at", b"ends_at", "starts_at", b"starts_at"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["_by", b"_by", "appointment_id", b"appointment_id", "appointment_version", b"appointment_version", "by", b"by", "ends_at", b"ends_at", "service_id", b"service_id", "starts_at", b"starts_at"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__by: _TypeAlias = typing.Literal["by"]  # noqa: Y015
+    _WhichOneofArgType__by: _TypeAlias = typing.Literal["_by", b"_by"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__by) -> _WhichOneofReturnType__by | None: ...
+
+@typing.final
+class AppointmentNoShowEvent(message.Message):
+    """The person of an appointment did not come."""
+
+    DESCRIPTOR: descriptor.Descriptor
+
+    APPOINTMENT_ID_FIELD_NUMBER: builtins.int
+    SERVICE_ID_FIELD_NUMBER: builtins.int
+    STARTS_AT_FIELD_NUMBER: builtins.int
+    ENDS_AT_FIELD_NUMBER: builtins.int
+    APPOINTMENT_VERSION_FIELD_NUMBER: builtins.int
+    BY_FIELD_NUMBER: builtins.int
+    appointment_id: builtins.str
+    service_id: builtins.str
+    appointment_version: builtins.int
+    by: builtins.str
+    """Who did it; null: HUM did."""
+    @builtins.property
+    def starts_at(self) -> timestamp_pb2.Timestamp: ...
+    @builtins.property
+    def ends_at(self) -> timestamp_pb2.Timestamp: ...
+    def __init__(
+        self,
+        *,
+        appointment_id: builtins.str = ...,
+        service_id: builtins.str = ...,
+        starts_at: timestamp_pb2.Timestamp | None = ...,
+        ends_at: timestamp_pb2.Timestamp | None = ...,
+        appointment_version: builtins.int = ...,
+        by: builtins.str | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = typing.Literal["_by", b"_by", "by", b"by", "ends_at", b"ends_at", "starts_at", b"starts_at"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["_by", b"_by", "appointment_id", b"appointment_id", "appointment_version", b"appointment_version", "by", b"by", "ends_at", b"ends_at", "service_id", b"service_id", "starts_at", b"starts_at"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__by: _TypeAlias = typing.Literal["by"]  # noqa: Y015
+    _WhichOneofArgType__by: _TypeAlias = typing.Literal["_by", b"_by"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__by) -> _WhichOneofReturnType__by | None: ...
+
+@typing.final
+class AppointmentConflictEvent(message.Message):
+    """An appointment can't take place as it is; a person resolves it."""
+
+    DESCRIPTOR: descriptor.Descriptor
+
+    APPOINTMENT_ID_FIELD_NUMBER: builtins.int
+    SERVICE_ID_FIELD_NUMBER: builtins.int
+    STARTS_AT_FIELD_NUMBER: builtins.int
+    ENDS_AT_FIELD_NUMBER: builtins.int
+    APPOINTMENT_VERSION_FIELD_NUMBER: builtins.int
+    KIND_FIELD_NUMBER: builtins.int
+    appointment_id: builtins.str
+    service_id: builtins.str
+    appointment_version: builtins.int
+    kind: bookings_pb2.ConflictKind.ValueType
+    @builtins.property
+    def starts_at(self) -> timestamp_pb2.Timestamp: ...
+    @builtins.property
+    def ends_at(self) -> timestamp_pb2.Timestamp: ...
+    def __init__(
+        self,
+        *,
+        appointment_id: builtins.str = ...,
+        service_id: builtins.str = ...,
+        starts_at: timestamp_pb2.Timestamp | None = ...,
+        ends_at: timestamp_pb2.Timestamp | None = ...,
+        appointment_version: builtins.int = ...,
+        kind: bookings_pb2.ConflictKind.ValueType = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = typing.Literal["ends_at", b"ends_at", "starts_at", b"starts_at"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["appointment_id", b"appointment_id", "appointment_version", b"appointment_version", "ends_at", b"ends_at", "kind", b"kind", "service_id", b"service_id", "starts_at", b"starts_at"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...

@@ -66,7 +66,9 @@ TOOL_EXECUTION_PURPOSE_TEST: ToolExecutionPurpose.ValueType  # 3
 
 @typing.final
 class ToolExecution(message.Message):
-    """One execution.  Arguments and result are kept without card numbers, passwords and tokens."""
+    """One execution.  Arguments and result are kept without card numbers, passwords and tokens; they are `{"not_shown": true}` for a
+    key that may not read the call (`calls:read`), the conversation (`sms:read`) or the events that they are about.
+    """
 
     DESCRIPTOR: descriptor.Descriptor
 

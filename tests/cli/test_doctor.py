@@ -94,6 +94,7 @@ def test_keys_and_home() -> None:
         ({"is_standby": True}, ("standby", "primary")),
         ({"encoding": "SQL_ASCII"}, ("SQL_ASCII", "UTF8")),
         ({"missing_roles": ["hum_app"]}, ("hum_app", "--print-roles")),
+        ({"missing_extensions": ["btree_gist"]}, ("btree_gist", "contrib")),
         ({"unapplied": ["base", "more"]}, ("2 migrations", "hum migrate")),
         ({"is_newer": True}, ("later release",)),
         *(({"settings": {name: "off"}}, (f"{name} is off", "ALTER SYSTEM")) for name in NAMES[1:]),

@@ -68,6 +68,7 @@ READS = (
     *("getCall", "listCallTurns", "streamCall", "getRecording", "exportContacts", "exportAuditLog"),
     *("getVoicemail", "getVoicemailAudio", "getMessageMedia", "getFailedImportRows"),
     *("getContact", "listMessages", "listEvents", "getWebhookDelivery", "getTriggerBody"),
+    *("listAppointments", "getAppointment", "listWaits"),
 )
 
 

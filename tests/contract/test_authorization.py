@@ -36,6 +36,7 @@ from storage.approvals import Subject, ToolCall
 from storage.db import Db
 from storage.event_runs import NewEventRun
 from storage.mcp import Definition, McpToolRow
+from tests.contract.bookings import bookings_of
 from tests.contract.conftest import Edge
 from tests.contract.test_carrier_webhooks import CALL, flow_with_number, post
 from tests.support.examples import ALL, sample
@@ -236,7 +237,7 @@ async def belongings(edge: Edge) -> dict[str, str]:
     await post(edge, "/twilio/voice", CALL)
     owner = (await http.get("/api/me")).json()["organization"]["id"]
     call = (await http.get("/api/calls")).json()["calls"][0]["id"]
-    blocked = {"phone_e164": "+13175550155"}
+    blocked, invite = {"phone_e164": "+13175550155"}, {"email": "x@example.com", "role": "viewer"}
     await http.post("/api/blocklist", json=blocked)
     await http.post(f"/api/calls/{call}/tags", json={"tag": "vip"})
     made = {
@@ -250,12 +251,11 @@ async def belongings(edge: Edge) -> dict[str, str]:
         "blocklist": blocked["phone_e164"],
         "api-keys": (await http.get("/api/api-keys")).json()["api_keys"][0]["id"],
         "team": (await http.get("/api/team")).json()["members"][0]["user_id"],
-        "invites": (await http.post("/api/team/invites", json={"email": "x@example.com", "role": "viewer"})).json()[
-            "id"
-        ],
+        "invites": (await http.post("/api/team/invites", json=invite)).json()["id"],
         **await contacts_of(http),
         "imports": (await http.post("/api/contacts/import", json={"csv": "phone\n1"})).json()["id"],
         **await texts_of(http),
+        **await bookings_of(http),
         **await webhook_of(http),
         **await trigger_of(http, edge.url),
         **await mcp_of(http, owner, call, db),
@@ -288,7 +288,6 @@ async def texts_of(http: httpx.AsyncClient) -> dict[str, str]:
     text = {"body": "Hi", "scheduled_at": in_a_week()}
     message = (await http.post(f"/api/sms/conversations/{thread}/messages", json=text)).json()["id"]
     campaign = {"name": "News", "twilio_number_id": number, "body_template": "Hi", "recipients": []}
-    template = {"name": "Hello", "body": "Hi"}
     await http.post("/api/sms/opt-outs", json={"contact_e164": other})
     upload = await http.post("/api/sms/uploads", content=b"%PDF-", headers={"Content-Type": "application/octet-stream"})
     return {
@@ -297,7 +296,7 @@ async def texts_of(http: httpx.AsyncClient) -> dict[str, str]:
         "messages": message,
         "scheduled": message,
         "media": "0",
-        "templates": (await http.post("/api/sms/templates", json=template)).json()["id"],
+        "templates": (await http.post("/api/sms/templates", json={"name": "Hello", "body": "Hi"})).json()["id"],
         "campaigns": (await http.post("/api/sms/campaigns", json=campaign)).json()["id"],
         "opt-outs": other,
     }

@@ -227,5 +227,15 @@ async def test_a_call_is_answered_while_the_crm_is_silent_and_its_agent_is_told_
             "direction": "inbound",
             "call_id": call_id,
         }
+        for scopes, body in (
+            (("integrations:read",), ""),
+            (("integrations:read", "contacts:read"), log["request_body"]),
+        ):
+            async with await edge.key(http, *scopes) as reader:
+                (seen,) = (await reader.get(f"/api/crm-connectors/{connector['id']}/logs?call_id={call_id}")).json()[
+                    "logs"
+                ]
+                has_answer = seen["response_body"] is not None
+                assert (seen["id"], seen["request_body"], has_answer) == (log["id"], body, bool(body))
         again = await post(edge, "/twilio/voice", {**CALL, "CallSid": "CA2"})
         assert "- name: Ada Lovelace" in await opened(edge, again.text, "CA2"), "the next call begins with it"

@@ -140,12 +140,22 @@ async def test_runs_are_listed_in_pages_with_filters_and_one_has_its_tools(edge:
     assert (execution["run_id"], execution["call_id"], execution["conversation_id"]) == (runs[0]["id"], None, None)
     (tool,) = one["tool_activity"]
     assert (tool["name"], tool["arguments"], tool["status"]) == ("ship", {"order": 3}, "lost")
+    async with await edge.key(http, "flows:read") as reader:  # the event is for `integrations:read`
+        unread = (await reader.get(f"{path}/{runs[0]['id']}")).json()
+        assert (unread["status"], unread["tool_activity"]) == ("failed", [])
+    async with await edge.key(http, "integrations:read") as reader:
+        listed = (await reader.get("/api/tool-executions", params={"tool": "ship"})).json()["executions"]
+        assert [(each["id"], each["arguments"]) for each in listed] == [(execution["id"], {"not_shown": True})]
     async with db.system() as tx:
         await event_runs.await_approval(
             tx, ids.require(Kind.RUN, runs[1]["id"]), EventRunFinish("completed", None, "It waits.")
         )
     waits = (await http.get(f"{path}/{runs[1]['id']}")).json()
     assert (waits["status"], waits["result"], waits["finished_at"]) == ("waiting_for_approval", "It waits.", None)
+    for scopes, result in ((("flows:read",), None), (("flows:read", "integrations:read"), "It waits.")):
+        async with await edge.key(http, *scopes) as reader:
+            (listed,) = (await reader.get(path, params={"status": "waiting_for_approval"})).json()["runs"]
+            assert listed["result"] == result
     for query, count in (
         ({"status": "failed"}, 1),
         ({"status": "waiting"}, 1),

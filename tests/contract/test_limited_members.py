@@ -35,6 +35,9 @@ OF_ALL = {
     "knowledge": "documents for all agents",
     "opt-outs": "one number's answer, which sending needs; the list is hidden",
     "organization": "everybody's",
+    "resources": "what can be booked, without who booked it",
+    "time-off": "when nothing can be booked, without appointments",
+    "services": "what can be booked, without who booked it",
     "tags": "a word",
     "media": "an index",
 }

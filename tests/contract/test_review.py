@@ -69,6 +69,7 @@ async def test_notes(edge: Edge) -> None:
     assert changed["body"] == "better"
     assert changed["updated_at"] is not None
     assert (await http.patch(f"{path}/{made[0]['id']}", json={"body": None})).status_code == 400
+    assert (await http.patch(f"{path}/{made[0]['id']}", json={})).json()["body"] == "better"
     assert (await http.delete(f"{path}/{made[1]['id']}")).status_code == 204
     assert (await http.patch(f"{path}/{made[1]['id']}", json={"body": "x"})).status_code == 404
     other = await edge.client("Other")

@@ -65,6 +65,7 @@ def made_up(org: UUID, table: str, column: str, type: str) -> object:
         "jsonb": "{}",
         "tsvector": "",
         "interval": timedelta(1),
+        "tstzrange": asyncpg.Range(now(), now() + timedelta(1)),
     }
     return [] if type.endswith("[]") else values[type]
 

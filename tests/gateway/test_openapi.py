@@ -69,6 +69,8 @@ def test_every_operation_has_words_errors_and_examples() -> None:
         told = operation(binding)
         assert told["summary"] and len(told["summary"]) < 140, name(binding)
         assert {"400", "401", "403", "429"} <= set(told["responses"]), name(binding)
+        if binding.verb != "GET" or binding.method.server_streaming:
+            assert "409" in told["responses"], name(binding)
         if binding.body_type is not None:
             assert "example" in told["requestBody"]["content"]["application/json"], name(binding)
 

@@ -32,6 +32,7 @@ ROWS = {
 #: The most bytes of listed fields for which the contract has no limit, or another one; 0: it is in no list.
 FIELDS = {
     "ApiKey.prefix": 20,
+    "AppointmentConflict.resolved_by": 254,
     "ApiKey.scopes": 40 * 32,
     "ApiKey.secret": 0,
     "AuditEntry.action": 60,

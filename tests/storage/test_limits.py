@@ -23,6 +23,8 @@ SEEN_BY_ALL = {
     **dict.fromkeys(("api_keys", "invites", "audit_log", "audit_seals", "emails", "tool_secrets", "erasures"), ADMINS),
     **dict.fromkeys(("number_purchases", "billing_accounts", "billing_checkouts"), ADMINS),
     **dict.fromkeys(("blocklist", "opt_outs"), RULE),
+    **dict.fromkeys(("booking_resources", "booking_services", "booking_requirements", "booking_time_off"), ORGANIZATIONS),
+    "booking_claims": "without it a time would be given twice; it has no personal data",
     "flow_versions": "read with its flow, or with the call that the agent answers",
 }  # fmt: skip
 

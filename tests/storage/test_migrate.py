@@ -288,3 +288,21 @@ async def test_the_schema_file_is_the_sum_of_the_migrations(database_url: str) -
     assert await asyncio.to_thread(schema.dump, database_url) == stored, (
         "run: python -m storage.schema > storage/schema.sql"
     )
+
+
+async def test_a_server_without_an_extension_is_refused_with_what_to_do(
+    empty_database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "EXTENSIONS", ("btree_gist", "no_such_extension"))
+    with pytest.raises(CannotMigrate, match="no extension no_such_extension"):
+        await migrate(empty_database)
+
+
+async def test_a_login_that_may_not_create_an_extension_is_refused_with_what_to_do(
+    empty_database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "EXTENSIONS", ("pg_stat_statements",))
+    bad = Migration(900, "bad", "CREATE EXTENSION pg_stat_statements")
+    monkeypatch.setattr(module, "migrations", lambda: [*migrations(), bad])
+    with pytest.raises(CannotMigrate, match="may not create the extension pg_stat_statements"):
+        await migrate(empty_database)

@@ -39,6 +39,7 @@ TOOLS = "tests/contract/test_tools_pages.py::test_the_examples_of_tools"
 HOOKS = "tests/contract/test_tools_pages.py::test_the_examples_of_hooks"
 TRIGGERS = "tests/contract/test_triggers_page.py::test_the_examples_do_what_the_page_says"
 EVENTS = "tests/contract/test_event_agents.py::test_the_examples_do_what_the_page_says"
+BOOKING = "tests/contract/test_booking_page.py::test_the_examples_do_what_the_page_says"
 KNOWLEDGE = "tests/contract/test_knowledge_page.py::test_the_examples_do_what_the_page_says"
 GRPC = "tests/contract/test_grpc_page.py::test_buf_curl_and_python"
 TEXTS = "tests/contract/test_sms_page.py::test_the_examples_answer_as_the_page_says"
@@ -71,6 +72,7 @@ RUN_BY: Mapping[str, tuple[str | None, ...]] = {
     "docs/flow-hooks.md": (HOOKS,) * 3,
     "docs/going-live.md": (None, None, None, TYPED),
     "docs/grpc.md": (GRPC,) * 3,
+    "docs/booking.md": (BOOKING,) * 8,
     "docs/knowledge.md": (KNOWLEDGE,) * 5,
     "docs/sms-api.md": (None, *(TEXTS,) * 20),
     "docs/tools.md": (TOOLS,) * 5,

@@ -2,7 +2,13 @@
 
 export type CsvCell = string | number | null | undefined;
 
-/** RFC 4180. A text that a spreadsheet would take for a formula begins with an apostrophe. */
+/**
+ * What begins a formula in a spreadsheet, wherever a cell may begin for one that splits by another delimiter: as in exports of the
+ * API (control/contacts/csvfiles.py).
+ */
+const FORMULA = /(?<![^,;|\t\r\n])(?="*[=+\-@\t\r\n\uff1d\uff0b\uff0d\uff20'])/g;
+
+/** RFC 4180. A text that a spreadsheet would take for a formula has an apostrophe before it. */
 export function toCsv(head: readonly string[], rows: readonly (readonly CsvCell[])[]): string {
   return [head, ...rows].map((row) => row.map(cell).join(",")).join("\r\n") + "\r\n";
 }
@@ -10,7 +16,7 @@ export function toCsv(head: readonly string[], rows: readonly (readonly CsvCell[
 function cell(value: CsvCell): string {
   if (value === null || value === undefined) return "";
   if (typeof value === "number") return String(value);
-  const safe = /^[=+\-@\t\r]/.test(value) ? `'${value}` : value;
+  const safe = value.replace(FORMULA, "'");
   return /[",\r\n]/.test(safe) ? `"${safe.replaceAll('"', '""')}"` : safe;
 }
 

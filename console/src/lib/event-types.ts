@@ -5,6 +5,13 @@ export type EventType = keyof webhooks;
 
 export const EVENT_TYPES = [
   "agent.run_completed",
+  "appointment.booked",
+  "appointment.canceled",
+  "appointment.conflict",
+  "appointment.moved",
+  "appointment.no_show",
+  "appointment.pending",
+  "appointment.refused",
   "approval.decided",
   "approval.requested",
   "call.completed",

@@ -60,6 +60,20 @@ def test_each_kind_that_is_sent_has_an_extension_and_is_kept() -> None:
     assert all(mediatypes.is_kept(kind) for kind in kinds)
 
 
+def test_pictures_are_kept_and_drawings_and_what_is_unknown_not() -> None:
+    kept = ("image/jpeg", "image/heic", "audio/amr", "video/3gpp", "text/x-vcard", "application/pdf")
+    refused = (
+        "image/svg+xml",
+        "image/svg",
+        "image/svg+xml-compressed",
+        "image/xml",
+        "image/wmf",
+        "text/html",
+        "model/x3d+xml",
+    )
+    assert [name for name in (*kept, *refused) if mediatypes.is_kept(name)] == list(kept)
+
+
 def test_what_is_wrong_with_a_file() -> None:
     most = PNG.ljust(mediatypes.SENT_BYTES, b"\0")
     assert mediatypes.bad_upload(most) is None

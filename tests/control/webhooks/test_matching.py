@@ -173,6 +173,16 @@ def test_a_text_makes_no_link_with_another_name() -> None:
     assert (block["type"], block["inlines"]) == ("RichTextBlock", [{"type": "TextRun", "text": title + text}])
 
 
+def test_a_text_is_one_line_as_it_is_written() -> None:
+    text = "Hi *now*\n> call.summary \u00b7 text: pay\u2028# Paid\u202e\U000e0041"
+    made = {
+        format: json.loads(bodies.body(content(json.dumps({"body": text})), format)) for format in ("slack", "discord")
+    }
+    plain = "sms.received \u00b7 body: Hi *now* > call.summary \u00b7 text: pay # Paid"
+    assert made["slack"] == {"text": plain.replace(">", "&gt;"), "mrkdwn": False}
+    assert made["discord"]["content"] == plain.replace("*", "\\*").replace(">", "\\>")
+
+
 @pytest.mark.parametrize(
     ("data", "line"),
     [

@@ -21,6 +21,8 @@ CATALOGUE = Catalogue(BINDINGS, DOCUMENT)
 UNCONFIRMED = {
     "addCallNote", "addCallTag", "addCampaignRecipients", "addContactLink", "addOptOut", "closeConversation", "createCampaign", "createContact", "createFlow",
     "createKnowledge", "createSmsTemplate", "duplicateFlow", "markConversationRead", "pauseCampaign", "reopenConversation", "updateCallNote", "updateCampaign",
+    "createBookableService", "createBookingResource", "createTimeOff", "createWait", "markAttended", "markNoShow", "updateBookableService",
+    "updateBookingResource",
     "updateContact", "updateConversation", "updateFlow", "updateKnowledge", "updateSmsTemplate", "updateVoicemail",
 }  # fmt: skip
 #: Buying, sending, launching, deleting, revoking, provisioning, billing, access, secrets, where data goes: some of each.

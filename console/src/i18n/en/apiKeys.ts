@@ -5,6 +5,7 @@ const AREAS: Record<string, string> = {
   contacts: "contacts",
   sms: "texts",
   campaigns: "campaigns",
+  bookings: "appointments",
   approvals: "approvals",
   knowledge: "knowledge",
   webhooks: "webhooks",

@@ -25,6 +25,7 @@ export default {
   ofTypes: (chosen: number, all: number) => `${chosen} of ${all}`,
   kinds: {
     agent: "Agents",
+    appointment: "Appointments",
     approval: "Approvals",
     call: "Calls",
     campaign: "Campaigns",

@@ -7,6 +7,7 @@ const AREAS: Record<string, string> = {
   contacts: "contactos",
   sms: "mensajes",
   campaigns: "campañas",
+  bookings: "citas",
   approvals: "aprobaciones",
   knowledge: "conocimiento",
   webhooks: "webhooks",

@@ -25,6 +25,7 @@ const texts: Sections["webhooks"] = {
   ofTypes: (chosen, all) => `${chosen} de ${all}`,
   kinds: {
     agent: "Agentes",
+    appointment: "Citas",
     approval: "Aprobaciones",
     call: "Llamadas",
     campaign: "Campañas",

@@ -1,5 +1,5 @@
 /** What a key may do, as it is chosen: by area, nothing, reading, or changing too. */
-export const AREAS = ["calls", "flows", "numbers", "contacts", "sms", "campaigns", "webhooks", "integrations", "team", "billing", "analytics"] as const;
+export const AREAS = ["calls", "flows", "numbers", "contacts", "sms", "campaigns", "bookings", "webhooks", "integrations", "team", "billing", "analytics"] as const;
 export type Area = (typeof AREAS)[number];
 export type Access = "none" | "read" | "write";
 export type Chosen = Partial<Record<Area, Access>>;

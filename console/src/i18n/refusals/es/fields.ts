@@ -46,6 +46,7 @@ const sentences: Refusals["sentences"] = [
   ["must be a duration in seconds such as 1.5s", "debe ser una duración en segundos, como 1.5s"],
   ["holds a number that is out of range", "contiene un número fuera de los límites"],
   ["holds a NUL character, which can't be stored", "contiene el carácter NUL, que no se puede guardar"],
+  ["has characters that people can't see", "contiene caracteres que no se ven"],
   ["a key holds a NUL character, which can't be stored", "tiene una clave con el carácter NUL, que no se puede guardar"],
   ["holds the character NUL or half of a surrogate pair, which is no text", "contiene el carácter NUL o medio carácter, lo que no es un texto"],
   ["can't be set together with {field}", "no se puede indicar junto con {field}"],

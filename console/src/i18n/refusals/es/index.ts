@@ -7,6 +7,7 @@
 import { refusalsBy, translator } from "../table";
 import agents from "./agents";
 import approvals from "./approvals";
+import bookings from "./bookings";
 import calls from "./calls";
 import campaigns from "./campaigns";
 import contacts from "./contacts";
@@ -23,6 +24,6 @@ import tools from "./tools";
 import webhooks from "./webhooks";
 import words from "./words";
 
-const sentences = [fields, patterns, schemas, requests, rights, existence, calls, approvals, numbers, texts, campaigns, contacts, agents, organization, tools, webhooks].flat();
+const sentences = [fields, patterns, schemas, requests, rights, existence, calls, bookings, approvals, numbers, texts, campaigns, contacts, agents, organization, tools, webhooks].flat();
 
 export default refusalsBy(translator({ words, sentences }));

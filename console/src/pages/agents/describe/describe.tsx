@@ -15,7 +15,7 @@ import { reasonAt } from "@/ui/schema-form/path";
 import { BLANK, type Draft, FIELDS, type FieldName, isSame, shown } from "../flow";
 import { HoursMentions } from "../hours/mentions";
 import { Lines, useHoursLines } from "../hours/words";
-import { type Line, omissionsByKind, textOfLines, transfersInWords } from "./words";
+import { type Line, languageName, membersInWords, omissionsByKind, textOfLines, transfersInWords } from "./words";
 
 export type Proposal = Schemas["ProposeFlow"];
 type Wanted = Schemas["ProposeFlowRequestInput"];
@@ -163,8 +163,9 @@ function ProposedField({ name, before, after, isTaken, onTake }: { name: FieldNa
   const t = useTexts("describe");
   const form = useTexts("agentForm");
   const lines = useLines(name);
+  const word = useWord(name);
   const isNew = shown(before) === "" || isSame(before, BLANK[name]);
-  const text = (value: unknown): string => (lines ? textOfLines(lines(value)) : shown(value));
+  const text = (value: unknown): string => (lines ? textOfLines(lines(value)) : word(value));
   return (
     <div className={isTaken ? "" : "opacity-60"}>
       <label className="mb-1 flex items-center gap-2 text-[13px] font-medium">
@@ -182,13 +183,24 @@ function useLines(name: FieldName): ((value: unknown) => Line[]) | null {
   const hours = useHoursLines();
   if (name === "business_hours_json") return hours;
   if (name === "transfer_map_json") return (value) => transfersInWords(value, form.transfers.agentTarget);
+  if (name === "turn_config_json" || name === "sms_config_json") return (value) => membersInWords(value, form.members, form.recordings);
   return null;
+}
+
+/** One value in a word, where the API's own is none for a reader. */
+function useWord(name: FieldName): (value: unknown) => string {
+  const form = useTexts("agentForm");
+  return (value) => {
+    if (typeof value === "boolean") return form.recordings[String(value)] ?? shown(value);
+    return name === "language" && typeof value === "string" ? languageName(value) : shown(value);
+  };
 }
 
 /** A value as a person reads it. */
 function Value({ name, value }: { name: FieldName; value: unknown }) {
   const form = useTexts("agentForm");
   const lines = useLines(name);
+  const word = useWord(name);
   if (lines) return <Lines lines={lines(value)} />;
   if (Array.isArray(value) && value.every((each) => typeof each === "string"))
     return (
@@ -198,5 +210,5 @@ function Value({ name, value }: { name: FieldName; value: unknown }) {
         ))}
       </ul>
     );
-  return <p className={`max-h-72 overflow-auto rounded-control bg-sunken px-3 py-2 text-[13px] whitespace-pre-wrap ${typeof value === "string" ? "" : "font-mono"}`} tabIndex={0} role="group" aria-label={form.fields[name].label}>{shown(value)}</p>;
+  return <p className={`max-h-72 overflow-auto rounded-control bg-sunken px-3 py-2 text-[13px] whitespace-pre-wrap ${typeof value === "object" ? "font-mono" : ""}`} tabIndex={0} role="group" aria-label={form.fields[name].label}>{word(value)}</p>;
 }

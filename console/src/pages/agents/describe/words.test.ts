@@ -2,7 +2,7 @@ import { afterEach, describe, expect, it } from "vitest";
 import en from "@/i18n/en/agentForm";
 import es from "@/i18n/es/agentForm";
 import { setLanguage } from "@/i18n/language";
-import { hoursInWords, omissionsByKind, textOfLines, transfersInWords } from "./words";
+import { hoursInWords, languageName, membersInWords, omissionsByKind, textOfLines, transfersInWords } from "./words";
 
 const days = { mon: "Monday", tue: "Tuesday", wed: "Wednesday", thu: "Thursday", fri: "Friday", sat: "Saturday", sun: "Sunday" };
 const dias = { mon: "Lunes", tue: "Martes", wed: "Miércoles", thu: "Jueves", fri: "Viernes", sat: "Sábado", sun: "Domingo" };
@@ -42,6 +42,28 @@ describe("transfers in words", () => {
       { label: "odd", text: "" },
     ]);
   });
+});
+
+describe("members in words", () => {
+  it("are called as in the form", () => {
+    expect(membersInWords({ interruptible: false, eagerness: "low", cut_after_ms: 350, other: "x" }, en.members, en.recordings)).toEqual([
+      { label: "Callers may interrupt", text: "No" },
+      { label: "How soon it answers", text: "Low: waits longest" },
+      { label: "Speech that interrupts (ms)", text: "350" },
+      { label: "other", text: "x" },
+    ]);
+    expect(membersInWords(7, en.members, en.recordings)).toEqual([]);
+  });
+});
+
+describe("a language", () => {
+  afterEach(() => setLanguage("en"));
+  it("has a name in the reader's language beside its tag", () => {
+    expect(languageName("es-MX")).toBe("Mexican Spanish, es-MX");
+    setLanguage("es");
+    expect(languageName("fr")).toBe("francés, fr");
+  });
+  it.each(["", "not a tag", "zz"])("is shown as it is when %j is none", (tag) => expect(languageName(tag)).toBe(tag));
 });
 
 describe("what is missing", () => {

@@ -1,7 +1,9 @@
 /** Values of an agent in words, line by line: a week, whom calls go to, and what is missing. */
 import type { Schemas } from "@/api/client";
 import { dayName, dayTime, phone, weekday } from "@/lib/format";
+import { currentLanguage } from "@/i18n/language";
 import { isObject } from "@/ui/schema-form/schema";
+import type { Words } from "@/ui/schema-form/words";
 import { DAYS, type Span, isDay, weekOf } from "../hours/hours";
 
 export interface Line {
@@ -56,6 +58,28 @@ export function transfersInWords(value: unknown, agentTarget: string): Line[] {
     const to = isObject(target) ? target["to"] : target;
     return { label, text: typeof to !== "string" ? "" : to.startsWith("+") ? phone(to) : agentTarget };
   });
+}
+
+/** An object's members, by the names that the form has for them. */
+export function membersInWords(value: unknown, words: Record<string, Words>, flags: Record<string, string>): Line[] {
+  if (!isObject(value)) return [];
+  return Object.entries(value).map(([name, member]) => ({ label: words[name]?.label ?? name, text: memberInWords(member, words, flags) }));
+}
+
+function memberInWords(value: unknown, words: Record<string, Words>, flags: Record<string, string>): string {
+  if (typeof value === "boolean") return flags[String(value)] ?? String(value);
+  if (typeof value === "string") return words[value]?.label ?? value;
+  return JSON.stringify(value);
+}
+
+/** A language by its name and its tag: "English (United States), en-US". */
+export function languageName(tag: string): string {
+  try {
+    const name = new Intl.DisplayNames([currentLanguage()], { type: "language" }).of(tag);
+    return name && name !== tag ? `${name}, ${tag}` : tag;
+  } catch {
+    return tag; // no tag that a browser knows
+  }
 }
 
 export function textOfLines(lines: readonly Line[]): string {

@@ -1,0 +1,1 @@
+"""The organization's own book: resources, services, holds and appointments."""
