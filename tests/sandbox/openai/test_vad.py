@@ -56,6 +56,7 @@ def test_a_commit_in_the_middle_of_speech_takes_its_item_id() -> None:
     buffer = InputBuffer(PCMU)
     (started,) = feed(buffer, "######")
     item_id, audio = buffer.commit()
+    assert isinstance(started, SpeechStarted)
     assert item_id == started.item_id
     assert len(audio) == 120 * 8
     assert feed(buffer, "......") == [], "the turn was taken"
