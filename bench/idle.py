@@ -190,7 +190,11 @@ async def logged(
         return {}
     log = folder / "postgres" / "postgres.log"
     begins = log.stat().st_size
-    for setting, value in (("log_line_prefix", "\x01%r\x02"), ("log_statement", "all"), ("log_parameter_max_length", 0)):
+    for setting, value in (
+        ("log_line_prefix", "\x01%r\x02"),
+        ("log_statement", "all"),
+        ("log_parameter_max_length", 0),
+    ):
         await connection.execute(f"ALTER SYSTEM SET {setting} = '{value}'")
     await connection.execute("SELECT pg_reload_conf()")
     owners = dict[int, str]()
@@ -232,7 +236,7 @@ def ports(named: Mapping[int, str]) -> dict[int, str]:
         with suppress(OSError):
             for descriptor in Path(f"/proc/{pid}/fd").iterdir():
                 with suppress(OSError):
-                    target = os.readlink(descriptor)
+                    target = str(descriptor.readlink())
                     if target.startswith("socket:["):
                         owners.setdefault(target[8:-1], name)
     found = dict[int, str]()
@@ -282,7 +286,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m bench.idle", description=__doc__)
     parser.add_argument("--seconds", type=float, default=60.0, help="how long it is measured")
     parser.add_argument("--settle", type=float, default=30.0, help="seconds before that, in which it settles")
-    parser.add_argument("--statements", type=float, default=30.0, help="seconds in which statements are logged; 0: none")
+    parser.add_argument(
+        "--statements", type=float, default=30.0, help="seconds in which statements are logged; 0: none"
+    )
     parser.add_argument("--most", type=int, default=25, help="statements in the table")
     parser.add_argument("--json", type=Path, help="also write the figures to this file")
     options = parser.parse_args(argv)

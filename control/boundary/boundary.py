@@ -1,7 +1,7 @@
 """The gRPC handlers of servicers."""
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
 from contextlib import aclosing
 from datetime import timedelta
 from functools import partial
@@ -58,8 +58,11 @@ class Boundary:
         bus: Bus,
         audit: AuditLog,
         recheck_seconds: float,
+        note: Callable[[], None] = lambda: None,
         clock: Clock = monotonic_ms,
     ) -> None:
+        #: Called when a request begins and when it ends: what it wrote may be work for the workers.
+        self._note = note
         #: The rate limits of addresses that send unknown credentials or tokens.
         self.unknown = limits.unknown
         #: The organizations' concurrency limits, for work that continues after authentication.
@@ -106,6 +109,7 @@ class Boundary:
         self, method: Method, sent: AsyncIterator[bytes], context: "aio.ServicerContext[Any, Any]"
     ) -> Message | None:
         incoming = IncomingRequest.begin(method, context, self._clock)
+        self._note()
         try:
             answer = await self._answer(incoming, sent)
         except asyncio.CancelledError:
@@ -115,6 +119,8 @@ class Boundary:
         except Exception as error:  # noqa: BLE001
             _refuse(incoming, error)
             return None
+        finally:
+            self._note()
         context.set_trailing_metadata(tuple(incoming.trailing.items()))
         incoming.end("OK")
         return answer
@@ -125,6 +131,7 @@ class Boundary:
         This is no generator: one that grpc abandons at a `yield` learns neither why nor when.
         """
         incoming = IncomingRequest.begin(method, context, self._clock)
+        self._note()
         try:
             if method.for_nodes:
                 node = self._authentication.node(incoming)

@@ -46,7 +46,7 @@ def feature(settings: ControlSettings, deps: Deps) -> Feature:
             calls_pb2.DESCRIPTOR.services_by_name["CallsService"]: CallsServicer(deps, settings, listeners, lookups),
             services["IngressService"]: IngressServicer(deps.calls_db, deps.bus, settings, lookups),
             services["MediaService"]: MediaServicer(
-                deps.calls_db, deps.bus, sessions, tools, listeners, offers, deps.stopping
+                deps.calls_db, deps.bus, sessions, tools, listeners, offers, deps.stopping, deps.hints.note
             ),
         },
         jobs={AFTER_CALL: partial(after_call, deps.db, deps.clients.writer)},

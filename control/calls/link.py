@@ -7,7 +7,7 @@ answers to commands ──▶ the bus
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Coroutine, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
@@ -67,8 +67,11 @@ class MediaServicer:
         listeners: ListenerStreams,
         offers: BrowserOffers,
         stopping: asyncio.Event,
+        note: Callable[[], None] = lambda: None,
     ) -> None:
+        """`note` is called when something happens that may be work for the workers."""
         self._db, self._bus, self._sessions, self._tools, self._stopping = db, bus, sessions, tools, stopping
+        self._note = note
         self._listeners, self._offers = listeners, offers
 
     async def OpenSession(self, request: pb.OpenSessionRequest, _: NodeContext) -> pb.OpenSessionResponse:
@@ -77,7 +80,7 @@ class MediaServicer:
 
     async def Link(self, ups: AsyncIterator[pb.LinkUp], ctx: NodeContext) -> AsyncIterator[pb.LinkDown]:
         """Serve a media process until it leaves or this process shuts down, after which it links to another."""
-        link = _Link(self._db, self._bus, self._tools.of_link(), ctx.node.name, self._offers)
+        link = _Link(self._db, self._bus, self._tools.of_link(), ctx.node.name, self._offers, self._note)
         unsubscribe = self._bus.subscribe(COMMANDS, link.command, key=link.node)
         tasks = [
             asyncio.create_task(link.read(ups), name=f"link {link.node}"),
@@ -117,6 +120,7 @@ class MediaServicer:
         # While this process shuts down, the media process links to another in a moment.
         if not self._stopping.is_set():
             await link.record_loss()
+        self._note()
         LOG.info("media link down", node=link.node)
 
 
@@ -131,8 +135,10 @@ class _StoredState:
 class _Link:
     """The traffic of a link.  Tools that run when it is lost continue, and a repeated request gets their results."""
 
-    def __init__(self, db: Db, bus: Bus, tools: ToolRuns, node: str, offers: BrowserOffers) -> None:
-        self.node, self._offers = node, offers
+    def __init__(
+        self, db: Db, bus: Bus, tools: ToolRuns, node: str, offers: BrowserOffers, note: Callable[[], None]
+    ) -> None:
+        self.node, self._offers, self._note = node, offers, note
         self.downs: asyncio.Queue[pb.LinkDown | None] = asyncio.Queue(MAX_DOWNS)
         self._db, self._bus, self._tools = db, bus, tools
         self._deltas: asyncio.Queue[pb.CallDelta] = asyncio.Queue(MAX_DELTAS)
@@ -196,6 +202,7 @@ class _Link:
                 LOG.warning("could not store reports; retrying", node=self.node, seq=batch.seq, error=repr(error)[:200])
         else:
             await reports.apply_batch(self._db, self.node, batch, self._stored.acknowledged)
+        self._note()
         self._stored.acknowledged = max(self._stored.acknowledged, batch.seq)
         self._down(pb.LinkDown(acknowledged_seq=batch.seq))
 
