@@ -30,8 +30,8 @@ CERTIFICATE_POLL_SECONDS = 3600.0
 CERTIFICATE_ANSWER_SECONDS = 10.0
 #: Seconds between looks whether jobs were left by their workers, or by their notifications.
 LEFT_JOBS_SECONDS = 1.0
-#: The longest wait of the health measure, which alarms are set on, when nothing has happened for long.
-HEALTH_NET_SECONDS = 60.0
+#: The longest wait of measures, which alarms are set on, when nothing has happened for long: a scrape a minute sees each.
+MEASURE_NET_SECONDS = 60.0
 #: Jobs that one worker runs at once.
 WORKER_TASKS = 32
 
@@ -120,8 +120,8 @@ class Worker:
             Sweep("jobs", self._sweep_jobs, self._settings.sweep_seconds),
             Sweep("left_jobs", self._announce_left, LEFT_JOBS_SECONDS, due=self._left_seconds),
             Sweep("released events", self._read_released, self._settings.sweep_seconds),
-            Sweep("measures", self._measure, self._settings.sweep_seconds),
-            Sweep("health", self._measure_database, self._settings.sweep_seconds, net_seconds=HEALTH_NET_SECONDS),
+            Sweep("measures", self._measure, self._settings.sweep_seconds, net_seconds=MEASURE_NET_SECONDS),
+            Sweep("health", self._measure_database, self._settings.sweep_seconds, net_seconds=MEASURE_NET_SECONDS),
             Sweep("certificates", self._check_certificates, CERTIFICATE_POLL_SECONDS),
         )
         return [
@@ -254,7 +254,8 @@ class Worker:
                 await self._pause(self._settings.database_retry_seconds, failures - 1)
 
     async def _run_queue(self) -> None:
-        pgqueuer = PgQueuer(AsyncpgPoolDriver(self._db.queue_pool))
+        # Without the library's scheduler, which asks every second for schedules, and there are none.
+        pgqueuer = PgQueuer(AsyncpgPoolDriver(self._db.queue_pool)).qm
         for job, handler in self._jobs.items():
             entry = pgqueuer.entrypoint(job.name, concurrency_limit=job.concurrency, on_failure="hold")
             entry(partial(self._attempt, job, handler))

@@ -24,6 +24,10 @@ from hum.settings import ControlSettings
 from hum.v1 import calls_pb2, runtime_pb2
 from storage import media_links, quarantine
 
+#: The longest wait of sweeps over live calls, however quiet it is: a silent call's processes may die without a word, and it is closed
+#: within a minute.
+LOST_NET_SECONDS = 20.0
+
 
 def feature(settings: ControlSettings, deps: Deps) -> Feature:
     """Return the feature with its parts composed."""
@@ -52,14 +56,24 @@ def feature(settings: ControlSettings, deps: Deps) -> Feature:
         jobs={AFTER_CALL: partial(after_call, deps.db, deps.clients.writer)},
         sweeps=[
             Sweep(
-                "calls", partial(ending.close_stale_calls, deps.db, settings.link_lost_seconds), settings.sweep_seconds
+                "calls",
+                partial(ending.close_stale_calls, deps.db, settings.link_lost_seconds),
+                settings.sweep_seconds,
+                net_seconds=LOST_NET_SECONDS,
             ),
             Sweep(
                 "lost_calls",
                 partial(orphans.close_orphaned_calls, deps.db, deps.clients.carrier, settings),
                 settings.sweep_seconds,
+                net_seconds=LOST_NET_SECONDS,
             ),
-            Sweep("browser_callers", browser_callers.check, settings.sweep_seconds, browser_callers.woken),
+            Sweep(
+                "browser_callers",
+                browser_callers.check,
+                settings.sweep_seconds,
+                browser_callers.woken,
+                net_seconds=LOST_NET_SECONDS,
+            ),
             Sweep("left_over_reports", prune, settings.sweep_seconds),
         ],
         channels=channels.ALL,

@@ -77,6 +77,7 @@ def feature(settings: ControlSettings, deps: Deps) -> Feature:
     retries = schedule_of().retries
     servicer = WebhooksServicer(deps.cursors, sealer, limits, WEBHOOK_DISABLE_DAYS, retries)
     keep = timedelta(days=WEBHOOK_KEEP_DAYS)
+    measure = partial(lateness.measure, deps.db)
     check = partial(check_failing, deps.db, WEBHOOK_WARN_DAYS, WEBHOOK_DISABLE_DAYS)
     return Feature(
         services={webhooks_pb2.DESCRIPTOR.services_by_name["WebhooksService"]: servicer},
@@ -92,7 +93,7 @@ def feature(settings: ControlSettings, deps: Deps) -> Feature:
         ],
         sweeps=[
             Sweep("webhooks", sender.send_due, WEBHOOK_POLL_SECONDS, sender.woken, webhook_queues.due_seconds),
-            Sweep("webhook_measures", partial(lateness.measure, deps.db), settings.sweep_seconds),
+            Sweep("webhook_measures", measure, settings.sweep_seconds, net_seconds=WEBHOOK_LATE_SECONDS),
             Sweep("webhook_health", check, settings.sweep_seconds),
             Sweep("webhook_deliveries", partial(prune, deps.db, keep), settings.retention_seconds),
         ],
