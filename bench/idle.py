@@ -37,7 +37,7 @@ PORTS_SECONDS = 2.0
 STATEMENT_CHARS = 90
 #: What each line of the log begins with: the client's port between two signs that no statement has.
 PREFIX = re.compile("^\x01[^(\x02]*\\(?(\\d*)\\)?\x02(.*)$")
-EXECUTED = re.compile(r"LOG:  (?:execute [^:]*|statement): (.*)", re.DOTALL)
+EXECUTED = re.compile(r"LOG:  (?:execute [^:]*|statement):\s(.*)", re.DOTALL)
 
 UPDATES = """
     SELECT relname, n_tup_ins AS inserted, n_tup_upd AS updated, n_tup_del AS deleted FROM pg_stat_user_tables
@@ -50,7 +50,7 @@ DATABASE = """
 
 
 @dataclass(frozen=True, slots=True)
-class Sample:
+class Counters:
     """The counters at a moment: of the database, of rows written by table, of CPU seconds by process."""
 
     at_seconds: float
@@ -108,14 +108,14 @@ def _used_seconds(pid: int) -> float:
     return 0.0
 
 
-async def sample(connection: "asyncpg.Connection[Any]", folder: Path, supervisor: int) -> Sample:
+async def sample(connection: "asyncpg.Connection[Any]", folder: Path, supervisor: int) -> Counters:
     cpu = Counter[str]()
     for pid, name in processes(folder, supervisor).items():
         cpu[name] += _used_seconds(pid)  # type: ignore[assignment]  # a counter of seconds
     database = await connection.fetchrow(DATABASE)
     rows = {row["relname"]: dict(row) for row in await connection.fetch(UPDATES)}
     assert database is not None
-    return Sample(time.monotonic(), dict(database), rows, dict(cpu))
+    return Counters(time.monotonic(), dict(database), rows, dict(cpu))
 
 
 @asynccontextmanager
@@ -152,7 +152,7 @@ async def measure(folder: Path, settle_seconds: float, seconds: float, statement
 
 
 def between(
-    before: Sample, after: Sample, statements: Mapping[str, Mapping[str, int]], statement_seconds: float
+    before: Counters, after: Counters, statements: Mapping[str, Mapping[str, int]], statement_seconds: float
 ) -> Idle:
     """Return the differences of two samples, by time."""
     seconds = after.at_seconds - before.at_seconds

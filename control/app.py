@@ -50,7 +50,7 @@ from control.notifications.feature import feature as notifications
 from control.numbers.feature import feature as numbers
 from control.optouts.feature import feature as optouts
 from control.outbound.feature import feature as outbound
-from control.pacing import ACTIVE, Activity, Hints
+from control.pacing import ACTIVE, Activity, ActivityHints
 from control.retention.feature import feature as retention
 from control.review.feature import feature as review
 from control.search.feature import feature as search
@@ -245,7 +245,7 @@ async def composed(
         web = GuardedClient.open(settings)
         stack.push_async_callback(web.close)
         bus, node_keys = _bus(settings, db, calls_db), home.node_keys(settings)
-        hints = Hints(bus)
+        hints = ActivityHints(bus)
         deps = Deps(
             db=db,
             calls_db=calls_db,

@@ -22,7 +22,7 @@ from control.clients.http import GuardedClient
 from control.clients.openai import Responder, Synthesizer, Transcriber, Writer
 from control.clients.twilio import CarrierClient, Lookups
 from control.outlook import Due
-from control.pacing import NET_SECONDS, Hints
+from control.pacing import NET_SECONDS, ActivityHints
 from control.tools import AgentTool, Approver, Registry, Source
 from hum.objects.files import Files
 from hum.secrets import Keyring
@@ -102,7 +102,7 @@ class Deps:
     #: The same database with a pool of its own, so that the carrier's webhooks and calls don't wait behind requests.
     calls_db: Db
     bus: Bus
-    hints: Hints
+    hints: ActivityHints
     boundary: Boundary
     cursors: Cursors
     clients: ExternalClients

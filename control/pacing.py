@@ -58,7 +58,7 @@ class Activity:
             self._waiting.discard(hurry)
 
 
-class Pace:
+class StepPace:
     """The pace of one step, whose shortest wait is `every_seconds` and whose longest `net_seconds`."""
 
     def __init__(
@@ -105,7 +105,7 @@ async def first_of(events: tuple[asyncio.Event, ...], seconds: float) -> None:
             wait.cancel()
 
 
-class Hints:
+class ActivityHints:
     """Control's hints to the workers that something happens."""
 
     def __init__(self, bus: Bus, clock: Clock = monotonic_ms) -> None:

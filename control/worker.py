@@ -16,7 +16,7 @@ from control import certificates, jobs, outlook, readers
 from control.base.job import Job
 from control.feature import Feature, Handler, Reader, Sweep
 from control.outlook import Outlook
-from control.pacing import Activity, Pace, first_of
+from control.pacing import Activity, StepPace, first_of
 from hum.clock import now
 from hum.observe.logs import log
 from hum.settings import WorkerSettings
@@ -203,7 +203,7 @@ class Worker:
     async def _forever(self, sweep: Sweep) -> None:
         """Repeat a step until asked to stop: at its pace, with a back-off while it fails."""
         failures, is_net, name = 0, False, sweep.name
-        pace = Pace(self._activity, sweep.every_seconds, sweep.net_seconds)
+        pace = StepPace(self._activity, sweep.every_seconds, sweep.net_seconds)
         ends = (self._stop, sweep.woken) if sweep.woken is not None else (self._stop,)
         while not self._stop.is_set():
             try:

@@ -203,11 +203,6 @@ UNANSWERED = f"""
 """
 SET_ANSWERED_BY = "UPDATE calls SET answered_by = coalesce(answered_by, $2) WHERE id = $1 RETURNING answered_by"
 CALLER_TRANSCRIPT = "SELECT string_agg(text, ' ' ORDER BY seq) FROM call_turns WHERE call_id = $1 AND role = 'caller'"
-DUE_SECONDS = """
-    SELECT extract(epoch FROM min(greatest(o.due_at, coalesce(t.waits_until, '-infinity'))) - now())::float8
-      FROM outbound_calls o LEFT JOIN outbound_turns t ON t.org_id = o.org_id
-     WHERE o.due_at IS NOT NULL AND greatest(o.due_at, coalesce(t.waits_until, '-infinity')) > now()
-"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -502,9 +497,3 @@ async def set_answered_by(tx: Tx, call: UUID, word: str) -> str | None:
 async def transcript(tx: Tx, call: UUID) -> str:
     """Return the other party's transcript so far."""
     return await tx.fetchval(CALLER_TRANSCRIPT, call) or ""
-
-
-async def due_seconds(tx: Tx) -> float | None:
-    """Return the seconds until the next call that is not due yet is; None if there is none.  Runs as the system."""
-    seconds: float | None = await tx.fetchval(DUE_SECONDS)
-    return seconds

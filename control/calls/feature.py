@@ -45,6 +45,9 @@ def feature(settings: ControlSettings, deps: Deps) -> Feature:
             await quarantine.prune_reports(tx, callendings.KEEP_SET_ASIDE)
             await media_links.prune(tx, callendings.KEEP_LINKS)
 
+    every = settings.sweep_seconds
+    stale = partial(ending.close_stale_calls, deps.db, settings.link_lost_seconds)
+    orphaned = partial(orphans.close_orphaned_calls, deps.db, deps.clients.carrier, settings)
     return Feature(
         services={
             calls_pb2.DESCRIPTOR.services_by_name["CallsService"]: CallsServicer(deps, settings, listeners, lookups),
@@ -55,25 +58,9 @@ def feature(settings: ControlSettings, deps: Deps) -> Feature:
         },
         jobs={AFTER_CALL: partial(after_call, deps.db, deps.clients.writer)},
         sweeps=[
-            Sweep(
-                "calls",
-                partial(ending.close_stale_calls, deps.db, settings.link_lost_seconds),
-                settings.sweep_seconds,
-                net_seconds=LOST_NET_SECONDS,
-            ),
-            Sweep(
-                "lost_calls",
-                partial(orphans.close_orphaned_calls, deps.db, deps.clients.carrier, settings),
-                settings.sweep_seconds,
-                net_seconds=LOST_NET_SECONDS,
-            ),
-            Sweep(
-                "browser_callers",
-                browser_callers.check,
-                settings.sweep_seconds,
-                browser_callers.woken,
-                net_seconds=LOST_NET_SECONDS,
-            ),
+            Sweep("calls", stale, every, net_seconds=LOST_NET_SECONDS),
+            Sweep("lost_calls", orphaned, every, net_seconds=LOST_NET_SECONDS),
+            Sweep("browser_callers", browser_callers.check, every, browser_callers.woken, None, LOST_NET_SECONDS),
             Sweep("left_over_reports", prune, settings.sweep_seconds),
         ],
         channels=channels.ALL,

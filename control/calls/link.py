@@ -80,7 +80,7 @@ class MediaServicer:
 
     async def Link(self, ups: AsyncIterator[pb.LinkUp], ctx: NodeContext) -> AsyncIterator[pb.LinkDown]:
         """Serve a media process until it leaves or this process shuts down, after which it links to another."""
-        link = _Link(self._db, self._bus, self._tools.of_link(), ctx.node.name, self._offers, self._note)
+        link = _Link(self._db, self._bus, self._tools.of_link(), ctx.node.name, self._offers)
         unsubscribe = self._bus.subscribe(COMMANDS, link.command, key=link.node)
         tasks = [
             asyncio.create_task(link.read(ups), name=f"link {link.node}"),
@@ -90,6 +90,8 @@ class MediaServicer:
         LOG.info("media link up", node=link.node)
         try:
             while (down := await link.downs.get()) is not None:
+                # Most acknowledge reports, which may be work for the workers.
+                self._note()
                 yield down
             # An error of the reading task is the link's.
             if tasks[0].done():
@@ -135,10 +137,8 @@ class _StoredState:
 class _Link:
     """The traffic of a link.  Tools that run when it is lost continue, and a repeated request gets their results."""
 
-    def __init__(
-        self, db: Db, bus: Bus, tools: ToolRuns, node: str, offers: BrowserOffers, note: Callable[[], None]
-    ) -> None:
-        self.node, self._offers, self._note = node, offers, note
+    def __init__(self, db: Db, bus: Bus, tools: ToolRuns, node: str, offers: BrowserOffers) -> None:
+        self.node, self._offers = node, offers
         self.downs: asyncio.Queue[pb.LinkDown | None] = asyncio.Queue(MAX_DOWNS)
         self._db, self._bus, self._tools = db, bus, tools
         self._deltas: asyncio.Queue[pb.CallDelta] = asyncio.Queue(MAX_DELTAS)
@@ -202,7 +202,6 @@ class _Link:
                 LOG.warning("could not store reports; retrying", node=self.node, seq=batch.seq, error=repr(error)[:200])
         else:
             await reports.apply_batch(self._db, self.node, batch, self._stored.acknowledged)
-        self._note()
         self._stored.acknowledged = max(self._stored.acknowledged, batch.seq)
         self._down(pb.LinkDown(acknowledged_seq=batch.seq))
 

@@ -3,11 +3,11 @@ import os
 import pytest
 
 from bench import idle
-from bench.idle import Sample
+from bench.idle import Counters
 
 LOG = """\
 \x01127.0.0.1(4001)\x02LOG:  statement: BEGIN
-\x01127.0.0.1(4001)\x02LOG:  execute __asyncpg_stmt_3__: 
+\x01127.0.0.1(4001)\x02LOG:  execute __asyncpg_stmt_3__:
 \tSELECT id FROM messages
 \t WHERE lane = 1 AND kind = 'a'
 \x01127.0.0.1(4002)\x02LOG:  statement: BEGIN
@@ -26,8 +26,10 @@ def test_statements_are_counted_by_process() -> None:
 
 def test_figures_are_differences_by_time() -> None:
     rows = {"inserted": 0, "updated": 10, "deleted": 0}
-    before = Sample(0.0, {"transactions": 100, "wal_bytes": 0, "page_images": 0}, {"a": rows, "b": rows}, {"worker": 1})
-    after = Sample(
+    before = Counters(
+        0.0, {"transactions": 100, "wal_bytes": 0, "page_images": 0}, {"a": rows, "b": rows}, {"worker": 1}
+    )
+    after = Counters(
         30.0,
         {"transactions": 160, "wal_bytes": 5_000, "page_images": 1},
         {"a": {**rows, "updated": 25}, "b": rows},

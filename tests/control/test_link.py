@@ -35,7 +35,7 @@ class FakeTools:
 
 @pytest.fixture
 def link() -> _Link:
-    return _Link(None, FakeBus(), FakeTools(), "m", None, lambda: None)  # type: ignore[arg-type]
+    return _Link(None, FakeBus(), FakeTools(), "m", None)  # type: ignore[arg-type]
 
 
 async def ups(*each: pb.LinkUp) -> AsyncIterator[pb.LinkUp]:

@@ -308,7 +308,7 @@ async def test_a_call_that_was_never_joined_and_that_nobody_knows_has_failed(des
 async def test_a_link_ends_whose_reports_the_database_has_lost(desk: Desk) -> None:
     links = list[_Link]()
     for _ in range(2):
-        link = _Link(desk.db, None, None, "media-1", None, lambda: None)  # type: ignore[arg-type]
+        link = _Link(desk.db, None, None, "media-1", None)  # type: ignore[arg-type]
         links.append(link)
         await link._begin_link(runtime_pb2.NodeState(beat_ms=2_000))
         down = link.downs.get_nowait()

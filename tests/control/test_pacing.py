@@ -5,12 +5,12 @@ import asyncio
 import pytest
 
 from control.outlook import Outlook
-from control.pacing import ACTIVE, HINT_MS, JITTER, NET_SECONDS, SHARE, Activity, Hints, Pace
+from control.pacing import ACTIVE, HINT_MS, JITTER, NET_SECONDS, SHARE, Activity, ActivityHints, StepPace
 from storage.db import Db
 from tests.support.waits import until
 
 
-class Clock:
+class MovedClock:
     """Milliseconds, which pass when the test says so."""
 
     def __init__(self) -> None:
@@ -39,21 +39,21 @@ class HintedBus:
 def test_a_step_waits_a_share_of_the_quiet_time(
     every_seconds: float, quiet_seconds: float, waits_seconds: float
 ) -> None:
-    clock = Clock()
+    clock = MovedClock()
     activity = Activity(clock)
-    pace = Pace(activity, every_seconds, chance=lambda: 0.0)
+    pace = StepPace(activity, every_seconds, chance=lambda: 0.0)
     clock.ms += quiet_seconds * 1000
     assert pace.wait_seconds() == pytest.approx(waits_seconds)
-    jittered = Pace(activity, every_seconds, chance=lambda: 1.0).wait_seconds()
+    jittered = StepPace(activity, every_seconds, chance=lambda: 1.0).wait_seconds()
     assert jittered == pytest.approx(max(every_seconds, min(NET_SECONDS, SHARE * quiet_seconds) * (1 - JITTER)))
     activity.note()
     assert pace.wait_seconds() == every_seconds
 
 
 async def test_what_happens_ends_a_long_wait() -> None:
-    clock = Clock()
+    clock = MovedClock()
     activity, stop = Activity(clock), asyncio.Event()
-    pace = Pace(activity, 0.01, chance=lambda: 0.5)
+    pace = StepPace(activity, 0.01, chance=lambda: 0.5)
     clock.ms += 3_600_000
     resting = asyncio.create_task(pace.rest(stop))
     await until(lambda: bool(activity._waiting))
@@ -68,12 +68,12 @@ async def test_what_happens_ends_a_long_wait() -> None:
     assert await resting is False
 
     clock.ms += 200
-    assert await Pace(activity, 0.001, chance=lambda: 0.5).rest(asyncio.Event()) is True, "only the net"
+    assert await StepPace(activity, 0.001, chance=lambda: 0.5).rest(asyncio.Event()) is True, "only the net"
 
 
 async def test_control_hints_once_a_second() -> None:
-    clock, bus = Clock(), HintedBus()
-    hints = Hints(bus, clock)  # type: ignore[arg-type]
+    clock, bus = MovedClock(), HintedBus()
+    hints = ActivityHints(bus, clock)  # type: ignore[arg-type]
     for _ in range(50):
         hints.note()
         await asyncio.sleep(0)
@@ -85,7 +85,7 @@ async def test_control_hints_once_a_second() -> None:
 
 
 async def test_an_idle_worker_sees_what_no_hint_told_of(database_url: str) -> None:
-    clock = Clock()
+    clock = MovedClock()
     activity, db = Activity(clock), await Db.open(database_url, size=1)
     outlook = Outlook(db, activity, [])
     await outlook.look()
@@ -100,7 +100,7 @@ async def test_an_idle_worker_sees_what_no_hint_told_of(database_url: str) -> No
 
 
 async def test_a_due_time_is_kept(database_url: str) -> None:
-    clock = Clock()
+    clock = MovedClock()
     activity, db = Activity(clock), await Db.open(database_url, size=1)
 
     async def due(_: object) -> float:
