@@ -51,6 +51,7 @@ from control.notifications.feature import feature as notifications
 from control.numbers.feature import feature as numbers
 from control.optouts.feature import feature as optouts
 from control.outbound.feature import feature as outbound
+from control.pacing import ACTIVE, Activity, ActivityHints
 from control.retention.feature import feature as retention
 from control.review.feature import feature as review
 from control.search.feature import feature as search
@@ -246,10 +247,12 @@ async def composed(
         web = GuardedClient.open(settings)
         stack.push_async_callback(web.close)
         bus, node_keys = _bus(settings, db, calls_db), home.node_keys(settings)
+        hints = ActivityHints(bus)
         deps = Deps(
             db=db,
             calls_db=calls_db,
             bus=bus,
+            hints=hints,
             boundary=Boundary(
                 db,
                 node_keys,
@@ -261,6 +264,7 @@ async def composed(
                 bus=bus,
                 audit=AuditLog(append_request, append_read),
                 recheck_seconds=settings.recheck_seconds,
+                note=hints.note,
             ),
             cursors=Cursors(node_keys[0]),
             clients=clients or await _external_clients(settings, stack),
@@ -347,12 +351,14 @@ async def build_worker(
 ) -> AsyncIterator[Worker]:
     """Yield a worker that is ready to run."""
     async with composed(settings, database_url, clients) as (deps, bus, features):
+        activity = Activity()
         wakes = {channel: wake for feature in features for channel, wake in feature.wakes.items()}
+        wakes[ACTIVE] = lambda _: activity.note()
         bus.begin(list(wakes))
         for channel, wake in wakes.items():
             bus.subscribe(channel, wake)
         try:
-            yield Worker(deps.db, settings, features)
+            yield Worker(deps.db, settings, features, activity)
         finally:
             await bus.stop()
 

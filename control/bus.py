@@ -37,6 +37,8 @@ class BusChannel(Generic[T]):
     encode: Callable[[T], str]
     #: The key of a message, if the channel has keys.  A listener of such a channel subscribes to one key.
     key: Callable[[T], str] | None = None
+    #: Whether its listeners are also woken periodically, and not only after a connection was lost.
+    is_polled: bool = True
 
 
 def of_messages(name: str, kind: type[M], key: Callable[[M], str] | None = None) -> BusChannel[M]:
@@ -134,9 +136,14 @@ class Listeners:
             self._deliver(address, None)
 
     async def wake_periodically(self) -> None:
-        """Call each listener with None every `poll_seconds`, spread over that time, since each reads the database."""
+        """Call the listeners of polled channels with None every `poll_seconds`, spread over that time: each reads the database."""
         while True:
-            listeners = [(address, listener) for address, group in self._listening.items() for listener in group]
+            listeners = [
+                (address, listener)
+                for address, group in self._listening.items()
+                if self._channels[address[0]].is_polled
+                for listener in group
+            ]
             for address, listener in listeners:
                 await asyncio.sleep(self._poll_seconds / len(listeners))
                 if listener in self._listening.get(address, ()):

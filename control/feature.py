@@ -21,6 +21,8 @@ from control.clients.embeddings import Embedder
 from control.clients.http import GuardedClient
 from control.clients.openai import Responder, Synthesizer, Transcriber, Writer
 from control.clients.twilio import CarrierClient, Lookups
+from control.outlook import Due
+from control.pacing import NET_SECONDS, ActivityHints
 from control.tools import AgentTool, Approver, Registry, Source
 from hum.objects.files import Files
 from hum.secrets import Keyring
@@ -33,13 +35,20 @@ Handler = Callable[[UUID, UUID], Awaitable[object]]
 
 @dataclass(frozen=True, slots=True)
 class Sweep:
-    """A step that every worker repeats: idempotent, and safe to run concurrently."""
+    """A step that every worker repeats: idempotent, and safe to run concurrently.
+
+    It returns how many rows it found, where it knows.
+    """
 
     name: str
     step: Callable[[], Awaitable[object]]
     every_seconds: float
     #: Set to run the step at once; the step clears it.
     woken: asyncio.Event | None = None
+    #: Tells when the next of its rows is due, if hints of what people and others do don't.
+    due: Due | None = None
+    #: Seconds between runs when nothing has happened for long.
+    net_seconds: float = NET_SECONDS
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +102,7 @@ class Deps:
     #: The same database with a pool of its own, so that the carrier's webhooks and calls don't wait behind requests.
     calls_db: Db
     bus: Bus
+    hints: ActivityHints
     boundary: Boundary
     cursors: Cursors
     clients: ExternalClients

@@ -38,6 +38,11 @@ async def admit(tx: Tx, job: Job, org: UUID, excluded: int | None = None) -> Non
     await _queue(tx, job, org, await jobs.unpark(tx, job.name, org, job.per_organization, excluded))
 
 
+async def wake(tx: Tx) -> None:
+    """Have all workers look at the queue once this transaction is committed."""
+    await notify(tx, db_settings().channel, _notification())
+
+
 async def _queue(tx: Tx, job: Job, org: UUID, rows: Sequence[UUID]) -> None:
     if rows:
         count = len(rows)
@@ -47,7 +52,7 @@ async def _queue(tx: Tx, job: Job, org: UUID, rows: Sequence[UUID]) -> None:
             [job.priority] * count,
             headers=[{"organization": str(org)}] * count,
         )
-        await notify(tx, db_settings().channel, _notification())
+        await wake(tx)
 
 
 def _notification() -> str:

@@ -115,7 +115,9 @@ async def _read_shared(tx: Tx, reader: Reader, batch: int) -> list[Event]:
             last[org] = event.xid, event.id
         else:
             backlogs.setdefault(org, last[org])
-    await events.advance(tx, reader.name, *read.end)
+    # An idle reader writes nothing.
+    if read.end != position:
+        await events.advance(tx, reader.name, *read.end)
     remaining = max(SHARE, batch - len(rows) if read.is_all else 0)
     return rows + await _read_backlogs(tx, reader, backlogs, read.end, remaining)
 

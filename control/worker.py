@@ -1,7 +1,7 @@
 """`hum worker`, which runs queued jobs, periodic sweeps and outbox readers.  Any number of workers may run."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from datetime import timedelta
 from functools import partial
 from uuid import UUID
@@ -12,20 +12,26 @@ from pgqueuer.domain.errors import RetryRequested
 from pgqueuer.domain.models import Job as QueuedJob
 from prometheus_client import Counter, Gauge
 
-from control import certificates, jobs, readers
+from control import certificates, jobs, outlook, readers
 from control.base.job import Job
 from control.feature import Feature, Handler, Reader, Sweep
+from control.outlook import Outlook
+from control.pacing import Activity, StepPace, first_of
 from hum.clock import now
 from hum.observe.logs import log
 from hum.settings import WorkerSettings
-from storage import event_backlogs, events, health
+from storage import event_backlogs, events, health, quarantine
 from storage import jobs as queue
-from storage.db import BUSY, UNAVAILABLE, Db
+from storage.db import BUSY, UNAVAILABLE, Db, Tx
 
 #: Seconds between checks of the certificates of the public URLs.
 CERTIFICATE_POLL_SECONDS = 3600.0
 #: Seconds that such a check may take.
 CERTIFICATE_ANSWER_SECONDS = 10.0
+#: Seconds between looks whether jobs were left by their workers, or by their notifications.
+LEFT_JOBS_SECONDS = 1.0
+#: The longest wait of measures, which alarms are set on, when nothing has happened for long: a scrape a minute sees each.
+MEASURE_NET_SECONDS = 60.0
 #: Jobs that one worker runs at once.
 WORKER_TASKS = 32
 
@@ -49,6 +55,11 @@ REPLICATION_LAG = Gauge(
     "hum_database_replication_lag_bytes", "Bytes of the database's log that a standby has not replayed yet", ["standby"]
 )
 CLOCK_OFFSET = Gauge("hum_clock_offset_seconds", "By how much this machine's clock is ahead of the database's")
+NET_FINDS = Counter(
+    "hum_net_finds_total",
+    "Looks of a step that found work after a long wait, of which neither a hint nor a due time told",
+    ["step"],
+)
 FAILING = Gauge("hum_steps_failing", "Consecutive failures of a step, 0 after a success", ["step"])
 BATCH = 10
 MAX_DOUBLINGS = 20
@@ -59,8 +70,12 @@ LOG_BATCH = 5_000
 class Worker:
     """The jobs of all features on one queue, their sweeps and their readers."""
 
-    def __init__(self, db: Db, settings: WorkerSettings, features: Sequence[Feature]) -> None:
+    def __init__(
+        self, db: Db, settings: WorkerSettings, features: Sequence[Feature], activity: Activity | None = None
+    ) -> None:
         self._db, self._settings, self._features = db, settings, features
+        self._activity = activity or Activity()
+        self._heartbeat = timedelta(seconds=settings.job_heartbeat_seconds)
         self._jobs: dict[Job, Handler] = {job: handler for feature in features for job, handler in feature.jobs.items()}
         assert len({job.name for job in self._jobs}) == len(self._jobs), "two jobs have one name"
         self._stop = asyncio.Event()
@@ -80,7 +95,10 @@ class Worker:
     async def run(self, stop: asyncio.Event) -> None:
         """Work until asked to stop, and finish running jobs."""
         self._stop = stop
-        tasks = [asyncio.create_task(self._forever(*step), name=step[0]) for step in self._steps()]
+        steps = self._steps()
+        ahead = Outlook(self._db, self._activity, [step.due for step in steps if step.due])
+        steps.append(Sweep("outlook", ahead.look, outlook.EVERY_SECONDS, net_seconds=outlook.NET_SECONDS))
+        tasks = [asyncio.create_task(self._forever(step), name=step.name) for step in steps]
         tasks.append(asyncio.create_task(self._work(), name="queue"))
         self._tasks = tasks
         stopping = asyncio.create_task(stop.wait())
@@ -91,36 +109,57 @@ class Worker:
                 task.result()
             await tasks[-1]
         finally:
+            ahead.close()
             for task in (stopping, *tasks):
                 task.cancel()
             await asyncio.gather(stopping, *tasks, return_exceptions=True)
 
-    def _steps(self) -> list[tuple[str, Callable[[], Awaitable[object]], float, asyncio.Event | None]]:
+    def _steps(self) -> list[Sweep]:
         sweeps: list[Sweep] = [sweep for feature in self._features for sweep in feature.sweeps]
         own_sweeps = (
             Sweep("jobs", self._sweep_jobs, self._settings.sweep_seconds),
+            Sweep("left_jobs", self._announce_left, LEFT_JOBS_SECONDS, due=self._left_seconds),
             Sweep("released events", self._read_released, self._settings.sweep_seconds),
-            Sweep("measures", self._measure, self._settings.sweep_seconds),
-            Sweep("health", self._measure_database, self._settings.sweep_seconds),
+            Sweep("measures", self._measure, self._settings.sweep_seconds, net_seconds=MEASURE_NET_SECONDS),
+            Sweep("health", self._measure_database, self._settings.sweep_seconds, net_seconds=MEASURE_NET_SECONDS),
             Sweep("certificates", self._check_certificates, CERTIFICATE_POLL_SECONDS),
         )
         return [
-            *((sweep.name, sweep.step, sweep.every_seconds, sweep.woken) for sweep in (*own_sweeps, *sweeps)),
+            *own_sweeps,
+            *sweeps,
             *(
-                (reader.name, partial(self._read, reader, readers.ReadAttempts()), reader.every_seconds, None)
+                Sweep(reader.name, partial(self._read, reader, readers.ReadAttempts()), reader.every_seconds)
                 for feature in self._features
                 for reader in feature.readers
             ),
         ]
 
-    async def _read(self, reader: Reader, attempts: readers.ReadAttempts) -> None:
-        while await readers.read(self._db, reader, attempts=attempts):
-            pass
+    async def _read(self, reader: Reader, attempts: readers.ReadAttempts) -> int:
+        found = 0
+        while count := await readers.read(self._db, reader, attempts=attempts):
+            found += count
+        return found
 
-    async def _read_released(self) -> None:
-        for reader in [reader for feature in self._features for reader in feature.readers]:
+    async def _read_released(self) -> int:
+        async with self._db.system() as tx:
+            released = await quarantine.released_readers(tx)
+        found = 0
+        for reader in [reader for feature in self._features for reader in feature.readers if reader.name in released]:
             while await readers.read_released(self._db, reader):
-                pass
+                found += 1
+        return found
+
+    async def _announce_left(self) -> int:
+        """Have the workers look at the queue again, if jobs were left."""
+        ready = timedelta(seconds=LEFT_JOBS_SECONDS)
+        async with self._db.system() as tx:
+            is_left = await queue.is_left(tx, self._heartbeat, ready)
+            if is_left:
+                await jobs.wake(tx)
+        return int(is_left)
+
+    async def _left_seconds(self, tx: Tx) -> float | None:
+        return await queue.left_seconds(tx, self._heartbeat)
 
     async def _sweep_jobs(self) -> None:
         async with self._db.system() as tx:
@@ -130,10 +169,12 @@ class Worker:
             async with self._db.system() as tx:
                 pruned = await queue.prune_log(tx, KEEP_COUNTS, LOG_BATCH)
         # Jobs may stay deferred when a worker died, or after a race with a transaction that enqueued.
-        for job in self._jobs:
+        by_name = {job.name: job for job in self._jobs}
+        async with self._db.system() as tx:
+            parked = await queue.parked(tx, list(by_name))
+        for name, org in parked:
             async with self._db.system() as tx:
-                for org in await queue.parked(tx, job.name):
-                    await jobs.admit(tx, job, org)
+                await jobs.admit(tx, by_name[name], org)
 
     async def _measure(self) -> None:
         """Measure the backlogs of jobs and readers; the figures are the same in every worker."""
@@ -159,15 +200,18 @@ class Worker:
         urls = {"public_url": self._settings.public_url, "media_url": self._settings.media_url}
         await certificates.measure(urls, CERTIFICATE_ANSWER_SECONDS)
 
-    async def _forever(
-        self, name: str, step: Callable[[], Awaitable[object]], every_seconds: float, woken: asyncio.Event | None
-    ) -> None:
-        """Repeat a step until asked to stop, with a back-off while it fails."""
-        failures = 0
+    async def _forever(self, sweep: Sweep) -> None:
+        """Repeat a step until asked to stop: at its pace, with a back-off while it fails."""
+        failures, is_net, name = 0, False, sweep.name
+        pace = StepPace(self._activity, sweep.every_seconds, sweep.net_seconds)
+        ends = (self._stop, sweep.woken) if sweep.woken is not None else (self._stop,)
         while not self._stop.is_set():
             try:
-                await step()
+                found = await sweep.step()
                 failures = 0
+                if isinstance(found, int) and found > 0:
+                    self._activity.note()
+                    NET_FINDS.labels(name).inc(is_net)
             except (*UNAVAILABLE, *BUSY) as error:
                 LOG.warning("a step was postponed: database unavailable or busy", step=name, error=repr(error)[:200])
             # The boundary of one step: the worker's other steps go on, and this one is repeated.
@@ -176,18 +220,16 @@ class Worker:
                 FAILED.labels(name).inc()
                 LOG.exception("a step failed", step=name, failures=failures)
             FAILING.labels(name).set(failures)
-            await self._pause(every_seconds, failures, woken if not failures else None)
+            if failures:
+                is_net = False
+                await self._pause(sweep.every_seconds, failures)
+            else:
+                is_net = await pace.rest(*ends)
 
-    async def _pause(self, seconds: float, failures: int, woken: asyncio.Event | None = None) -> None:
-        """Wait before the next attempt, or until woken, or asked to stop."""
+    async def _pause(self, seconds: float, failures: int) -> None:
+        """Wait before the next attempt, or until asked to stop."""
         longest = max(seconds, self._settings.step_retry_seconds)
-        waits = [asyncio.create_task(event.wait()) for event in (self._stop, woken) if event is not None]
-        try:
-            timeout = min(seconds * 2 ** min(failures, MAX_DOUBLINGS), longest)
-            await asyncio.wait(waits, timeout=timeout, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            for wait in waits:
-                wait.cancel()
+        await first_of((self._stop,), min(seconds * 2 ** min(failures, MAX_DOUBLINGS), longest))
 
     # The queue.
 
@@ -212,7 +254,8 @@ class Worker:
                 await self._pause(self._settings.database_retry_seconds, failures - 1)
 
     async def _run_queue(self) -> None:
-        pgqueuer = PgQueuer(AsyncpgPoolDriver(self._db.queue_pool))
+        # Without the library's scheduler, which asks every second for schedules, and there are none.
+        pgqueuer = PgQueuer(AsyncpgPoolDriver(self._db.queue_pool)).qm
         for job, handler in self._jobs.items():
             entry = pgqueuer.entrypoint(job.name, concurrency_limit=job.concurrency, on_failure="hold")
             entry(partial(self._attempt, job, handler))
@@ -230,6 +273,7 @@ class Worker:
 
     async def _attempt(self, job: Job, handler: Handler, queued: QueuedJob) -> None:
         """Run a job once.  A failure of the database causes a retry, and never makes the job a dead letter."""
+        self._activity.note()
         org, row = jobs.read_payload(queued.payload)
         later = timedelta(seconds=self._settings.job_retry_seconds)
         try:
@@ -243,6 +287,7 @@ class Worker:
             raise RetryRequested(delay=later, reason=type(error).__name__) from error
         finally:
             await self._admit(job, org, queued.id)
+            self._activity.note()
 
     async def _admit(self, job: Job, org: UUID, ended: int) -> None:
         """Enqueue the organization's next deferred job; if this fails, the sweep does it later."""

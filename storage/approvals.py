@@ -111,6 +111,9 @@ AFTER = f"""
 IS_MORE = """
     SELECT EXISTS (SELECT FROM approvals WHERE org_id = (SELECT hum.org_id()) AND changed_xid >= $1::text::xid8)
 """
+DUE_SECONDS = """
+    SELECT extract(epoch FROM min(expires_at) - now())::float8 FROM approvals WHERE expires_at > now() AND state = 'pending'
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -319,3 +322,9 @@ def _read(row: dict[str, object]) -> ApprovalRow:
         times=times,  # type: ignore[arg-type]
         **row,  # type: ignore[arg-type]
     )
+
+
+async def due_seconds(tx: Tx) -> float | None:
+    """Return the seconds until the next approval expires; None if there is none.  Runs as the system."""
+    seconds: float | None = await tx.fetchval(DUE_SECONDS)
+    return seconds

@@ -115,6 +115,9 @@ PACE = """
                           ELSE p.next_at END
 """
 DELETE_PACE = "DELETE FROM campaign_paces WHERE campaign_id = $1"
+DUE_SECONDS = """
+    SELECT extract(epoch FROM min(look_at) - now())::float8 FROM campaigns WHERE look_at > now()
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -310,3 +313,9 @@ async def block_pace(tx: Tx, id: UUID) -> None:
 
 async def clear_pace(tx: Tx, id: UUID) -> None:
     await tx.execute(DELETE_PACE, id)
+
+
+async def due_seconds(tx: Tx) -> float | None:
+    """Return the seconds until the next campaign that is not due yet is; None if there is none.  Runs as the system."""
+    seconds: float | None = await tx.fetchval(DUE_SECONDS)
+    return seconds

@@ -107,6 +107,11 @@ CONVERSATION = """
                            FROM messages WHERE conversation_id = t.id) m
      WHERE t.id = $1
 """
+DUE_SECONDS = """
+    SELECT extract(epoch FROM min(greatest(s.due_at, coalesce(c.rests_until, '-infinity'))) - now())::float8
+      FROM crm_syncs s JOIN crm_connectors c ON c.id = s.connector_id
+     WHERE s.state = 'pending' AND c.enabled AND greatest(s.due_at, coalesce(c.rests_until, '-infinity')) > now()
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,3 +217,9 @@ async def call(tx: Tx, id: UUID) -> CallFacts | None:
 async def conversation(tx: Tx, id: UUID) -> ConversationFacts | None:
     row = await tx.fetchrow(CONVERSATION, id)
     return ConversationFacts(**row) if row else None
+
+
+async def due_seconds(tx: Tx) -> float | None:
+    """Return the seconds until the next sync that is not due yet is; None if there is none.  Runs as the system."""
+    seconds: float | None = await tx.fetchval(DUE_SECONDS)
+    return seconds

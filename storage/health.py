@@ -16,6 +16,11 @@ STANDBYS = """
      LIMIT 100
 """
 CLOCK = "SELECT extract(epoch FROM clock_timestamp())::float8"
+# A sequence is ahead of what is committed: who sees it move looks again soon.
+WRITTEN = """
+    SELECT coalesce(pg_sequence_last_value('events_places'::regclass), 0) AS events,
+           coalesce(pg_sequence_last_value('pgqueuer_id_seq'::regclass), 0) AS jobs
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,3 +38,10 @@ async def clock_seconds(tx: Tx) -> float:
     """Return the database's clock, in Unix time."""
     seconds: float = await tx.fetchval(CLOCK)
     return seconds
+
+
+async def written(tx: Tx) -> tuple[int, int]:
+    """Return two numbers that grow with each event and each job.  Runs as the system."""
+    row = await tx.fetchrow(WRITTEN)
+    assert row is not None
+    return row["events"], row["jobs"]

@@ -96,6 +96,9 @@ WAKE = """
      WHERE id IN (SELECT id FROM conversations WHERE snoozed_until <= now() ORDER BY snoozed_until LIMIT $1
                      FOR UPDATE SKIP LOCKED)
 """
+SNOOZE_SECONDS = """
+    SELECT extract(epoch FROM min(snoozed_until) - now())::float8 FROM conversations WHERE snoozed_until > now()
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -240,3 +243,9 @@ async def resume_ai(tx: Tx, id: UUID) -> None:
 async def end_snoozes(tx: Tx, limit: int) -> int:
     """End expired snoozes; return how many.  Runs as the system."""
     return int((await tx.execute(WAKE, limit)).rpartition(" ")[2])
+
+
+async def snooze_seconds(tx: Tx) -> float | None:
+    """Return the seconds until the next snooze is over; None if there is none.  Runs as the system."""
+    seconds: float | None = await tx.fetchval(SNOOZE_SECONDS)
+    return seconds

@@ -54,7 +54,15 @@ WAITING_SECONDS = """
 """
 COUNT_DEAD_LETTERS = "SELECT count(*) FROM pgqueuer WHERE status = 'failed'"
 IS_PARKED = "SELECT EXISTS (SELECT FROM parked_jobs WHERE job = $1 AND org_id = $2)"
-PARKED = "SELECT DISTINCT org_id FROM parked_jobs WHERE job = $1"
+PARKED = "SELECT DISTINCT job, org_id FROM parked_jobs WHERE job = ANY ($1::text[])"
+# A worker that has died says no more of its jobs; a job that is ready was announced, unless the notification was lost.
+IS_LEFT = """
+    SELECT EXISTS (SELECT FROM pgqueuer WHERE status = 'picked' AND heartbeat < now() - $1::interval)
+        OR EXISTS (SELECT FROM pgqueuer WHERE status = 'queued' AND execute_after < now() - $2::interval)
+"""
+LEFT_SECONDS = """
+    SELECT extract(epoch FROM min(heartbeat) + $1::interval - now())::float8 FROM pgqueuer WHERE status = 'picked'
+"""
 
 
 async def begin(tx: Tx, job: int) -> int:
@@ -123,6 +131,17 @@ async def is_parked(tx: Tx, kind: str, org: UUID) -> bool:
     return bool(await tx.fetchval(IS_PARKED, kind, org))
 
 
-async def parked(tx: Tx, kind: str) -> list[UUID]:
-    """Return the organizations that have parked jobs of a kind.  Runs as the system."""
-    return [row["org_id"] for row in await tx.fetch(PARKED, kind)]
+async def parked(tx: Tx, kinds: Sequence[str]) -> list[tuple[str, UUID]]:
+    """Return the kinds of jobs that are parked, each with its organizations.  Runs as the system."""
+    return [(row["job"], row["org_id"]) for row in await tx.fetch(PARKED, list(kinds))]
+
+
+async def is_left(tx: Tx, silent: timedelta, ready: timedelta) -> bool:
+    """Return whether a job's worker was `silent` for so long, or a job was ready for so long.  Runs as the system."""
+    return bool(await tx.fetchval(IS_LEFT, silent, ready))
+
+
+async def left_seconds(tx: Tx, silent: timedelta) -> float | None:
+    """Return the seconds until the first running job's worker will have been silent for so long.  Runs as the system."""
+    seconds: float | None = await tx.fetchval(LEFT_SECONDS, silent)
+    return seconds

@@ -132,6 +132,9 @@ DELETE_OLD = """
     DELETE FROM emails
      WHERE id IN (SELECT id FROM emails WHERE created_at < now() - $1::interval ORDER BY created_at LIMIT 1000)
 """
+DUE_SECONDS = """
+    SELECT extract(epoch FROM min(due_at) - now())::float8 FROM notices WHERE due_at > now() AND email_id IS NULL
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -351,3 +354,9 @@ async def prune(tx: Tx, stale: timedelta, give_up: timedelta, keep: timedelta) -
     await tx.execute(DELETE_STALE, stale)
     await tx.execute(GIVE_UP, give_up)
     await tx.execute(DELETE_OLD, keep)
+
+
+async def due_seconds(tx: Tx) -> float | None:
+    """Return the seconds until the next notice that is not due yet is; None if there is none.  Runs as the system."""
+    seconds: float | None = await tx.fetchval(DUE_SECONDS)
+    return seconds

@@ -18,6 +18,11 @@ FREE_AT = """
      WHERE org_id = $1 AND to_e164 = $2 AND status <> 'not_placed' AND started_at > now() - interval '1 day'
      ORDER BY started_at DESC OFFSET $3 LIMIT 1
 """
+DUE_SECONDS = """
+    SELECT extract(epoch FROM min(greatest(o.due_at, coalesce(t.waits_until, '-infinity'))) - now())::float8
+      FROM outbound_calls o LEFT JOIN outbound_turns t ON t.org_id = o.org_id
+     WHERE o.due_at IS NOT NULL AND greatest(o.due_at, coalesce(t.waits_until, '-infinity')) > now()
+"""
 
 
 async def counts(tx: Tx, to_e164: str) -> tuple[int, int]:
@@ -35,3 +40,9 @@ async def free_at(tx: Tx, org: UUID, to_e164: str, a_day: int) -> datetime | Non
     """
     at: datetime | None = await tx.fetchval(FREE_AT, org, to_e164, max(a_day, 1) - 1)
     return at
+
+
+async def due_seconds(tx: Tx) -> float | None:
+    """Return the seconds until the next call that is not due yet is; None if there is none.  Runs as the system."""
+    seconds: float | None = await tx.fetchval(DUE_SECONDS)
+    return seconds

@@ -37,6 +37,7 @@ ADD_EVENT = """
 RELEASE_EVENT = """
     UPDATE events_set_aside SET released_at = now() WHERE reader = $1 AND event_id = $2 AND released_at IS NULL
 """
+RELEASED = "SELECT DISTINCT reader FROM events_set_aside WHERE released_at IS NOT NULL"
 CLAIM_EVENT = """
     DELETE FROM events_set_aside s
      WHERE (s.reader, s.event_id) = (SELECT reader, event_id FROM events_set_aside
@@ -87,6 +88,11 @@ async def add_event(tx: Tx, reader: str, event: int, reason: str) -> None:
 async def release_event(tx: Tx, reader: str, event: int) -> bool:
     """Let the reader handle an event again; return False if it is not in quarantine."""
     return bool(await tx.execute(RELEASE_EVENT, reader, event) == "UPDATE 1")
+
+
+async def released_readers(tx: Tx) -> list[str]:
+    """Return the readers for which events are released."""
+    return [row["reader"] for row in await tx.fetch(RELEASED)]
 
 
 async def claim_event(tx: Tx, reader: str) -> int | None:

@@ -165,6 +165,13 @@ WAITING = f"""{_due_numbers}
                AS due_at
           FROM found f WHERE f.number_e164 IS NOT NULL) oldest
 """
+DUE_SECONDS = """
+    SELECT extract(epoch FROM least(
+               (SELECT min(due_at) FROM messages WHERE due_at > now()),
+               (SELECT min(next_at) FROM text_paces WHERE next_at > now()),
+               (SELECT min(next_at) FROM campaign_paces WHERE next_at > now() AND next_at < now() + interval '1 year')
+           ) - now())::float8
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -300,3 +307,9 @@ async def waiting_seconds(tx: Tx) -> float:
 
 def _head(row: "object") -> HeadRow:
     return HeadRow(**{name: row[name] for name in _HEAD}, rules=RulesRow(**{name: row[name] for name in _RULES}))  # type: ignore[index]
+
+
+async def due_seconds(tx: Tx) -> float | None:
+    """Return the seconds until the next text that is not due yet is, or a pace allows one; None if there is none.  Runs as the system."""
+    seconds: float | None = await tx.fetchval(DUE_SECONDS)
+    return seconds

@@ -132,6 +132,9 @@ PAGE_UNKNOWN = largerows.page(
     ["body", "media"],
     "id DESC",
 )
+RETRY_SECONDS = """
+    SELECT extract(epoch FROM min(retry_at) - now())::float8 FROM message_attempts WHERE retry_at > now()
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -360,3 +363,9 @@ async def count_unknown(tx: Tx) -> int:
 async def page_unknown(tx: Tx, before: UUID | None, limit: int) -> list[MessageRow]:
     """Return the tenant's messages with status `unknown`, newest first."""
     return [messages.read(row) for row in await tx.fetch(PAGE_UNKNOWN, before, limit)]
+
+
+async def retry_seconds(tx: Tx) -> float | None:
+    """Return the seconds until the next attempt that is not due yet is; None if there is none.  Runs as the system."""
+    seconds: float | None = await tx.fetchval(RETRY_SECONDS)
+    return seconds

@@ -156,6 +156,9 @@ PAGE = largerows.page(
 
 #: A turn's facts about the contact.
 CONTACT = ("name", "phone", "company", "tags", "notes", "attributes")
+DUE_SECONDS = """
+    SELECT extract(epoch FROM min(turn_due_at) - now())::float8 FROM conversations WHERE turn_due_at > now()
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -427,3 +430,9 @@ async def page(tx: Tx, conversation: UUID, before: UUID | None, limit: int) -> l
 def _row(row: dict[str, Any]) -> TextRunRow:
     end = TextRunFinish(**{name: row.pop(name) for name in TextRunFinish.__slots__})
     return TextRunRow(end=end, **row)
+
+
+async def due_seconds(tx: Tx) -> float | None:
+    """Return the seconds until the next turn that is not due yet is; None if there is none.  Runs as the system."""
+    seconds: float | None = await tx.fetchval(DUE_SECONDS)
+    return seconds

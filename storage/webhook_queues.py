@@ -161,6 +161,9 @@ OLDEST = """
             LIMIT 1) d
      WHERE q.next_at IS NOT NULL AND d.due_at <= now()
 """
+DUE_SECONDS = """
+    SELECT extract(epoch FROM min(next_at) - now())::float8 FROM webhook_queues WHERE next_at > now()
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -308,3 +311,9 @@ async def late_seconds(tx: Tx) -> float:
 async def oldest_seconds(tx: Tx) -> float:
     """Return the age of the oldest due delivery, whether our senders or its receiver delay it."""
     return await tx.fetchval(OLDEST) or 0.0
+
+
+async def due_seconds(tx: Tx) -> float | None:
+    """Return the seconds until the next webhook that is not due yet is; None if there is none.  Runs as the system."""
+    seconds: float | None = await tx.fetchval(DUE_SECONDS)
+    return seconds

@@ -11,6 +11,7 @@ from control.livecall.channels import ANSWERS
 from control.livecall.commands import Commands
 from hum.settings import ControlSettings
 from hum.v1 import approvals_pb2
+from storage import approvals
 
 
 def feature(settings: ControlSettings, deps: Deps) -> Feature:
@@ -22,7 +23,7 @@ def feature(settings: ControlSettings, deps: Deps) -> Feature:
         },
         jobs={summaries.WORK: executor.execute},
         sweeps=[
-            Sweep("approvals", executor.close_overdue, settings.approval_look_seconds),
+            Sweep("approvals", executor.close_overdue, settings.approval_look_seconds, due=approvals.due_seconds),
             Sweep("approvals_stalled", executor.requeue_stalled, settings.approval_look_seconds),
             Sweep("approvals_old", executor.prune, settings.sweep_seconds),
         ],

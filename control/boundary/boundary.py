@@ -1,8 +1,9 @@
 """The gRPC handlers of servicers."""
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
 from contextlib import aclosing
+from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
 from typing import Any
@@ -42,6 +43,18 @@ MESSAGES_AT_ONCE = 4
 MAX_QUERY_BYTES = 64 << 10
 
 
+@dataclass(frozen=True, slots=True)
+class _Requests:
+    """The beginnings of requests; `note` is called then, and when one ends: what it wrote may be work for the workers."""
+
+    clock: Clock
+    note: Callable[[], None]
+
+    def begin(self, method: Method, context: "aio.ServicerContext[Any, Any]") -> IncomingRequest:
+        self.note()
+        return IncomingRequest.begin(method, context, self.clock)
+
+
 class Boundary:
     """Authentication, idempotency, the servicers and the audit log, composed."""
 
@@ -58,6 +71,7 @@ class Boundary:
         bus: Bus,
         audit: AuditLog,
         recheck_seconds: float,
+        note: Callable[[], None] = lambda: None,
         clock: Clock = monotonic_ms,
     ) -> None:
         #: The rate limits of addresses that send unknown credentials or tokens.
@@ -68,7 +82,7 @@ class Boundary:
         self._authentication, self._streams = Authentication(db, node_keys, limits, concurrency, clock), streams
         self._open_streams = OpenStreams(self._authentication, bus, recheck_seconds, clock)
         self._db, self._idempotency = db, Idempotency(db, keep_keys, lease)
-        self._audit, self._clock = audit, clock
+        self._audit, self._requests = audit, _Requests(clock, note)
 
     def handlers(self, services: Mapping[ServiceDescriptor, object]) -> list[grpc.GenericRpcHandler]:
         """Return the handlers of these servicers."""
@@ -105,7 +119,7 @@ class Boundary:
     async def _unary(
         self, method: Method, sent: AsyncIterator[bytes], context: "aio.ServicerContext[Any, Any]"
     ) -> Message | None:
-        incoming = IncomingRequest.begin(method, context, self._clock)
+        incoming = self._requests.begin(method, context)
         try:
             answer = await self._answer(incoming, sent)
         except asyncio.CancelledError:
@@ -115,6 +129,8 @@ class Boundary:
         except Exception as error:  # noqa: BLE001
             _refuse(incoming, error)
             return None
+        finally:
+            self._requests.note()
         context.set_trailing_metadata(tuple(incoming.trailing.items()))
         incoming.end("OK")
         return answer
@@ -124,7 +140,7 @@ class Boundary:
 
         This is no generator: one that grpc abandons at a `yield` learns neither why nor when.
         """
-        incoming = IncomingRequest.begin(method, context, self._clock)
+        incoming = self._requests.begin(method, context)
         try:
             if method.for_nodes:
                 node = self._authentication.node(incoming)

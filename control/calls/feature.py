@@ -24,6 +24,10 @@ from hum.settings import ControlSettings
 from hum.v1 import calls_pb2, runtime_pb2
 from storage import media_links, quarantine
 
+#: The longest wait of sweeps over live calls, however quiet it is: a silent call's processes may die without a word, and it is closed
+#: within a minute.
+LOST_NET_SECONDS = 20.0
+
 
 def feature(settings: ControlSettings, deps: Deps) -> Feature:
     """Return the feature with its parts composed."""
@@ -41,25 +45,22 @@ def feature(settings: ControlSettings, deps: Deps) -> Feature:
             await quarantine.prune_reports(tx, callendings.KEEP_SET_ASIDE)
             await media_links.prune(tx, callendings.KEEP_LINKS)
 
+    every = settings.sweep_seconds
+    stale = partial(ending.close_stale_calls, deps.db, settings.link_lost_seconds)
+    orphaned = partial(orphans.close_orphaned_calls, deps.db, deps.clients.carrier, settings)
     return Feature(
         services={
             calls_pb2.DESCRIPTOR.services_by_name["CallsService"]: CallsServicer(deps, settings, listeners, lookups),
             services["IngressService"]: IngressServicer(deps.calls_db, deps.bus, settings, lookups),
             services["MediaService"]: MediaServicer(
-                deps.calls_db, deps.bus, sessions, tools, listeners, offers, deps.stopping
+                deps.calls_db, deps.bus, sessions, tools, listeners, offers, deps.stopping, deps.hints.note
             ),
         },
         jobs={AFTER_CALL: partial(after_call, deps.db, deps.clients.writer)},
         sweeps=[
-            Sweep(
-                "calls", partial(ending.close_stale_calls, deps.db, settings.link_lost_seconds), settings.sweep_seconds
-            ),
-            Sweep(
-                "lost_calls",
-                partial(orphans.close_orphaned_calls, deps.db, deps.clients.carrier, settings),
-                settings.sweep_seconds,
-            ),
-            Sweep("browser_callers", browser_callers.check, settings.sweep_seconds, browser_callers.woken),
+            Sweep("calls", stale, every, net_seconds=LOST_NET_SECONDS),
+            Sweep("lost_calls", orphaned, every, net_seconds=LOST_NET_SECONDS),
+            Sweep("browser_callers", browser_callers.check, every, browser_callers.woken, None, LOST_NET_SECONDS),
             Sweep("left_over_reports", prune, settings.sweep_seconds),
         ],
         channels=channels.ALL,

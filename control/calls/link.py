@@ -7,7 +7,7 @@ answers to commands ──▶ the bus
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Coroutine, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
@@ -67,8 +67,11 @@ class MediaServicer:
         listeners: ListenerStreams,
         offers: BrowserOffers,
         stopping: asyncio.Event,
+        note: Callable[[], None] = lambda: None,
     ) -> None:
+        """`note` is called when something happens that may be work for the workers."""
         self._db, self._bus, self._sessions, self._tools, self._stopping = db, bus, sessions, tools, stopping
+        self._note = note
         self._listeners, self._offers = listeners, offers
 
     async def OpenSession(self, request: pb.OpenSessionRequest, _: NodeContext) -> pb.OpenSessionResponse:
@@ -87,6 +90,8 @@ class MediaServicer:
         LOG.info("media link up", node=link.node)
         try:
             while (down := await link.downs.get()) is not None:
+                # Most acknowledge reports, which may be work for the workers.
+                self._note()
                 yield down
             # An error of the reading task is the link's.
             if tasks[0].done():
@@ -117,6 +122,7 @@ class MediaServicer:
         # While this process shuts down, the media process links to another in a moment.
         if not self._stopping.is_set():
             await link.record_loss()
+        self._note()
         LOG.info("media link down", node=link.node)
 
 

@@ -10,6 +10,7 @@ from control.texts.paces import Paces
 from control.usage.pricefiles import load
 from hum.settings import ControlSettings
 from hum.v1 import campaigns_pb2
+from storage import campaigns
 
 #: Seconds between polls for texts of campaigns to write.
 CAMPAIGN_SECONDS = 0.5
@@ -34,5 +35,5 @@ def feature(settings: ControlSettings, deps: Deps) -> Feature:
     servicer = CampaignServicer(deps.cursors, limits, paces, partial(load, settings.prices))
     return Feature(
         services={campaigns_pb2.DESCRIPTOR.services_by_name["CampaignService"]: servicer},
-        sweeps=[Sweep("campaigns", dispatcher.dispatch, CAMPAIGN_SECONDS)],
+        sweeps=[Sweep("campaigns", dispatcher.dispatch, CAMPAIGN_SECONDS, due=campaigns.due_seconds)],
     )

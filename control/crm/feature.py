@@ -9,6 +9,7 @@ from control.crm.usecases import Connectors
 from control.feature import Deps, Feature, Reader, Sweep
 from hum.settings import ControlSettings
 from hum.v1 import crm_pb2
+from storage import crm_syncs
 from storage.events import ReaderStart
 
 #: Seconds between polls for reports to CRM connectors.
@@ -25,7 +26,7 @@ def feature(settings: ControlSettings, deps: Deps) -> Feature:
         services={crm_pb2.DESCRIPTOR.services_by_name["CrmConnectorsService"]: servicer},
         jobs={connectorwire.SYNC: syncing.sync},
         sweeps=[
-            Sweep("crm_syncs", syncing.enqueue_due, CRM_POLL_SECONDS),
+            Sweep("crm_syncs", syncing.enqueue_due, CRM_POLL_SECONDS, due=crm_syncs.due_seconds),
             Sweep("crm_old", syncing.prune, settings.sweep_seconds),
         ],
         readers=[Reader("crm", ReaderStart.NOW, TYPES, syncing.schedule, CRM_POLL_SECONDS, shares=True)],

@@ -14,7 +14,7 @@ from control.texts.sender import TextSender
 from hum.process import home
 from hum.settings import ControlSettings
 from hum.v1 import sms_delivery_pb2
-from storage import sends
+from storage import sends, text_attempts
 
 #: Texts that one worker asks the carrier to send at once.
 TEXT_WIDTH = 64
@@ -32,7 +32,7 @@ TEXT_RECONCILE_DAYS = 3.0
 FILES_PATH = "/twilio/sms/files/"
 
 #: A text of this number is due; notified by the transaction that wrote it.
-DUE = BusChannel(sends.CHANNEL, str, str)
+DUE = BusChannel(sends.CHANNEL, str, str, is_polled=False)
 
 
 def feature(settings: ControlSettings, deps: Deps) -> Feature:
@@ -56,9 +56,9 @@ def feature(settings: ControlSettings, deps: Deps) -> Feature:
     return Feature(
         services={service: SmsDeliveryServicer(deps.cursors)},
         sweeps=[
-            Sweep("texts", sender.send_due, settings.text_seconds, sender.woken),
+            Sweep("texts", sender.send_due, settings.text_seconds, sender.woken, sends.due_seconds),
             Sweep("text_attempts", lookups.look_up_unconfirmed_texts, settings.sweep_seconds),
-            Sweep("text_retries", lookups.retry_due, settings.sweep_seconds),
+            Sweep("text_retries", lookups.retry_due, settings.sweep_seconds, due=text_attempts.retry_seconds),
             Sweep("text_statuses", lookups.reconcile, settings.sweep_seconds),
         ],
         wakes={DUE: sender.wake},

@@ -54,8 +54,8 @@ class McpServing:
 
     # --- reading a server's tools ---------------------------------------------------------------------------------
 
-    async def refresh_due(self) -> None:
-        """Read the tools of the servers that are due."""
+    async def refresh_due(self) -> int:
+        """Read the tools of the servers that are due; return how many."""
         async with self._db.system() as tx:
             due = await mcp.due(tx, timedelta(seconds=MCP_REFRESH_SECONDS), now(), BATCH)
         # A server whose reading fails does not end the others' readings.
@@ -67,6 +67,7 @@ class McpServing:
                 errors.append(result)
         if errors:
             raise ExceptionGroup("could not read the tools of MCP servers", errors)
+        return len(due)
 
     async def _refresh_due(self, org: UUID, id: UUID) -> None:
         try:

@@ -56,7 +56,7 @@ def feature(settings: ControlSettings, deps: Deps) -> Feature:
         services={service: NotificationsServicer(deps.cursors, is_on=server is not None)},
         jobs={noticekinds.SEND: mailer.deliver},
         sweeps=[
-            Sweep("notifications", notifier.compose, settings.notification_seconds),
+            Sweep("notifications", notifier.compose, settings.notification_seconds, due=notifications.due_seconds),
             Sweep("old_notifications", prune, settings.sweep_seconds),
         ],
         readers=[

@@ -11,6 +11,7 @@ from control.outbound.orders import Orders
 from control.outbound.servicer import OutboundServicer
 from hum.settings import ControlSettings
 from hum.v1 import outbound_pb2, runtime_pb2
+from storage import outbound_limits
 
 #: An organization's live calls at which no further one is placed for it.
 OUTBOUND_LIVE = 100
@@ -58,7 +59,7 @@ def feature(settings: ControlSettings, deps: Deps) -> Feature:
             ),
         },
         sweeps=[
-            Sweep("outbound_calls", dialler.place_due, OUTBOUND_SECONDS),
+            Sweep("outbound_calls", dialler.place_due, OUTBOUND_SECONDS, due=outbound_limits.due_seconds),
             Sweep("outbound_attempts", dialler.look_up_unconfirmed_attempts, settings.sweep_seconds),
         ],
     )

@@ -15,6 +15,7 @@ from control.textagent.turndecision import TurnLimits
 from control.textagent.turns import Turns
 from hum.settings import ControlSettings
 from hum.v1 import text_runs_pb2
+from storage import text_runs
 
 #: Seconds that the AI may take for one answer to a text, tools included.
 TEXT_TURN_SECONDS = 60.0
@@ -49,7 +50,7 @@ def feature(settings: ControlSettings, deps: Deps) -> Feature:
     return Feature(
         services={text_runs_pb2.DESCRIPTOR.services_by_name["TextRunsService"]: TextRunsServicer(deps.cursors)},
         jobs={turndecision.TURN: turns.turn},
-        sweeps=[Sweep("text_turns", turns.start_due, settings.text_turn_look_seconds)],
+        sweeps=[Sweep("text_turns", turns.start_due, settings.text_turn_look_seconds, due=text_runs.due_seconds)],
         tools=[
             *TextTools(deps.db, tool_ms, settings.text_reply_segments).all(),
             *stop_texting(deps.db, tool_ms),

@@ -10,6 +10,7 @@ from control.texts.servicer import SmsServicer
 from control.texts.template_servicer import SmsTemplatesServicer
 from hum.settings import ControlSettings
 from hum.v1 import runtime_pb2, sms_pb2, sms_templates_pb2
+from storage import inbox
 from storage.events import ReaderStart
 
 #: Seconds between polls for conversations whose snooze is over.
@@ -42,5 +43,5 @@ def feature(settings: ControlSettings, deps: Deps) -> Feature:
                 shares=True,
             )
         ],
-        sweeps=[Sweep("snoozed_conversations", partial(wake, deps.db), WAKE_SECONDS)],
+        sweeps=[Sweep("snoozed_conversations", partial(wake, deps.db), WAKE_SECONDS, due=inbox.snooze_seconds)],
     )

@@ -50,9 +50,10 @@ class TextSender:
             self._notified.add(number_e164)
         self.woken.set()
 
-    async def send_due(self) -> None:
-        """Send the due texts, and those that become due meanwhile."""
+    async def send_due(self) -> int:
+        """Send the due texts, and those that become due meanwhile; return for how many numbers some were due."""
         polled_ms: float | None = None
+        found = 0
         try:
             while True:
                 self.woken.clear()
@@ -61,10 +62,11 @@ class TextSender:
                     polled_ms = monotonic_ms()
                     async with self._db.system() as tx:
                         numbers |= set(await sends.numbers(tx, self._limits.poll_seconds, MOST_NUMBERS))
+                found += len(numbers)
                 for number in numbers:
                     self._begin_line(number)
                 if not self._lines:
-                    return
+                    return found
                 with suppress(TimeoutError):
                     await asyncio.wait_for(self.woken.wait(), self._limits.poll_seconds)
         finally:

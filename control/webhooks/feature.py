@@ -19,7 +19,7 @@ from control.webhooks.usecases import WebhookLimits, check_failing, prune
 from hum.contract import eventtypes
 from hum.settings import ControlSettings
 from hum.v1 import webhooks_pb2
-from storage import webhook_deliveries
+from storage import webhook_deliveries, webhook_queues
 from storage.events import ReaderStart
 from storage.webhook_queues import DeadBackOff
 
@@ -67,7 +67,7 @@ WEBHOOK_LATE_SECONDS = 60.0
 WEBHOOK_ANSWER_KB_BURST, WEBHOOK_ANSWER_KB_PER_SECOND = 16_000, 16.0
 
 #: Notified by the transaction that makes a delivery due.
-DUE = BusChannel(webhook_deliveries.CHANNEL, str, str)
+DUE = BusChannel(webhook_deliveries.CHANNEL, str, str, is_polled=False)
 
 
 def feature(settings: ControlSettings, deps: Deps) -> Feature:
@@ -77,6 +77,7 @@ def feature(settings: ControlSettings, deps: Deps) -> Feature:
     retries = schedule_of().retries
     servicer = WebhooksServicer(deps.cursors, sealer, limits, WEBHOOK_DISABLE_DAYS, retries)
     keep = timedelta(days=WEBHOOK_KEEP_DAYS)
+    measure = partial(lateness.measure, deps.db)
     check = partial(check_failing, deps.db, WEBHOOK_WARN_DAYS, WEBHOOK_DISABLE_DAYS)
     return Feature(
         services={webhooks_pb2.DESCRIPTOR.services_by_name["WebhooksService"]: servicer},
@@ -91,8 +92,8 @@ def feature(settings: ControlSettings, deps: Deps) -> Feature:
             )
         ],
         sweeps=[
-            Sweep("webhooks", sender.send_due, WEBHOOK_POLL_SECONDS, sender.woken),
-            Sweep("webhook_measures", partial(lateness.measure, deps.db), settings.sweep_seconds),
+            Sweep("webhooks", sender.send_due, WEBHOOK_POLL_SECONDS, sender.woken, webhook_queues.due_seconds),
+            Sweep("webhook_measures", measure, settings.sweep_seconds, net_seconds=WEBHOOK_LATE_SECONDS),
             Sweep("webhook_health", check, settings.sweep_seconds),
             Sweep("webhook_deliveries", partial(prune, deps.db, keep), settings.retention_seconds),
         ],

@@ -99,13 +99,15 @@ class WebhookSender:
         """Wake the sender: a delivery is due."""
         self.woken.set()
 
-    async def send_due(self) -> None:
-        """Send the due deliveries, and those that become due meanwhile."""
+    async def send_due(self) -> int:
+        """Send the due deliveries, and those that become due meanwhile; return how many."""
+        found = 0
         try:
             while True:
                 self.woken.clear()
                 began_ms = monotonic_ms()
                 batch = await self._claim()
+                found += len(batch)
                 if batch:
                     await self._poster.at_step("claimed")
                 for claimed, is_dead in batch:
@@ -116,7 +118,7 @@ class WebhookSender:
                     # The claim skips webhooks that the recorder has locked.
                     await self._recorder.rest()
                     if not self.woken.is_set():
-                        return
+                        return found
                 with suppress(TimeoutError):
                     await asyncio.wait_for(self.woken.wait(), self._limits.poll_seconds)
                 await asyncio.sleep(max(0.0, self._limits.batch_seconds - (monotonic_ms() - began_ms) / 1000))

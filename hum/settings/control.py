@@ -235,7 +235,9 @@ class WorkerSettings(DatabaseSettings):
     prices: str = setting(
         "HUM_PRICES", "", "file with your prices of what calls and texts use; where it has none, list prices count"
     )
-    worker_idle_seconds: float = constant(1.0, "seconds between polls of an idle worker", gt=0)
+    worker_idle_seconds: float = constant(
+        30.0, "seconds between polls of the queue by an idle worker, which new jobs' notifications wake", gt=0
+    )
     step_retry_seconds: float = constant(
         60.0,
         "longest wait, in seconds, before a failing sweep or reader is retried; the wait doubles with each failure",
