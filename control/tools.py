@@ -23,6 +23,7 @@ from hum.json import schemas as jsonschemas
 from hum.json.storable import dumped
 from hum.observe.logs import log
 from hum.v1.runtime_pb2 import RECORDING_SWITCH_UNSPECIFIED, RecordingSwitch
+from hum.visibletext import visible
 from storage.db import BUSY, UNAVAILABLE, Tx
 
 LOG = log(__name__)
@@ -403,8 +404,14 @@ def check(text: str, schema: Schema) -> tuple[Mapping[str, Any], list[str]]:
 
 
 def bounded(result: Result) -> Result:
-    """Return the result, with its output cut and marked if it is too long for the model and the record."""
-    encoded = dumped(result.output).encode()
+    """Return the result as the model and the record get it: without invisible characters, and cut and marked if it is too long.
+
+    A server's or a caller's words may hide instructions in them, which a person who reads the record would not see.
+    """
+    text = dumped(result.output)
+    if (seen := visible(text)) != text:
+        result, text = replace(result, output=json.loads(seen)), seen
+    encoded = text.encode()
     if len(encoded) <= MAX_OUTPUT_BYTES:
         return result
     return replace(result, output={"cut": True, "text": encoded[:MAX_OUTPUT_BYTES].decode(errors="ignore")})

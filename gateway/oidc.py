@@ -18,7 +18,7 @@ from joserfc import jwt
 from joserfc.errors import InvalidKeyIdError, JoseError, MissingKeyError
 from joserfc.jwk import KeySet
 
-from hum import answers
+from hum import answers, visibletext
 from hum.answers import BadAnswer
 from hum.clock import Clock, monotonic_ms
 from hum.settings import GatewaySettings
@@ -250,7 +250,7 @@ def _identity(issuer: str, claims: Mapping[str, Any]) -> Identity:
         subject=subject,
         email=email,
         email_verified=claims.get("email_verified") in (True, "true"),
-        name=name[:MAX_NAME_CHARS],
+        name=visibletext.line(name[:MAX_NAME_CHARS]),
     )
 
 

@@ -25,10 +25,12 @@ import aiohttp
 from aiohttp.abc import AbstractResolver, ResolveResult
 
 from control.base import egress
-from control.base.egress import METHODS, Address, EgressError, EgressTarget, Policy, Reason
+from control.base.egress import METHODS, EgressError, EgressTarget, Policy, Reason
 from control.clients.hostlookups import HostLookup, HostLookups, system_lookup
 from control.clients.shares import Shares
+from hum import publicaddress
 from hum.clock import monotonic_ms
+from hum.publicaddress import Address
 from hum.settings import EgressSettings
 
 #: Connections to customers' URLs of this process at once.
@@ -331,7 +333,7 @@ class _Resolver(AbstractResolver):
             texts = await self._lookups.addresses(_ORGANIZATION.get(), host, port)
         except (OSError, UnicodeError) as error:
             raise EgressError(Reason.DNS, f"The host {host} can't be resolved.") from error
-        addresses = [address for text in texts if (address := egress.parse_address(text)) is not None]
+        addresses = [address for text in texts if (address := publicaddress.parse_address(text)) is not None]
         if not addresses or len(addresses) < len(texts):
             raise EgressError(Reason.DNS, f"The host {host} has no usable address.")
         _require(self._policy, self._scheme, port, addresses)
@@ -344,7 +346,7 @@ class _Resolver(AbstractResolver):
                 proto=0,
                 flags=socket.AI_NUMERICHOST,
             )
-            for address in map(egress.plain, addresses)
+            for address in map(publicaddress.plain, addresses)
         ]
 
     async def close(self) -> None:
@@ -359,7 +361,7 @@ class _SocketFactory:
 
     def __call__(self, info: Any) -> socket.socket:
         family, type, proto, _, peer = info
-        address = egress.parse_address(peer[0])
+        address = publicaddress.parse_address(peer[0])
         if address is None:
             raise EgressError(Reason.BLOCKED, "The URL's host has no valid IP address.")
         _require(self._policy, self._scheme, peer[1], [address])

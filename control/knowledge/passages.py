@@ -4,6 +4,8 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+from hum import visibletext
+
 #: The size of a passage: a few paragraphs to answer from; five are little enough for a model on the phone to read.
 PASSAGE_CHARS = 1000
 MOST_HEADING_CHARS = 200
@@ -57,7 +59,7 @@ def split(blocks: Iterable[Block], most_chars: int = PASSAGE_CHARS) -> list[Pass
 
 
 def _clean(text: str) -> str:
-    lines = (re.sub(r"[^\S\n]+", " ", line).strip() for line in text.replace("\0", "\ufffd").splitlines())
+    lines = (visibletext.line(line) for line in text.replace("\0", "\ufffd").splitlines())
     return "\n".join(line for line in lines if line)
 
 

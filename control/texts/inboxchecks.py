@@ -7,6 +7,7 @@ from uuid import UUID
 from control.base import egress, phone
 from control.mms import mediatypes
 from hum.contract.errors import FieldError
+from hum.publicaddress import is_public
 
 #: The limit of a text's scheduled time, of a snooze, and of a text's expiry after its time.
 FURTHEST = timedelta(days=366)
@@ -78,7 +79,7 @@ def bad_media_url(url: str) -> str | None:
         return "must begin with https://"
     if target.port not in egress.PORTS:
         return "is not allowed: its port must be that of https"
-    if target.address is not None and not egress.is_public(target.address):
+    if target.address is not None and not is_public(target.address):
         return "is not allowed: it leads to an address that is not public"
     return None
 

@@ -28,8 +28,10 @@ from hum.visibletext import is_visible
 
 #: RFC 5321, without its quoted forms.
 EMAIL = re.compile(r"[^\s\x00-\x1f\x7f<>()\[\],;:\\\"]+")
-#: How the patterns of names and tags begin, which are one line of any alphabet.
+#: How the patterns of names and tags begin, which are one line of any alphabet.  Clients' other names, which have a longest
+#: length alone, are lines as well.
 LINES = (r"^\S(", r"^[^\s")
+NAMES = frozenset({"name", "friendly_name", "caller_name", "label"})
 WELL_KNOWN = "google.protobuf"
 _NUL = "holds a NUL character, which can't be stored"
 
@@ -189,7 +191,7 @@ def _checks(descriptor: Descriptor) -> Mapping[int, tuple[Check, ...]]:
             format = options[options_pb2.format]
             checks[field.number] = (
                 _bad_text,
-                *((_bad_line,) if _rules(field).pattern.startswith(LINES) else ()),
+                *((_bad_line,) if _is_line(field) else ()),
                 *((schemas.bad_json,) if options[options_pb2.raw_json] else ()),
                 *((FORMATS[format],) if format else ()),
             )
@@ -233,6 +235,11 @@ def _bad_value(field: FieldDescriptor, path: str, value: Any, by_schemas: bool) 
 def _rules(field: FieldDescriptor) -> Any:
     rules = field.GetOptions().Extensions[validate_pb2.field]
     return rules.repeated.items.string if field.is_repeated else rules.string
+
+
+def _is_line(field: FieldDescriptor) -> bool:
+    rules = _rules(field)
+    return rules.pattern.startswith(LINES) or (field.name in NAMES and rules.max_len > 0)
 
 
 def _bad_line(text: str) -> str | None:

@@ -16,7 +16,7 @@ class BrowserSettings(Common):
         "HUM_ICE_SERVERS",
         "",
         "servers through which browsers reach a machine that has no address of its own for them: `stun:host:port`, "
-        "`turn:user:password@host:port`, comma-separated; unset: none, and addresses in offers are ignored",
+        "`turn:user:password@host:port`, comma-separated; unset: none, and addresses in offers are ignored; set: public ones are tried",
     )
     browser_calls: int = constant(12, "calls from browsers that one process, which has one core, carries", ge=1)
     browser_waiting: int = constant(6, "how many of these may be connecting at once; further offers are refused", ge=1)

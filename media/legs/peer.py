@@ -2,7 +2,8 @@
 
 No other module imports aiortc.  An offer must have exactly one section, of audio, with Opus.  The answer reveals no address of
 this machine but the one that the operator set.  The addresses in an offer are ignored unless there are ICE servers: the browser
-reaches us at our own address, and a caller must not be able to make us send packets to an address of their choice.
+reaches us at our own address, and a caller must not be able to make us send packets to an address of their choice.  With ICE
+servers, those on the public internet are tried, and none inside the operator's network.
 """
 
 import asyncio
@@ -32,6 +33,7 @@ from aiortc.rtp import RtpPacket
 from av.packet import Packet
 
 from hum.observe.logs import log
+from hum.publicaddress import is_public, parse_address
 from media.legs.opus import WIDE_HZ
 
 LOG = log(__name__)
@@ -39,7 +41,7 @@ CONSENT_FAILURES = 5
 ANSWER_SECONDS = 0.5  # aioice's, for an unrepeated check
 #: A documentation address (RFC 5737): connecting a UDP socket to it finds our outgoing address without sending a packet.
 FAR_AWAY = ("192.0.2.1", 9)
-_CANDIDATE = re.compile(r"^a=(?:candidate:|end-of-candidates).*\r?\n", re.MULTILINE)
+_CANDIDATE = re.compile(r"^a=(?:candidate:(?P<fields>.*)|end-of-candidates.*)\r?\n", re.MULTILINE)
 _MEDIA = re.compile(r"^m=(\S+)", re.MULTILINE)
 _SERVER = re.compile(
     r"(?P<scheme>stun|turn|turns):(?:(?P<user>[^:@]+):(?P<password>[^@]+)@)?(?P<at>[^@?]+(?:\?transport=(?:udp|tcp))?)"
@@ -171,8 +173,7 @@ class Peer:
         offer = "\r\n".join(offer.splitlines()) + "\r\n"
         if _MEDIA.findall(offer) != ["audio"]:
             raise BadOffer("it must have one section, of audio")
-        if not self._ice.servers:
-            offer = _CANDIDATE.sub("", offer)
+        offer = tried(offer, bool(self._ice.servers))
         transceiver = self._connection.addTransceiver(self._agent_track, direction="sendrecv")
         opus = [entry for entry in RTCRtpSender.getCapabilities("audio").codecs if entry.mimeType == "audio/opus"]
         transceiver.setCodecPreferences(opus)
@@ -243,6 +244,20 @@ class Peer:
         """
         transports = (entry.receiver.transport.transport for entry in self._connection.getTransceivers())
         return self._connection.connectionState == "failed" or any(entry.state == "failed" for entry in transports)
+
+
+def tried(offer: str, has_servers: bool) -> str:
+    """Return an offer with those of its addresses to which packets may be sent: public ones, if there are ICE servers.
+
+    A candidate with a name in place of its address goes too: it would have to be looked up (RFC 8839 5.1).
+    """
+
+    def kept(candidate: re.Match[str]) -> str:
+        fields = (candidate["fields"] or "").split()
+        address = parse_address(fields[4]) if len(fields) > 4 else None
+        return candidate[0] if has_servers and address is not None and is_public(address) else ""
+
+    return _CANDIDATE.sub(kept, offer)
 
 
 def shown(answer: str, ice: Ice) -> str:

@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from control.base import egress
-from control.base.egress import EgressError, Policy, Reason, check_headers, is_public, parse_url
+from control.base.egress import EgressError, Policy, Reason, check_headers, parse_url
+from hum import publicaddress
+from hum.publicaddress import is_public
 
 BLOCKED = """
     0.0.0.0 0.1.2.3 10.0.0.1 10.255.255.255 100.64.0.1 100.127.255.255 127.0.0.1 127.255.255.254 169.254.0.1
@@ -51,9 +52,9 @@ def test_ipv4_in_other_clothes_is_no_more_public_than_itself(address: object) ->
 @given(st.ip_addresses())
 def test_nothing_is_public_that_python_calls_private(address: object) -> None:
     """Python's own list differs from version to version: ours is never looser."""
-    one = egress.plain(ip_address(str(address)))
+    one = publicaddress.plain(ip_address(str(address)))
     if one.is_private or one.is_loopback or one.is_link_local or one.is_multicast or one.is_reserved:
-        assert not is_public(one) or one in egress.NAT64
+        assert not is_public(one) or one in publicaddress.NAT64
 
 
 def test_one_bad_address_is_enough() -> None:

@@ -53,6 +53,16 @@ def tool(run: Run | None, **changes: Any) -> AgentTool:
     return AgentTool(**(known | changes))
 
 
+async def test_the_model_gets_what_people_see_alone() -> None:
+    """A server's answer may hide instructions, also in the names of its members."""
+
+    async def run(context: ToolContext, arguments: Mapping[str, Any]) -> Result:
+        return Result({"a\u200bb": ["x\U000e0041y", "two\nlines", 'a "quote" \\ \u202e'], "n": 1})
+
+    made = await answer(tool(run))
+    assert made.output == {"ab": ["xy", "two\nlines", 'a "quote" \\ '], "n": 1}
+
+
 async def answer(made: AgentTool, arguments: str = '{"n": 1}') -> Result:
     registry = Registry()
     registry.add([made])

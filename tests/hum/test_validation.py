@@ -1,18 +1,19 @@
 """Validation walks messages, lists and maps at every depth, and names what is wrong by its path."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 from google.api import field_behavior_pb2
 from google.protobuf import descriptor_pool, field_mask_pb2, message_factory
 from google.protobuf.descriptor import FieldDescriptor
+from google.protobuf.message import Message
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from hum.contract import eventtypes, services, validation
 from hum.json import names
-from hum.v1 import options_pb2, validate_pb2
+from hum.v1 import flows_pb2, identity_pb2, numbers_pb2, options_pb2, validate_pb2
 from tests.hum.everything import KIND, add, add_map, build, file
 from tests.support.examples import examples
 
@@ -57,6 +58,24 @@ Update: Any = __import__("google.protobuf.message_factory", fromlist=["GetMessag
 
 def found(request: Any) -> dict[str, str]:
     return {each.field: each.reason for each in validation.check(request)}
+
+
+@pytest.mark.parametrize(
+    ("make", "path"),
+    [
+        (lambda name: flows_pb2.CreateFlowRequest(flow=flows_pb2.Flow(name=name)), "flow.name"),
+        (lambda name: identity_pb2.OnboardOrganizationRequest(name=name), "name"),
+        (lambda name: identity_pb2.CreateApiKeyRequest(api_key=identity_pb2.ApiKey(name=name)), "api_key.name"),
+        (
+            lambda name: numbers_pb2.UpdateNumberRequest(number=numbers_pb2.Number(friendly_name=name)),
+            "number.friendly_name",
+        ),
+    ],
+)
+def test_a_name_has_what_people_see_alone(make: Callable[[str], Message], path: str) -> None:
+    for hidden in ("Ada\u200b", "Ada\U000e0041", "Ada\u202e", "Ada\nLovelace"):
+        assert found(make(hidden)).get(path) == "has characters that people can't see"
+    assert path not in found(make("Zoë's 牙医 🦷"))
 
 
 def test_a_good_request_is_good() -> None:

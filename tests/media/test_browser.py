@@ -16,7 +16,7 @@ from hum.v1 import calls_pb2
 from hum.v1 import runtime_pb2 as pb
 from media import app, peers
 from media.core.audio import to_linear
-from media.legs.peer import Ice, ice_servers, shown
+from media.legs.peer import Ice, ice_servers, shown, tried
 from media.peers import Place, giving_way
 from tests.media.audio import tone
 from tests.media.browsers import Caller, loudest_hz, offer_of, wide_voice
@@ -313,6 +313,29 @@ async def test_addresses_in_an_offer_get_no_packet(
             with pytest.raises(BlockingIOError):
                 victim.recv(1_500)
             await caller.close()
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "10.0.0.5",
+        "127.0.0.1",
+        "169.254.169.254",
+        "::1",
+        "::ffff:192.168.1.4",
+        "fd00::1",
+        "0x7f000001",
+        "a.local",
+        "",
+        "a b",
+    ],
+)
+def test_an_offer_leads_to_no_address_inside_the_network(address: str) -> None:
+    """Also where ICE servers make the addresses of an offer matter."""
+    line = "a=candidate:1 1 udp 2130706431 {} 50000 typ host\r\n"
+    offer = f"v=0\r\n{line.format(address)}{line.format('8.8.8.8')}a=mid:0\r\n"
+    assert tried(offer, has_servers=True) == f"v=0\r\n{line.format('8.8.8.8')}a=mid:0\r\n"
+    assert tried(offer, has_servers=False) == "v=0\r\na=mid:0\r\n"
 
 
 def test_the_answer_tells_one_address() -> None:
