@@ -56,8 +56,8 @@ LIVE_CALLS = """
 OFFER = """
     UPDATE calls c
        SET token_hash = o.hash, token_expires_at = clock_timestamp() + make_interval(secs => $5),
-           offered_at = clock_timestamp(), media_url = o.url, streams_offered = o.offered
-      FROM unnest($1::uuid[], $2::bytea[], $3::text[], $4::integer[]) AS o (id, hash, url, offered)
+           offered_at = clock_timestamp() - make_interval(secs => o.late), media_url = o.url, streams_offered = o.offered
+      FROM unnest($1::uuid[], $2::bytea[], $3::text[], $4::integer[], $6::float8[]) AS o (id, hash, url, offered, late)
      WHERE c.id = o.id
 """
 
@@ -113,6 +113,8 @@ class OfferRow:
     token_hash: bytes
     url: str
     offered: int
+    #: How long the gateway has had no patience: it may have apologized since then, and this offer does not undo that.
+    late_seconds: float = 0.0
 
 
 async def lock(tx: Tx) -> None:
@@ -148,4 +150,4 @@ async def live_calls(tx: Tx, orgs: Sequence[UUID]) -> list[LiveCallsRow]:
 async def offer(tx: Tx, offers: Sequence[OfferRow], seconds: float) -> None:
     """Offer streams to calls: a stream that presents a call's token within `seconds` is this call's; earlier tokens are void."""
     columns = zip(*((row.id, row.token_hash, row.url, row.offered) for row in offers), strict=True)
-    await tx.execute(OFFER, *map(list, columns), seconds)
+    await tx.execute(OFFER, *map(list, columns), seconds, [row.late_seconds for row in offers])

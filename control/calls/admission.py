@@ -58,12 +58,14 @@ class _PendingCall:
     """A call that waits for its place.
 
     `again`: the call gets one more stream, else the stream that it was offered before.  `accepts_unknown`: the call
-    gets a place even if no process is known.  `zone`: the zone of the gateway that received the carrier's request.
+    gets a place even if no process is known.  `until_ms`: when the request's patience ends (monotonic).  `zone`: the zone of
+    the gateway that received the carrier's request.
     """
 
     call: UUID
     again: bool
     accepts_unknown: bool
+    until_ms: float
     zone: str
     answer: "asyncio.Future[StreamOffer | PlaceRefusal]" = field(
         default_factory=lambda: asyncio.get_running_loop().create_future()
@@ -96,7 +98,7 @@ class CallAdmission:
                 changed.clear()
                 left_seconds = (until_ms - monotonic_ms()) / 1000
                 result = await self._enqueue(
-                    _PendingCall(call, again, not again or left_seconds <= 0, zone or self._settings.zone)
+                    _PendingCall(call, again, not again or left_seconds <= 0, until_ms, zone or self._settings.zone)
                 )
                 if result != FULL or left_seconds <= 0:
                     if isinstance(result, PlaceRefusal):
@@ -159,7 +161,11 @@ class CallAdmission:
             }
             if offers:
                 offered = {id: max(1, rows[id].streams_offered + by_call[id].again) for id in offers}
-                stored = [OfferRow(id, secrets.token_hash(o.token), o.url, offered[id]) for id, o in offers.items()]
+                late = {id: max(0.0, monotonic_ms() - by_call[id].until_ms) / 1000 for id in offers}
+                stored = [
+                    OfferRow(id, secrets.token_hash(offer.token), offer.url, offered[id], late[id])
+                    for id, offer in offers.items()
+                ]
                 await media_places.offer(tx, stored, self._settings.token_seconds)
         OUT_OF_ZONE.inc(sum(isinstance(to, MediaPlace) and to.is_far for to in verdicts.values()))
         return offers | {id: refused for id, refused in verdicts.items() if isinstance(refused, PlaceRefusal)}

@@ -3,18 +3,21 @@
 from datetime import datetime, timedelta
 from itertools import permutations
 
+import grpc
 import pytest
 
 from control.calls import ending
 from gateway import carrierforms
 from hum.clock import now
 from hum.v1 import runtime_pb2_grpc
+from storage import media_places
 from tests.contract.conftest import ACCOUNT, Edge
 from tests.contract.lines import GONE, LIVE, Dial, Line
 from tests.contract.test_carrier_webhooks import CALL, flow_with_number, post
 from tests.contract.test_outbound import CALLEE, CALLS, NUMBER, clinic, order, placed
 from tests.support.endings import ends_are_told
 from tests.support.examples import sample
+from tests.support.waits import until
 
 __all__ = ["ends_are_told"]
 pytestmark = pytest.mark.usefixtures("ends_are_told")
@@ -95,6 +98,30 @@ async def test_a_call_that_was_offered_a_stream_after_the_apology_goes_on(edge: 
     for kind in ("ring", "next"):
         await tell(edge, kind, at, id)
         assert await end(edge) == ("ringing", None)
+
+
+async def test_an_offer_that_is_stored_when_the_gateway_has_given_up_does_not_undo_its_apology(edge: Edge) -> None:
+    """Control had begun to place the call: what it stores then reaches nobody."""
+    await flow_with_number(edge)
+    await post(edge, "/twilio/voice", CALL)
+    ingress = runtime_pb2_grpc.IngressServiceStub(edge.plane.channel)
+    db, offered = edge.plane.control.db, "SELECT token_hash FROM calls"
+    async with db.system() as tx:
+        before = await tx.fetchval(offered)
+        await media_places.lock(tx)
+        with pytest.raises(grpc.aio.AioRpcError, match="DEADLINE_EXCEEDED"):
+            request = carrierforms.route_request(CALL)
+            await ingress.RouteCall(request, metadata=edge.plane.node("gateway", "g"), timeout=1.5)
+        at = now()
+
+    async def is_offered() -> bool:
+        async with db.system() as tx:
+            return bool(await tx.fetchval(offered) != before)
+
+    await until(is_offered)
+    await post(edge, "/twilio/voice/status", {**CALL, **GONE})
+    await tell(edge, "ring", at)
+    assert await end(edge) == AWAY
 
 
 async def test_the_time_in_which_the_carrier_speaks_a_mailboxs_opening_is_not_the_offers(edge: Edge) -> None:
