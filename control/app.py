@@ -11,7 +11,6 @@ from functools import partial
 
 import uvloop
 
-from control import natsbus
 from control.analytics.feature import feature as analytics
 from control.approvals.feature import feature as approvals
 from control.audit.feature import feature as audit
@@ -46,7 +45,6 @@ from control.inbox.feature import feature as inbox
 from control.knowledge.feature import feature as knowledge
 from control.mcp.feature import feature as mcp
 from control.mms.feature import feature as mms
-from control.natsbus import NatsBus, Servers
 from control.notifications.feature import feature as notifications
 from control.numbers.feature import feature as numbers
 from control.optouts.feature import feature as optouts
@@ -288,9 +286,11 @@ def _bus(settings: ControlSettings, *databases: Db) -> RunningBus:
     if not settings.bus_urls:
         retry_seconds, poll_seconds = settings.database_retry_seconds, DATABASE_POLL_SECONDS
         return PostgresBus(databases[0], retry_seconds=retry_seconds, poll_seconds=poll_seconds)
+    from control.natsbus import NatsBus, Servers, tls
+
     servers = Servers(
         settings.bus_urls,
-        natsbus.tls(settings.tls_ca, settings.tls_cert, settings.tls_key),
+        tls(settings.tls_ca, settings.tls_cert, settings.tls_key),
         settings.bus_retry_seconds,
         settings.bus_ping_seconds,
         settings.bus_silent_seconds,

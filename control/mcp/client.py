@@ -1,276 +1,26 @@
 """A process's pool of connections to MCP servers: one per server, shared, and closed when idle.
 
-The SDK's client lives in a task of its own, which opens and closes it; each user waits no longer than its own timeout.  After a
-failure the connection is retired: the next use opens another, and users still waiting for an answer over the old one may get it.
+After a failure a connection is retired, and the next use opens another.
 """
 
 import asyncio
-import logging
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, contextmanager, suppress
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager, suppress
+from importlib import import_module
+from typing import TYPE_CHECKING
 from uuid import UUID
 
-import httpx2
-from mcp import Client, MCPError
-from mcp.client.sse import sse_client
-from mcp.client.streamable_http import streamable_http_client
-from mcp_types import CONNECTION_CLOSED, REQUEST_TIMEOUT, CallToolResult, Implementation, ToolListChangedNotification
-
 from control.base import fairshare
-from control.base.egress import EgressError
 from control.clients.http import GuardedClient
-from control.mcp.pinning import ListedTool, is_name
-from control.mcp.transport import OUTCOME, ConnectionOutcome, ExchangeLimits, GuardedTransport, OAuthClient, Tokens
+from control.mcp.endpoint import Endpoint, Unusable
 from hum.clock import monotonic_ms
-from hum.observe.logs import log
 from hum.settings.mcp import McpSettings
-from hum.visibletext import visible
 
-LOG = log(__name__)
-#: These libraries log what servers send.
-for _name in ("mcp", "httpx2"):
-    logging.getLogger(_name).setLevel(logging.CRITICAL)
-MOST_PAGES = 20
-SILENT = "The MCP server did not answer in time."
+if TYPE_CHECKING:
+    from control.mcp.connection import Connection
+
 BUSY = "Too many of the MCP server's tools run at the moment."
 AT_CAPACITY = "Too many MCP servers are in use at the moment."
-ENDED = "The connection to the MCP server ended before it answered."
-#: The SDK's message; servers use its code for other errors too.
-CLOSED = "Connection closed"
-
-
-class Unusable(Exception):  # noqa: N818 - an external failure
-    """The failure of an MCP server to give a usable answer; its text is a sentence."""
-
-
-class NotExecuted(Unusable):
-    """A failure that surely had no effect: the connection had ended, or the session was unknown.  Retry over a new connection."""
-
-
-@dataclass(frozen=True, slots=True)
-class Endpoint:
-    """A server with all that a request to it needs; each change of its settings is a new revision."""
-
-    org: UUID
-    server: UUID
-    revision: int
-    transport: str
-    url: str
-    headers: Mapping[str, str]
-    oauth: OAuthClient | None
-    answer_seconds: float
-
-
-class Connection:
-    """The connection to one server."""
-
-    def __init__(self, web: GuardedClient, endpoint: Endpoint, settings: McpSettings) -> None:
-        self.endpoint, self.users, self.used_ms = endpoint, 0, monotonic_ms()
-        self.retired_ms: float | None = None
-        self._settings = settings
-        limits = ExchangeLimits(
-            settings.mcp_connect_seconds,
-            endpoint.answer_seconds,
-            settings.mcp_answer_bytes,
-            settings.mcp_stream_bytes,
-        )
-        tokens = Tokens(web, endpoint.org, endpoint.oauth, settings.mcp_connect_seconds) if endpoint.oauth else None
-        self._transport = GuardedTransport(web, endpoint.org, limits, tokens, streams=endpoint.transport == "sse")
-        self._listing: tuple[float, Sequence[ListedTool]] | None = None
-        self._closing = asyncio.Event()
-        self._ready: asyncio.Future[Client] = asyncio.get_running_loop().create_future()
-        # Retrieve the exception, as there may be no user to await it.
-        self._ready.add_done_callback(lambda ready: ready.cancelled() or ready.exception())
-        self._task = asyncio.create_task(self._run(), name="mcp connection")
-
-    @property
-    def is_over(self) -> bool:
-        """Whether it takes no new users."""
-        return self.retired_ms is not None or self._transport.is_ended or self.is_closed
-
-    @property
-    def is_closed(self) -> bool:
-        return self._closing.is_set() or self._task.done()
-
-    def close(self) -> None:
-        """Close the connection; users still waiting for an answer fail."""
-        self._closing.set()
-
-    def retire(self) -> None:
-        """Take no new users, and close the connection once the present ones have finished."""
-        if self.retired_ms is None:
-            self.retired_ms = monotonic_ms()
-        if not self.users:
-            self.close()
-
-    def release(self) -> None:
-        """Count a user out, and close a retired connection after the last."""
-        self.users, self.used_ms = self.users - 1, monotonic_ms()
-        if self.is_over:
-            self.retire()
-
-    @property
-    def is_overdue(self) -> bool:
-        """Whether the longest time that a user may take has passed since it was retired."""
-        most_ms = (self.endpoint.answer_seconds + self._settings.mcp_refresh_limit_seconds) * 1000
-        return self.retired_ms is not None and monotonic_ms() - self.retired_ms >= most_ms
-
-    async def protocol_version(self) -> str:
-        return (await self._client()).protocol_version
-
-    async def listed(self, within_seconds: float) -> Sequence[ListedTool]:
-        """Return the server's tools, as listed at most `within_seconds` ago.  Raises Unusable, NotExecuted."""
-        if self._listing is not None and monotonic_ms() - self._listing[0] <= within_seconds * 1000:
-            return self._listing[1]
-        client, began_ms = await self._client(), monotonic_ms()
-        tools, cursor = dict[str, ListedTool](), None
-        with self._convert_errors(only_reads=True):
-            for _ in range(MOST_PAGES):
-                page = await client.list_tools(cursor=cursor)
-                for tool in page.tools:
-                    if is_name(tool.name) and len(tools) < self._settings.mcp_tools:
-                        tools.setdefault(tool.name, ListedTool(tool.name, tool.description or "", tool.input_schema))
-                cursor = page.next_cursor
-                if cursor is None or len(tools) >= self._settings.mcp_tools:
-                    break
-        self._listing = (began_ms, list(tools.values()))
-        return self._listing[1]
-
-    async def call(self, tool: str, arguments: Mapping[str, Any]) -> CallToolResult:
-        """Call a tool.  Raises Unusable, NotExecuted."""
-        client = await self._client()
-        if self._transport.is_ended:
-            raise NotExecuted(ENDED)
-        with self._convert_errors(only_reads=False):
-            return await client.call_tool(tool, dict(arguments))
-        raise AssertionError("unreachable")
-
-    # --- life cycle -----------------------------------------------------------------------------------------------
-
-    async def _client(self) -> Client:
-        return await asyncio.shield(self._ready)
-
-    async def _run(self) -> None:
-        try:
-            async with AsyncExitStack() as stack:
-                async with asyncio.timeout(self._settings.mcp_connect_seconds):
-                    client = await stack.enter_async_context(await stack.enter_async_context(self._open_client()))
-                # The SDK would validate results against the server's schema, which may take arbitrarily long.
-                client.session.validate_tool_result = _accept_any  # type: ignore[method-assign, assignment]
-                self._transport.begin()
-                self._ready.set_result(client)
-                await self._closing.wait()
-        # Whatever it is, the users that wait must get it; a cancellation ends this task as well.
-        except BaseException as error:
-            failure = self._transport.background.failure
-            self._log_unexpected(error, failure)
-            if not self._ready.done():
-                self._ready.set_exception(Unusable(_sentence(error, failure)))
-            if not isinstance(error, Exception):
-                raise
-        finally:
-            self._closing.set()
-
-    @asynccontextmanager
-    async def _open_client(self) -> AsyncIterator[Client]:
-        """Yield the SDK's client, not yet entered, over an HTTP client with the guarded transport."""
-        endpoint = self.endpoint
-
-        def http(
-            headers: dict[str, str] | None = None,
-            timeout: httpx2.Timeout | None = None,  # noqa: ARG001 - the transport has its own
-            auth: httpx2.Auth | None = None,  # noqa: ARG001 - the transport has it
-        ) -> httpx2.AsyncClient:
-            return httpx2.AsyncClient(
-                transport=self._transport,
-                headers={**endpoint.headers, **(headers or {})},
-                timeout=None,
-                trust_env=False,
-                follow_redirects=False,
-            )
-
-        info, seconds = Implementation(name="hum", version="0.1"), endpoint.answer_seconds
-        if endpoint.transport == "sse":
-            transport: AbstractAsyncContextManager[Any] = sse_client(endpoint.url, httpx_client_factory=http)
-            yield Client(
-                transport,
-                mode="legacy",
-                client_info=info,
-                cache=None,
-                message_handler=self._on_message,
-                read_timeout_seconds=seconds,
-            )
-            return
-        async with http() as http_client:
-            transport = streamable_http_client(endpoint.url, http_client=http_client)
-            yield Client(
-                transport, client_info=info, cache=None, message_handler=self._on_message, read_timeout_seconds=seconds
-            )
-
-    async def _on_message(self, message: Any) -> None:
-        if isinstance(message, ToolListChangedNotification):
-            self._listing = None
-
-    @contextmanager
-    def _convert_errors(self, *, only_reads: bool) -> Iterator[None]:
-        """Convert the SDK's errors to Unusable, and retire the connection, also if the user is canceled."""
-        outcome = ConnectionOutcome()
-        token = OUTCOME.set(outcome)
-        try:
-            yield
-        except MCPError as error:
-            is_closed, is_silent = _is_closed(error), error.code == REQUEST_TIMEOUT
-            if outcome.failure is not None or is_closed or is_silent:
-                self.retire()  # otherwise a regular error response
-            had_no_effect = (is_closed and only_reads) or (outcome.session_unknown and not is_silent)
-            failure = outcome.failure or (self._transport.background.failure if is_closed else None)
-            # Not chained: the SDK's errors have the server's message, and pydantic's write it out once for each part that is wrong.
-            raise (NotExecuted if had_no_effect else Unusable)(_sentence(error, failure)) from None
-        # The SDK lists no errors that an invalid answer causes.  Also a cancellation retires the connection.
-        except BaseException as error:
-            self.retire()
-            self._log_unexpected(error, outcome.failure)
-            if not isinstance(error, Exception):
-                raise
-            raise Unusable(_sentence(error, outcome.failure)) from None
-        finally:
-            OUTCOME.reset(token)
-
-    def _log_unexpected(self, error: BaseException, failure: EgressError | None) -> None:
-        """Log an error of the SDK that no user is told in words: an invalid answer, or a bug."""
-        expected = EgressError | MCPError | TimeoutError
-        if failure is None and isinstance(error, Exception) and not isinstance(error, expected):
-            LOG.warning("an MCP client failed", server=str(self.endpoint.server), error=", ".join(_kinds(error)))
-
-
-def _sentence(error: BaseException, failure: EgressError | None) -> str:
-    """Return why there is no answer, as a sentence."""
-    if failure is not None:
-        return failure.message
-    if isinstance(error, EgressError):
-        return error.message
-    if isinstance(error, MCPError) and _is_closed(error):
-        return ENDED
-    if isinstance(error, MCPError) and error.code != REQUEST_TIMEOUT:
-        return f"The MCP server answered with an error: {visible(error.error.message)}"[:300]
-    return SILENT if isinstance(error, TimeoutError | MCPError) else "The MCP server's answer is not valid."
-
-
-def _kinds(error: BaseException) -> list[str]:
-    """Return the type of an error, or the types in a group of errors; their texts may quote what the server sent."""
-    if isinstance(error, BaseExceptionGroup):
-        return [kind for inner in error.exceptions for kind in _kinds(inner)]
-    return [type(error).__name__]
-
-
-def _is_closed(error: MCPError) -> bool:
-    return error.code == CONNECTION_CLOSED and error.error.message == CLOSED
-
-
-async def _accept_any(*_: object) -> None:
-    """Accept any result: it is data for the agent."""
 
 
 def _count(servers: Mapping[UUID, UUID], org: UUID) -> int:
@@ -287,13 +37,18 @@ class Connections:
         #: Retired connections that still have users.
         self._retired: list[Connection] = []
         self._tidying: asyncio.Task[None] | None = None
+        self._has_sdk = False
 
     def __len__(self) -> int:
         return len([connection for connection in self._open.values() if not connection.is_over])
 
     @asynccontextmanager
-    async def use(self, endpoint: Endpoint) -> AsyncIterator[Connection]:
+    async def use(self, endpoint: Endpoint) -> AsyncIterator["Connection"]:
         """Use the connection to a server, opened if there is none.  Raises Unusable."""
+        if not self._has_sdk:
+            # Importing the SDK takes a seventh of a start's time, which callers would wait for.
+            await asyncio.to_thread(import_module, "control.mcp.connection")
+            self._has_sdk = True
         pool = (*self._open.values(), *self._retired)
         if (
             sum(connection.users for connection in pool if connection.endpoint.server == endpoint.server)
@@ -307,7 +62,7 @@ class Connections:
         finally:
             connection.release()
 
-    def _connection(self, endpoint: Endpoint) -> Connection:
+    def _connection(self, endpoint: Endpoint) -> "Connection":
         connection = self._open.get(endpoint.server)
         if connection is not None and connection.endpoint.revision != endpoint.revision:
             connection.retire()
@@ -315,6 +70,8 @@ class Connections:
         if (connection := self._open.get(endpoint.server)) is not None:
             return connection
         self._make_room(endpoint)
+        from control.mcp.connection import Connection
+
         self._open[endpoint.server] = opened = Connection(self._web, endpoint, self._settings)
         if self._tidying is None or self._tidying.done():
             self._tidying = asyncio.create_task(self._tidy(), name="mcp connections")

@@ -7,14 +7,13 @@ import asyncio
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import timedelta
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from uuid import UUID
 from weakref import WeakValueDictionary
 
-from mcp_types import CallToolResult
-
 from control.mcp import pinning
-from control.mcp.client import SILENT, Connection, Connections, Endpoint, NotExecuted, Unusable
+from control.mcp.client import Connections
+from control.mcp.endpoint import SILENT, Endpoint, NotExecuted, Unusable
 from control.mcp.pinning import ExaminedTool, ListedTool
 from control.mcp.sealing import McpSealer
 from control.mcp.transport import OAuthClient
@@ -30,6 +29,11 @@ from hum.v1 import events_pb2
 from storage import events, mcp
 from storage.db import BUSY, UNAVAILABLE, Db, Tx
 from storage.mcp import FlowTool, ServerRow
+
+if TYPE_CHECKING:
+    from mcp_types import CallToolResult
+
+    from control.mcp.connection import Connection
 
 #: Seconds between two readings of an MCP server's tools.
 MCP_REFRESH_SECONDS = 900.0
@@ -161,7 +165,7 @@ class McpServing:
             return failed(str(error))
         raise AssertionError("unreachable")
 
-    async def _is_as_accepted(self, row: ServerRow, tool: FlowTool, connection: Connection) -> bool:
+    async def _is_as_accepted(self, row: ServerRow, tool: FlowTool, connection: "Connection") -> bool:
         listed = await connection.listed(self._settings.mcp_check_seconds)
         if any(entry.name == tool.name and pinning.hash_of(entry) == tool.hash for entry in listed):
             return True
@@ -206,7 +210,7 @@ def _slice(tools: Iterator[ExaminedTool]) -> list[ExaminedTool]:
     return batch
 
 
-def _result(answer: CallToolResult) -> Result:
+def _result(answer: "CallToolResult") -> Result:
     parts = [(part.type, part.text if part.type == "text" else "") for part in answer.content]
     is_error = bool(answer.is_error)
     return Result(pinning.output(parts, answer.structured_content, is_error=is_error), ok=not is_error)

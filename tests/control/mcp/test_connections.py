@@ -15,7 +15,9 @@ from structlog.testing import capture_logs
 
 from control.base.egress import Policy
 from control.clients.http import GuardedClient, HttpLimits
-from control.mcp.client import Connection, Connections, Endpoint, NotExecuted, Unusable
+from control.mcp.client import Connections
+from control.mcp.connection import Connection
+from control.mcp.endpoint import Endpoint, NotExecuted, Unusable
 from control.mcp.transport import ExchangeLimits, GuardedTransport, OAuthClient
 from hum import ids
 from hum.network import parse_networks

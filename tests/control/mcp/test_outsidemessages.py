@@ -10,7 +10,7 @@ from aiohttp import web as aioweb
 from control.base.egress import Policy
 from control.clients.http import GuardedClient
 from control.mcp import outsidemessages
-from control.mcp.client import Unusable
+from control.mcp.endpoint import Unusable
 from control.mcp.outsidemessages import MESSAGES, MESSAGES_PER_SECOND, MessageBudget
 from hum.json.outside import TooMuch
 from hum.network import parse_networks
