@@ -111,6 +111,7 @@ async def test_an_offer_that_is_stored_when_the_gateway_has_given_up_does_not_un
         await media_places.lock(tx)
         with pytest.raises(grpc.aio.AioRpcError, match="DEADLINE_EXCEEDED"):
             request = carrierforms.route_request(CALL)
+            # The gateway's patience, which is meant to run out.
             await ingress.RouteCall(request, metadata=edge.plane.node("gateway", "g"), timeout=1.5)
         at = now()
 
