@@ -114,7 +114,13 @@ test("the organization is renamed, a key is made and revoked", async ({ admin })
   await page.getByPlaceholder("Name").fill("address");
   await expect(page.getByText("This name is there already.")).toBeVisible();
   await page.getByPlaceholder("Name").fill("parking");
+  await page.getByLabel("E-mail").fill("front@riverside");
+  await page.getByRole("button", { name: "Save changes" }).nth(1).click();
+  await expect(page.getByText("This is not an e-mail address.")).toBeVisible();
+  await page.getByLabel("E-mail").fill("front@riverside.example");
+  await expect(page.getByText("Give it a value, or take it out.")).toBeVisible();
   await page.getByPlaceholder("Value").fill("Behind the house");
+  await expect(page.getByText("Give it a value, or take it out.")).toBeHidden();
   await admin.isAccessible();
   await page.getByRole("button", { name: "Save changes" }).nth(1).click();
   await expect.poll(() => admin.api("GET", "/api/organization")).toMatchObject({ business_identity_json: { address: "14 River Road, Springfield", parking: "Behind the house" } });
