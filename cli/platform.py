@@ -248,7 +248,9 @@ class Platform:
         numbers = [part for number in self.numbers for part in ("--number", number)]
         account = ("--account-sid", self._secrets["TWILIO_ACCOUNT_SID"])
         kept = ("--keep", str(self.settings.home / CARRIER_NUMBERS))
-        return self._stand_in("carrier", "sandbox.twilio", *self._listen_arguments("carrier"), *account, *numbers, *kept)
+        return self._stand_in(
+            "carrier", "sandbox.twilio", *self._listen_arguments("carrier"), *account, *numbers, *kept
+        )
 
     def _model(self) -> Program:
         self._share_secrets("OPENAI_API_KEY")

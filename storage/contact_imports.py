@@ -197,9 +197,7 @@ async def file(tx: Tx, id: UUID) -> bytes | None:
     return contents
 
 
-async def stage(
-    tx: Tx, id: UUID, rows: Sequence[ImportedContact], lines: Mapping[str, int]
-) -> dict[str, int | None]:
+async def stage(tx: Tx, id: UUID, rows: Sequence[ImportedContact], lines: Mapping[str, int]) -> dict[str, int | None]:
     """Stage rows of different numbers, each with its line, merged into staged rows of the same numbers.
 
     Return the numbers of the latter and the lines that these had.

@@ -234,6 +234,13 @@ def is_public(address: Address) -> bool:
     return address in GLOBAL_V6 and not any(address in network for network in SPECIAL_V6)
 
 
+#: For people who don't know the setting, and for those who do.
+NOT_PUBLIC = (
+    "The URL leads to an address that is not public, such as one inside your own network, and HUM calls public ones alone. "
+    "The people who run HUM can allow it (setting HUM_EGRESS_ALLOW)."
+)
+
+
 @dataclass(frozen=True, slots=True)
 class Policy:
     """The operator's allowed networks (`HUM_EGRESS_ALLOW`), on any port and also by http."""
@@ -257,7 +264,7 @@ class Policy:
             if self._is_allowed(plain(address)):
                 continue
             if not is_public(address):
-                return "The URL leads to an address that is not public; the operator can allow it (HUM_EGRESS_ALLOW)."
+                return NOT_PUBLIC
             if scheme != "https":
                 return "The URL must begin with https://."
             if port not in PORTS:
