@@ -22,9 +22,10 @@ _OPENINGS = tuple(
 _STATED = re.compile(rf"\b(?P<name>{NAME})(?= {_VERB} |,)")
 _START = re.compile(rf"(?P<name>{NAME})")
 #: What begins a sentence with a capital and no name.
-_NO_NAME = frozenset(
-    """we we're we’re i i'm i’m our my this it it's you they there here the a an hello hi hey welcome please open closed monday tuesday
-    wednesday thursday friday saturday sunday english spanish transfer callers patients customers""".split()
+_NO_NAME = re.compile(
+    r"(?:we|i|it|you|they)(?:['\u2019]\w+)?|our|my|this|there|here|the|an?|hello|hi|hey|welcome|please|open|closed|\w+day|english|spanish"
+    r"|transfer|callers|patients|customers",
+    re.IGNORECASE,
 )
 
 
@@ -34,10 +35,11 @@ def read(description: str) -> str:
         for match in pattern.finditer(description):
             if name := _name(match["name"]):
                 return name
-    if (match := _START.match(description)) and " " in match["name"] and (name := _name(match["name"])):
+    start = _START.match(description)
+    if start is not None and " " in start["name"] and (name := _name(start["name"])):
         return name
     return next(filter(None, (_name(match["name"]) for match in _STATED.finditer(description))), "")
 
 
 def _name(words: str) -> str:
-    return "" if words.split()[0].lower() in _NO_NAME else words.strip()
+    return "" if _NO_NAME.fullmatch(words.split(maxsplit=1)[0]) else words
