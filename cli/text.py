@@ -37,15 +37,15 @@ async def run(to: str, from_: str, body: str, *, answer_seconds: float = ANSWER_
         _print(f"{from_}: {body}")
         try:
             async with asyncio.timeout(answer_seconds):
-                while not (came := [text for text in await _sent(http, from_, to) if text["sid"] not in seen]):
+                while not (came := [text for text in await _sent(http, from_, to) if text["sid"] not in seen]):  # noqa: ASYNC110 - another program knows
                     await asyncio.sleep(POLL_SECONDS)
         except TimeoutError:
             came = []
             _print(f"No answer within {answer_seconds:g} s: has {to} an agent for texts, and is it within its hours?")
     for text in came:
         _print(f"{to}: {text['body']}")
-    asked = f"?q={quote(from_)}"
-    page = await recordpage.page_or(facts["public_url"], f"/inbox{asked}", f"/api/sms/conversations{asked}")
+    query = f"?q={quote(from_)}"
+    page = await recordpage.page_or(facts["public_url"], f"/inbox{query}", f"/api/sms/conversations{query}")
     _print(facts["public_url"] + page)
     return 0 if came else 1
 

@@ -70,7 +70,7 @@ def block(profile: BusinessProfile, own_hours_json: str | None, at: datetime) ->
     return "\n".join(parts)
 
 
-def problem(identity_json: str) -> tuple[str, str] | None:
+def fault(identity_json: str) -> tuple[str, str] | None:
     """Return where facts say nothing, are no address, or are more than agents read (`.parking`; empty for all), and why; or None."""
     for name, value in _stored(identity_json).items():
         if not _text(value):

@@ -273,7 +273,7 @@ async def update_organization(
     new_facts = after.business_identity_json
     if new_facts == before.business_identity_json:
         new_facts = None
-    if new_facts and (problem := businessprofile.problem(new_facts)) is not None:
+    if new_facts and (problem := businessprofile.fault(new_facts)) is not None:
         place, reason = problem
         raise InvalidRequest([FieldError(f"organization.business_identity_json{place}", reason)])
     await identity.update_organization(tx, after)

@@ -131,7 +131,7 @@ def test_what_an_earlier_release_stored_is_cut(count: int, name_chars: int, valu
     ],
 )
 def test_what_agents_can_not_use_is_refused(facts: Any, place: str | None, reason: str | None) -> None:
-    problem = businessprofile.problem(json.dumps(facts))
+    problem = businessprofile.fault(json.dumps(facts))
     if place is None:
         assert problem is None
     else:

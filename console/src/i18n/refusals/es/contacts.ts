@@ -2,7 +2,6 @@ import type { Refusals } from "../table";
 
 /** Contacts and their files. */
 const sentences: Refusals["sentences"] = [
-  ["has the number of line {n}; where both say something, this line counts", "tiene el número de la línea {n}; donde ambas dicen algo, vale esta línea"],
   ["must name the column of the phone number", "debe indicar la columna del número de teléfono"],
   ["has no column for the phone number; call it phone_e164 or phone", "no tiene columna para el número de teléfono; llámela phone_e164 o phone"],
   ["has two columns for {name}", "tiene dos columnas para {name}"],
