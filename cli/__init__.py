@@ -97,6 +97,11 @@ def _parser() -> argparse.ArgumentParser:
     )
     call.add_argument("--json", action="store_true", help="print one JSON object instead of the events")
 
+    text = _command(commands, "text", "send a simulated text, and print what is answered", _text)
+    text.add_argument("to", help="the number to text, E.164")
+    text.add_argument("words", help="what the text says")
+    text.add_argument("--from", dest="from_", default="+13175550199", help="the handset's number, E.164")
+
     load = _command(commands, "load", "place many simulated calls at once, and check what callers experienced", _load)
     load.add_argument("--url", default="", help="URL of the gateway; default: the one running on this machine")
     load_options.add_arguments(load)
@@ -288,6 +293,12 @@ def _call(arguments: argparse.Namespace) -> int:
     from cli import call
 
     return asyncio.run(call.run(arguments.to, arguments.from_, arguments.wav, arguments.say, as_json=arguments.json))
+
+
+def _text(arguments: argparse.Namespace) -> int:
+    from cli import text
+
+    return asyncio.run(text.run(arguments.to, arguments.from_, arguments.words))
 
 
 def _load(arguments: argparse.Namespace) -> int:

@@ -87,6 +87,7 @@ def next_steps(hum: str, number: str, console: str) -> list[str]:
         "",
         f"Next:  open {console}/ , sign in, describe an agent, and let it answer {number}",
         f'       {hum} call --to {number} --say "I would like an appointment."   (once an agent does)',
+        f'       {hum} text {number} "Are you open today?"   (once an agent for texts does)',
         f"       {hum} doctor   (looks at everything, and says how to fix what is wrong)",
         LAST,
     ]

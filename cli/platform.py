@@ -32,6 +32,8 @@ from hum.settings import environment as own_environment
 
 #: The numbers that the stand-in carrier holds by default.
 SANDBOX_NUMBERS = ("+13175550100", "+13175550101", "+13175550102")
+#: What was bought there, over restarts.
+CARRIER_NUMBERS = "carrier-numbers.json"
 LISTENS = {
     "control": "HUM_CONTROL_LISTEN",
     "gateway": "HUM_GATEWAY_LISTEN",
@@ -245,7 +247,10 @@ class Platform:
         self._share_secrets("TWILIO_ACCOUNT_SID", "TWILIO_AUTH_TOKEN")
         numbers = [part for number in self.numbers for part in ("--number", number)]
         account = ("--account-sid", self._secrets["TWILIO_ACCOUNT_SID"])
-        return self._stand_in("carrier", "sandbox.twilio", *self._listen_arguments("carrier"), *account, *numbers)
+        kept = ("--keep", str(self.settings.home / CARRIER_NUMBERS))
+        return self._stand_in(
+            "carrier", "sandbox.twilio", *self._listen_arguments("carrier"), *account, *numbers, *kept
+        )
 
     def _model(self) -> Program:
         self._share_secrets("OPENAI_API_KEY")

@@ -31,21 +31,22 @@ BEGIN = f"""
 """
 OPEN = "SELECT count(*) FROM contact_imports WHERE ended_at IS NULL"
 FILE = "SELECT file FROM contact_imports WHERE id = $1"
-# Rows that existed are counted as of the statement's start.
+# Rows that existed are those of the statement's start.
 STAGE = """
     WITH n AS MATERIALIZED (
-        SELECT * FROM json_to_recordset($2) AS n (phone_e164 text, fields jsonb, notes text, tags text[])),
+        SELECT * FROM json_to_recordset($2) AS n (phone_e164 text, fields jsonb, notes text, tags text[], line integer)),
     kept AS (
-        INSERT INTO contact_import_rows AS r (org_id, import_id, phone_e164, fields, notes, tags)
-        SELECT hum.org_id(), $1, n.phone_e164, n.fields, n.notes, n.tags FROM n ORDER BY n.phone_e164
+        INSERT INTO contact_import_rows AS r (org_id, import_id, phone_e164, fields, notes, tags, line)
+        SELECT hum.org_id(), $1, n.phone_e164, n.fields, n.notes, n.tags, n.line FROM n ORDER BY n.phone_e164
         ON CONFLICT (import_id, phone_e164) DO UPDATE
            SET fields = r.fields || excluded.fields
                    || CASE WHEN r.fields ? 'attributes' AND excluded.fields ? 'attributes'
                            THEN jsonb_build_object('attributes', (r.fields -> 'attributes') || (excluded.fields -> 'attributes'))
                            ELSE '{}' END,
                notes = coalesce(excluded.notes, r.notes),
-               tags = CASE WHEN excluded.tags = '{}' THEN r.tags ELSE excluded.tags END)
-    SELECT count(*) FROM n JOIN contact_import_rows k ON k.import_id = $1 AND k.phone_e164 = n.phone_e164
+               tags = CASE WHEN excluded.tags = '{}' THEN r.tags ELSE excluded.tags END,
+               line = excluded.line)
+    SELECT k.phone_e164, k.line FROM n JOIN contact_import_rows k ON k.import_id = $1 AND k.phone_e164 = n.phone_e164
 """
 COUNT_READ = """
     UPDATE contact_imports
@@ -196,18 +197,22 @@ async def file(tx: Tx, id: UUID) -> bytes | None:
     return contents
 
 
-async def stage(tx: Tx, id: UUID, rows: Sequence[ImportedContact]) -> int:
-    """Stage rows of different numbers, merged into staged rows of the same numbers; return how many were merged."""
+async def stage(tx: Tx, id: UUID, rows: Sequence[ImportedContact], lines: Mapping[str, int]) -> dict[str, int | None]:
+    """Stage rows of different numbers, each with its line, merged into staged rows of the same numbers.
+
+    Return the numbers of the latter and the lines that these had.
+    """
     entries = [
         {
             "phone_e164": r.phone_e164,
             "fields": {**r.fields, **({"attributes": dict(r.attributes)} if r.attributes else {})},
             "notes": r.notes,
             "tags": list(r.tags),
+            "line": lines[r.phone_e164],
         }
         for r in rows
     ]
-    return int(await tx.fetchval(STAGE, id, json.dumps(entries)))
+    return {row["phone_e164"]: row["line"] for row in await tx.fetch(STAGE, id, json.dumps(entries))}
 
 
 async def record_batch(tx: Tx, id: UUID, batch: BatchCounts) -> None:

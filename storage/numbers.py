@@ -1,5 +1,6 @@
 """Phone numbers.  Each belongs to at most one organization: a unique index over all tenants ensures it."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from uuid import UUID
@@ -35,6 +36,7 @@ ADOPT = """
     RETURNING id
 """
 REFRESH = "UPDATE numbers SET carrier_sid = $2, capabilities = $3, status = $4, account_sid = $5 WHERE id = $1"
+COUNT_HELD = "SELECT count(*) FROM numbers WHERE e164 = ANY($1) AND org_id <> $2"
 IS_ONLY = "SELECT hum.is_only_organization()"
 # A ringing or answered call.
 IS_BUSY = """
@@ -160,6 +162,12 @@ async def is_only_organization(tx: Tx) -> bool:
     """Return whether the deployment has no other organization."""
     only: bool = await tx.fetchval(IS_ONLY)
     return only
+
+
+async def count_of_others(tx: Tx, e164s: Sequence[str], org: UUID) -> int:
+    """Return how many of these numbers other organizations have.  Runs as the system."""
+    count: int = await tx.fetchval(COUNT_HELD, list(e164s), org)
+    return count
 
 
 async def is_busy(tx: Tx, id: UUID) -> bool:

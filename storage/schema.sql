@@ -2242,7 +2242,8 @@ CREATE TABLE public.contact_import_rows (
     phone_e164 text NOT NULL,
     fields jsonb NOT NULL,
     notes text,
-    tags text[] NOT NULL
+    tags text[] NOT NULL,
+    line integer
 );
 
 ALTER TABLE ONLY public.contact_import_rows FORCE ROW LEVEL SECURITY;

@@ -14,6 +14,7 @@ from typing import Any
 
 from control.base import hours, prompting
 from control.base.hours import Hours
+from hum.contract import validation
 from hum.json import schemas
 
 #: Facts of a profile, the characters of a fact's name and value, and those of all facts as agents read them.
@@ -69,9 +70,15 @@ def block(profile: BusinessProfile, own_hours_json: str | None, at: datetime) ->
     return "\n".join(parts)
 
 
-def too_large(identity_json: str) -> tuple[str, str] | None:
-    """Return where facts are more than agents read (`.parking`; empty for all of them) and why; None if they are not."""
+def fault(identity_json: str) -> tuple[str, str] | None:
+    """Return where facts say nothing, are no address, or are more than agents read (`.parking`; empty for all), and why; or None."""
+    for name, value in _stored(identity_json).items():
+        if not _text(value):
+            return schemas.member(name), "has no value"
     facts = _facts(identity_json)
+    for address in _texts(dict(facts).get("email")):
+        if (reason := validation.bad_email(address.strip())) is not None:
+            return schemas.member("email"), reason
     if len(facts) > MOST_FACTS:
         return "", f"has more than {MOST_FACTS} facts"
     for name, value in facts:
@@ -85,12 +92,20 @@ def too_large(identity_json: str) -> tuple[str, str] | None:
     return None
 
 
+def _stored(identity_json: str | None) -> dict[str, Any]:
+    stored = json.loads(identity_json) if identity_json else {}
+    return stored if isinstance(stored, dict) else {}
+
+
+def _texts(value: Any) -> list[str]:
+    """Return a fact's value as the texts that it lists; none if it is of another kind."""
+    listed = value if isinstance(value, list) else [value]
+    return [item for item in listed if isinstance(item, str)]
+
+
 def _facts(identity_json: str | None) -> list[tuple[str, Any]]:
     """Return the facts that say something, those of `KNOWN` first, and then as they are stored."""
-    stored = json.loads(identity_json) if identity_json else {}
-    if not isinstance(stored, dict):
-        return []
-    facts = {name: value for name, value in stored.items() if _text(value)}
+    facts = {name: value for name, value in _stored(identity_json).items() if _text(value)}
     known = [(name, facts[name]) for name in KNOWN if name in facts]
     return known + [(name, value) for name, value in facts.items() if name not in KNOWN]
 

@@ -153,6 +153,13 @@ def check_headers(headers: Mapping[str, str]) -> None:
             raise _invalid(f"The header {name} can't be set.")
 
 
+#: For people who don't know the setting, and for those who do.
+NOT_PUBLIC = (
+    "The URL leads to an address that is not public, such as one inside your own network, and HUM calls public ones alone. "
+    "The people who run HUM can allow it (setting HUM_EGRESS_ALLOW)."
+)
+
+
 @dataclass(frozen=True, slots=True)
 class Policy:
     """The operator's allowed networks (`HUM_EGRESS_ALLOW`), on any port and also by http."""
@@ -176,7 +183,7 @@ class Policy:
             if self._is_allowed(plain(address)):
                 continue
             if not is_public(address):
-                return "The URL leads to an address that is not public; the operator can allow it (HUM_EGRESS_ALLOW)."
+                return NOT_PUBLIC
             if scheme != "https":
                 return "The URL must begin with https://."
             if port not in PORTS:

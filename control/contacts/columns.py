@@ -6,6 +6,9 @@ from datetime import date
 from typing import NamedTuple
 
 FIELDS = ("phone_e164", "name", "email", "company", "notes", "tags", "attributes_json")
+#: Parts of a name, in the order in which they are written; and one cell that begins with the last name: `Doe, Jane`.
+NAME_PARTS = ("name_prefix", "first_name", "middle_name", "last_name", "name_suffix")
+LAST_FIRST = "last_first_name"
 #: A column that is left out.
 IGNORE = "ignore"
 #: An attribute of the contact, and one that holds a date; its name follows.
@@ -28,11 +31,23 @@ NAMES: Mapping[str, str] = {
             "notes": "note, comment, comments, remarks, nota, notas, comentario, comentarios, observaciones",
             "tags": "tag, labels, label, groups, group, etiqueta, etiquetas, grupo, grupos",
             "attributes_json": "attributes, atributos",
+            "name_prefix": "prefix, name prefix, honorific, courtesy title, mr/mrs, tratamiento",
+            "first_name": """
+                first name, firstname, first, given name, given names, forename, patient first name, client first name, customer first name,
+                contact first name, primer nombre, nombre de pila, nombres, vorname, prenom""",
+            "middle_name": "middle name, middlename, middle, middle initial, mi, patient middle name, segundo nombre",
+            "last_name": """
+                last name, lastname, last, family name, surname, patient last name, client last name, customer last name,
+                contact last name, apellido, apellidos, nachname, nom de famille""",
+            "name_suffix": "suffix, name suffix, sufijo",
+            LAST_FIRST: """
+                last name first name, last first, last first middle, lastname firstname, patient name last first, apellidos nombre,
+                apellido nombre""",
         }.items()
         for title in re.split(r",\s+", titles.strip())
     },
 }
-ACCENTS = str.maketrans("áéíóúüñç", "aeiouunc")
+ACCENTS = str.maketrans("áéèíóúüñç", "aeeiouunc")
 MOST_COLUMNS = 200
 #: A date with or without a time after it, as spreadsheets write them.
 DATE_PARTS = re.compile(r"(\d{1,4})\s?[./\- ]\s?(\d{1,2})\s?[./\- ]\s?(\d{1,4})(?:[ T]\d{1,2}:\d{2}.{0,20})?", re.ASCII)
@@ -69,10 +84,23 @@ def guesses(header: Sequence[str]) -> list[str]:
     """Return what the columns become by their titles.  Raises BadColumns if two become the same field."""
     targets: list[str] = []
     for title in header:
-        words = re.sub(r"[\s_.\-]+", " ", title.strip().lower()).translate(ACCENTS)
+        words = re.sub(r"[\s_.,()\-]+", " ", title.lower()).strip().translate(ACCENTS)
         targets.append(NAMES.get(words, IGNORE))
+    if "last_name" in targets and "first_name" not in targets:  # "Nombre", "Apellidos"
+        targets = ["first_name" if target == "name" else target for target in targets]
     _require_each_once(targets)
     return targets
+
+
+def full_name(cells: Mapping[str, str]) -> str:
+    """Return the name of a row: as one cell has it, or its parts; empty if it has none."""
+    if name := cells.get("name"):
+        return name
+    last, comma, first = cells.get(LAST_FIRST, "").partition(",")
+    parts = [first, last] if comma else [last]
+    if any(cells.get(part) for part in NAME_PARTS):
+        parts = [cells.get(part, "") for part in NAME_PARTS]
+    return " ".join(part.strip() for part in parts if part.strip())
 
 
 def chosen(header: Sequence[str], targets: Sequence[str]) -> list[str]:

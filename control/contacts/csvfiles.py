@@ -44,7 +44,7 @@ class BadSheet(ValueError):  # noqa: N818
 
 
 class Problem(NamedTuple):
-    """An error in a row, or in one of its cells."""
+    """An error in a row, or in one of its cells; or that an earlier row has its number."""
 
     line: int
     column: str | None
@@ -61,6 +61,9 @@ class Entry:
     tags: list[str] = field(default_factory=list)
     #: Attributes that are added to the contact's others.
     attributes: dict[str, str] = field(default_factory=dict)
+    #: The line of the first row with its number, and that of the latest.
+    first_line: int = 0
+    line: int = 0
 
 
 class FailedRow(NamedTuple):
@@ -175,7 +178,10 @@ class Sheet:
             number = phone.e164(fields.get("phone_e164", ""), self._region)
         except NotANumber as error:
             problems.append(Problem(line, titles["phone_e164"], str(error)))
-        contact = _contact({name: cell for name, cell in fields.items() if cell and name != "phone_e164"})
+        fields["name"] = columns.full_name(fields)
+        if part := next((part for part in (*columns.NAME_PARTS, columns.LAST_FIRST) if part in titles), None):
+            titles.setdefault("name", titles[part])
+        contact = _contact({name: cell for name, cell in fields.items() if cell and name in columns.FIELDS[1:]})
         for complaint in validation.check(pb.UpdateContactRequest(contact=contact)):
             name = re.split(r"[.\[]", complaint.field.removeprefix("contact."), maxsplit=1)[0]
             problems.append(Problem(line, titles.get(name), complaint.reason[:REASON_CHARS]))
@@ -183,7 +189,9 @@ class Sheet:
         if problems := problems + bad:
             _refuse(batch, problems, cells)
         else:
-            _fold(batch, number, contact, attributes)
+            if (earlier := batch.entries.get(number)) is not None:
+                batch.problems.append(repeated(line, titles["phone_e164"], earlier.line))
+            _fold(batch, line, number, contact, attributes)
 
     def _attributes(
         self, line: int, present: Sequence[tuple[SheetColumn, str]]
@@ -292,10 +300,16 @@ def _refuse(batch: SheetBatch, problems: list[Problem], cells: list[str]) -> Non
     batch.failures.append(FailedRow(problems[0].line, "; ".join(reasons), cells))
 
 
-def _fold(batch: SheetBatch, number: str, contact: pb.Contact, attributes: Mapping[str, str]) -> None:
+def repeated(line: int, column: str | None, earlier_line: int) -> Problem:
+    """Return what is to say of a row with the number of an earlier one."""
+    return Problem(line, column, f"has the number of line {earlier_line}; where both say something, this line counts")
+
+
+def _fold(batch: SheetBatch, line: int, number: str, contact: pb.Contact, attributes: Mapping[str, str]) -> None:
     """Merge a row into its number's entry; a later value overwrites an earlier one."""
     batch.duplicates += number in batch.entries
-    entry = batch.entries.setdefault(number, Entry(number))
+    entry = batch.entries.setdefault(number, Entry(number, first_line=line))
+    entry.line = line
     for name in ("name", "email", "company", "attributes_json"):
         if contact.HasField(name):
             entry.fields[name] = getattr(contact, name)

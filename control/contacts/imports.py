@@ -13,7 +13,7 @@ from uuid import UUID
 from control import jobs
 from control.base import phone
 from control.base.wire import word
-from control.contacts import carrierlookups
+from control.contacts import carrierlookups, csvfiles
 from control.contacts.columns import BadColumns
 from control.contacts.csvfiles import COLUMN_CHARS, BadSheet, Sheet, SheetBatch
 from control.rows import each_row
@@ -120,12 +120,20 @@ def _resume_sheet(file: bytes, row: ImportRow) -> tuple[Sheet, int]:
 
 
 async def _stage_batch(tx: Tx, row: ImportRow, batch: SheetBatch) -> None:
-    rows = [ImportedContact(e.phone_e164, e.fields, e.notes, e.tags, e.attributes) for e in batch.entries.values()]
-    restaged = await contact_imports.stage(tx, row.id, rows)
-    errors = [problem._asdict() for problem in batch.problems[: max(0, MOST_ERRORS - len(row.errors))]]
+    entries = batch.entries
+    rows = [ImportedContact(e.phone_e164, e.fields, e.notes, e.tags, e.attributes) for e in entries.values()]
+    earlier = await contact_imports.stage(tx, row.id, rows, {number: entry.line for number, entry in entries.items()})
+    titles = dict(zip(row.columns, row.header, strict=False))
+    again = [
+        csvfiles.repeated(entries[number].first_line, titles.get("phone_e164"), line)
+        for number, line in earlier.items()
+        if line is not None
+    ]
+    problems = sorted((*batch.problems, *again), key=lambda problem: problem.line)
+    errors = [problem._asdict() for problem in problems[: max(0, MOST_ERRORS - len(row.errors))]]
     failed = [FailureRow(*failure) for failure in batch.failures[: max(0, MOST_FAILED_ROWS - row.bad_rows)]]
     await contact_imports.add_failures(tx, row.id, failed)
-    counts = BatchCounts(batch.passed, batch.rows, batch.bad_rows, batch.duplicates + restaged, errors)
+    counts = BatchCounts(batch.passed, batch.rows, batch.bad_rows, batch.duplicates + len(earlier), errors)
     await contact_imports.record_batch(tx, row.id, counts)
 
 

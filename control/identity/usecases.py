@@ -269,11 +269,11 @@ def _texting_hours(row: OrganizationRow) -> tuple[object, ...]:
 async def update_organization(
     tx: Tx, principal: Principal, before: OrganizationRow, after: OrganizationRow, at: datetime
 ) -> None:
-    """Change an organization; what waits for its hours follows new ones at once.  Raises InvalidRequest for new facts of the business that are more than agents read."""
+    """Change an organization; what waits for its hours follows new ones at once.  Raises InvalidRequest for new facts that agents can't use."""
     new_facts = after.business_identity_json
     if new_facts == before.business_identity_json:
         new_facts = None
-    if new_facts and (problem := businessprofile.too_large(new_facts)) is not None:
+    if new_facts and (problem := businessprofile.fault(new_facts)) is not None:
         place, reason = problem
         raise InvalidRequest([FieldError(f"organization.business_identity_json{place}", reason)])
     await identity.update_organization(tx, after)

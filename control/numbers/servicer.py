@@ -76,7 +76,9 @@ class NumbersServicer:
     async def SyncNumbers(self, _: pb.SyncNumbersRequest, ctx: ActionContext) -> pb.SyncNumbersResponse:
         async with self._budget.slot(ctx.organization):
             synced = await usecases.sync(self._db, self._carrier, self._webhooks, ctx.principal, ctx.request_id)
-        return pb.SyncNumbersResponse(added=synced.added, updated=synced.updated, gone=synced.gone)
+        return pb.SyncNumbersResponse(
+            added=synced.added, updated=synced.updated, gone=synced.gone, elsewhere=synced.elsewhere
+        )
 
     async def ReleaseNumber(self, request: pb.ReleaseNumberRequest, ctx: ActionContext) -> pb.ReleaseNumberResponse:
         id = ids.require(Kind.NUMBER, request.id)

@@ -170,6 +170,8 @@ class SyncCounts:
     added: int = 0
     updated: int = 0
     gone: int = 0
+    #: Numbers of the account that other organizations have.
+    elsewhere: int = 0
 
 
 async def sync(db: Db, carrier: CarrierClient, webhooks: Webhooks, principal: Principal, request_id: str) -> SyncCounts:
@@ -193,6 +195,8 @@ async def sync(db: Db, carrier: CarrierClient, webhooks: Webhooks, principal: Pr
         if at_carrier[e164].webhooks != webhooks:
             await carrier.point_number(at_carrier[e164].sid, webhooks)
             synced.updated += e164 not in changed
+    async with db.system() as tx:
+        synced.elsewhere = await numbers.count_of_others(tx, list(at_carrier), principal.org_id)
     return synced
 
 

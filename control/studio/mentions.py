@@ -1,4 +1,4 @@
-"""What a description of a business mentions that its agent needs word for word: hours, days, phone numbers and amounts.  Pure."""
+"""What a description of a business mentions that its agent needs word for word: hours, days, phone numbers, amounts and languages.  Pure."""
 
 import re
 from collections.abc import Iterator
@@ -25,6 +25,19 @@ _AMOUNT = re.compile(
 _TRANSFER = re.compile(
     r"\b(?:transfer\w*|forward\w*|put (?:\w+ )?through|connect\w*|redirect\w*|pass(?:es)? (?:\w+ )?(?:on|to)|go(?:es)? to|send\w* (?:\w+ )?to"
     r"|transfier\w*|transferir|pas[ea]r?|desv[ií]\w*)\b",
+    re.IGNORECASE,
+)
+#: Languages by their codes, in English and Spanish; and what a sentence says that speaks of them.
+_LANGUAGES = {
+    "en": "english|ingl[ée]s", "es": "spanish|español|castellano", "fr": "french|franc[ée]s", "de": "german|alem[áa]n",
+    "it": "italian|italiano", "pt": "portuguese|portugu[ée]s", "zh": "chinese|mandarin|cantonese|chino|mandar[ií]n",
+    "ja": "japanese|japon[ée]s", "ko": "korean|coreano", "vi": "vietnamese|vietnamita", "ru": "russian|ruso",
+    "uk": "ukrainian|ucraniano", "pl": "polish|polaco", "ar": "arabic|[áa]rabe", "hi": "hindi", "tl": "tagalog|filipino",
+    "tr": "turkish|turco", "nl": "dutch|neerland[ée]s|holand[ée]s", "ht": "haitian creole", "ca": "catal[áa]n",
+}  # fmt: skip
+_LANGUAGE = re.compile("|".join(rf"(?P<{code}>\b(?:{names})\b)" for code, names in _LANGUAGES.items()), re.IGNORECASE)
+_SPEAKS = re.compile(
+    r"\b(?:speak\w*|spoken|languages?|bilingual|fluent|in (?:english|spanish)|habla\w*|idiomas?|lenguas?|biling[üu]e\w*|atende\w+ en)\b",
     re.IGNORECASE,
 )
 _MONTHS = (
@@ -88,7 +101,14 @@ class Amount:
     value: str
 
 
-Mention = Interval | ClosedDays | Days | PhoneNumber | Amount
+@dataclass(frozen=True, slots=True)
+class SpokenLanguage:
+    text: str
+    #: ISO 639-1.
+    code: str
+
+
+Mention = Interval | ClosedDays | Days | PhoneNumber | Amount | SpokenLanguage
 
 
 def read(text: str, today: date) -> list[Mention]:
@@ -124,6 +144,9 @@ def _of_sentence(sentence: str, today: date) -> Iterator[Mention]:
             yield PhoneNumber(match[0].strip(), number, is_transfer)
             left = _without(left, match)
     yield from hourmentions.read(left)
+    if _SPEAKS.search(sentence):
+        for match in _LANGUAGE.finditer(sentence):
+            yield SpokenLanguage(match[0], str(match.lastgroup))
 
 
 def _without(text: str, match: re.Match[str]) -> str:

@@ -13,11 +13,13 @@ from typing import Any
 from control.base import phone
 from control.studio import hourmentions, mentions
 from control.studio.hourmentions import ClosedDays, Interval
-from control.studio.mentions import Amount, Days, Mention, PhoneNumber
+from control.studio.mentions import Amount, Days, Mention, PhoneNumber, SpokenLanguage
 from hum.v1 import flows_pb2
 from hum.v1 import studio_pb2 as pb
 
 MOST_OMISSIONS, MOST_TEXT_CHARS = 30, 120
+#: That of a flow without one.
+DEFAULT_LANGUAGE = "en"
 #: What an agent reads or says.
 TEXTS = ("greeting", "system_prompt", "after_hours_message", "goodbye_message")
 
@@ -33,6 +35,7 @@ class Agent:
     numbers: frozenset[str]
     #: Hours of the description, of which some may be breaks in others.
     described: Sequence[Interval] = ()
+    language: str = ""
 
 
 def omissions(
@@ -86,6 +89,7 @@ def _agent(flow: flows_pb2.Flow, hours_json: str, today: date) -> Agent:
         transfers=frozenset(_targets(json.loads(flow.transfer_map_json or "{}"))),
         mentioned=mentions.read(text, today),
         numbers=frozenset(mentions.numbers(text)),
+        language=(flow.language or DEFAULT_LANGUAGE).partition("-")[0].lower(),
     )
 
 
@@ -112,6 +116,8 @@ def _has(mention: Mention, agent: Agent) -> tuple[int, bool]:
             return pb.OMISSION_KIND_PHONE_NUMBER, has
         case Amount():
             return pb.OMISSION_KIND_AMOUNT, _is_said(mention, agent)
+        case SpokenLanguage():  # that a text says so does not make the agent speak it
+            return pb.OMISSION_KIND_LANGUAGE, mention.code == agent.language
 
 
 def _has_hours(interval: Interval, agent: Agent) -> bool:

@@ -103,6 +103,7 @@ class Proposals:
             language=request.language,
             channel=request.channel or flows_pb2.CHANNEL_VOICE,
             today=now().astimezone(ZoneInfo(organization.time_zone)).date(),
+            organization=organization.name,
         )
         draft = drafts.following(await self._draft(org, proposal, spent), hours_json, organization.time_zone)
         # Of a long text it takes a tenth of a second.
@@ -121,7 +122,7 @@ class Proposals:
     async def _draft(self, org: UUID, request: ProposalRequest, spent: list[ModelUsage]) -> FlowDraft:
         """Have the model write a complete, valid draft.  Raises ModelError, Unavailable."""
         question: dict[str, Any] = {"description": request.description, "page": request.page or None}
-        question["today"] = request.today.isoformat()
+        question |= {"organization": request.organization, "today": request.today.isoformat()}
         schema = drafts.schema(request.channel, self._choices.voices)
         problems: Sequence[FieldError] = ()
         for _ in range(ATTEMPTS):

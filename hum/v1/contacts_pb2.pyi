@@ -372,7 +372,7 @@ class ContactImport(message.Message):
     unchanged: builtins.int
     """Contacts that already had the file's values."""
     duplicates: builtins.int
-    """Rows with the same number as an earlier row; the later value wins."""
+    """Rows with the same number as an earlier row; the later value wins.  `errors` has each with both lines."""
     bad_rows: builtins.int
     """Rows that were not imported."""
     failure: builtins.str
@@ -433,7 +433,7 @@ class ImportColumn(message.Message):
     BECOMES_FIELD_NUMBER: builtins.int
     title: builtins.str
     becomes: builtins.str
-    """A field, `attribute:TITLE`, `date:TITLE`, or `ignore`."""
+    """A field, a part of the name, `attribute:TITLE`, `date:TITLE`, or `ignore`."""
     def __init__(
         self,
         *,
@@ -448,7 +448,7 @@ class ImportColumn(message.Message):
 
 @typing.final
 class ImportError(message.Message):
-    """A cell or a row that could not be imported."""
+    """A cell or a row that could not be imported, or a row with the number of an earlier one."""
 
     DESCRIPTOR: descriptor.Descriptor
 
@@ -962,7 +962,8 @@ class ImportContactsRequest(message.Message):
     """How dates are written; `ymd` when unset."""
     @builtins.property
     def columns(self) -> containers.RepeatedScalarFieldContainer[builtins.str]:
-        """What each column of the file becomes, in their order: a field as an export calls it, `attribute:TITLE`, which is added to the
+        """What each column of the file becomes, in their order: a field as an export calls it; a part of the name, `name_prefix`,
+        `first_name`, `middle_name`, `last_name` or `name_suffix`, or `last_first_name` for `Doe, Jane`, which become one name; `attribute:TITLE`, which is added to the
         attributes that are there, `date:TITLE` for one that holds a date, stored as `1985-12-31`, or `ignore`.  Unset: by their titles,
         and unknown ones are left out.
         """

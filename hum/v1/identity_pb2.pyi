@@ -785,7 +785,7 @@ class Organization(message.Message):
     """
     business_identity_json: builtins.str
     """Facts about the business, which all agents read in their prompts from their next call, text or event on: up to 100, with 120
-    characters in a name, 2,000 in a value, and 8,000 in all as agents read them.
+    characters in a name, 2,000 in a value, and 8,000 in all as agents read them.  None is empty; `email` is an e-mail address.
     """
     quiet_hours_enabled: builtins.bool
     """Whether texts wait for the business hours, unless their writer says otherwise.  Without business hours none waits."""

@@ -494,22 +494,26 @@ class SyncNumbersResponse(message.Message):
     ADDED_FIELD_NUMBER: builtins.int
     UPDATED_FIELD_NUMBER: builtins.int
     GONE_FIELD_NUMBER: builtins.int
+    ELSEWHERE_FIELD_NUMBER: builtins.int
     added: builtins.int
     """Numbers added from the carrier account."""
     updated: builtins.int
     """Numbers whose capabilities, name or webhooks differed and were corrected."""
     gone: builtins.int
     """Numbers that the carrier account no longer holds."""
+    elsewhere: builtins.int
+    """Numbers of the carrier account that other organizations of this installation have."""
     def __init__(
         self,
         *,
         added: builtins.int = ...,
         updated: builtins.int = ...,
         gone: builtins.int = ...,
+        elsewhere: builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = typing.Literal["added", b"added", "gone", b"gone", "updated", b"updated"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = typing.Literal["added", b"added", "elsewhere", b"elsewhere", "gone", b"gone", "updated", b"updated"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -59,6 +59,8 @@ class _OmissionKindEnumTypeWrapper(enum_type_wrapper._EnumTypeWrapper[_OmissionK
     """A number that is neither in the flow's transfers nor in its texts, or to which it does not transfer though it should."""
     OMISSION_KIND_AMOUNT: _OmissionKind.ValueType  # 5
     """An amount of money that is not in the flow's texts."""
+    OMISSION_KIND_LANGUAGE: _OmissionKind.ValueType  # 6
+    """A language that the business says it speaks, and that is not the flow's."""
 
 class OmissionKind(_OmissionKind, metaclass=_OmissionKindEnumTypeWrapper):
     """What the description mentions and the proposed flow lacks."""
@@ -74,6 +76,8 @@ OMISSION_KIND_PHONE_NUMBER: OmissionKind.ValueType  # 4
 """A number that is neither in the flow's transfers nor in its texts, or to which it does not transfer though it should."""
 OMISSION_KIND_AMOUNT: OmissionKind.ValueType  # 5
 """An amount of money that is not in the flow's texts."""
+OMISSION_KIND_LANGUAGE: OmissionKind.ValueType  # 6
+"""A language that the business says it speaks, and that is not the flow's."""
 
 class _SmsEncoding:
     ValueType = typing.NewType("ValueType", builtins.int)
@@ -400,7 +404,7 @@ class ProposeFlowResponse(message.Message):
     @builtins.property
     def omissions(self) -> containers.RepeatedCompositeFieldContainer[ProposalOmission]:
         """What HUM itself has read in the description and does not find in the flow, in the description's order: up to 30.  It reads hours, closed
-        days, dates, telephone numbers and amounts, in English and Spanish.  A flow without hours has the organization's.
+        days, dates, telephone numbers, amounts and languages, in English and Spanish.  A flow without hours has the organization's.
         """
 
     @builtins.property

@@ -9,14 +9,11 @@ from collections.abc import Mapping, Sequence
 from datetime import date
 from typing import Any
 
-from sandbox.openai import openinghours
+from sandbox.openai import businessname, openinghours
 from sandbox.openai.openinghours import OpeningHours
 
 #: Title of the schema of proposals.
 TITLE = "flow_proposal"
-NAME = re.compile(r"\b([A-Z][\w&'\u2019-]*(?: (?:[A-Z&][\w&'\u2019-]*|of|and))*)(?= (?:is|are|has|offers) |,)")
-#: A description that begins with a name of several words.
-START = re.compile(r"([A-Z][\w&'\u2019-]*(?: [A-Z&][\w&'\u2019-]*)+)")
 ADDRESS = re.compile(
     r"\b\d{1,5} (?:[A-Z][\w.]* ){1,4}(?:Street|St|Avenue|Ave|Road|Rd|Lane|Ln|Drive|Way|Square)\b[^.\n]*"
 )
@@ -39,10 +36,10 @@ MAX_FACTS, MAX_LABEL_WORDS = 8, 4
 
 
 def propose(schema: Mapping[str, Any], text: str) -> dict[str, Any]:
-    """Return the members that the schema has; `text` is a JSON object with a description, a page, and today's date."""
+    """Return the members that the schema has; `text` is a JSON object with a description, a page, the organization's name, and today's date."""
     source = json.loads(text)
     description, page = str(source.get("description") or ""), str(source.get("page") or "")
-    name = _name(description, page)
+    name = _name(description, page, str(source.get("organization") or ""))
     facts = [line.strip() for line in page.splitlines() if line.strip()][:MAX_FACTS]
     address = ADDRESS.search(page) or ADDRESS.search(description)
     today = date.fromisoformat(source["today"]) if source.get("today") else None
@@ -85,11 +82,11 @@ def _rationale(name: str, hours: OpeningHours, labels: Sequence[str], facts: int
     return f"What I read: {'; '.join(parts)}."
 
 
-def _name(description: str, page: str) -> str:
-    if (match := START.match(description) or NAME.search(description)) is not None:
-        return match[1].strip()
-    lines = [line.strip() for line in page.splitlines() if line.strip()]
-    return lines[0][:60] if lines else "the business"
+def _name(description: str, page: str, organization: str) -> str:
+    if name := businessname.read(description):
+        return name
+    title = next((line.strip()[:60] for line in page.splitlines() if line.strip()), "")
+    return organization or title or "the business"
 
 
 def _transfers(*texts: str) -> dict[str, str]:

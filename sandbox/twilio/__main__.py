@@ -8,11 +8,13 @@ import argparse
 import asyncio
 import os
 import sys
+from pathlib import Path
 
 from sandbox.serving import alone, secret
 from sandbox.speech import Speech
 from sandbox.twilio.carrier import Carrier
 from sandbox.twilio.farend import KINDS
+from sandbox.twilio.numbers import NumberBook
 from sandbox.twilio.voiced import voiced
 
 
@@ -21,6 +23,7 @@ def arguments(argv: list[str]) -> argparse.Namespace:
     parser.add_argument("--listen", default="127.0.0.1:0", metavar="HOST:PORT")
     parser.add_argument("--account-sid", required=True)
     parser.add_argument("--number", action="append", default=[], metavar="E164", help="a number that the account holds")
+    parser.add_argument("--keep", type=Path, metavar="FILE", help="where its numbers are kept, for its next start")
     parser.add_argument("--say-ms-per-char", type=float, default=60.0, help="how fast <Say> speaks")
     parser.add_argument(
         "--person",
@@ -61,7 +64,7 @@ async def main(argv: list[str]) -> None:
         async with Carrier.serve(
             account_sid=options.account_sid,
             auth_token=secret("TWILIO_AUTH_TOKEN"),
-            numbers=options.number,
+            numbers=NumberBook(options.number, options.keep),
             listen=options.listen,
             api_keys={key: secret("TWILIO_API_SECRET")} if key else {},
             say_ms_per_char=options.say_ms_per_char,

@@ -19,7 +19,7 @@ from sandbox.twilio.farend import Person
 from sandbox.twilio.faults import Fault
 from sandbox.twilio.lookup import Directory
 from sandbox.twilio.message import MediaFile, Message, new_sid
-from sandbox.twilio.numbers import Number
+from sandbox.twilio.numbers import Number, NumberBook
 from sandbox.twilio.rest import Rest
 from sandbox.twilio.sandboxapi import SandboxApi
 from sandbox.twilio.stream import Path
@@ -44,7 +44,7 @@ class Carrier:
         *,
         account_sid: str,
         auth_token: str,
-        numbers: Iterable[str] = (),
+        numbers: Iterable[str] | NumberBook = (),
         listen: str = "127.0.0.1:0",
         api_keys: dict[str, str] | None = None,
         say_ms_per_char: float = 60.0,

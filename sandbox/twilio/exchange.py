@@ -50,14 +50,14 @@ class Exchange:
     def __init__(
         self,
         account: Account,
-        numbers: Iterable[str] = (),
+        numbers: Iterable[str] | NumberBook = (),
         *,
         say_ms_per_char: float = 60.0,
         calls_per_second: float = 0.0,
         courier: Courier | None = None,
     ) -> None:
         self.account = account
-        self.numbers = NumberBook(numbers)
+        self.numbers = numbers if isinstance(numbers, NumberBook) else NumberBook(numbers)
         self.people: dict[str, list[Person]] = {}
         """The people who answer at a number (`*`: any other number): one per call, the last one repeatedly."""
         self.forbidden_prefixes: set[str] = set()

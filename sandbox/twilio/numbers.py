@@ -4,6 +4,9 @@ import secrets
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from pathlib import Path
+
+import msgspec
 
 from sandbox.twilio.geography import AREAS, DEFAULT_AREA, place_of
 
@@ -38,19 +41,33 @@ class Number:
 class NumberBook:
     """The account's numbers, oldest first, and the numbers on sale."""
 
-    def __init__(self, numbers: Iterable[str] = ()) -> None:
+    def __init__(self, numbers: Iterable[str] = (), file: Path | None = None) -> None:
+        """Hold `numbers`, and what `file` has of an earlier book; `keep` writes it."""
         self._by_sid: dict[str, Number] = {}
         self._by_e164: dict[str, Number] = {}
+        self._file = file
+        for number in _read(file) if file else ():
+            self._put(number)
         for e164 in numbers:
-            self.add(e164)
+            if e164 not in self._by_e164:
+                self.add(e164)
 
     def add(self, e164: str) -> Number:
-        number = Number(e164, national(e164))
-        self._by_sid[number.sid] = self._by_e164[e164] = number
+        return self._put(Number(e164, national(e164)))
+
+    def _put(self, number: Number) -> Number:
+        self._by_sid[number.sid] = self._by_e164[number.e164] = number
         return number
 
     def remove(self, sid: str) -> None:
         del self._by_e164[self._by_sid.pop(sid).e164]
+
+    def keep(self) -> None:
+        """Write the numbers to the file, if there is one."""
+        if self._file is not None:
+            partial = self._file.with_suffix(".partial")
+            partial.write_bytes(msgspec.json.encode(list(self)))
+            partial.replace(self._file)
 
     def get(self, sid: str) -> Number | None:
         return self._by_sid.get(sid)
@@ -75,6 +92,14 @@ class NumberBook:
         ]
         numbers = (f"+1{area}5550{line:03d}" for area in matching for line in range(100, 200))
         return [number for number in numbers if _contains(number, contains) and self.find(number) is None]
+
+
+def _read(file: Path) -> list[Number]:
+    """Return the numbers of a file; none if it is missing, or is no such file."""
+    try:
+        return msgspec.json.decode(file.read_bytes(), type=list[Number])
+    except (OSError, msgspec.DecodeError):
+        return []
 
 
 def national(e164: str) -> str:

@@ -91,6 +91,7 @@ class Rest:
             raise ApiError(21422, f"{e164} is not available.")
         number = book.add(e164)
         number.configure(snake(form))
+        book.keep()
         return JSONResponse(number_json(self._exchange.account.sid, number), 201)
 
     async def _list_numbers(self, request: Request) -> Response:
@@ -109,10 +110,12 @@ class Rest:
     async def _update_number(self, request: Request) -> Response:
         number = self._number(request)
         number.configure(snake(await request.form()))
+        self._exchange.numbers.keep()
         return JSONResponse(number_json(self._exchange.account.sid, number))
 
     async def _release_number(self, request: Request) -> Response:
         self._exchange.numbers.remove(self._number(request).sid)
+        self._exchange.numbers.keep()
         return Response(status_code=204)
 
     def _number(self, request: Request) -> Number:

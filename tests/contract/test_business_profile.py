@@ -100,3 +100,20 @@ async def test_facts_that_are_too_many_are_refused_by_name_and_change_nothing(ed
     assert (await http.patch("/api/organization", json={"name": "Y"})).status_code == 200, (
         "stored by an earlier release"
     )
+
+
+async def test_a_fact_has_a_value_and_an_address_is_one(edge: Edge) -> None:
+    http = await edge.client()
+    whole = {**FACTS, "email": "front@lakeside.example"}
+    assert (await http.patch("/api/organization", json={"business_identity_json": whole})).status_code == 200
+    for name, value, why in (
+        ("parking", " ", "has no value"),
+        ("parking", None, "has no value"),
+        ("email", "front@lakeside", "is not an e-mail address"),
+        ("email", ["front@lakeside.example", "lakeside"], "is not an e-mail address"),
+    ):
+        answer = await http.patch("/api/organization", json={"business_identity_json": {**whole, name: value}})
+        (detail,) = answer.json()["error"]["details"]
+        assert answer.status_code == 400 and detail["field"].endswith(f"business_identity_json.{name}"), value
+        assert detail["reason"] == why
+    assert (await http.get("/api/organization")).json()["business_identity_json"] == whole

@@ -336,7 +336,14 @@ async def test_numbers_are_found_bought_and_released(edge: Edge) -> None:
         assert again.json() == bought.json() and again.headers["idempotent-replayed"] == "true"
         gone = await http.post("/api/numbers/buy", json={"e164": "+13175550200"})
         assert (gone.status_code, gone.json()["error"]["code"]) == (409, "conflict")
-        assert (await http.post("/api/numbers/sync", json={})).json() == {"added": 10, "updated": 0, "gone": 0}
+        assert (await http.post("/api/numbers/sync", json={})).json() == {
+            "added": 10,
+            "updated": 0,
+            "gone": 0,
+            "elsewhere": 0,
+        }
+        async with await edge.client("Other") as other:
+            assert (await other.post("/api/numbers/sync", json={})).json()["elsewhere"] == 11
         assert (await http.delete(f"/api/numbers/{bought.json()['id']}")).status_code == 204
         assert (await http.get(f"/api/numbers/{bought.json()['id']}")).status_code == 404
 

@@ -124,11 +124,14 @@ def test_what_an_earlier_release_stored_is_cut(count: int, name_chars: int, valu
         ({str(n): "x" for n in range(100)}, None, None),
         ({str(n): "x" for n in range(101)}, "", "has more than 100 facts"),
         ({str(n): "x" * 1990 for n in range(5)}, "", "at most 8000 are allowed"),
-        ({str(n): "" for n in range(1000)}, None, None),
+        ({"parking": " "}, ".parking", "has no value"),
+        ({"parking": None}, ".parking", "has no value"),
+        ({"email": "front@lakeside"}, ".email", "is not an e-mail address"),
+        ({"email": "front@lakeside.example"}, None, None),
     ],
 )
-def test_more_than_agents_read_is_refused(facts: Any, place: str | None, reason: str | None) -> None:
-    problem = businessprofile.too_large(json.dumps(facts))
+def test_what_agents_can_not_use_is_refused(facts: Any, place: str | None, reason: str | None) -> None:
+    problem = businessprofile.fault(json.dumps(facts))
     if place is None:
         assert problem is None
     else:

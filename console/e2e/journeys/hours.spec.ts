@@ -1,5 +1,5 @@
 /** Texts outside of hours: the console asks before one leaves, and a campaign says what time it is where its recipients are. */
-import { type Person, expect, test } from "../journey.ts";
+import { type Person, expect, forgive, test } from "../journey.ts";
 import { stranger, textNumber } from "../things.ts";
 
 interface Message {
@@ -39,6 +39,31 @@ test("a text outside of hours waits if its writer says so", async ({ admin }) =>
   await composer.press("Control+Enter");
   await dialog.getByRole("button", { name: "Send it now" }).click();
   await expect.poll(async () => (await messages()).find((each) => each.body === "Please call us now.")?.status).toMatch(/queued|sent|delivered/);
+});
+
+test("a dialog that can't be loaded leaves the conversation as it is, and comes with the network", async ({ admin, context }) => {
+  const { page } = admin;
+  const number = await textNumber(admin);
+  await closed(admin);
+  const { id } = await admin.api<{ id: string }>("POST", "/api/sms/conversations", { twilio_number_id: number.id, contact_e164: stranger() });
+  await context.route(/dialog-base/, (route) => route.abort()); // what is asked for ahead fails as well
+  await admin.go(`/inbox/${id}`);
+  const composer = page.getByRole("textbox", { name: /^Write to/ });
+  await expect(page.getByText("You are asked before a text leaves.")).toBeVisible();
+  await composer.fill("Your results are here.");
+  await context.setOffline(true);
+  await page.getByRole("button", { name: "Send", exact: true }).click();
+  const notices = page.getByRole("region", { name: "Notices" });
+  await expect(notices.getByText("The server can't be reached.")).toBeVisible();
+  await expect(notices.getByRole("button", { name: "Try again" })).toBeVisible();
+  await expect(composer).toHaveValue("Your results are here.");
+  await context.unroute(/dialog-base/);
+  await context.setOffline(false);
+  await expect(page.getByRole("dialog")).toContainText("Texts wait for your hours");
+  await expect(notices.getByText("The server can't be reached.")).toBeHidden();
+  await page.keyboard.press("Escape");
+  await expect(composer).toHaveValue("Your results are here.");
+  forgive(page);
 });
 
 test("on a phone, hours show their AM and PM", async ({ admin }) => {

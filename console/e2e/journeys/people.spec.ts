@@ -114,7 +114,13 @@ test("the organization is renamed, a key is made and revoked", async ({ admin })
   await page.getByPlaceholder("Name").fill("address");
   await expect(page.getByText("This name is there already.")).toBeVisible();
   await page.getByPlaceholder("Name").fill("parking");
+  await page.getByLabel("E-mail").fill("front@riverside");
+  await page.getByRole("button", { name: "Save changes" }).nth(1).click();
+  await expect(page.getByText("This is not an e-mail address.")).toBeVisible();
+  await page.getByLabel("E-mail").fill("front@riverside.example");
+  await expect(page.getByText("Give it a value, or take it out.")).toBeVisible();
   await page.getByPlaceholder("Value").fill("Behind the house");
+  await expect(page.getByText("Give it a value, or take it out.")).toBeHidden();
   await admin.isAccessible();
   await page.getByRole("button", { name: "Save changes" }).nth(1).click();
   await expect.poll(() => admin.api("GET", "/api/organization")).toMatchObject({ business_identity_json: { address: "14 River Road, Springfield", parking: "Behind the house" } });
@@ -321,7 +327,7 @@ test("a number is bought, set up, held against the carrier, and released", async
   const [number] = await numbers();
   await admin.go("/numbers");
   await page.getByRole("button", { name: "Sync with the carrier" }).click();
-  await expect(page.getByText(/^Added 0, corrected \d+, no longer held 0\.$/)).toBeVisible();
+  await expect(page.getByText(/^Added 0, corrected \d+, no longer held 0\./)).toBeVisible();
   await admin.go(`/numbers/${number?.id}`);
   await page.getByRole("button", { name: "Release number" }).click();
   await confirm(page, "Release number", number?.e164);

@@ -1,13 +1,14 @@
 /** What is said above every page while it lasts: that the connection is lost, that this is practice. */
-import { Suspense, lazy } from "react";
+import { Suspense } from "react";
 import { useMe } from "@/api/me";
 import { loadTexts } from "@/i18n";
+import { part } from "@/ui/part";
 import { LiveLink } from "./live-link";
 
-const Limited = lazy(() => import("./limited"));
-const StandIns = lazy(() => import("./stand-ins"));
+const Limited = part(() => import("./limited"));
+const StandIns = part(() => import("./stand-ins"));
 
-const Notifier = lazy(async () => {
+const Notifier = part(async () => {
   const [notifier] = await Promise.all([import("./notices/notifier"), loadTexts("account")]);
   return notifier;
 });

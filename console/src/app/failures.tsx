@@ -9,7 +9,7 @@ export function Crashed({ error }: { error: unknown }) {
   const t = useTexts("shell");
   const router = useRouter();
   const refusal = asApiError(error);
-  const isStale = refusal.code === "bug" && /dynamically imported module|importing a module|preload/i.test(refusal.message);
+  const isStale = refusal.code === "bug" && /module|preload/i.test(refusal.message);
   const [isReached, setReached] = useState<boolean>();
   const reach = useCallback(async (): Promise<boolean> => {
     const answers = await fetch("/", { method: "HEAD", cache: "no-store" }).then(() => true, () => false);
@@ -31,7 +31,7 @@ export function Crashed({ error }: { error: unknown }) {
           className="mt-4 rounded-control border border-line bg-surface px-3 py-2 font-medium hover:bg-hover"
           onClick={() => (isStale ? void reach().then((answers) => answers && location.reload()) : void router.invalidate())}
         >
-          {isStale && isReached ? t.reload : t.tryAgain}
+          {isReached ? t.reload : t.tryAgain}
         </button>
       </div>
     </div>

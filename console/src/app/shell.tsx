@@ -1,8 +1,9 @@
 /** The frame around every page: where one can go, who one is, whether what one sees is live. */
 import { Outlet, useNavigate, useRouterState } from "@tanstack/react-router";
-import { Suspense, lazy, useMemo, useState } from "react";
+import { Suspense, useMemo, useState } from "react";
 import { useMe } from "@/api/me";
 import { loadTexts, useTexts } from "@/i18n";
+import { part } from "@/ui/part";
 import { Glyph } from "./glyphs";
 import { type Command, useCommands, useShortcuts } from "./commands";
 import { NAV, isShown } from "./nav";
@@ -10,9 +11,9 @@ import { Sidebar } from "./sidebar";
 import { chooseTheme, useIsDark } from "./theme";
 
 // The first page doesn't wait for these.
-const Banners = lazy(async () => (await Promise.all([import("./banners"), loadTexts("banners")]))[0]);
-const Palette = lazy(() => import("./palette"));
-const Toasts = lazy(() => import("@/ui/toasts"));
+const Banners = part(async () => (await Promise.all([import("./banners"), loadTexts("banners")]))[0]);
+const Palette = part(() => import("./palette"));
+const Toasts = part(() => import("@/ui/toasts"));
 
 export function Shell() {
   const t = useTexts("shell");

@@ -1,16 +1,17 @@
 /** The sidebar; a sheet on a phone. */
 import { Link } from "@tanstack/react-router";
-import { Suspense, lazy, useState } from "react";
+import { Suspense, useState } from "react";
 import { useMe } from "@/api/me";
 import { useTexts } from "@/i18n";
+import { part } from "@/ui/part";
 import { Glyph } from "./glyphs";
 import { NAV, isShown } from "./nav";
 import { Switcher } from "./switcher";
 
-const NavIcon = lazy(() => import("./nav-icons"));
-const NavCount = lazy(() => import("./nav-count"));
-const OwnZone = lazy(() => import("./own-zone"));
-const PersonMenu = lazy(() => import("./person-menu"));
+const NavIcon = part(() => import("./nav-icons"));
+const NavCount = part(() => import("./nav-count"));
+const OwnZone = part(() => import("./own-zone"));
+const PersonMenu = part(() => import("./person-menu"));
 
 const ENTRY = "relative flex h-8 items-center gap-2.5 rounded-control px-2.5 text-dim hover:bg-hover hover:text-ink max-md:h-11 md:short:h-[27px] md:max-lg:justify-center";
 

@@ -1,10 +1,11 @@
 /** Which organization one works in: a list by keyboard as by pointer. */
-import { Suspense, lazy, useState } from "react";
+import { Suspense, useState } from "react";
 import { useMe } from "@/api/me";
 import { useTexts } from "@/i18n";
+import { part } from "@/ui/part";
 import { Glyph } from "./glyphs";
 
-const OrganizationList = lazy(() => import("./organization-list"));
+const OrganizationList = part(() => import("./organization-list"));
 
 export function Switcher() {
   const t = useTexts("shell");

@@ -1,9 +1,10 @@
 /** Dialogs, and the question before what hurts. */
-import { type ReactNode, Suspense, lazy, useState } from "react";
+import { type ReactNode, Suspense, useState } from "react";
 import type { Permission } from "@/api/me";
 import { useTexts } from "@/i18n";
 import { Button } from "./button";
 import { TextField } from "./field";
+import { part } from "./part";
 
 export interface DialogProps {
   isOpen: boolean;
@@ -18,7 +19,13 @@ export interface DialogProps {
   isOnce?: boolean;
 }
 
-const DialogBase = lazy(() => import("./dialog-base"));
+const load = (): Promise<typeof import("./dialog-base")> => import("./dialog-base");
+const DialogBase = part(load);
+
+/** Load it where one will be wanted soon, so that it is there without a network. */
+export function loadDialog(): void {
+  load().catch(() => undefined); // it is loaded when it is opened
+}
 
 /** A dialog that keeps the focus and gives it back; on a phone it is a sheet from below. Its 24 KB come when one is first opened. */
 export function Dialog(props: DialogProps) {

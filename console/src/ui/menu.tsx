@@ -1,6 +1,7 @@
 /** A menu behind a button, for what is seldom used. The menu's 27 KB come when the button is first wanted. */
 import { type LucideIcon, MoreHorizontal } from "lucide-react";
-import { Suspense, lazy, useState } from "react";
+import { Suspense, useState } from "react";
+import { part } from "./part";
 
 export interface MenuItem {
   label: string;
@@ -19,7 +20,7 @@ export interface MenuProps {
 
 export const MENU_BUTTON = "inline-grid size-9 place-items-center rounded-control text-dim hover:bg-hover hover:text-ink max-md:size-11";
 const load = (): Promise<typeof import("./menu-base")> => import("./menu-base");
-const MenuBase = lazy(load);
+const MenuBase = part(load);
 
 export function Menu({ label, items, icon: Icon = MoreHorizontal }: MenuProps) {
   const [isWanted, setWanted] = useState(false);

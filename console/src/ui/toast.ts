@@ -34,6 +34,12 @@ export const toast = {
   done(text: string, action?: { label: string; run: () => void }): void {
     show({ kind: "done", text, action });
   },
+  /** What holds until it is over; returns what takes it away. */
+  stays(text: string, action: { label: string; run: () => void }): () => void {
+    const id = ++last;
+    set([...toasts.slice(-2), { id, kind: "refusal", text, action }]);
+    return () => dismiss(id);
+  },
   /** A refusal that belongs to no field: what it says, its fields, and the id by which it is found in the logs. */
   refusal(error: ApiError): void {
     show({ kind: "refusal", text: error.message, error });

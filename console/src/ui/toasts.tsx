@@ -5,6 +5,7 @@ import type { ApiError } from "@/api/client";
 import { useTexts } from "@/i18n";
 import { fieldSentences } from "@/lib/field-words";
 import { dismiss, shown } from "./toast";
+import "./unloaded";
 
 /** Where toasts appear; once, in the shell. */
 export default function Toasts() {

@@ -14,7 +14,7 @@ from control.contacts.columns import BadColumns
         ("Name", "name"), ("Full-Name", "name"), ("Nombre completo", "name"), ("Patient", "name"),
         ("E-mail", "email"), ("Correo electrónico", "email"), ("Company", "company"), ("Empresa", "company"),
         ("Compañía", "company"), ("Notas", "notes"), ("Observaciones", "notes"), ("Tags", "tags"), ("Etiquetas", "tags"),
-        ("attributes_json", "attributes_json"), ("Birthday", "ignore"), ("Last name", "ignore"), ("", "ignore"), ("=phone", "ignore"),
+        ("attributes_json", "attributes_json"), ("Birthday", "ignore"), ("Last name", "last_name"), ("Title", "ignore"), ("", "ignore"), ("=phone", "ignore"),
     ],
 )  # fmt: skip
 def test_a_title_is_guessed(title: str, field: str) -> None:

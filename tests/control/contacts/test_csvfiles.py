@@ -27,7 +27,8 @@ def test_every_spelling_of_one_number_is_one_contact() -> None:
     sheet = read(text.decode(), "US")
     (entry,) = sheet.entries.values()
     assert (entry.phone_e164, entry.fields) == ("+13175551234", {"name": f"Ann {len(SPELLINGS) - 1}"})
-    assert (sheet.rows, sheet.duplicates, sheet.problems) == (len(SPELLINGS), len(SPELLINGS) - 1, [])
+    assert (sheet.rows, sheet.duplicates, sheet.bad_rows) == (len(SPELLINGS), len(SPELLINGS) - 1, 0)
+    assert [each.line for each in sheet.problems] == list(range(3, len(SPELLINGS) + 2))
 
 
 @pytest.mark.parametrize(
@@ -92,6 +93,34 @@ def test_later_values_are_taken_and_empty_cells_say_nothing() -> None:
     sheet = read("phone,name,notes,tags\n3175551234,Ann,first,a\n+13175551234,,second,\n", "US")
     (entry,) = sheet.entries.values()
     assert (entry.fields, entry.notes, entry.tags) == ({"name": "Ann"}, "second", ["a"])
+    reason = "has the number of line 2; where both say something, this line counts"
+    assert sheet.problems == [Problem(3, "phone", reason)]
+
+
+@pytest.mark.parametrize(
+    ("header", "row", "name"),
+    [
+        ("First Name,Last Name", "Jane,Doe", "Jane Doe"),
+        ("Last Name,First Name,Middle Initial", "Doe,Jane,Q.", "Jane Q. Doe"),
+        ("Prefix,First,Last,Suffix", "Dr.,Jane,Doe,Jr.", "Dr. Jane Doe Jr."),
+        ("Patient First Name,Patient Last Name", "Jane,", "Jane"),
+        ("Nombre,Apellidos", "Ana,Ruiz Gil", "Ana Ruiz Gil"),
+        ("Vorname,Nachname", "Ada,Muster", "Ada Muster"),
+        ("Prénom,Nom de famille", "Zoé,Petit", "Zoé Petit"),
+        ('"Patient Name (Last, First)"', '"Doe, Jane"', "Jane Doe"),
+        ('"Last, First"', "Doe", "Doe"),
+        ("Full Name,First Name,Last Name", "Jane Q. Doe,Jane,Doe", "Jane Q. Doe"),
+        ("Full Name,First Name,Last Name", ",Jane,Doe", "Jane Doe"),
+    ],
+)
+def test_parts_of_a_name_become_one(header: str, row: str, name: str) -> None:
+    (entry,) = read(f"phone,{header}\n3175551234,{row}\n", "US").entries.values()
+    assert entry.fields == {"name": name}
+
+
+def test_a_name_that_is_too_long_is_told_of_a_part() -> None:
+    sheet = read(f"phone,First Name,Last Name\n3175551234,{'x' * 150},{'y' * 150}\n", "US")
+    assert [(each.line, each.column) for each in sheet.problems] == [(2, "First Name")]
 
 
 @pytest.mark.parametrize(

@@ -159,6 +159,8 @@ async def test_rows_of_one_number_are_one_contact_however_far_apart(office: Offi
     async with office.db.tenant(office.org) as tx:
         (ann,) = await contacts.search(tx, "ann", None, None, None, 5)
     assert (ann.name, ann.tags) == ("Ann B.", ["vip"])
+    reason = "has the number of line 2; where both say something, this line counts"
+    assert row.errors == [{"line": 1203, "column": "phone", "reason": reason}]
 
 
 async def test_an_import_that_moves_no_more_has_failed(office: Office) -> None:

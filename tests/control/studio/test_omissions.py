@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from control.studio import mentions
 from control.studio.hourmentions import ClosedDays, Interval
-from control.studio.mentions import Amount, Days, Mention, PhoneNumber
+from control.studio.mentions import Amount, Days, Mention, PhoneNumber, SpokenLanguage
 from control.studio.omissions import hours_mentions, omissions
 from hum.v1 import flows_pb2
 from hum.v1 import studio_pb2 as pb
@@ -36,6 +36,8 @@ def shown(mention: Mention) -> str:
             return f"{'to ' if mention.is_transfer else ''}{mention.number}"
         case Amount():
             return f"${mention.value}"
+        case SpokenLanguage():
+            return mention.code
 
 
 def flow(weekly: Any = None, holidays: Any = (), transfers: Any = None) -> flows_pb2.Flow:
@@ -172,3 +174,20 @@ def test_any_text_is_read(text: str) -> None:
     for mention in mentions.read(text, TODAY):
         assert mention.text.strip() and "\0" not in mention.text
     flagged(text, flow(LUNCH, ["2026-12-25"], {"a": "+13175550142"}), text)
+
+
+@pytest.mark.parametrize(
+    ("described", "language", "missing"),
+    [
+        ("We are a dentist; we also speak Spanish.", "en-US", ["Spanish"]),
+        ("We speak English, Spanish and Vietnamese.", "en-US", ["Spanish", "Vietnamese"]),
+        ("Hablamos español e inglés.", "es-ES", ["inglés"]),
+        ("Bilingual staff, English and French.", "", ["French"]),
+        ("We speak English.", "en-GB", []),
+        ("A Spanish restaurant with French wines.", "en-US", []),
+    ],
+)
+def test_languages_that_the_agent_does_not_speak_are_named(described: str, language: str, missing: list[str]) -> None:
+    flow = flows_pb2.Flow(system_prompt=described, language=language)
+    listed = omissions(described, flow, None, TODAY)
+    assert [each.text for each in listed if each.kind == pb.OMISSION_KIND_LANGUAGE] == missing

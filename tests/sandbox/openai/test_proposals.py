@@ -24,6 +24,12 @@ def test_only_what_the_schema_has_is_written() -> None:
     assert propose("Ada's Garage is a garage.") == {"name": "Ada's Garage", "business_hours": None, "transfers": []}
 
 
+def test_without_a_sure_name_it_is_the_organization() -> None:
+    text = json.dumps({"description": "We are a dentist.", "page": "Fees", "organization": "Lakeside Dental"})
+    assert proposals.propose(SCHEMA, text)["name"] == "Lakeside Dental"
+    assert propose("We are a dentist.", "Lakeside\nFees")["name"] == "Lakeside"
+
+
 def test_hours_closed_days_and_what_was_read_are_said() -> None:
     described = "Lakeside Dental is open 8am to 12pm and 1pm to 5pm, Monday to Friday, closed December 25. Billing: 317-555-0188"
     written = proposals.propose(

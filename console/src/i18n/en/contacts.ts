@@ -147,7 +147,7 @@ export default {
   becomes: "Becomes",
   becomesOf: (title: string) => `What ${title} becomes`,
   columnAt: (at: number) => `Column ${at}`,
-  targets: { phone_e164: "Phone number", name: "Name", email: "E-mail", company: "Company", notes: "Notes", tags: "Tags", attributes_json: "Attributes (JSON)", ignore: "Leave out" } as Record<string, string>,
+  targets: { first_name: "First name", last_name: "Last name", middle_name: "Middle name", name_prefix: "Title before the name", name_suffix: "Suffix of the name", last_first_name: "Last name, first name", phone_e164: "Phone number", name: "Name", email: "E-mail", company: "Company", notes: "Notes", tags: "Tags", attributes_json: "Attributes (JSON)", ignore: "Leave out" } as Record<string, string>,
   asAttribute: (name: string) => `Attribute ${name}`,
   asDate: (name: string) => `Attribute ${name}, a date`,
   columnsLead: "Attributes are added to those that a contact has; agents see them.",

@@ -23,7 +23,7 @@ export default {
   nothingYet: "What is proposed appears here. You choose what to take, and change everything afterwards.",
   read: (url: string, chars: string, isCut: boolean) => `Read ${url}, ${chars} characters${isCut ? " and no further" : ""}.`,
   omitted: "I read these in your description, but they are not in the agent:",
-  omittedKinds: { hours: "Opening hours", closed_weekday: "Closed weekdays", day: "Closed days and dates", phone_number: "Phone numbers", amount: "Amounts" },
+  omittedKinds: { hours: "Opening hours", closed_weekday: "Closed weekdays", day: "Closed days and dates", phone_number: "Phone numbers", amount: "Amounts", language: "Languages" },
   omittedHint: "Say them in other words and propose again, or add them to the agent afterwards.",
   ownHours: "Hours of this agent alone: they don't change when Organization → Hours does.",
   hoursForAll: "Use these hours for the whole organization",

@@ -1,4 +1,6 @@
 /** Phone numbers. */
+import { plural } from "../language";
+
 export default {
   title: "Numbers",
   lead: "What people dial, and which agent answers calls and texts there.",
@@ -41,6 +43,7 @@ export default {
   sync: "Sync with the carrier",
   syncing: "Asking the carrier…",
   synced: (added: number, updated: number, gone: number) => `Added ${added}, corrected ${updated}, no longer held ${gone}.`,
+  elsewhere: (numbers: number) => `${plural(numbers, { one: "number belongs", other: "numbers belong" })} to another organization.`,
   registered: (number: string) => `${number} is registered.`,
   search: "Search",
   searchTitle: "Buy a number",

@@ -36,6 +36,8 @@ export default {
   removeFact: (name: string) => `Remove ${name}`,
   factTwice: "This name is there already.",
   factNameless: "Give it a name.",
+  factValueless: "Give it a value, or take it out.",
+  notEmail: "This is not an e-mail address.",
   hours: "Business hours",
   always: "Always open",
   hoursLead: "All agents know these hours and days, from their next call or text on. An agent with business hours of its own goes by those.",

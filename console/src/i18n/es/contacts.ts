@@ -147,7 +147,7 @@ const texts: Sections["contacts"] = {
   becomes: "Pasa a ser",
   becomesOf: (title) => `En qué se convierte ${title}`,
   columnAt: (at) => `Columna ${at}`,
-  targets: { phone_e164: "Número de teléfono", name: "Nombre", email: "Correo electrónico", company: "Empresa", notes: "Notas", tags: "Etiquetas", attributes_json: "Atributos (JSON)", ignore: "Omitir" },
+  targets: { first_name: "Nombre de pila", last_name: "Apellidos", middle_name: "Segundo nombre", name_prefix: "Tratamiento", name_suffix: "Sufijo del nombre", last_first_name: "Apellidos, nombre", phone_e164: "Número de teléfono", name: "Nombre", email: "Correo electrónico", company: "Empresa", notes: "Notas", tags: "Etiquetas", attributes_json: "Atributos (JSON)", ignore: "Omitir" },
   asAttribute: (name) => `Atributo ${name}`,
   asDate: (name) => `Atributo ${name}, una fecha`,
   columnsLead: "Los atributos se añaden a los que el contacto ya tiene; los agentes los ven.",

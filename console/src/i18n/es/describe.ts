@@ -25,7 +25,7 @@ const texts: Sections["describe"] = {
   nothingYet: "Aquí aparece la propuesta. Usted elige qué tomar, y después puede cambiarlo todo.",
   read: (url, chars, isCut) => `Se leyó ${url}, ${chars} caracteres${isCut ? " y no más" : ""}.`,
   omitted: "Leí esto en su descripción, pero no está en el agente:",
-  omittedKinds: { hours: "Horario", closed_weekday: "Días de la semana cerrados", day: "Días cerrados y fechas", phone_number: "Teléfonos", amount: "Importes" },
+  omittedKinds: { hours: "Horario", closed_weekday: "Días de la semana cerrados", day: "Días cerrados y fechas", phone_number: "Teléfonos", amount: "Importes", language: "Idiomas" },
   omittedHint: "Dígalo con otras palabras y proponga otra vez, o añádalo después al agente.",
   ownHours: "Horario solo de este agente: no cambia cuando cambia Organización → Horario.",
   hoursForAll: "Usar este horario para toda la organización",

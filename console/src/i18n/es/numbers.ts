@@ -1,3 +1,4 @@
+import { plural } from "../language";
 import type { Sections } from "../sections";
 
 const texts: Sections["numbers"] = {
@@ -42,6 +43,7 @@ const texts: Sections["numbers"] = {
   sync: "Sincronizar con el operador",
   syncing: "Preguntando al operador…",
   synced: (added, updated, gone) => `Añadidos ${added}, corregidos ${updated}, ya no disponibles ${gone}.`,
+  elsewhere: (numbers) => `${plural(numbers, { one: "número pertenece", other: "números pertenecen" })} a otra organización.`,
   registered: (number) => `${number} está registrado.`,
   search: "Buscar",
   searchTitle: "Comprar un número",

@@ -36,6 +36,8 @@ const texts: Sections["settings"] = {
   removeFact: (name) => `Quitar ${name}`,
   factTwice: "Este nombre ya está.",
   factNameless: "Póngale un nombre.",
+  factValueless: "Póngale un valor o quítelo.",
+  notEmail: "Esto no es una dirección de correo electrónico.",
   hours: "Horario de atención",
   always: "Siempre abierto",
   hoursLead: "Todos los agentes conocen este horario y estos días, desde su próxima llamada o mensaje. Un agente con horario propio sigue el suyo.",

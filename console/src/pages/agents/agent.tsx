@@ -1,6 +1,6 @@
 import { getRouteApi, useNavigate } from "@tanstack/react-router";
 import { Copy, Sparkles, Trash2 } from "lucide-react";
-import { Suspense, lazy, useMemo, useState } from "react";
+import { Suspense, useMemo, useState } from "react";
 import { type Command, useCommands } from "@/app/commands";
 import { can, useMe } from "@/api/me";
 import { useFlow } from "@/api/flows";
@@ -8,6 +8,7 @@ import { useTexts } from "@/i18n";
 import { phone } from "@/lib/format";
 import { Button, IconButton } from "@/ui/button";
 import { Badge, Loaded, Page, Skeleton, Time } from "@/ui/layout";
+import { part } from "@/ui/part";
 import { Tabs } from "@/ui/tabs";
 import { toast } from "@/ui/toast";
 import { EditingProvider, useEditing } from "./edit/editing";
@@ -19,16 +20,16 @@ import { StartBadge } from "./start-badge";
 
 const route = getRouteApi("/shell/agents/$id");
 const BODIES: Record<AgentTab, React.LazyExoticComponent<() => React.ReactNode>> = {
-  edit: lazy(() => import("./edit/edit")),
-  try: lazy(() => import("./try/try")),
-  versions: lazy(() => import("./versions")),
-  tools: lazy(() => import("./tools")),
-  metrics: lazy(() => import("./metrics")),
-  runs: lazy(() => import("./runs")),
+  edit: part(() => import("./edit/edit")),
+  try: part(() => import("./try/try")),
+  versions: part(() => import("./versions")),
+  tools: part(() => import("./tools")),
+  metrics: part(() => import("./metrics")),
+  runs: part(() => import("./runs")),
 };
-const DeleteFlow = lazy(() => import("./delete"));
-const ConflictDialog = lazy(() => import("./edit/conflict"));
-const Redescribe = lazy(() => import("./describe/redescribe"));
+const DeleteFlow = part(() => import("./delete"));
+const ConflictDialog = part(() => import("./edit/conflict"));
+const Redescribe = part(() => import("./describe/redescribe"));
 
 /** One agent, by tabs. */
 export function Agent() {

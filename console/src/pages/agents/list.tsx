@@ -1,6 +1,6 @@
 import { Link, getRouteApi, useNavigate } from "@tanstack/react-router";
 import { Bot, Copy, Plus, Trash2 } from "lucide-react";
-import { Suspense, lazy, useCallback, useMemo, useRef, useState } from "react";
+import { Suspense, useCallback, useMemo, useRef, useState } from "react";
 import { type ListedFlow, useFlowPages } from "@/api/flows";
 import { type Command, useCommands } from "@/app/commands";
 import { useTexts } from "@/i18n";
@@ -8,6 +8,7 @@ import { count, phone } from "@/lib/format";
 import { ButtonLink, IconButton } from "@/ui/button";
 import { SelectField } from "@/ui/field";
 import { Empty, Page, Time } from "@/ui/layout";
+import { part } from "@/ui/part";
 import { useRowKeys } from "@/ui/row-keys";
 import { type Column, Table } from "@/ui/table";
 import { toast } from "@/ui/toast";
@@ -18,7 +19,7 @@ import { StartBadge } from "./start-badge";
 
 const route = getRouteApi("/shell/agents");
 const ROW_PX = 52;
-const DeleteFlow = lazy(() => import("./delete"));
+const DeleteFlow = part(() => import("./delete"));
 
 /** The agents of the organization. */
 export function Agents() {

@@ -1,11 +1,12 @@
-import { Suspense, lazy, useMemo } from "react";
+import { Suspense, useMemo } from "react";
 import { useTexts } from "@/i18n";
 import { dayName } from "@/lib/format";
 import { DataTable } from "@/ui/data-table";
 import { Card } from "@/ui/layout";
+import { part } from "@/ui/part";
 import type { Series } from "./plot";
 
-const Plot = lazy(() => import("./plot"));
+const Plot = part(() => import("./plot"));
 
 /** A chart, and the same figures as a table for who can't see it or wants the numbers. */
 export function ChartCard({ title, lead, days, series, format }: { title: string; lead?: string; days: string[]; series: Series[]; format: (value: number) => string }) {

@@ -2,7 +2,7 @@
 import { Link, type LinkProps, useNavigate } from "@tanstack/react-router";
 import { useQueryClient } from "@tanstack/react-query";
 import { ArrowDownLeft, ArrowUpRight, Ban, CalendarClock, PhoneCall, PhoneOutgoing, Voicemail } from "lucide-react";
-import { Suspense, lazy, useCallback, useMemo, useRef, useState } from "react";
+import { Suspense, useCallback, useMemo, useRef, useState } from "react";
 import { useFlowName } from "@/api/flows";
 import { type News, useNews } from "@/api/live";
 import { useCan } from "@/api/me";
@@ -12,6 +12,7 @@ import { useTexts } from "@/i18n";
 import { otherParty } from "@/lib/party";
 import { Button, ButtonLink } from "@/ui/button";
 import { Badge, Empty, Page, Time } from "@/ui/layout";
+import { part } from "@/ui/part";
 import { useRowKeys } from "@/ui/row-keys";
 import { type Column, Table } from "@/ui/table";
 import { Filters } from "./filters";
@@ -21,7 +22,7 @@ import { callsRoute } from "./route";
 import { type ListSearch, withoutPlace } from "./search";
 import { isE164, phone } from "@/lib/format";
 
-const PlaceCall = lazy(() => import("./place-call"));
+const PlaceCall = part(() => import("./place-call"));
 
 export function Calls() {
   const t = useTexts("calls");

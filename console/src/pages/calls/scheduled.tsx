@@ -1,7 +1,7 @@
 /** Calls that agents make: those that wait for their time, and what became of the others. */
 import { useNavigate } from "@tanstack/react-router";
 import { CalendarClock, PhoneOff, PhoneOutgoing } from "lucide-react";
-import { Suspense, lazy, useRef, useState } from "react";
+import { Suspense, useRef, useState } from "react";
 import { useChange } from "@/api/acts";
 import { type Schemas, api, data } from "@/api/client";
 import { useFlowName } from "@/api/flows";
@@ -12,12 +12,13 @@ import { fullTime, phone } from "@/lib/format";
 import { Button, IconButton } from "@/ui/button";
 import { Confirm } from "@/ui/dialog";
 import { Empty, Page, Time } from "@/ui/layout";
+import { part } from "@/ui/part";
 import { useRowKeys } from "@/ui/row-keys";
 import { type Column, Table } from "@/ui/table";
 import { toast } from "@/ui/toast";
 import { StatusBadge } from "./labels";
 
-const PlaceCall = lazy(() => import("./place-call"));
+const PlaceCall = part(() => import("./place-call"));
 type OutboundCall = Schemas["OutboundCall"];
 
 export function ScheduledCalls() {

@@ -2,7 +2,7 @@ import { useTexts } from "@/i18n";
 import type { Sheet } from "@/lib/sheet";
 import { SelectField } from "@/ui/field";
 import { Card } from "@/ui/layout";
-import { DATE_ORDERS, type DateOrder, FIELDS, IGNORE, type Target, attributeOf, faultOf, samplesOf } from "./columns";
+import { DATE_ORDERS, type DateOrder, FIELDS, IGNORE, NAME_PARTS, type Target, attributeOf, faultOf, samplesOf } from "./columns";
 
 interface Columns {
   targets: Target[];
@@ -70,6 +70,6 @@ export function targetWords(t: Texts, target: Target): string {
 
 function choicesOf(t: Texts, title: string, at: number, chosen: Target): { value: string; label: string }[] {
   const name = attributeOf(title) || `column_${at + 1}`;
-  const targets = [...FIELDS, `attribute:${name}`, `date:${name}`, ...(chosen === "attributes_json" ? [chosen] : []), IGNORE];
+  const targets = [...FIELDS.slice(0, 2), ...NAME_PARTS, ...FIELDS.slice(2), `attribute:${name}`, `date:${name}`, ...(chosen === "attributes_json" ? [chosen] : []), IGNORE];
   return targets.map((value) => ({ value, label: targetWords(t, value) }));
 }

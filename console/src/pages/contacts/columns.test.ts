@@ -12,6 +12,11 @@ describe("columns are guessed", () => {
     ["line,reason,phone,Shoe size", ["ignore", "ignore", "phone_e164", "attribute:shoe_size"]],
     ["Phone,Mobile,,Straße", ["phone_e164", "ignore", "ignore", "attribute:stra_e"]],
     ["phone,電話", ["phone_e164", "attribute:電話"]],
+    ["phone,First Name,Last Name", ["phone_e164", "first_name", "last_name"]],
+    ["Last,First,MI,Prefix,Suffix,Cell", ["last_name", "first_name", "middle_name", "name_prefix", "name_suffix", "phone_e164"]],
+    ["Teléfono,Nombre,Apellidos", ["phone_e164", "first_name", "last_name"]],
+    ['phone,"Patient Name (Last, First)"', ["phone_e164", "last_first_name"]],
+    ["phone,Full name,First name,Last name", ["phone_e164", "name", "first_name", "last_name"]],
     ["phone,Shoe,shoe", ["phone_e164", "attribute:shoe", "ignore"]],
   ])("%s", (header, targets) => expect(guessed(readSheet(`${header}\n`))).toEqual(targets));
   it("by what is in them", () => {

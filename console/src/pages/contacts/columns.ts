@@ -2,7 +2,9 @@
 import { type Sheet, isPhoneLike, variableName } from "@/lib/sheet";
 
 export const FIELDS = ["phone_e164", "name", "email", "company", "notes", "tags"] as const;
-export type Field = (typeof FIELDS)[number] | "attributes_json";
+/** Parts of a name, of which the server makes one. */
+export const NAME_PARTS = ["first_name", "last_name", "middle_name", "name_prefix", "name_suffix", "last_first_name"] as const;
+export type Field = (typeof FIELDS)[number] | (typeof NAME_PARTS)[number] | "attributes_json";
 export const IGNORE = "ignore";
 /** A field, `attribute:name`, `date:name`, or `ignore`, as the API has them. */
 export type Target = string;
@@ -21,6 +23,12 @@ const TITLES: Record<Field, string> = {
   notes: "notes, note, comment, comments, remarks, nota, notas, comentario, comentarios, observaciones",
   tags: "tags, tag, labels, label, groups, group, etiqueta, etiquetas, grupo, grupos",
   attributes_json: "attributes, attributes json, atributos",
+  first_name: "first name, firstname, first, given name, given names, forename, patient first name, client first name, customer first name, contact first name, primer nombre, nombre de pila, nombres, vorname, prenom",
+  last_name: "last name, lastname, last, family name, surname, patient last name, client last name, customer last name, contact last name, apellido, apellidos, nachname, nom de famille",
+  middle_name: "middle name, middlename, middle, middle initial, mi, patient middle name, segundo nombre",
+  name_prefix: "prefix, name prefix, honorific, courtesy title, mr/mrs, tratamiento",
+  name_suffix: "suffix, name suffix, sufijo",
+  last_first_name: "last name first name, last first, last first middle, lastname firstname, patient name last first, apellidos nombre, apellido nombre",
 };
 const BY_TITLE = new Map(Object.entries(TITLES).flatMap(([field, titles]) => titles.split(", ").map((title) => [title, field] as const)));
 /** Columns that the file of rows that were not imported has besides the list's own. */
@@ -32,8 +40,8 @@ function wordsOf(title: string): string {
     .normalize("NFD")
     .replaceAll(/[\u0300-\u036F]/g, "")
     .toLowerCase()
-    .trim()
-    .replaceAll(/[\s_.-]+/g, " ");
+    .replaceAll(/[\s_.,()-]+/g, " ")
+    .trim();
 }
 
 /** The name of the attribute that a column becomes by itself. */
@@ -51,6 +59,7 @@ export function guessed(sheet: Sheet): Target[] {
     taken.add(same);
     return target;
   });
+  if (taken.has("last_name") && !taken.has("first_name") && taken.has("name")) targets[targets.indexOf("name")] = "first_name"; // "Nombre", "Apellidos"
   if (!taken.has("phone_e164")) {
     const at = sheet.header.findIndex((_, column) => {
       const samples = samplesOf(sheet, column);

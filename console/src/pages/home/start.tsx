@@ -86,6 +86,7 @@ function Way({ step, number, call, onHeard }: WayProps) {
       return (
         <Hint lead={practice.callLead(phone(number.e164))} to={to} look={look} way={t.callWay} isNext={step.isNext}>
           <Copy value={`hum call --to ${number.e164} --say "Hello"`} />
+          {number.sms_flow_id && <Copy value={`hum text ${number.e164} "Hello"`} />}
         </Hint>
       );
     }

@@ -1,10 +1,10 @@
 import { AlarmClock, Image, SendHorizontal, SquareSlash, X } from "lucide-react";
-import { useRef, useState } from "react";
+import { useEffect, useRef, useState } from "react";
 import { ownKey, useCan, useMe, useZone } from "@/api/me";
 import { useTexts } from "@/i18n";
 import { exactTime } from "@/lib/zoned";
 import { Button, IconButton } from "@/ui/button";
-import { Dialog } from "@/ui/dialog";
+import { Dialog, loadDialog } from "@/ui/dialog";
 import { useNow } from "@/ui/now";
 import { Later } from "./actions";
 import { Attachments, DropZone, FileChooser, pasted, useAttaching } from "./attachments";
@@ -71,6 +71,7 @@ function Writing({ conversation, history, field }: ComposerProps) {
   const chooser = useRef<HTMLInputElement>(null);
   const attaching = useAttaching({ get: () => draftOf(thread).uploads, set: (uploads) => setDraft(thread, { uploads }) });
   const hours = useTextingHours({ conversation_id: conversation.id }, draft.scheduledAt);
+  useEffect(loadDialog, []);
   const picker = useTemplatePicker(conversation.id, draft.body, (body) => {
     setDraft(thread, { body });
     field.current?.focus();

@@ -24,7 +24,7 @@ export function Numbers() {
   const mayBuy = useCan("numbers:write");
   const [isRegistering, setRegistering] = useState(false);
   const sync = useChange(() => data(api.POST("/api/numbers/sync", { body: {} })), TOUCHED, {
-    onDone: ({ added, updated, gone }) => toast.done(t.synced(added, updated, gone)),
+    onDone: ({ added, updated, gone, elsewhere }) => toast.done([t.synced(added, updated, gone), elsewhere > 0 && t.elsewhere(elsewhere)].filter(Boolean).join(" ")),
   });
   const { mutate: startSync } = sync;
   const commands = useMemo<Command[]>(

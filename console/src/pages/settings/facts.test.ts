@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { factsOf, faultOf, identityOf } from "./facts";
+import { factsOf, faultOf, identityOf, isEmailLike } from "./facts";
 
 describe("facts about the business", () => {
   it("keep what isn't text", () => {
@@ -10,8 +10,11 @@ describe("facts about the business", () => {
     expect(identityOf({ named: {}, rows: [] }, {})).toBeNull();
   });
   it("have a name each, and none that has a field", () => {
-    const rows = [{ name: "a", value: "" }, { name: " ", value: "x" }, { name: "a ", value: "" }, { name: "seats", value: "" }, { name: "address", value: "" }];
-    expect(rows.map((_, at) => faultOf(rows, at, { seats: 40 }))).toEqual([null, "nameless", "twice", "twice", "twice"]);
+    const rows = [{ name: "a", value: "x" }, { name: " ", value: "x" }, { name: "a ", value: "" }, { name: "seats", value: "" }, { name: "address", value: "" }, { name: "parking", value: " " }];
+    expect(rows.map((_, at) => faultOf(rows, at, { seats: 40 }))).toEqual([null, "nameless", "twice", "twice", "twice", "valueless"]);
+  });
+  it("have an e-mail address that can be one", () => {
+    expect(["front@lakeside.example", " a@b.co ", "front@lakeside", "lakeside.example", "a@b..co", "a b@c.co"].map(isEmailLike)).toEqual([true, true, false, false, false, false]);
   });
   it("leave out what is empty", () => {
     expect(identityOf({ named: { phone: " ", languages: " English " }, rows: [] }, {})).toEqual({ languages: "English" });

@@ -33,9 +33,15 @@ export function identityOf({ named, rows }: Facts, kept: Record<string, unknown>
   return Object.keys(whole).length ? whole : null;
 }
 
-/** What is wrong with the name of a row. */
-export function faultOf(rows: readonly Fact[], at: number, kept: Record<string, unknown>): "nameless" | "twice" | null {
+/** What is wrong with a row. */
+export function faultOf(rows: readonly Fact[], at: number, kept: Record<string, unknown>): "nameless" | "twice" | "valueless" | null {
   const name = rows[at]?.name.trim() ?? "";
   if (!name) return "nameless";
-  return isNamed(name) || name in kept || rows.some((each, other) => other < at && each.name.trim() === name) ? "twice" : null;
+  if (isNamed(name) || name in kept || rows.some((each, other) => other < at && each.name.trim() === name)) return "twice";
+  return rows[at]?.value.trim() ? null : "valueless";
+}
+
+/** Whether a text may be an e-mail address; what an address is in full, the server knows. */
+export function isEmailLike(text: string): boolean {
+  return /^[^\s@]+@[^\s@.]+(\.[^\s@.]+)+$/.test(text.trim());
 }

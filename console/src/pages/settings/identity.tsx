@@ -4,7 +4,7 @@ import { useTexts } from "@/i18n";
 import { Button, IconButton } from "@/ui/button";
 import { TextArea, TextField } from "@/ui/field";
 import { Card } from "@/ui/layout";
-import { type Fact, type Facts, NAMED, type Named, factsOf, faultOf, identityOf } from "./facts";
+import { type Fact, type Facts, NAMED, type Named, factsOf, faultOf, identityOf, isEmailLike } from "./facts";
 import { type Organization, type Patch, useSave } from "./queries";
 import { SaveBar } from "./save-bar";
 
@@ -19,8 +19,13 @@ export function Identity({ organization }: { organization: Organization }) {
   const isDirty = JSON.stringify(identityOf(facts, kept)) !== JSON.stringify(identityOf(initial, kept)) || facts.rows.length !== initial.rows.length;
   const save = useSave(["business_identity_json"], (_, reason) => setFault(reason), () => setFault(undefined));
   const faults = facts.rows.map((_, at) => faultOf(facts.rows, at, kept));
+  const email = facts.named.email ?? "";
+  const isBadEmail = email.trim() !== "" && !isEmailLike(email);
+  const [isTried, setTried] = useState(false);
   const submit = (event: FormEvent): void => {
     event.preventDefault();
+    setTried(true);
+    if (isBadEmail) return;
     if (faults.every((each) => each === null)) save.mutate({ business_identity_json: identityOf(facts, kept) } as Patch);
   };
   const message = fault ?? (faults.includes("nameless") && isDirty ? t.factNameless : "");
@@ -30,10 +35,10 @@ export function Identity({ organization }: { organization: Organization }) {
       <form onSubmit={submit}>
         <div className="space-y-3">
           {NAMED.filter((name) => !(name in kept)).map((name) => (
-            <NamedField key={name} name={name} value={facts.named[name] ?? ""} onChange={(value) => setFacts({ ...facts, named: { ...facts.named, [name]: value } })} />
+            <NamedField key={name} name={name} value={facts.named[name] ?? ""} error={name === "email" && isBadEmail && isTried ? t.notEmail : undefined} onChange={(value) => setFacts({ ...facts, named: { ...facts.named, [name]: value } })} />
           ))}
         </div>
-        <Rows rows={facts.rows} faults={faults} onChange={(rows) => setFacts({ ...facts, rows })} />
+        <Rows rows={facts.rows} faults={faults} isTried={isTried} onChange={(rows) => setFacts({ ...facts, rows })} />
         {message && (
           <p role="alert" className="mt-2 text-xs font-medium text-bad">
             {message}
@@ -45,14 +50,14 @@ export function Identity({ organization }: { organization: Organization }) {
   );
 }
 
-function NamedField({ name, value, onChange }: { name: Named; value: string; onChange: (value: string) => void }) {
+function NamedField({ name, value, error, onChange }: { name: Named; value: string; error?: string | undefined; onChange: (value: string) => void }) {
   const t = useTexts("settings");
-  const props = { ...t.named[name], maxLength: VALUE_CHARS, value };
+  const props = { ...t.named[name], maxLength: VALUE_CHARS, value, error };
   if (name === "description") return <TextArea {...props} rows={3} onChange={(event) => onChange(event.target.value)} />;
   return <TextField {...props} onChange={(event) => onChange(event.target.value)} />;
 }
 
-function Rows({ rows, faults, onChange }: { rows: readonly Fact[]; faults: readonly ReturnType<typeof faultOf>[]; onChange: (rows: readonly Fact[]) => void }) {
+function Rows({ rows, faults, isTried, onChange }: { rows: readonly Fact[]; faults: readonly ReturnType<typeof faultOf>[]; isTried: boolean; onChange: (rows: readonly Fact[]) => void }) {
   const t = useTexts("settings");
   const change = (at: number, next: Partial<Fact>): void => onChange(rows.map((row, other) => (other === at ? { ...row, ...next } : row)));
   return (
@@ -63,7 +68,7 @@ function Rows({ rows, faults, onChange }: { rows: readonly Fact[]; faults: reado
         {rows.map((row, at) => (
           <li key={at} className="grid grid-cols-[minmax(6rem,1fr)_2fr_auto] items-start gap-2">
             <TextField isBare label={t.factName} placeholder={t.factName} maxLength={120} value={row.name} error={faults[at] === "twice" ? t.factTwice : undefined} onChange={(event) => change(at, { name: event.target.value })} />
-            <TextField isBare label={row.name || t.factValue} placeholder={t.factValue} maxLength={VALUE_CHARS} value={row.value} onChange={(event) => change(at, { value: event.target.value })} />
+            <TextField isBare label={row.name || t.factValue} placeholder={t.factValue} maxLength={VALUE_CHARS} value={row.value} error={faults[at] === "valueless" && isTried ? t.factValueless : undefined} onChange={(event) => change(at, { value: event.target.value })} />
             <IconButton icon={X} label={t.removeFact(row.name)} needs="team:write" onClick={() => onChange(rows.filter((_, other) => other !== at))} />
           </li>
         ))}

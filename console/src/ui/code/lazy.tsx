@@ -1,11 +1,12 @@
 /** The editor and the comparison, fetched when they are first shown. */
-import { Suspense, lazy } from "react";
+import { Suspense } from "react";
 import { Skeleton } from "../layout";
+import { part } from "../part";
 import type { DiffProps } from "./diff";
 import type { JsonEditorProps } from "./editor";
 
-const Editor = lazy(() => import("./editor"));
-const Comparison = lazy(() => import("./diff"));
+const Editor = part(() => import("./editor"));
+const Comparison = part(() => import("./diff"));
 
 export function JsonEditor(props: JsonEditorProps) {
   return (

@@ -2,6 +2,7 @@ import type { Refusals } from "../table";
 
 /** The organization, knowledge, what belongs to plans. */
 const sentences: Refusals["sentences"] = [
+  ["has no value", "no tiene valor"],
   ["has more than {n} facts", "tiene más de {n} datos"],
   ["has a name with more than {n} characters", "tiene un nombre de más de {n} caracteres"],
   ["has more than {n} characters", "tiene más de {n} caracteres"],

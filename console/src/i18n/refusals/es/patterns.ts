@@ -18,7 +18,7 @@ const sentences: Refusals["sentences"] = [
   ["must be a type of events such as sms.received, a kind such as sms.*, or *", "debe ser un tipo de eventos como sms.received, un grupo como sms.* o *"],
   ["must be a small letter, and then up to 63 small letters, digits and _", "debe ser una letra minúscula y después hasta 63 letras minúsculas, cifras y _"],
   ["must be a sentence, and not only spaces", "debe ser una frase, no solo espacios"],
-  ["must be a field, attribute:TITLE, date:TITLE or ignore", "debe ser un campo, attribute:TÍTULO, date:TÍTULO o ignore"],
+  ["must be a field, a part of the name, attribute:TITLE, date:TITLE or ignore", "debe ser un campo, una parte del nombre, attribute:TÍTULO, date:TÍTULO o ignore"],
   ["must be `external.` and a name of lower-case letters, digits, dots and underscores, like `external.order_paid`", "debe ser `external.` y un nombre de minúsculas, cifras, puntos y guiones bajos, como `external.order_paid`"],
   ["must be 64 hexadecimal digits", "debe tener 64 cifras hexadecimales"],
   ["must be 4 to 4000 printable ASCII characters without a space at either end", "debe tener de 4 a 4000 caracteres ASCII imprimibles, sin espacios al principio ni al final"],

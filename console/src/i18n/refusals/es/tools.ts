@@ -11,7 +11,7 @@ const sentences: Refusals["sentences"] = [
   ["The URL's host has no valid IP address.", "El servidor de la dirección no tiene una dirección IP válida."],
   ["The URL's port must be between 1 and 65535.", "El puerto de la dirección debe estar entre 1 y 65535."],
   ["The URL's port must be one of {ports}.", "El puerto de la dirección debe ser uno de estos: {ports}."],
-  ["The URL leads to an address that is not public; the operator can allow it (HUM_EGRESS_ALLOW).", "La dirección lleva a un lugar que no es público; el operador puede permitirlo (HUM_EGRESS_ALLOW)."],
+  ["The URL leads to an address that is not public, such as one inside your own network, and HUM calls public ones alone. The people who run HUM can allow it (setting HUM_EGRESS_ALLOW).", "La dirección lleva a un lugar que no es público, por ejemplo dentro de su propia red, y HUM solo llama a los públicos. Quienes administran HUM pueden permitirlo (ajuste HUM_EGRESS_ALLOW)."],
   ["The header {name} is not a valid HTTP header.", "La cabecera {name} no es una cabecera HTTP válida."],
   ["The header {name} can't be set.", "La cabecera {name} no se puede indicar."],
   ["The method {method} is not allowed.", "El método {method} no se permite."],

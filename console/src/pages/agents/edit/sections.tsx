@@ -1,8 +1,9 @@
 /** The form's sections, and which of them an agent has. */
-import { type ReactNode, Suspense, lazy } from "react";
+import { type ReactNode, Suspense } from "react";
 import { useTexts } from "@/i18n";
 import { SelectField } from "@/ui/field";
 import { Skeleton } from "@/ui/layout";
+import { part } from "@/ui/part";
 import { type Draft, startOf } from "../flow";
 import { useEditing, useField } from "./editing";
 import { EventsEditor } from "./events-editor";
@@ -12,8 +13,8 @@ import { FArea, FChoice, FNumber, FSwitch, FText, useIsOff, useLook } from "./pl
 import { FSchema } from "./schema-field";
 import { VoiceField } from "./voice";
 
-const HoursEditor = lazy(async () => ({ default: (await import("../hours/hours-editor")).HoursEditor }));
-const SaidHours = lazy(() => import("./said-hours"));
+const HoursEditor = part(async () => ({ default: (await import("../hours/hours-editor")).HoursEditor }));
+const SaidHours = part(() => import("./said-hours"));
 
 export const SECTIONS = ["basics", "events", "says", "voice", "hours", "transfers", "voicemail", "machine", "recording", "outcome", "texting", "limits"] as const;
 export type SectionName = (typeof SECTIONS)[number];

@@ -1,11 +1,12 @@
 import { Plus, X } from "lucide-react";
-import { Suspense, lazy, useState } from "react";
+import { Suspense, useState } from "react";
 import type { FieldError } from "@/api/client";
 import { useZone } from "@/api/me";
 import { useTexts } from "@/i18n";
 import { fullTime, shortTime, zoneName } from "@/lib/format";
 import { Button, IconButton } from "@/ui/button";
 import { Badge } from "@/ui/layout";
+import { part } from "@/ui/part";
 import { reasonAt } from "@/ui/schema-form/path";
 import { withMember } from "@/ui/schema-form/schema";
 import { ZoneField } from "@/ui/zone-field";
@@ -14,7 +15,7 @@ import { DAYS, DAY_MINUTES, type Day, type Span, type Week, clockOf, inOrder, is
 import { type Preview, useHoursPreview } from "./preview";
 import { WeekTracks } from "./week";
 
-const TheirHours = lazy(() => import("./their-hours"));
+const TheirHours = part(() => import("./their-hours"));
 
 type Value = Draft["business_hours_json"];
 const FIELD = "business_hours_json";

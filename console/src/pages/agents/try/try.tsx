@@ -1,14 +1,15 @@
 import { getRouteApi, Link } from "@tanstack/react-router";
 import { MessageSquare, Mic } from "lucide-react";
-import { Suspense, lazy } from "react";
+import { Suspense } from "react";
 import { useTexts } from "@/i18n";
 import { Skeleton } from "@/ui/layout";
+import { part } from "@/ui/part";
 import { useEditing } from "../edit/editing";
 import { startOf } from "../flow";
 import { Practice } from "./practice";
 import { TryText } from "./try-text";
 
-const TryVoice = lazy(() => import("./try-voice"));
+const TryVoice = part(() => import("./try-voice"));
 const route = getRouteApi("/shell/agents/$id");
 
 /** An agent is tried by writing to it, or by a call from the browser. */

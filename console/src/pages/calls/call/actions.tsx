@@ -1,19 +1,20 @@
 /** What a person can do with a call: while it is live, and afterwards. The menu and the dialogs are loaded when they are wanted. */
 import { Link } from "@tanstack/react-router";
 import { Ear, EarOff, Hand, PhoneForwarded, PhoneOff, PhoneOutgoing } from "lucide-react";
-import { Suspense, lazy, useMemo, useState } from "react";
+import { Suspense, useMemo, useState } from "react";
 import { useCan } from "@/api/me";
 import { type Command, useCommands } from "@/app/commands";
 import { useTexts } from "@/i18n";
 import { isE164 } from "@/lib/format";
 import { otherParty } from "@/lib/party";
 import { Button } from "@/ui/button";
+import { part } from "@/ui/part";
 import { type CallDetail, isLive } from "../queries";
 import { useListening } from "./listen";
 import type { Open } from "./dialogs";
 
-const More = lazy(() => import("./more"));
-const OpenDialog = lazy(() => import("./dialogs"));
+const More = part(() => import("./more"));
+const OpenDialog = part(() => import("./dialogs"));
 
 export function Actions({ call, isOver }: { call: CallDetail; isOver: boolean }) {
   const [open, setOpen] = useState<Open | null>(null);

@@ -1,18 +1,19 @@
 /** What the agent of a call may not do alone: decided where it is seen, while the caller waits. */
 import { ShieldQuestion } from "lucide-react";
-import { Suspense, lazy } from "react";
+import { Suspense } from "react";
 import { api, data } from "@/api/client";
 import { useCan } from "@/api/me";
 import { useThing } from "@/api/queries";
 import { Decision, StateBadge, TimeLeft } from "@/pages/approvals/labels";
 import type { Approval } from "@/pages/approvals/queries";
 import { PanelBoundary } from "@/ui/panel";
+import { part } from "@/ui/part";
 import { callMs } from "./events";
 import { Folded } from "./folded";
 import { SideLine } from "./items";
 
 /** Its form comes with the first one that waits. */
-const Decide = lazy(() => import("@/pages/approvals/decide"));
+const Decide = part(() => import("@/pages/approvals/decide"));
 
 export interface ApprovalItem {
   kind: "approval";

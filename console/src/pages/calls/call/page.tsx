@@ -1,13 +1,14 @@
 /** One call: followed word by word while it is live, heard and read afterwards. */
 import { Link } from "@tanstack/react-router";
 import { ArrowDownLeft, ArrowUpRight } from "lucide-react";
-import { type ReactNode, Suspense, lazy, useEffect, useMemo } from "react";
+import { type ReactNode, Suspense, useEffect, useMemo } from "react";
 import { useFlowName } from "@/api/flows";
 import { useTexts } from "@/i18n";
 import { isE164, phone } from "@/lib/format";
 import { otherParty } from "@/lib/party";
 import { Badge, Loaded, Page, Skeleton, Time } from "@/ui/layout";
 import { PanelBoundary } from "@/ui/panel";
+import { part } from "@/ui/part";
 import { usePrinting } from "@/ui/printing";
 import { Tabs } from "@/ui/tabs";
 import { Duration, StatusBadge, usePartyName } from "../labels";
@@ -26,9 +27,9 @@ import { Printed } from "./printed";
 import { Transcript } from "./transcript";
 
 /** The waveform is 17 KB that a live call doesn't need; the other tabs are opened by few. */
-const Player = lazy(() => import("./player"));
-const Timeline = lazy(() => import("./timeline"));
-const Details = lazy(() => import("./details"));
+const Player = part(() => import("./player"));
+const Timeline = part(() => import("./timeline"));
+const Details = part(() => import("./details"));
 
 export function CallPage() {
   const t = useTexts("call");
