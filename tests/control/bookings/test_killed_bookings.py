@@ -28,8 +28,8 @@ async def cancel(clinic: Clinic, id: UUID) -> object:
     return await clinic.run(lambda tx: appointing.cancel(tx, staff(clinic), id, None))
 
 
-async def expire(clinic: Clinic, _: UUID) -> object:
-    return await reserving.expire(clinic.db)
+async def expire(clinic: Clinic, _: UUID) -> None:
+    await reserving.expire(clinic.db)
 
 
 #: Each function that is called between two steps, as `module:name`.
