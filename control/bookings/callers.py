@@ -24,7 +24,7 @@ BIRTH_DATE = "birth_date"
 
 
 @dataclass(frozen=True, slots=True)
-class Client:
+class BookingClient:
     """The other side of a dialogue; `number` only if something vouches for it."""
 
     holder: str

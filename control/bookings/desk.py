@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 
 from control.base import phone
 from control.bookings import callers, reserving, saying, timetable, usecases, wishes
-from control.bookings.callers import Client
+from control.bookings.callers import BookingClient
 from control.bookings.usecases import FreeTimes, TimesWanted
 from control.tools import ToolContext
 from hum import ids
@@ -29,7 +29,7 @@ MOST_OFFERED = 900
 
 
 @dataclass(frozen=True, slots=True)
-class Offer:
+class TimesOffer:
     """What a search found: times with their keys, whether they fit the wish, and whether there is any at all."""
 
     times: Sequence[tuple[str, datetime]]
@@ -85,18 +85,20 @@ async def opened(tx: Tx, context: ToolContext) -> DialogueRow:
     return await booking_dialogues.open_dialogue(tx, holder, context.call_id, conversation, number)
 
 
-async def client_of(tx: Tx, context: ToolContext, dialogue: DialogueRow) -> Client:
+async def client_of(tx: Tx, context: ToolContext, dialogue: DialogueRow) -> BookingClient:
     """Return who is talking."""
     situation = context.situation
     number = situation.contact_e164 if situation.is_vouched_for else ""
-    client = Client(dialogue.holder, number or None)
+    client = BookingClient(dialogue.holder, number or None)
     contact = callers.proven(dialogue, now())
     if contact is None:
         return client
     return replace(client, contact=contact, name=(await contacts.get(tx, contact)).name)
 
 
-async def search(tx: Tx, context: ToolContext, wish: Mapping[str, Any], service: UUID, people: Sequence[UUID]) -> Offer:
+async def search(
+    tx: Tx, context: ToolContext, wish: Mapping[str, Any], service: UUID, people: Sequence[UUID]
+) -> TimesOffer:
     """Find times for a wish, and note them as offered.  Raises NotFound."""
     table = await timetable.load(tx, context.organization, service, people)
     at = now()
@@ -110,7 +112,7 @@ async def search(tx: Tx, context: ToolContext, wish: Mapping[str, Any], service:
     is_exact = window.is_exact and bool(fresh)
     starts = fresh or wishes.told(found.times, before) or _next(found)
     keys = await _noted(tx, dialogue, [OfferedTime(service, start, tuple(people)) for start in starts])
-    return Offer(list(zip(keys, starts, strict=True)), table.zone.key, is_exact)
+    return TimesOffer(list(zip(keys, starts, strict=True)), table.zone.key, is_exact)
 
 
 def _next(found: FreeTimes) -> list[datetime]:
@@ -149,7 +151,7 @@ def say(context: ToolContext, start: datetime, zone: str) -> str:
     return saying.when(start, ZoneInfo(zone), now(), situation.definition.get("language"), listener)
 
 
-def told(context: ToolContext, offer: Offer) -> dict[str, Any]:
+def told(context: ToolContext, offer: TimesOffer) -> dict[str, Any]:
     """Return an offer as an agent gets it."""
     times = [{"time": key, "say": say(context, start, offer.zone)} for key, start in offer.times]
     language = context.situation.definition.get("language")

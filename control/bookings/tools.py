@@ -147,8 +147,8 @@ class BookingTools:
             if not rows and client.level == 0:
                 return Result({"status": "verify", "note": WHO})
             keys = await _known(tx, dialogue, rows)
-            told = [await _told(tx, context, client, key, row) for key, row in zip(keys, rows, strict=True)]
-        return Result({"status": "found" if told else "none", "appointments": told})
+            shown = [await _told(tx, context, client, key, row) for key, row in zip(keys, rows, strict=True)]
+        return Result({"status": "found" if shown else "none", "appointments": shown})
 
     async def _move(self, context: ToolContext, arguments: Mapping[str, Any]) -> Result:
         async with self._db.tenant(context.organization) as tx:
@@ -249,15 +249,17 @@ async def _known(tx: Tx, dialogue: DialogueRow, rows: Sequence[AppointmentRow]) 
     return [f"a{known.index(row.id) + 1}" for row in rows]
 
 
-async def _told(tx: Tx, context: ToolContext, client: callers.Client, key: str, row: AppointmentRow) -> dict[str, Any]:
+async def _told(
+    tx: Tx, context: ToolContext, client: callers.BookingClient, key: str, row: AppointmentRow
+) -> dict[str, Any]:
     """Return an appointment as this client may hear it."""
     service = (await booking_services.get(tx, row.service_id)).fields
-    told = {"appointment": key, "say": desk.say(context, row.starts_at, row.time_zone)}
+    shown = {"appointment": key, "say": desk.say(context, row.starts_at, row.time_zone)}
     if row.state == "pending":
-        told["state"] = "pending"
+        shown["state"] = "pending"
     if client.may_hear_service(row, service):
-        told["service"] = service.name
-    return told | ({"name": row.name} if client.owns(row) and row.name else {})
+        shown["service"] = service.name
+    return shown | ({"name": row.name} if client.owns(row) and row.name else {})
 
 
 async def _appointment(tx: Tx, dialogue: DialogueRow, key: str) -> AppointmentRow | None:

@@ -18,7 +18,7 @@ WITHHELD = ""
 
 
 @dataclass
-class Talk:
+class BookingTalk:
     """One dialogue; `say` runs a tool as its agent does."""
 
     clinic: Clinic
@@ -60,7 +60,7 @@ class Talk:
 
 
 @dataclass
-class Desk:
+class BookingDesk:
     """The clinic's number, with a flow that may book."""
 
     clinic: Clinic
@@ -79,28 +79,28 @@ class Desk:
             own_tools=own,
         )
 
-    async def call(self, number: str = ANNS, *, vouched: bool = True) -> Talk:
+    async def call(self, number: str = ANNS, *, vouched: bool = True) -> BookingTalk:
         id, org = ids.new(), self.clinic.org
         async with self.clinic.db.system() as tx:
             new = NewCall(id, org, str(id), "inbound", "in_progress", number, OURS, None, self.flow, 1, None)
             await calls.create(tx, new)
         situation = await self.situation(number, vouched=vouched)
-        return Talk(self.clinic, self.registry, ToolChannel.CALL, ToolContext(org, situation, call_id=id), [])
+        return BookingTalk(self.clinic, self.registry, ToolChannel.CALL, ToolContext(org, situation, call_id=id), [])
 
-    async def thread(self, number: str = ANNS) -> Talk:
+    async def thread(self, number: str = ANNS) -> BookingTalk:
         org = self.clinic.org
         async with self.clinic.db.tenant(org) as tx:
             found, _ = await conversations.find_or_create(tx, ids.new(), org, None, OURS, number, None)
         turn = TextTurn(ids.new(), found.id)
         context = ToolContext(org, await self.situation(number), turn=turn)
-        return Talk(self.clinic, self.registry, ToolChannel.TEXT, context, [])
+        return BookingTalk(self.clinic, self.registry, ToolChannel.TEXT, context, [])
 
-    async def run_for_event(self) -> Talk:
+    async def run_for_event(self) -> BookingTalk:
         context = ToolContext(self.clinic.org, await self.situation(WITHHELD), event_run=ids.new())
-        return Talk(self.clinic, self.registry, ToolChannel.EVENT, context, [])
+        return BookingTalk(self.clinic, self.registry, ToolChannel.EVENT, context, [])
 
 
-async def open_desk(clinic: Clinic, **definition: Any) -> Desk:
+async def open_desk(clinic: Clinic, **definition: Any) -> BookingDesk:
     registry = Registry()
     registry.add(BookingTools(clinic.db, 10_000).all())
     registry.set_catalog(catalog)
@@ -108,4 +108,4 @@ async def open_desk(clinic: Clinic, **definition: Any) -> Desk:
     fields = {"name": "Desk", "booking_service_ids": [ids.show(Kind.BOOKABLE_SERVICE, clinic.service)], **definition}
     async with clinic.db.tenant(clinic.org) as tx:
         await flows.create(tx, flow, "voice", fields)
-    return Desk(clinic, registry, flow, fields)
+    return BookingDesk(clinic, registry, flow, fields)

@@ -12,13 +12,13 @@ from hum import ids
 from hum.clock import now
 from storage import booking_services
 from tests.control.bookings.conftest import Clinic, all_of
-from tests.control.bookings.dialogues import ANNS, BENS, Desk, open_desk
+from tests.control.bookings.dialogues import ANNS, BENS, BookingDesk, open_desk
 
 FIELDS = {"cancel_minutes": 60, "needs_approval": False, "is_health_related": True, "number_suffices": False}
 
 
 @pytest.fixture
-async def desk(clinic: Clinic) -> Desk:
+async def desk(clinic: Clinic) -> BookingDesk:
     return await open_desk(clinic)
 
 
@@ -28,7 +28,7 @@ async def change(clinic: Clinic, **fields: object) -> None:
         await booking_services.change(tx, clinic.service, replace(row.fields, **fields))  # type: ignore[arg-type]
 
 
-async def test_a_caller_is_offered_times_holds_one_and_books_it(clinic: Clinic, desk: Desk) -> None:
+async def test_a_caller_is_offered_times_holds_one_and_books_it(clinic: Clinic, desk: BookingDesk) -> None:
     call = await desk.call()
     found = await call.find(day="tomorrow")
     assert (found["status"], [each["time"] for each in found["times"]]) == ("found", ["t1", "t2", "t3", "t4"])
@@ -47,7 +47,7 @@ async def test_a_caller_is_offered_times_holds_one_and_books_it(clinic: Clinic, 
     assert by == ids.show(ids.Kind.CALL, call.context.call)
 
 
-async def test_what_was_not_offered_is_not_held(clinic: Clinic, desk: Desk) -> None:
+async def test_what_was_not_offered_is_not_held(clinic: Clinic, desk: BookingDesk) -> None:
     call, other = await desk.call(), await desk.call(BENS)
     assert (await call.say("hold_time", time="t9"))["status"] == "refused"
     await other.find()
@@ -64,7 +64,7 @@ async def test_what_was_not_offered_is_not_held(clinic: Clinic, desk: Desk) -> N
     assert await clinic.states() == {}
 
 
-async def test_of_two_who_want_one_time_the_second_is_offered_others(clinic: Clinic, desk: Desk) -> None:
+async def test_of_two_who_want_one_time_the_second_is_offered_others(clinic: Clinic, desk: BookingDesk) -> None:
     talks = [await desk.call(ANNS), await desk.call(BENS)]
     for talk in talks:
         await talk.find(day="tomorrow")
@@ -80,7 +80,7 @@ async def test_of_two_who_want_one_time_the_second_is_offered_others(clinic: Cli
     assert await clinic.overlaps() == 0
 
 
-async def test_other_times_are_told_once_each_and_then_none_is_made_up(clinic: Clinic, desk: Desk) -> None:
+async def test_other_times_are_told_once_each_and_then_none_is_made_up(clinic: Clinic, desk: BookingDesk) -> None:
     call = await desk.call()
     told = [each["say"] for each in (await call.find(day="tomorrow", part="morning"))["times"]]
     more = await call.find(day="tomorrow", part="morning", more=True)
@@ -92,7 +92,7 @@ async def test_other_times_are_told_once_each_and_then_none_is_made_up(clinic: C
 
 
 async def test_a_day_that_can_not_be_booked_gives_the_nearest_and_a_full_one_the_next(
-    clinic: Clinic, desk: Desk
+    clinic: Clinic, desk: BookingDesk
 ) -> None:
     call = await desk.call()
     assert (await call.find(day="2020-02-30"))["status"] == "others"
@@ -110,7 +110,9 @@ async def test_a_day_that_can_not_be_booked_gives_the_nearest_and_a_full_one_the
     assert (await (await desk.call()).find())["status"] == "never"
 
 
-async def test_a_caller_has_one_hold_and_a_second_appointment_only_on_purpose(clinic: Clinic, desk: Desk) -> None:
+async def test_a_caller_has_one_hold_and_a_second_appointment_only_on_purpose(
+    clinic: Clinic, desk: BookingDesk
+) -> None:
     call = await desk.call()
     await call.book("tomorrow")
     await call.hold("tomorrow")
@@ -122,7 +124,7 @@ async def test_a_caller_has_one_hold_and_a_second_appointment_only_on_purpose(cl
     assert await clinic.states() == {"booked": 2, "held": 1}
 
 
-async def test_a_hold_that_is_over_is_not_booked(clinic: Clinic, desk: Desk) -> None:
+async def test_a_hold_that_is_over_is_not_booked(clinic: Clinic, desk: BookingDesk) -> None:
     call = await desk.call()
     await call.hold()
     await clinic.fetch("UPDATE appointments SET lease_until = now() - interval '1 second' RETURNING 1")
@@ -132,7 +134,7 @@ async def test_a_hold_that_is_over_is_not_booked(clinic: Clinic, desk: Desk) -> 
     assert await clinic.states() == {"expired": 1}
 
 
-async def test_a_hold_lives_as_long_as_its_call_and_is_free_after_it(clinic: Clinic, desk: Desk) -> None:
+async def test_a_hold_lives_as_long_as_its_call_and_is_free_after_it(clinic: Clinic, desk: BookingDesk) -> None:
     call = await desk.call()
     await call.hold()
     soon = "UPDATE appointments SET lease_until = clock_timestamp() + interval '5 seconds' RETURNING lease_until"
@@ -151,7 +153,7 @@ async def ended(clinic: Clinic, call: object) -> None:
         await following.follow(tx, [event])
 
 
-async def test_a_text_books_with_its_reply_and_a_dropped_reply_books_nothing(clinic: Clinic, desk: Desk) -> None:
+async def test_a_text_books_with_its_reply_and_a_dropped_reply_books_nothing(clinic: Clinic, desk: BookingDesk) -> None:
     thread = await desk.thread()
     assert (await thread.book("tomorrow"))["status"] == "booked"
     assert "answer" in (await thread.say("hold_time", time="t2"))["error"].lower()
@@ -165,7 +167,7 @@ async def test_a_text_books_with_its_reply_and_a_dropped_reply_books_nothing(cli
     assert turn is not None and row == ("booked", "conversation", turn.conversation)
 
 
-async def test_an_agent_of_events_books_with_its_run(clinic: Clinic, desk: Desk) -> None:
+async def test_an_agent_of_events_books_with_its_run(clinic: Clinic, desk: BookingDesk) -> None:
     run = await desk.run_for_event()
     assert (await run.book("tomorrow"))["status"] == "booked"
     await run.end_turn()
@@ -181,7 +183,7 @@ async def test_without_services_an_agent_has_none_of_the_tools(clinic: Clinic) -
     assert "booking_service_ids" in (await call.find())["error"]
 
 
-async def test_a_service_that_needs_approval_is_pending(clinic: Clinic, desk: Desk) -> None:
+async def test_a_service_that_needs_approval_is_pending(clinic: Clinic, desk: BookingDesk) -> None:
     await change(clinic, needs_approval=True)
     assert (await (await desk.call()).book())["status"] == "pending"
     assert await clinic.states() == {"pending": 1}
@@ -194,7 +196,7 @@ async def test_the_language_of_the_flow_is_that_of_the_times(clinic: Clinic) -> 
     assert "; o mañana" in found["say"]
 
 
-async def test_who_holds_and_never_books_gets_a_person(clinic: Clinic, desk: Desk) -> None:
+async def test_who_holds_and_never_books_gets_a_person(clinic: Clinic, desk: BookingDesk) -> None:
     for _ in range(3):
         assert (await (await desk.call()).hold())["status"] == "held"
     assert (await (await desk.call()).hold())["status"] == "refused"

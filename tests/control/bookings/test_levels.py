@@ -5,13 +5,13 @@ from typing import Any
 from hum import ids
 from storage import contacts
 from tests.control.bookings.conftest import Clinic
-from tests.control.bookings.dialogues import ANNS, BENS, WITHHELD, Desk, Talk, open_desk
+from tests.control.bookings.dialogues import ANNS, BENS, WITHHELD, BookingDesk, BookingTalk, open_desk
 from tests.control.bookings.test_booking_tools import change
 
 BORN = "1980-12-31"
 
 
-async def desk_with_ann(clinic: Clinic, name: str = "Ann Lee") -> Desk:
+async def desk_with_ann(clinic: Clinic, name: str = "Ann Lee") -> BookingDesk:
     """A desk where Ann, who is a contact with a birth date, has an appointment."""
     desk = await open_desk(clinic)
     async with clinic.db.tenant(clinic.org) as tx:
@@ -22,12 +22,12 @@ async def desk_with_ann(clinic: Clinic, name: str = "Ann Lee") -> Desk:
     return desk
 
 
-async def told(talk: Talk) -> tuple[str, list[set[str]]]:
+async def told(talk: BookingTalk) -> tuple[str, list[set[str]]]:
     answer = await talk.say("my_appointments")
     return answer["status"], [each.keys() - {"appointment", "say"} for each in answer.get("appointments", ())]
 
 
-async def cancel(talk: Talk) -> dict[str, Any]:
+async def cancel(talk: BookingTalk) -> dict[str, Any]:
     return await talk.say("cancel_appointment", appointment="a1", confirmed=True)
 
 
