@@ -51,7 +51,7 @@ def answer(situation: AnswerSituation) -> Turn | None:
     if situation.called:
         return _after(situation) if situation.called[-1] in TOOLS else None
     text = situation.caller_text or ""
-    last = next((said for role, said in reversed(situation.dialogue) if role == "assistant"), "")
+    last = next((words for role, words in reversed(situation.dialogue) if role == "assistant"), "")
     if last.endswith(SURE) and YES.search(text):
         return Turn(say=MOMENT, call=FunctionCall(CANCEL, {"appointment": "a1", "confirmed": True}))
     if last.endswith(NAME):
@@ -125,7 +125,7 @@ def _service(services: Sequence[str], spoken: str) -> str:
 def _chosen(situation: AnswerSituation, times: Sequence[Mapping[str, Any]]) -> str | None:
     """Return the key of the offered time that the caller's words choose, if times were offered before."""
     text = (situation.caller_text or "").lower()
-    if not any(OFFERED.search(said) for role, said in situation.dialogue if role == "assistant"):
+    if not any(OFFERED.search(words) for role, words in situation.dialogue if role == "assistant"):
         return None
     for place, word in enumerate(PLACES[: len(times)]):
         if re.search(rf"\b(?:{word} one|the {word})\b", text):

@@ -90,7 +90,8 @@ class BookingDesk:
     async def thread(self, number: str = ANNS) -> BookingTalk:
         org = self.clinic.org
         async with self.clinic.db.tenant(org) as tx:
-            found, _ = await conversations.find_or_create(tx, ids.new(), org, None, OURS, number, None)
+            # Its number was released: the thread stays.
+            found, _ = await conversations.find_or_create(tx, ids.new(), org, None, OURS, number, None)  # type: ignore[arg-type]
         turn = TextTurn(ids.new(), found.id)
         context = ToolContext(org, await self.situation(number), turn=turn)
         return BookingTalk(self.clinic, self.registry, ToolChannel.TEXT, context, [])

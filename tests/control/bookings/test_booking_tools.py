@@ -11,6 +11,7 @@ from control.tools import ToolChannel
 from hum import ids
 from hum.clock import now
 from storage import booking_services
+from storage.events import Event
 from tests.control.bookings.conftest import Clinic, all_of
 from tests.control.bookings.dialogues import ANNS, BENS, BookingDesk, open_desk
 
@@ -148,7 +149,7 @@ async def test_a_hold_lives_as_long_as_its_call_and_is_free_after_it(clinic: Cli
 
 
 async def ended(clinic: Clinic, call: object) -> None:
-    event = following.Event(1, "", clinic.org, following.ENDED, call, {}, now(), ids.new())  # type: ignore[arg-type]
+    event = Event(1, "", clinic.org, following.ENDED, call, {}, now(), ids.new())  # type: ignore[arg-type]
     async with clinic.db.system() as tx:
         await following.follow(tx, [event])
 

@@ -23,7 +23,10 @@ FIND = {
         "required": ["service"],
     },
 }
-TOOLS = [FIND, *({"name": name} for name in ("hold_time", "book_time", "my_appointments", "cancel_appointment"))]
+TOOLS: list[Mapping[str, Any]] = [
+    FIND,
+    *({"name": name} for name in ("hold_time", "book_time", "my_appointments", "cancel_appointment")),
+]
 
 
 class Reception:
