@@ -108,11 +108,17 @@ async def search(
     dialogue = await opened(tx, context) if holder_of(context) else None
     before = {each.start for each in dialogue.times if each.service_id == service} if dialogue else set()
     fitting = wishes.of_part(found.times, table.zone, wish.get("part", "any"))
-    fresh = wishes.told(fitting, before if wish.get("more") else ())
+    fresh = _fresh(fitting, before if wish.get("more") else set(), None if "day" in wish else table.zone)
     is_exact = window.is_exact and bool(fresh)
     starts = fresh or wishes.told(found.times, before) or _next(found)
     keys = await _noted(tx, dialogue, [OfferedTime(service, start, tuple(people)) for start in starts])
     return TimesOffer(list(zip(keys, starts, strict=True)), table.zone.key, is_exact)
+
+
+def _fresh(starts: Sequence[datetime], before: set[datetime], zone: ZoneInfo | None) -> list[datetime]:
+    """Return the starts to offer that were not offered before; the soonest of the zone's days, if one is given."""
+    left = [start for start in starts if start not in before]
+    return wishes.told(wishes.soonest(left, zone) if zone else left, ())
 
 
 def _next(found: FreeTimes) -> list[datetime]:

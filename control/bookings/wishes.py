@@ -49,6 +49,12 @@ def of_part(starts: Sequence[datetime], zone: ZoneInfo, part: str) -> list[datet
     return [start for start in starts if since <= start.astimezone(zone).hour < until]
 
 
+def soonest(starts: Sequence[datetime], zone: ZoneInfo) -> list[datetime]:
+    """Return the starts of the first two days that have any: who wishes for no day wants to come soon."""
+    days = list(dict.fromkeys(start.astimezone(zone).date() for start in starts))[:2]
+    return [start for start in starts if start.astimezone(zone).date() in days]
+
+
 def told(starts: Sequence[datetime], before: Collection[datetime]) -> list[datetime]:
     """Return up to four starts that were not told before, spread over all of them, in order."""
     left = [start for start in starts if start not in before]

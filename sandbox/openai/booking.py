@@ -18,7 +18,7 @@ TOOLS = frozenset({FIND, HOLD, BOOK, LIST, CANCEL, "move_appointment", "verify_c
 WHICH, NAME, SURE = "Which one suits you?", "What name is it for?", "Shall I cancel it?"
 MOMENT = "One moment, please."
 #: An offer, also one that the caller interrupted.
-OFFERED = re.compile(r"\bI have\b.*(?:\b[AP]M\b|Which one)", re.DOTALL)
+OFFERED = re.compile(r"\bI have (?:today|tomorrow|[A-Z][a-z]+day\b)|Which one suits you")
 WANTED = re.compile(r"\b(?:book|appointment|schedule|reserve|reservation|free time|opening)\b", re.IGNORECASE)
 CANCELED = re.compile(r"\b(?:cancel|call off)\b", re.IGNORECASE)
 OTHERS = re.compile(r"\b(?:other|others|else|different|none of)\b", re.IGNORECASE)
@@ -58,7 +58,7 @@ def answer(situation: AnswerSituation) -> Turn | None:
         return Turn(say=MOMENT, call=FunctionCall(BOOK, {"name": _name(text)}))
     if CANCELED.search(text):
         return Turn(say=MOMENT, call=FunctionCall(LIST, {}))
-    if not (WANTED.search(text) or OFFERED.search(last)):
+    if not (WANTED.search(text) or OFFERED.search(last) or _has_offered(situation)):
         return None
     return Turn(say=MOMENT, call=FunctionCall(FIND, _wish(situation)))
 
@@ -125,7 +125,8 @@ def _service(services: Sequence[str], spoken: str) -> str:
 def _chosen(situation: AnswerSituation, times: Sequence[Mapping[str, Any]]) -> str | None:
     """Return the key of the offered time that the caller's words choose, if times were offered before."""
     text = (situation.caller_text or "").lower()
-    if not any(OFFERED.search(words) for role, words in situation.dialogue if role == "assistant"):
+    heard = any(OFFERED.search(words) for role, words in situation.dialogue if role == "assistant")
+    if not (heard or _has_offered(situation)):
         return None
     for place, word in enumerate(PLACES[: len(times)]):
         if re.search(rf"\b(?:{word} one|the {word})\b", text):
@@ -135,6 +136,12 @@ def _chosen(situation: AnswerSituation, times: Sequence[Mapping[str, Any]]) -> s
     wanted = _clock(text)
     fitting = [each for each in times if wanted is not None and _is_at(str(each["say"]), wanted)]
     return str(fitting[0]["time"]) if fitting else None
+
+
+def _has_offered(situation: AnswerSituation) -> bool:
+    """Tell whether the last of these tools found times, however little of the offer was heard."""
+    made = [name for name in situation.made if name in TOOLS]
+    return bool(made) and made[-1] == FIND
 
 
 def _clock(text: str) -> tuple[int, int] | None:

@@ -91,6 +91,11 @@ def test_four_times_are_told_spread_over_all() -> None:
     assert [start.hour for start in wishes.told(starts, starts[:7])] == [15, 16, 17]
 
 
+def test_without_a_wish_for_a_day_the_soonest_two_are_told() -> None:
+    starts = [datetime(2027, 3, day, hour, tzinfo=UTC) for day in (9, 10, 11) for hour in (14, 20)]
+    assert wishes.soonest(starts, NEW_YORK) == starts[:4]
+
+
 @pytest.mark.parametrize(
     "text",
     [
