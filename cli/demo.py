@@ -1,8 +1,8 @@
 """`hum demo`: one spoken call through the whole platform, and its result.
 
-It starts everything on free ports, creates an organization, a flow and a number over the public contract, and lets a
-caller speak two lines, the second while the agent is talking.  It prints the transcript live, and then the call's
-record.  With `--keep`, and on a terminal, everything runs on for a while, so that the record can be opened in a
+It starts everything on free ports, creates an organization, a service that can be booked, a flow and a number over the public
+contract, and lets a caller speak two lines, the second while the agent offers times.  It prints the transcript live, and then
+the call's record with the appointment that the caller made.  With `--keep`, and on a terminal, everything runs on for a while, so that the record can be opened in a
 browser.  It exits with 0 only if every part of the record is there.
 """
 
@@ -33,8 +33,8 @@ from sandbox.speech import Speech
 from sandbox.twilio import Call, say
 
 LINES = (
-    "I would like to book a dental cleaning please.",
-    "Tuesday morning at nine would be perfect.",
+    "My name is Ann Lee and I would like to book a dental cleaning please.",
+    "The first one would be perfect.",
 )
 FLOW = {
     "name": "Clinic intake",
@@ -44,23 +44,21 @@ FLOW = {
     # The stand-in's voice pauses in mid-sentence for longer than people do.
     "turn_config_json": {"eagerness": "medium"},
 }
-#: The script of the stand-in model: its sentences are fixed, its hearing is real.
-SCRIPT = {
-    "turns": [
-        {
-            "say": "Of course. We have an opening for a cleaning on Tuesday morning at nine, one on Wednesday afternoon at "
-            "half past two, and one on Friday at eleven. Each takes about forty five minutes, and the dentist will look at "
-            "your teeth afterwards. Which of these would suit you best?"
-        },
-        {
-            "say": "Wonderful, you are booked for Tuesday at nine. Goodbye.",
-            "call": {"name": "end_call", "arguments": {}},
-        },
-    ]
+#: The caller's, so that no zone has to be named.
+ZONE = "America/Indiana/Indianapolis"
+DENTIST = {
+    "kind": "person",
+    "name": "Dr. Chen",
+    "time_zone": ZONE,
+    "business_hours_json": {"weekly": {day: [["08:00", "17:00"]] for day in ("mon", "tue", "wed", "thu", "fri")}},
 }
+SERVICE = {"name": "Dental cleaning", "duration_minutes": 45, "step_minutes": 30, "time_zone": ZONE}
+#: The stand-in model has no script: it books with the agent's tools, and says the times that they give. Its hearing is real.
+SCRIPT: dict[str, Any] = {}
 #: Of the agent's audio: more than the announcement, less than announcement and greeting.
 GREETED_AFTER_MS = 2600
-INTERRUPT_AFTER_MS = 2600
+#: More than "One moment, please.", less than the offer after it.
+INTERRUPT_AFTER_MS = 3500
 #: When the carrier heard or played something is known to half a frame.
 UNKNOWN_MS = 10
 #: How long each step of the caller's, and the summary, may take on a busy machine.
@@ -124,7 +122,7 @@ class Demo:
         timeout = aiohttp.ClientTimeout(total=None, sock_connect=5)
         async with aiohttp.ClientSession(headers=headers, timeout=timeout) as http:
             client = Client(http, platform.where["gateway_url"])
-            flow = await client.post("/api/flows", FLOW)
+            flow = await client.post("/api/flows", FLOW | {"booking_service_ids": [await _service(client)]})
             await client.patch(f"/api/numbers/{clinic.number_id}", {"flow_id": flow["id"]})
             call = await simulate.ring(CallTarget.find(self.settings), number, "+13175550199", _steps(lines))
             id = await _wait_for_connection(call)
@@ -140,7 +138,10 @@ class Demo:
             self._report(record, call)
             if turns < len(record["transcript"]):
                 raise DemoFailed(f"{turns} of {len(record['transcript'])} turns were streamed while the call went on")
-            await self._check(record, call)
+            (booked,) = (await client.get("/api/appointments"))["appointments"] or [None]
+            if booked:
+                self._print(f"Appointment: {booked['starts_at']}, {SERVICE['name']}, for {booked['name']}")
+            await self._check(record, call, is_booked=bool(booked))
 
     async def _run_on(self, platform: Platform, verdict: str) -> None:
         """Print where the record is, and keep everything running for `keep_seconds`, or until a signal."""
@@ -196,17 +197,20 @@ class Demo:
         for title, items in (("Key points", summary.get("key_points")), ("Next actions", summary.get("next_actions"))):
             self._print(f"{title}: {'; '.join(items or []) or 'none'}")
 
-    async def _check(self, record: dict[str, Any], call: Call) -> None:
+    async def _check(self, record: dict[str, Any], call: Call, *, is_booked: bool) -> None:
         """Check that the call's record is complete.  Raises DemoFailed."""
         recordings = sorted((self.settings.recordings_dir).rglob(f"{record['id']}*.wav"))
         if recordings:
             self._print(f"Recording: {recordings[0]}  ({recordings[0].stat().st_size // 1024} KiB)")
-        if missing := missing_parts(record, call, has_file=bool(recordings)):
+        if missing := missing_parts(record, call, has_file=bool(recordings), is_booked=is_booked):
             raise DemoFailed("missing: " + ", ".join(missing))
 
 
-def missing_parts(record: dict[str, Any], call: Call, *, has_file: bool) -> list[str]:
-    """Return what a complete record of the demo's call has and this one does not.  `has_file`: the recording is on disk."""
+def missing_parts(record: dict[str, Any], call: Call, *, has_file: bool, is_booked: bool) -> list[str]:
+    """Return what a complete record of the demo's call has and this one does not.
+
+    `has_file`: the recording is on disk; `is_booked`: the caller has an appointment.
+    """
     texts = {
         role: [turn["text"] for turn in record["transcript"] if turn["role"] == role] for role in ("agent", "caller")
     }
@@ -220,6 +224,7 @@ def missing_parts(record: dict[str, Any], call: Call, *, has_file: bool) -> list
         "shares of the latency that add up": all(_network_ms(turn) >= -UNKNOWN_MS for turn in latencies),
         "the interruption": any(interruption["verdict"] == "cut" for interruption in record["interruptions"]),
         "the interruption at the carrier": simulate.heard_before_clear(call, 0) is not None,
+        "the appointment": is_booked,
         "a summary": bool(record["summary"] and record["summary"]["text"]),
         "the recording": has_file and record["recording_url"] is not None,
         "a call without carrier errors": not call.errors,
@@ -239,7 +244,7 @@ def _network_ms(turn: dict[str, Any]) -> int:
 
 
 def _steps(lines: list[bytes]) -> list[dict[str, Any]]:
-    """Return the caller's steps: one line after the greeting, one during the agent's answer, then wait for the goodbye."""
+    """Return the caller's steps: one line after the greeting, one during the agent's answer, then wait for the confirmation, and hang up."""
     return [
         # The announcement is a clip; on a busy machine the greeting follows after more than the 900 ms that end a
         # sentence.
@@ -248,8 +253,17 @@ def _steps(lines: list[bytes]) -> list[dict[str, Any]]:
         say(lines[0]),
         {"do": "wait_for_agent_to_talk", "for_ms": INTERRUPT_AFTER_MS, "timeout_ms": PATIENCE_MS},
         say(lines[1]),
-        {"do": "wait_for_agent_to_finish", "quiet_ms": 4000, "timeout_ms": PATIENCE_MS},
+        # The agent holds and books before it confirms.
+        {"do": "wait_for_agent_to_finish", "quiet_ms": 2000, "timeout_ms": PATIENCE_MS},
+        {"do": "hang_up"},
     ]
+
+
+async def _service(client: Client) -> str:
+    """Create a dentist and the service that they give, and return its id."""
+    dentist = await client.post("/api/booking/resources", DENTIST)
+    service = await client.post("/api/booking/services", SERVICE | {"groups": [{"resource_ids": [dentist["id"]]}]})
+    return str(service["id"])
 
 
 async def _wait_for_connection(call: Call) -> str:

@@ -276,6 +276,8 @@ async def composed(
         features = [feature(settings, deps) for feature in FEATURES]
         deps.tools.add(tool for feature in features for tool in feature.tools)
         deps.tools.add_sources(source for feature in features for source in feature.tool_sources)
+        for catalog in (feature.catalog for feature in features if feature.catalog):
+            deps.tools.set_catalog(catalog)
         for approver in [feature.approver for feature in features if feature.approver is not None]:
             deps.tools.set_approver(approver)
         yield deps, bus, features

@@ -23,7 +23,7 @@ from control.clients.openai import Responder, Synthesizer, Transcriber, Writer
 from control.clients.twilio import CarrierClient, Lookups
 from control.outlook import Due
 from control.pacing import NET_SECONDS, ActivityHints
-from control.tools import AgentTool, Approver, Registry, Source
+from control.tools import AgentTool, Approver, Catalog, Registry, Source
 from hum.objects.files import Files
 from hum.secrets import Keyring
 from storage.db import Db, Tx
@@ -133,6 +133,8 @@ class Feature:
     tools: Sequence[AgentTool] = ()
     #: The sources of organizations' own tools.
     tool_sources: Sequence[Source] = ()
+    #: Tells which services can be booked; only one feature has it.
+    catalog: Catalog | None = None
     #: Asks a person whether a tool may run; only one feature has it.
     approver: Approver | None = None
     #: Why a worker can't do this feature's work in time, a sentence each; part of its readiness.

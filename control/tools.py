@@ -81,6 +81,23 @@ NOT_LISTED = ToolUnavailable("the agent's `tools_json` does not list it")
 
 
 @dataclass(frozen=True, slots=True)
+class Bookable:
+    """A service that can be booked, with the people of whom one can be wished for, by name."""
+
+    id: UUID
+    name: str
+    people: Mapping[str, UUID]
+
+
+@dataclass(frozen=True, slots=True)
+class OrganizationTools:
+    """What an organization has for a flow's agent: tools of its own, and services for those of HUM that book."""
+
+    tools: "tuple[AgentTool, ...]" = ()
+    bookable: tuple[Bookable, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class FlowVersion:
     """A version of a flow."""
 
@@ -112,8 +129,10 @@ class Situation:
     can_text: bool = False
     #: The flow of the definition.
     flow: FlowVersion | None = None
-    #: The organization's own tools for this flow's agent, besides those of features.
-    own_tools: "tuple[AgentTool, ...]" = ()
+    #: Whether the phone network, or the text itself, vouches for that number.
+    is_vouched_for: bool = False
+    #: The organization's own tools for this flow's agent, besides those of features, and what can be booked.
+    own_tools: OrganizationTools = field(default_factory=OrganizationTools)
 
 
 @dataclass(frozen=True, slots=True)
@@ -230,6 +249,10 @@ Source = Callable[[Tx, UUID, UUID], Awaitable[Sequence[AgentTool]]]
 """Returns an organization's own tools for a flow, given both.  The transaction may be the system's, which sees all tenants."""
 
 
+Catalog = Callable[[Tx, UUID], Awaitable[Sequence[Bookable]]]
+"""Returns the services of an organization that can be booked.  The transaction may be the system's."""
+
+
 class Registry:
     """All tools of all features, and the sources of organizations' own tools.
 
@@ -240,6 +263,7 @@ class Registry:
         self._tools: list[AgentTool] = []
         self._sources: list[Source] = []
         self._approver: Approver | None = None
+        self._catalog: Catalog | None = None
 
     def add(self, tools: Iterable[AgentTool]) -> None:
         """Add the tools of a feature."""
@@ -252,14 +276,20 @@ class Registry:
         """Add sources of organizations' own tools."""
         self._sources += sources
 
+    def set_catalog(self, catalog: Catalog) -> None:
+        """Set what knows which services can be booked."""
+        assert self._catalog is None, "two features book"
+        self._catalog = catalog
+
     def set_approver(self, approver: Approver) -> None:
         """Set the approver for tools that need a person's approval."""
         assert self._approver is None, "two features ask for approval"
         self._approver = approver
 
-    async def own_tools(self, tx: Tx, organization: UUID, flow: UUID) -> tuple[AgentTool, ...]:
-        """Return an organization's own tools for a flow's agent, for `Situation.own_tools`."""
-        return tuple([tool for source in self._sources for tool in await source(tx, organization, flow)])
+    async def own_tools(self, tx: Tx, organization: UUID, flow: UUID) -> OrganizationTools:
+        """Return an organization's own tools for a flow's agent and what can be booked, for `Situation.own_tools`."""
+        tools = tuple([tool for source in self._sources for tool in await source(tx, organization, flow)])
+        return OrganizationTools(tools, tuple(await self._catalog(tx, organization)) if self._catalog else ())
 
     def is_taken(self, name: str) -> bool:
         """Tell whether a feature's tool has this name, on any channel."""
@@ -276,7 +306,7 @@ class Registry:
         """
         offered_tools: dict[str, tuple[AgentTool, Schema]] = {}
         choice = choices(situation.definition)
-        for tool in (*self._tools, *situation.own_tools):
+        for tool in (*self._tools, *situation.own_tools.tools):
             schema = self._offer(tool, situation, choice)
             if channel in tool.channels and not isinstance(schema, ToolUnavailable):
                 offered_tools.setdefault(tool.name, (tool, schema))
@@ -287,7 +317,7 @@ class Registry:
         choice = choices(situation.definition)
         reasons = {
             tool.name: reason
-            for tool in (*self._tools, *situation.own_tools)
+            for tool in (*self._tools, *situation.own_tools.tools)
             if channel in tool.channels and isinstance(reason := self._offer(tool, situation, choice), ToolUnavailable)
         }
         for tool, _ in self.offered(channel, situation):

@@ -146,6 +146,7 @@ TEXTS: Final[dict[str, Any]] = {
     "filler_phrases": ["Let me look that up."],
     "whisper_text": "A call from the clinic's line.",
     "knowledge_ids": [f"doc_{ULID}"],
+    "booking_service_ids": [f"svc_{ULID}"],
     "machine_message": "Please call us back.",
     "friendly_name": "Main line",
     "country": "US",

@@ -17,7 +17,7 @@ from storage.db import Tx
 
 COLUMNS = """
     a.id, a.service_id, a.state, a.version, a.starts_at, a.ends_at, a.time_zone, a.contact_id, a.contact_e164, a.name,
-    a.note, a.origin, a.call_id, a.conversation_id, a.lease_until, a.created_at, a.booked_at, a.changed_at,
+    a.note, a.origin, a.call_id, a.conversation_id, a.holder, a.lease_until, a.created_at, a.booked_at, a.changed_at,
     ARRAY(SELECT c.resource_id FROM booking_claims c WHERE c.appointment_id = a.id ORDER BY c.resource_id) AS resources
 """
 GET = f"SELECT {COLUMNS} FROM appointments a WHERE a.id = $1"
@@ -44,12 +44,34 @@ END_IN_WAY = """
      WHERE id = ANY ($1) AND state = 'held' AND (lease_until <= clock_timestamp() OR holder = $2)
     RETURNING id
 """
+LATEST_OF_HOLDER = f"""
+    SELECT {COLUMNS} FROM appointments a WHERE a.org_id = hum.org_id() AND a.holder = $1 ORDER BY a.id DESC LIMIT 1
+"""
+# To come: of a number, of a contact, and what was booked in a dialogue. $4: of these services.
+OF_PERSON = f"""
+    SELECT {COLUMNS} FROM appointments a
+     WHERE a.org_id = hum.org_id() AND (a.contact_e164 = $1 OR a.contact_id = $2 OR a.holder = $3)
+       AND a.state IN ('pending', 'booked') AND a.ends_at > now() AND a.service_id = ANY ($4)
+     ORDER BY a.starts_at, a.id LIMIT $5
+"""
+# Dialogues of a number in the last day that held times and booked none, but for one.
+UNBOOKED = """
+    SELECT count(DISTINCT a.holder) FROM appointments a
+     WHERE a.org_id = hum.org_id() AND a.contact_e164 = $1 AND a.holder <> $2 AND a.created_at > now() - interval '1 day'
+       AND a.state IN ('held', 'expired', 'released')
+       AND NOT EXISTS (SELECT FROM appointments b WHERE b.org_id = a.org_id AND b.holder = a.holder AND b.booked_at IS NOT NULL)
+"""
+DID = """
+    SELECT EXISTS (SELECT FROM appointment_changes WHERE org_id = $1 AND by = $2)
+        OR EXISTS (SELECT FROM appointments WHERE org_id = $1 AND holder = $3 AND booked_at IS NOT NULL)
+"""
+OF_CALL_HELD = "SELECT id FROM appointments WHERE call_id = $1 AND state = 'held' ORDER BY id FOR NO KEY UPDATE"
 HELD_BY = "SELECT id FROM appointments WHERE org_id = hum.org_id() AND holder = $1 AND state = 'held'"
 HOLD = """
     INSERT INTO appointments (id, org_id, service_id, state, starts_at, ends_at, time_zone, origin, call_id, conversation_id,
-                              holder, lease_until, lease_latest)
-    VALUES ($1, hum.org_id(), $2, 'held', $3, $4, $5, $6, $7, $8, $9,
-            clock_timestamp() + least($10::interval, $11::interval), clock_timestamp() + $11::interval)
+                              contact_e164, holder, lease_until, lease_latest)
+    VALUES ($1, hum.org_id(), $2, 'held', $3, $4, $5, $6, $7, $8, $9, $10,
+            clock_timestamp() + least($11::interval, $12::interval), clock_timestamp() + $12::interval)
 """
 RENEW = """
     UPDATE appointments SET lease_until = least(clock_timestamp() + $2::interval, lease_latest)
@@ -97,6 +119,14 @@ EXPIRED = """
     SELECT id FROM appointments WHERE state = 'held' AND lease_until <= clock_timestamp()
      ORDER BY id LIMIT $1 FOR NO KEY UPDATE SKIP LOCKED
 """
+# Of live calls, whose leases end soon: a lease lives as long as its call, up to its latest end.
+RENEW_OF_CALLS = """
+    UPDATE appointments SET lease_until = least(clock_timestamp() + $1::interval, lease_latest)
+     WHERE id IN (SELECT a.id FROM appointments a JOIN calls c ON c.id = a.call_id
+                   WHERE a.state = 'held' AND c.ended_at IS NULL AND a.lease_until < a.lease_latest
+                     AND a.lease_until BETWEEN clock_timestamp() AND clock_timestamp() + $1::interval / 2
+                   ORDER BY a.id LIMIT $2 FOR NO KEY UPDATE OF a SKIP LOCKED)
+"""
 PRUNE = """
     DELETE FROM appointments
      WHERE id IN (SELECT id FROM appointments
@@ -123,6 +153,7 @@ class AppointmentRow:
     origin: str
     call_id: UUID | None
     conversation_id: UUID | None
+    holder: str | None
     lease_until: datetime | None
     created_at: datetime
     booked_at: datetime | None
@@ -140,6 +171,8 @@ class Holding:
     holder: str | None = None
     call_id: UUID | None = None
     conversation_id: UUID | None = None
+    #: The number of the other side.
+    contact_e164: str | None = None
     lease: timedelta = timedelta(seconds=120)
     #: A hold is renewed up to this age.
     longest: timedelta = timedelta(minutes=10)
@@ -185,6 +218,36 @@ async def get(tx: Tx, id: UUID, *, lock: bool = False) -> AppointmentRow:
     return AppointmentRow(**row)
 
 
+async def latest_of_holder(tx: Tx, holder: str) -> AppointmentRow | None:
+    """Return what a holder has held or booked last."""
+    row = await tx.fetchrow(LATEST_OF_HOLDER, holder)
+    return AppointmentRow(**row) if row else None
+
+
+async def of_person(
+    tx: Tx, contact_e164: str | None, contact: UUID | None, holder: str, services: Sequence[UUID], limit: int
+) -> list[AppointmentRow]:
+    """Return what is to come of a number or a contact, and what a holder has booked, in the order of the starts."""
+    rows = await tx.fetch(OF_PERSON, contact_e164, contact, holder, services, limit)
+    return [AppointmentRow(**row) for row in rows]
+
+
+async def unbooked_dialogues(tx: Tx, contact_e164: str, but: str) -> int:
+    """Return in how many other dialogues of the last day a number has held times and booked none."""
+    return int(await tx.fetchval(UNBOOKED, contact_e164, but))
+
+
+async def has_changed(tx: Tx, organization: UUID, by: str, holder: str) -> bool:
+    """Tell whether a dialogue has booked, moved or canceled an appointment, as the tenant or the system."""
+    return bool(await tx.fetchval(DID, organization, by, holder))
+
+
+async def release_of_call(tx: Tx, call: UUID) -> None:
+    """Release what a call holds."""
+    for row in await tx.fetch(OF_CALL_HELD, call):
+        await release(tx, row["id"])
+
+
 async def held_by(tx: Tx, holder: str) -> UUID | None:
     """Return the hold that a holder has."""
     id: UUID | None = await tx.fetchval(HELD_BY, holder)
@@ -218,6 +281,7 @@ async def hold(
             holding.origin,
             holding.call_id,
             holding.conversation_id,
+            holding.contact_e164,
             holding.holder,
             holding.lease,
             holding.longest,
@@ -287,6 +351,11 @@ async def expire(tx: Tx, limit: int) -> int:
     ended = [row["id"] for row in await tx.fetch(END_IN_WAY, locked, None)]
     await booking_claims.delete(tx, ended)
     return len(ended)
+
+
+async def renew_of_calls(tx: Tx, lease: timedelta, limit: int) -> None:
+    """Renew the leases of holds of live calls, as the system."""
+    await tx.execute(RENEW_OF_CALLS, lease, limit)
 
 
 async def prune(tx: Tx, age: timedelta, limit: int) -> int:

@@ -38,6 +38,13 @@ NAMES = """
     SELECT id, coalesce(nullif(description, ''), substring(url FROM '^[a-z]+://(?:[^/@]*@)?([^/?#]+)')) FROM webhooks WHERE id = ANY ($1)
     UNION ALL SELECT id, name FROM triggers WHERE id = ANY ($1) AND deleted_at IS NULL
     UNION ALL SELECT id, tool FROM approvals WHERE id = ANY ($1)
+    UNION ALL SELECT id, name FROM booking_resources WHERE id = ANY ($1)
+    UNION ALL SELECT id, name FROM booking_services WHERE id = ANY ($1)
+    UNION ALL SELECT id, name FROM appointments WHERE id = ANY ($1)
+    UNION ALL SELECT id, name FROM booking_waits WHERE id = ANY ($1)
+    UNION ALL SELECT id, reason FROM booking_time_off WHERE id = ANY ($1)
+    UNION ALL
+    SELECT x.id, a.name FROM appointment_conflicts x JOIN appointments a ON a.id = x.appointment_id WHERE x.id = ANY ($1)
     UNION ALL
     SELECT u.id, coalesce(u.name, u.email) FROM memberships m JOIN users u ON u.id = m.user_id WHERE m.user_id = ANY ($1)
     UNION ALL SELECT id, email FROM invites WHERE id = ANY ($1)

@@ -17,11 +17,11 @@ from storage.db import Tx
 
 EXCLUSIONS = Counter("hum_booking_exclusions_total", "Claims that locks let through and the constraint refused: a bug")
 
-# What an expired hold claims is free. $4: an appointment that moves is in its own way nowhere.
+# What an expired hold claims is free. $4: what moves, and the hold of who moves it, are in their own way nowhere.
 BUSY = """
     SELECT c.resource_id, c.lane, lower(c.during) AS begins, upper(c.during) AS ends
       FROM booking_claims c JOIN appointments a ON a.id = c.appointment_id
-     WHERE c.resource_id = ANY ($1) AND c.during && tstzrange($2, $3) AND c.appointment_id IS DISTINCT FROM $4
+     WHERE c.resource_id = ANY ($1) AND c.during && tstzrange($2, $3) AND c.appointment_id <> ALL ($4)
        AND NOT (a.state = 'held' AND a.lease_until <= clock_timestamp())
 """
 CLOSED = """
@@ -49,9 +49,9 @@ class OccupiedRow:
 
 
 async def occupied(
-    tx: Tx, resources: Sequence[UUID], since: datetime, until: datetime, but: UUID | None = None
+    tx: Tx, resources: Sequence[UUID], since: datetime, until: datetime, but: Sequence[UUID] = ()
 ) -> list[OccupiedRow]:
-    """Return when resources are occupied in a window, by other appointments than `but` or by time off."""
+    """Return when resources are occupied in a window, by other appointments than those of `but` or by time off."""
     claims = [OccupiedRow(**row) for row in await tx.fetch(BUSY, resources, since, until, but)]
     return claims + [OccupiedRow(**row, lane=None) for row in await tx.fetch(CLOSED, resources, since, until)]
 

@@ -13,7 +13,7 @@ from storage.db import Tx
 
 FIELDS = (
     "name, duration_minutes, before_minutes, after_minutes, step_minutes, lead_minutes, horizon_days, cancel_minutes,"
-    " needs_approval, is_health_related, time_zone, active"
+    " needs_approval, is_health_related, number_suffices, time_zone, active"
 )
 COLUMNS = f"""
     id, {FIELDS}, created_at,
@@ -24,7 +24,7 @@ COLUMNS = f"""
 """
 CREATE = f"""
     INSERT INTO booking_services (id, org_id, {FIELDS})
-    VALUES ($1, hum.org_id(), $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)
+    VALUES ($1, hum.org_id(), $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)
 """
 REQUIRE = """
     INSERT INTO booking_requirements (org_id, service_id, resource_id, group_number, position)
@@ -47,7 +47,26 @@ PAGE = largerows.page(
     "id DESC",
 )
 CHANGE = f"""
-    UPDATE booking_services SET ({FIELDS}) = ROW ($2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13) WHERE id = $1
+    UPDATE booking_services SET ({FIELDS}) = ROW ($2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14) WHERE id = $1
+"""
+# Also as the system, which sees all tenants.
+BOOKABLE = """
+    SELECT s.id, s.name,
+           ARRAY(SELECT r.id FROM booking_requirements q JOIN booking_resources r ON r.id = q.resource_id
+                  WHERE q.service_id = s.id AND r.kind = 'person' AND r.active ORDER BY q.group_number, q.position) AS people,
+           ARRAY(SELECT r.name FROM booking_requirements q JOIN booking_resources r ON r.id = q.resource_id
+                  WHERE q.service_id = s.id AND r.kind = 'person' AND r.active ORDER BY q.group_number, q.position) AS names
+      FROM booking_services s
+     WHERE s.org_id = $1 AND s.active
+     ORDER BY s.id
+"""
+LOCK_EXISTING = "SELECT id FROM booking_services WHERE id = ANY ($1::uuid[]) ORDER BY id FOR SHARE"
+NAMED_BY = """
+    SELECT v.definition ->> 'name'
+      FROM flows f
+      JOIN flow_versions v ON v.flow_id = f.id AND v.version = f.version
+     WHERE f.deleted_at IS NULL AND (v.definition -> 'booking_service_ids')::jsonb ? $1
+     LIMIT 1
 """
 APPOINTMENTS = "SELECT count(*) FROM appointments WHERE service_id = $1"
 DELETE = "DELETE FROM booking_services WHERE id = $1"
@@ -67,6 +86,7 @@ class BookingServiceFields:
     cancel_minutes: int
     needs_approval: bool
     is_health_related: bool
+    number_suffices: bool
     time_zone: str | None
     active: bool
     groups: Sequence[Sequence[UUID]]
@@ -79,6 +99,34 @@ class BookingServiceRow:
     created_at: datetime
     #: Bytes, in a list.
     size: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class BookableRow:
+    """A service that can be booked, with the people that it takes, by name."""
+
+    id: UUID
+    name: str
+    people: dict[str, UUID]
+
+
+async def bookable(tx: Tx, organization: UUID) -> list[BookableRow]:
+    """Return an organization's services that can be booked, as the tenant or the system."""
+    return [
+        BookableRow(row["id"], row["name"], dict(zip(row["names"], row["people"], strict=True)))
+        for row in await tx.fetch(BOOKABLE, organization)
+    ]
+
+
+async def lock_existing(tx: Tx, ids: Sequence[UUID]) -> set[UUID]:
+    """Return which of these services exist, and keep them from being deleted until the commit."""
+    return {row["id"] for row in await tx.fetch(LOCK_EXISTING, ids)}
+
+
+async def named_by(tx: Tx, shown: str) -> str | None:
+    """Return the name of a flow that names the service with this shown id."""
+    name: str | None = await tx.fetchval(NAMED_BY, shown)
+    return name
 
 
 async def create(tx: Tx, id: UUID, fields: BookingServiceFields) -> BookingServiceRow:

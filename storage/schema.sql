@@ -1509,7 +1509,7 @@ CREATE TABLE public.appointments (
     changed_at timestamp with time zone DEFAULT now() NOT NULL,
     CONSTRAINT appointments_check CHECK (((ends_at > starts_at) AND (ends_at <= (starts_at + '1 day'::interval)))),
     CONSTRAINT appointments_check1 CHECK (((state <> 'held'::text) OR ((lease_until IS NOT NULL) AND (lease_latest IS NOT NULL)))),
-    CONSTRAINT appointments_origin_check CHECK ((origin = ANY (ARRAY['call'::text, 'conversation'::text, 'api'::text, 'outside'::text]))),
+    CONSTRAINT appointments_origin_check CHECK ((origin = ANY (ARRAY['call'::text, 'conversation'::text, 'api'::text, 'outside'::text, 'event'::text]))),
     CONSTRAINT appointments_state_check CHECK ((state = ANY (ARRAY['held'::text, 'pending'::text, 'booked'::text, 'arrived'::text, 'no_show'::text, 'canceled'::text, 'refused'::text, 'expired'::text, 'released'::text])))
 );
 
@@ -1711,6 +1711,26 @@ CREATE TABLE public.booking_claims (
 
 ALTER TABLE ONLY public.booking_claims FORCE ROW LEVEL SECURITY;
 
+-- TABLE booking_dialogues
+
+CREATE TABLE public.booking_dialogues (
+    org_id uuid NOT NULL,
+    holder text NOT NULL,
+    call_id uuid,
+    conversation_id uuid,
+    contact_e164 text,
+    times json DEFAULT '[]'::json NOT NULL,
+    appointments uuid[] DEFAULT '{}'::uuid[] NOT NULL,
+    verified_contact_id uuid,
+    verified_at timestamp with time zone,
+    failures integer DEFAULT 0 NOT NULL,
+    failed_at timestamp with time zone,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    used_at timestamp with time zone DEFAULT now() NOT NULL
+);
+
+ALTER TABLE ONLY public.booking_dialogues FORCE ROW LEVEL SECURITY;
+
 -- TABLE booking_requirements
 
 CREATE TABLE public.booking_requirements (
@@ -1759,6 +1779,7 @@ CREATE TABLE public.booking_services (
     time_zone text,
     active boolean DEFAULT true NOT NULL,
     created_at timestamp with time zone DEFAULT now() NOT NULL,
+    number_suffices boolean DEFAULT false NOT NULL,
     CONSTRAINT booking_services_after_minutes_check CHECK (((after_minutes >= 0) AND (after_minutes <= 480))),
     CONSTRAINT booking_services_before_minutes_check CHECK (((before_minutes >= 0) AND (before_minutes <= 480))),
     CONSTRAINT booking_services_cancel_minutes_check CHECK (((cancel_minutes >= 0) AND (cancel_minutes <= 129600))),
@@ -4143,6 +4164,11 @@ ALTER TABLE ONLY public.booking_claims
 ALTER TABLE ONLY public.booking_claims
     ADD CONSTRAINT booking_claims_pkey PRIMARY KEY (appointment_id, resource_id);
 
+-- CONSTRAINT booking_dialogues booking_dialogues_pkey
+
+ALTER TABLE ONLY public.booking_dialogues
+    ADD CONSTRAINT booking_dialogues_pkey PRIMARY KEY (org_id, holder);
+
 -- CONSTRAINT booking_requirements booking_requirements_pkey
 
 ALTER TABLE ONLY public.booking_requirements
@@ -4899,6 +4925,10 @@ CREATE INDEX api_keys_page ON public.api_keys USING btree (org_id, id DESC);
 
 CREATE INDEX appointment_changes_appointment ON public.appointment_changes USING btree (org_id, appointment_id);
 
+-- INDEX appointment_changes_by
+
+CREATE INDEX appointment_changes_by ON public.appointment_changes USING btree (org_id, by) WHERE (by IS NOT NULL);
+
 -- INDEX appointment_conflicts_appointment
 
 CREATE INDEX appointment_conflicts_appointment ON public.appointment_conflicts USING btree (org_id, appointment_id);
@@ -4942,6 +4972,10 @@ CREATE UNIQUE INDEX appointments_holder ON public.appointments USING btree (org_
 -- INDEX appointments_lease
 
 CREATE INDEX appointments_lease ON public.appointments USING btree (lease_until) WHERE (state = 'held'::text);
+
+-- INDEX appointments_of_holder
+
+CREATE INDEX appointments_of_holder ON public.appointments USING btree (org_id, holder, id) WHERE (holder IS NOT NULL);
 
 -- INDEX appointments_service
 
@@ -5046,6 +5080,26 @@ CREATE INDEX booking_claims_appointment ON public.booking_claims USING btree (or
 -- INDEX booking_claims_resource
 
 CREATE INDEX booking_claims_resource ON public.booking_claims USING btree (org_id, resource_id);
+
+-- INDEX booking_dialogues_call
+
+CREATE INDEX booking_dialogues_call ON public.booking_dialogues USING btree (call_id) WHERE (call_id IS NOT NULL);
+
+-- INDEX booking_dialogues_contact
+
+CREATE INDEX booking_dialogues_contact ON public.booking_dialogues USING btree (verified_contact_id) WHERE (verified_contact_id IS NOT NULL);
+
+-- INDEX booking_dialogues_conversation
+
+CREATE INDEX booking_dialogues_conversation ON public.booking_dialogues USING btree (conversation_id) WHERE (conversation_id IS NOT NULL);
+
+-- INDEX booking_dialogues_e164
+
+CREATE INDEX booking_dialogues_e164 ON public.booking_dialogues USING btree (org_id, contact_e164) WHERE (contact_e164 IS NOT NULL);
+
+-- INDEX booking_dialogues_used
+
+CREATE INDEX booking_dialogues_used ON public.booking_dialogues USING btree (used_at);
 
 -- INDEX booking_requirements_resource
 
@@ -5242,6 +5296,10 @@ CREATE INDEX contact_search_words ON public.contact_search USING gin (words) WIT
 -- INDEX contact_tags_page
 
 CREATE INDEX contact_tags_page ON public.contact_tags USING btree (org_id, tag, contact_id DESC);
+
+-- INDEX contacts_lower_name
+
+CREATE INDEX contacts_lower_name ON public.contacts USING btree (org_id, lower(name)) WHERE (name IS NOT NULL);
 
 -- INDEX contacts_never_looked_up
 
@@ -6580,6 +6638,26 @@ ALTER TABLE ONLY public.booking_claims
 ALTER TABLE ONLY public.booking_claims
     ADD CONSTRAINT booking_claims_org_id_resource_id_fkey FOREIGN KEY (org_id, resource_id) REFERENCES public.booking_resources(org_id, id);
 
+-- FK CONSTRAINT booking_dialogues booking_dialogues_call_id_fkey
+
+ALTER TABLE ONLY public.booking_dialogues
+    ADD CONSTRAINT booking_dialogues_call_id_fkey FOREIGN KEY (call_id) REFERENCES public.calls(id) ON DELETE CASCADE;
+
+-- FK CONSTRAINT booking_dialogues booking_dialogues_conversation_id_fkey
+
+ALTER TABLE ONLY public.booking_dialogues
+    ADD CONSTRAINT booking_dialogues_conversation_id_fkey FOREIGN KEY (conversation_id) REFERENCES public.conversations(id) ON DELETE CASCADE;
+
+-- FK CONSTRAINT booking_dialogues booking_dialogues_org_id_fkey
+
+ALTER TABLE ONLY public.booking_dialogues
+    ADD CONSTRAINT booking_dialogues_org_id_fkey FOREIGN KEY (org_id) REFERENCES public.organizations(org_id) ON DELETE CASCADE;
+
+-- FK CONSTRAINT booking_dialogues booking_dialogues_verified_contact_id_fkey
+
+ALTER TABLE ONLY public.booking_dialogues
+    ADD CONSTRAINT booking_dialogues_verified_contact_id_fkey FOREIGN KEY (verified_contact_id) REFERENCES public.contacts(id) ON DELETE SET NULL;
+
 -- FK CONSTRAINT booking_requirements booking_requirements_org_id_fkey
 
 ALTER TABLE ONLY public.booking_requirements
@@ -7576,6 +7654,10 @@ ALTER TABLE public.blocklist ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE public.booking_claims ENABLE ROW LEVEL SECURITY;
 
+-- ROW SECURITY booking_dialogues
+
+ALTER TABLE public.booking_dialogues ENABLE ROW LEVEL SECURITY;
+
 -- ROW SECURITY booking_requirements
 
 ALTER TABLE public.booking_requirements ENABLE ROW LEVEL SECURITY;
@@ -7958,6 +8040,10 @@ CASE
        FROM public.flows f
       WHERE (f.id = approvals.flow_id)))
 END));
+
+-- POLICY booking_dialogues limits
+
+CREATE POLICY limits ON public.booking_dialogues AS RESTRICTIVE FOR SELECT TO hum_app USING (( SELECT hum.sees_everything() AS sees_everything));
 
 -- POLICY booking_waits limits
 
@@ -8466,6 +8552,10 @@ CREATE POLICY system ON public.blocklist TO hum_system USING (true) WITH CHECK (
 
 CREATE POLICY system ON public.booking_claims TO hum_system USING (true) WITH CHECK (true);
 
+-- POLICY booking_dialogues system
+
+CREATE POLICY system ON public.booking_dialogues TO hum_system USING (true) WITH CHECK (true);
+
 -- POLICY booking_requirements system
 
 CREATE POLICY system ON public.booking_requirements TO hum_system USING (true) WITH CHECK (true);
@@ -8945,6 +9035,10 @@ CREATE POLICY tenant ON public.blocklist TO hum_app USING ((org_id = ( SELECT hu
 -- POLICY booking_claims tenant
 
 CREATE POLICY tenant ON public.booking_claims TO hum_app USING ((org_id = ( SELECT hum.org_id() AS org_id))) WITH CHECK ((org_id = ( SELECT hum.org_id() AS org_id)));
+
+-- POLICY booking_dialogues tenant
+
+CREATE POLICY tenant ON public.booking_dialogues TO hum_app USING ((org_id = ( SELECT hum.org_id() AS org_id))) WITH CHECK ((org_id = ( SELECT hum.org_id() AS org_id)));
 
 -- POLICY booking_requirements tenant
 
@@ -9714,6 +9808,11 @@ GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.blocklist TO hum_system;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.booking_claims TO hum_app;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.booking_claims TO hum_system;
+
+-- ACL TABLE booking_dialogues
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.booking_dialogues TO hum_app;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.booking_dialogues TO hum_system;
 
 -- ACL TABLE booking_requirements
 

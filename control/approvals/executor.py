@@ -147,6 +147,7 @@ class DecisionExecutor:
             from_e164=thread.contact_e164,
             to_e164=thread.number_e164,
             contact_e164=thread.contact_e164,
+            is_vouched_for=True,
             flow=FlowVersion(flow.id, flow.version),
             own_tools=own_tools,
         )

@@ -1,19 +1,23 @@
-"""The organization's own book: resources, services, holds and appointments."""
+"""The organization's own book: resources, services, holds and appointments, and the tools with which agents book."""
 
 from functools import partial
 
-from control.bookings import reserving
+from control.bookings import following, reserving
 from control.bookings.appointment_servicer import AppointmentsServicer
 from control.bookings.servicer import BookingsServicer
-from control.feature import Deps, Feature, Sweep
+from control.bookings.tools import BookingTools, catalog
+from control.feature import Deps, Feature, Reader, Sweep
 from hum.settings import ControlSettings
 from hum.v1 import bookings_pb2
+from storage.events import ReaderStart
 
-#: Seconds between sweeps that end holds.  A hold that is over is no obstacle before that.
+#: Seconds between sweeps that end holds and renew those of live calls.  A hold that is over is no obstacle before that.
 EXPIRE_SECONDS = 15.0
+#: Seconds after which the holds of a call that has ended are free.
+FOLLOW_SECONDS = 2.0
 
 
-def feature(_: ControlSettings, deps: Deps) -> Feature:
+def feature(settings: ControlSettings, deps: Deps) -> Feature:
     """Return the feature with its parts composed."""
     services = bookings_pb2.DESCRIPTOR.services_by_name
     return Feature(
@@ -22,4 +26,9 @@ def feature(_: ControlSettings, deps: Deps) -> Feature:
             services["AppointmentsService"]: AppointmentsServicer(deps.cursors),
         },
         sweeps=[Sweep("holds", partial(reserving.expire, deps.db), EXPIRE_SECONDS)],
+        readers=[
+            Reader("bookings", ReaderStart.NOW, following.TYPES, following.follow, FOLLOW_SECONDS, shares=True),
+        ],
+        tools=BookingTools(deps.db, round(settings.tool_seconds * 1000)).all(),
+        catalog=catalog,
     )

@@ -44,6 +44,7 @@ def service(row: BookingServiceRow) -> pb.BookableService:
         cancel_minutes=fields.cancel_minutes,
         needs_approval=fields.needs_approval,
         is_health_related=fields.is_health_related,
+        number_suffices=fields.number_suffices,
         time_zone=fields.time_zone,
         active=fields.active,
         groups=[pb.ResourceGroup(resource_ids=_resources(group)) for group in fields.groups],

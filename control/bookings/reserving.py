@@ -16,7 +16,14 @@ from control.bookings.timetable import Timetable
 from hum import ids
 from hum.clock import now
 from hum.contract.errors import Conflict, HoldExpired, InvalidState, TimeTaken
-from storage import appointment_conflicts, appointments, booking_claims, booking_resources, booking_waits
+from storage import (
+    appointment_conflicts,
+    appointments,
+    booking_claims,
+    booking_dialogues,
+    booking_resources,
+    booking_waits,
+)
 from storage.appointments import AppointmentPerson, AppointmentRow, Holding
 from storage.db import Db, Tx
 
@@ -24,6 +31,10 @@ from storage.db import Db, Tx
 CANDIDATES = 5
 #: Holds that a sweep ends, or deletes, in a transaction.
 BATCH = 500
+#: The lease of a call's hold, renewed while the call lives.
+CALL_LEASE = timedelta(seconds=120)
+#: How long it is kept what agents have offered.
+DIALOGUE_AGE = timedelta(days=7)
 #: How long holds that ended unbooked are kept.
 UNBOOKED_AGE = timedelta(days=1)
 #: States of appointments that occupy their times.
@@ -41,11 +52,15 @@ class WantedTime:
 
 @dataclass(frozen=True, slots=True)
 class Move:
-    """The start to which an appointment moves, of the version that the person saw, if it is known."""
+    """The start to which an appointment moves, of the version that the person saw, if it is known.
+
+    `holder`: who holds that start; the move takes it over.
+    """
 
     start: datetime
     resources: Sequence[UUID] = ()
     version: int | None = None
+    holder: str | None = None
 
 
 async def hold(tx: Tx, organization: UUID, wanted: WantedTime, holding: Holding) -> AppointmentRow:
@@ -103,7 +118,7 @@ async def move(tx: Tx, organization: UUID, id: UUID, change: Move, by: str | Non
     # An appointment keeps its duration, whatever became of the service.
     times = replace(table.times, duration=before.ends_at - before.starts_at)
     table = replace(table, times=times)
-    places = await _lock_places(tx, table, start, None, before)
+    places = await _lock_places(tx, table, start, change.holder, before)
     row = await appointments.get(tx, id)
     require_version(row, before.version)
     require_version(row, change.version)
@@ -142,12 +157,15 @@ async def free(tx: Tx, id: UUID, state: str, by: str | None) -> AppointmentRow:
 
 
 async def expire(db: Db) -> None:
-    """End expired holds, and delete old ones that were never booked, and waits that are over."""
+    """Renew holds of live calls, end expired ones, and delete what is over: holds that were never booked, waits, and what agents offered."""
+    async with db.system() as tx:
+        await appointments.renew_of_calls(tx, CALL_LEASE, BATCH)
     async with db.system() as tx:
         await appointments.expire(tx, BATCH)
     async with db.system() as tx:
         await appointments.prune(tx, UNBOOKED_AGE, BATCH)
         await booking_waits.prune(tx, BATCH)
+        await booking_dialogues.prune(tx, DIALOGUE_AGE, BATCH)
 
 
 async def _lock_places(
@@ -158,17 +176,18 @@ async def _lock_places(
     if not slots.is_allowed(times, table.zone, start, now()):
         raise TimeTaken("This is no time at which the service begins; look for the times that are free.")
     claim = times.claim(start)
-    but = moving.id if moving else None
-    own = but or (await appointments.held_by(tx, holder) if holder else None)
+    moved = [moving.id] if moving else []
+    held = await appointments.held_by(tx, holder) if holder else None
+    own = [*moved, held] if held else moved
     snapshot = slots.lanes(times, await table.occupied(tx, claim, own), start)
     chosen = [[place.resource for place in places[:CANDIDATES]] for places in snapshot]
     if not all(chosen) or not chosen:
         raise TimeTaken
     locked = {resource for group in chosen for resource in group} | set(moving.resources if moving else ())
     rows = await booking_resources.lock_many(tx, sorted(locked))
-    await appointments.clear_way(tx, sorted(locked), claim, holder, but)
+    await appointments.clear_way(tx, sorted(locked), claim, holder, moving.id if moving else None)
     groups = [[rows[id] for id in group if id in rows and rows[id].active] for group in chosen]
-    places = slots.lanes(times, await replace(table, groups=groups).occupied(tx, claim, but), start)
+    places = slots.lanes(times, await replace(table, groups=groups).occupied(tx, claim, moved), start)
     if not all(places):
         raise TimeTaken
     return [_pair(group[0]) for group in places]

@@ -155,6 +155,7 @@ def _service_fields(service: pb.BookableService) -> BookingServiceFields:
         cancel_minutes=service.cancel_minutes,
         needs_approval=service.needs_approval,
         is_health_related=service.is_health_related if service.HasField("is_health_related") else True,
+        number_suffices=service.number_suffices,
         time_zone=service.time_zone or None,
         active=service.active if service.HasField("active") else True,
         groups=[[resource_id(id) for id in group.resource_ids] for group in service.groups],

@@ -28,8 +28,8 @@ class Timetable:
     organization_zone: str
     organization_hours: str | None
 
-    async def occupied(self, tx: Tx, window: Span, but: UUID | None = None) -> list[list[ResourceTimes]]:
-        """Return the groups with what occupies their resources in a window, except for the appointment `but`."""
+    async def occupied(self, tx: Tx, window: Span, but: Sequence[UUID] = ()) -> list[list[ResourceTimes]]:
+        """Return the groups with what occupies their resources in a window, except for the appointments `but`."""
         ids = [resource.id for group in self.groups for resource in group]
         rows = await booking_claims.occupied(tx, ids, *window, but)
         return [[self._times(resource, rows) for resource in group] for group in self.groups]

@@ -104,6 +104,8 @@ async def delete_service(tx: Tx, id: UUID) -> None:
     await booking_services.get(tx, id, lock=True)
     if count := await booking_services.count_appointments(tx, id):
         raise InUse(f"The service has {count} appointments; make it inactive instead.")
+    if (flow := await booking_services.named_by(tx, ids.show(ids.Kind.BOOKABLE_SERVICE, id))) is not None:
+        raise InUse(f"The flow {flow!r} names this service; change its booking_service_ids first.")
     await booking_services.delete(tx, id)
 
 

@@ -15,7 +15,7 @@ from control.flows.choices import Choices
 from control.flows.definitions import profile, usable
 from control.livecall.callerid import is_vouched_for
 from control.livecall.nextsteps import TakeMessage, decode
-from control.tools import Definition, FlowVersion, Registry, Situation, ToolChannel
+from control.tools import Definition, FlowVersion, OrganizationTools, Registry, Situation, ToolChannel
 from control.voicemail.mailboxprompts import Mailboxes
 from hum import ids, secrets
 from hum.clock import now
@@ -71,7 +71,7 @@ class Sessions:
             due = decode(spent.due) if spent else None
             if spent and row and isinstance(due, TakeMessage):
                 return await self._mailbox(tx, spent, row, due)
-            own_tools = await self._tools.own_tools(tx, row.org_id, row.flow_id) if row else ()
+            own_tools = await self._tools.own_tools(tx, row.org_id, row.flow_id) if row else OrganizationTools()
         if spent is None or row is None:
             raise NotFound("The stream token is unknown, expired or already used.")
         situation = situation_of(row, now(), own_tools)
@@ -129,7 +129,7 @@ class Sessions:
             row = await calls.session(tx, id)
         if row is None:
             raise NotFound("There is no such call.")
-        situation = situation_of(row, now(), ())
+        situation = situation_of(row, now(), OrganizationTools())
         return _instructions(situation.definition, row, is_open=situation.is_open, manner=instructions.BEHIND_THE_VOICE)
 
     async def caller_context(self, id: UUID) -> str:

@@ -4,12 +4,13 @@ from datetime import datetime
 
 from control.flows import definitions
 from control.flows.definitions import usable
-from control.tools import AgentTool, FlowVersion, Situation
+from control.livecall.callerid import is_vouched_for
+from control.tools import FlowVersion, OrganizationTools, Situation
 from hum.contract.validation import bad_e164
 from storage.calls import SessionRow
 
 
-def situation_of(row: SessionRow, at: datetime, own_tools: tuple[AgentTool, ...]) -> Situation:
+def situation_of(row: SessionRow, at: datetime, own_tools: OrganizationTools) -> Situation:
     """Return the situation of a call at this time.
 
     The flow is the version with which the call began.  Without hours in the flow, the organization's current hours
@@ -25,6 +26,7 @@ def situation_of(row: SessionRow, at: datetime, own_tools: tuple[AgentTool, ...]
         row.to_e164,
         row.transfers,
         contact_e164=_contact_e164(row),
+        is_vouched_for=is_vouched_for(row.caller_verification, row.direction, row.from_e164, row.to_e164),
         can_text=row.can_text,
         flow=FlowVersion(row.flow_id, row.flow_version),
         own_tools=own_tools,

@@ -25,7 +25,7 @@ from control.executions import decisions, dialogue
 from control.executions.dialogue import Work
 from control.flows import definitions
 from control.flows.definitions import usable
-from control.tools import AgentTool, FlowVersion, Situation, ToolChannel, ToolContext
+from control.tools import FlowVersion, OrganizationTools, Situation, ToolChannel, ToolContext
 from control.usage import otherentries as usage
 from hum import ids
 from hum.clock import now
@@ -74,7 +74,7 @@ class _Attempt:
     flow: FlowVersion
     definition: dict[str, Any]
     material: EventRunMaterialRow
-    own_tools: tuple[AgentTool, ...]
+    own_tools: OrganizationTools
     #: For a resumed run: its earlier tool calls, and the outcomes of its requests for approval.
     before: list[ActivityRow]
     outcomes: list[ApprovalRow]

@@ -12,6 +12,7 @@ from control.tools import (
     BUILT_IN,
     AgentTool,
     AtEnd,
+    OrganizationTools,
     Registry,
     Result,
     Schema,
@@ -90,7 +91,7 @@ class Dialogue(Generic[WorkT]):
         self._executions = Executions(db, registry)
         self._most_tokens = most_tokens
 
-    async def own_tools(self, tx: Tx, organization: UUID, flow: UUID) -> tuple[AgentTool, ...]:
+    async def own_tools(self, tx: Tx, organization: UUID, flow: UUID) -> OrganizationTools:
         """Return the organization's own tools that are bound to this flow."""
         return await self._registry.own_tools(tx, organization, flow)
 

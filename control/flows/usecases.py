@@ -19,7 +19,7 @@ from hum.contract.principal import Principal
 from hum.ids import Kind
 from hum.v1 import events_pb2
 from hum.v1 import flows_pb2 as pb
-from storage import events, flows, http_tools, knowledge, numbers
+from storage import booking_services, events, flows, http_tools, knowledge, numbers
 from storage.db import Tx
 from storage.flows import FlowRow
 
@@ -141,6 +141,8 @@ async def _require_known(tx: Tx, flow: pb.Flow, before: pb.Flow, choices: Choice
     problems += await _bad_events(tx, flow, before)
     if flow.knowledge_ids != before.knowledge_ids:
         problems += await _unknown_knowledge(tx, flow)
+    if flow.booking_service_ids != before.booking_service_ids:
+        problems += await _unknown_services(tx, flow)
     if problems:
         raise InvalidRequest(problems)
 
@@ -161,6 +163,17 @@ async def _unknown_knowledge(tx: Tx, flow: pb.Flow) -> list[FieldError]:
     return [
         FieldError(f"flow.knowledge_ids[{n}]", "is not knowledge of this organization")
         for n, id in enumerate(documents)
+        if id not in existing
+    ]
+
+
+async def _unknown_services(tx: Tx, flow: pb.Flow) -> list[FieldError]:
+    """Return errors for unknown services that the flow names.  Known ones stay locked until the commit."""
+    services = [ids.parse(Kind.BOOKABLE_SERVICE, text) for text in flow.booking_service_ids]
+    existing = await booking_services.lock_existing(tx, [id for id in services if id is not None])
+    return [
+        FieldError(f"flow.booking_service_ids[{n}]", "is not a service of this organization that can be booked")
+        for n, id in enumerate(services)
         if id not in existing
     ]
 

@@ -33,6 +33,7 @@ from control.tools import (
     AgentTool,
     Definition,
     FlowVersion,
+    OrganizationTools,
     Registry,
     Result,
     Situation,
@@ -122,7 +123,7 @@ class _Trial:
     flow: FlowRow
     definition: Definition
     organization: OrganizationRow
-    own_tools: tuple[AgentTool, ...]
+    own_tools: OrganizationTools
 
     @property
     def channel(self) -> ToolChannel:

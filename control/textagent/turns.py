@@ -25,7 +25,7 @@ from control.textagent.escalation import escalate
 from control.textagent.turndecision import DeferReply, HandOver, NoReply, Recheck, Respond, ThreadMessage, TurnLimits
 from control.texts import sendgate, writing
 from control.texts.writing import TextDraft
-from control.tools import AgentTool, FlowVersion, Situation, TextTurn
+from control.tools import FlowVersion, OrganizationTools, Situation, TextTurn
 from control.usage import otherentries as usage
 from hum import ids
 from hum.clock import now
@@ -55,7 +55,7 @@ class _ActiveTurn:
     material: TextRunMaterialRow
     history: list[HistoryRow]
     config: smsconfig.Config
-    own_tools: tuple[AgentTool, ...]
+    own_tools: OrganizationTools
     #: Approvals with results that the agent does not know yet.
     approvals: list[ApprovalRow]
 
@@ -201,6 +201,7 @@ class Turns:
                 from_e164=thread.contact_e164,
                 to_e164=thread.number_e164,
                 contact_e164=thread.contact_e164,
+                is_vouched_for=True,
                 flow=FlowVersion(*material.flow[:2]),
                 own_tools=active.own_tools,
             ),

@@ -76,6 +76,8 @@ class _AppointmentOriginEnumTypeWrapper(enum_type_wrapper._EnumTypeWrapper[_Appo
     APPOINTMENT_ORIGIN_CONVERSATION: _AppointmentOrigin.ValueType  # 2
     APPOINTMENT_ORIGIN_API: _AppointmentOrigin.ValueType  # 3
     APPOINTMENT_ORIGIN_OUTSIDE: _AppointmentOrigin.ValueType  # 4
+    APPOINTMENT_ORIGIN_EVENT: _AppointmentOrigin.ValueType  # 5
+    """An agent that an event started."""
 
 class AppointmentOrigin(_AppointmentOrigin, metaclass=_AppointmentOriginEnumTypeWrapper): ...
 
@@ -84,6 +86,8 @@ APPOINTMENT_ORIGIN_CALL: AppointmentOrigin.ValueType  # 1
 APPOINTMENT_ORIGIN_CONVERSATION: AppointmentOrigin.ValueType  # 2
 APPOINTMENT_ORIGIN_API: AppointmentOrigin.ValueType  # 3
 APPOINTMENT_ORIGIN_OUTSIDE: AppointmentOrigin.ValueType  # 4
+APPOINTMENT_ORIGIN_EVENT: AppointmentOrigin.ValueType  # 5
+"""An agent that an event started."""
 
 class _ConflictKind:
     ValueType = typing.NewType("ValueType", builtins.int)
@@ -232,6 +236,7 @@ class BookableService(message.Message):
     ACTIVE_FIELD_NUMBER: builtins.int
     GROUPS_FIELD_NUMBER: builtins.int
     CREATED_AT_FIELD_NUMBER: builtins.int
+    NUMBER_SUFFICES_FIELD_NUMBER: builtins.int
     id: builtins.str
     name: builtins.str
     duration_minutes: builtins.int
@@ -246,15 +251,19 @@ class BookableService(message.Message):
     horizon_days: builtins.int
     """How far ahead it can be booked.  Unset: 60."""
     cancel_minutes: builtins.int
-    """Not implemented: how long before the start clients may still cancel; staff always may."""
+    """How long before the start clients may still move or cancel with an agent; staff always may."""
     needs_approval: builtins.bool
     """Whether appointments are pending until a person approves them."""
     is_health_related: builtins.bool
-    """Not implemented: whether its name tells of a person's health.  Unset: yes."""
+    """Whether its name tells of a person's health.  An agent then tells it only to clients who have shown who they are.  Unset: yes."""
     time_zone: builtins.str
     """The zone of its starts.  Unset: the organization's."""
     active: builtins.bool
     """An inactive one keeps its appointments, and gets no more.  Unset: it is active."""
+    number_suffices: builtins.bool
+    """Whether clients may move and cancel with an agent by their number alone, if the phone network vouches for it.  Unset: no, they
+    must show who they are.
+    """
     @builtins.property
     def groups(self) -> containers.RepeatedCompositeFieldContainer[ResourceGroup]:
         """An appointment takes one resource of each group: one of the dentists and one of the rooms."""
@@ -279,10 +288,11 @@ class BookableService(message.Message):
         active: builtins.bool | None = ...,
         groups: abc.Iterable[ResourceGroup] | None = ...,
         created_at: timestamp_pb2.Timestamp | None = ...,
+        number_suffices: builtins.bool | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = typing.Literal["_active", b"_active", "_after_minutes", b"_after_minutes", "_before_minutes", b"_before_minutes", "_cancel_minutes", b"_cancel_minutes", "_duration_minutes", b"_duration_minutes", "_horizon_days", b"_horizon_days", "_is_health_related", b"_is_health_related", "_lead_minutes", b"_lead_minutes", "_name", b"_name", "_needs_approval", b"_needs_approval", "_step_minutes", b"_step_minutes", "_time_zone", b"_time_zone", "active", b"active", "after_minutes", b"after_minutes", "before_minutes", b"before_minutes", "cancel_minutes", b"cancel_minutes", "created_at", b"created_at", "duration_minutes", b"duration_minutes", "horizon_days", b"horizon_days", "is_health_related", b"is_health_related", "lead_minutes", b"lead_minutes", "name", b"name", "needs_approval", b"needs_approval", "step_minutes", b"step_minutes", "time_zone", b"time_zone"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = typing.Literal["_active", b"_active", "_after_minutes", b"_after_minutes", "_before_minutes", b"_before_minutes", "_cancel_minutes", b"_cancel_minutes", "_duration_minutes", b"_duration_minutes", "_horizon_days", b"_horizon_days", "_is_health_related", b"_is_health_related", "_lead_minutes", b"_lead_minutes", "_name", b"_name", "_needs_approval", b"_needs_approval", "_number_suffices", b"_number_suffices", "_step_minutes", b"_step_minutes", "_time_zone", b"_time_zone", "active", b"active", "after_minutes", b"after_minutes", "before_minutes", b"before_minutes", "cancel_minutes", b"cancel_minutes", "created_at", b"created_at", "duration_minutes", b"duration_minutes", "horizon_days", b"horizon_days", "is_health_related", b"is_health_related", "lead_minutes", b"lead_minutes", "name", b"name", "needs_approval", b"needs_approval", "number_suffices", b"number_suffices", "step_minutes", b"step_minutes", "time_zone", b"time_zone"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = typing.Literal["_active", b"_active", "_after_minutes", b"_after_minutes", "_before_minutes", b"_before_minutes", "_cancel_minutes", b"_cancel_minutes", "_duration_minutes", b"_duration_minutes", "_horizon_days", b"_horizon_days", "_is_health_related", b"_is_health_related", "_lead_minutes", b"_lead_minutes", "_name", b"_name", "_needs_approval", b"_needs_approval", "_step_minutes", b"_step_minutes", "_time_zone", b"_time_zone", "active", b"active", "after_minutes", b"after_minutes", "before_minutes", b"before_minutes", "cancel_minutes", b"cancel_minutes", "created_at", b"created_at", "duration_minutes", b"duration_minutes", "groups", b"groups", "horizon_days", b"horizon_days", "id", b"id", "is_health_related", b"is_health_related", "lead_minutes", b"lead_minutes", "name", b"name", "needs_approval", b"needs_approval", "step_minutes", b"step_minutes", "time_zone", b"time_zone"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = typing.Literal["_active", b"_active", "_after_minutes", b"_after_minutes", "_before_minutes", b"_before_minutes", "_cancel_minutes", b"_cancel_minutes", "_duration_minutes", b"_duration_minutes", "_horizon_days", b"_horizon_days", "_is_health_related", b"_is_health_related", "_lead_minutes", b"_lead_minutes", "_name", b"_name", "_needs_approval", b"_needs_approval", "_number_suffices", b"_number_suffices", "_step_minutes", b"_step_minutes", "_time_zone", b"_time_zone", "active", b"active", "after_minutes", b"after_minutes", "before_minutes", b"before_minutes", "cancel_minutes", b"cancel_minutes", "created_at", b"created_at", "duration_minutes", b"duration_minutes", "groups", b"groups", "horizon_days", b"horizon_days", "id", b"id", "is_health_related", b"is_health_related", "lead_minutes", b"lead_minutes", "name", b"name", "needs_approval", b"needs_approval", "number_suffices", b"number_suffices", "step_minutes", b"step_minutes", "time_zone", b"time_zone"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__active: _TypeAlias = typing.Literal["active"]  # noqa: Y015
     _WhichOneofArgType__active: _TypeAlias = typing.Literal["_active", b"_active"]  # noqa: Y015
@@ -304,6 +314,8 @@ class BookableService(message.Message):
     _WhichOneofArgType__name: _TypeAlias = typing.Literal["_name", b"_name"]  # noqa: Y015
     _WhichOneofReturnType__needs_approval: _TypeAlias = typing.Literal["needs_approval"]  # noqa: Y015
     _WhichOneofArgType__needs_approval: _TypeAlias = typing.Literal["_needs_approval", b"_needs_approval"]  # noqa: Y015
+    _WhichOneofReturnType__number_suffices: _TypeAlias = typing.Literal["number_suffices"]  # noqa: Y015
+    _WhichOneofArgType__number_suffices: _TypeAlias = typing.Literal["_number_suffices", b"_number_suffices"]  # noqa: Y015
     _WhichOneofReturnType__step_minutes: _TypeAlias = typing.Literal["step_minutes"]  # noqa: Y015
     _WhichOneofArgType__step_minutes: _TypeAlias = typing.Literal["_step_minutes", b"_step_minutes"]  # noqa: Y015
     _WhichOneofReturnType__time_zone: _TypeAlias = typing.Literal["time_zone"]  # noqa: Y015
@@ -328,6 +340,8 @@ class BookableService(message.Message):
     def WhichOneof(self, oneof_group: _WhichOneofArgType__name) -> _WhichOneofReturnType__name | None: ...
     @typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__needs_approval) -> _WhichOneofReturnType__needs_approval | None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__number_suffices) -> _WhichOneofReturnType__number_suffices | None: ...
     @typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__step_minutes) -> _WhichOneofReturnType__step_minutes | None: ...
     @typing.overload

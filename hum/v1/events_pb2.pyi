@@ -2625,3 +2625,35 @@ class AppointmentConflictEvent(message.Message):
     _ClearFieldArgType: _TypeAlias = typing.Literal["appointment_id", b"appointment_id", "appointment_version", b"appointment_version", "ends_at", b"ends_at", "kind", b"kind", "service_id", b"service_id", "starts_at", b"starts_at"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+@typing.final
+class AppointmentUnkeptPromiseEvent(message.Message):
+    """A call's summary, or the reason for which an agent closed a conversation, claims that an appointment was booked, moved or canceled,
+    and there is none that was.  A person should call back.
+    """
+
+    DESCRIPTOR: descriptor.Descriptor
+
+    CALL_ID_FIELD_NUMBER: builtins.int
+    CONVERSATION_ID_FIELD_NUMBER: builtins.int
+    call_id: builtins.str
+    """One of the two."""
+    conversation_id: builtins.str
+    def __init__(
+        self,
+        *,
+        call_id: builtins.str | None = ...,
+        conversation_id: builtins.str | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = typing.Literal["_call_id", b"_call_id", "_conversation_id", b"_conversation_id", "call_id", b"call_id", "conversation_id", b"conversation_id"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["_call_id", b"_call_id", "_conversation_id", b"_conversation_id", "call_id", b"call_id", "conversation_id", b"conversation_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__call_id: _TypeAlias = typing.Literal["call_id"]  # noqa: Y015
+    _WhichOneofArgType__call_id: _TypeAlias = typing.Literal["_call_id", b"_call_id"]  # noqa: Y015
+    _WhichOneofReturnType__conversation_id: _TypeAlias = typing.Literal["conversation_id"]  # noqa: Y015
+    _WhichOneofArgType__conversation_id: _TypeAlias = typing.Literal["_conversation_id", b"_conversation_id"]  # noqa: Y015
+    @typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__call_id) -> _WhichOneofReturnType__call_id | None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__conversation_id) -> _WhichOneofReturnType__conversation_id | None: ...

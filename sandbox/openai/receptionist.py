@@ -2,7 +2,7 @@
 
 It asks for the facts that the flow's prompt wants, one at a time; answers questions with the prompt's own statements, else from
 the agent's documents; calls the tool that the caller's words ask for, after asking for what it needs, and says what came of it;
-transfers who wants a person; repeats its notes, and says goodbye.
+books times (`booking`); transfers who wants a person; repeats its notes, and says goodbye.
 """
 
 import re
@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from realtime.mind import AnswerSituation
-from sandbox.openai import prompt, toolchoice, toolresults
+from sandbox.openai import booking, prompt, toolchoice, toolresults
 from sandbox.openai.script import FunctionCall, Turn
 
 ORGANIZATION = re.compile(
@@ -29,15 +29,16 @@ ANYTHING_ELSE = "Is there anything else?"
 
 
 def answer(situation: AnswerSituation) -> Turn:
+    booked = booking.answer(situation)
     if situation.called:
-        return Turn(say=_outcome(situation))
+        return booked or Turn(say=_outcome(situation))
     if situation.caller_text is None:
         return Turn(say=_greeting(situation.instructions))
     answered, open_questions = _interview(situation)
     if FAREWELL.search(situation.caller_text) or (not open_questions and THANKS.search(situation.caller_text)):
         ends = any(tool.get("name") == END_CALL for tool in situation.tools)
         return Turn(say="Thank you for calling. Goodbye.", call=FunctionCall(END_CALL) if ends else None)
-    if (turn := _by_tool(situation)) is not None:
+    if (turn := booked or _by_tool(situation)) is not None:
         return turn
     following = open_questions[0] if open_questions else ANYTHING_ELSE
     if toolchoice.PERSON.search(situation.caller_text):

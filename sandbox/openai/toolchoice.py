@@ -10,14 +10,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sandbox.openai import prompt, schema
+from sandbox.openai import booking, prompt, schema
 from sandbox.openai.script import FunctionCall
 
 Tool = Mapping[str, Any]
 Dialogue = Sequence[tuple[str, str]]
 
-#: Never chosen by its words: a farewell chooses the first, the end of a call the second.
-UNNAMED = frozenset({"end_call", "report_outcome"})
+#: Never chosen by its words: a farewell chooses the first, the end of a call the second, a booking the others.
+UNNAMED = frozenset({"end_call", "report_outcome"}) | booking.TOOLS
 TRANSFERS = ("transfer_to_number", "transfer_call", "transfer_to_flow")
 KNOWLEDGE = "lookup_knowledge"
 #: Words of a function's name that do not describe its purpose.

@@ -63,7 +63,8 @@ def without_summary(record: dict[str, Any]) -> None:
 
 
 def test_a_complete_record_misses_nothing() -> None:
-    assert missing_parts(RECORD, call(), has_file=True) == []
+    assert missing_parts(RECORD, call(), has_file=True, is_booked=True) == []
+    assert missing_parts(RECORD, call(), has_file=True, is_booked=False) == ["the appointment"]
 
 
 @pytest.mark.parametrize(
@@ -83,11 +84,11 @@ def test_a_complete_record_misses_nothing() -> None:
 def test_each_part_is_missed(spoil: Callable[[dict[str, Any]], None], missing: list[str]) -> None:
     record = deepcopy(RECORD)
     spoil(record)
-    assert missing_parts(record, call(), has_file=True) == missing
+    assert missing_parts(record, call(), has_file=True, is_booked=True) == missing
 
 
 def test_what_the_carrier_saw_is_missed_too() -> None:
-    assert missing_parts(RECORD, call(cut=False, errors=("31941",)), has_file=False) == [
+    assert missing_parts(RECORD, call(cut=False, errors=("31941",)), has_file=False, is_booked=True) == [
         "the interruption at the carrier",
         "the recording",
         "a call without carrier errors",
@@ -111,4 +112,4 @@ async def test_the_printed_shares_add_up_and_what_is_missing_fails_it(tmp_path: 
     record = deepcopy(RECORD)
     without_greeting(record)
     with pytest.raises(DemoFailed, match=r"^missing: the greeting, the recording$"):
-        await printed._check(record, call())
+        await printed._check(record, call(), is_booked=True)

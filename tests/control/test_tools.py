@@ -16,6 +16,7 @@ from control.tools import (
     MAX_OUTPUT_BYTES,
     AgentTool,
     ApprovalRequest,
+    OrganizationTools,
     Registry,
     Result,
     Run,
@@ -134,7 +135,7 @@ async def test_a_tool_that_is_not_offered_says_what_is_missing() -> None:
     orders, stock = tool(do, name="orders"), tool(do, name="stock")
 
     async def errors(tools_json: str | None) -> dict[str, str]:
-        situation = Situation({"tools_json": tools_json}, own_tools=(orders, stock))
+        situation = Situation({"tools_json": tools_json}, own_tools=OrganizationTools((orders, stock)))
         reasons = registry.unavailable(ToolChannel.CALL, situation)
         offered = {each.name for each, _ in registry.offered(ToolChannel.CALL, situation)}
         assert offered == {"own", "other", "orders", "stock"} - reasons.keys()
@@ -208,7 +209,7 @@ async def test_what_an_organization_made_is_offered_to_its_flow_and_never_instea
     registry.add([tool(ours)])
     registry.add_sources([source, source])
     tx = cast("Tx", None)
-    assert await registry.own_tools(tx, organization, ids.new()) == ()
+    assert await registry.own_tools(tx, organization, ids.new()) == OrganizationTools()
     situation = Situation({}, own_tools=await registry.own_tools(tx, organization, flow))
     assert [each.name for each, _ in registry.offered(ToolChannel.CALL, situation)] == ["t", "own"]
     assert registry.offered(ToolChannel.TEXT, situation) == []

@@ -19,7 +19,7 @@ BOOK = (
     "approveAppointment bookAppointment cancelAppointment createBookableService createBookingResource createTimeOff "
     "createWait deleteBookableService deleteBookingResource deleteTimeOff deleteWait findTimes "
     "getAppointment getBookableService getBookingResource holdTime listAppointmentConflicts listAppointments "
-    "listBookableServices listBookingResources listTimeOff listWaits markAttended markNoShow "
+    "listBookingResources listTimeOff listWaits markAttended markNoShow "
     "moveAppointment refuseAppointment releaseHold renewHold resolveAppointmentConflict updateBookableService "
     "updateBookingResource "
 ).split()

@@ -12,6 +12,7 @@ export const EVENT_TYPES = [
   "appointment.no_show",
   "appointment.pending",
   "appointment.refused",
+  "appointment.unkept_promise",
   "approval.decided",
   "approval.requested",
   "call.completed",

@@ -34,6 +34,7 @@ CHECKUP = BookingServiceFields(
     cancel_minutes=0,
     needs_approval=False,
     is_health_related=True,
+    number_suffices=False,
     time_zone="America/New_York",
     active=True,
     groups=(),
@@ -124,7 +125,8 @@ async def open_clinic(db: Db, url: str, dentists: int = 2) -> Clinic:
 
 @pytest.fixture
 async def clinic(database_url: str) -> AsyncIterator[Clinic]:
-    db = await Db.open(database_url, size=12, lock_seconds=60)
+    # On a busy machine a caller waits for others longer than a caller's patience: both limits end a wait for a lock.
+    db = await Db.open(database_url, size=12, lock_seconds=60, statement_seconds=60)
     yield await open_clinic(db, database_url)
     await db.close()
 

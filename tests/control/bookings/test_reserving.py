@@ -117,7 +117,7 @@ async def test_of_two_who_move_an_appointment_the_second_is_refused(clinic: Clin
 
 async def test_many_callers_for_ten_times(clinic: Clinic) -> None:
     """As many callers as fit into the time of a test, from two pools of connections, for ten times."""
-    second = await Db.open(clinic.url, size=12, lock_seconds=60)
+    second = await Db.open(clinic.url, size=12, lock_seconds=60, statement_seconds=60)
     other = Clinic(second, clinic.url, clinic.org, clinic.dentists, clinic.room, clinic.service, clinic.morning)
 
     async def call(number: int) -> bool:

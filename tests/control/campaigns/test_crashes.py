@@ -1,9 +1,6 @@
 """Dispatchers that are killed between any two of their steps: one text for each recipient, whoever carries on."""
 
 import asyncio
-import importlib
-from collections import Counter
-from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import Any
 
@@ -14,6 +11,7 @@ from hum.contract.errors import InvalidState
 from storage.db import BUSY
 from tests.control.campaigns.conftest import Campaigning, contact
 from tests.support.examples import sample
+from tests.support.kills import Killed, kill_after
 from tests.support.waits import patience
 
 RECIPIENTS = 60
@@ -35,29 +33,6 @@ STEPS = (
     "storage.campaigns:schedule_visit",
     "storage.campaigns:complete",
 )
-
-
-class Killed(BaseException):
-    """The process is gone: its connection is closed, and its transaction rolled back."""
-
-
-def kill_after(monkeypatch: pytest.MonkeyPatch, step: str, times: frozenset[int]) -> Counter[str]:
-    """Kill whoever calls the function, at these of its calls, once it has returned; count the calls and the kills."""
-    module, _, name = step.partition(":")
-    home = importlib.import_module(module)
-    function: Callable[..., Awaitable[Any]] = getattr(home, name)
-    seen = Counter[str]()
-
-    async def deadly(*args: Any, **named: Any) -> Any:
-        found = await function(*args, **named)
-        seen["calls"] += 1
-        if seen["calls"] in times:
-            seen["kills"] += 1
-            raise Killed
-        return found
-
-    monkeypatch.setattr(home, name, deadly)
-    return seen
 
 
 async def worker(campaigning: Campaigning, id: Any, ended: asyncio.Event) -> None:

@@ -31,6 +31,7 @@ const fields: Record<FieldName, Words> = {
   outcome_schema_json: { label: "Outcome", hint: "What it has to report at the end, field by field." },
   tools_json: { label: "Only these tools", hint: "Which of the bound tools it may use; all of them when off." },
   knowledge_ids: { label: "Knowledge" },
+  booking_service_ids: { label: "Services that it books" },
   machine_action: { label: "When a machine answers" },
   machine_message: { label: "Message for the machine", hint: "The agent leaves one of its own when empty." },
   max_call_seconds: { label: "Longest call (s)", hint: "30 to 14,400; 1800 when empty." },

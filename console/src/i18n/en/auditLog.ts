@@ -276,6 +276,8 @@ export default {
     ids: "which ones",
     id_field: "field with the id",
     knowledge_ids: "documents",
+    booking_service_ids: "services to book",
+    number_suffices: "whether the number suffices",
     lookup: "look-up of the number",
     media_urls: "files",
     upload_ids: "files",

@@ -32,6 +32,7 @@ const texts: Sections["agentForm"] = {
     outcome_schema_json: { label: "Resultado", hint: "Lo que debe informar al final, campo por campo." },
     tools_json: { label: "Solo estas herramientas", hint: "Cuáles de las herramientas vinculadas puede usar; todas si está apagado." },
     knowledge_ids: { label: "Conocimiento" },
+    booking_service_ids: { label: "Servicios que reserva" },
     machine_action: { label: "Cuando contesta una máquina" },
     machine_message: { label: "Mensaje para la máquina", hint: "El agente deja uno propio si está vacío." },
     max_call_seconds: { label: "Llamada más larga (s)", hint: "De 30 a 14.400; 1800 si está vacío." },

@@ -332,6 +332,8 @@ const texts: Sections["auditLog"] = {
     keyword_texts_json: "textos de palabras clave",
     kind: "tipo",
     knowledge_ids: "documentos",
+    booking_service_ids: "servicios que reserva",
+    number_suffices: "si basta el número",
     label: "nombre",
     language: "idioma",
     lead_minutes: "antelación",

@@ -53,6 +53,7 @@ const names = {
   transfer_map_json: "transfers",
   route_tags_json: "routes",
   knowledge_ids: "knowledge",
+  booking_service_ids: "services to book",
   tools_json: "tools",
   trigger_events: "events",
   recipients: "recipients",

@@ -54,6 +54,7 @@ const names: Record<keyof typeof english.names, string> = {
   transfer_map_json: "transferencias",
   route_tags_json: "rutas",
   knowledge_ids: "conocimiento",
+  booking_service_ids: "servicios que reserva",
   tools_json: "herramientas",
   trigger_events: "eventos",
   recipients: "destinatarios",

@@ -16,9 +16,31 @@ export const BUILTINS = {
     "send_digits",
     "report_outcome",
     "lookup_knowledge",
+    "find_times",
+    "hold_time",
+    "book_time",
+    "my_appointments",
+    "move_appointment",
+    "cancel_appointment",
+    "verify_caller",
   ],
-  message: ["assign_to_human", "close_conversation", "transfer_sms_to_flow", "schedule_followup_sms", "stop_texting", "report_outcome", "lookup_knowledge"],
-  event: ["report_outcome", "lookup_knowledge"],
+  message: [
+    "assign_to_human",
+    "close_conversation",
+    "transfer_sms_to_flow",
+    "schedule_followup_sms",
+    "stop_texting",
+    "report_outcome",
+    "lookup_knowledge",
+    "find_times",
+    "hold_time",
+    "book_time",
+    "my_appointments",
+    "move_appointment",
+    "cancel_appointment",
+    "verify_caller",
+  ],
+  event: ["report_outcome", "lookup_knowledge", "find_times", "hold_time", "book_time"],
 } as const;
 export type Builtin = (typeof BUILTINS)[keyof typeof BUILTINS][number];
 type Choice = NonNullable<Draft["tools_json"]>[number];
@@ -51,6 +73,14 @@ function isGiven(name: Builtin, draft: Draft): boolean {
       return draft.outcome_schema_json !== null;
     case "lookup_knowledge":
       return draft.knowledge_ids.length > 0;
+    case "find_times":
+    case "hold_time":
+    case "book_time":
+    case "my_appointments":
+    case "move_appointment":
+    case "cancel_appointment":
+    case "verify_caller":
+      return draft.booking_service_ids.length > 0;
     default:
       return true;
   }

@@ -37,6 +37,7 @@ export const BLANK: Draft = {
   outcome_schema_json: null,
   tools_json: null,
   knowledge_ids: [],
+  booking_service_ids: [],
   machine_action: null,
   machine_message: null,
   max_call_seconds: null,
@@ -47,7 +48,7 @@ export const BLANK: Draft = {
 /** In the order in which the form has them. */
 export const FIELDS = Object.keys(BLANK) as FieldName[];
 
-const LISTS: ReadonlySet<FieldName> = new Set(["trigger_events", "filler_phrases", "knowledge_ids"]);
+const LISTS: ReadonlySet<FieldName> = new Set(["trigger_events", "filler_phrases", "knowledge_ids", "booking_service_ids"]);
 const NUMBERS: ReadonlySet<FieldName> = new Set(["max_call_seconds", "idle_end_seconds", "limit_warning_seconds"]);
 const FLAGS: ReadonlySet<FieldName> = new Set(["voicemail_enabled", "announce_recording", "recording_enabled"]);
 

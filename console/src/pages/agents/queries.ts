@@ -137,6 +137,11 @@ export function useKnowledge() {
   return useThing(["knowledge", "choices"], async (signal) => (await data(api.GET("/api/knowledge", { params: { query: { limit: MOST } }, signal }))).documents, { enabled: isAllowed });
 }
 
+export function useBookableServices() {
+  const isAllowed = can(useMe(), "bookings:read");
+  return useThing(["booking", "services"], async (signal) => (await data(api.GET("/api/booking/services", { params: { query: { limit: MOST } }, signal }))).services, { enabled: isAllowed });
+}
+
 export function useConnectors() {
   const isAllowed = can(useMe(), "integrations:read");
   return useThing(["crm", "choices"], async (signal) => (await data(api.GET("/api/crm-connectors", { params: { query: { limit: MOST } }, signal }))).connectors, { enabled: isAllowed });

@@ -1,5 +1,5 @@
 import { Link } from "@tanstack/react-router";
-import { BookOpen, Check, Minus, Plus, ShieldCheck, Trash2 } from "lucide-react";
+import { BookOpen, CalendarCheck, Check, Minus, Plus, ShieldCheck, Trash2 } from "lucide-react";
 import { useState } from "react";
 import { useChange } from "@/api/acts";
 import { type Schemas, api, data, idempotencyKey } from "@/api/client";
@@ -12,7 +12,7 @@ import { toast } from "@/ui/toast";
 import { builtinsOf, listing, switched } from "./builtins";
 import { useEditing, useField } from "./edit/editing";
 import { startOf } from "./flow";
-import { useConnectors, useFlowMcp, useFlowTools, useHttpTools, useKnowledge, useMcpServers } from "./queries";
+import { useBookableServices, useConnectors, useFlowMcp, useFlowTools, useHttpTools, useKnowledge, useMcpServers } from "./queries";
 
 type FlowTool = Schemas["FlowTool"];
 type Mode = FlowTool["mode"];
@@ -21,6 +21,7 @@ type Mode = FlowTool["mode"];
 export default function Tools() {
   const canSee = useCan("integrations:read");
   const canRead = useCan("knowledge:read");
+  const canBook = useCan("bookings:read");
   return (
     <div className="grid items-start gap-5 lg:grid-cols-2">
       <div className="space-y-5">
@@ -29,6 +30,7 @@ export default function Tools() {
       </div>
       <div className="space-y-5">
         {canRead && <Knowledge />}
+        {canBook && <Booking />}
         <OnlyThese />
         <Builtins />
       </div>
@@ -204,6 +206,40 @@ function Knowledge() {
                     <BookOpen size={14} aria-hidden className="text-dim" />
                     <span className="min-w-0 flex-1 truncate">{each.name}</span>
                     {each.status === "failed" ? <Badge tone="bad">{t.tools.failed}</Badge> : <span className="text-xs text-dim">{each.status === "pending" ? t.tools.pending : t.tools.passages(each.passages)}</span>}
+                  </label>
+                </li>
+              ))}
+            </ul>
+          )
+        }
+      </Loaded>
+      {query.error && <Failure error={query.error} />}
+    </Card>
+  );
+}
+
+/** The services that it may book. */
+function Booking() {
+  const t = useTexts("agents");
+  const query = useBookableServices();
+  const [ids, setIds] = useField("booking_service_ids");
+  const canWrite = useCan("flows:write");
+  return (
+    <Card title={t.tools.booking} actions={<Badge>{t.tools.withSave}</Badge>}>
+      <p className="mb-3 text-dim">{t.tools.bookingLead}</p>
+      <Loaded query={query}>
+        {(services) =>
+          services.length === 0 ? (
+            <p className="text-dim">{t.tools.noServices}</p>
+          ) : (
+            <ul className="max-h-80 space-y-0.5 overflow-auto">
+              {services.map((each) => (
+                <li key={each.id}>
+                  <label className="flex items-center gap-2.5 rounded-control px-2 py-1.5 hover:bg-hover">
+                    <input type="checkbox" className="size-4 accent-(--color-accent)" disabled={!canWrite || (!each.active && !ids.includes(each.id))} checked={ids.includes(each.id)} onChange={(event) => setIds(event.target.checked ? [...ids, each.id] : ids.filter((one) => one !== each.id))} />
+                    <CalendarCheck size={14} aria-hidden className="text-dim" />
+                    <span className="min-w-0 flex-1 truncate">{each.name}</span>
+                    <span className="text-xs text-dim">{t.tools.minutes(each.duration_minutes ?? 0)}</span>
                   </label>
                 </li>
               ))}

@@ -14,6 +14,8 @@ const sentences: Refusals["sentences"] = [
   ["The document is fetched from its url; fetch it again, or add another document.", "El documento se obtiene de su dirección; obténgalo de nuevo o añada otro documento."],
   ["The document was sent; it has no url to fetch it from.", "El documento se subió; no tiene dirección de donde obtenerlo."],
   ["The flow {name} names this document; change its knowledge_ids first.", "El agente {name} usa este documento; quítelo allí primero."],
+  ["The flow {name} names this service; change its booking_service_ids first.", "El agente {name} reserva este servicio; quítelo allí primero."],
+  ["is not a service of this organization that can be booked", "no es un servicio de esta organización que se pueda reservar"],
   ["Your plan does not allow this.", "Su plan no permite esto."],
   ["The plan {plan} allows {limit} {resource}; {used} are used.", "El plan {plan} permite {limit} {resource}; se usan {used}."],
   ["The plan {plan} allows {limit} {resource}; {used} are used. {reasons}.", "El plan {plan} permite {limit} {resource}; se usan {used}. {reasons}."],

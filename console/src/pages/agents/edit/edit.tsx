@@ -87,7 +87,7 @@ function SectionLinks() {
 function OtherRefusals() {
   const t = useTexts("agentForm");
   const { errors } = useEditing();
-  const others = errors.filter((each) => !isField(String(stepsOf(each.field)[0] ?? "")) || ["tools_json", "knowledge_ids"].some((name) => isUnder(each.field, name)));
+  const others = errors.filter((each) => !isField(String(stepsOf(each.field)[0] ?? "")) || ["tools_json", "knowledge_ids", "booking_service_ids"].some((name) => isUnder(each.field, name)));
   if (others.length === 0) return null;
   return (
     <div role="alert" className="rounded-card border border-bad bg-bad-soft p-3 text-[13px]">
