@@ -132,6 +132,7 @@ TAGS = f"""
 NOW = """
     SELECT (SELECT count(*) FROM calls WHERE status IN ('ringing', 'in_progress')) AS live_calls,
            (SELECT count(*) FROM voicemails WHERE heard_at IS NULL AND deleted_at IS NULL) AS unheard_voicemails,
+           (SELECT count(*) FROM call_tags WHERE tag = $1) AS untaken_transfers,
            (SELECT count(*) FROM numbers WHERE status = 'active') AS numbers,
            (SELECT count(*) FROM flows WHERE deleted_at IS NULL) AS flows,
            CASE WHEN (SELECT hum.sees_everything()) THEN (SELECT count(*) FROM contacts) ELSE 0 END AS contacts
@@ -185,6 +186,7 @@ class BandRow:
 class CurrentCountsRow:
     live_calls: int
     unheard_voicemails: int
+    untaken_transfers: int
     numbers: int
     flows: int
     contacts: int
@@ -263,8 +265,8 @@ async def latencies(tx: Tx, span: AnalyticsSpan) -> list[BandRow]:
     return [BandRow(**row) for row in rows]
 
 
-async def current_counts(tx: Tx) -> CurrentCountsRow:
-    """Return the organization's counts at this moment."""
-    row = await tx.fetchrow(NOW)
+async def current_counts(tx: Tx, untaken_tag: str) -> CurrentCountsRow:
+    """Return the organization's counts at this moment; calls whose transfers nobody took have this tag."""
+    row = await tx.fetchrow(NOW, untaken_tag)
     assert row is not None
     return CurrentCountsRow(**row)

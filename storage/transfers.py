@@ -39,6 +39,19 @@ END = """
      WHERE id = $1 AND ended_at IS NULL
     RETURNING id
 """
+# Of a call that is over; its transfers are, too.
+TAG_UNTAKEN = """
+    INSERT INTO call_tags (org_id, call_id, tag, called_at)
+    SELECT c.org_id, c.id, $2, c.created_at FROM calls c
+     WHERE c.id = $1 AND EXISTS (SELECT FROM transfers t WHERE t.call_id = c.id)
+       AND NOT EXISTS (SELECT FROM transfers t WHERE t.call_id = c.id AND t.connected_at IS NOT NULL)
+    ON CONFLICT DO NOTHING
+"""
+UNTAG_REACHED = """
+    DELETE FROM call_tags g USING calls c, calls reached
+     WHERE reached.id = $1 AND g.org_id = reached.org_id AND g.tag = $2 AND c.id = g.call_id
+       AND (c.id = reached.id OR (c.contact_e164 = reached.contact_e164))
+"""
 
 # No stream of the call is open, and none may open: reports of its media process about the last stream come too late.
 DIALLED = """
@@ -136,6 +149,16 @@ async def record_connection(tx: Tx, id: UUID, at: datetime) -> bool:
 async def end(tx: Tx, id: UUID, state: str, at: datetime) -> bool:
     """End a transfer; return False if it was over."""
     return await tx.fetchval(END, id, state, at) is not None
+
+
+async def tag_untaken(tx: Tx, call: UUID, tag: str) -> None:
+    """Add a tag to a call whose transfers nobody took."""
+    await tx.execute(TAG_UNTAKEN, call, tag)
+
+
+async def untag_reached(tx: Tx, call: UUID, tag: str) -> None:
+    """Take a tag from the calls of somebody who has reached a person in this call."""
+    await tx.execute(UNTAG_REACHED, call, tag)
 
 
 async def record_dial(tx: Tx, id: UUID) -> None:

@@ -13,6 +13,7 @@ from control.base import days
 from control.base.principal import has_scope
 from control.boundary import TransactionContext
 from control.calls import present
+from control.transfers.record import NOT_TAKEN
 from hum import ids
 from hum.clock import now
 from hum.ids import Kind
@@ -67,7 +68,7 @@ class AnalyticsServicer:
         time_zone = (await identity.organization(ctx.tx, ctx.organization)).time_zone
         window = days.window(days.today(now(), time_zone), DASHBOARD_DAYS)
         week = await _analytics(ctx, window, time_zone, None)
-        current = await analytics.current_counts(ctx.tx)
+        current = await analytics.current_counts(ctx.tx, NOT_TAKEN)
         # Figures are of the organization; a call is its people's.
         may_read = ctx.principal.key_id is None or has_scope(ctx.principal.scopes, CALLS)
         recent = await call_records.page(ctx.tx, call_records.CallFilter(), None, RECENT_CALLS) if may_read else []
@@ -75,6 +76,7 @@ class AnalyticsServicer:
             time_zone=time_zone,
             live_calls=current.live_calls,
             unheard_voicemails=current.unheard_voicemails,
+            untaken_transfers=current.untaken_transfers,
             numbers=current.numbers,
             flows=current.flows,
             contacts=current.contacts,

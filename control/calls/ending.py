@@ -200,4 +200,6 @@ async def end_call(
     await outbox.completed(tx, state, status, at, reason, duration_seconds)
     if await voicemails.has_parts(tx, state.id):
         await jobs.enqueue(tx, KEEP, state.org_id, state.id)
+    else:
+        await record.mark_untaken(tx, state)
     await jobs.enqueue(tx, AFTER_CALL, state.org_id, state.id)

@@ -18,6 +18,9 @@ from storage.calls import CallStateRow
 from storage.db import Tx
 from storage.transfers import NewTransfer, TransferRow
 
+#: The tag of calls whose transfers nobody took, until a person has dealt with the caller, or the caller has reached one.
+NOT_TAKEN = "transfer-not-taken"
+
 
 async def begin(tx: Tx, new: NewTransfer) -> TransferRow:
     """Record a transfer that is about to ring."""
@@ -37,6 +40,7 @@ async def connected(tx: Tx, id: UUID, at: datetime) -> None:
     if await transfers.record_connection(tx, id, at):
         row = await _row(tx, id)
         await append_event(tx, row.call_id, at, transfer_connected=shown(row))
+        await transfers.untag_reached(tx, row.call_id, NOT_TAKEN)
 
 
 async def end(tx: Tx, state: CallStateRow, id: UUID, ended_as: str, at: datetime) -> TransferRow:
@@ -45,6 +49,8 @@ async def end(tx: Tx, state: CallStateRow, id: UUID, ended_as: str, at: datetime
         row = await _row(tx, id)
         await append_event(tx, state.id, at, transfer_ended=shown(row))
         await events.append(tx, state.org_id, state.id, _event(row), at=at)
+        if row.connected_at is not None:
+            await transfers.untag_reached(tx, state.id, NOT_TAKEN)
         if row.answered_at is not None:
             await usage.record_transfer_estimate(tx, state, row.id, row.to_e164, (at - row.answered_at).total_seconds())
         return row
@@ -55,6 +61,11 @@ async def break_off(tx: Tx, state: CallStateRow, at: datetime) -> None:
     """End the active transfer of a call that is over, or goes elsewhere."""
     if (row := await transfers.active(tx, state.id)) is not None:
         await end(tx, state, row.id, transfertargets.broken_off(row.state), at)
+
+
+async def mark_untaken(tx: Tx, state: CallStateRow) -> None:
+    """Tag a call that is over and whose transfers nobody took, so that somebody deals with its caller."""
+    await transfers.tag_untaken(tx, state.id, NOT_TAKEN)
 
 
 async def reason(tx: Tx, call: UUID) -> str:

@@ -650,6 +650,7 @@ class GetDashboardResponse(message.Message):
     WEEK_FIELD_NUMBER: builtins.int
     DAYS_FIELD_NUMBER: builtins.int
     RECENT_CALLS_FIELD_NUMBER: builtins.int
+    UNTAKEN_TRANSFERS_FIELD_NUMBER: builtins.int
     time_zone: builtins.str
     live_calls: builtins.int
     unheard_voicemails: builtins.int
@@ -658,6 +659,8 @@ class GetDashboardResponse(message.Message):
     flows: builtins.int
     contacts: builtins.int
     """0 for a member who sees some numbers and agents only, and has no list of contacts."""
+    untaken_transfers: builtins.int
+    """Calls with the tag `transfer-not-taken`: nobody took their transfers, and nobody has dealt with the caller since."""
     @builtins.property
     def today(self) -> CallFigures: ...
     @builtins.property
@@ -683,9 +686,10 @@ class GetDashboardResponse(message.Message):
         week: CallFigures | None = ...,
         days: abc.Iterable[DayFigures] | None = ...,
         recent_calls: abc.Iterable[calls_pb2.Call] | None = ...,
+        untaken_transfers: builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = typing.Literal["today", b"today", "week", b"week"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = typing.Literal["contacts", b"contacts", "days", b"days", "flows", b"flows", "live_calls", b"live_calls", "numbers", b"numbers", "recent_calls", b"recent_calls", "time_zone", b"time_zone", "today", b"today", "unheard_voicemails", b"unheard_voicemails", "week", b"week"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = typing.Literal["contacts", b"contacts", "days", b"days", "flows", b"flows", "live_calls", b"live_calls", "numbers", b"numbers", "recent_calls", b"recent_calls", "time_zone", b"time_zone", "today", b"today", "unheard_voicemails", b"unheard_voicemails", "untaken_transfers", b"untaken_transfers", "week", b"week"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...

@@ -149,6 +149,8 @@ export default {
   outcome: "Outcome",
   tags: "Tags",
   addTag: "Add a tag",
+  untakenLead: "Nobody took the transfer. Call or write back, then mark it as dealt with.",
+  dealtWith: "Dealt with",
   removeTag: (tag: string) => `Remove the tag ${tag}`,
   tagRemoved: (tag: string) => `The tag ${tag} is removed.`,
   undo: "Undo",

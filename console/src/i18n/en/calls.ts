@@ -32,6 +32,7 @@ export default {
   when: "When",
   fromBrowser: "Browser",
   withheld: "Number withheld",
+  untaken: "Nobody took it",
   leftMessage: "Left a voicemail",
   newCalls: (count: number) => `${plural(count, { one: "new call", other: "new calls" })} ↑`,
   nothingFound: "No call is like that",

@@ -29,6 +29,7 @@ export default {
   nothingWaits: "Nothing waits for anybody.",
   approvals: (text: string) => `${text} to approve`,
   approvalsOf: (count: string, one: boolean) => `${count} ${one ? "action" : "actions"}`,
+  untaken: (count: number) => plural(count, { one: "call whose transfer nobody took", other: "calls whose transfer nobody took" }),
   voicemails: (count: number) => plural(count, { one: "voicemail not heard", other: "voicemails not heard" }),
   texts: (count: string) => `${count} unread in the inbox`,
   webhookFailing: (where: string) => `Webhook fails: ${where}`,

@@ -148,6 +148,8 @@ const texts: Sections["call"] = {
   outcome: "Resultado",
   tags: "Etiquetas",
   addTag: "Añadir etiqueta",
+  untakenLead: "Nadie atendió la transferencia. Devuelva la llamada o escriba, y márquela como atendida.",
+  dealtWith: "Atendida",
   removeTag: (tag) => `Quitar la etiqueta ${tag}`,
   tagRemoved: (tag) => `La etiqueta ${tag} está quitada.`,
   undo: "Deshacer",

@@ -32,6 +32,7 @@ const texts: Sections["calls"] = {
   when: "Cuándo",
   fromBrowser: "Navegador",
   withheld: "Número oculto",
+  untaken: "Nadie la atendió",
   leftMessage: "Dejó un mensaje de voz",
   newCalls: (count) => `${plural(count, { one: "llamada nueva", other: "llamadas nuevas" })} ↑`,
   nothingFound: "Ninguna llamada es así",

@@ -29,6 +29,7 @@ const texts: Sections["home"] = {
   nothingWaits: "No hay nada pendiente.",
   approvals: (text) => `${text} por aprobar`,
   approvalsOf: (count, one) => `${count} ${one ? "acción" : "acciones"}`,
+  untaken: (count) => plural(count, { one: "llamada cuya transferencia nadie atendió", other: "llamadas cuya transferencia nadie atendió" }),
   voicemails: (count) => plural(count, { one: "mensaje de voz sin oír", other: "mensajes de voz sin oír" }),
   texts: (count) => `${count} sin leer en mensajes`,
   webhookFailing: (where) => `Falla el webhook: ${where}`,

@@ -1,7 +1,7 @@
 /** All calls, newest first, as they come in. */
 import { Link, type LinkProps, useNavigate } from "@tanstack/react-router";
 import { useQueryClient } from "@tanstack/react-query";
-import { ArrowDownLeft, ArrowUpRight, Ban, CalendarClock, PhoneCall, PhoneOutgoing, Voicemail } from "lucide-react";
+import { ArrowDownLeft, ArrowUpRight, Ban, CalendarClock, PhoneCall, PhoneMissed, PhoneOutgoing, Voicemail } from "lucide-react";
 import { Suspense, useCallback, useMemo, useRef, useState } from "react";
 import { useFlowName } from "@/api/flows";
 import { type News, useNews } from "@/api/live";
@@ -10,6 +10,7 @@ import { patchRows } from "@/api/queries";
 import { type Command, useCommands } from "@/app/commands";
 import { useTexts } from "@/i18n";
 import { otherParty } from "@/lib/party";
+import { UNTAKEN } from "@/lib/untaken";
 import { Button, ButtonLink } from "@/ui/button";
 import { Badge, Empty, Page, Time } from "@/ui/layout";
 import { part } from "@/ui/part";
@@ -156,7 +157,7 @@ function useColumns(): readonly Column<Call>[] {
       { key: "party", title: t.party, width: "minmax(7rem, 2.8fr)", cell: (call) => <Party call={call} name={partyName(call)} /> },
       { key: "agent", title: t.agent, width: "minmax(6rem, 1.1fr)", isWide: true, cell: (call) => <span className="text-dim">{flowName(call.flow_id) ?? "–"}</span> },
       { key: "status", title: t.status, width: "minmax(5.5rem, 7.5rem)", narrowWidth: "6.25rem", cell: (call) => <StatusBadge status={call.status} /> },
-      { key: "outcome", title: t.outcome, width: "minmax(5rem, 0.9fr)", isWide: true, cell: (call) => call.outcome_label ?? <span className="text-dim">–</span> },
+      { key: "outcome", title: t.outcome, width: "minmax(5rem, 0.9fr)", isWide: true, cell: (call) => <Outcome call={call} /> },
       { key: "summary", title: t.summary, width: "minmax(6rem, 2.4fr)", isWide: true, cell: (call) => <span className="text-dim">{call.summary_text}</span> },
       { key: "tags", title: t.tags, width: "minmax(6.25rem, 0.9fr)", isWide: true, cell: (call) => <Tags tags={call.tags} /> },
       { key: "length", title: t.length, width: "4.2rem", isRight: true, isWide: true, cell: (call) => <Duration call={call} /> },
@@ -177,10 +178,18 @@ function Party({ call, name }: { call: Call; name: string }) {
       <span className="truncate" title={name}>
         {name}
       </span>
+      {call.tags.includes(UNTAKEN) && <PhoneMissed size={15} className="shrink-0 text-bad" aria-label={t.untaken} />}
       {call.has_voicemail && <Voicemail size={15} className="shrink-0 text-dim" aria-label={t.leftMessage} />}
       {call.contact?.name && isE164(number) && <span className="min-w-0 shrink-[9999] truncate font-normal text-dim max-xl:hidden">{phone(number)}</span>}
     </span>
   );
+}
+
+/** What became of a call: that nobody took its transfer stands before what the agent says of it. */
+function Outcome({ call }: { call: Call }) {
+  const t = useTexts("calls");
+  if (call.tags.includes(UNTAKEN)) return <Badge tone="bad">{t.untaken}</Badge>;
+  return call.outcome_label ?? <span className="text-dim">–</span>;
 }
 
 function Tags({ tags }: { tags: readonly string[] }) {

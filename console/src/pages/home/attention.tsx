@@ -1,8 +1,9 @@
 /** What waits for somebody, each with the page where it is done. A panel that isn't answered leaves its line out. */
 import { Link } from "@tanstack/react-router";
-import { ChevronRight, ClipboardCheck, Gauge, Inbox, type LucideIcon, Voicemail, Webhook } from "lucide-react";
+import { ChevronRight, ClipboardCheck, Gauge, Inbox, type LucideIcon, PhoneMissed, Voicemail, Webhook } from "lucide-react";
 import { useTexts } from "@/i18n";
 import { toPage } from "@/lib/links";
+import { UNTAKEN } from "@/lib/untaken";
 import { Card, Skeleton } from "@/ui/layout";
 import { COUNTED_MOST, useDashboard, useInboxCounts, usePendingApprovals, useReachedLimits, useTroubledWebhooks } from "./queries";
 
@@ -11,6 +12,7 @@ interface Line {
   icon: LucideIcon;
   text: string;
   to: string;
+  search?: Record<string, string>;
   isBad?: boolean;
 }
 
@@ -27,6 +29,8 @@ function useLines(): { lines: Line[]; isPending: boolean } {
     const count = approvals.data?.next_cursor ? `${COUNTED_MOST}+` : String(waiting);
     lines.push({ key: "approvals", icon: ClipboardCheck, text: t.approvals(t.approvalsOf(count, waiting === 1)), to: "/approvals" });
   }
+  const untaken = board.data?.untaken_transfers ?? 0;
+  if (untaken > 0) lines.push({ key: "transfers", icon: PhoneMissed, text: t.untaken(untaken), to: "/calls", search: { tag: UNTAKEN }, isBad: true });
   const unread = inbox.data?.unread.conversations ?? 0;
   if (unread > 0) lines.push({ key: "texts", icon: Inbox, text: t.texts(inbox.data?.unread.more ? `${unread}+` : String(unread)), to: "/inbox" });
   const unheard = board.data?.unheard_voicemails ?? 0;
@@ -54,7 +58,7 @@ export function Attention() {
         <ul>
           {lines.map((line) => (
             <li key={line.key} className="border-b border-line last:border-b-0">
-              <Link {...toPage(line.to)} className="flex items-center gap-3 px-4 py-2.5 hover:bg-hover focus-visible:outline-offset-[-2px]">
+              <Link {...toPage(line.to)} search={line.search ?? {}} className="flex items-center gap-3 px-4 py-2.5 hover:bg-hover focus-visible:outline-offset-[-2px]">
                 <line.icon size={16} aria-hidden className={line.isBad ? "text-bad" : "text-accent"} />
                 <span className="min-w-0 flex-1 truncate">{line.text}</span>
                 <ChevronRight size={15} aria-hidden className="text-dim" />

@@ -1,5 +1,5 @@
 /** What a call was about: summary, outcome, tags, notes. */
-import { X } from "lucide-react";
+import { PhoneMissed, X } from "lucide-react";
 import { type ReactNode, useState } from "react";
 import { useChange } from "@/api/acts";
 import { type Schemas, api, data } from "@/api/client";
@@ -7,6 +7,8 @@ import { useCan } from "@/api/me";
 import { queryClient } from "@/api/queries";
 import { useTexts } from "@/i18n";
 import { useAttempt } from "@/lib/attempt";
+import { UNTAKEN } from "@/lib/untaken";
+import { Button } from "@/ui/button";
 import { Badge, Facts, Time } from "@/ui/layout";
 import { toast } from "@/ui/toast";
 import { type CallDetail, isLive } from "../queries";
@@ -16,6 +18,7 @@ export function Overview({ call }: { call: CallDetail }) {
   const t = useTexts("call");
   return (
     <div className="divide-y divide-line">
+      {call.tags.includes(UNTAKEN) && <Untaken call={call} />}
       <Part title={t.summary}>
         <Summary call={call} />
       </Part>
@@ -35,6 +38,21 @@ export function Overview({ call }: { call: CallDetail }) {
           <p className="text-dim">{call.voicemail.transcript || t.noTranscript}</p>
         </Part>
       )}
+    </div>
+  );
+}
+
+/** Until somebody has called or written back, or says that it is done. */
+function Untaken({ call }: { call: CallDetail }) {
+  const t = useTexts("call");
+  const { remove } = useTags(call);
+  return (
+    <div role="status" className="flex flex-wrap items-center gap-2 bg-bad-soft px-4 py-3">
+      <PhoneMissed size={16} aria-hidden className="shrink-0 text-bad" />
+      <p className="min-w-0 flex-1">{t.untakenLead}</p>
+      <Button size="sm" needs="calls:write" onClick={() => remove(UNTAKEN)}>
+        {t.dealtWith}
+      </Button>
     </div>
   );
 }
@@ -146,7 +164,7 @@ function useTags(call: CallDetail): { add: (tag: string) => void; remove: (tag: 
   const t = useTexts("call");
   const attempt = useAttempt();
   const show = (tags: string[]): void => void queryClient.setQueryData<CallDetail>(["calls", call.id], (old) => old && { ...old, tags });
-  const refresh = [["calls", "list"]];
+  const refresh = [["calls", "list"], ["dashboard"]];
   const failed = (): boolean => {
     void queryClient.invalidateQueries({ queryKey: ["calls", call.id] });
     return false;
