@@ -1,8 +1,10 @@
 /** What a person sees when a page broke. */
 import { useRouter } from "@tanstack/react-router";
-import { useCallback, useEffect, useState } from "react";
+import { useEffect, useState } from "react";
 import { asApiError } from "@/api/queries";
 import { useTexts } from "@/i18n";
+
+const reach = (): Promise<boolean> => fetch("/", { method: "HEAD" }).then(() => true, () => false);
 
 /** A chunk that is gone after a deploy is fetched by loading the page anew, once; one that fails as the server can't be reached is not gone. */
 export function Crashed({ error }: { error: unknown }) {
@@ -11,14 +13,9 @@ export function Crashed({ error }: { error: unknown }) {
   const refusal = asApiError(error);
   const isStale = refusal.code === "bug" && /module|preload/i.test(refusal.message);
   const [isReached, setReached] = useState<boolean>();
-  const reach = useCallback(async (): Promise<boolean> => {
-    const answers = await fetch("/", { method: "HEAD", cache: "no-store" }).then(() => true, () => false);
-    setReached(answers);
-    return answers;
-  }, []);
   useEffect(() => {
-    if (isStale) void reach();
-  }, [isStale, reach]);
+    if (isStale) void reach().then(setReached);
+  }, [isStale]);
   if (isStale && isReached === undefined) return null;
   return (
     <div role="alert" className="grid min-h-full place-items-center p-6 text-center">
@@ -29,7 +26,7 @@ export function Crashed({ error }: { error: unknown }) {
         <button
           type="button"
           className="mt-4 rounded-control border border-line bg-surface px-3 py-2 font-medium hover:bg-hover"
-          onClick={() => (isStale ? void reach().then((answers) => answers && location.reload()) : void router.invalidate())}
+          onClick={() => (isStale ? void reach().then((answers) => (answers ? location.reload() : setReached(answers))) : void router.invalidate())}
         >
           {isReached ? t.reload : t.tryAgain}
         </button>

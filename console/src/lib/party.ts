@@ -16,3 +16,6 @@ export function partyName(call: Call, words: { fromBrowser: string; withheld: st
   if (party === "browser") return words.fromBrowser;
   return isE164(party) ? phone(party) : words.withheld;
 }
+
+/** The tag of calls whose transfers nobody took, until somebody has dealt with the caller. */
+export const UNTAKEN = "transfer-not-taken";

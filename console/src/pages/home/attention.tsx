@@ -3,7 +3,7 @@ import { Link } from "@tanstack/react-router";
 import { ChevronRight, ClipboardCheck, Gauge, Inbox, type LucideIcon, PhoneMissed, Voicemail, Webhook } from "lucide-react";
 import { useTexts } from "@/i18n";
 import { toPage } from "@/lib/links";
-import { UNTAKEN } from "@/lib/untaken";
+import { UNTAKEN } from "@/lib/party";
 import { Card, Skeleton } from "@/ui/layout";
 import { COUNTED_MOST, useDashboard, useInboxCounts, usePendingApprovals, useReachedLimits, useTroubledWebhooks } from "./queries";
 

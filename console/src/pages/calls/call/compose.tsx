@@ -10,7 +10,7 @@ import type { CallDetail } from "../queries";
 
 const MOST = { instruct: 1000, say: 500 } as const;
 
-export function Compose({ call }: { call: CallDetail }) {
+export default function Compose({ call }: { call: CallDetail }) {
   const t = useTexts("call");
   const [kind, setKind] = useState<"instruct" | "say">("instruct");
   const [text, setText] = useState("");

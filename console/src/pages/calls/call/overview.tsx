@@ -1,24 +1,31 @@
 /** What a call was about: summary, outcome, tags, notes. */
-import { PhoneMissed, X } from "lucide-react";
-import { type ReactNode, useState } from "react";
+import { X } from "lucide-react";
+import { type ReactNode, Suspense, useState } from "react";
 import { useChange } from "@/api/acts";
 import { type Schemas, api, data } from "@/api/client";
 import { useCan } from "@/api/me";
 import { queryClient } from "@/api/queries";
 import { useTexts } from "@/i18n";
 import { useAttempt } from "@/lib/attempt";
-import { UNTAKEN } from "@/lib/untaken";
-import { Button } from "@/ui/button";
+import { UNTAKEN } from "@/lib/party";
 import { Badge, Facts, Time } from "@/ui/layout";
+import { part } from "@/ui/part";
 import { toast } from "@/ui/toast";
 import { type CallDetail, isLive } from "../queries";
 import { Notes } from "./notes";
 
+const Untaken = part(() => import("./untaken"));
+
 export function Overview({ call }: { call: CallDetail }) {
   const t = useTexts("call");
+  const { remove } = useTags(call);
   return (
     <div className="divide-y divide-line">
-      {call.tags.includes(UNTAKEN) && <Untaken call={call} />}
+      {call.tags.includes(UNTAKEN) && (
+        <Suspense>
+          <Untaken onDone={() => remove(UNTAKEN)} />
+        </Suspense>
+      )}
       <Part title={t.summary}>
         <Summary call={call} />
       </Part>
@@ -38,21 +45,6 @@ export function Overview({ call }: { call: CallDetail }) {
           <p className="text-dim">{call.voicemail.transcript || t.noTranscript}</p>
         </Part>
       )}
-    </div>
-  );
-}
-
-/** Until somebody has called or written back, or says that it is done. */
-function Untaken({ call }: { call: CallDetail }) {
-  const t = useTexts("call");
-  const { remove } = useTags(call);
-  return (
-    <div role="status" className="flex flex-wrap items-center gap-2 bg-bad-soft px-4 py-3">
-      <PhoneMissed size={16} aria-hidden className="shrink-0 text-bad" />
-      <p className="min-w-0 flex-1">{t.untakenLead}</p>
-      <Button size="sm" needs="calls:write" onClick={() => remove(UNTAKEN)}>
-        {t.dealtWith}
-      </Button>
     </div>
   );
 }

@@ -17,7 +17,6 @@ import { callRoute } from "../route";
 import type { CallTab } from "../search";
 import { Actions } from "./actions";
 import { type ApprovalItem, ApprovalLine, useApprovals } from "./approvals";
-import { Compose } from "./compose";
 import { floor } from "./events";
 import { type Followed, useFollowed } from "./live";
 import { Overview } from "./overview";
@@ -27,6 +26,7 @@ import { Printed } from "./printed";
 import { Transcript } from "./transcript";
 
 /** The waveform is 17 KB that a live call doesn't need; the other tabs are opened by few. */
+const Compose = part(() => import("./compose"));
 const Player = part(() => import("./player"));
 const Timeline = part(() => import("./timeline"));
 const Details = part(() => import("./details"));
@@ -107,7 +107,11 @@ function Spoken({ call, followed, approvals, playback, url }: Parts & { url: str
       <PanelBoundary>
         <Transcript call={call} followed={followed} approvals={isLiveNow ? approvals.filter((each) => !pending.includes(each)) : approvals} playback={playback} />
       </PanelBoundary>
-      {isLiveNow && call.status === "in_progress" && <Compose call={call} />}
+      {isLiveNow && call.status === "in_progress" && (
+        <Suspense>
+          <Compose call={call} />
+        </Suspense>
+      )}
     </>
   );
 }
