@@ -116,3 +116,23 @@ test("a caller who hides their number and leaves a message is named and marked s
   await admin.isRightInEverySize();
   expect(await admin.api("GET", "/api/contacts")).toMatchObject({ contacts: [] });
 });
+
+test("a caller whose transfer nobody took waits at home until somebody has dealt with them", async ({ admin, outside }) => {
+  const { page } = admin;
+  await outside.call((await clinic(admin)).e164, ["I need Doctor Kim."]);
+  const called = async () => (await admin.api<{ calls: { id: string; status: string; tags: string[] }[] }>("GET", "/api/calls")).calls[0];
+  await expect.poll(async () => (await called())?.status, { timeout: 30_000 }).toBe("completed");
+  const id = (await called())?.id ?? "";
+  // As control tags it when a transfer was not taken.
+  await admin.api("POST", `/api/calls/${id}/tags`, { tag: "transfer-not-taken" });
+  await admin.go("/");
+  await page.getByRole("link", { name: "1 call whose transfer nobody took" }).click();
+  const row = page.getByRole("row").filter({ hasText: "Nobody took it" });
+  await expect(row).toHaveCount(1);
+  await row.getByRole("link").first().click();
+  await page.getByRole("button", { name: "Dealt with" }).click();
+  await expect(page.getByRole("button", { name: "Dealt with" })).toBeHidden();
+  await expect.poll(async () => (await called())?.tags).toEqual([]);
+  await admin.go("/");
+  await expect(page.getByRole("link", { name: /transfer nobody took/ })).toHaveCount(0);
+});
