@@ -41,7 +41,10 @@ async def run(to: str, from_: str, body: str, *, answer_seconds: float = ANSWER_
                     await asyncio.sleep(POLL_SECONDS)
         except TimeoutError:
             came = []
-            _print(f"No answer within {answer_seconds:g} s: has {to} an agent for texts, and is it within its hours?")
+            _print(
+                f"No answer within {answer_seconds:g} s: has {to} its texts on (sms_enabled) and an agent for them,"
+                " is it within its hours, and has nobody taken the conversation over?"
+            )
     for text in came:
         _print(f"{to}: {text['body']}")
     query = f"?q={quote(from_)}"

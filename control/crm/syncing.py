@@ -211,7 +211,7 @@ def call_body(call: CallFacts, contact: str | None, public_url: str) -> dict[str
         "to": call.to_e164,
         "started_at": rfc3339(began_at, "seconds"),
         "ended_at": rfc3339(ended_at, "seconds"),
-        "duration_seconds": max(0, round((ended_at - began_at).total_seconds())) if call.answered_at else 0,
+        "duration_seconds": max(0, int((ended_at - began_at).total_seconds())) if call.answered_at else 0,
         "summary": call.summary,
         "outcome": connectorwire.parsed_outcome(call.outcome),
         "transcript_url": f"{public_url}/api/calls/{id}",

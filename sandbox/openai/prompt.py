@@ -40,13 +40,13 @@ _QUESTION_MARKERS = re.compile(
     r"\?|\b(?:what|when|where|which|who|how|are you|do you|is there|can i|could i|may i|will you|tell me)\b",
     re.IGNORECASE,
 )
-#: Sets of words that count as one.
+#: Sets of words that count as one, in the singular.
 _SYNONYMS = (
-    {"open", "opening", "hours", "close", "closed", "closing", "weekend", "today", "tomorrow"},
-    {"where", "address", "located", "location", "street", "find", "directions"},
-    {"cost", "costs", "price", "prices", "fee", "fees", "charge", "much", "dollars", "euros"},
+    {"open", "opening", "hour", "close", "closed", "closing", "weekend", "today", "tomorrow"},
+    {"where", "addres", "located", "location", "street", "find", "direction"},
+    {"cost", "price", "fee", "charge", "much", "dollar", "euro"},
     {"park", "parking"},
-    {"insurance", "insurances", "insured"},
+    {"insurance", "insured"},
 )
 _STOP_WORDS = frozenset(
     [
@@ -154,6 +154,11 @@ def matching_statement(prompt: str, caller_text: str) -> str | None:
     return best_statement(_statements(prompt), caller_text)
 
 
+def covers(statement: str, caller_text: str) -> bool:
+    """Return whether a statement has all significant words of a question."""
+    return _keywords(caller_text) <= _keywords(statement)
+
+
 def best_statement(statements: Iterable[str], caller_text: str) -> str | None:
     """Return the statement with the most of the caller's words; None if none has any."""
     keywords = _keywords(caller_text)
@@ -184,8 +189,13 @@ def _statements(prompt: str) -> Iterator[str]:
 
 
 def _keywords(text: str) -> set[str]:
-    words = set(re.findall(r"[a-z]{3,}", text.lower())) - _STOP_WORDS
+    words = {_singular(word) for word in set(re.findall(r"[a-z]{3,}", text.lower())) - _STOP_WORDS}
     for number, synonyms in enumerate(_SYNONYMS):
         if words & synonyms:
             words = (words - synonyms) | {f"#{number}"}
     return words
+
+
+def _singular(word: str) -> str:
+    """Return a word without the ending of its plural; the same for all that is compared."""
+    return word.removesuffix("s")

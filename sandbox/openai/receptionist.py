@@ -37,17 +37,21 @@ def answer(situation: AnswerSituation) -> Turn:
     answered, open_questions = _interview(situation)
     if FAREWELL.search(situation.caller_text) or (not open_questions and THANKS.search(situation.caller_text)):
         ends = any(tool.get("name") == END_CALL for tool in situation.tools)
-        return Turn(say="Thank you for calling. Goodbye.", call=FunctionCall(END_CALL) if ends else None)
+        writes = toolchoice.writes(situation.tools)
+        return Turn(
+            say=f"Thank you{'' if writes else ' for calling'}. Goodbye.", call=FunctionCall(END_CALL) if ends else None
+        )
     if (turn := booked or _by_tool(situation)) is not None:
         return turn
     following = open_questions[0] if open_questions else ANYTHING_ELSE
     if toolchoice.PERSON.search(situation.caller_text):
-        return Turn(say=f"I can't transfer this call, but I will pass it on. {following}")
+        return Turn(say=f"I can't put you through, but your message will be seen. {following}")
     if WHO.search(situation.caller_text) and (name := prompt.caller(situation.instructions)) is not None:
         return Turn(say=f"You are {name}. {following}")
-    if (statement := prompt.matching_statement(situation.instructions, situation.caller_text)) is not None:
-        return Turn(say=f"{statement} {following}")
+    statement = prompt.matching_statement(situation.instructions, situation.caller_text)
     library = toolchoice.knowledge(situation.tools)
+    if statement is not None and (library is None or prompt.covers(statement, situation.caller_text)):
+        return Turn(say=f"{statement} {following}")
     if library is not None and prompt.is_question(situation.caller_text):
         return _using(library, situation)
     return Turn(say=f"{_acknowledgement(situation, answered, open_questions)} {following}")
@@ -59,6 +63,12 @@ def _outcome(situation: AnswerSituation) -> str:
         return "Goodbye."
     if not situation.results:
         return f"That is done. {ANYTHING_ELSE}"
+    if all(map(toolresults.found_nothing, situation.results)):
+        statement = prompt.matching_statement(situation.instructions, situation.caller_text or "")
+        if statement is not None:
+            return f"{statement} {ANYTHING_ELSE}"
+    if toolchoice.ASSIGN in situation.called:
+        return " ".join(toolresults.sentence(result, "") for result in situation.results)
     sentences = dict.fromkeys(toolresults.sentence(result, situation.caller_text or "") for result in situation.results)
     return " ".join([*sentences, ANYTHING_ELSE])
 

@@ -30,6 +30,8 @@ FORMATS = {
 }
 SUMMARY_SENTENCES = 3
 MAX_DEPTH = 12
+#: The pattern that only asks for more than white space.
+NOT_BLANK = r"\S"
 
 
 def fill(schema: Mapping[str, Any], text: str) -> Any:
@@ -132,7 +134,7 @@ class _Filler:
         return int(value) if _type(schema) == "integer" or value == int(value) else value
 
     def _string(self, schema: Mapping[str, Any], name: str) -> str:
-        if (pattern := schema.get("pattern")) is not None:
+        if (pattern := schema.get("pattern")) not in {None, NOT_BLANK}:
             return self._matching(str(pattern))
         if schema.get("format") in FORMATS:
             spoken = EMAIL.search(self._text) if schema["format"] == "email" else None

@@ -1,8 +1,8 @@
 """The tool that a caller's words ask for, its arguments from the conversation, and what has to be asked first.  Pure.
 
 A tool is wanted when the caller used all significant words of its name, or words that count as the same:
-`book_appointment` by "I'd like to schedule a cleaning".  A request for a person wants a transfer, and a question that nothing
-else answers wants the knowledge.
+`book_appointment` by "I'd like to schedule a cleaning".  A request for a person wants a transfer (in texts, to be assigned), and a
+question that nothing else answers wants the knowledge.
 """
 
 import re
@@ -18,7 +18,10 @@ Dialogue = Sequence[tuple[str, str]]
 
 #: Never chosen by its words: a farewell chooses the first, the end of a call the second, a booking the others.
 UNNAMED = frozenset({"end_call", "report_outcome"}) | booking.TOOLS
-TRANSFERS = ("transfer_to_number", "transfer_call", "transfer_to_flow")
+#: Only text agents have it.
+ASSIGN = "assign_to_human"
+#: By preference.
+TRANSFERS = ("transfer_to_number", "transfer_call", "transfer_to_flow", ASSIGN)
 KNOWLEDGE = "lookup_knowledge"
 #: Words of a function's name that do not describe its purpose.
 STOP_WORDS = frozenset({"call", "the", "get", "set", "do", "to", "http", "tool", "a", "an", "and"})
@@ -35,7 +38,8 @@ _SAME = (
 )
 #: A request to speak with a person.
 PERSON = re.compile(
-    r"\b(?:speak|talk)\s+(?:to|with)\b|\b(?:transfer|connect|put)\s+me\b|\b(?:real|human)\s+(?:person|being)\b|\b(?:operator|human)\b",
+    r"\b(?:speak|talk|chat)\s+(?:to|with)\b|\b(?:transfer|connect|put)\s+me\b|\b(?:real|human)\s+(?:person|being)\b"
+    r"|\b(?:operator|human)\b",
     re.IGNORECASE,
 )
 _INTRODUCTION = re.compile(
@@ -64,6 +68,11 @@ def named(tools: Sequence[Tool], caller_text: str) -> Tool | None:
 
 def transfer(tools: Sequence[Tool]) -> Tool | None:
     return next((tool for wanted in TRANSFERS for tool in tools if _name(tool) == wanted), None)
+
+
+def writes(tools: Sequence[Tool]) -> bool:
+    """Return whether these are the tools of an agent that answers texts."""
+    return any(_name(tool) == ASSIGN for tool in tools)
 
 
 def knowledge(tools: Sequence[Tool]) -> Tool | None:

@@ -13,6 +13,15 @@ MAX_FACTS = 4
 _TEXTS = ("message", "summary", "answer", "result", "text", "note")
 
 
+def found_nothing(output: str) -> bool:
+    """Return whether this is the result of a search of documents that found no passage."""
+    try:
+        found = json.loads(output)
+    except ValueError:
+        return False
+    return isinstance(found, Mapping) and found.get("passages") == []
+
+
 def sentence(output: str, caller_text: str) -> str:
     """Return the result as a sentence; `output` is the tool's JSON, or any text."""
     try:
@@ -28,6 +37,8 @@ def _sentence(found: Any, caller_text: str) -> str:
             return f"I am sorry. {found['error']}"
         if isinstance(found.get("passages"), list):
             return _passage(found["passages"], caller_text)
+        if found.get("assigned") is True:
+            return "Somebody of the team will answer you here."
         if text := next(
             (found[name] for name in _TEXTS if isinstance(found.get(name), str) and found[name].strip()), None
         ):

@@ -85,6 +85,14 @@ test("calls are found by what the address says, and numbers blocked with a way b
   await outside.call(number, ["Do you open on Saturdays?"], "+13175558123");
   await admin.go("/calls?q=8123");
   await expect(page.getByRole("link", { name: /317 555 8123/ })).toBeVisible();
+  // On a phone the number is whole, and what became of the call stands under it.
+  await page.setViewportSize({ width: 390, height: 844 });
+  const [told] = (await admin.api<{ calls: { outcome_label: string | null }[] }>("GET", "/api/calls?q=8123")).calls;
+  const party = page.getByTitle("+1 317 555 8123");
+  await expect(party).toBeVisible();
+  expect(await party.evaluate((name) => name.scrollWidth - name.clientWidth)).toBeLessThanOrEqual(0);
+  await expect(page.getByRole("row").filter({ has: party }).getByText(told?.outcome_label ?? "Completed").filter({ visible: true })).toBeVisible();
+  await page.setViewportSize({ width: 1440, height: 900 });
   await page.getByRole("combobox", { name: "Direction" }).selectOption("outbound");
   await expect(page).toHaveURL(/direction=outbound/);
   await expect(page.getByText("No call is like that")).toBeVisible();

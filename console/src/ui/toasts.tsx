@@ -1,4 +1,4 @@
-/** Toasts where nothing is pressed next: over the menu, on a phone at the top. Read out by screen readers. */
+/** Toasts where nothing is pressed next: over the menu and above the person's own entry, on a phone at the top. Read out by screen readers. */
 import { X } from "lucide-react";
 import { useSyncExternalStore } from "react";
 import type { ApiError } from "@/api/client";
@@ -12,7 +12,7 @@ export default function Toasts() {
   const t = useTexts("shell");
   const toasts = useSyncExternalStore(shown.watch, shown.now);
   return (
-    <div role="region" aria-label={t.notices} className="pointer-events-none print:hidden fixed inset-x-3 bottom-3 z-50 flex flex-col items-start gap-2 max-md:top-3 max-md:bottom-auto">
+    <div role="region" aria-label={t.notices} className="pointer-events-none print:hidden fixed inset-x-3 bottom-18 z-50 flex flex-col items-start gap-2 max-md:top-3 max-md:bottom-auto">
       <div aria-live="polite" className="contents">
         {toasts.map((each) => (
           <div key={each.id} className={`pointer-events-auto flex w-full max-w-sm animate-[hum-rise_0.18s_ease-out] items-start gap-3 rounded-card border bg-raised p-3 shadow-float ${each.kind === "refusal" ? "border-bad" : "border-line"}`}>

@@ -174,10 +174,10 @@ class World:
             await asyncio.wait(running)
 
     async def end(self, call: UUID, summary: str | None = "Ada asks for a visit.") -> None:
-        """The call is over, and has its summary."""
-        at = now()
+        """The call is over after 130 seconds and a good part of the next, and has its summary."""
+        at = now().replace(microsecond=900_000)
         async with self.db.tenant(self.org) as tx:
-            await tx.execute("UPDATE calls SET answered_at = $2 WHERE id = $1", call, at - timedelta(seconds=130))
+            await tx.execute("UPDATE calls SET answered_at = $2 WHERE id = $1", call, at - timedelta(seconds=130.7))
             await calls.end(tx, call, "completed", at, "caller", None)
             await events.append(
                 tx, self.org, call, events_pb2.CallCompletedEvent(call_id=ids.show(ids.Kind.CALL, call))

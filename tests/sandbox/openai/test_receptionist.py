@@ -100,7 +100,9 @@ def test_thanks_are_a_farewell_only_when_nothing_is_open() -> None:
 
 
 def test_who_wants_a_person_is_told_what_it_can_do() -> None:
-    assert talk(OFFICE, "Can I speak to a human?")[0].startswith("I can't transfer this call, but I will pass it on.")
+    assert talk(OFFICE, "Can I speak to a human?")[0].startswith(
+        "I can't put you through, but your message will be seen."
+    )
     turn = answer(AnswerSituation(OFFICE, "Transfer the call to sales, please.", tools=[END, TRANSFER]))
     assert turn.call == FunctionCall("transfer_call", {"to": "sales"})
 

@@ -99,6 +99,33 @@ def test_the_knowledge_is_asked_the_question_alone() -> None:
     assert turn.call == FunctionCall("lookup_knowledge", {"question": "How much is a crown?"})
 
 
+def test_documents_answer_what_the_prompt_only_mentions() -> None:
+    prompt = f"{CLINIC} We offer cleanings and check-ups. There is free parking behind the house."
+    for said, asked in (
+        ("How much is a cleaning?", True),
+        ("Do you offer cleanings?", False),
+        ("Is there parking?", False),
+    ):
+        turn = answer(AnswerSituation(prompt, said, [("user", said)], tools=TOOLS))
+        assert (turn.call is not None and turn.call.name == "lookup_knowledge") is asked, said
+    nothing = json.dumps({"passages": [], "note": "Nothing."})
+    turn = answer(
+        AnswerSituation(prompt, "How much is parking?", called=["lookup_knowledge"], results=[nothing], tools=TOOLS)
+    )
+    assert turn.say is not None and turn.say.startswith("There is free parking behind the house.")
+
+
+def test_a_text_for_a_person_gives_the_conversation_to_the_team() -> None:
+    said = "I want to talk to a real person about my bill."
+    reason = {"type": "string", "minLength": 1, "maxLength": 500, "pattern": "\\S"}
+    tools = (tool("assign_to_human", ("reason",), reason=reason),)
+    turn = answer(AnswerSituation(CLINIC, said, [("user", said)], tools=tools))
+    assert turn.call == FunctionCall("assign_to_human", {"reason": said})
+    done = AnswerSituation(CLINIC, said, called=["assign_to_human"], results=['{"assigned": true}'], tools=tools)
+    assert answer(done).say == "Somebody of the team will answer you here."
+    assert answer(AnswerSituation(CLINIC, "Thanks, bye.", tools=tools)).say == "Thank you. Goodbye."
+
+
 @pytest.mark.parametrize(
     ("output", "said"),
     [

@@ -70,7 +70,7 @@ export default {
   total: "Cost",
   unpriced: "and more: some things have no price in the table",
   calls: "Calls",
-  minutes: "Minutes",
+  minutes: "Minutes begun",
   sent: "Texts sent",
   received: "Texts received",
   cost: "Cost",

@@ -70,7 +70,7 @@ const texts: Sections["billing"] = {
   total: "Coste",
   unpriced: "y más: algunas cosas no tienen precio en la tabla",
   calls: "Llamadas",
-  minutes: "Minutos",
+  minutes: "Minutos empezados",
   sent: "Mensajes enviados",
   received: "Mensajes recibidos",
   cost: "Coste",

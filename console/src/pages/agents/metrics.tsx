@@ -3,6 +3,7 @@ import { type Schemas, api, data } from "@/api/client";
 import { useThing } from "@/api/queries";
 import { useTexts } from "@/i18n";
 import { clockTime, count, dayName, longDay, percent } from "@/lib/format";
+import { wholePercents } from "@/lib/shares";
 import { SelectField } from "@/ui/field";
 import { Card, Empty, Loaded, Skeleton } from "@/ui/layout";
 import { BarChart3 } from "lucide-react";
@@ -108,14 +109,15 @@ function DayBars({ figures }: { figures: Figures }) {
 }
 
 function Shares({ title, rows, none, total }: { title: string; rows: Schemas["NamedFigures"][]; none: string; total: number }) {
+  const percents = wholePercents(rows.map((row) => row.calls), total);
   return (
     <Card title={title}>
       <ul className="space-y-2">
-        {rows.map((row) => (
+        {rows.map((row, at) => (
           <li key={row.name ?? ""} className="grid grid-cols-[1fr_auto] gap-x-3">
             <span className="truncate">{row.name ?? none}</span>
             <span className="text-dim tabular">
-              {count(row.calls)} · {percent(row.calls / total)}
+              {count(row.calls)} · {percent((percents[at] ?? 0) / 100)}
             </span>
             <span aria-hidden className="col-span-full h-1.5 overflow-hidden rounded-full bg-sunken">
               <span className="block h-full rounded-full bg-accent" style={{ width: `${(row.calls / total) * 100}%` }} />

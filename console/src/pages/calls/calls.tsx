@@ -155,7 +155,7 @@ function useColumns(): readonly Column<Call>[] {
     () => [
       { key: "party", title: t.party, width: "minmax(7rem, 2.8fr)", cell: (call) => <Party call={call} name={partyName(call)} /> },
       { key: "agent", title: t.agent, width: "minmax(6rem, 1.1fr)", isWide: true, cell: (call) => <span className="text-dim">{flowName(call.flow_id) ?? "–"}</span> },
-      { key: "status", title: t.status, width: "minmax(5.5rem, 7.5rem)", narrowWidth: "6.25rem", cell: (call) => <StatusBadge status={call.status} /> },
+      { key: "status", title: t.status, width: "minmax(5.5rem, 7.5rem)", isWide: true, cell: (call) => <StatusBadge status={call.status} /> },
       { key: "outcome", title: t.outcome, width: "minmax(5rem, 0.9fr)", isWide: true, cell: (call) => <Outcome call={call} /> },
       { key: "summary", title: t.summary, width: "minmax(6rem, 2.4fr)", isWide: true, cell: (call) => <span className="text-dim">{call.summary_text}</span> },
       { key: "tags", title: t.tags, width: "minmax(6.25rem, 0.9fr)", isWide: true, cell: (call) => <Tags tags={call.tags} /> },
@@ -172,16 +172,28 @@ function Party({ call, name }: { call: Call; name: string }) {
   const Arrow = isOut ? ArrowUpRight : ArrowDownLeft;
   const number = otherParty(call);
   return (
-    <span className="flex min-w-0 items-center gap-2">
-      <Arrow size={15} className={`shrink-0 ${isOut ? "text-agent" : "text-caller"}`} aria-label={isOut ? t.outbound : t.inbound} />
-      <span className="truncate" title={name}>
-        {name}
+    <>
+      <span className="flex min-w-0 items-center gap-2">
+        <Arrow size={15} className={`shrink-0 ${isOut ? "text-agent" : "text-caller"}`} aria-label={isOut ? t.outbound : t.inbound} />
+        <span className="truncate" title={name}>
+          {name}
+        </span>
+        {call.tags.includes(UNTAKEN) && <PhoneMissed size={15} className="shrink-0 text-bad" aria-label={t.untaken} />}
+        {call.has_voicemail && <Voicemail size={15} className="shrink-0 text-dim" aria-label={t.leftMessage} />}
+        {call.contact?.name && isE164(number) && <span className="min-w-0 shrink-[9999] truncate font-normal text-dim max-xl:hidden">{phone(number)}</span>}
       </span>
-      {call.tags.includes(UNTAKEN) && <PhoneMissed size={15} className="shrink-0 text-bad" aria-label={t.untaken} />}
-      {call.has_voicemail && <Voicemail size={15} className="shrink-0 text-dim" aria-label={t.leftMessage} />}
-      {call.contact?.name && isE164(number) && <span className="min-w-0 shrink-[9999] truncate font-normal text-dim max-xl:hidden">{phone(number)}</span>}
-    </span>
+      <span className="flex min-w-0 items-center gap-1.5 pl-[23px] text-xs font-normal text-dim md:hidden">
+        <NarrowOutcome call={call} />
+        {call.summary_text && <span className="truncate">· {call.summary_text}</span>}
+      </span>
+    </>
   );
+}
+
+/** On a phone's screen, under the name: what became of the call, else its status. */
+function NarrowOutcome({ call }: { call: Call }) {
+  const isTold = call.tags.includes(UNTAKEN) || call.outcome_label;
+  return <span className="shrink-0">{isTold ? <Outcome call={call} /> : <StatusBadge status={call.status} />}</span>;
 }
 
 /** What became of a call: that nobody took its transfer stands before what the agent says of it. */

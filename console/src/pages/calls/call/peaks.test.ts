@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { readPeaks } from "./peaks";
+import { readPeaks, shownLength } from "./peaks";
 
 function file(channels: number[][], name = "HUMP"): ArrayBuffer {
   const count = channels[0]?.length ?? 0;
@@ -23,5 +23,17 @@ describe("a file of peaks", () => {
     expect(() => readPeaks(file([[1]], "RIFF"))).toThrow("no peaks");
     expect(() => readPeaks(file([[1, 2], [3, 4]]).slice(0, 14))).toThrow("incomplete");
     expect(() => readPeaks(new ArrayBuffer(3))).toThrow();
+  });
+});
+
+describe("the length of a recording", () => {
+  it("is said as its call's, from which it differs by how both are measured", () => {
+    expect(shownLength(20.04, 19)).toBe(19);
+    expect(shownLength(19.98, 20)).toBe(20);
+    expect(shownLength(20.02, 20)).toBe(20);
+  });
+  it("is its own when less of the call was recorded, or nobody knows the call's", () => {
+    expect(shownLength(12.5, 20)).toBe(12.5);
+    expect(shownLength(12.5, null)).toBe(12.5);
   });
 });

@@ -24,6 +24,11 @@ export function readPeaks(file: ArrayBuffer): Peaks {
   };
 }
 
+/** How long a recording is said to be: as its call, where they differ by less than half a second and what whole seconds leave out. */
+export function shownLength(seconds: number, callSeconds: number | null): number {
+  return callSeconds !== null && seconds > callSeconds - 0.5 && seconds < callSeconds + 1.5 ? callSeconds : seconds;
+}
+
 export function usePeaks(callId: string, of: "calls" | "voicemails" = "calls", isWanted = true) {
   return useQuery({
     queryKey: ["peaks", of, callId],

@@ -7,7 +7,7 @@ import { clockTime } from "@/lib/format";
 import { IconButton } from "@/ui/button";
 import type { CallDetail } from "../queries";
 import type { Known } from "./events";
-import { usePeaks } from "./peaks";
+import { shownLength, usePeaks } from "./peaks";
 import { type Playback, RATES, useArrowKeys, usePlaying } from "./playback";
 import { Waveform } from "./waveform";
 
@@ -27,14 +27,14 @@ export default function Player({ call, known, playback, url }: { call: CallDetai
           {t.cantPlay}
         </p>
       ) : (
-        <Controls playback={playback} url={url} seconds={peaks.data?.seconds ?? call.duration_seconds ?? 0} isWithSlider={!peaks.data} />
+        <Controls playback={playback} url={url} seconds={peaks.data?.seconds ?? call.duration_seconds ?? 0} callSeconds={call.duration_seconds} isWithSlider={!peaks.data} />
       )}
       {call.recording_fault && <p className="pt-1 text-xs text-warn">{t.recordingFault(call.recording_fault)}</p>}
     </section>
   );
 }
 
-function Controls({ playback, url, seconds, isWithSlider }: { playback: Playback; url: string; seconds: number; isWithSlider: boolean }) {
+function Controls({ playback, url, seconds, callSeconds, isWithSlider }: Place & { url: string; isWithSlider: boolean }) {
   const t = useTexts("call");
   const isPlaying = usePlaying(playback, (each) => each.isPlaying, false);
   const rate = usePlaying(playback, (each) => each.audio.playbackRate, 1);
@@ -43,8 +43,8 @@ function Controls({ playback, url, seconds, isWithSlider }: { playback: Playback
       <IconButton icon={SkipBack} label={t.back5} onClick={() => playback.seek(playback.ms - STEP_MS)} />
       <IconButton icon={isPlaying ? Pause : Play} label={isPlaying ? t.pause : t.play} onClick={() => playback.toggle()} />
       <IconButton icon={SkipForward} label={t.forward5} onClick={() => playback.seek(playback.ms + STEP_MS)} />
-      <Clock playback={playback} seconds={seconds} />
-      {isWithSlider && <Slider playback={playback} seconds={seconds} />}
+      <Clock playback={playback} seconds={seconds} callSeconds={callSeconds} />
+      {isWithSlider && <Slider playback={playback} seconds={seconds} callSeconds={callSeconds} />}
       <span className="flex-1" />
       <select aria-label={t.speed} value={rate} onChange={(event) => playback.setRate(Number(event.target.value))} className="h-8 rounded-control border border-line bg-surface px-1.5 text-[13px] max-md:h-11">
         {RATES.map((each) => (
@@ -64,10 +64,13 @@ interface Place {
   playback: Playback;
   /** How long it is, as long as it isn't fetched. */
   seconds: number;
+  /** How long the call was: a recording of about that length is shown as that long, as everywhere else. */
+  callSeconds: number | null;
 }
 
-function useLength({ playback, seconds }: Place): number {
-  return usePlaying(playback, (each) => (Number.isFinite(each.audio.duration) ? each.audio.duration : seconds), seconds);
+function useLength({ playback, seconds, callSeconds }: Place): number {
+  const length = usePlaying(playback, (each) => (Number.isFinite(each.audio.duration) ? each.audio.duration : seconds), seconds);
+  return shownLength(length, callSeconds);
 }
 
 function Clock(place: Place) {
