@@ -13,6 +13,8 @@ from storage.latencies import MEASURES
 READER = "analytics"
 BAND_RATIO = 1.1
 MOST_TAGS = 100
+#: Next to the statuses of calls.
+TRANSFER_NOT_TAKEN = "transfer_not_taken"
 
 # Deleted calls are kept here for a while, because their events may be read later.
 TOUCHED = """
@@ -37,9 +39,15 @@ DELETE_CALL_ROLLUPS = (
 DELETE_LATENCY_ROLLUPS = (
     f"DELETE FROM latency_rollups r USING {QUARTERS} WHERE (r.org_id, r.quarter_at) = (q.org_id, q.quarter_at)"
 )
+# A call that its agent answered, and whose transfers nobody took, is counted apart from those that came to their end.
+STATUS = f"""
+    CASE WHEN c.status = 'completed' AND EXISTS (SELECT FROM transfers t WHERE t.call_id = c.id)
+              AND NOT EXISTS (SELECT FROM transfers t WHERE t.call_id = c.id AND t.connected_at IS NOT NULL)
+         THEN '{TRANSFER_NOT_TAKEN}' ELSE c.status END
+"""
 CALLS = f"""
     c.org_id, hum.quarter(c.created_at) AS quarter_at, coalesce(c.flow_id, {NO_FLOW}) AS flow_id, c.direction,
-           c.status, coalesce(c.outcome_label, '') AS outcome, count(*) AS calls, count(c.answered_at) AS answered,
+           {STATUS} AS status, coalesce(c.outcome_label, '') AS outcome, count(*) AS calls, count(c.answered_at) AS answered,
            coalesce(sum(extract(epoch FROM c.ended_at - c.answered_at)::bigint), 0) AS talk_seconds,
            sum({COUNT_OF_CALL}) AS interruptions
 """

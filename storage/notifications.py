@@ -9,17 +9,19 @@ from uuid import UUID
 
 from storage.db import Tx
 
-WISHES = "SELECT voicemails, webhooks, limits FROM notification_wishes WHERE org_id = hum.org_id() AND user_id = $1"
+WISHES = "SELECT voicemails, transfers, webhooks, limits FROM notification_wishes WHERE org_id = hum.org_id() AND user_id = $1"
 # Creates the row if there is none: only a row can be locked.
 LOCK_WISHES = """
     INSERT INTO notification_wishes AS w (org_id, user_id) VALUES (hum.org_id(), $1)
     ON CONFLICT (org_id, user_id) DO UPDATE SET voicemails = w.voicemails
-    RETURNING voicemails, webhooks, limits
+    RETURNING voicemails, transfers, webhooks, limits
 """
 SET_WISHES = """
-    INSERT INTO notification_wishes (org_id, user_id, voicemails, webhooks, limits) VALUES (hum.org_id(), $1, $2, $3, $4)
+    INSERT INTO notification_wishes (org_id, user_id, voicemails, transfers, webhooks, limits)
+    VALUES (hum.org_id(), $1, $2, $3, $4, $5)
     ON CONFLICT (org_id, user_id) DO UPDATE
-       SET voicemails = excluded.voicemails, webhooks = excluded.webhooks, limits = excluded.limits
+       SET voicemails = excluded.voicemails, transfers = excluded.transfers, webhooks = excluded.webhooks,
+           limits = excluded.limits
 """
 ADDRESS = "SELECT email FROM users WHERE id = $1"
 PAGE = """
@@ -40,11 +42,14 @@ ADD_NOTICES = f"""
       FROM memberships m
       LEFT JOIN notification_wishes w ON w.org_id = m.org_id AND w.user_id = m.user_id
      WHERE m.org_id = $1 AND m.role = ANY ($7::text[])
-       AND coalesce(CASE $2::text WHEN 'voicemail' THEN w.voicemails WHEN 'webhook' THEN w.webhooks ELSE w.limits END,
+       AND coalesce(CASE $2::text WHEN 'voicemail' THEN w.voicemails WHEN 'transfer' THEN w.transfers
+                                  WHEN 'webhook' THEN w.webhooks ELSE w.limits END,
                     m.role = ANY ($8::text[]))
        AND (cardinality(m.limited_numbers) + cardinality(m.limited_flows) = 0
-            OR $2::text = 'voicemail' AND EXISTS (
-                SELECT FROM voicemails v JOIN calls c ON c.id = v.call_id WHERE v.id = $4 AND {SEEN}))
+            OR EXISTS (SELECT FROM calls c
+                        WHERE {SEEN}
+                          AND c.id = CASE $2::text WHEN 'voicemail' THEN (SELECT v.call_id FROM voicemails v WHERE v.id = $4)
+                                                   WHEN 'transfer' THEN $4 END))
        AND (SELECT count(*) FROM notices n
              WHERE n.user_id = m.user_id AND n.org_id = m.org_id AND n.email_id IS NULL) < $9
     ON CONFLICT (event_id, user_id) DO NOTHING
@@ -107,11 +112,12 @@ READER = """
 """
 # Without those that their reader may no longer see.
 NOTICES = f"""
-    SELECT n.kind, n.facts, n.created_at, v.id AS voicemail_id, v.duration_ms, v.transcript, c.from_e164, c.to_e164,
-           k.name AS contact_name
+    SELECT n.kind, n.facts, n.created_at, coalesce(v.id, t.call_id) AS thing_id, v.duration_ms, v.transcript,
+           c.contact_e164, k.name AS contact_name
       FROM notices n
       LEFT JOIN voicemails v ON n.kind = 'voicemail' AND v.id = n.subject_id AND v.deleted_at IS NULL
-      LEFT JOIN calls c ON c.id = v.call_id
+      LEFT JOIN call_tags t ON n.kind = 'transfer' AND t.call_id = n.subject_id AND t.tag = $2
+      LEFT JOIN calls c ON c.id = coalesce(v.call_id, t.call_id)
       LEFT JOIN contacts k ON k.id = c.contact_id
       JOIN memberships m ON m.org_id = n.org_id AND m.user_id = n.user_id
      WHERE n.email_id = $1 AND (cardinality(m.limited_numbers) + cardinality(m.limited_flows) = 0 OR {SEEN})
@@ -142,6 +148,7 @@ class PreferencesRow:
     """A member's preferences; None: the role's default."""
 
     voicemails: bool | None
+    transfers: bool | None
     webhooks: bool | None
     limits: bool | None
 
@@ -223,26 +230,29 @@ class ReaderRow:
 
 @dataclass(frozen=True, slots=True)
 class NoticeRow:
-    """A notice with the current facts; a deleted voicemail has no id."""
+    """A notice with the current facts.
+
+    `thing_id` is of the voicemail, or of the call whose transfer nobody took; None: it was deleted, or dealt with.
+    """
 
     kind: str
     facts: Mapping[str, Any]
     created_at: datetime
-    voicemail_id: UUID | None
+    thing_id: UUID | None
     duration_ms: int | None
     transcript: str | None
-    from_e164: str | None
-    to_e164: str | None
+    #: Of the caller.
+    contact_e164: str | None
     contact_name: str | None
 
 
 async def preferences(tx: Tx, user: UUID, *, lock: bool = False) -> PreferencesRow:
     row = await tx.fetchrow(LOCK_WISHES if lock else WISHES, user)
-    return PreferencesRow(**row) if row else PreferencesRow(None, None, None)
+    return PreferencesRow(**row) if row else PreferencesRow(None, None, None, None)
 
 
 async def set_preferences(tx: Tx, user: UUID, row: PreferencesRow) -> None:
-    await tx.execute(SET_WISHES, user, row.voicemails, row.webhooks, row.limits)
+    await tx.execute(SET_WISHES, user, row.voicemails, row.transfers, row.webhooks, row.limits)
 
 
 async def address(tx: Tx, user: UUID) -> str:
@@ -330,11 +340,11 @@ async def reader(tx: Tx, org: UUID, user: UUID) -> ReaderRow | None:
     return ReaderRow(**row) if row else None
 
 
-async def notices(tx: Tx, email: UUID) -> list[NoticeRow]:
-    """Return an e-mail's notices, oldest first."""
+async def notices(tx: Tx, email: UUID, untaken_tag: str) -> list[NoticeRow]:
+    """Return an e-mail's notices, oldest first; calls whose transfers nobody took have this tag until they are dealt with."""
     return [
         NoticeRow(**{**row, "facts": json.loads(row["facts"]) if row["facts"] else {}})
-        for row in await tx.fetch(NOTICES, email)
+        for row in await tx.fetch(NOTICES, email, untaken_tag)
     ]
 
 

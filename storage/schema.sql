@@ -2516,7 +2516,7 @@ CREATE TABLE public.emails (
     error text,
     created_at timestamp with time zone DEFAULT now() NOT NULL,
     ended_at timestamp with time zone,
-    CONSTRAINT emails_kind_check CHECK ((kind = ANY (ARRAY['invitation'::text, 'voicemail'::text, 'webhook'::text, 'limit'::text, 'digest'::text]))),
+    CONSTRAINT emails_kind_check CHECK ((kind = ANY (ARRAY['invitation'::text, 'voicemail'::text, 'transfer'::text, 'webhook'::text, 'limit'::text, 'digest'::text]))),
     CONSTRAINT emails_state_check CHECK ((state = ANY (ARRAY['queued'::text, 'sent'::text, 'failed'::text, 'bounced'::text, 'dropped'::text])))
 );
 
@@ -3224,7 +3224,7 @@ CREATE TABLE public.notices (
     due_at timestamp with time zone NOT NULL,
     created_at timestamp with time zone DEFAULT now() NOT NULL,
     email_id uuid,
-    CONSTRAINT notices_kind_check CHECK ((kind = ANY (ARRAY['voicemail'::text, 'webhook'::text, 'limit'::text])))
+    CONSTRAINT notices_kind_check CHECK ((kind = ANY (ARRAY['voicemail'::text, 'transfer'::text, 'webhook'::text, 'limit'::text])))
 );
 
 ALTER TABLE ONLY public.notices FORCE ROW LEVEL SECURITY;
@@ -3236,7 +3236,8 @@ CREATE TABLE public.notification_wishes (
     user_id uuid NOT NULL,
     voicemails boolean,
     webhooks boolean,
-    limits boolean
+    limits boolean,
+    transfers boolean
 );
 
 ALTER TABLE ONLY public.notification_wishes FORCE ROW LEVEL SECURITY;
@@ -8032,13 +8033,16 @@ CREATE POLICY limits ON public.approvals AS RESTRICTIVE TO hum_owner, hum_app US
 CASE
     WHEN (call_id IS NOT NULL) THEN (EXISTS ( SELECT
        FROM public.calls c
-      WHERE (c.id = approvals.call_id)))
+      WHERE (c.id = approvals.call_id)
+     OFFSET 0))
     WHEN (conversation_id IS NOT NULL) THEN (EXISTS ( SELECT
        FROM public.conversations c
-      WHERE (c.id = approvals.conversation_id)))
+      WHERE (c.id = approvals.conversation_id)
+     OFFSET 0))
     ELSE (EXISTS ( SELECT
        FROM public.flows f
-      WHERE (f.id = approvals.flow_id)))
+      WHERE (f.id = approvals.flow_id)
+     OFFSET 0))
 END));
 
 -- POLICY booking_dialogues limits
@@ -8053,55 +8057,64 @@ CREATE POLICY limits ON public.booking_waits AS RESTRICTIVE FOR SELECT TO hum_ap
 
 CREATE POLICY limits ON public.browser_calls AS RESTRICTIVE TO hum_owner, hum_app USING ((( SELECT hum.sees_everything() AS sees_everything) OR (EXISTS ( SELECT
    FROM public.calls c
-  WHERE (c.id = browser_calls.call_id)))));
+  WHERE (c.id = browser_calls.call_id)
+ OFFSET 0))));
 
 -- POLICY call_events limits
 
 CREATE POLICY limits ON public.call_events AS RESTRICTIVE TO hum_owner, hum_app USING ((( SELECT hum.sees_everything() AS sees_everything) OR (EXISTS ( SELECT
    FROM public.calls c
-  WHERE (c.id = call_events.call_id)))));
+  WHERE (c.id = call_events.call_id)
+ OFFSET 0))));
 
 -- POLICY call_flow_switches limits
 
 CREATE POLICY limits ON public.call_flow_switches AS RESTRICTIVE TO hum_owner, hum_app USING ((( SELECT hum.sees_everything() AS sees_everything) OR (EXISTS ( SELECT
    FROM public.calls c
-  WHERE (c.id = call_flow_switches.call_id)))));
+  WHERE (c.id = call_flow_switches.call_id)
+ OFFSET 0))));
 
 -- POLICY call_interruptions limits
 
 CREATE POLICY limits ON public.call_interruptions AS RESTRICTIVE TO hum_owner, hum_app USING ((( SELECT hum.sees_everything() AS sees_everything) OR (EXISTS ( SELECT
    FROM public.calls c
-  WHERE (c.id = call_interruptions.call_id)))));
+  WHERE (c.id = call_interruptions.call_id)
+ OFFSET 0))));
 
 -- POLICY call_interventions limits
 
 CREATE POLICY limits ON public.call_interventions AS RESTRICTIVE TO hum_owner, hum_app USING ((( SELECT hum.sees_everything() AS sees_everything) OR (EXISTS ( SELECT
    FROM public.calls c
-  WHERE (c.id = call_interventions.call_id)))));
+  WHERE (c.id = call_interventions.call_id)
+ OFFSET 0))));
 
 -- POLICY call_keypad_entries limits
 
 CREATE POLICY limits ON public.call_keypad_entries AS RESTRICTIVE TO hum_owner, hum_app USING ((( SELECT hum.sees_everything() AS sees_everything) OR (EXISTS ( SELECT
    FROM public.calls c
-  WHERE (c.id = call_keypad_entries.call_id)))));
+  WHERE (c.id = call_keypad_entries.call_id)
+ OFFSET 0))));
 
 -- POLICY call_notes limits
 
 CREATE POLICY limits ON public.call_notes AS RESTRICTIVE TO hum_owner, hum_app USING ((( SELECT hum.sees_everything() AS sees_everything) OR (EXISTS ( SELECT
    FROM public.calls c
-  WHERE (c.id = call_notes.call_id)))));
+  WHERE (c.id = call_notes.call_id)
+ OFFSET 0))));
 
 -- POLICY call_recording_pauses limits
 
 CREATE POLICY limits ON public.call_recording_pauses AS RESTRICTIVE TO hum_owner, hum_app USING ((( SELECT hum.sees_everything() AS sees_everything) OR (EXISTS ( SELECT
    FROM public.calls c
-  WHERE (c.id = call_recording_pauses.call_id)))));
+  WHERE (c.id = call_recording_pauses.call_id)
+ OFFSET 0))));
 
 -- POLICY call_refused_onsets limits
 
 CREATE POLICY limits ON public.call_refused_onsets AS RESTRICTIVE TO hum_owner, hum_app USING ((( SELECT hum.sees_everything() AS sees_everything) OR (EXISTS ( SELECT
    FROM public.calls c
-  WHERE (c.id = call_refused_onsets.call_id)))));
+  WHERE (c.id = call_refused_onsets.call_id)
+ OFFSET 0))));
 
 -- POLICY call_rollups limits
 
@@ -8111,25 +8124,29 @@ CREATE POLICY limits ON public.call_rollups AS RESTRICTIVE FOR SELECT TO hum_app
 
 CREATE POLICY limits ON public.call_streams AS RESTRICTIVE TO hum_owner, hum_app USING ((( SELECT hum.sees_everything() AS sees_everything) OR (EXISTS ( SELECT
    FROM public.calls c
-  WHERE (c.id = call_streams.call_id)))));
+  WHERE (c.id = call_streams.call_id)
+ OFFSET 0))));
 
 -- POLICY call_tags limits
 
 CREATE POLICY limits ON public.call_tags AS RESTRICTIVE TO hum_owner, hum_app USING ((( SELECT hum.sees_everything() AS sees_everything) OR (EXISTS ( SELECT
    FROM public.calls c
-  WHERE (c.id = call_tags.call_id)))));
+  WHERE (c.id = call_tags.call_id)
+ OFFSET 0))));
 
 -- POLICY call_turn_latencies limits
 
 CREATE POLICY limits ON public.call_turn_latencies AS RESTRICTIVE TO hum_owner, hum_app USING ((( SELECT hum.sees_everything() AS sees_everything) OR (EXISTS ( SELECT
    FROM public.calls c
-  WHERE (c.id = call_turn_latencies.call_id)))));
+  WHERE (c.id = call_turn_latencies.call_id)
+ OFFSET 0))));
 
 -- POLICY call_turns limits
 
 CREATE POLICY limits ON public.call_turns AS RESTRICTIVE TO hum_owner, hum_app USING ((( SELECT hum.sees_everything() AS sees_everything) OR (EXISTS ( SELECT
    FROM public.calls c
-  WHERE (c.id = call_turns.call_id)))));
+  WHERE (c.id = call_turns.call_id)
+ OFFSET 0))));
 
 -- POLICY calls limits
 
@@ -8171,15 +8188,18 @@ CREATE POLICY limits ON public.contact_imports AS RESTRICTIVE FOR SELECT TO hum_
 
 CREATE POLICY limits ON public.contact_links AS RESTRICTIVE TO hum_owner, hum_app USING ((( SELECT hum.sees_everything() AS sees_everything) OR ((EXISTS ( SELECT
    FROM public.contacts k
-  WHERE (k.id = contact_links.first_id))) AND (EXISTS ( SELECT
+  WHERE (k.id = contact_links.first_id)
+ OFFSET 0)) AND (EXISTS ( SELECT
    FROM public.contacts k
-  WHERE (k.id = contact_links.second_id))))));
+  WHERE (k.id = contact_links.second_id)
+ OFFSET 0)))));
 
 -- POLICY contact_tags limits
 
 CREATE POLICY limits ON public.contact_tags AS RESTRICTIVE TO hum_owner, hum_app USING ((( SELECT hum.sees_everything() AS sees_everything) OR (EXISTS ( SELECT
    FROM public.contacts k
-  WHERE (k.id = contact_tags.contact_id)))));
+  WHERE (k.id = contact_tags.contact_id)
+ OFFSET 0))));
 
 -- POLICY contacts limits
 
@@ -8201,7 +8221,8 @@ CREATE POLICY limits ON public.conversations AS RESTRICTIVE TO hum_owner, hum_ap
 
 CREATE POLICY limits ON public.crm_contacts AS RESTRICTIVE TO hum_owner, hum_app USING ((( SELECT hum.sees_everything() AS sees_everything) OR (EXISTS ( SELECT
    FROM public.contacts k
-  WHERE (k.id = crm_contacts.contact_id)))));
+  WHERE (k.id = crm_contacts.contact_id)
+ OFFSET 0))));
 
 -- POLICY crm_logs limits
 
@@ -8239,31 +8260,40 @@ CREATE POLICY limits ON public.inbox_changes AS RESTRICTIVE FOR SELECT TO hum_ap
 CASE
     WHEN (message_id IS NOT NULL) THEN (EXISTS ( SELECT
        FROM public.messages m
-      WHERE (m.id = inbox_changes.message_id)))
+      WHERE (m.id = inbox_changes.message_id)
+     OFFSET 0))
     WHEN (conversation_id IS NOT NULL) THEN (EXISTS ( SELECT
        FROM public.conversations c
-      WHERE (c.id = inbox_changes.conversation_id)))
+      WHERE (c.id = inbox_changes.conversation_id)
+     OFFSET 0))
     WHEN (campaign_id IS NOT NULL) THEN (EXISTS ( SELECT
        FROM public.campaigns c
-      WHERE (c.id = inbox_changes.campaign_id)))
+      WHERE (c.id = inbox_changes.campaign_id)
+     OFFSET 0))
     WHEN (kind = 'call'::text) THEN (EXISTS ( SELECT
        FROM public.calls c
-      WHERE (c.id = inbox_changes.thing_id)))
+      WHERE (c.id = inbox_changes.thing_id)
+     OFFSET 0))
     WHEN (kind = 'voicemail'::text) THEN (EXISTS ( SELECT
        FROM public.voicemails v
-      WHERE (v.id = inbox_changes.thing_id)))
+      WHERE (v.id = inbox_changes.thing_id)
+     OFFSET 0))
     WHEN (kind = 'approval'::text) THEN (EXISTS ( SELECT
        FROM public.approvals a
-      WHERE (a.id = inbox_changes.thing_id)))
+      WHERE (a.id = inbox_changes.thing_id)
+     OFFSET 0))
     WHEN (kind = 'flow'::text) THEN (EXISTS ( SELECT
        FROM public.flows f
-      WHERE (f.id = inbox_changes.thing_id)))
+      WHERE (f.id = inbox_changes.thing_id)
+     OFFSET 0))
     WHEN (kind = 'number'::text) THEN (EXISTS ( SELECT
        FROM public.numbers n
-      WHERE (n.id = inbox_changes.thing_id)))
+      WHERE (n.id = inbox_changes.thing_id)
+     OFFSET 0))
     WHEN (kind = 'contact'::text) THEN (EXISTS ( SELECT
        FROM public.contacts k
-      WHERE (k.id = inbox_changes.thing_id)))
+      WHERE (k.id = inbox_changes.thing_id)
+     OFFSET 0))
     ELSE (kind = ANY (ARRAY['knowledge'::text, 'tool'::text, 'mcp_server'::text, 'crm_connector'::text]))
 END));
 
@@ -8281,25 +8311,29 @@ CREATE POLICY limits ON public.mcp_flows AS RESTRICTIVE TO hum_owner, hum_app US
 
 CREATE POLICY limits ON public.message_attempts AS RESTRICTIVE TO hum_owner, hum_app USING ((( SELECT hum.sees_everything() AS sees_everything) OR (EXISTS ( SELECT
    FROM public.messages m
-  WHERE (m.id = message_attempts.message_id)))));
+  WHERE (m.id = message_attempts.message_id)
+ OFFSET 0))));
 
 -- POLICY message_media limits
 
 CREATE POLICY limits ON public.message_media AS RESTRICTIVE TO hum_owner, hum_app USING ((( SELECT hum.sees_everything() AS sees_everything) OR (EXISTS ( SELECT
    FROM public.messages m
-  WHERE (m.id = message_media.message_id)))));
+  WHERE (m.id = message_media.message_id)
+ OFFSET 0))));
 
 -- POLICY message_parts limits
 
 CREATE POLICY limits ON public.message_parts AS RESTRICTIVE TO hum_owner, hum_app USING ((( SELECT hum.sees_everything() AS sees_everything) OR (EXISTS ( SELECT
    FROM public.calls c
-  WHERE (c.id = message_parts.call_id)))));
+  WHERE (c.id = message_parts.call_id)
+ OFFSET 0))));
 
 -- POLICY messages limits
 
 CREATE POLICY limits ON public.messages AS RESTRICTIVE TO hum_owner, hum_app USING ((( SELECT hum.sees_everything() AS sees_everything) OR (EXISTS ( SELECT
    FROM public.conversations c
-  WHERE (c.id = messages.conversation_id)))));
+  WHERE (c.id = messages.conversation_id)
+ OFFSET 0))));
 
 -- POLICY numbers limits
 
@@ -8309,25 +8343,29 @@ CREATE POLICY limits ON public.numbers AS RESTRICTIVE TO hum_owner, hum_app USIN
 
 CREATE POLICY limits ON public.outbound_attempts AS RESTRICTIVE TO hum_owner, hum_app USING ((( SELECT hum.sees_everything() AS sees_everything) OR (EXISTS ( SELECT
    FROM public.calls c
-  WHERE (c.id = outbound_attempts.call_id)))));
+  WHERE (c.id = outbound_attempts.call_id)
+ OFFSET 0))));
 
 -- POLICY outbound_calls limits
 
 CREATE POLICY limits ON public.outbound_calls AS RESTRICTIVE TO hum_owner, hum_app USING ((( SELECT hum.sees_everything() AS sees_everything) OR (EXISTS ( SELECT
    FROM public.calls c
-  WHERE (c.id = outbound_calls.call_id)))));
+  WHERE (c.id = outbound_calls.call_id)
+ OFFSET 0))));
 
 -- POLICY sms_uploads limits
 
-CREATE POLICY limits ON public.sms_uploads AS RESTRICTIVE TO hum_owner, hum_app USING ((( SELECT hum.sees_everything() AS sees_everything) OR ((message_id IS NULL) OR (EXISTS ( SELECT
+CREATE POLICY limits ON public.sms_uploads AS RESTRICTIVE TO hum_owner, hum_app USING ((( SELECT hum.sees_everything() AS sees_everything) OR (message_id IS NULL) OR (EXISTS ( SELECT
    FROM public.messages m
-  WHERE (m.id = sms_uploads.message_id))))));
+  WHERE (m.id = sms_uploads.message_id)
+ OFFSET 0))));
 
 -- POLICY text_runs limits
 
 CREATE POLICY limits ON public.text_runs AS RESTRICTIVE TO hum_owner, hum_app USING ((( SELECT hum.sees_everything() AS sees_everything) OR (EXISTS ( SELECT
    FROM public.conversations c
-  WHERE (c.id = text_runs.conversation_id)))));
+  WHERE (c.id = text_runs.conversation_id)
+ OFFSET 0))));
 
 -- POLICY tool_runs limits
 
@@ -8335,20 +8373,24 @@ CREATE POLICY limits ON public.tool_runs AS RESTRICTIVE TO hum_owner, hum_app US
 CASE
     WHEN (call_id IS NOT NULL) THEN (EXISTS ( SELECT
        FROM public.calls c
-      WHERE (c.id = tool_runs.call_id)))
+      WHERE (c.id = tool_runs.call_id)
+     OFFSET 0))
     WHEN (conversation_id IS NOT NULL) THEN (EXISTS ( SELECT
        FROM public.conversations c
-      WHERE (c.id = tool_runs.conversation_id)))
+      WHERE (c.id = tool_runs.conversation_id)
+     OFFSET 0))
     ELSE (EXISTS ( SELECT
        FROM public.flows f
-      WHERE (f.id = tool_runs.flow_id)))
+      WHERE (f.id = tool_runs.flow_id)
+     OFFSET 0))
 END));
 
 -- POLICY transfers limits
 
 CREATE POLICY limits ON public.transfers AS RESTRICTIVE TO hum_owner, hum_app USING ((( SELECT hum.sees_everything() AS sees_everything) OR (EXISTS ( SELECT
    FROM public.calls c
-  WHERE (c.id = transfers.call_id)))));
+  WHERE (c.id = transfers.call_id)
+ OFFSET 0))));
 
 -- POLICY trigger_deliveries limits
 
@@ -8366,7 +8408,8 @@ CREATE POLICY limits ON public.usage_rollups AS RESTRICTIVE TO hum_owner, hum_ap
 
 CREATE POLICY limits ON public.voicemails AS RESTRICTIVE TO hum_owner, hum_app USING ((( SELECT hum.sees_everything() AS sees_everything) OR (EXISTS ( SELECT
    FROM public.calls c
-  WHERE (c.id = voicemails.call_id)))));
+  WHERE (c.id = voicemails.call_id)
+ OFFSET 0))));
 
 -- POLICY webhook_attempts limits
 

@@ -151,9 +151,9 @@ async def end(tx: Tx, id: UUID, state: str, at: datetime) -> bool:
     return await tx.fetchval(END, id, state, at) is not None
 
 
-async def tag_untaken(tx: Tx, call: UUID, tag: str) -> None:
-    """Add a tag to a call whose transfers nobody took."""
-    await tx.execute(TAG_UNTAKEN, call, tag)
+async def tag_untaken(tx: Tx, call: UUID, tag: str) -> bool:
+    """Add a tag to a call whose transfers nobody took; return whether it is one, and had no such tag."""
+    return await tx.execute(TAG_UNTAKEN, call, tag) == "INSERT 0 1"
 
 
 async def untag_reached(tx: Tx, call: UUID, tag: str) -> None:

@@ -112,6 +112,12 @@ export class Outside {
     return JSON.parse(stdout) as Record<string, unknown>;
   }
 
+  /** What answers when we call a number: a kind of `sandbox/twilio/farend.py`. */
+  async answers(e164: string, kind: string): Promise<void> {
+    const answer = await fetch(`${this.where.carrier_url}/sandbox/people/${encodeURIComponent(e164)}`, { method: "PUT", headers: { "Content-Type": "application/json" }, body: JSON.stringify({ kind }) });
+    expect(answer.ok, `${answer.status} ${await answer.text()}`).toBe(true);
+  }
+
   /** A text that somebody sends to one of our numbers. */
   async text(from: string, to: string, body: string): Promise<void> {
     const answer = await fetch(`${this.where.carrier_url}/sandbox/texts`, {

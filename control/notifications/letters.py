@@ -7,7 +7,17 @@ from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from control.notifications.noticekinds import ALLOWED, DIGEST, LIMIT, MOST_SHOWN, VOICEMAIL, WEBHOOK, kind_of
+from control.notifications.noticekinds import (
+    ALLOWED,
+    DIGEST,
+    LIMIT,
+    MOST_SHOWN,
+    OF_CALLS,
+    TRANSFER,
+    VOICEMAIL,
+    WEBHOOK,
+    kind_of,
+)
 from hum import ids, visibletext
 from hum.ids import Kind
 from storage.notifications import InvitationLetterRow, NoticeRow, ReaderRow
@@ -18,9 +28,10 @@ INVITER = re.compile(r"(API key of )?[\w.+-]{1,64}@[\w.-]{1,100}")
 #: Words that mail programs turn into links.
 LINK = re.compile(r"://|www\.|\w\.\w", re.IGNORECASE)
 #: Pages of the console, which people can open; the API's URLs give them JSON, or 401 without a session.
-MY_EMAILS, VOICEMAIL_PAGE = "/me", "/voicemails?id="
+MY_EMAILS, VOICEMAIL_PAGE, CALL_PAGE = "/me", "/voicemails?id=", "/calls/"
 PLURALS = {
     VOICEMAIL: "new voicemails",
+    TRANSFER: "callers whom nobody took",
     WEBHOOK: "problems with webhooks",
     LIMIT: "warnings of limits",
     DIGEST: "things",
@@ -79,7 +90,7 @@ def letter(reader: ReaderRow, notices: Sequence[NoticeRow], public_url: str) -> 
     entries = [
         (notice.kind, _item(notice, zone, public_url, with_transcript=reader.notify_transcripts))
         for notice in notices
-        if reader.role in ALLOWED[notice.kind] and not (notice.kind == VOICEMAIL and notice.voicemail_id is None)
+        if reader.role in ALLOWED[notice.kind] and not (notice.kind in OF_CALLS and notice.thing_id is None)
     ]
     if not entries:
         return None
@@ -102,6 +113,8 @@ def _item(notice: NoticeRow, zone: ZoneInfo, public_url: str, *, with_transcript
     match notice.kind:
         case "voicemail":
             return _voicemail(notice, zone, public_url, with_transcript=with_transcript)
+        case "transfer":
+            return _untaken(notice, zone, public_url)
         case "webhook":
             return _webhook(notice, zone)
         case _:
@@ -109,14 +122,24 @@ def _item(notice: NoticeRow, zone: ZoneInfo, public_url: str, *, with_transcript
 
 
 def _voicemail(notice: NoticeRow, zone: ZoneInfo, public_url: str, *, with_transcript: bool) -> LetterItem:
-    assert notice.voicemail_id is not None and notice.duration_ms is not None, "deleted voicemails are left out"
-    caller = safe_name(notice.contact_name) if notice.contact_name else notice.from_e164 or "an unknown number"
+    assert notice.thing_id is not None and notice.duration_ms is not None, "deleted voicemails are left out"
     minutes, seconds = divmod(round(notice.duration_ms / 1000), 60)
     detail = f"{_when(notice.created_at, zone)}, {minutes}:{seconds:02d}"
     if with_transcript and notice.transcript:
         detail += f"\n{_lines(notice.transcript)}"
-    url = f"{public_url}{VOICEMAIL_PAGE}{ids.show(Kind.VOICEMAIL, notice.voicemail_id)}"
-    return LetterItem(f"New voicemail from {caller}", detail, url, "Listen")
+    url = f"{public_url}{VOICEMAIL_PAGE}{ids.show(Kind.VOICEMAIL, notice.thing_id)}"
+    return LetterItem(f"New voicemail from {_caller(notice)}", detail, url, "Listen")
+
+
+def _untaken(notice: NoticeRow, zone: ZoneInfo, public_url: str) -> LetterItem:
+    assert notice.thing_id is not None, "calls that were dealt with are left out"
+    url = f"{public_url}{CALL_PAGE}{ids.show(Kind.CALL, notice.thing_id)}"
+    detail = f"{_when(notice.created_at, zone)}: nobody took the transfer, and there is no message. Please call back."
+    return LetterItem(f"Nobody took the call of {_caller(notice)}", detail, url, "See the call")
+
+
+def _caller(notice: NoticeRow) -> str:
+    return safe_name(notice.contact_name) if notice.contact_name else notice.contact_e164 or "an unknown number"
 
 
 def _webhook(notice: NoticeRow, zone: ZoneInfo) -> LetterItem:

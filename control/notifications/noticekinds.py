@@ -7,11 +7,13 @@ from control.base.job import Job
 #: It retries for a day, and then gives up without a person.
 SEND = Job("send_email", concurrency=8, per_organization=4, timeout_seconds=300, attempts=40)
 
-VOICEMAIL, WEBHOOK, LIMIT, DIGEST, INVITATION = "voicemail", "webhook", "limit", "digest", "invitation"
+VOICEMAIL, TRANSFER, WEBHOOK, LIMIT = "voicemail", "transfer", "webhook", "limit"
+DIGEST, INVITATION = "digest", "invitation"
 RECEIVED, TRANSCRIBED, INVITED = "voicemail.received", "voicemail.transcribed", "member.invited"
 #: Events that make notices.  Some come from other features, and occur only where those are on.
 KINDS: Mapping[str, str] = {
     RECEIVED: VOICEMAIL,
+    "call.transfer_not_taken": TRANSFER,
     "webhook.failing": WEBHOOK,
     "webhook.disabled": WEBHOOK,
     "limit.warning": LIMIT,
@@ -19,9 +21,16 @@ KINDS: Mapping[str, str] = {
 EVENTS = frozenset({*KINDS, TRANSCRIBED, INVITED})
 ROLES = ("viewer", "operator", "admin")
 #: The roles that may be notified, as they may see the subject or can act on it.
-ALLOWED: Mapping[str, Sequence[str]] = {VOICEMAIL: ROLES, WEBHOOK: ("admin",), LIMIT: ("admin",)}
+ALLOWED: Mapping[str, Sequence[str]] = {VOICEMAIL: ROLES, TRANSFER: ROLES, WEBHOOK: ("admin",), LIMIT: ("admin",)}
 #: The roles that are notified by default.
-DEFAULT: Mapping[str, Sequence[str]] = {VOICEMAIL: ("operator", "admin"), WEBHOOK: ("admin",), LIMIT: ("admin",)}
+DEFAULT: Mapping[str, Sequence[str]] = {
+    VOICEMAIL: ("operator", "admin"),
+    TRANSFER: ("operator", "admin"),
+    WEBHOOK: ("admin",),
+    LIMIT: ("admin",),
+}
+#: Kinds about a voicemail or a call: told with what it is when the e-mail is sent, and only to who sees it.
+OF_CALLS = (VOICEMAIL, TRANSFER)
 #: The limits of pending notices per person, and of those shown in an e-mail, which counts the others.
 MOST_WAITING, MOST_SHOWN = 200, 20
 

@@ -63,7 +63,7 @@ class Notifier:
             kind,
             event.id,
             event.subject_id,
-            None if kind == noticekinds.VOICEMAIL else json.dumps(event.data),
+            None if kind in noticekinds.OF_CALLS else json.dumps(event.data),
             wait=self._policy.transcript if waits else timedelta(),
             allowed=noticekinds.ALLOWED[kind],
             default=noticekinds.DEFAULT[kind],

@@ -14,6 +14,7 @@ from prometheus_client import Counter
 
 from control.notifications import letters, rendering
 from control.notifications.letters import Letter
+from control.transfers.record import NOT_TAKEN
 from hum.clock import now
 from hum.smtp import Bounced, NotSent, Rejected
 from storage import notifications
@@ -64,7 +65,7 @@ class Mailer:
             return letters.invitation(invitation, self.public_url) if invitation else None
         assert row.user_id is not None, "an e-mail is a member's or an invitation"
         reader = await notifications.reader(tx, row.org_id, row.user_id)
-        notices = await notifications.notices(tx, row.id)
+        notices = await notifications.notices(tx, row.id, NOT_TAKEN)
         return letters.letter(reader, notices, self.public_url) if reader and notices else None
 
     async def _postpone(self, row: EmailAttemptRow, error: NotSent) -> None:

@@ -16,7 +16,12 @@ from storage.db import Tx
 from storage.notifications import EmailRow, PreferencesRow
 
 #: The fields of a person's settings, and their kinds of notices.
-FIELDS = {"voicemails": noticekinds.VOICEMAIL, "webhooks": noticekinds.WEBHOOK, "limits": noticekinds.LIMIT}
+FIELDS = {
+    "voicemails": noticekinds.VOICEMAIL,
+    "transfers": noticekinds.TRANSFER,
+    "webhooks": noticekinds.WEBHOOK,
+    "limits": noticekinds.LIMIT,
+}
 
 
 class NotificationsServicer:
@@ -54,6 +59,7 @@ class NotificationsServicer:
     async def _present(self, tx: Tx, principal: Principal, preferences: PreferencesRow) -> pb.Notifications:
         return pb.Notifications(
             voicemails=_effective(principal, preferences.voicemails, noticekinds.VOICEMAIL),
+            transfers=_effective(principal, preferences.transfers, noticekinds.TRANSFER),
             webhooks=_effective(principal, preferences.webhooks, noticekinds.WEBHOOK),
             limits=_effective(principal, preferences.limits, noticekinds.LIMIT),
             email=await notifications.address(tx, _person(principal)),

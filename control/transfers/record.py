@@ -64,8 +64,10 @@ async def break_off(tx: Tx, state: CallStateRow, at: datetime) -> None:
 
 
 async def mark_untaken(tx: Tx, state: CallStateRow) -> None:
-    """Tag a call that is over and whose transfers nobody took, so that somebody deals with its caller."""
-    await transfers.tag_untaken(tx, state.id, NOT_TAKEN)
+    """Tag a call that is over, without a message, and whose transfers nobody took, so that somebody deals with its caller."""
+    if await transfers.tag_untaken(tx, state.id, NOT_TAKEN):
+        event = events_pb2.CallTransferNotTakenEvent(call_id=ids.show(Kind.CALL, state.id))
+        await events.append(tx, state.org_id, state.id, event)
 
 
 async def reason(tx: Tx, call: UUID) -> str:

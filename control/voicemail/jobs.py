@@ -8,6 +8,7 @@ from control.clients.openai import ModelError, Transcriber
 from control.livecall.callstatus import AFTER_CALL
 from control.livecall.turns import without_nul
 from control.retention.files import delete_dropped_files
+from control.transfers import record
 from control.usage import callentries as usage
 from control.voicemail import files, messageparts
 from hum import ids
@@ -38,7 +39,7 @@ async def create(db: Db, store: Files, least_ms: int, org: UUID, call: UUID) -> 
     path = await _merge(db, store, org, call, paths, kept_ms) if paths else None
     lasts_ms = messageparts.duration_ms(await store.size(path) or 0) if path else 0
     async with db.tenant(org) as tx:
-        await calls.lock(tx, call)
+        state = await calls.lock(tx, call)
         if path is None:
             # Files that are gone are not dropped: if they reappear, they have not been judged.
             present = [
@@ -48,6 +49,8 @@ async def create(db: Db, store: Files, least_ms: int, org: UUID, call: UUID) -> 
             ]
             await dropped_recordings.drop(tx, call, present)
             await voicemails.drop_parts(tx, call)
+            if state.ended_at is not None:
+                await record.mark_untaken(tx, state)
             await jobs.enqueue(tx, AFTER_CALL, org, call)  # the summary waits for it
         else:
             id = await voicemails.upsert(tx, ids.new(), org, call, path, lasts_ms)

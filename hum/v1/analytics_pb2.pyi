@@ -290,7 +290,9 @@ class GetAnalyticsResponse(message.Message):
     @builtins.property
     def outcomes(self) -> containers.RepeatedCompositeFieldContainer[NamedFigures]: ...
     @builtins.property
-    def statuses(self) -> containers.RepeatedCompositeFieldContainer[NamedFigures]: ...
+    def statuses(self) -> containers.RepeatedCompositeFieldContainer[NamedFigures]:
+        """How calls ended: their statuses; completed ones whose transfers nobody took count as `transfer_not_taken` instead."""
+
     @builtins.property
     def hours(self) -> containers.RepeatedCompositeFieldContainer[HourFigures]:
         """Hours of the week in which there were calls, from Monday on."""

@@ -366,6 +366,25 @@ class CallTransferEvent(message.Message):
     def WhichOneof(self, oneof_group: _WhichOneofArgType__label) -> _WhichOneofReturnType__label | None: ...
 
 @typing.final
+class CallTransferNotTakenEvent(message.Message):
+    """A call is over, nobody took its transfers, and the caller left no message: somebody should call back."""
+
+    DESCRIPTOR: descriptor.Descriptor
+
+    CALL_ID_FIELD_NUMBER: builtins.int
+    call_id: builtins.str
+    def __init__(
+        self,
+        *,
+        call_id: builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["call_id", b"call_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+@typing.final
 class CallOutcomeEvent(message.Message):
     """The outcome of a call was reported or derived; the agent may report it again."""
 

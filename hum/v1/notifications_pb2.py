@@ -30,7 +30,7 @@ from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__
 from hum.v1 import options_pb2 as hum_dot_v1_dot_options__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1ahum/v1/notifications.proto\x12\x06hum.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x14hum/v1/options.proto\"\x82\x02\n\rNotifications\x12)\n\nvoicemails\x18\x01 \x01(\x08\x42\x04\x90\xb6\x18\x01H\x00R\nvoicemails\x88\x01\x01\x12%\n\x08webhooks\x18\x02 \x01(\x08\x42\x04\x90\xb6\x18\x01H\x01R\x08webhooks\x88\x01\x01\x12!\n\x06limits\x18\x03 \x01(\x08\x42\x04\x90\xb6\x18\x01H\x02R\x06limits\x88\x01\x01\x12\x1a\n\x05\x65mail\x18\x04 \x01(\tB\x04\xe2\x41\x01\x03R\x05\x65mail\x12+\n\tavailable\x18\x05 \x01(\x08\x42\x08\xe2\x41\x01\x03\x90\xb6\x18\x01H\x03R\tavailable\x88\x01\x01\x42\r\n\x0b_voicemailsB\x0b\n\t_webhooksB\t\n\x07_limitsB\x0c\n\n_available\"\x1b\n\x19GetMyNotificationsRequest\"Y\n\x1aGetMyNotificationsResponse\x12;\n\rnotifications\x18\x01 \x01(\x0b\x32\x15.hum.v1.NotificationsR\rnotifications\"\xa0\x01\n\x1cUpdateMyNotificationsRequest\x12\x43\n\rnotifications\x18\x01 \x01(\x0b\x32\x15.hum.v1.NotificationsB\x06\xbaH\x03\xc8\x01\x01R\rnotifications\x12;\n\x0bupdate_mask\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.FieldMaskR\nupdateMask\"\\\n\x1dUpdateMyNotificationsResponse\x12;\n\rnotifications\x18\x01 \x01(\x0b\x32\x15.hum.v1.NotificationsR\rnotifications\"\x81\x03\n\x05\x45mail\x12\x0e\n\x02id\x18\x01 \x01(\tR\x02id\x12\x0e\n\x02to\x18\x02 \x01(\tR\x02to\x12\x1c\n\x07user_id\x18\x03 \x01(\tH\x00R\x06userId\x88\x01\x01\x12+\n\x04kind\x18\x04 \x01(\x0e\x32\x11.hum.v1.EmailKindB\x04\x90\xb6\x18\x01R\x04kind\x12\x18\n\x07notices\x18\x05 \x01(\x05R\x07notices\x12.\n\x05state\x18\x06 \x01(\x0e\x32\x12.hum.v1.EmailStateB\x04\x90\xb6\x18\x01R\x05state\x12\x1a\n\x08\x61ttempts\x18\x07 \x01(\x05R\x08\x61ttempts\x12\x19\n\x05\x65rror\x18\x08 \x01(\tH\x01R\x05\x65rror\x88\x01\x01\x12?\n\ncreated_at\x18\t \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\x90\xb6\x18\x01R\tcreatedAt\x12\x35\n\x08\x65nded_at\x18\n \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x07\x65ndedAtB\n\n\x08_user_idB\x08\n\x06_error\"\\\n\x11ListEmailsRequest\x12%\n\x05limit\x18\x01 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xc8\x01(\x01H\x00R\x05limit\x88\x01\x01\x12\x16\n\x06\x63ursor\x18\x02 \x01(\tR\x06\x63ursorB\x08\n\x06_limit\"q\n\x12ListEmailsResponse\x12%\n\x06\x65mails\x18\x01 \x03(\x0b\x32\r.hum.v1.EmailR\x06\x65mails\x12$\n\x0bnext_cursor\x18\x02 \x01(\tH\x00R\nnextCursor\x88\x01\x01\x42\x0e\n\x0c_next_cursor*\xa1\x01\n\tEmailKind\x12\x1a\n\x16\x45MAIL_KIND_UNSPECIFIED\x10\x00\x12\x19\n\x15\x45MAIL_KIND_INVITATION\x10\x01\x12\x18\n\x14\x45MAIL_KIND_VOICEMAIL\x10\x02\x12\x16\n\x12\x45MAIL_KIND_WEBHOOK\x10\x03\x12\x14\n\x10\x45MAIL_KIND_LIMIT\x10\x04\x12\x15\n\x11\x45MAIL_KIND_DIGEST\x10\x05*\xa1\x01\n\nEmailState\x12\x1b\n\x17\x45MAIL_STATE_UNSPECIFIED\x10\x00\x12\x16\n\x12\x45MAIL_STATE_QUEUED\x10\x01\x12\x14\n\x10\x45MAIL_STATE_SENT\x10\x02\x12\x16\n\x12\x45MAIL_STATE_FAILED\x10\x03\x12\x17\n\x13\x45MAIL_STATE_BOUNCED\x10\x04\x12\x17\n\x13\x45MAIL_STATE_DROPPED\x10\x05\x32\xd8\x03\n\x14NotificationsService\x12\x9c\x01\n\x12GetMyNotifications\x12!.hum.v1.GetMyNotificationsRequest\x1a\".hum.v1.GetMyNotificationsResponse\"?\x8a\xb5\x18\x0f\x08\x01\x12\tteam:read \x01\x82\xd3\xe4\x93\x02&\x12\x15/api/me/notificationsb\rnotifications\x12\xb5\x01\n\x15UpdateMyNotifications\x12$.hum.v1.UpdateMyNotificationsRequest\x1a%.hum.v1.UpdateMyNotificationsResponse\"O\x8a\xb5\x18\x10\x08\x01\x12\nteam:write \x01\x82\xd3\xe4\x93\x02\x35\x32\x15/api/me/notifications:\rnotificationsb\rnotifications\x12i\n\nListEmails\x12\x19.hum.v1.ListEmailsRequest\x1a\x1a.hum.v1.ListEmailsResponse\"$\x8a\xb5\x18\r\x08\x03\x12\tteam:read\x82\xd3\xe4\x93\x02\r\x12\x0b/api/emailsb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1ahum/v1/notifications.proto\x12\x06hum.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x14hum/v1/options.proto\"\xb9\x02\n\rNotifications\x12)\n\nvoicemails\x18\x01 \x01(\x08\x42\x04\x90\xb6\x18\x01H\x00R\nvoicemails\x88\x01\x01\x12%\n\x08webhooks\x18\x02 \x01(\x08\x42\x04\x90\xb6\x18\x01H\x01R\x08webhooks\x88\x01\x01\x12!\n\x06limits\x18\x03 \x01(\x08\x42\x04\x90\xb6\x18\x01H\x02R\x06limits\x88\x01\x01\x12\x1a\n\x05\x65mail\x18\x04 \x01(\tB\x04\xe2\x41\x01\x03R\x05\x65mail\x12\'\n\ttransfers\x18\x06 \x01(\x08\x42\x04\x90\xb6\x18\x01H\x03R\ttransfers\x88\x01\x01\x12+\n\tavailable\x18\x05 \x01(\x08\x42\x08\xe2\x41\x01\x03\x90\xb6\x18\x01H\x04R\tavailable\x88\x01\x01\x42\r\n\x0b_voicemailsB\x0b\n\t_webhooksB\t\n\x07_limitsB\x0c\n\n_transfersB\x0c\n\n_available\"\x1b\n\x19GetMyNotificationsRequest\"Y\n\x1aGetMyNotificationsResponse\x12;\n\rnotifications\x18\x01 \x01(\x0b\x32\x15.hum.v1.NotificationsR\rnotifications\"\xa0\x01\n\x1cUpdateMyNotificationsRequest\x12\x43\n\rnotifications\x18\x01 \x01(\x0b\x32\x15.hum.v1.NotificationsB\x06\xbaH\x03\xc8\x01\x01R\rnotifications\x12;\n\x0bupdate_mask\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.FieldMaskR\nupdateMask\"\\\n\x1dUpdateMyNotificationsResponse\x12;\n\rnotifications\x18\x01 \x01(\x0b\x32\x15.hum.v1.NotificationsR\rnotifications\"\x81\x03\n\x05\x45mail\x12\x0e\n\x02id\x18\x01 \x01(\tR\x02id\x12\x0e\n\x02to\x18\x02 \x01(\tR\x02to\x12\x1c\n\x07user_id\x18\x03 \x01(\tH\x00R\x06userId\x88\x01\x01\x12+\n\x04kind\x18\x04 \x01(\x0e\x32\x11.hum.v1.EmailKindB\x04\x90\xb6\x18\x01R\x04kind\x12\x18\n\x07notices\x18\x05 \x01(\x05R\x07notices\x12.\n\x05state\x18\x06 \x01(\x0e\x32\x12.hum.v1.EmailStateB\x04\x90\xb6\x18\x01R\x05state\x12\x1a\n\x08\x61ttempts\x18\x07 \x01(\x05R\x08\x61ttempts\x12\x19\n\x05\x65rror\x18\x08 \x01(\tH\x01R\x05\x65rror\x88\x01\x01\x12?\n\ncreated_at\x18\t \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\x90\xb6\x18\x01R\tcreatedAt\x12\x35\n\x08\x65nded_at\x18\n \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x07\x65ndedAtB\n\n\x08_user_idB\x08\n\x06_error\"\\\n\x11ListEmailsRequest\x12%\n\x05limit\x18\x01 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xc8\x01(\x01H\x00R\x05limit\x88\x01\x01\x12\x16\n\x06\x63ursor\x18\x02 \x01(\tR\x06\x63ursorB\x08\n\x06_limit\"q\n\x12ListEmailsResponse\x12%\n\x06\x65mails\x18\x01 \x03(\x0b\x32\r.hum.v1.EmailR\x06\x65mails\x12$\n\x0bnext_cursor\x18\x02 \x01(\tH\x00R\nnextCursor\x88\x01\x01\x42\x0e\n\x0c_next_cursor*\xba\x01\n\tEmailKind\x12\x1a\n\x16\x45MAIL_KIND_UNSPECIFIED\x10\x00\x12\x19\n\x15\x45MAIL_KIND_INVITATION\x10\x01\x12\x18\n\x14\x45MAIL_KIND_VOICEMAIL\x10\x02\x12\x16\n\x12\x45MAIL_KIND_WEBHOOK\x10\x03\x12\x14\n\x10\x45MAIL_KIND_LIMIT\x10\x04\x12\x15\n\x11\x45MAIL_KIND_DIGEST\x10\x05\x12\x17\n\x13\x45MAIL_KIND_TRANSFER\x10\x06*\xa1\x01\n\nEmailState\x12\x1b\n\x17\x45MAIL_STATE_UNSPECIFIED\x10\x00\x12\x16\n\x12\x45MAIL_STATE_QUEUED\x10\x01\x12\x14\n\x10\x45MAIL_STATE_SENT\x10\x02\x12\x16\n\x12\x45MAIL_STATE_FAILED\x10\x03\x12\x17\n\x13\x45MAIL_STATE_BOUNCED\x10\x04\x12\x17\n\x13\x45MAIL_STATE_DROPPED\x10\x05\x32\xd8\x03\n\x14NotificationsService\x12\x9c\x01\n\x12GetMyNotifications\x12!.hum.v1.GetMyNotificationsRequest\x1a\".hum.v1.GetMyNotificationsResponse\"?\x8a\xb5\x18\x0f\x08\x01\x12\tteam:read \x01\x82\xd3\xe4\x93\x02&\x12\x15/api/me/notificationsb\rnotifications\x12\xb5\x01\n\x15UpdateMyNotifications\x12$.hum.v1.UpdateMyNotificationsRequest\x1a%.hum.v1.UpdateMyNotificationsResponse\"O\x8a\xb5\x18\x10\x08\x01\x12\nteam:write \x01\x82\xd3\xe4\x93\x02\x35\x32\x15/api/me/notifications:\rnotificationsb\rnotifications\x12i\n\nListEmails\x12\x19.hum.v1.ListEmailsRequest\x1a\x1a.hum.v1.ListEmailsResponse\"$\x8a\xb5\x18\r\x08\x03\x12\tteam:read\x82\xd3\xe4\x93\x02\r\x12\x0b/api/emailsb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -45,6 +45,8 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_NOTIFICATIONS'].fields_by_name['limits']._serialized_options = b'\220\266\030\001'
   _globals['_NOTIFICATIONS'].fields_by_name['email']._loaded_options = None
   _globals['_NOTIFICATIONS'].fields_by_name['email']._serialized_options = b'\342A\001\003'
+  _globals['_NOTIFICATIONS'].fields_by_name['transfers']._loaded_options = None
+  _globals['_NOTIFICATIONS'].fields_by_name['transfers']._serialized_options = b'\220\266\030\001'
   _globals['_NOTIFICATIONS'].fields_by_name['available']._loaded_options = None
   _globals['_NOTIFICATIONS'].fields_by_name['available']._serialized_options = b'\342A\001\003\220\266\030\001'
   _globals['_UPDATEMYNOTIFICATIONSREQUEST'].fields_by_name['notifications']._loaded_options = None
@@ -63,26 +65,26 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_NOTIFICATIONSSERVICE'].methods_by_name['UpdateMyNotifications']._serialized_options = b'\212\265\030\020\010\001\022\nteam:write \001\202\323\344\223\00252\025/api/me/notifications:\rnotificationsb\rnotifications'
   _globals['_NOTIFICATIONSSERVICE'].methods_by_name['ListEmails']._loaded_options = None
   _globals['_NOTIFICATIONSSERVICE'].methods_by_name['ListEmails']._serialized_options = b'\212\265\030\r\010\003\022\tteam:read\202\323\344\223\002\r\022\013/api/emails'
-  _globals['_EMAILKIND']._serialized_start=1455
-  _globals['_EMAILKIND']._serialized_end=1616
-  _globals['_EMAILSTATE']._serialized_start=1619
-  _globals['_EMAILSTATE']._serialized_end=1780
+  _globals['_EMAILKIND']._serialized_start=1510
+  _globals['_EMAILKIND']._serialized_end=1696
+  _globals['_EMAILSTATE']._serialized_start=1699
+  _globals['_EMAILSTATE']._serialized_end=1860
   _globals['_NOTIFICATIONS']._serialized_start=220
-  _globals['_NOTIFICATIONS']._serialized_end=478
-  _globals['_GETMYNOTIFICATIONSREQUEST']._serialized_start=480
-  _globals['_GETMYNOTIFICATIONSREQUEST']._serialized_end=507
-  _globals['_GETMYNOTIFICATIONSRESPONSE']._serialized_start=509
-  _globals['_GETMYNOTIFICATIONSRESPONSE']._serialized_end=598
-  _globals['_UPDATEMYNOTIFICATIONSREQUEST']._serialized_start=601
-  _globals['_UPDATEMYNOTIFICATIONSREQUEST']._serialized_end=761
-  _globals['_UPDATEMYNOTIFICATIONSRESPONSE']._serialized_start=763
-  _globals['_UPDATEMYNOTIFICATIONSRESPONSE']._serialized_end=855
-  _globals['_EMAIL']._serialized_start=858
-  _globals['_EMAIL']._serialized_end=1243
-  _globals['_LISTEMAILSREQUEST']._serialized_start=1245
-  _globals['_LISTEMAILSREQUEST']._serialized_end=1337
-  _globals['_LISTEMAILSRESPONSE']._serialized_start=1339
-  _globals['_LISTEMAILSRESPONSE']._serialized_end=1452
-  _globals['_NOTIFICATIONSSERVICE']._serialized_start=1783
-  _globals['_NOTIFICATIONSSERVICE']._serialized_end=2255
+  _globals['_NOTIFICATIONS']._serialized_end=533
+  _globals['_GETMYNOTIFICATIONSREQUEST']._serialized_start=535
+  _globals['_GETMYNOTIFICATIONSREQUEST']._serialized_end=562
+  _globals['_GETMYNOTIFICATIONSRESPONSE']._serialized_start=564
+  _globals['_GETMYNOTIFICATIONSRESPONSE']._serialized_end=653
+  _globals['_UPDATEMYNOTIFICATIONSREQUEST']._serialized_start=656
+  _globals['_UPDATEMYNOTIFICATIONSREQUEST']._serialized_end=816
+  _globals['_UPDATEMYNOTIFICATIONSRESPONSE']._serialized_start=818
+  _globals['_UPDATEMYNOTIFICATIONSRESPONSE']._serialized_end=910
+  _globals['_EMAIL']._serialized_start=913
+  _globals['_EMAIL']._serialized_end=1298
+  _globals['_LISTEMAILSREQUEST']._serialized_start=1300
+  _globals['_LISTEMAILSREQUEST']._serialized_end=1392
+  _globals['_LISTEMAILSRESPONSE']._serialized_start=1394
+  _globals['_LISTEMAILSRESPONSE']._serialized_end=1507
+  _globals['_NOTIFICATIONSSERVICE']._serialized_start=1863
+  _globals['_NOTIFICATIONSSERVICE']._serialized_end=2335
 # @@protoc_insertion_point(module_scope)

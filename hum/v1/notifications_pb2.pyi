@@ -34,6 +34,8 @@ class _EmailKindEnumTypeWrapper(enum_type_wrapper._EnumTypeWrapper[_EmailKind.Va
     EMAIL_KIND_LIMIT: _EmailKind.ValueType  # 4
     EMAIL_KIND_DIGEST: _EmailKind.ValueType  # 5
     """Of several kinds."""
+    EMAIL_KIND_TRANSFER: _EmailKind.ValueType  # 6
+    """Of a caller whose transfer nobody took."""
 
 class EmailKind(_EmailKind, metaclass=_EmailKindEnumTypeWrapper): ...
 
@@ -44,6 +46,8 @@ EMAIL_KIND_WEBHOOK: EmailKind.ValueType  # 3
 EMAIL_KIND_LIMIT: EmailKind.ValueType  # 4
 EMAIL_KIND_DIGEST: EmailKind.ValueType  # 5
 """Of several kinds."""
+EMAIL_KIND_TRANSFER: EmailKind.ValueType  # 6
+"""Of a caller whose transfer nobody took."""
 
 class _EmailState:
     ValueType = typing.NewType("ValueType", builtins.int)
@@ -87,6 +91,7 @@ class Notifications(message.Message):
     WEBHOOKS_FIELD_NUMBER: builtins.int
     LIMITS_FIELD_NUMBER: builtins.int
     EMAIL_FIELD_NUMBER: builtins.int
+    TRANSFERS_FIELD_NUMBER: builtins.int
     AVAILABLE_FIELD_NUMBER: builtins.int
     voicemails: builtins.bool
     """Of new voicemails.  Operators and admins get them, viewers if they switch it on."""
@@ -96,6 +101,10 @@ class Notifications(message.Message):
     """Of limits that are nearly or wholly used up.  Only admins get them."""
     email: builtins.str
     """Where they go."""
+    transfers: builtins.bool
+    """Of callers whose transfers nobody took and who left no message.  Operators and admins get them, viewers if they switch
+    it on.
+    """
     available: builtins.bool
     """Whether this deployment sends e-mails at all."""
     def __init__(
@@ -105,16 +114,19 @@ class Notifications(message.Message):
         webhooks: builtins.bool | None = ...,
         limits: builtins.bool | None = ...,
         email: builtins.str = ...,
+        transfers: builtins.bool | None = ...,
         available: builtins.bool | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = typing.Literal["_available", b"_available", "_limits", b"_limits", "_voicemails", b"_voicemails", "_webhooks", b"_webhooks", "available", b"available", "limits", b"limits", "voicemails", b"voicemails", "webhooks", b"webhooks"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = typing.Literal["_available", b"_available", "_limits", b"_limits", "_transfers", b"_transfers", "_voicemails", b"_voicemails", "_webhooks", b"_webhooks", "available", b"available", "limits", b"limits", "transfers", b"transfers", "voicemails", b"voicemails", "webhooks", b"webhooks"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = typing.Literal["_available", b"_available", "_limits", b"_limits", "_voicemails", b"_voicemails", "_webhooks", b"_webhooks", "available", b"available", "email", b"email", "limits", b"limits", "voicemails", b"voicemails", "webhooks", b"webhooks"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = typing.Literal["_available", b"_available", "_limits", b"_limits", "_transfers", b"_transfers", "_voicemails", b"_voicemails", "_webhooks", b"_webhooks", "available", b"available", "email", b"email", "limits", b"limits", "transfers", b"transfers", "voicemails", b"voicemails", "webhooks", b"webhooks"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__available: _TypeAlias = typing.Literal["available"]  # noqa: Y015
     _WhichOneofArgType__available: _TypeAlias = typing.Literal["_available", b"_available"]  # noqa: Y015
     _WhichOneofReturnType__limits: _TypeAlias = typing.Literal["limits"]  # noqa: Y015
     _WhichOneofArgType__limits: _TypeAlias = typing.Literal["_limits", b"_limits"]  # noqa: Y015
+    _WhichOneofReturnType__transfers: _TypeAlias = typing.Literal["transfers"]  # noqa: Y015
+    _WhichOneofArgType__transfers: _TypeAlias = typing.Literal["_transfers", b"_transfers"]  # noqa: Y015
     _WhichOneofReturnType__voicemails: _TypeAlias = typing.Literal["voicemails"]  # noqa: Y015
     _WhichOneofArgType__voicemails: _TypeAlias = typing.Literal["_voicemails", b"_voicemails"]  # noqa: Y015
     _WhichOneofReturnType__webhooks: _TypeAlias = typing.Literal["webhooks"]  # noqa: Y015
@@ -123,6 +135,8 @@ class Notifications(message.Message):
     def WhichOneof(self, oneof_group: _WhichOneofArgType__available) -> _WhichOneofReturnType__available | None: ...
     @typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__limits) -> _WhichOneofReturnType__limits | None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__transfers) -> _WhichOneofReturnType__transfers | None: ...
     @typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__voicemails) -> _WhichOneofReturnType__voicemails | None: ...
     @typing.overload

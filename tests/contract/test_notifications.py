@@ -33,6 +33,7 @@ async def test_each_says_what_to_get_within_their_role(edge: Edge) -> None:
     mine = (await admin.get(MINE)).json()
     assert mine == {
         "voicemails": True,
+        "transfers": True,
         "webhooks": True,
         "limits": True,
         "email": "ada@example.com",

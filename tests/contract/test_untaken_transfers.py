@@ -38,6 +38,8 @@ async def waiting(line: Line) -> tuple[int, list[str]]:
 async def test_a_caller_whom_nobody_took_waits_until_a_person_has_dealt_with_them(edge: Edge) -> None:
     line = await not_taken(edge)
     assert (await line.record())["end_reason"] == "caller" and await waiting(line) == (1, [line.id])
+    told = await line.http.get("/api/events", params={"type": "call.transfer_not_taken"})
+    assert [event["data"] for event in told.json()["events"]] == [{"call_id": line.id}]
     assert (await line.http.delete(f"/api/calls/{line.id}/tags/{NOT_TAKEN}")).status_code == 204
     assert await waiting(line) == (0, [])
     await post(edge, "/twilio/voice/status", {**CALL, **GONE})

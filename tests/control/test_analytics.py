@@ -131,6 +131,7 @@ class Office:
                 for n in range(chance.randint(0, 3))
             ],
             "outcome_label": None,
+            "transfers": chance.choice([[], [], ["no_answer"], ["busy", "completed"]]) if answered else [],
         }
         self.calls[id] = call
         async with self.db.system() as tx:
@@ -144,6 +145,13 @@ class Office:
                 await interruptions.add(tx, self.org, id, row)
             for n, turn in enumerate(call["latency"]):
                 await latencies.add(tx, self.org, id, LatencyRow(1, n, **turn))
+            for state in call["transfers"]:
+                await tx.execute(
+                    "INSERT INTO transfers (org_id, id, call_id, to_e164, caller_id_e164, asked_by, summary, ring_seconds,"
+                    " whispers, needs_key, unanswered, state, started_at, connected_at, ended_at)"
+                    " VALUES ($1, $2, $3, '+3', '+2', 'agent', '', 20, false, false, 'agent', $4, $5, $6, $5)",
+                    self.org, ids.new(), id, state, at, at if state == "completed" else None,
+                )  # fmt: skip
             await events.append(tx, self.org, id, events_pb2.CallCompletedEvent())
         return id
 
@@ -170,7 +178,7 @@ class Office:
             found["hour"][local.weekday() * 24 + local.hour] += 1
             found["flow"][call["flow_id"] or UUID(int=0)] += 1
             found["outcome"][call["outcome_label"] or ""] += 1
-            found["status"][call["status"]] += 1
+            found["status"]["transfer_not_taken" if call["transfers"] == ["no_answer"] else call["status"]] += 1
             found["total"]["calls"] += 1
             found["total"]["interruptions"] += len(call["interruptions"])
             found["total"][call["direction"]] += 1

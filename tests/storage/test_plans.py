@@ -18,10 +18,24 @@ import pytest
 from hum import ids
 from hum.clock import now
 from hum.contract.principal import Limits
-from storage import analytics, call_events, call_records, contacts, erasures, events, outbound, sends, text_attempts
+from storage import (
+    analytics,
+    call_events,
+    call_records,
+    contacts,
+    erasures,
+    events,
+    outbound,
+    review,
+    sends,
+    text_attempts,
+    tool_runs,
+    voicemails,
+)
 from storage.analytics import AnalyticsSpan
 from storage.call_records import CallFilter, Query
 from storage.db import Tx
+from storage.tool_runs import ToolRunFilter
 from tests.storage.conftest import two_organizations
 from tests.support import rows
 from tests.support.databases import Databases, drop, new
@@ -173,6 +187,35 @@ def whole(plan: str) -> list[str]:
     """The big tables that a plan reads from end to end; of the events' months, those that have any."""
     read = re.findall(r"Seq Scan on (\w+)(?: \w+)?  \(cost=[\d.]+\.\.([\d.]+)", plan)
     return [table for table, cost in read if table in BIG or (MONTH.fullmatch(table) and float(cost) > 1)]
+
+
+#: A message of every third call, and what agents did in every call.
+MESSAGES_AND_RUNS = """
+    SET session_replication_role = replica;
+    INSERT INTO voicemails (id, org_id, call_id, audio_path, duration_ms)
+    SELECT gen_random_uuid(), org_id, id, '', 1 FROM calls WHERE random() < 0.3;
+    INSERT INTO tool_runs (id, org_id, call_id, tool_call_id, name, status, channel, purpose)
+    SELECT gen_random_uuid(), org_id, id, 'one', 'look_up', 'ok', 'call', 'agent' FROM calls;
+    RESET session_replication_role;
+    ANALYZE voicemails, tool_runs;
+"""
+
+
+@pytest.mark.strain
+async def test_what_hangs_on_calls_is_shown_to_limited_members_without_reading_all_calls(planner: Planner) -> None:
+    await planner.connection.execute(MESSAGES_AND_RUNS)
+    limits = Limits((ids.new(),), ())
+    questions: dict[str, Callable[[Tx], Awaitable[object]]] = {
+        "voicemails": lambda tx: voicemails.page(tx, None, None, 50),
+        "actions": lambda tx: tool_runs.page(tx, None, 50, ToolRunFilter(), timedelta(days=1)),
+        "contacts": lambda tx: contacts.page(tx, None, 50),
+        "tagged contacts": lambda tx: contacts.page(tx, None, 50, "vip"),
+        "a call's tags": lambda tx: review.tags(tx, ids.new()),
+        "changes": lambda tx: tx.fetch("SELECT * FROM inbox_changes ORDER BY id LIMIT 50"),
+    }
+    for name, question in questions.items():
+        plan = await planner.ask(question, limits=limits)
+        assert not re.search(r"Seq Scan on (calls|contacts) |hashed SubPlan", plan), f"{name}:\n{plan}"
 
 
 @pytest.mark.strain

@@ -110,6 +110,15 @@ test("the form and the JSON are one, and a refusal stands at its field", async (
   expect([saved.language, saved.business_hours_json.weekly.fri]).toEqual(["en-US", [["08:00", "14:15"]]]);
 });
 
+test("a recording that no caller is told of is warned about", async ({ admin }) => {
+  const { page } = admin;
+  await admin.go(`/agents/${await agent(admin, { recording_enabled: true, announce_recording: false })}`);
+  const warning = page.getByText("Callers are not told that they are recorded.");
+  await expect(warning).toBeVisible();
+  await page.getByLabel("Announce the recording").check();
+  await expect(warning).toBeHidden();
+});
+
 test("what somebody else has saved meanwhile is shown, and not written over", async ({ admin }) => {
   const { page } = admin;
   const id = await agent(admin);

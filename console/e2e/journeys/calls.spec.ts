@@ -1,6 +1,6 @@
 /** Calls: the list as it comes in, one that is followed word by word, heard and read afterwards, and what is done with it. */
 import { expect, test } from "../journey.ts";
-import { clinic } from "../things.ts";
+import { clinic, stranger } from "../things.ts";
 
 test("a call is followed live, and heard afterwards", async ({ admin, outside }) => {
   test.slow();
@@ -127,12 +127,21 @@ test("a caller who hides their number and leaves a message is named and marked s
 
 test("a caller whose transfer nobody took waits at home until somebody has dealt with them", async ({ admin, outside }) => {
   const { page } = admin;
-  await outside.call((await clinic(admin)).e164, ["I need Doctor Kim."]);
-  const called = async () => (await admin.api<{ calls: { id: string; status: string; tags: string[] }[] }>("GET", "/api/calls")).calls[0];
-  await expect.poll(async () => (await called())?.status, { timeout: 30_000 }).toBe("completed");
+  const colleague = stranger();
+  await outside.answers(colleague, "busy");
+  const over = outside.call((await clinic(admin)).e164, ["I need Doctor Kim, and I am calling because of my tooth.", "Please put me through to somebody who can help me with it.", "Well, then I will try again later."], stranger());
+  const called = async () => (await admin.api<{ calls: { id: string; status: string; tags: string[]; transfers: { state: string }[] }[] }>("GET", "/api/calls")).calls[0];
+  await expect.poll(async () => (await called())?.status, { timeout: 30_000 }).toBe("in_progress");
   const id = (await called())?.id ?? "";
-  // As control tags it when a transfer was not taken.
-  await admin.api("POST", `/api/calls/${id}/tags`, { tag: "transfer-not-taken" });
+  await admin.api("POST", `/api/calls/${id}/transfer`, { to: colleague });
+  await over;
+  await expect.poll(called, { timeout: 30_000 }).toMatchObject({ status: "completed", tags: ["transfer-not-taken"] });
+  await admin.go("/analytics");
+  const ended = page.getByRole("region", { name: "How calls ended" });
+  await expect(async () => {
+    await page.reload();
+    await expect(ended.getByRole("row", { name: /Transfer not taken/ })).toContainText("1", { timeout: 2_000 });
+  }).toPass({ timeout: 30_000 });
   await admin.go("/");
   await page.getByRole("link", { name: "1 call whose transfer nobody took" }).click();
   const row = page.getByRole("row").filter({ hasText: "Nobody took it" });

@@ -22,6 +22,7 @@ export const EVENT_TYPES = [
   "call.started",
   "call.summary",
   "call.transfer",
+  "call.transfer_not_taken",
   "campaign.canceled",
   "campaign.completed",
   "campaign.failed",

@@ -34,11 +34,10 @@ TEXT = st.text(
 
 def notice(kind: str = "voicemail", facts: Mapping[str, Any] | None = None, **fields: Any) -> NoticeRow:
     defaults: dict[str, Any] = {
-        "voicemail_id": UUID(int=7) if kind == "voicemail" else None,
+        "thing_id": UUID(int=7) if kind in ("voicemail", "transfer") else None,
         "duration_ms": 62_400,
         "transcript": "Please call me back",
-        "from_e164": "+13175550199",
-        "to_e164": "+13175550100",
+        "contact_e164": "+13175550199",
         "contact_name": None,
     }
     return NoticeRow(kind, facts or {}, AT, **{**defaults, **fields})
@@ -65,6 +64,14 @@ def test_a_voicemail_is_told_without_its_words() -> None:
     assert "Zoë &lt;b&gt;" in html and "<b>" not in html
     assert "call me back" not in text + html
     assert (head["Auto-Submitted"], head["To"]) == ("auto-generated", "ada@example.com")
+
+
+def test_a_caller_whom_nobody_took_is_told_with_the_calls_page() -> None:
+    head, text, _ = written(letters.letter(ADMIN, [notice("transfer")], URL))
+    assert head["Subject"] == "Nobody took the call of +13175550199 (Clinic)"
+    assert "05 March 2026, 09:30: nobody took the transfer" in text
+    assert f"{URL}/calls/{ids.show(Kind.CALL, UUID(int=7))}\n" in text
+    assert letters.letter(ADMIN, [notice("transfer", thing_id=None)], URL) is None, "somebody has dealt with it"
 
 
 def test_its_words_are_told_only_where_the_organization_says_so() -> None:
@@ -95,7 +102,7 @@ def test_webhooks_and_limits_are_told_to_admins_alone() -> None:
     assert "80 % of your minutes are used\n81 of 100." in text
     operator = ReaderRow("Clinic", "UTC", notify_transcripts=False, role="operator")
     assert letters.letter(operator, told, URL) is None
-    assert letters.letter(ADMIN, [notice(voicemail_id=None)], URL) is None, "it was deleted"
+    assert letters.letter(ADMIN, [notice(thing_id=None)], URL) is None, "it was deleted"
 
 
 @pytest.mark.parametrize(
@@ -119,7 +126,8 @@ def test_no_text_begins_a_header(evil: str) -> None:
     facts = dict.fromkeys(("url", "reason", "error", "resource", "percent", "used", "limit"), evil)
     notices = (
         notice(contact_name=evil, transcript=evil),
-        notice(from_e164=evil),
+        notice(contact_e164=evil),
+        notice("transfer", contact_name=evil),
         notice("webhook", facts),
         notice("limit", facts),
     )

@@ -16,12 +16,13 @@ from control.notifications import noticekinds
 from control.notifications.notifier import EmailLimits, Notifier
 from control.notifications.sending import Mailer
 from control.team import usecases as team
+from control.transfers import record
 from hum import ids
 from hum.clock import now
 from hum.contract.principal import Principal
 from hum.smtp import Bounced, NotSent, Rejected
 from hum.v1 import events_pb2
-from storage import events, identity, notifications, voicemails
+from storage import calls, events, identity, notifications, review, voicemails
 from storage.db import Db
 from storage.events import ReaderStart
 from storage.notifications import PreferencesRow
@@ -126,7 +127,7 @@ async def append(world: World, event: Any, **more: Any) -> None:
 
 
 async def wish(world: World, role: str, **wishes: bool) -> None:
-    row = PreferencesRow(**{"voicemails": None, "webhooks": None, "limits": None, **wishes})
+    row = PreferencesRow(**{"voicemails": None, "transfers": None, "webhooks": None, "limits": None, **wishes})
     async with world.db.tenant(world.org) as tx:
         await notifications.set_preferences(tx, world.people[role], row)
 
@@ -174,6 +175,76 @@ async def test_who_may_not_know_it_any_more_is_told_nothing(world: World) -> Non
     assert [each["state"] for each in await world.emails()] == ["dropped", "dropped"]
     async with world.db.system() as tx:
         assert await tx.fetchval("SELECT count(*) FROM notices") == 0
+
+
+async def untaken(world: World, number: UUID | None = None) -> UUID:
+    """A call that is over, and whose transfer nobody took."""
+    call = ids.new()
+    async with world.db.tenant(world.org) as tx:
+        await tx.execute(
+            "INSERT INTO calls (id, org_id, direction, status, from_e164, to_e164, number_id)"
+            " VALUES ($1, $2, 'inbound', 'completed', '+13175550199', '+13175550100', $3)",
+            call,
+            world.org,
+            number,
+        )
+        await tx.execute(
+            "INSERT INTO transfers (org_id, id, call_id, to_e164, caller_id_e164, asked_by, summary, ring_seconds,"
+            " whispers, needs_key, unanswered, state, started_at)"
+            " VALUES ($1, $2, $3, '+3', '+2', 'agent', '', 20, false, false, 'agent', 'no_answer', now())",
+            world.org,
+            ids.new(),
+            call,
+        )
+        await record.mark_untaken(tx, await calls.lock(tx, call))
+        await record.mark_untaken(tx, await calls.lock(tx, call))
+    return call
+
+
+UNTAKEN = "Nobody took the call of +13175550199"
+
+
+async def test_callers_whom_nobody_took_are_told_of_until_somebody_has_dealt_with_them(world: World) -> None:
+    await untaken(world)
+    assert await world.work() == [to(world, "admin", UNTAKEN), to(world, "operator", UNTAKEN)]
+    await wish(world, "admin", transfers=False)
+    call = await untaken(world)
+    await world.read()
+    async with world.db.tenant(world.org) as tx:
+        await review.remove_tag(tx, call, record.NOT_TAKEN)
+    assert await world.work() == []
+    assert [each["state"] for each in await world.emails()] == ["sent", "sent", "dropped"]
+
+
+async def test_a_limited_member_is_told_of_the_callers_of_their_numbers_alone(world: World) -> None:
+    mine, hidden = ids.new(), ids.new()
+    async with world.db.system() as tx:
+        for number, e164 in ((mine, "+13175550100"), (hidden, "+13175550101")):
+            await tx.execute(
+                "INSERT INTO numbers (id, org_id, e164, carrier_sid, capabilities) VALUES ($1, $2, $3, 'PN' || $3, '{voice}')",
+                number,
+                world.org,
+                e164,
+            )
+        await tx.execute(
+            "UPDATE memberships SET limited_numbers = ARRAY[$2::uuid] WHERE user_id = $1",
+            world.people["operator"],
+            mine,
+        )
+    await wish(world, "admin", transfers=False)
+    await untaken(world, hidden)
+    assert await world.work() == []
+    await untaken(world, mine)
+    assert await world.work() == [to(world, "operator", UNTAKEN)]
+    await untaken(world, mine)
+    await world.read()
+    async with world.db.system() as tx:
+        await tx.execute(
+            "UPDATE memberships SET limited_numbers = ARRAY[$2::uuid] WHERE user_id = $1",
+            world.people["operator"],
+            hidden,
+        )
+    assert await world.work() == [], "the right was lost before it was sent"
 
 
 async def test_words_are_waited_for_where_they_are_told(world: World) -> None:

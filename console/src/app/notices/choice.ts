@@ -2,7 +2,7 @@
 import { useSyncExternalStore } from "react";
 import { type Me, ownKey } from "@/api/me";
 
-export const KINDS = ["text", "voicemail", "approval", "call"] as const;
+export const KINDS = ["text", "voicemail", "transfer", "approval", "call"] as const;
 export type Kind = (typeof KINDS)[number];
 
 export interface Choice {
@@ -13,7 +13,7 @@ export interface Choice {
   kinds: Record<Kind, boolean>;
 }
 
-export const NOTHING: Choice = { desktop: false, sound: false, words: false, kinds: { text: true, voicemail: true, approval: true, call: true } };
+export const NOTHING: Choice = { desktop: false, sound: false, words: false, kinds: { text: true, voicemail: true, transfer: true, approval: true, call: true } };
 const PREFIX = "hum.notices.";
 const watchers = new Set<() => void>();
 /** Where the browser keeps nothing, a choice holds until the tab is closed. */
@@ -45,7 +45,7 @@ export function parsed(text: string): Choice {
     desktop: how.desktop === true,
     sound: how.sound === true,
     words: how.words === true,
-    kinds: { text: of("text"), voicemail: of("voicemail"), approval: of("approval"), call: of("call") },
+    kinds: { text: of("text"), voicemail: of("voicemail"), transfer: of("transfer"), approval: of("approval"), call: of("call") },
   };
 }
 

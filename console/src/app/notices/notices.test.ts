@@ -67,8 +67,16 @@ describe("other things", () => {
     expect(await reading().of({ ...approval, state: "approved" })).toBeNull();
   });
 
+  it("a caller whose transfer nobody took, when the call ends", async () => {
+    const ended = (tags: string[], minutesAgo: number): News =>
+      ({ type: "call.updated", id: "call_1", direction: "inbound", from: "+13175550123", to: "+13175550100", contact: null, tags, ended_at: new Date(Date.now() - minutesAgo * 60_000).toISOString() }) as unknown as News;
+    expect(await reading().of(ended(["transfer-not-taken"], 0))).toEqual({ kind: "transfer", key: "call_1", who: { number: "+13175550123" }, words: null, to: "/calls/call_1" });
+    expect(await reading().of(ended([], 0))).toBeNull();
+    expect(await reading().of(ended(["transfer-not-taken"], 60)), "somebody wrote a note on it").toBeNull();
+  });
+
   it("no other news", async () => {
-    for (const type of ["message.created", "call.updated", "resync"] as const) expect(await reading().of({ type, id: "x" })).toBeNull();
+    for (const type of ["message.created", "call.created", "resync"] as const) expect(await reading().of({ type, id: "x" })).toBeNull();
   });
 });
 

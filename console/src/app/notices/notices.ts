@@ -1,7 +1,11 @@
 /** Which news are worth a notice, and what it says. Nothing here shows anything. */
 import type { Schemas } from "@/api/client";
 import type { News } from "@/api/live";
+import { UNTAKEN, otherParty } from "@/lib/party";
 import type { Kind } from "./choice";
+
+/** So long after its end a call is news. */
+const FRESH_MS = 10 * 60_000;
 
 export interface Notice {
   kind: Kind;
@@ -30,6 +34,7 @@ export class Notices {
 
   async of(news: News): Promise<Notice | null> {
     if (news.type === "voicemail.created") return ofVoicemail(news as unknown as Schemas["Voicemail"]);
+    if (news.type === "call.updated") return ofCall(news as unknown as Schemas["Call"]);
     if (news.type === "approval.updated") return ofApproval(news as unknown as Schemas["Approval"]);
     if (news.type === "conversation.updated") return this.ofConversation(news as unknown as Schemas["Conversation"]);
     return null;
@@ -59,6 +64,12 @@ function isForMe(row: Schemas["Conversation"], me: string | undefined): boolean 
 function ofVoicemail(row: Schemas["Voicemail"]): Notice | null {
   if (row.heard) return null;
   return { kind: "voicemail", key: row.id, who: row.contact_name ? { name: row.contact_name } : { number: row.from }, words: null, to: `/voicemails?id=${row.id}` };
+}
+
+/** One whose transfer nobody took, at its end: news of a call come with every later note, too. */
+function ofCall(row: Schemas["Call"]): Notice | null {
+  if (!row.tags.includes(UNTAKEN) || !row.ended_at || Date.now() - Date.parse(row.ended_at) > FRESH_MS) return null;
+  return { kind: "transfer", key: row.id, who: row.contact?.name ? { name: row.contact.name } : { number: otherParty(row) }, words: null, to: `/calls/${row.id}` };
 }
 
 /** An agent that asks in a call has a caller who waits on the phone. */

@@ -39,6 +39,7 @@ export default {
   sentTo: (email: string) => `They go to ${email}.`,
   unavailable: "This deployment sends no e-mails. Your choice is kept for when it does.",
   voicemails: "New voicemails",
+  transfers: "Callers whose transfer nobody took",
   webhooks: "Webhooks that fail, or were disabled",
   limits: "Limits that are nearly or wholly used up",
   adminsOnly: "Only admins get these.",
@@ -60,8 +61,9 @@ export default {
   kinds: {
     text: "Texts that no agent answers, to me or to nobody yet",
     voicemail: "New voicemails",
+    transfer: "Callers whose transfer nobody took",
     approval: "Approvals that an agent asks for",
     call: "Approvals with a caller waiting on the phone",
   },
-  noticeTitles: { text: "New text", voicemail: "New voicemail", approval: "An approval is asked for", call: "A caller waits for an approval" },
+  noticeTitles: { text: "New text", voicemail: "New voicemail", transfer: "Nobody took the transfer", approval: "An approval is asked for", call: "A caller waits for an approval" },
 };

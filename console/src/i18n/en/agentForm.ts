@@ -100,6 +100,7 @@ export default {
   kinds: { inbound: "Answers people", outbound: "Calls people" },
   triggers: { own: "Calls or texts of its number", event: "Events" },
   machineActions: { unset: "Don't look for machines", none: "Note it and go on", hang_up: "Hang up", message: "Leave a message" } as Record<string, string>,
+  unannounced: "Callers are not told that they are recorded. In many countries and states they must agree first.",
   recordings: { unset: "As announced", true: "Yes", false: "No" } as Record<string, string>,
   defaultVoice: (name: string) => `Default (${name})`,
   play: "Hear it",

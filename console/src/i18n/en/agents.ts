@@ -112,7 +112,7 @@ export default {
     byDayOf: (most: string) => `Calls by day, ${most} at most`,
     outcomes: "Outcomes",
     noOutcome: "No outcome",
-    callStatuses: { queued: "Queued", ringing: "Ringing", in_progress: "In progress", completed: "Completed", busy: "Busy", no_answer: "No answer", failed: "Failed", canceled: "Canceled", blocked: "Blocked" } as Record<string, string>,
+    callStatuses: { queued: "Queued", ringing: "Ringing", in_progress: "In progress", completed: "Completed", transfer_not_taken: "Transfer not taken", busy: "Busy", no_answer: "No answer", failed: "Failed", canceled: "Canceled", blocked: "Blocked" } as Record<string, string>,
     statuses: "How they ended",
   },
   runs: {

@@ -94,10 +94,10 @@ export default {
     state: "State",
     when: "When",
     notices: "Things",
-    kinds: { invitation: "Invitation", voicemail: "Voicemail", webhook: "Webhook", limit: "Limit", digest: "Several things" } as Record<string, string>,
+    kinds: { invitation: "Invitation", voicemail: "Voicemail", transfer: "Transfer not taken", webhook: "Webhook", limit: "Limit", digest: "Several things" } as Record<string, string>,
     states: { queued: "Waiting", sent: "Sent", failed: "Failed", bounced: "Refused", dropped: "Not needed" } as Record<string, string>,
     emptyTitle: "No e-mails yet",
-    emptyLead: "Invitations, new voicemails, failing webhooks and limits are told by e-mail, where this deployment sends any.",
+    emptyLead: "Invitations, new voicemails, transfers that nobody took, failing webhooks and limits are told by e-mail, where this deployment sends any.",
     attempts: (count: number) => plural(count, { one: "attempt", other: "attempts" }),
   },
 };

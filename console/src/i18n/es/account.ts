@@ -40,6 +40,7 @@ const texts: Sections["account"] = {
   sentTo: (email) => `Van a ${email}.`,
   unavailable: "Esta instalación no envía correos. Su elección se guarda para cuando lo haga.",
   voicemails: "Mensajes de voz nuevos",
+  transfers: "Personas cuya transferencia nadie atendió",
   webhooks: "Webhooks que fallan o se han desactivado",
   limits: "Límites casi agotados o agotados",
   adminsOnly: "Solo los reciben los administradores.",
@@ -61,10 +62,11 @@ const texts: Sections["account"] = {
   kinds: {
     text: "Mensajes que ningún agente responde, míos o aún de nadie",
     voicemail: "Nuevos mensajes de voz",
+    transfer: "Personas cuya transferencia nadie atendió",
     approval: "Aprobaciones que pide un agente",
     call: "Aprobaciones con alguien esperando al teléfono",
   },
-  noticeTitles: { text: "Mensaje nuevo", voicemail: "Nuevo mensaje de voz", approval: "Se pide una aprobación", call: "Alguien espera una aprobación al teléfono" },
+  noticeTitles: { text: "Mensaje nuevo", voicemail: "Nuevo mensaje de voz", transfer: "Nadie atendió la transferencia", approval: "Se pide una aprobación", call: "Alguien espera una aprobación al teléfono" },
 };
 
 export default texts;

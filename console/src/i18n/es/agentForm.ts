@@ -94,6 +94,7 @@ const texts: Sections["agentForm"] = {
   kinds: { inbound: "Atiende a personas", outbound: "Llama a personas" },
   triggers: { own: "Llamadas o mensajes de su número", event: "Eventos" },
   machineActions: { unset: "No buscar máquinas", none: "Anotarlo y seguir", hang_up: "Colgar", message: "Dejar un mensaje" },
+  unannounced: "No se avisa a quien llama de que se graba. En muchos países y estados debe consentirlo antes.",
   recordings: { unset: "Según el anuncio", true: "Sí", false: "No" },
   defaultVoice: (name) => `Predeterminada (${name})`,
   play: "Escuchar",

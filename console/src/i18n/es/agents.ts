@@ -113,7 +113,7 @@ const texts: Sections["agents"] = {
     byDayOf: (most) => `Llamadas por día, ${most} como máximo`,
     outcomes: "Resultados",
     noOutcome: "Sin resultado",
-    callStatuses: { queued: "En cola", ringing: "Sonando", in_progress: "En curso", completed: "Terminadas", busy: "Ocupado", no_answer: "Sin respuesta", failed: "Fallidas", canceled: "Canceladas", blocked: "Bloqueadas" },
+    callStatuses: { queued: "En cola", ringing: "Sonando", in_progress: "En curso", completed: "Terminadas", transfer_not_taken: "Transferencia sin atender", busy: "Ocupado", no_answer: "Sin respuesta", failed: "Fallidas", canceled: "Canceladas", blocked: "Bloqueadas" },
     statuses: "Cómo terminaron",
   },
   runs: {

@@ -94,10 +94,10 @@ const texts: Sections["settings"] = {
     state: "Estado",
     when: "Cuándo",
     notices: "Asuntos",
-    kinds: { invitation: "Invitación", voicemail: "Mensaje de voz", webhook: "Webhook", limit: "Límite", digest: "Varios asuntos" },
+    kinds: { invitation: "Invitación", voicemail: "Mensaje de voz", transfer: "Transferencia sin atender", webhook: "Webhook", limit: "Límite", digest: "Varios asuntos" },
     states: { queued: "En espera", sent: "Enviado", failed: "Fallido", bounced: "Rechazado", dropped: "Ya no hacía falta" },
     emptyTitle: "Aún no hay correos",
-    emptyLead: "Las invitaciones, los mensajes de voz nuevos, los webhooks que fallan y los límites se avisan por correo, si esta instalación los envía.",
+    emptyLead: "Las invitaciones, los mensajes de voz nuevos, las transferencias sin atender, los webhooks que fallan y los límites se avisan por correo, si esta instalación los envía.",
     attempts: (count) => plural(count, { one: "intento", other: "intentos" }),
   },
 };

@@ -11,7 +11,8 @@ import { Card, Loaded } from "@/ui/layout";
 type Notifications = Schemas["Notifications"];
 type Patch = Schemas["NotificationsPatch"];
 const KEY = ["me", "notifications"];
-const KINDS = ["voicemails", "webhooks", "limits"] as const;
+const KINDS = ["voicemails", "transfers", "webhooks", "limits"] as const;
+const OF_ADMINS: readonly string[] = ["webhooks", "limits"];
 
 /** Each switch is saved at once; a refusal puts it back. */
 export function EmailChoices({ organization }: { organization: string }) {
@@ -38,7 +39,7 @@ export function EmailChoices({ organization }: { organization: string }) {
     <Card
       title={t.notifications}
       actions={
-        <Button size="sm" look="quiet" busy={save.isPending} onClick={() => save.mutate({ voicemails: null, webhooks: null, limits: null })}>
+        <Button size="sm" look="quiet" busy={save.isPending} onClick={() => save.mutate(Object.fromEntries(KINDS.map((kind) => [kind, null])))}>
           {t.reset}
         </Button>
       }
@@ -51,7 +52,7 @@ export function EmailChoices({ organization }: { organization: string }) {
             </p>
             <div className="mt-2">
               {KINDS.map((kind) => {
-                const isForAdmins = kind !== "voicemails" && !isAdmin;
+                const isForAdmins = OF_ADMINS.includes(kind) && !isAdmin;
                 return <Switch key={kind} label={t[kind]} hint={isForAdmins ? t.adminsOnly : undefined} disabled={isForAdmins} checked={turned[kind] ?? chosen[kind]} onChange={(event) => turn(kind, event.target.checked)} />;
               })}
             </div>

@@ -108,7 +108,7 @@ function Totals({ totals, shown, agent }: { totals: Schemas["CallFigures"]; show
   return (
     <Figures label={t.title}>
       <Figure name={t.calls} value={count(totals.calls)} note={<><span>{`${t.inbound} ${count(totals.inbound)} · ${t.outbound} ${count(totals.outbound)}`}</span>{trend(totals.calls, earlier?.calls)}</>} />
-      <Figure name={t.answered} value={totals.calls ? percent(totals.answered / totals.calls) : "–"} note={<><span>{count(totals.answered)}</span>{trend(answeredShare(totals), answeredShare(earlier), true)}</>} />
+      <Figure name={t.answered} value={totals.calls ? percent(totals.answered / totals.calls) : "–"} note={<><span>{t.connected(count(totals.answered))}</span>{trend(answeredShare(totals), answeredShare(earlier), true)}</>} />
       <Figure name={t.talkTime} value={totals.talk_seconds >= 36_000 ? t.hours(count(Math.round(totals.talk_seconds / 3600))) : clockTime(totals.talk_seconds)} note={trend(totals.talk_seconds, earlier?.talk_seconds)} />
       <Figure name={t.average} value={totals.average_seconds === null ? "–" : clockTime(totals.average_seconds)} note={trend(totals.average_seconds, earlier?.average_seconds)} />
       {wait(t.firstSound, totals.first_sound_p50_ms, totals.first_sound_p95_ms, earlier?.first_sound_p50_ms)}

@@ -180,6 +180,7 @@ function Machine() {
 
 function Recording() {
   const t = useTexts("agentForm");
+  const { draft } = useEditing();
   return (
     <div className="space-y-3">
       <Two>
@@ -188,6 +189,7 @@ function Recording() {
           <FSwitch name="announce_recording" />
         </div>
       </Two>
+      {draft.recording_enabled === true && !draft.announce_recording && <p role="status" className="rounded-card bg-warn-soft px-3 py-2 text-warn">{t.unannounced}</p>}
       <FSchema name="recording_rules_json" />
     </div>
   );
