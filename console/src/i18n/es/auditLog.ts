@@ -449,6 +449,7 @@ const texts: Sections["auditLog"] = {
     voice_quiet_hours_enabled: "horario de llamadas",
     voicemail_enabled: "buzón de voz",
     voicemail_greeting: "saludo del buzón",
+    transfers: "transferencias sin atender",
     voicemails: "mensajes de voz",
     webhooks: "webhooks",
     whisper_text: "aviso antes de transferir",
