@@ -67,9 +67,13 @@ class EarsStage(StageEndpoint, frozen=True, forbid_unknown_fields=True, kw_only=
 
 
 class MindStage(StageEndpoint, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """A server with `/chat/completions`; `extra` are further fields of each request."""
+    """A server with `/chat/completions`; `extra` are further fields of each request.
+
+    `tells_usage`: the server is asked how many tokens an answer used; some refuse the question.
+    """
 
     extra: Mapping[str, str | int | float | bool] = {}
+    tells_usage: bool = True
 
 
 class MouthStage(StageEndpoint, frozen=True, forbid_unknown_fields=True, kw_only=True):

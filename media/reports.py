@@ -9,7 +9,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from hum.v1 import calls_pb2
 from hum.v1 import runtime_pb2 as pb
-from media.core.modelmessages import ModelUsed, Role
+from media.core.modelmessages import ModelUsed, Role, StageUsed
 from media.core.types import (
     AnnouncementPlayed,
     BargedIn,
@@ -72,6 +72,9 @@ class Reports:
                 return self._numbered(at, latency=_latency(event))
             case ModelUsed():
                 return self._numbered(at, model_used=_used(event))
+            case StageUsed(stage, took_ms, used, error):
+                asked = pb.StageUsed(stage=stage, took_ms=took_ms, used=_used(used), error=error)
+                return self._numbered(at, stage_used=asked)
             case ToolCalled():
                 return self._numbered(at, tool_started=self._tool_started(event, at))
             case ToolFinished():
@@ -225,6 +228,7 @@ def _used(used: ModelUsed) -> pb.ModelUsed:
         text_tokens_out=used.text_out,
         transcription_ms=used.transcribed_ms,
         session_ms=used.session_ms,
+        speech_ms=used.spoken_ms,
     )
 
 

@@ -275,7 +275,7 @@ class ModelAnswer:
             "metadata": self._options.get("metadata"),
         }
 
-    def _usage(self) -> dict[str, Any]:
+    def _usage(self) -> dict[str, Any] | None:
         """Return the usage of this response, and record it."""
         input_items = [item for item in self._stage.conversation.items if item not in self._items]
         usage = self._stage.meter.response(self._session, self._options, input_items, self._items)

@@ -197,10 +197,15 @@ class RealtimeSession:
         for word in split_words(text):
             self._emit("conversation.item.input_audio_transcription.delta", **place, delta=word)
         item.wire["content"][0]["transcript"] = text
+        usage = self._transcription_usage(audio_ms, text)
+        self._emit("conversation.item.input_audio_transcription.completed", **place, transcript=text, usage=usage)
+
+    def _transcription_usage(self, audio_ms: int, text: str) -> dict[str, Any] | None:
+        """Return the usage of a transcription, and record it."""
         model = self.config["audio"]["input"]["transcription"]["model"]
         usage = metering.transcription(model, audio_ms, text)
         self._stage.truth.charge(model, usage)
-        self._emit("conversation.item.input_audio_transcription.completed", **place, transcript=text, usage=usage)
+        return usage
 
     # items
 

@@ -20,6 +20,7 @@ from storage import (
     pauses,
     recordings,
     review,
+    stages,
     tool_runs,
     transfers,
     usage,
@@ -127,7 +128,7 @@ PAGE, TAGGED_PAGE, SEARCH = (
 DETAIL = f"""
     SELECT {LISTED}, c.summary, c.outcome, {interventions.OF_CALL} AS interventions,
            {interruptions.OF_CALL} AS interruptions, {latencies.OF_CALL} AS latency, {tool_runs.REPORTED_OF_CALL} AS tool_activity,
-           {flow_switches.OF_CALL} AS flow_switches, c.event_seq, {onsets.OF_CALL} AS refused_onsets, {onsets.MORE_OF_CALL} AS more_refused_onsets,
+           {stages.OF_CALL} AS model_stages, {flow_switches.OF_CALL} AS flow_switches, c.event_seq, {onsets.OF_CALL} AS refused_onsets, {onsets.MORE_OF_CALL} AS more_refused_onsets,
            {keypad.OF_CALL} AS keypad_entries, c.recording_fault, {pauses.OF_CALL} AS recording_pauses, c.announcement_played_ms,
            {recordings.HAS_ANY} AS has_recording
       FROM calls c
@@ -179,8 +180,8 @@ class ListedTurnRow(TurnRow):
 class CallDetailRow:
     """A call with its details.
 
-    `interruptions`, `refused_onsets`, `interventions`, `tool_activity`, `keypad_entries`, `flow_switches` and
-    `recording_pauses` are JSON objects, as reported, but with UUIDs; interruptions also have the begin and end of the turn that was spoken over.
+    `interruptions`, `refused_onsets`, `interventions`, `tool_activity`, `keypad_entries`, `flow_switches`, `model_stages`
+    and `recording_pauses` are JSON objects, as reported, but with UUIDs; interruptions also have the begin and end of the turn that was spoken over.
     `latency` has the turns' `storage.latencies.ITEMS`.
     `turns` may be only the latest, and `has_earlier` tells whether there are others before them.  `event_seq` is the last event of
     the call's stream that this row includes.
@@ -199,6 +200,7 @@ class CallDetailRow:
     tool_activity: list[str]
     keypad_entries: list[str]
     flow_switches: list[str]
+    model_stages: list[str]
     has_recording: bool
     recording_fault: str | None
     recording_pauses: list[str]
@@ -349,6 +351,7 @@ async def detail(tx: Tx, id: UUID, most_turns: int | None = None) -> CallDetailR
         tool_activity=row["tool_activity"],
         keypad_entries=row["keypad_entries"],
         flow_switches=row["flow_switches"],
+        model_stages=row["model_stages"],
         has_recording=row["has_recording"],
         recording_fault=row["recording_fault"],
         recording_pauses=row["recording_pauses"],

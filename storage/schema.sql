@@ -1986,6 +1986,23 @@ CREATE TABLE public.call_search (
 );
 ALTER TABLE ONLY public.call_search ALTER COLUMN words SET STATISTICS 1000;
 
+-- TABLE call_stages
+
+CREATE TABLE public.call_stages (
+    org_id uuid NOT NULL,
+    call_id uuid NOT NULL,
+    stage text NOT NULL,
+    model text NOT NULL,
+    requests integer NOT NULL,
+    failures integer NOT NULL,
+    took_ms bigint NOT NULL,
+    longest_ms integer NOT NULL,
+    last_error text,
+    CONSTRAINT call_stages_stage_check CHECK ((stage = ANY (ARRAY['ears'::text, 'mind'::text, 'mouth'::text])))
+);
+
+ALTER TABLE ONLY public.call_stages FORCE ROW LEVEL SECURITY;
+
 -- TABLE call_streams
 
 CREATE TABLE public.call_streams (
@@ -4260,6 +4277,11 @@ ALTER TABLE ONLY public.call_rollups
 ALTER TABLE ONLY public.call_search
     ADD CONSTRAINT call_search_pkey PRIMARY KEY (call_id);
 
+-- CONSTRAINT call_stages call_stages_pkey
+
+ALTER TABLE ONLY public.call_stages
+    ADD CONSTRAINT call_stages_pkey PRIMARY KEY (call_id, stage, model);
+
 -- CONSTRAINT call_streams call_streams_pkey
 
 ALTER TABLE ONLY public.call_streams
@@ -5153,6 +5175,10 @@ CREATE INDEX call_search_page ON public.call_search USING btree (org_id, created
 -- INDEX call_search_words
 
 CREATE INDEX call_search_words ON public.call_search USING gin (words) WITH (fastupdate=off);
+
+-- INDEX call_stages_org
+
+CREATE INDEX call_stages_org ON public.call_stages USING btree (org_id);
 
 -- INDEX call_tags_page
 
@@ -6809,6 +6835,16 @@ ALTER TABLE ONLY public.call_search
 ALTER TABLE ONLY public.call_search
     ADD CONSTRAINT call_search_org_id_fkey FOREIGN KEY (org_id) REFERENCES public.organizations(org_id) ON DELETE CASCADE;
 
+-- FK CONSTRAINT call_stages call_stages_call_id_fkey
+
+ALTER TABLE ONLY public.call_stages
+    ADD CONSTRAINT call_stages_call_id_fkey FOREIGN KEY (call_id) REFERENCES public.calls(id) ON DELETE CASCADE;
+
+-- FK CONSTRAINT call_stages call_stages_org_id_fkey
+
+ALTER TABLE ONLY public.call_stages
+    ADD CONSTRAINT call_stages_org_id_fkey FOREIGN KEY (org_id) REFERENCES public.organizations(org_id) ON DELETE CASCADE;
+
 -- FK CONSTRAINT call_streams call_streams_call_id_fkey
 
 ALTER TABLE ONLY public.call_streams
@@ -7723,6 +7759,10 @@ ALTER TABLE public.call_rollups ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE public.call_search ENABLE ROW LEVEL SECURITY;
 
+-- ROW SECURITY call_stages
+
+ALTER TABLE public.call_stages ENABLE ROW LEVEL SECURITY;
+
 -- ROW SECURITY call_streams
 
 ALTER TABLE public.call_streams ENABLE ROW LEVEL SECURITY;
@@ -8119,6 +8159,13 @@ CREATE POLICY limits ON public.call_refused_onsets AS RESTRICTIVE TO hum_owner, 
 -- POLICY call_rollups limits
 
 CREATE POLICY limits ON public.call_rollups AS RESTRICTIVE FOR SELECT TO hum_app USING (( SELECT hum.sees_everything() AS sees_everything));
+
+-- POLICY call_stages limits
+
+CREATE POLICY limits ON public.call_stages AS RESTRICTIVE TO hum_owner, hum_app USING ((( SELECT hum.sees_everything() AS sees_everything) OR (EXISTS ( SELECT
+   FROM public.calls c
+  WHERE (c.id = call_stages.call_id)
+ OFFSET 0))));
 
 -- POLICY call_streams limits
 
@@ -8663,6 +8710,10 @@ CREATE POLICY system ON public.call_rollups TO hum_system USING (true) WITH CHEC
 
 CREATE POLICY system ON public.call_search TO hum_system USING (true) WITH CHECK (true);
 
+-- POLICY call_stages system
+
+CREATE POLICY system ON public.call_stages TO hum_system USING (true) WITH CHECK (true);
+
 -- POLICY call_streams system
 
 CREATE POLICY system ON public.call_streams TO hum_system USING (true) WITH CHECK (true);
@@ -9142,6 +9193,10 @@ CREATE POLICY tenant ON public.call_refused_onsets TO hum_app USING ((org_id = (
 -- POLICY call_rollups tenant
 
 CREATE POLICY tenant ON public.call_rollups TO hum_app USING ((org_id = ( SELECT hum.org_id() AS org_id))) WITH CHECK ((org_id = ( SELECT hum.org_id() AS org_id)));
+
+-- POLICY call_stages tenant
+
+CREATE POLICY tenant ON public.call_stages TO hum_app USING ((org_id = ( SELECT hum.org_id() AS org_id))) WITH CHECK ((org_id = ( SELECT hum.org_id() AS org_id)));
 
 -- POLICY call_streams tenant
 
@@ -9935,6 +9990,11 @@ GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.call_rollups TO hum_system;
 -- ACL TABLE call_search
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.call_search TO hum_system;
+
+-- ACL TABLE call_stages
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.call_stages TO hum_app;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.call_stages TO hum_system;
 
 -- ACL TABLE call_streams
 

@@ -11,6 +11,7 @@ from typing import Any
 
 import msgspec
 
+from hum.cascades import MindStage
 from realtime.mind import AnswerSituation
 
 MOST_LINE_BYTES = 1 << 20
@@ -46,9 +47,34 @@ class _Choice(msgspec.Struct):
     finish_reason: str | None = None
 
 
+class _CachedTokens(msgspec.Struct, frozen=True):
+    cached_tokens: int | None = None
+
+
+class ChatUsage(msgspec.Struct, frozen=True):
+    """What an answer used, as the server counts."""
+
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    prompt_tokens_details: _CachedTokens | None = None
+
+    @property
+    def cached_in(self) -> int:
+        cached = self.prompt_tokens_details.cached_tokens if self.prompt_tokens_details else None
+        return max(0, min(cached or 0, self.prompt_tokens))
+
+    @property
+    def new_in(self) -> int:
+        return max(0, self.prompt_tokens) - self.cached_in
+
+
+NO_USAGE = ChatUsage()
+
+
 class _Chunk(msgspec.Struct):
     choices: list[_Choice] = []
     error: Any = None
+    usage: ChatUsage | None = None
 
 
 _decode = msgspec.json.Decoder(_Chunk).decode
@@ -64,8 +90,9 @@ class CallDraft:
 
 @dataclass(slots=True)
 class ChatStream:
-    """One answer.  `is_complete`: the server said that it has ended."""
+    """One answer.  `is_complete`: the server said that it has ended; its usage may follow."""
 
+    usage: ChatUsage = NO_USAGE
     calls: list[CallDraft] = field(default_factory=list)
     is_complete: bool = False
     _line: bytes = b""
@@ -79,7 +106,7 @@ class ChatStream:
         return "".join(map(self._read, lines))
 
     def _read(self, line: bytes) -> str:
-        if not line.startswith(b"data:") or self.is_complete:
+        if not line.startswith(b"data:"):
             return ""
         content = line[len(b"data:") :].strip()
         if content == b"[DONE]":
@@ -91,13 +118,13 @@ class ChatStream:
             raise BadStream("an event that is no chunk of a completion") from None
         if chunk.error is not None:
             raise BadStream("the server reports an error in its stream")
-        return "".join(self._choice(choice) for choice in chunk.choices[:1])
+        self.usage = chunk.usage or self.usage
+        return "" if self.is_complete else "".join(self._choice(choice) for choice in chunk.choices[:1])
 
     def _choice(self, choice: _Choice) -> str:
         delta = choice.delta or _Delta()
         for call in delta.tool_calls or ():
             self._add(call)
-        # Usage may follow, and is not needed.
         self.is_complete = self.is_complete or choice.finish_reason is not None
         return delta.content or ""
 
@@ -119,10 +146,13 @@ class ChatStream:
 
 
 def request(
-    model: str, situation: AnswerSituation, extra: Mapping[str, Any], spoken: str = "", corrections: Sequence[Any] = ()
+    stage: MindStage, situation: AnswerSituation, spoken: str = "", corrections: Sequence[Any] = ()
 ) -> dict[str, Any]:
     """Return the body of a request.  `spoken` is what the caller hears of this answer already, from a server that failed."""
-    body: dict[str, Any] = {"model": model, "messages": [*messages(situation), *corrections], "stream": True, **extra}
+    body: dict[str, Any] = {"model": stage.model, "messages": [*messages(situation), *corrections], "stream": True}
+    if stage.tells_usage:
+        body["stream_options"] = {"include_usage": True}
+    body |= stage.extra
     if spoken:
         body["messages"] += [{"role": "assistant", "content": spoken}, {"role": "system", "content": CONTINUE}]
     if situation.tools:

@@ -10,7 +10,7 @@ import msgspec
 from hum.cascades import EarsStage
 from realtime.codec import Codec
 from voice import pcm
-from voice.stages import Chain, StageFailed, StageRequests, whole
+from voice.stages import Chain, StageFailed, StageRequests, StageUse, TellUse, whole
 
 MOST_TEXT_BYTES = 256 << 10
 
@@ -28,20 +28,24 @@ class HttpEars:
     def __init__(self, chain: Chain[EarsStage], requests: StageRequests, seconds: float) -> None:
         self._chain, self._requests, self._seconds = chain, requests, seconds
 
-    async def hear(self, codec: Codec, audio: bytes, language: str) -> str:
+    async def hear(self, codec: Codec, audio: bytes, language: str, tell: TellUse) -> str:
         """Return the words of a turn.  Each server is asked once, a single one twice.  Raises StageFailed."""
         content = pcm.wav(codec.decode(audio), codec.rate_hz)
-        stages = self._chain.order()
+        stages, loop = self._chain.order(), asyncio.get_running_loop()
         failure = StageFailed("no server")
         for stage in stages if len(stages) > 1 else stages * 2:
+            began = loop.time()
             try:
                 async with asyncio.timeout(self._seconds):
-                    return await self._ask(stage, _form(stage, content, language))
+                    text = await self._ask(stage, _form(stage, content, language))
+                took_ms = round((loop.time() - began) * 1000)
+                tell(StageUse("ears", stage.model, took_ms, heard_ms=round(codec.ms(len(audio)))))
+                return text
             except TimeoutError:
                 failure = StageFailed("it does not answer in time", is_passing=True)
             except StageFailed as error:
                 failure = error
-            self._chain.failed(stage, failure)
+            self._chain.failed(stage, failure, loop.time() - began, tell)
             if len(stages) == 1 and not failure.is_passing:
                 break
         raise failure

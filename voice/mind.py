@@ -6,8 +6,8 @@ told that, and asked to continue; the answer stays one answer.
 """
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import aclosing
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import aclosing, suppress
 from typing import Any
 
 from hum.cascades import MindStage
@@ -16,18 +16,20 @@ from voice import chatwire
 from voice.chatwire import BadStream, CallDraft, ChatStream
 from voice.clauses import Clauses, cut, looks_like_a_call
 from voice.metrics import STAGE_SECONDS
-from voice.stages import Chain, StageFailed, StageRequests
+from voice.stages import Chain, StageFailed, StageRequests, StageUse, TellUse
 
 MOST_ANSWER_BYTES = 4 << 20
 #: A model whose answer is empty, or has calls that can't be made, is asked again so often.
 MOST_CORRECTIONS = 2
+#: How long a complete answer waits for its usage.
+USAGE_SECONDS = 0.25
 
 
 class ChatMind:
-    """The mind of one session.  `on_failure` is called whenever a server fails and the next one is asked."""
+    """The mind of one session."""
 
-    def __init__(self, chain: Chain[MindStage], requests: StageRequests, on_failure: Callable[[], None]) -> None:
-        self._chain, self._requests, self._on_failure = chain, requests, on_failure
+    def __init__(self, chain: Chain[MindStage], requests: StageRequests, tell: TellUse) -> None:
+        self._chain, self._requests, self._tell = chain, requests, tell
         self._tasks: set[asyncio.Task[None]] = set()
 
     def answer(self, situation: AnswerSituation, take: Take) -> Callable[[], None]:
@@ -50,7 +52,7 @@ class ChatMind:
 
     async def _run(self, situation: AnswerSituation, take: Take) -> None:
         try:
-            await _Completion(self._chain, self._requests, self._on_failure, situation, take).run()
+            await _Completion(self._chain, self._requests, self._tell, situation, take).run()
         # The session's answer fails with it, which logs it.
         except Exception as error:  # noqa: BLE001
             take(error)
@@ -62,6 +64,14 @@ def _cancel(task: "asyncio.Task[None]") -> None:
     task.cancel()
 
 
+async def _read_usage(chat: ChatStream, payloads: AsyncIterator[bytes]) -> None:
+    """Read what follows a complete answer: its usage, from servers that tell it."""
+    with suppress(TimeoutError, StageFailed, BadStream):
+        async with asyncio.timeout(USAGE_SECONDS):
+            async for payload in payloads:
+                chat.feed(payload)
+
+
 class _Completion:
     """One answer."""
 
@@ -69,11 +79,11 @@ class _Completion:
         self,
         chain: Chain[MindStage],
         requests: StageRequests,
-        on_failure: Callable[[], None],
+        tell: TellUse,
         situation: AnswerSituation,
         take: Take,
     ) -> None:
-        self._chain, self._requests, self._on_failure = chain, requests, on_failure
+        self._chain, self._requests, self._tell = chain, requests, tell
         self._situation, self._take = situation, take
         self._clauses = Clauses()
         self._asked_at: float | None = asyncio.get_running_loop().time()
@@ -94,8 +104,9 @@ class _Completion:
 
     async def _complete(self, corrections: Sequence[Mapping[str, Any]]) -> list[CallDraft]:
         """Say what the model says, and return its calls; a server that fails is followed by the next.  Raises StageFailed."""
-        failure = StageFailed("no server")
+        failure, loop = StageFailed("no server"), asyncio.get_running_loop()
         for stage in self._chain.order():
+            began = loop.time()
             try:
                 return await self._stream(stage, corrections)
             except BadStream as error:
@@ -103,24 +114,32 @@ class _Completion:
             except StageFailed as error:
                 failure = error
             self._clauses.drop()
-            self._chain.failed(stage, failure)
-            self._on_failure()
+            self._chain.failed(stage, failure, loop.time() - began, self._tell)
         raise failure
 
     async def _stream(self, stage: MindStage, corrections: Sequence[Mapping[str, Any]]) -> list[CallDraft]:
         spoken = " ".join(self._clauses.spoken)
-        body = chatwire.request(stage.model, self._situation, stage.extra, spoken, corrections)
-        chat, clauses = ChatStream(), self._clauses
+        body = chatwire.request(stage, self._situation, spoken, corrections)
+        chat, clauses, loop = ChatStream(), self._clauses, asyncio.get_running_loop()
+        began, first = loop.time(), None
         answer = self._requests.stream(stage, "/chat/completions", MOST_ANSWER_BYTES, json=body)
         async with aclosing(answer) as payloads:
             async for payload in payloads:
-                self._say(clauses.add(chat.feed(payload)))
+                pieces = clauses.add(chat.feed(payload))
+                first = loop.time() if first is None and pieces else first
+                self._say(pieces)
                 if chat.is_complete or clauses.is_loop:
                     break
-        if not chat.is_complete and not clauses.is_loop:
-            raise StageFailed("its stream ended early", is_passing=True)
-        written = chatwire.spoken_call(clauses.pending) if looks_like_a_call(clauses.pending) else None
-        self._say(clauses.rest())
+            if not chat.is_complete and not clauses.is_loop:
+                raise StageFailed("its stream ended early", is_passing=True)
+            written = chatwire.spoken_call(clauses.pending) if looks_like_a_call(clauses.pending) else None
+            first = loop.time() if first is None else first
+            self._say(clauses.rest())
+            if not clauses.is_loop:
+                await _read_usage(chat, payloads)
+        used = chat.usage
+        took_ms = round((first - began) * 1000)
+        self._tell(StageUse("mind", stage.model, took_ms, used.new_in, used.cached_in, used.completion_tokens))
         return chat.calls or ([written] if written is not None else [])
 
     def _say(self, pieces: Sequence[str]) -> None:

@@ -1,11 +1,13 @@
 """Speech synthesis by `/audio/speech`, piece by piece."""
 
+import asyncio
+
 from hum.cascades import MouthStage
 from realtime.codec import Codec
 from realtime.mind import Voiced
 from voice import pcm
 from voice.pcm import BadSound
-from voice.stages import Chain, StageFailed, StageRequests, whole
+from voice.stages import Chain, StageFailed, StageRequests, StageUse, TellUse, whole
 
 
 class HttpMouth:
@@ -14,17 +16,21 @@ class HttpMouth:
     def __init__(self, chain: Chain[MouthStage], requests: StageRequests) -> None:
         self._chain, self._requests = chain, requests
 
-    async def utter(self, text: str, codec: Codec) -> Voiced:
+    async def utter(self, text: str, codec: Codec, tell: TellUse) -> Voiced:
         """Return the sound of a piece; a server that fails is followed by the next.  Raises StageFailed."""
-        failure = StageFailed("no server")
+        failure, loop = StageFailed("no server"), asyncio.get_running_loop()
         for stage in self._chain.order():
+            began = loop.time()
             try:
-                return await self._ask(stage, text, codec)
+                sound = await self._ask(stage, text, codec)
+                took_ms = round((loop.time() - began) * 1000)
+                tell(StageUse("mouth", stage.model, took_ms, spoken_ms=round(codec.ms(len(sound.payload)))))
+                return sound
             except BadSound as error:
                 failure = StageFailed(f"it sent {error}")
             except StageFailed as error:
                 failure = error
-            self._chain.failed(stage, failure)
+            self._chain.failed(stage, failure, loop.time() - began, tell)
         raise failure
 
     async def _ask(self, stage: MouthStage, text: str, codec: Codec) -> Voiced:

@@ -14,27 +14,28 @@ from realtime.stage import Do
 from voice.ears import HttpEars
 from voice.metrics import STAGE_SECONDS
 from voice.mouth import HttpMouth
+from voice.stages import TellUse
 
 
 class CascadeSenses:
     """The senses of one session; `language` is that of the caller, as ISO 639-1, or empty."""
 
-    def __init__(self, ears: HttpEars, mouth: HttpMouth) -> None:
+    def __init__(self, ears: HttpEars, mouth: HttpMouth, tell: TellUse) -> None:
         self.language = ""
-        self._ears, self._mouth = ears, mouth
+        self._ears, self._mouth, self._tell = ears, mouth, tell
         self._presumed: tuple[bytes, asyncio.Task[str]] | None = None
         self._tasks: set[asyncio.Task[Any]] = set()
 
     def utter(self, text: str, voice: str, codec: Codec, then: Callable[[Voiced | Exception], None]) -> Do:  # noqa: ARG002
         """Speak with the cascade's own voice."""
-        task = self._spawn(_timed("mouth", self._mouth.utter(text, codec)))
+        task = self._spawn(_timed("mouth", self._mouth.utter(text, codec, self._tell)))
         task.add_done_callback(lambda done: _tell(done, then))
         return lambda: None if task.done() else _cancel(task)
 
     def presume(self, codec: Codec, audio: bytes) -> None:
         """Begin to recognize a turn that may be over."""
         self.forget()
-        self._presumed = audio, self._spawn(_timed("ears", self._ears.hear(codec, audio, self.language)))
+        self._presumed = audio, self._spawn(_timed("ears", self._ears.hear(codec, audio, self.language, self._tell)))
 
     def forget(self) -> None:
         """Stop the recognition of a turn that went on."""
@@ -50,7 +51,7 @@ class CascadeSenses:
         else:
             if presumed is not None:
                 presumed[1].cancel()
-            task = self._spawn(_timed("ears", self._ears.hear(codec, audio, self.language)))
+            task = self._spawn(_timed("ears", self._ears.hear(codec, audio, self.language, self._tell)))
         task.add_done_callback(lambda done: _tell(done, then))
 
     async def close(self) -> None:

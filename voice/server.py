@@ -3,7 +3,7 @@
 import asyncio
 import hmac
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 from aiohttp import WSCloseCode, web
 
@@ -24,7 +24,7 @@ from voice.mouth import HttpMouth
 from voice.senses import CascadeSenses
 from voice.session import CascadeRules, CascadeSession, VoiceDetector
 from voice.sessionsocket import EventLoopClock, SessionSocket
-from voice.stages import Chain, StageRequests
+from voice.stages import Chain, StageRequests, StageUse
 
 LOG = log(__name__)
 #: A larger event of media counts as a fault.
@@ -121,9 +121,13 @@ class VoiceServer:
 
     async def _talk(self, socket: SessionSocket, ready: ReadyCascade, model: str) -> None:
         clock, rules = EventLoopClock(), CascadeRules.of(ready.cascade.turn)
-        senses = CascadeSenses(ready.ears, ready.mouth)
-        # Of type `response.`: media hears that the answer is still being made.
-        mind = ChatMind(ready.minds, self._requests, lambda: socket.send({"type": "response.stage_failed"}))
+
+        def tell(use: StageUse) -> None:
+            # Of type `response.`: media hears that an answer is still being made.
+            socket.send({"type": "response.stage_used", **asdict(use)})
+
+        senses = CascadeSenses(ready.ears, ready.mouth, tell)
+        mind = ChatMind(ready.minds, self._requests, tell)
         stage = Stage(
             send=socket.send,
             conversation=RealtimeConversation(),

@@ -83,6 +83,9 @@ class CascadeAnswer(ModelAnswer):
         super().__init__(*rest)
         self._is_silent = is_silent
 
+    def _usage(self) -> None:
+        """Tell of none: the stages tell theirs."""
+
     def _carry_out(self, part: Part) -> Steps:
         if isinstance(part, CallPart):
             clock = self._stage.clock
@@ -161,6 +164,9 @@ class CascadeSession(RealtimeSession):
             self._emit("conversation.item.input_audio_transcription.failed", **place, error=LOST)
             text, transcribes = NOT_UNDERSTOOD, False
         super()._understood(item, audio_ms, transcribes, text)
+
+    def _transcription_usage(self, audio_ms: int, text: str) -> None:
+        """Tell of none: the ears tell theirs."""
 
     def _new_answer(self, options: dict[str, Any]) -> ModelAnswer:
         return CascadeAnswer(self._is_silent, self._stage, self.config, options, lambda: self._prepare(options))

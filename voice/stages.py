@@ -22,6 +22,25 @@ PASSING = frozenset({408, 425, 429, 500, 502, 503, 504})
 StageT = TypeVar("StageT", bound=StageEndpoint)
 
 
+@dataclass(frozen=True, slots=True)
+class StageUse:
+    """A request to a stage's server: what it took, and what it used as the server says; `error`: how it failed."""
+
+    stage: str
+    model: str
+    took_ms: int
+    tokens_in: int = 0
+    cached_tokens_in: int = 0
+    tokens_out: int = 0
+    heard_ms: int = 0
+    spoken_ms: int = 0
+    error: str = ""
+
+
+#: Is told of each request that has ended; of one that was broken off, nothing is known.
+TellUse = Callable[[StageUse], None]
+
+
 class StageFailed(Exception):  # noqa: N818 - it says what happened
     """A server of a stage did not do its part; the message says why, without a secret.  `is_passing`: a retry may help."""
 
@@ -107,9 +126,11 @@ class Chain(Generic[StageT]):
         places = sorted(range(len(self.stages)), key=lambda at: (self._avoided.get(at, 0.0) > now, at))
         return [self.stages[at] for at in places]
 
-    def failed(self, stage: StageT, error: StageFailed) -> None:
+    def failed(self, stage: StageT, error: StageFailed, took_seconds: float, tell: TellUse) -> None:
         """Record that a server failed."""
         at = next(at for at, each in enumerate(self.stages) if each is stage)
         self._avoided[at] = self.now() + AVOIDED_SECONDS
         STAGE_FAILURES.labels(self.kind).inc()
         LOG.warning("a stage of a cascade failed", stage=self.kind, number=at + 1, model=stage.model, error=str(error))
+        # What the server says may name the key: only how it failed is told.
+        tell(StageUse(self.kind, stage.model, round(took_seconds * 1000), error=str(error).partition(":")[0]))

@@ -35,6 +35,7 @@ from storage import (
     pauses,
     quarantine,
     recordings,
+    stages,
     voicemails,
 )
 from storage.calls import CallStateRow, StreamState
@@ -174,8 +175,8 @@ async def _store(tx: Tx, state: CallStateRow, stream: StreamState, report: runti
             await _add_keys(tx, state, report.digits, at)
         case "flow_took_over":
             await _switch_flow(tx, state, report, at)
-        case "model_used":
-            await usage.record_model_usage(tx, state, stream.number, report.model_used)
+        case "model_used" | "stage_used":
+            await _add_usage(tx, state, stream, report)
         case "announcement_played":
             await calls.set_announced(tx, state.id, report.announcement_played.at_ms)
         case "recording_started" | "recording" | "recording_pause":
@@ -184,6 +185,15 @@ async def _store(tx: Tx, state: CallStateRow, stream: StreamState, report: runti
             await _set_message(tx, state, stream, report, at)
         case "ended":
             await stream_ended(tx, state, stream.number, report.ended, at)
+
+
+async def _add_usage(tx: Tx, state: CallStateRow, stream: StreamState, report: runtime_pb2.Report) -> None:
+    """Store what a model used, and what a request for a stage of the call's cascade took."""
+    used = report.model_used
+    if report.HasField("stage_used"):
+        asked, used = report.stage_used, report.stage_used.used
+        await stages.add(tx, state.org_id, state.id, asked.stage, used.model, asked.took_ms, asked.error or None)
+    await usage.record_model_usage(tx, state, stream.number, used)
 
 
 async def _add(tx: Tx, state: CallStateRow, report: runtime_pb2.Report, at: datetime) -> None:

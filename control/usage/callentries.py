@@ -30,6 +30,7 @@ async def record_model_usage(tx: Tx, state: CallStateRow, stream: int, report: r
         meters.TEXT_OUT: report.text_tokens_out,
         meters.TRANSCRIPTION_MS: report.transcription_ms,
         meters.SESSION_MS: report.session_ms,
+        meters.SPEECH_MS: report.speech_ms,
     }
     model, part = report.model[: pricetable.MOST_ITEM_CHARS], stream_part(stream)
     await _grow(tx, state, [Usage(part, meter, model, quantity) for meter, quantity in quantities.items()])

@@ -207,6 +207,30 @@ TRANSFER_STATE_FAILED: TransferState.ValueType  # 8
 TRANSFER_STATE_CANCELED: TransferState.ValueType  # 9
 """The caller hung up, or the call went elsewhere, before it was taken."""
 
+class _ModelStageKind:
+    ValueType = typing.NewType("ValueType", builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _ModelStageKindEnumTypeWrapper(enum_type_wrapper._EnumTypeWrapper[_ModelStageKind.ValueType], builtins.type):
+    DESCRIPTOR: descriptor.EnumDescriptor
+    MODEL_STAGE_KIND_UNSPECIFIED: _ModelStageKind.ValueType  # 0
+    MODEL_STAGE_KIND_EARS: _ModelStageKind.ValueType  # 1
+    """Speech recognition."""
+    MODEL_STAGE_KIND_MIND: _ModelStageKind.ValueType  # 2
+    """The language model."""
+    MODEL_STAGE_KIND_MOUTH: _ModelStageKind.ValueType  # 3
+    """Speech synthesis."""
+
+class ModelStageKind(_ModelStageKind, metaclass=_ModelStageKindEnumTypeWrapper): ...
+
+MODEL_STAGE_KIND_UNSPECIFIED: ModelStageKind.ValueType  # 0
+MODEL_STAGE_KIND_EARS: ModelStageKind.ValueType  # 1
+"""Speech recognition."""
+MODEL_STAGE_KIND_MIND: ModelStageKind.ValueType  # 2
+"""The language model."""
+MODEL_STAGE_KIND_MOUTH: ModelStageKind.ValueType  # 3
+"""Speech synthesis."""
+
 @typing.final
 class CallContact(message.Message):
     DESCRIPTOR: descriptor.Descriptor
@@ -891,6 +915,7 @@ class CallDetail(message.Message):
     FLOW_SWITCHES_FIELD_NUMBER: builtins.int
     TRANSFERS_FIELD_NUMBER: builtins.int
     USAGE_FIELD_NUMBER: builtins.int
+    MODEL_STAGES_FIELD_NUMBER: builtins.int
     id: builtins.str
     direction: CallDirection.ValueType
     origin: CallOrigin.ValueType
@@ -983,6 +1008,10 @@ class CallDetail(message.Message):
     def usage(self) -> usage_pb2.Usage:
         """What the call used so far, and what that costs; costs are known some seconds after its end."""
 
+    @builtins.property
+    def model_stages(self) -> containers.RepeatedCompositeFieldContainer[ModelStage]:
+        """What the stages of a cascade took, each with its servers' models; empty for other models."""
+
     def __init__(
         self,
         *,
@@ -1029,10 +1058,11 @@ class CallDetail(message.Message):
         flow_switches: abc.Iterable[FlowSwitched] | None = ...,
         transfers: abc.Iterable[Transfer] | None = ...,
         usage: usage_pb2.Usage | None = ...,
+        model_stages: abc.Iterable[ModelStage] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = typing.Literal["_announcement_played_ms", b"_announcement_played_ms", "_duration_seconds", b"_duration_seconds", "_earlier_turns_cursor", b"_earlier_turns_cursor", "_end_reason", b"_end_reason", "_flow_id", b"_flow_id", "_flow_version", b"_flow_version", "_number_id", b"_number_id", "_outcome", b"_outcome", "_outcome_label", b"_outcome_label", "_peaks_url", b"_peaks_url", "_recording_fault", b"_recording_fault", "_recording_url", b"_recording_url", "_summary_text", b"_summary_text", "announcement_played_ms", b"announcement_played_ms", "answered_at", b"answered_at", "contact", b"contact", "created_at", b"created_at", "duration_seconds", b"duration_seconds", "earlier_turns_cursor", b"earlier_turns_cursor", "end_reason", b"end_reason", "ended_at", b"ended_at", "flow_id", b"flow_id", "flow_version", b"flow_version", "latency", b"latency", "number_id", b"number_id", "outcome", b"outcome", "outcome_label", b"outcome_label", "peaks_url", b"peaks_url", "recording_fault", b"recording_fault", "recording_url", b"recording_url", "summary", b"summary", "summary_text", b"summary_text", "usage", b"usage", "voicemail", b"voicemail"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = typing.Literal["_announcement_played_ms", b"_announcement_played_ms", "_duration_seconds", b"_duration_seconds", "_earlier_turns_cursor", b"_earlier_turns_cursor", "_end_reason", b"_end_reason", "_flow_id", b"_flow_id", "_flow_version", b"_flow_version", "_number_id", b"_number_id", "_outcome", b"_outcome", "_outcome_label", b"_outcome_label", "_peaks_url", b"_peaks_url", "_recording_fault", b"_recording_fault", "_recording_url", b"_recording_url", "_summary_text", b"_summary_text", "announcement_played_ms", b"announcement_played_ms", "answered_at", b"answered_at", "answered_by", b"answered_by", "caller_verification", b"caller_verification", "contact", b"contact", "created_at", b"created_at", "direction", b"direction", "duration_seconds", b"duration_seconds", "earlier_turns_cursor", b"earlier_turns_cursor", "end_reason", b"end_reason", "ended_at", b"ended_at", "flow_id", b"flow_id", "flow_switches", b"flow_switches", "flow_version", b"flow_version", "from_e164", b"from_e164", "has_voicemail", b"has_voicemail", "id", b"id", "interruptions", b"interruptions", "interventions", b"interventions", "keypad_entries", b"keypad_entries", "last_event_id", b"last_event_id", "latency", b"latency", "more_refused_onsets", b"more_refused_onsets", "notes", b"notes", "number_id", b"number_id", "origin", b"origin", "outcome", b"outcome", "outcome_label", b"outcome_label", "peaks_url", b"peaks_url", "recording_fault", b"recording_fault", "recording_pauses", b"recording_pauses", "recording_url", b"recording_url", "refused_onsets", b"refused_onsets", "status", b"status", "summary", b"summary", "summary_text", b"summary_text", "tags", b"tags", "to_e164", b"to_e164", "tool_activity", b"tool_activity", "transcript", b"transcript", "transfers", b"transfers", "usage", b"usage", "voicemail", b"voicemail"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = typing.Literal["_announcement_played_ms", b"_announcement_played_ms", "_duration_seconds", b"_duration_seconds", "_earlier_turns_cursor", b"_earlier_turns_cursor", "_end_reason", b"_end_reason", "_flow_id", b"_flow_id", "_flow_version", b"_flow_version", "_number_id", b"_number_id", "_outcome", b"_outcome", "_outcome_label", b"_outcome_label", "_peaks_url", b"_peaks_url", "_recording_fault", b"_recording_fault", "_recording_url", b"_recording_url", "_summary_text", b"_summary_text", "announcement_played_ms", b"announcement_played_ms", "answered_at", b"answered_at", "answered_by", b"answered_by", "caller_verification", b"caller_verification", "contact", b"contact", "created_at", b"created_at", "direction", b"direction", "duration_seconds", b"duration_seconds", "earlier_turns_cursor", b"earlier_turns_cursor", "end_reason", b"end_reason", "ended_at", b"ended_at", "flow_id", b"flow_id", "flow_switches", b"flow_switches", "flow_version", b"flow_version", "from_e164", b"from_e164", "has_voicemail", b"has_voicemail", "id", b"id", "interruptions", b"interruptions", "interventions", b"interventions", "keypad_entries", b"keypad_entries", "last_event_id", b"last_event_id", "latency", b"latency", "model_stages", b"model_stages", "more_refused_onsets", b"more_refused_onsets", "notes", b"notes", "number_id", b"number_id", "origin", b"origin", "outcome", b"outcome", "outcome_label", b"outcome_label", "peaks_url", b"peaks_url", "recording_fault", b"recording_fault", "recording_pauses", b"recording_pauses", "recording_url", b"recording_url", "refused_onsets", b"refused_onsets", "status", b"status", "summary", b"summary", "summary_text", b"summary_text", "tags", b"tags", "to_e164", b"to_e164", "tool_activity", b"tool_activity", "transcript", b"transcript", "transfers", b"transfers", "usage", b"usage", "voicemail", b"voicemail"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__announcement_played_ms: _TypeAlias = typing.Literal["announcement_played_ms"]  # noqa: Y015
     _WhichOneofArgType__announcement_played_ms: _TypeAlias = typing.Literal["_announcement_played_ms", b"_announcement_played_ms"]  # noqa: Y015
@@ -1086,6 +1116,57 @@ class CallDetail(message.Message):
     def WhichOneof(self, oneof_group: _WhichOneofArgType__recording_url) -> _WhichOneofReturnType__recording_url | None: ...
     @typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__summary_text) -> _WhichOneofReturnType__summary_text | None: ...
+
+@typing.final
+class ModelStage(message.Message):
+    """A model that answered for a stage of the call's cascade."""
+
+    DESCRIPTOR: descriptor.Descriptor
+
+    STAGE_FIELD_NUMBER: builtins.int
+    MODEL_FIELD_NUMBER: builtins.int
+    REQUESTS_FIELD_NUMBER: builtins.int
+    FAILURES_FIELD_NUMBER: builtins.int
+    AVERAGE_MS_FIELD_NUMBER: builtins.int
+    LONGEST_MS_FIELD_NUMBER: builtins.int
+    LAST_ERROR_FIELD_NUMBER: builtins.int
+    stage: ModelStageKind.ValueType
+    model: builtins.str
+    requests: builtins.int
+    """Requests to it, and those of them that failed, so that the stage's next server was asked."""
+    failures: builtins.int
+    average_ms: builtins.int
+    """What those that did not fail took: the text of a turn, the first words of an answer, the sound of a piece of it.  Null: all failed."""
+    longest_ms: builtins.int
+    last_error: builtins.str
+    """How the last one that failed did so; null: none did."""
+    def __init__(
+        self,
+        *,
+        stage: ModelStageKind.ValueType = ...,
+        model: builtins.str = ...,
+        requests: builtins.int = ...,
+        failures: builtins.int = ...,
+        average_ms: builtins.int | None = ...,
+        longest_ms: builtins.int | None = ...,
+        last_error: builtins.str | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = typing.Literal["_average_ms", b"_average_ms", "_last_error", b"_last_error", "_longest_ms", b"_longest_ms", "average_ms", b"average_ms", "last_error", b"last_error", "longest_ms", b"longest_ms"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["_average_ms", b"_average_ms", "_last_error", b"_last_error", "_longest_ms", b"_longest_ms", "average_ms", b"average_ms", "failures", b"failures", "last_error", b"last_error", "longest_ms", b"longest_ms", "model", b"model", "requests", b"requests", "stage", b"stage"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__average_ms: _TypeAlias = typing.Literal["average_ms"]  # noqa: Y015
+    _WhichOneofArgType__average_ms: _TypeAlias = typing.Literal["_average_ms", b"_average_ms"]  # noqa: Y015
+    _WhichOneofReturnType__last_error: _TypeAlias = typing.Literal["last_error"]  # noqa: Y015
+    _WhichOneofArgType__last_error: _TypeAlias = typing.Literal["_last_error", b"_last_error"]  # noqa: Y015
+    _WhichOneofReturnType__longest_ms: _TypeAlias = typing.Literal["longest_ms"]  # noqa: Y015
+    _WhichOneofArgType__longest_ms: _TypeAlias = typing.Literal["_longest_ms", b"_longest_ms"]  # noqa: Y015
+    @typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__average_ms) -> _WhichOneofReturnType__average_ms | None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__last_error) -> _WhichOneofReturnType__last_error | None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__longest_ms) -> _WhichOneofReturnType__longest_ms | None: ...
 
 @typing.final
 class KeypadEntry(message.Message):

@@ -1924,6 +1924,7 @@ class Report(message.Message):
     FLOW_TOOK_OVER_FIELD_NUMBER: builtins.int
     RECORDING_PAUSE_FIELD_NUMBER: builtins.int
     MODEL_USED_FIELD_NUMBER: builtins.int
+    STAGE_USED_FIELD_NUMBER: builtins.int
     call_id: builtins.str
     seq: builtins.int
     """The number of the report on this stream, from 1."""
@@ -1971,6 +1972,8 @@ class Report(message.Message):
 
     @builtins.property
     def model_used(self) -> ModelUsed: ...
+    @builtins.property
+    def stage_used(self) -> StageUsed: ...
     def __init__(
         self,
         *,
@@ -1997,12 +2000,13 @@ class Report(message.Message):
         flow_took_over: FlowTookOver | None = ...,
         recording_pause: calls_pb2.RecordingPause | None = ...,
         model_used: ModelUsed | None = ...,
+        stage_used: StageUsed | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = typing.Literal["announcement_played", b"announcement_played", "at", b"at", "digits", b"digits", "ended", b"ended", "flow_took_over", b"flow_took_over", "interruption", b"interruption", "intervention", b"intervention", "latency", b"latency", "message_started", b"message_started", "message_stored", b"message_stored", "model_used", b"model_used", "onsets_refused", b"onsets_refused", "recording", b"recording", "recording_pause", b"recording_pause", "recording_started", b"recording_started", "refused_onset", b"refused_onset", "report", b"report", "started", b"started", "tool_finished", b"tool_finished", "tool_started", b"tool_started", "turn", b"turn"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = typing.Literal["announcement_played", b"announcement_played", "at", b"at", "digits", b"digits", "ended", b"ended", "flow_took_over", b"flow_took_over", "interruption", b"interruption", "intervention", b"intervention", "latency", b"latency", "message_started", b"message_started", "message_stored", b"message_stored", "model_used", b"model_used", "onsets_refused", b"onsets_refused", "recording", b"recording", "recording_pause", b"recording_pause", "recording_started", b"recording_started", "refused_onset", b"refused_onset", "report", b"report", "stage_used", b"stage_used", "started", b"started", "tool_finished", b"tool_finished", "tool_started", b"tool_started", "turn", b"turn"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = typing.Literal["announcement_played", b"announcement_played", "at", b"at", "call_id", b"call_id", "digits", b"digits", "ended", b"ended", "flow_took_over", b"flow_took_over", "interruption", b"interruption", "intervention", b"intervention", "latency", b"latency", "message_started", b"message_started", "message_stored", b"message_stored", "model_used", b"model_used", "onsets_refused", b"onsets_refused", "recording", b"recording", "recording_pause", b"recording_pause", "recording_started", b"recording_started", "refused_onset", b"refused_onset", "report", b"report", "seq", b"seq", "started", b"started", "stream_number", b"stream_number", "tool_finished", b"tool_finished", "tool_started", b"tool_started", "turn", b"turn"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = typing.Literal["announcement_played", b"announcement_played", "at", b"at", "call_id", b"call_id", "digits", b"digits", "ended", b"ended", "flow_took_over", b"flow_took_over", "interruption", b"interruption", "intervention", b"intervention", "latency", b"latency", "message_started", b"message_started", "message_stored", b"message_stored", "model_used", b"model_used", "onsets_refused", b"onsets_refused", "recording", b"recording", "recording_pause", b"recording_pause", "recording_started", b"recording_started", "refused_onset", b"refused_onset", "report", b"report", "seq", b"seq", "stage_used", b"stage_used", "started", b"started", "stream_number", b"stream_number", "tool_finished", b"tool_finished", "tool_started", b"tool_started", "turn", b"turn"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_report: _TypeAlias = typing.Literal["started", "turn", "interruption", "refused_onset", "onsets_refused", "latency", "tool_started", "tool_finished", "announcement_played", "digits", "recording", "recording_started", "ended", "intervention", "message_started", "message_stored", "flow_took_over", "recording_pause", "model_used"]  # noqa: Y015
+    _WhichOneofReturnType_report: _TypeAlias = typing.Literal["started", "turn", "interruption", "refused_onset", "onsets_refused", "latency", "tool_started", "tool_finished", "announcement_played", "digits", "recording", "recording_started", "ended", "intervention", "message_started", "message_stored", "flow_took_over", "recording_pause", "model_used", "stage_used"]  # noqa: Y015
     _WhichOneofArgType_report: _TypeAlias = typing.Literal["report", b"report"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_report) -> _WhichOneofReturnType_report | None: ...
 
@@ -2021,6 +2025,7 @@ class ModelUsed(message.Message):
     TEXT_TOKENS_OUT_FIELD_NUMBER: builtins.int
     TRANSCRIPTION_MS_FIELD_NUMBER: builtins.int
     SESSION_MS_FIELD_NUMBER: builtins.int
+    SPEECH_MS_FIELD_NUMBER: builtins.int
     model: builtins.str
     audio_tokens_in: builtins.int
     text_tokens_in: builtins.int
@@ -2030,6 +2035,7 @@ class ModelUsed(message.Message):
     text_tokens_out: builtins.int
     transcription_ms: builtins.int
     session_ms: builtins.int
+    speech_ms: builtins.int
     def __init__(
         self,
         *,
@@ -2042,10 +2048,42 @@ class ModelUsed(message.Message):
         text_tokens_out: builtins.int = ...,
         transcription_ms: builtins.int = ...,
         session_ms: builtins.int = ...,
+        speech_ms: builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = typing.Literal["audio_tokens_in", b"audio_tokens_in", "audio_tokens_out", b"audio_tokens_out", "cached_audio_tokens_in", b"cached_audio_tokens_in", "cached_text_tokens_in", b"cached_text_tokens_in", "model", b"model", "session_ms", b"session_ms", "text_tokens_in", b"text_tokens_in", "text_tokens_out", b"text_tokens_out", "transcription_ms", b"transcription_ms"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = typing.Literal["audio_tokens_in", b"audio_tokens_in", "audio_tokens_out", b"audio_tokens_out", "cached_audio_tokens_in", b"cached_audio_tokens_in", "cached_text_tokens_in", b"cached_text_tokens_in", "model", b"model", "session_ms", b"session_ms", "speech_ms", b"speech_ms", "text_tokens_in", b"text_tokens_in", "text_tokens_out", b"text_tokens_out", "transcription_ms", b"transcription_ms"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+@typing.final
+class StageUsed(message.Message):
+    """A request to a server of a cascade's stage, and what it used."""
+
+    DESCRIPTOR: descriptor.Descriptor
+
+    STAGE_FIELD_NUMBER: builtins.int
+    TOOK_MS_FIELD_NUMBER: builtins.int
+    USED_FIELD_NUMBER: builtins.int
+    ERROR_FIELD_NUMBER: builtins.int
+    stage: builtins.str
+    """`ears`, `mind` or `mouth`."""
+    took_ms: builtins.int
+    error: builtins.str
+    """How it failed; empty if it did not."""
+    @builtins.property
+    def used(self) -> ModelUsed: ...
+    def __init__(
+        self,
+        *,
+        stage: builtins.str = ...,
+        took_ms: builtins.int = ...,
+        used: ModelUsed | None = ...,
+        error: builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = typing.Literal["used", b"used"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["error", b"error", "stage", b"stage", "took_ms", b"took_ms", "used", b"used"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -74,11 +74,12 @@ class ModelUsed:
     text_out: int = 0
     transcribed_ms: int = 0
     session_ms: int = 0  # of a session that costs by its duration
+    spoken_ms: int = 0  # of speech that costs by its duration
 
     @property
     def is_something(self) -> bool:
         read = self.audio_in + self.text_in + self.cached_audio_in + self.cached_text_in
-        return read + self.audio_out + self.text_out + self.transcribed_ms + self.session_ms > 0
+        return read + self.audio_out + self.text_out + self.transcribed_ms + self.session_ms + self.spoken_ms > 0
 
 
 # Events: what the model's session tells.
@@ -237,6 +238,15 @@ class CommandRefused(msgspec.Struct, frozen=True):
     request_id: str | None
 
 
+class StageUsed(msgspec.Struct, frozen=True):
+    """A model of several stages has asked one of them; `error` says how that failed."""
+
+    stage: Literal["ears", "mind", "mouth"]
+    took_ms: int
+    used: ModelUsed
+    error: str = ""
+
+
 class ResponseGoesOn(msgspec.Struct, frozen=True):
     """A response is alive, though nothing of it came that is used here."""
 
@@ -272,6 +282,7 @@ ModelEvent = (
     | SessionUsed
     | SessionOver
     | CommandRefused
+    | StageUsed
     | ResponseGoesOn
     | Unused
     | MalformedEvent

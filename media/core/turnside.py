@@ -29,6 +29,7 @@ from media.core.modelmessages import (
     Role,
     SessionBegun,
     SessionRejected,
+    StageUsed,
     TurnCommitted,
     Unused,
 )
@@ -274,6 +275,9 @@ class TurnSide(ModelSide):
                 self.replies.refused(request_id)
             case Unused():
                 pass
+            case StageUsed():
+                self._emit(Report(event))
+                self.replies.progress.count(now_ms)
             case _:
                 self._response(event, now_ms)
         if self.responses.failing:  # before another one is requested

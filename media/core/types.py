@@ -13,7 +13,7 @@ from typing import Literal, final
 import msgspec
 
 from media.core.legmessages import Leave, ToLeg
-from media.core.modelmessages import ModelCommand, ModelUsed, Role
+from media.core.modelmessages import ModelCommand, ModelUsed, Role, StageUsed
 
 ToolStatus = Literal["ok", "failed"]
 
@@ -330,6 +330,7 @@ Event = (
     | OnsetsRefused
     | LatencyMeasured
     | ModelUsed
+    | StageUsed
     | Digits
     | RecordingPaused
     | AnnouncementPlayed

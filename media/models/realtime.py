@@ -38,6 +38,7 @@ from media.core.modelmessages import (
     ResponseGoesOn,
     SessionBegun,
     SessionRejected,
+    StageUsed,
     Tell,
     TurnCommitted,
     TurnModel,
@@ -111,6 +112,7 @@ class RealtimeWire(ModelWire):
         | rt.OutputItemAdded
         | rt.OutputItemDone
         | rt.FunctionArgumentsDone
+        | rt.StageUsed
         | rt.Error,
     ) -> ModelEvent:
         match event:
@@ -129,6 +131,8 @@ class RealtimeWire(ModelWire):
                 return ItemEnded(item.id)
             case rt.FunctionArgumentsDone():
                 return FunctionCalled(event.response_id, event.item_id, event.call_id, event.arguments, event.name)
+            case rt.StageUsed():
+                return StageUsed(event.stage, event.took_ms, usage.of_stage(event), event.error)
             case rt.Error(error):
                 if error.event_id == rt.SESSION_UPDATE:
                     return SessionRejected(error.message or "")

@@ -5,9 +5,8 @@ from typing import Annotated
 import msgspec
 
 from media.core.modelmessages import ModelUsed
+from media.models.realtimewire import MOST_TOKENS, StageUsed
 
-#: No session reads or writes more; a larger count is a fault, and is ignored.
-MOST_TOKENS = 1 << 40
 MOST_SECONDS = 1e6
 
 _Tokens = Annotated[int, msgspec.Meta(ge=0, le=MOST_TOKENS)]
@@ -98,3 +97,15 @@ def of_transcription(model: str, usage: msgspec.Raw) -> ModelUsed | None:
         read = counted.input_token_details or _Input(audio_tokens=counted.input_tokens)
         used = ModelUsed(model, audio_in=read.audio_tokens, text_in=read.text_tokens, text_out=counted.output_tokens)
     return used if used.is_something else None
+
+
+def of_stage(request: StageUsed) -> ModelUsed:
+    """Return what a request for a stage used."""
+    return ModelUsed(
+        request.model,
+        text_in=request.tokens_in,
+        cached_text_in=request.cached_tokens_in,
+        text_out=request.tokens_out,
+        transcribed_ms=request.heard_ms,
+        spoken_ms=request.spoken_ms,
+    )

@@ -7,13 +7,15 @@ not use decode as Unknown, and fields that it does not read are ignored.
 
 import binascii
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Final
+from typing import Annotated, Final, Literal
 
 import msgspec
 
 from media.core.modelmessages import Author, Tool, TurnModel
 
 MAX_CALL_ID = 200
+#: No request takes, hears or says so long, or reads or writes so many tokens.
+MOST_MS, MOST_TOKENS = 86_400_000, 1 << 40
 
 
 class WireError(Exception):
@@ -116,6 +118,20 @@ class FunctionArgumentsDone(_Event, frozen=True, tag="response.function_call_arg
     name: str = ""  # some servers: only in the output item
 
 
+class StageUsed(_Event, frozen=True, tag="response.stage_used"):
+    """A request that `hum voice` sent for a stage; OpenAI's API has no such event."""
+
+    stage: Literal["ears", "mind", "mouth"]
+    model: Annotated[str, msgspec.Meta(max_length=200)]
+    took_ms: Annotated[int, msgspec.Meta(ge=0, le=MOST_MS)]
+    tokens_in: Annotated[int, msgspec.Meta(ge=0, le=MOST_TOKENS)] = 0
+    cached_tokens_in: Annotated[int, msgspec.Meta(ge=0, le=MOST_TOKENS)] = 0
+    tokens_out: Annotated[int, msgspec.Meta(ge=0, le=MOST_TOKENS)] = 0
+    heard_ms: Annotated[int, msgspec.Meta(ge=0, le=MOST_MS)] = 0
+    spoken_ms: Annotated[int, msgspec.Meta(ge=0, le=MOST_MS)] = 0
+    error: Annotated[str, msgspec.Meta(max_length=300)] = ""
+
+
 class ErrorBody(msgspec.Struct, frozen=True):
     event_id: str | None = None  # of the client event that caused it
     message: str | None = None
@@ -146,6 +162,7 @@ Known = (
     | InputTranscriptCompleted
     | InputTranscriptFailed
     | FunctionArgumentsDone
+    | StageUsed
     | Error
 )
 ServerEvent = Known | Unknown

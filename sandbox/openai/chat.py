@@ -10,6 +10,7 @@ from typing import Any
 from realtime.conversation import FunctionCalls
 from realtime.errors import Refusal, missing, wrong_type
 from realtime.ids import new_id
+from realtime.metering import text_tokens
 from realtime.mind import AnswerSituation
 from sandbox.openai import mind
 from sandbox.openai.script import ScriptPlayer, Turn
@@ -51,6 +52,13 @@ def chunk(body: Body, delta: Body, finish: str | None = None) -> Body:
     }
 
 
+def usage(body: Body, turn: Turn) -> Body:
+    """Return what an answer used, at four characters a token."""
+    read = text_tokens("".join(_text(message) for message in body["messages"]) + json.dumps(body.get("tools") or ""))
+    written = text_tokens((turn.say or "") + json.dumps(_calls(turn) or ""))
+    return {"prompt_tokens": read, "completion_tokens": written, "total_tokens": read + written}
+
+
 def finish_of(turn: Turn) -> str:
     return "tool_calls" if turn.call is not None or turn.more_calls else "stop"
 
@@ -61,7 +69,14 @@ def whole(body: Body, turn: Turn) -> Body:
     if calls := _calls(turn):
         message["tool_calls"] = calls
     choice = {"index": 0, "message": message, "finish_reason": finish_of(turn)}
-    return {"id": "chatcmpl-1", "object": "chat.completion", "created": 0, "model": body["model"], "choices": [choice]}
+    return {
+        "id": "chatcmpl-1",
+        "object": "chat.completion",
+        "created": 0,
+        "model": body["model"],
+        "choices": [choice],
+        "usage": usage(body, turn),
+    }
 
 
 def _calls(turn: Turn) -> list[Body]:

@@ -108,6 +108,7 @@ class ModelRest:
         turn = chat.answer(body, self._player())
         await asyncio.sleep(settings.first_word_ms / 1000)
         if not body.get("stream"):
+            self._charged.append((body["model"], chat.usage(body, turn)))
             return JSONResponse(chat.whole(body, turn))
 
         async def stream() -> AsyncIterator[str]:
@@ -117,6 +118,10 @@ class ModelRest:
                 yield _data(chat.chunk(body, delta))
                 await asyncio.sleep(settings.word_ms / 1000)
             yield _data(chat.chunk(body, {}, chat.finish_of(turn)))
+            used = chat.usage(body, turn)
+            self._charged.append((body["model"], used))
+            if (body.get("stream_options") or {}).get("include_usage"):
+                yield _data(chat.chunk(body, {}) | {"choices": [], "usage": used})
             yield "data: [DONE]\n\n"
 
         return StreamingResponse(stream(), media_type="text/event-stream")

@@ -114,6 +114,21 @@ async def test_a_call_is_heard_answered_interrupted_and_recorded_over_a_cascade(
     ]
     assert message["content"] == heard
     assert house.model.sessions == [], "nothing went to the provider of other models"
+    ears, mind, mouth = record["model_stages"]
+    assert [(each["stage"], each["model"], each["failures"]) for each in (ears, mind, mouth)] == [
+        ("ears", "ears", 0),
+        ("mind", "first", 0),
+        ("mouth", "mouth", 0),
+    ]
+    assert ears["average_ms"] >= 50 and mind["average_ms"] >= 100 and mouth["longest_ms"] >= 50
+    assert mind["requests"] <= len(stages.chats)
+    lines = {(each["meter"], each["item"]): each["quantity"] for each in record["usage"]["lines"]}
+    # What was broken off by the caller, nobody has counted.
+    charged = [used for model, used in stages.charged if model == "first"]
+    assert 0 < lines["text_tokens_in", "first"] <= sum(used["prompt_tokens"] for used in charged)
+    assert 0 < lines["text_tokens_out", "first"] <= sum(used["completion_tokens"] for used in charged)
+    assert 0 < lines["transcription_ms", "ears"] and 0 < lines["speech_ms", "mouth"]
+    assert not {item for _, item in lines if item.startswith("gpt-live") or item.startswith("gpt-realtime")}
 
 
 @pytest.mark.calls
@@ -137,6 +152,9 @@ async def test_a_mind_that_breaks_is_followed_by_the_next_within_the_sentence(
     record = await house.record()
     assert spoken(record, "agent")[1:] == ["Your order is packed, on Tuesday, at nine."]
     assert [each["model"] for each in stages.chats] == ["first", "second"]
+    minds = {each["model"]: each for each in record["model_stages"] if each["stage"] == "mind"}
+    assert minds["first"]["failures"] == 1 and minds["first"]["last_error"] == "its stream ended early"
+    assert minds["second"]["failures"] == 0 and minds["second"]["average_ms"] is not None
 
 
 @pytest.mark.calls

@@ -3,7 +3,7 @@
 from uuid import UUID
 
 from hum import ids
-from storage import flow_switches, interruptions, interventions, keypad, latencies, onsets, pauses
+from storage import flow_switches, interruptions, interventions, keypad, latencies, onsets, pauses, stages
 from storage.db import Tx
 from storage.flow_switches import SwitchRow
 from storage.interruptions import InterruptionRow
@@ -20,6 +20,7 @@ TABLES = (
     "call_flow_switches",
     "call_interventions",
     "call_recording_pauses",
+    "call_stages",
 )
 
 
@@ -31,6 +32,7 @@ async def add(tx: Tx, org: UUID, call: UUID) -> None:
     await onsets.add(tx, org, call, OnsetRow(1, 3, 0, 40, "voice", "echo"), 1)
     await flow_switches.add(tx, org, call, SwitchRow(1, 4, await new_flow(tx, org), 1, 4_000))
     await interventions.add(tx, org, call, InterventionRow(1, 5, ids.new(), "instruct", "Hurry.", "Ann", None, 5_000))
+    await stages.add(tx, org, call, "mind", "qwen3-8b", 400, None)
     await pauses.upsert(tx, org, call, PauseRow(1, 6, 6_000, None, "keys"))
 
 

@@ -25,7 +25,7 @@ from voice.mouth import HttpMouth
 from voice.senses import CascadeSenses
 from voice.session import CascadeRules, CascadeSession
 from voice.sessionsocket import EventLoopClock
-from voice.stages import Chain, StageFailed
+from voice.stages import Chain, StageFailed, StageUse
 
 LOUD, QUIET = encode(sound.sine(440, 20, 8_000)), b"\xff" * 160
 LONG = "We are open on Monday, Tuesday and Friday. The doctor sees you at nine. Do you want to come by then, or rather later?"
@@ -65,6 +65,9 @@ class Servers:
         for piece in self.chat.pop(0):
             if piece is None:
                 return
+            if isinstance(piece, dict) and "index" not in piece:
+                yield f"data: {json.dumps(piece)}\n\n".encode()
+                continue
             delta = {"content": piece} if isinstance(piece, str) else {"tool_calls": [piece]}
             yield f"data: {json.dumps({'choices': [{'delta': delta}]})}\n\n".encode()
             await asyncio.sleep(self.seconds / 10)
@@ -82,13 +85,14 @@ class Talk:
         ears = HttpEars(Chain("ears", [EarsStage(url=URL, model="ears")]), servers, 5.0)
         mouths = [MouthStage(url=URL, model=name, voice="v") for name in ("mouth", "spare mouth")]
         minds = [MindStage(url=URL, model=name) for name in ("mind", "spare mind")]
-        senses = CascadeSenses(ears, HttpMouth(Chain("mouth", mouths), servers))
+        self.used = list[StageUse]()
+        senses = CascadeSenses(ears, HttpMouth(Chain("mouth", mouths), servers), self.used.append)
         self.conversation, self.clock = RealtimeConversation(), EventLoopClock()
         stage = Stage(
             send=self.sent.append,
             conversation=self.conversation,
             truth=SessionRecord("sess_1", "cascade:clinic"),
-            mind=ChatMind(Chain("mind", minds), servers, lambda: None),
+            mind=ChatMind(Chain("mind", minds), servers, self.used.append),
             senses=senses,
             rules=CascadeRules.of(TurnRules()),
             clock=self.clock,
@@ -244,6 +248,43 @@ def test_a_mouth_that_fails_is_followed_by_the_next_and_asked_last_for_a_while()
         assert done["response"]["status"] == "completed"
         mouths = [model for path, model, _ in servers.asked if path == "/audio/speech"]
         assert (mouths.count("spare mouth"), mouths[-1]) == (2, "spare mouth")
+
+    run(call())
+
+
+def test_each_request_tells_what_it_took_and_used_and_how_it_failed() -> None:
+    async def call() -> None:
+        counted = {"prompt_tokens": 50, "completion_tokens": 7, "prompt_tokens_details": {"cached_tokens": 40}}
+        end = {"choices": [{"delta": {}, "finish_reason": "stop"}]}
+        servers = Servers(["We are open. ", end, {"choices": [], "usage": counted}])
+        servers.failing = {"mouth"}
+        talk = Talk(servers)
+        await talk.hear(LOUD, 400)
+        await talk.hear(QUIET, 700)
+        talk.tell("response.create")
+        done = await talk.until("response.done")
+        assert done["response"]["usage"] is None, "nothing is counted twice"
+        await asyncio.sleep(1)
+        ears, mind, failed, mouth = sorted(talk.used, key=lambda use: (use.stage, use.error == ""))
+        assert (ears.model, ears.took_ms, ears.error) == ("ears", 100, "") and 600 <= ears.heard_ms <= 700
+        assert (mind.tokens_in, mind.cached_tokens_in, mind.tokens_out) == (10, 40, 7) and mind.took_ms >= 100
+        assert (failed.stage, failed.model, failed.error) == ("mouth", "mouth", "it answered 500")
+        assert (mouth.model, mouth.spoken_ms) == ("spare mouth", talk.audio_ms())
+
+    run(call())
+
+
+def test_a_server_that_never_tells_its_usage_holds_no_call_up() -> None:
+    async def call() -> None:
+        book = {"index": 0, "function": {"name": "book", "arguments": "{}"}}
+        end = {"choices": [{"delta": {}, "finish_reason": "tool_calls"}]}
+        servers = Servers([book, end, *[{"choices": []}] * 3, *["more"] * 500], seconds=1.0)
+        talk = Talk(servers)
+        talk.tell("response.create")
+        began = asyncio.get_running_loop().time()
+        await talk.until("response.function_call_arguments.done")
+        assert asyncio.get_running_loop().time() - began < 1.5
+        assert talk.used[0].tokens_in == 0 and servers.running == 0
 
     run(call())
 
