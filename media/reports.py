@@ -73,8 +73,8 @@ class Reports:
             case ModelUsed():
                 return self._numbered(at, model_used=_used(event))
             case StageUsed(stage, took_ms, used, error):
-                asked = pb.StageUsed(stage=stage, took_ms=took_ms, used=_used(used), error=error)
-                return self._numbered(at, stage_used=asked)
+                request = pb.StageUsed(stage=stage, took_ms=took_ms, used=_used(used), error=error)
+                return self._numbered(at, stage_used=request)
             case ToolCalled():
                 return self._numbered(at, tool_started=self._tool_started(event, at))
             case ToolFinished():

@@ -191,8 +191,8 @@ async def _add_usage(tx: Tx, state: CallStateRow, stream: StreamState, report: r
     """Store what a model used, and what a request for a stage of the call's cascade took."""
     used = report.model_used
     if report.HasField("stage_used"):
-        asked, used = report.stage_used, report.stage_used.used
-        await stages.add(tx, state.org_id, state.id, asked.stage, used.model, asked.took_ms, asked.error or None)
+        request, used = report.stage_used, report.stage_used.used
+        await stages.add(tx, state.org_id, state.id, request.stage, used.model, request.took_ms, request.error or None)
     await usage.record_model_usage(tx, state, stream.number, used)
 
 

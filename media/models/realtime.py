@@ -112,7 +112,7 @@ class RealtimeWire(ModelWire):
         | rt.OutputItemAdded
         | rt.OutputItemDone
         | rt.FunctionArgumentsDone
-        | rt.StageUsed
+        | rt.StageRequest
         | rt.Error,
     ) -> ModelEvent:
         match event:
@@ -131,7 +131,7 @@ class RealtimeWire(ModelWire):
                 return ItemEnded(item.id)
             case rt.FunctionArgumentsDone():
                 return FunctionCalled(event.response_id, event.item_id, event.call_id, event.arguments, event.name)
-            case rt.StageUsed():
+            case rt.StageRequest():
                 return StageUsed(event.stage, event.took_ms, usage.of_stage(event), event.error)
             case rt.Error(error):
                 if error.event_id == rt.SESSION_UPDATE:

@@ -5,7 +5,7 @@ from typing import Annotated
 import msgspec
 
 from media.core.modelmessages import ModelUsed
-from media.models.realtimewire import MOST_TOKENS, StageUsed
+from media.models.realtimewire import MOST_TOKENS, StageRequest
 
 MOST_SECONDS = 1e6
 
@@ -99,7 +99,7 @@ def of_transcription(model: str, usage: msgspec.Raw) -> ModelUsed | None:
     return used if used.is_something else None
 
 
-def of_stage(request: StageUsed) -> ModelUsed:
+def of_stage(request: StageRequest) -> ModelUsed:
     """Return what a request for a stage used."""
     return ModelUsed(
         request.model,

@@ -118,7 +118,7 @@ class FunctionArgumentsDone(_Event, frozen=True, tag="response.function_call_arg
     name: str = ""  # some servers: only in the output item
 
 
-class StageUsed(_Event, frozen=True, tag="response.stage_used"):
+class StageRequest(_Event, frozen=True, tag="response.stage_used"):
     """A request that `hum voice` sent for a stage; OpenAI's API has no such event."""
 
     stage: Literal["ears", "mind", "mouth"]
@@ -162,7 +162,7 @@ Known = (
     | InputTranscriptCompleted
     | InputTranscriptFailed
     | FunctionArgumentsDone
-    | StageUsed
+    | StageRequest
     | Error
 )
 ServerEvent = Known | Unknown

@@ -283,6 +283,7 @@ def test_a_server_that_never_tells_its_usage_holds_no_call_up() -> None:
         talk.tell("response.create")
         began = asyncio.get_running_loop().time()
         await talk.until("response.function_call_arguments.done")
+        # In virtual time; the server goes on for 500 s, which the call is meant to run out on.
         assert asyncio.get_running_loop().time() - began < 1.5
         assert talk.used[0].tokens_in == 0 and servers.running == 0
 

@@ -183,6 +183,13 @@ const texts: Sections["call"] = {
   firstAnswer: "Primera palabra de la respuesta",
   ours: "Nuestra",
   models: "Del modelo",
+  stages: "Los modelos de la cascada",
+  stage: "Etapa",
+  stageRequests: "Peticiones",
+  stageAverage: "Media",
+  stageLongest: "La más larga",
+  stageNames: { ears: "Oye", mind: "Piensa", mouth: "Habla" },
+  stageFailures: (failures, error) => `${plural(failures, { one: "fallo", other: "fallos" })}, el último: ${error}`,
   usage: "Uso y coste",
   costsLater: "Los costes se conocen unos segundos después de la llamada.",
   meters: {

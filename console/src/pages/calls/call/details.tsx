@@ -27,6 +27,11 @@ export default function Details({ call }: { call: CallDetail }) {
         />
       </Part>
       <Part title={t.latency}>{call.latency && call.latency.turns.length > 0 ? <Latencies latency={call.latency} /> : <p className="text-dim">{t.noLatency}</p>}</Part>
+      {call.model_stages.length > 0 && (
+        <Part title={t.stages}>
+          <Stages stages={call.model_stages} />
+        </Part>
+      )}
       {call.usage && call.usage.lines.length > 0 && (
         <Part title={t.usage}>
           <Usage usage={call.usage} />
@@ -76,6 +81,40 @@ function Latencies({ latency }: { latency: Schemas["CallLatency"] }) {
               </tr>
             ),
         )}
+      </tbody>
+    </table>
+  );
+}
+
+/** What each server of a cascade took, and how those failed that the next one followed. */
+function Stages({ stages }: { stages: Schemas["ModelStage"][] }) {
+  const t = useTexts("call");
+  return (
+    <table className="w-full text-left">
+      <thead className="text-xs text-dim">
+        <tr>
+          <th scope="col" className="pb-1 font-medium">
+            {t.stage}
+          </th>
+          {[t.stageRequests, t.stageAverage, t.stageLongest].map((heading) => (
+            <th key={heading} scope="col" className="pb-1 text-right font-medium">
+              {heading}
+            </th>
+          ))}
+        </tr>
+      </thead>
+      <tbody>
+        {stages.map((each) => (
+          <tr key={`${each.stage} ${each.model}`} className="border-t border-line align-top">
+            <th scope="row" className="py-1 font-normal">
+              {t.stageNames[each.stage]} <span className="break-all text-dim">{each.model}</span>
+              {each.failures > 0 && <p className="text-xs text-bad">{t.stageFailures(each.failures, each.last_error ?? "")}</p>}
+            </th>
+            <td className="tabular py-1 text-right">{count(each.requests)}</td>
+            <td className="tabular py-1 text-right">{each.average_ms === null ? "–" : t.ms(each.average_ms)}</td>
+            <td className="tabular py-1 text-right">{each.longest_ms === null ? "–" : t.ms(each.longest_ms)}</td>
+          </tr>
+        ))}
       </tbody>
     </table>
   );
