@@ -42,7 +42,7 @@ CALLER, OTHER = "+13175550142", "+13175550199"
 #: What hangs on a call.
 TABLES = (
     "calls", "call_streams", "call_turns", "call_tags", "call_search", "call_notes", "call_events", "tool_runs",
-    *callfacts.TABLES, "voicemails", "reports_set_aside",
+    *callfacts.TABLES, "call_stages", "voicemails", "reports_set_aside",
 )  # fmt: skip
 
 

@@ -137,7 +137,8 @@ def as_protobuf_writes(message: Message) -> Any:
     4. 64-bit integers are numbers; json_format writes strings for JavaScript's sake;
     5. NaN and infinities are null; json_format writes "NaN", which is no number in anybody's schema;
     6. a `(hum.v1.raw_json)` string is the JSON that it holds, null when empty;
-    7. a mask has proto names; json_format writes lowerCamelCase.
+    7. a mask has proto names; json_format writes lowerCamelCase;
+    8. a `(hum.v1.as_input)` message is without the members that only HUM writes.
     """
     descriptor = cast("Descriptor", message.DESCRIPTOR)
     if (known := well_known(message)) is not None:
@@ -145,7 +146,12 @@ def as_protobuf_writes(message: Message) -> Any:
     written = json_format.MessageToDict(
         message, preserving_proto_field_name=True, always_print_fields_with_no_presence=True
     )
-    return {jsonnames.rest_name(each): member(message, each, written.get(each.name)) for each in descriptor.fields}
+    written = {jsonnames.rest_name(each): member(message, each, written.get(each.name)) for each in descriptor.fields}
+    for field in descriptor.fields:
+        if jsonnames.is_as_input(field) and (inner := written[jsonnames.rest_name(field)]) is not None:
+            for each in filter(jsonnames.is_read_only, present(field.message_type).fields):
+                inner.pop(jsonnames.rest_name(each))
+    return written
 
 
 def member(message: Any, field: FieldDescriptor, written: Any) -> Any:
@@ -275,7 +281,7 @@ def trim(descriptor: Descriptor, written: Any) -> Any:
     for field in descriptor.fields:
         name, inner = jsonnames.rest_name(field), jsonnames.message_type(field)
         if jsonnames.is_read_only(field):
-            written.pop(name)
+            written.pop(name, None)
         elif inner is None:
             continue
         elif jsonnames.is_map(field):

@@ -20,7 +20,6 @@ TABLES = (
     "call_flow_switches",
     "call_interventions",
     "call_recording_pauses",
-    "call_stages",
 )
 
 
