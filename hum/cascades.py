@@ -13,14 +13,14 @@
     [[cascades.clinic.mouth]]
     url = "http://10.0.0.5:8880/v1"
     model = "kokoro"
-    voice = "af_heart"
+    voice = { en = "af_heart", es = "ef_dora" }
 
 A second table of the same stage is its fallback.  A flow's model `cascade:clinic` names this one.
 """
 
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
 from urllib.parse import urlsplit
 
@@ -36,6 +36,8 @@ _PATH = re.compile(r"(?P<problem>.*) - at `\$(?P<path>.*)`", re.DOTALL)
 
 _Name = Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
 _Variable = Annotated[str, msgspec.Meta(pattern=r"^([A-Z][A-Z0-9_]{0,99})?$")]
+_Language = Annotated[str, msgspec.Meta(pattern=r"^[a-z]{2,3}$")]
+_Voices = Annotated[dict[_Language, _Name], msgspec.Meta(min_length=1, max_length=50)]
 _Ms = Annotated[int, msgspec.Meta(ge=100, le=10_000)]
 _Ears = Annotated[tuple["EarsStage", ...], msgspec.Meta(min_length=1, max_length=MOST_STAGES)]
 _Minds = Annotated[tuple["MindStage", ...], msgspec.Meta(min_length=1, max_length=MOST_STAGES)]
@@ -77,10 +79,19 @@ class MindStage(StageEndpoint, frozen=True, forbid_unknown_fields=True, kw_only=
 
 
 class MouthStage(StageEndpoint, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """A server with `/audio/speech`; `rate` is the rate in Hz of what it calls `pcm`."""
+    """A server with `/audio/speech`; `rate` is the rate in Hz of what it calls `pcm`.
 
-    voice: _Name
+    `voice` speaks all languages, or there is one for each language by its code of two letters, and it speaks no other.
+    """
+
+    voice: _Name | _Voices
     rate: Annotated[int, msgspec.Meta(ge=8_000, le=48_000)] = 24_000
+
+    def voice_for(self, language: str) -> str | None:
+        """Return its voice for a language such as `en`, or empty for any; None if it does not speak it."""
+        if isinstance(self.voice, str):
+            return self.voice
+        return self.voice.get(language) if language else next(iter(self.voice.values()))
 
 
 class Silence(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -110,6 +121,15 @@ class Cascade(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     def variables(self) -> frozenset[str]:
         """The variables that have its keys."""
         return frozenset(stage.key for stage in (*self.ears, *self.mind, *self.mouth) if stage.key)
+
+    def speaks(self, language: str) -> bool:
+        """Tell whether it has a voice for a language tag such as `es-MX`."""
+        return any(stage.voice_for(primary(language)) for stage in self.mouth)
+
+    @property
+    def languages(self) -> Sequence[str]:
+        """The languages that it has voices for, if there are others that it has none for."""
+        return sorted({each for stage in self.mouth if not isinstance(stage.voice, str) for each in stage.voice})
 
 
 Cascades = Mapping[str, Cascade]
@@ -145,6 +165,11 @@ def _cascade(name: str, table: object) -> Cascade:
 def models(cascades: Cascades) -> tuple[str, ...]:
     """Return what a flow's `model` may be to name each of them."""
     return tuple(f"{PREFIX}{name}" for name in cascades)
+
+
+def primary(language: str) -> str:
+    """Return the language of a tag: `es` of `es-MX`."""
+    return language.partition("-")[0].lower()
 
 
 def name_of(model: str) -> str | None:

@@ -87,6 +87,7 @@ async def build(
                             await server.drained.wait()
                 server.hang_up()
                 await runner.cleanup()
+                await server.close()
 
 
 async def run(settings: VoiceSettings, *, worker: bool = False) -> None:

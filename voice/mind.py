@@ -137,6 +137,7 @@ class _Completion:
             self._say(clauses.rest())
             if not clauses.is_loop:
                 await _read_usage(chat, payloads)
+        self._chain.worked(stage)
         used = chat.usage
         took_ms = round((first - began) * 1000)
         self._tell(StageUse("mind", stage.model, took_ms, used.new_in, used.cached_in, used.completion_tokens))

@@ -3,12 +3,12 @@
 import asyncio
 import hmac
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 
 from aiohttp import WSCloseCode, web
 
 from hum import cascades
-from hum.cascades import Cascade, Cascades, MindStage
+from hum.cascades import Cascades
 from hum.clock import now
 from hum.observe.logs import log
 from hum.settings import VoiceSettings
@@ -17,35 +17,19 @@ from realtime.errors import Refusal, rejection
 from realtime.ids import new_id
 from realtime.record import SessionRecord
 from realtime.stage import Stage
-from voice.ears import HttpEars
 from voice.metrics import REFUSED, SESSIONS
 from voice.mind import ChatMind
-from voice.mouth import HttpMouth
+from voice.ready import ReadyCascade
 from voice.senses import CascadeSenses
-from voice.session import CascadeRules, CascadeSession, VoiceDetector
+from voice.session import CascadeRules, CascadeSession
 from voice.sessionsocket import EventLoopClock, SessionSocket
-from voice.stages import Chain, StageRequests, StageUse
+from voice.stages import StageRequests, StageUse
+from voice.voicing import VoiceDetector
 
 LOG = log(__name__)
 #: A larger event of media counts as a fault.
 MOST_EVENT_BYTES = 4 << 20
 HEARTBEAT_SECONDS = 20.0
-
-
-@dataclass(frozen=True, slots=True)
-class ReadyCascade:
-    """A cascade with its servers, shared by a process's calls."""
-
-    cascade: Cascade
-    ears: HttpEars
-    minds: Chain[MindStage]
-    mouth: HttpMouth
-
-    @classmethod
-    def of(cls, cascade: Cascade, requests: StageRequests, settings: VoiceSettings) -> "ReadyCascade":
-        ears = HttpEars(Chain("ears", cascade.ears), requests, settings.voice_hearing_seconds)
-        mouth = HttpMouth(Chain("mouth", cascade.mouth), requests)
-        return cls(cascade, ears, Chain("mind", cascade.mind), mouth)
 
 
 class VoiceServer:
@@ -56,7 +40,7 @@ class VoiceServer:
     ) -> None:
         self._settings, self._requests = settings, requests
         self._ready: Mapping[str, ReadyCascade] = {
-            name: ReadyCascade.of(cascade, requests, settings) for name, cascade in file.items()
+            name: ReadyCascade(cascade, requests, settings) for name, cascade in file.items()
         }
         self._keys = [b"Bearer " + key for key in node_keys]
         self._sockets: set[SessionSocket] = set()
@@ -75,6 +59,11 @@ class VoiceServer:
         self.is_draining = True
         if not self._sockets:
             self.drained.set()
+
+    async def close(self) -> None:
+        """Stop what goes on beside the sessions."""
+        for ready in self._ready.values():
+            await ready.close()
 
     def hang_up(self) -> None:
         """End all sessions: their calls go on in another process."""
@@ -114,6 +103,9 @@ class VoiceServer:
                 param="model",
                 status=404,
             )
+        if ready.fault:
+            REFUSED.labels("fault").inc()
+            return Refusal(f"{model} takes no calls: {ready.fault}.", code="cascade_fault", param="model", status=422)
         if self.is_draining or len(self._sockets) >= self._settings.voice_sessions:
             REFUSED.labels("full").inc()
             return rejection(503)
@@ -125,6 +117,10 @@ class VoiceServer:
         def tell(use: StageUse) -> None:
             # Of type `response.`: media hears that an answer is still being made.
             socket.send({"type": "response.stage_used", **asdict(use)})
+            # Media opens the session anew, is refused, and ends the call as its flow says.
+            if use.error and ready.fault:
+                ready.recover()
+                socket.hang_up(WSCloseCode.INTERNAL_ERROR, b"a stage fails for good")
 
         senses = CascadeSenses(ready.ears, ready.mouth, tell)
         mind = ChatMind(ready.minds, self._requests, tell)

@@ -11,8 +11,6 @@ from functools import partial
 from itertools import pairwise
 from typing import Any, Protocol
 
-import webrtcvad
-
 from hum.cascades import TurnRules
 from realtime.answer import ModelAnswer, Steps
 from realtime.audio import Samples
@@ -58,19 +56,6 @@ class TurnJudge(Protocol):
 
     def judge(self, codec: Codec, audio: bytes, then: Callable[[bool], None]) -> None:
         """Call `then` once, soon, with whether the turn is over."""
-
-
-class VoiceDetector:
-    """webrtcvad on frames of 20 ms: what is loud and no voice begins no turn."""
-
-    def __init__(self) -> None:
-        self._vad = webrtcvad.Vad(2)
-
-    def __call__(self, frame: Samples, rate_hz: int) -> bool:
-        # The library takes 8, 16, 32 and 48 kHz; at 24 kHz every third sample is enough for it.
-        if rate_hz == 24_000:
-            frame, rate_hz = frame[::3], 8_000
-        return bool(self._vad.is_speech(frame.astype("<i2").tobytes(), rate_hz))
 
 
 class CascadeAnswer(ModelAnswer):

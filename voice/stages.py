@@ -18,6 +18,8 @@ AVOIDED_SECONDS = 15.0
 MOST_ERROR_CHARS = 200
 #: Statuses after which the same request may succeed a moment later.
 PASSING = frozenset({408, 425, 429, 500, 502, 503, 504})
+#: Statuses that say that every request will be refused until somebody corrects the key, the account, the URL or the model's name.
+LASTING = frozenset({401, 402, 403, 404, 405})
 
 StageT = TypeVar("StageT", bound=StageEndpoint)
 
@@ -42,11 +44,19 @@ TellUse = Callable[[StageUse], None]
 
 
 class StageFailed(Exception):  # noqa: N818 - it says what happened
-    """A server of a stage did not do its part; the message says why, without a secret.  `is_passing`: a retry may help."""
+    """A server of a stage did not do its part; the message says why, without a secret.
 
-    def __init__(self, reason: str, *, is_passing: bool = False) -> None:
+    `is_passing`: a retry may help.  `is_lasting`: no other request will fare better.
+    """
+
+    def __init__(self, reason: str, *, is_passing: bool = False, is_lasting: bool = False) -> None:
         super().__init__(reason)
-        self.is_passing = is_passing
+        self.is_passing, self.is_lasting = is_passing, is_lasting
+
+    @property
+    def manner(self) -> str:
+        """How it failed, without what the server says, which may name the key."""
+        return str(self).partition(":")[0]
 
 
 class StageRequests(Protocol):
@@ -98,12 +108,16 @@ async def _require_success(answer: aiohttp.ClientResponse) -> None:
         return _require_no_page(kind)
     content = await answer.content.read(4 * MOST_ERROR_CHARS)
     sentence = " ".join(content.decode(errors="replace").split())[:MOST_ERROR_CHARS]
-    raise StageFailed(f"it answered {answer.status}: {sentence}", is_passing=answer.status in PASSING)
+    raise StageFailed(
+        f"it answered {answer.status}: {sentence}",
+        is_passing=answer.status in PASSING,
+        is_lasting=answer.status in LASTING,
+    )
 
 
 def _require_no_page(content_type: str) -> None:
     if content_type.startswith("text/html"):
-        raise StageFailed("it answered with a web page; is the URL that of the API?")
+        raise StageFailed("it answered with a web page; is the URL that of the API?", is_lasting=True)
 
 
 async def whole(payloads: AsyncIterator[bytes]) -> bytes:
@@ -113,12 +127,22 @@ async def whole(payloads: AsyncIterator[bytes]) -> bytes:
 
 @dataclass(slots=True)
 class Chain(Generic[StageT]):
-    """The servers of one stage, in their order; those that failed a moment ago are last.  Shared by the calls of a process."""
+    """The servers of one stage, in their order; those that failed a moment ago are last.  Shared by the calls of a process.
+
+    `is_logged`: failures are logged and counted.
+    """
 
     kind: str
     stages: Sequence[StageT]
     now: Callable[[], float] = field(default=lambda: asyncio.get_running_loop().time())
+    is_logged: bool = True
     _avoided: dict[int, float] = field(default_factory=dict)
+    _lasting: dict[int, str] = field(default_factory=dict)
+
+    @property
+    def fault(self) -> str:
+        """How the last server fails for good, if all of them do; else empty."""
+        return list(self._lasting.values())[-1] if len(self._lasting) == len(self.stages) else ""
 
     def order(self) -> list[StageT]:
         """Return the servers in the order in which they are asked."""
@@ -126,11 +150,23 @@ class Chain(Generic[StageT]):
         places = sorted(range(len(self.stages)), key=lambda at: (self._avoided.get(at, 0.0) > now, at))
         return [self.stages[at] for at in places]
 
+    def worked(self, stage: StageT) -> None:
+        """Record that a server did its part."""
+        self._lasting.pop(self._place(stage), None)
+
     def failed(self, stage: StageT, error: StageFailed, took_seconds: float, tell: TellUse) -> None:
         """Record that a server failed."""
-        at = next(at for at, each in enumerate(self.stages) if each is stage)
+        at = self._place(stage)
         self._avoided[at] = self.now() + AVOIDED_SECONDS
-        STAGE_FAILURES.labels(self.kind).inc()
-        LOG.warning("a stage of a cascade failed", stage=self.kind, number=at + 1, model=stage.model, error=str(error))
-        # What the server says may name the key: only how it failed is told.
-        tell(StageUse(self.kind, stage.model, round(took_seconds * 1000), error=str(error).partition(":")[0]))
+        self._lasting.pop(at, None)
+        if error.is_lasting:
+            self._lasting[at] = error.manner
+        if self.is_logged:
+            STAGE_FAILURES.labels(self.kind).inc()
+            LOG.warning(
+                "a stage of a cascade failed", stage=self.kind, number=at + 1, model=stage.model, error=str(error)
+            )
+        tell(StageUse(self.kind, stage.model, round(took_seconds * 1000), error=error.manner))
+
+    def _place(self, stage: StageT) -> int:
+        return next(at for at, each in enumerate(self.stages) if each is stage)

@@ -220,7 +220,7 @@ class Doctor:
         return rules.model(self._config, answers)
 
     async def _cascades(self) -> list[Finding]:
-        return await cascades.check(self._web, self._config)
+        return await cascades.check(self._web.http, self._config)
 
     async def _billing(self) -> list[Finding]:
         return billing.judge(self._config, await probes.stripe(self._web, self._config))

@@ -1,11 +1,12 @@
 """The voices, models and countries that a flow may name: settings, since each model endpoint has its own."""
 
 import json
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from hum import cascadefile, cascades
+from hum.cascades import Cascades
 from hum.contract.errors import FieldError
 from hum.observe.logs import log
 from hum.settings import CallsSettings
@@ -20,6 +21,8 @@ class Choices:
 
     `live_models`: those that decide by themselves when they speak.
 
+    `cascades`: those that models name; of which each may speak some languages alone.
+
     `countries`: those that calls may be transferred to besides the called number's own.
     """
 
@@ -27,12 +30,13 @@ class Choices:
     models: tuple[str, ...]
     live_models: tuple[str, ...] = ()
     countries: frozenset[str] = frozenset()
+    cascades: Cascades = field(default_factory=dict)
 
     @classmethod
     def of(cls, settings: CallsSettings) -> "Choices":
-        live, chains = settings.live_model_names, cascades.models(cascadefile.require(settings.cascades_file))
-        models = (*settings.realtime_model_names, *live, *chains)
-        return cls(settings.voice_names, models, live, settings.countries)
+        live, chains = settings.live_model_names, cascadefile.require(settings.cascades_file)
+        models = (*settings.realtime_model_names, *live, *cascades.models(chains))
+        return cls(settings.voice_names, models, live, settings.countries, chains)
 
     def problems(self, flow: pb.Flow, before: pb.Flow) -> Iterator[FieldError]:
         """Yield errors in the voice and the model, if they changed."""
@@ -40,10 +44,18 @@ class Choices:
             yield FieldError("flow.voice", _must_be(self.voices))
         if flow.model != before.model and flow.model and flow.model not in self.models:
             yield FieldError("flow.model", _must_be(self.models))
+        if (flow.model, flow.language) != (before.model, before.language):
+            yield from self._voiceless(flow)
         if flow.model in self.live_models and _forbids_interruption(flow.turn_config_json):
             yield FieldError(
                 "flow.turn_config_json", f"{flow.model} can always be interrupted: it decides that by itself"
             )
+
+    def _voiceless(self, flow: pb.Flow) -> Iterator[FieldError]:
+        cascade = self.cascades.get(cascades.name_of(flow.model) or "")
+        if cascade is not None and not cascade.speaks(flow.language):
+            reason = f"{flow.model} has no voice for it; {_must_be(cascade.languages)}"
+            yield FieldError("flow.language", reason)
 
     def voice(self, definition: Mapping[str, Any]) -> str:
         """Return the voice of a stored flow."""
@@ -75,5 +87,5 @@ def _forbids_interruption(turn_config_json: str) -> bool:
     return isinstance(config, dict) and config.get("interruptible") is False
 
 
-def _must_be(choices: tuple[str, ...]) -> str:
+def _must_be(choices: Sequence[str]) -> str:
     return f"must be one of {', '.join(dict.fromkeys(choices))}"
