@@ -32,7 +32,7 @@ from hum.network import base_url
 PREFIX = "cascade:"
 MOST_CASCADES, MOST_STAGES = 50, 5
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,39}")
-_PATH = re.compile(r"(?P<problem>.*) - at `\$(?P<path>.*)`", re.DOTALL)
+_PATH = re.compile(r"(?P<problem>.*) - at (?:`key` in )?`\$(?P<path>.*)`", re.DOTALL)
 
 _Name = Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
 _Variable = Annotated[str, msgspec.Meta(pattern=r"^([A-Z][A-Z0-9_]{0,99})?$")]

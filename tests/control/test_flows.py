@@ -12,6 +12,7 @@ from grpc import aio
 from grpc_status import rpc_status
 
 from control.flows.choices import Choices
+from hum.cascades import parse
 from hum.v1 import flows_pb2 as pb
 from hum.v1 import flows_pb2_grpc, numbers_pb2, numbers_pb2_grpc
 from tests.control.conftest import Plane
@@ -128,6 +129,38 @@ def test_a_model_that_is_always_interruptible_can_not_be_kept_from_it(model: str
     choices = Choices(voices=("marin",), models=("m1", "live"), live_models=("live",))
     flow = pb.Flow(model=model, turn_config_json='{"interruptible": false}')
     assert [problem.field for problem in choices.problems(flow, pb.Flow())] == refused
+
+
+CASCADES = """
+[[cascades.clinic.ears]]
+url = "http://127.0.0.1:9/v1"
+model = "ears"
+[[cascades.clinic.mind]]
+url = "http://127.0.0.1:9/v1"
+model = "mind"
+[[cascades.clinic.mouth]]
+url = "http://127.0.0.1:9/v1"
+model = "mouth"
+voice = { en = "heart", es = "dora" }
+"""
+
+
+@pytest.mark.parametrize(
+    ("model", "language", "reasons"),
+    [
+        ("cascade:clinic", "es-MX", []),
+        ("cascade:clinic", "", []),
+        ("m1", "fr", []),
+        ("cascade:clinic", "fr", ["cascade:clinic has no voice for it; must be one of en, es"]),
+    ],
+)
+def test_a_cascade_is_refused_for_a_language_that_it_has_no_voice_for(
+    model: str, language: str, reasons: list[str]
+) -> None:
+    choices = Choices(("marin",), ("m1", "cascade:clinic"), cascades=parse(CASCADES))
+    flow = pb.Flow(model=model, language=language)
+    assert [problem.reason for problem in choices.problems(flow, pb.Flow())] == reasons
+    assert not list(choices.problems(flow, flow)), "what was saved before the file changed can be edited"
 
 
 async def test_a_page_ends_where_the_next_begins(plane: Plane) -> None:

@@ -54,6 +54,9 @@ def test_a_file_is_read_with_its_fallbacks_in_order() -> None:
         ('voice = "heart"', "", "cascades.clinic.mouth[0]: Object missing required field `voice`"),
         ('voice = "heart"', 'voice = "heart"\nspeed = 2', "cascades.clinic.mouth[0]: Object contains unknown field"),
         ('voice = "heart"', 'voice = "heart"\nrate = 1', "cascades.clinic.mouth[0].rate: Expected `int` >= 8000"),
+        ('voice = "heart"', "voice = {}", "cascades.clinic.mouth[0].voice: Expected `object` of length >= 1"),
+        ('voice = "heart"', 'voice = { english = "heart" }', "cascades.clinic.mouth[0].voice"),
+        ('voice = "heart"', 'voice = { en = "" }', "cascades.clinic.mouth[0].voice"),
         (
             "https://ears.example",
             "ftp://ears.example",
@@ -104,3 +107,16 @@ def test_no_file_has_no_cascades_and_a_bad_one_is_refused(tmp_path: Path) -> Non
 def test_models_that_name_a_cascade_are_told_from_others() -> None:
     assert cascades.name_of("cascade:clinic") == "clinic"
     assert cascades.name_of("gpt-realtime") is None
+
+
+def test_a_mouth_speaks_the_languages_that_it_has_voices_for() -> None:
+    voices = 'voice = { en = "heart", es = "dora" }'
+    spare = '[[cascades.clinic.mouth]]\nurl = "http://x/v1"\nmodel = "spare"\nvoice = { de = "anna" }\n'
+    clinic = cascades.parse(CLINIC.replace('voice = "heart"', voices) + spare)["clinic"]
+    first, second = clinic.mouth
+    assert (first.voice_for("es"), first.voice_for("de"), second.voice_for("de")) == ("dora", None, "anna")
+    assert first.voice_for("") == "heart", "of a call without a language, the first"
+    assert clinic.speaks("es-MX") and clinic.speaks("de") and clinic.speaks("EN-us") and not clinic.speaks("fr")
+    assert clinic.languages == ["de", "en", "es"]
+    any_voice = cascades.parse(CLINIC)["clinic"]
+    assert any_voice.speaks("fr") and any_voice.languages == []
