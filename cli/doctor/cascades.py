@@ -37,6 +37,9 @@ async def check(http: aiohttp.ClientSession, config: UpSettings) -> list[Finding
         return [Finding("cascades", f"{config.cascades_file}: {error}", "correct the file of HUM_CASCADES")]
     variables = sorted(set(chain.from_iterable(cascade.variables for cascade in file.values())))
     keys = {variable: secret(variable, config.secrets_dir) for variable in variables}
+    if "OPENAI_API_KEY" in keys:
+        # `hum up` gives its stand-in's key to the planes, and this one finds it with the stand-in's address.
+        keys["OPENAI_API_KEY"] = config.openai_api_key
     requests = StageClient(http, keys, VoiceSettings(home=config.home))
     answers = await asyncio.gather(*(_try(name, cascade, requests) for name, cascade in file.items()))
     return judge(file, keys, list(chain.from_iterable(answers)))

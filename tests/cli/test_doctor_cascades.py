@@ -49,6 +49,20 @@ async def test_keys_and_servers_of_cascades_are_looked_at(
     assert len(findings) == (4 if key else 1)
 
 
+async def test_the_key_of_the_stand_in_for_the_model_is_known(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
+    stages = (
+        f'[[cascades.practice.{stage}]]\nurl = "{{url}}"\nmodel = "{stage}"\nkey = "OPENAI_API_KEY"\nvoice = "alloy"\n'
+        for stage in ("ears", "mind", "mouth")
+    )
+    text = "".join(stages).replace('voice = "alloy"\n', "", 2)
+    async with Model.serve(api_key="sk-stand-in") as model, aiohttp.ClientSession() as http:
+        (tmp_path / "c.toml").write_text(text.replace("{url}", model.url))
+        config = UpSettings(home=tmp_path, cascades_file=tmp_path / "c.toml", openai_api_key="sk-stand-in")
+        findings = await cascades.check(http, config)
+    assert [finding.fix for finding in findings] == [""] * 3, findings
+
+
 async def test_a_file_that_cant_be_used_is_told(tmp_path: Path) -> None:
     config = UpSettings(home=tmp_path, cascades_file=tmp_path / "none.toml")
     async with aiohttp.ClientSession() as http:

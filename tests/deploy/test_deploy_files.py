@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
-from hum import settings
+from hum import cascadefile, settings
 from storage.migrate import ROLES
 
 ROOT = Path(__file__).parents[2]
@@ -66,6 +66,25 @@ def test_kubernetes_is_valid(version: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.nodes
+@pytest.mark.parametrize("version", [OLDEST_KUBERNETES, NEWEST_KUBERNETES])
+def test_kubernetes_with_cascades_is_valid(version: str, tmp_path: Path) -> None:
+    folder = tmp_path / "kubernetes"
+    shutil.copytree(KUBERNETES, folder)
+    with (folder / "kustomization.yaml").open("a") as file:
+        file.write("components: [cascades]\n")
+    built = tmp_path / "built.yaml"
+    built.write_text(run("kustomize", "build", folder))
+    run("kubernetes-validate", "--strict", "--kubernetes-version", version, built)
+    resources = list(yaml.safe_load_all(built.read_text()))
+    (media,) = (each["spec"]["template"]["spec"] for each in resources if each["kind"] == "StatefulSet")
+    assert [each["name"] for each in media["containers"]] == ["media", "voice"]
+    names = {each["name"] for each in media["volumes"]} | {"home"}
+    assert all({mount["name"] for mount in each["volumeMounts"]} <= names for each in media["containers"])
+    knows = [each for each in resources if "/etc/hum/cascades" in str(each.get("spec"))]
+    assert {each["metadata"]["name"] for each in knows} == {"control", "worker", "media"}
+
+
+@pytest.mark.nodes
 @pytest.mark.parametrize("proxy", ["proxies/haproxy.cfg", "compose/haproxy.cfg"])
 def test_haproxy_accepts_its_files(proxy: str, tmp_path: Path) -> None:
     subject = ("-subj", "/CN=localhost", "-days", "2", "-nodes", "-newkey", "rsa:2048")
@@ -113,6 +132,18 @@ def test_who_has_which_secret() -> None:
         assert not {"HUM_DATABASE_URL", "HUM_SECRET_KEYS"} & set(services[plane]["secrets"])
         (volume,) = (each for each in pods()[plane]["volumes"] if each["name"] == "secrets")
         assert "control" not in {each["secret"]["name"] for each in volume["projected"]["sources"]}
+
+
+@pytest.mark.parametrize("folder", [DEPLOY / "compose/cascades", KUBERNETES / "cascades"], ids=lambda folder: folder.parent.name)
+def test_the_cascades_are_a_file_that_can_be_used(folder: Path) -> None:
+    (cascade,) = cascadefile.read(folder / "cascades.toml").values()
+    assert cascade.variables == {"STAGES_KEY"}
+
+
+def test_nobody_but_voice_has_the_stages_key() -> None:
+    services = yaml.safe_load(COMPOSE.read_text())["services"]
+    assert [name for name, each in services.items() if "STAGES_KEY" in each.get("secrets", ())] == ["voice"]
+    assert not {"HUM_DATABASE_URL", "HUM_SECRET_KEYS"} & set(services["voice"]["secrets"])
 
 
 def test_the_databases_roles_are_those_that_hum_prints() -> None:
@@ -175,4 +206,4 @@ def test_no_unit_is_ever_given_up(unit: Path) -> None:
 
 
 def test_each_plane_has_a_unit_of_its_own() -> None:
-    assert {f"hum-{plane}@" for plane in PLANES} <= {unit.stem for unit in (DEPLOY / "systemd").glob("*.service")}
+    assert {f"hum-{plane}@" for plane in PLANES | {"voice", "browser"}} <= {unit.stem for unit in (DEPLOY / "systemd").glob("*.service")}

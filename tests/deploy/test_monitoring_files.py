@@ -16,11 +16,12 @@ from prometheus_client import REGISTRY
 import control.app
 import gateway.app
 import media.app
+import voice.app
 
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "deploy/monitoring"
 RUNBOOK = (ROOT / "docs/runbook.md").read_text()
-PLANES = (control.app, gateway.app, media.app)  # whose imports register all metrics
+PLANES = (control.app, gateway.app, media.app, voice.app)  # whose imports register all metrics
 HISTOGRAMS = ("_bucket", "_count", "_sum")
 #: What Prometheus itself adds to every series.
 SCRAPED = frozenset({"instance", "job", "le"})

@@ -101,6 +101,12 @@ def test_hardening(unit: Path) -> None:
     exposure = re.search(r"Overall exposure level for \S+: ([\d.]+)", page)
     assert exposure is not None and float(exposure[1]) < 2.0, page[-200:]
 
+#: A cascade of which every part is the stand-in's.
+CASCADES = "".join(
+    f'[[cascades.clinic.{stage}]]\nurl = "URL"\nmodel = "{stage}"\nkey = "OPENAI_API_KEY"\n'
+    for stage in ("ears", "mind", "mouth")
+) + 'voice = "alloy"\n'
+
 
 class Manager:
     """A shell beside a user's systemd, in namespaces of their own."""
@@ -181,7 +187,7 @@ class House:
 
 @pytest.fixture
 async def house(manager: Manager, database_url: str, open_home: Path) -> AsyncIterator[House]:
-    ports = {plane: free_port("127.0.0.1") for plane in ("control", "gateway", "media")}
+    ports = {plane: free_port("127.0.0.1") for plane in ("control", "gateway", "media", "voice")}
     async with AsyncExitStack() as stack:
         enter = stack.enter_async_context
         model = await enter(Model.serve(api_key=KEY, settings=FAST))
@@ -201,14 +207,17 @@ async def house(manager: Manager, database_url: str, open_home: Path) -> AsyncIt
                 "TWILIO_API_BASE_URL": carrier.url,
                 "OPENAI_API_KEY": KEY,
                 "OPENAI_BASE_URL": model.url,
+                "HUM_CASCADES": str(open_home / "cascades.toml"),
+                "HUM_VOICE_URL": f"http://127.0.0.1:{ports['voice']}",
                 "PYTHONPATH": str(ROOT),
                 "PATH": environment()["PATH"],
             }
         )
+        (open_home / "cascades.toml").write_text(CASCADES.replace("URL", model.url))
         (open_home / "hum.env").write_text("".join(f"{name}={value}\n" for name, value in settings.items()))
         changes = {HUM: f"{sys.executable} -m cli"}
         changes |= {
-            f"127.0.0.1:{port}": f"127.0.0.1:{ports[plane]}" for plane, port in (("gateway", 8080), ("media", 8081))
+            f"127.0.0.1:{port}": f"127.0.0.1:{ports[plane]}" for plane, port in (("gateway", 8080), ("media", 8081), ("voice", 8082))
         }
         units = open_home / "systemd/user"
         installed(units, changes)
@@ -217,9 +226,9 @@ async def house(manager: Manager, database_url: str, open_home: Path) -> AsyncIt
             override.parent.mkdir()
             override.write_text(NOT_A_USERS.format(home=open_home))
         await manager.run("systemctl --user daemon-reload")
-        await manager.run("systemctl --user start hum-gateway.socket hum-media.socket")
+        await manager.run("systemctl --user start hum-gateway.socket hum-media.socket hum-voice.socket")
         await manager.run("systemctl --user start hum-control@a")
-        await manager.run("systemctl --user start hum-gateway@a hum-media@a hum-worker@a")
+        await manager.run("systemctl --user start hum-gateway@a hum-media@a hum-voice@a hum-worker@a")
         db = await Db.open(database_url, size=2)
         org = await identity.create_organization(db, "Clinic", "o@clinic.example")
         _, secret = await identity.issue_key(db, org, "k", "admin", [])
@@ -235,7 +244,7 @@ async def house(manager: Manager, database_url: str, open_home: Path) -> AsyncIt
 @pytest.mark.timeout(400)
 async def test_planes_are_replaced_while_a_caller_talks(house: House, manager: Manager) -> None:
     first = await house.talks(1)
-    for plane in ("control", "worker", "gateway", "media"):
+    for plane in ("control", "worker", "gateway", "media", "voice"):
         await manager.replace(plane, "a", "b")
     second = await house.talks(2)
     assert not first.is_over
