@@ -54,7 +54,8 @@ class Choices:
     def _voiceless(self, flow: pb.Flow) -> Iterator[FieldError]:
         cascade = self.cascades.get(cascades.name_of(flow.model) or "")
         if cascade is not None and not cascade.speaks(flow.language):
-            reason = f"{flow.model} has no voice for it; {_must_be(cascade.languages)}"
+            choices = ", ".join(cascade.languages)
+            reason = f"{flow.model} has no voice for it; must be one of {choices}"
             yield FieldError("flow.language", reason)
 
     def voice(self, definition: Mapping[str, Any]) -> str:

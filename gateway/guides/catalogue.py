@@ -62,6 +62,7 @@ GROUPS: Final = (
     GuideGroup(
         "Running the platform",
         {
+            "models": "Which models agents speak with: OpenAI's, or your own speech recognition, language model and speech synthesis.",
             "going-live": "From a number that you bought to the first real call.",
             "install": "A server, its accounts, and a proxy in front.",
             "deploy": "One machine or several, sizes, upgrades and releases.",

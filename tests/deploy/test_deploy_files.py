@@ -76,12 +76,16 @@ def test_kubernetes_with_cascades_is_valid(version: str, tmp_path: Path) -> None
     built.write_text(run("kustomize", "build", folder))
     run("kubernetes-validate", "--strict", "--kubernetes-version", version, built)
     resources = list(yaml.safe_load_all(built.read_text()))
-    (media,) = (each["spec"]["template"]["spec"] for each in resources if each["kind"] == "StatefulSet")
+    found = {(each["kind"], each["metadata"]["name"]): each["spec"] for each in resources if "spec" in each}
+    media = found["StatefulSet", "media"]["template"]["spec"]
     assert [each["name"] for each in media["containers"]] == ["media", "voice"]
     names = {each["name"] for each in media["volumes"]} | {"home"}
     assert all({mount["name"] for mount in each["volumeMounts"]} <= names for each in media["containers"])
-    knows = [each for each in resources if "/etc/hum/cascades" in str(each.get("spec"))]
-    assert {each["metadata"]["name"] for each in knows} == {"control", "worker", "media"}
+    assert {name for (_, name), spec in found.items() if "/etc/hum/cascades" in str(spec)} == {
+        "control",
+        "worker",
+        "media",
+    }
 
 
 @pytest.mark.nodes
@@ -134,7 +138,9 @@ def test_who_has_which_secret() -> None:
         assert "control" not in {each["secret"]["name"] for each in volume["projected"]["sources"]}
 
 
-@pytest.mark.parametrize("folder", [DEPLOY / "compose/cascades", KUBERNETES / "cascades"], ids=lambda folder: folder.parent.name)
+@pytest.mark.parametrize(
+    "folder", [DEPLOY / "compose/cascades", KUBERNETES / "cascades"], ids=lambda folder: folder.parent.name
+)
 def test_the_cascades_are_a_file_that_can_be_used(folder: Path) -> None:
     (cascade,) = cascadefile.read(folder / "cascades.toml").values()
     assert cascade.variables == {"STAGES_KEY"}
@@ -206,4 +212,6 @@ def test_no_unit_is_ever_given_up(unit: Path) -> None:
 
 
 def test_each_plane_has_a_unit_of_its_own() -> None:
-    assert {f"hum-{plane}@" for plane in PLANES | {"voice", "browser"}} <= {unit.stem for unit in (DEPLOY / "systemd").glob("*.service")}
+    assert {f"hum-{plane}@" for plane in PLANES | {"voice", "browser"}} <= {
+        unit.stem for unit in (DEPLOY / "systemd").glob("*.service")
+    }

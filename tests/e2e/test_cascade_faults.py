@@ -36,7 +36,9 @@ class VoiceOfTest:
 
     def settings(self, **more: Any) -> VoiceSettings:
         listen = f"127.0.0.1:{self.port}"
-        return VoiceSettings(home=self.home, cascades_file=self.file, voice_listen=listen, **{"drain_seconds": 0} | more)
+        return VoiceSettings(
+            home=self.home, cascades_file=self.file, voice_listen=listen, **{"drain_seconds": 0} | more
+        )
 
     def environment(self) -> dict[str, str]:
         return variables(

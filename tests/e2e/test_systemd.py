@@ -101,11 +101,15 @@ def test_hardening(unit: Path) -> None:
     exposure = re.search(r"Overall exposure level for \S+: ([\d.]+)", page)
     assert exposure is not None and float(exposure[1]) < 2.0, page[-200:]
 
+
 #: A cascade of which every part is the stand-in's.
-CASCADES = "".join(
-    f'[[cascades.clinic.{stage}]]\nurl = "URL"\nmodel = "{stage}"\nkey = "OPENAI_API_KEY"\n'
-    for stage in ("ears", "mind", "mouth")
-) + 'voice = "alloy"\n'
+CASCADES = (
+    "".join(
+        f'[[cascades.clinic.{stage}]]\nurl = "URL"\nmodel = "{stage}"\nkey = "OPENAI_API_KEY"\n'
+        for stage in ("ears", "mind", "mouth")
+    )
+    + 'voice = "alloy"\n'
+)
 
 
 class Manager:
@@ -217,7 +221,8 @@ async def house(manager: Manager, database_url: str, open_home: Path) -> AsyncIt
         (open_home / "hum.env").write_text("".join(f"{name}={value}\n" for name, value in settings.items()))
         changes = {HUM: f"{sys.executable} -m cli"}
         changes |= {
-            f"127.0.0.1:{port}": f"127.0.0.1:{ports[plane]}" for plane, port in (("gateway", 8080), ("media", 8081), ("voice", 8082))
+            f"127.0.0.1:{port}": f"127.0.0.1:{ports[plane]}"
+            for plane, port in (("gateway", 8080), ("media", 8081), ("voice", 8082))
         }
         units = open_home / "systemd/user"
         installed(units, changes)

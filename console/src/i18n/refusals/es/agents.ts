@@ -26,6 +26,7 @@ const sentences: Refusals["sentences"] = [
   ["are an agent's", "son de un agente"],
   ["have {n} characters together; {most} are the limit", "tienen {n} caracteres en total; el límite es {most}"],
   ["{model} can always be interrupted: it decides that by itself", "{model} siempre se puede interrumpir: lo decide por sí mismo"],
+  ["{model} has no voice for it; must be one of {choices}", "{model} no tiene una voz para él; debe ser uno de estos: {choices}"],
   ["must be caller: the agent answers the last turn", "debe ser quien llama: el agente contesta al último turno"],
 ];
 
