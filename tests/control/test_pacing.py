@@ -67,6 +67,7 @@ async def test_what_happens_ends_a_long_wait() -> None:
     stop.set()
     assert await resting is False
 
+    activity.note()
     clock.ms += 200
     assert await StepPace(activity, 0.001, chance=lambda: 0.5).rest(asyncio.Event()) is True, "only the net"
 
