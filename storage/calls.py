@@ -72,6 +72,13 @@ LANGUAGE = """
                           AND v.version = coalesce(c.agent_flow_version, c.flow_version)
      WHERE c.id = $1
 """
+# What the agent of a call says first, and its prompt.
+OWN_WORDS = """
+    SELECT v.definition ->> 'greeting' AS greeting, v.definition ->> 'system_prompt' AS system_prompt FROM calls c
+      JOIN flow_versions v ON v.flow_id = coalesce(c.agent_flow_id, c.flow_id)
+                          AND v.version = coalesce(c.agent_flow_version, c.flow_version)
+     WHERE c.id = $1
+"""
 LEG = """
     SELECT direction, from_e164, to_e164, number_id, flow_id, flow_version, contact_id FROM calls WHERE id = $1
 """
@@ -96,6 +103,7 @@ STREAM = f"""
 """
 SESSION = f"""
     SELECT c.org_id, v.flow_id, v.version AS flow_version, v.definition, c.announcement_played_ms IS NOT NULL AS announced, k.name AS contact_name,
+           (k.said_by_crm || k.said_by_user) ->> 'name' AS contact_known_name, k.email AS contact_email,
            k.phone_e164 AS contact_phone, k.company AS contact_company, k.tags AS contact_tags, k.notes AS contact_notes,
            k.attributes_json AS contact_attributes,
            o.name AS organization, o.time_zone, c.caller_verification, c.origin, c.direction, c.from_e164, c.to_e164,
@@ -286,6 +294,9 @@ class SessionRow:
     definition: dict[str, Any]
     announced: bool  # in an earlier stream
     contact_name: str | None
+    #: From a person or a CRM, and not the caller name that a carrier knows, which may be a company's or begin with the last name.
+    contact_known_name: str | None
+    contact_email: str | None
     contact_phone: str | None
     contact_company: str | None
     contact_tags: list[str] | None
@@ -394,6 +405,12 @@ async def language(tx: Tx, id: UUID) -> str | None:
     """Return the language of the call's current flow (BCP 47)."""
     code: str | None = await tx.fetchval(LANGUAGE, id)
     return code
+
+
+async def own_words(tx: Tx, id: UUID) -> dict[str, str]:
+    """Return the greeting and the prompt of the call's current flow, as far as it has them."""
+    row = await tx.fetchrow(OWN_WORDS, id)
+    return {name: text for name, text in row.items() if text} if row else {}
 
 
 async def spend_token(tx: Tx, hash: bytes, call_sid: str, stream_sid: str, node: str) -> SpentToken | None:

@@ -90,7 +90,7 @@ MATERIAL = f"""
            coalesce(v.definition ->> 'business_hours_json', o.business_hours_json) AS business_hours_json,
            o.business_hours_json AS organization_hours_json, o.business_identity_json AS identity_json,
            f.id AS flow_id, f.version AS flow_version, v.definition,
-           k.name AS contact_name, k.phone_e164 AS contact_phone, k.company AS contact_company,
+           k.name AS contact_name, k.phone_e164 AS contact_phone, k.company AS contact_company, k.email AS contact_email,
            k.tags AS contact_tags, k.notes AS contact_notes, k.attributes_json AS contact_attributes,
            EXISTS (SELECT FROM blocklist b WHERE b.org_id = c.org_id AND b.phone_e164 = c.contact_e164) AS blocked,
            (SELECT count(*) FROM text_runs r
@@ -155,7 +155,7 @@ PAGE = largerows.page(
 )
 
 #: A turn's facts about the contact.
-CONTACT = ("name", "phone", "company", "tags", "notes", "attributes")
+CONTACT = ("name", "phone", "company", "email", "tags", "notes", "attributes")
 DUE_SECONDS = """
     SELECT extract(epoch FROM min(turn_due_at) - now())::float8 FROM conversations WHERE turn_due_at > now()
 """

@@ -18,8 +18,8 @@ from control.base import fairshare
 from control.billing import limits
 from control.bus import Bus
 from control.calls import callendings, sdp
+from control.calls.contextupdates import Callers
 from control.calls.ending import end_call
-from control.crm.lookups import Callers
 from control.livecall.callstatus import LIVE
 from control.livecall.channels import BROWSERS, COMMANDS
 from control.livecall.stream import append_event
@@ -79,7 +79,7 @@ class BrowserCalls:
         finally:
             unsubscribe()
         if result.answer is not None:
-            self._callers.begin(id)
+            await self._callers.introduce(id)
             return ids.show(Kind.CALL, id), result.answer
         if result.refusal == "bad_offer":
             raise InvalidRequest([FieldError("sdp", result.detail or "can't be answered")])

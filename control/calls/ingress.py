@@ -8,7 +8,7 @@ from control.base.wire import moment
 from control.boundary import NodeContext
 from control.bus import Bus
 from control.calls import carriersteps
-from control.crm.lookups import Callers
+from control.calls.contextupdates import Callers
 from control.livecall.channels import CHANGED, LINKS
 from control.transfers import transferleg
 from hum import ids
@@ -38,7 +38,7 @@ class IngressServicer:
         keep = timedelta(days=self._settings.lookup_days)
         step = await carriersteps.route_inbound(self._db, self._contexts.context(ctx), request, keep)
         if step.HasField("connect"):
-            self._callers.begin(ids.require(Kind.CALL, step.connect.call_id))
+            await self._callers.introduce(ids.require(Kind.CALL, step.connect.call_id))
         return pb.RouteCallResponse(step=step)
 
     async def ReportCallStatus(

@@ -12,12 +12,12 @@ from control.base.wire import moment, word
 from control.boundary import ActionContext, TenantContext, TransactionContext
 from control.calls import present, recordings
 from control.calls.browser import BrowserCalls
+from control.calls.contextupdates import Callers
 from control.calls.listenerstreams import ListenerStreams
 from control.calls.listening import Listening
 from control.calls.live import LiveCall
 from control.calls.peaks import PeaksReader
 from control.calls.supervision import CallSupervision
-from control.crm.lookups import Callers
 from control.existencechecks import ExistenceChecks
 from control.feature import Deps
 from control.retention import usecases as erasing

@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
 
-from control.base import phone
-from control.texts import segments, sendgate, templates, writing
+from control.base import phone, texttemplates
+from control.base.texttemplates import TextTemplate
+from control.texts import segments, sendgate, writing
 from control.texts.inboxchecks import MEDIA_COUNTRIES
 from control.texts.sendgate import Stop, Wait
-from control.texts.templates import TextTemplate
 from storage.campaigns import CampaignRow, SenderRow
 from storage.forecasts import Exclusions
 from storage.messages import RulesRow
@@ -121,7 +121,7 @@ def texting(sender: SenderRow, contact_e164: str, *, opted_out: bool) -> RulesRo
 
 def text(campaign: CampaignRow, sender: SenderRow, due: DueRecipientRow) -> SendCampaignText | Skip:
     """Render the text for a recipient, or decide to skip the recipient."""
-    contact_values = templates.values_of(
+    contact_values = texttemplates.values_of(
         name=due.contact_name,
         company=due.contact_company,
         email=due.contact_email,
@@ -130,7 +130,7 @@ def text(campaign: CampaignRow, sender: SenderRow, due: DueRecipientRow) -> Send
         number=campaign.number_e164 or "",
     )
     values = {**due.variables, **{name: value for name, value in contact_values.items() if value}}
-    rendered = templates.render(parsed(campaign.body_template if due.body is None else due.body), values)
+    rendered = texttemplates.render(parsed(campaign.body_template if due.body is None else due.body), values)
     if rendered.missing:
         return Skip("skipped", "missing_variable")
     if not rendered.text.strip() and not campaign.media_urls:
@@ -143,7 +143,7 @@ def text(campaign: CampaignRow, sender: SenderRow, due: DueRecipientRow) -> Send
 @lru_cache(maxsize=64)
 def parsed(body: str) -> TextTemplate:
     """Parse a template that was validated when it was stored."""
-    return templates.parse(body)
+    return texttemplates.parse(body)
 
 
 def segments_of(decision: SendCampaignText | Skip) -> int:

@@ -8,10 +8,11 @@ from datetime import date, datetime, timedelta
 from decimal import Decimal
 from zoneinfo import ZoneInfo
 
+from control.base import texttemplates
 from control.base.hours import Hours, first_open, is_open
 from control.campaigns import choosing
 from control.campaigns.choosing import SendCampaignText
-from control.texts import quiethours, segments, templates
+from control.texts import quiethours, segments
 from control.texts.paces import Paces
 from control.usage import meters, pricetable
 from control.usage.pricetable import Prices
@@ -162,7 +163,7 @@ async def _texts(tx: Tx, row: CampaignRow, sender: SenderRow, counts: CountsRow,
         cost = round(cost * differing_count / len(differing))
         unsendable = round(unsendable * differing_count / len(differing))
     if are_alike and counts.templated:
-        shared = templates.render(template, {"org.name": sender.org_name, "number.phone": row.number_e164})
+        shared = texttemplates.render(template, {"org.name": sender.org_name, "number.phone": row.number_e164})
         cost += counts.templated * segments.count(shared.text)
     return TextCost(cost, estimated, unsendable, tuple(samples))
 

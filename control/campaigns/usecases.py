@@ -6,15 +6,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from control.base import phone
+from control.base import phone, texttemplates
+from control.base.texttemplates import BadTextTemplate
 from control.billing import limits
 from control.campaigns import choosing, transitions
 from control.campaigns.halting import CampaignLimits
 from control.campaigns.transitions import Launch
 from control.numbers.flows import own_flow
-from control.texts import templates
 from control.texts.inboxchecks import FURTHEST, bad_media_url
-from control.texts.templates import BadTextTemplate
 from hum import ids
 from hum.clock import now
 from hum.contract.errors import FieldError, InvalidRequest, NotFound, PlanLimit
@@ -118,7 +117,7 @@ async def _values(tx: Tx, draft: CampaignDraft) -> CampaignValues:
 def _bad_template(body: str) -> str | None:
     """Return what is wrong with a template, or None.  An unknown variable may be a recipient's own."""
     try:
-        templates.parse(body)
+        texttemplates.parse(body)
     except BadTextTemplate as error:
         return str(error)
     return None

@@ -39,10 +39,12 @@ Inform = Callable[[UUID, UUID], Coroutine[Any, Any, None]]
 """Update the agent of a live call with the contact, by organization and call."""
 
 
-class Callers(Protocol):
-    """The look-ups of calls' contacts."""
+class CallerLookup(Protocol):
+    """A look-up of who calls."""
 
-    def begin(self, call: UUID) -> None: ...
+    def begin(self, call: UUID) -> asyncio.Task[None] | None:
+        """Start it in the background, unless it runs for this call; return it, or None if too many are in flight."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,13 +65,16 @@ class CrmLookups:
     ) -> None:
         self._db, self._connector_client, self._settings, self._inform = db, connector_client, settings, inform
         self._running = set[asyncio.Task[None]]()
-        self._calls, self._places = set[UUID](), SharedPlaces(CRM_LOOKUPS)
+        self._calls, self._places = dict[UUID, asyncio.Task[None]](), SharedPlaces(CRM_LOOKUPS)
 
-    def begin(self, call: UUID) -> None:
-        """Start the look-up of a call's contact in the background, unless one is running for this call."""
-        if call not in self._calls and (task := self._begin(self._of_call(call))) is not None:
-            self._calls.add(call)
-            task.add_done_callback(lambda _: self._calls.discard(call))
+    def begin(self, call: UUID) -> asyncio.Task[None] | None:
+        """Start the look-up of a call's contact, as `CallerLookup` says."""
+        if (running := self._calls.get(call)) is not None:
+            return running
+        if (task := self._begin(self._of_call(call))) is not None:
+            self._calls[call] = task
+            task.add_done_callback(lambda _: self._calls.pop(call, None))
+        return task
 
     async def of_turn(self, org: UUID, run: UUID) -> None:
         """Look up the sender of a turn's text, unless that was done recently; wait for at most `crm_text_seconds`."""

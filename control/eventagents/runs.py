@@ -23,7 +23,7 @@ from control.eventagents import eventmatching, starting
 from control.eventagents.eventmatching import EventRunLimits
 from control.executions import decisions, dialogue
 from control.executions.dialogue import Work
-from control.flows import definitions
+from control.flows import contactwords, definitions
 from control.flows.definitions import usable
 from control.tools import FlowVersion, OrganizationTools, Situation, ToolChannel, ToolContext
 from control.usage import otherentries as usage
@@ -166,7 +166,7 @@ class Runs:
         return EventWork(
             organization=claim.org_id,
             situation=Situation(
-                attempt.definition,
+                contactwords.personal(attempt.definition, {"org.name": material.organization}),
                 is_open,
                 origin="event",
                 has_carrier=False,

@@ -5,13 +5,13 @@ from uuid import UUID
 
 from control.base import days
 from control.clients.openai import Synthesizer
-from control.flows import flowchecks, mailbox
+from control.flows import contactwords, flowchecks, mailbox
 from control.flows.choices import Choices
 from control.flows.definitions import usable
 from control.usage import otherentries as usage
 from hum.clock import now
 from hum.contract.errors import NotFound
-from storage import clips, flows, studio
+from storage import clips, flows, identity, studio
 from storage.db import Db
 
 KIND = "clip"
@@ -30,9 +30,11 @@ async def render_clips(db: Db, speech: Synthesizer, choices: Choices, most_a_day
     """Render a flow's missing clips; return how many: 0 for a deleted flow.  Raises NoMoreToday."""
     async with db.tenant(org) as tx:
         try:
-            definition = usable((await flows.get(tx, flow)).definition)
+            stored = usable((await flows.get(tx, flow)).definition)
         except NotFound:
             return 0
+        # To a contact that is known, the model says its greeting.
+        definition = contactwords.personal(stored, {"org.name": (await identity.organization(tx, org)).name})
         voice = choices.voice(definition)
         sentences = [*(text for _, text in flowchecks.clip_texts(definition)), *mailbox.texts(definition)]
         texts = {clips.clip_hash(voice, text): text for text in sentences}

@@ -10,7 +10,7 @@ from google.protobuf import json_format
 from control import jobs
 from control.base import masks
 from control.base.wire import word
-from control.flows import flowchecks
+from control.flows import contactwords, flowchecks
 from control.flows.choices import Choices
 from hum import ids
 from hum.contract import eventtypes
@@ -138,6 +138,7 @@ async def _require_known(tx: Tx, flow: pb.Flow, before: pb.Flow, choices: Choice
         bad = flowchecks.bad_numbers(flow, await numbers.active(tx), choices.countries)
         problems += (FieldError(f"flow.{path}", reason) for path, reason in bad.items())
     problems += choices.problems(flow, before)
+    problems += contactwords.problems(flow, before)
     problems += await _bad_events(tx, flow, before)
     if flow.knowledge_ids != before.knowledge_ids:
         problems += await _unknown_knowledge(tx, flow)

@@ -1,4 +1,4 @@
-"""Hooks: requests that run in the background before a call's agent speaks, while the greeting plays.
+"""Hooks: requests that run in the background before a call's agent speaks, while it rings or the greeting plays.
 
 call answered ──▶ all hooks concurrently, with a timeout ──▶ their texts, in order ──▶ the agent's context is updated
 """
@@ -66,14 +66,15 @@ class Hooks:
         self._inform = inform
         self._running, self._places = set[asyncio.Task[None]](), SharedPlaces(HOOK_CALLS)
 
-    def begin(self, call: UUID) -> None:
-        """Start a call's hooks in the background, unless they were started before."""
+    def begin(self, call: UUID) -> asyncio.Task[None] | None:
+        """Start a call's hooks, as `CallerLookup` says; each runs once in a call."""
         if len(self._running) >= HOOK_TASKS:
             LOG.warning("skipped a call's hooks: those of too many calls are in flight")
-            return
+            return None
         task = asyncio.create_task(self._guarded(call), name="hooks")
         self._running.add(task)
         task.add_done_callback(self._running.discard)
+        return task
 
     async def _guarded(self, call: UUID) -> None:
         """Run the hooks, and contain any failure: the call continues without them."""

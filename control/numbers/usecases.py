@@ -6,13 +6,13 @@ from datetime import timedelta
 from uuid import UUID
 
 from control.audit.usecases import OPERATOR, append_action, append_operator_action
+from control.base.texttemplates import BadTextTemplate
 from control.billing import limits
 from control.clients.twilio import CarrierClient, CarrierNumber, Webhooks, is_refusal
 from control.numbers.flows import own_flow
 from control.retention.organizations import require_not_deleted
 from control.rows import each_row
 from control.texts import missedcalls
-from control.texts.templates import BadTextTemplate
 from hum import ids
 from hum.clock import now
 from hum.contract.errors import CarrierError, FieldError, Forbidden, InvalidRequest, InvalidState, NotAtCarrier

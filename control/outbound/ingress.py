@@ -6,9 +6,9 @@ from control.base.wire import moment
 from control.boundary import NodeContext
 from control.bus import Bus
 from control.calls import answeredby, carriersteps
+from control.calls.contextupdates import Callers
 from control.calls.ending import ended_by_gateway
 from control.clients.twilio import CarrierClient
-from control.crm.lookups import Callers
 from control.flows.definitions import usable
 from control.livecall.commands import DONE, Commands
 from control.outbound import attempts
@@ -25,7 +25,8 @@ from storage.db import Db
 
 LOG = log(__name__)
 HANG_UP = pb.CarrierStep(hang_up=pb.HangUpNow())
-LIVE_AT_CARRIER = frozenset({"initiated", "queued", "ringing", "in-progress"})
+RINGING = "ringing"
+LIVE_AT_CARRIER = frozenset({"initiated", "queued", RINGING, "in-progress"})
 
 
 class NotConfirmed(Unavailable):
@@ -52,7 +53,7 @@ class PlacedCallsServicer:
             await attempts.progressed(tx, call, attempt, "ringing", now())  # its webhook may be late or lost
         if attempt.status != "under_way" or call.ended_at is not None:
             return pb.AnswerPlacedCallResponse(step=HANG_UP)
-        self._callers.begin(call.id)
+        await self._callers.introduce(call.id)
         context = self._contexts.context(ctx)
         return pb.AnswerPlacedCallResponse(step=await carriersteps.offer(self._db, context, call.id))
 
@@ -65,6 +66,8 @@ class PlacedCallsServicer:
             if request.HasField("lasted_seconds"):
                 await usage.record_call_duration(tx, call, request.lasted_seconds)
             await attempts.progressed(tx, call, attempt, request.carrier_status, now(), code)
+        if request.carrier_status == RINGING and call.ended_at is None:
+            await self._callers.rings(call.id)
         gone = call.ended_at is not None and not call.streams_opened
         if request.carrier_status in LIVE_AT_CARRIER and (gone or attempt.status == "not_placed"):
             await self._end(request.call_sid, attempt.account)

@@ -8,7 +8,8 @@ from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 from control.base import hours as opening
-from control.base import phone
+from control.base import phone, texttemplates
+from control.base.texttemplates import BadTextTemplate
 from control.base.wire import moment, timestamp
 from control.clients.openai import ModelError, Synthesizer
 from control.flows.choices import Choices
@@ -16,8 +17,7 @@ from control.flows.definitions import usable_hours
 from control.studio import limits
 from control.studio.limits import ConcurrencyLimit
 from control.studio.omissions import hours_mentions
-from control.texts import quiethours, segments, templates, writing
-from control.texts.templates import BadTextTemplate
+from control.texts import quiethours, segments, writing
 from control.usage import meters as usage_rules
 from control.usage import otherentries as usage
 from control.usage import pricetable
@@ -176,11 +176,11 @@ async def sms(tx: Tx, request: pb.PreviewSmsRequest, prices: Prices) -> pb.Previ
     to_e164 = request.to_e164
     if request.HasField("conversation_id"):
         row = await sms_templates.values(tx, ids.require(Kind.CONVERSATION, request.conversation_id))
-        values, to_e164 = templates.values_of(**asdict(row)), to_e164 or row.phone
+        values, to_e164 = texttemplates.values_of(**asdict(row)), to_e164 or row.phone
     body, missing = request.body, list[str]()
     if request.is_template:
         try:
-            rendered = templates.render(templates.check(body), values)
+            rendered = texttemplates.render(texttemplates.check(body), values)
         except BadTextTemplate as error:
             raise InvalidRequest([FieldError("body", str(error))]) from error
         body, missing = rendered.text[:LONGEST_CHARS], list(rendered.missing)

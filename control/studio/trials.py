@@ -13,13 +13,13 @@ from uuid import UUID
 
 from google.protobuf.field_mask_pb2 import FieldMask
 
-from control.base import prompting
+from control.base import prompting, texttemplates
 from control.calls import instructions
 from control.calls.tools import OUTBOUND
 from control.clients.openai import ModelError, Responder
 from control.executions.dialogue import AnsweredCall, Item
 from control.executions.runner import Executions, ToolRequest, json_without_secrets, name_of, redact_off_loop
-from control.flows import definitions, smsconfig
+from control.flows import contactwords, definitions, smsconfig
 from control.flows import usecases as flow_usecases
 from control.flows.choices import Choices
 from control.flows.definitions import usable
@@ -167,9 +167,11 @@ class Trials:
                 flow = await flow_usecases.as_changed(tx, row, change, paths, self._choices)
             except InvalidRequest as error:
                 raise InvalidRequest(_renamed(error.fields)) from error
-        definition = usable(flow_usecases.definition_of(flow))
         own_tools = await self._registry.own_tools(tx, org, row.id)
-        return _Trial(row, definition, await identity.organization(tx, org), own_tools)
+        organization = await identity.organization(tx, org)
+        values = _values(request.caller, organization)
+        definition = contactwords.personal(usable(flow_usecases.definition_of(flow)), values)
+        return _Trial(row, definition, organization, own_tools)
 
     async def _answer(self, org: UUID, trial: _Trial, request: pb.TryFlowRequest) -> pb.TryFlowResponse:
         turn = _turn(org, trial, request, now())
@@ -272,6 +274,17 @@ def _caller(caller: pb.TrialCaller) -> dict[str, str | None]:
     }
 
 
+def _values(caller: pb.TrialCaller, organization: OrganizationRow) -> contactwords.Values:
+    return texttemplates.values_of(
+        name=caller.name,
+        company=caller.company,
+        email=None,
+        phone=caller.phone_e164,
+        organization=organization.name,
+        number="",
+    )
+
+
 def _material(organization: OrganizationRow, caller: Mapping[str, Any]) -> TextRunMaterialRow:
     return TextRunMaterialRow(
         generation=0,
@@ -282,7 +295,7 @@ def _material(organization: OrganizationRow, caller: Mapping[str, Any]) -> TextR
         organization_hours_json=None,
         identity_json=None,
         flow=None,
-        contact={**caller, "tags": ()},
+        contact={**caller, "email": None, "tags": ()},
         blocked=False,
         counts=TextRunCounts(0, 0, 0),
         last_reason=None,

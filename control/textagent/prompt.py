@@ -4,8 +4,9 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from control.base import businessprofile, prompting
+from control.base import businessprofile, prompting, texttemplates
 from control.base.businessprofile import BusinessProfile
+from control.flows import contactwords
 from control.flows.smsconfig import Config
 from control.textagent import turndecision
 from hum import visibletext
@@ -49,10 +50,23 @@ def instructions(
     if not is_open:
         parts.append("The business is closed now; a person may answer only once it is open again.")
     parts.append(waiting(history, material))
-    contact = dict(material.contact)
+    contact = {name: value for name, value in material.contact.items() if name != "email"}
     contact["tags"] = ", ".join(contact["tags"] or ())
     parts.append(prompting.caller_context(contact))
     return "\n\n".join(filter(None, parts))
+
+
+def values(material: TextRunMaterialRow, number_e164: str) -> contactwords.Values:
+    """Return the values of the variables in the flow's prompt."""
+    contact = material.contact
+    return texttemplates.values_of(
+        name=contact["name"],
+        company=contact["company"],
+        email=contact["email"],
+        phone=contact["phone"] or "",
+        organization=material.organization,
+        number=number_e164,
+    )
 
 
 def items(history: Sequence[HistoryRow]) -> list[Item]:

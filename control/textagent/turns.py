@@ -17,7 +17,7 @@ from control import jobs
 from control.billing import limits
 from control.clients.openai import ModelError, Responder
 from control.executions import decisions
-from control.flows import definitions, smsconfig
+from control.flows import contactwords, definitions, smsconfig
 from control.flows.definitions import usable
 from control.textagent import prompt, turndecision
 from control.textagent.dialogue import TextDialogue, TextWork
@@ -194,7 +194,7 @@ class Turns:
             organization=thread.org_id,
             text=TextTurn(active.claim.id, thread.id),
             situation=Situation(
-                usable(material.flow[2]),
+                contactwords.personal(usable(material.flow[2]), prompt.values(material, thread.number_e164)),
                 is_open,
                 origin="text",
                 has_carrier=False,

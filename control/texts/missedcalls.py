@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from control.base import texttemplates
 from control.base.job import Job
-from control.texts import templates
-from control.texts.templates import BadTextTemplate, Variable
+from control.base.texttemplates import BadTextTemplate, Variable
 
 TEXT_BACK = Job("text_back", concurrency=8, per_organization=4, timeout_seconds=60)
 #: A caller gets one such text in this time.
@@ -93,7 +93,7 @@ def check(text: str) -> None:
     """Check the text of a number.  Raises BadTextTemplate."""
     if not text.strip():
         raise BadTextTemplate("must hold something; null switches it off")
-    for part in templates.check(text).parts:
+    for part in texttemplates.check(text).parts:
         if isinstance(part, Variable) and part.otherwise is None and part.name not in _ALWAYS:
             raise BadTextTemplate(
                 f"needs a default for {part.name}, which not every caller has: {{{{{part.name}|there}}}}"
@@ -102,4 +102,4 @@ def check(text: str) -> None:
 
 def render(text: str, values: Mapping[str, str | None]) -> str:
     """Render the text for a caller, at most as long as a text may be.  Raises BadTextTemplate."""
-    return templates.render(templates.parse(text), values).text[:LONGEST]
+    return texttemplates.render(texttemplates.parse(text), values).text[:LONGEST]

@@ -2,11 +2,11 @@
 
 from dataclasses import asdict
 
-from control.base import paging
+from control.base import paging, texttemplates
+from control.base.texttemplates import BadTextTemplate
 from control.base.wire import timestamp
 from control.boundary import TransactionContext
-from control.texts import segments, templates
-from control.texts.templates import BadTextTemplate
+from control.texts import segments
 from hum import ids
 from hum.contract.errors import FieldError, InvalidRequest, PlanLimit
 from hum.ids import Kind
@@ -66,7 +66,7 @@ class SmsTemplatesServicer:
     ) -> pb.RenderSmsTemplateResponse:
         row = await sms_templates.get(ctx.tx, ids.require(Kind.TEMPLATE, request.id))
         values = await sms_templates.values(ctx.tx, ids.require(Kind.CONVERSATION, request.conversation_id))
-        rendered = templates.render(templates.parse(row.body), templates.values_of(**asdict(values)))
+        rendered = texttemplates.render(texttemplates.parse(row.body), texttemplates.values_of(**asdict(values)))
         body = rendered.text[:LONGEST_CHARS]
         return pb.RenderSmsTemplateResponse(body=body, segments=segments.count(body), missing=rendered.missing)
 
@@ -74,7 +74,7 @@ class SmsTemplatesServicer:
 def _check(body: str) -> None:
     """Check a template's body.  Raises InvalidRequest."""
     try:
-        templates.check(body)
+        texttemplates.check(body)
     except BadTextTemplate as error:
         raise InvalidRequest([FieldError("template.body", str(error))]) from error
 
@@ -84,7 +84,7 @@ def present(row: TemplateRow) -> pb.SmsTemplate:
         id=ids.show(Kind.TEMPLATE, row.id),
         name=row.name,
         body=row.body,
-        variables=templates.parse(row.body).names,
+        variables=texttemplates.parse(row.body).names,
         created_at=timestamp(row.created_at),
         updated_at=timestamp(row.updated_at),
     )

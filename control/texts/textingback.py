@@ -7,7 +7,8 @@ from uuid import UUID
 from prometheus_client import Counter
 
 from control import jobs
-from control.texts import inboxchecks, missedcalls, templates, threads, writing
+from control.base import texttemplates
+from control.texts import inboxchecks, missedcalls, threads, writing
 from control.texts.missedcalls import EndedCall
 from control.texts.writing import TextDraft
 from hum import ids
@@ -100,7 +101,7 @@ def _ended(call: MissedCallRow) -> EndedCall:
 
 
 def _body(call: MissedCallRow, contact: ContactRow) -> str:
-    values = templates.values_of(
+    values = texttemplates.values_of(
         name=contact.name,
         company=contact.company,
         email=contact.email,

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from control.base.texttemplates import BadTextTemplate
 from control.texts import missedcalls
 from control.texts.missedcalls import EndedCall
-from control.texts.templates import BadTextTemplate
 
 NOW = datetime(2026, 3, 2, 12, tzinfo=UTC)
 CLOSED = EndedCall(

@@ -4,10 +4,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from control.texts import templates
-from control.texts.templates import BadTextTemplate, Rendered
+from control.base import texttemplates
+from control.base.texttemplates import BadTextTemplate, Rendered
 
-VALUES = templates.values_of(
+VALUES = texttemplates.values_of(
     name="Ann O'Brien", company=None, email="", phone="+13175551234", organization="Clinic", number="+12125550100"
 )
 
@@ -26,7 +26,7 @@ VALUES = templates.values_of(
     ],
 )
 def test_rendering(text: str, rendered: str, missing: tuple[str, ...]) -> None:
-    assert templates.render(templates.parse(text), VALUES) == Rendered(rendered, missing)
+    assert texttemplates.render(texttemplates.parse(text), VALUES) == Rendered(rendered, missing)
 
 
 @pytest.mark.parametrize(
@@ -39,27 +39,27 @@ def test_rendering(text: str, rendered: str, missing: tuple[str, ...]) -> None:
 )  # fmt: skip
 def test_what_is_no_template_is_refused_when_it_is_written(text: str) -> None:
     with pytest.raises(BadTextTemplate):
-        templates.check(text)
+        texttemplates.check(text)
 
 
 def test_a_campaigns_own_variables() -> None:
     text = "Code {{code}}, {{contact.name|there}}"
-    templates.check(text, more={"code"})
-    assert templates.parse(text).names == ("code", "contact.name")
-    assert templates.render(templates.parse(text), {"code": "7"}).text == "Code 7, there"
+    texttemplates.check(text, more={"code"})
+    assert texttemplates.parse(text).names == ("code", "contact.name")
+    assert texttemplates.render(texttemplates.parse(text), {"code": "7"}).text == "Code 7, there"
     with pytest.raises(BadTextTemplate, match="names code, which is unknown"):
-        templates.check(text)
+        texttemplates.check(text)
 
 
 @given(st.text())
 def test_what_is_put_in_is_text_on_one_line(value: str) -> None:
-    put_in = templates.render(templates.parse("<{{contact.name|-}}>"), {"contact.name": value}).text
-    assert put_in == f"<{templates.clean(value) or '-'}>"
-    assert len(put_in) <= templates.LONGEST_VALUE + 2 and not any(char < " " for char in put_in)
+    put_in = texttemplates.render(texttemplates.parse("<{{contact.name|-}}>"), {"contact.name": value}).text
+    assert put_in == f"<{texttemplates.clean(value) or '-'}>"
+    assert len(put_in) <= texttemplates.LONGEST_VALUE + 2 and not any(char < " " for char in put_in)
 
 
 def test_a_value_that_looks_like_a_template_stays_as_it_is() -> None:
-    found = templates.render(
-        templates.parse("{{contact.name}}"), {"contact.name": "{{org.name}}", "org.name": "Clinic"}
+    found = texttemplates.render(
+        texttemplates.parse("{{contact.name}}"), {"contact.name": "{{org.name}}", "org.name": "Clinic"}
     )
     assert found == Rendered("{{org.name}}", ())
