@@ -26,7 +26,7 @@ from hum.json.storable import dumped
 from hum.observe.logs import log
 from hum.settings.approvals import ApprovalSettings
 from hum.v1 import runtime_pb2 as pb
-from storage import approvals, calls, conversations, flows, interventions
+from storage import approvals, call_agents, calls, conversations, flows, interventions
 from storage.approvals import ApprovalRow, Subject
 from storage.db import Db, Tx
 
@@ -121,7 +121,7 @@ class DecisionExecutor:
         subject = row.subject
         own_tools = await self._registry.own_tools(tx, row.org_id, subject.flow_id)
         if subject.call_id is not None:
-            session = await calls.session(tx, subject.call_id, subject.flow_id, subject.flow_version)
+            session = await call_agents.session(tx, subject.call_id, subject.flow_id, subject.flow_version)
             if session is None:
                 return None
             return ToolContext(row.org_id, situation_of(session, now(), own_tools), call_id=subject.call_id)

@@ -56,11 +56,16 @@ class Rendered:
 
 def check(text: str, more: Collection[str] = ()) -> TextTemplate:
     """Parse a text that will be stored; `more`: variables allowed besides `KNOWN`.  Raises BadTextTemplate."""
-    template, allowed = parse(text), {*KNOWN, *more}
+    template = parse(text)
     for name in template.names:
-        if name not in allowed:
-            raise BadTextTemplate(f"names {name}, which is unknown; known are {', '.join(sorted(allowed))}")
+        require_known(name, more)
     return template
+
+
+def require_known(name: str, more: Collection[str] = ()) -> None:
+    """Raise BadTextTemplate for a variable that is neither in `KNOWN` nor in `more`."""
+    if name not in (allowed := {*KNOWN, *more}):
+        raise BadTextTemplate(f"names {name}, which is unknown; known are {', '.join(sorted(allowed))}")
 
 
 def parse(text: str) -> TextTemplate:

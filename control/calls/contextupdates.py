@@ -24,7 +24,7 @@ from hum.ids import Kind
 from hum.observe.logs import log
 from hum.settings import ControlSettings
 from hum.v1 import runtime_pb2 as pb
-from storage import calls
+from storage import call_agents, calls
 from storage.db import BUSY, UNAVAILABLE, Db
 
 #: Seconds for which a call's agent is told who calls, until its media process has said that it knows.
@@ -90,7 +90,7 @@ class Callers:
         """Return whether the agent speaks of what is looked up before the caller has spoken: without a greeting, it may."""
         try:
             async with self._db.system() as tx:
-                words = await calls.own_words(tx, call)
+                words = await call_agents.own_words(tx, call)
         except (*UNAVAILABLE, *BUSY) as error:
             LOG.warning("could not read how a call's agent begins; it waits for no look-up", error=repr(error)[:200])
             return False

@@ -24,8 +24,9 @@ from hum.ids import Kind
 from hum.settings import CallsSettings
 from hum.v1 import calls_pb2
 from hum.v1 import runtime_pb2 as pb
-from storage import call_events, calls, clips
-from storage.calls import SessionRow, SpentToken
+from storage import call_agents, call_events, calls, clips
+from storage.call_agents import SessionRow
+from storage.calls import SpentToken
 from storage.db import Db, Tx
 
 MAX_CALL_SECONDS = 1800
@@ -64,7 +65,7 @@ class Sessions:
             call = ids.parse(Kind.CALL, request.call_sid)
             call_sid = str(call) if call else request.call_sid
             spent = await calls.spend_token(tx, token, call_sid, request.stream_sid, request.node)
-            row = await calls.session(tx, spent.id) if spent else None
+            row = await call_agents.session(tx, spent.id) if spent else None
             history = await _load_history(tx, spent) if spent else _History()
             if spent:
                 await call_events.notify_listeners(tx, spent.id)
@@ -113,7 +114,7 @@ class Sessions:
     async def of_flow(self, id: UUID, flow: FlowVersion) -> pb.SwitchFlow:
         """Return another flow's agent for a live call.  Raises NotFound."""
         async with self._db.system() as tx:
-            row = await calls.session(tx, id, flow.id, flow.version)
+            row = await call_agents.session(tx, id, flow.id, flow.version)
             if row is None:
                 raise NotFound("There is no such flow.")
             own_tools = await self._tools.own_tools(tx, row.org_id, row.flow_id)
@@ -126,7 +127,7 @@ class Sessions:
     async def task_instructions(self, id: UUID) -> str:
         """Return the instructions of who does the tasks of a live call's agent.  Raises NotFound."""
         async with self._db.system() as tx:
-            row = await calls.session(tx, id)
+            row = await call_agents.session(tx, id)
         if row is None:
             raise NotFound("There is no such call.")
         situation = situation_of(row, now(), OrganizationTools())
@@ -135,7 +136,7 @@ class Sessions:
     async def caller_context(self, id: UUID) -> str:
         """Return the current caller context for the agent of a live call.  Raises NotFound."""
         async with self._db.system() as tx:
-            row = await calls.session(tx, id)
+            row = await call_agents.session(tx, id)
         if row is None:
             raise NotFound("There is no such call.")
         return prompting.caller_context(_contact(row), row.findings)
@@ -230,7 +231,7 @@ async def _load_history(tx: Tx, spent: SpentToken) -> _History:
         return _History()
     interrupted_at = await unfinished.finalize(tx, spent.org_id, spent.id, spent.stream_number - 1, now())
     return _History(
-        instructions.recent_turns(await calls.utterances(tx, spent.id, instructions.RECENT_TURNS)), interrupted_at
+        instructions.recent_turns(await call_agents.utterances(tx, spent.id, instructions.RECENT_TURNS)), interrupted_at
     )
 
 

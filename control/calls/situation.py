@@ -8,7 +8,7 @@ from control.flows.definitions import usable
 from control.livecall.callerid import is_vouched_for
 from control.tools import FlowVersion, OrganizationTools, Situation
 from hum.contract.validation import bad_e164
-from storage.calls import SessionRow
+from storage.call_agents import SessionRow
 
 
 def situation_of(row: SessionRow, at: datetime, own_tools: OrganizationTools) -> Situation:

@@ -19,7 +19,7 @@ from hum.contract.errors import NotFound
 from hum.ids import Kind
 from hum.json.storable import dumped
 from hum.v1 import runtime_pb2 as pb
-from storage import approvals, calls, tool_runs
+from storage import approvals, call_agents, tool_runs
 from storage.db import Db
 from storage.tool_runs import ToolRunRow
 
@@ -88,7 +88,7 @@ class ToolRuns:
         if id is None or len(request.tool_call_id) > MAX_ID_CHARS or len(request.name) > MAX_ID_CHARS:
             return failed(NO_SUCH_TOOL)
         async with self._db.system() as tx:
-            row = await calls.session(tx, id)
+            row = await call_agents.session(tx, id)
             if row is None:
                 return failed(NO_SUCH_TOOL)
             if not has_place(row.org_id):

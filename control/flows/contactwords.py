@@ -29,38 +29,26 @@ _CLOSING = re.compile(r"[\s,.!?;:…]")
 
 def problems(flow: pb.Flow, before: pb.Flow) -> Iterator[FieldError]:
     """Yield errors in the variables of the fields that changed."""
-    for name in SPOKEN:
+    for name in (*SPOKEN, PROMPT):
         if (text := getattr(flow, name)) != getattr(before, name):
-            yield from _problem(name, _spoken_fault(text))
-    if flow.system_prompt != before.system_prompt:
-        yield from _problem(PROMPT, _prompt_fault(flow.system_prompt))
+            try:
+                _check_prompt(text) if name == PROMPT else _check_spoken(text)
+            except BadTextTemplate as error:
+                yield FieldError(f"flow.{name}", str(error))
 
 
-def _problem(name: str, fault: str | None) -> Iterator[FieldError]:
-    if fault is not None:
-        yield FieldError(f"flow.{name}", fault)
-
-
-def _spoken_fault(text: str) -> str | None:
-    try:
-        template = texttemplates.check(text)
-    except BadTextTemplate as error:
-        return str(error)
-    for part in template.parts:
+def _check_spoken(text: str) -> None:
+    for part in texttemplates.check(text).parts:
         if isinstance(part, Variable) and part.name.startswith(CONTACT) and part.otherwise is None:
-            return f"needs a default for who is not known, which may be empty: {{{{{part.name}|there}}}}"
-    return None
+            raise BadTextTemplate(
+                f"needs a default for who is not known, which may be empty: {{{{{part.name}|there}}}}"
+            )
 
 
-def _prompt_fault(text: str) -> str | None:
-    return next(
-        (
-            f"names {part.name}, which is unknown; known are {', '.join(sorted(texttemplates.KNOWN))}"
-            for part in _prompt_parts(text)
-            if isinstance(part, Variable) and part.name not in texttemplates.KNOWN
-        ),
-        None,
-    )
+def _check_prompt(text: str) -> None:
+    for part in _prompt_parts(text):
+        if isinstance(part, Variable):
+            texttemplates.require_known(part.name)
 
 
 def names_contact(definition: Mapping[str, Any]) -> bool:

@@ -20,7 +20,7 @@ from hum.ids import Kind
 from hum.observe.logs import log
 from hum.settings import CallsSettings
 from hum.v1 import runtime_pb2 as pb
-from storage import calls, outbound
+from storage import call_agents, calls, outbound
 from storage.db import Db
 
 LOG = log(__name__)
@@ -88,7 +88,7 @@ class PlacedCallsServicer:
             word = answeredby.answered_by(request.answered_by, await outbound.transcript(tx, call.id))
             # A repeated report acts on the word that was stored first: the process that has the call may not know it yet.
             answered_by = await outbound.set_answered_by(tx, call.id, word)
-            session = await calls.session(tx, call.id)
+            session = await call_agents.session(tx, call.id)
         machine = answeredby.for_machine(usable(session.definition), answered_by) if session else None
         if machine is not None:
             await self._inform_process(call.id, machine)

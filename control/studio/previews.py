@@ -12,6 +12,7 @@ from control.base import phone, texttemplates
 from control.base.texttemplates import BadTextTemplate
 from control.base.wire import moment, timestamp
 from control.clients.openai import ModelError, Synthesizer
+from control.flows import contactwords
 from control.flows.choices import Choices
 from control.flows.definitions import usable_hours
 from control.studio import limits
@@ -65,9 +66,10 @@ class Voices:
         if voice not in self._choices.voices:
             names = ", ".join(dict.fromkeys(self._choices.voices))
             raise InvalidRequest([FieldError("voice", f"must be one of {names}")])
-        hash = clips.clip_hash(voice, text)
         with self._concurrency.slot(org):
             async with self._db.tenant(org) as tx:
+                text = await _to_nobody_known(tx, org, text)
+                hash = clips.clip_hash(voice, text)
                 audio_ulaw = (await clips.find(tx, [hash])).get(hash) or await studio.preview(tx, hash)
                 if audio_ulaw is None:
                     await limits.count_request(tx, limits.PREVIEW, self._settings.studio_previews_per_day)
@@ -92,6 +94,14 @@ class Voices:
         """Delete old previews."""
         async with self._db.system() as tx:
             await studio.prune_previews(tx, timedelta(hours=STUDIO_PREVIEW_HOURS), BATCH)
+
+
+async def _to_nobody_known(tx: Tx, org: UUID, text: str) -> str:
+    """Return a sentence as it is said to whom the agent does not know."""
+    if "{{" not in text:
+        return text
+    values = {"org.name": (await identity.organization(tx, org)).name}
+    return str(contactwords.personal({"greeting": text}, values)["greeting"])
 
 
 # --- hours --------------------------------------------------------------------------------------------------------

@@ -20,7 +20,7 @@ from hum.contract.errors import NotFound
 from hum.ids import Kind
 from hum.observe.logs import log
 from hum.v1 import runtime_pb2 as pb
-from storage import calls, transfers
+from storage import call_agents, calls, transfers
 from storage.calls import CallStateRow
 from storage.db import Db, Tx
 from storage.transfers import NewTransfer, TransferRow
@@ -89,7 +89,7 @@ async def whisper_step(db: Db, request: pb.WhisperRequest, key_seconds: int) -> 
 
 
 async def _whisper(tx: Tx, call: UUID, row: TransferRow, key_seconds: int) -> pb.SayToAnswerer:
-    session, leg = await calls.session(tx, call), await calls.leg(tx, call)
+    session, leg = await call_agents.session(tx, call), await calls.leg(tx, call)
     flow = usable(session.definition) if session else {}
     # Unless the network vouches for the caller ID, withhold the contact's name: the number may be spoofed.
     is_trusted = session is not None and is_vouched_for(

@@ -13,7 +13,7 @@ from control.flows.definitions import usable
 from control.flows.mailbox import MailboxPrompt
 from control.livecall.nextsteps import TakeMessage, encode
 from hum.v1 import runtime_pb2 as pb
-from storage import calls, clips, flow_switches, voicemails
+from storage import call_agents, calls, clips, flow_switches, voicemails
 from storage.db import Tx
 
 #: The clips besides the openings -> their prompts.
@@ -33,7 +33,7 @@ class Mailboxes:
 
         Missing prompts are rendered for later calls.
         """
-        row = await calls.session(tx, call)
+        row = await call_agents.session(tx, call)
         if row is None:
             return None
         definition = usable(row.definition)
@@ -61,7 +61,7 @@ class Mailboxes:
     async def parting(self, tx: Tx, call: UUID, message: TakeMessage, end_reason: str | None) -> pb.SayAndHangUp | None:
         """Return what the carrier says after the stream of a mailbox that had no clips, or None."""
         kind = _LAST.get(end_reason or "")
-        row = await calls.session(tx, call) if kind and message.by_carrier else None
+        row = await call_agents.session(tx, call) if kind and message.by_carrier else None
         if row is None or kind is None:
             return None
         definition = usable(row.definition)

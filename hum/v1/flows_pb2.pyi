@@ -159,9 +159,9 @@ class Flow(message.Message):
     trigger_type: TriggerType.ValueType
     """An organization has at most 100 flows that events start."""
     greeting: builtins.str
-    """What the caller hears first, verbatim."""
+    """What the caller hears first, verbatim but for variables: `{{contact.first_name|there}}` is the contact's first name, or "there"."""
     system_prompt: builtins.str
-    """What the agent is and does."""
+    """What the agent is and does.  `{{contact.…}}`, `{{org.…}}` and `{{number.…}}` are variables, as in texts' templates."""
     voice: builtins.str
     """One of the deployment's voices (`HUM_VOICES`); its default when unset."""
     model: builtins.str

@@ -45,8 +45,8 @@ def test_a_prompts_own_braces_stay(prompt: str, for_ann: str, for_nobody: str | 
     assert found == (for_ann if for_nobody is None else for_nobody)
 
 
-def faults(before: pb.Flow | None = None, **fields: Any) -> dict[str, str]:
-    problems = contactwords.problems(pb.Flow(**fields), before or pb.Flow())
+def faults(flow: pb.Flow, before: pb.Flow) -> dict[str, str]:
+    problems = contactwords.problems(flow, before)
     return {problem.field: problem.reason for problem in problems}
 
 
@@ -59,15 +59,16 @@ def faults(before: pb.Flow | None = None, **fields: Any) -> dict[str, str]:
     ({"system_prompt": "For {{ contact.nickname }}"}, "system_prompt", "names contact.nickname, which is unknown"),
     ({"system_prompt": "{{org.}}"}, "system_prompt", "names org., which is unknown"),
 ])  # fmt: skip
-def test_what_no_caller_could_be_told_is_refused(fields: dict[str, str], field: str, reason: str) -> None:
-    ((path, found),) = faults(**fields).items()
+def test_what_no_caller_could_be_told_is_refused(fields: dict[str, Any], field: str, reason: str) -> None:
+    ((path, found),) = faults(pb.Flow(**fields), pb.Flow()).items()
     assert path == f"flow.{field}" and found.startswith(reason)
-    assert faults(pb.Flow(**fields), **fields) == {}, "it was stored before, and is none of this change"  # type: ignore[arg-type]
+    assert faults(pb.Flow(**fields), pb.Flow(**fields)) == {}, "it was stored before"
 
 
 def test_what_is_allowed() -> None:
     spoken = "Hi {{contact.first_name|}}, this is {{org.name}} at {{number.phone}}"
-    assert faults(greeting=spoken, machine_message=spoken, system_prompt='{{contact.name}} {"a": {}} {{x}}') == {}
+    flow = pb.Flow(greeting=spoken, machine_message=spoken, system_prompt='{{contact.name}} {"a": {}} {{x}}')
+    assert faults(flow, pb.Flow()) == {}
 
 
 @pytest.mark.parametrize(("definition", "names"), [

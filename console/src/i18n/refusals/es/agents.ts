@@ -10,6 +10,7 @@ const sentences: Refusals["sentences"] = [
   ["is not a flow of this organization", "no es un agente de esta organización"],
   ["is not knowledge of this organization", "no es un documento de esta organización"],
   ["is neither a type of event nor external.<name>", "no es un tipo de evento ni external.<nombre>"],
+  ["needs a default for who is not known, which may be empty: {{{name}|there}}", "necesita un valor para quien no se conoce, que puede estar vacío: {{{name}|cliente}}"],
   ["events start {n} flows already, and no more", "los eventos ya inician {n} agentes, que es el máximo"],
   ["The model proposed nothing valid. Try again, or describe the business in other words. What was wrong: {why}", "El modelo no propuso nada válido. Inténtelo de nuevo o describa el negocio con otras palabras. Lo que falló: {why}"],
   ["The model did not answer in time, or not usably. Try again.", "El modelo no respondió a tiempo o de forma útil. Inténtelo de nuevo."],
