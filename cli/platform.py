@@ -43,6 +43,8 @@ LISTENS = {
 PLANES = ("control", "worker", "voice", "media", "browser", "gateway")
 #: The library for calls from browsers; without it (extra `browser`) no process for them is started.
 BROWSER_LIBRARY = "aiortc"
+#: Of the extra `speech`: without it, people in the stand-in for the carrier hum.
+SPEECH_LIBRARY = "py_nanotts"
 #: Two, so that one takes calls while the other is restarted.
 MEDIA_WORKERS = "2"
 PROGRAMS = "programs.json"
@@ -248,8 +250,13 @@ class Platform:
         numbers = [part for number in self.numbers for part in ("--number", number)]
         account = ("--account-sid", self._secrets["TWILIO_ACCOUNT_SID"])
         kept = ("--keep", str(self.settings.home / CARRIER_NUMBERS))
+        people = (
+            "--person",
+            "*=polite",
+            *(["--speech"] if importlib.util.find_spec(SPEECH_LIBRARY) is not None else []),
+        )
         return self._stand_in(
-            "carrier", "sandbox.twilio", *self._listen_arguments("carrier"), *account, *numbers, *kept
+            "carrier", "sandbox.twilio", *self._listen_arguments("carrier"), *account, *numbers, *kept, *people
         )
 
     def _model(self) -> Program:

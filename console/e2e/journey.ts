@@ -89,12 +89,20 @@ export class Person {
         await this.page.emulateMedia({ colorScheme, reducedMotion: "reduce" });
         const overflow = await this.page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
         expect(overflow, `${this.page.url()} is wider than ${width} px`).toBeLessThanOrEqual(0);
+        expect(await this.page.evaluate(scrolledOut), `${this.page.url()} is longer than its frame, which scrolls out of sight`).toBeLessThanOrEqual(0);
         await this.isAccessible();
       }
     }
     await this.page.setViewportSize({ width: 1440, height: 900 });
     await this.page.emulateMedia({ colorScheme: "light" });
   }
+}
+
+/** By how many pixels the page itself scrolls where only its main part is to. */
+function scrolledOut(): number {
+  const main = document.getElementById("main");
+  const { scrollHeight, clientHeight } = document.documentElement;
+  return main && getComputedStyle(main).overflowY === "auto" ? scrollHeight - clientHeight : 0;
 }
 
 /** The outside world: phones and customers' servers. */

@@ -171,7 +171,7 @@ def bad_country(e164: str, from_e164: str, countries: frozenset[str]) -> str | N
         return None
     # Numbers without a country are networks of satellites and the like, also for a number that has none itself.
     if callee_country is None or callee_country not in {country(from_e164), *countries}:
-        return f"is in a country ({callee_country or 'unknown'}) that this deployment does not call"
+        return f"is in a country ({callee_country or 'unknown'}) that this deployment does not reach"
     return None
 
 

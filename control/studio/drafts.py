@@ -211,7 +211,7 @@ def _ungrounded(fields: Mapping[str, str], request: ProposalRequest) -> Iterator
 
     The expressions read a text once, whatever its length; what they find is counted before it is compared.
     """
-    source = f"{request.description}\n{request.page}\n{request.url}"
+    source = f"{request.organization}\n{request.description}\n{request.page}\n{request.url}"
     numbers, lower = mentions.numbers(source), source.lower()
     source_emails = _emails(lower)
     names = {name.strip(".") for name in _NAME.findall(lower)}

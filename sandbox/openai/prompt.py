@@ -1,6 +1,6 @@
 """Facts in a flow's prompt: what to ask callers for, and what to tell them.  Pure.
 
-It matches phrases such as "Ask for the caller's name, number and reason" or "Collect:" before a list, and plain
+It matches phrases such as "Ask for the caller's name, number and reason", "take their name and what hurts" or "Collect:" before a list, and plain
 statements such as "We are open from nine to five".  It understands nothing else.
 """
 
@@ -11,12 +11,12 @@ MAX_FACTS = 12
 MAX_FACT_WORDS = 7
 _REQUESTS = re.compile(
     r"\b(?:ask(?: (?:them|(?:the )?callers?|people))?(?: for)?|collect|gather|find out|write down|note down|"
-    r"get (?=(?:the caller|their|his|her)))\b(?P<list>[^.\n;]*)",
+    r"(?:get|takes?) (?=(?:the caller|their|his|her|a message)))\b(?P<list>[^.\n;]*)",
     re.IGNORECASE,
 )
 _BULLET = re.compile(r"\s*(?:[-*\u2022]|\d+[.)])\s+(?P<fact>.+)")
 _DETERMINERS = re.compile(
-    r"^(?:for|the|their|his|her|a|an|your|(?:the )?callers?['\u2019]?s?|what|which|one at a time|first|then|also)\s+",
+    r"^(?:for|the|their|his|her|a|an|your|(?:the )?callers?['\u2019]?s?|one at a time|first|then|also)\s+",
     re.IGNORECASE,
 )
 #: Pattern of a fact in a prompt -> the question for it.
@@ -25,11 +25,14 @@ _QUESTIONS = (
     (r"birth", "What is your date of birth?"),
     (r"e-?mail", "What is your e-mail address?"),
     (r"\b(numbers?|phone|call ?back)\b", "What number can we reach you at?"),
+    (r"\bmessage\b", "What may I write down?"),
     (r"\b(reason|purpose|about|concern|problem|issue|calling|need)\b", "What is it about?"),
     (r"\b(time|day|date|when)\b", "What day and time would suit you?"),
     (r"\baddress\b", "What is the address?"),
 )
 _REASON = "What is it about?"
+#: Facts that are questions as they stand: "what hurts".
+_OWN_QUESTION = re.compile(r"(?:what|which) ", re.IGNORECASE)
 #: Sentences that instruct the agent instead of describing the business.
 _INSTRUCTIONS = re.compile(
     r"(?:you|be|ask|collect|gather|find|write|note|get|take|speak|say|do|don['\u2019]t|never|always|when|if|once|offer|book|answer|greet|"
@@ -40,6 +43,8 @@ _QUESTION_MARKERS = re.compile(
     r"\?|\b(?:what|when|where|which|who|how|are you|do you|is there|can i|could i|may i|will you|tell me)\b",
     re.IGNORECASE,
 )
+#: A wish to know something, and not for something to be done.
+_WISHES_TO_KNOW = re.compile(r"\b(?:what|when|where|which|who|how|are you|do you|is there|tell me)\b", re.IGNORECASE)
 #: Sets of words that count as one, in the singular.
 _SYNONYMS = (
     {"open", "opening", "hour", "close", "closed", "closing", "weekend", "today", "tomorrow"},
@@ -130,7 +135,8 @@ def _strip_determiners(fact: str) -> str:
 
 def question(fact: str) -> str:
     """Return the question for a fact."""
-    return known_question(fact) or f"Could you tell me the {fact}?"
+    own = f"{fact[:1].upper()}{fact[1:]}?" if _OWN_QUESTION.match(fact) else f"Could you tell me the {fact}?"
+    return known_question(fact) or own
 
 
 def known_question(fact: str) -> str | None:
@@ -145,6 +151,10 @@ def is_reason(text: str) -> bool:
 
 def is_question(text: str) -> bool:
     return _QUESTION_MARKERS.search(text) is not None
+
+
+def asks_to_know(text: str) -> bool:
+    return _WISHES_TO_KNOW.search(text) is not None
 
 
 def matching_statement(prompt: str, caller_text: str) -> str | None:

@@ -105,7 +105,7 @@ def _interview(situation: AnswerSituation) -> tuple[list[tuple[str, str]], list[
         callers += 1
         if not pending and callers == 1 and len(text.split()) >= REASON_WORDS:
             pending = next((question for question in questions if prompt.is_reason(question)), "")
-        if pending and prompt.matching_statement(situation.instructions, text) is None:
+        if pending and not prompt.asks_to_know(text):
             answered.append((pending, text))
         pending = ""
     closed = {question for question, _ in answered}
@@ -118,6 +118,8 @@ def _acknowledgement(
     utterance = (situation.caller_text or "").strip().rstrip(".!?")
     if not utterance:
         return "I did not understand you."
+    if prompt.asks_to_know(utterance):
+        return "I can't say."
     if not answered:
         return "Certainly." if open_questions else f"I heard: {utterance}."
     if open_questions or answered[-1][1] != situation.caller_text:

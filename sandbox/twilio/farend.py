@@ -153,9 +153,17 @@ def hangs_up(*, after_ms: int = 1_000, ring_ms: int = RING_MS) -> Person:
     return human(ring_ms=ring_ms, then=[{"do": "wait", "ms": after_ms}, {"do": "hang_up"}])
 
 
+def polite(*, ring_ms: int = RING_MS) -> Person:
+    """Return a person who says hello, hears the caller out, thanks and hangs up."""
+    heard_out = {"do": "wait_for_agent_to_finish", "quiet_ms": 1_200, "timeout_ms": 30_000}
+    thanks = {"do": "say", "text": "Yes, that is fine. Thank you, goodbye."}
+    return human(ring_ms=ring_ms, then=[heard_out, thanks, {"do": "wait", "ms": 1_500}, {"do": "hang_up"}])
+
+
 #: Kinds by name, for the control API and the command line.
 KINDS: dict[str, Callable[[], Person]] = {
     "human": human,
+    "polite": polite,
     "silent": silent,
     "busy": busy,
     "declines": declines,

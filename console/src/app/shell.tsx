@@ -45,7 +45,7 @@ export function Shell() {
       <Sidebar isOpen={isNavOpen} onSearch={() => setPalette("commands")} />
       <div className="flex min-h-0 min-w-0 flex-1 flex-col print:block">
         <Suspense>{organization && <Banners />}</Suspense>
-        <main id="main" tabIndex={-1} className="min-h-0 flex-1 overflow-auto print:overflow-visible">
+        <main id="main" tabIndex={-1} className="relative min-h-0 flex-1 overflow-auto print:overflow-visible">
           <Outlet />
         </main>
       </div>

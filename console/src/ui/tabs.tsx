@@ -16,7 +16,7 @@ export function Tabs({ label, tabs }: { label: string; tabs: readonly Tab[] }) {
     nav.current?.children[chosen]?.scrollIntoView({ block: "nearest", inline: "nearest" });
   }, [chosen]);
   return (
-    <nav aria-label={label} ref={nav} className="flex shrink-0 gap-1 overflow-x-auto border-b border-line px-6 max-md:px-4">
+    <nav aria-label={label} ref={nav} className="flex shrink-0 gap-1 overflow-x-auto overflow-y-hidden border-b border-line px-6 max-md:px-4">
       {tabs.map((tab, at) => (
         <Link
           key={at}

@@ -229,3 +229,10 @@ def test_an_e_mail_address_is_not_the_end_or_the_beginning_of_another() -> None:
         each.reason.partition(": ")[2]
         for each in drafted(request, system_prompt="a@pipes.example b@pipes.example").problems
     ] == ["a@pipes.example, b@pipes.example"]
+
+
+def test_the_organizations_name_may_look_like_a_number() -> None:
+    greeting = "You have reached Cabs 317-555-0177."
+    (problem,) = drafted(greeting=greeting).problems
+    assert "317" in problem.reason
+    assert not drafted(replace(REQUEST, organization="Cabs 317-555-0177"), greeting=greeting).problems

@@ -56,7 +56,7 @@ def test_it_collects_what_the_prompt_wants_one_at_a_time() -> None:
         "Certainly. May I have your name?",
         "Thank you. What is your date of birth?",
         "Thank you. What is it about?",
-        "Thank you. Could you tell me the insurance?",
+        "Thank you. Which insurance?",
         (
             "Thank you. I have noted: Ada Lovelace; The tenth of December; I have a toothache; Acme Health. "
             "Is there anything else?"
@@ -76,6 +76,19 @@ def test_who_says_at_once_why_they_call_is_not_asked_again() -> None:
     ]
 
 
+def test_it_takes_what_a_description_wants_it_to_take() -> None:
+    described = (
+        "You answer for Riverside. It should take the caller's name and what hurts, and a message for anything else."
+    )
+    assert talk(described, "Hello.", "Ann Baker.", "The left side.", "When are you open?", "Could I come today?") == [
+        "Certainly. May I have your name?",
+        "Thank you. What hurts?",
+        "Thank you. What may I write down?",
+        "I can't say. What may I write down?",
+        "Thank you. I have noted: Ann Baker; The left side; Could I come today. Is there anything else?",
+    ]
+
+
 def test_it_answers_with_the_prompts_own_statements() -> None:
     said = talk(CLINIC, "What are your opening hours?", "How much is a cleaning?", "Where can I park?", "Ada.")
     assert said == [
@@ -84,14 +97,14 @@ def test_it_answers_with_the_prompts_own_statements() -> None:
         "There is free parking behind the house. May I have your name?",
         "Thank you. What is your date of birth?",
     ]
-    assert talk(CLINIC, "Do you give medical advice?") == ["Certainly. May I have your name?"], (
+    assert talk(CLINIC, "Do you give medical advice?") == ["I can't say. May I have your name?"], (
         "an order is no statement"
     )
 
 
 def test_it_tells_who_calls_nothing_of_what_is_known_about_them() -> None:
     prompt = f"{CLINIC}\n\n# Caller Context\n- notes: the insurance is unpaid since May"
-    assert talk(prompt, "What about my unpaid insurance?") == ["Certainly. May I have your name?"]
+    assert talk(prompt, "What about my unpaid insurance?") == ["I can't say. May I have your name?"]
 
 
 def test_thanks_are_a_farewell_only_when_nothing_is_open() -> None:

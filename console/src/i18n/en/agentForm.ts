@@ -9,7 +9,7 @@ const fields: Record<FieldName, Words> = {
   trigger_events: { label: "Events", hint: "external.<name> is a trigger's event; external.* stands for those of all triggers." },
   language: { label: "Language", hint: "A language tag, for example en-US." },
   greeting: { label: "Greeting", hint: "What the caller hears first, word for word; {{contact.first_name|there}} is their name, or \"there\". Without a greeting, the caller speaks first." },
-  system_prompt: { label: "Instructions", hint: "What it is and does, as you would tell a new colleague. {{contact.name}} is who calls or is called." },
+  system_prompt: { label: "Instructions", hint: "What it is and does, as you would tell a new colleague. {{contact.name}} is the name of whom it talks with." },
   voice: { label: "Voice" },
   model: { label: "Model", hint: "The deployment's own when empty." },
   turn_config_json: { label: "Turn taking" },

@@ -52,7 +52,7 @@ export default {
     blocked: "Blocked",
   },
   endReasons: {
-    caller: "The caller hung up",
+    caller: "The other side hung up",
     agent: "The agent ended it",
     hang_up: "Hung up by a person",
     idle: "Nobody spoke",

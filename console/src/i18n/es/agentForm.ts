@@ -10,7 +10,7 @@ const texts: Sections["agentForm"] = {
     trigger_events: { label: "Eventos", hint: "external.<nombre> es el evento de un disparador; external.* vale por los de todos." },
     language: { label: "Idioma", hint: "Una etiqueta de idioma, por ejemplo es-ES." },
     greeting: { label: "Saludo", hint: "Lo primero que se oye, palabra por palabra; {{contact.first_name|cliente}} es su nombre o «cliente». Sin saludo, habla primero quien llama." },
-    system_prompt: { label: "Instrucciones", hint: "Qué es y qué hace, como se lo diría a un colega nuevo. {{contact.name}} es quien llama o recibe la llamada." },
+    system_prompt: { label: "Instrucciones", hint: "Qué es y qué hace, como se lo diría a un colega nuevo. {{contact.name}} es el nombre de su interlocutor." },
     voice: { label: "Voz" },
     model: { label: "Modelo", hint: "El de la instalación si está vacío." },
     turn_config_json: { label: "Turnos de palabra" },

@@ -52,7 +52,7 @@ const texts: Sections["calls"] = {
     blocked: "Bloqueada",
   },
   endReasons: {
-    caller: "Colgó quien llamaba",
+    caller: "Colgó la otra parte",
     agent: "La terminó el agente",
     hang_up: "La colgó una persona",
     idle: "Nadie hablaba",

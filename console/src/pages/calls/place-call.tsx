@@ -1,6 +1,6 @@
 /** Have an agent call somebody: now or at a time, with what the call is about. */
 import { useNavigate } from "@tanstack/react-router";
-import { useId, useState } from "react";
+import { useEffect, useId, useState } from "react";
 import { type SubmitHandler, type UseFormReturn, useForm } from "react-hook-form";
 import { useChange } from "@/api/acts";
 import { type Schemas, api, data } from "@/api/client";
@@ -120,6 +120,11 @@ function Who({ form }: { form: UseFormReturn<Values> }) {
   const { data: numbers } = useNumbers();
   const { errors } = form.formState;
   const voice = flows?.filter((flow) => flow.channel === "voice") ?? [];
+  const only = voice.length === 1 ? voice[0]?.id : undefined;
+  const { setValue, getValues } = form;
+  useEffect(() => {
+    if (only && !getValues("flow")) setValue("flow", only);
+  }, [only, getValues, setValue]);
   return (
     <>
       <TextField label={t.whom} type="tel" inputMode="tel" autoComplete="off" placeholder="+13175550123" error={errors.to?.message} {...form.register("to", { required: t.whomFirst, setValueAs: (value: string) => value.trim() })} />

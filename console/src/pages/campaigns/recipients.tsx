@@ -40,7 +40,7 @@ export function Recipients({ campaign }: { campaign: Campaign }) {
           columns={[
             { key: "who", title: t.to, width: "minmax(9rem, 1fr)", cell: (row) => <span className="tabular">{phone(row.contact_e164)}</span> },
             { key: "status", title: t.status, width: "8rem", cell: (row) => <Badge tone={TONES[row.status]}>{t.recipientStatuses[row.status]}</Badge> },
-            { key: "reason", title: t.why, width: "minmax(13rem, 2fr)", isWide: true, cell: (row) => <Reason row={row} /> },
+            { key: "reason", title: t.why, width: "minmax(7rem, 2fr)", isWide: true, cell: (row) => <Reason row={row} /> },
             { key: "at", title: t.changed, width: "7.5rem", isRight: true, isWide: true, cell: (row) => <Time at={row.changed_at} /> },
             { key: "open", title: t.thread, width: "5rem", isRight: true, cell: (row) => row.message_id && <OpenThread messageId={row.message_id} /> },
           ]}

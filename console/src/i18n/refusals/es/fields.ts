@@ -62,7 +62,7 @@ const sentences: Refusals["sentences"] = [
   ["has an extension; leave it out", "lleva una extensión; quítela"],
   ["is an emergency number", "es un número de emergencias"],
   ["is a {costly} number, which costs whoever calls it", "es un número {costly}, que cuesta dinero a quien llama"],
-  ["is in a country ({country}) that this deployment does not call", "está en un país ({country}) al que esta instalación no llama"],
+  ["is in a country ({country}) that this deployment does not reach", "está en un país ({country}) al que esta instalación no llega"],
   ["is not known as a number of people or businesses", "no consta como número de personas o empresas"],
   ["An admin sees everything: invite the person with another role.", "Un administrador lo ve todo: invite a la persona con otro rol."],
   ["Too many calls from browsers are being connected; try again in a moment.", "Se están conectando demasiadas llamadas desde navegadores; inténtelo de nuevo en un momento."],
