@@ -56,13 +56,14 @@ DUE = """
 """
 SET_READ = """
     UPDATE mcp_servers
-       SET tried_at = clock_timestamp(), refreshed_at = clock_timestamp(), failure = NULL, protocol_version = $2,
+       SET tried_at = clock_timestamp(), refreshed_at = $3, failure = NULL, protocol_version = $2,
            trusts_next = false
      WHERE id = $1
 """
-SET_FAILURE = (
-    "UPDATE mcp_servers SET tried_at = clock_timestamp(), failure = $2 WHERE id = $1 AND failure IS DISTINCT FROM $2"
-)
+SET_FAILURE = """
+    UPDATE mcp_servers SET tried_at = clock_timestamp(), failure = $2
+     WHERE id = $1 AND failure IS DISTINCT FROM $2 AND coalesce(refreshed_at <= $3, true)
+"""
 TOOL_COLUMNS = """
     t.id, t.server_id, t.name, t.model_name, t.state, t.description, t.schema, t.hash, t.now_description, t.now_schema,
     t.now_hash, t.reason, t.accepted_by, t.accepted_at, t.changed_at
@@ -142,6 +143,7 @@ class Health:
     """The result of the last reading of a server's tools."""
 
     failure: str | None
+    #: When the last reading that is stored began.
     refreshed_at: datetime | None
     protocol_version: str | None
     tools: int
@@ -260,12 +262,13 @@ async def due(tx: Tx, every: timedelta, at: datetime, limit: int) -> list[tuple[
     return [(row["org_id"], row["id"]) for row in await tx.fetch(DUE, at - every, limit)]
 
 
-async def record_reading(tx: Tx, id: UUID, protocol_version: str) -> None:
-    await tx.execute(SET_READ, id, protocol_version)
+async def record_reading(tx: Tx, id: UUID, protocol_version: str, began_at: datetime) -> None:
+    await tx.execute(SET_READ, id, protocol_version, began_at)
 
 
-async def record_failure(tx: Tx, id: UUID, failure: str) -> None:
-    await tx.execute(SET_FAILURE, id, failure)
+async def record_failure(tx: Tx, id: UUID, failure: str, began_at: datetime) -> None:
+    """Record that a reading failed, unless one that began later has succeeded."""
+    await tx.execute(SET_FAILURE, id, failure, began_at)
 
 
 async def tools(tx: Tx, server: UUID) -> list[McpToolRow]:

@@ -6,7 +6,7 @@ the connection is retired: users still waiting for an answer over it may get it.
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, contextmanager
 from typing import Any
 
@@ -19,9 +19,9 @@ from mcp_types import CONNECTION_CLOSED, REQUEST_TIMEOUT, CallToolResult, Implem
 from control.base.egress import EgressError
 from control.clients.http import GuardedClient
 from control.mcp.endpoint import SILENT, Endpoint, NotExecuted, Unusable
-from control.mcp.pinning import ListedTool, is_name
+from control.mcp.pinning import ListedTool, ToolReading, is_name
 from control.mcp.transport import OUTCOME, ConnectionOutcome, ExchangeLimits, GuardedTransport, Tokens
-from hum.clock import monotonic_ms
+from hum.clock import monotonic_ms, now
 from hum.observe.logs import log
 from hum.settings.mcp import McpSettings
 from hum.visibletext import visible
@@ -51,7 +51,7 @@ class Connection:
         )
         tokens = Tokens(web, endpoint.org, endpoint.oauth, settings.mcp_connect_seconds) if endpoint.oauth else None
         self._transport = GuardedTransport(web, endpoint.org, limits, tokens, streams=endpoint.transport == "sse")
-        self._listing: tuple[float, Sequence[ListedTool]] | None = None
+        self._reading: tuple[float, ToolReading] | None = None
         self._closing = asyncio.Event()
         self._ready: asyncio.Future[Client] = asyncio.get_running_loop().create_future()
         # Retrieve the exception, as there may be no user to await it.
@@ -93,11 +93,11 @@ class Connection:
     async def protocol_version(self) -> str:
         return (await self._client()).protocol_version
 
-    async def listed(self, within_seconds: float) -> Sequence[ListedTool]:
+    async def listed(self, within_seconds: float) -> ToolReading:
         """Return the server's tools, as listed at most `within_seconds` ago.  Raises Unusable, NotExecuted."""
-        if self._listing is not None and monotonic_ms() - self._listing[0] <= within_seconds * 1000:
-            return self._listing[1]
-        client, began_ms = await self._client(), monotonic_ms()
+        if self._reading is not None and monotonic_ms() - self._reading[0] <= within_seconds * 1000:
+            return self._reading[1]
+        client, began_ms, began_at = await self._client(), monotonic_ms(), now()
         tools, cursor = dict[str, ListedTool](), None
         with self._convert_errors(only_reads=True):
             for _ in range(MOST_PAGES):
@@ -108,8 +108,9 @@ class Connection:
                 cursor = page.next_cursor
                 if cursor is None or len(tools) >= self._settings.mcp_tools:
                     break
-        self._listing = (began_ms, list(tools.values()))
-        return self._listing[1]
+        reading = ToolReading(began_at, list(tools.values()))
+        self._reading = (began_ms, reading)
+        return reading
 
     async def call(self, tool: str, arguments: Mapping[str, Any]) -> CallToolResult:
         """Call a tool.  Raises Unusable, NotExecuted."""
@@ -184,7 +185,7 @@ class Connection:
 
     async def _on_message(self, message: Any) -> None:
         if isinstance(message, ToolListChangedNotification):
-            self._listing = None
+            self._reading = None
 
     @contextmanager
     def _convert_errors(self, *, only_reads: bool) -> Iterator[None]:

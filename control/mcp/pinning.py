@@ -42,6 +42,14 @@ class ListedTool:
     schema: Mapping[str, Any]
 
 
+@dataclass(frozen=True, slots=True)
+class ToolReading:
+    """What a server listed when it was asked, which began at `began_at`."""
+
+    began_at: datetime
+    tools: Sequence[ListedTool]
+
+
 def slug(name: str) -> str:
     """Return the prefix of a server's tool names; two underscores in a row, which end the prefix, do not occur in it."""
     return re.sub(r"_+", "_", re.sub(r"[^a-z0-9]", "_", name.lower())).strip("_")

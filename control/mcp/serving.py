@@ -5,7 +5,7 @@ A tool runs only as it was accepted: its definition in the server's current list
 
 import asyncio
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
@@ -14,7 +14,7 @@ from weakref import WeakValueDictionary
 from control.mcp import pinning
 from control.mcp.client import Connections
 from control.mcp.endpoint import SILENT, Endpoint, NotExecuted, Unusable
-from control.mcp.pinning import ExaminedTool, ListedTool
+from control.mcp.pinning import ExaminedTool, ToolReading
 from control.mcp.sealing import McpSealer
 from control.mcp.transport import OAuthClient
 from control.tools import EVERYWHERE, AgentTool, Result, ToolContext, failed
@@ -87,25 +87,26 @@ class McpServing:
         """Read a server's tools now; record a failure in its row.  Return the row.  Raises NotFound."""
         async with self._db.tenant(org) as tx:
             row = await mcp.get(tx, id)
+        began_at = now()
         try:
             async with asyncio.timeout(self._settings.mcp_refresh_limit_seconds):
                 async with self._connections.use(self._endpoint(row)) as connection:
-                    listed = await connection.listed(0)
+                    reading = await connection.listed(0)
                     version = await connection.protocol_version()
         except (Unusable, TimeoutError) as error:
             async with self._db.tenant(org) as tx:
-                await mcp.record_failure(tx, id, str(error) or SILENT)
+                await mcp.record_failure(tx, id, str(error) or SILENT, began_at)
                 return await mcp.get(tx, id)
-        return await self._take(row, listed, version)
+        return await self._take(row, reading, version)
 
-    async def _take(self, before: ServerRow, listed: Sequence[ListedTool], version: str) -> ServerRow:
+    async def _take(self, before: ServerRow, reading: ToolReading, version: str) -> ServerRow:
         """Examine and store a server's tools; return its row."""
         async with self._organization_locks.setdefault(before.org_id, asyncio.Lock()):
             async with self._db.tenant(before.org_id) as tx:
                 known = await mcp.tools(tx, before.id)
-            examined = await self._examine(pinning.examine(listed, known))
+            examined = await self._examine(pinning.examine(reading.tools, known))
             async with self._db.tenant(before.org_id) as tx:
-                return await self._apply(tx, before, examined, version)
+                return await self._apply(tx, before, reading.began_at, examined, version)
 
     async def _examine(self, tools: Iterator[ExaminedTool]) -> list[ExaminedTool]:
         """Examine a reading's tools, in turns with other readings."""
@@ -118,10 +119,14 @@ class McpServing:
                 return examined
             examined += batch
 
-    async def _apply(self, tx: Tx, before: ServerRow, listed: Sequence[ExaminedTool], version: str) -> ServerRow:
+    async def _apply(
+        self, tx: Tx, before: ServerRow, began_at: datetime, listed: Sequence[ExaminedTool], version: str
+    ) -> ServerRow:
         """Store a server's tools, and suspend those that have changed; return its row."""
         row = await mcp.get(tx, before.id, lock=True)
         if row.revision != before.revision:  # it may be another server now
+            return row
+        if row.health.refreshed_at is not None and row.health.refreshed_at > began_at:  # what it lists now is stored
             return row
         public_id = ids.show(Kind.MCP_SERVER, row.id)
         new_ids = [ids.new() for _ in listed]
@@ -133,7 +138,7 @@ class McpServing:
                 suspended = events_pb2.McpToolSuspendedEvent(server_id=public_id, tool=tool.name, name=row.name)
                 await events.append(tx, row.org_id, row.id, suspended)
         await mcp.delete_removed(tx, row.id)
-        await mcp.record_reading(tx, row.id, version)
+        await mcp.record_reading(tx, row.id, version, began_at)
         return await mcp.get(tx, row.id)
 
     # --- agents' tools --------------------------------------------------------------------------------------------
@@ -166,10 +171,10 @@ class McpServing:
         raise AssertionError("unreachable")
 
     async def _is_as_accepted(self, row: ServerRow, tool: FlowTool, connection: "Connection") -> bool:
-        listed = await connection.listed(self._settings.mcp_check_seconds)
-        if any(entry.name == tool.name and pinning.hash_of(entry) == tool.hash for entry in listed):
+        reading = await connection.listed(self._settings.mcp_check_seconds)
+        if any(entry.name == tool.name and pinning.hash_of(entry) == tool.hash for entry in reading.tools):
             return True
-        await self._take(row, listed, await connection.protocol_version())
+        await self._take(row, reading, await connection.protocol_version())
         return False
 
     def _endpoint(self, row: ServerRow) -> Endpoint:

@@ -100,6 +100,11 @@ class McpServer:
         """Expire all sessions."""
         self._sessions.clear()
 
+    def say_tools_changed(self) -> None:
+        """Notify the clients of the SSE transport that the tools have changed."""
+        for stream in self._streams.values():
+            stream.put_nowait({"jsonrpc": "2.0", "method": "notifications/tools/list_changed"})
+
     def methods(self) -> list[str]:
         return [method for method, _ in self.heard]
 

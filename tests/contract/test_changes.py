@@ -12,6 +12,7 @@ import pytest
 
 from control.identity import usecases as identity
 from hum import ids
+from hum.clock import now
 from hum.ids import Kind
 from hum.v1 import runtime_pb2
 from storage import approvals, contacts, crm, mcp
@@ -167,7 +168,7 @@ async def test_what_becomes_of_a_connector_and_a_server_is_told(edge: Edge) -> N
             await crm.recover(tx, connector)
         await changed(stream, "crm_connector", owned["crm-connectors"])
         async with edge.plane.control.db.tenant(org) as tx:
-            await mcp.record_failure(tx, server, "It has gone away.")
+            await mcp.record_failure(tx, server, "It has gone away.", now())
         await changed(stream, "mcp_server", owned["mcp-servers"])
 
 

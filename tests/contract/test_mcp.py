@@ -1,5 +1,6 @@
 """MCP servers over REST, and their tools on a call: as somebody accepted them, or not at all."""
 
+import asyncio
 import json
 import threading
 from collections.abc import AsyncIterator
@@ -10,6 +11,7 @@ import httpx
 import pytest
 
 from control.mcp import pinning
+from control.mcp.connection import Connection
 from hum.json import schemas
 from sandbox.mcp import McpFault, McpServer, McpTool
 from storage import mcp
@@ -285,6 +287,38 @@ async def test_what_a_server_adds_later_waits_and_what_it_drops_is_gone(edge: Ed
     shop.faults["tools/list"] = McpFault.FLOOD
     failed = (await http.post(f"/api/mcp-servers/{server['id']}/refresh", timeout=30)).json()
     assert failed["status"] == "failing" and "larger" in failed["failure"]
+
+
+@pytest.mark.parametrize("fault", [None, McpFault.FLOOD])
+async def test_a_reading_that_ends_late_does_not_undo_a_later_one(
+    edge: Edge, shop: McpServer, monkeypatch: pytest.MonkeyPatch, fault: McpFault | None
+) -> None:
+    """Neither what it lists nor that it failed."""
+    http = await edge.client()
+    server = await connect(http, shop)
+    path, listed = f"/api/mcp-servers/{server['id']}", Connection.listed
+    late_read, may_end = asyncio.Event(), asyncio.Event()
+
+    async def held(self: Connection, within_seconds: float) -> Any:
+        monkeypatch.setattr(Connection, "listed", listed)
+        try:
+            return await listed(self, within_seconds)
+        finally:
+            late_read.set()
+            await may_end.wait()
+
+    monkeypatch.setattr(Connection, "listed", held)
+    shop.faults = {"tools/list": fault} if fault else {}
+    late = asyncio.create_task(http.post(f"{path}/refresh", timeout=60))
+    async with patience():
+        await late_read.wait()
+    shop.faults, shop.tools = {}, {"new": McpTool("New.")}
+    assert (await http.post(f"{path}/refresh")).json()["status"] == "ok"
+    may_end.set()
+    found = (await late).json()
+    assert (found["status"], found["failure"]) == ("ok", None)
+    states = {name: each["state"] for name, each in (await tools(http, server)).items()}
+    assert states == {"find_order": "gone", "refund": "gone", "new": "new"}
 
 
 async def test_a_servers_tools_are_examined_in_a_thread_while_no_row_is_locked_and_compared_in_one(

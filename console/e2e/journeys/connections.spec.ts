@@ -219,6 +219,7 @@ test("a CRM is connected, pinged, changed, given another secret, and taken away"
   await expect.poll(connectors).toMatchObject([{ name: "Dispatch", old_secret_expires_at: null }]);
   await page.getByRole("button", { name: "Ping", exact: true }).click();
   await expect.poll(() => crm.got.map((each) => `${each.method} ${each.path}`)).toEqual(["POST /ping"]);
+  await expect(page.getByRole("dialog")).toBeVisible();
   await page.keyboard.press("Escape");
   await page.getByLabel("Name", { exact: true }).fill("Night dispatch");
   await page.getByRole("button", { name: "Save", exact: true }).click();

@@ -78,7 +78,7 @@ async def test_a_tool_runs_in_each_generation_of_the_protocol(
     side, server.generation = Side(web), generation
     endpoint = side.to(server, transport=transport, url=server.sse_url if transport == "sse" else server.url)
     async with side.pool.use(endpoint) as connection:
-        assert [each.name for each in await connection.listed(0)] == ["find"]
+        assert [each.name for each in (await connection.listed(0)).tools] == ["find"]
         assert await connection.protocol_version() == version
         assert _text(await connection.call("find", {"n": 7})) == "order 7"
     assert server.calls == [("find", {"n": 7})]
@@ -196,6 +196,22 @@ async def test_a_user_who_gives_up_takes_nobodys_connection(web: GuardedClient, 
     assert closable.methods().count("initialize") == 2 and len(side.pool) == 1
 
 
+async def test_a_server_that_says_that_its_tools_have_changed_is_read_anew(
+    web: GuardedClient, server: McpServer
+) -> None:
+    side, server.generation = Side(web), "2025-06-18"
+    async with side.pool.use(side.to(server, transport="sse", url=server.sse_url)) as connection:
+        before = await connection.listed(60)
+        server.tools["more"] = McpTool("More.")
+        assert await connection.listed(60) is before
+        server.say_tools_changed()
+
+        async def has_more() -> bool:
+            return "more" in {tool.name for tool in (await connection.listed(60)).tools}
+
+        await until(has_more)
+
+
 async def test_a_timeout_takes_only_its_own_answer(web: GuardedClient, server: McpServer) -> None:
     side, server.generation = Side(web, mcp_calls=3), "2025-06-18"
     endpoint = side.to(server, answer_seconds=0.5)
@@ -207,7 +223,7 @@ async def test_a_timeout_takes_only_its_own_answer(web: GuardedClient, server: M
         del server.faults["tools/call"]
         assert _text(await connection.call("find", {"n": 3})) == "order 3"
         async with side.pool.use(endpoint) as other:
-            assert other is not connection and len(await other.listed(60)) == 1
+            assert other is not connection and len((await other.listed(60)).tools) == 1
             async with side.pool.use(endpoint):
                 with pytest.raises(Unusable, match="Too many of"):
                     await side.call(endpoint)
@@ -392,7 +408,7 @@ async def test_more_tools_than_a_server_may_have_are_not_read(web: GuardedClient
     }
     side = Side(web, mcp_tools=10)
     async with side.pool.use(side.to(server)) as connection:
-        assert isinstance(connection, Connection) and len(await connection.listed(0)) == 10
+        assert isinstance(connection, Connection) and len((await connection.listed(0)).tools) == 10
 
 
 async def test_an_organization_takes_no_more_places_than_it_leaves(web: GuardedClient, server: McpServer) -> None:

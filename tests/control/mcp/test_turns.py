@@ -10,8 +10,9 @@ from unittest.mock import AsyncMock, Mock
 import pytest
 
 from control.mcp import pinning, serving
-from control.mcp.pinning import ListedTool
+from control.mcp.pinning import ListedTool, ToolReading
 from hum import ids
+from hum.clock import now
 from hum.contract.errors import NotFound
 from hum.secrets import Unsealable
 from storage import mcp
@@ -36,12 +37,12 @@ async def test_a_changed_tool_does_not_wait_for_all_that_another_organization_li
     monkeypatch.setattr(pinning, "examine", examine)
     monkeypatch.setattr(mcp, "tools", AsyncMock(return_value=[]))
     reader = serving.McpServing(Mock(tenant=transaction), Mock(), Mock(), Mock())
-    apply = AsyncMock(side_effect=lambda _, row, tools, __: (row, list(tools)))
+    apply = AsyncMock(side_effect=lambda _, row, __, tools, ___: (row, list(tools)))
     monkeypatch.setattr(reader, "_apply", apply)
     hostile, other = ids.new(), ids.new()
 
     def take(organization: Any, tools: int, name: str) -> asyncio.Task[Any]:
-        listed = [ListedTool(name, "Finds.", {}) for _ in range(tools)]
+        listed = ToolReading(now(), [ListedTool(name, "Finds.", {}) for _ in range(tools)])
         row = Mock(org_id=organization)
         return asyncio.create_task(reader._take(row, listed, "1"))
 
@@ -66,7 +67,8 @@ async def test_a_cancelled_reading_holds_its_turn_until_its_thread_has_ended(mon
     monkeypatch.setattr(mcp, "tools", AsyncMock(return_value=[]))
     reader = serving.McpServing(Mock(tenant=transaction), Mock(), Mock(), Mock())
     organization = ids.new()
-    taking = asyncio.create_task(reader._take(Mock(org_id=organization), [ListedTool("a", "Finds.", {})], "1"))
+    reading = ToolReading(now(), [ListedTool("a", "Finds.", {})])
+    taking = asyncio.create_task(reader._take(Mock(org_id=organization), reading, "1"))
     await asyncio.to_thread(begun.wait, 20)
     for _ in range(2):
         taking.cancel()
@@ -102,7 +104,9 @@ async def test_a_bug_in_one_reading_ends_no_other_and_is_not_hidden(monkeypatch:
 async def test_secrets_that_can_not_be_opened_are_a_failure_of_the_server(monkeypatch: pytest.MonkeyPatch) -> None:
     failures = list[str]()
     monkeypatch.setattr(mcp, "get", AsyncMock())
-    monkeypatch.setattr(mcp, "record_failure", AsyncMock(side_effect=lambda _, __, failure: failures.append(failure)))
+    monkeypatch.setattr(
+        mcp, "record_failure", AsyncMock(side_effect=lambda _, __, failure, ___: failures.append(failure))
+    )
     sealer = Mock(open=Mock(side_effect=Unsealable("no key of version 2")))
     reader = serving.McpServing(Mock(tenant=transaction), Mock(), sealer, Mock(mcp_refresh_limit_seconds=20))
     await reader.refresh(ids.new(), ids.new())
