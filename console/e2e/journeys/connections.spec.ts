@@ -243,6 +243,7 @@ test("a CRM is connected, pinged, changed, given another secret, and taken away"
   await page.getByRole("button", { name: "Ping", exact: true }).click();
   await expect.poll(() => crm.got.length).toBe(2);
   expect(crm.got[1]?.authorization).toBe(`Bearer ${own}`);
+  await expect(dialog).toBeVisible();
   await page.keyboard.press("Escape");
   await page.getByRole("button", { name: "Delete connector" }).click();
   await confirm(page, "Delete", "Night dispatch");
