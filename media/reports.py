@@ -243,8 +243,9 @@ def _spot(
             return {"intervention": _intervention(event, at)}
         case Digits(digits, at_ms):
             return {"digits": pb.DigitsPressed(digits=digits, at_ms=_ms(at_ms))}
-        case FlowSwitched(flow_id, version, at_ms):
-            return {"flow_took_over": pb.FlowTookOver(flow_id=flow_id, flow_version=version, at_ms=_ms(at_ms))}
+        case FlowSwitched(flow_id, version, at_ms, model):
+            took_over = pb.FlowTookOver(flow_id=flow_id, flow_version=version, at_ms=_ms(at_ms), model=model)
+            return {"flow_took_over": took_over}
         case RecordingPaused(start_ms, end_ms, cause):
             over_ms = None if end_ms is None else _ms(end_ms)
             return {"recording_pause": calls_pb2.RecordingPause(start_ms=_ms(start_ms), end_ms=over_ms, cause=cause)}

@@ -128,7 +128,7 @@ PAGE, TAGGED_PAGE, SEARCH = (
 DETAIL = f"""
     SELECT {LISTED}, c.summary, c.outcome, {interventions.OF_CALL} AS interventions,
            {interruptions.OF_CALL} AS interruptions, {latencies.OF_CALL} AS latency, {tool_runs.REPORTED_OF_CALL} AS tool_activity,
-           {stages.OF_CALL} AS model_stages, {flow_switches.OF_CALL} AS flow_switches, c.event_seq, {onsets.OF_CALL} AS refused_onsets, {onsets.MORE_OF_CALL} AS more_refused_onsets,
+           c.models, {stages.OF_CALL} AS model_stages, {flow_switches.OF_CALL} AS flow_switches, c.event_seq, {onsets.OF_CALL} AS refused_onsets, {onsets.MORE_OF_CALL} AS more_refused_onsets,
            {keypad.OF_CALL} AS keypad_entries, c.recording_fault, {pauses.OF_CALL} AS recording_pauses, c.announcement_played_ms,
            {recordings.HAS_ANY} AS has_recording
       FROM calls c
@@ -200,6 +200,7 @@ class CallDetailRow:
     tool_activity: list[str]
     keypad_entries: list[str]
     flow_switches: list[str]
+    models: list[str]
     model_stages: list[str]
     has_recording: bool
     recording_fault: str | None
@@ -351,6 +352,7 @@ async def detail(tx: Tx, id: UUID, most_turns: int | None = None) -> CallDetailR
         tool_activity=row["tool_activity"],
         keypad_entries=row["keypad_entries"],
         flow_switches=row["flow_switches"],
+        models=row["models"],
         model_stages=row["model_stages"],
         has_recording=row["has_recording"],
         recording_fault=row["recording_fault"],

@@ -72,6 +72,7 @@ def detailed(row: CallDetailRow, earlier: str | None = None) -> pb.CallDetail:
         last_event_id=row.event_seq,
         tool_activity=[decode(activity, pb.ToolActivity()) for activity in row.tool_activity],
         flow_switches=[flow_switch(switch) for switch in row.flow_switches],
+        models=row.models,
         model_stages=[decode(stage, pb.ModelStage()) for stage in row.model_stages],
         summary=pb.Summary(**row.summary) if row.summary else None,
         outcome=row.outcome,

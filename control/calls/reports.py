@@ -324,6 +324,8 @@ async def _switch_flow(tx: Tx, state: CallStateRow, report: runtime_pb2.Report, 
     switched = calls_pb2.FlowSwitched(
         flow_id=took_over.flow_id, flow_version=took_over.flow_version, at_ms=took_over.at_ms
     )
+    if took_over.model:  # a media plane of an earlier release does not say it
+        await callmodels.note(tx, state.id, took_over.model)
     flow = ids.require(Kind.FLOW, took_over.flow_id)
     row = SwitchRow(report.stream_number, report.seq, flow, took_over.flow_version, took_over.at_ms)
     if await flow_switches.add(tx, state.org_id, state.id, row):

@@ -73,6 +73,8 @@ class Sessions:
             if spent and row and isinstance(due, TakeMessage):
                 return await self._mailbox(tx, spent, row, due)
             own_tools = await self._tools.own_tools(tx, row.org_id, row.flow_id) if row else OrganizationTools()
+            if spent and row:
+                await callmodels.note(tx, spent.id, self._choices.model(row.definition))
         if spent is None or row is None:
             raise NotFound("The stream token is unknown, expired or already used.")
         situation = situation_of(row, now(), own_tools)

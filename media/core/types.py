@@ -300,11 +300,12 @@ class Intervened:
 
 @dataclass(frozen=True, slots=True)
 class FlowSwitched:
-    """Another flow's agent has taken over the call."""
+    """Another flow's agent has taken over the call; `model`: which it speaks with."""
 
     flow_id: str
     flow_version: int
     at_ms: int
+    model: str = ""
 
 
 @dataclass(frozen=True, slots=True)
