@@ -50,10 +50,11 @@ CHANGE = """
 DELETE = "DELETE FROM mcp_servers WHERE id = $1 RETURNING true"
 DUE = """
     UPDATE mcp_servers SET tried_at = clock_timestamp()
-     WHERE id IN (SELECT id FROM mcp_servers WHERE enabled AND (tried_at IS NULL OR tried_at < $1)
+     WHERE id IN (SELECT id FROM mcp_servers WHERE enabled AND (tried_at IS NULL OR tried_at < clock_timestamp() - $1::interval)
                    ORDER BY tried_at NULLS FIRST LIMIT $2 FOR UPDATE SKIP LOCKED)
     RETURNING id, org_id
 """
+TIME_AGO = "SELECT clock_timestamp() - $1::interval"
 SET_READ = """
     UPDATE mcp_servers
        SET tried_at = clock_timestamp(), refreshed_at = $3, failure = NULL, protocol_version = $2,
@@ -257,9 +258,15 @@ async def delete(tx: Tx, id: UUID) -> None:
         raise NotFound("There is no such MCP server.")
 
 
-async def due(tx: Tx, every: timedelta, at: datetime, limit: int) -> list[tuple[UUID, UUID]]:
+async def due(tx: Tx, every: timedelta, limit: int) -> list[tuple[UUID, UUID]]:
     """Claim the servers (organization, id) that are due for a reading of their tools.  Runs as the system."""
-    return [(row["org_id"], row["id"]) for row in await tx.fetch(DUE, at - every, limit)]
+    return [(row["org_id"], row["id"]) for row in await tx.fetch(DUE, every, limit)]
+
+
+async def time_ago(tx: Tx, ago: timedelta) -> datetime:
+    """Return what time it was `ago`, by the database's clock: those of HUM's machines may differ."""
+    at: datetime = await tx.fetchval(TIME_AGO, ago)
+    return at
 
 
 async def record_reading(tx: Tx, id: UUID, protocol_version: str, began_at: datetime) -> None:

@@ -21,7 +21,7 @@ from control.clients.http import GuardedClient
 from control.mcp.endpoint import SILENT, Endpoint, NotExecuted, Unusable
 from control.mcp.pinning import ListedTool, ToolReading, is_name
 from control.mcp.transport import OUTCOME, ConnectionOutcome, ExchangeLimits, GuardedTransport, Tokens
-from hum.clock import monotonic_ms, now
+from hum.clock import monotonic_ms
 from hum.observe.logs import log
 from hum.settings.mcp import McpSettings
 from hum.visibletext import visible
@@ -51,7 +51,7 @@ class Connection:
         )
         tokens = Tokens(web, endpoint.org, endpoint.oauth, settings.mcp_connect_seconds) if endpoint.oauth else None
         self._transport = GuardedTransport(web, endpoint.org, limits, tokens, streams=endpoint.transport == "sse")
-        self._reading: tuple[float, ToolReading] | None = None
+        self._reading: ToolReading | None = None
         self._closing = asyncio.Event()
         self._ready: asyncio.Future[Client] = asyncio.get_running_loop().create_future()
         # Retrieve the exception, as there may be no user to await it.
@@ -95,9 +95,9 @@ class Connection:
 
     async def listed(self, within_seconds: float) -> ToolReading:
         """Return the server's tools, as listed at most `within_seconds` ago.  Raises Unusable, NotExecuted."""
-        if self._reading is not None and monotonic_ms() - self._reading[0] <= within_seconds * 1000:
-            return self._reading[1]
-        client, began_ms, began_at = await self._client(), monotonic_ms(), now()
+        if self._reading is not None and monotonic_ms() - self._reading.began_ms <= within_seconds * 1000:
+            return self._reading
+        client, began_ms = await self._client(), monotonic_ms()
         tools, cursor = dict[str, ListedTool](), None
         with self._convert_errors(only_reads=True):
             for _ in range(MOST_PAGES):
@@ -108,9 +108,8 @@ class Connection:
                 cursor = page.next_cursor
                 if cursor is None or len(tools) >= self._settings.mcp_tools:
                     break
-        reading = ToolReading(began_at, list(tools.values()))
-        self._reading = (began_ms, reading)
-        return reading
+        self._reading = ToolReading(began_ms, list(tools.values()))
+        return self._reading
 
     async def call(self, tool: str, arguments: Mapping[str, Any]) -> CallToolResult:
         """Call a tool.  Raises Unusable, NotExecuted."""

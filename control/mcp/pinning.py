@@ -44,9 +44,9 @@ class ListedTool:
 
 @dataclass(frozen=True, slots=True)
 class ToolReading:
-    """What a server listed when it was asked, which began at `began_at`."""
+    """What a server listed when it was asked, which began at `began_ms` of `monotonic_ms`."""
 
-    began_at: datetime
+    began_ms: float
     tools: Sequence[ListedTool]
 
 

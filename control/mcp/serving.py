@@ -61,7 +61,7 @@ class McpServing:
     async def refresh_due(self) -> int:
         """Read the tools of the servers that are due; return how many."""
         async with self._db.system() as tx:
-            due = await mcp.due(tx, timedelta(seconds=MCP_REFRESH_SECONDS), now(), BATCH)
+            due = await mcp.due(tx, timedelta(seconds=MCP_REFRESH_SECONDS), BATCH)
         # A server whose reading fails does not end the others' readings.
         results = await asyncio.gather(*(self._refresh_due(org, id) for org, id in due), return_exceptions=True)
         errors = list[Exception]()
@@ -87,7 +87,7 @@ class McpServing:
         """Read a server's tools now; record a failure in its row.  Return the row.  Raises NotFound."""
         async with self._db.tenant(org) as tx:
             row = await mcp.get(tx, id)
-        began_at = now()
+        began_ms = monotonic_ms()
         try:
             async with asyncio.timeout(self._settings.mcp_refresh_limit_seconds):
                 async with self._connections.use(self._endpoint(row)) as connection:
@@ -95,6 +95,7 @@ class McpServing:
                     version = await connection.protocol_version()
         except (Unusable, TimeoutError) as error:
             async with self._db.tenant(org) as tx:
+                began_at = await _time_of(tx, began_ms)
                 await mcp.record_failure(tx, id, str(error) or SILENT, began_at)
                 return await mcp.get(tx, id)
         return await self._take(row, reading, version)
@@ -106,7 +107,7 @@ class McpServing:
                 known = await mcp.tools(tx, before.id)
             examined = await self._examine(pinning.examine(reading.tools, known))
             async with self._db.tenant(before.org_id) as tx:
-                return await self._apply(tx, before, reading.began_at, examined, version)
+                return await self._apply(tx, before, reading.began_ms, examined, version)
 
     async def _examine(self, tools: Iterator[ExaminedTool]) -> list[ExaminedTool]:
         """Examine a reading's tools, in turns with other readings."""
@@ -120,9 +121,10 @@ class McpServing:
             examined += batch
 
     async def _apply(
-        self, tx: Tx, before: ServerRow, began_at: datetime, listed: Sequence[ExaminedTool], version: str
+        self, tx: Tx, before: ServerRow, began_ms: float, listed: Sequence[ExaminedTool], version: str
     ) -> ServerRow:
         """Store a server's tools, and suspend those that have changed; return its row."""
+        began_at = await _time_of(tx, began_ms)
         row = await mcp.get(tx, before.id, lock=True)
         if row.revision != before.revision:  # it may be another server now
             return row
@@ -203,6 +205,11 @@ class McpServing:
             oauth=oauth,
             answer_seconds=row.rights.timeout_ms / 1000,
         )
+
+
+async def _time_of(tx: Tx, began_ms: float) -> datetime:
+    """Return when a reading began, by the database's clock."""
+    return await mcp.time_ago(tx, timedelta(milliseconds=monotonic_ms() - began_ms))
 
 
 def _slice(tools: Iterator[ExaminedTool]) -> list[ExaminedTool]:

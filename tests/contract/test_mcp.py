@@ -4,7 +4,8 @@ import asyncio
 import json
 import threading
 from collections.abc import AsyncIterator
-from typing import Any
+from datetime import datetime, timedelta, tzinfo
+from typing import Any, Self
 from uuid import UUID
 
 import httpx
@@ -12,6 +13,7 @@ import pytest
 
 from control.mcp import pinning
 from control.mcp.connection import Connection
+from hum import clock
 from hum.json import schemas
 from sandbox.mcp import McpFault, McpServer, McpTool
 from storage import mcp
@@ -319,6 +321,26 @@ async def test_a_reading_that_ends_late_does_not_undo_a_later_one(
     assert (found["status"], found["failure"]) == ("ok", None)
     states = {name: each["state"] for name, each in (await tools(http, server)).items()}
     assert states == {"find_order": "gone", "refund": "gone", "new": "new"}
+
+
+async def test_readings_are_in_order_though_the_clock_of_one_machine_is_an_hour_ahead(
+    edge: Edge, shop: McpServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Ahead(datetime):
+        @classmethod
+        def now(cls, tz: tzinfo | None = None) -> Self:
+            return super().now(tz) + timedelta(hours=1)
+
+    http = await edge.client()
+    with monkeypatch.context() as one_machine:
+        one_machine.setattr(clock, "datetime", Ahead)
+        server = await connect(http, shop)
+    path = f"/api/mcp-servers/{server['id']}"
+    shop.tools = {"new": McpTool("New.")}
+    assert (await http.post(f"{path}/refresh")).json()["status"] == "ok"
+    assert (await tools(http, server))["find_order"]["state"] == "gone"
+    shop.faults = {"tools/list": McpFault.FLOOD}
+    assert (await http.post(f"{path}/refresh", timeout=30)).json()["status"] == "failing"
 
 
 async def test_a_servers_tools_are_examined_in_a_thread_while_no_row_is_locked_and_compared_in_one(

@@ -17,6 +17,8 @@ const QUALITIES = [0.75, 0.55, 0.4, 0.25] as const;
 const MOST_BYTES = 64_000;
 /** Times and counts are others each time; a page that fell apart, or lost its colours, differs in far more. */
 const MOST_DIFFERENT = 0.04;
+/** For so long a page that is made a picture of hasn't changed. */
+const UNCHANGED_MS = 1_500;
 const IS_ALL = process.env["PICTURES"] === "all";
 const IS_WRITING = IS_ALL || process.env["PICTURES"] === "write";
 const SIZES = { desk: { width: 1440, height: 900 }, phone: { width: 390, height: 844 } } as const;
@@ -159,7 +161,10 @@ test("the main pages look as their pictures do", async ({ another, browser }, in
       const look = async () => lab.packed(await show(ada.page, ada.url, shown, size, theme));
       const path = join(KEPT, name);
       let now = await look();
-      if (IS_WRITING) await writeFile(path, now);
+      if (IS_WRITING) {
+        now = await settled(ada.page, now, look);
+        await writeFile(path, now);
+      }
       expect((await stat(path)).size, `${name} is too large to be kept`).toBeLessThan(MOST_BYTES);
       const kept = await readFile(path);
       let differs = await lab.difference(kept, now);
@@ -175,6 +180,17 @@ test("the main pages look as their pictures do", async ({ another, browser }, in
   if (IS_ALL) for (const shown of [...main(facts), ...others(facts)]) await lookedAt(lab, ada, shown, (name) => info.outputPath(name));
   await elsewhere.close();
 });
+
+/** A page's look once it stays as it is; what loads without a sign would be kept half done. */
+async function settled(page: Page, first: Buffer, look: () => Promise<Buffer>): Promise<Buffer> {
+  let [before, now] = [first, first];
+  await expect(async () => {
+    await page.waitForTimeout(UNCHANGED_MS);
+    [before, now] = [now, await look()];
+    expect(now.equals(before)).toBe(true);
+  }).toPass({ timeout: 30_000 });
+  return now;
+}
 
 /** A page in every look, beside the traces. */
 async function lookedAt(lab: Lab, person: Person, shown: Shown, place: (name: string) => string): Promise<void> {

@@ -12,7 +12,7 @@ import pytest
 from control.mcp import pinning, serving
 from control.mcp.pinning import ListedTool, ToolReading
 from hum import ids
-from hum.clock import now
+from hum.clock import monotonic_ms
 from hum.contract.errors import NotFound
 from hum.secrets import Unsealable
 from storage import mcp
@@ -42,7 +42,7 @@ async def test_a_changed_tool_does_not_wait_for_all_that_another_organization_li
     hostile, other = ids.new(), ids.new()
 
     def take(organization: Any, tools: int, name: str) -> asyncio.Task[Any]:
-        listed = ToolReading(now(), [ListedTool(name, "Finds.", {}) for _ in range(tools)])
+        listed = ToolReading(monotonic_ms(), [ListedTool(name, "Finds.", {}) for _ in range(tools)])
         row = Mock(org_id=organization)
         return asyncio.create_task(reader._take(row, listed, "1"))
 
@@ -67,7 +67,7 @@ async def test_a_cancelled_reading_holds_its_turn_until_its_thread_has_ended(mon
     monkeypatch.setattr(mcp, "tools", AsyncMock(return_value=[]))
     reader = serving.McpServing(Mock(tenant=transaction), Mock(), Mock(), Mock())
     organization = ids.new()
-    reading = ToolReading(now(), [ListedTool("a", "Finds.", {})])
+    reading = ToolReading(monotonic_ms(), [ListedTool("a", "Finds.", {})])
     taking = asyncio.create_task(reader._take(Mock(org_id=organization), reading, "1"))
     await asyncio.to_thread(begun.wait, 20)
     for _ in range(2):
@@ -104,6 +104,7 @@ async def test_a_bug_in_one_reading_ends_no_other_and_is_not_hidden(monkeypatch:
 async def test_secrets_that_can_not_be_opened_are_a_failure_of_the_server(monkeypatch: pytest.MonkeyPatch) -> None:
     failures = list[str]()
     monkeypatch.setattr(mcp, "get", AsyncMock())
+    monkeypatch.setattr(mcp, "time_ago", AsyncMock())
     monkeypatch.setattr(
         mcp, "record_failure", AsyncMock(side_effect=lambda _, __, failure, ___: failures.append(failure))
     )
