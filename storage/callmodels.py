@@ -1,9 +1,12 @@
 """The models that calls' agents speak with, and what was measured of each."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from uuid import UUID
+
+from asyncpg import Record
 
 from storage.db import Tx
 
@@ -11,7 +14,8 @@ from storage.db import Tx
 MOST_CALLS = 500
 
 NOTE = "UPDATE calls SET models = models || $2::text WHERE id = $1 AND NOT $2 = ANY (models)"
-# A call with two models belongs to neither: its entries of usage don't say which seconds were whose.
+# A call with two models belongs to neither: its entries of usage don't say which seconds were whose.  Of what a transferred call
+# lasted, the model had a part.
 FIGURES = """
     WITH measured AS MATERIALIZED (
         SELECT id, models[1] AS model, extract(epoch FROM ended_at - answered_at) / 60 AS minutes
@@ -19,22 +23,29 @@ FIGURES = """
          WHERE created_at >= $1 AND cardinality(models) = 1 AND ended_at > answered_at
          ORDER BY created_at DESC, id DESC
          LIMIT $2),
-    costs AS (
-        SELECT m.model, u.estimate_currency AS currency, sum(u.estimate) AS cost, count(*) FILTER (WHERE u.estimate IS NULL) AS unknown
+    priced AS (
+        SELECT m.model, m.minutes, sum(u.estimate) AS cost, min(u.estimate_currency) AS currency,
+               count(DISTINCT u.estimate_currency) > 1 OR bool_or(u.estimate IS NULL) AS is_unclear
           FROM measured m
           JOIN usage_entries u ON u.subject_id = m.id AND u.part LIKE 'stream %' AND u.meter = ANY ($3)
-         GROUP BY 1, 2),
+         WHERE NOT EXISTS (SELECT FROM transfers t WHERE t.call_id = m.id AND t.connected_at IS NOT NULL)
+         GROUP BY m.id, m.model, m.minutes
+        HAVING bool_and(u.counted_quantity IS NOT NULL)),
+    costs AS (
+        SELECT model, sum(cost) / sum(minutes) AS minute_cost, min(currency) AS currency
+          FROM priced
+         GROUP BY model
+        HAVING NOT bool_or(is_unclear) AND count(DISTINCT currency) = 1),
     waits AS (
         SELECT m.model, percentile_disc(ARRAY[0.5, 0.95]) WITHIN GROUP (ORDER BY l.first_sound_ms) AS first_sound_ms
           FROM measured m
-          JOIN call_turn_latencies l ON l.call_id = m.id
-         GROUP BY 1)
-    SELECT m.model, count(*) AS calls, sum(m.minutes)::numeric AS minutes, w.first_sound_ms,
-           (SELECT array_agg(c.currency || ' ' || c.cost) FROM costs c WHERE c.model = m.model AND c.cost IS NOT NULL) AS costs,
-           EXISTS (SELECT FROM costs c WHERE c.model = m.model AND c.unknown > 0) AS costs_more
-      FROM measured m
-      LEFT JOIN waits w USING (model)
-     GROUP BY m.model, w.first_sound_ms
+          JOIN call_turn_latencies l ON l.call_id = m.id AND l.first_sound_ms IS NOT NULL
+         GROUP BY 1),
+    counts AS (SELECT model, count(*) AS calls FROM measured GROUP BY 1)
+    SELECT model, calls, first_sound_ms, minute_cost, currency
+      FROM counts
+      LEFT JOIN waits USING (model)
+      LEFT JOIN costs USING (model)
 """
 
 
@@ -42,8 +53,8 @@ FIGURES = """
 class ModelFigures:
     """What was measured of a model on its latest calls.
 
-    `first_sound_ms`: p50 and p95 from the caller's last sound to the agent's first.  `minute_cost`: of what the model used, with its
-    currency; None if its price is unknown, or in several currencies.
+    `first_sound_ms`: p50 and p95 from the caller's last sound to the agent's first.  `minute_cost`: of what the model used in calls that
+    were not transferred, with its currency; None if its price is unknown, or in several currencies.
     """
 
     calls: int
@@ -56,16 +67,15 @@ async def note(tx: Tx, call: UUID, model: str) -> None:
     await tx.execute(NOTE, call, model)
 
 
-async def figures(tx: Tx, since: datetime, meters: list[str]) -> dict[str, ModelFigures]:
+async def figures(tx: Tx, since: datetime, meters: Sequence[str]) -> dict[str, ModelFigures]:
     """Return the figures of the organization's latest MOST_CALLS calls, by model; `meters`: those of models."""
-    return {row["model"]: _figures(dict(row)) for row in await tx.fetch(FIGURES, since, MOST_CALLS, meters)}
+    return {row["model"]: _figures(row) for row in await tx.fetch(FIGURES, since, MOST_CALLS, list(meters))}
 
 
-def _figures(row: dict[str, object]) -> ModelFigures:
-    waits, costs, minutes = row["first_sound_ms"], row["costs"] or [], row["minutes"]
-    assert isinstance(row["calls"], int) and isinstance(costs, list) and isinstance(minutes, Decimal)
-    cost = None
-    if len(costs) == 1 and not row["costs_more"] and minutes:
-        currency, _, amount = costs[0].partition(" ")
-        cost = (Decimal(amount) / minutes, currency)
-    return ModelFigures(row["calls"], (waits[0], waits[1]) if isinstance(waits, list) else None, cost)
+def _figures(row: Record) -> ModelFigures:
+    waits, cost = row["first_sound_ms"], row["minute_cost"]
+    return ModelFigures(
+        calls=row["calls"],
+        first_sound_ms=None if waits is None else (waits[0], waits[1]),
+        minute_cost=None if cost is None else (cost, row["currency"]),
+    )

@@ -22,6 +22,7 @@ from hum.ids import Kind
 from hum.observe.logs import log
 from hum.v1 import calls_pb2, runtime_pb2
 from storage import (
+    callmodels,
     calls,
     deleted_organizations,
     erasures,

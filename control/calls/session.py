@@ -24,7 +24,7 @@ from hum.ids import Kind
 from hum.settings import CallsSettings
 from hum.v1 import calls_pb2
 from hum.v1 import runtime_pb2 as pb
-from storage import call_agents, call_events, calls, clips
+from storage import call_agents, call_events, callmodels, calls, clips
 from storage.call_agents import SessionRow
 from storage.calls import SpentToken
 from storage.db import Db, Tx

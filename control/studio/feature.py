@@ -22,6 +22,7 @@ def feature(settings: ControlSettings, deps: Deps) -> Feature:
         Trials(deps.db, clients.responder, deps.tools, choices, concurrency, settings),
         Proposals(deps.db, deps.web, clients.writer, choices, concurrency, settings),
         voices,
+        choices,
         partial(load, settings.prices),
     )
     return Feature(

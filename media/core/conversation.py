@@ -448,7 +448,7 @@ class Conversation(Talk):
         self._floor.follow(plan.turns)
         self._ending.idle_timer.follow(plan.silences.idle_gaps_ms)
         at_ms = self._clock.call_ms(now_ms)
-        self._actions.append(Report(FlowSwitched(to.flow_id, to.flow_version, at_ms)))
+        self._actions.append(Report(FlowSwitched(to.flow_id, to.flow_version, at_ms, plan.agent.model.name)))
         self._model.follow(plan, at_ms, now_ms)
         self._model.dial(now_ms)
 

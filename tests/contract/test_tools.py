@@ -154,10 +154,11 @@ async def test_a_call_is_handed_to_another_flow(edge: Edge) -> None:
 
     before = (await http.get(f"/api/calls/{media.call_id}")).json()
     assert before["flow_switches"] == [], "nothing has happened yet"
-    took_over = runtime_pb2.FlowTookOver(flow_id=switch.flow_id, flow_version=1, at_ms=4_000)
+    took_over = runtime_pb2.FlowTookOver(flow_id=switch.flow_id, flow_version=1, at_ms=4_000, model="gpt-realtime-mini")
     await media.acknowledged(media.report(flow_took_over=took_over))
     after = (await http.get(f"/api/calls/{media.call_id}")).json()
     assert after["flow_switches"] == [{"flow_id": named["billing"], "flow_version": 1, "at_ms": 4_000}]
+    assert after["models"] == [*before["models"], "gpt-realtime-mini"] and len(before["models"]) == 1
     assert after["flow_id"] == before["flow_id"], "the flow that the call began with"
     (event,) = (await http.get("/api/events", params={"type": "call.flow_switched"})).json()["events"]
     assert event["data"] == {"call_id": media.call_id, "flow_id": named["billing"], "flow_version": 1}

@@ -26,6 +26,7 @@ ROWS = {
     "ListFlowMcpServers": 5,
     "ListSetAside": 1000,
     "ListSignIns": 20,
+    "ListModels": 20,
     "ListVoices": 20,
     "ListWebhookPresets": 10,
 }

@@ -21,7 +21,7 @@ FRONT = call_plan("You are the front desk.", TurnModel("gpt-realtime", "marin", 
 BILLING = changed(
     FRONT,
     instructions="You are billing.",
-    model=TurnModel("gpt-realtime", "cedar", "t"),
+    model=TurnModel("gpt-realtime-mini", "cedar", "t"),
     tools=(Tool("look_up_bill", "", SCHEMA, 4_000),),
     idle_gaps_ms=(5_000,),
 )
@@ -64,7 +64,7 @@ def test_the_other_agent_has_its_own_prompt_voice_and_tools_and_knows_what_was_s
     assert second["audio"]["output"]["voice"] == "cedar"
     assert [tool["name"] for tool in second["tools"]] == ["look_up_bill"]
     assert texts(phone)[-1] == TAKEN_OVER, "after what was said"
-    assert phone.told(FlowSwitched) == [FlowSwitched("flow_b", 3, phone.told(FlowSwitched)[0].at_ms)]
+    assert phone.told(FlowSwitched) == [FlowSwitched("flow_b", 3, phone.told(FlowSwitched)[0].at_ms, "gpt-realtime-mini")]
     assert phone.talk.plan is BILLING
 
 

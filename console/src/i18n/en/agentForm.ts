@@ -1,3 +1,4 @@
+import { plural } from "../language";
 import type { FieldName } from "@/pages/agents/flow";
 import type { Words } from "@/ui/schema-form/words";
 
@@ -11,7 +12,7 @@ const fields: Record<FieldName, Words> = {
   greeting: { label: "Greeting", hint: "What the caller hears first, word for word; {{contact.first_name|there}} is their name, or \"there\". Without a greeting, the caller speaks first." },
   system_prompt: { label: "Instructions", hint: "What it is and does, as you would tell a new colleague. {{contact.name}} is the name of whom it talks with." },
   voice: { label: "Voice" },
-  model: { label: "Model", hint: "The deployment's own when empty." },
+  model: { label: "Model" },
   turn_config_json: { label: "Turn taking" },
   hold_phrase: { label: "While a tool runs", hint: "Said when something takes a moment." },
   filler_phrases: { label: "Fillers", hint: "One of them is played, in rotation, when an answer is slow." },
@@ -103,6 +104,13 @@ export default {
   unannounced: "Callers are not told that they are recorded. In many countries and states they must agree first.",
   recordings: { unset: "As announced", true: "Yes", false: "No" } as Record<string, string>,
   defaultVoice: (name: string) => `Default (${name})`,
+  defaultModel: (name: string) => `Default (${name})`,
+  modelKinds: { realtime: "one model, in turns", live: "one model, hears while it speaks", cascade: "recognition, language model and voice" },
+  firstSoundAfter: (p50: string, p95: string) => `Answers after ${p50} s, 95 % within ${p95} s.`,
+  minuteCost: (cost: string) => `About ${cost} a minute.`,
+  measuredOn: (calls: number) => `Measured on ${plural(calls, { one: "call", other: "calls" })} of the last 30 days.`,
+  notMeasured: "None of your calls of the last 30 days shows how fast it answers.",
+  speaksOnly: (languages: string) => `Speaks ${languages}.`,
   play: "Hear it",
   stop: "Stop",
   sample: "Hello, how can I help you today?",

@@ -175,6 +175,7 @@ export default {
   verifications: { passed: "Vouched for by the network", failed: "May be forged" },
   answeredBy: "Answered by",
   answerers: { human: "A person", machine: "A machine", fax: "A fax", unknown: "Not known", screening: "A call screener" },
+  spokeWith: "Model",
   latency: "Latency",
   noLatency: "No answer was measured.",
   perTurn: (count: number) => plural(count, { one: "answer", other: "answers" }),

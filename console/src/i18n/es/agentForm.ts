@@ -1,3 +1,4 @@
+import { plural } from "../language";
 import type { Sections } from "../sections";
 
 /** El formulario de un agente. */
@@ -12,7 +13,7 @@ const texts: Sections["agentForm"] = {
     greeting: { label: "Saludo", hint: "Lo primero que se oye, palabra por palabra; {{contact.first_name|cliente}} es su nombre o «cliente». Sin saludo, habla primero quien llama." },
     system_prompt: { label: "Instrucciones", hint: "Qué es y qué hace, como se lo diría a un colega nuevo. {{contact.name}} es el nombre de su interlocutor." },
     voice: { label: "Voz" },
-    model: { label: "Modelo", hint: "El de la instalación si está vacío." },
+    model: { label: "Modelo" },
     turn_config_json: { label: "Turnos de palabra" },
     hold_phrase: { label: "Mientras trabaja una herramienta", hint: "Se dice cuando algo tarda un momento." },
     filler_phrases: { label: "Muletillas", hint: "Una de ellas suena, por turno, cuando la respuesta tarda." },
@@ -97,6 +98,13 @@ const texts: Sections["agentForm"] = {
   unannounced: "No se avisa a quien llama de que se graba. En muchos países y estados debe consentirlo antes.",
   recordings: { unset: "Según el anuncio", true: "Sí", false: "No" },
   defaultVoice: (name) => `Predeterminada (${name})`,
+  defaultModel: (name) => `Predeterminado (${name})`,
+  modelKinds: { realtime: "un modelo, por turnos", live: "un modelo, oye mientras habla", cascade: "reconocimiento, modelo de lenguaje y voz" },
+  firstSoundAfter: (p50, p95) => `Responde a los ${p50} s, el 95 % en ${p95} s.`,
+  minuteCost: (cost) => `Unos ${cost} por minuto.`,
+  measuredOn: (calls) => `Medido en ${plural(calls, { one: "llamada", other: "llamadas" })} de los últimos 30 días.`,
+  notMeasured: "Ninguna de sus llamadas de los últimos 30 días muestra lo rápido que responde.",
+  speaksOnly: (languages) => `Habla ${languages}.`,
   play: "Escuchar",
   stop: "Parar",
   sample: "Hola, ¿en qué puedo ayudarle hoy?",

@@ -174,6 +174,7 @@ const texts: Sections["call"] = {
   verifications: { passed: "La red responde por él", failed: "Puede ser falso" },
   answeredBy: "Contestó",
   answerers: { human: "Una persona", machine: "Una máquina", fax: "Un fax", unknown: "No se sabe", screening: "Un filtro de llamadas" },
+  spokeWith: "Modelo",
   latency: "Latencia",
   noLatency: "No se midió ninguna respuesta.",
   perTurn: (count) => plural(count, { one: "respuesta", other: "respuestas" }),

@@ -89,6 +89,11 @@ export function useVoices() {
   return useThing(["voices"], async (signal) => (await data(api.GET("/api/voices", { signal }))).voices);
 }
 
+/** The models that an agent may speak with, with what was measured of each lately. */
+export function useModels() {
+  return useThing(["models"], async (signal) => (await data(api.GET("/api/models", { signal }))).models);
+}
+
 interface OpenApi {
   components: { schemas: Record<string, JsonSchema> };
   webhooks?: Record<string, unknown>;

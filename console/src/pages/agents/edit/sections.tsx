@@ -9,6 +9,7 @@ import { useEditing, useField } from "./editing";
 import { EventsEditor } from "./events-editor";
 import { RouteTags, TransferMap } from "./maps";
 import { OutcomeEditor } from "./outcome-editor";
+import { ModelField } from "./model";
 import { FArea, FChoice, FNumber, FSwitch, FText, useIsOff, useLook } from "./plain-fields";
 import { FSchema } from "./schema-field";
 import { VoiceField } from "./voice";
@@ -117,7 +118,7 @@ function Voice() {
     <div className="space-y-3">
       <Two>
         <VoiceField />
-        <FText name="model" />
+        <ModelField />
       </Two>
       <FSchema name="turn_config_json" />
       <FSchema name="filler_phrases" />

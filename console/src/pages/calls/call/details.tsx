@@ -21,6 +21,7 @@ export default function Details({ call }: { call: CallDetail }) {
             call.ended_at !== null && [t.ended, <Time key="ended" at={call.ended_at} />],
             call.caller_verification !== null && [t.verification, t.verifications[call.caller_verification]],
             call.answered_by !== null && [t.answeredBy, t.answerers[call.answered_by]],
+            call.models.length > 0 && [t.spokeWith, call.models.join(", ")],
             call.recording_fault !== null && [t.recording, t.recordingFault(call.recording_fault)],
             ["ID", <Copy key="id" value={call.id} />],
           ]}
