@@ -103,20 +103,55 @@ def open_until(schedules: Sequence[Hours], now: datetime, latest: datetime) -> d
 
 def spans(hours: Hours, since: datetime, until: datetime) -> Iterator[tuple[datetime, datetime]]:
     """Yield the open times between two instants, each as (opens, closes) without a break."""
-    first, last = since.astimezone(hours.zone).date(), until.astimezone(hours.zone).date()
-    bounds = {since}
-    for ahead in range(-1, (last - first).days + 1):
-        day = first + timedelta(days=ahead)
-        bounds |= {at for at in (*_openings(hours, day), *_closings(hours, day)) if since < at < until}
-    opens: datetime | None = None
-    for at in sorted(bounds):
-        if is_open(hours, at):
-            opens = opens or at
-        elif opens is not None:
-            yield opens, at
-            opens = None
-    if opens is not None:
-        yield opens, until
+    open_until: datetime | None = None
+    opened = since
+    for begins, ends, offset in _between_changes(hours.zone, since, until):
+        for wall_opens, wall_closes in _wall_spans(hours, begins + offset, ends + offset):
+            opens, closes = max(wall_opens - offset, begins), min(wall_closes - offset, ends)
+            if opens >= closes:
+                continue
+            if open_until is not None and opens > open_until:
+                yield opened, open_until
+                open_until = None
+            if open_until is None:
+                opened, open_until = opens, closes
+            open_until = max(open_until, closes)
+    if open_until is not None:
+        yield opened, open_until
+
+
+def _between_changes(
+    zone: ZoneInfo, since: datetime, until: datetime
+) -> Iterator[tuple[datetime, datetime, timedelta]]:
+    """Yield the times between two instants in which clocks are not changed, each as (begins, ends, offset)."""
+    begins = at = since.astimezone(UTC)
+    offset = _offset(zone, begins)
+    while at < until:
+        tomorrow = min(at + timedelta(days=1), until)
+        if _offset(zone, tomorrow) == offset:
+            at = tomorrow
+            continue
+        change = _change(zone, at, tomorrow)
+        yield begins, change, offset
+        begins = at = change
+        offset = _offset(zone, begins)
+    if begins < until:
+        yield begins, until, offset
+
+
+def _offset(zone: ZoneInfo, at: datetime) -> timedelta:
+    return at.astimezone(zone).utcoffset() or timedelta()
+
+
+def _wall_spans(hours: Hours, since: datetime, until: datetime) -> Iterator[tuple[datetime, datetime]]:
+    """Yield the spans of the days that wall times belong to, by when they begin; `UTC` stands for the zone."""
+    day, last = since.date() - timedelta(days=1), until.date()
+    while day <= last:
+        tomorrow = day + timedelta(days=1)
+        for opens, closes in _spans(hours, day):
+            end = tomorrow if closes is None or closes <= opens else day
+            yield datetime.combine(day, opens, UTC), datetime.combine(end, closes or time(), UTC)
+        day = tomorrow
 
 
 def days(hours: Hours, now: datetime, count: int) -> tuple[datetime, datetime]:

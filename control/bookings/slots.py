@@ -6,9 +6,10 @@ time.  Hours must cover the appointment; claims and time off must leave its buff
 """
 
 from bisect import bisect_right
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, time, timedelta
+from itertools import chain
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
@@ -66,17 +67,40 @@ class Lane:
     lane: int
 
 
+class Openings:
+    """The open spans of hours in a window; many resources have the same hours."""
+
+    def __init__(self, since: datetime, until: datetime) -> None:
+        self.since, self.until = since, until
+        self._known = dict[Hours | None, list[Span]]({None: [(since, until)]})
+
+    def of(self, hours: Hours | None) -> list[Span]:
+        if hours not in self._known:
+            assert hours is not None, "it is known"
+            self._known[hours] = list(openings.spans(hours, self.since, self.until))
+        return self._known[hours]
+
+
 class Free:
     """The free times of a resource in a window: its open spans, and of each lane the spans without claims."""
 
-    def __init__(self, resource: ResourceTimes, since: datetime, until: datetime) -> None:
+    def __init__(self, resource: ResourceTimes, window: Openings) -> None:
         self.resource = resource
-        hours = resource.hours
-        self._open = [(since, until)] if hours is None else list(openings.spans(hours, since, until))
+        self._open = window.of(resource.hours)
         self._lanes = [
-            _gaps([*resource.claims.get(lane, ()), *resource.time_off], since, until)
+            _gaps([*resource.claims.get(lane, ()), *resource.time_off], window.since, window.until)
             for lane in range(resource.capacity)
         ]
+
+    def starts(self, service: ServiceTimes) -> list[Span]:
+        """Return when the service may start, each as the first and the last instant, in order and disjoint."""
+        in_hours = [(opens, closes - service.duration) for opens, closes in self._open]
+        in_lanes = [
+            (begins + service.before, ends - service.duration - service.after)
+            for lane in self._lanes
+            for begins, ends in lane
+        ]
+        return _intersection(_union(in_hours), _union(in_lanes))
 
     def lane(self, appointment: Span, claim: Span) -> int | None:
         """Return the lowest lane that is free for a claim while the resource is open for its appointment, or None."""
@@ -95,11 +119,11 @@ def starts(
     since, until = max(window[0], service.first(now)), min(window[1], service.last(now) + timedelta(microseconds=1))
     if not groups or since >= until:
         return
-    bounds = since - service.before, until + service.duration + service.after
-    free = [[Free(resource, *bounds) for resource in group] for group in groups]
-    for start in grid(zone, service.step, since, until):
-        if all(any(_fits(service, times, start) for times in group) for group in free):
-            yield start
+    around = Openings(since - service.before, until + service.duration + service.after)
+    possible = [(since, until)]
+    for group in groups:
+        possible = _intersection(possible, _union(chain.from_iterable(Free(each, around).starts(service) for each in group)))
+    yield from _on_grid(possible, zone, service.step, since, until)
 
 
 def lanes(
@@ -107,9 +131,10 @@ def lanes(
 ) -> Sequence[Sequence[Lane]]:
     """Return for each group the places that are free for an appointment with this start, in the group's order."""
     claim = service.claim(start)
+    around = Openings(*claim)
     places = list[list[Lane]]()
     for group in groups:
-        free = [Free(resource, *claim) for resource in group]
+        free = [Free(resource, around) for resource in group]
         places.append(
             [
                 Lane(times.resource.id, lane)
@@ -146,8 +171,44 @@ def _is_on_clock(wall: datetime, instant: datetime) -> bool:
     return instant.astimezone(wall.tzinfo).replace(tzinfo=None) == wall.replace(tzinfo=None)
 
 
-def _fits(service: ServiceTimes, times: Free, start: datetime) -> bool:
-    return times.lane((start, start + service.duration), service.claim(start)) is not None
+def _on_grid(
+    possible: Sequence[Span], zone: ZoneInfo, step: timedelta, since: datetime, until: datetime
+) -> Iterator[datetime]:
+    """Yield the instants of the grid that lie in one of these disjoint, sorted spans, ends included."""
+    spans = iter(possible)
+    span = next(spans, None)
+    for start in grid(zone, step, since, until):
+        while span is not None and span[1] < start:
+            span = next(spans, None)
+        if span is None:
+            return
+        if span[0] <= start:
+            yield start
+
+
+def _union(spans: Iterable[Span]) -> list[Span]:
+    """Return the instants in any of these spans, ends included, as disjoint spans in order."""
+    union = list[Span]()
+    for begins, ends in sorted(span for span in spans if span[0] <= span[1]):
+        if union and begins <= union[-1][1]:
+            union[-1] = union[-1][0], max(union[-1][1], ends)
+        else:
+            union.append((begins, ends))
+    return union
+
+
+def _intersection(some: Sequence[Span], others: Sequence[Span]) -> list[Span]:
+    """Return the instants that lie in both of these disjoint spans in order, ends included."""
+    common, one, other = list[Span](), 0, 0
+    while one < len(some) and other < len(others):
+        begins, ends = max(some[one][0], others[other][0]), min(some[one][1], others[other][1])
+        if begins <= ends:
+            common.append((begins, ends))
+        if some[one][1] < others[other][1]:
+            one += 1
+        else:
+            other += 1
+    return common
 
 
 def _covers(spans: Sequence[Span], wanted: Span) -> bool:
