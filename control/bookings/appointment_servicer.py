@@ -8,7 +8,7 @@ from control.base import paging
 from control.base.wire import moment, timestamp, word
 from control.bookings import appointing, present, reserving, usecases
 from control.bookings.reserving import Move, WantedTime
-from control.bookings.usecases import TimesWanted
+from control.bookings.searching import TimeSearch, TimesWanted
 from control.boundary import TransactionContext
 from hum import ids
 from hum.clock import now
@@ -25,8 +25,8 @@ SEARCH_DAYS = 14
 
 
 class AppointmentsServicer:
-    def __init__(self, cursors: paging.Cursors) -> None:
-        self._cursors = cursors
+    def __init__(self, cursors: paging.Cursors, search: TimeSearch) -> None:
+        self._cursors, self._search = cursors, search
 
     async def FindTimes(self, request: pb.FindTimesRequest, ctx: TransactionContext) -> pb.FindTimesResponse:
         since = moment(request.since) if request.HasField("since") else now()
@@ -37,7 +37,7 @@ class AppointmentsServicer:
             resources=_resources(request.resource_ids),
             limit=paging.limit_of(request),  # type: ignore[arg-type]  # without a cursor
         )
-        found = await usecases.find_times(ctx.tx, ctx.organization, wanted)
+        found = await self._search.find(ctx.tx, ctx.organization, wanted)
         times = [pb.FreeTime(starts_at=timestamp(at), ends_at=timestamp(at + found.duration)) for at in found.times]
         following = found.next
         return pb.FindTimesResponse(

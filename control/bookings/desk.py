@@ -8,9 +8,9 @@ from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from control.base import phone
-from control.bookings import callers, reserving, saying, timetable, usecases, wishes
+from control.bookings import callers, reserving, saying, timetable, wishes
 from control.bookings.callers import BookingClient
-from control.bookings.usecases import FreeTimes, TimesWanted
+from control.bookings.searching import FreeTimes, TimeSearch, TimesWanted
 from control.tools import ToolContext
 from hum import ids
 from hum.clock import now
@@ -97,14 +97,14 @@ async def client_of(tx: Tx, context: ToolContext, dialogue: DialogueRow) -> Book
 
 
 async def search(
-    tx: Tx, context: ToolContext, wish: Mapping[str, Any], service: UUID, people: Sequence[UUID]
+    tx: Tx, times: TimeSearch, context: ToolContext, wish: Mapping[str, Any], service: UUID, people: Sequence[UUID]
 ) -> TimesOffer:
     """Find times for a wish, and note them as offered.  Raises NotFound."""
     table = await timetable.load(tx, context.organization, service, people)
     at = now()
     window = wishes.window(wish.get("day"), table.zone, at, table.times.first(at), table.times.last(at))
     wanted = TimesWanted(service, window.since, window.until, people, MOST_STARTS)
-    found = await usecases.find_times(tx, context.organization, wanted)
+    found = await times.find(tx, context.organization, wanted)
     dialogue = await opened(tx, context) if holder_of(context) else None
     before = {each.start for each in dialogue.times if each.service_id == service} if dialogue else set()
     fitting = wishes.of_part(found.times, table.zone, wish.get("part", "any"))

@@ -2,8 +2,10 @@
 
 from functools import partial
 
+from control.base.turns import ComputingTurns
 from control.bookings import following, reserving
 from control.bookings.appointment_servicer import AppointmentsServicer
+from control.bookings.searching import TimeSearch
 from control.bookings.servicer import BookingsServicer
 from control.bookings.tools import BookingTools, catalog
 from control.feature import Deps, Feature, Reader, Sweep
@@ -19,16 +21,17 @@ FOLLOW_SECONDS = 2.0
 
 def feature(settings: ControlSettings, deps: Deps) -> Feature:
     """Return the feature with its parts composed."""
+    search = TimeSearch(ComputingTurns())
     services = bookings_pb2.DESCRIPTOR.services_by_name
     return Feature(
         services={
             services["BookingsService"]: BookingsServicer(deps.cursors),
-            services["AppointmentsService"]: AppointmentsServicer(deps.cursors),
+            services["AppointmentsService"]: AppointmentsServicer(deps.cursors, search),
         },
         sweeps=[Sweep("holds", partial(reserving.expire, deps.db), EXPIRE_SECONDS)],
         readers=[
             Reader("bookings", ReaderStart.NOW, following.TYPES, following.follow, FOLLOW_SECONDS, shares=True),
         ],
-        tools=BookingTools(deps.db, round(settings.tool_seconds * 1000)).all(),
+        tools=BookingTools(deps.db, search, round(settings.tool_seconds * 1000)).all(),
         catalog=catalog,
     )

@@ -122,7 +122,9 @@ def starts(
     around = Openings(since - service.before, until + service.duration + service.after)
     possible = [(since, until)]
     for group in groups:
-        possible = _intersection(possible, _union(chain.from_iterable(Free(each, around).starts(service) for each in group)))
+        possible = _intersection(
+            possible, _union(chain.from_iterable(Free(each, around).starts(service) for each in group))
+        )
     yield from _on_grid(possible, zone, service.step, since, until)
 
 

@@ -1,8 +1,10 @@
 """The facts that decide about times: services, their resources, hours, and what occupies them."""
 
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import cache
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
@@ -32,19 +34,37 @@ class Timetable:
         """Return the groups with what occupies their resources in a window, except for the appointments `but`."""
         ids = [resource.id for group in self.groups for resource in group]
         rows = await booking_claims.occupied(tx, ids, *window, but)
-        return [[self._times(resource, rows) for resource in group] for group in self.groups]
-
-    def _times(self, resource: BookingResourceRow, rows: Sequence[OccupiedRow]) -> ResourceTimes:
-        claims = dict[int, list[Span]]()
+        by_resource = defaultdict[UUID | None, list[OccupiedRow]](list)
         for row in rows:
-            if row.resource_id == resource.id and row.lane is not None:
-                claims.setdefault(row.lane, []).append((row.begins, row.ends))
-        closed = [(row.begins, row.ends) for row in rows if row.lane is None and row.resource_id in {None, resource.id}]
-        return ResourceTimes(resource.id, self._hours(resource), resource.capacity, claims, closed)
+            by_resource[row.resource_id].append(row)
+        opens = cache(self._hours)
+        return [
+            [
+                _times(
+                    resource,
+                    opens(resource.hours_json, resource.time_zone),
+                    by_resource[resource.id],
+                    by_resource[None],
+                )
+                for resource in group
+            ]
+            for group in self.groups
+        ]
 
-    def _hours(self, resource: BookingResourceRow) -> Hours | None:
-        text = resource.hours_json or self.organization_hours
-        return hours.parse(text, resource.time_zone or self.organization_zone) if text else None
+    def _hours(self, own: str | None, zone: str | None) -> Hours | None:
+        text = own or self.organization_hours
+        return hours.parse(text, zone or self.organization_zone) if text else None
+
+
+def _times(
+    resource: BookingResourceRow, opens: Hours | None, own: Sequence[OccupiedRow], of_all: Sequence[OccupiedRow]
+) -> ResourceTimes:
+    claims = defaultdict[int, list[Span]](list)
+    for row in own:
+        if row.lane is not None:
+            claims[row.lane].append((row.begins, row.ends))
+    closed = [(row.begins, row.ends) for row in (*own, *of_all) if row.lane is None]
+    return ResourceTimes(resource.id, opens, resource.capacity, claims, closed)
 
 
 async def load(

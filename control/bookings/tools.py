@@ -11,6 +11,7 @@ from uuid import UUID
 
 from control.bookings import appointing, callers, desk, reserving, toolschemas, wishes
 from control.bookings.reserving import Move, WantedTime
+from control.bookings.searching import TimeSearch
 from control.bookings.toolschemas import BOOK, CANCEL, DESCRIPTIONS, FIND, HOLD, LIST, MOVE, VERIFY
 from control.tools import AgentTool, AtEnd, Bookable, Result, Run, ToolChannel, ToolContext, ToolPolicy, failed
 from hum.clock import now
@@ -48,8 +49,8 @@ AFTER_ANSWER = "The time before is booked with your answer. Answer first, and go
 class BookingTools:
     """The tools, each of them bound to the services of its agent's flow."""
 
-    def __init__(self, db: Db, timeout_ms: int) -> None:
-        self._db, self._timeout_ms = db, timeout_ms
+    def __init__(self, db: Db, times: TimeSearch, timeout_ms: int) -> None:
+        self._db, self._times, self._timeout_ms = db, times, timeout_ms
 
     def all(self) -> list[AgentTool]:
         return [
@@ -76,7 +77,7 @@ class BookingTools:
             return _refused(NO_DAY)
         person = service.people.get(arguments.get("with", ""))
         async with self._db.tenant(context.organization) as tx:
-            offer = await desk.search(tx, context, arguments, service.id, [person] if person else [])
+            offer = await desk.search(tx, self._times, context, arguments, service.id, [person] if person else [])
         if not offer.times:
             return Result({"status": "never", "note": "There is no free time at all. Say so; guess none."})
         return Result({"status": "found" if offer.is_exact else "others"} | desk.told(context, offer))
@@ -101,7 +102,7 @@ class BookingTools:
             return Result(desk.of_appointment(context, row, "held"))
         async with self._db.tenant(org) as tx:
             wish = {"day": offered.start.date().isoformat()}
-            others = await desk.search(tx, context, wish, offered.service_id, offered.resources)
+            others = await desk.search(tx, self._times, context, wish, offered.service_id, offered.resources)
         return Result({"status": "taken", "note": TAKEN} | desk.told(context, others))
 
     # --- appointments -------------------------------------------------------------------------------------------------

@@ -1,17 +1,11 @@
-"""What can be booked and when: resources, services, time off, free times, and who waits."""
+"""What can be booked and when: resources, services, time off, and who waits."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import datetime, timedelta
-from itertools import islice
+from datetime import timedelta
 from uuid import UUID
 
 from control.base.wire import timestamp
-from control.bookings import slots, timetable
 from control.bookings.slots import Span
-from control.bookings.timetable import Timetable
 from hum import ids
-from hum.clock import now
 from hum.contract.errors import FieldError, InUse, InvalidRequest, PlanLimit
 from hum.contract.principal import Principal
 from hum.v1 import bookings_pb2 as pb
@@ -34,31 +28,7 @@ from storage.db import Tx
 MOST_RESOURCES, MOST_SERVICES, MOST_TIMES_OFF, MOST_WAITS = 2000, 500, 5000, 5000
 #: Appointments that one time off may lie over.
 MOST_CONFLICTS = 1000
-#: The longest window of a search, and the longest time off.
-LONGEST_WINDOW, LONGEST_TIME_OFF = timedelta(days=31), timedelta(days=400)
-
-
-@dataclass(frozen=True, slots=True)
-class FreeTimes:
-    """The starts that a search found."""
-
-    times: Sequence[datetime]
-    duration: timedelta
-    zone: str
-    has_more: bool
-    #: Without a start in the window: the first one after it, if there is one up to the horizon.
-    next: datetime | None
-
-
-@dataclass(frozen=True, slots=True)
-class TimesWanted:
-    """A search for the starts of a service."""
-
-    service_id: UUID
-    since: datetime
-    until: datetime
-    resources: Sequence[UUID]
-    limit: int
+LONGEST_TIME_OFF = timedelta(days=400)
 
 
 async def create_resource(tx: Tx, fields: BookingResourceFields) -> BookingResourceRow:
@@ -142,22 +112,6 @@ async def reopen(tx: Tx, by: str, id: UUID) -> None:
     await booking_time_off.delete(tx, id)
 
 
-async def find_times(tx: Tx, organization: UUID, wanted: TimesWanted) -> FreeTimes:
-    """Return the starts of a service in a window.  Raises NotFound, InvalidRequest."""
-    require_order("until", (wanted.since, wanted.until), LONGEST_WINDOW)
-    table = await timetable.load(tx, organization, wanted.service_id, wanted.resources)
-    at = now()
-    found = await _starts(tx, table, (wanted.since, wanted.until), at, wanted.limit + 1)
-    following = None if found else await _first_after(tx, table, wanted.until, at)
-    return FreeTimes(
-        times=found[: wanted.limit],
-        duration=table.times.duration,
-        zone=table.zone.key,
-        has_more=len(found) > wanted.limit,
-        next=following,
-    )
-
-
 async def wait(tx: Tx, fields: WaitFields) -> WaitRow:
     """Put a person on the waiting list.  Raises NotFound, InvalidRequest, PlanLimit."""
     require_order("until", (fields.since, fields.until), LONGEST_TIME_OFF)
@@ -183,24 +137,6 @@ def _check_groups(fields: BookingServiceFields) -> None:
         raise InvalidRequest([FieldError("groups", "must have a group of resources")])
     if len(set(required)) < len(required):
         raise InvalidRequest([FieldError("groups", "must have each resource once")])
-
-
-async def _starts(tx: Tx, table: Timetable, window: Span, at: datetime, limit: int) -> list[datetime]:
-    since, until = max(window[0], table.times.first(at)), min(window[1], table.times.last(at) + timedelta(minutes=1))
-    if since >= until:
-        return []
-    groups = await table.occupied(tx, timetable.window(table.times, since, until))
-    return list(islice(slots.starts(table.times, groups, table.zone, window, at), limit))
-
-
-async def _first_after(tx: Tx, table: Timetable, since: datetime, at: datetime) -> datetime | None:
-    """Return the first start from an instant on, up to the horizon."""
-    while since <= table.times.last(at):
-        until = since + LONGEST_WINDOW
-        if found := await _starts(tx, table, (since, until), at, 1):
-            return found[0]
-        since = until
-    return None
 
 
 async def tell_conflict(tx: Tx, principal: Principal, id: UUID) -> None:

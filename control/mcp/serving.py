@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from uuid import UUID
 from weakref import WeakValueDictionary
 
+from control.base.turns import ComputingTurns
 from control.mcp import pinning
 from control.mcp.client import Connections
 from control.mcp.endpoint import SILENT, Endpoint, NotExecuted, Unusable
@@ -18,7 +19,7 @@ from control.mcp.pinning import ExaminedTool, ToolReading
 from control.mcp.sealing import McpSealer
 from control.mcp.transport import OAuthClient
 from control.tools import EVERYWHERE, AgentTool, Result, ToolContext, failed
-from hum import ids, rpc
+from hum import ids
 from hum.clock import monotonic_ms, now
 from hum.contract.errors import NotFound
 from hum.ids import Kind
@@ -51,9 +52,8 @@ SEALED = "HUM can't open the MCP server's secrets any more; set them again."
 class McpServing:
     def __init__(self, db: Db, connections: Connections, sealer: McpSealer, settings: McpSettings) -> None:
         self._db, self._connections, self._sealer, self._settings = db, connections, sealer, settings
-        #: Held while a slice of a reading is examined: it takes the processor, so one at a time.
-        self._examining = asyncio.Lock()
-        #: Held while an organization's reading is examined and stored: however many there are, all have one turn in `_examining`.
+        self._turns = ComputingTurns()
+        #: Held while an organization's reading is examined and stored: however many there are, all have one turn.
         self._organization_locks = WeakValueDictionary[UUID, asyncio.Lock]()
 
     # --- reading a server's tools ---------------------------------------------------------------------------------
@@ -113,9 +113,7 @@ class McpServing:
         """Examine a reading's tools, in turns with other readings."""
         examined = list[ExaminedTool]()
         while True:
-            async with self._examining:
-                # The thread goes on when this is cancelled: the locks are held until it has ended.
-                batch = await rpc.run_to_completion(asyncio.to_thread(_slice, tools))
+            batch = await self._turns.take(partial(_slice, tools))
             if not batch:
                 return examined
             examined += batch

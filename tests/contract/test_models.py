@@ -16,8 +16,8 @@ from storage import callmodels, events, latencies, usage
 from storage.latencies import LatencyRow
 from storage.usage import Owner, Usage
 from tests.contract.conftest import Edge
-from tests.contract.test_live_stream import answered
 from tests.contract.test_carrier_webhooks import flow_with_number
+from tests.contract.test_live_stream import answered
 
 PRICES = Prices(
     pricetable.read(
@@ -95,7 +95,9 @@ async def test_each_organization_sees_what_its_own_calls_measured(edge: Edge) ->
     org = await organization(http)
     used = tokens("gpt-realtime", 20_000, 10_000)  # 1.20 USD
     await call(edge, org, "gpt-realtime", first_sounds_ms=(700, 900), used=used, minutes=2)
-    await call(edge, org, "gpt-realtime", first_sounds_ms=(800,), used=(*used, Usage("summary", meters.TEXT_IN, "x", 9)))
+    await call(
+        edge, org, "gpt-realtime", first_sounds_ms=(800,), used=(*used, Usage("summary", meters.TEXT_IN, "x", 9))
+    )
     found = await models(http)
     assert next(iter(found)) == "gpt-realtime-2.1" and found["gpt-realtime-2.1"]["is_default"]
     assert found["gpt-realtime"] == {

@@ -12,9 +12,10 @@ from uuid import UUID
 
 import asyncpg
 
-from control.bookings import reserving, usecases
+from control.base.turns import ComputingTurns
+from control.bookings import reserving
 from control.bookings.reserving import WantedTime
-from control.bookings.usecases import TimesWanted
+from control.bookings.searching import TimeSearch, TimesWanted
 from hum import ids
 from hum.contract.errors import TimeTaken
 from storage.appointments import AppointmentPerson, Holding
@@ -33,7 +34,7 @@ async def call(db: Db, org: UUID, service: UUID, first: datetime, number: int) -
     except TimeTaken:
         wanted = TimesWanted(service, first, first + timedelta(days=7), (), 4)
         async with db.tenant(org) as tx:
-            others = (await usecases.find_times(tx, org, wanted)).times
+            others = (await TimeSearch(ComputingTurns()).find(tx, org, wanted)).times
         return "told others" if len(others) == 4 and start not in others else "lost"
     except asyncpg.PostgresError as error:
         return type(error).__name__

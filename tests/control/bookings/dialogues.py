@@ -5,6 +5,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 from uuid import UUID
 
+from control.base.turns import ComputingTurns
+from control.bookings.searching import TimeSearch
 from control.bookings.tools import BookingTools, catalog
 from control.tools import FlowVersion, Registry, Result, Situation, TextTurn, ToolChannel, ToolContext
 from hum import ids
@@ -103,7 +105,7 @@ class BookingDesk:
 
 async def open_desk(clinic: Clinic, **definition: Any) -> BookingDesk:
     registry = Registry()
-    registry.add(BookingTools(clinic.db, 10_000).all())
+    registry.add(BookingTools(clinic.db, TimeSearch(ComputingTurns()), 10_000).all())
     registry.set_catalog(catalog)
     flow = ids.new()
     fields = {"name": "Desk", "booking_service_ids": [ids.show(Kind.BOOKABLE_SERVICE, clinic.service)], **definition}
