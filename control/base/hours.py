@@ -8,6 +8,7 @@ import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
+from operator import itemgetter
 from zoneinfo import ZoneInfo
 
 WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
@@ -148,7 +149,7 @@ def _wall_spans(hours: Hours, since: datetime, until: datetime) -> Iterator[tupl
     day, last = since.date() - timedelta(days=1), until.date()
     while day <= last:
         tomorrow = day + timedelta(days=1)
-        for opens, closes in _spans(hours, day):
+        for opens, closes in sorted(_spans(hours, day), key=itemgetter(0)):
             end = tomorrow if closes is None or closes <= opens else day
             yield datetime.combine(day, opens, UTC), datetime.combine(end, closes or time(), UTC)
         day = tomorrow

@@ -2,13 +2,13 @@
 
 from functools import partial
 
-from control.base.turns import ComputingTurns
 from control.bookings import following, reserving
 from control.bookings.appointment_servicer import AppointmentsServicer
 from control.bookings.searching import TimeSearch
 from control.bookings.servicer import BookingsServicer
 from control.bookings.tools import BookingTools, catalog
 from control.feature import Deps, Feature, Reader, Sweep
+from hum.computing import ComputingTurns
 from hum.settings import ControlSettings
 from hum.v1 import bookings_pb2
 from storage.events import ReaderStart

@@ -7,12 +7,12 @@ from functools import partial
 from itertools import islice
 from uuid import UUID
 
-from control.base.turns import ComputingTurns
 from control.bookings import slots, timetable
 from control.bookings.slots import ResourceTimes, Span
 from control.bookings.timetable import Timetable
 from control.bookings.usecases import require_order
 from hum.clock import now
+from hum.computing import ComputingTurns
 from storage.db import Tx
 
 #: The longest window of a search.

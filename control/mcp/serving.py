@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 from uuid import UUID
 from weakref import WeakValueDictionary
 
-from control.base.turns import ComputingTurns
 from control.mcp import pinning
 from control.mcp.client import Connections
 from control.mcp.endpoint import SILENT, Endpoint, NotExecuted, Unusable
@@ -21,6 +20,7 @@ from control.mcp.transport import OAuthClient
 from control.tools import EVERYWHERE, AgentTool, Result, ToolContext, failed
 from hum import ids
 from hum.clock import monotonic_ms, now
+from hum.computing import ComputingTurns
 from hum.contract.errors import NotFound
 from hum.ids import Kind
 from hum.observe.logs import log

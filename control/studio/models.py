@@ -57,7 +57,7 @@ def _model(choices: Choices, name: str, figures: ModelFigures, prices: Prices, a
     return model
 
 
-def _kind(choices: Choices, name: str) -> pb.ModelKind:
+def _kind(choices: Choices, name: str) -> pb.ModelKind.ValueType:
     if name in choices.live_models:
         return pb.MODEL_KIND_LIVE
     return pb.MODEL_KIND_REALTIME if cascades.name_of(name) is None else pb.MODEL_KIND_CASCADE

@@ -2132,19 +2132,23 @@ class FlowTookOver(message.Message):
     FLOW_ID_FIELD_NUMBER: builtins.int
     FLOW_VERSION_FIELD_NUMBER: builtins.int
     AT_MS_FIELD_NUMBER: builtins.int
+    MODEL_FIELD_NUMBER: builtins.int
     flow_id: builtins.str
     flow_version: builtins.int
     at_ms: builtins.int
+    model: builtins.str
+    """The model that its agent speaks with."""
     def __init__(
         self,
         *,
         flow_id: builtins.str = ...,
         flow_version: builtins.int = ...,
         at_ms: builtins.int = ...,
+        model: builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = typing.Literal["at_ms", b"at_ms", "flow_id", b"flow_id", "flow_version", b"flow_version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = typing.Literal["at_ms", b"at_ms", "flow_id", b"flow_id", "flow_version", b"flow_version", "model", b"model"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -79,6 +79,30 @@ OMISSION_KIND_AMOUNT: OmissionKind.ValueType  # 5
 OMISSION_KIND_LANGUAGE: OmissionKind.ValueType  # 6
 """A language that the business says it speaks, and that is not the flow's."""
 
+class _ModelKind:
+    ValueType = typing.NewType("ValueType", builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _ModelKindEnumTypeWrapper(enum_type_wrapper._EnumTypeWrapper[_ModelKind.ValueType], builtins.type):
+    DESCRIPTOR: descriptor.EnumDescriptor
+    MODEL_KIND_UNSPECIFIED: _ModelKind.ValueType  # 0
+    MODEL_KIND_REALTIME: _ModelKind.ValueType  # 1
+    """One model that hears and speaks in turns."""
+    MODEL_KIND_LIVE: _ModelKind.ValueType  # 2
+    """One model that hears and speaks at once."""
+    MODEL_KIND_CASCADE: _ModelKind.ValueType  # 3
+    """Speech recognition, a language model and speech synthesis."""
+
+class ModelKind(_ModelKind, metaclass=_ModelKindEnumTypeWrapper): ...
+
+MODEL_KIND_UNSPECIFIED: ModelKind.ValueType  # 0
+MODEL_KIND_REALTIME: ModelKind.ValueType  # 1
+"""One model that hears and speaks in turns."""
+MODEL_KIND_LIVE: ModelKind.ValueType  # 2
+"""One model that hears and speaks at once."""
+MODEL_KIND_CASCADE: ModelKind.ValueType  # 3
+"""Speech recognition, a language model and speech synthesis."""
+
 class _SmsEncoding:
     ValueType = typing.NewType("ValueType", builtins.int)
     V: _TypeAlias = ValueType  # noqa: Y015
@@ -476,6 +500,103 @@ class ListVoicesResponse(message.Message):
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
     _ClearFieldArgType: _TypeAlias = typing.Literal["voices", b"voices"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+@typing.final
+class FlowModel(message.Message):
+    DESCRIPTOR: descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: builtins.int
+    KIND_FIELD_NUMBER: builtins.int
+    IS_DEFAULT_FIELD_NUMBER: builtins.int
+    LANGUAGES_FIELD_NUMBER: builtins.int
+    CALLS_FIELD_NUMBER: builtins.int
+    FIRST_SOUND_P50_MS_FIELD_NUMBER: builtins.int
+    FIRST_SOUND_P95_MS_FIELD_NUMBER: builtins.int
+    MINUTE_COST_FIELD_NUMBER: builtins.int
+    CURRENCY_FIELD_NUMBER: builtins.int
+    name: builtins.str
+    """What a flow names in `model`."""
+    kind: ModelKind.ValueType
+    is_default: builtins.bool
+    """Of a flow without a model."""
+    calls: builtins.int
+    """The calls that were measured."""
+    first_sound_p50_ms: builtins.int
+    """From the caller's last sound to the agent's first: the median."""
+    first_sound_p95_ms: builtins.int
+    minute_cost: builtins.str
+    """What the model cost for each minute of these calls, by the price table, or its price where it costs by the minute.
+    Unset: no call is measured, or a price is unknown.
+    """
+    currency: builtins.str
+    @builtins.property
+    def languages(self) -> containers.RepeatedScalarFieldContainer[builtins.str]:
+        """The only languages that it speaks; empty: any."""
+
+    def __init__(
+        self,
+        *,
+        name: builtins.str = ...,
+        kind: ModelKind.ValueType = ...,
+        is_default: builtins.bool = ...,
+        languages: abc.Iterable[builtins.str] | None = ...,
+        calls: builtins.int = ...,
+        first_sound_p50_ms: builtins.int | None = ...,
+        first_sound_p95_ms: builtins.int | None = ...,
+        minute_cost: builtins.str | None = ...,
+        currency: builtins.str | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = typing.Literal["_currency", b"_currency", "_first_sound_p50_ms", b"_first_sound_p50_ms", "_first_sound_p95_ms", b"_first_sound_p95_ms", "_minute_cost", b"_minute_cost", "currency", b"currency", "first_sound_p50_ms", b"first_sound_p50_ms", "first_sound_p95_ms", b"first_sound_p95_ms", "minute_cost", b"minute_cost"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["_currency", b"_currency", "_first_sound_p50_ms", b"_first_sound_p50_ms", "_first_sound_p95_ms", b"_first_sound_p95_ms", "_minute_cost", b"_minute_cost", "calls", b"calls", "currency", b"currency", "first_sound_p50_ms", b"first_sound_p50_ms", "first_sound_p95_ms", b"first_sound_p95_ms", "is_default", b"is_default", "kind", b"kind", "languages", b"languages", "minute_cost", b"minute_cost", "name", b"name"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__currency: _TypeAlias = typing.Literal["currency"]  # noqa: Y015
+    _WhichOneofArgType__currency: _TypeAlias = typing.Literal["_currency", b"_currency"]  # noqa: Y015
+    _WhichOneofReturnType__first_sound_p50_ms: _TypeAlias = typing.Literal["first_sound_p50_ms"]  # noqa: Y015
+    _WhichOneofArgType__first_sound_p50_ms: _TypeAlias = typing.Literal["_first_sound_p50_ms", b"_first_sound_p50_ms"]  # noqa: Y015
+    _WhichOneofReturnType__first_sound_p95_ms: _TypeAlias = typing.Literal["first_sound_p95_ms"]  # noqa: Y015
+    _WhichOneofArgType__first_sound_p95_ms: _TypeAlias = typing.Literal["_first_sound_p95_ms", b"_first_sound_p95_ms"]  # noqa: Y015
+    _WhichOneofReturnType__minute_cost: _TypeAlias = typing.Literal["minute_cost"]  # noqa: Y015
+    _WhichOneofArgType__minute_cost: _TypeAlias = typing.Literal["_minute_cost", b"_minute_cost"]  # noqa: Y015
+    @typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__currency) -> _WhichOneofReturnType__currency | None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__first_sound_p50_ms) -> _WhichOneofReturnType__first_sound_p50_ms | None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__first_sound_p95_ms) -> _WhichOneofReturnType__first_sound_p95_ms | None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__minute_cost) -> _WhichOneofReturnType__minute_cost | None: ...
+
+@typing.final
+class ListModelsRequest(message.Message):
+    DESCRIPTOR: descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+@typing.final
+class ListModelsResponse(message.Message):
+    DESCRIPTOR: descriptor.Descriptor
+
+    MODELS_FIELD_NUMBER: builtins.int
+    @builtins.property
+    def models(self) -> containers.RepeatedCompositeFieldContainer[FlowModel]: ...
+    def __init__(
+        self,
+        *,
+        models: abc.Iterable[FlowModel] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["models", b"models"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

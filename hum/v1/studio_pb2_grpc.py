@@ -50,6 +50,11 @@ class StudioServiceStub:
                 request_serializer=hum_dot_v1_dot_studio__pb2.ListVoicesRequest.SerializeToString,
                 response_deserializer=hum_dot_v1_dot_studio__pb2.ListVoicesResponse.FromString,
                 _registered_method=True)
+        self.ListModels = channel.unary_unary(
+                '/hum.v1.StudioService/ListModels',
+                request_serializer=hum_dot_v1_dot_studio__pb2.ListModelsRequest.SerializeToString,
+                response_deserializer=hum_dot_v1_dot_studio__pb2.ListModelsResponse.FromString,
+                _registered_method=True)
         self.PreviewVoice = channel.unary_stream(
                 '/hum.v1.StudioService/PreviewVoice',
                 request_serializer=hum_dot_v1_dot_studio__pb2.PreviewVoiceRequest.SerializeToString,
@@ -104,6 +109,14 @@ class StudioServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ListModels(self, request, context):
+        """Returns the models that a flow may name, with what was measured of each on the organization's latest 500 calls of 30 days.
+        Calls whose flows have switched from one model to another don't count.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def PreviewVoice(self, request, context):
         """Returns a sentence in a voice, as a caller would hear it: a WAV with 8 kHz.
         The same sentence in the same voice is rendered once a day.  `RATE_LIMITED` beyond 200 a day; `UNAVAILABLE` if the
@@ -153,6 +166,11 @@ def add_StudioServiceServicer_to_server(servicer, server):
                     servicer.ListVoices,
                     request_deserializer=hum_dot_v1_dot_studio__pb2.ListVoicesRequest.FromString,
                     response_serializer=hum_dot_v1_dot_studio__pb2.ListVoicesResponse.SerializeToString,
+            ),
+            'ListModels': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListModels,
+                    request_deserializer=hum_dot_v1_dot_studio__pb2.ListModelsRequest.FromString,
+                    response_serializer=hum_dot_v1_dot_studio__pb2.ListModelsResponse.SerializeToString,
             ),
             'PreviewVoice': grpc.unary_stream_rpc_method_handler(
                     servicer.PreviewVoice,
@@ -256,6 +274,33 @@ class StudioService:
             '/hum.v1.StudioService/ListVoices',
             hum_dot_v1_dot_studio__pb2.ListVoicesRequest.SerializeToString,
             hum_dot_v1_dot_studio__pb2.ListVoicesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListModels(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hum.v1.StudioService/ListModels',
+            hum_dot_v1_dot_studio__pb2.ListModelsRequest.SerializeToString,
+            hum_dot_v1_dot_studio__pb2.ListModelsResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -50,6 +50,10 @@ class StudioServiceStub:
     """
     ListVoices: _grpc.UnaryUnaryMultiCallable[_studio_pb2.ListVoicesRequest, _studio_pb2.ListVoicesResponse]
     """Lists the voices that a flow may have, the one of a flow without a voice first."""
+    ListModels: _grpc.UnaryUnaryMultiCallable[_studio_pb2.ListModelsRequest, _studio_pb2.ListModelsResponse]
+    """Returns the models that a flow may name, with what was measured of each on the organization's latest 500 calls of 30 days.
+    Calls whose flows have switched from one model to another don't count.
+    """
     PreviewVoice: _grpc.UnaryStreamMultiCallable[_studio_pb2.PreviewVoiceRequest, _httpbody_pb2.HttpBody]
     """Returns a sentence in a voice, as a caller would hear it: a WAV with 8 kHz.
     The same sentence in the same voice is rendered once a day.  `RATE_LIMITED` beyond 200 a day; `UNAVAILABLE` if the
@@ -83,6 +87,10 @@ class StudioServiceAsyncStub(StudioServiceStub):
     """
     ListVoices: _aio.UnaryUnaryMultiCallable[_studio_pb2.ListVoicesRequest, _studio_pb2.ListVoicesResponse]  # type: ignore[assignment]
     """Lists the voices that a flow may have, the one of a flow without a voice first."""
+    ListModels: _aio.UnaryUnaryMultiCallable[_studio_pb2.ListModelsRequest, _studio_pb2.ListModelsResponse]  # type: ignore[assignment]
+    """Returns the models that a flow may name, with what was measured of each on the organization's latest 500 calls of 30 days.
+    Calls whose flows have switched from one model to another don't count.
+    """
     PreviewVoice: _aio.UnaryStreamMultiCallable[_studio_pb2.PreviewVoiceRequest, _httpbody_pb2.HttpBody]  # type: ignore[assignment]
     """Returns a sentence in a voice, as a caller would hear it: a WAV with 8 kHz.
     The same sentence in the same voice is rendered once a day.  `RATE_LIMITED` beyond 200 a day; `UNAVAILABLE` if the
@@ -131,6 +139,16 @@ class StudioServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_studio_pb2.ListVoicesResponse, _abc.Awaitable[_studio_pb2.ListVoicesResponse]]:
         """Lists the voices that a flow may have, the one of a flow without a voice first."""
+
+    @_abc_1.abstractmethod
+    def ListModels(
+        self,
+        request: _studio_pb2.ListModelsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_studio_pb2.ListModelsResponse, _abc.Awaitable[_studio_pb2.ListModelsResponse]]:
+        """Returns the models that a flow may name, with what was measured of each on the organization's latest 500 calls of 30 days.
+        Calls whose flows have switched from one model to another don't count.
+        """
 
     @_abc_1.abstractmethod
     def PreviewVoice(

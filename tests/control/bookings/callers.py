@@ -12,11 +12,11 @@ from uuid import UUID
 
 import asyncpg
 
-from control.base.turns import ComputingTurns
 from control.bookings import reserving
 from control.bookings.reserving import WantedTime
 from control.bookings.searching import TimeSearch, TimesWanted
 from hum import ids
+from hum.computing import ComputingTurns
 from hum.contract.errors import TimeTaken
 from storage.appointments import AppointmentPerson, Holding
 from storage.booking_claims import EXCLUSIONS

@@ -5,11 +5,11 @@ from dataclasses import dataclass, replace
 from typing import Any
 from uuid import UUID
 
-from control.base.turns import ComputingTurns
 from control.bookings.searching import TimeSearch
 from control.bookings.tools import BookingTools, catalog
 from control.tools import FlowVersion, Registry, Result, Situation, TextTurn, ToolChannel, ToolContext
 from hum import ids
+from hum.computing import ComputingTurns
 from hum.ids import Kind
 from storage import calls, conversations, flows
 from storage.calls import NewCall

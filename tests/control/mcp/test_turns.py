@@ -74,10 +74,10 @@ async def test_a_cancelled_reading_holds_its_turn_until_its_thread_has_ended(mon
         taking.cancel()
         for _ in range(5):
             await asyncio.sleep(0)
-    assert not taking.done() and reader._turns.is_taken and reader._organization_locks[organization].locked()
+    assert not taking.done() and reader._turns.are_taken() and reader._organization_locks[organization].locked()
     may_end.set()
     await asyncio.wait((taking,))
-    assert taking.cancelled() and not reader._turns.is_taken and not reader._organization_locks
+    assert taking.cancelled() and not reader._turns.are_taken() and not reader._organization_locks
 
 
 async def test_a_bug_in_one_reading_ends_no_other_and_is_not_hidden(monkeypatch: pytest.MonkeyPatch) -> None:

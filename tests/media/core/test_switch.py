@@ -64,7 +64,9 @@ def test_the_other_agent_has_its_own_prompt_voice_and_tools_and_knows_what_was_s
     assert second["audio"]["output"]["voice"] == "cedar"
     assert [tool["name"] for tool in second["tools"]] == ["look_up_bill"]
     assert texts(phone)[-1] == TAKEN_OVER, "after what was said"
-    assert phone.told(FlowSwitched) == [FlowSwitched("flow_b", 3, phone.told(FlowSwitched)[0].at_ms, "gpt-realtime-mini")]
+    assert phone.told(FlowSwitched) == [
+        FlowSwitched("flow_b", 3, phone.told(FlowSwitched)[0].at_ms, "gpt-realtime-mini")
+    ]
     assert phone.talk.plan is BILLING
 
 

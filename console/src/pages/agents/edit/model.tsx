@@ -15,7 +15,7 @@ export function ModelField() {
   const chosen = value ? models.find((each) => each.name === value) : standard;
   const choices = [
     { value: "", label: standard ? t.defaultModel(standard.name) : "…" },
-    ...models.map((each) => ({ value: each.name, label: `${each.name} · ${t.modelKinds[each.kind]}` })),
+    ...models.map((each) => ({ value: each.name, label: each.kind ? `${each.name} · ${t.modelKinds[each.kind]}` : each.name })),
     ...(value && !chosen ? [{ value, label: value }] : []),
   ];
   return <SelectField {...useLook("model")} hint={chosen && <Figures of={chosen} />} choices={choices} value={value ?? ""} disabled={useIsOff()} onChange={(event) => setValue(event.target.value || null)} />;

@@ -15,8 +15,8 @@ class ComputingTurns:
     def __init__(self) -> None:
         self._lock = asyncio.Lock()
 
-    @property
-    def is_taken(self) -> bool:
+    def are_taken(self) -> bool:
+        """Whether something is computed now."""
         return self._lock.locked()
 
     async def take(self, work: Callable[[], ResultT]) -> ResultT:
