@@ -9,6 +9,7 @@ from control.usage import meters
 from control.usage.pricetable import Prices
 from hum import cascades
 from hum.v1 import studio_pb2 as pb
+from hum.v1 import usage_pb2
 from storage import callmodels
 from storage.callmodels import ModelFigures
 from storage.db import Tx
@@ -52,8 +53,8 @@ def _model(choices: Choices, name: str, figures: ModelFigures, prices: Prices, a
         model.first_sound_p50_ms, model.first_sound_p95_ms = figures.first_sound_ms
     cost = figures.minute_cost or prices.estimate(meters.SESSION_MS, name, meters.MINUTE_MS, at.date())
     if cost is not None:
-        amount, model.currency = cost
-        model.minute_cost = f"{amount.quantize(CENTS):f}"
+        amount, currency = cost
+        model.minute_cost.CopyFrom(usage_pb2.UsageCost(currency=currency, amount=f"{amount.quantize(CENTS):f}"))
     return model
 
 

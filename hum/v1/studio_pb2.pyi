@@ -515,7 +515,6 @@ class FlowModel(message.Message):
     FIRST_SOUND_P50_MS_FIELD_NUMBER: builtins.int
     FIRST_SOUND_P95_MS_FIELD_NUMBER: builtins.int
     MINUTE_COST_FIELD_NUMBER: builtins.int
-    CURRENCY_FIELD_NUMBER: builtins.int
     name: builtins.str
     """What a flow names in `model`."""
     kind: ModelKind.ValueType
@@ -526,14 +525,15 @@ class FlowModel(message.Message):
     first_sound_p50_ms: builtins.int
     """From the caller's last sound to the agent's first: the median."""
     first_sound_p95_ms: builtins.int
-    minute_cost: builtins.str
-    """What the model cost for each minute of these calls, by the price table, or its price where it costs by the minute.
-    Unset: no call is measured, or a price is unknown.
-    """
-    currency: builtins.str
     @builtins.property
     def languages(self) -> containers.RepeatedScalarFieldContainer[builtins.str]:
         """The only languages that it speaks; empty: any."""
+
+    @builtins.property
+    def minute_cost(self) -> usage_pb2.UsageCost:
+        """What the model cost for each minute of these calls, by the price table, or its price where it costs by the minute.
+        Unset: no call is measured, or a price is unknown.
+        """
 
     def __init__(
         self,
@@ -545,29 +545,20 @@ class FlowModel(message.Message):
         calls: builtins.int = ...,
         first_sound_p50_ms: builtins.int | None = ...,
         first_sound_p95_ms: builtins.int | None = ...,
-        minute_cost: builtins.str | None = ...,
-        currency: builtins.str | None = ...,
+        minute_cost: usage_pb2.UsageCost | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = typing.Literal["_currency", b"_currency", "_first_sound_p50_ms", b"_first_sound_p50_ms", "_first_sound_p95_ms", b"_first_sound_p95_ms", "_minute_cost", b"_minute_cost", "currency", b"currency", "first_sound_p50_ms", b"first_sound_p50_ms", "first_sound_p95_ms", b"first_sound_p95_ms", "minute_cost", b"minute_cost"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = typing.Literal["_first_sound_p50_ms", b"_first_sound_p50_ms", "_first_sound_p95_ms", b"_first_sound_p95_ms", "first_sound_p50_ms", b"first_sound_p50_ms", "first_sound_p95_ms", b"first_sound_p95_ms", "minute_cost", b"minute_cost"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = typing.Literal["_currency", b"_currency", "_first_sound_p50_ms", b"_first_sound_p50_ms", "_first_sound_p95_ms", b"_first_sound_p95_ms", "_minute_cost", b"_minute_cost", "calls", b"calls", "currency", b"currency", "first_sound_p50_ms", b"first_sound_p50_ms", "first_sound_p95_ms", b"first_sound_p95_ms", "is_default", b"is_default", "kind", b"kind", "languages", b"languages", "minute_cost", b"minute_cost", "name", b"name"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = typing.Literal["_first_sound_p50_ms", b"_first_sound_p50_ms", "_first_sound_p95_ms", b"_first_sound_p95_ms", "calls", b"calls", "first_sound_p50_ms", b"first_sound_p50_ms", "first_sound_p95_ms", b"first_sound_p95_ms", "is_default", b"is_default", "kind", b"kind", "languages", b"languages", "minute_cost", b"minute_cost", "name", b"name"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType__currency: _TypeAlias = typing.Literal["currency"]  # noqa: Y015
-    _WhichOneofArgType__currency: _TypeAlias = typing.Literal["_currency", b"_currency"]  # noqa: Y015
     _WhichOneofReturnType__first_sound_p50_ms: _TypeAlias = typing.Literal["first_sound_p50_ms"]  # noqa: Y015
     _WhichOneofArgType__first_sound_p50_ms: _TypeAlias = typing.Literal["_first_sound_p50_ms", b"_first_sound_p50_ms"]  # noqa: Y015
     _WhichOneofReturnType__first_sound_p95_ms: _TypeAlias = typing.Literal["first_sound_p95_ms"]  # noqa: Y015
     _WhichOneofArgType__first_sound_p95_ms: _TypeAlias = typing.Literal["_first_sound_p95_ms", b"_first_sound_p95_ms"]  # noqa: Y015
-    _WhichOneofReturnType__minute_cost: _TypeAlias = typing.Literal["minute_cost"]  # noqa: Y015
-    _WhichOneofArgType__minute_cost: _TypeAlias = typing.Literal["_minute_cost", b"_minute_cost"]  # noqa: Y015
-    @typing.overload
-    def WhichOneof(self, oneof_group: _WhichOneofArgType__currency) -> _WhichOneofReturnType__currency | None: ...
     @typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__first_sound_p50_ms) -> _WhichOneofReturnType__first_sound_p50_ms | None: ...
     @typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__first_sound_p95_ms) -> _WhichOneofReturnType__first_sound_p95_ms | None: ...
-    @typing.overload
-    def WhichOneof(self, oneof_group: _WhichOneofArgType__minute_cost) -> _WhichOneofReturnType__minute_cost | None: ...
 
 @typing.final
 class ListModelsRequest(message.Message):

@@ -32,6 +32,8 @@ ROWS = {
 }
 #: The most bytes of listed fields for which the contract has no limit, or another one; 0: it is in no list.
 FIELDS = {
+    "UsageCost.amount": 40,
+    "UsageCost.currency": 3,
     "ApiKey.prefix": 20,
     "AppointmentConflict.resolved_by": 254,
     "ApiKey.scopes": 40 * 32,

@@ -23,10 +23,10 @@ export function ModelField() {
 
 function Figures({ of: model }: { of: Schemas["FlowModel"] }) {
   const t = useTexts("agentForm");
-  const { first_sound_p50_ms: p50, first_sound_p95_ms: p95, minute_cost: cost, currency } = model;
+  const { first_sound_p50_ms: p50, first_sound_p95_ms: p95, minute_cost: cost } = model;
   const sentences = [
     p50 !== null && p95 !== null && t.firstSoundAfter(count(p50 / 1000), count(p95 / 1000)),
-    cost !== null && currency !== null && t.minuteCost(money(Math.round(Number(cost) * 1_000_000), currency)),
+    cost !== null && t.minuteCost(money(Math.round(Number(cost.amount) * 1_000_000), cost.currency)),
     model.calls > 0 ? t.measuredOn(model.calls) : t.notMeasured,
     model.languages.length > 0 && t.speaksOnly(model.languages.join(", ")),
   ];
