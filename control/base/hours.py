@@ -5,9 +5,11 @@ occurs twice is inside its span both times, because only wall times are compared
 """
 
 import json
-from collections.abc import Iterator, Sequence
+from bisect import bisect_right
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
+from functools import partial
 from operator import itemgetter
 from zoneinfo import ZoneInfo
 
@@ -17,6 +19,8 @@ MIDNIGHT = "24:00"
 MAX_CLOSED_DAYS = 366
 #: Attempts to find a common opening of several schedules before they count as never open together.
 MAX_ATTEMPTS = 50
+#: How far ahead the open times of hours are found at once.
+FOUND_AT_ONCE = timedelta(days=31)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,30 +68,41 @@ def next_open(hours: Hours, now: datetime) -> datetime | None:
     """Return the first open instant at or after `now` (aware); None if there is none within a year."""
     if is_open(hours, now):
         return now
-    today = now.astimezone(hours.zone).date()
     for ahead in range(MAX_CLOSED_DAYS):
-        openings = _openings(hours, today + timedelta(days=ahead))
-        if (opens := next((at for at in openings if at >= now and is_open(hours, at)), None)) is not None:
-            return opens
+        since = now + timedelta(days=ahead)
+        if (span := next(spans(hours, since, since + timedelta(days=1)), None)) is not None:
+            return span[0]
     return None
 
 
-def _openings(hours: Hours, day: date) -> list[datetime]:
-    """Return the instants at which a day may open: each occurrence of a span's begin, and the day's clock change."""
-    changes = _change(hours.zone, *(_instant(day + timedelta(days=days), time(), hours.zone) for days in (0, 1)))
-    begins = {
-        datetime.combine(day, opens, hours.zone).replace(fold=fold).astimezone(UTC)
-        for opens, _ in _spans(hours, day)
-        for fold in (0, 1)
-    }
-    return sorted({changes, *begins})
+class OpenTimes:
+    """The open times of hours from an instant on, found as far as they are asked for."""
+
+    def __init__(self, hours: Hours, since: datetime) -> None:
+        self._hours, self._found_until = hours, since
+        self._spans = list[tuple[datetime, datetime]]()
+
+    def next_open(self, at: datetime) -> datetime | None:
+        """Return the first open instant at or after `at`; None if there is none within a year."""
+        while not self._spans or self._spans[-1][1] <= at:
+            if self._found_until > at + timedelta(days=MAX_CLOSED_DAYS):
+                return None
+            until = self._found_until + FOUND_AT_ONCE
+            self._spans += spans(self._hours, self._found_until, until)
+            self._found_until = until
+        return max(at, self._spans[bisect_right(self._spans, at, key=itemgetter(1))][0])
 
 
 def first_open(schedules: Sequence[Hours], now: datetime) -> datetime | None:
     """Return the first instant at or after `now` at which all of these are open; None if there is none."""
+    return first_common([partial(next_open, hours) for hours in schedules], now)
+
+
+def first_common(schedules: Sequence[Callable[[datetime], datetime | None]], now: datetime) -> datetime | None:
+    """Return the first instant at or after `now` that each of these has as its next opening; None if there is none."""
     at = now
     for _ in range(MAX_ATTEMPTS):
-        openings = [next_open(hours, at) for hours in schedules]
+        openings = [opening(at) for opening in schedules]
         if any(opens is None for opens in openings):
             return None
         latest = max((opens for opens in openings if opens is not None), default=at)
@@ -99,7 +114,8 @@ def first_open(schedules: Sequence[Hours], now: datetime) -> datetime | None:
 
 def open_until(schedules: Sequence[Hours], now: datetime, latest: datetime) -> datetime:
     """Return the first instant at which one of these, which are all open now, closes; at most `latest`."""
-    return min((_closes(hours, now, latest) for hours in schedules), default=latest)
+    ends = [next(spans(hours, now, latest), (now, now))[1] for hours in schedules]
+    return min(ends, default=latest)
 
 
 def spans(hours: Hours, since: datetime, until: datetime) -> Iterator[tuple[datetime, datetime]]:
@@ -159,23 +175,6 @@ def days(hours: Hours, now: datetime, count: int) -> tuple[datetime, datetime]:
     """Return when `count` days begin and end in the zone's calendar; the first is the day of `now`."""
     today = now.astimezone(hours.zone).date()
     return _instant(today, time(), hours.zone), _instant(today + timedelta(days=count), time(), hours.zone)
-
-
-def _closes(hours: Hours, now: datetime, latest: datetime) -> datetime:
-    """Return when open hours close; only a span's end, a midnight (of a holiday) or a clock change can close them."""
-    first, last = now.astimezone(hours.zone).date(), latest.astimezone(hours.zone).date()
-    candidates = {_change(hours.zone, now, latest)}
-    for ahead in range(-1, (last - first).days + 1):
-        candidates |= _closings(hours, first + timedelta(days=ahead))
-    return next((at for at in sorted(candidates) if now < at < latest and not is_open(hours, at)), latest)
-
-
-def _closings(hours: Hours, day: date) -> set[datetime]:
-    """Return the instants at which a day's spans may close: each occurrence of their ends, and the day's midnight."""
-    tomorrow = day + timedelta(days=1)
-    ends = [(tomorrow, time())]
-    ends += [(tomorrow if closes <= opens else day, closes) for opens, closes in _spans(hours, day) if closes]
-    return {datetime.combine(*end, hours.zone).replace(fold=fold).astimezone(UTC) for end in ends for fold in (0, 1)}
 
 
 def _change(zone: ZoneInfo, before: datetime, after: datetime) -> datetime:

@@ -6,10 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from decimal import Decimal
+from functools import cache, partial
 from zoneinfo import ZoneInfo
 
 from control.base import texttemplates
-from control.base.hours import Hours, first_open, is_open
+from control.base.hours import Hours, OpenTimes, first_common, is_open
 from control.campaigns import choosing
 from control.campaigns.choosing import SendCampaignText
 from control.texts import quiethours, segments
@@ -213,12 +214,14 @@ def _zones(sender: SenderRow, areas: Sequence[Area], at: datetime) -> tuple[Zone
 def plan(groups: Sequence[Group], start: datetime, per_second: float) -> Course:
     """Plan the texts to groups at this rate, within their hours; in every hour, groups that open first are first."""
     left_counts = {index: group.count for index, group in enumerate(groups) if group.count}
-    opens = {index: first_open(groups[index].hours, start) for index in left_counts}
+    times = cache(partial(OpenTimes, since=start))  # groups share hours
+    schedules = [[times(hours).next_open for hours in group.hours] for group in groups]
+    opens = {index: first_common(schedules[index], start) for index in left_counts}
     deferred = sum(left_counts[index] for index, at in opens.items() if at is None or at > start)
     by_hour, at_night = list[tuple[datetime, int]](), 0
     next_free: datetime = start
     while left_counts and len(by_hour) < MAX_HOURS:
-        opens = {index: first_open(groups[index].hours, next_free) for index in left_counts}
+        opens = {index: first_common(schedules[index], next_free) for index in left_counts}
         openings = {index: at for index, at in opens.items() if at is not None}
         if not openings:
             break
