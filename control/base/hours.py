@@ -9,7 +9,7 @@ from bisect import bisect_right
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
-from functools import partial
+from functools import lru_cache, partial
 from operator import itemgetter
 from zoneinfo import ZoneInfo
 
@@ -21,6 +21,7 @@ MAX_CLOSED_DAYS = 366
 MAX_ATTEMPTS = 50
 #: How far ahead the open times of hours are found at once.
 FOUND_AT_ONCE = timedelta(days=31)
+_CACHED_HOURS = 256
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +34,7 @@ class Hours:
     holidays: frozenset[date]
 
 
+@lru_cache(maxsize=_CACHED_HOURS)
 def parse(text: str, default_zone: str) -> Hours:
     """Parse `business_hours_json`, which `hum.contract.validation` has checked."""
     stored = json.loads(text)

@@ -23,7 +23,7 @@ from storage.db import Tx
 from storage.forecasts import Area, CountsRow, Exclusions
 from storage.recipients import DueRecipientRow
 
-#: Most texts that are rendered one by one, and how many of them before yielding to other tasks.
+#: Most texts that are rendered one by one, and how many of them, or of areas, before yielding to other tasks.
 MAX_TEXTS, YIELD_EVERY = 2000, 100
 #: Most areas, in all the world, that are forecast separately.
 MAX_AREAS = 1000
@@ -112,7 +112,7 @@ async def forecast(
     if row.throttle_per_minute is not None:
         per_second = min(per_second, row.throttle_per_minute / 60)
     begins_at = max(at, row.scheduled_start_at or at)
-    course = plan(_groups(row, sender, areas), begins_at, per_second)
+    course = plan(await _groups(row, sender, areas), begins_at, per_second)
     if row.expires_at and course.finishes_at and course.finishes_at >= row.expires_at:
         course = replace(course, finishes_at=None)
     return Forecast(
@@ -188,10 +188,12 @@ class Group:
     day: tuple[Hours, ...] = ()
 
 
-def _groups(row: CampaignRow, sender: SenderRow, areas: Sequence[Area]) -> list[Group]:
+async def _groups(row: CampaignRow, sender: SenderRow, areas: Sequence[Area]) -> list[Group]:
     """Group the areas that have the same hours."""
     counts = Counter[tuple[tuple[Hours, ...], tuple[Hours, ...]]]()
-    for area in areas:
+    for index, area in enumerate(areas):
+        if index % YIELD_EVERY == YIELD_EVERY - 1:
+            await asyncio.sleep(0)
         rules = choosing.texting(sender, area.example, opted_out=False)
         schedules = tuple(schedule.hours for schedule in quiethours.honored(rules)) if row.honor_quiet_hours else ()
         counts[schedules, tuple(quiethours.of_recipient(area.example, sender.time_zone))] += area.count
