@@ -11,7 +11,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from control.base import hours
-from control.base.hours import WEEKDAYS
+from control.base.hours import WEEKDAYS, OpenTimes
 
 ZONES = (
     "UTC",
@@ -120,3 +120,36 @@ def test_spans_are_what_is_open_minute_by_minute(weekly: dict[str, Any], begin: 
     inside = [any(opens <= at < closes for opens, closes in spans) for at in minutes]
     assert inside == [hours.is_open(parsed, at) for at in minutes] and any(inside)
     assert all(one[1] < other[0] for one, other in pairwise(spans)), "without a break"
+
+
+@pytest.mark.parametrize("begin", [datetime(2026, 3, 6, 5, tzinfo=UTC), datetime(2026, 10, 30, 4, tzinfo=UTC)])
+@pytest.mark.parametrize("holidays", [[], ["2026-03-07", "2026-11-01"]])
+@pytest.mark.parametrize(
+    "weekly",
+    [
+        {"fri": [["22:00", "24:00"]], "sat": [["00:00", "02:00"], ["02:00", "03:00"]], "sun": [["00:30", "01:30"]]},
+        {"sun": [["02:10", "02:50"], ["20:00", "04:00"]], "mon": [["04:00", "05:00"]]},
+        {"sat": [["00:00", "24:00"]], "sun": [["00:00", "24:00"]]},
+    ],
+)
+def test_openings_are_the_first_open_minutes(weekly: dict[str, Any], holidays: list[str], begin: datetime) -> None:
+    parsed = hours.parse(json.dumps({"weekly": weekly, "holidays": holidays}), "America/New_York")
+    minute, found = timedelta(minutes=1), OpenTimes(parsed, begin)
+    minutes = [begin + minute * n for n in range(9 * 1440)]
+    following: dict[datetime, datetime | None] = {}
+    opens: datetime | None = None
+    for at in reversed(minutes):
+        opens = at if hours.is_open(parsed, at) else opens
+        following[at] = opens
+    asked = minutes[: 2 * 1440 : 7]
+    assert [hours.next_open(parsed, at) for at in asked] == [following[at] for at in asked]
+    assert [found.next_open(at) for at in asked] == [following[at] for at in asked]
+
+
+def test_hours_that_never_open_have_no_opening() -> None:
+    days = [(date(2026, 1, 1) + timedelta(days=ahead)).isoformat() for ahead in range(800)]
+    never = hours.parse(json.dumps({"weekly": {"mon": [["09:00", "17:00"]]}, "holidays": days}), "UTC")
+    at = datetime(2026, 3, 6, tzinfo=UTC)
+    found = OpenTimes(never, at)
+    assert hours.next_open(never, at) is None and found.next_open(at) is None
+    assert found.next_open(at + timedelta(days=500)) == datetime(2028, 3, 13, 9, tzinfo=UTC)

@@ -27,12 +27,12 @@ SENDER = SenderRow(
 )
 
 
-def test_states_of_one_zone_with_other_hours_are_forecast_apart() -> None:
+async def test_states_of_one_zone_with_other_hours_are_forecast_apart() -> None:
     row = cast("CampaignRow", SimpleNamespace(honor_quiet_hours=True))
     florida, new_york, other_new_york = "+13055550123", "+12125550123", "+17185550123"
     areas = [Area(new_york, 20), Area(florida, 10), Area(other_new_york, 5)]
     for order in (areas, areas[::-1]):
-        groups = _groups(row, SENDER, order)
+        groups = await _groups(row, SENDER, order)
         assert sorted(group.count for group in groups) == [10, 25]
         course = plan(groups, EVENING, 1.0)
         assert (course.deferred, [count for _, count in course.hours]) == (10, [25, 10])
@@ -72,12 +72,12 @@ def test_segments_cost_what_their_countries_take() -> None:
     assert cost(prices, [], 0, day) is None
 
 
-def test_a_forecast_counts_who_would_be_texted_at_night() -> None:
+async def test_a_forecast_counts_who_would_be_texted_at_night() -> None:
     areas = [Area(NEW_YORK, 20), Area(ANGELENO, 5)]
     honors, ignores = (cast("CampaignRow", SimpleNamespace(honor_quiet_hours=honors)) for honors in (True, False))
-    assert plan(_groups(honors, SENDER, areas), NIGHT, 1.0).at_night == 0
-    assert plan(_groups(ignores, SENDER, areas), NIGHT, 1.0).at_night == 25
+    assert plan(await _groups(honors, SENDER, areas), NIGHT, 1.0).at_night == 0
+    assert plan(await _groups(ignores, SENDER, areas), NIGHT, 1.0).at_night == 25
     keeps_none = replace(SENDER, recipient_hours_enabled=False)
-    assert plan(_groups(honors, keeps_none, areas), NIGHT, 1.0).at_night == 25
+    assert plan(await _groups(honors, keeps_none, areas), NIGHT, 1.0).at_night == 25
     # By day it begins, and a slow campaign runs into the night: at one text in ten minutes, from 20:30 on.
-    assert plan(_groups(honors, keeps_none, [Area(NEW_YORK, 20)]), EVENING, 1 / 600).at_night == 17
+    assert plan(await _groups(honors, keeps_none, [Area(NEW_YORK, 20)]), EVENING, 1 / 600).at_night == 17
