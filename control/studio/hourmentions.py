@@ -7,7 +7,7 @@ Intervals take the days before them, "Mon-Fri 8 to 5", or, in a sentence that be
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import pairwise
+from itertools import pairwise, product
 
 from control.base.hours import MIDNIGHT, WEEKDAYS
 
@@ -69,8 +69,10 @@ class Interval:
     #: Whether the sentence is about when it is open or closed.
     is_opening: bool = False
 
-    def is_span(self, opens: str, closes: str) -> bool:
-        return opens in self.opens and closes in self.closes
+    @property
+    def spans(self) -> set[tuple[str, str]]:
+        """What it may be, as times of a clock with 24 hours."""
+        return set(product(self.opens, self.closes))
 
 
 @dataclass(frozen=True, slots=True)

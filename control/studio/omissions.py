@@ -6,7 +6,7 @@ numbers and amounts may also be in its texts.
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import date
 from typing import Any
 
@@ -33,8 +33,8 @@ class Agent:
     transfers: frozenset[str]
     mentioned: Sequence[Mention]
     numbers: frozenset[str]
-    #: Hours of the description, of which some may be breaks in others.
-    described: Sequence[Interval] = ()
+    #: What hours of a day may be: its spans, the breaks between two, and all of it where a description says the breaks.
+    spans: Mapping[str, frozenset[tuple[str, str]]] = field(default_factory=dict)
     language: str = ""
 
 
@@ -48,7 +48,7 @@ def omissions(
     agent = _agent(flow, flow.business_hours_json or organization_hours_json or "{}", today)
     listed = dict[tuple[int, str], None]()
     read = mentions.read(description, today)
-    agent = replace(agent, described=[mention for mention in read if isinstance(mention, Interval)])
+    agent = replace(agent, spans=_spans(agent.weekly, read))
     for mention in read:
         kind, has = _has(mention, agent)
         if not has:
@@ -62,7 +62,7 @@ def hours_mentions(system_prompt: str, hours_json: str | None, today: date) -> l
         return []
     agent = _agent(flows_pb2.Flow(), hours_json, today)
     read = [mention for mention in mentions.read(system_prompt, today) if _is_of_hours(mention)]
-    agent = replace(agent, described=[mention for mention in read if isinstance(mention, Interval)])
+    agent = replace(agent, spans=_spans(agent.weekly, read))
     listed = dict[str, bool]()
     for mention in read:
         text = mention.text[:MOST_TEXT_CHARS]
@@ -121,22 +121,25 @@ def _has(mention: Mention, agent: Agent) -> tuple[int, bool]:
 
 
 def _has_hours(interval: Interval, agent: Agent) -> bool:
-    """Return whether hours are a span, or a break between two, on each of their days, or on any if they name none.
-
-    Spans are one where the description says the breaks between them: "8 to 5 with a lunch break from 12 to 1".
-    """
-    on = [
-        any(interval.is_span(*span) for span in (*spans, *hourmentions.gaps(spans), *_unbroken(spans, agent.described)))
-        for spans in (agent.weekly.get(day, ()) for day in interval.days or hourmentions.ALL_DAYS)
-    ]
+    """Return whether hours are a span, or a break between two, on each of their days, or on any if they name none."""
+    on = [not interval.spans.isdisjoint(agent.spans.get(day, ())) for day in interval.days or hourmentions.ALL_DAYS]
     return all(on) if interval.days else any(on)
 
 
-def _unbroken(spans: Sequence[Sequence[str]], described: Sequence[Interval]) -> Iterator[tuple[str, str]]:
-    """Yield the hours of a day from its first to its last, if all breaks between are described."""
-    gaps = hourmentions.gaps(spans)
-    if gaps and all(any(interval.is_span(*gap) for interval in described) for gap in gaps):
-        yield spans[0][0], spans[-1][1]
+def _spans(
+    weekly: Mapping[str, Sequence[Sequence[str]]], read: Sequence[Mention]
+) -> dict[str, frozenset[tuple[str, str]]]:
+    """Return what hours of each day may be.
+
+    Spans are one where a description says the breaks between them: "8 to 5 with a lunch break from 12 to 1".
+    """
+    described = {span for mention in read if isinstance(mention, Interval) for span in mention.spans}
+    week = dict[str, frozenset[tuple[str, str]]]()
+    for day, spans in weekly.items():
+        gaps = hourmentions.gaps(spans)
+        unbroken = {(spans[0][0], spans[-1][1])} if gaps and described.issuperset(gaps) else set()
+        week[day] = frozenset({*((opens, closes) for opens, closes in spans), *gaps, *unbroken})
+    return week
 
 
 def _is_holiday(day: date, mention: Days, agent: Agent) -> bool:
