@@ -5,9 +5,11 @@ Intervals take the days before them, "Mon-Fri 8 to 5", or, in a sentence that be
 """
 
 import re
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import pairwise, product
+from itertools import islice, pairwise, product, takewhile
+from operator import attrgetter
 
 from control.base.hours import MIDNIGHT, WEEKDAYS
 
@@ -172,7 +174,8 @@ def _closed(sentence: str, parts: Sequence[_Part]) -> Iterator[ClosedDays]:
         else:
             continue
         # "Closed on Mondays 12 to 1" closes an hour, not the day.
-        is_hour = any(other.kind == "hours" and 0 <= other.start - max(named.end, part.end) <= 8 for other in parts)
+        following = takewhile(lambda other: other.start <= max(named.end, part.end) + 8, islice(parts, at + 1, None))
+        is_hour = any(other.kind == "hours" and other.start >= max(named.end, part.end) for other in following)
         if named.groups and not is_hour:
             # "9 to 5 on weekdays, weekends closed": the days before are those of the hours.
             has_hours = named is before and at > 1 and parts[at - 2].kind == "hours" and len(named.groups) > 1
@@ -183,13 +186,15 @@ def _closed(sentence: str, parts: Sequence[_Part]) -> Iterator[ClosedDays]:
 
 def _days_of(part: _Part, following: _Part | None, days: Sequence[_Part], first: _Part) -> tuple[str, ...]:
     """Return the weekdays of some hours in their sentence, whose days and first hours these are."""
-    before = [each for each in days if each.end <= part.start]
-    behind = [each for each in days if part.end <= each.start and (following is None or each.start < following.start)]
+    place = bisect_right(days, part.start, key=attrgetter("end"))
+    before = days[max(0, place - 1) : place]
+    until = len(days) if following is None else bisect_left(days, following.start, key=attrgetter("start"))
+    behind = days[bisect_left(days, part.end, key=attrgetter("start")) : until]
     if days and days[0].start < first.start and before:
         return before[-1].days
     groups = [group for each in behind for group in each.groups]
     # In "8 to 12 Monday to Friday, Saturday 9 to 11" the last days behind are those of the next hours, which have none behind.
-    if following is not None and len(groups) > 1 and not any(each.start >= following.end for each in days):
+    if following is not None and len(groups) > 1 and days[-1].start < following.end:
         groups = groups[:-1]
     if groups or not before:
         return tuple(day for group in groups for day in group)

@@ -14,8 +14,12 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
+from uuid import UUID
+from zoneinfo import ZoneInfo
 
 from tests.support import hostiledocuments as hostile
 from tests.support.hostiledocuments import Frame
@@ -332,6 +336,61 @@ def transcripts() -> HostileCase:
     return HostileCase(parse, hostile.raw_documents(64 * KB))
 
 
+def instructions() -> HostileCase:
+    """A tenant's instructions, whose hours are compared with those in force: 48 spans a day."""
+    from control.studio.omissions import hours_mentions
+
+    clock = [f"{half // 2:02}:{30 * (half % 2):02}" for half in range(48)]
+    spans = [[opens, f"{opens[:3]}{int(opens[3:]) + 5:02}"] for opens in clock]
+    hours = json.dumps({"weekly": dict.fromkeys(("mon", "tue", "wed", "thu", "fri", "sat", "sun"), spans)})
+    breaks = "".join(f"Open {one[1]} to {other[0]} " for one, other in pairwise(spans))
+    most = 32_000
+    documents = [
+        (unit, (unit * most)[: most - len(breaks)] + breaks)
+        for unit in ("Open 8:17am to 5:13pm. ", "Mon 8am to 5pm ", "Closed Mon ", "8-5 ", "8:00-", "Pay $5 on May 5. ")
+    ]
+    return HostileCase(
+        lambda body: hours_mentions(body.decode(), hours, date(2026, 3, 6)),
+        [(name, text.encode()) for name, text in documents],
+    )
+
+
+def books() -> HostileCase:
+    """A tenant's book, of which a search for free times reads a week in a turn."""
+    from control.base import hours
+    from control.bookings import slots
+    from control.bookings.slots import ResourceTimes, ServiceTimes
+
+    since, minute = datetime(2026, 3, 6, tzinfo=UTC), timedelta(minutes=1)
+    service = ServiceTimes(30 * minute, step=5 * minute)
+
+    def spans(many: int, each: timedelta, pause: timedelta) -> list[tuple[datetime, datetime]]:
+        return [(since + place * (each + pause), since + place * (each + pause) + each) for place in range(many)]
+
+    def parse(body: bytes) -> None:
+        size = {"resources": 500, "spans": 1, "lanes": 1, "claims": 0, "closures": 0} | json.loads(body)
+        closures = spans(size["closures"], minute, minute)
+        groups = list[list[ResourceTimes]]([[], [], [], [], []])
+        for number in range(size["resources"]):
+            day = [
+                (f"{at // 60:02}:{at % 60:02}", f"{(at + 1) // 60:02}:{(at + 1) % 60:02}")
+                for at in range(number % 20, number % 20 + 25 * size["spans"], 25)
+            ]
+            week = hours.parse(json.dumps({"weekly": dict.fromkeys(hours.WEEKDAYS, day)}), "America/New_York")
+            claims = {lane: spans(size["claims"], 20 * minute, (lane + 1) * minute) for lane in range(size["lanes"])}
+            groups[number % 5].append(ResourceTimes(UUID(int=number), week, size["lanes"], claims, closures))
+        list(slots.starts(service, groups, ZoneInfo("America/New_York"), (since, since + timedelta(days=7)), since))
+
+    sizes: list[dict[str, int]] = [
+        {"spans": 48},
+        {"lanes": 50, "claims": 4},
+        {"claims": 200},
+        {"closures": 100},
+        {"resources": 5, "closures": 5_000},
+    ]
+    return HostileCase(parse, [(str(size), json.dumps(size).encode()) for size in sizes])
+
+
 def compressed() -> HostileCase:
     from control.base.egress import EgressError
     from control.clients.http import READ_BYTES, _LimitedBody
@@ -371,6 +430,8 @@ CASES: Mapping[str, Callable[[], HostileCase]] = {
         contact_sheets,
         numbers,
         transcripts,
+        instructions,
+        books,
         compressed,
     )
 }
