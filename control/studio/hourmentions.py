@@ -8,7 +8,7 @@ import re
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import islice, pairwise, product, takewhile
+from itertools import pairwise, product
 from operator import attrgetter
 
 from control.base.hours import MIDNIGHT, WEEKDAYS
@@ -174,13 +174,14 @@ def _closed(sentence: str, parts: Sequence[_Part]) -> Iterator[ClosedDays]:
         else:
             continue
         # "Closed on Mondays 12 to 1" closes an hour, not the day.
-        following = takewhile(lambda other: other.start <= max(named.end, part.end) + 8, islice(parts, at + 1, None))
-        is_hour = any(other.kind == "hours" and other.start >= max(named.end, part.end) for other in following)
+        end = max(named.end, part.end)
+        behind = parts[at + 1 : bisect_right(parts, end + 8, key=attrgetter("start"))]
+        is_hour = any(other.kind == "hours" and other.start >= end for other in behind)
         if named.groups and not is_hour:
             # "9 to 5 on weekdays, weekends closed": the days before are those of the hours.
             has_hours = named is before and at > 1 and parts[at - 2].kind == "hours" and len(named.groups) > 1
             days, named.groups = (named.groups[-1], named.groups[:-1]) if has_hours else (named.days, [])
-            start, end = min(named.start, part.start), max(named.end, part.end)
+            start = min(named.start, part.start)
             yield ClosedDays(sentence[start:end].replace("\0", "").strip(), days)
 
 
