@@ -6,8 +6,8 @@ import { execFile } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { promisify } from "node:util";
-import { type BrowserContext, type Locator, type Page, test as base, expect } from "@playwright/test";
-import { record } from "./operations.ts";
+import { type BrowserContext, type Locator, type Page, type Request, test as base, expect } from "@playwright/test";
+import { isChange, record } from "./operations.ts";
 import { REPOSITORY, type Run, readRun } from "./platform.ts";
 
 export { expect };
@@ -31,11 +31,25 @@ export function fresh(prefix: string): string {
 }
 
 export class Person {
+  /** Changes that the page has asked for and that are not answered. */
+  private readonly asked = new Set<Request>();
+
   constructor(
     readonly page: Page,
     readonly email: string,
     readonly url: string,
-  ) {}
+  ) {
+    page.on("request", (request) => {
+      if (isChange(request.method())) this.asked.add(request);
+    });
+    page.on("response", (response) => this.asked.delete(response.request()));
+    page.on("requestfailed", (request) => this.asked.delete(request));
+  }
+
+  /** The page has the answer to each change that it asked for: whoever leaves before takes the request back, done or not. */
+  async answered(): Promise<void> {
+    await expect.poll(() => [...this.asked].map((request) => `${request.method()} ${request.url()}`)).toEqual([]);
+  }
 
   /** The API as this person, with the page's own cookie. */
   async api<T = Record<string, unknown>>(method: string, path: string, body?: unknown): Promise<T> {
@@ -51,6 +65,7 @@ export class Person {
 
   /** Open a page of the console by its path, without loading everything anew if it is shown already. */
   async go(path: string): Promise<void> {
+    await this.answered();
     await this.page.goto(`${this.url}${path}`);
     await expect(this.page.locator("h1").first()).toBeVisible();
   }
@@ -204,6 +219,7 @@ export const test = base.extend<Fixtures>({
     await person.api("PATCH", "/api/organization", { recipient_hours_enabled: false, voice_quiet_hours_enabled: false });
     await person.go("/");
     await use(person);
+    await person.answered();
     expect(faults.get(context) ?? []).toEqual([]);
   },
   another: async ({ browser, where }, use) => {

@@ -9,6 +9,8 @@ import { REPOSITORY } from "./platform.ts";
 const UNSAFE = new Set(["POST", "PUT", "PATCH", "DELETE"]);
 const TYPED_CALL = /\bapi\s*\.(POST|PUT|PATCH|DELETE)\(\s*"([^"]+)"/g;
 
+export const isChange = (method: string): boolean => UNSAFE.has(method);
+
 /** Each change that the console's source can ask for, as `POST /api/flows/{id}/duplicate`. */
 export function sendable(): Set<string> {
   const files = globSync("console/src/**/*.{ts,tsx}", { cwd: REPOSITORY, exclude: (name) => /\.test\.|schema\.d\.ts$/.test(name) });
